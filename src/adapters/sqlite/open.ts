@@ -1,0 +1,74 @@
+/** Opening one of our SQLite files: durable settings, a format version, and migrations in one transaction each. */
+import { chmodSync, existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { TidewireError, reasonOf } from "../../base/mod.ts";
+
+export interface DatabaseOptions {
+  readonly path: string;
+  /** What the file holds, for messages: "registry", "outbox". */
+  readonly name: string;
+  /** SQL per format version; index 0 brings an empty file to version 1. Never edited once released, only appended. */
+  readonly migrations: readonly string[];
+  /**
+   * `full`: every commit is on disk when it returns. `normal`: a power cut may lose the last commits but never
+   * damages the file; only for views that are rebuilt from the log.
+   */
+  readonly durability: "full" | "normal";
+}
+
+export function openDatabase(options: DatabaseOptions): DatabaseSync {
+  const existed = existsSync(options.path);
+  const database = openFile(options);
+  if (!existed) chmodSync(options.path, 0o600);
+  database.exec("PRAGMA journal_mode = WAL");
+  database.exec(`PRAGMA synchronous = ${options.durability === "full" ? "FULL" : "NORMAL"}`);
+  database.exec("PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2000");
+  migrate(database, options);
+  return database;
+}
+
+/** Runs `work` in one transaction; rolls back and rethrows when it throws. */
+export function transaction<T>(database: DatabaseSync, work: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function openFile(options: DatabaseOptions): DatabaseSync {
+  try {
+    const database = new DatabaseSync(options.path);
+    database.prepare("PRAGMA schema_version").get(); // reads the header: fails here if it is not a database
+    return database;
+  } catch (error) {
+    throw new TidewireError(
+      "DATABASE_UNUSABLE",
+      { name: options.name, path: options.path, reason: reasonOf(error) },
+      { cause: error },
+    );
+  }
+}
+
+function migrate(database: DatabaseSync, options: DatabaseOptions): void {
+  const version = (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
+  if (version > options.migrations.length) {
+    database.close();
+    throw new TidewireError("DATABASE_NEWER", {
+      name: options.name,
+      path: options.path,
+      version,
+      known: options.migrations.length,
+    });
+  }
+  for (let next = version; next < options.migrations.length; next++) {
+    transaction(database, () => {
+      database.exec(options.migrations[next]!);
+      database.exec(`PRAGMA user_version = ${next + 1}`);
+    });
+  }
+}

@@ -1,0 +1,24 @@
+export { days, gib, hours, kib, mib, minutes, seconds } from "./units.ts";
+export type { Bytes, EpochMs, Millis } from "./units.ts";
+export type {
+  Cancel,
+  Clock,
+  Counter,
+  Gauge,
+  LogFields,
+  Logger,
+  MetricDefinition,
+  Metrics,
+  Random,
+  Scheduler,
+} from "./ports.ts";
+export { topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
+export type { TopicFault, TopicLimits } from "./topic.ts";
+export { STAMP_OUTBOX, STAMP_SEQUENCE, stampOf } from "./message.ts";
+export type { Message, MessageProperties, QoS, Stamp } from "./message.ts";
+export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError, reasonOf } from "./errors.ts";
+export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";
+export { LIMITS, assertLimits } from "./limits.ts";
+export type { Limits, MqttLimits } from "./limits.ts";
+export { isJsonObject, parseJson } from "./json.ts";
+export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";

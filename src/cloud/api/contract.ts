@@ -1,0 +1,179 @@
+/**
+ * What travels over the HTTP API and the live WebSocket, as types only, so that the dashboard can share them.
+ * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
+ *
+ * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie. Errors are `ApiError`.
+ *
+ *   GET    /healthz                                  → 200 "ok" while the process lives (no login)
+ *   GET    /readyz                                   → 200 | 503 Health (no login)
+ *   GET    /metrics                                  → Prometheus text (login)
+ *   POST   /api/session     {token} | {code}         → 204 and a session cookie (HttpOnly, SameSite=Strict)
+ *   GET    /api/session                              → SessionInfo | 401
+ *   DELETE /api/session                              → 204, logged out
+ *   GET    /api/health                               → Health
+ *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
+ *   GET    /api/things/:thing                        → ThingDetail
+ *   GET    /api/things/:thing/latest                 → LatestValues
+ *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
+ *   GET    /api/alerts?state=active|all&limit=       → AlertPage
+ *   POST   /api/alerts/:id/acknowledge               → Alert
+ *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
+ *   GET    /things, POST|GET|PATCH|DELETE /things/{thingName}          AWS IoT
+ *   POST   /keys-and-certificate, POST /certificates, GET|PUT|DELETE /certificates/{id}    AWS IoT
+ *   PUT|DELETE|GET /things/{thingName}/principals                      AWS IoT
+ *   POST|GET|DELETE /policies/{name}, PUT|POST /target-policies/{name} AWS IoT
+ *   GET    /rules, POST|GET|PATCH|DELETE /rules/{ruleName}, POST /rules/{ruleName}/{enable|disable}    AWS IoT
+ */
+import type { EpochMs, Millis } from "../../base/mod.ts";
+
+export interface ApiError {
+  /** Stable code of `docs/reference/errors.md`. */
+  readonly code: string;
+  readonly message: string;
+  /** What to do next. */
+  readonly fix: string;
+}
+
+export interface SessionInfo {
+  readonly user: "administrator";
+  readonly expiresAt: EpochMs;
+  readonly version: string;
+}
+
+export type HealthState = "ok" | "degraded" | "failed";
+
+export interface Health {
+  readonly state: HealthState;
+  readonly version: string;
+  readonly startedAt: EpochMs;
+  /** This machine's name, for the header. */
+  readonly host: string;
+  readonly parts: readonly { readonly name: string; readonly state: HealthState; readonly detail: string }[];
+}
+
+/** `never`: registered, but it has not connected yet. */
+export type PresenceState = "online" | "offline" | "never";
+
+export interface Presence {
+  readonly state: PresenceState;
+  /** When it last connected, disconnected or sent something; null if never. */
+  readonly lastSeenAt: EpochMs | null;
+  /** Why it went offline, e.g. `MQTT_KEEP_ALIVE_TIMEOUT`; AWS IoT's names. */
+  readonly disconnectReason: string | null;
+  readonly remoteAddress: string | null;
+}
+
+export interface FleetEntry {
+  readonly thingName: string;
+  readonly thingTypeName: string | null;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly presence: Presence;
+  readonly activeAlerts: number;
+  /** A few headline values, e.g. `system/cpu.percent`. */
+  readonly headline: readonly LatestValue[];
+}
+
+export interface FleetPage {
+  readonly things: readonly FleetEntry[];
+  /** Pass it as `cursor` for the next page; null at the end. */
+  readonly cursor: string | null;
+  readonly total: number;
+  readonly online: number;
+}
+
+export interface ThingDetail extends FleetEntry {
+  readonly createdAt: EpochMs;
+  readonly version: number;
+  readonly certificates: readonly {
+    readonly certificateId: string;
+    readonly status: string;
+    readonly expiresAt: EpochMs;
+  }[];
+  readonly alerts: readonly Alert[];
+}
+
+export type FieldValue = number | boolean | string;
+
+export interface LatestValue {
+  readonly measurement: string;
+  readonly field: string;
+  readonly value: FieldValue;
+  readonly time: EpochMs;
+}
+
+export interface LatestValues {
+  readonly thing: string;
+  readonly values: readonly LatestValue[];
+}
+
+export type Aggregate = "avg" | "min" | "max" | "count" | "last";
+
+/**
+ * `from` and `to`: epoch milliseconds, ISO 8601, or relative (`-1h`, `now`); half-open [from, to). `window`: `10s`, `5m`,
+ * `1h`, `1d`; without it raw points come back. Windows are aligned to the epoch; a window without points is left out.
+ */
+export interface SeriesResult {
+  readonly thing: string;
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  /** Null where the points are raw. */
+  readonly window: Millis | null;
+  readonly aggregate: Aggregate | null;
+  readonly series: readonly Series[];
+  /** True where the limit cut the answer; narrow the range or widen the window. */
+  readonly truncated: boolean;
+}
+
+export interface Series {
+  readonly measurement: string;
+  readonly field: string;
+  readonly type: "number" | "boolean" | "string";
+  /** Ascending; same length as `values`. */
+  readonly times: readonly EpochMs[];
+  readonly values: readonly FieldValue[];
+}
+
+export type Severity = "info" | "warning" | "critical";
+export type AlertState = "active" | "resolved";
+
+export interface Alert {
+  readonly id: string;
+  readonly rule: string;
+  readonly thing: string;
+  readonly severity: Severity;
+  readonly state: AlertState;
+  /** One sentence with the values that raised it. */
+  readonly summary: string;
+  readonly raisedAt: EpochMs;
+  /** Last reading that confirmed it. */
+  readonly lastSeenAt: EpochMs;
+  readonly resolvedAt: EpochMs | null;
+  readonly acknowledgedAt: EpochMs | null;
+  /** How many readings confirmed it. */
+  readonly count: number;
+}
+
+export interface AlertPage {
+  readonly alerts: readonly Alert[];
+  readonly active: number;
+}
+
+/** What a dashboard sends. A later `watch` of the same thing replaces the earlier one. */
+export type LiveRequest =
+  | { readonly type: "watch"; readonly thing: string; readonly measurement?: string }
+  | { readonly type: "unwatch"; readonly thing: string }
+  /** Presence of all things, headline values and alerts. */
+  | { readonly type: "watch-fleet" }
+  | { readonly type: "unwatch-fleet" };
+
+/**
+ * `watching` confirms a watch: every point committed to the store after it arrives as `points`, and everything before is
+ * in `GET /api/series`; so watch first, then fetch, then merge by time: no gap, no double.
+ */
+export type LiveEvent =
+  | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
+  | { readonly type: "points"; readonly thing: string; readonly measurement: string; readonly series: readonly Series[] }
+  | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
+  | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
+  | { readonly type: "alert"; readonly alert: Alert }
+  | { readonly type: "error"; readonly error: ApiError };
