@@ -172,7 +172,12 @@ export type LiveRequest =
  */
 export type LiveEvent =
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
-  | { readonly type: "points"; readonly thing: string; readonly measurement: string; readonly series: readonly Series[] }
+  | {
+      readonly type: "points";
+      readonly thing: string;
+      readonly measurement: string;
+      readonly series: readonly Series[];
+    }
   | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
