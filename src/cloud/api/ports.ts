@@ -1,0 +1,58 @@
+/** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
+import type { Cancel, Clock, EpochMs, Logger } from "../../base/mod.ts";
+import type { PresenceBook, Registry } from "../../registry/mod.ts";
+import type { AlertBook, HotRules } from "../../rules/mod.ts";
+import type { SeriesQuery } from "../../telemetry/mod.ts";
+import type { Health, LatestValue, Series, SeriesResult } from "./contract.ts";
+import type { Sessions } from "./session.ts";
+
+/** The store process, as the API sees it. */
+export interface TelemetryPort {
+  query(query: SeriesQuery): Promise<SeriesResult>;
+  latest(thing: string): Promise<readonly LatestValue[]>;
+  headline(things: readonly string[], fields: readonly string[]): Promise<ReadonlyMap<string, readonly LatestValue[]>>;
+  /** Resolves once every later commit will be reported through `onPoints`. */
+  watch(thing: string): Promise<EpochMs>;
+  unwatch(thing: string): void;
+  onPoints(listener: (points: LivePoints) => void): Cancel;
+}
+
+export interface LivePoints {
+  readonly thing: string;
+  readonly measurement: string;
+  readonly series: readonly Series[];
+}
+
+/** Issues certificates; the private key of a CSR never comes here. */
+export interface CertificateIssuer {
+  /** Throws CSR_INVALID. */
+  fromCsr(csrPem: string): Promise<IssuedCertificate>;
+  withKey(): Promise<IssuedCertificate & { readonly privateKeyPem: string; readonly publicKeyPem: string }>;
+  readonly caPem: string;
+}
+
+export interface IssuedCertificate {
+  readonly certificateId: string;
+  readonly certificatePem: string;
+}
+
+export interface ApiPorts {
+  readonly sessions: Sessions;
+  readonly registry: Registry;
+  readonly presence: PresenceBook;
+  readonly rules: HotRules;
+  readonly alerts: AlertBook;
+  readonly telemetry: TelemetryPort;
+  readonly certificates: CertificateIssuer;
+  readonly metrics: { render(): Promise<string>; readonly contentType: string };
+  readonly health: () => Health;
+  /** Offset from which a rule that is put now sees messages. */
+  readonly logNext: () => number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Folder of the built dashboard. */
+  readonly webRoot: string;
+  /** Where devices connect, for snippets and the agent's configuration. */
+  readonly mqttsUrl: string;
+}

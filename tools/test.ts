@@ -1,0 +1,99 @@
+/**
+ * `npm test`: every check there is, in order of cost, each in a process of its own. Prints what was left out on this
+ * machine and why; in CI anything left out is a failure.
+ */
+import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
+import { cpus } from "node:os";
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+/** `node --test` on the files of a glob, in one process: files share modules, so hundreds take seconds. */
+function tests(
+  name: string,
+  patterns: readonly string[],
+  options: readonly string[] = ["--test-isolation=none"],
+): Step {
+  const files = patterns.flatMap((pattern) => globSync(pattern)).sort((a, b) => a.localeCompare(b));
+  return { name, command: ["node", "--test", "--test-reporter=./tools/test-reporter.ts", ...options, ...files] };
+}
+
+const STEPS: readonly Step[] = [
+  { name: "format", command: ["oxfmt", "--check", "."] },
+  { name: "lint", command: ["oxlint", "--type-aware", "src", "sim", "test", "tools", "bench"] },
+  { name: "types", command: ["tsc", "-p", "."] },
+  { name: "types of the dashboard", command: ["tsc", "-p", "src/web"] },
+  { name: "unused code and packages", command: ["knip", "--no-progress"] },
+  tests("house rules", ["test/house/**/*.test.ts"]),
+  tests("unit", ["src/**/*.test.ts"], ["--test-isolation=process", `--test-concurrency=${cpus().length}`]),
+  tests("simulation", ["sim/**/*.test.ts"]),
+  tests("scenarios", ["test/scenarios/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
+  tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
+];
+
+interface Tally {
+  passed: number;
+  failed: number;
+  skipped: string[];
+}
+
+const only = process.argv.slice(2);
+const steps = only.length === 0 ? STEPS : STEPS.filter((step) => only.includes(step.name));
+if (steps.length === 0) {
+  process.stderr.write(`No such step. Steps: ${STEPS.map((step) => step.name).join(", ")}\n`);
+  process.exit(2);
+}
+
+const total: Tally = { passed: 0, failed: 0, skipped: [] };
+for (const step of steps) await runStep(step);
+
+const inCi = process.env["CI"] === "true";
+for (const line of total.skipped) process.stdout.write(`left out: ${line}\n`);
+if (inCi && total.skipped.length > 0) {
+  process.stdout.write("In CI nothing may be left out.\n");
+  total.failed += total.skipped.length;
+}
+process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`);
+process.exit(total.failed === 0 ? 0 : 1);
+
+async function runStep(step: Step): Promise<void> {
+  const started = performance.now();
+  const { code, output } = await run(step.command);
+  const took = `${((performance.now() - started) / 1000).toFixed(1)} s`;
+  const counted = countTests(output);
+  const ok = code === 0 && !(isTestRun(step) && counted.passed === 0);
+  total.skipped.push(...counted.skipped);
+  total.passed += isTestRun(step) ? counted.passed : Number(ok);
+  total.failed += isTestRun(step) ? Math.max(counted.failed, Number(!ok)) : Number(!ok);
+  const detail = isTestRun(step) ? `, ${counted.passed} tests` : "";
+  process.stdout.write(`${ok ? "ok  " : "FAIL"}  ${step.name} (${took}${detail})\n`);
+  if (!ok) process.stdout.write(`${output}\n`);
+}
+
+function isTestRun(step: Step): boolean {
+  return step.command.includes("--test");
+}
+
+function run(command: readonly string[]): Promise<{ code: number; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.on("error", (error) => (output += error.message));
+    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+  });
+}
+
+/** Reads the closing lines of `test-reporter.ts`. */
+function countTests(output: string): Tally {
+  const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0);
+  return {
+    passed: number(/^# passed (\d+)$/m),
+    failed: number(/^# failed (\d+)$/m),
+    skipped: [...output.matchAll(/^# left out (.+)$/gm)].map((match) => match[1]!),
+  };
+}
