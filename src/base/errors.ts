@@ -129,6 +129,12 @@ const entries = {
     http: 429,
     retryable: true,
   },
+  TOKEN_MISSING: {
+    fault: "misuse",
+    message: "No token: {path} cannot be read.",
+    fix: "Run this where the platform's data folder is (or name it with --data), or give --token or TIDEWIRE_TOKEN.",
+    exit: 4,
+  },
   PLATFORM_UNREACHABLE: {
     fault: "environment",
     message: "No Tidewire platform answers at {url}: {reason}.",
@@ -154,6 +160,7 @@ export type ErrorDetails = Readonly<Record<string, string | number | boolean | u
 export class TidewireError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
+  #fix: string | null = null;
 
   constructor(code: ErrorCode, details: ErrorDetails = {}, options?: { cause?: unknown }) {
     super(fill(ERROR_CATALOGUE[code].message, details), options);
@@ -162,13 +169,21 @@ export class TidewireError extends Error {
     this.details = details;
   }
 
+  /** An error that another Tidewire reported, with its own words. */
+  static remote(code: ErrorCode, message: string, fix: string): TidewireError {
+    const error = new TidewireError(code);
+    error.message = message;
+    error.#fix = fix;
+    return error;
+  }
+
   get entry(): ErrorEntry {
     return ERROR_CATALOGUE[this.code];
   }
 
   /** What to do next, with the details filled in. */
   get fix(): string {
-    return fill(this.entry.fix, this.details);
+    return this.#fix ?? fill(this.entry.fix, this.details);
   }
 }
 

@@ -1,0 +1,41 @@
+/** What the command line prints: results to standard output, everything else to standard error. */
+import picocolors from "picocolors";
+import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
+
+export interface Output {
+  /** A result, for people or for `--json`. */
+  result(text: string): void;
+  /** News for the person at the terminal; never part of a result. */
+  note(text: string): void;
+}
+
+export const terminal: Output = {
+  result: (text) => void process.stdout.write(`${text}\n`),
+  note: (text) => void process.stderr.write(`${text}\n`),
+};
+
+/** Prints what was thrown as one sentence, what to do next, and its code. Returns the exit status. */
+export function explain(error: unknown, output: Output): number {
+  const ours = isTidewireError(error)
+    ? error
+    : new TidewireError("INTERNAL", { reason: reasonOf(error) }, { cause: error });
+  const colour = picocolors.createColors(process.stderr.isTTY && process.env["NO_COLOR"] === undefined);
+  output.note(`${colour.red("tidewire:")} ${ours.message}`);
+  output.note(`  ${ours.fix}`);
+  output.note(colour.dim(`  ${ours.code}`));
+  if (ours.entry.fault === "bug" && error instanceof Error) output.note(error.stack ?? "");
+  return ours.entry.exit ?? 1;
+}
+
+/** Rows as aligned columns; the first row is the head. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

@@ -1,0 +1,28 @@
+/** Alerts: what is wrong now, what was, and "I have seen it". */
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import type { Alert, AlertPage } from "./contract.ts";
+import { notFound } from "./errors.ts";
+import type { ApiPorts } from "./ports.ts";
+import { PageLimit } from "./schemas.ts";
+
+const AlertParameters = z.strictObject({
+  state: z.enum(["active", "all"]).default("active"),
+  limit: PageLimit.default(100),
+});
+
+export function alertRoutes(app: FastifyInstance, { alerts }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get("/api/alerts", { schema: { querystring: AlertParameters } }, async (request): Promise<AlertPage> => {
+    return { alerts: alerts.list(request.query), active: alerts.active().length };
+  });
+
+  const params = z.strictObject({ id: z.string().min(1).max(256) });
+  routes.post("/api/alerts/:id/acknowledge", { schema: { params } }, async (request): Promise<Alert> => {
+    const alert = alerts.acknowledge(request.params.id);
+    if (alert === null) throw notFound("alert", request.params.id);
+    return alert;
+  });
+}

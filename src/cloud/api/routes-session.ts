@@ -1,0 +1,59 @@
+/** Logging in and out of the dashboard. */
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { LIMITS, TidewireError } from "../../base/mod.ts";
+import type { SessionInfo } from "./contract.ts";
+import { refuseForeignOrigin } from "./guard.ts";
+import type { ApiPorts } from "./ports.ts";
+import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
+
+const Login = z.union([
+  z.strictObject({ token: z.string().min(1).max(512) }),
+  z.strictObject({ code: z.string().min(1).max(512) }),
+]);
+
+export function sessionRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  const { sessions, version } = ports;
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const fewLogins = { rateLimit: { max: LIMITS.http.loginsPerMinuteMax, timeWindow: "1 minute" } };
+
+  routes.post("/api/session", { schema: { body: Login }, config: fewLogins }, async (request, reply) => {
+    refuseForeignOrigin(request);
+    if ("code" in request.body) sessions.redeemCode(request.body.code);
+    else if (!sessions.isAdminToken(request.body.token)) {
+      ports.logger.warn("A log-in with a wrong token was refused.", { remoteAddress: request.ip });
+      throw new TidewireError("UNAUTHORIZED");
+    }
+    const { value, expiresAt } = sessions.issueCookie();
+    setCookie(reply, value, Math.floor((expiresAt - ports.clock.now()) / 1000), request.protocol === "https");
+    return reply.code(204).send();
+  });
+
+  routes.get("/api/session", async (request): Promise<SessionInfo> => {
+    const expiresAt = sessions.cookieExpiry(cookieOf(request.headers.cookie, SESSION_COOKIE) ?? "");
+    if (expiresAt === null) throw new TidewireError("UNAUTHORIZED");
+    return { user: "administrator", expiresAt, version };
+  });
+
+  routes.delete("/api/session", async (request, reply) => {
+    refuseForeignOrigin(request);
+    const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
+    if (cookie !== null) sessions.endCookie(cookie);
+    setCookie(reply, "", 0, request.protocol === "https");
+    return reply.code(204).send();
+  });
+
+  /** A new one-time code, for `tidewire login-link`. */
+  routes.post("/api/login-codes", { config: fewLogins }, async (request) => {
+    const token = bearerOf(request.headers.authorization);
+    if (token === null || !sessions.isAdminToken(token)) throw new TidewireError("UNAUTHORIZED");
+    return { code: sessions.issueCode() };
+  });
+}
+
+function setCookie(reply: FastifyReply, value: string, maxAgeSeconds: number, secure: boolean): void {
+  const parts = [`${SESSION_COOKIE}=${value}`, "Path=/", `Max-Age=${maxAgeSeconds}`, "HttpOnly", "SameSite=Strict"];
+  if (secure) parts.push("Secure");
+  void reply.header("set-cookie", parts.join("; "));
+}

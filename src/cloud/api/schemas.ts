@@ -1,0 +1,9 @@
+/** Shapes that several routes share. */
+import { z } from "zod";
+import { LIMITS } from "../../base/mod.ts";
+
+/** Names as AWS IoT allows them. */
+export const ThingName = z.string().regex(/^[a-zA-Z0-9:_-]{1,128}$/, "a thing name is 1 to 128 of a-z A-Z 0-9 : _ -");
+export const ThingParameters = z.strictObject({ thing: ThingName });
+
+export const PageLimit = z.coerce.number().int().min(1).max(LIMITS.http.pageSizeMax);
