@@ -98,14 +98,14 @@ test("matching agrees with the specification read word for word", () => {
   fc.assert(
     fc.property(filter, name, (f, n) => {
       fc.pre(topicNameFault(n, { topicBytesMax: 99, topicLevelsMax: 9 }) === null);
-      assert.equal(topicMatches(f, n), naive(f.split("/"), n.split("/")));
+      const hidden = n.startsWith("$") && (f.startsWith("+") || f.startsWith("#"));
+      assert.equal(topicMatches(f, n), !hidden && naive(f.split("/"), n.split("/")));
     }),
     { numRuns: 2000 },
   );
 });
 
 function naive(filter: readonly string[], name: readonly string[]): boolean {
-  if (name[0]!.startsWith("$") && (filter[0] === "+" || filter[0] === "#")) return false;
   const [head, ...rest] = filter;
   if (head === "#") return true;
   if (head === undefined || name.length === 0) return head === undefined && name.length === 0;
