@@ -71,6 +71,12 @@ const entries = {
     fix: "Set the clock (`timedatectl set-ntp true`, or `date -s`) and start again; certificates and history depend on it.",
     exit: 3,
   },
+  DEVICE_FOLDER_EXISTS: {
+    fault: "misuse",
+    message: "The folder {path} already holds a device's key.",
+    fix: "Choose another folder with --out, or remove this one if the device is gone for good.",
+    exit: 2,
+  },
   DATABASE_UNUSABLE: {
     fault: "environment",
     message: "The {name} database {path} cannot be opened: {reason}.",

@@ -11,6 +11,7 @@
  *   GET    /api/session                              → SessionInfo | 401
  *   DELETE /api/session                              → 204, logged out
  *   GET    /api/health                               → Health
+ *   GET    /api/connection                           → ConnectionInfo
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
@@ -182,3 +183,13 @@ export type LiveEvent =
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
   | { readonly type: "error"; readonly error: ApiError };
+
+/** `GET /api/connection`: what a new device needs to know. */
+export interface ConnectionInfo {
+  /** Where devices on this machine connect. */
+  readonly mqtts: string;
+  /** The same, under every address that other machines may use. */
+  readonly addresses: readonly string[];
+  readonly caPem: string;
+  readonly defaultPolicy: string;
+}

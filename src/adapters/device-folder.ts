@@ -1,0 +1,68 @@
+/** The folder that a device gets: its key, its certificate, the CA, and an agent's configuration. */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { TidewireError, reasonOf } from "../base/mod.ts";
+
+export interface DeviceFolder {
+  readonly path: string;
+  readonly thing: string;
+  /** `mqtts://host:port` of the platform. */
+  readonly broker: string;
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  readonly caPem: string;
+}
+
+export function agentConfigPath(folder: string): string {
+  return join(folder, "agent.yaml");
+}
+
+/** Whether a folder holds a device already; such a folder is never written over, it may hold the only copy of a key. */
+export function isDeviceFolder(path: string): boolean {
+  return existsSync(agentConfigPath(path)) || existsSync(join(path, "private-key.pem"));
+}
+
+/** Throws DEVICE_FOLDER_EXISTS or DATA_FOLDER_UNUSABLE. The configuration comes last: a folder that has it is whole. */
+export function writeDeviceFolder(device: DeviceFolder): void {
+  if (isDeviceFolder(device.path)) throw new TidewireError("DEVICE_FOLDER_EXISTS", { path: device.path });
+  try {
+    mkdirSync(device.path, { recursive: true, mode: 0o700 });
+    writeWhole(join(device.path, "private-key.pem"), device.privateKeyPem, 0o600);
+    writeWhole(join(device.path, "certificate.pem"), device.certificatePem, 0o644);
+    writeWhole(join(device.path, "ca.pem"), device.caPem, 0o644);
+    writeWhole(agentConfigPath(device.path), agentYaml(device), 0o644);
+  } catch (error) {
+    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: device.path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+function writeWhole(path: string, text: string, mode: number): void {
+  const file = openSync(path, "wx", mode);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function agentYaml({ thing, broker }: DeviceFolder): string {
+  return `# Start with: tidewire agent --config agent.yaml
+# Every key: docs/reference/configuration.md
+
+thing: ${thing}
+# Where the platform listens, as seen from this device.
+broker: ${broker}
+
+certificate: certificate.pem
+privateKey: private-key.pem
+ca: ca.pem
+
+# Readings wait here until the platform has them on disk.
+data: data
+
+sources:
+  - type: system
+    every: 1s
+`;
+}

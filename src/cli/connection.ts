@@ -1,0 +1,20 @@
+/** Options by which a command finds its platform. */
+import type { Command } from "commander";
+import { PlatformClient } from "./client.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+}
+
+export function withConnection(command: Command): Command {
+  return command
+    .option("--url <url>", "address of the platform's API (or TIDEWIRE_URL)")
+    .option("--token <token>", "administrator token (or TIDEWIRE_TOKEN)")
+    .option("--data <folder>", "data folder of a platform on this machine, to find both", "tidewire-data");
+}
+
+export function clientOf(options: Options): PlatformClient {
+  return new PlatformClient(options);
+}

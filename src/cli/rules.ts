@@ -1,0 +1,78 @@
+/** `tidewire rules`: what happens with messages. */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { TidewireError, reasonOf } from "../base/mod.ts";
+import { clientOf, withConnection } from "./connection.ts";
+import { table } from "./output.ts";
+import type { Output } from "./output.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+interface RuleListItem {
+  readonly ruleName: string;
+  readonly topicPattern: string;
+  readonly ruleDisabled: boolean;
+}
+
+export function rulesCommand(output: Output): Command {
+  const rules = new Command("rules").description("rules: list, put and delete them");
+  rules.addCommand(
+    withConnection(new Command("list"))
+      .description("list all rules")
+      .option("--json", "print the result as JSON")
+      .action((options: Options) => list(options, output)),
+  );
+  rules.addCommand(
+    withConnection(new Command("put"))
+      .description('create or replace a rule from a JSON file: {"sql": "SELECT …", "actions": [ … ]}')
+      .argument("<name>")
+      .argument("<file>")
+      .action((name: string, file: string, options: Options) => put(name, file, options, output)),
+  );
+  rules.addCommand(
+    withConnection(new Command("delete"))
+      .description("delete a rule")
+      .argument("<name>")
+      .action(async (name: string, options: Options) => {
+        await clientOf(options).call("DELETE", `/rules/${encodeURIComponent(name)}`);
+        output.result(`Deleted rule ${name}.`);
+      }),
+  );
+  return rules;
+}
+
+async function list(options: Options, output: Output): Promise<void> {
+  const { rules } = await clientOf(options).get<{ rules: readonly RuleListItem[] }>("/rules");
+  if (options.json === true) {
+    for (const rule of rules) output.result(JSON.stringify(rule));
+    return;
+  }
+  const rows = rules.map((rule) => [rule.ruleName, rule.ruleDisabled ? "disabled" : "enabled", rule.topicPattern]);
+  output.result(table([["RULE", "STATE", "TOPICS"], ...rows]));
+}
+
+async function put(name: string, file: string, options: Options, output: Output): Promise<void> {
+  const document = readDocument(file);
+  const client = clientOf(options);
+  const path = `/rules/${encodeURIComponent(name)}`;
+  try {
+    await client.call("PATCH", path, document);
+  } catch (error) {
+    if (!(error instanceof TidewireError) || error.code !== "NOT_FOUND") throw error;
+    await client.call("POST", path, document);
+  }
+  output.result(`Rule ${name} is in force.`);
+}
+
+function readDocument(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file, reason: reasonOf(error) }, { cause: error });
+  }
+}

@@ -1,0 +1,114 @@
+/** `tidewire things`: devices, each with its own key and certificate. */
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
+import { createKeyAndCsr } from "../adapters/pki/mod.ts";
+import { TidewireError } from "../base/mod.ts";
+import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
+import { clientOf, withConnection } from "./connection.ts";
+import { table } from "./output.ts";
+import type { Output } from "./output.ts";
+
+interface AddOptions {
+  readonly out?: string;
+  readonly broker?: string;
+  readonly type?: string;
+  readonly attribute: readonly string[];
+  readonly json?: boolean;
+  readonly data: string;
+}
+
+export function thingsCommand(output: Output): Command {
+  const things = new Command("things").description("devices: add and list them");
+  things.addCommand(
+    withConnection(new Command("add"))
+      .description("register a device and write its key, certificate and configuration into a folder")
+      .argument("<name>", "thing name: 1 to 128 of a-z A-Z 0-9 : _ -")
+      .option("--out <folder>", "folder to write (default: the name)")
+      .option("--broker <url>", "address under which the device reaches the platform")
+      .option("--attribute <key=value...>", "attributes of the thing", [])
+      .option("--json", "print the result as JSON")
+      .action((name: string, options: AddOptions) => add(name, options, output)),
+  );
+  things.addCommand(
+    withConnection(new Command("list"))
+      .description("list all devices with their presence")
+      .option("--json", "print the result as JSON")
+      .action((options: AddOptions) => list(options, output)),
+  );
+  return things;
+}
+
+async function add(name: string, options: AddOptions, output: Output): Promise<void> {
+  const folder = resolve(options.out ?? name);
+  if (isDeviceFolder(folder)) throw new TidewireError("DEVICE_FOLDER_EXISTS", { path: folder });
+  const client = clientOf(options);
+  const connection = await client.get<ConnectionInfo>("/api/connection");
+  const broker = options.broker ?? connection.mqtts;
+  // The private key is made here and never leaves this machine: the platform sees the signing request only.
+  const { privateKeyPem, csrPem } = await createKeyAndCsr(name);
+  await client.call("POST", `/things/${encodeURIComponent(name)}`, {
+    attributePayload: { attributes: attributesOf(options) },
+  });
+  const certificate = await client.call<{ certificateArn: string; certificatePem: string; certificateId: string }>(
+    "POST",
+    "/certificates?setAsActive=true",
+    { certificateSigningRequest: csrPem },
+  );
+  await client.call("PUT", `/things/${encodeURIComponent(name)}/principals`, undefined, {
+    "x-amzn-principal": certificate.certificateArn,
+  });
+  await client.call("PUT", `/target-policies/${connection.defaultPolicy}`, { target: certificate.certificateArn });
+  writeDeviceFolder({
+    path: folder,
+    thing: name,
+    broker,
+    certificatePem: certificate.certificatePem,
+    privateKeyPem,
+    caPem: connection.caPem,
+  });
+  if (options.json === true) {
+    output.result(JSON.stringify({ thing: name, folder, broker, certificateId: certificate.certificateId }));
+    return;
+  }
+  output.result(`Added ${name}. Its key, certificate and configuration are in ${folder}.`);
+  output.result(`On the device, run: tidewire agent --config agent.yaml`);
+  if (options.broker === undefined && connection.addresses.length > 0) {
+    output.result(`agent.yaml names ${broker}. From another machine, use one of: ${connection.addresses.join(", ")}`);
+  }
+}
+
+function attributesOf({ attribute }: AddOptions): Record<string, string> {
+  return Object.fromEntries(
+    attribute.map((pair) => {
+      const [key, ...value] = pair.split("=");
+      if (key === undefined || key === "" || value.length === 0) {
+        throw new TidewireError("REQUEST_INVALID", { reason: `--attribute takes key=value, not '${pair}'` });
+      }
+      return [key, value.join("=")];
+    }),
+  );
+}
+
+async function list(options: AddOptions, output: Output): Promise<void> {
+  const client = clientOf(options);
+  const things = [];
+  let cursor: string | null = null;
+  do {
+    const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const page: FleetPage = await client.get<FleetPage>(`/api/fleet?limit=250${query}`);
+    things.push(...page.things);
+    cursor = page.cursor;
+  } while (cursor !== null);
+  if (options.json === true) {
+    for (const thing of things) output.result(JSON.stringify(thing));
+    return;
+  }
+  const rows = things.map(({ thingName, presence, activeAlerts }) => [
+    thingName,
+    presence.state,
+    presence.lastSeenAt === null ? "never" : new Date(presence.lastSeenAt).toISOString(),
+    String(activeAlerts),
+  ]);
+  output.result(table([["THING", "STATE", "LAST SEEN", "ALERTS"], ...rows]));
+}

@@ -1,0 +1,106 @@
+/** `tidewire up`: the platform in the foreground. */
+import { resolve } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import picocolors from "picocolors";
+import { readConfigFile } from "../adapters/config-file.ts";
+import { PlatformConfigSchema, startPlatform } from "../cloud/mod.ts";
+import type { Platform, PlatformConfig } from "../cloud/mod.ts";
+import type { Output } from "./output.ts";
+
+interface Options {
+  readonly config?: string;
+  readonly firstDevice?: boolean;
+  readonly readyJson?: boolean;
+  readonly data?: string;
+  readonly bind?: string;
+  readonly mqttsPort?: number;
+  readonly httpPort?: number;
+  readonly httpsPort?: number;
+  readonly host?: readonly string[];
+  readonly listen?: readonly string[];
+  readonly webhook?: readonly string[];
+  readonly slackWebhook?: readonly string[];
+  readonly verbose?: boolean;
+}
+
+export function upCommand(output: Output): Command {
+  return new Command("up")
+    .description("start the platform and stay in the foreground")
+    .option("--config <file>", "YAML file with the keys of docs/reference/configuration.md; flags win over it")
+    .option("--data <folder>", "folder that holds everything (default: tidewire-data)")
+    .option("--bind <address>", "address of the MQTT and HTTPS listeners (default: ::, every address)")
+    .option("--mqtts-port <port>", "MQTT over TLS (default: 8883; 0 takes a free one)", portOf)
+    .option("--http-port <port>", "dashboard and API on 127.0.0.1 (default: 8080)", portOf)
+    .option("--https-port <port>", "dashboard and API over TLS (default: 8443)", portOf)
+    .option("--host <name...>", "more names or addresses for the server certificate")
+    .option("--webhook <url...>", "POST every alert to this URL")
+    .option("--slack-webhook <url...>", "send every alert to this Slack incoming webhook")
+    .option("--first-device", "also run an agent for this machine, in a process of its own")
+    .option("--listen <url...>", "benchmark listener: mqtt://127.0.0.1:PORT?auth=none")
+    .option("--ready-json", "print one JSON line when ready, for programs")
+    .option("--verbose", "print the log to the terminal too")
+    .action((options: Options) => up(options, output));
+}
+
+async function up(options: Options, output: Output): Promise<void> {
+  const stop = stopSignal();
+  const config = configOf(options);
+  const platform = await startPlatform(config, { firstDevice: options.firstDevice === true });
+  if (options.readyJson === true) output.result(JSON.stringify({ event: "ready", ...platform.ready() }));
+  else greet(platform, options, output);
+  const reason = await Promise.race([stop, platform.failed]);
+  if (reason instanceof Error) {
+    await platform.close();
+    throw reason;
+  }
+  if (options.readyJson !== true) output.note("Stopping …");
+  await platform.close();
+}
+
+function configOf(options: Options): PlatformConfig {
+  const fromFile = options.config === undefined ? {} : readConfigFile(options.config, PlatformConfigSchema, "up");
+  const flags = {
+    data: options.data,
+    bind: options.bind,
+    mqttsPort: options.mqttsPort,
+    httpPort: options.httpPort,
+    httpsPort: options.httpsPort,
+    hosts: options.host,
+    listen: options.listen,
+    webhooks: options.webhook,
+    slackWebhooks: options.slackWebhook,
+    verbose: options.verbose,
+  };
+  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+  const config = PlatformConfigSchema.parse({ ...fromFile, ...given });
+  return { ...config, data: resolve(config.data) };
+}
+
+/** Three short lines: where to look, what to do next, how to stop. */
+function greet(platform: Platform, options: Options, output: Output): void {
+  const colour = picocolors.createColors(process.stdout.isTTY && process.env["NO_COLOR"] === undefined);
+  const { http, newAdminToken, dataDir } = platform.ready();
+  const inCheckout = process.env["npm_lifecycle_event"] === "start";
+  const program = inCheckout ? "npm run tidewire --" : "tidewire";
+  const data = options.data === undefined ? "" : ` --data ${options.data}`;
+  if (newAdminToken !== null) {
+    output.result(
+      `  ${colour.dim("Token")}         ${newAdminToken}  ${colour.dim(`(shown once; kept in ${dataDir}/secrets/admin-token)`)}`,
+    );
+  }
+  output.result(`  ${colour.bold("Dashboard")}     ${colour.cyan(`${http}/#code=${platform.loginCode()}`)}`);
+  output.result(`  ${colour.bold("Add a device")}  ${program} things add my-device${data}`);
+  output.result(`  ${colour.bold("Stop")}          Ctrl-C`);
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((resolveSignal) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolveSignal(signal));
+  });
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("a port is a number from 0 to 65535.");
+  return port;
+}
