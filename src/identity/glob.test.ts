@@ -13,9 +13,9 @@ function glob(pattern: string): (text: string) => boolean {
 
 /** The obvious matcher by dynamic programming over characters; quadratic, and surely right. */
 function slowly(pattern: string, text: string): boolean {
-  const wanted = [...pattern];
+  const wanted = Array.from(pattern);
   let reach = new Set([0]);
-  for (const character of [...text, null]) {
+  for (const character of [...Array.from(text), null]) {
     for (let p = 0; p < wanted.length; p++) if (reach.has(p) && wanted[p] === "*") reach.add(p + 1);
     if (character === null) break;
     const next = new Set<number>();

@@ -17,18 +17,14 @@ function compiled(statements: readonly unknown[], context: PolicyContext): Compi
 }
 
 function ask(policy: CompiledPolicy, [verb, subject]: Question): boolean {
-  switch (verb) {
-    case "connect":
-      return policy.connect(subject);
-    case "publish":
-      return policy.publish(subject, false);
-    case "retain":
-      return policy.publish(subject, true);
-    case "subscribe":
-      return policy.subscribe(subject);
-    case "receive":
-      return policy.receive(subject);
-  }
+  const answers: Readonly<Record<Question[0], () => boolean>> = {
+    connect: () => policy.connect(subject),
+    publish: () => policy.publish(subject, false),
+    retain: () => policy.publish(subject, true),
+    subscribe: () => policy.subscribe(subject),
+    receive: () => policy.receive(subject),
+  };
+  return answers[verb]();
 }
 
 describe("policies decide as AWS IoT does", () => {
