@@ -89,6 +89,18 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
+  SECRET_DAMAGED: {
+    fault: "environment",
+    message: "The secret {file} cannot be used: {reason}.",
+    fix: "{remedy}",
+    exit: 3,
+  },
+  SECRETS_UNUSABLE: {
+    fault: "environment",
+    message: "The secrets folder {path} cannot be used: {reason}.",
+    fix: "Make the folder and its files belong to the user that runs Tidewire, with the modes 0700 and 0600.",
+    exit: 3,
+  },
   // ── API and command line ─────────────────────────────────────────────────────────────────────
   UNAUTHORIZED: {
     fault: "peer",
@@ -147,6 +159,50 @@ const entries = {
     fix: "Start it with `tidewire up`, or name its address with --url.",
     exit: 5,
     retryable: true,
+  },
+  POLICY_INVALID: {
+    fault: "peer",
+    message: "The policy document is not valid: {reason}.",
+    fix: "Correct the document; it is an AWS IoT policy (Version, Statement with Effect, Action and Resource).",
+    http: 400,
+    exit: 2,
+  },
+  VERSION_CONFLICT: {
+    fault: "peer",
+    message: "The {kind} '{name}' has version {actual}, not {expected}: somebody else changed it.",
+    fix: "Read it again and repeat the change on what it is now.",
+    http: 409,
+  },
+  THING_HAS_PRINCIPALS: {
+    fault: "peer",
+    message: "The thing '{name}' still has {count} certificate(s) attached.",
+    fix: "Detach them first, then delete the thing.",
+    http: 400,
+  },
+  STILL_IN_USE: {
+    fault: "peer",
+    message: "The {kind} '{name}' cannot be deleted: {reason}.",
+    fix: "Detach it everywhere first, then delete it.",
+    http: 409,
+  },
+  CERTIFICATE_STATE: {
+    fault: "peer",
+    message: "Certificate {id} is {status} and cannot be {wanted}.",
+    fix: "{remedy}",
+    http: 406,
+  },
+  CERTIFICATE_REFUSED: {
+    fault: "peer",
+    message: "The {kind} is refused: {reason}.",
+    fix: "Make a new one: `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes` writes a key and a request that fit.",
+    http: 400,
+    exit: 2,
+  },
+  LIMIT_REACHED: {
+    fault: "peer",
+    message: "The limit is reached: {what} may be {limit} at most.",
+    fix: "Remove what is no longer needed; docs/reference/configuration.md lists the limits that can be raised.",
+    http: 410,
   },
   INTERNAL: {
     fault: "bug",

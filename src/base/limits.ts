@@ -64,6 +64,35 @@ export const LIMITS = {
     pointsPerQueryMax: 100_000,
     outboxesPerThingMax: 16,
   },
+  identity: {
+    /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
+    policyBytesMax: kib(16),
+    /** A request for a P-384 or RSA 4096 key is below 2 KB. */
+    signingRequestBytesMax: kib(16),
+    /** Smaller keys are breakable, larger ones make every handshake expensive for us. */
+    rsaBitsMin: 2048,
+    rsaBitsMax: 4096,
+    /** A longer life than that needs a reason that nobody has given yet. */
+    deviceCertificateDaysMax: 3650,
+    /** Attributes of one kind in a certificate that policies see; AWS IoT's number. */
+    certificateValuesMax: 5,
+    certificateValueLengthMax: 1024,
+  },
+  registry: {
+    /** AWS IoT's numbers. */
+    attributesPerThingMax: 50,
+    attributeNameLengthMax: 128,
+    attributeValueLengthMax: 800,
+    policiesPerCertificateMax: 10,
+    /** A gateway may stand for many things with one certificate. */
+    thingsPerCertificateMax: 100,
+    certificatesPerThingMax: 10,
+    /** Certificates whose rights are kept in memory: those of every connection, and as many that come and go. */
+    principalsCachedMax: 40_000,
+    pageSizeMax: 250,
+    /** How stale a thing's "last seen" may be after a crash. */
+    lastSeenSavedEvery: seconds(30),
+  },
   http: {
     bodyBytesMax: kib(256),
     requestsPerMinuteMax: 6_000,
@@ -90,7 +119,7 @@ export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { mqtt, log, rules, edge } = limits;
+  const { mqtt, log, rules, edge, registry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
@@ -100,6 +129,7 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
     [rules.jsonBytesMax >= rules.deliveryBodyBytesMax, "a delivery's body is within the JSON limit"],
+    [registry.principalsCachedMax >= mqtt.connectionsMax, "every connection's rights fit the registry's cache"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
   ];
   for (const [holds, relation] of relations) {

@@ -1,0 +1,12 @@
+export { parsePolicy } from "./policy-document.ts";
+export type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
+export { compilePolicy } from "./compiled-policy.ts";
+export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef } from "./compiled-policy.ts";
+export { policyWarnings } from "./policy-warnings.ts";
+export { MQTT_ACTIONS } from "./actions.ts";
+export type { MqttAction } from "./actions.ts";
+export type { CertificateContext, DistinguishedName, PolicyContext, ThingContext } from "./variables.ts";
+export { NAME_ATTRIBUTES } from "./variables.ts";
+export { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "./default-policy.ts";
+export { CERTIFICATE_STATUSES, mayBecome, verdict } from "./certificate-status.ts";
+export type { CertificateState, CertificateStatus, RefusalReason, Verdict } from "./certificate-status.ts";

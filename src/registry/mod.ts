@@ -1,0 +1,22 @@
+export { Registry } from "./registry.ts";
+export type { ListThings, NewThing, RegistryOptions, RegistryRules, ThingUpdate } from "./registry.ts";
+export { PresenceBook } from "./presence.ts";
+export type { Presence, PresenceOptions, PresenceState } from "./presence.ts";
+export type { PresenceStore, RegistryStore, SavedPresence, Slice, ThingFilter } from "./store.ts";
+export type {
+  Attachment,
+  Certificate,
+  CertificateFacts,
+  CertificateRecord,
+  CertificateStatus,
+  Change,
+  DistinguishedName,
+  Page,
+  Policy,
+  Principal,
+  PrincipalType,
+  Thing,
+} from "./records.ts";
+export type { PageOptions } from "./page.ts";
+export { arnOf, certificateIdOf } from "./names.ts";
+export { awsShapes } from "./aws-shapes.ts";
