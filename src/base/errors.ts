@@ -129,11 +129,37 @@ const entries = {
     http: 429,
     retryable: true,
   },
+  RULE_INVALID: {
+    fault: "peer",
+    message: "The rule is not valid at '{at}': {reason}.",
+    fix: "Correct it and send the rule again.",
+    http: 400,
+    exit: 2,
+  },
+  RULE_SQL_INVALID: {
+    fault: "peer",
+    message: "The rule's SQL is not valid, {reason}",
+    fix: "{hint}",
+    http: 400,
+    exit: 2,
+  },
   PLATFORM_UNREACHABLE: {
     fault: "environment",
     message: "No Tidewire platform answers at {url}: {reason}.",
     fix: "Start it with `tidewire up`, or name its address with --url.",
     exit: 5,
+    retryable: true,
+  },
+  // ── requests to other servers ────────────────────────────────────────────────────────────────
+  OUTGOING_REFUSED: {
+    fault: "misuse",
+    message: "A request to {origin} is refused: {reason}.",
+    fix: "Use another address, or allow this one in the configuration of outgoing requests.",
+  },
+  OUTGOING_FAILED: {
+    fault: "environment",
+    message: "The request to {origin} got no answer: {reason}.",
+    fix: "Check that the server runs and can be reached from here; Tidewire tries again by itself.",
     retryable: true,
   },
   INTERNAL: {
