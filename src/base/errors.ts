@@ -153,6 +153,20 @@ const entries = {
     fix: "Run this where the platform's data folder is (or name it with --data), or give --token or TIDEWIRE_TOKEN.",
     exit: 4,
   },
+  RULE_INVALID: {
+    fault: "peer",
+    message: "The rule is not valid at '{at}': {reason}.",
+    fix: "Correct it and send the rule again.",
+    http: 400,
+    exit: 2,
+  },
+  RULE_SQL_INVALID: {
+    fault: "peer",
+    message: "The rule's SQL is not valid, {reason}",
+    fix: "{hint}",
+    http: 400,
+    exit: 2,
+  },
   PLATFORM_UNREACHABLE: {
     fault: "environment",
     message: "No Tidewire platform answers at {url}: {reason}.",
@@ -203,6 +217,18 @@ const entries = {
     message: "The limit is reached: {what} may be {limit} at most.",
     fix: "Remove what is no longer needed; docs/reference/configuration.md lists the limits that can be raised.",
     http: 410,
+  },
+  // ── requests to other servers ────────────────────────────────────────────────────────────────
+  OUTGOING_REFUSED: {
+    fault: "misuse",
+    message: "A request to {origin} is refused: {reason}.",
+    fix: "Use another address, or allow this one in the configuration of outgoing requests.",
+  },
+  OUTGOING_FAILED: {
+    fault: "environment",
+    message: "The request to {origin} got no answer: {reason}.",
+    fix: "Check that the server runs and can be reached from here; Tidewire tries again by itself.",
+    retryable: true,
   },
   INTERNAL: {
     fault: "bug",

@@ -2,7 +2,7 @@
  * Every limit of the system: value, unit and why. Relations between them are asserted at start (`assertLimits`).
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
-import { days, kib, mib, minutes, seconds } from "./units.ts";
+import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
   mqtt: {
@@ -45,16 +45,40 @@ export const LIMITS = {
   },
   rules: {
     sqlBytesMax: kib(16),
+    /** Height of a statement's tree: parsing and evaluating it recurse that deep. 250 terms joined by OR fit. */
+    sqlDepthMax: 256,
+    /** Items of one SELECT list, function call, array or object. */
+    sqlItemsMax: 256,
+    /** A string that grows past this while a rule is evaluated becomes Undefined. */
+    sqlStringCharsMax: 1024 * 1024,
     rulesMax: 1_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */
     jsonDepthMax: 32,
     jsonBytesMax: mib(1),
+    /** Requests on the way at once. Each target may always have one, so a few hanging receivers stop nobody else. */
     deliveriesInflightMax: 64,
     deliveriesPerTargetMax: 16,
     deliveryTimeout: seconds(15),
     deliveryBodyBytesMax: kib(64),
+    /** Deliveries of one target, and bytes of all, that wait in memory; more go to the store. */
+    deliveriesQueuedMax: 500,
+    deliveriesQueuedBytesMax: mib(16),
+    /** Deliveries that wait in the store; when full, the newest is dropped and counted. */
     deliveriesWaitingMax: 100_000,
+    retryDelayMin: seconds(1),
+    retryDelayMax: minutes(10),
+    /** A receiver's Retry-After is honoured up to here. */
+    retryAfterMax: hours(1),
+    deliveryGiveUpAfter: hours(24),
+    deadLettersMax: 10_000,
+    /** How often alerts, failed deliveries and the checkpoint are saved. */
+    savePeriod: seconds(1),
+    alertsActiveMax: 100_000,
+    /** Resolved alerts that are kept. */
+    alertsHistoryMax: 1_000,
+    alertSummaryCharsMax: 500,
+    alertClearAfter: seconds(15),
   },
   telemetry: {
     fieldsPerMessageMax: 256,
@@ -130,6 +154,8 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
     [rules.jsonBytesMax >= rules.deliveryBodyBytesMax, "a delivery's body is within the JSON limit"],
     [registry.principalsCachedMax >= mqtt.connectionsMax, "every connection's rights fit the registry's cache"],
+    [rules.deliveriesPerTargetMax <= rules.deliveriesInflightMax, "one target's requests fit those of all"],
+    [rules.retryDelayMin < rules.retryDelayMax, "rules.retryDelayMin < rules.retryDelayMax"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
   ];
   for (const [holds, relation] of relations) {

@@ -1,0 +1,111 @@
+/** Certificates and policies, in AWS IoT's shapes. */
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { awsShapes } from "../../registry/mod.ts";
+import type { Certificate } from "../../registry/mod.ts";
+import type { ApiPorts } from "./ports.ts";
+import { AwsMarkerPage } from "./schemas.ts";
+
+const IdParameters = z.strictObject({ certificateId: z.string().max(256) });
+const PolicyParameters = z.strictObject({ policyName: z.string().max(256) });
+const Activate = z.strictObject({ setAsActive: z.stringbool().default(false) });
+const Target = z.looseObject({ target: z.string().max(512) });
+
+export function certificateRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  issuingRoutes(app, ports);
+  lifeCycleRoutes(app, ports);
+  policyRoutes(app, ports);
+  attachmentRoutes(app, ports);
+}
+
+function issuingRoutes(app: FastifyInstance, { registry, certificates }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const statusOf = (active: boolean): Certificate["status"] => (active ? "ACTIVE" : "INACTIVE");
+
+  routes.post("/keys-and-certificate", { schema: { querystring: Activate } }, async (request) => {
+    const issued = await certificates.withKey();
+    const certificate = registry.registerCertificate(issued.certificatePem, issued.facts, statusOf(request.query.setAsActive));
+    return awsShapes.createCertificate(certificate, issued);
+  });
+
+  const body = z.looseObject({ certificateSigningRequest: z.string().max(16_384) });
+  routes.post("/certificates", { schema: { querystring: Activate, body } }, async (request) => {
+    const issued = await certificates.fromCsr(request.body.certificateSigningRequest);
+    const certificate = registry.registerCertificate(issued.certificatePem, issued.facts, statusOf(request.query.setAsActive));
+    return awsShapes.createCertificate(certificate);
+  });
+}
+
+function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get("/certificates", { schema: { querystring: AwsMarkerPage } }, async (request) => {
+    const { pageSize, marker, isAscendingOrder } = request.query;
+    const page = registry.listCertificates({ maxResults: pageSize, nextToken: marker, ascending: isAscendingOrder });
+    return awsShapes.listCertificates(page);
+  });
+
+  routes.get("/certificates/:certificateId", { schema: { params: IdParameters } }, async (request) =>
+    awsShapes.describeCertificate(registry.describeCertificate(request.params.certificateId)),
+  );
+
+  const newStatus = z.strictObject({ newStatus: z.enum(["ACTIVE", "INACTIVE", "REVOKED"]) });
+  routes.put("/certificates/:certificateId", { schema: { params: IdParameters, querystring: newStatus } }, async (request) => {
+    registry.updateCertificateStatus(request.params.certificateId, request.query.newStatus);
+    return {};
+  });
+
+  const force = z.strictObject({ forceDelete: z.stringbool().default(false) });
+  routes.delete("/certificates/:certificateId", { schema: { params: IdParameters, querystring: force } }, async (request) => {
+    registry.deleteCertificate(request.params.certificateId, { force: request.query.forceDelete });
+    return {};
+  });
+}
+
+function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get("/policies", { schema: { querystring: AwsMarkerPage } }, async (request) => {
+    const { pageSize, marker } = request.query;
+    return awsShapes.listPolicies(registry.listPolicies({ maxResults: pageSize, nextToken: marker }));
+  });
+
+  const body = z.looseObject({ policyDocument: z.string() });
+  routes.post("/policies/:policyName", { schema: { params: PolicyParameters, body } }, async (request) => {
+    const { policy, warnings } = registry.createPolicy(request.params.policyName, request.body.policyDocument);
+    return { ...awsShapes.createPolicy(policy), ...(warnings.length === 0 ? {} : { warnings }) };
+  });
+
+  routes.get("/policies/:policyName", { schema: { params: PolicyParameters } }, async (request) =>
+    awsShapes.getPolicy(registry.getPolicy(request.params.policyName)),
+  );
+
+  routes.delete("/policies/:policyName", { schema: { params: PolicyParameters } }, async (request) => {
+    registry.deletePolicy(request.params.policyName);
+    return {};
+  });
+}
+
+function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.put("/target-policies/:policyName", { schema: { params: PolicyParameters, body: Target } }, async (request) => {
+    registry.attachPolicy(request.params.policyName, request.body.target);
+    return {};
+  });
+
+  routes.post("/target-policies/:policyName", { schema: { params: PolicyParameters, body: Target } }, async (request) => {
+    registry.detachPolicy(request.params.policyName, request.body.target);
+    return {};
+  });
+
+  routes.post("/policy-targets/:policyName", { schema: { params: PolicyParameters } }, async (request) =>
+    awsShapes.listTargetsForPolicy(registry.listTargetsForPolicy(request.params.policyName)),
+  );
+
+  const params = z.strictObject({ target: z.string().max(512) });
+  routes.post("/attached-policies/:target", { schema: { params } }, async (request) =>
+    awsShapes.listPolicies({ items: registry.listAttachedPolicies(request.params.target), nextToken: null }),
+  );
+}

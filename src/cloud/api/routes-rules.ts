@@ -1,0 +1,68 @@
+/** Topic rules, in AWS IoT's shapes; our actions (`webhook`, `slack`, `alert`, `telemetry`) stand where AWS has its own. */
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { arnOf } from "../../registry/mod.ts";
+import { compiledRule, redactRule } from "../../rules/mod.ts";
+import type { RuleDocument } from "../../rules/mod.ts";
+import { TidewireError } from "../../base/mod.ts";
+import { notFound } from "./errors.ts";
+import type { ApiPorts } from "./ports.ts";
+
+const RuleParameters = z.strictObject({ ruleName: z.string().max(128) });
+
+export function ruleRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  const { rules } = ports;
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const ruleNamed = (name: string): RuleDocument => {
+    const rule = rules.get(name);
+    if (rule === null) throw notFound("rule", name);
+    return rule;
+  };
+
+  routes.get("/rules", async () => ({ rules: rules.list().map(listItemOf) }));
+
+  routes.get("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+    const rule = redactRule(ruleNamed(request.params.ruleName));
+    return { ruleArn: arnOf.rule(rule.ruleName), rule: { ...rule, createdAt: rule.createdAt / 1000 } };
+  });
+
+  // The body is checked by the rules room, whose faults name the action and the key.
+  routes.post("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+    const { ruleName } = request.params;
+    if (rules.get(ruleName) !== null) throw new TidewireError("ALREADY_EXISTS", { kind: "rule", name: ruleName });
+    rules.put(ruleName, request.body, ports.logNext());
+    return {};
+  });
+
+  routes.patch("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+    const { ruleName } = request.params;
+    ruleNamed(ruleName);
+    rules.put(ruleName, request.body, ports.logNext());
+    return {};
+  });
+
+  for (const change of ["enable", "disable"] as const) {
+    routes.post(`/rules/:ruleName/${change}`, { schema: { params: RuleParameters } }, async (request) => {
+      ruleNamed(request.params.ruleName);
+      rules[change](request.params.ruleName, ports.logNext());
+      return {};
+    });
+  }
+
+  routes.delete("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+    ruleNamed(request.params.ruleName);
+    rules.delete(request.params.ruleName);
+    return {};
+  });
+}
+
+function listItemOf(rule: RuleDocument): object {
+  return {
+    ruleArn: arnOf.rule(rule.ruleName),
+    ruleName: rule.ruleName,
+    topicPattern: compiledRule(rule).sql.filter,
+    createdAt: rule.createdAt / 1000,
+    ruleDisabled: rule.ruleDisabled,
+  };
+}

@@ -1,0 +1,102 @@
+/** Things and what belongs to them, in AWS IoT's shapes (operations of the registry). */
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { TidewireError } from "../../base/mod.ts";
+import { awsShapes } from "../../registry/mod.ts";
+import type { ApiPorts } from "./ports.ts";
+import { AwsPage, ThingName } from "./schemas.ts";
+
+const NameParameters = z.strictObject({ thingName: ThingName });
+const Attributes = z.strictObject({
+  attributes: z.record(z.string(), z.string()).optional(),
+  merge: z.boolean().optional(),
+});
+
+/** Members of AWS's requests that have no meaning here are taken and left alone, so that its SDKs work. */
+const CreateThing = z
+  .looseObject({ thingTypeName: z.string().optional(), attributePayload: Attributes.optional() })
+  .nullish();
+const UpdateThing = z.looseObject({
+  thingTypeName: z.string().optional(),
+  attributePayload: Attributes.optional(),
+  expectedVersion: z.int().optional(),
+  removeThingType: z.boolean().optional(),
+});
+
+const ListThings = AwsPage.extend({
+  attributeName: z.string().optional(),
+  attributeValue: z.string().optional(),
+  usePrefixAttributeValue: z.stringbool().optional(),
+  thingTypeName: z.string().optional(),
+});
+
+export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get("/things", { schema: { querystring: ListThings } }, async (request) => {
+    const { attributeName, attributeValue, usePrefixAttributeValue, thingTypeName, maxResults, nextToken } = request.query;
+    if (attributeName === undefined && attributeValue !== undefined) {
+      throw new TidewireError("REQUEST_INVALID", { reason: "attributeValue needs an attributeName" });
+    }
+    const attribute =
+      attributeName === undefined || attributeValue === undefined
+        ? undefined
+        : { name: attributeName, value: attributeValue, prefix: usePrefixAttributeValue === true };
+    return awsShapes.listThings(registry.listThings({ attribute, thingTypeName, maxResults, nextToken }));
+  });
+
+  routes.post("/things/:thingName", { schema: { params: NameParameters, body: CreateThing } }, async (request) => {
+    const { thingTypeName, attributePayload } = request.body ?? {};
+    const { thing } = registry.createThing(request.params.thingName, {
+      thingTypeName,
+      attributes: attributePayload?.attributes,
+    });
+    return awsShapes.createThing(thing);
+  });
+
+  routes.get("/things/:thingName", { schema: { params: NameParameters } }, async (request) =>
+    awsShapes.describeThing(registry.describeThing(request.params.thingName)),
+  );
+
+  routes.patch("/things/:thingName", { schema: { params: NameParameters, body: UpdateThing } }, async (request) => {
+    const { attributePayload, thingTypeName, removeThingType, expectedVersion } = request.body;
+    registry.updateThing(request.params.thingName, {
+      attributes: attributePayload?.attributes,
+      merge: attributePayload?.merge,
+      thingTypeName,
+      removeThingType,
+      expectedVersion,
+    });
+    return {};
+  });
+
+  const querystring = z.strictObject({ expectedVersion: z.coerce.number().int().optional() });
+  routes.delete("/things/:thingName", { schema: { params: NameParameters, querystring } }, async (request) => {
+    registry.deleteThing(request.params.thingName, request.query.expectedVersion);
+    return {};
+  });
+
+  routes.get("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) =>
+    awsShapes.listThingPrincipals(registry.listThingPrincipals(request.params.thingName)),
+  );
+
+  routes.put("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) => {
+    registry.attachThingPrincipal(request.params.thingName, principalOf(request));
+    return {};
+  });
+
+  routes.delete("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) => {
+    registry.detachThingPrincipal(request.params.thingName, principalOf(request));
+    return {};
+  });
+
+  routes.get("/principals/things", async (request) => awsShapes.listPrincipalThings(registry.listPrincipalThings(principalOf(request))));
+}
+
+/** AWS sends the principal's ARN in a header. */
+function principalOf(request: FastifyRequest): string {
+  const header = request.headers["x-amzn-principal"];
+  if (typeof header === "string" && header !== "") return header;
+  throw new TidewireError("REQUEST_INVALID", { reason: "the header x-amzn-principal is missing: a certificate's ARN" });
+}

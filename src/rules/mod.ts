@@ -1,0 +1,31 @@
+export { kindOf, redactRule } from "./model.ts";
+export type {
+  ActionKind,
+  Alert,
+  AlertAction,
+  NotifyTarget,
+  RuleAction,
+  RuleDocument,
+  RuleDraft,
+  RulesLimits,
+  Severity,
+  SlackAction,
+  TelemetryAction,
+  WebhookAction,
+} from "./model.ts";
+export { validateNotify, validateRule } from "./validate.ts";
+export { defaultRules } from "./defaults.ts";
+export { RuleSet, compiledRule } from "./rule-set.ts";
+export type { BrokenRule, CompiledRule } from "./rule-set.ts";
+export { MessageInput } from "./input.ts";
+export { keyOf } from "./store.ts";
+export type {
+  DeadLetter,
+  Delivery,
+  DeliveryKey,
+  RulesStore,
+  SaveBatch,
+  SavedDelivery,
+  StoredAlert,
+  StoredState,
+} from "./store.ts";
