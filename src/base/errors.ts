@@ -136,6 +136,19 @@ const entries = {
     exit: 5,
     retryable: true,
   },
+  STORE_UNAVAILABLE: {
+    fault: "environment",
+    message: "The telemetry store cannot answer now: {reason}.",
+    fix: "Try again in a few seconds; incoming data is safe in the log and is stored when the store is back.",
+    http: 503,
+    retryable: true,
+  },
+  QUERY_TOO_SLOW: {
+    fault: "peer",
+    message: "The query took longer than {limit} and was stopped.",
+    fix: "Narrow the time range, ask for fewer fields, or widen the window.",
+    http: 504,
+  },
   INTERNAL: {
     fault: "bug",
     message: "Tidewire failed unexpectedly: {reason}.",

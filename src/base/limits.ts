@@ -59,10 +59,30 @@ export const LIMITS = {
   telemetry: {
     fieldsPerMessageMax: 256,
     fieldNameBytesMax: 256,
+    /** Levels of objects and arrays that become field names (`a.b.0.c`); deeper values are left out. */
+    fieldDepthMax: 8,
+    /** Items of an array that become fields; a longer one is a blob, not a measurement. */
+    arrayItemsMax: 64,
     stringBytesMax: kib(4),
     seriesMax: 1_000_000,
+    /** One device that invents field names must not use up everybody's series. */
+    seriesPerThingMax: 10_000,
+    /** A reading stamped further ahead than this has a wrong clock; its time of arrival is taken instead. */
+    timeAheadMax: days(1),
     pointsPerQueryMax: 100_000,
     outboxesPerThingMax: 16,
+    /** Remembered gaps in one outbox's numbers; an agent that sends urgent readings first leaves one gap per burst. */
+    sequenceGapsMax: 1024,
+    /** A commit takes a few milliseconds whatever it holds: at most five a second keeps charts live and the disk idle. */
+    commitDelay: seconds(1) / 5,
+    /** One commit's rows; bounds the memory of catching up (about 20 bytes a row). */
+    commitRowsMax: 200_000,
+    /** Points of one watched thing in one commit that are sent live; a backlog beyond is fetched by a query. */
+    livePointsMax: 20_000,
+    queryTimeout: seconds(10),
+    queriesWaitingMax: 64,
+    /** DuckDB's own memory. Replaying its write-ahead log needs 128 MB in the worst case. */
+    databaseBytesMax: mib(256),
   },
   http: {
     bodyBytesMax: kib(256),
@@ -90,7 +110,7 @@ export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { mqtt, log, rules, edge } = limits;
+  const { mqtt, log, rules, telemetry, edge } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
@@ -100,6 +120,8 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
     [rules.jsonBytesMax >= rules.deliveryBodyBytesMax, "a delivery's body is within the JSON limit"],
+    [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
+    [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
   ];
   for (const [holds, relation] of relations) {
