@@ -45,6 +45,12 @@ export const LIMITS = {
   },
   rules: {
     sqlBytesMax: kib(16),
+    /** Height of a statement's tree: parsing and evaluating it recurse that deep. 250 terms joined by OR fit. */
+    sqlDepthMax: 256,
+    /** Items of one SELECT list, function call, array or object. */
+    sqlItemsMax: 256,
+    /** A string that grows past this while a rule is evaluated becomes Undefined. */
+    sqlStringCharsMax: 1024 * 1024,
     rulesMax: 1_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */

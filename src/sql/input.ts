@@ -1,0 +1,11 @@
+import type { EpochMs, JsonValue } from "../base/mod.ts";
+
+/** What a statement is evaluated against: one message. */
+export interface SqlInput {
+  readonly topic: string;
+  readonly clientId: string;
+  readonly receivedAt: EpochMs;
+  readonly payload: Uint8Array;
+  /** The payload as JSON, parsed once and lazily by base's `parseJson`; undefined where it is not JSON. Never throws. */
+  json(): JsonValue | undefined;
+}

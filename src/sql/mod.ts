@@ -1,0 +1,12 @@
+export { SqlError } from "./error.ts";
+export { parseSql } from "./parser.ts";
+export { printSql } from "./print.ts";
+export { compileSql } from "./compile.ts";
+export type { CompiledSql, SqlOutcome } from "./compile.ts";
+export { compileTemplate } from "./template.ts";
+export type { CompiledTemplate } from "./template.ts";
+export { FUNCTIONS } from "./functions/registry.ts";
+export type { SqlFunction } from "./functions/registry.ts";
+export type { SqlInput } from "./input.ts";
+export type { SqlValue } from "./value.ts";
+export type { BinaryOperator, CastType, Expression, SelectClause, SelectItem, SelectStatement } from "./tree.ts";

@@ -1,0 +1,95 @@
+/** Tree → text, with no more parentheses than needed. `parseSql(printSql(tree))` is the same tree. */
+import { dispatch } from "./tree.ts";
+import type { BinaryOperator, ByKind, Expression, SelectItem, SelectStatement } from "./tree.ts";
+
+const POWER: Readonly<Record<BinaryOperator, number>> = {
+  or: 10,
+  and: 20,
+  "=": 40,
+  "<>": 40,
+  "<": 40,
+  "<=": 40,
+  ">": 40,
+  ">=": 40,
+  "+": 50,
+  "-": 50,
+  "*": 60,
+  "/": 60,
+  "%": 60,
+};
+const COMPARISON_POWER = 40;
+const NOT_POWER = 30;
+const NEGATE_POWER = 70;
+const ATOM_POWER = 100;
+
+export function printSql(statement: SelectStatement): string {
+  const { select, filter, where } = statement;
+  const list = select.kind === "value" ? `VALUE ${printOperand(select.value)}` : select.items.map(printItem).join(", ");
+  const condition = where === null ? "" : ` WHERE ${printExpression(where)}`;
+  return `SELECT ${list} FROM ${quote(filter)}${condition}`;
+}
+
+/** After VALUE, a leading minus would read as "the key `value` minus". */
+function printOperand(expression: Expression): string {
+  const text = printExpression(expression);
+  return text.startsWith("-") ? `(${text})` : text;
+}
+
+function printItem(item: SelectItem): string {
+  if (item.kind === "star") return "*";
+  const value = printExpression(item.value);
+  return item.as === null ? value : `${value} AS ${item.as.join(".")}`;
+}
+
+export function printExpression(expression: Expression): string {
+  return print(expression, 0);
+}
+
+function print(expression: Expression, power: number): string {
+  const text = printBare(expression);
+  return powerOf(expression) <= power ? `(${text})` : text;
+}
+
+function powerOf(expression: Expression): number {
+  if (expression.kind === "binary") return POWER[expression.operator];
+  if (expression.kind === "unary") return expression.operator === "not" ? NOT_POWER : NEGATE_POWER;
+  return ATOM_POWER;
+}
+
+function printBare(expression: Expression): string {
+  return dispatch(PRINTERS, expression);
+}
+
+const PRINTERS: ByKind<string> = {
+  literal: (node) => printLiteral(node.value, node.decimal),
+  path: (node) => node.path.join("."),
+  member: (node) => `${print(node.of, ATOM_POWER - 1)}.${node.name}`,
+  star: () => "*",
+  call: (node) => `${node.name}(${node.args.map(printExpression).join(", ")})`,
+  cast: (node) => `cast(${printExpression(node.of)} AS ${node.type})`,
+  unary: (node) => (node.operator === "not" ? `NOT ${print(node.of, NOT_POWER)}` : `-${print(node.of, NEGATE_POWER)}`),
+  binary: (node) => {
+    const power = POWER[node.operator];
+    // Comparisons do not chain, so both sides need parentheses; the others lean to the left.
+    const left = print(node.left, power === COMPARISON_POWER ? power : power - 1);
+    return `${left} ${node.operator.toUpperCase()} ${print(node.right, power)}`;
+  },
+  case: (node) => {
+    const branches = node.branches.map((b) => `WHEN ${printExpression(b.when)} THEN ${printExpression(b.result)}`);
+    const otherwise = node.otherwise === null ? "" : ` ELSE ${printExpression(node.otherwise)}`;
+    return `CASE ${printExpression(node.of)} ${branches.join(" ")}${otherwise} END`;
+  },
+  array: (node) => `[${node.items.map(printExpression).join(", ")}]`,
+  object: (node) => `{${node.entries.map(({ key, value }) => `${quote(key)}: ${printExpression(value)}`).join(", ")}}`,
+};
+
+function printLiteral(value: null | boolean | number | string, decimal: boolean): string {
+  if (typeof value === "string") return quote(value);
+  if (typeof value !== "number") return String(value).toUpperCase();
+  const text = String(value);
+  return decimal && !/[.e]/.test(text) ? `${text}.0` : text;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,105 @@
+/** The syntax tree of one statement: immutable values. `at` is the index in the text where the node begins. */
+
+export type BinaryOperator = "or" | "and" | "=" | "<>" | "<" | "<=" | ">" | ">=" | "+" | "-" | "*" | "/" | "%";
+
+/** Types that `cast(value AS type)` knows, by AWS IoT's names; several mean the same. */
+export type CastType = "string" | "int" | "decimal" | "boolean";
+
+export type Expression =
+  /** `decimal`: a number written with a point or exponent, which makes `/` divide without truncation. */
+  | {
+      readonly kind: "literal";
+      readonly value: null | boolean | number | string;
+      readonly decimal: boolean;
+      readonly at: number;
+    }
+  /** `a.b.c`: keys into the payload. */
+  | { readonly kind: "path"; readonly path: readonly string[]; readonly at: number }
+  /** `get(x, 0).name`: a key into the value of an expression. */
+  | { readonly kind: "member"; readonly of: Expression; readonly name: string; readonly at: number }
+  /** `*`: the whole payload. Stands alone after VALUE or as a function's argument. */
+  | { readonly kind: "star"; readonly at: number }
+  | { readonly kind: "call"; readonly name: string; readonly args: readonly Expression[]; readonly at: number }
+  | { readonly kind: "cast"; readonly of: Expression; readonly type: CastType; readonly at: number }
+  | { readonly kind: "unary"; readonly operator: "-" | "not"; readonly of: Expression; readonly at: number }
+  | {
+      readonly kind: "binary";
+      readonly operator: BinaryOperator;
+      readonly left: Expression;
+      readonly right: Expression;
+      readonly at: number;
+    }
+  | {
+      readonly kind: "case";
+      readonly of: Expression;
+      readonly branches: readonly { readonly when: Expression; readonly result: Expression }[];
+      readonly otherwise: Expression | null;
+      readonly at: number;
+    }
+  | { readonly kind: "array"; readonly items: readonly Expression[]; readonly at: number }
+  | {
+      readonly kind: "object";
+      readonly entries: readonly { readonly key: string; readonly value: Expression }[];
+      readonly at: number;
+    };
+
+export type SelectItem =
+  | { readonly kind: "star"; readonly at: number }
+  | {
+      readonly kind: "expression";
+      readonly value: Expression;
+      /** `AS a.b` nests; null where the name follows from the expression. */
+      readonly as: readonly string[] | null;
+      readonly at: number;
+    };
+
+export type SelectClause =
+  | { readonly kind: "items"; readonly items: readonly SelectItem[] }
+  | { readonly kind: "value"; readonly value: Expression };
+
+export interface SelectStatement {
+  readonly select: SelectClause;
+  /** MQTT topic filter after FROM. */
+  readonly filter: string;
+  readonly where: Expression | null;
+}
+
+/** The node type of one kind. */
+export type Node<K extends Expression["kind"]> = Extract<Expression, { kind: K }>;
+
+/** One function per kind of node: the type checker asks for a new one when a kind is added. */
+export type ByKind<T> = { readonly [K in Expression["kind"]]: (node: Node<K>) => T };
+
+export function dispatch<T>(handlers: ByKind<T>, expression: Expression): T {
+  return (handlers[expression.kind] as (node: Expression) => T)(expression);
+}
+
+/** The output key of an item without AS: the last key of a path, a function's name; null where it needs AS. */
+export function impliedName(expression: Expression): string | null {
+  if (expression.kind === "path") return expression.path.at(-1)!;
+  if (expression.kind === "member" || expression.kind === "call") return expression.name;
+  return expression.kind === "cast" ? "cast" : null;
+}
+
+const CHILDREN: ByKind<readonly Expression[]> = {
+  literal: () => [],
+  path: () => [],
+  star: () => [],
+  member: (node) => [node.of],
+  call: (node) => node.args,
+  cast: (node) => [node.of],
+  unary: (node) => [node.of],
+  binary: (node) => [node.left, node.right],
+  case: (node) => [
+    node.of,
+    ...node.branches.flatMap((branch) => [branch.when, branch.result]),
+    ...(node.otherwise === null ? [] : [node.otherwise]),
+  ],
+  array: (node) => node.items,
+  object: (node) => node.entries.map((entry) => entry.value),
+};
+
+/** In the order in which they stand in the text. */
+export function childrenOf(expression: Expression): readonly Expression[] {
+  return dispatch(CHILDREN, expression);
+}
