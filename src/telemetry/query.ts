@@ -1,5 +1,5 @@
 /** What can be asked of the series, and the check of a request's parameters. Shapes as in `cloud/api/contract.ts`. */
-import { TidewireError, days, hours, minutes, seconds } from "../base/mod.ts";
+import { LIMITS, TidewireError, days, hours, minutes, seconds } from "../base/mod.ts";
 import type { EpochMs, Millis } from "../base/mod.ts";
 import { parseIsoTime } from "./iso-time.ts";
 import type { FieldType, FieldValue } from "./points.ts";
@@ -20,6 +20,8 @@ export interface SeriesQuery {
   readonly window: Millis | null;
   /** Null exactly where `window` is. */
   readonly aggregate: Aggregate | null;
+  /** Points of the whole answer, at most. */
+  readonly limit: number;
 }
 
 /**
@@ -61,7 +63,7 @@ export interface LatestValues {
 /** Parameters as they stand in the URL. */
 export type QueryParameters = Readonly<Record<string, string | undefined>>;
 
-const KNOWN: readonly string[] = ["thing", "measurement", "fields", "from", "to", "window", "aggregate"];
+const KNOWN: readonly string[] = ["thing", "measurement", "fields", "from", "to", "window", "aggregate", "limit"];
 const UNIT_MS: Readonly<Record<string, Millis>> = {
   ms: 1,
   s: seconds(1),
@@ -94,6 +96,7 @@ export function parseSeriesQuery(parameters: QueryParameters, now: EpochMs): Ser
     to,
     window,
     aggregate: parseAggregate(parameters["aggregate"], window),
+    limit: parseLimit(parameters["limit"]),
   };
 }
 
@@ -131,6 +134,14 @@ function parseAggregate(text: string | undefined, window: Millis | null): Aggreg
   }
   if (window === null) throw invalid("'aggregate' needs a 'window' to aggregate over, such as 1m");
   return aggregate;
+}
+
+function parseLimit(text: string | undefined): number {
+  const max = LIMITS.telemetry.pointsPerQueryMax;
+  if (text === undefined || text === "") return max;
+  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > max) throw invalid(`'limit' is '${shown(text)}'; it must be a number from 1 to ${max}`);
+  return limit;
 }
 
 function parseFields(text: string | undefined): readonly string[] | null {

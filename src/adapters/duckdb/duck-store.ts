@@ -37,7 +37,6 @@ export class DuckStore implements TelemetryStore {
   readonly #instance: DuckDBInstance;
   readonly #writer: DuckDBConnection;
   readonly #readers: ReaderPool;
-  readonly #limits: Limits["telemetry"];
   readonly #latest: LatestBook;
   #offset: number | null = null;
   #points = 0;
@@ -52,7 +51,6 @@ export class DuckStore implements TelemetryStore {
     this.#writer = file.writer;
     this.rebuilt = file.rebuilt;
     this.#readers = readers;
-    this.#limits = limits;
     this.series = new SeriesBook(limits);
     this.#latest = new LatestBook(this.series);
   }
@@ -119,10 +117,7 @@ export class DuckStore implements TelemetryStore {
   async query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult> {
     const entries = this.series.find(query.thing, query.measurement, query.fields);
     const { thing, from, to, window, aggregate } = query;
-    const answer = await this.#readers.use(
-      (connection) => runSeriesQuery(connection, query, entries, this.#limits.pointsPerQueryMax),
-      signal,
-    );
+    const answer = await this.#readers.use((connection) => runSeriesQuery(connection, query, entries), signal);
     return { thing, from, to, window, aggregate, ...answer };
   }
 

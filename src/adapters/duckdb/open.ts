@@ -50,7 +50,8 @@ export async function openFile(options: FileOptions): Promise<OpenFile> {
   try {
     return { ...(await openOnce(options)), rebuilt };
   } catch (error) {
-    if (rebuilt !== null || isEnvironment(error) || !existsSync(options.path)) throw unusable(options.path, error);
+    if (rebuilt !== null || isEnvironment(reasonOf(error)) || !existsSync(options.path))
+      throw unusable(options.path, error);
     rebuilt = error instanceof NewerFormat ? error.message : `it is damaged (${reasonOf(error)})`;
     await moveAside(options, rebuilt);
   }
@@ -61,8 +62,9 @@ export async function openFile(options: FileOptions): Promise<OpenFile> {
   }
 }
 
-export function isEnvironment(error: unknown): boolean {
-  return ENVIRONMENT.test(reasonOf(error));
+/** Whether DuckDB's words blame the machine, not the file. */
+export function isEnvironment(reason: string): boolean {
+  return ENVIRONMENT.test(reason);
 }
 
 async function openOnce({ path, memoryBytes }: FileOptions): Promise<Omit<OpenFile, "rebuilt">> {

@@ -24,7 +24,9 @@ export class ReaderPool {
     try {
       signal?.throwIfAborted();
       signal?.addEventListener("abort", interrupt);
-      return await work(connection);
+      const result = await work(connection);
+      signal?.throwIfAborted(); // an interrupt between two statements interrupts nothing
+      return result;
     } catch (error) {
       signal?.throwIfAborted(); // "INTERRUPT Error" becomes the signal's reason
       throw error;

@@ -32,12 +32,11 @@ interface Building {
   readonly values: FieldValue[];
 }
 
-/** `entries`: the series that the query's names mean. At most `pointsMax` points, the earliest. */
+/** `entries`: the series that the query's names mean. Where there are more points than its limit: the earliest. */
 export async function runSeriesQuery(
   connection: DuckDBConnection,
   query: SeriesQuery,
   entries: readonly SeriesEntry[],
-  pointsMax: number,
 ): Promise<Answer> {
   const building = new Map<number, Building>();
   for (const { id, measurement, field, type: stored } of entries) {
@@ -45,8 +44,8 @@ export async function runSeriesQuery(
     if (type !== null) building.set(id, { measurement, field, stored, type, times: [], values: [] });
   }
   if (building.size === 0) return { series: [], truncated: false };
-  const sql = statement(query, building, pointsMax + 1);
-  let left = pointsMax;
+  const sql = statement(query, building);
+  let left = query.limit;
   let truncated = false;
   await eachChunk(connection, sql, ([ids, times, values, texts], rows) => {
     for (let row = 0; row < rows; row++) {
@@ -72,14 +71,14 @@ function typeOfAggregate(stored: FieldType, aggregate: Aggregate | null): FieldT
   return stored === "boolean" && aggregate === "avg" ? "number" : stored;
 }
 
-function statement(query: SeriesQuery, building: ReadonlyMap<number, Building>, rowsMax: number): string {
+function statement(query: SeriesQuery, building: ReadonlyMap<number, Building>): string {
   const numbers: number[] = [];
   const texts: number[] = [];
   for (const [id, { stored }] of building) (stored === "string" ? texts : numbers).push(id);
   const parts: string[] = [];
   if (numbers.length > 0) parts.push(select(query, "points", numbers));
   if (texts.length > 0) parts.push(select(query, "texts", texts));
-  return `SELECT series, time::DOUBLE, value, text FROM (${parts.join(" UNION ALL ")}) ORDER BY time, series, arrival LIMIT ${rowsMax}`;
+  return `SELECT series, time::DOUBLE, value, text FROM (${parts.join(" UNION ALL ")}) ORDER BY time, series, arrival LIMIT ${integer(query.limit + 1)}`;
 }
 
 /** All that stands in the statement are numbers of our own and checked integers; nothing of a request's text. */
