@@ -42,6 +42,18 @@ export const LIMITS = {
     pendingBytesMax: mib(64),
     retentionAge: days(7),
     retentionBytes: mib(4096),
+    /** One sync carries at most this: what recovery writes again, and what a power cut can tear. */
+    groupBytesMax: mib(4),
+    /** A segment is ended after this even when small, so that retention by age, which removes whole segments, is fine-grained. */
+    segmentAgeMax: days(1),
+    /** Batches just written stay in memory up to this, for consumers that keep up: 40 ms of traffic at full speed. */
+    recentBytesMax: mib(8),
+    /** Appends are refused below this: the databases share the disk, and what is pending must still fit. */
+    diskFreeBytesMin: mib(256),
+    diskCheckPeriod: seconds(1),
+    /** A consumer's handler that threw is given the same batch again after this, doubled each time. */
+    consumerRetryDelayMin: seconds(1) / 4,
+    consumerRetryDelayMax: seconds(30),
   },
   rules: {
     sqlBytesMax: kib(16),
@@ -125,6 +137,10 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.batchBytesMax < log.segmentBytesMax, "a batch fits a segment"],
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
+    [log.batchBytesMax <= log.groupBytesMax, "a batch fits what one sync carries"],
+    [log.recordBytesMax <= log.groupBytesMax, "a record fits what one sync carries"],
+    [log.groupBytesMax <= log.segmentBytesMax, "what one sync carries fits a segment"],
+    [log.pendingBytesMax < log.diskFreeBytesMin, "what is pending fits the disk when appends are refused"],
     [rules.jsonBytesMax >= rules.deliveryBodyBytesMax, "a delivery's body is within the JSON limit"],
     [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
     [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
