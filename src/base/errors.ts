@@ -99,6 +99,46 @@ const entries = {
     fault: "environment",
     message: "The secrets folder {path} cannot be used: {reason}.",
     fix: "Make the folder and its files belong to the user that runs Tidewire, with the modes 0700 and 0600.",
+  },
+  LOG_FOLDER_UNUSABLE: {
+    fault: "environment",
+    message: "The log folder cannot be used: {reason}.",
+    fix: "Move what does not belong there out of the folder, or restore it from a backup. Tidewire changed nothing.",
+    exit: 3,
+  },
+  LOG_NEWER: {
+    fault: "environment",
+    message: "The log segment {segment} has format {version}; this Tidewire knows formats up to {known}.",
+    fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
+    exit: 3,
+  },
+  // ── the durable log ──────────────────────────────────────────────────────────────────────────
+  LOG_FULL: {
+    fault: "environment",
+    message: "The log takes nothing more for now: {reason}.",
+    fix: "Free disk space if it is the disk, else wait: the log takes messages again by itself.",
+    http: 503,
+    mqtt: 0x97,
+    retryable: true,
+  },
+  LOG_FAILED: {
+    fault: "environment",
+    message: "The log takes nothing more until a restart: {reason}.",
+    fix: "Check the disk (`dmesg`, `smartctl`) and restart Tidewire; everything that was acknowledged is kept.",
+    http: 503,
+    mqtt: 0x83,
+  },
+  LOG_RECORD_TOO_LARGE: {
+    fault: "peer",
+    message: "A record of {bytes} bytes is larger than the log's limit of {limit}.",
+    fix: "Send smaller messages.",
+    http: 413,
+    mqtt: 0x95,
+  },
+  LOG_OFFSET_AHEAD: {
+    fault: "environment",
+    message: "{consumer} has read up to offset {offset}, but the log ends at {next}: a part of the log is missing.",
+    fix: "Restore the log folder, or remove the database that is ahead of it so that it is rebuilt from the log.",
     exit: 3,
   },
   // ── API and command line ─────────────────────────────────────────────────────────────────────
@@ -229,6 +269,19 @@ const entries = {
     message: "The request to {origin} got no answer: {reason}.",
     fix: "Check that the server runs and can be reached from here; Tidewire tries again by itself.",
     retryable: true,
+  },
+  STORE_UNAVAILABLE: {
+    fault: "environment",
+    message: "The telemetry store cannot answer now: {reason}.",
+    fix: "Try again in a few seconds; incoming data is safe in the log and is stored when the store is back.",
+    http: 503,
+    retryable: true,
+  },
+  QUERY_TOO_SLOW: {
+    fault: "peer",
+    message: "The query took longer than {limit} and was stopped.",
+    fix: "Narrow the time range, ask for fewer fields, or widen the window.",
+    http: 504,
   },
   INTERNAL: {
     fault: "bug",

@@ -42,6 +42,18 @@ export const LIMITS = {
     pendingBytesMax: mib(64),
     retentionAge: days(7),
     retentionBytes: mib(4096),
+    /** One sync carries at most this: what recovery writes again, and what a power cut can tear. */
+    groupBytesMax: mib(4),
+    /** A segment is ended after this even when small, so that retention by age, which removes whole segments, is fine-grained. */
+    segmentAgeMax: days(1),
+    /** Batches just written stay in memory up to this, for consumers that keep up: 40 ms of traffic at full speed. */
+    recentBytesMax: mib(8),
+    /** Appends are refused below this: the databases share the disk, and what is pending must still fit. */
+    diskFreeBytesMin: mib(256),
+    diskCheckPeriod: seconds(1),
+    /** A consumer's handler that threw is given the same batch again after this, doubled each time. */
+    consumerRetryDelayMin: seconds(1) / 4,
+    consumerRetryDelayMax: seconds(30),
   },
   rules: {
     sqlBytesMax: kib(16),
@@ -83,10 +95,30 @@ export const LIMITS = {
   telemetry: {
     fieldsPerMessageMax: 256,
     fieldNameBytesMax: 256,
+    /** Levels of objects and arrays that become field names (`a.b.0.c`); deeper values are left out. */
+    fieldDepthMax: 8,
+    /** Items of an array that become fields; a longer one is a blob, not a measurement. */
+    arrayItemsMax: 64,
     stringBytesMax: kib(4),
     seriesMax: 1_000_000,
+    /** One device that invents field names must not use up everybody's series. */
+    seriesPerThingMax: 10_000,
+    /** A reading stamped further ahead than this has a wrong clock; its time of arrival is taken instead. */
+    timeAheadMax: days(1),
     pointsPerQueryMax: 100_000,
     outboxesPerThingMax: 16,
+    /** Remembered gaps in one outbox's numbers; an agent that sends urgent readings first leaves one gap per burst. */
+    sequenceGapsMax: 1024,
+    /** A commit takes a few milliseconds whatever it holds: at most five a second keeps charts live and the disk idle. */
+    commitDelay: seconds(1) / 5,
+    /** One commit's rows; bounds the memory of catching up (about 20 bytes a row). */
+    commitRowsMax: 200_000,
+    /** Points of one watched thing in one commit that are sent live; a backlog beyond is fetched by a query. */
+    livePointsMax: 20_000,
+    queryTimeout: seconds(10),
+    queriesWaitingMax: 64,
+    /** DuckDB's own memory. Replaying its write-ahead log needs 128 MB in the worst case. */
+    databaseBytesMax: mib(256),
   },
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
@@ -144,6 +176,7 @@ export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
   const { mqtt, log, rules, edge, registry } = limits;
+  const { mqtt, log, rules, telemetry, edge } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
@@ -152,10 +185,16 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.batchBytesMax < log.segmentBytesMax, "a batch fits a segment"],
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
+    [log.batchBytesMax <= log.groupBytesMax, "a batch fits what one sync carries"],
+    [log.recordBytesMax <= log.groupBytesMax, "a record fits what one sync carries"],
+    [log.groupBytesMax <= log.segmentBytesMax, "what one sync carries fits a segment"],
+    [log.pendingBytesMax < log.diskFreeBytesMin, "what is pending fits the disk when appends are refused"],
     [rules.jsonBytesMax >= rules.deliveryBodyBytesMax, "a delivery's body is within the JSON limit"],
     [registry.principalsCachedMax >= mqtt.connectionsMax, "every connection's rights fit the registry's cache"],
     [rules.deliveriesPerTargetMax <= rules.deliveriesInflightMax, "one target's requests fit those of all"],
     [rules.retryDelayMin < rules.retryDelayMax, "rules.retryDelayMin < rules.retryDelayMax"],
+    [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
+    [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
   ];
   for (const [holds, relation] of relations) {

@@ -1,0 +1,19 @@
+/** Another process that tries to open a store's file, and says with which code it failed. */
+import { LIMITS, isTidewireError, mib } from "../../base/mod.ts";
+import { SimClock, SimLogger } from "../../../sim/world.ts";
+import { DuckStore } from "./duck-store.ts";
+
+try {
+  const path = process.argv[2]!;
+  await DuckStore.open({
+    path,
+    memoryBytes: mib(64),
+    clock: new SimClock(),
+    logger: new SimLogger(),
+    limits: LIMITS.telemetry,
+  });
+  process.send?.("opened");
+} catch (error) {
+  process.send?.(isTidewireError(error) ? error.code : String(error));
+}
+process.disconnect();

@@ -1,0 +1,1 @@
+export { fileCrc32, openLogDirectory } from "./log-directory.ts";

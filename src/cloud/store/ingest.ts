@@ -1,0 +1,166 @@
+/**
+ * The loop of the store process: log → rows → commit, from the offset that the last commit holds. Points,
+ * de-duplication state and offset are one transaction, so whatever dies in between, every message is stored exactly once.
+ */
+import { seconds } from "../../base/mod.ts";
+import type { Cancel, Clock, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
+import type { PointBatch, SequenceBook, TelemetryStore } from "../../telemetry/mod.ts";
+import type { MessageSink } from "./message-sink.ts";
+import type { RecordSource, TelemetryRules } from "./ports.ts";
+
+export interface IngestOptions {
+  readonly source: RecordSource;
+  readonly store: TelemetryStore;
+  readonly sink: MessageSink;
+  readonly sequences: SequenceBook;
+  readonly limits: Limits["telemetry"];
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  /** Where an empty store begins. */
+  readonly first: number;
+  /** After each commit, before the next; the batch is valid during the call. */
+  readonly onCommit: (offset: number, points: PointBatch) => void;
+}
+
+/** Messages that no rule wants move the offset too; saving that is not urgent, they may be read again. */
+const QUIET_COMMIT_DELAY: Millis = seconds(5);
+/** The disk may be busy or full; the log keeps what is not read. */
+const READ_RETRY_DELAY: Millis = seconds(1);
+/** Reads that end early in a row before the missing records are given up as lost to damage. */
+const GAP_TRIES = 3;
+
+export class Ingest {
+  readonly #options: IngestOptions;
+  #position: number;
+  #committed: number;
+  #durable = 0;
+  #ruled = false;
+  #closing = false;
+  #shortReads = 0;
+  #gapRecords = 0;
+  #lastCommitAt: Millis;
+  #wakeUp: (() => void) | null = null;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#position = options.store.offset ?? options.first;
+    this.#committed = this.#position;
+    this.#lastCommitAt = options.clock.monotonic() - options.limits.commitDelay;
+  }
+
+  /** Everything below is stored. */
+  get committed(): number {
+    return this.#committed;
+  }
+
+  /** Records that could not be had from the log: damaged, or removed before they were read. */
+  get gapRecords(): number {
+    return this.#gapRecords;
+  }
+
+  /** Nothing is read before the rules are known: what they miss would be missed for good. */
+  setRules(rules: TelemetryRules): void {
+    this.#options.sink.setRules(rules);
+    this.#ruled = true;
+    this.#wake();
+  }
+
+  /** Everything below `offset` is on disk in the log. */
+  durable(offset: number): void {
+    this.#durable = Math.max(this.#durable, offset);
+    this.#wake();
+  }
+
+  /** Runs until `close`; what was read is then committed. Rejects where a commit fails: the store is unusable then. */
+  async run(): Promise<void> {
+    while (!this.#closing) {
+      if (this.#ruled && this.#position < this.#durable) await this.#readOn(this.#durable);
+      else if (this.#due() <= 0) await this.#commit();
+      else await this.#sleep(this.#due());
+    }
+    if (this.#position > this.#committed) await this.#commit();
+  }
+
+  close(): void {
+    this.#closing = true;
+    this.#wake();
+  }
+
+  async #readOn(below: number): Promise<void> {
+    const { source, sink, logger, limits } = this.#options;
+    try {
+      for await (const batch of source.readBatches(this.#position, below)) {
+        const end = Math.min(batch.baseOffset + batch.count, below);
+        this.#skipTo(Math.min(batch.baseOffset, below));
+        batch.forEach((offset, bytes) => {
+          if (offset >= this.#position && offset < below) sink.take(offset, bytes);
+        });
+        this.#position = Math.max(this.#position, end);
+        if (sink.batch.rows >= limits.commitRowsMax || this.#due() <= 0) await this.#commit();
+        if (this.#closing) return;
+      }
+    } catch (error) {
+      if (error instanceof CommitFailed) throw error;
+      logger.error("The log cannot be read; trying again", { position: this.#position, error });
+      await this.#sleep(READ_RETRY_DELAY, "all of it");
+      return;
+    }
+    if (this.#position >= below) this.#shortReads = 0;
+    else if (++this.#shortReads < GAP_TRIES) await this.#sleep(limits.commitDelay, "all of it");
+    else this.#skipTo(below);
+  }
+
+  #skipTo(offset: number): void {
+    if (offset <= this.#position) return;
+    const lost = offset - this.#position;
+    this.#gapRecords += lost;
+    const gap = { from: this.#position, below: offset };
+    this.#options.logger.error("Records of the log are missing, so they are not stored", gap);
+    this.#position = offset;
+    this.#shortReads = 0;
+  }
+
+  /** Milliseconds until the next commit is due; infinite where there is nothing to commit. */
+  #due(): Millis {
+    if (this.#position === this.#committed) return Number.POSITIVE_INFINITY;
+    const { sink, sequences, limits, clock } = this.#options;
+    const quiet = sink.batch.rows === 0 && !sequences.changed;
+    return this.#lastCommitAt + (quiet ? QUIET_COMMIT_DELAY : limits.commitDelay) - clock.monotonic();
+  }
+
+  async #commit(): Promise<void> {
+    const { store, sink, sequences, clock, onCommit } = this.#options;
+    const offset = this.#position;
+    this.#lastCommitAt = clock.monotonic();
+    try {
+      await store.commit({ points: sink.batch, sequences: sequences.takeChanged(), offset });
+    } catch (error) {
+      throw new CommitFailed("the commit failed", { cause: error });
+    }
+    this.#committed = offset;
+    onCommit(offset, sink.batch);
+    sink.batch.clear();
+  }
+
+  /** Until something changes, or `delay` has passed; `all of it`: only the latter, or `close`. */
+  async #sleep(delay: Millis, until: "woken" | "all of it" = "woken"): Promise<void> {
+    if (this.#closing) return;
+    let cancel: Cancel = () => {};
+    await new Promise<void>((resolve) => {
+      if (Number.isFinite(delay)) cancel = this.#options.scheduler.after(delay, resolve);
+      this.#wakeUp = () => {
+        if (until === "woken" || this.#closing) resolve();
+      };
+    });
+    this.#wakeUp = null;
+    cancel();
+  }
+
+  #wake(): void {
+    this.#wakeUp?.();
+  }
+}
+
+/** The store's file is as the last commit left it, the state in memory is not: only a restart helps. */
+export class CommitFailed extends Error {}

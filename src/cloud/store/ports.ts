@@ -1,0 +1,50 @@
+/** What the store process needs of the log and the rules; `process.ts` connects it. */
+import type { EpochMs, JsonValue, Message } from "../../base/mod.ts";
+
+/** Records of the log as they were written together. */
+export interface RecordBatch {
+  /** Offset of the first record; the others follow without a gap. */
+  readonly baseOffset: number;
+  readonly count: number;
+  /** `bytes` is valid only during the call. */
+  forEach(take: (offset: number, bytes: Uint8Array) => void): void;
+}
+
+/** The log, read-only. */
+export interface RecordSource {
+  /** Offset of the oldest kept record. */
+  first(): Promise<number>;
+  /** All readable records in [from, below), in order; the first batch may begin before `from`. */
+  readBatches(from: number, below: number): AsyncIterable<RecordBatch>;
+}
+
+/** What a rule looks at. */
+export interface RuleInput {
+  readonly topic: string;
+  readonly clientId: string;
+  readonly receivedAt: EpochMs;
+  readonly payload: Uint8Array;
+  json(): JsonValue | undefined;
+}
+
+export type RuleOutcome =
+  | { readonly matched: true; readonly value: JsonValue | Uint8Array }
+  | { readonly matched: false };
+
+/** One rule with a `telemetry` action. */
+export interface TelemetryRule {
+  readonly ruleName: string;
+  /** The rule sees messages from this offset on. */
+  readonly fromOffset: number;
+  readonly measurement?: string;
+  /** Never throws. */
+  evaluate(input: RuleInput): RuleOutcome;
+}
+
+export interface TelemetryRules {
+  /** The rules whose filter matches. Called for every message. */
+  route(topic: string): readonly TelemetryRule[];
+}
+
+/** Throws on anything malformed. */
+export type DecodeRecord = (bytes: Uint8Array) => Message;

@@ -1,0 +1,99 @@
+/**
+ * The store process: `client.ts` forks it. It owns DuckDB, so that a fatal error there takes only itself along, and
+ * reads the log's segments itself, so that the broker pays nothing for it.
+ */
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { reasonOf } from "../../base/mod.ts";
+import type { LogFields, Logger } from "../../base/mod.ts";
+import { DuckStore, isEnvironment } from "../../adapters/duckdb/mod.ts";
+import { systemClock, systemScheduler } from "../../adapters/system.ts";
+import { readRecord } from "../../wire/record/mod.ts";
+import { openRecordSource } from "./record-source.ts";
+import { StoreServer } from "./server.ts";
+import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
+
+function send(news: FromStore, sent: () => void = () => {}): void {
+  // A channel that the platform has closed reports to `disconnect`; there is nobody else to tell.
+  if (process.connected) process.send?.(news, undefined, undefined, () => sent());
+}
+
+function openLogger(fields: LogFields = {}): Logger {
+  const line =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (message: string, more: LogFields = {}) =>
+      send({ type: "log", level, message, fields: plain({ ...fields, ...more }) });
+  return {
+    debug: line("debug"),
+    info: line("info"),
+    warn: line("warn"),
+    error: line("error"),
+    child: (more) => openLogger({ ...fields, ...more }),
+  };
+}
+
+/** Errors lose their code and fields on the channel; their text is what a reader needs. */
+function plain(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? causes(value) : value]),
+  );
+}
+
+function causes(error: unknown): string {
+  return error instanceof Error && error.cause !== undefined
+    ? `${error.message}: ${causes(error.cause)}`
+    : reasonOf(error);
+}
+
+async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
+  const logger = openLogger();
+  const { databasePath, logFolder, limits, distrust } = order;
+  await mkdir(dirname(databasePath), { recursive: true });
+  const store = await DuckStore.open({
+    path: databasePath,
+    memoryBytes: limits.telemetry.databaseBytesMax,
+    limits: limits.telemetry,
+    clock: systemClock,
+    logger,
+    ...(distrust === null ? {} : { distrust }),
+  });
+  const server = await StoreServer.open({
+    store,
+    rebuilt: store.rebuilt,
+    source: await openRecordSource(logFolder, logger),
+    decode: readRecord,
+    limits,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    logger,
+    send,
+  });
+  take(server);
+  for (const early of waiting) if (early.type !== "open") server.handle(early);
+  await server.run();
+}
+
+function main(): void {
+  let server: StoreServer | null = null;
+  const waiting: ToStore[] = [];
+  process.on("message", (order: ToStore) => {
+    if (order.type === "open") {
+      serve(order, waiting, (opened) => (server = opened)).then(
+        () => process.exit(0),
+        (error: unknown) => {
+          const reason = causes(error);
+          const cause = isEnvironment(reason) ? "environment" : "file";
+          send({ type: "fatal", reason, cause }, () => process.exit(1));
+        },
+      );
+    } else if (server === null) waiting.push(order);
+    else server.handle(order);
+  });
+  // The platform is gone, even if it was killed: what is not committed is still in the log.
+  process.on("disconnect", () => process.exit(0));
+  // Ctrl-C reaches the whole group; the platform decides when the store closes.
+  process.on("SIGINT", () => {});
+  process.on("SIGTERM", () => {});
+}
+
+main();

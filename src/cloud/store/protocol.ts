@@ -1,0 +1,88 @@
+/** What the platform and the store process say to each other, over Node's IPC channel. */
+import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
+import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
+import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import type { LivePoints } from "./live.ts";
+import type { SinkCounters } from "./message-sink.ts";
+
+/** A rule with a `telemetry` action, as plain data. */
+export interface StoreRule {
+  readonly ruleName: string;
+  readonly sql: string;
+  readonly measurement?: string;
+  readonly fromOffset: number;
+}
+
+export type Question =
+  | { readonly kind: "query"; readonly query: SeriesQuery }
+  | { readonly kind: "latest"; readonly thing: string }
+  | {
+      readonly kind: "headline";
+      readonly things: readonly string[];
+      readonly wanted: readonly FieldName[];
+      readonly otherwise: number;
+    }
+  | { readonly kind: "things" };
+
+/** What each kind of question is answered with. */
+export interface Answers {
+  query: SeriesResult;
+  latest: LatestValues;
+  headline: ReadonlyMap<string, readonly LatestValue[]>;
+  things: readonly string[];
+}
+
+export interface OpenOrder {
+  readonly type: "open";
+  readonly databasePath: string;
+  readonly logFolder: string;
+  readonly limits: Limits;
+  /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
+  readonly distrust: string | null;
+}
+
+export type ToStore =
+  | OpenOrder
+  | { readonly type: "rules"; readonly rules: readonly StoreRule[] }
+  | { readonly type: "durable"; readonly offset: number }
+  | { readonly type: "watch"; readonly thing: string }
+  | { readonly type: "unwatch"; readonly thing: string }
+  | { readonly type: "ask"; readonly id: number; readonly question: Question }
+  /** The asker has given up. */
+  | { readonly type: "forget"; readonly id: number }
+  | { readonly type: "close" };
+
+export interface StoreCounters extends SinkCounters {
+  commits: number;
+  /** Records that could not be had from the log. */
+  gapRecords: number;
+}
+
+/** A commit, or the state at the start. */
+export interface StoreProgress {
+  /** Everything below is stored. */
+  readonly offset: number;
+  readonly rows: number;
+  readonly series: number;
+  readonly things: number;
+  readonly counters: StoreCounters;
+}
+
+export type FromStore =
+  /** `rebuilt`: why the file had to be made anew; null where it was not. */
+  | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
+  | { readonly type: "committed"; readonly progress: StoreProgress }
+  | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
+  | ({ readonly type: "points" } & LivePoints)
+  /** Points were committed that are not sent: query again. */
+  | { readonly type: "skipped"; readonly thing: string; readonly at: EpochMs }
+  | { readonly type: "answer"; readonly id: number; readonly value: unknown }
+  | { readonly type: "refused"; readonly id: number; readonly code: ErrorCode; readonly details: ErrorDetails }
+  | {
+      readonly type: "log";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly message: string;
+      readonly fields: LogFields;
+    }
+  /** It will exit now. `environment`: another file would fare no better. */
+  | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "file" };

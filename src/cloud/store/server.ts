@@ -1,0 +1,171 @@
+/** The store process without the process: orders in, news out. */
+import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
+import type { Clock, EpochMs, Limits, Logger, Scheduler } from "../../base/mod.ts";
+import { SequenceBook } from "../../telemetry/mod.ts";
+import type { PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
+import { CompiledRules } from "./compiled-rules.ts";
+import { Ingest } from "./ingest.ts";
+import { LiveView } from "./live.ts";
+import { MessageSink } from "./message-sink.ts";
+import type { DecodeRecord, RecordSource } from "./ports.ts";
+import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
+
+export interface ServerOptions {
+  readonly store: TelemetryStore;
+  /** Why the store's file was made anew; null where it was not. */
+  readonly rebuilt: string | null;
+  readonly source: RecordSource;
+  readonly decode: DecodeRecord;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly send: (news: FromStore) => void;
+}
+
+export class StoreServer {
+  readonly #options: ServerOptions;
+  readonly #sink: MessageSink;
+  readonly #ingest: Ingest;
+  readonly #live: LiveView;
+  readonly #asked = new Map<number, AbortController>();
+  #commits = 0;
+
+  private constructor(options: ServerOptions, sequences: SequenceBook, first: number) {
+    const { store, source, decode, limits, clock, scheduler, logger } = options;
+    this.#options = options;
+    this.#live = new LiveView(store.series, limits.telemetry.livePointsMax);
+    this.#sink = new MessageSink({ decode, series: store.series, sequences, limits, clock, logger });
+    this.#ingest = new Ingest({
+      source,
+      store,
+      sink: this.#sink,
+      sequences,
+      limits: limits.telemetry,
+      clock,
+      scheduler,
+      logger,
+      first,
+      onCommit: (_, points) => this.#committed(points),
+    });
+  }
+
+  static async open(options: ServerOptions): Promise<StoreServer> {
+    const { store, source, limits } = options;
+    const sequences = new SequenceBook(limits.telemetry);
+    for (const row of await store.loadSequences()) sequences.load(row);
+    return new StoreServer(options, sequences, await source.first());
+  }
+
+  /** Runs until the order to close. Rejects where the store has failed. */
+  async run(): Promise<void> {
+    const { send, rebuilt, store } = this.#options;
+    send({ type: "ready", progress: this.#progress(), rebuilt });
+    await this.#ingest.run();
+    for (const controller of this.#asked.values()) controller.abort(unavailable("it is closing"));
+    await store.close();
+  }
+
+  handle(order: Exclude<ToStore, { readonly type: "open" }>): void {
+    switch (order.type) {
+      case "rules":
+        this.#setRules(order.rules);
+        break;
+      case "durable":
+        this.#ingest.durable(order.offset);
+        break;
+      case "watch":
+        this.#live.watch(order.thing);
+        this.#options.send({ type: "watching", thing: order.thing, at: this.#now() });
+        break;
+      case "unwatch":
+        this.#live.unwatch(order.thing);
+        break;
+      case "ask":
+        void this.#answer(order.id, order.question);
+        break;
+      case "forget":
+        this.#asked.get(order.id)?.abort(unavailable("nobody waits for the answer"));
+        break;
+      case "close":
+        this.#ingest.close();
+        break;
+    }
+  }
+
+  #setRules(rules: readonly StoreRule[]): void {
+    const { logger } = this.#options;
+    this.#ingest.setRules(
+      new CompiledRules(rules, ({ ruleName }, error) => {
+        logger.error("A telemetry rule does not compile and stores nothing", { rule: ruleName, error });
+      }),
+    );
+  }
+
+  /** Never rejects: the answer is sent, or the reason why there is none. */
+  async #answer(id: number, question: Question): Promise<void> {
+    const controller = new AbortController();
+    this.#asked.set(id, controller);
+    const { limits, scheduler, send, logger } = this.#options;
+    const { queryTimeout } = limits.telemetry;
+    const late = new TidewireError("QUERY_TOO_SLOW", { limit: `${queryTimeout / 1000} s` });
+    const cancel = scheduler.after(queryTimeout, () => controller.abort(late));
+    try {
+      send({ type: "answer", id, value: await this.#find(question, controller.signal) });
+    } catch (error) {
+      const ours = isTidewireError(error) ? error : unavailable(firstLine(error));
+      if (!isTidewireError(error)) logger.error("A query failed", { kind: question.kind, error });
+      send({ type: "refused", id, code: ours.code, details: ours.details });
+    } finally {
+      cancel();
+      this.#asked.delete(id);
+    }
+  }
+
+  #find(question: Question, signal: AbortSignal): unknown {
+    const { store } = this.#options;
+    switch (question.kind) {
+      case "query":
+        return store.query(question.query, signal);
+      case "latest":
+        return store.latest(question.thing);
+      case "headline":
+        return store.headline(question.things, question.wanted, question.otherwise);
+      case "things":
+        return store.series.things();
+    }
+  }
+
+  #committed(points: PointBatch): void {
+    this.#commits++;
+    const { send } = this.#options;
+    send({ type: "committed", progress: this.#progress() });
+    for (const news of this.#live.newsOf(points)) {
+      send(news.type === "points" ? news : { ...news, at: this.#now() });
+    }
+  }
+
+  #progress(): StoreProgress {
+    const { store } = this.#options;
+    const { committed: offset, gapRecords } = this.#ingest;
+    return {
+      offset,
+      rows: store.rows,
+      series: store.series.size,
+      things: store.series.thingCount,
+      counters: { ...this.#sink.counters, commits: this.#commits, gapRecords },
+    };
+  }
+
+  #now(): EpochMs {
+    return this.#options.clock.now();
+  }
+}
+
+function unavailable(reason: string): TidewireError {
+  return new TidewireError("STORE_UNAVAILABLE", { reason });
+}
+
+function firstLine(error: unknown): string {
+  return reasonOf(error).split("\n")[0] ?? "";
+}

@@ -1,0 +1,80 @@
+/** Reading a log that another process writes. */
+import type { Logger, Metrics } from "../base/mod.ts";
+import type { LogBatch } from "./batch.ts";
+import { GapReporter } from "./damage.ts";
+import { inspectFolder } from "./folder.ts";
+import { SEGMENT_HEADER_BYTES } from "./format.ts";
+import type { LogId } from "./format.ts";
+import type { Crc32, LogDirectory } from "./ports.ts";
+import { newSegment, SegmentTable } from "./segments.ts";
+import type { Segment } from "./segments.ts";
+import { streamBatches } from "./stream.ts";
+import type { StreamSource } from "./stream.ts";
+
+export interface LogReaderOptions {
+  readonly directory: LogDirectory;
+  readonly crc32: Crc32;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export class LogReader {
+  readonly #options: LogReaderOptions;
+  readonly #table = new SegmentTable([]);
+  readonly #gaps: GapReporter;
+  #logId: LogId | null = null;
+
+  private constructor(options: LogReaderOptions) {
+    this.#options = options;
+    this.#gaps = new GapReporter(options.logger, options.metrics);
+  }
+
+  /** Throws LOG_FOLDER_UNUSABLE and LOG_NEWER as `Log.open` does. An empty folder is fine: the writer may come later. */
+  static async open(options: LogReaderOptions): Promise<LogReader> {
+    const reader = new LogReader(options);
+    await reader.#refresh();
+    return reader;
+  }
+
+  /** The oldest offset kept, as far as this reader has seen; 0 in an empty folder. */
+  get first(): number {
+    return this.#table.oldest?.baseOffset ?? 0;
+  }
+
+  /**
+   * All kept records of [from, below) in order, in batches; the first and last batch are trimmed to the range.
+   * `below` must not exceed the writer's `durable`: what lies above may still be lost. Segments that are added or
+   * removed meanwhile are taken as they are. What is damaged or removed is skipped, logged and counted.
+   */
+  async *readBatches(from: number, below: number): AsyncGenerator<LogBatch> {
+    if (from >= below) return;
+    if (this.#logId === null) await this.#refresh();
+    yield* streamBatches(this.#source(), from, below);
+  }
+
+  #source(): StreamSource {
+    const { directory, crc32 } = this.#options;
+    return {
+      directory,
+      crc32,
+      logId: this.#logId ?? [0, 0],
+      table: this.#table,
+      refresh: () => this.#refresh(),
+      gap: (gap) => this.#gaps.report(gap),
+    };
+  }
+
+  async #refresh(): Promise<void> {
+    const folder = await inspectFolder(this.#options.directory, this.#options.crc32);
+    this.#logId = folder.logId;
+    const known = new Map(this.#table.all.map((segment) => [segment.name, segment]));
+    const segments: Segment[] = [];
+    for (const found of folder.segments) {
+      // One that is being made at this moment, or was when the power went: there is nothing in it yet.
+      if (found.header === null && found.bytes <= SEGMENT_HEADER_BYTES) continue;
+      const kept = known.get(found.name);
+      segments.push(kept ?? newSegment(found.name, found.baseOffset, found.header?.createdAt ?? 0, found.bytes));
+    }
+    this.#table.replace(segments);
+  }
+}

@@ -1,0 +1,64 @@
+/** The batches that became durable last, kept in memory for consumers that keep up. */
+import type { BatchBuffer, BatchPool } from "./batch.ts";
+
+/** A batch smaller than this part of its buffer is kept as a copy, so that the buffer can be filled again. */
+const COMPACT_BELOW = 1 / 4;
+
+export class RecentBatches {
+  readonly #pool: BatchPool;
+  readonly #bytesMax: number;
+  /** In order; `#first` is the index of the oldest kept one, so that dropping one moves nothing. */
+  #batches: BatchBuffer[] = [];
+  #first = 0;
+  #bytes = 0;
+
+  constructor(pool: BatchPool, bytesMax: number) {
+    this.#pool = pool;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** First offset kept; Infinity where there is none. */
+  get from(): number {
+    return this.#batches[this.#first]?.baseOffset ?? Infinity;
+  }
+
+  /** Takes over the caller's hold on `batch`. */
+  add(batch: BatchBuffer): void {
+    let kept = batch;
+    if (batch.used < batch.bytes.length * COMPACT_BELOW) {
+      kept = batch.compact();
+      this.#pool.release(batch);
+    }
+    this.#batches.push(kept);
+    this.#bytes += kept.bytes.length;
+    while (this.#bytes > this.#bytesMax) this.#dropOldest();
+  }
+
+  clear(): void {
+    while (this.#first < this.#batches.length) this.#dropOldest();
+  }
+
+  /** The batch that holds `offset`, or `null`. */
+  find(offset: number): BatchBuffer | null {
+    let low = this.#first;
+    let high = this.#batches.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const batch = this.#batches[middle]!;
+      if (offset < batch.baseOffset) high = middle - 1;
+      else if (offset >= batch.below) low = middle + 1;
+      else return batch;
+    }
+    return null;
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#batches[this.#first++]!;
+    this.#bytes -= oldest.bytes.length;
+    this.#pool.release(oldest);
+    if (this.#first > 1024 && this.#first * 2 > this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/** Which segments may go, and their removal. */
+import { reasonOf } from "../base/mod.ts";
+import type { Clock, Limits, Logger } from "../base/mod.ts";
+import { QUARANTINE, isMissing } from "./ports.ts";
+import type { LogDirectory } from "./ports.ts";
+import type { Segment, SegmentTable } from "./segments.ts";
+
+export interface RetentionOptions {
+  readonly directory: LogDirectory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: Limits["log"];
+  readonly table: SegmentTable;
+}
+
+/** Returns how many segments were removed. Offsets of `keepFrom` and above stay, whatever their age and size. */
+export async function applyRetention(options: RetentionOptions, keepFrom: number): Promise<number> {
+  const { directory, logger, table } = options;
+  let removed = 0;
+  for (let oldest = removable(options, keepFrom); oldest !== null; oldest = removable(options, keepFrom)) {
+    // Out of the table first: nobody begins to read what is about to go.
+    const below = table.upper(oldest);
+    table.drop(oldest);
+    await removeFile(directory, oldest.name);
+    logger.info("a log segment was removed by retention", { segment: oldest.name, belowOffset: below });
+    removed++;
+  }
+  const aged = await removeAgedQuarantine(options);
+  if (removed + aged > 0) await directory.sync();
+  return removed;
+}
+
+function removable(options: RetentionOptions, keepFrom: number): Segment | null {
+  const { clock, limits, table } = options;
+  const [oldest, ...later] = table.all;
+  if (oldest === undefined || later.length === 0 || table.upper(oldest) > keepFrom) return null;
+  if (table.bytes > limits.retentionBytes) return oldest;
+  // Its newest record is as old as the next segment; one whose header is damaged does not say (0).
+  const endedAt = later.find((segment) => segment.createdAt > 0)?.createdAt ?? clock.now();
+  return clock.now() - endedAt > limits.retentionAge ? oldest : null;
+}
+
+/** What recovery put aside is kept as long as the log keeps records; its name ends with when that was. */
+async function removeAgedQuarantine(options: RetentionOptions): Promise<number> {
+  const { directory, clock, logger, limits } = options;
+  let removed = 0;
+  for (const name of await directory.list()) {
+    const putAsideAt = /^quarantine\/\d{20}-\d+-(\d+)(?:-\d+)?\.(?:cut|seg)$/.exec(name)?.[1];
+    if (!name.startsWith(QUARANTINE) || putAsideAt === undefined) continue;
+    if (clock.now() - Number(putAsideAt) <= limits.retentionAge) continue;
+    await removeFile(directory, name);
+    logger.info("a file in the log's quarantine was removed by retention", { file: name });
+    removed++;
+  }
+  return removed;
+}
+
+async function removeFile(directory: LogDirectory, name: string): Promise<void> {
+  try {
+    await directory.remove(name);
+  } catch (error) {
+    if (!isMissing(error)) throw new Error(`${name} cannot be removed: ${reasonOf(error)}`, { cause: error });
+  }
+}

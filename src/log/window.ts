@@ -1,0 +1,54 @@
+/** A part of a file in memory that moves forward: one buffer, reused, grown only for a larger batch. */
+import type { LogFile } from "./ports.ts";
+import { viewOf } from "./format.ts";
+
+const WINDOW_BYTES = 256 * 1024;
+
+export class FileWindow {
+  readonly #file: LogFile;
+  #bytes: Uint8Array = new Uint8Array(WINDOW_BYTES);
+  #view: DataView = viewOf(this.#bytes);
+  /** Position in the file of the first byte held. */
+  #start = 0;
+  #filled = 0;
+
+  constructor(file: LogFile) {
+    this.#file = file;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get view(): DataView {
+    return this.#view;
+  }
+
+  /** Index of file position `position` in `bytes`; only what `load` brought. */
+  indexOf(position: number): number {
+    return position - this.#start;
+  }
+
+  /**
+   * Brings `length` bytes from `position` into `bytes`, and as many after them as fit. Returns how many are there from
+   * `position` on: fewer than `length` only where the file ends. What `bytes` held before is no longer valid.
+   */
+  async load(position: number, length: number): Promise<number> {
+    const held = this.#start + this.#filled - position;
+    if (position >= this.#start && held >= length) return held;
+    const keep = position >= this.#start && held > 0 ? held : 0;
+    if (length > this.#bytes.length) this.#grow(length, position - this.#start, keep);
+    else if (keep > 0) this.#bytes.copyWithin(0, position - this.#start, this.#filled);
+    this.#start = position;
+    this.#filled = keep;
+    this.#filled += await this.#file.read(this.#bytes.subarray(keep), position + keep);
+    return this.#filled;
+  }
+
+  #grow(length: number, from: number, keep: number): void {
+    const larger = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
+    larger.set(this.#bytes.subarray(from, from + keep));
+    this.#bytes = larger;
+    this.#view = viewOf(larger);
+  }
+}

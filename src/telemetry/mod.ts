@@ -1,0 +1,22 @@
+export { measurementOf, pointsOf, subjectOf, typeOf } from "./points.ts";
+export type { FieldType, FieldValue, PointContext, PointLimits, Points } from "./points.ts";
+export { AGGREGATES, parseSeriesQuery, parseTime } from "./query.ts";
+export type {
+  Aggregate,
+  LatestValue,
+  LatestValues,
+  QueryParameters,
+  Series,
+  SeriesQuery,
+  SeriesResult,
+} from "./query.ts";
+export { SequenceWindow, formatSequenceState, parseSequenceState } from "./sequence-window.ts";
+export type { Gap, SequenceState } from "./sequence-window.ts";
+export { SequenceBook, sourceOf } from "./sequence-book.ts";
+export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
+export { SeriesBook } from "./series-book.ts";
+export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from "./series-book.ts";
+export { PointBatch } from "./point-batch.ts";
+export { LatestBook, asType } from "./latest-book.ts";
+export type { FieldName, LatestRow } from "./latest-book.ts";
+export type { Commit, TelemetryStore } from "./store.ts";
