@@ -175,8 +175,7 @@ export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { mqtt, log, rules, edge, registry } = limits;
-  const { mqtt, log, rules, telemetry, edge } = limits;
+  const { mqtt, log, rules, registry, telemetry, edge } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],

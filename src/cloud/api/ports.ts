@@ -1,6 +1,6 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
 import type { Cancel, Clock, EpochMs, Logger } from "../../base/mod.ts";
-import type { PresenceBook, Registry } from "../../registry/mod.ts";
+import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { Health, LatestValue, Series, SeriesResult } from "./contract.ts";
@@ -32,8 +32,8 @@ export interface CertificateIssuer {
 }
 
 export interface IssuedCertificate {
-  readonly certificateId: string;
   readonly certificatePem: string;
+  readonly facts: CertificateFacts;
 }
 
 export interface ApiPorts {

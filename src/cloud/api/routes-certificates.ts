@@ -25,14 +25,22 @@ function issuingRoutes(app: FastifyInstance, { registry, certificates }: ApiPort
 
   routes.post("/keys-and-certificate", { schema: { querystring: Activate } }, async (request) => {
     const issued = await certificates.withKey();
-    const certificate = registry.registerCertificate(issued.certificatePem, issued.facts, statusOf(request.query.setAsActive));
+    const certificate = registry.registerCertificate(
+      issued.certificatePem,
+      issued.facts,
+      statusOf(request.query.setAsActive),
+    );
     return awsShapes.createCertificate(certificate, issued);
   });
 
   const body = z.looseObject({ certificateSigningRequest: z.string().max(16_384) });
   routes.post("/certificates", { schema: { querystring: Activate, body } }, async (request) => {
     const issued = await certificates.fromCsr(request.body.certificateSigningRequest);
-    const certificate = registry.registerCertificate(issued.certificatePem, issued.facts, statusOf(request.query.setAsActive));
+    const certificate = registry.registerCertificate(
+      issued.certificatePem,
+      issued.facts,
+      statusOf(request.query.setAsActive),
+    );
     return awsShapes.createCertificate(certificate);
   });
 }
@@ -51,16 +59,24 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   );
 
   const newStatus = z.strictObject({ newStatus: z.enum(["ACTIVE", "INACTIVE", "REVOKED"]) });
-  routes.put("/certificates/:certificateId", { schema: { params: IdParameters, querystring: newStatus } }, async (request) => {
-    registry.updateCertificateStatus(request.params.certificateId, request.query.newStatus);
-    return {};
-  });
+  routes.put(
+    "/certificates/:certificateId",
+    { schema: { params: IdParameters, querystring: newStatus } },
+    async (request) => {
+      registry.updateCertificateStatus(request.params.certificateId, request.query.newStatus);
+      return {};
+    },
+  );
 
   const force = z.strictObject({ forceDelete: z.stringbool().default(false) });
-  routes.delete("/certificates/:certificateId", { schema: { params: IdParameters, querystring: force } }, async (request) => {
-    registry.deleteCertificate(request.params.certificateId, { force: request.query.forceDelete });
-    return {};
-  });
+  routes.delete(
+    "/certificates/:certificateId",
+    { schema: { params: IdParameters, querystring: force } },
+    async (request) => {
+      registry.deleteCertificate(request.params.certificateId, { force: request.query.forceDelete });
+      return {};
+    },
+  );
 }
 
 function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
@@ -90,15 +106,23 @@ function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.put("/target-policies/:policyName", { schema: { params: PolicyParameters, body: Target } }, async (request) => {
-    registry.attachPolicy(request.params.policyName, request.body.target);
-    return {};
-  });
+  routes.put(
+    "/target-policies/:policyName",
+    { schema: { params: PolicyParameters, body: Target } },
+    async (request) => {
+      registry.attachPolicy(request.params.policyName, request.body.target);
+      return {};
+    },
+  );
 
-  routes.post("/target-policies/:policyName", { schema: { params: PolicyParameters, body: Target } }, async (request) => {
-    registry.detachPolicy(request.params.policyName, request.body.target);
-    return {};
-  });
+  routes.post(
+    "/target-policies/:policyName",
+    { schema: { params: PolicyParameters, body: Target } },
+    async (request) => {
+      registry.detachPolicy(request.params.policyName, request.body.target);
+      return {};
+    },
+  );
 
   routes.post("/policy-targets/:policyName", { schema: { params: PolicyParameters } }, async (request) =>
     awsShapes.listTargetsForPolicy(registry.listTargetsForPolicy(request.params.policyName)),

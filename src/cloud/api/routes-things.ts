@@ -35,15 +35,21 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get("/things", { schema: { querystring: ListThings } }, async (request) => {
-    const { attributeName, attributeValue, usePrefixAttributeValue, thingTypeName, maxResults, nextToken } = request.query;
+    const { attributeName, attributeValue, usePrefixAttributeValue, thingTypeName, maxResults, nextToken } =
+      request.query;
     if (attributeName === undefined && attributeValue !== undefined) {
       throw new TidewireError("REQUEST_INVALID", { reason: "attributeValue needs an attributeName" });
     }
-    const attribute =
-      attributeName === undefined || attributeValue === undefined
-        ? undefined
-        : { name: attributeName, value: attributeValue, prefix: usePrefixAttributeValue === true };
-    return awsShapes.listThings(registry.listThings({ attribute, thingTypeName, maxResults, nextToken }));
+    return awsShapes.listThings(
+      registry.listThings({
+        attributeName,
+        attributeValue,
+        prefix: usePrefixAttributeValue,
+        thingTypeName,
+        maxResults,
+        nextToken,
+      }),
+    );
   });
 
   routes.post("/things/:thingName", { schema: { params: NameParameters, body: CreateThing } }, async (request) => {
@@ -91,7 +97,9 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
     return {};
   });
 
-  routes.get("/principals/things", async (request) => awsShapes.listPrincipalThings(registry.listPrincipalThings(principalOf(request))));
+  routes.get("/principals/things", async (request) =>
+    awsShapes.listPrincipalThings(registry.listPrincipalThings(principalOf(request))),
+  );
 }
 
 /** AWS sends the principal's ARN in a header. */
