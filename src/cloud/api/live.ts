@@ -6,8 +6,8 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { WebSocket } from "ws";
 import { z } from "zod";
 import { LIMITS, TidewireError, mib } from "../../base/mod.ts";
-import type { Cancel } from "../../base/mod.ts";
-import type { LatestValue, LiveEvent } from "./contract.ts";
+import type { Cancel, EpochMs } from "../../base/mod.ts";
+import type { LiveEvent } from "./contract.ts";
 import { apiErrorOf, tidewireErrorOf } from "./errors.ts";
 import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts, LivePoints } from "./ports.ts";
@@ -44,6 +44,7 @@ export class LiveHub {
     this.#ports = ports;
     this.#cancels = [
       ports.telemetry.onPoints((points) => this.#sendPoints(points)),
+      ports.telemetry.onRejoin((thing, at) => this.#rejoin(thing, at)),
       ports.presence.onChange((thing, presence) => this.#sendFleet({ type: "presence", thing, presence })),
       ports.alerts.onChange((alert) => this.#sendAll({ type: "alert", alert })),
     ];
@@ -123,6 +124,13 @@ export class LiveHub {
     this.#ports.telemetry.unwatch(thing);
   }
 
+  /** A second `watching` tells the viewer to fetch again what it may have missed. */
+  #rejoin(thing: string, at: EpochMs): void {
+    for (const viewer of this.#viewers) {
+      if (viewer.things.has(thing)) this.#send(viewer, { type: "watching", thing, at });
+    }
+  }
+
   #sendPoints({ thing, measurement, series }: LivePoints): void {
     const event: LiveEvent = { type: "points", thing, measurement, series };
     for (const viewer of this.#viewers) {
@@ -154,8 +162,6 @@ export class LiveHub {
     socket.send(JSON.stringify(event));
   }
 }
-
-export type Headline = readonly LatestValue[];
 
 function parseRequest(data: Buffer): z.infer<typeof Request> {
   let json: unknown;

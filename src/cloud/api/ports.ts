@@ -3,7 +3,7 @@ import type { Cancel, Clock, EpochMs, Logger } from "../../base/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
-import type { Health, LatestValue, Series, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
@@ -15,6 +15,8 @@ export interface TelemetryPort {
   watch(thing: string): Promise<EpochMs>;
   unwatch(thing: string): void;
   onPoints(listener: (points: LivePoints) => void): Cancel;
+  /** Points were committed that `onPoints` did not get: from `at` on the watch is whole again. */
+  onRejoin(listener: (thing: string, at: EpochMs) => void): Cancel;
 }
 
 export interface LivePoints {
@@ -53,6 +55,6 @@ export interface ApiPorts {
   readonly version: string;
   /** Folder of the built dashboard. */
   readonly webRoot: string;
-  /** Where devices connect, for snippets and the agent's configuration. */
-  readonly mqttsUrl: string;
+  /** What a new device needs to know. */
+  readonly connection: () => ConnectionInfo;
 }

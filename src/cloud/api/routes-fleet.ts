@@ -1,0 +1,71 @@
+/** The fleet at a glance, one thing in detail, and what a new device needs to know. */
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { isRetryable } from "../../base/mod.ts";
+import type { Thing } from "../../registry/mod.ts";
+import type { ConnectionInfo, FleetEntry, FleetPage, LatestValue, ThingDetail } from "./contract.ts";
+import { HEADLINE_FIELDS } from "./headline.ts";
+import type { ApiPorts } from "./ports.ts";
+import { PageLimit, ThingParameters } from "./schemas.ts";
+
+const FleetParameters = z.strictObject({
+  search: z.string().max(256).optional(),
+  limit: PageLimit.default(100),
+  cursor: z.string().max(2048).optional(),
+});
+
+/** Alerts shown with a thing. */
+const ALERTS_SHOWN = 50;
+
+export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get("/api/fleet", { schema: { querystring: FleetParameters } }, async (request): Promise<FleetPage> => {
+    const { search, limit, cursor } = request.query;
+    const page = ports.registry.listThings({ search, maxResults: limit, nextToken: cursor });
+    const headlines = await headlinesOf(
+      ports,
+      page.items.map((thing) => thing.thingName),
+    );
+    return {
+      things: page.items.map((thing) => entryOf(ports, thing, headlines.get(thing.thingName) ?? [])),
+      cursor: page.nextToken,
+      total: ports.registry.countThings({ search }),
+      online: ports.presence.onlineCount,
+    };
+  });
+
+  routes.get("/api/things/:thing", { schema: { params: ThingParameters } }, async (request): Promise<ThingDetail> => {
+    const thing = ports.registry.describeThing(request.params.thing);
+    const headlines = await headlinesOf(ports, [thing.thingName]);
+    const certificates = ports.registry.listThingPrincipals(thing.thingName).map(({ certificateId }) => {
+      const { status, notAfter } = ports.registry.describeCertificate(certificateId);
+      return { certificateId, status, expiresAt: notAfter };
+    });
+    const alerts = ports.alerts.list({ state: "all", limit: ALERTS_SHOWN, thing: thing.thingName });
+    const { createdAt, version } = thing;
+    return { ...entryOf(ports, thing, headlines.get(thing.thingName) ?? []), createdAt, version, certificates, alerts };
+  });
+
+  routes.get("/api/connection", async (): Promise<ConnectionInfo> => ports.connection());
+}
+
+/** A fleet without its values is better than no fleet: while the store restarts, headlines stay empty. */
+async function headlinesOf(
+  ports: ApiPorts,
+  things: readonly string[],
+): Promise<ReadonlyMap<string, readonly LatestValue[]>> {
+  try {
+    return await ports.telemetry.headline(things, HEADLINE_FIELDS);
+  } catch (error) {
+    if (isRetryable(error)) return new Map();
+    throw error;
+  }
+}
+
+function entryOf(ports: ApiPorts, thing: Thing, headline: readonly LatestValue[]): FleetEntry {
+  const { thingName, thingTypeName, attributes } = thing;
+  const activeAlerts = ports.alerts.active(thingName).length;
+  return { thingName, thingTypeName, attributes, presence: ports.presence.of(thingName), activeAlerts, headline };
+}
