@@ -191,7 +191,7 @@ suite("topicOf", () => {
     reader.push(Uint8Array.from([0x30, bytes.length + 2, bytes.length >> 8, bytes.length, ...bytes]));
     return result;
   }
-  const ascii = (text: string): number[] => [...text].map((c) => c.charCodeAt(0));
+  const ascii = (text: string): number[] => Array.from(text, (c) => c.charCodeAt(0));
 
   test("gives the text, of any length and alphabet", () => {
     assert.equal(topic(ascii("$aws/things/p1/shadow/update")), "$aws/things/p1/shadow/update");
