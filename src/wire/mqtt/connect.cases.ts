@@ -1,7 +1,7 @@
 /** CONNECT and CONNACK of `packets.cases.ts`, byte by byte. */
 import { connectPacket } from "./connect-packet.ts";
-import { listing } from "./packets.recording.ts";
-import type { PacketValue } from "./packets.recording.ts";
+import { listing } from "./packets.fixture.ts";
+import type { PacketValue } from "./packets.fixture.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
 
 export interface PacketCase {

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import mqttPacket from "mqtt-packet";
-import { laterPacket, openingPacket, theirs } from "./packets.arbitrary.ts";
-import { newReader, openReader, packetBytes } from "./packets.recording.ts";
-import type { PacketValue } from "./packets.recording.ts";
+import { laterPacket, openingPacket, theirs } from "./arbitrary.fixture.ts";
+import { newReader, openReader, packetBytes } from "./packets.fixture.ts";
+import type { PacketValue } from "./packets.fixture.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
 
 const RUNS = 400;

@@ -60,7 +60,7 @@ function faultOf(first: number, role: Role, version: ProtocolVersion, open: bool
   return role === "client" && type === PACKET.auth ? REASON.success : REASON.protocolError;
 }
 
-/** [MQTT-2.1.3-1], 3.1.1: [MQTT-2.2.2-1] */
+/** [MQTT-2.1.3-1], 3.1.1: [MQTT-2.2.2-2] */
 function flagsAllowed(type: number, flags: number): boolean {
   if (type === PACKET.publish) {
     const qos = (flags >> 1) & 3;

@@ -1,5 +1,5 @@
 /** What a reader refuses, byte by byte, and the reason code. Byte counts are right unless the title says otherwise. */
-import { listing } from "./packets.recording.ts";
+import { listing } from "./packets.fixture.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
 
 export interface MalformedCase {
@@ -37,9 +37,9 @@ const FIRST: readonly Row[] = [
   ["CONNECT without a body", MALFORMED, "10 00"],
   ["CONNECT that ends after its flags", MALFORMED, "10 08 00 04 'MQTT' 04 02"],
   ["the reserved connect flag [MQTT-3.1.2-3]", MALFORMED, "10 0d 00 04 'MQTT' 04 03 00 3c 00 01 'c'"],
-  ["will QoS without a will [MQTT-3.1.2-11]", MALFORMED, "10 0d 00 04 'MQTT' 04 0a 00 3c 00 01 'c'"],
-  ["will retain without a will [MQTT-3.1.2-13]", MALFORMED, "10 0d 00 04 'MQTT' 04 22 00 3c 00 01 'c'"],
-  ["will QoS 3 [MQTT-3.1.2-12]", MALFORMED, "10 12 00 04 'MQTT' 04 1e 00 3c 00 01 'c' 00 01 'w' 00 00"],
+  ["will QoS without a will, 3.1.1 [MQTT-3.1.2-13]", MALFORMED, "10 0d 00 04 'MQTT' 04 0a 00 3c 00 01 'c'"],
+  ["will retain without a will, 3.1.1 [MQTT-3.1.2-15]", MALFORMED, "10 0d 00 04 'MQTT' 04 22 00 3c 00 01 'c'"],
+  ["will QoS 3, 3.1.1 [MQTT-3.1.2-14]", MALFORMED, "10 12 00 04 'MQTT' 04 1e 00 3c 00 01 'c' 00 01 'w' 00 00"],
   [
     "3.1.1: password without user name [MQTT-3.1.2-22]",
     MALFORMED,
@@ -61,6 +61,9 @@ const FIRST: readonly Row[] = [
   ],
   ["a user name above U+10FFFF", MALFORMED, "10 13 00 04 'MQTT' 04 82 00 3c 00 01 'c' 00 04 f4 90 80 80"],
   ["5.0: overlong remaining length [MQTT-1.5.5-1]", MALFORMED, "10 8d 00 00 04 'MQTT' 05 02 00 3c 00 00 00"],
+  ["5.0: will QoS without a will [MQTT-3.1.2-11]", MALFORMED, "10 0d 00 04 'MQTT' 05 0a 00 3c 00 00 00"],
+  ["5.0: will retain without a will [MQTT-3.1.2-13]", MALFORMED, "10 0d 00 04 'MQTT' 05 22 00 3c 00 00 00"],
+  ["5.0: will QoS 3 [MQTT-3.1.2-12]", MALFORMED, "10 13 00 04 'MQTT' 05 1e 00 3c 00 00 00 00 00 01 'w' 00 00"],
   ["5.0: property length beyond the packet", MALFORMED, "10 0d 00 04 'MQTT' 05 02 00 3c 03 00 00"],
   ["5.0: overlong property length [MQTT-1.5.5-1]", MALFORMED, "10 0e 00 04 'MQTT' 05 02 00 3c 80 00 00 00"],
   ["5.0: unknown property 0x05", MALFORMED, "10 0f 00 04 'MQTT' 05 02 00 3c 02 05 00 00 00"],
@@ -121,6 +124,9 @@ const SERVER_4: readonly Row[] = [
 /** At a server, after CONNECT 5.0. */
 const SERVER_5: readonly Row[] = [
   ["overlong remaining length [MQTT-1.5.5-1]", MALFORMED, "c0 80 00"],
+  ["PUBLISH with packet identifier 0 [MQTT-2.2.1-3]", PROTOCOL, "32 06 00 01 'a' 00 00 00"],
+  ["SUBSCRIBE with packet identifier 0 [MQTT-2.2.1-3]", PROTOCOL, "82 07 00 00 00 00 01 'a' 00"],
+  ["UNSUBSCRIBE with packet identifier 0 [MQTT-2.2.1-3]", PROTOCOL, "a2 06 00 00 00 00 01 'a'"],
   ["PUBLISH with neither topic nor alias", PROTOCOL, "30 03 00 00 00"],
   ["PUBLISH with topic alias 0 [MQTT-3.3.2-8]", 0x94, "30 07 00 01 'a' 03 23 00 00"],
   ["PUBLISH with two topic aliases", PROTOCOL, "30 0a 00 01 'a' 06 23 00 01 23 00 01"],
@@ -138,6 +144,8 @@ const SERVER_5: readonly Row[] = [
   ["PUBACK with a reason code it does not know [MQTT-3.4.2-1]", PROTOCOL, "40 03 00 01 92"],
   ["PUBACK with bytes after its properties", MALFORMED, "40 05 00 01 00 00 00"],
   ["PUBACK with two reason strings", PROTOCOL, "40 0a 00 01 00 06 1f 00 00 1f 00 00"],
+  ["PUBREC with a reason code it does not know [MQTT-3.5.2-1]", PROTOCOL, "50 03 00 01 92"],
+  ["PUBCOMP with a reason code it does not know [MQTT-3.7.2-1]", PROTOCOL, "70 03 00 01 10"],
   ["PUBREL with a reason code it does not know [MQTT-3.6.2-1]", PROTOCOL, "62 03 00 01 10"],
   ["SUBSCRIBE with a reserved option [MQTT-3.8.3-5]", MALFORMED, "82 07 00 01 00 00 01 'a' 40"],
   ["SUBSCRIBE for QoS 3", PROTOCOL, "82 07 00 01 00 00 01 'a' 03"],
@@ -174,6 +182,7 @@ const CLIENT_FIRST_5: readonly Row[] = [
 /** The first packet, at a client that speaks 3.1.1. */
 const CLIENT_FIRST_4: readonly Row[] = [
   ["CONNACK 3.1.1 with a return code above 5", PROTOCOL, "20 02 00 06"],
+  ["CONNACK 3.1.1 that refuses with a session present [MQTT-3.2.2-4]", PROTOCOL, "20 02 01 05"],
   ["CONNACK 3.1.1 with properties", MALFORMED, "20 03 00 00 00"],
   ["AUTH in 3.1.1 before CONNACK", MALFORMED, "f0 00"],
 ];
@@ -195,6 +204,7 @@ const CLIENT_4: readonly Row[] = [
 const CLIENT_5: readonly Row[] = [
   ["DISCONNECT of a server with a session expiry [MQTT-3.14.2-2]", PROTOCOL, "e0 07 00 05 11 00 00 00 01"],
   ["UNSUBACK with a code it does not know [MQTT-3.11.3-2]", PROTOCOL, "b0 04 00 01 00 01"],
+  ["PUBLISH of a server with packet identifier 0 [MQTT-2.2.1-4]", PROTOCOL, "32 06 00 01 'a' 00 00 00"],
   ["PUBLISH with subscription identifier 0", PROTOCOL, "30 06 00 01 'a' 02 0b 00"],
 ];
 

@@ -1,8 +1,8 @@
 /** Every packet of MQTT 3.1.1 and 5.0, byte by byte, and the value that it is. */
 import { CONNECT_CASES } from "./connect.cases.ts";
 import type { PacketCase } from "./connect.cases.ts";
-import { listing } from "./packets.recording.ts";
-import type { PublishValue } from "./packets.recording.ts";
+import { listing } from "./packets.fixture.ts";
+import type { PublishValue } from "./packets.fixture.ts";
 
 export type { PacketCase } from "./connect.cases.ts";
 

@@ -6,8 +6,8 @@ import { MALFORMED_CASES } from "./malformed.cases.ts";
 import { PACKET_CASES } from "./packets.cases.ts";
 import type { PacketCase } from "./packets.cases.ts";
 import { fuzz } from "./packets.fuzz.ts";
-import { newReader, openReader, packetBytes } from "./packets.recording.ts";
-import type { ReaderUnderTest } from "./packets.recording.ts";
+import { newReader, openReader, packetBytes } from "./packets.fixture.ts";
+import type { ReaderUnderTest } from "./packets.fixture.ts";
 
 function readerFor(packet: { to: PacketCase["to"]; version: PacketCase["version"]; opening?: true }): ReaderUnderTest {
   return packet.opening === true ? newReader(packet.to, packet.version) : openReader(packet.to, packet.version);

@@ -5,8 +5,8 @@ import type { MessageProperties } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
 import { PacketError } from "./fault.ts";
 import { BufferPool } from "./output.ts";
-import { listing, openReader, packetBytes, recording } from "./packets.recording.ts";
-import type { PublishValue } from "./packets.recording.ts";
+import { listing, openReader, packetBytes, recording } from "./packets.fixture.ts";
+import type { PublishValue } from "./packets.fixture.ts";
 import { PacketReader } from "./reader.ts";
 import { REASON, connackV3 } from "./reason.ts";
 import type { ProtocolVersion, PublishView } from "./types.ts";
@@ -32,6 +32,8 @@ const PROPERTIES: MessageProperties = {
   payloadFormat: 1,
   messageExpirySeconds: 60,
   contentType: "j",
+  responseTopic: "r/t",
+  correlationData: Uint8Array.of(0, 0xff),
   userProperties: [
     ["k", "v"],
     ["k", "w".repeat(200)],
@@ -115,6 +117,12 @@ suite("forward", () => {
     }
   }
 
+  test("payload format [MQTT-3.3.2-4], response topic [MQTT-3.3.2-15], correlation data [MQTT-3.3.2-16], user properties [MQTT-3.3.2-17] in their order [MQTT-3.3.2-18] and content type [MQTT-3.3.2-20] go on unaltered", () => {
+    const message = { ...MESSAGE, properties: PROPERTIES };
+    assert.deepEqual(forwarded(message, 5, 5, to1).properties, PROPERTIES);
+    assert.deepEqual(forwarded({ ...message, topicAlias: 2 }, 5, 5, to0).properties, PROPERTIES);
+  });
+
   test("subscription identifiers are added for 5.0 and left out for 3.1.1", () => {
     const fields = { ...to1, subscriptionIdentifiers: [5, 300_000] };
     assert.deepEqual(forwarded(MESSAGE, 4, 5, fields).subscriptionIdentifiers, [5, 300_000]);
@@ -148,7 +156,7 @@ suite("what cannot be said in MQTT", () => {
     assert.deepEqual(writer.take(), Uint8Array.of(0xc0, 0));
   });
 
-  test("rewind takes back a packet that the peer would not take", () => {
+  test("rewind takes back a packet above the peer's Maximum Packet Size [MQTT-3.1.2-24]", () => {
     const writer = new PacketWriter(4);
     writer.pingresp();
     const before = writer.length;

@@ -204,7 +204,7 @@ export class PacketWriter {
   /**
    * HOT: writes a received PUBLISH for another connection. DUP is not passed on [MQTT-3.3.1-3], nor are the topic alias and
    * the subscription identifiers that it came with; other properties are, unaltered [MQTT-3.3.2-4], [MQTT-3.3.2-15],
-   * [MQTT-3.3.2-16], [MQTT-3.3.2-17], [MQTT-3.3.2-20], where this connection speaks MQTT 5.0.
+   * [MQTT-3.3.2-16], [MQTT-3.3.2-17], [MQTT-3.3.2-18], [MQTT-3.3.2-20], where this connection speaks MQTT 5.0.
    */
   forward(view: PublishView, to: ForwardFields): void {
     if (view.topicStart === view.topicEnd || to.subscriptionIdentifiers !== undefined) this.#reencode(view, to);

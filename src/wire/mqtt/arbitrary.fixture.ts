@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { ISubscription, Packet, UserProperties } from "mqtt-packet";
 import type { MessageProperties, QoS } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
-import type { PacketValue, PublishValue } from "./packets.recording.ts";
+import type { PacketValue, PublishValue } from "./packets.fixture.ts";
 import type { ConnackPacket, ConnectPacket, ProtocolVersion, Role, SubscribeRequest, Will } from "./types.ts";
 
 /** Any text that MQTT allows: no U+0000, no lone surrogates. */
