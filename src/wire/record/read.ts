@@ -5,11 +5,8 @@ import { FLAG, TOPIC_AT, VERSION } from "./layout.ts";
 import type { RecordHead } from "./layout.ts";
 import { readProperties, readText } from "./properties.ts";
 
-/** Makes text of UTF-8 bytes; throws `RecordError` where they are none. */
-type TextReader = (bytes: Uint8Array, from: number, to: number) => string;
-
 /**
- * Finds the fields of a record; checks all lengths, and that every property is one a record may hold only when they are read.
+ * Finds the fields of a record. Checks all lengths, but neither text nor properties, which `readRecord` does.
  * Throws `RecordError`: "newer" where a newer Tidewire wrote it, "malformed" otherwise.
  */
 export function recordHead(bytes: Uint8Array): RecordHead {
@@ -80,18 +77,14 @@ function ends(field: string): RecordError {
  * Throws `RecordError` on anything malformed or of a newer format.
  */
 export function readRecord(bytes: Uint8Array): Message {
-  return messageOf(bytes, readText);
-}
-
-function messageOf(bytes: Uint8Array, text: TextReader): Message {
   const head = recordHead(bytes);
   return {
-    topic: text(bytes, head.topicStart, head.topicEnd),
+    topic: readText(bytes, head.topicStart, head.topicEnd),
     payload: bytes.subarray(head.payloadStart),
     qos: head.qos,
     retain: head.retain,
-    clientId: text(bytes, head.clientIdStart, head.clientIdEnd),
-    thing: head.thingEnd === 0 ? null : text(bytes, head.thingStart, head.thingEnd),
+    clientId: readText(bytes, head.clientIdStart, head.clientIdEnd),
+    thing: head.thingEnd === 0 ? null : readText(bytes, head.thingStart, head.thingEnd),
     receivedAt: head.receivedAt,
     properties: readProperties(bytes, head.propertiesStart, head.propertiesEnd),
   };

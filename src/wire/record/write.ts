@@ -70,8 +70,10 @@ export function writeRecord(
   at = copyBytes(target, at, publisher.bytes, 0, publisher.bytes.length);
   if (propertiesStart === propertiesEnd) target[at++] = 0;
   else {
-    at = writeVarint(target, at, keptBytes(buffer, propertiesStart, propertiesEnd));
-    at = copyProperties(target, at, buffer, propertiesStart, propertiesEnd);
+    const kept = keptBytes(buffer, propertiesStart, propertiesEnd);
+    at = writeVarint(target, at, kept);
+    if (kept === propertiesEnd - propertiesStart) at = copyBytes(target, at, buffer, propertiesStart, propertiesEnd);
+    else at = copyProperties(target, at, buffer, propertiesStart, propertiesEnd);
   }
   return copyBytes(target, at, buffer, view.payloadStart, view.payloadEnd);
 }
