@@ -1,7 +1,7 @@
 /** What the broker needs from the outside; `cloud/` connects it. */
-import type { Message } from "../base/mod.ts";
-import type { ConnectPacket, PublishView } from "../wire/mqtt/types.ts";
-import type { Cancel } from "../base/mod.ts";
+import type { Cancel, Message } from "../base/mod.ts";
+import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
+import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
 
 /** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one. */
 export interface Transport {
@@ -67,4 +67,40 @@ export interface Journal {
   read(offset: number): Promise<Message | null>;
   /** All kept messages from `from` up to `durable`, in order; for bringing the broker's state up to date at start. */
   replay(from: number): AsyncIterable<{ readonly offset: number; readonly message: Message }>;
+}
+
+/**
+ * Sessions and retained messages on disk: a view of the journal that is a moment behind it. Whatever was reported saved
+ * survives a crash; every call is one transaction.
+ */
+export interface StateStore {
+  load(): Promise<SavedState>;
+  /** Must be on disk when it resolves, power cut included: a CONNACK or SUBACK waits for it. */
+  saveSessions(changes: readonly SessionChange[]): Promise<void>;
+  /** May lose the latest calls in a power cut, all of a call or nothing: the journal is replayed from `appliedOffset`. */
+  saveProgress(progress: Progress): Promise<void>;
+}
+
+export interface SessionChange {
+  readonly clientId: string;
+  /** What is stored under this client id, its subscriptions and its outbox, belongs to an earlier session and goes first. */
+  readonly reset: boolean;
+  /** Null: the session is over; `reset` is true then. */
+  readonly session: SavedSession | null;
+  /** Subscriptions that were made or changed, and those that ended (null), by filter. */
+  readonly subscriptions: readonly (readonly [filter: string, subscription: SavedSubscription | null])[];
+}
+
+export interface Progress {
+  /** Every message below this offset is reflected in what was saved. */
+  readonly appliedOffset: number;
+  readonly outboxes: readonly SavedOutbox[];
+  readonly retained: readonly SavedRetained[];
+}
+
+export interface SavedState {
+  readonly appliedOffset: number;
+  readonly sessions: readonly (SavedSession & { readonly subscriptions: readonly SavedSubscription[] })[];
+  readonly outboxes: readonly SavedOutbox[];
+  readonly retained: readonly SavedRetained[];
 }

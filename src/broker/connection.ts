@@ -1,0 +1,384 @@
+/** One network connection: bytes in, packets to the functions that serve them, output gathered and sent once a turn. */
+import { PacketError, PacketReader, PacketWriter, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
+import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
+import { reasonOf } from "../base/mod.ts";
+import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
+import { refuseConnect } from "./connect.ts";
+import type { Core } from "./core.ts";
+import { pump } from "./delivery.ts";
+import { Inbound } from "./inbound.ts";
+import { detach } from "./lifecycle.ts";
+import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
+import type { ConnectionInfo, DisconnectCause } from "./presence.ts";
+import type { RefusalKind } from "./refusals.ts";
+import type { Route } from "./routes.ts";
+import type { Session, StandingWill } from "./session.ts";
+
+/** `greeting`: before CONNECT. `closing`: nothing is read any more, the last output is on its way. */
+export type ConnectionState = "greeting" | "connected" | "closing" | "closed";
+/** Why reading is paused: the disk is behind, too much is unacknowledged, or the client does not take its output. */
+export type HoldReason = "journal" | "acknowledgements" | "output";
+const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4 } as const;
+
+/** Publish verdicts kept per connection; most devices use one topic or a few. */
+const VERDICTS_KEPT = 16;
+/** What a packet may grow by when it changes its version, gets a packet identifier and a subscription identifier. */
+const GROWTH_BYTES = 16;
+const NO_IDENTIFIERS: readonly number[] = [];
+const NOBODY: Authorizer = { revision: 0, publish: () => false, subscribe: () => false, receive: () => false };
+
+/** How `PacketWriter.forward` is told what to change; one object for all, because nothing keeps it. */
+const forwardAs = { qos: 0 as QoS, retain: false, packetId: 0, subscriptionIdentifiers: NO_IDENTIFIERS };
+
+export class Connection {
+  readonly core: Core;
+  readonly transport: Transport;
+  readonly peer: Peer;
+  readonly acceptedAt: Millis;
+  state: ConnectionState = "greeting";
+  version: ProtocolVersion = 4;
+  /** There from CONNECT on. */
+  session: Session | null = null;
+  authorizer: Authorizer = NOBODY;
+  publisher: Publisher = { clientId: "", thing: null };
+  /** Published unless the client says good-bye. */
+  will: StandingWill | null = null;
+  connectedAt: EpochMs = 0;
+  sessionIdentifier = "";
+  keepAliveSeconds = 0;
+  cleanStart = true;
+  /** Most deliveries in flight to this client. */
+  window = 0;
+  /** The client's; `Infinity` where it set none that matters. */
+  maximumPacketSize = Infinity;
+  lastReceived: Millis;
+  /** Wall clock at the start of the present chunk. */
+  receivedAt: EpochMs = 0;
+  /** QoS 1 publishes that wait for the disk. */
+  unacknowledged = 0;
+  /** Topic bytes by alias; null until the first. */
+  aliases: (Uint8Array | undefined)[] | null = null;
+  readonly #reader: PacketReader;
+  #writer: PacketWriter | null = null;
+  #dirty = false;
+  /** Savings of session state that the output waits for. */
+  #heldOutput = 0;
+  /** What the transport has not written yet, and since when. */
+  #inTransport: Uint8Array | null = null;
+  #outputSince: Millis = 0;
+  #holds = 0;
+  #allowed: Map<Route, number> | null = null;
+  #allowedRoute: Route | null = null;
+  #allowedRevision = -1;
+
+  constructor(core: Core, transport: Transport, peer: Peer) {
+    this.core = core;
+    this.transport = transport;
+    this.peer = peer;
+    this.acceptedAt = core.now();
+    this.lastReceived = this.acceptedAt;
+    this.#reader = new PacketReader(new Inbound(this), { role: "server", limits: core.limits });
+  }
+
+  // ── the transport's side ─────────────────────────────────────────────────────────────────────
+
+  /** Takes bytes that arrived. */
+  receive(chunk: Uint8Array): void {
+    if (this.isOver) return;
+    this.lastReceived = this.core.now();
+    this.receivedAt = this.core.clock.now();
+    this.core.meters.bytesReceived.value += chunk.length;
+    try {
+      this.#reader.push(chunk);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** The transport has sent what it was last given, and gives it back. */
+  written(bytes: Uint8Array): void {
+    if (this.#inTransport === null) return;
+    this.core.meters.bytesSent.value += bytes.length;
+    this.#inTransport = null;
+    this.#writer?.giveBack(bytes);
+    if (this.state === "closed") return;
+    this.flush();
+    if (this.state !== "connected") return;
+    if (this.outputBytes < this.core.limits.outputBytesMax / 2) this.releaseRead("output");
+    const session = this.session!;
+    if (session.outbox.waiting > 0 || session.backlog.length > 0) pump(this.core, session);
+  }
+
+  /** The transport is gone. */
+  closed(reason?: string): void {
+    if (this.state === "closed") return;
+    detach(this, "CONNECTION_LOST", true);
+    if (this.state !== "closing") this.core.logger.debug("a connection was lost", { ...this.describe(), reason });
+    this.#retire();
+  }
+
+  #failed(error: unknown): void {
+    if (this.isOver) return;
+    if (error instanceof PacketError) {
+      const kind = error.reasonCode === REASON.topicNameInvalid ? "publish-topic" : "malformed-packet";
+      if (this.state === "connected") this.refuse(kind, error.reasonCode, "CLIENT_ERROR", error.detail);
+      else {
+        this.version = this.#reader.version;
+        refuseConnect(this, error.reasonCode, kind, error.detail);
+      }
+      return;
+    }
+    this.core.logger.error("serving a packet failed", { ...this.describe(), error: reasonOf(error) });
+    this.refuse("internal", REASON.unspecifiedError, "SERVER_ERROR", "the platform failed; its log says why");
+  }
+
+  // ── output ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Where to write packets for the client; they leave at the end of this turn. */
+  out(): PacketWriter {
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.core.markDirty(this);
+    }
+    return (this.#writer ??= this.core.takeWriter(this.version));
+  }
+
+  /** Bytes on their way to the client, as far as this process can see. */
+  get outputBytes(): number {
+    return (this.#writer === null ? 0 : this.#writer.length) + (this.#inTransport === null ? 0 : this.#inTransport.length);
+  }
+
+  get hasRoom(): boolean {
+    return this.outputBytes < this.core.limits.outputBytesMax;
+  }
+
+  /** Hands what has gathered to the transport, unless that is still busy or session state has to be saved first. */
+  flush(): void {
+    this.#dirty = false;
+    if (this.#inTransport !== null || this.#heldOutput > 0 || this.state === "closed") return;
+    const writer = this.#writer;
+    if (writer !== null && writer.length > 0) {
+      const bytes = writer.take();
+      this.#inTransport = bytes;
+      this.#outputSince = this.core.now();
+      this.transport.write(bytes);
+    } else if (writer !== null) {
+      this.#writer = null;
+      this.core.giveBackWriter(writer);
+    }
+    if (this.state === "closing" && (this.#writer === null || this.#writer.length === 0)) this.#finish();
+    else if (!this.hasRoom) this.holdRead("output");
+  }
+
+  holdOutput(): void {
+    this.#heldOutput++;
+  }
+
+  releaseOutput(): void {
+    this.#heldOutput--;
+    if (this.#heldOutput === 0 && !this.#dirty && this.state !== "closed") {
+      this.#dirty = true;
+      this.core.markDirty(this);
+    }
+  }
+
+  /**
+   * Copies a message to the client; false where it is larger than the client takes [MQTT-3.1.2-24]. A repeated message, or
+   * one whose expiry has to be counted down, is encoded anew.
+   */
+  send(
+    view: PublishView,
+    topic: string,
+    as: { qos: QoS; retain: boolean; packetId: number; identifiers: readonly number[] | null },
+    again: { dup: boolean; expirySeconds: number | null } | null = null,
+  ): boolean {
+    const ids = as.identifiers ?? NO_IDENTIFIERS;
+    if (view.end - view.start + GROWTH_BYTES + 5 * ids.length > this.maximumPacketSize) {
+      const trial = new PacketWriter(this.version);
+      encode(trial, view, topic, as, ids, again);
+      if (trial.length > this.maximumPacketSize) return false;
+    }
+    encode(this.out(), view, topic, as, ids, again);
+    this.core.meters.sent.value++;
+    return true;
+  }
+
+  /** The fast way of `send`: live, once, to a client that takes packets of any size. */
+  forward(view: PublishView, qos: QoS, retain: boolean, packetId: number, identifiers: readonly number[] | null): void {
+    forwardAs.qos = qos;
+    forwardAs.retain = retain;
+    forwardAs.packetId = packetId;
+    forwardAs.subscriptionIdentifiers = identifiers ?? NO_IDENTIFIERS;
+    this.out().forward(view, forwardAs);
+    this.core.meters.sent.value++;
+  }
+
+  /** A publish of this client is on disk, or refused. */
+  acknowledge(packetId: number, reasonCode: number): void {
+    this.unacknowledged--;
+    if (this.isOver) return;
+    this.core.meters.acknowledged.value++;
+    this.out().acknowledge("puback", packetId, reasonCode);
+    if (this.#holds !== 0 && this.unacknowledged < this.core.limits.inflightMax / 2) {
+      this.releaseRead("acknowledgements");
+    }
+  }
+
+  // ── back-pressure ────────────────────────────────────────────────────────────────────────────
+
+  holdRead(reason: HoldReason): void {
+    if (this.#holds === 0 && !this.isOver) this.transport.pause();
+    this.#holds |= HOLD_BIT[reason];
+  }
+
+  releaseRead(reason: HoldReason): void {
+    if ((this.#holds & HOLD_BIT[reason]) === 0) return;
+    this.#holds &= ~HOLD_BIT[reason];
+    if (this.#holds !== 0 || this.isOver) return;
+    this.lastReceived = this.core.now(); // it could not be heard meanwhile
+    this.transport.resume();
+  }
+
+  /** Looks at what time does to the connection. */
+  check(now: Millis): void {
+    const { limits } = this.core;
+    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout) {
+      const after = `no CONNECT within ${limits.connectTimeout / 1000} s`;
+      this.refuse("connect-timeout", null, "CLIENT_ERROR", after);
+    } else if (this.#inTransport !== null && now - this.#outputSince >= limits.stalledOutputMax) {
+      this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");
+      this.destroy();
+    } else if (this.state === "connected" && this.#silent(now)) {
+      const detail = `nothing received for one and a half times the keep-alive of ${this.keepAliveSeconds} s`;
+      this.refuse("keep-alive", REASON.keepAliveTimeout, "MQTT_KEEP_ALIVE_TIMEOUT", detail); // [MQTT-3.1.2-22]
+    }
+  }
+
+  #silent(now: Millis): boolean {
+    if (this.keepAliveSeconds === 0 || (this.#holds & ~HOLD_BIT.output) !== 0) return false;
+    return now - this.lastReceived >= this.keepAliveSeconds * 1500;
+  }
+
+  // ── rights ───────────────────────────────────────────────────────────────────────────────────
+
+  mayPublish(route: Route, retain: boolean): boolean {
+    const { authorizer } = this;
+    if (retain) return authorizer.publish(route.topic, true);
+    const { revision } = authorizer;
+    if (this.#allowedRoute === route && this.#allowedRevision === revision) return true;
+    const allowed = (this.#allowed ??= new Map());
+    if (allowed.get(route) !== revision) {
+      if (!authorizer.publish(route.topic, false)) return false;
+      if (allowed.size >= VERDICTS_KEPT) allowed.clear();
+      allowed.set(route, revision);
+    }
+    this.#allowedRoute = route;
+    this.#allowedRevision = revision;
+    return true;
+  }
+
+  // ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Nothing more is taken from this client. */
+  get isOver(): boolean {
+    return this.state === "closing" || this.state === "closed";
+  }
+
+  /** Ends the connection for a reason that the client is told (MQTT 5.0) and the log keeps. `code` null: not told. */
+  refuse(kind: RefusalKind, code: number | null, cause: DisconnectCause, detail: string, fields: LogFields = {}): void {
+    if (this.isOver) return;
+    this.core.refusals.refuse(kind, `connection ended: ${detail}`, { ...this.describe(), ...fields });
+    this.disconnect(code, cause, detail);
+  }
+
+  /** As `refuse`, without calling it a refusal. */
+  disconnect(code: number | null, cause: DisconnectCause, detail: string): void {
+    if (this.isOver) return;
+    const told = this.state === "connected" && this.version === 5 && code !== null;
+    detach(this, cause, true);
+    if (told) this.out().disconnect({ reasonCode: code, reasonString: detail }); // [MQTT-4.13.1-1]
+    this.end();
+  }
+
+  /** Sends what there is, then closes. */
+  end(): void {
+    if (this.isOver) return;
+    this.#reader.stop();
+    this.state = "closing";
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.core.markDirty(this);
+    }
+  }
+
+  /** Closes at once, whatever has not been sent. */
+  destroy(): void {
+    if (this.state === "closed") return;
+    detach(this, "CONNECTION_LOST", true);
+    this.#retire();
+    this.transport.destroy();
+  }
+
+  #finish(): void {
+    this.#retire();
+    this.transport.end();
+  }
+
+  #retire(): void {
+    this.#reader.stop();
+    this.state = "closed";
+    this.core.connections.delete(this);
+    this.core.backlog.forget(this);
+    this.#writer = null;
+    this.#inTransport = null;
+    this.#allowed = null;
+    this.#allowedRoute = null;
+    this.aliases = null;
+  }
+
+  describe(): LogFields {
+    return {
+      clientId: this.publisher.clientId,
+      thing: this.publisher.thing,
+      certificateId: this.peer.certificateId,
+      remoteAddress: this.peer.remoteAddress,
+    };
+  }
+
+  get info(): ConnectionInfo {
+    return {
+      clientId: this.publisher.clientId,
+      thing: this.publisher.thing,
+      certificateId: this.peer.certificateId,
+      remoteAddress: this.peer.remoteAddress,
+      connectedAt: this.connectedAt,
+      protocolVersion: this.version,
+      keepAliveSeconds: this.keepAliveSeconds,
+      cleanStart: this.cleanStart,
+      subscriptions: this.session?.subscriptions.size ?? 0,
+      owed: this.session?.outbox.size ?? 0,
+    };
+  }
+}
+
+function encode(
+  writer: PacketWriter,
+  view: PublishView,
+  topic: string,
+  as: { qos: QoS; retain: boolean; packetId: number },
+  subscriptionIdentifiers: readonly number[],
+  again: { dup: boolean; expirySeconds: number | null } | null,
+): void {
+  const { qos, retain, packetId } = as;
+  if (again === null) {
+    writer.forward(view, { qos, retain, packetId, subscriptionIdentifiers });
+    return;
+  }
+  const decoded = propertiesOf(view);
+  const properties =
+    decoded !== null && again.expirySeconds !== null
+      ? { ...decoded, messageExpirySeconds: again.expirySeconds } // [MQTT-3.3.2-6]
+      : decoded;
+  const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
+  writer.publish({ topic, payload, qos, retain, dup: again.dup, packetId, properties, subscriptionIdentifiers });
+}
