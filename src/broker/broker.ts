@@ -70,7 +70,11 @@ export class Broker {
   }
 
   /** Ends every connection that matches, at once and with its will; returns how many. `reasonCode` is of MQTT 5.0. */
-  disconnect(matches: (connection: ConnectionInfo) => boolean, reasonCode: number, detail = "ended by the server"): number {
+  disconnect(
+    matches: (connection: ConnectionInfo) => boolean,
+    reasonCode: number,
+    detail = "ended by the server",
+  ): number {
     const cause = reasonCode === REASON.notAuthorized ? "FORBIDDEN_ACCESS" : "SERVER_INITIATED_DISCONNECT";
     const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);

@@ -1,7 +1,7 @@
 /** CONNECT and CONNACK (MQTT 5.0 sections 3.1 and 3.2). */
 import { topicNameFault } from "../base/mod.ts";
 import type { LogFields, MqttLimits } from "../base/mod.ts";
-import { REASON, connackV3 } from "../wire/mqtt/mod.ts";
+import { REASON } from "../wire/mqtt/mod.ts";
 import type { ConnackPacket, ConnectPacket } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -12,7 +12,12 @@ import type { RefusalKind } from "./refusals.ts";
 import { Session } from "./session.ts";
 
 /** Why a CONNECT is refused; `null` where it is not. */
-type Refusal = { readonly kind: RefusalKind; readonly code: number; readonly detail: string; readonly fields?: LogFields } | null;
+type Refusal = {
+  readonly kind: RefusalKind;
+  readonly code: number;
+  readonly detail: string;
+  readonly fields?: LogFields;
+} | null;
 
 export function acceptConnect(connection: Connection, received: ConnectPacket): void {
   const { core } = connection;
@@ -33,7 +38,12 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
   const { authorizer, thing } = admission;
   const { will } = packet;
   if (will !== null && !authorizer.publish(will.topic, will.retain)) {
-    const fields = { clientId: packet.clientId, thing, topic: will.topic, fix: "allow iot:Publish on the will's topic" };
+    const fields = {
+      clientId: packet.clientId,
+      thing,
+      topic: will.topic,
+      fix: "allow iot:Publish on the will's topic",
+    };
     refuseConnect(connection, REASON.notAuthorized, "will-refused", "not authorized to publish the will", fields);
     return;
   }
@@ -51,7 +61,8 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
 
 /** What can be said without asking anybody. */
 function refusalOf(core: Core, packet: ConnectPacket): Refusal {
-  if (core.closing) return { kind: "connect-refused", code: REASON.serverUnavailable, detail: "the server is shutting down" };
+  if (core.closing)
+    return { kind: "connect-refused", code: REASON.serverUnavailable, detail: "the server is shutting down" };
   if (packet.authenticationMethod !== null) {
     const detail = "enhanced authentication is not available; use a client certificate"; // [MQTT-4.12.0-1]
     return { kind: "connect-refused", code: REASON.badAuthenticationMethod, detail };
@@ -81,8 +92,8 @@ export function refuseConnect(
   if (connection.isOver) return;
   const message = `a connection was refused: ${detail}`;
   connection.core.refusals.refuse(kind, message, { ...connection.describe(), ...fields });
-  const reasonCode = connection.version === 5 ? code : connackV3(code);
-  connection.out().connack({ sessionPresent: false, reasonCode, reasonString: detail }); // [MQTT-3.2.2-6]
+  // The writer maps the code for 3.1.1, where a client that is not authorized gets 5.
+  connection.out().connack({ sessionPresent: false, reasonCode: code, reasonString: detail }); // [MQTT-3.2.2-6]
   connection.end();
 }
 
@@ -114,7 +125,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   const { clientId } = packet;
   const before = core.sessions.get(clientId);
   const version = before?.versionNumber ?? core.versionNumbers.get(clientId);
-  if (before?.connection != null) {
+  if (before !== undefined && before.connection !== null) {
     // [MQTT-3.1.4-3]
     before.connection.disconnect(REASON.sessionTakenOver, "DUPLICATE_CLIENTID", "the same client id connected again");
   }
@@ -142,7 +153,11 @@ function dropRevoked(connection: Connection, session: Session): void {
     core.tree.remove(subscription.filter, subscription);
     core.saving.unsubscribed(session, subscription.filter, connection);
     const fields = { ...connection.describe(), filter: subscription.filter };
-    core.refusals.refuse("subscription-revoked", "a kept subscription ended: the client's policy no longer allows it", fields);
+    core.refusals.refuse(
+      "subscription-revoked",
+      "a kept subscription ended: the client's policy no longer allows it",
+      fields,
+    );
   }
 }
 

@@ -22,13 +22,26 @@ const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4 } as const;
 
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;
-/** What a packet may grow by when it changes its version, gets a packet identifier and a subscription identifier. */
-const GROWTH_BYTES = 16;
-const NO_IDENTIFIERS: readonly number[] = [];
 const NOBODY: Authorizer = { revision: 0, publish: () => false, subscribe: () => false, receive: () => false };
 
 /** How `PacketWriter.forward` is told what to change; one object for all, because nothing keeps it. */
-const forwardAs = { qos: 0 as QoS, retain: false, packetId: 0, subscriptionIdentifiers: NO_IDENTIFIERS };
+const plain = { qos: 0 as QoS, retain: false, packetId: 0 };
+
+/** How a message is to be sent to one client. */
+export interface SendAs {
+  readonly qos: QoS;
+  readonly retain: boolean;
+  /** 0 where QoS is 0. */
+  readonly packetId: number;
+  readonly identifiers: readonly number[] | null;
+}
+
+/** What makes a message that waited, or that was sent before, differ from a live one. */
+export interface SendAgain {
+  readonly dup: boolean;
+  /** Null where the message does not expire. */
+  readonly expirySeconds: number | null;
+}
 
 export class Connection {
   readonly core: Core;
@@ -64,7 +77,7 @@ export class Connection {
   /** Savings of session state that the output waits for. */
   #heldOutput = 0;
   /** What the transport has not written yet, and since when. */
-  #inTransport: Uint8Array | null = null;
+  #inTransportBytes = 0;
   #outputSince: Millis = 0;
   #holds = 0;
   #allowed: Map<Route, number> | null = null;
@@ -97,10 +110,10 @@ export class Connection {
 
   /** The transport has sent what it was last given, and gives it back. */
   written(bytes: Uint8Array): void {
-    if (this.#inTransport === null) return;
+    if (this.#inTransportBytes === 0) return;
     this.core.meters.bytesSent.value += bytes.length;
-    this.#inTransport = null;
-    this.#writer?.giveBack(bytes);
+    this.#inTransportBytes = 0;
+    this.core.buffers.giveBack(bytes);
     if (this.state === "closed") return;
     this.flush();
     if (this.state !== "connected") return;
@@ -140,12 +153,12 @@ export class Connection {
       this.#dirty = true;
       this.core.markDirty(this);
     }
-    return (this.#writer ??= this.core.takeWriter(this.version));
+    return (this.#writer ??= new PacketWriter(this.version, { pool: this.core.buffers }));
   }
 
   /** Bytes on their way to the client, as far as this process can see. */
   get outputBytes(): number {
-    return (this.#writer === null ? 0 : this.#writer.length) + (this.#inTransport === null ? 0 : this.#inTransport.length);
+    return (this.#writer === null ? 0 : this.#writer.length) + this.#inTransportBytes;
   }
 
   get hasRoom(): boolean {
@@ -155,18 +168,15 @@ export class Connection {
   /** Hands what has gathered to the transport, unless that is still busy or session state has to be saved first. */
   flush(): void {
     this.#dirty = false;
-    if (this.#inTransport !== null || this.#heldOutput > 0 || this.state === "closed") return;
+    if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
       const bytes = writer.take();
-      this.#inTransport = bytes;
+      this.#inTransportBytes = bytes.length;
       this.#outputSince = this.core.now();
       this.transport.write(bytes);
-    } else if (writer !== null) {
-      this.#writer = null;
-      this.core.giveBackWriter(writer);
     }
-    if (this.state === "closing" && (this.#writer === null || this.#writer.length === 0)) this.#finish();
+    if (this.state === "closing" && (writer === null || writer.length === 0)) this.#finish();
     else if (!this.hasRoom) this.holdRead("output");
   }
 
@@ -183,33 +193,28 @@ export class Connection {
   }
 
   /**
-   * Copies a message to the client; false where it is larger than the client takes [MQTT-3.1.2-24]. A repeated message, or
+   * Writes a message for the client; false where it is larger than the client takes [MQTT-3.1.2-24]. A repeated message, or
    * one whose expiry has to be counted down, is encoded anew.
    */
-  send(
-    view: PublishView,
-    topic: string,
-    as: { qos: QoS; retain: boolean; packetId: number; identifiers: readonly number[] | null },
-    again: { dup: boolean; expirySeconds: number | null } | null = null,
-  ): boolean {
-    const ids = as.identifiers ?? NO_IDENTIFIERS;
-    if (view.end - view.start + GROWTH_BYTES + 5 * ids.length > this.maximumPacketSize) {
-      const trial = new PacketWriter(this.version);
-      encode(trial, view, topic, as, ids, again);
-      if (trial.length > this.maximumPacketSize) return false;
+  send(view: PublishView, topic: string, as: SendAs, again: SendAgain | null = null): boolean {
+    const out = this.out();
+    const before = out.length;
+    if (again === null) forward(out, view, as);
+    else publishAgain(out, view, topic, as, again);
+    if (out.length - before > this.maximumPacketSize) {
+      out.rewind(before);
+      return false;
     }
-    encode(this.out(), view, topic, as, ids, again);
     this.core.meters.sent.value++;
     return true;
   }
 
-  /** The fast way of `send`: live, once, to a client that takes packets of any size. */
-  forward(view: PublishView, qos: QoS, retain: boolean, packetId: number, identifiers: readonly number[] | null): void {
-    forwardAs.qos = qos;
-    forwardAs.retain = retain;
-    forwardAs.packetId = packetId;
-    forwardAs.subscriptionIdentifiers = identifiers ?? NO_IDENTIFIERS;
-    this.out().forward(view, forwardAs);
+  /** HOT: `send` for a live message to a client that takes packets of any size. */
+  forward(view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
+    plain.qos = qos;
+    plain.retain = retain;
+    plain.packetId = packetId;
+    this.out().forward(view, plain);
     this.core.meters.sent.value++;
   }
 
@@ -245,7 +250,7 @@ export class Connection {
     if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout) {
       const after = `no CONNECT within ${limits.connectTimeout / 1000} s`;
       this.refuse("connect-timeout", null, "CLIENT_ERROR", after);
-    } else if (this.#inTransport !== null && now - this.#outputSince >= limits.stalledOutputMax) {
+    } else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
       this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");
       this.destroy();
     } else if (this.state === "connected" && this.#silent(now)) {
@@ -330,7 +335,7 @@ export class Connection {
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.#writer = null;
-    this.#inTransport = null;
+    this.#inTransportBytes = 0;
     this.#allowed = null;
     this.#allowedRoute = null;
     this.aliases = null;
@@ -361,24 +366,18 @@ export class Connection {
   }
 }
 
-function encode(
-  writer: PacketWriter,
-  view: PublishView,
-  topic: string,
-  as: { qos: QoS; retain: boolean; packetId: number },
-  subscriptionIdentifiers: readonly number[],
-  again: { dup: boolean; expirySeconds: number | null } | null,
-): void {
-  const { qos, retain, packetId } = as;
-  if (again === null) {
-    writer.forward(view, { qos, retain, packetId, subscriptionIdentifiers });
-    return;
-  }
-  const decoded = propertiesOf(view);
-  const properties =
-    decoded !== null && again.expirySeconds !== null
-      ? { ...decoded, messageExpirySeconds: again.expirySeconds } // [MQTT-3.3.2-6]
-      : decoded;
+function forward(out: PacketWriter, view: PublishView, as: SendAs): void {
+  const { qos, retain, packetId, identifiers } = as;
+  if (identifiers === null) out.forward(view, { qos, retain, packetId });
+  else out.forward(view, { qos, retain, packetId, subscriptionIdentifiers: identifiers });
+}
+
+function publishAgain(out: PacketWriter, view: PublishView, topic: string, as: SendAs, again: SendAgain): void {
+  const { qos, retain, packetId, identifiers } = as;
+  const { dup, expirySeconds } = again;
+  const received = propertiesOf(view);
+  const properties = expirySeconds === null ? received : { ...received, messageExpirySeconds: expirySeconds }; // [MQTT-3.3.2-6]
   const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
-  writer.publish({ topic, payload, qos, retain, dup: again.dup, packetId, properties, subscriptionIdentifiers });
+  const named = identifiers === null ? {} : { subscriptionIdentifiers: identifiers };
+  out.publish({ topic, payload, qos, retain, dup, packetId, properties, ...named });
 }

@@ -1,18 +1,6 @@
 /** What all connections share: sessions, routes, retained messages, the journal's answers, and the end of each turn. */
-import type {
-  Cancel,
-  Clock,
-  Counter,
-  Logger,
-
-  Metrics,
-  Millis,
-  MqttLimits,
-  Random,
-  Scheduler,
-} from "../base/mod.ts";
-import { PacketWriter } from "../wire/mqtt/mod.ts";
-import type { ProtocolVersion } from "../wire/mqtt/mod.ts";
+import type { Cancel, Clock, Counter, Logger, Metrics, Millis, MqttLimits, Random, Scheduler } from "../base/mod.ts";
+import { BufferPool } from "../wire/mqtt/mod.ts";
 import { PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
@@ -38,8 +26,9 @@ export interface BrokerOptions {
   readonly limits: MqttLimits;
 }
 
-/** Output buffers kept for connections that will have something to say. */
-const WRITERS_KEPT = 256;
+/** One output buffer: most turns of most connections fit, and a busy subscriber's is written in a few of them. */
+const BUFFER_BYTES = 64 * 1024;
+const BUFFERS_KEPT = 128;
 
 interface Meters {
   readonly received: readonly [Counter, Counter, Counter];
@@ -65,6 +54,7 @@ export class Core {
   readonly saving: Saving;
   readonly backlog: Backlog;
   readonly acknowledgements = new PendingAcknowledgements<Connection>();
+  readonly buffers = new BufferPool({ bufferBytes: BUFFER_BYTES, keepMax: BUFFERS_KEPT });
   readonly meters: Meters;
   readonly presenceListeners = new Set<(event: PresenceEvent) => void>();
   /** Connects so far per client id, of clients that left no session; bounded, the oldest are forgotten. */
@@ -81,7 +71,6 @@ export class Core {
   #dirty: Connection[] = [];
   #flushing: Connection[] = [];
   #planned = false;
-  readonly #writers: PacketWriter[] = [];
   readonly #cancels: Cancel[] = [];
 
   constructor(options: BrokerOptions) {
@@ -150,18 +139,6 @@ export class Core {
     this.acknowledgements.release(durable, releaseOne);
   }
 
-  takeWriter(version: ProtocolVersion): PacketWriter {
-    const writer = this.#writers.pop();
-    if (writer === undefined) return new PacketWriter(version);
-    writer.version = version;
-    return writer;
-  }
-
-  giveBackWriter(writer: PacketWriter): void {
-    if (this.#writers.length < WRITERS_KEPT) this.#writers.push(writer);
-  }
-
-
   tellPresence(event: PresenceEvent): void {
     for (const listener of this.presenceListeners) {
       try {
@@ -199,4 +176,3 @@ function metersOf(metrics: Metrics): Meters {
     acknowledged: counter("tidewire_mqtt_acknowledged_total", "Publishes acknowledged once on disk"),
   };
 }
-

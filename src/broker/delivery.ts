@@ -5,7 +5,7 @@ import { propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { FrameView, copyOf, frameOf } from "./frame.ts";
+import { FrameView, frameOf } from "./frame.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { RetainedDelivery, Session } from "./session.ts";
@@ -14,16 +14,6 @@ import type { RetainedDelivery, Session } from "./session.ts";
 const READ_AHEAD = 64;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
-
-/** One accepted message on its way to the subscribers. */
-export interface Accepted {
-  readonly route: Route;
-  readonly view: PublishView;
-  readonly offset: number;
-  readonly receivedAt: EpochMs;
-  readonly clientId: string;
-  readonly thing: string | null;
-}
 
 /** The message that is being delivered has this place among the recent frames. Deliveries never interleave. */
 let placeOfMessage = NOT_KEPT_YET;
@@ -62,13 +52,6 @@ export function deliverLocally(core: Core, message: Message, route: Route): void
   }
 }
 
-export function messageOf(accepted: Accepted): Message {
-  const { route, view, clientId, thing, receivedAt } = accepted;
-  const payload = copyOf(view.buffer, view.payloadStart, view.payloadEnd);
-  const { qos, retain } = view;
-  return { topic: route.topic, payload, qos, retain, clientId, thing, receivedAt, properties: propertiesOf(view) };
-}
-
 function deliverOnce(core: Core, target: Target, route: Route, view: PublishView): void {
   const { connection } = target.session;
   if (connection === null) return; // QoS 0 is for those who are there
@@ -79,8 +62,9 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
     return;
   }
   const retain = view.retain && target.retainAsPublished; // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
-  if (connection.maximumPacketSize === Infinity) connection.forward(view, 0, retain, 0, target.identifiers);
-  else if (!connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers: target.identifiers })) {
+  const { identifiers } = target;
+  if (identifiers === null && connection.maximumPacketSize === Infinity) connection.forward(view, 0, retain, 0);
+  else if (!connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers })) {
     tooLarge(core, connection, route.topic);
   }
 }
@@ -101,14 +85,14 @@ function deliverAtLeastOnce(
   }
   if (!mayReceive(target, connection, route, core)) return;
   const behind = outbox.waiting > 0 || outbox.inFlight >= connection.window || !connection.hasRoom;
-  if (behind || connection.maximumPacketSize !== Infinity) {
+  if (behind || target.identifiers !== null || connection.maximumPacketSize !== Infinity) {
     if (enqueue(core, session, target, route, view, offset, receivedAt) && !behind) pump(core, session);
     return;
   }
   const retain = view.retain && target.retainAsPublished;
-  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, target.identifiers);
+  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null);
   outbox.markSent();
-  connection.forward(view, 1, retain, outbox.packetId(sequence), target.identifiers);
+  connection.forward(view, 1, retain, outbox.packetId(sequence));
 }
 
 /** False where the session's queue is full: the newest message is the one that is dropped. */
@@ -124,7 +108,12 @@ function enqueue(
   const bytes = view.end - view.start;
   const { outbox, connection } = session;
   if (isFull(core, session, bytes)) {
-    const fields = { clientId: session.clientId, topic: route.topic, waiting: outbox.waiting, connected: connection !== null };
+    const fields = {
+      clientId: session.clientId,
+      topic: route.topic,
+      waiting: outbox.waiting,
+      connected: connection !== null,
+    };
     core.refusals.drop("queue-full", "a message was dropped: the session's queue is full", fields);
     return false;
   }
@@ -152,12 +141,20 @@ function mayReceive(target: Target, connection: Connection, route: Route, core: 
 
 function receiveForbidden(core: Core, connection: Connection, topic: string): void {
   const fields = { ...connection.describe(), topic, fix: "allow iot:Receive on the topic in the client's policy" };
-  core.refusals.drop("receive-forbidden", "a message was not delivered: the subscriber may not receive its topic", fields);
+  core.refusals.drop(
+    "receive-forbidden",
+    "a message was not delivered: the subscriber may not receive its topic",
+    fields,
+  );
 }
 
 function tooLarge(core: Core, connection: Connection, topic: string): void {
   const fields = { ...connection.describe(), topic, maximumPacketSize: connection.maximumPacketSize };
-  core.refusals.drop("too-large", "a message was not delivered: larger than the subscriber's Maximum Packet Size", fields);
+  core.refusals.drop(
+    "too-large",
+    "a message was not delivered: larger than the subscriber's Maximum Packet Size",
+    fields,
+  );
 }
 
 // ── from the outbox to the client ──────────────────────────────────────────────────────────────
@@ -262,7 +259,10 @@ async function readBack(core: Core, session: Session, connection: Connection): P
     messages = await Promise.all(reads);
   } catch (error) {
     session.reading = false;
-    core.logger.error("messages of a session cannot be read from the log", { ...connection.describe(), error: reasonOf(error) });
+    core.logger.error("messages of a session cannot be read from the log", {
+      ...connection.describe(),
+      error: reasonOf(error),
+    });
     // Kept in the session: the client comes back and asks again.
     connection.refuse("journal-failed", 0x83, "SERVER_ERROR", "the platform cannot read its log");
     return;

@@ -1,4 +1,5 @@
 /** A PUBLISH that we keep or made ourselves, seen the same way as one that was just received. */
+import { copyBytes } from "../base/mod.ts";
 import type { MessageProperties, QoS } from "../base/mod.ts";
 import { PacketWriter } from "../wire/mqtt/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
@@ -26,7 +27,7 @@ const EMPTY = new Uint8Array(0);
 /** A copy that nobody shares; `slice` of a Node Buffer would still point into the received chunk. */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const copy = new Uint8Array(end - start);
-  copy.set(bytes.subarray(start, end));
+  copyBytes(copy, 0, bytes, start, end);
   return copy;
 }
 

@@ -43,7 +43,8 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
 function keepBacklog(core: Core, session: Session): void {
   for (const { retained, subscription } of session.backlog.reverse()) {
     const bytes = retained.frame.end;
-    if (subscription.qos === 0 || retained.frame.qos === 0 || !retained.current || isFull(core, session, bytes)) continue;
+    if (subscription.qos === 0 || retained.frame.qos === 0 || !retained.current || isFull(core, session, bytes))
+      continue;
     const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
     session.outbox.push(retained.offset, bytes, true, NOWHERE, identifiers);
   }
@@ -82,7 +83,11 @@ function publishWill(core: Core, session: Session): void {
   session.willAt = null;
   if (!mayStillPublish(standing)) {
     const fields = { clientId: session.clientId, thing: standing.thing, topic: standing.will.topic };
-    core.refusals.refuse("will-refused", "a will was not published: its client may no longer publish to the topic", fields);
+    core.refusals.refuse(
+      "will-refused",
+      "a will was not published: its client may no longer publish to the topic",
+      fields,
+    );
     return;
   }
   const { topic, payload, qos, retain, properties } = standing.will;
@@ -91,9 +96,22 @@ function publishWill(core: Core, session: Session): void {
   try {
     // QoS 2 wills are granted QoS 1, like subscriptions.
     const grantedQos = qos === 0 ? 0 : 1;
-    publishMessage(core, { topic, payload, qos: grantedQos, retain, clientId, thing: standing.thing, receivedAt, properties });
+    publishMessage(core, {
+      topic,
+      payload,
+      qos: grantedQos,
+      retain,
+      clientId,
+      thing: standing.thing,
+      receivedAt,
+      properties,
+    });
   } catch (error) {
-    core.refusals.refuse("journal-failed", "a will was lost: the log does not take it", { clientId, topic, error: reasonOf(error) });
+    core.refusals.refuse("journal-failed", "a will was lost: the log does not take it", {
+      clientId,
+      topic,
+      error: reasonOf(error),
+    });
   }
 }
 
@@ -114,7 +132,11 @@ export function sweep(core: Core): void {
   }
 }
 
-export function tellPresence(connection: Connection, type: "connected" | "disconnected", reason: DisconnectCause | null): void {
+export function tellPresence(
+  connection: Connection,
+  type: "connected" | "disconnected",
+  reason: DisconnectCause | null,
+): void {
   const { core, publisher, peer, sessionIdentifier } = connection;
   const { clientId, thing } = publisher;
   const { certificateId, remoteAddress } = peer;
@@ -122,5 +144,15 @@ export function tellPresence(connection: Connection, type: "connected" | "discon
   const at = core.clock.now();
   const level = type === "connected" || reason === "CLIENT_INITIATED_DISCONNECT" ? "debug" : "info";
   core.logger[level](`a client ${type}`, { clientId, thing, remoteAddress, reason });
-  core.tellPresence({ type, clientId, thing, certificateId, at, remoteAddress, reason, sessionIdentifier, versionNumber });
+  core.tellPresence({
+    type,
+    clientId,
+    thing,
+    certificateId,
+    at,
+    remoteAddress,
+    reason,
+    sessionIdentifier,
+    versionNumber,
+  });
 }

@@ -88,7 +88,8 @@ function withoutAlias(connection: Connection, view: PublishView): PublishView {
     aliases[view.topicAlias] = copyOf(view.buffer, view.topicStart, view.topicEnd);
   }
   const bytes = aliases[view.topicAlias];
-  if (bytes === undefined) throw new PacketError(REASON.protocolError, `topic alias ${view.topicAlias} was never given`);
+  if (bytes === undefined)
+    throw new PacketError(REASON.protocolError, `topic alias ${view.topicAlias} was never given`);
   const { qos, retain, payloadStart, payloadEnd } = view;
   const payload = view.buffer.subarray(payloadStart, payloadEnd);
   const frame = frameOf({ topic: utf8.decode(bytes), payload, qos, retain, properties: propertiesOf(view) });
@@ -122,7 +123,10 @@ function refusePublish(connection: Connection, route: Route, view: PublishView):
   const action = view.retain ? "iot:Publish and iot:RetainPublish" : "iot:Publish";
   const fields = { topic: route.topic, fix: `allow ${action} on the topic in the client's policy` };
   if (connection.version === 5 && view.qos === 1) {
-    core.refusals.refuse("publish-forbidden", "a publish was refused by policy", { ...connection.describe(), ...fields });
+    core.refusals.refuse("publish-forbidden", "a publish was refused by policy", {
+      ...connection.describe(),
+      ...fields,
+    });
     refuseOne(connection, view, REASON.notAuthorized);
     return;
   }
@@ -174,6 +178,10 @@ export function retain(
   const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
   if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
     const fields = { clientId, topic, limit: core.limits.retainedMessagesMax };
-    core.refusals.refuse("retained-full", "a message was delivered but not retained: too many retained messages", fields);
+    core.refusals.refuse(
+      "retained-full",
+      "a message was delivered but not retained: too many retained messages",
+      fields,
+    );
   }
 }

@@ -2,6 +2,7 @@
  * The last few megabytes of packets that some session could not take at once, so that a subscriber that is a moment
  * behind is served from memory and not from the log. One ring of bytes; what it forgets is read back from the journal.
  */
+import { copyBytes } from "../base/mod.ts";
 import type { EpochMs, QoS } from "../base/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import type { FrameView } from "./frame.ts";
@@ -52,7 +53,7 @@ export class RecentFrames {
     words[word + 8] = view.topicAlias;
     words[word + 9] = view.packetId;
     this.#times[(at + WORDS * 4) >> 3] = receivedAt;
-    copyWithin(this.#bytes!, at + HEAD_BYTES, view.buffer, view.start, view.end);
+    copyBytes(this.#bytes!, at + HEAD_BYTES, view.buffer, view.start, view.end);
     return place;
   }
 
@@ -93,10 +94,4 @@ export class RecentFrames {
     this.#words = new Int32Array(memory);
     this.#times = new Float64Array(memory);
   }
-}
-
-/** Short copies are faster by hand than through a call into the engine. */
-function copyWithin(target: Uint8Array, at: number, source: Uint8Array, from: number, to: number): void {
-  if (to - from > 96) target.set(source.subarray(from, to), at);
-  else for (let i = from; i < to; i++) target[at++] = source[i]!;
 }

@@ -27,7 +27,12 @@ export async function restoreState(core: Core): Promise<void> {
     replayed++;
   }
   const sessions = core.sessions.size;
-  core.logger.info("broker state restored", { sessions, retained: core.retained.size, appliedOffset: applied, replayed });
+  core.logger.info("broker state restored", {
+    sessions,
+    retained: core.retained.size,
+    appliedOffset: applied,
+    replayed,
+  });
 }
 
 function loadSessions(core: Core, saved: SavedState, durable: number): void {

@@ -141,7 +141,11 @@ export class Saving {
       this.#failed();
       this.#restorePending(pending);
       for (const connection of held) {
-        this.#core.refusals.refuse("state-failed", "a connection ended: its session cannot be saved", connection.describe());
+        this.#core.refusals.refuse(
+          "state-failed",
+          "a connection ended: its session cannot be saved",
+          connection.describe(),
+        );
         connection.destroy();
       }
     } finally {
@@ -203,7 +207,9 @@ function changeOf(clientId: string, { session, reset, subscriptions }: Pending):
   const { expirySeconds, disconnectedAt, versionNumber } = session;
   const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, will: willOf(session) };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
-  const all = reset ? [...session.subscriptions.values()].map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
+  const all = reset
+    ? [...session.subscriptions.values()].map((s) => [s.filter, savedOf(s)] as const)
+    : [...subscriptions];
   return { clientId, reset, session: saved, subscriptions: all };
 }
 
@@ -230,7 +236,8 @@ function progressOf(core: Core): Progress {
     if (offset >= durable) continue;
     core.retained.changed.delete(topic);
     const entry = core.retained.get(topic);
-    if (entry === undefined) retained.push({ topic, frame: null, offset, clientId: "", receivedAt: 0, expiresAt: null });
+    if (entry === undefined)
+      retained.push({ topic, frame: null, offset, clientId: "", receivedAt: 0, expiresAt: null });
     else {
       const { frame, clientId, receivedAt, expiresAt } = entry;
       retained.push({ topic, frame: frame.buffer, offset, clientId, receivedAt, expiresAt });
@@ -244,5 +251,9 @@ function noteSaved(core: Core, saved: SavedOutbox): void {
   if (session === undefined || !session.saved) return;
   session.savedHead = saved.head;
   const chunk = saved.chunks[0];
-  session.savedTail = Math.max(session.savedTail, saved.head, chunk === undefined ? 0 : chunk.first + chunk.slots.length / 2);
+  session.savedTail = Math.max(
+    session.savedTail,
+    saved.head,
+    chunk === undefined ? 0 : chunk.first + chunk.slots.length / 2,
+  );
 }

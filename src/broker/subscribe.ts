@@ -67,7 +67,12 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
   const fault = topicFilterFault(filter, limits);
   if (fault !== null) {
     const fix = "correct the topic filter: + and # stand alone in a level, # comes last";
-    return { kind: "subscribe-filter", code: REASON.topicFilterInvalid, detail: `the filter is not valid: ${fault}`, fix };
+    return {
+      kind: "subscribe-filter",
+      code: REASON.topicFilterInvalid,
+      detail: `the filter is not valid: ${fault}`,
+      fix,
+    };
   }
   if (!connection.authorizer.subscribe(filter)) {
     const fix = "allow iot:Subscribe on the filter in the client's policy";

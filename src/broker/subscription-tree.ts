@@ -68,7 +68,7 @@ function removeBelow<T>(node: Node<T>, levels: readonly string[], depth: number,
     return isEmpty(node);
   }
   const child = level === "+" ? node.single : node.children?.get(level);
-  if (child == null || !removeBelow(child, levels, depth + 1, subscriber)) return isEmpty(node);
+  if (child === undefined || child === null || !removeBelow(child, levels, depth + 1, subscriber)) return isEmpty(node);
   if (level === "+") node.single = null;
   else if (node.children!.delete(level) && node.children!.size === 0) node.children = null;
   return isEmpty(node);
