@@ -27,8 +27,13 @@ export const LIMITS = {
     /** Messages that wait for one absent session; the newest is dropped and counted when full. */
     queuedMessagesMax: 10_000,
     queuedBytesMax: mib(16),
-    /** Bytes waiting in one connection's output before its deliveries pause. */
-    outputBytesMax: mib(4),
+    /**
+     * Bytes waiting in one connection's output before its deliveries pause. An eighth of it slows its publishers down; a
+     * hundred of them may then still have a chunk of 64 KiB each under way.
+     */
+    outputBytesMax: mib(8),
+    /** Bytes waiting in all outputs; above it, each connection may keep a sixty-fourth of `outputBytesMax`. */
+    outputTotalBytesMax: mib(256),
     connectionsMax: 20_000,
     connectionsPerAddressMax: 2_000,
     retainedMessagesMax: 100_000,

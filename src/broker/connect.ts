@@ -3,6 +3,7 @@ import { topicNameFault } from "../base/mod.ts";
 import type { LogFields, MqttLimits } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { ConnackPacket, ConnectPacket } from "../wire/mqtt/mod.ts";
+import { encodePublisher } from "../wire/record/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
@@ -102,7 +103,8 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   const { limits } = core;
   connection.state = "connected";
   connection.authorizer = authorizer;
-  connection.publisher = { clientId: packet.clientId, thing };
+  const { clientId } = packet;
+  connection.publisher = { clientId, thing, encoded: encodePublisher({ clientId, thing }) };
   connection.will = packet.will === null ? null : { will: packet.will, thing, authorizer };
   connection.connectedAt = core.clock.now();
   connection.sessionIdentifier = hex(core.options.random.bytes(16));

@@ -16,9 +16,11 @@ import type { Session, StandingWill } from "./session.ts";
 
 /** `greeting`: before CONNECT. `closing`: nothing is read any more, the last output is on its way. */
 export type ConnectionState = "greeting" | "connected" | "closing" | "closed";
-/** Why reading is paused: the disk is behind, too much is unacknowledged, or the client does not take its output. */
-export type HoldReason = "journal" | "acknowledgements" | "output";
-const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4 } as const;
+/** Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`. */
+export type HoldReason = "journal" | "acknowledgements" | "output" | "pace";
+const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8 } as const;
+/** A client that has much to take, and has had for less than this, is worth waiting for. */
+const PATIENCE_MS = 250;
 
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;
@@ -79,6 +81,10 @@ export class Connection {
   /** What the transport has not written yet, and since when. */
   #inTransportBytes = 0;
   #outputSince: Millis = 0;
+  /** Since when more waits than it takes at once; null while it keeps up. */
+  #crowdedSince: Millis | null = null;
+  /** This connection's part of `Core.outputBytes`. */
+  #outputCounted = 0;
   #holds = 0;
   #allowed: Map<Route, number> | null = null;
   #allowedRoute: Route | null = null;
@@ -117,9 +123,13 @@ export class Connection {
     if (this.state === "closed") return;
     this.flush();
     if (this.state !== "connected") return;
-    if (this.outputBytes < this.core.limits.outputBytesMax / 2) this.releaseRead("output");
     const session = this.session!;
     if (session.outbox.waiting > 0 || session.backlog.length > 0) pump(this.core, session);
+    if (this.outputBytes > this.core.crowdedBytes) return;
+    this.releaseRead("output");
+    if (this.#crowdedSince === null || session.outbox.waiting > 0) return;
+    this.#crowdedSince = null;
+    this.core.pacing.release();
   }
 
   /** The transport is gone. */
@@ -161,13 +171,24 @@ export class Connection {
     return (this.#writer === null ? 0 : this.#writer.length) + this.#inTransportBytes;
   }
 
+  /** Whether one more message may be written; asks publishers for patience where much is waiting already. */
   get hasRoom(): boolean {
-    return this.outputBytes < this.core.limits.outputBytesMax;
+    const { outputBytes, core } = this;
+    if (outputBytes > core.crowdedBytes) this.askPatience();
+    return outputBytes < core.outputBytesMax;
+  }
+
+  /** Much waits for this client: publishers are held back until it has caught up, unless that takes it too long. */
+  askPatience(): void {
+    const now = this.core.now();
+    if (this.#crowdedSince === null) this.#crowdedSince = now;
+    if (now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
   }
 
   /** Hands what has gathered to the transport, unless that is still busy or session state has to be saved first. */
   flush(): void {
     this.#dirty = false;
+    this.#countOutput(this.outputBytes);
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
@@ -177,7 +198,12 @@ export class Connection {
       this.transport.write(bytes);
     }
     if (this.state === "closing" && (writer === null || writer.length === 0)) this.#finish();
-    else if (!this.hasRoom) this.holdRead("output");
+    else if (this.outputBytes >= this.core.limits.outputBytesMax) this.holdRead("output");
+  }
+
+  #countOutput(bytes: number): void {
+    this.core.outputBytes += bytes - this.#outputCounted;
+    this.#outputCounted = bytes;
   }
 
   holdOutput(): void {
@@ -234,6 +260,10 @@ export class Connection {
   holdRead(reason: HoldReason): void {
     if (this.#holds === 0 && !this.isOver) this.transport.pause();
     this.#holds |= HOLD_BIT[reason];
+  }
+
+  isHeld(reason: HoldReason): boolean {
+    return (this.#holds & HOLD_BIT[reason]) !== 0;
   }
 
   releaseRead(reason: HoldReason): void {
@@ -332,6 +362,7 @@ export class Connection {
   #retire(): void {
     this.#reader.stop();
     this.state = "closed";
+    this.#countOutput(0);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.#writer = null;

@@ -6,6 +6,7 @@ import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
 import type { PresenceEvent } from "./presence.ts";
+import { Pacing } from "./pacing.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
 import { RetainedMessages } from "./retained.ts";
@@ -53,6 +54,11 @@ export class Core {
   readonly refusals: Refusals;
   readonly saving: Saving;
   readonly backlog: Backlog;
+  readonly pacing: Pacing;
+  /** A connection with more output than this is waited for. */
+  readonly crowdedBytes: number;
+  /** Bytes in all outputs, as of the last flush of each. */
+  outputBytes = 0;
   readonly acknowledgements = new PendingAcknowledgements<Connection>();
   readonly buffers = new BufferPool({ bufferBytes: BUFFER_BYTES, keepMax: BUFFERS_KEPT });
   readonly meters: Meters;
@@ -87,15 +93,24 @@ export class Core {
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
+    this.pacing = new Pacing(options.scheduler);
+    this.crowdedBytes = limits.outputBytesMax / 8;
     this.meters = metersOf(metrics);
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
+    metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
     metrics.observe(
       { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
       () => this.acknowledgements.size,
     );
     this.#cancels.push(options.journal.onDurable((durable) => this.#synced(durable)));
+  }
+
+  /** What one connection's output may hold; little once all of them together hold much. */
+  get outputBytesMax(): number {
+    const { outputBytesMax, outputTotalBytesMax } = this.limits;
+    return this.outputBytes > outputTotalBytesMax ? outputBytesMax / 64 : outputBytesMax;
   }
 
   onStop(cancel: Cancel): void {

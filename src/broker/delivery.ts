@@ -107,6 +107,7 @@ function enqueue(
 ): boolean {
   const bytes = view.end - view.start;
   const { outbox, connection } = session;
+  if (connection !== null && outbox.waiting > core.limits.queuedMessagesMax / 4) connection.askPatience();
   if (isFull(core, session, bytes)) {
     const fields = {
       clientId: session.clientId,

@@ -1,6 +1,7 @@
 /** What the broker needs from the outside; `cloud/` connects it. */
 import type { Cancel, Message } from "../base/mod.ts";
 import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
+import type { EncodedPublisher } from "../wire/record/mod.ts";
 import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
 
 /** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one. */
@@ -47,6 +48,8 @@ export interface Authorizer {
 export interface Publisher {
   readonly clientId: string;
   readonly thing: string | null;
+  /** Both as they stand in a record; always there when the broker calls. */
+  readonly encoded?: EncodedPublisher;
 }
 
 /** The durable log, as the broker sees it. Offsets are consecutive integers from 0. */
@@ -55,8 +58,11 @@ export interface Journal {
    * Takes one accepted PUBLISH; copies what it keeps. Returns its offset; it is durable once `durable` is above that.
    * Throws `TidewireError` LOG_FULL or LOG_FAILED where it cannot be taken; the broker answers Quota exceeded (0x97) or
    * Server unavailable, and never acknowledges.
+   *
+   * HOT. `view` always holds its topic: the broker has resolved aliases. `topicBytes` are the same, in an array of their
+   * own that never changes; `publisher` is the same object for all publishes of one connection.
    */
-  append(topic: string, view: PublishView, publisher: Publisher): number;
+  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array): number;
   /** Takes a message that has no packet: a will, or one that a service publishes. */
   appendMessage(message: Message): number;
   /** Every offset below this is on disk. */

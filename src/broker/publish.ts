@@ -33,8 +33,8 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (view.qos === 1) {
     connection.unacknowledged++;
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
-    core.planTurnEnd();
   }
+  if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
 }
 
@@ -56,9 +56,10 @@ export function publishMessage(core: Core, message: Message): number {
 function append(connection: Connection, route: Route, view: PublishView): number {
   const { core } = connection;
   try {
-    const offset = core.journal.append(route.topic, view, connection.publisher);
+    const offset = core.journal.append(route.topic, view, connection.publisher, route.bytes);
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
+    core.planTurnEnd();
     if (core.backlog.full) core.backlog.hold(connection);
     return offset;
   } catch (error) {
