@@ -27,11 +27,30 @@ export const LIMITS = {
     /** Messages that wait for one absent session; the newest is dropped and counted when full. */
     queuedMessagesMax: 10_000,
     queuedBytesMax: mib(16),
-    /** Bytes waiting in one connection's output before its deliveries pause. */
-    outputBytesMax: mib(4),
+    /**
+     * Bytes waiting in one connection's output before its deliveries pause. An eighth of it slows its publishers down; a
+     * hundred of them may then still have a chunk of 64 KiB each under way.
+     */
+    outputBytesMax: mib(8),
+    /** Bytes waiting in all outputs; above it, each connection may keep a sixty-fourth of `outputBytesMax`. */
+    outputTotalBytesMax: mib(256),
     connectionsMax: 20_000,
     connectionsPerAddressMax: 2_000,
     retainedMessagesMax: 100_000,
+    /** Unacknowledged QoS 1 deliveries to one client, where its Receive Maximum allows that many. */
+    deliveriesInflightMax: 16_384,
+    /** Topics whose subscribers are known without a walk of the tree; some 300 bytes each. */
+    routesCachedMax: 32_768,
+    /** Packets kept in memory for sessions that are a moment behind; what falls out is read back from the log. */
+    recentBytesMax: mib(8),
+    /** Accepted bytes that are not on disk yet before publishers are held back: a second of a slow disk. */
+    backlogBytesMax: mib(16),
+    /** A client whose output makes no progress for this long is cut off. */
+    stalledOutputMax: seconds(60),
+    /** How often queues and retained messages are saved: what a start after a crash replays from the log. */
+    stateSavePeriod: seconds(1),
+    /** After a restart, wills wait this long for their clients to come back. */
+    willGraceAfterRestart: seconds(30),
   },
   log: {
     segmentBytesMax: mib(128),
@@ -181,6 +200,9 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
     [mqtt.inflightMax <= 65_535, "mqtt.inflightMax <= number of packet identifiers"],
     [mqtt.packetBytesMax < log.recordBytesMax, "an accepted packet fits a log record"],
+    [mqtt.deliveriesInflightMax <= 65_535, "mqtt.deliveriesInflightMax <= number of packet identifiers"],
+    [mqtt.packetBytesMax < mqtt.outputBytesMax, "a packet fits an empty output"],
+    [mqtt.backlogBytesMax < log.pendingBytesMax, "publishers are held back before the log refuses"],
     [log.batchBytesMax < log.segmentBytesMax, "a batch fits a segment"],
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],

@@ -1,7 +1,8 @@
 /** What the broker needs from the outside; `cloud/` connects it. */
-import type { Message } from "../base/mod.ts";
-import type { ConnectPacket, PublishView } from "../wire/mqtt/types.ts";
-import type { Cancel } from "../base/mod.ts";
+import type { Cancel, Message } from "../base/mod.ts";
+import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
+import type { EncodedPublisher } from "../wire/record/mod.ts";
+import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
 
 /** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one. */
 export interface Transport {
@@ -47,6 +48,8 @@ export interface Authorizer {
 export interface Publisher {
   readonly clientId: string;
   readonly thing: string | null;
+  /** Both as they stand in a record; always there when the broker calls. */
+  readonly encoded?: EncodedPublisher;
 }
 
 /** The durable log, as the broker sees it. Offsets are consecutive integers from 0. */
@@ -55,8 +58,11 @@ export interface Journal {
    * Takes one accepted PUBLISH; copies what it keeps. Returns its offset; it is durable once `durable` is above that.
    * Throws `TidewireError` LOG_FULL or LOG_FAILED where it cannot be taken; the broker answers Quota exceeded (0x97) or
    * Server unavailable, and never acknowledges.
+   *
+   * HOT. `view` always holds its topic: the broker has resolved aliases. `topicBytes` are the same, in an array of their
+   * own that never changes; `publisher` is the same object for all publishes of one connection.
    */
-  append(topic: string, view: PublishView, publisher: Publisher): number;
+  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array): number;
   /** Takes a message that has no packet: a will, or one that a service publishes. */
   appendMessage(message: Message): number;
   /** Every offset below this is on disk. */
@@ -67,4 +73,40 @@ export interface Journal {
   read(offset: number): Promise<Message | null>;
   /** All kept messages from `from` up to `durable`, in order; for bringing the broker's state up to date at start. */
   replay(from: number): AsyncIterable<{ readonly offset: number; readonly message: Message }>;
+}
+
+/**
+ * Sessions and retained messages on disk: a view of the journal that is a moment behind it. Whatever was reported saved
+ * survives a crash; every call is one transaction.
+ */
+export interface StateStore {
+  load(): Promise<SavedState>;
+  /** Must be on disk when it resolves, power cut included: a CONNACK or SUBACK waits for it. */
+  saveSessions(changes: readonly SessionChange[]): Promise<void>;
+  /** May lose the latest calls in a power cut, all of a call or nothing: the journal is replayed from `appliedOffset`. */
+  saveProgress(progress: Progress): Promise<void>;
+}
+
+export interface SessionChange {
+  readonly clientId: string;
+  /** What is stored under this client id, its subscriptions and its outbox, belongs to an earlier session and goes first. */
+  readonly reset: boolean;
+  /** Null: the session is over; `reset` is true then. */
+  readonly session: SavedSession | null;
+  /** Subscriptions that were made or changed, and those that ended (null), by filter. */
+  readonly subscriptions: readonly (readonly [filter: string, subscription: SavedSubscription | null])[];
+}
+
+export interface Progress {
+  /** Every message below this offset is reflected in what was saved. */
+  readonly appliedOffset: number;
+  readonly outboxes: readonly SavedOutbox[];
+  readonly retained: readonly SavedRetained[];
+}
+
+export interface SavedState {
+  readonly appliedOffset: number;
+  readonly sessions: readonly (SavedSession & { readonly subscriptions: readonly SavedSubscription[] })[];
+  readonly outboxes: readonly SavedOutbox[];
+  readonly retained: readonly SavedRetained[];
 }

@@ -1,0 +1,155 @@
+/**
+ * The far side of the fan-in benchmark, one process: many publishers and one subscriber over plain TCP, MQTT 3.1.1, with
+ * buffers made beforehand. Prints one JSON line with what was received and acknowledged per second.
+ * `node bench/fan-in-generator.ts HOST PORT QOS PUBLISHERS SECONDS WINDOW PAYLOAD SUBSCRIBER_QOS`
+ */
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+
+const [host = "127.0.0.1", ...numbers] = process.argv.slice(2);
+const [port = 1883, qos = 0, publishers = 100, seconds = 5, window = 128, payload = 100, subscriberQos = qos] =
+  numbers.map(Number);
+const WARM_UP_MS = 1_000;
+/** Of this process alone: what an earlier run left in the kernel's buffers must not be counted. */
+const PREFIX = `bench-${String(process.pid).padStart(7, "0")}`;
+const TOPIC = `${PREFIX}/00000`;
+
+const counted = { received: 0, acknowledged: 0, sent: 0 };
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+}
+
+function connectPacket(clientId: string): Buffer {
+  const body = Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 0]), text(clientId)]);
+  return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+}
+
+/** Remaining lengths above 127 take two bytes; a frame of ours is never longer. */
+function publishFrame(topic: string, quality: number, packetId: number): Buffer {
+  const id = quality === 0 ? Buffer.alloc(0) : Buffer.from([packetId >> 8, packetId & 255]);
+  const body = Buffer.concat([text(topic), id, Buffer.alloc(payload, 0x78)]);
+  const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
+  return Buffer.concat([Buffer.from([0x30 | (quality << 1), ...length]), body]);
+}
+
+function opened(clientId: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, noDelay: true }, () => socket.write(connectPacket(clientId)));
+    socket.once("error", reject);
+    socket.once("data", (connack: Buffer) => {
+      if (connack[0] !== 0x20 || connack[3] !== 0) reject(new Error(`CONNACK ${connack.toString("hex")}`));
+      else resolve(socket);
+    });
+  });
+}
+
+async function subscribe(): Promise<void> {
+  const socket = await opened("subscriber");
+  const body = Buffer.concat([Buffer.from([0, 1]), text(`${PREFIX}/+`), Buffer.from([subscriberQos])]);
+  socket.write(Buffer.concat([Buffer.from([0x82, body.length]), body]));
+  await new Promise((resolve) => {
+    socket.once("data", resolve);
+  });
+  const quality = Math.min(qos, subscriberQos);
+  const frameBytes = publishFrame(TOPIC, quality, 1).length;
+  const idAt = frameBytes - payload - 2;
+  const carry = Buffer.alloc(frameBytes);
+  let kept = 0;
+  const acknowledgement = (frame: Buffer, at: number, into: Buffer, n: number): void => {
+    into[n] = 0x40;
+    into[n + 1] = 2;
+    into[n + 2] = frame[at + idAt]!;
+    into[n + 3] = frame[at + idAt + 1]!;
+  };
+  socket.on("data", (chunk: Buffer) => {
+    const acknowledgements = quality === 0 ? null : Buffer.allocUnsafe((Math.floor(chunk.length / frameBytes) + 2) * 4);
+    let filled = 0;
+    let at = 0;
+    if (kept > 0) {
+      const missing = Math.min(frameBytes - kept, chunk.length);
+      chunk.copy(carry, kept, 0, missing);
+      kept += missing;
+      at = missing;
+      if (kept < frameBytes) return;
+      kept = 0;
+      counted.received++;
+      if (acknowledgements !== null) acknowledgement(carry, 0, acknowledgements, filled++ * 4);
+    }
+    for (; at + frameBytes <= chunk.length; at += frameBytes) {
+      // Every message is looked at: a frame out of step would show here.
+      if ((chunk[at]! & 0xf0) !== 0x30) throw new Error(`not a PUBLISH: ${chunk[at]}`);
+      counted.received++;
+      if (acknowledgements !== null) acknowledgement(chunk, at, acknowledgements, filled++ * 4);
+    }
+    kept = chunk.length - at;
+    if (kept > 0) chunk.copy(carry, 0, at);
+    if (acknowledgements !== null && filled > 0) socket.write(acknowledgements.subarray(0, filled * 4));
+  });
+}
+
+/** QoS 0: as fast as the connection takes it. */
+function flood(socket: Socket, topic: string): void {
+  const batch = Buffer.concat(Array.from({ length: window }, () => publishFrame(topic, 0, 0)));
+  const more = (): void => {
+    counted.sent += window;
+    socket.write(batch, more);
+  };
+  more();
+}
+
+/** QoS 1: at most `window` publishes unacknowledged; PUBACKs come in order, four bytes each. */
+function pipeline(socket: Socket, topic: string): void {
+  const frames = Buffer.concat(Array.from({ length: window }, (_, i) => publishFrame(topic, 1, i + 1)));
+  const frameBytes = frames.length / window;
+  let next = 0;
+  let odd = 0;
+  const send = (count: number): void => {
+    counted.sent += count;
+    while (count > 0) {
+      const now = Math.min(count, window - next);
+      socket.write(frames.subarray(next * frameBytes, (next + now) * frameBytes));
+      next = (next + now) % window;
+      count -= now;
+    }
+  };
+  socket.on("data", (chunk: Buffer) => {
+    odd += chunk.length;
+    const acknowledged = odd >> 2;
+    odd &= 3;
+    counted.acknowledged += acknowledged;
+    send(acknowledged);
+  });
+  send(window);
+}
+
+await subscribe();
+const sockets: Socket[] = [];
+for (let i = 0; i < publishers; i++) sockets.push(await opened(`publisher-${i}`));
+for (const [i, socket] of sockets.entries()) {
+  const topic = `${PREFIX}/${String(i).padStart(5, "0")}`;
+  if (qos === 0) flood(socket, topic);
+  else pipeline(socket, topic);
+}
+await new Promise((resolve) => {
+  setTimeout(resolve, WARM_UP_MS);
+});
+const from = { ...counted };
+const startedAt = performance.now();
+const cpuFrom = process.cpuUsage();
+await new Promise((resolve) => {
+  setTimeout(resolve, seconds * 1000);
+});
+const span = (performance.now() - startedAt) / 1000;
+const cpu = process.cpuUsage(cpuFrom);
+const rate = (key: keyof typeof counted): number => Math.round((counted[key] - from[key]) / span);
+const busy = Math.round((cpu.user + cpu.system) / 10_000 / span);
+const result = {
+  received: rate("received"),
+  acknowledged: rate("acknowledged"),
+  sent: rate("sent"),
+  generatorCpu: busy,
+};
+process.stdout.write(`${JSON.stringify(result)}\n`);
+process.exit(0);

@@ -1,0 +1,189 @@
+/** What a broker stands on, simulated: a journal whose disk syncs when told, a state store that survives the broker, a policy. */
+import type { Cancel, Message } from "../src/base/mod.ts";
+import type {
+  Authorizer,
+  Journal,
+  OutboxChunk,
+  Progress,
+  Publisher,
+  SavedRetained,
+  SavedSession,
+  SavedState,
+  SavedSubscription,
+  SessionChange,
+  StateStore,
+} from "../src/broker/mod.ts";
+import { propertiesOf } from "../src/wire/mqtt/mod.ts";
+import type { PublishView } from "../src/wire/mqtt/mod.ts";
+import type { SimClock } from "./world.ts";
+
+/** A journal in memory. What it accepts is durable at the end of the turn, or when told, or never. */
+export class SimJournal implements Journal {
+  readonly messages: (Message | null)[] = [];
+  durable = 0;
+  /** `held`: nothing becomes durable until `sync` is called. */
+  mode: "automatic" | "held" = "automatic";
+  /** Thrown by the next appends. */
+  failure: Error | null = null;
+  /** Calls of `read`, for tests that prove what did not need the disk. */
+  reads = 0;
+  readonly #clock: SimClock;
+  readonly #listeners = new Set<(durable: number) => void>();
+  #planned = false;
+
+  constructor(clock: SimClock) {
+    this.#clock = clock;
+  }
+
+  append(topic: string, view: PublishView, publisher: Publisher): number {
+    const { qos, retain } = view;
+    const payload = Uint8Array.from(view.buffer.subarray(view.payloadStart, view.payloadEnd));
+    const properties = propertiesOf(view);
+    return this.appendMessage({ topic, payload, qos, retain, ...publisher, receivedAt: this.#clock.now(), properties });
+  }
+
+  appendMessage(message: Message): number {
+    if (this.failure !== null) throw this.failure;
+    this.messages.push(message);
+    if (this.mode === "automatic" && !this.#planned) {
+      this.#planned = true;
+      this.#clock.defer(() => this.sync());
+    }
+    return this.messages.length - 1;
+  }
+
+  sync(upTo = this.messages.length): void {
+    this.#planned = false;
+    this.durable = Math.max(this.durable, upTo);
+    for (const listener of this.#listeners) listener(this.durable);
+  }
+
+  /** What a power cut leaves. */
+  crash(): void {
+    this.messages.length = this.durable;
+    this.#listeners.clear();
+    this.#planned = false;
+  }
+
+  onDurable(listener: (durable: number) => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  read(offset: number): Promise<Message | null> {
+    this.reads++;
+    if (offset >= this.durable) return Promise.reject(new Error(`offset ${offset} is not durable`));
+    return Promise.resolve(this.messages[offset] ?? null);
+  }
+
+  async *replay(from: number): AsyncIterable<{ offset: number; message: Message }> {
+    for (let offset = from; offset < this.durable; offset++) {
+      const message = this.messages[offset];
+      if (message !== null && message !== undefined) yield { offset, message };
+    }
+  }
+}
+
+interface StoredSession {
+  readonly session: SavedSession;
+  readonly subscriptions: Map<string, SavedSubscription>;
+  head: number;
+  sentBefore: number;
+  chunks: OutboxChunk[];
+}
+
+/** A state store in memory that outlives the broker. */
+export class SimState implements StateStore {
+  readonly sessions = new Map<string, StoredSession>();
+  readonly retained = new Map<string, SavedRetained>();
+  appliedOffset = 0;
+  failure: Error | null = null;
+  /** Calls wait for this, where a test wants to see what happens meanwhile. */
+  gate: Promise<void> = Promise.resolve();
+
+  load(): Promise<SavedState> {
+    const sessions = [...this.sessions.values()].map(({ session, subscriptions }) =>
+      Object.assign({}, session, { subscriptions: [...subscriptions.values()] }),
+    );
+    const outboxes = [...this.sessions].map(([clientId, { head, sentBefore, chunks }]) => ({
+      clientId,
+      head,
+      sentBefore,
+      chunks,
+    }));
+    return Promise.resolve({
+      appliedOffset: this.appliedOffset,
+      sessions,
+      outboxes,
+      retained: [...this.retained.values()],
+    });
+  }
+
+  async saveSessions(changes: readonly SessionChange[], life = { alive: true }): Promise<void> {
+    await this.gate;
+    if (!life.alive) return;
+    if (this.failure !== null) throw this.failure;
+    for (const { clientId, reset, session, subscriptions } of changes) {
+      if (reset) this.sessions.delete(clientId);
+      if (session === null) continue;
+      const before = this.sessions.get(clientId);
+      const { head, sentBefore, chunks } = before ?? { head: 0, sentBefore: 0, chunks: [] };
+      const stored = { session, subscriptions: before?.subscriptions ?? new Map(), head, sentBefore, chunks };
+      for (const [filter, subscription] of subscriptions) {
+        if (subscription === null) stored.subscriptions.delete(filter);
+        else stored.subscriptions.set(filter, subscription);
+      }
+      this.sessions.set(clientId, stored);
+    }
+  }
+
+  async saveProgress({ appliedOffset, outboxes, retained }: Progress, life = { alive: true }): Promise<void> {
+    await this.gate;
+    if (!life.alive) return;
+    if (this.failure !== null) throw this.failure;
+    this.appliedOffset = appliedOffset;
+    for (const { clientId, head, sentBefore, chunks } of outboxes) {
+      const stored = this.sessions.get(clientId);
+      if (stored === undefined) continue;
+      stored.head = head;
+      stored.sentBefore = sentBefore;
+      stored.chunks = [...stored.chunks.filter((c) => c.first + c.slots.length / 2 > head), ...chunks];
+    }
+    for (const message of retained) {
+      if (message.frame === null) this.retained.delete(message.topic);
+      else this.retained.set(message.topic, message);
+    }
+  }
+}
+
+/** A policy that a test can change: `revision` grows by itself. */
+export class SimAuthorizer implements Authorizer {
+  revision = 1;
+  asked = 0;
+  #publish: (topic: string, retain: boolean) => boolean = () => true;
+  #subscribe: (filter: string) => boolean = () => true;
+  #receive: (topic: string) => boolean = () => true;
+
+  change(rules: {
+    publish?: (topic: string, retain: boolean) => boolean;
+    subscribe?: (filter: string) => boolean;
+    receive?: (topic: string) => boolean;
+  }): this {
+    this.#publish = rules.publish ?? this.#publish;
+    this.#subscribe = rules.subscribe ?? this.#subscribe;
+    this.#receive = rules.receive ?? this.#receive;
+    this.revision++;
+    return this;
+  }
+
+  publish(topic: string, retain: boolean): boolean {
+    this.asked++;
+    return this.#publish(topic, retain);
+  }
+  subscribe(filter: string): boolean {
+    return this.#subscribe(filter);
+  }
+  receive(topic: string): boolean {
+    return this.#receive(topic);
+  }
+}

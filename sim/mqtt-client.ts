@@ -1,0 +1,260 @@
+/** An MQTT client on a simulated network that a test can stall and cut; it speaks through the real codec. */
+import { LIMITS } from "../src/base/mod.ts";
+import type { MessageProperties, QoS } from "../src/base/mod.ts";
+import type { Broker, BrokerConnection, Peer, Transport } from "../src/broker/mod.ts";
+import {
+  PacketReader,
+  PacketWriter,
+  connectPacket,
+  propertiesOf,
+  subscriptionIdentifiersOf,
+} from "../src/wire/mqtt/mod.ts";
+import type {
+  AcknowledgeKind,
+  ConnackPacket,
+  ConnectPacket,
+  DisconnectPacket,
+  PacketHandler,
+  ProtocolVersion,
+  PublishView,
+  SubackPacket,
+  SubscribeRequest,
+} from "../src/wire/mqtt/mod.ts";
+import type { SimClock } from "./world.ts";
+
+/** What a client received, in order. */
+export type Received =
+  | ({ readonly type: "connack" } & ConnackPacket)
+  | ReceivedPublish
+  | { readonly type: "puback"; readonly packetId: number; readonly reasonCode: number }
+  | ({ readonly type: "suback" | "unsuback" } & SubackPacket)
+  | { readonly type: "pingresp" }
+  | ({ readonly type: "disconnect" } & DisconnectPacket);
+
+export interface ReceivedPublish {
+  readonly type: "publish";
+  readonly topic: string;
+  readonly payload: string;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly dup: boolean;
+  readonly packetId: number;
+  readonly properties: MessageProperties | null;
+  readonly identifiers: readonly number[];
+}
+
+const utf8 = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** What a client needs of its world. */
+interface World {
+  readonly clock: SimClock;
+  readonly broker: Broker;
+}
+
+/** The far end of a simulated connection: speaks MQTT through the real codec. */
+export class SimClient implements Transport {
+  readonly remoteAddress = "192.0.2.7";
+  readonly received: Received[] = [];
+  readonly version: ProtocolVersion;
+  /** Acknowledge QoS 1 publishes as they come. */
+  acknowledges = true;
+  /** `false`: the network takes nothing, `written` is not called. */
+  #takes = true;
+  #waiting: Uint8Array | null = null;
+  state: "open" | "ended" | "destroyed" = "open";
+  paused = false;
+  bytesReceived = 0;
+  readonly #connection: BrokerConnection;
+  readonly #reader: PacketReader;
+  readonly #writer: PacketWriter;
+  readonly #world: World;
+
+  constructor(world: World, version: ProtocolVersion, certificateId: string | null) {
+    this.#world = world;
+    this.version = version;
+    this.#writer = new PacketWriter(version);
+    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: LIMITS.mqtt });
+    const peer: Peer = { remoteAddress: this.remoteAddress, certificateId };
+    this.#connection = world.broker.accept(this, peer);
+  }
+
+  // ── the transport that the broker sees ──
+
+  write(bytes: Uint8Array): void {
+    if (this.#waiting !== null) throw new Error("write before the previous one was reported as written");
+    if (this.state !== "open") throw new Error("write after end");
+    this.#waiting = bytes;
+    this.#world.clock.defer(() => this.#deliver());
+  }
+
+  end(): void {
+    this.state = "ended";
+    this.#world.clock.defer(() => this.#connection.closed());
+  }
+
+  destroy(): void {
+    this.state = "destroyed";
+    this.#waiting = null;
+    this.#world.clock.defer(() => this.#connection.closed());
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  #deliver(): void {
+    const bytes = this.#waiting;
+    if (bytes === null || !this.#takes) return;
+    this.#waiting = null;
+    this.bytesReceived += bytes.length;
+    this.#reader.push(bytes.slice());
+    bytes.fill(0xff); // the broker may use it again: whoever kept a view of it reads nonsense
+    this.#connection.written(bytes);
+  }
+
+  // ── what a test does with it ──
+
+  get open(): boolean {
+    return this.state === "open";
+  }
+
+  stall(): void {
+    this.#takes = false;
+  }
+
+  unstall(): void {
+    this.#takes = true;
+    this.#deliver();
+  }
+
+  /** Cuts the network. */
+  cut(): void {
+    this.state = "destroyed";
+    this.#waiting = null;
+    this.#connection.closed("cut");
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    this.#connection.receive(bytes);
+  }
+
+  send(write: (writer: PacketWriter) => void): this {
+    write(this.#writer);
+    const bytes = this.#writer.take();
+    this.#connection.receive(bytes.slice());
+    this.#writer.giveBack(bytes);
+    return this;
+  }
+
+  connect(packet: Partial<ConnectPacket> & { clientId: string }): this {
+    return this.send((w) => w.connect(connectPacket({ version: this.version, ...packet })));
+  }
+
+  subscribe(
+    filter: string,
+    options: Partial<SubscribeRequest> & { identifier?: number; packetId?: number } = {},
+  ): this {
+    const { identifier = 0, packetId = 1, ...rest } = options;
+    const request = { filter, qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0, ...rest } as const;
+    return this.send((w) => w.subscribe({ packetId, requests: [request], subscriptionIdentifier: identifier }));
+  }
+
+  unsubscribe(filter: string): this {
+    return this.send((w) => w.unsubscribe({ packetId: 2, filters: [filter] }));
+  }
+
+  publish(
+    topic: string,
+    payload: string,
+    options: {
+      qos?: QoS;
+      retain?: boolean;
+      packetId?: number;
+      properties?: MessageProperties;
+      topicAlias?: number;
+    } = {},
+  ): this {
+    const { qos = 0, retain = false, packetId = 1, properties = null, topicAlias = 0 } = options;
+    const bytes = encoder.encode(payload);
+    return this.send((w) =>
+      w.publish({ topic, payload: bytes, qos, retain, dup: false, packetId, properties, topicAlias }),
+    );
+  }
+
+  disconnect(reasonCode = 0, sessionExpirySeconds: number | null = null): this {
+    return this.send((w) => w.disconnect({ reasonCode, sessionExpirySeconds }));
+  }
+
+  get publishes(): ReceivedPublish[] {
+    return this.received.filter((packet) => packet.type === "publish");
+  }
+
+  /** `topic=payload` of what came, and forgets it. */
+  take(): string[] {
+    const texts = this.publishes.map(({ topic, payload }) => `${topic}=${payload}`);
+    this.received.length = 0;
+    return texts;
+  }
+
+  last<T extends Received["type"]>(type: T): Extract<Received, { type: T }> | undefined {
+    return this.received.findLast((packet): packet is Extract<Received, { type: T }> => packet.type === type);
+  }
+
+  puback(packetId: number): void {
+    if (this.open) this.send((w) => w.acknowledge("puback", packetId));
+  }
+
+  /** Called with each PUBLISH from the broker. */
+  arrived(publish: ReceivedPublish): void {
+    this.received.push(publish);
+    if (publish.qos === 1 && this.acknowledges) this.#world.clock.defer(() => this.puback(publish.packetId));
+  }
+}
+
+/** Packets from the broker. */
+class Inbox implements PacketHandler {
+  readonly #client: SimClient;
+
+  constructor(client: SimClient) {
+    this.#client = client;
+  }
+
+  publish(view: PublishView): void {
+    const { qos, retain, dup, packetId } = view;
+    const topic = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    const payload = utf8.decode(view.buffer.subarray(view.payloadStart, view.payloadEnd));
+    const properties = propertiesOf(view);
+    const identifiers = subscriptionIdentifiersOf(view);
+    this.#client.arrived({ type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers });
+  }
+  connack(packet: ConnackPacket): void {
+    this.#client.received.push({ type: "connack", ...packet });
+  }
+  acknowledge(_kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
+    this.#client.received.push({ type: "puback", packetId, reasonCode });
+  }
+  suback(packet: SubackPacket): void {
+    this.#client.received.push({ type: "suback", ...packet });
+  }
+  unsuback(packet: SubackPacket): void {
+    this.#client.received.push({ type: "unsuback", ...packet });
+  }
+  pingresp(): void {
+    this.#client.received.push({ type: "pingresp" });
+  }
+  disconnect(packet: DisconnectPacket): void {
+    this.#client.received.push({ type: "disconnect", ...packet });
+  }
+
+  // Packets that only a client sends.
+  connect(): void {}
+  subscribe(): void {}
+  unsubscribe(): void {}
+  pingreq(): void {}
+  auth(): void {}
+}

@@ -1,0 +1,48 @@
+/** Connections that never became MQTT: counted by reason, logged once per address, reason and minute. */
+import type { Clock, Counter, Logger, Metrics } from "../../base/mod.ts";
+
+const QUIET_MS = 60_000;
+/** Address and reason pairs remembered; a scan from more addresses than this is logged by its first ones. */
+const REMEMBERED_MAX = 1_000;
+
+export class ListenerRefusals {
+  readonly #listener: string;
+  readonly #ports: { readonly clock: Clock; readonly logger: Logger; readonly metrics: Metrics };
+  readonly #counters = new Map<string, Counter>();
+  readonly #quietUntil = new Map<string, number>();
+
+  constructor(listener: string, ports: { clock: Clock; logger: Logger; metrics: Metrics }) {
+    this.#listener = listener;
+    this.#ports = ports;
+  }
+
+  refuse(remoteAddress: string, reason: string, hint: string, error?: string): void {
+    this.#counter(reason).value++;
+    const now = this.#ports.clock.monotonic();
+    const key = `${reason} ${remoteAddress}`;
+    if ((this.#quietUntil.get(key) ?? 0) > now) return;
+    if (this.#quietUntil.size >= REMEMBERED_MAX) this.#forgetOld(now);
+    if (this.#quietUntil.size >= REMEMBERED_MAX) return;
+    this.#quietUntil.set(key, now + QUIET_MS);
+    const fields = { listener: this.#listener, remoteAddress, reason, hint };
+    this.#ports.logger.warn(
+      "a connection was refused before MQTT",
+      error === undefined ? fields : { ...fields, error },
+    );
+  }
+
+  #forgetOld(now: number): void {
+    for (const [key, until] of this.#quietUntil) if (until <= now) this.#quietUntil.delete(key);
+  }
+
+  #counter(reason: string): Counter {
+    let counter = this.#counters.get(reason);
+    if (counter === undefined) {
+      const name = "tidewire_listener_refused_total";
+      const help = "Connections refused before MQTT, by reason";
+      counter = this.#ports.metrics.counter({ name, help, labels: { listener: this.#listener, reason } });
+      this.#counters.set(reason, counter);
+    }
+    return counter;
+  }
+}

@@ -1,0 +1,3 @@
+/** Network listeners. */
+export { listenMqtt } from "./listen-mqtt.ts";
+export type { MqttListener, MqttListenerOptions, PeerVerdict, TlsMaterial } from "./listen-mqtt.ts";

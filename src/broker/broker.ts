@@ -1,0 +1,114 @@
+/** The broker's front: connections and local services in, presence out. */
+import type { Cancel, Message } from "../base/mod.ts";
+import { topicFilterFault } from "../base/mod.ts";
+import { REASON } from "../wire/mqtt/mod.ts";
+import { Connection } from "./connection.ts";
+import { Core } from "./core.ts";
+import type { BrokerOptions } from "./core.ts";
+import { pump } from "./delivery.ts";
+import { sweep } from "./lifecycle.ts";
+import type { Peer, Transport } from "./ports.ts";
+import type { ConnectionInfo, PresenceEvent } from "./presence.ts";
+import { publishMessage } from "./publish.ts";
+import { restoreState } from "./restore.ts";
+import type { LocalSubscription } from "./session.ts";
+
+/** How often keep-alives, expiries and will delays are looked at: their precision. */
+const SWEEP_MS = 500;
+
+/** What a listener holds of a connection. */
+export interface BrokerConnection {
+  receive(chunk: Uint8Array): void;
+  /** The bytes of the last `Transport.write` are sent; the transport must not touch them any more. */
+  written(bytes: Uint8Array): void;
+  /** The transport is closed; `reason` is for the log. */
+  closed(reason?: string): void;
+}
+
+export class Broker {
+  readonly #core: Core;
+  #restored = false;
+
+  constructor(options: BrokerOptions) {
+    this.#core = new Core(options);
+    const { scheduler, limits } = options;
+    const core = this.#core;
+    core.afterSync = () => pumpWaiting(core);
+    core.onStop(scheduler.every(SWEEP_MS, () => sweep(core)));
+    core.onStop(scheduler.every(limits.stateSavePeriod, () => core.saving.progressDue()));
+  }
+
+  /** Loads sessions and retained messages and brings them up to date from the journal. Once, before the first `accept`. */
+  async restore(): Promise<void> {
+    if (this.#restored) throw new Error("a broker is restored once");
+    this.#restored = true;
+    await restoreState(this.#core);
+  }
+
+  /** A client has opened a connection. */
+  accept(transport: Transport, peer: Peer): BrokerConnection {
+    const connection = new Connection(this.#core, transport, peer);
+    this.#core.connections.add(connection);
+    return connection;
+  }
+
+  /** Publishes a message of the platform's own. Returns its offset; throws `TidewireError` LOG_FULL or LOG_FAILED. */
+  publishLocal(message: Message): number {
+    return publishMessage(this.#core, message);
+  }
+
+  /**
+   * Calls `handler` for every message that the filter matches, in order, before its publisher is acknowledged and before it
+   * is on disk. The handler may keep the message. What it throws is logged and counted.
+   */
+  subscribeLocal(filter: string, handler: (message: Message) => void): Cancel {
+    const fault = topicFilterFault(filter, this.#core.limits);
+    if (fault !== null) throw new Error(`not a topic filter: '${filter}' (${fault})`);
+    const subscription: LocalSubscription = { kind: "local", filter, handler };
+    this.#core.tree.add(filter, subscription);
+    return () => this.#core.tree.remove(filter, subscription);
+  }
+
+  /** Ends every connection that matches, at once and with its will; returns how many. `reasonCode` is of MQTT 5.0. */
+  disconnect(
+    matches: (connection: ConnectionInfo) => boolean,
+    reasonCode: number,
+    detail = "ended by the server",
+  ): number {
+    const cause = reasonCode === REASON.notAuthorized ? "FORBIDDEN_ACCESS" : "SERVER_INITIATED_DISCONNECT";
+    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
+    for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
+    return chosen.length;
+  }
+
+  /** Everybody who is connected. */
+  *connections(): Iterable<ConnectionInfo> {
+    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  }
+
+  onPresence(listener: (event: PresenceEvent) => void): Cancel {
+    this.#core.presenceListeners.add(listener);
+    return () => this.#core.presenceListeners.delete(listener);
+  }
+
+  /** Says good-bye to every client, saves what there is, and stops. The journal is still open when it resolves. */
+  async close(): Promise<void> {
+    const core = this.#core;
+    if (core.closing) return;
+    core.closing = true;
+    for (const connection of core.connections) {
+      connection.disconnect(REASON.serverShuttingDown, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
+    }
+    core.endTurn();
+    await core.saving.settled();
+    core.stop();
+  }
+}
+
+/** Sessions whose next message was not on disk yet. */
+function pumpWaiting(core: Core): void {
+  if (core.waitingForDisk.size === 0) return;
+  const waiting = [...core.waitingForDisk];
+  core.waitingForDisk.clear();
+  for (const session of waiting) pump(core, session);
+}

@@ -1,0 +1,193 @@
+/** What all connections share: sessions, routes, retained messages, the journal's answers, and the end of each turn. */
+import type { Cancel, Clock, Counter, Logger, Metrics, Millis, MqttLimits, Random, Scheduler } from "../base/mod.ts";
+import { BufferPool } from "../wire/mqtt/mod.ts";
+import { PendingAcknowledgements } from "./acknowledgements.ts";
+import { Backlog } from "./backlog.ts";
+import type { Connection } from "./connection.ts";
+import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
+import type { PresenceEvent } from "./presence.ts";
+import { Pacing } from "./pacing.ts";
+import { RecentFrames } from "./recent-frames.ts";
+import { Refusals } from "./refusals.ts";
+import { RetainedMessages } from "./retained.ts";
+import { RouteCache } from "./routes.ts";
+import { Saving } from "./saving.ts";
+import type { Session, Subscriber } from "./session.ts";
+import { SubscriptionTree } from "./subscription-tree.ts";
+
+export interface BrokerOptions {
+  readonly journal: Journal;
+  readonly gatekeeper: Gatekeeper;
+  readonly state: StateStore;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits: MqttLimits;
+}
+
+/** One output buffer: most turns of most connections fit, and a busy subscriber's is written in a few of them. */
+const BUFFER_BYTES = 64 * 1024;
+const BUFFERS_KEPT = 128;
+
+interface Meters {
+  readonly received: readonly [Counter, Counter, Counter];
+  readonly sent: Counter;
+  readonly bytesReceived: Counter;
+  readonly bytesSent: Counter;
+  readonly acknowledged: Counter;
+}
+
+export class Core {
+  readonly options: BrokerOptions;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly limits: MqttLimits;
+  readonly logger: Logger;
+  readonly sessions = new Map<string, Session>();
+  readonly connections = new Set<Connection>();
+  readonly tree = new SubscriptionTree<Subscriber>();
+  readonly routes: RouteCache;
+  readonly retained: RetainedMessages;
+  readonly recent: RecentFrames;
+  readonly refusals: Refusals;
+  readonly saving: Saving;
+  readonly backlog: Backlog;
+  readonly pacing: Pacing;
+  /** A connection with more output than this is waited for. */
+  readonly crowdedBytes: number;
+  /** Bytes in all outputs, as of the last flush of each. */
+  outputBytes = 0;
+  readonly acknowledgements = new PendingAcknowledgements<Connection>();
+  readonly buffers = new BufferPool({ bufferBytes: BUFFER_BYTES, keepMax: BUFFERS_KEPT });
+  readonly meters: Meters;
+  readonly presenceListeners = new Set<(event: PresenceEvent) => void>();
+  /** Connects so far per client id, of clients that left no session; bounded, the oldest are forgotten. */
+  readonly versionNumbers = new Map<string, number>();
+  /** Sessions whose next delivery is not on disk yet. */
+  readonly waitingForDisk = new Set<Session>();
+  /** Sessions and wills without a connection that time changes. */
+  readonly absent = new Set<Session>();
+  /** Offset of the latest accepted message; -1 before the first. */
+  lastOffset = -1;
+  closing = false;
+  /** Called after each sync, once acknowledgements have been released. */
+  afterSync: () => void = () => {};
+  #dirty: Connection[] = [];
+  #flushing: Connection[] = [];
+  #planned = false;
+  readonly #cancels: Cancel[] = [];
+
+  constructor(options: BrokerOptions) {
+    const { limits, metrics } = options;
+    this.options = options;
+    this.journal = options.journal;
+    this.clock = options.clock;
+    this.limits = limits;
+    this.logger = options.logger;
+    const seed = options.random.bytes(4);
+    this.routes = new RouteCache(this.tree, limits, (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!);
+    this.retained = new RetainedMessages(limits.retainedMessagesMax);
+    this.recent = new RecentFrames(limits.recentBytesMax);
+    this.refusals = new Refusals(options);
+    this.saving = new Saving(this);
+    this.backlog = new Backlog(limits.backlogBytesMax);
+    this.pacing = new Pacing(options.scheduler);
+    this.crowdedBytes = limits.outputBytesMax / 8;
+    this.meters = metersOf(metrics);
+    metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
+    metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
+    metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
+    metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
+    metrics.observe(
+      { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
+      () => this.acknowledgements.size,
+    );
+    this.#cancels.push(options.journal.onDurable((durable) => this.#synced(durable)));
+  }
+
+  /** What one connection's output may hold; little once all of them together hold much. */
+  get outputBytesMax(): number {
+    const { outputBytesMax, outputTotalBytesMax } = this.limits;
+    return this.outputBytes > outputTotalBytesMax ? outputBytesMax / 64 : outputBytesMax;
+  }
+
+  onStop(cancel: Cancel): void {
+    this.#cancels.push(cancel);
+  }
+
+  stop(): void {
+    for (const cancel of this.#cancels.splice(0)) cancel();
+  }
+
+  now(): Millis {
+    return this.clock.monotonic();
+  }
+
+  /** The connection has output, or a reason to look at it, at the end of this turn. */
+  markDirty(connection: Connection): void {
+    this.#dirty.push(connection);
+    this.planTurnEnd();
+  }
+
+  planTurnEnd(): void {
+    if (this.#planned) return;
+    this.#planned = true;
+    this.options.scheduler.defer(() => this.endTurn());
+  }
+
+  /** Everything that this turn produced leaves: one write per connection, one transaction for all changed sessions. */
+  endTurn(): void {
+    this.#planned = false;
+    this.backlog.mark(this.lastOffset);
+    this.releaseAcknowledgements(this.journal.durable);
+    this.saving.flush();
+    const dirty = this.#dirty;
+    this.#dirty = this.#flushing;
+    this.#flushing = dirty;
+    for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
+    dirty.length = 0;
+  }
+
+  releaseAcknowledgements(durable: number): void {
+    this.acknowledgements.release(durable, releaseOne);
+  }
+
+  tellPresence(event: PresenceEvent): void {
+    for (const listener of this.presenceListeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.logger.error("a presence listener failed", { clientId: event.clientId, error: String(error) });
+      }
+    }
+  }
+
+  #synced(durable: number): void {
+    this.releaseAcknowledgements(durable);
+    this.backlog.synced(durable);
+    this.afterSync();
+  }
+}
+
+function releaseOne(connection: Connection, packetId: number, reasonCode: number): void {
+  connection.acknowledge(packetId, reasonCode);
+}
+
+function metersOf(metrics: Metrics): Meters {
+  const received = (qos: string): Counter =>
+    metrics.counter({
+      name: "tidewire_mqtt_messages_received_total",
+      help: "PUBLISH packets received, by quality of service",
+      labels: { qos },
+    });
+  const counter = (name: string, help: string): Counter => metrics.counter({ name, help });
+  return {
+    received: [received("0"), received("1"), received("2")],
+    sent: counter("tidewire_mqtt_messages_sent_total", "PUBLISH packets sent"),
+    bytesReceived: counter("tidewire_mqtt_received_bytes_total", "Bytes received from MQTT clients"),
+    bytesSent: counter("tidewire_mqtt_sent_bytes_total", "Bytes sent to MQTT clients"),
+    acknowledged: counter("tidewire_mqtt_acknowledged_total", "Publishes acknowledged once on disk"),
+  };
+}

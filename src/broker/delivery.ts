@@ -1,0 +1,328 @@
+/** From one accepted message to its subscribers, and from a session's outbox to its client. */
+import { reasonOf } from "../base/mod.ts";
+import type { EpochMs, Message } from "../base/mod.ts";
+import { propertiesOf } from "../wire/mqtt/mod.ts";
+import type { PublishView } from "../wire/mqtt/mod.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import { FrameView, frameOf } from "./frame.ts";
+import { NOWHERE } from "./recent-frames.ts";
+import type { Route, Target } from "./routes.ts";
+import type { RetainedDelivery, Session } from "./session.ts";
+
+/** Messages read from the journal at once for one session. */
+const READ_AHEAD = 64;
+/** `place` of a message that no session has needed yet. */
+const NOT_KEPT_YET = -2;
+
+/** The message that is being delivered has this place among the recent frames. Deliveries never interleave. */
+let placeOfMessage = NOT_KEPT_YET;
+
+/** HOT: hands the message to everybody who subscribed. `from` is the publisher's session, for No Local. */
+export function deliver(
+  core: Core,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+  from: Session | null,
+): void {
+  placeOfMessage = NOT_KEPT_YET;
+  const { targets } = route;
+  for (let i = 0; i < targets.length; i++) {
+    let target = targets[i]!;
+    if (target.session === from) {
+      if (target.own === null) continue; // [MQTT-3.8.3-3]
+      target = target.own;
+    }
+    if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view);
+    else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
+  }
+}
+
+/** Services inside the platform; a failing one harms nobody else. */
+export function deliverLocally(core: Core, message: Message, route: Route): void {
+  for (const local of route.locals) {
+    try {
+      local.handler(message);
+    } catch (error) {
+      const fields = { topic: message.topic, filter: local.filter, error: reasonOf(error) };
+      core.refusals.drop("handler-failed", "a service failed on a message", fields);
+    }
+  }
+}
+
+function deliverOnce(core: Core, target: Target, route: Route, view: PublishView): void {
+  const { connection } = target.session;
+  if (connection === null) return; // QoS 0 is for those who are there
+  if (!mayReceive(target, connection, route, core)) return;
+  if (!connection.hasRoom) {
+    const fields = { ...connection.describe(), topic: route.topic };
+    core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
+    return;
+  }
+  const retain = view.retain && target.retainAsPublished; // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+  const { identifiers } = target;
+  if (identifiers === null && connection.maximumPacketSize === Infinity) connection.forward(view, 0, retain, 0);
+  else if (!connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers })) {
+    tooLarge(core, connection, route.topic);
+  }
+}
+
+function deliverAtLeastOnce(
+  core: Core,
+  target: Target,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
+  const { session } = target;
+  const { connection, outbox } = session;
+  if (connection === null) {
+    if (session.persistent) enqueue(core, session, target, route, view, offset, receivedAt);
+    return;
+  }
+  if (!mayReceive(target, connection, route, core)) return;
+  const behind = outbox.waiting > 0 || outbox.inFlight >= connection.window || !connection.hasRoom;
+  if (behind || target.identifiers !== null || connection.maximumPacketSize !== Infinity) {
+    if (enqueue(core, session, target, route, view, offset, receivedAt) && !behind) pump(core, session);
+    return;
+  }
+  const retain = view.retain && target.retainAsPublished;
+  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null);
+  outbox.markSent();
+  connection.forward(view, 1, retain, outbox.packetId(sequence));
+}
+
+/** False where the session's queue is full: the newest message is the one that is dropped. */
+function enqueue(
+  core: Core,
+  session: Session,
+  target: Target,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): boolean {
+  const bytes = view.end - view.start;
+  const { outbox, connection } = session;
+  if (connection !== null && outbox.waiting > core.limits.queuedMessagesMax / 4) connection.askPatience();
+  if (isFull(core, session, bytes)) {
+    const fields = {
+      clientId: session.clientId,
+      topic: route.topic,
+      waiting: outbox.waiting,
+      connected: connection !== null,
+    };
+    core.refusals.drop("queue-full", "a message was dropped: the session's queue is full", fields);
+    return false;
+  }
+  if (placeOfMessage === NOT_KEPT_YET) placeOfMessage = core.recent.put(view, receivedAt);
+  outbox.push(offset, bytes, view.retain && target.retainAsPublished, placeOfMessage, target.identifiers);
+  return true;
+}
+
+export function isFull(core: Core, session: Session, bytes: number): boolean {
+  const { queuedMessagesMax, queuedBytesMax } = core.limits;
+  return session.outbox.waiting >= queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+}
+
+/** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */
+function mayReceive(target: Target, connection: Connection, route: Route, core: Core): boolean {
+  const { authorizer } = connection;
+  if (target.authorizer !== authorizer || target.authorizerRevision !== authorizer.revision) {
+    target.authorizer = authorizer;
+    target.authorizerRevision = authorizer.revision;
+    target.mayReceive = authorizer.receive(route.topic);
+  }
+  if (!target.mayReceive) receiveForbidden(core, connection, route.topic);
+  return target.mayReceive;
+}
+
+function receiveForbidden(core: Core, connection: Connection, topic: string): void {
+  const fields = { ...connection.describe(), topic, fix: "allow iot:Receive on the topic in the client's policy" };
+  core.refusals.drop(
+    "receive-forbidden",
+    "a message was not delivered: the subscriber may not receive its topic",
+    fields,
+  );
+}
+
+function tooLarge(core: Core, connection: Connection, topic: string): void {
+  const fields = { ...connection.describe(), topic, maximumPacketSize: connection.maximumPacketSize };
+  core.refusals.drop(
+    "too-large",
+    "a message was not delivered: larger than the subscriber's Maximum Packet Size",
+    fields,
+  );
+}
+
+// ── from the outbox to the client ──────────────────────────────────────────────────────────────
+
+/** Reused by `pump`, which never calls itself while it holds a frame. */
+const recentView = new FrameView();
+
+/** Sends what waits, in order, as far as the client's window and output allow. */
+export function pump(core: Core, session: Session): void {
+  const { connection, outbox } = session;
+  if (connection === null || connection.state !== "connected" || session.reading) return;
+  while (outbox.waiting > 0) {
+    if (outbox.inFlight >= connection.window || !connection.hasRoom) return;
+    const sequence = outbox.sent;
+    if (outbox.isDone(sequence)) {
+      skip(session);
+      continue;
+    }
+    if (core.recent.get(outbox.place(sequence), recentView)) {
+      sendNext(core, session, connection, recentView, core.routes.of(recentView).topic, core.recent.receivedAt);
+      continue;
+    }
+    const retained = core.retained.atOffset(outbox.offset(sequence));
+    if (retained !== undefined) {
+      sendNext(core, session, connection, retained.frame, retained.topic, retained.receivedAt);
+    } else if (outbox.offset(sequence) < core.journal.durable) {
+      void readBack(core, session, connection);
+      return;
+    } else {
+      core.waitingForDisk.add(session);
+      return;
+    }
+  }
+  pumpRetained(core, session, connection);
+}
+
+function skip(session: Session): void {
+  const { outbox } = session;
+  const sequence = outbox.sent;
+  outbox.markSent();
+  outbox.finish(sequence);
+}
+
+/** Sends the first waiting entry, whose message is `view`; or finishes it where it may not or need not be sent. */
+function sendNext(
+  core: Core,
+  session: Session,
+  connection: Connection,
+  view: PublishView,
+  topic: string,
+  receivedAt: EpochMs,
+): void {
+  const { outbox } = session;
+  const sequence = outbox.sent;
+  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1]
+  if (!connection.authorizer.receive(topic)) {
+    receiveForbidden(core, connection, topic);
+    skip(session);
+    return;
+  }
+  const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
+  if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
+    const fields = { clientId: session.clientId, topic };
+    core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
+    skip(session);
+    return;
+  }
+  const again = dup || expirySeconds !== null ? { dup, expirySeconds: atLeastZero(expirySeconds) } : null;
+  const packetId = outbox.packetId(sequence);
+  const identifiers = outbox.identifiers(sequence);
+  const sent = connection.send(view, topic, { qos: 1, retain: outbox.retain(sequence), packetId, identifiers }, again);
+  if (sent) outbox.markSent();
+  else {
+    tooLarge(core, connection, topic);
+    skip(session);
+  }
+}
+
+function atLeastZero(seconds: number | null): number | null {
+  return seconds === null ? null : Math.max(0, seconds);
+}
+
+/** Seconds that the message has left; null where it does not expire. */
+export function expiryLeft(view: PublishView, receivedAt: EpochMs, now: EpochMs): number | null {
+  const expiry = propertiesOf(view)?.messageExpirySeconds;
+  if (expiry === undefined) return null;
+  return expiry - Math.max(0, Math.floor((now - receivedAt) / 1000));
+}
+
+/** Reads the next waiting messages from the journal and sends them. Off the hot path: the session is behind. */
+async function readBack(core: Core, session: Session, connection: Connection): Promise<void> {
+  const { outbox } = session;
+  const first = outbox.sent;
+  const room = Math.min(READ_AHEAD, connection.window - outbox.inFlight, outbox.waiting);
+  const reads: Promise<Message | null>[] = [];
+  for (let i = 0; i < room && outbox.offset(first + i) < core.journal.durable; i++) {
+    reads.push(core.journal.read(outbox.offset(first + i)));
+  }
+  session.reading = true;
+  let messages: (Message | null)[];
+  try {
+    messages = await Promise.all(reads);
+  } catch (error) {
+    session.reading = false;
+    core.logger.error("messages of a session cannot be read from the log", {
+      ...connection.describe(),
+      error: reasonOf(error),
+    });
+    // Kept in the session: the client comes back and asks again.
+    connection.refuse("journal-failed", 0x83, "SERVER_ERROR", "the platform cannot read its log");
+    return;
+  }
+  session.reading = false;
+  if (session.connection !== connection) {
+    pump(core, session); // somebody else is here now; it starts from the beginning
+    return;
+  }
+  for (let i = 0; i < messages.length && outbox.sent === first + i; i++) {
+    if (connection.isOver || outbox.inFlight >= connection.window || !connection.hasRoom) break;
+    sendReadBack(core, session, connection, messages[i]!);
+  }
+  pump(core, session);
+}
+
+function sendReadBack(core: Core, session: Session, connection: Connection, message: Message | null): void {
+  if (message !== null) {
+    sendNext(core, session, connection, frameOf(message), message.topic, message.receivedAt);
+    return;
+  }
+  const fields = { clientId: session.clientId, offset: session.outbox.offset(session.outbox.sent) };
+  core.refusals.drop("no-longer-kept", "a message was not delivered: the log's retention has removed it", fields);
+  skip(session);
+}
+
+// ── retained messages ──────────────────────────────────────────────────────────────────────────
+
+/** Sends retained messages of new subscriptions as the client takes them: any number costs no more memory than a list. */
+function pumpRetained(core: Core, session: Session, connection: Connection): void {
+  const { backlog, outbox } = session;
+  while (backlog.length > 0) {
+    if (!connection.hasRoom || outbox.inFlight >= connection.window || connection.isOver) return;
+    sendRetained(core, session, connection, backlog.pop()!);
+  }
+}
+
+function sendRetained(core: Core, session: Session, connection: Connection, delivery: RetainedDelivery): void {
+  const { retained, subscription } = delivery;
+  const { frame, topic } = retained;
+  // A newer message of the topic was already delivered as it came; the older one would overtake it backwards.
+  if (!retained.current || session.subscriptions.get(subscription.filter) !== subscription) return;
+  if (subscription.noLocal && retained.clientId === session.clientId) return;
+  if (!connection.authorizer.receive(topic)) {
+    receiveForbidden(core, connection, topic);
+    return;
+  }
+  const expirySeconds = expiryLeft(frame, retained.receivedAt, core.clock.now());
+  if (expirySeconds !== null && expirySeconds <= 0) return;
+  const again = expirySeconds === null ? null : { dup: false, expirySeconds };
+  const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
+  const { outbox } = session;
+  const qos = frame.qos === 0 || subscription.qos === 0 ? 0 : 1;
+  const packetId = qos === 0 ? 0 : outbox.packetId(outbox.tail);
+  // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8].
+  if (!connection.send(frame, topic, { qos, retain: true, packetId, identifiers }, again)) {
+    tooLarge(core, connection, topic);
+  } else if (qos === 1) {
+    outbox.push(retained.offset, frame.end - frame.start, true, NOWHERE, identifiers);
+    outbox.markSent();
+  }
+}

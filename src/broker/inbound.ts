@@ -1,0 +1,84 @@
+/** Which function serves which packet of a client. */
+import { REASON } from "../wire/mqtt/mod.ts";
+import type {
+  AcknowledgeKind,
+  AuthPacket,
+  ConnectPacket,
+  DisconnectPacket,
+  PacketHandler,
+  PublishView,
+  SubscribePacket,
+  UnsubscribePacket,
+} from "../wire/mqtt/mod.ts";
+import { acceptConnect } from "./connect.ts";
+import type { Connection } from "./connection.ts";
+import { pump } from "./delivery.ts";
+import { detach } from "./lifecycle.ts";
+import { acceptPublish } from "./publish.ts";
+import { acceptSubscribe, acceptUnsubscribe } from "./subscribe.ts";
+
+export class Inbound implements PacketHandler {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  connect(packet: ConnectPacket): void {
+    acceptConnect(this.#connection, packet);
+  }
+
+  publish(view: PublishView): void {
+    acceptPublish(this.#connection, view);
+  }
+
+  acknowledge(kind: AcknowledgeKind, packetId: number): void {
+    const connection = this.#connection;
+    if (kind !== "puback") {
+      connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", `${kind} without a QoS 2 exchange`);
+      return;
+    }
+    const session = connection.session!;
+    if (!session.outbox.acknowledge(packetId)) return; // late or repeated: there is nothing left to do
+    if (session.outbox.waiting > 0 || session.backlog.length > 0) pump(connection.core, session);
+  }
+
+  subscribe(packet: SubscribePacket): void {
+    acceptSubscribe(this.#connection, packet);
+  }
+
+  unsubscribe(packet: UnsubscribePacket): void {
+    acceptUnsubscribe(this.#connection, packet);
+  }
+
+  pingreq(): void {
+    this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
+  }
+
+  disconnect(packet: DisconnectPacket): void {
+    const connection = this.#connection;
+    const session = connection.session!;
+    const expiry = packet.sessionExpirySeconds;
+    if (expiry !== null && expiry > 0 && session.expirySeconds === 0) {
+      // [MQTT-3.14.2-2]
+      const detail = "DISCONNECT prolongs a session that ends with its connection";
+      connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", detail);
+      return;
+    }
+    if (expiry !== null) session.expirySeconds = Math.min(expiry, connection.core.limits.sessionExpirySecondsMax);
+    const withWill = packet.reasonCode !== REASON.normalDisconnection; // [MQTT-3.14.4-3]
+    detach(connection, "CLIENT_INITIATED_DISCONNECT", withWill);
+    connection.end();
+  }
+
+  auth(_packet: AuthPacket): void {
+    const detail = "AUTH on a connection without an authentication method"; // [MQTT-4.12.0-7]
+    this.#connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", detail);
+  }
+
+  // Packets that only a server sends never get here: a reader in the role of a server refuses them.
+  connack(): void {}
+  suback(): void {}
+  unsuback(): void {}
+  pingresp(): void {}
+}

@@ -1,0 +1,158 @@
+/** How connections leave, and how sessions and wills live on without them (MQTT 5.0 sections 3.1.2.5 and 4.1). */
+import { reasonOf } from "../base/mod.ts";
+import type { Millis } from "../base/mod.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import { isFull } from "./delivery.ts";
+import type { DisconnectCause } from "./presence.ts";
+import { publishMessage } from "./publish.ts";
+import { NOWHERE } from "./recent-frames.ts";
+import type { Session, StandingWill } from "./session.ts";
+
+/** Version numbers kept for clients that left no session. */
+const VERSION_NUMBERS_KEPT = 20_000;
+
+/** Parts the connection from its session. Harmless when that has happened already. */
+export function detach(connection: Connection, cause: DisconnectCause, withWill: boolean): void {
+  const { core, session } = connection;
+  if (session === null || session.connection !== connection) return;
+  session.connection = null;
+  core.waitingForDisk.delete(session);
+  if (withWill) session.will = connection.will; // [MQTT-3.1.2-8]
+  connection.will = null;
+  tellPresence(connection, "disconnected", cause);
+  if (session.expirySeconds === 0 && !(core.closing && session.will !== null)) {
+    endSession(core, session);
+    return;
+  }
+  const now = core.now();
+  session.outbox.rewind();
+  keepBacklog(core, session);
+  session.expiresAt = now + session.expirySeconds * 1000;
+  session.disconnectedAt = core.clock.now();
+  core.absent.add(session);
+  if (session.will !== null) {
+    session.willAt = now + session.will.will.delaySeconds * 1000;
+    // A server that stops keeps wills for its next start (section 3.1.2.5): the client may come back to that one.
+    if (session.will.will.delaySeconds === 0 && !core.closing) publishWill(core, session);
+  }
+  core.saving.changed(session);
+}
+
+/** Retained messages that the client was still owed at QoS 1 wait for it like others. */
+function keepBacklog(core: Core, session: Session): void {
+  for (const { retained, subscription } of session.backlog.reverse()) {
+    const bytes = retained.frame.end;
+    if (subscription.qos === 0 || retained.frame.qos === 0 || !retained.current || isFull(core, session, bytes))
+      continue;
+    const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
+    session.outbox.push(retained.offset, bytes, true, NOWHERE, identifiers);
+  }
+  session.backlog = [];
+}
+
+/** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
+export function endSession(core: Core, session: Session): void {
+  if (session.ended) return;
+  session.ended = true;
+  for (const subscription of session.subscriptions.values()) core.tree.remove(subscription.filter, subscription);
+  session.subscriptions.clear();
+  session.backlog = [];
+  core.absent.delete(session);
+  core.waitingForDisk.delete(session);
+  if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
+  rememberVersion(core, session);
+  core.saving.ended(session);
+  if (session.will !== null) publishWill(core, session);
+}
+
+function rememberVersion(core: Core, session: Session): void {
+  const { versionNumbers } = core;
+  versionNumbers.delete(session.clientId);
+  versionNumbers.set(session.clientId, session.versionNumber);
+  if (versionNumbers.size <= VERSION_NUMBERS_KEPT) return;
+  for (const oldest of versionNumbers.keys()) {
+    versionNumbers.delete(oldest);
+    return;
+  }
+}
+
+function publishWill(core: Core, session: Session): void {
+  const standing = session.will!;
+  session.will = null;
+  session.willAt = null;
+  if (!mayStillPublish(standing)) {
+    const fields = { clientId: session.clientId, thing: standing.thing, topic: standing.will.topic };
+    core.refusals.refuse(
+      "will-refused",
+      "a will was not published: its client may no longer publish to the topic",
+      fields,
+    );
+    return;
+  }
+  const { topic, payload, qos, retain, properties } = standing.will;
+  const { clientId } = session;
+  const receivedAt = core.clock.now();
+  try {
+    // QoS 2 wills are granted QoS 1, like subscriptions.
+    const grantedQos = qos === 0 ? 0 : 1;
+    publishMessage(core, {
+      topic,
+      payload,
+      qos: grantedQos,
+      retain,
+      clientId,
+      thing: standing.thing,
+      receivedAt,
+      properties,
+    });
+  } catch (error) {
+    core.refusals.refuse("journal-failed", "a will was lost: the log does not take it", {
+      clientId,
+      topic,
+      error: reasonOf(error),
+    });
+  }
+}
+
+function mayStillPublish(standing: StandingWill): boolean {
+  return standing.authorizer === null || standing.authorizer.publish(standing.will.topic, standing.will.retain);
+}
+
+/** Looks at what time does to absent sessions and to connections. */
+export function sweep(core: Core): void {
+  const now: Millis = core.now();
+  for (const connection of core.connections) connection.check(now);
+  for (const session of core.absent) {
+    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-3.1.2-23]
+    else if (session.willAt !== null && now >= session.willAt) {
+      publishWill(core, session);
+      core.saving.changed(session);
+    }
+  }
+}
+
+export function tellPresence(
+  connection: Connection,
+  type: "connected" | "disconnected",
+  reason: DisconnectCause | null,
+): void {
+  const { core, publisher, peer, sessionIdentifier } = connection;
+  const { clientId, thing } = publisher;
+  const { certificateId, remoteAddress } = peer;
+  const { versionNumber } = connection.session!;
+  const at = core.clock.now();
+  const level = type === "connected" || reason === "CLIENT_INITIATED_DISCONNECT" ? "debug" : "info";
+  core.logger[level](`a client ${type}`, { clientId, thing, remoteAddress, reason });
+  core.tellPresence({
+    type,
+    clientId,
+    thing,
+    certificateId,
+    at,
+    remoteAddress,
+    reason,
+    sessionIdentifier,
+    versionNumber,
+  });
+}

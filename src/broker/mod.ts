@@ -1,0 +1,19 @@
+/** The broker's front door. */
+export { Broker } from "./broker.ts";
+export type { BrokerConnection } from "./broker.ts";
+export type { BrokerOptions } from "./core.ts";
+export type {
+  Admission,
+  Authorizer,
+  Gatekeeper,
+  Journal,
+  Peer,
+  Progress,
+  Publisher,
+  SavedState,
+  SessionChange,
+  StateStore,
+  Transport,
+} from "./ports.ts";
+export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
+export type { OutboxChunk, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";

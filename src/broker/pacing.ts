@@ -1,0 +1,43 @@
+/**
+ * Publishers that outrun a subscriber are held back for a moment, so that one who can keep up is not sent more than its
+ * output takes. A moment only, and only while the subscriber takes something: who is really slow loses messages, and
+ * slows nobody down.
+ */
+import type { Cancel, Millis, Scheduler } from "../base/mod.ts";
+import type { Connection } from "./connection.ts";
+
+/** Longest time that a publisher is held back at once. */
+const HOLD_MS: Millis = 50;
+
+export class Pacing {
+  readonly #scheduler: Scheduler;
+  #held: Connection[] = [];
+  #cancel: Cancel | null = null;
+  /** Set during a delivery by a subscriber that has much to take; the publisher is then held. */
+  wanted = false;
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  hold(connection: Connection): void {
+    this.wanted = false;
+    if (connection.isHeld("pace")) return;
+    this.#held.push(connection);
+    connection.holdRead("pace");
+    this.#cancel ??= this.#scheduler.after(HOLD_MS, () => {
+      this.#cancel = null;
+      this.release();
+    });
+  }
+
+  /** The subscriber has caught up, or the moment has passed. */
+  release(): void {
+    if (this.#held.length === 0) return;
+    this.#cancel?.();
+    this.#cancel = null;
+    const held = this.#held;
+    this.#held = [];
+    for (const connection of held) connection.releaseRead("pace");
+  }
+}

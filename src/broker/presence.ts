@@ -1,0 +1,44 @@
+/** Who is connected, and why somebody no longer is: AWS IoT's life-cycle events. */
+import type { EpochMs } from "../base/mod.ts";
+
+/** AWS IoT's names (`DisconnectReasonValue`). */
+export type DisconnectCause =
+  | "CLIENT_INITIATED_DISCONNECT"
+  | "CONNECTION_LOST"
+  | "MQTT_KEEP_ALIVE_TIMEOUT"
+  | "DUPLICATE_CLIENTID"
+  | "CLIENT_ERROR"
+  | "FORBIDDEN_ACCESS"
+  | "AUTH_ERROR"
+  | "SERVER_INITIATED_DISCONNECT"
+  | "SERVER_ERROR"
+  | "THROTTLED";
+
+export interface PresenceEvent {
+  readonly type: "connected" | "disconnected";
+  readonly clientId: string;
+  readonly thing: string | null;
+  readonly certificateId: string | null;
+  readonly at: EpochMs;
+  readonly remoteAddress: string;
+  /** Null on `connected`. */
+  readonly reason: DisconnectCause | null;
+  /** The same on both events of one connection, and on no other. */
+  readonly sessionIdentifier: string;
+  /** Grows by one with each connection of the client id; tells late events from new ones. */
+  readonly versionNumber: number;
+}
+
+export interface ConnectionInfo {
+  readonly clientId: string;
+  readonly thing: string | null;
+  readonly certificateId: string | null;
+  readonly remoteAddress: string;
+  readonly connectedAt: EpochMs;
+  readonly protocolVersion: 4 | 5;
+  readonly keepAliveSeconds: number;
+  readonly cleanStart: boolean;
+  readonly subscriptions: number;
+  /** QoS 1 deliveries that wait for an acknowledgement, or to be sent. */
+  readonly owed: number;
+}

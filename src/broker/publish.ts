@@ -1,0 +1,188 @@
+/** A client's PUBLISH: rights, journal, subscribers, acknowledgement (MQTT 5.0 section 3.3). */
+import { TidewireError, reasonOf } from "../base/mod.ts";
+import type { Message } from "../base/mod.ts";
+import { PacketError, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
+import type { PublishView } from "../wire/mqtt/mod.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import { deliver, deliverLocally, expiryLeft } from "./delivery.ts";
+import { copyOf, frameOf } from "./frame.ts";
+import type { Route } from "./routes.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** HOT. */
+export function acceptPublish(connection: Connection, received: PublishView): void {
+  const { core } = connection;
+  core.meters.received[received.qos].value++;
+  if (received.qos === 2) {
+    refuseQos2(connection);
+    return;
+  }
+  const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
+  const route = core.routes.of(view);
+  if (view.qos === 1 && !mayHaveOneMore(connection)) return;
+  if (!connection.mayPublish(route, view.retain)) {
+    refusePublish(connection, route, view);
+    return;
+  }
+  const offset = append(connection, route, view);
+  if (offset < 0) return;
+  if (view.retain) retain(core, route, view, offset, connection.publisher.clientId, connection.receivedAt);
+  if (route.targets.length > 0) deliver(core, route, view, offset, connection.receivedAt, connection.session);
+  if (view.qos === 1) {
+    connection.unacknowledged++;
+    core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
+  }
+  if (core.pacing.wanted) core.pacing.hold(connection);
+  if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
+}
+
+/** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
+export function publishMessage(core: Core, message: Message): number {
+  const offset = core.journal.appendMessage(message);
+  core.lastOffset = offset;
+  const view = frameOf(message);
+  core.backlog.add(view.end);
+  const route = core.routes.of(view);
+  if (view.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
+  deliver(core, route, view, offset, message.receivedAt, null);
+  if (route.locals.length > 0) deliverLocally(core, message, route);
+  core.planTurnEnd();
+  return offset;
+}
+
+/** Takes the message into the journal; -1 where it was refused and the client knows. */
+function append(connection: Connection, route: Route, view: PublishView): number {
+  const { core } = connection;
+  try {
+    const offset = core.journal.append(route.topic, view, connection.publisher, route.bytes);
+    core.lastOffset = offset;
+    core.backlog.add(view.end - view.start);
+    core.planTurnEnd();
+    if (core.backlog.full) core.backlog.hold(connection);
+    return offset;
+  } catch (error) {
+    refuseForJournal(connection, view, error);
+    return -1;
+  }
+}
+
+function messageOf(connection: Connection, route: Route, view: PublishView): Message {
+  const { clientId, thing } = connection.publisher;
+  const { qos, retain } = view;
+  const payload = copyOf(view.buffer, view.payloadStart, view.payloadEnd);
+  const properties = propertiesOf(view);
+  return { topic: route.topic, payload, qos, retain, clientId, thing, receivedAt: connection.receivedAt, properties };
+}
+
+/** Resolves the alias (section 3.3.2.3.4) into a packet with its topic and without the alias, so that nothing else meets one. */
+function withoutAlias(connection: Connection, view: PublishView): PublishView {
+  const { limits } = connection.core;
+  if (view.topicAlias > limits.topicAliasMax) {
+    // [MQTT-3.3.2-9]
+    throw new PacketError(REASON.topicAliasInvalid, `topic alias ${view.topicAlias} is above ${limits.topicAliasMax}`);
+  }
+  const aliases = (connection.aliases ??= []);
+  if (view.topicEnd > view.topicStart) {
+    connection.core.routes.of(view); // throws where the topic is not valid
+    aliases[view.topicAlias] = copyOf(view.buffer, view.topicStart, view.topicEnd);
+  }
+  const bytes = aliases[view.topicAlias];
+  if (bytes === undefined)
+    throw new PacketError(REASON.protocolError, `topic alias ${view.topicAlias} was never given`);
+  const { qos, retain, payloadStart, payloadEnd } = view;
+  const payload = view.buffer.subarray(payloadStart, payloadEnd);
+  const frame = frameOf({ topic: utf8.decode(bytes), payload, qos, retain, properties: propertiesOf(view) });
+  frame.packetId = view.packetId;
+  return frame;
+}
+
+/**
+ * [MQTT-3.3.4-9]: more unacknowledged publishes than our Receive Maximum end an MQTT 5.0 connection. 3.1.1 knows no such
+ * number, so its clients are merely not read from until the disk has caught up.
+ */
+function mayHaveOneMore(connection: Connection): boolean {
+  const { inflightMax } = connection.core.limits;
+  if (connection.unacknowledged < inflightMax) return true;
+  if (connection.version === 4) {
+    connection.holdRead("acknowledgements");
+    return true;
+  }
+  const detail = `more than ${inflightMax} publishes wait for an acknowledgement`;
+  connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
+  return false;
+}
+
+function refuseQos2(connection: Connection): void {
+  const detail = "QoS 2 is not available on this server; publish with QoS 1"; // [MQTT-3.2.2-11]
+  connection.refuse("publish-qos2", REASON.qosNotSupported, "CLIENT_ERROR", detail);
+}
+
+function refusePublish(connection: Connection, route: Route, view: PublishView): void {
+  const { core } = connection;
+  const action = view.retain ? "iot:Publish and iot:RetainPublish" : "iot:Publish";
+  const fields = { topic: route.topic, fix: `allow ${action} on the topic in the client's policy` };
+  if (connection.version === 5 && view.qos === 1) {
+    core.refusals.refuse("publish-forbidden", "a publish was refused by policy", {
+      ...connection.describe(),
+      ...fields,
+    });
+    refuseOne(connection, view, REASON.notAuthorized);
+    return;
+  }
+  // Nothing else can tell this client, so it is disconnected, as AWS IoT does.
+  const detail = "not authorized to publish to this topic";
+  connection.refuse("publish-forbidden", REASON.notAuthorized, "FORBIDDEN_ACCESS", detail, fields);
+}
+
+/** A PUBACK with a refusal, in its turn behind those that wait for the disk [MQTT-4.6.0-2]. */
+function refuseOne(connection: Connection, view: PublishView, reasonCode: number): void {
+  connection.unacknowledged++;
+  connection.core.acknowledgements.push(connection, view.packetId, reasonCode, connection.core.lastOffset);
+  connection.core.planTurnEnd();
+}
+
+function refuseForJournal(connection: Connection, view: PublishView, error: unknown): void {
+  const { core } = connection;
+  const full = error instanceof TidewireError && error.entry.mqtt === REASON.quotaExceeded;
+  const kind = full ? "journal-full" : "journal-failed";
+  const fields = { ...connection.describe(), error: reasonOf(error) };
+  if (full && view.qos === 0) core.refusals.refuse(kind, "a QoS 0 message was not taken: the log is full", fields);
+  else if (full && connection.version === 5) {
+    core.refusals.refuse(kind, "a publish was refused: the log is full", fields);
+    refuseOne(connection, view, REASON.quotaExceeded);
+  } else {
+    // Never acknowledged: the client keeps the message and sends it again.
+    const code = full ? REASON.quotaExceeded : REASON.implementationSpecificError;
+    connection.refuse(kind, code, "SERVER_ERROR", "the platform cannot store messages now", { error: reasonOf(error) });
+  }
+}
+
+/** Keeps the message as its topic's retained one; an empty payload removes it [MQTT-3.3.1-5] to [MQTT-3.3.1-7]. */
+export function retain(
+  core: Core,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  clientId: string,
+  receivedAt: number,
+): void {
+  const { topic } = route;
+  if (view.payloadStart === view.payloadEnd) {
+    core.retained.delete(topic, offset);
+    return;
+  }
+  const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
+  const frame = frameOf({ topic, payload, qos: view.qos, retain: true, properties: propertiesOf(view) });
+  const seconds = expiryLeft(view, 0, 0);
+  const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
+  if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
+    const fields = { clientId, topic, limit: core.limits.retainedMessagesMax };
+    core.refusals.refuse(
+      "retained-full",
+      "a message was delivered but not retained: too many retained messages",
+      fields,
+    );
+  }
+}

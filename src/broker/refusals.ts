@@ -1,0 +1,97 @@
+/**
+ * What the broker refuses, drops and counts. Every refusal has a metric and a log line that says what to do; a flood of
+ * the same refusal costs a few lines, and the next line says how many were left out.
+ */
+import type { Clock, Counter, LogFields, Logger, Metrics } from "../base/mod.ts";
+
+/** Lines per kind and window. */
+const LINES_PER_WINDOW = 5;
+const WINDOW_MS = 10_000;
+
+export type RefusalKind =
+  | "malformed-packet"
+  | "connect-timeout"
+  | "connect-refused"
+  | "connections-full"
+  | "client-id"
+  | "will-refused"
+  | "publish-forbidden"
+  | "publish-qos2"
+  | "publish-topic"
+  | "subscribe-forbidden"
+  | "subscribe-filter"
+  | "subscribe-shared"
+  | "subscribe-quota"
+  | "subscription-revoked"
+  | "receive-maximum"
+  | "protocol-error"
+  | "keep-alive"
+  | "output-stalled"
+  | "retained-full"
+  | "journal-full"
+  | "journal-failed"
+  | "state-failed"
+  | "internal";
+
+export type DropKind =
+  | "slow-subscriber"
+  | "queue-full"
+  | "expired"
+  | "too-large"
+  | "receive-forbidden"
+  | "no-longer-kept"
+  | "handler-failed";
+
+interface Window {
+  since: number;
+  lines: number;
+  suppressed: number;
+  readonly counter: Counter;
+}
+
+export class Refusals {
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #metrics: Metrics;
+  readonly #windows = new Map<string, Window>();
+
+  constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
+    this.#logger = ports.logger;
+    this.#clock = ports.clock;
+    this.#metrics = ports.metrics;
+  }
+
+  /** Something a peer asked for and did not get, or a connection that was ended for a reason. */
+  refuse(kind: RefusalKind, message: string, fields: LogFields): void {
+    this.#note("tidewire_mqtt_refused_total", "Requests and connections refused, by reason", kind, message, fields);
+  }
+
+  /** A message that was not delivered to one subscriber. */
+  drop(kind: DropKind, message: string, fields: LogFields): void {
+    this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
+  }
+
+  #note(name: string, help: string, reason: string, message: string, fields: LogFields): void {
+    const key = `${name} ${reason}`;
+    let window = this.#windows.get(key);
+    if (window === undefined) {
+      const counter = this.#metrics.counter({ name, help, labels: { reason } });
+      window = { since: this.#clock.monotonic(), lines: 0, suppressed: 0, counter };
+      this.#windows.set(key, window);
+    }
+    window.counter.value++;
+    const now = this.#clock.monotonic();
+    if (now - window.since >= WINDOW_MS) {
+      window.since = now;
+      window.lines = 0;
+    }
+    if (window.lines >= LINES_PER_WINDOW) {
+      window.suppressed++;
+      return;
+    }
+    window.lines++;
+    const more = window.suppressed === 0 ? {} : { suppressed: window.suppressed };
+    window.suppressed = 0;
+    this.#logger.warn(message, { reason, ...fields, ...more });
+  }
+}

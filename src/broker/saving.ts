@@ -1,0 +1,259 @@
+/**
+ * Keeps the state store up to date: changes of persistent sessions before their acknowledgement leaves, all of a turn in
+ * one transaction; queues and retained messages about once a second. One call to the store at a time.
+ */
+import { reasonOf } from "../base/mod.ts";
+import type { Millis } from "../base/mod.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import type { Progress, SessionChange } from "./ports.ts";
+import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription, Session, Subscription } from "./session.ts";
+
+/** After a failure of the store. */
+const RETRY_AFTER_MS = 1000;
+
+/** What has changed of one client's session since the last call. */
+interface Pending {
+  session: Session | null;
+  reset: boolean;
+  readonly subscriptions: Map<string, SavedSubscription | null>;
+}
+
+export class Saving {
+  readonly #core: Core;
+  #pending = new Map<string, Pending>();
+  /** Connections whose output waits for the pending changes. */
+  #held = new Set<Connection>();
+  #busy = false;
+  #progressDue = false;
+  #appliedOffset = -1;
+  #idle: (() => void)[] = [];
+  /** Monotonic time before which a store that failed is left alone. */
+  #notBefore: Millis = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** The session began, or something about it changed. Where `connection` is given, its output waits for the store. */
+  changed(session: Session, connection: Connection | null = null): void {
+    if (session.ended) return;
+    if (!this.#worthKeeping(session)) {
+      if (session.saved) this.#forget(session);
+      return;
+    }
+    const pending = this.#pendingOf(session);
+    pending.session = session;
+    if (!session.saved) pending.reset = true;
+    if (session.persistent) this.#hold(connection);
+  }
+
+  subscribed(session: Session, subscription: Subscription, connection: Connection): void {
+    if (!session.persistent) return;
+    const { filter, qos, noLocal, retainAsPublished, identifier, since } = subscription;
+    const saved = { filter, qos, noLocal, retainAsPublished, identifier, since };
+    const pending = this.#pendingOf(session);
+    pending.session = session;
+    pending.subscriptions.set(filter, saved);
+    this.#hold(connection);
+  }
+
+  unsubscribed(session: Session, filter: string, connection: Connection): void {
+    if (!session.persistent) return;
+    const pending = this.#pendingOf(session);
+    pending.session = session;
+    pending.subscriptions.set(filter, null);
+    this.#hold(connection);
+  }
+
+  ended(session: Session): void {
+    if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
+  }
+
+  /** Queues and retained messages are to be saved with the next call. */
+  progressDue(): void {
+    this.#progressDue = true;
+    this.#core.planTurnEnd();
+  }
+
+  /** Where the store stood when it was loaded. */
+  startAt(appliedOffset: number): void {
+    this.#appliedOffset = appliedOffset;
+  }
+
+  /** Called at the end of each turn. */
+  flush(): void {
+    if (this.#busy || this.#core.now() < this.#notBefore) return;
+    if (this.#pending.size > 0) void this.#saveSessions();
+    else if (this.#progressDue) void this.#saveProgress();
+    else for (const done of this.#idle.splice(0)) done();
+  }
+
+  /** Resolves once everything that is known now has been given to the store. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.progressDue();
+    });
+  }
+
+  #worthKeeping(session: Session): boolean {
+    return session.persistent || willOf(session) !== null;
+  }
+
+  #pendingOf(session: Session): Pending {
+    this.#core.planTurnEnd();
+    let pending = this.#pending.get(session.clientId);
+    if (pending === undefined) {
+      pending = { session: null, reset: !session.saved, subscriptions: new Map() };
+      this.#pending.set(session.clientId, pending);
+    }
+    return pending;
+  }
+
+  #forget(session: Session): void {
+    this.#core.planTurnEnd();
+    session.saved = false;
+    this.#pending.set(session.clientId, { session: null, reset: true, subscriptions: new Map() });
+  }
+
+  #hold(connection: Connection | null): void {
+    if (connection === null || this.#held.has(connection)) return;
+    this.#held.add(connection);
+    connection.holdOutput();
+  }
+
+  async #saveSessions(): Promise<void> {
+    const { state, logger } = this.#core.options;
+    const pending = this.#pending;
+    const held = this.#held;
+    this.#pending = new Map();
+    this.#held = new Set();
+    this.#busy = true;
+    const changes = [...pending].map(([clientId, change]) => changeOf(clientId, change));
+    for (const { session } of pending.values()) if (session !== null && !session.ended) session.saved = true;
+    try {
+      await state.saveSessions(changes);
+      for (const connection of held) connection.releaseOutput();
+    } catch (error) {
+      // Nothing may leave that says the session was kept; the clients come back and try again.
+      logger.error("sessions cannot be saved", { sessions: changes.length, error: reasonOf(error) });
+      this.#failed();
+      this.#restorePending(pending);
+      for (const connection of held) {
+        this.#core.refusals.refuse(
+          "state-failed",
+          "a connection ended: its session cannot be saved",
+          connection.describe(),
+        );
+        connection.destroy();
+      }
+    } finally {
+      this.#busy = false;
+      this.#core.planTurnEnd();
+    }
+  }
+
+  #failed(): void {
+    this.#notBefore = this.#core.now() + RETRY_AFTER_MS;
+    for (const done of this.#idle.splice(0)) done(); // whoever stops the broker has waited long enough
+  }
+
+  /** What the store did not take is given to it again with the next change. */
+  #restorePending(failed: ReadonlyMap<string, Pending>): void {
+    for (const [clientId, old] of failed) {
+      const newer = this.#pending.get(clientId);
+      if (newer === undefined) this.#pending.set(clientId, old);
+      else if (!newer.reset) {
+        newer.reset = old.reset;
+        for (const [filter, saved] of old.subscriptions) {
+          if (!newer.subscriptions.has(filter)) newer.subscriptions.set(filter, saved);
+        }
+      }
+    }
+  }
+
+  async #saveProgress(): Promise<void> {
+    this.#progressDue = false;
+    const core = this.#core;
+    const progress = progressOf(core);
+    const { appliedOffset, outboxes, retained } = progress;
+    if (outboxes.length === 0 && retained.length === 0 && appliedOffset === this.#appliedOffset) return;
+    this.#busy = true;
+    try {
+      await core.options.state.saveProgress(progress);
+      this.#appliedOffset = appliedOffset;
+      for (const saved of outboxes) noteSaved(core, saved);
+    } catch (error) {
+      core.logger.error("queues and retained messages cannot be saved", { error: reasonOf(error) });
+      this.#failed();
+      for (const { topic, offset } of retained) {
+        if (!core.retained.changed.has(topic)) core.retained.changed.set(topic, offset);
+      }
+    } finally {
+      this.#busy = false;
+      core.planTurnEnd();
+    }
+  }
+}
+
+function willOf(session: Session): SavedSession["will"] {
+  const standing = session.connection === null ? session.will : session.connection.will;
+  return standing === null ? null : { will: standing.will, thing: standing.thing };
+}
+
+function changeOf(clientId: string, { session, reset, subscriptions }: Pending): SessionChange {
+  if (session === null || session.ended) return { clientId, reset: true, session: null, subscriptions: [] };
+  const { expirySeconds, disconnectedAt, versionNumber } = session;
+  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, will: willOf(session) };
+  // Written anew, a session has all its subscriptions, also those made while it was not kept.
+  const all = reset
+    ? [...session.subscriptions.values()].map((s) => [s.filter, savedOf(s)] as const)
+    : [...subscriptions];
+  return { clientId, reset, session: saved, subscriptions: all };
+}
+
+function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }: Subscription): SavedSubscription {
+  return { filter, qos, noLocal, retainAsPublished, identifier, since };
+}
+
+/** What changed since the last time, up to what is on disk: an offset beyond that may come to mean another message. */
+function progressOf(core: Core): Progress {
+  const durable = core.journal.durable;
+  const outboxes: SavedOutbox[] = [];
+  for (const session of core.sessions.values()) {
+    const { outbox, savedHead, savedTail } = session;
+    if (!session.saved || !session.persistent) continue;
+    const from = Math.max(savedTail, outbox.head);
+    let to = from;
+    while (to < outbox.tail && outbox.offset(to) < durable) to++;
+    if (to === from && savedHead === outbox.head) continue;
+    const chunks = to > from ? [outbox.pack(from, to)] : [];
+    outboxes.push({ clientId: session.clientId, head: outbox.head, sentBefore: outbox.sentBefore, chunks });
+  }
+  const retained: SavedRetained[] = [];
+  for (const [topic, offset] of core.retained.changed) {
+    if (offset >= durable) continue;
+    core.retained.changed.delete(topic);
+    const entry = core.retained.get(topic);
+    if (entry === undefined)
+      retained.push({ topic, frame: null, offset, clientId: "", receivedAt: 0, expiresAt: null });
+    else {
+      const { frame, clientId, receivedAt, expiresAt } = entry;
+      retained.push({ topic, frame: frame.buffer, offset, clientId, receivedAt, expiresAt });
+    }
+  }
+  return { appliedOffset: durable, outboxes, retained };
+}
+
+function noteSaved(core: Core, saved: SavedOutbox): void {
+  const session = core.sessions.get(saved.clientId);
+  if (session === undefined || !session.saved) return;
+  session.savedHead = saved.head;
+  const chunk = saved.chunks[0];
+  session.savedTail = Math.max(
+    session.savedTail,
+    saved.head,
+    chunk === undefined ? 0 : chunk.first + chunk.slots.length / 2,
+  );
+}

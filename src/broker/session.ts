@@ -1,0 +1,129 @@
+/** What the broker keeps for a client, longer than any one connection (MQTT 5.0 section 4.1). */
+import type { EpochMs, Millis, QoS } from "../base/mod.ts";
+import type { Message } from "../base/mod.ts";
+import type { Will } from "../wire/mqtt/mod.ts";
+import type { Connection } from "./connection.ts";
+import { Outbox } from "./outbox.ts";
+import type { Authorizer } from "./ports.ts";
+import type { Retained } from "./retained.ts";
+
+export interface Subscription {
+  readonly kind: "session";
+  readonly session: Session;
+  readonly filter: string;
+  readonly qos: QoS;
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  /** 0 where the client gave none. */
+  readonly identifier: number;
+  /** The journal's offset when it was made: after a crash, older messages are not for it. */
+  readonly since: number;
+}
+
+/** A service inside the platform. */
+export interface LocalSubscription {
+  readonly kind: "local";
+  readonly filter: string;
+  readonly handler: (message: Message) => void;
+}
+
+export type Subscriber = Subscription | LocalSubscription;
+
+/** A Will that was accepted, with the right to publish it. */
+export interface StandingWill {
+  readonly will: Will;
+  readonly thing: string | null;
+  /** Null after a restart: the right was checked when the will was accepted. */
+  readonly authorizer: Authorizer | null;
+}
+
+/** A retained message that a subscription still has to be sent. */
+export interface RetainedDelivery {
+  readonly retained: Retained;
+  readonly subscription: Subscription;
+}
+
+export class Session {
+  readonly clientId: string;
+  connection: Connection | null = null;
+  /** Seconds that the session outlives its connection; 0: not at all. */
+  expirySeconds = 0;
+  /** Monotonic time at which it ends; null while connected. */
+  expiresAt: Millis | null = null;
+  /** Wall clock time of the same, so that another process can tell how long ago it was. */
+  disconnectedAt: EpochMs | null = null;
+  readonly subscriptions = new Map<string, Subscription>();
+  readonly outbox = new Outbox();
+  /** Retained messages still to be sent; lives as long as the connection. */
+  backlog: RetainedDelivery[] = [];
+  /** A read from the journal is under way; deliveries wait for it, to keep their order. */
+  reading = false;
+  /** The will of a client that is gone, waiting for its delay. */
+  will: StandingWill | null = null;
+  /** Monotonic time at which `will` is published. */
+  willAt: Millis | null = null;
+  /** Grows with each connection of this client id; presence events carry it. */
+  versionNumber = 0;
+  /** Over; nothing may be delivered to it or saved for it. */
+  ended = false;
+  /** What the state store holds of the outbox: entries from `savedHead` up to `savedTail`. */
+  savedHead = 0;
+  savedTail = 0;
+  /** The state store holds this session. */
+  saved = false;
+
+  constructor(clientId: string) {
+    this.clientId = clientId;
+  }
+
+  get persistent(): boolean {
+    return this.expirySeconds > 0;
+  }
+}
+
+/** A session as the state store keeps it. Times are wall clock, because the process that reads them is another one. */
+export interface SavedSession {
+  readonly clientId: string;
+  readonly expirySeconds: number;
+  /** When the client was last there; null while it is connected. */
+  readonly disconnectedAt: EpochMs | null;
+  readonly versionNumber: number;
+  readonly will: { readonly will: Will; readonly thing: string | null } | null;
+}
+
+export interface SavedSubscription {
+  readonly filter: string;
+  readonly qos: QoS;
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  readonly identifier: number;
+  readonly since: number;
+}
+
+/** Consecutive entries of an outbox. */
+export interface OutboxChunk {
+  readonly first: number;
+  /** Two numbers per entry: offset, and what `Outbox` packs into its bits. */
+  readonly slots: Float64Array;
+  readonly identifiers: readonly (readonly [sequence: number, identifiers: readonly number[]])[];
+}
+
+export interface SavedOutbox {
+  readonly clientId: string;
+  /** Entries below this are finished. */
+  readonly head: number;
+  /** Entries below this were sent at least once. */
+  readonly sentBefore: number;
+  /** When saving: what the store does not have yet. When loading: all of it, in order. */
+  readonly chunks: readonly OutboxChunk[];
+}
+
+export interface SavedRetained {
+  readonly topic: string;
+  /** One MQTT 5.0 PUBLISH; null deletes. */
+  readonly frame: Uint8Array | null;
+  readonly offset: number;
+  readonly clientId: string;
+  readonly receivedAt: EpochMs;
+  readonly expiresAt: EpochMs | null;
+}

@@ -1,0 +1,113 @@
+/** SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 to 3.11). */
+import { topicFilterFault } from "../base/mod.ts";
+import type { QoS } from "../base/mod.ts";
+import { REASON } from "../wire/mqtt/mod.ts";
+import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
+import type { Connection } from "./connection.ts";
+import { pump } from "./delivery.ts";
+import type { RefusalKind } from "./refusals.ts";
+import type { Session, Subscription } from "./session.ts";
+
+const SHARED = "$share/";
+/** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
+const FAILURE_V3 = 0x80;
+
+interface Refusal {
+  readonly kind: RefusalKind;
+  readonly code: number;
+  readonly detail: string;
+  readonly fix: string;
+}
+
+export function acceptSubscribe(connection: Connection, packet: SubscribePacket): void {
+  const { core } = connection;
+  const session = connection.session!;
+  const reasonCodes: number[] = [];
+  for (const request of packet.requests) {
+    const refusal = refusalOf(connection, session, request);
+    if (refusal === null) {
+      reasonCodes.push(subscribe(connection, session, request, packet.subscriptionIdentifier));
+      continue;
+    }
+    const { kind, code, detail, fix } = refusal;
+    const fields = { ...connection.describe(), filter: request.filter, fix };
+    core.refusals.refuse(kind, `a subscription was refused: ${detail}`, fields);
+    reasonCodes.push(connection.version === 5 ? code : FAILURE_V3);
+  }
+  connection.out().suback({ packetId: packet.packetId, reasonCodes }); // [MQTT-3.8.4-1], [MQTT-3.8.4-6]
+  pump(core, session);
+}
+
+export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePacket): void {
+  const { core } = connection;
+  const session = connection.session!;
+  const reasonCodes: number[] = [];
+  for (const filter of packet.filters) {
+    const subscription = session.subscriptions.get(filter); // [MQTT-3.10.4-1]: compared character by character
+    if (subscription === undefined) {
+      reasonCodes.push(REASON.noSubscriptionExisted);
+      continue;
+    }
+    session.subscriptions.delete(filter);
+    core.tree.remove(filter, subscription);
+    core.saving.unsubscribed(session, filter, connection);
+    reasonCodes.push(REASON.success);
+  }
+  connection.out().unsuback({ packetId: packet.packetId, reasonCodes }); // [MQTT-3.10.4-4], [MQTT-3.10.4-5]
+}
+
+function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
+  const { limits } = connection.core;
+  const { filter } = request;
+  if (filter.startsWith(SHARED)) {
+    const fix = "subscribe without $share; shared subscriptions are not available yet";
+    const code = REASON.sharedSubscriptionsNotSupported;
+    return { kind: "subscribe-shared", code, detail: "shared subscriptions are not available", fix };
+  }
+  const fault = topicFilterFault(filter, limits);
+  if (fault !== null) {
+    const fix = "correct the topic filter: + and # stand alone in a level, # comes last";
+    return {
+      kind: "subscribe-filter",
+      code: REASON.topicFilterInvalid,
+      detail: `the filter is not valid: ${fault}`,
+      fix,
+    };
+  }
+  if (!connection.authorizer.subscribe(filter)) {
+    const fix = "allow iot:Subscribe on the filter in the client's policy";
+    return { kind: "subscribe-forbidden", code: REASON.notAuthorized, detail: "not authorized", fix };
+  }
+  if (!session.subscriptions.has(filter) && session.subscriptions.size >= limits.subscriptionsPerSessionMax) {
+    const detail = `a session has at most ${limits.subscriptionsPerSessionMax} subscriptions`;
+    return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
+  }
+  return null;
+}
+
+/** Makes or replaces the subscription [MQTT-3.8.4-3]; returns the granted QoS. */
+function subscribe(connection: Connection, session: Session, request: SubscribeRequest, identifier: number): number {
+  const { core } = connection;
+  const { filter, noLocal, retainAsPublished, retainHandling } = request;
+  const qos: QoS = request.qos === 0 ? 0 : 1; // QoS 2 is granted as QoS 1 [MQTT-3.8.4-8]
+  const before = session.subscriptions.get(filter);
+  const since = core.lastOffset + 1;
+  const subscription: Subscription = {
+    kind: "session",
+    session,
+    filter,
+    qos,
+    noLocal,
+    // A 3.1.1 client sees RETAIN only on messages that were retained before it subscribed [MQTT-3.3.1-9 of 3.1.1].
+    retainAsPublished: connection.version === 5 && retainAsPublished,
+    identifier,
+    since: before === undefined ? since : before.since,
+  };
+  if (before !== undefined) core.tree.remove(filter, before);
+  session.subscriptions.set(filter, subscription);
+  core.tree.add(filter, subscription);
+  core.saving.subscribed(session, subscription, connection);
+  const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
+  if (wanted) for (const retained of core.retained.match(filter)) session.backlog.push({ retained, subscription });
+  return qos;
+}
