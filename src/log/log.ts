@@ -387,16 +387,15 @@ export class Log {
     this.#inflight = [];
     this.#space.wrote(bytes);
     this.#writeNext(); // the disk first: it works while the listeners do
-    this.#publish(group);
+    this.#publish(group, next);
   }
 
   /** Tells everyone that waits for it what has become durable. */
-  #publish(group: readonly BatchBuffer[]): void {
+  #publish(group: readonly BatchBuffer[], durable: number): void {
     for (const batch of group) {
       if (this.#consumers.length > 0) this.#recent.add(batch);
       else this.#pool.release(batch);
     }
-    const durable = group.at(-1)!.below;
     for (const listener of this.#listeners) this.#tell(() => listener(durable));
     for (const { consumer } of this.#consumers) consumer.wake();
     if (this.#waiters.length === 0) return;
