@@ -7,7 +7,7 @@ import type { Clock, EpochMs, Logger, Millis } from "../../base/mod.ts";
 import type { CertificateFacts } from "../../registry/mod.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import { damaged } from "../secrets/secrets.ts";
-import { ECDSA_P256, ECDSA_SHA256, newKeyPair, privateKeyPem, publicKeyOfRequest, publicKeyPem } from "./device-key.ts";
+import { ECDSA_P256, ECDSA_SHA256, newKeyPair, privateKeyPem, readSigningRequest, publicKeyPem } from "./device-key.ts";
 import { readCertificate } from "./facts.ts";
 import type { ServerNames } from "./host-names.ts";
 import { loadX509 } from "./x509.ts";
@@ -41,6 +41,8 @@ const CA_LIFE = days(3650);
 /** Browsers and Apple's TLS refuse server certificates that live longer than 398 days. */
 const SERVER_DAYS_MAX = 397;
 const DEVICE_DAYS = 365;
+/** The common name where nobody gave one; AWS IoT writes "AWS IoT Certificate". */
+const NAMELESS = "Tidewire Device";
 /** A device whose clock is a little behind must not find our certificates "not yet valid". */
 const BACKDATED = days(1);
 const DEVICE_BACKDATED = hours(1);
@@ -115,18 +117,22 @@ export class CertificateAuthority {
     return this.#server(keyPem, certificatePem, true);
   }
 
-  /** A certificate for a device that made its own key. Throws CERTIFICATE_REFUSED. */
+  /**
+   * A certificate for a device that made its own key, in the name of `thing`. Without one the name that the request asks
+   * for is taken, so leave it out only where whoever asks may name devices. Throws CERTIFICATE_REFUSED.
+   */
   async issueDeviceCertificate(request: {
     readonly csrPem: string;
-    readonly thing: string;
+    readonly thing?: string | undefined;
     readonly days?: number | undefined;
   }): Promise<DeviceCertificate> {
-    return this.#issueDevice(await publicKeyOfRequest(request.csrPem), request.thing, request.days);
+    const { publicKey, commonName } = await readSigningRequest(request.csrPem);
+    return this.#issueDevice(publicKey, request.thing ?? commonName ?? NAMELESS, request.days);
   }
 
   /** Key and certificate for a device that cannot make a key. The private key is not kept. */
   async createDeviceKeyAndCertificate(
-    thing: string,
+    thing: string = NAMELESS,
     lifeDays?: number,
   ): Promise<DeviceCertificate & { readonly privateKeyPem: string; readonly publicKeyPem: string }> {
     const { privateKey, publicKey } = newKeyPair();

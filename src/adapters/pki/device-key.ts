@@ -43,11 +43,17 @@ export async function createKeyAndCsr(
   return { privateKeyPem: privateKeyPem(privateKey), csrPem: `${request.toString("pem")}\n` };
 }
 
+export interface SigningRequest {
+  readonly publicKey: KeyObject;
+  /** The common name that it asks for, where it could be a thing's name. */
+  readonly commonName: string | null;
+}
+
 /**
- * The public key of a signing request, after its sender proved to hold the private one. Name and extensions that it asks for
- * are ignored. Throws CERTIFICATE_REFUSED.
+ * Reads a signing request after its sender proved to hold the private key. Of what it asks for only the common name is
+ * looked at; extensions are ours to decide. Throws CERTIFICATE_REFUSED.
  */
-export async function publicKeyOfRequest(csrPem: string): Promise<KeyObject> {
+export async function readSigningRequest(csrPem: string): Promise<SigningRequest> {
   if (csrPem.length > LIMITS.identity.signingRequestBytesMax) throw refused("it is too large");
   if (!/-----BEGIN (NEW )?CERTIFICATE REQUEST-----/.test(csrPem))
     throw refused("it is not a PKCS#10 request in PEM form");
@@ -58,7 +64,8 @@ export async function publicKeyOfRequest(csrPem: string): Promise<KeyObject> {
     const fault = keyFault(key);
     if (fault !== null) throw refused(fault);
     if (!(await request.verify())) throw refused("its signature does not fit its key");
-    return key;
+    const asked = request.subjectName.getField("CN")[0];
+    return { publicKey: key, commonName: asked !== undefined && /^[a-zA-Z0-9:_-]{1,128}$/.test(asked) ? asked : null };
   } catch (error) {
     if (error instanceof TidewireError) throw error;
     throw refused(`it cannot be read (${reasonOf(error)})`, error);
