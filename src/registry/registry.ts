@@ -8,7 +8,7 @@ import { sameAttributes, checkAttributes, withoutEmpty } from "./attributes.ts";
 import { certificateIdOf, checkName, checkPolicyName, invalid } from "./names.ts";
 import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
-import { PrincipalCache } from "./principal-cache.ts";
+import { Principals } from "./principals.ts";
 import type {
   Attachment,
   Certificate,
@@ -63,7 +63,7 @@ export class Registry {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
-  readonly #cache = new PrincipalCache(LIMITS.registry.principalsCachedMax);
+  readonly #principals: Principals;
   readonly #listeners = new Set<(change: Change) => void>();
   /** Changes of the transaction that runs now; null outside of one. */
   #pending: Change[] | null = null;
@@ -74,11 +74,12 @@ export class Registry {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.logger;
+    this.#principals = new Principals(options.store, LIMITS.registry.principalsCachedMax);
     const { metrics } = options;
     metrics.observe({ name: "tidewire_registry_things", help: "Registered things" }, () => this.countThings());
     metrics.observe(
       { name: "tidewire_registry_principals_cached", help: "Certificates whose rights are in memory" },
-      () => this.#cache.size,
+      () => this.#principals.size,
     );
   }
 
@@ -97,7 +98,7 @@ export class Registry {
     try {
       result = this.#store.transaction(work);
     } catch (error) {
-      this.#cache.clear(); // it may hold what the transaction saw before it was undone
+      this.#principals.clear(); // they may hold what the transaction saw before it was undone
       throw error;
     } finally {
       this.#pending = null;
@@ -434,30 +435,19 @@ export class Registry {
 
   /** All that decides what this certificate may do; the same object as last time unless something changed. */
   principalOf(certificateId: string): Principal | undefined {
-    const cached = this.#cache.get(certificateId);
-    if (cached !== undefined) return cached;
-    const found = this.#store.certificate(certificateId);
-    if (found === undefined) return undefined;
-    const { pem: _pem, ...certificate } = found; // a kilobyte that admission never needs
-    const things = this.#store.thingsOf(certificateId).flatMap(({ thingName, type }) => {
-      const thing = this.#store.thing(thingName);
-      return thing === undefined ? [] : [{ thing, exclusive: type === "EXCLUSIVE_THING" }];
-    });
-    const principal: Principal = { certificate, things, policies: this.#store.policiesOf(certificateId) };
-    this.#cache.set(certificateId, principal);
-    return principal;
+    return this.#principals.of(certificateId);
   }
 
   // ── changes ──────────────────────────────────────────────────────────────────────────────────
 
   #changed(change: Change): void {
     if (this.#pending === null) throw new Error("a change outside of a transaction");
-    for (const id of change.principals) this.#cache.drop(id);
+    for (const id of change.principals) this.#principals.drop(id);
     this.#pending.push(change);
   }
 
   #publish(change: Change): void {
-    for (const id of change.principals) this.#cache.drop(id);
+    for (const id of change.principals) this.#principals.drop(id);
     const { kind, id, change: what, principals } = change;
     this.#log.info("registry changed", { audit: true, kind, id, change: what, principals: principals.length });
     for (const listener of this.#listeners) {

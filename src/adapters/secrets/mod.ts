@@ -1,0 +1,2 @@
+export { openSecrets } from "./secrets.ts";
+export type { SecretFile, Secrets, SecretsOptions } from "./secrets.ts";

@@ -1,0 +1,157 @@
+/**
+ * `DIR/secrets`: the CA's and the server's key and certificate, the administrator's token, the key of dashboard sessions.
+ * What is there is used or refused, never replaced: a new CA would lock every device out.
+ */
+import { X509Certificate, createPrivateKey, randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import type { Stats } from "node:fs";
+import { join } from "node:path";
+import { TidewireError, reasonOf } from "../../base/mod.ts";
+import type { Logger } from "../../base/mod.ts";
+import { removeTemporaryFiles, writeAtomically } from "./atomic-file.ts";
+import type { OnStep } from "./atomic-file.ts";
+
+export const SECRET_FILES = ["admin-token", "session-key", "ca.key", "ca.crt", "server.key", "server.crt"] as const;
+export type SecretFile = (typeof SECRET_FILES)[number];
+
+export interface SecretsOptions {
+  readonly logger: Logger;
+  /** True where this data folder has served before (it holds a registry): then a missing CA is a loss, not a first start. */
+  readonly established?: boolean;
+  readonly onStep?: OnStep;
+}
+
+export interface Secrets {
+  readonly folder: string;
+  /** The administrator's token was made just now, so it has to be shown. */
+  readonly adminTokenIsNew: boolean;
+  /** `tw_` and 256 bits in base64url. */
+  readonly adminToken: string;
+  /** 32 bytes. */
+  readonly sessionKey: Uint8Array;
+  /** Null where there is no such file. */
+  read(file: SecretFile): string | null;
+  /** Atomic and durable, mode 0600. */
+  write(file: SecretFile, content: string): void;
+}
+
+/**
+ * Opens the folder, makes it and the two tokens if they are missing, and checks what is there.
+ * Throws SECRETS_UNUSABLE (permissions, disk) or SECRET_DAMAGED (content).
+ */
+export function openSecrets(folder: string, options: SecretsOptions): Secrets {
+  const { logger, onStep } = options;
+  guarded(folder, () => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    protect(folder, 0o700, logger);
+    const left = removeTemporaryFiles(folder);
+    if (left.length > 0)
+      logger.warn("unfinished secret files of an interrupted start were removed", { files: left.length });
+    for (const file of SECRET_FILES) protect(join(folder, file), 0o600, logger);
+  });
+  const read = (file: SecretFile): string | null => guarded(folder, () => readIfThere(join(folder, file)));
+  const write = (file: SecretFile, content: string): void =>
+    guarded(folder, () => writeAtomically(folder, file, content, onStep));
+  checkAuthority(folder, read, options.established === true);
+  checkPair(folder, read, "server");
+  const token = tokenIn(folder, read("admin-token"));
+  const adminToken = token ?? `tw_${randomBytes(32).toString("base64url")}`;
+  if (token === null) write("admin-token", `${adminToken}\n`);
+  const key = sessionKeyIn(folder, read("session-key"));
+  const sessionKey = key ?? new Uint8Array(randomBytes(32));
+  if (key === null) write("session-key", `${Buffer.from(sessionKey).toString("base64url")}\n`);
+  return { folder, adminTokenIsNew: token === null, adminToken, sessionKey, read, write };
+}
+
+export function damaged(folder: string, file: SecretFile, reason: string): TidewireError {
+  return new TidewireError("SECRET_DAMAGED", { file: join(folder, file), reason, remedy: remedyFor(folder, file) });
+}
+
+function remedyFor(folder: string, file: SecretFile): string {
+  if (file === "ca.key" || file === "ca.crt") {
+    return `Restore ${folder}/ca.key and ca.crt from a backup: a new CA would lock out every device, so none is made.`;
+  }
+  if (file === "admin-token") {
+    return `Restore ${folder}/admin-token, or delete it: a new token is made and shown at the next start.`;
+  }
+  if (file === "session-key") {
+    return `Delete ${folder}/session-key: a new one is made at the next start, and everybody has to log in again.`;
+  }
+  return `Delete ${folder}/server.key and server.crt: new ones are made at the next start, and devices notice nothing.`;
+}
+
+/**
+ * The certificate is written last, so a key alone is a first start that was cut short: it signed nothing yet and is used.
+ * Once there is a server certificate, or a registry, the CA was complete, and a missing half is a loss.
+ */
+function checkAuthority(folder: string, read: (file: SecretFile) => string | null, established: boolean): void {
+  const [key, certificate] = [read("ca.key"), read("ca.crt")];
+  const wasComplete = established || certificate !== null || read("server.crt") !== null;
+  if (wasComplete && key === null) throw damaged(folder, "ca.key", "it is missing, but this platform had it before");
+  if (wasComplete && certificate === null)
+    throw damaged(folder, "ca.crt", "it is missing, but this platform had it before");
+  checkPair(folder, read, "ca");
+}
+
+function checkPair(folder: string, read: (file: SecretFile) => string | null, name: "ca" | "server"): void {
+  const [keyPem, certificatePem] = [read(`${name}.key`), read(`${name}.crt`)];
+  const key = keyPem === null ? null : parsed(() => createPrivateKey(keyPem));
+  if (key === undefined) throw damaged(folder, `${name}.key`, "it holds no private key in PEM form");
+  const certificate = certificatePem === null ? null : parsed(() => new X509Certificate(certificatePem));
+  if (certificate === undefined) throw damaged(folder, `${name}.crt`, "it holds no certificate in PEM form");
+  if (certificate === null) return;
+  if (key === null) throw damaged(folder, `${name}.key`, `it is missing, but ${name}.crt is there`);
+  if (!certificate.checkPrivateKey(key)) throw damaged(folder, `${name}.key`, `it does not fit ${name}.crt`);
+}
+
+function parsed<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
+
+function tokenIn(folder: string, content: string | null): string | null {
+  if (content === null) return null;
+  const token = content.trim();
+  if (!/^tw_[A-Za-z0-9_-]{43}$/.test(token)) throw damaged(folder, "admin-token", "it holds no token");
+  return token;
+}
+
+function sessionKeyIn(folder: string, content: string | null): Uint8Array | null {
+  if (content === null) return null;
+  if (!/^[A-Za-z0-9_-]{43}$/.test(content.trim())) throw damaged(folder, "session-key", "it holds no key");
+  return new Uint8Array(Buffer.from(content.trim(), "base64url"));
+}
+
+/** Takes away what others may do with a file or folder; told, because somebody may have read it. */
+function protect(path: string, mode: number, logger: Logger): void {
+  const stats = statIfThere(path);
+  if (stats === null) return;
+  const wantsFolder = mode === 0o700;
+  if (stats.isDirectory() !== wantsFolder) throw new Error(`${path} is ${wantsFolder ? "no folder" : "a folder"}`);
+  if ((stats.mode & 0o777) === mode) return;
+  chmodSync(path, mode);
+  const was = (stats.mode & 0o777).toString(8).padStart(4, "0");
+  if ((stats.mode & 0o077) === 0) logger.info("permissions of a secret were corrected", { path, was });
+  else logger.warn("a secret was open to other users of this machine; closed it", { path, was });
+}
+
+function statIfThere(path: string): Stats | null {
+  return statSync(path, { throwIfNoEntry: false }) ?? null;
+}
+
+function readIfThere(path: string): string | null {
+  return statIfThere(path) === null ? null : readFileSync(path, "utf8");
+}
+
+/** File system errors become one clear sentence; ours pass through. */
+function guarded<T>(folder: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TidewireError) throw error;
+    throw new TidewireError("SECRETS_UNUSABLE", { path: folder, reason: reasonOf(error) }, { cause: error });
+  }
+}

@@ -1,0 +1,345 @@
+/** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
+import { minutes, reasonOf } from "../base/mod.ts";
+import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
+import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/ports.ts";
+import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
+import type {
+  CompiledPolicy,
+  Explanation,
+  MqttAction,
+  NamedPolicy,
+  PolicyContext,
+  PolicyDocument,
+  RefusalReason,
+} from "../identity/mod.ts";
+import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
+
+type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
+
+/** MQTT 5.0 section 3.2.2.2. */
+const CLIENT_IDENTIFIER_NOT_VALID = 0x85;
+const NOT_AUTHORIZED = 0x87;
+
+/** What the registry asks identity. */
+export const registryRules: RegistryRules = {
+  checkPolicy: (document) => policyWarnings(parsePolicy(document)),
+  mayBecome,
+};
+
+export interface GatekeeperOptions {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** One open connection, as far as its right to stay goes; the broker's ConnectionInfo has these. */
+export interface StandingConnection {
+  readonly clientId: string;
+  readonly certificateId: string | null;
+  readonly remoteAddress: string;
+}
+
+type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized";
+
+const REFUSALS: readonly Refusal[] = [
+  "no-certificate",
+  "unknown",
+  "inactive",
+  "revoked",
+  "expired",
+  "not-yet-valid",
+  "pending",
+  "client-id",
+  "not-authorized",
+];
+
+/** Every combination that a CONNECT may ask for; what a standing connection asked for is not kept. */
+const CONNECT_ATTRIBUTES = [[], ["PersistentConnect"], ["LastWill"], ["PersistentConnect", "LastWill"]];
+
+export class RegistryGatekeeper implements Gatekeeper {
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #refusals: ReadonlyMap<Refusal, Counter>;
+  readonly #documents = new WeakMap<Policy, PolicyDocument>();
+  readonly #cancel: Cancel;
+  /** Moves with every change that may touch somebody's rights; connections look again when it has. */
+  generation = 0;
+
+  constructor(options: GatekeeperOptions) {
+    this.#registry = options.registry;
+    this.#clock = options.clock;
+    this.#log = options.logger;
+    this.#refusals = new Map(
+      REFUSALS.map((reason) => [
+        reason,
+        options.metrics.counter({
+          name: "tidewire_admission_refusals_total",
+          help: "Connections refused for who they are or what they may do",
+          labels: { reason },
+        }),
+      ]),
+    );
+    this.#cancel = options.registry.onChange((change) => {
+      if (change.principals.length > 0) this.generation++;
+    });
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+
+  /** Before MQTT: whether this certificate may speak at all. `reason` is a sentence. */
+  admitPeer(certificateId: string | null): { readonly ok: true } | { readonly ok: false; readonly reason: string } {
+    const found = this.#principal(certificateId);
+    if (found.ok) return { ok: true };
+    this.#count(found.refusal);
+    return { ok: false, reason: found.sentence };
+  }
+
+  admit(peer: Peer, connect: ConnectPacket): Admission {
+    const found = this.#principal(peer.certificateId);
+    if (!found.ok) return this.#refuse(found.refusal, NOT_AUTHORIZED, found.sentence);
+    const { principal } = found;
+    const grant = this.grant(principal, connectionOf(peer, connect));
+    if (grant === null)
+      return this.#refuse("not-authorized", NOT_AUTHORIZED, "A policy of the certificate cannot be evaluated");
+    if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
+    const thing = grant.context.thing?.thingName ?? null;
+    return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, grant) };
+  }
+
+  /** Why a connection of this certificate and client id may or may not do something; for the API and command line. */
+  explain(certificateId: string, clientId: string, action: MqttAction, resource: string): Explanation {
+    const denied = (sentence: string): Explanation => ({ allowed: false, decidedBy: null, sentence, notes: [] });
+    const found = this.#principal(certificateId);
+    if (!found.ok) return denied(found.sentence);
+    const grant = this.grant(found.principal, { clientId, sourceIp: null, connectAttributes: [], willTopic: null });
+    return grant?.policy.explain(action, resource) ?? denied("A policy of the certificate cannot be evaluated");
+  }
+
+  /** Whether an open connection would still be let in. Lenient about what its CONNECT asked for. */
+  mayStay(connection: StandingConnection): boolean {
+    const { certificateId, clientId, remoteAddress } = connection;
+    if (certificateId === null) return true; // it came through a listener that asks for none
+    const found = this.#principal(certificateId);
+    if (!found.ok) return false;
+    return CONNECT_ATTRIBUTES.some((connectAttributes) => {
+      const asked = { clientId, sourceIp: remoteAddress, connectAttributes, willTopic: null };
+      return this.grant(found.principal, asked)?.policy.connect(clientId) === true;
+    });
+  }
+
+  /** The principal now, for a connection that looks again; null where it may not do anything any more. */
+  current(certificateId: string): Principal | null {
+    const found = this.#principal(certificateId);
+    return found.ok ? found.principal : null;
+  }
+
+  /** Null where a stored policy cannot be parsed: leaving one out could leave out a Deny. */
+  grant(principal: Principal, connection: Omit<PolicyContext, "thing" | "certificate">): Grant | null {
+    const context: PolicyContext = {
+      ...connection,
+      thing: thingOf(principal, connection.clientId),
+      certificate: principal.certificate,
+    };
+    const policies: NamedPolicy[] = [];
+    for (const policy of principal.policies) {
+      const document = this.#parsed(policy);
+      if (document === null) return null;
+      policies.push({ name: policy.policyName, document });
+    }
+    return { context, policy: compilePolicy(policies, context) };
+  }
+
+  #principal(
+    certificateId: string | null,
+  ):
+    | { readonly ok: true; readonly principal: Principal }
+    | { readonly ok: false; readonly refusal: Refusal; readonly sentence: string } {
+    if (certificateId === null) {
+      return { ok: false, refusal: "no-certificate", sentence: "The client shows no certificate" };
+    }
+    const principal = this.#registry.principalOf(certificateId);
+    const answer = verdict(principal?.certificate, this.#clock.now());
+    if (!answer.ok) return { ok: false, refusal: answer.reason, sentence: answer.sentence };
+    return { ok: true, principal: principal! };
+  }
+
+  #parsed(policy: Policy): PolicyDocument | null {
+    let document = this.#documents.get(policy);
+    if (document !== undefined) return document;
+    try {
+      document = parsePolicy(policy.document);
+    } catch (error) {
+      this.#log.error("a stored policy cannot be evaluated; its certificates are refused", {
+        policy: policy.policyName,
+        reason: reasonOf(error),
+      });
+      return null;
+    }
+    this.#documents.set(policy, document);
+    return document;
+  }
+
+  #denied(principal: Principal, grant: Grant, clientId: string): Admission {
+    if (principal.policies.length === 0) {
+      return this.#refuse(
+        "not-authorized",
+        NOT_AUTHORIZED,
+        "The certificate has no policy; attach one, e.g. tidewire-default",
+      );
+    }
+    const own = principal.things.find(({ thing }) => {
+      const asItself = this.grant(principal, { ...grant.context, clientId: thing.thingName });
+      return asItself?.policy.connect(thing.thingName) === true;
+    });
+    if (own !== undefined) {
+      const sentence = `The client id must be the thing's name, '${own.thing.thingName}'`;
+      return this.#refuse("client-id", CLIENT_IDENTIFIER_NOT_VALID, sentence);
+    }
+    if (principal.things.length === 0) {
+      const sentence = "The certificate is attached to no thing, and its policies allow no connection without one";
+      return this.#refuse("not-authorized", NOT_AUTHORIZED, sentence);
+    }
+    const { sentence, notes } = grant.policy.explain("Connect", clientId);
+    return this.#refuse("not-authorized", NOT_AUTHORIZED, [sentence, ...notes].join("; "));
+  }
+
+  #refuse(refusal: Refusal, reasonCode: number, reason: string): Admission {
+    this.#count(refusal);
+    return { admitted: false, reasonCode, reason };
+  }
+
+  #count(refusal: Refusal): void {
+    this.#refusals.get(refusal)!.value++;
+  }
+}
+
+interface Grant {
+  readonly context: PolicyContext;
+  readonly policy: CompiledPolicy;
+}
+
+/** Compiled once; looked at again only after a change in the registry, and compiled again only if it touched this one. */
+class ConnectionAuthorizer implements Authorizer {
+  readonly #gate: RegistryGatekeeper;
+  readonly #certificateId: string;
+  #principal: Principal | null;
+  #context: PolicyContext;
+  /** Null: nothing is allowed any more. */
+  #policy: CompiledPolicy | null;
+  #generation: number;
+  #revision = 0;
+
+  constructor(gate: RegistryGatekeeper, principal: Principal, grant: Grant) {
+    this.#gate = gate;
+    this.#certificateId = principal.certificate.certificateId;
+    this.#principal = principal;
+    this.#context = grant.context;
+    this.#policy = grant.policy;
+    this.#generation = gate.generation;
+  }
+
+  get revision(): number {
+    if (this.#generation !== this.#gate.generation) this.#lookAgain();
+    return this.#revision;
+  }
+
+  publish(topic: string, retain: boolean): boolean {
+    if (this.#generation !== this.#gate.generation) this.#lookAgain();
+    return this.#policy !== null && this.#policy.publish(topic, retain);
+  }
+
+  subscribe(filter: string): boolean {
+    if (this.#generation !== this.#gate.generation) this.#lookAgain();
+    return this.#policy !== null && this.#policy.subscribe(filter);
+  }
+
+  receive(topic: string): boolean {
+    if (this.#generation !== this.#gate.generation) this.#lookAgain();
+    return this.#policy !== null && this.#policy.receive(topic);
+  }
+
+  #lookAgain(): void {
+    this.#generation = this.#gate.generation;
+    const principal = this.#gate.current(this.#certificateId);
+    if (principal !== null && principal === this.#principal) return;
+    this.#revision++;
+    this.#principal = principal;
+    const grant = principal === null ? null : this.#gate.grant(principal, this.#context);
+    this.#context = grant?.context ?? this.#context;
+    // Whoever would not be let in any more has no other right either, even before the broker ends the connection.
+    this.#policy = grant?.policy.connect(this.#context.clientId) === true ? grant.policy : null;
+  }
+}
+
+export interface EvictionOptions {
+  readonly registry: Registry;
+  readonly gatekeeper: RegistryGatekeeper;
+  readonly scheduler: Scheduler;
+  /** The broker's `disconnect`: ends the connections that match, returns how many. */
+  readonly disconnect: (match: (connection: StandingConnection) => boolean, reasonCode: number) => number;
+  readonly logger: Logger;
+}
+
+/**
+ * Ends connections that lost their right to be there: at the end of the turn in which the registry changed (one look at
+ * all connections however many changes there were), and once a minute for certificates that expired.
+ */
+export function evictOnChange(options: EvictionOptions): Cancel {
+  const { registry, gatekeeper, scheduler, logger } = options;
+  let touched: Set<string> | null = null;
+  const evict = (concerns: (certificateId: string) => boolean): void => {
+    const count = options.disconnect(
+      (connection) =>
+        connection.certificateId !== null && concerns(connection.certificateId) && !gatekeeper.mayStay(connection),
+      NOT_AUTHORIZED,
+    );
+    if (count > 0)
+      logger.info("connections ended: their certificates lost the right", { audit: true, connections: count });
+  };
+  const cancelChanges = registry.onChange((change) => {
+    // A certificate that is new has no connection yet; registering ten thousand must not look at all connections each time.
+    if (change.principals.length === 0 || (change.kind === "certificate" && change.change === "created")) return;
+    if (touched === null) {
+      const changed = (touched = new Set<string>());
+      scheduler.defer(() => {
+        touched = null;
+        evict((certificateId) => changed.has(certificateId));
+      });
+    }
+    for (const id of change.principals) touched.add(id);
+  });
+  const cancelSweep = scheduler.every(minutes(1), () => evict(() => true));
+  return () => {
+    cancelChanges();
+    cancelSweep();
+  };
+}
+
+const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };
+
+/** Lets everybody do everything, as nobody in particular: only for the loopback benchmark listener, `?auth=none`. */
+export const anonymousGatekeeper: Gatekeeper = {
+  admit: () => ({ admitted: true, thing: null, authorizer: EVERYTHING }),
+};
+
+/** The thing a connection speaks for: the one its certificate belongs to alone, else the attached one of its client id. */
+function thingOf(principal: Principal, clientId: string): Thing | null {
+  const found = principal.things.find(({ thing, exclusive }) => exclusive || thing.thingName === clientId);
+  return found?.thing ?? null;
+}
+
+function connectionOf(peer: Peer, connect: ConnectPacket): Omit<PolicyContext, "thing" | "certificate"> {
+  const connectAttributes: string[] = [];
+  if (!connect.cleanStart || connect.sessionExpirySeconds > 0) connectAttributes.push("PersistentConnect");
+  if (connect.will !== null) connectAttributes.push("LastWill");
+  return {
+    clientId: connect.clientId,
+    sourceIp: peer.remoteAddress,
+    connectAttributes,
+    willTopic: connect.will?.topic ?? null,
+  };
+}

@@ -1,0 +1,71 @@
+/** What each certificate may do, in one cheap look-up: the certificates in use, bounded; the longest unused goes first. */
+import type { Policy, Principal } from "./records.ts";
+import type { RegistryStore } from "./store.ts";
+
+export class Principals {
+  readonly #store: Pick<RegistryStore, "certificate" | "thingsOf" | "thing" | "policiesOf">;
+  readonly #entriesMax: number;
+  /** In the order of last use: a Map keeps insertion order. */
+  readonly #entries = new Map<string, Principal>();
+  /** One object per policy for all certificates that have it: they are many, and its text is long. */
+  readonly #policies = new Map<string, Policy>();
+
+  constructor(store: Pick<RegistryStore, "certificate" | "thingsOf" | "thing" | "policiesOf">, entriesMax: number) {
+    this.#store = store;
+    this.#entriesMax = entriesMax;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  of(certificateId: string): Principal | undefined {
+    const known = this.#entries.get(certificateId);
+    if (known !== undefined) {
+      this.#entries.delete(certificateId);
+      this.#entries.set(certificateId, known);
+      return known;
+    }
+    const read = this.#read(certificateId);
+    if (read !== undefined) this.#add(certificateId, read);
+    return read;
+  }
+
+  drop(certificateId: string): void {
+    this.#entries.delete(certificateId);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#policies.clear();
+  }
+
+  #add(certificateId: string, principal: Principal): void {
+    this.#entries.set(certificateId, principal);
+    if (this.#entries.size <= this.#entriesMax) return;
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest);
+      break;
+    }
+  }
+
+  #read(certificateId: string): Principal | undefined {
+    const found = this.#store.certificate(certificateId);
+    if (found === undefined) return undefined;
+    const { pem: _pem, ...certificate } = found; // a kilobyte that admission never needs
+    const things = this.#store.thingsOf(certificateId).flatMap(({ thingName, type }) => {
+      const thing = this.#store.thing(thingName);
+      return thing === undefined ? [] : [{ thing, exclusive: type === "EXCLUSIVE_THING" }];
+    });
+    const policies = this.#store.policiesOf(certificateId).map((policy) => this.#shared(policy));
+    return { certificate, things, policies };
+  }
+
+  #shared(policy: Policy): Policy {
+    const known = this.#policies.get(policy.policyName);
+    if (known?.document === policy.document && known.version === policy.version) return known;
+    if (this.#policies.size >= this.#entriesMax) this.#policies.clear();
+    this.#policies.set(policy.policyName, policy);
+    return policy;
+  }
+}
