@@ -29,3 +29,8 @@ export type {
   StoredAlert,
   StoredState,
 } from "./store.ts";
+export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
+export { AlertBook } from "./alerts.ts";
+export type { AlertEvent, AlertQuery } from "./alerts.ts";
+export { HotRules } from "./hot-rules.ts";
+export type { HotRulesOptions } from "./hot-rules.ts";

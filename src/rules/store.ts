@@ -76,8 +76,9 @@ export interface RulesStore {
   putRule(rule: RuleDocument): void;
   /** Also drops the rule's waiting deliveries; returns how many. */
   deleteRule(ruleName: string): number;
-  save(batch: SaveBatch): void;
-  /** Waiting deliveries of one target whose time has come, in the order of their time. */
+  /** Returns how many deliveries wait now. */
+  save(batch: SaveBatch): number;
+  /** Waiting deliveries of one target whose time has come, in the order of their time, then of their offset. */
   due(target: string, now: EpochMs, limit: number): SavedDelivery[];
   /** When the next one of this target is due; null where none waits. */
   nextDue(target: string): EpochMs | null;

@@ -21,6 +21,8 @@ export interface CompiledSql {
   evaluate(input: SqlInput): SqlOutcome;
   /** WHERE alone; undefined where undecided. Cheaper than `evaluate` for those who need no value. */
   test(input: SqlInput): boolean | undefined;
+  /** SELECT alone, for those who have tested already. */
+  select(input: SqlInput): JsonValue | Uint8Array;
 }
 
 export type Evaluate = (input: SqlInput) => SqlValue;
@@ -35,6 +37,7 @@ export function compileSql(text: string): CompiledSql {
     filter: statement.filter,
     text,
     test,
+    select,
     evaluate(input) {
       const verdict = test(input);
       if (verdict !== true) return { matched: false, undecided: verdict === undefined };

@@ -11,9 +11,14 @@ import { toText } from "./value.ts";
 
 export interface CompiledTemplate {
   readonly text: string;
-  /** `variables` are plain names, as in `${thing}`; they come before keys of the payload. Never throws. */
-  render(input: SqlInput, variables?: Readonly<Record<string, string>>): string;
+  /**
+   * `variables` are plain names, as in `${thing}`; they come before keys of the payload. `escape` is applied to what is
+   * put in, not to the template's own text. Never throws.
+   */
+  render(input: SqlInput, variables?: Variables, escape?: (value: string) => string): string;
 }
+
+type Variables = Readonly<Record<string, string>>;
 
 type Part = string | { readonly name: string | null; readonly evaluate: Evaluate };
 
@@ -32,21 +37,16 @@ export function compileTemplate(text: string): CompiledTemplate {
   if (at < text.length) parts.push(text.slice(at));
   return {
     text,
-    render(input, variables) {
+    render(input, variables = {}, escape = (value) => value) {
       let out = "";
-      for (const part of parts) out += typeof part === "string" ? part : render(part, input, variables);
+      for (const part of parts) out += typeof part === "string" ? part : escape(render(part, input, variables));
       return out;
     },
   };
 }
 
-function render(
-  part: Exclude<Part, string>,
-  input: SqlInput,
-  variables: Readonly<Record<string, string>> | undefined,
-): string {
-  if (part.name !== null && variables !== undefined && Object.hasOwn(variables, part.name))
-    return variables[part.name]!;
+function render(part: Exclude<Part, string>, input: SqlInput, variables: Variables): string {
+  if (part.name !== null && Object.hasOwn(variables, part.name)) return variables[part.name]!;
   return toText(part.evaluate(input)) ?? "";
 }
 

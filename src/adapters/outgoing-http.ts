@@ -1,0 +1,221 @@
+/**
+ * HTTP requests to other servers, for webhooks and Slack: kept-alive connections, one deadline for the whole exchange, a
+ * bounded answer, no redirects, and a guard against addresses that a rule must not reach.
+ *
+ * The guard looks at the address that is connected to, after the name was resolved, so a name that points to a
+ * forbidden address is refused too. Always forbidden: link-local (169.254/16 and fe80::/10: cloud metadata services),
+ * unspecified and multicast addresses, and AWS's and Alibaba's metadata services. Loopback and private networks are allowed,
+ * because the receivers of a factory are there; `privateNetworks: false` forbids them, for a platform with tenants.
+ */
+import { createHmac } from "node:crypto";
+import { lookup as resolve } from "node:dns";
+import type { LookupAddress, LookupOptions } from "node:dns";
+import { Agent as HttpAgent, request as requestHttp } from "node:http";
+import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import { getCACertificates } from "node:tls";
+import { BlockList, isIP } from "node:net";
+import type { LookupFunction } from "node:net";
+import { TidewireError, kib, reasonOf } from "../base/mod.ts";
+import type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "../rules/mod.ts";
+
+export interface OutgoingHttpOptions {
+  /** Whether loopback and private networks may be reached. Default true. */
+  readonly privateNetworks?: boolean;
+  /** PEM certificates that are trusted besides those of the system; for receivers with a company's own CA. */
+  readonly extraCertificates?: readonly string[];
+  readonly userAgent?: string;
+}
+
+/** What is kept of an answer: enough to see Slack's `ok` or an error's first sentence. */
+const ANSWER_BYTES_MAX = kib(4);
+/** An answer longer than this is not read to its end; its connection is closed. */
+const ANSWER_READ_MAX = kib(256);
+const IDLE_SOCKETS_MAX = 64;
+
+export class NodeOutgoingHttp implements OutgoingHttp {
+  readonly #http: HttpAgent;
+  readonly #https: HttpsAgent;
+  readonly #blocked: BlockList;
+  readonly #lookup: LookupFunction;
+  readonly #userAgent: string;
+
+  constructor(options: OutgoingHttpOptions = {}) {
+    const agent = {
+      keepAlive: true,
+      keepAliveMsecs: 10_000,
+      maxFreeSockets: IDLE_SOCKETS_MAX,
+      scheduling: "lifo",
+    } as const;
+    this.#http = new HttpAgent(agent);
+    const extra = options.extraCertificates ?? [];
+    this.#https = new HttpsAgent({
+      ...agent,
+      ...(extra.length === 0 ? {} : { ca: [...getCACertificates("default"), ...extra] }),
+    });
+    this.#blocked = blockList(options.privateNetworks ?? true);
+    this.#lookup = guardedLookup(this.#blocked);
+    this.#userAgent = options.userAgent ?? "Tidewire";
+  }
+
+  /** Open connections are closed; requests on the way fail. */
+  close(): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+
+  async post(request: OutgoingRequest): Promise<OutgoingResponse> {
+    const url = this.#checked(request.url);
+    const secure = url.protocol === "https:";
+    const options: RequestOptions = {
+      method: "POST",
+      agent: secure ? this.#https : this.#http,
+      lookup: this.#lookup,
+      headers: {
+        "user-agent": this.#userAgent,
+        accept: "*/*",
+        ...request.headers,
+        "content-length": request.body.length,
+      },
+    };
+    return exchange(() => (secure ? requestHttps(url, options) : requestHttp(url, options)), request, url.origin);
+  }
+
+  #checked(text: string): URL {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url === null) throw refused("?", "it is not an address");
+    if (url.protocol !== "http:" && url.protocol !== "https:") {
+      throw refused(url.protocol, "only http and https are allowed");
+    }
+    // A name is checked when it is resolved; a literal address never is.
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    if (isIP(host) !== 0 && isBlocked(this.#blocked, host)) throw refused(url.origin, BLOCKED);
+    return url;
+  }
+}
+
+/** For Standard Webhooks signatures. */
+export const hmacSha256: HmacSha256 = (key, data) => createHmac("sha256", key).update(data).digest();
+
+const BLOCKED = "this address is not allowed";
+
+/** Thrown where a kept-alive connection was closed by the receiver just as it was used again. */
+class StaleConnection extends Error {}
+
+async function exchange(
+  start: () => ClientRequest,
+  request: OutgoingRequest,
+  origin: string,
+): Promise<OutgoingResponse> {
+  const until = performance.now() + request.timeout;
+  try {
+    return await once(start(), request, until);
+  } catch (error) {
+    if (!(error instanceof StaleConnection)) throw asTidewireError(error, origin);
+  }
+  // Safe to send again: nothing was answered, and a delivery keeps its id.
+  return once(start(), request, until).catch((error: unknown) => {
+    throw asTidewireError(error, origin);
+  });
+}
+
+async function once(outgoing: ClientRequest, request: OutgoingRequest, until: number): Promise<OutgoingResponse> {
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    outgoing.destroy(new Error("late"));
+  }, until - performance.now());
+  try {
+    return await readAnswer(await sent(outgoing, request.body));
+  } catch (error) {
+    if (late) throw new Error(`no answer within ${request.timeout / 1000} s`, { cause: error });
+    throw error;
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+function sent(outgoing: ClientRequest, body: Uint8Array): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.on("response", resolve);
+    outgoing.on("error", (error: NodeJS.ErrnoException) => {
+      const stale = outgoing.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+      reject(stale ? new StaleConnection(error.message, { cause: error }) : error);
+    });
+    outgoing.end(body);
+  });
+}
+
+async function readAnswer(answer: IncomingMessage): Promise<OutgoingResponse> {
+  const kept: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    if (bytes < ANSWER_BYTES_MAX) kept.push(chunk.subarray(0, ANSWER_BYTES_MAX - bytes));
+    bytes += chunk.length;
+    if (bytes > ANSWER_READ_MAX) break; // ends the loop, which destroys the connection
+  }
+  const headers: Record<string, string> = {};
+  const retryAfter = answer.headers["retry-after"];
+  if (retryAfter !== undefined) headers["retry-after"] = retryAfter;
+  return { status: answer.statusCode ?? 0, headers, body: Buffer.concat(kept).toString("utf8") };
+}
+
+function asTidewireError(error: unknown, origin: string): TidewireError {
+  if (error instanceof TidewireError) return error;
+  if (error instanceof BlockedAddress) return refused(origin, BLOCKED);
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  const text = reasonOf(error);
+  const reason = code === undefined || text.includes(code) ? text : `${text} (${code})`;
+  return new TidewireError("OUTGOING_FAILED", { origin, reason: reason === "" ? "unknown" : reason }, { cause: error });
+}
+
+function refused(origin: string, reason: string): TidewireError {
+  return new TidewireError("OUTGOING_REFUSED", { origin, reason });
+}
+
+class BlockedAddress extends Error {}
+
+/** Resolves a name as Node does, and refuses it where any of its addresses is forbidden. */
+function guardedLookup(blocked: BlockList): LookupFunction {
+  return (hostname, options: LookupOptions, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+      if (error !== null) return callback(error, "", 0);
+      if (addresses.some(({ address }) => isBlocked(blocked, address)))
+        return callback(new BlockedAddress(BLOCKED), "", 0);
+      if (options.all === true) return callback(null, addresses);
+      const first = addresses[0]!;
+      return callback(null, first.address, first.family);
+    });
+  };
+}
+
+function isBlocked(blocked: BlockList, address: string): boolean {
+  return blocked.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+}
+
+function blockList(privateNetworks: boolean): BlockList {
+  const list = new BlockList();
+  list.addSubnet("0.0.0.0", 8, "ipv4"); // "this host": connects to loopback on Linux
+  list.addSubnet("169.254.0.0", 16, "ipv4");
+  list.addSubnet("224.0.0.0", 3, "ipv4"); // multicast, reserved, broadcast
+  list.addAddress("100.100.100.200", "ipv4"); // Alibaba Cloud metadata
+  list.addAddress("::", "ipv6");
+  list.addSubnet("fe80::", 10, "ipv6");
+  list.addSubnet("ff00::", 8, "ipv6");
+  list.addAddress("fd00:ec2::254", "ipv6"); // AWS metadata
+  if (privateNetworks) return list;
+  for (const [net, prefix] of [
+    ["10.0.0.0", 8],
+    ["100.64.0.0", 10],
+    ["127.0.0.0", 8],
+    ["172.16.0.0", 12],
+    ["192.168.0.0", 16],
+    ["198.18.0.0", 15],
+  ] as const) {
+    list.addSubnet(net, prefix, "ipv4");
+  }
+  list.addAddress("::1", "ipv6");
+  list.addSubnet("fc00::", 7, "ipv6");
+  list.addSubnet("64:ff9b::", 96, "ipv6"); // NAT64: private IPv4 addresses in disguise
+  return list;
+}

@@ -1,0 +1,440 @@
+/**
+ * Sends deliveries, at least once each. The first attempt is made from memory at once; what fails, and what cannot be
+ * sent now, goes to the store with the next save. Nothing here touches the store but to read what is due.
+ *
+ * Order per target: queue in memory (never attempted), then what the store has due. While the store has something due
+ * for a target, or the target is blocked, new deliveries go to the store behind it.
+ */
+import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
+import type { Clock, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import { backoff } from "./backoff.ts";
+import { DeliveryCounters } from "./counters.ts";
+import type { RulesLimits } from "./model.ts";
+import type { HmacSha256, OutgoingHttp } from "./ports.ts";
+import { attemptHeaders } from "./request.ts";
+import { keyOf } from "./store.ts";
+import type { DeadLetter, Delivery, DeliveryKey, RulesStore, SaveBatch, SavedDelivery, StoredState } from "./store.ts";
+import { Target } from "./target.ts";
+import type { Pending } from "./target.ts";
+import { verdictOf, verdictOfSilence } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
+
+export interface DeliveriesOptions {
+  readonly http: OutgoingHttp;
+  readonly hmacSha256: HmacSha256;
+  readonly store: Pick<RulesStore, "due" | "nextDue" | "has">;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits: RulesLimits;
+  /** Saves all changes now; false where the store failed. */
+  readonly save: () => boolean;
+  /** Whether there still is such a rule; deliveries of a deleted one are not tried again. */
+  readonly knowsRule: (ruleName: string) => boolean;
+}
+
+/** Rows read from the store at a time. */
+const PAGE_ROWS = 256;
+/** Unsaved changes after which the save does not wait for its time. */
+const UNSAVED_MAX = 500;
+/** Failures in a row that keep a delivery's place in line; after that it may be the delivery, so others go first. */
+const PLACE_KEPT_ATTEMPTS = 5;
+
+type Changes = Pick<SaveBatch, "deliveries" | "done" | "dead">;
+
+export class Deliveries {
+  readonly #o: DeliveriesOptions;
+  readonly #counters: DeliveryCounters;
+  readonly #targets = new Map<string, Target>();
+  /** In memory only, oldest first: the checkpoint may not pass them. */
+  readonly #open = new Set<Pending>();
+  readonly #openNotices = new Set<Pending>();
+  readonly #unsaved = new Map<DeliveryKey, SavedDelivery>();
+  readonly #done = new Set<DeliveryKey>();
+  readonly #dead = new Map<DeliveryKey, DeadLetter>();
+  readonly #ready = new Set<Target>();
+  readonly #starved = new Set<Target>();
+  #inflight = 0;
+  #queuedBytes = 0;
+  #waiting = 0;
+  #savedOffsetMax = -1;
+  #pumpPlanned = false;
+  #closed = false;
+
+  constructor(options: DeliveriesOptions) {
+    this.#o = options;
+    this.#counters = new DeliveryCounters(options.metrics, {
+      waiting: () => this.#waiting + this.#unsaved.size,
+      inflight: () => this.#inflight,
+    });
+  }
+
+  start(state: StoredState): void {
+    this.#waiting = state.waiting;
+    this.#savedOffsetMax = state.savedOffsetMax;
+    for (const { target, kind } of state.targets) this.#noteBacklog(this.#target(target, kind), 0);
+    this.#planPump();
+  }
+
+  /** Takes a delivery; never throws. `notice`: its event (an alert) is saved with it in one transaction. */
+  enqueue(delivery: Delivery, notice = false): void {
+    const key = keyOf(delivery);
+    if (this.#unsaved.has(key)) return;
+    if (delivery.offset <= this.#savedOffsetMax && this.#o.store.has(key)) return; // a replay of what was saved
+    if (delivery.body.length > this.#o.limits.deliveryBodyBytesMax) {
+      this.#drop("too-large", delivery);
+      return;
+    }
+    const target = this.#target(delivery.target, delivery.kind);
+    const saved: SavedDelivery = { ...delivery, attempts: 0, nextAttemptAt: delivery.createdAt, lastError: null };
+    if (target.mustQueueInStore(this.#o.clock.monotonic()) || this.#memoryFull(target, delivery.body.length)) {
+      this.#toStore(target, saved, 0);
+      return;
+    }
+    const pending: Pending = { delivery: saved, key, stored: false, notice };
+    target.queue.push(pending);
+    this.#queuedBytes += delivery.body.length;
+    this.#open.add(pending);
+    if (notice) this.#openNotices.add(pending);
+    this.#ready.add(target);
+    this.#planPump();
+  }
+
+  /** The oldest log offset whose delivery is neither done nor saved; null where there is none. */
+  oldestUnsaved(): number | null {
+    let oldest = this.#oldestOpen();
+    for (const delivery of this.#unsaved.values()) oldest = Math.min(oldest, delivery.offset);
+    for (const letter of this.#dead.values()) oldest = Math.min(oldest, letter.offset);
+    return oldest === Infinity ? null : oldest;
+  }
+
+  /**
+   * What the next save is to contain, and how far the checkpoint may go with it. Notifications of alerts that are still
+   * on the way are saved too: the alert's state goes into the same transaction, so a replay would not raise it again.
+   */
+  changes(): Changes & { readonly checkpointMax: number } {
+    const deliveries = [...this.#unsaved.values()];
+    for (const pending of this.#openNotices) deliveries.push(pending.delivery);
+    let checkpointMax = Infinity;
+    for (const pending of this.#open) {
+      if (pending.notice) continue;
+      checkpointMax = pending.delivery.offset;
+      break;
+    }
+    return { deliveries, done: [...this.#done], dead: [...this.#dead.values()], checkpointMax };
+  }
+
+  get changed(): boolean {
+    return this.#unsaved.size + this.#done.size + this.#dead.size + this.#openNotices.size > 0;
+  }
+
+  /** The changes are on disk. */
+  saved(changes: Changes): void {
+    for (const delivery of changes.deliveries) {
+      if (delivery.attempts === 0) this.#counters.saved.value++;
+      this.#savedOffsetMax = Math.max(this.#savedOffsetMax, delivery.offset);
+    }
+    for (const pending of this.#openNotices) {
+      pending.stored = true;
+      this.#open.delete(pending);
+      this.#target(pending.delivery.target, pending.delivery.kind).owned.add(pending.key);
+    }
+    this.#openNotices.clear();
+    this.#unsaved.clear();
+    this.#done.clear();
+    this.#dead.clear();
+  }
+
+  /** The store's own count after each save. */
+  setWaiting(waiting: number): void {
+    this.#waiting = waiting;
+  }
+
+  /** Something was put into the store from outside: a revived dead letter. */
+  revived(delivery: SavedDelivery): void {
+    this.#noteBacklog(this.#target(delivery.target, delivery.kind), 0);
+    this.#planPump();
+  }
+
+  /** Forgets what waits for a deleted rule; requests on the way are not called back. */
+  forgetRule(rule: string): void {
+    for (const target of this.#targets.values()) {
+      const kept = target.queue.filter((pending) => pending.delivery.rule !== rule);
+      for (const pending of target.queue) if (pending.delivery.rule === rule) this.#leaveMemory(pending, true);
+      target.queue.splice(0, target.queue.length, ...kept);
+      target.page = target.page.filter((delivery) => delivery.rule !== rule);
+    }
+    for (const [key, delivery] of this.#unsaved) if (delivery.rule === rule) this.#unsaved.delete(key);
+  }
+
+  /** The store made dead letters of old deliveries; rows read ahead may be among them. */
+  expired(count: number): void {
+    this.#counters.dead.value += count;
+    this.#waiting = Math.max(0, this.#waiting - count);
+    for (const target of this.#targets.values()) {
+      if (target.page.length > 0) this.#noteBacklog(target, 0);
+      target.page = [];
+    }
+  }
+
+  /** Stops sending; whatever is in memory goes to the store with the save that follows. */
+  close(): void {
+    this.#closed = true;
+    for (const target of this.#targets.values()) {
+      target.wake?.cancel();
+      for (const pending of [...target.inflight, ...target.queue]) {
+        if (!pending.stored) this.#unsaved.set(pending.key, pending.delivery);
+      }
+      target.queue.length = 0;
+    }
+    this.#open.clear();
+    this.#openNotices.clear();
+  }
+
+  // ── sending ──────────────────────────────────────────────────────────────────────────────────
+
+  #planPump(): void {
+    if (this.#pumpPlanned || this.#closed) return;
+    this.#pumpPlanned = true;
+    this.#o.scheduler.defer(() => {
+      this.#pumpPlanned = false;
+      const ready = [...this.#ready];
+      this.#ready.clear();
+      for (const target of ready) this.#pump(target);
+    });
+  }
+
+  #pump(target: Target): void {
+    while (!this.#closed) {
+      const now = this.#o.clock.monotonic();
+      if (now < target.blockedUntil) return this.#wakeAt(target, target.blockedUntil);
+      const free = this.#o.limits.deliveriesInflightMax - this.#inflight;
+      if (!target.mayStart(free)) {
+        if (free <= 0 && !target.idle) this.#starved.add(target);
+        return;
+      }
+      const pending = this.#next(target, now);
+      if (pending === null) return;
+      this.#attempt(target, pending);
+    }
+  }
+
+  #next(target: Target, now: Millis): Pending | null {
+    const queued = target.queue.shift();
+    if (queued !== undefined) {
+      this.#queuedBytes -= queued.delivery.body.length;
+      return queued;
+    }
+    if (target.page.length === 0 && target.backlogAt <= now) this.#readPage(target, now);
+    const delivery = target.page.shift();
+    if (delivery === undefined) {
+      if (target.backlogAt !== Infinity && target.inflight.size === 0) this.#wakeAt(target, target.backlogAt);
+      return null;
+    }
+    const key = keyOf(delivery);
+    target.owned.add(key);
+    return { delivery, key, stored: true, notice: false };
+  }
+
+  #readPage(target: Target, now: Millis): void {
+    if (this.changed && !this.#o.save()) {
+      target.backlogAt = now + this.#o.limits.savePeriod; // the store is in trouble: what it would say is not the truth
+      return;
+    }
+    const wall = this.#o.clock.now();
+    const rows = this.#o.store.due(target.key, wall, PAGE_ROWS + target.owned.size);
+    target.page = rows.filter((row) => !target.owned.has(keyOf(row)));
+    if (target.page.length > 0) return;
+    const next = this.#o.store.nextDue(target.key);
+    // Where only requests on the way are due, the first of them to finish asks again.
+    target.backlogAt = next === null ? Infinity : now + Math.max(next - wall, target.owned.size > 0 ? 50 : 1);
+  }
+
+  #attempt(target: Target, pending: Pending): void {
+    const { http, clock, hmacSha256, limits } = this.#o;
+    const { delivery } = pending;
+    const startedAt = clock.monotonic();
+    this.#inflight++;
+    target.inflight.add(pending);
+    const headers = attemptHeaders(delivery, clock.now(), hmacSha256);
+    http.post({ url: delivery.url, headers, body: delivery.body, timeout: limits.deliveryTimeout }).then(
+      (response) => this.#settle(target, pending, startedAt, verdictOf(delivery.kind, response, clock.now())),
+      (error: unknown) => this.#settle(target, pending, startedAt, verdictOfError(error)),
+    );
+  }
+
+  #settle(target: Target, pending: Pending, startedAt: Millis, verdict: Verdict): void {
+    this.#inflight--;
+    target.inflight.delete(pending);
+    if (this.#closed) return;
+    this.#conclude(target, pending, startedAt, verdict);
+    this.#leaveMemory(pending, false);
+    target.owned.delete(pending.key);
+    this.#pump(target);
+    for (const starved of this.#starved) {
+      this.#starved.delete(starved);
+      this.#pump(starved);
+      if (this.#inflight >= this.#o.limits.deliveriesInflightMax) break;
+    }
+    if (this.#unsaved.size >= UNSAVED_MAX) this.#o.save();
+  }
+
+  #conclude(target: Target, pending: Pending, startedAt: Millis, verdict: Verdict): void {
+    const { delivery } = pending;
+    if (verdict.type === "done") {
+      target.succeeded();
+      this.#counters.delivered.value++;
+      if (pending.stored) this.#done.add(pending.key);
+      return;
+    }
+    this.#counters.failed.value++;
+    if (delivery.rule !== null && !this.#o.knowsRule(delivery.rule)) return;
+    const attempts = delivery.attempts + 1;
+    const now = this.#o.clock.now();
+    if (verdict.type === "dead") {
+      target.succeeded(); // it answers; only this delivery is not to its taste
+      this.#bury(delivery, attempts, verdict.reason);
+      return;
+    }
+    const blocked = target.failed(startedAt, this.#o.clock.monotonic(), verdict.scope, verdict.retryAfter, this.#o);
+    if (now - delivery.createdAt >= this.#o.limits.deliveryGiveUpAfter) {
+      this.#bury(delivery, attempts, `gave up after ${attempts} attempts: ${verdict.reason}`);
+      return;
+    }
+    const keepsPlace = verdict.scope === "target" && attempts <= PLACE_KEPT_ATTEMPTS;
+    const own = Math.max(backoff(attempts, this.#o.random, this.#o.limits), this.#ownRetryAfter(verdict));
+    const nextAttemptAt = keepsPlace ? Math.min(delivery.nextAttemptAt, now) : now + blocked + own;
+    this.#toStore(
+      target,
+      { ...delivery, attempts, nextAttemptAt, lastError: verdict.reason },
+      nextAttemptAt - now,
+      true,
+    );
+    if (blocked > 0) this.#emptyQueue(target);
+    this.#o.logger.debug("A delivery failed and will be tried again", {
+      rule: delivery.rule,
+      origin: originOf(delivery.url),
+      attempts,
+      reason: verdict.reason,
+      targetBlockedMs: blocked,
+    });
+  }
+
+  #ownRetryAfter(verdict: Verdict & { type: "retry" }): Millis {
+    if (verdict.scope === "target" || verdict.retryAfter === null) return 0;
+    return Math.min(verdict.retryAfter, this.#o.limits.retryAfterMax);
+  }
+
+  #bury(delivery: SavedDelivery, attempts: number, lastError: string): void {
+    const letter: DeadLetter = { ...delivery, attempts, lastError, diedAt: this.#o.clock.now() };
+    this.#dead.set(keyOf(delivery), letter);
+    this.#counters.dead.value++;
+    this.#o.logger.warn("A delivery was given up; it is kept among the dead letters", {
+      rule: delivery.rule,
+      origin: originOf(delivery.url),
+      id: delivery.id,
+      reason: lastError,
+    });
+  }
+
+  // ── memory and store ─────────────────────────────────────────────────────────────────────────
+
+  /** To be saved, and read back when it is due. `known`: it is counted among the waiting already, or must not be lost. */
+  #toStore(target: Target, delivery: SavedDelivery, delay: Millis, known = false): void {
+    if (!known && this.#waiting + this.#unsaved.size >= this.#o.limits.deliveriesWaitingMax) {
+      this.#drop("store-full", delivery);
+      return;
+    }
+    this.#unsaved.set(keyOf(delivery), delivery);
+    this.#noteBacklog(target, delay);
+    if (this.#unsaved.size === UNSAVED_MAX) this.#o.save();
+  }
+
+  /** A target in trouble keeps nothing in memory. */
+  #emptyQueue(target: Target): void {
+    for (const pending of target.queue) {
+      this.#queuedBytes -= pending.delivery.body.length;
+      this.#open.delete(pending);
+      this.#openNotices.delete(pending);
+      target.owned.delete(pending.key);
+      if (pending.stored) this.#noteBacklog(target, 0);
+      else this.#toStore(target, pending.delivery, 0, true);
+    }
+    target.queue.length = 0;
+  }
+
+  /** Told once per thousand: the metric has the number. */
+  #drop(reason: "too-large" | "store-full", delivery: Delivery): void {
+    if (this.#counters.dropped(reason).value++ % 1000 > 0) return;
+    this.#o.logger.error("A delivery was dropped at a limit", {
+      reason,
+      rule: delivery.rule,
+      origin: originOf(delivery.url),
+      bytes: delivery.body.length,
+    });
+  }
+
+  #leaveMemory(pending: Pending, queued: boolean): void {
+    this.#open.delete(pending);
+    this.#openNotices.delete(pending);
+    if (queued) this.#queuedBytes -= pending.delivery.body.length;
+  }
+
+  #noteBacklog(target: Target, delay: Millis): void {
+    const at = this.#o.clock.monotonic() + Math.max(0, delay);
+    target.backlogAt = Math.min(target.backlogAt, at);
+    this.#wakeAt(target, Math.max(target.backlogAt, target.blockedUntil));
+  }
+
+  #wakeAt(target: Target, at: Millis): void {
+    if (this.#closed || (target.wake !== null && target.wake.at <= at && target.wake.at >= this.#o.clock.monotonic()))
+      return;
+    target.wake?.cancel();
+    const delay = Math.max(0, at - this.#o.clock.monotonic());
+    const cancel = this.#o.scheduler.after(delay, () => {
+      target.wake = null;
+      this.#pump(target);
+    });
+    target.wake = { at, cancel };
+  }
+
+  #memoryFull(target: Target, bytes: number): boolean {
+    const { deliveriesQueuedMax, deliveriesQueuedBytesMax } = this.#o.limits;
+    return target.queue.length >= deliveriesQueuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
+  }
+
+  #oldestOpen(): number {
+    for (const pending of this.#open) return pending.delivery.offset;
+    return Infinity;
+  }
+
+  #target(key: string, kind: "webhook" | "slack"): Target {
+    let target = this.#targets.get(key);
+    if (target === undefined) {
+      if (this.#targets.size >= 1000) this.#dropIdleTargets();
+      target = new Target(key, kind, this.#o.limits);
+      this.#targets.set(key, target);
+    }
+    return target;
+  }
+
+  #dropIdleTargets(): void {
+    for (const [key, target] of this.#targets) {
+      if (!target.idle || target.failures > 0) continue;
+      target.wake?.cancel();
+      this.#targets.delete(key);
+    }
+  }
+}
+
+function verdictOfError(error: unknown): Verdict {
+  if (isTidewireError(error) && error.code === "OUTGOING_REFUSED") return { type: "dead", reason: error.message };
+  return verdictOfSilence(error instanceof TidewireError ? String(error.details["reason"]) : reasonOf(error));
+}
+
+/** What may be shown of an address: the path of a Slack webhook is a secret. */
+export function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : "?";
+}

@@ -1,0 +1,420 @@
+/**
+ * The hot path: messages of the log in, requests and alerts out. `handle` is synchronous and never throws; a topic that
+ * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
+ * with the checkpoint: the log offset from which the log is read again after a restart.
+ */
+import { LIMITS, TidewireError, reasonOf, stampOf, topicMatches } from "../base/mod.ts";
+import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
+import { compileSql, compileTemplate } from "../sql/mod.ts";
+import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
+import { AlertBook, idPart } from "./alerts.ts";
+import type { AlertEvent } from "./alerts.ts";
+import { Deliveries } from "./deliveries.ts";
+import { MessageInput } from "./input.ts";
+import type {
+  AlertAction,
+  NotifyTarget,
+  RuleDocument,
+  RuleDraft,
+  RulesLimits,
+  SlackAction,
+  WebhookAction,
+} from "./model.ts";
+import type { HmacSha256, OutgoingHttp } from "./ports.ts";
+import { alertDelivery, escapeSlack, slackDelivery, webhookDelivery } from "./request.ts";
+import type { Occasion } from "./request.ts";
+import { RuleSet } from "./rule-set.ts";
+import type { CompiledRule } from "./rule-set.ts";
+import type { DeadLetter, DeliveryKey, RulesStore } from "./store.ts";
+import { validateRule } from "./validate.ts";
+
+export interface HotRulesOptions {
+  readonly store: RulesStore;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly http: OutgoingHttp;
+  readonly hmacSha256: HmacSha256;
+  /** Where raised and resolved alerts are sent. */
+  readonly notify?: readonly NotifyTarget[];
+  /** Put in place where the store is empty, and never again: a user may delete them. */
+  readonly defaults?: readonly RuleDraft[];
+  readonly limits?: RulesLimits;
+}
+
+interface HotRule extends CompiledRule {
+  readonly sends: readonly (
+    | { readonly kind: "webhook"; readonly action: WebhookAction; readonly name: string }
+    | {
+        readonly kind: "slack";
+        readonly action: SlackAction;
+        readonly name: string;
+        readonly text: CompiledTemplate | null;
+      }
+  )[];
+  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
+}
+
+/** Deliveries that were not made for so long are looked for this often. */
+const EXPIRE_PERIOD = 60_000;
+
+export class HotRules {
+  readonly alerts: AlertBook;
+  readonly #o: HotRulesOptions;
+  readonly #limits: RulesLimits;
+  readonly #deliveries: Deliveries;
+  readonly #set = new RuleSet<HotRule>(["webhook", "slack", "alert"], hotRule);
+  readonly #rules = new Map<string, RuleDocument>();
+  readonly #ruleListeners = new Set<() => void>();
+  readonly #matched: Counter;
+  readonly #failed: Counter;
+  readonly #saveFailures: Counter;
+  readonly #timers: Cancel[] = [];
+  /** Offset of the next message to handle. */
+  #position = 0;
+  #savedCheckpoint = -1;
+
+  constructor(options: HotRulesOptions) {
+    this.#o = options;
+    this.#limits = options.limits ?? LIMITS.rules;
+    const { clock, logger, metrics } = options;
+    const save = (): boolean => this.#save(false);
+    this.alerts = new AlertBook({ clock, logger, metrics, limits: this.#limits, save });
+    this.#deliveries = new Deliveries({
+      ...options,
+      limits: this.#limits,
+      save,
+      knowsRule: (name) => this.#rules.has(name),
+    });
+    this.#matched = metrics.counter({
+      name: "tidewire_rule_matches_total",
+      help: "Messages that matched a rule with a hot action",
+    });
+    this.#failed = metrics.counter({
+      name: "tidewire_rule_errors_total",
+      help: "Messages on which a rule failed unexpectedly",
+    });
+    this.#saveFailures = metrics.counter({
+      name: "tidewire_rules_save_failures_total",
+      help: "Times that the rules' state could not be saved",
+    });
+    metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
+  }
+
+  /** Loads the saved state and starts sending what waits. Resolves to the offset from which messages are wanted. */
+  async start(): Promise<number> {
+    const state = this.#o.store.load();
+    for (const rule of state.rules) this.#rules.set(rule.ruleName, rule);
+    this.#position = state.checkpoint ?? 0;
+    this.#savedCheckpoint = state.checkpoint ?? -1;
+    if (state.checkpoint === null && state.rules.length === 0) {
+      for (const draft of this.#o.defaults ?? [])
+        this.#adopt({ ...draft, createdAt: this.#o.clock.now(), fromOffset: 0 });
+    }
+    for (const broken of this.#set.replaceAll([...this.#rules.values()])) {
+      this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
+    }
+    this.alerts.restore(state.alerts);
+    this.#deliveries.start(state);
+    this.#resolveOrphans();
+    this.#timers.push(
+      this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save(false)),
+      this.#o.scheduler.every(EXPIRE_PERIOD, () => this.#expire()),
+    );
+    return this.#position;
+  }
+
+  /** Saves everything, also what was on its way, so that the next start replays nothing. */
+  async close(): Promise<void> {
+    for (const cancel of this.#timers) cancel();
+    this.#deliveries.close();
+    this.#save(true);
+  }
+
+  // ── messages ─────────────────────────────────────────────────────────────────────────────────
+
+  /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
+  handle(offset: number, message: Message): void {
+    if (offset < this.#position) return;
+    this.#position = offset + 1;
+    const rules = this.#set.route(message.topic);
+    if (rules.length > 0) this.#apply(offset, message, rules);
+  }
+
+  /** A batch is finished: everything below `next` was handled, or is gone from the log. */
+  caughtUp(next: number): void {
+    this.#position = Math.max(this.#position, next);
+  }
+
+  /** Messages below this offset are done with for good; the log need not be replayed from further back. */
+  checkpoint(): number {
+    return Math.min(this.#position, this.#deliveries.oldestUnsaved() ?? Infinity);
+  }
+
+  #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
+    const input = new MessageInput(message, this.#limits);
+    for (const rule of rules) {
+      if (offset < rule.rule.fromOffset) continue;
+      try {
+        this.#applyRule(offset, input, rule);
+      } catch (error) {
+        this.#failed.value++;
+        this.#o.logger.error("A rule failed on a message", {
+          rule: rule.rule.ruleName,
+          offset,
+          reason: reasonOf(error),
+        });
+      }
+    }
+  }
+
+  #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
+    const verdict = rule.sql.test(input);
+    if (verdict === true) this.#matched.value++;
+    if (rule.alert !== null) this.#observe(offset, input, rule, rule.alert, verdict);
+    if (verdict !== true || rule.sends.length === 0) return;
+    const value = rule.sql.select(input);
+    for (const send of rule.sends) {
+      const occasion = this.#occasion(offset, input, rule.rule.ruleName, send.name);
+      if (send.kind === "webhook") {
+        this.#deliveries.enqueue(webhookDelivery(send.action, occasion, value));
+        continue;
+      }
+      const variables = { thing: input.thing, rule: rule.rule.ruleName };
+      const result = value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value);
+      const text =
+        send.text === null
+          ? `*${rule.rule.ruleName}* · ${escapeSlack(input.thing)}\n${escapeSlack(result)}`
+          : send.text.render(input, variables, escapeSlack);
+      this.#deliveries.enqueue(slackDelivery(send.action, occasion, text));
+    }
+  }
+
+  /** The id is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
+  #occasion(offset: number, input: MessageInput, rule: string, name: string): Occasion {
+    const stamp = stampOf(input.message.properties);
+    const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
+    return { id: `${name}-${event}`, rule, offset, createdAt: this.#o.clock.now() };
+  }
+
+  #observe(
+    offset: number,
+    input: MessageInput,
+    rule: HotRule,
+    { action, summary }: NonNullable<HotRule["alert"]>,
+    verdict: boolean | undefined,
+  ): void {
+    const { ruleName } = rule.rule;
+    const event = this.alerts.observe({
+      rule: ruleName,
+      thing: input.thing,
+      verdict,
+      offset,
+      receivedAt: input.receivedAt,
+      severity: action.severity,
+      clearAfter:
+        action.clearAfterSeconds === undefined ? this.#limits.alertClearAfter : action.clearAfterSeconds * 1000,
+      summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
+    });
+    if (event !== null) this.#notify(event);
+  }
+
+  #notify({ type, alert, offset }: AlertEvent): void {
+    this.#o.logger.info(type === "raised" ? "An alert was raised" : "An alert was resolved", {
+      alert: alert.id,
+      rule: alert.rule,
+      thing: alert.thing,
+      severity: alert.severity,
+    });
+    for (const target of this.#o.notify ?? []) {
+      this.#deliveries.enqueue(alertDelivery(target, alert, offset, this.#o.clock.now()), true);
+    }
+  }
+
+  // ── rules ────────────────────────────────────────────────────────────────────────────────────
+
+  list(): RuleDocument[] {
+    return [...this.#rules.values()].sort((a, b) => (a.ruleName < b.ruleName ? -1 : 1));
+  }
+
+  /** Rules that would see a message of this topic, disabled ones too. */
+  listFor(topic: string): RuleDocument[] {
+    return this.list().filter((rule) => topicMatches(filterOf(rule), topic));
+  }
+
+  get(ruleName: string): RuleDocument | null {
+    return this.#rules.get(ruleName) ?? null;
+  }
+
+  /**
+   * Adds or replaces a rule. A new one sees messages from `fromOffset` on (default: those not handled yet; pass the
+   * log's end so that the store process starts at the same message). Throws RULE_INVALID or RULE_SQL_INVALID.
+   */
+  put(ruleName: string, input: unknown, fromOffset: number = this.#position): RuleDocument {
+    const draft = validateRule(ruleName, input);
+    const present = this.#rules.get(ruleName);
+    if (present === undefined && this.#rules.size >= this.#limits.rulesMax) {
+      throw new TidewireError("RULE_INVALID", {
+        at: "ruleName",
+        reason: `there are ${this.#limits.rulesMax} rules already`,
+      });
+    }
+    const createdAt = present?.createdAt ?? this.#o.clock.now();
+    // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
+    const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
+    const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
+    this.#adopt(rule);
+    this.#set.put(rule);
+    if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
+    this.#rulesChanged();
+    return rule;
+  }
+
+  /** Also drops its waiting deliveries and resolves its alerts. Throws NOT_FOUND. */
+  delete(ruleName: string): void {
+    this.#existing(ruleName);
+    const dropped = this.#o.store.deleteRule(ruleName);
+    this.#rules.delete(ruleName);
+    this.#set.delete(ruleName);
+    this.#deliveries.forgetRule(ruleName);
+    this.#resolveAlerts(ruleName);
+    this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
+    this.#rulesChanged();
+  }
+
+  /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
+  enable(ruleName: string, fromOffset: number = this.#position): RuleDocument {
+    const rule = this.#existing(ruleName);
+    return rule.ruleDisabled ? this.#toggle({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+  }
+
+  disable(ruleName: string): RuleDocument {
+    const rule = this.#existing(ruleName);
+    return rule.ruleDisabled ? rule : this.#toggle({ ...rule, ruleDisabled: true });
+  }
+
+  /** Told after every change of the list; the store process needs it. */
+  onRulesChange(listener: () => void): Cancel {
+    this.#ruleListeners.add(listener);
+    return () => this.#ruleListeners.delete(listener);
+  }
+
+  #toggle(rule: RuleDocument): RuleDocument {
+    this.#adopt(rule);
+    this.#set.put(rule);
+    if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+    this.#rulesChanged();
+    return rule;
+  }
+
+  #adopt(rule: RuleDocument): void {
+    this.#o.store.putRule(rule);
+    this.#rules.set(rule.ruleName, rule);
+  }
+
+  #existing(ruleName: string): RuleDocument {
+    const rule = this.#rules.get(ruleName);
+    if (rule === undefined) throw new TidewireError("NOT_FOUND", { kind: "rule", name: ruleName });
+    return rule;
+  }
+
+  #resolveAlerts(ruleName: string): void {
+    for (const event of this.alerts.resolveRule(ruleName, this.#position - 1)) this.#notify(event);
+  }
+
+  /** Alerts whose rule went away just before a crash would stay active for ever. */
+  #resolveOrphans(): void {
+    const orphans = new Set(this.alerts.active().map((alert) => alert.rule));
+    for (const ruleName of orphans) {
+      const rule = this.#rules.get(ruleName);
+      if (rule === undefined || !raisesAlerts(rule)) this.#resolveAlerts(ruleName);
+    }
+  }
+
+  #rulesChanged(): void {
+    for (const listener of this.#ruleListeners) listener();
+  }
+
+  // ── alerts and dead letters ──────────────────────────────────────────────────────────────────
+
+  /** A thing was removed: its alerts are over. */
+  forgetThing(thing: string): void {
+    for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
+  }
+
+  /** Newest first. */
+  deadLetters(limit: number): DeadLetter[] {
+    this.#save(false);
+    return this.#o.store.deadLetters(limit);
+  }
+
+  /** Tries a dead letter again. Throws NOT_FOUND. */
+  redeliver(key: DeliveryKey): void {
+    this.#save(false);
+    const delivery = this.#o.store.revive(key, this.#o.clock.now());
+    if (delivery === null) throw new TidewireError("NOT_FOUND", { kind: "dead letter", name: key });
+    this.#deliveries.revived(delivery);
+  }
+
+  // ── saving ───────────────────────────────────────────────────────────────────────────────────
+
+  #save(everything: boolean): boolean {
+    const alerts = this.alerts.changes(everything);
+    const { checkpointMax, ...changes } = this.#deliveries.changes();
+    const checkpoint = Math.min(this.#position, checkpointMax);
+    if (alerts.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint) return true;
+    try {
+      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts }));
+    } catch (error) {
+      this.#saveFailures.value++;
+      this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
+      return false;
+    }
+    this.#savedCheckpoint = checkpoint;
+    this.#deliveries.saved(changes);
+    this.alerts.saved(alerts, checkpoint);
+    return true;
+  }
+
+  #expire(): void {
+    const now = this.#o.clock.now();
+    const giveUpAfter = this.#limits.deliveryGiveUpAfter;
+    try {
+      const expired = this.#o.store.expire(now - giveUpAfter, now, "gave up: the receiver did not answer for too long");
+      if (expired === 0) return;
+      this.#deliveries.expired(expired);
+      this.#o.logger.warn("Deliveries were given up; they are kept among the dead letters", { count: expired });
+    } catch (error) {
+      this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
+    }
+  }
+}
+
+function hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
+  const sends: HotRule["sends"][number][] = [];
+  let alert: HotRule["alert"] = null;
+  for (const [i, action] of rule.actions.entries()) {
+    // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
+    const name = i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`;
+    if ("webhook" in action) sends.push({ kind: "webhook", action, name });
+    else if ("slack" in action) {
+      const text = action.slack.text === undefined ? null : compileTemplate(action.slack.text);
+      sends.push({ kind: "slack", action, name, text });
+    } else if ("alert" in action) alert = { action: action.alert, summary: compileTemplate(action.alert.summary) };
+  }
+  return { rule, sql, sends, alert };
+}
+
+function raisesAlerts(rule: RuleDocument): boolean {
+  return !rule.ruleDisabled && rule.actions.some((action) => "alert" in action);
+}
+
+function filterOf(rule: RuleDocument): string {
+  try {
+    return compileSql(rule.sql).filter;
+  } catch {
+    return ""; // a rule of another version that does not compile here: it sees nothing
+  }
+}
