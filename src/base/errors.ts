@@ -83,6 +83,11 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
+  READING_REFUSED: {
+    fault: "misuse",
+    message: "A reading for topic '{topic}' was not taken into the outbox: {reason}.",
+    fix: "Correct the source that produced it; nothing else is affected.",
+  },
   // ── API and command line ─────────────────────────────────────────────────────────────────────
   UNAUTHORIZED: {
     fault: "peer",

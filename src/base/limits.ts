@@ -2,7 +2,7 @@
  * Every limit of the system: value, unit and why. Relations between them are asserted at start (`assertLimits`).
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
-import { days, kib, mib, minutes, seconds } from "./units.ts";
+import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
   mqtt: {
@@ -79,9 +79,44 @@ export const LIMITS = {
     outboxBytesMax: mib(256),
     /** Unacknowledged readings on the way at once. */
     outboxInflightMax: 100,
+    /** Bytes of unacknowledged readings: what a reconnect sends again, and what the socket buffers. */
+    outboxInflightBytesMax: mib(1),
+    /** Readings in memory while the disk takes none; beyond it the drop policy applies to them. */
+    outboxUnsavedMessagesMax: 1_000,
+    outboxUnsavedBytesMax: mib(2),
+    /** Retry of a commit that failed (disk full, I/O error). */
+    outboxCommitRetry: seconds(2),
+    /** Acknowledged readings are deleted together with the next put, at the latest after this: spares flash memory. */
+    outboxRemovalDelay: seconds(1),
+    outboxRemovalsMax: 500,
+    /** Readings that the platform refused, kept for their owner; the oldest goes first, counted. */
+    deadLettersMax: 10_000,
+    /** How often a reading is offered to a platform that refuses it for good before it becomes a dead letter. */
+    refusalAttemptsMax: 5,
+    /** Pause after a refusal, doubled with each further one in a row. */
+    refusalDelayMin: seconds(1),
+    refusalDelayMax: seconds(30),
     reconnectDelayMin: seconds(1) / 4,
     reconnectDelayMax: seconds(30),
+    /** A connection that lasted this long was a good one: the next outage starts at the shortest delay again. */
+    reconnectResetAfter: seconds(5),
+    /** TCP and TLS together; a name that does not resolve counts as well. */
+    connectTimeout: seconds(15),
+    /** CONNECT to CONNACK. */
+    greetingTimeout: seconds(10),
     acknowledgeTimeout: seconds(30),
+    keepAlive: seconds(30),
+    pingTimeout: seconds(10),
+    /** What `stop` waits for acknowledgements on the way. */
+    drainTimeout: seconds(2),
+    configBytesMax: kib(64),
+    sourcesMax: 16,
+    sourcePeriodMin: seconds(1) / 10,
+    sourcePeriodMax: hours(1),
+    /** The agent's report about itself: outbox, drops, skipped readings. */
+    selfReportPeriod: minutes(1),
+    /** A jump of the wall clock against the monotonic one that is worth a line in the log. */
+    clockJumpMin: seconds(2),
   },
 } as const;
 
@@ -101,6 +136,10 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
     [rules.jsonBytesMax >= rules.deliveryBodyBytesMax, "a delivery's body is within the JSON limit"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
+    [edge.outboxInflightBytesMax <= edge.outboxBytesMax, "an agent's window fits its outbox"],
+    [mqtt.packetBytesMax <= edge.outboxBytesMax, "the largest reading fits the outbox"],
+    [edge.keepAlive <= mqtt.keepAliveSecondsMax * 1000, "the agent's keep-alive is allowed by the broker"],
+    [edge.reconnectDelayMin < edge.reconnectDelayMax, "edge.reconnectDelayMin < edge.reconnectDelayMax"],
   ];
   for (const [holds, relation] of relations) {
     if (!holds) throw new Error(`limits contradict each other: not ${relation}`);
