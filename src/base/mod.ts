@@ -22,3 +22,5 @@ export { LIMITS, assertLimits } from "./limits.ts";
 export type { Limits, MqttLimits } from "./limits.ts";
 export { isJsonObject, parseJson } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
+export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
+export type { Utf8Fault } from "./bytes.ts";

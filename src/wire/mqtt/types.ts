@@ -35,7 +35,10 @@ export interface ConnectPacket {
   readonly authenticationData: Uint8Array | null;
 }
 
-/** Section 3.2. In 3.1.1 only the first two fields travel. Absent fields are left to the specification's default. */
+/**
+ * Section 3.2. In 3.1.1 only the first two fields travel; there a decoded `reasonCode` is its return code, 0 to 5, and an
+ * encoded one is mapped (`connackV3`). Absent fields are left to the specification's default.
+ */
 export interface ConnackPacket {
   readonly sessionPresent: boolean;
   readonly reasonCode: number;
@@ -52,6 +55,10 @@ export interface ConnackPacket {
   readonly sharedSubscriptionAvailable?: boolean;
   readonly serverKeepAliveSeconds?: number;
   readonly userProperties?: readonly (readonly [string, string])[];
+  readonly responseInformation?: string;
+  readonly serverReference?: string;
+  readonly authenticationMethod?: string;
+  readonly authenticationData?: Uint8Array;
 }
 
 /**
@@ -102,10 +109,11 @@ export interface UnsubscribePacket {
   readonly filters: readonly string[];
 }
 
-/** Sections 3.9 and 3.11; one reason code per request, in order. */
+/** Sections 3.9 and 3.11; one reason code per request, in order. UNSUBACK of 3.1.1 has none. */
 export interface SubackPacket {
   readonly packetId: number;
   readonly reasonCodes: readonly number[];
+  readonly reasonString?: string;
 }
 
 /** Section 3.14. */
@@ -113,6 +121,7 @@ export interface DisconnectPacket {
   readonly reasonCode: number;
   readonly sessionExpirySeconds: number | null;
   readonly reasonString: string | null;
+  readonly serverReference?: string;
 }
 
 /** Section 3.15. */
@@ -120,6 +129,7 @@ export interface AuthPacket {
   readonly reasonCode: number;
   readonly authenticationMethod: string | null;
   readonly authenticationData: Uint8Array | null;
+  readonly reasonString?: string;
 }
 
 export type AcknowledgeKind = "puback" | "pubrec" | "pubrel" | "pubcomp";
@@ -129,7 +139,8 @@ export interface PacketHandler {
   connect(packet: ConnectPacket): void;
   connack(packet: ConnackPacket): void;
   publish(view: PublishView): void;
-  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void;
+  /** `reasonString` is there where an MQTT 5.0 peer sent one. */
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number, reasonString?: string): void;
   subscribe(packet: SubscribePacket): void;
   suback(packet: SubackPacket): void;
   unsubscribe(packet: UnsubscribePacket): void;
@@ -138,4 +149,28 @@ export interface PacketHandler {
   pingresp(): void;
   disconnect(packet: DisconnectPacket): void;
   auth(packet: AuthPacket): void;
+}
+
+/** What a reader refuses; the values of `LIMITS.mqtt` fit. */
+export interface ReaderLimits {
+  /** Whole packet, fixed header included; refused from the fixed header, before the body is kept. */
+  readonly connectBytesMax: number;
+  readonly packetBytesMax: number;
+  readonly topicBytesMax: number;
+  readonly topicLevelsMax: number;
+  readonly userPropertiesMax: number;
+  /** Also for UNSUBSCRIBE. */
+  readonly filtersPerSubscribeMax: number;
+  readonly clientIdBytesMax: number;
+}
+
+/** Whose packets a reader takes: a server's come from clients, a client's from a server. */
+export type Role = "server" | "client";
+
+export interface ReaderOptions {
+  /** Which end of the connection the reader serves. */
+  readonly role: Role;
+  /** What the client has put into its CONNECT. A server learns it from there. */
+  readonly version?: ProtocolVersion;
+  readonly limits: ReaderLimits;
 }

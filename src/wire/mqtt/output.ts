@@ -1,0 +1,151 @@
+/** Where packets are written: buffers lent by a pool, and an output that grows. */
+import { copyBytes, encodeUtf8Into, utf8Length } from "../../base/mod.ts";
+import { VARINT_MAX } from "./cursor.ts";
+import { PacketError } from "./fault.ts";
+import { REASON } from "./reason.ts";
+
+const POOLED_BYTES = 16 * 1024;
+const POOLED_BUFFERS = 64;
+
+/**
+ * Output buffers that many writers share, so that a connection with nothing to say holds none. Takes back only what it has
+ * lent, and that once: a buffer given back twice would mix two connections' bytes.
+ */
+export class BufferPool {
+  readonly bufferBytes: number;
+  readonly #keepMax: number;
+  readonly #free: Uint8Array[] = [];
+  readonly #lent = new WeakSet<ArrayBufferLike>();
+
+  constructor(options: { readonly bufferBytes?: number; readonly keepMax?: number } = {}) {
+    this.bufferBytes = options.bufferBytes ?? POOLED_BYTES;
+    this.#keepMax = options.keepMax ?? POOLED_BUFFERS;
+  }
+
+  lend(): Uint8Array {
+    const buffer = this.#free.pop() ?? new Uint8Array(this.bufferBytes);
+    this.#lent.add(buffer.buffer);
+    return buffer;
+  }
+
+  /** Takes a lent buffer, or any part of it. Anything else is left to the garbage collector. */
+  giveBack(bytes: Uint8Array): void {
+    if (!this.#lent.delete(bytes.buffer)) return;
+    if (this.#free.length < this.#keepMax) this.#free.push(new Uint8Array(bytes.buffer));
+  }
+}
+
+/** Bytes that are being put together. */
+export class Output {
+  readonly #pool: BufferPool;
+  /** Valid up to `length`; replaced when it grows and after `take`. */
+  buffer: Uint8Array = NOTHING;
+  length = 0;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  take(): Uint8Array {
+    const taken = this.buffer.subarray(0, this.length);
+    this.buffer = NOTHING;
+    this.length = 0;
+    return taken;
+  }
+
+  giveBack(bytes: Uint8Array): void {
+    this.#pool.giveBack(bytes);
+  }
+
+  /** Makes room for `count` more bytes. */
+  need(count: number): void {
+    if (this.length + count > this.buffer.length) this.#grow(this.length + count);
+  }
+
+  #grow(wanted: number): void {
+    const old = this.buffer;
+    const lend = old === NOTHING && wanted <= this.#pool.bufferBytes;
+    this.buffer = lend ? this.#pool.lend() : new Uint8Array(Math.max(wanted, 2 * old.length));
+    copyBytes(this.buffer, 0, old, 0, this.length);
+    if (old !== NOTHING) this.#pool.giveBack(old);
+  }
+
+  u8(value: number): void {
+    this.need(1);
+    this.buffer[this.length++] = value;
+  }
+
+  u16(value: number): void {
+    this.need(2);
+    this.buffer[this.length++] = value >> 8;
+    this.buffer[this.length++] = value;
+  }
+
+  u32(value: number): void {
+    this.u16(Math.floor(value / 0x1_0000));
+    this.u16(value & 0xffff);
+  }
+
+  varint(value: number): void {
+    this.need(4);
+    this.length = writeVarint(this.buffer, this.length, value);
+  }
+
+  text(value: string): void {
+    const bytes = utf8Length(value);
+    if (bytes > 0xffff) throw tooLong("a text");
+    this.u16(bytes);
+    this.need(bytes);
+    this.length = encodeUtf8Into(value, this.buffer, this.length);
+  }
+
+  binary(value: Uint8Array): void {
+    if (value.length > 0xffff) throw tooLong("binary data");
+    this.u16(value.length);
+    this.raw(value, 0, value.length);
+  }
+
+  raw(source: Uint8Array, from: number, to: number): void {
+    this.need(to - from);
+    this.length = copyBytes(this.buffer, this.length, source, from, to);
+  }
+
+  /** Leaves one byte for a length; `closeLength` fills it with what was written since, and makes more room if that is much. */
+  openLength(): number {
+    this.u8(0);
+    return this.length;
+  }
+
+  closeLength(from: number): void {
+    const count = this.length - from;
+    if (count > VARINT_MAX) throw tooLong("a packet");
+    const extra = varintBytes(count) - 1;
+    if (extra > 0) {
+      this.need(extra);
+      this.buffer.copyWithin(from + extra, from, this.length);
+      this.length += extra;
+    }
+    writeVarint(this.buffer, from - 1, count);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+export function varintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
+}
+
+/** Returns the position after it. */
+export function writeVarint(target: Uint8Array, at: number, value: number): number {
+  while (value >= 0x80) {
+    target[at++] = (value & 0x7f) | 0x80;
+    value >>>= 7;
+  }
+  target[at++] = value;
+  return at;
+}
+
+/** What is to be sent does not fit MQTT; the caller's limits should have refused it before. */
+export function tooLong(what: string): PacketError {
+  return new PacketError(REASON.packetTooLarge, `${what} is longer than MQTT's length field can say`);
+}

@@ -1,0 +1,134 @@
+/** Messages to records. The layout is in `layout.ts`. */
+import { copyBytes } from "../../base/mod.ts";
+import type { Message, QoS } from "../../base/mod.ts";
+import { RecordError } from "./fault.ts";
+import { FLAG, PROPERTIES_BYTES_MAX, TIME_MAX, TOPIC_AT, VERSION } from "./layout.ts";
+import {
+  copyProperties,
+  keptBytes,
+  propertiesBytes,
+  textBytes,
+  writeProperties,
+  writeText,
+  writeU16,
+} from "./properties.ts";
+
+/** What a record takes from a received PUBLISH; `PublishView` of `wire/mqtt` is one. Its properties are checked already. */
+export interface PublishedBytes {
+  readonly buffer: Uint8Array;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly propertiesStart: number;
+  readonly propertiesEnd: number;
+  readonly payloadStart: number;
+  readonly payloadEnd: number;
+}
+
+/** Who publishes, as it stands in every record of one connection. */
+export interface EncodedPublisher {
+  readonly bytes: Uint8Array;
+  readonly hasThing: boolean;
+}
+
+/** Once per connection. Throws `RecordError` ("unfit") where a name is longer than 65535 bytes. */
+export function encodePublisher(publisher: {
+  readonly clientId: string;
+  readonly thing: string | null;
+}): EncodedPublisher {
+  const { clientId, thing } = publisher;
+  const bytes = new Uint8Array(publisherBytes(clientId, thing));
+  const at = writeText(bytes, 0, clientId);
+  if (thing !== null) writeText(bytes, at, thing);
+  return { bytes, hasThing: thing !== null };
+}
+
+function publisherBytes(clientId: string, thing: string | null): number {
+  return textBytes(clientId, "client identifier") + (thing === null ? 0 : textBytes(thing, "thing name"));
+}
+
+/** HOT: exact number of bytes that `writeRecord` writes. `topicBytes`: at most 65535, checked UTF-8. */
+export function recordBytes(view: PublishedBytes, topicBytes: Uint8Array, publisher: EncodedPublisher): number {
+  const { propertiesStart, propertiesEnd } = view;
+  const properties = propertiesStart === propertiesEnd ? 0 : keptBytes(view.buffer, propertiesStart, propertiesEnd);
+  const payload = view.payloadEnd - view.payloadStart;
+  return TOPIC_AT + 2 + topicBytes.length + publisher.bytes.length + varintBytes(properties) + properties + payload;
+}
+
+/** HOT: writes a received PUBLISH at `at`, where `recordBytes` are free; returns the position after it. */
+export function writeRecord(
+  target: Uint8Array,
+  at: number,
+  view: PublishedBytes,
+  topicBytes: Uint8Array,
+  publisher: EncodedPublisher,
+  receivedAt: number,
+): number {
+  const { buffer, propertiesStart, propertiesEnd } = view;
+  at = writeFixed(target, at, view.qos, view.retain, publisher.hasThing, receivedAt);
+  at = writeU16(target, at, topicBytes.length);
+  at = copyBytes(target, at, topicBytes, 0, topicBytes.length);
+  at = copyBytes(target, at, publisher.bytes, 0, publisher.bytes.length);
+  if (propertiesStart === propertiesEnd) target[at++] = 0;
+  else {
+    at = writeVarint(target, at, keptBytes(buffer, propertiesStart, propertiesEnd));
+    at = copyProperties(target, at, buffer, propertiesStart, propertiesEnd);
+  }
+  return copyBytes(target, at, buffer, view.payloadStart, view.payloadEnd);
+}
+
+function writeFixed(
+  target: Uint8Array,
+  at: number,
+  qos: QoS,
+  retain: boolean,
+  hasThing: boolean,
+  receivedAt: number,
+): number {
+  if (!(receivedAt >= 0 && receivedAt <= TIME_MAX)) {
+    throw new RecordError("unfit", "the time of a message lies before 1970 or beyond the year 10889");
+  }
+  target[at] = (VERSION << 4) | qos | (retain ? FLAG.retain : 0) | (hasThing ? FLAG.thing : 0);
+  const high = Math.floor(receivedAt / 0x1_0000_0000);
+  const low = receivedAt >>> 0;
+  target[at + 1] = high >> 8;
+  target[at + 2] = high;
+  target[at + 3] = low >>> 24;
+  target[at + 4] = low >>> 16;
+  target[at + 5] = low >>> 8;
+  target[at + 6] = low;
+  return at + TOPIC_AT;
+}
+
+/** Exact number of bytes that `writeMessageRecord` writes. Throws `RecordError` ("unfit") where MQTT could not say it. */
+export function messageRecordBytes(message: Message): number {
+  if (message.topic.length === 0) throw new RecordError("unfit", "the topic is empty");
+  const properties = propertiesBytes(message.properties);
+  if (properties > PROPERTIES_BYTES_MAX) throw new RecordError("unfit", "the properties are too long");
+  const head = TOPIC_AT + textBytes(message.topic, "topic") + publisherBytes(message.clientId, message.thing);
+  return head + varintBytes(properties) + properties + message.payload.length;
+}
+
+/** Writes a message at `at`, where `messageRecordBytes` are free; returns the position after it. */
+export function writeMessageRecord(target: Uint8Array, at: number, message: Message): number {
+  const { qos, retain, clientId, thing, payload, properties } = message;
+  at = writeFixed(target, at, qos, retain, thing !== null, message.receivedAt);
+  at = writeText(target, at, message.topic);
+  at = writeText(target, at, clientId);
+  if (thing !== null) at = writeText(target, at, thing);
+  at = writeVarint(target, at, propertiesBytes(properties));
+  at = writeProperties(target, at, properties);
+  return copyBytes(target, at, payload, 0, payload.length);
+}
+
+function varintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
+}
+
+function writeVarint(target: Uint8Array, at: number, value: number): number {
+  while (value >= 0x80) {
+    target[at++] = (value & 0x7f) | 0x80;
+    value >>>= 7;
+  }
+  target[at++] = value;
+  return at;
+}
