@@ -24,3 +24,4 @@ export { isJsonObject, parseJson } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
 export type { Utf8Fault } from "./bytes.ts";
+export { closestWord } from "./suggest.ts";

@@ -19,7 +19,7 @@ interface World {
   readonly metrics: SimMetrics;
   readonly limits: OutboxLimits;
   /** A new process on the same disk. */
-  start(): Outbox;
+  readonly start: () => Outbox;
 }
 
 function world(limits: Partial<OutboxLimits> = {}): World {
