@@ -141,6 +141,11 @@ const entries = {
     fix: "Restore the log folder, or remove the database that is ahead of it so that it is rebuilt from the log.",
     exit: 3,
   },
+  READING_REFUSED: {
+    fault: "misuse",
+    message: "A reading for topic '{topic}' was not taken into the outbox: {reason}.",
+    fix: "Correct the source that produced it; nothing else is affected.",
+  },
   // ── API and command line ─────────────────────────────────────────────────────────────────────
   UNAUTHORIZED: {
     fault: "peer",

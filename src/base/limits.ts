@@ -183,9 +183,44 @@ export const LIMITS = {
     outboxBytesMax: mib(256),
     /** Unacknowledged readings on the way at once. */
     outboxInflightMax: 100,
+    /** Bytes of unacknowledged readings: what a reconnect sends again, and what the socket buffers. */
+    outboxInflightBytesMax: mib(1),
+    /** Readings in memory while the disk takes none; beyond it the drop policy applies to them. */
+    outboxUnsavedMessagesMax: 1_000,
+    outboxUnsavedBytesMax: mib(2),
+    /** Retry of a commit that failed (disk full, I/O error). */
+    outboxCommitRetry: seconds(2),
+    /** Acknowledged readings are deleted together with the next put, at the latest after this: spares flash memory. */
+    outboxRemovalDelay: seconds(1),
+    outboxRemovalsMax: 500,
+    /** Readings that the platform refused, kept for their owner; the oldest goes first, counted. */
+    deadLettersMax: 10_000,
+    /** How often a reading is offered to a platform that refuses it for good before it becomes a dead letter. */
+    refusalAttemptsMax: 5,
+    /** Pause after a refusal, doubled with each further one in a row. */
+    refusalDelayMin: seconds(1),
+    refusalDelayMax: seconds(30),
     reconnectDelayMin: seconds(1) / 4,
     reconnectDelayMax: seconds(30),
+    /** A connection that lasted this long was a good one: the next outage starts at the shortest delay again. */
+    reconnectResetAfter: seconds(5),
+    /** TCP and TLS together; a name that does not resolve counts as well. */
+    connectTimeout: seconds(15),
+    /** CONNECT to CONNACK. */
+    greetingTimeout: seconds(10),
     acknowledgeTimeout: seconds(30),
+    keepAlive: seconds(30),
+    pingTimeout: seconds(10),
+    /** What `stop` waits for acknowledgements on the way. */
+    drainTimeout: seconds(2),
+    configBytesMax: kib(64),
+    sourcesMax: 16,
+    sourcePeriodMin: seconds(1) / 10,
+    sourcePeriodMax: hours(1),
+    /** The agent's report about itself: outbox, drops, skipped readings. */
+    selfReportPeriod: minutes(1),
+    /** A jump of the wall clock against the monotonic one that is worth a line in the log. */
+    clockJumpMin: seconds(2),
   },
 } as const;
 
@@ -194,7 +229,7 @@ export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { mqtt, log, rules, registry, telemetry, edge } = limits;
+  const { edge, log, mqtt, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
@@ -217,6 +252,10 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
     [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
+    [edge.outboxInflightBytesMax <= edge.outboxBytesMax, "an agent's window fits its outbox"],
+    [mqtt.packetBytesMax <= edge.outboxBytesMax, "the largest reading fits the outbox"],
+    [edge.keepAlive <= mqtt.keepAliveSecondsMax * 1000, "the agent's keep-alive is allowed by the broker"],
+    [edge.reconnectDelayMin < edge.reconnectDelayMax, "edge.reconnectDelayMin < edge.reconnectDelayMax"],
   ];
   for (const [holds, relation] of relations) {
     if (!holds) throw new Error(`limits contradict each other: not ${relation}`);

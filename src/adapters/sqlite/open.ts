@@ -35,7 +35,8 @@ export function transaction<T>(database: DatabaseSync, work: () => T): T {
     database.exec("COMMIT");
     return result;
   } catch (error) {
-    database.exec("ROLLBACK");
+    // SQLite rolls back by itself on SQLITE_FULL and SQLITE_IOERR; a second ROLLBACK would hide the real error.
+    if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
   }
 }
