@@ -165,7 +165,9 @@ export type LiveRequest =
   | { readonly type: "unwatch"; readonly thing: string }
   /** Presence of all things, headline values and alerts. */
   | { readonly type: "watch-fleet" }
-  | { readonly type: "unwatch-fleet" };
+  | { readonly type: "unwatch-fleet" }
+  /** Answered by `pong`: proof that the connection lives, and the server's time. A dashboard sends it after 15 s of silence. */
+  | { readonly type: "ping" };
 
 /**
  * `watching` confirms a watch: every point committed to the store after it arrives as `points`, and everything before is
@@ -182,6 +184,7 @@ export type LiveEvent =
   | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
+  | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
 
 /** `GET /api/connection`: what a new device needs to know. */

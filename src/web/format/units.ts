@@ -1,0 +1,167 @@
+/** Numbers as people read them: the unit follows from the field's name, the digits from the size of the value. */
+
+export type Unit =
+  | "percent"
+  | "bytes"
+  | "bytes-per-second"
+  | "celsius"
+  | "seconds"
+  | "millis"
+  | "volt"
+  | "ampere"
+  | "watt"
+  | "hertz"
+  | "none";
+
+/** Longest ending first: `rxBytesPerSecond` ends in `Second`, too. */
+const ENDINGS: readonly (readonly [ending: string, unit: Unit])[] = [
+  ["bytespersecond", "bytes-per-second"],
+  ["bytes", "bytes"],
+  ["percent", "percent"],
+  ["celsius", "celsius"],
+  ["seconds", "seconds"],
+  ["millis", "millis"],
+  ["volts", "volt"],
+  ["voltage", "volt"],
+  ["amps", "ampere"],
+  ["amperes", "ampere"],
+  ["watts", "watt"],
+  ["hertz", "hertz"],
+];
+
+const SIBLINGS_IN_PERCENT = /(^|\.)cpu\.core\d+$/;
+
+/**
+ * The unit that a field's name states (`memory.usedBytes` → bytes). Only what the name says for certain: a wrong unit is
+ * worse than none, so `temperature` alone has none.
+ */
+export function unitOf(field: string): Unit {
+  if (SIBLINGS_IN_PERCENT.test(field)) return "percent";
+  const name = field.toLowerCase().replaceAll("_", "");
+  for (const [ending, unit] of ENDINGS) if (name.endsWith(ending)) return unit;
+  return "none";
+}
+
+const SUFFIX: Readonly<Record<Unit, string>> = {
+  percent: "%",
+  bytes: "B",
+  "bytes-per-second": "B/s",
+  celsius: "°C",
+  seconds: "s",
+  millis: "ms",
+  volt: "V",
+  ampere: "A",
+  watt: "W",
+  hertz: "Hz",
+  none: "",
+};
+
+export interface FormattedValue {
+  readonly number: string;
+  /** Empty where the value has no unit. */
+  readonly suffix: string;
+}
+
+const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"] as const;
+
+/** Value and unit apart, so that the unit can be set smaller. */
+export function formatParts(value: number, unit: Unit): FormattedValue {
+  if (!Number.isFinite(value)) return { number: "–", suffix: "" };
+  switch (unit) {
+    case "bytes":
+    case "bytes-per-second":
+      return formatBytes(value, SUFFIX[unit]);
+    case "seconds":
+      return Math.abs(value) < 60
+        ? { number: digits(value), suffix: "s" }
+        : { number: formatDuration(value * 1000), suffix: "" };
+    case "percent":
+    case "celsius":
+      return { number: fixed(value, 1), suffix: SUFFIX[unit] };
+    case "millis":
+    case "volt":
+    case "ampere":
+    case "watt":
+    case "hertz":
+    case "none":
+      return { number: digits(value), suffix: SUFFIX[unit] };
+  }
+}
+
+/** One string; a no-break space keeps number and unit on one line. */
+export function formatValue(value: number, unit: Unit): string {
+  const { number, suffix } = formatParts(value, unit);
+  if (suffix === "") return number;
+  return suffix === "%" ? `${number}%` : `${number}\u00a0${suffix}`;
+}
+
+/** As `formatValue`, but as short as an axis wants it: `40%`, `1.5 MiB/s`. */
+export function formatTick(value: number, unit: Unit, step: number): string {
+  if (unit === "percent" || unit === "celsius") {
+    const number = fixed(value, step < 1 ? 1 : 0);
+    return unit === "percent" ? `${number}%` : `${number}°`;
+  }
+  if (unit === "seconds" || unit === "bytes" || unit === "bytes-per-second") return formatValue(value, unit);
+  const number = trimmed(value, stepDigits(step));
+  return SUFFIX[unit] === "" ? number : `${number}\u00a0${SUFFIX[unit]}`;
+}
+
+/** Spans of time: `45 s`, `12 min`, `3 h 20 min`, `5 d 2 h`. Two units at most; `ms` is milliseconds. */
+export function formatDuration(ms: number): string {
+  const total = Math.max(0, Math.floor(ms / 1000));
+  if (total < 60) return `${total}\u00a0s`;
+  const minutes = Math.floor(total / 60);
+  if (minutes < 60) return minutes < 5 && total % 60 > 0 ? two(minutes, "min", total % 60, "s") : `${minutes}\u00a0min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return two(hours, "h", minutes % 60, "min");
+  return two(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+
+function two(major: number, majorUnit: string, minor: number, minorUnit: string): string {
+  const first = `${major}\u00a0${majorUnit}`;
+  return minor === 0 ? first : `${first} ${minor}\u00a0${minorUnit}`;
+}
+
+function formatBytes(value: number, suffix: string): FormattedValue {
+  let scaled = value;
+  let step = 0;
+  // 999.5 of one unit would be written with four digits, so the next unit begins there.
+  while (Math.abs(scaled) >= 999.5 && step < BINARY.length - 1) {
+    scaled /= 1024;
+    step++;
+  }
+  const size = Math.abs(scaled);
+  const number = step === 0 ? trimmed(scaled, size < 10 ? 1 : 0) : fixed(scaled, size < 10 ? 2 : size < 100 ? 1 : 0);
+  return { number, suffix: `${BINARY[step]!}${suffix}` };
+}
+
+/** About four significant digits, thousands separated, so that a changing value keeps its width. */
+function digits(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e12)) return value.toExponential(2);
+  if (Number.isInteger(value)) return grouped(value, 0, 0);
+  if (size >= 1000) return grouped(value, 0, 0);
+  return fixed(value, size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.01 ? 3 : 5);
+}
+
+function stepDigits(step: number): number {
+  return step >= 1 || step <= 0 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
+}
+
+const formats = new Map<string, Intl.NumberFormat>();
+
+function grouped(value: number, min: number, max: number): string {
+  const key = `${min}/${max}`;
+  let format = formats.get(key);
+  if (format === undefined) {
+    // One language for the whole page: its words are English, so are its numbers.
+    format = new Intl.NumberFormat("en", { minimumFractionDigits: min, maximumFractionDigits: max });
+    formats.set(key, format);
+  }
+  // -0.04 rounds to "-0", which nobody wants to read.
+  const text = format.format(value);
+  return /^-[0.,]+$/.test(text) ? text.slice(1) : text;
+}
+
+const fixed = (value: number, places: number): string => grouped(value, places, places);
+const trimmed = (value: number, places: number): string => grouped(value, 0, places);

@@ -1,0 +1,19 @@
+import { render } from "preact";
+import { beginSession, codeInFragment } from "./api/session.ts";
+import { installDebugHook } from "./debug.ts";
+import { listenToBrowser } from "./live/live.ts";
+import { App } from "./shell/app.tsx";
+import { loadPreferences } from "./shell/preferences.ts";
+import { startRouter } from "./shell/router.ts";
+import "./styles/main.css";
+
+// Before anything else: a one-time code must not stay in the address bar or the history.
+const code = codeInFragment(location.hash);
+if (code !== null) history.replaceState(null, "", "#/");
+
+loadPreferences();
+startRouter();
+listenToBrowser();
+installDebugHook();
+render(<App />, document.getElementById("app")!);
+void beginSession(code);

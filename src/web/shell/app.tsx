@@ -1,0 +1,132 @@
+/** Which page is shown, and what runs while somebody is logged in. */
+import { useSignalEffect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { activeCount, loadActiveAlerts, receiveAlert } from "../alerts/alert-store.ts";
+import { AlertsPage } from "../alerts/alerts-page.tsx";
+import { session } from "../api/session.ts";
+import { FleetPage } from "../fleet/fleet-page.tsx";
+import { isLive, live, startLive, stopLive } from "../live/live.ts";
+import { LoginPage } from "../login/login-page.tsx";
+import { ThingPage } from "../thing/thing-page.tsx";
+import { Banner } from "./banner.tsx";
+import { Header } from "./header.tsx";
+import { loadHealth, watchHealth } from "./health.ts";
+import { route } from "./router.ts";
+import type { Route } from "./router.ts";
+import { ShortcutsDialog, listenToShortcuts } from "./shortcuts.tsx";
+import { ErrorState } from "./states.tsx";
+
+export function App() {
+  const { kind } = session.value;
+  useTitle();
+  if (kind === "unknown") return <main id="main" class="starting" aria-busy="true" aria-label="Loading" />;
+  if (kind === "none") return <LoginPage />;
+  if (kind === "unreachable") return <Unreachable />;
+  return <LoggedIn />;
+}
+
+function Unreachable() {
+  const current = session.value;
+  if (current.kind !== "unreachable") return null;
+  return (
+    <main id="main" class="starting">
+      <ErrorState error={current.error} />
+    </main>
+  );
+}
+
+function LoggedIn() {
+  useEffect(() => {
+    startLive();
+    void loadActiveAlerts();
+    const stops = [live.watchFleet(receiveAlert), watchHealth(), listenToShortcuts()];
+    return () => {
+      for (const stop of stops) stop();
+      stopLive();
+    };
+  }, []);
+  const connectedBefore = useRef(false);
+  useSignalEffect(() => {
+    if (!isLive.value) return;
+    if (connectedBefore.current) {
+      void loadActiveAlerts();
+      void loadHealth();
+    }
+    connectedBefore.current = true;
+  });
+  return (
+    <>
+      <Header />
+      <Banner />
+      <main id="main" tabIndex={-1}>
+        <Page />
+      </main>
+      <ShortcutsDialog />
+    </>
+  );
+}
+
+function Page() {
+  const current = route.value;
+  const key = current.page === "thing" ? `thing ${current.thing}` : current.page;
+  useNewPage(key);
+  switch (current.page) {
+    case "fleet":
+      return <FleetPage />;
+    case "thing":
+      return <ThingPage key={key} thing={current.thing} rangeName={current.range} />;
+    case "alerts":
+      return <AlertsPage tab={current.tab} />;
+    case "unknown":
+      return <NoSuchPage />;
+  }
+}
+
+/** A new page begins at its top, and a screen reader begins with it. */
+function useNewPage(key: string): void {
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) {
+      scrollTo(0, 0);
+      document.getElementById("main")?.focus({ preventScroll: true });
+    }
+    first.current = false;
+  }, [key]);
+}
+
+function NoSuchPage() {
+  return (
+    <div class="page is-narrow">
+      <ErrorState
+        error={{ code: "NOT_FOUND", message: "There is no such page.", fix: "Check the address, or go to the fleet." }}
+      />
+      <p class="centered">
+        <a class="button" href="#/">
+          To the fleet
+        </a>
+      </p>
+    </div>
+  );
+}
+
+function useTitle(): void {
+  useSignalEffect(() => {
+    const loggedIn = session.value.kind === "active";
+    const count = loggedIn ? activeCount.value : 0;
+    const name = loggedIn ? titleOf(route.value) : "Log in";
+    document.title = `${count > 0 ? `(${count}) ` : ""}${name} · Tidewire`;
+  });
+}
+
+function titleOf(current: Route): string {
+  switch (current.page) {
+    case "fleet":
+      return "Fleet";
+    case "thing":
+      return current.thing;
+    case "alerts":
+      return "Alerts";
+    case "unknown":
+      return "Not found";
+  }
+}

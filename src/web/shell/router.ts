@@ -1,0 +1,65 @@
+/** The address after `#` and what it shows. The server never sees it, so every path works behind any proxy. */
+import { signal } from "@preact/signals";
+
+export type AlertsTab = "active" | "history";
+
+export type Route =
+  | { readonly page: "fleet"; readonly search: string }
+  | { readonly page: "thing"; readonly thing: string; readonly range: string | null }
+  | { readonly page: "alerts"; readonly tab: AlertsTab }
+  | { readonly page: "unknown" };
+
+export function parseRoute(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
+  const parameters = new URLSearchParams(query);
+  if (path === "" || path === "/") return { page: "fleet", search: parameters.get("search") ?? "" };
+  if (path === "/alerts") return { page: "alerts", tab: parameters.get("tab") === "history" ? "history" : "active" };
+  const thing = /^\/things\/([^/]+)$/.exec(path);
+  if (thing === null) return { page: "unknown" };
+  const name = decoded(thing[1]!);
+  return name === null ? { page: "unknown" } : { page: "thing", thing: name, range: parameters.get("range") };
+}
+
+export function hrefOf(route: Route): string {
+  switch (route.page) {
+    case "fleet":
+      return route.search === "" ? "#/" : `#/?search=${encodeURIComponent(route.search)}`;
+    case "alerts":
+      return route.tab === "history" ? "#/alerts?tab=history" : "#/alerts";
+    case "thing": {
+      const query = route.range === null ? "" : `?range=${encodeURIComponent(route.range)}`;
+      return `#/things/${encodeURIComponent(route.thing)}${query}`;
+    }
+    case "unknown":
+      return "#/";
+  }
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+export const route = signal<Route>({ page: "fleet", search: "" });
+
+/** Follows the address from now on. */
+export function startRouter(): void {
+  const read = (): void => {
+    route.value = parseRoute(location.hash);
+  };
+  addEventListener("hashchange", read);
+  read();
+}
+
+export function go(to: Route): void {
+  location.hash = hrefOf(to);
+}
+
+/** Changes the address without a new entry in the history: a search as it is typed, a range. */
+export function replaceRoute(to: Route): void {
+  history.replaceState(null, "", hrefOf(to));
+  route.value = to;
+}

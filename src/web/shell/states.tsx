@@ -1,0 +1,75 @@
+/** What a page shows while it has nothing to show. */
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import type { ApiError } from "../../cloud/api/contract.ts";
+import { IconCheck, IconCopy, IconWarning } from "./icons.tsx";
+
+export function Skeleton({ rows, label }: { readonly rows: number; readonly label: string }) {
+  return (
+    <div class="skeleton" role="status" aria-label={label}>
+      {Array.from({ length: rows }, (_, i) => (
+        <div class="skeleton-row" key={i} />
+      ))}
+    </div>
+  );
+}
+
+export interface EmptyStateProps {
+  readonly icon: ComponentChildren;
+  readonly title: string;
+  readonly children: ComponentChildren;
+}
+
+export function EmptyState({ icon, title, children }: EmptyStateProps) {
+  return (
+    <section class="empty">
+      <div class="empty-icon">{icon}</div>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+export function ErrorState({ error, onRetry }: { readonly error: ApiError; readonly onRetry?: () => void }) {
+  return (
+    <section class="empty is-error" role="alert">
+      <div class="empty-icon">
+        <IconWarning />
+      </div>
+      <h2>{error.message}</h2>
+      <p>{error.fix}</p>
+      <p class="error-code">{error.code}</p>
+      {onRetry !== undefined && (
+        <button type="button" class="button" onClick={onRetry}>
+          Try again
+        </button>
+      )}
+    </section>
+  );
+}
+
+/** A command to copy into a terminal. */
+export function Command({ text }: { readonly text: string }) {
+  const state = useSignal<"idle" | "copied" | "failed">("idle");
+  const copy = async (): Promise<void> => {
+    try {
+      // Present only on HTTPS and localhost.
+      await navigator.clipboard.writeText(text);
+      state.value = "copied";
+    } catch {
+      state.value = "failed";
+    }
+    setTimeout(() => (state.value = "idle"), 2500);
+  };
+  return (
+    <div class="command">
+      <code>{text}</code>
+      <button type="button" class="button" onClick={() => void copy()}>
+        {state.value === "copied" ? <IconCheck /> : <IconCopy />}
+        <span aria-live="polite">
+          {state.value === "copied" ? "Copied" : state.value === "failed" ? "Select it and copy" : "Copy"}
+        </span>
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,163 @@
+/** `#/things/<name>`: one thing, live. */
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { ApiError, ThingDetail } from "../../cloud/api/contract.ts";
+import { AlertList } from "../alerts/alert-list.tsx";
+import { alertsOf } from "../alerts/alert-store.ts";
+import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
+import { rangeByName } from "../charts/ranges.ts";
+import { isLive, live } from "../live/live.ts";
+import { replaceRoute, route } from "../shell/router.ts";
+import { ErrorState, Skeleton } from "../shell/states.tsx";
+import { Charts } from "./charts.tsx";
+import { RangeBar } from "./range-bar.tsx";
+import { ThingFeed } from "./thing-feed.ts";
+import { setCurrentFeed } from "./current-feed.ts";
+import { ThingHeader } from "./thing-header.tsx";
+import { ValueTable } from "./value-table.tsx";
+import { rangeKeys } from "./view-actions.ts";
+
+type Loaded =
+  | { readonly kind: "loading" }
+  | { readonly kind: "ready"; readonly detail: ThingDetail }
+  | { readonly kind: "failed"; readonly error: ApiError; readonly missing: boolean };
+
+export function ThingPage({ thing, rangeName }: { readonly thing: string; readonly rangeName: string | null }) {
+  const feed = useMemo(() => new ThingFeed(thing, live, { kind: "follow", range: rangeByName(rangeName) }), [thing]);
+  const loaded = useDetail(thing);
+  useEffect(() => {
+    const unset = setCurrentFeed(feed);
+    return () => {
+      unset();
+      feed.stop();
+    };
+  }, [feed]);
+  // The range stands in the address, so that a reload or a link shows the same.
+  useSignalEffect(() => {
+    const { name } = feed.view.value.range;
+    const current = route.peek();
+    if (current.page === "thing" && current.thing === thing && current.range !== name) {
+      replaceRoute({ page: "thing", thing, range: name });
+    }
+  });
+  useEffect(() => {
+    const onKey = rangeKeys(feed);
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [feed]);
+
+  const state = loaded.value;
+  if (state.kind === "failed" && state.missing) return <Missing thing={thing} />;
+  return (
+    <div class="page is-wide">
+      {state.kind === "failed" && <ErrorState error={state.error} />}
+      <ThingHeader thing={thing} detail={state.kind === "ready" ? state.detail : null} latest={feed.latest} />
+      <ActiveAlerts thing={thing} />
+      <RangeBar feed={feed} />
+      <Body feed={feed} />
+    </div>
+  );
+}
+
+/** The thing's own record: at first, after each reconnect, and whenever its presence changes. */
+function useDetail(thing: string) {
+  const loaded = useSignal<Loaded>({ kind: "loading" });
+  const load = async (): Promise<void> => {
+    try {
+      const detail = await call<ThingDetail>(`api/things/${encodeURIComponent(thing)}`);
+      if (detail.thingName === thing) loaded.value = { kind: "ready", detail };
+    } catch (thrown) {
+      // What was loaded before is still the best that is known.
+      if (loaded.peek().kind === "ready") return;
+      const missing = thrown instanceof ApiFailure && thrown.status === 404;
+      loaded.value = { kind: "failed", error: apiErrorOf(thrown), missing };
+    }
+  };
+  useEffect(() => {
+    loaded.value = { kind: "loading" };
+    void load();
+    return live.watchFleet((event) => {
+      if (event.type !== "presence" || event.thing !== thing) return;
+      const current = loaded.peek();
+      if (current.kind === "ready") {
+        loaded.value = { kind: "ready", detail: { ...current.detail, presence: event.presence } };
+      }
+    });
+  }, [thing]);
+  const connectedBefore = useRef(false);
+  useSignalEffect(() => {
+    if (!isLive.value) return;
+    if (connectedBefore.current) void load();
+    connectedBefore.current = true;
+  });
+  return loaded;
+}
+
+function Missing({ thing }: { readonly thing: string }) {
+  return (
+    <div class="page is-narrow">
+      <ErrorState
+        error={{
+          code: "NOT_FOUND",
+          message: `There is no thing named “${thing}”.`,
+          fix: "It may have been deleted, or the link has a typing error.",
+        }}
+      />
+      <p class="centered">
+        <a class="button" href="#/">
+          Back to the fleet
+        </a>
+      </p>
+    </div>
+  );
+}
+
+function ActiveAlerts({ thing }: { readonly thing: string }) {
+  const list = alertsOf(thing);
+  if (list.length === 0) return null;
+  return (
+    <section class="thing-alerts" aria-label="Active alerts">
+      <AlertList alerts={list} showThing={false} />
+    </section>
+  );
+}
+
+function Body({ feed }: { readonly feed: ThingFeed }) {
+  const status = feed.status.value;
+  const hasFields = feed.fields.value.length > 0;
+  if (!hasFields) {
+    if (status.kind === "failed") return <ErrorState error={status.error} />;
+    if (status.kind === "loading") return <ChartSkeletons />;
+    return (
+      <section class="empty">
+        <h2>No readings yet</h2>
+        <p>
+          Charts appear by themselves as soon as this thing publishes JSON to <code>telemetry/{feed.thing}/…</code>
+        </p>
+      </section>
+    );
+  }
+  return (
+    <>
+      {status.kind === "failed" && (
+        <p class="inline-error" role="alert">
+          {status.error.message} The charts show what was loaded before. {status.error.fix}
+        </p>
+      )}
+      <Charts feed={feed} />
+      <ValueTable feed={feed} />
+    </>
+  );
+}
+
+function ChartSkeletons() {
+  return (
+    <div class="charts" role="status" aria-label="Loading charts">
+      {Array.from({ length: 6 }, (_, i) => (
+        <div class="chart is-loading" key={i}>
+          <Skeleton rows={1} label="Loading" />
+        </div>
+      ))}
+    </div>
+  );
+}
