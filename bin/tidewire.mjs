@@ -13,7 +13,9 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
 } else {
   const pinned = join(root, "node_modules/.bin/node");
   if (!existsSync(pinned)) {
-    process.stderr.write(`tidewire: this is Node ${process.versions.node}, and Tidewire needs Node 24.\n  Run \`npm ci\` in ${root} (it brings Node 24 along), or install Node 24.\n`);
+    process.stderr.write(
+      `tidewire: this is Node ${process.versions.node}, and Tidewire needs Node 24.\n  Run \`npm ci\` in ${root} (it brings Node 24 along), or install Node 24.\n`,
+    );
     process.exit(2);
   }
   const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: "inherit" });

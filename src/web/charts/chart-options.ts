@@ -48,7 +48,12 @@ function hasBand(spec: ChartSpec, role: ChartLine["role"], banded: boolean): boo
 
 /** A line's place among the colours. */
 export function colorIndex(spec: ChartSpec, field: string): number {
-  return Math.max(0, spec.lines.filter((line) => line.role !== "faint").findIndex((line) => line.field === field)) % 8;
+  return (
+    Math.max(
+      0,
+      spec.lines.filter((line) => line.role !== "faint").findIndex((line) => line.field === field),
+    ) % 8
+  );
 }
 
 export function chartOptions(

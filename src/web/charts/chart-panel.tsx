@@ -223,7 +223,11 @@ function read(chart: LiveChart, spec: ChartSpec, spanWords: string): Reading {
     const values = faint
       .map(({ field }) => (cursorTime === null ? (chart.summary(field)?.last ?? null) : chart.valueAtCursor(field)))
       .filter((value) => value !== null);
-    entries.push({ label: `${faint.length} ${spec.faintName ?? "others"}`, color: null, ...spreadText(spec.unit, values) });
+    entries.push({
+      label: `${faint.length} ${spec.faintName ?? "others"}`,
+      color: null,
+      ...spreadText(spec.unit, values),
+    });
   }
   const summary = sentences(chart, spec, spanWords);
   return { at: cursorTime ?? newest, cursor: cursorTime !== null, entries, summary };

@@ -83,7 +83,8 @@ export class LiveChart implements Paintable {
     }
     const pixel = (span.to - span.from) / Math.max(1, this.#size.width);
     const moved =
-      Math.abs(span.to - this.#span.to) >= pixel * SHIFT_MIN_PX || Math.abs(span.from - this.#span.from) >= pixel * SHIFT_MIN_PX;
+      Math.abs(span.to - this.#span.to) >= pixel * SHIFT_MIN_PX ||
+      Math.abs(span.from - this.#span.from) >= pixel * SHIFT_MIN_PX;
     if (!fresh && !moved && !force) return;
     this.#span = span;
     const plot = this.#plotFor(series.window !== null);
@@ -208,4 +209,3 @@ export class LiveChart implements Paintable {
 export function staleAfter(period: Millis | null): Millis {
   return Math.max(10_000, 3 * (period ?? 0) + 2000);
 }
-

@@ -39,7 +39,16 @@ export function LoginPage() {
         {why === "expired" && <p class="login-note">Your session has ended. Log in to continue where you were.</p>}
         {why === "logged-out" && <p class="login-note">You are logged out.</p>}
         {/* Password managers file the token under this name. */}
-        <input class="sr-only" type="text" name="username" autocomplete="username" value="administrator" readOnly tabIndex={-1} aria-hidden="true" />
+        <input
+          class="sr-only"
+          type="text"
+          name="username"
+          autocomplete="username"
+          value="administrator"
+          readOnly
+          tabIndex={-1}
+          aria-hidden="true"
+        />
         <label for="token">Administrator token</label>
         <div class="field">
           <input

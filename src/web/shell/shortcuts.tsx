@@ -12,35 +12,36 @@ export function openShortcuts(): void {
   opened.value = true;
 }
 
-const GROUPS: readonly { readonly name: string; readonly keys: readonly (readonly [keys: string, what: string])[] }[] = [
-  {
-    name: "Everywhere",
-    keys: [
-      ["g f", "Go to the fleet"],
-      ["g a", "Go to the alerts"],
-      ["/", "Search things"],
-      ["?", "Show these shortcuts"],
-    ],
-  },
-  {
-    name: "Fleet",
-    keys: [
-      ["↑ ↓", "From thing to thing"],
-      ["Enter", "Open the thing"],
-    ],
-  },
-  {
-    name: "Charts",
-    keys: [
-      ["1 … 6", "Choose the range"],
-      ["f", "Follow live, or pause"],
-      ["t", "Table instead of chart"],
-      ["← →", "Read the values point by point (focused chart); with Shift ten at once"],
-      ["+ −", "Zoom (focused chart)"],
-      ["Esc", "Back to live"],
-    ],
-  },
-];
+const GROUPS: readonly { readonly name: string; readonly keys: readonly (readonly [keys: string, what: string])[] }[] =
+  [
+    {
+      name: "Everywhere",
+      keys: [
+        ["g f", "Go to the fleet"],
+        ["g a", "Go to the alerts"],
+        ["/", "Search things"],
+        ["?", "Show these shortcuts"],
+      ],
+    },
+    {
+      name: "Fleet",
+      keys: [
+        ["↑ ↓", "From thing to thing"],
+        ["Enter", "Open the thing"],
+      ],
+    },
+    {
+      name: "Charts",
+      keys: [
+        ["1 … 6", "Choose the range"],
+        ["f", "Follow live, or pause"],
+        ["t", "Table instead of chart"],
+        ["← →", "Read the values point by point (focused chart); with Shift ten at once"],
+        ["+ −", "Zoom (focused chart)"],
+        ["Esc", "Back to live"],
+      ],
+    },
+  ];
 
 /** The time in which the second key of `g f` counts. */
 const SEQUENCE_MS = 1000;
@@ -87,9 +88,7 @@ export function ShortcutsDialog() {
           <dl class="keys">
             {group.keys.map(([keys, what]) => (
               <div key={keys}>
-                <dt>
-                  {keys.split(" ").map((key) => (key === "…" ? " … " : <kbd key={key}>{key}</kbd>))}
-                </dt>
+                <dt>{keys.split(" ").map((key) => (key === "…" ? " … " : <kbd key={key}>{key}</kbd>))}</dt>
                 <dd>{what}</dd>
               </div>
             ))}
@@ -97,7 +96,11 @@ export function ShortcutsDialog() {
         </section>
       ))}
       <label class="switch">
-        <input type="checkbox" checked={shortcutsOn.value} onChange={(event) => setShortcuts(event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          checked={shortcutsOn.value}
+          onChange={(event) => setShortcuts(event.currentTarget.checked)}
+        />
         Single-key shortcuts
         <span class="hint">Switch them off if you dictate or a screen reader needs the keys.</span>
       </label>

@@ -31,7 +31,11 @@ export function ThingHeader({ thing, detail, latest }: ThingHeaderProps) {
         <h1>{thing}</h1>
         {detail !== null && <PresenceTag presence={detail.presence} />}
       </div>
-      {detail === null ? <div class="facts is-loading" aria-hidden="true" /> : <Facts detail={detail} latest={latest} />}
+      {detail === null ? (
+        <div class="facts is-loading" aria-hidden="true" />
+      ) : (
+        <Facts detail={detail} latest={latest} />
+      )}
     </header>
   );
 }
