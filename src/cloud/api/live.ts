@@ -139,9 +139,12 @@ export class LiveHub {
     }
   }
 
-  /** Headline values of all things that changed, to those who look at the fleet. Called every few seconds. */
+  get hasFleetViewers(): boolean {
+    return [...this.#viewers].some((viewer) => viewer.fleet);
+  }
+
+  /** Headline values of these things, to those who look at the fleet. */
   async refreshHeadlines(things: readonly string[]): Promise<void> {
-    if (![...this.#viewers].some((viewer) => viewer.fleet)) return;
     const headlines = await this.#ports.telemetry.headline(things, HEADLINE_FIELDS);
     for (const [thing, headline] of headlines) this.#sendFleet({ type: "headline", thing, headline });
   }

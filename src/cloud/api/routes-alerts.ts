@@ -3,7 +3,6 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Alert, AlertPage } from "./contract.ts";
-import { notFound } from "./errors.ts";
 import type { ApiPorts } from "./ports.ts";
 import { PageLimit } from "./schemas.ts";
 
@@ -21,8 +20,6 @@ export function alertRoutes(app: FastifyInstance, { alerts }: ApiPorts): void {
 
   const params = z.strictObject({ id: z.string().min(1).max(256) });
   routes.post("/api/alerts/:id/acknowledge", { schema: { params } }, async (request): Promise<Alert> => {
-    const alert = alerts.acknowledge(request.params.id);
-    if (alert === null) throw notFound("alert", request.params.id);
-    return alert;
+    return alerts.acknowledge(request.params.id);
   });
 }

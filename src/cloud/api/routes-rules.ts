@@ -3,9 +3,10 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { arnOf } from "../../registry/mod.ts";
-import { compiledRule, redactRule } from "../../rules/mod.ts";
+import { redactRule } from "../../rules/mod.ts";
 import type { RuleDocument } from "../../rules/mod.ts";
 import { TidewireError } from "../../base/mod.ts";
+import { compileSql } from "../../sql/mod.ts";
 import { notFound } from "./errors.ts";
 import type { ApiPorts } from "./ports.ts";
 
@@ -42,16 +43,17 @@ export function ruleRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return {};
   });
 
-  for (const change of ["enable", "disable"] as const) {
-    routes.post(`/rules/:ruleName/${change}`, { schema: { params: RuleParameters } }, async (request) => {
-      ruleNamed(request.params.ruleName);
-      rules[change](request.params.ruleName, ports.logNext());
-      return {};
-    });
-  }
+  routes.post("/rules/:ruleName/enable", { schema: { params: RuleParameters } }, async (request) => {
+    rules.enable(request.params.ruleName, ports.logNext());
+    return {};
+  });
+
+  routes.post("/rules/:ruleName/disable", { schema: { params: RuleParameters } }, async (request) => {
+    rules.disable(request.params.ruleName);
+    return {};
+  });
 
   routes.delete("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
-    ruleNamed(request.params.ruleName);
     rules.delete(request.params.ruleName);
     return {};
   });
@@ -61,7 +63,7 @@ function listItemOf(rule: RuleDocument): object {
   return {
     ruleArn: arnOf.rule(rule.ruleName),
     ruleName: rule.ruleName,
-    topicPattern: compiledRule(rule).sql.filter,
+    topicPattern: compileSql(rule.sql).filter,
     createdAt: rule.createdAt / 1000,
     ruleDisabled: rule.ruleDisabled,
   };

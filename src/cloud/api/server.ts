@@ -28,6 +28,7 @@ import { thingRoutes } from "./routes-things.ts";
 export interface ApiServer {
   /** The application itself, for tests without sockets (`app.inject`). */
   readonly app: FastifyInstance;
+  readonly live: LiveHub;
   listen(options: ListenOptions): Promise<{ readonly httpPort: number; readonly httpsPort: number }>;
   /** Replaces the server certificate; connections stay. */
   reloadTls(tls: ServerTls): void;
@@ -85,7 +86,7 @@ export async function buildApi(ports: ApiPorts): Promise<ApiServer> {
   sessionRoutes(app, ports);
   healthRoutes(app, ports);
   await app.ready();
-  return new Listening(app, plain, (request, response) => handler(request, response));
+  return new Listening(app, hub, plain, (request, response) => handler(request, response));
 }
 
 async function addPlugins(app: FastifyInstance, ports: ApiPorts): Promise<void> {
@@ -112,20 +113,22 @@ async function addPlugins(app: FastifyInstance, ports: ApiPorts): Promise<void> 
     index: ["index.html"],
     setHeaders: (reply, path) => {
       // File names carry a hash of their content, all but the page itself.
-      reply.setHeader("cache-control", path.endsWith(".html") ? "no-cache" : "public, max-age=31536000, immutable");
+      void reply.header("cache-control", path.endsWith(".html") ? "no-cache" : "public, max-age=31536000, immutable");
     },
   });
 }
 
 class Listening implements ApiServer {
   readonly app: FastifyInstance;
+  readonly live: LiveHub;
   readonly #plain: Server;
   readonly #handler: Handler;
   #tls: TlsServer | null = null;
   readonly #sockets = new Set<Socket>();
 
-  constructor(app: FastifyInstance, plain: Server, handler: Handler) {
+  constructor(app: FastifyInstance, live: LiveHub, plain: Server, handler: Handler) {
     this.app = app;
+    this.live = live;
     this.#plain = plain;
     this.#handler = handler;
   }

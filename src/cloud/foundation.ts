@@ -1,0 +1,55 @@
+/** What the platform stands on: its folder, log file, metrics, keys, and the registry with who may do what. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { openDataFolder } from "../adapters/data-folder.ts";
+import { openLogger } from "../adapters/logger.ts";
+import type { LoggerHandle } from "../adapters/logger.ts";
+import { PrometheusMetrics } from "../adapters/metrics.ts";
+import { CertificateAuthority } from "../adapters/pki/mod.ts";
+import { openSecrets } from "../adapters/secrets/mod.ts";
+import type { Secrets } from "../adapters/secrets/mod.ts";
+import { openRegistry } from "../adapters/sqlite/registry-store.ts";
+import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
+import type { Clock, Random, Scheduler } from "../base/mod.ts";
+import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
+import { PresenceBook, Registry } from "../registry/mod.ts";
+import type { PlatformConfig } from "./config.ts";
+import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
+import type { Teardown } from "./teardown.ts";
+
+export interface Foundation {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: LoggerHandle;
+  readonly metrics: PrometheusMetrics;
+  readonly secrets: Secrets;
+  readonly authority: CertificateAuthority;
+  readonly registry: Registry;
+  readonly presence: PresenceBook;
+  readonly gatekeeper: RegistryGatekeeper;
+}
+
+/** Throws DATA_FOLDER_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
+export async function layFoundation(config: PlatformConfig, teardown: Teardown): Promise<Foundation> {
+  const folder = openDataFolder(config.data);
+  teardown.add("data folder", () => folder.release());
+  const logger = openLogger({ level: "info", file: join(config.data, "platform.log"), terminal: config.verbose });
+  teardown.add("log file", () => logger.close());
+  const [clock, scheduler, random] = [systemClock, systemScheduler, systemRandom];
+  const metrics = new PrometheusMetrics();
+  const registryPath = join(config.data, "registry.db");
+  const secrets = openSecrets(join(config.data, "secrets"), { logger, established: existsSync(registryPath) });
+  const authority = await CertificateAuthority.open({ secrets, clock, logger });
+  const stores = openRegistry(registryPath);
+  teardown.add("registry", () => stores.close());
+  const registry = new Registry({ store: stores.store, rules: registryRules, clock, random, logger, metrics });
+  if (!registry.listPolicies({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
+    registry.putPolicy(DEFAULT_POLICY_NAME, JSON.stringify(DEFAULT_POLICY_DOCUMENT));
+  }
+  const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
+  teardown.add("presence", () => presence.close());
+  const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
+  teardown.add("gatekeeper", () => gatekeeper.close());
+  return { clock, scheduler, random, logger, metrics, secrets, authority, registry, presence, gatekeeper };
+}

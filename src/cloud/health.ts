@@ -1,0 +1,42 @@
+/** How the platform is: the worst of its parts, each with a sentence. */
+import { hostname } from "node:os";
+import type { EpochMs } from "../base/mod.ts";
+import type { Log } from "../log/mod.ts";
+import type { Health, HealthState } from "./api/contract.ts";
+import type { StoreClient } from "./store/mod.ts";
+import { VERSION } from "./version.ts";
+
+export interface HealthSources {
+  readonly log: Pick<Log, "status">;
+  readonly store: Pick<StoreClient, "status">;
+  readonly startedAt: EpochMs;
+}
+
+/** Records behind which the store is called late; a restart after a day offline catches up in seconds. */
+const STORE_LAG_DEGRADED = 100_000;
+
+type Part = Health["parts"][number];
+
+export function healthOf({ log, store, startedAt }: HealthSources): Health {
+  const parts = [logPart(log), storePart(store)];
+  return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
+}
+
+function logPart(log: HealthSources["log"]): Part {
+  const { state, reason, durable, first } = log.status();
+  if (state === "ok") return { name: "log", state: "ok", detail: `${durable - first} messages kept` };
+  return { name: "log", state: "failed", detail: reason ?? "it takes no messages" };
+}
+
+/** Without the store nothing is lost: messages wait in the log. */
+function storePart(store: HealthSources["store"]): Part {
+  const { state, reason, lag, rows } = store.status();
+  if (state !== "ready") return { name: "store", state: "degraded", detail: reason ?? state };
+  if (lag > STORE_LAG_DEGRADED) return { name: "store", state: "degraded", detail: `${lag} messages behind` };
+  return { name: "store", state: "ok", detail: `${rows} points` };
+}
+
+function worst(parts: readonly Part[]): HealthState {
+  const order: readonly HealthState[] = ["failed", "degraded", "ok"];
+  return order.find((state) => parts.some((part) => part.state === state)) ?? "ok";
+}

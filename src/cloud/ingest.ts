@@ -1,0 +1,151 @@
+/** The way of a message: broker, durable log, and the two consumers of the log: hot rules here, the store beside us. */
+import { join } from "node:path";
+import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
+import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
+import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
+import { LIMITS } from "../base/mod.ts";
+import type { EpochMs, Logger } from "../base/mod.ts";
+import { Broker } from "../broker/mod.ts";
+import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
+import { Log } from "../log/mod.ts";
+import type { LogBatch } from "../log/mod.ts";
+import type { PresenceBook } from "../registry/mod.ts";
+import { HotRules, defaultRules } from "../rules/mod.ts";
+import type { NotifyTarget } from "../rules/mod.ts";
+import { readRecord, recordTopic } from "../wire/record/mod.ts";
+import type { PlatformConfig } from "./config.ts";
+import type { Foundation } from "./foundation.ts";
+import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
+import { LogJournal } from "./journal.ts";
+import { StoreClient } from "./store/mod.ts";
+import type { Teardown } from "./teardown.ts";
+
+export interface Ingest {
+  readonly log: Log;
+  readonly broker: Broker;
+  readonly rules: HotRules;
+  readonly store: StoreClient;
+  /** When the newest message of the log was received; null in an empty log. */
+  readonly newestRecordAt: EpochMs | null;
+}
+
+export async function startIngest(config: PlatformConfig, base: Foundation, teardown: Teardown): Promise<Ingest> {
+  const rules = openRules(config, base, teardown);
+  const resumeRulesAt = await rules.start();
+  teardown.add("rules", () => rules.close());
+  const state = new SqliteBrokerState(join(config.data, "broker.db"));
+  teardown.add("broker state", () => state.close());
+  const log = await openLog(config, base, Math.max(resumeRulesAt, state.load().appliedOffset));
+  teardown.add("log", () => log.close());
+  const journal = new LogJournal({ log, ...base });
+  const newest = log.durable > 0 ? await journal.read(log.durable - 1) : null;
+
+  const store = openStore(config, base, log);
+  const storeReady = store.start();
+  storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
+  teardown.add("store", () => store.close());
+  store.setRules(rules.list());
+  teardown.add("rules to the store", rules.onRulesChange(() => store.setRules(rules.list())));
+  teardown.add("log to the store", log.onDurable((durable) => store.durable(durable)));
+  store.durable(log.durable);
+
+  const consumer = log.consume(resumeRulesAt, (batch) => applyRules(rules, batch, base.logger), "rules");
+  teardown.add("rules' consumer", () => consumer.close());
+  const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
+  await storeReady;
+  return { log, broker, rules, store, newestRecordAt: newest?.receivedAt ?? null };
+}
+
+function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
+  const store = new SqliteRulesStore({ path: join(config.data, "rules.db") });
+  teardown.add("rules' store", () => store.close());
+  const http = new NodeOutgoingHttp();
+  teardown.add("outgoing HTTP", () => http.close());
+  const notify: NotifyTarget[] = [
+    ...config.webhooks.map((url) => ({ webhook: { url } })),
+    ...config.slackWebhooks.map((url) => ({ slack: { url } })),
+  ];
+  return new HotRules({ ...base, store, http, hmacSha256, notify, defaults: defaultRules() });
+}
+
+async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {
+  const directory = await openLogDirectory(join(config.data, "log"));
+  return Log.open({ ...base, directory, crc32: fileCrc32, limits: LIMITS.log, nextAtLeast });
+}
+
+function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreClient {
+  void log; // the store reads the log's segments itself; it must be open first, because opening it repairs its end
+  return new StoreClient({
+    ...base,
+    databasePath: join(config.data, "telemetry.duckdb"),
+    logFolder: join(config.data, "log"),
+    limits: LIMITS,
+  });
+}
+
+/** A thing that publishes is alive; noted where the message is taken, before anybody else looks at it. */
+function watched(journal: LogJournal, presence: PresenceBook): Journal {
+  return {
+    append: (topic, view, publisher: Publisher, topicBytes) => {
+      const offset = journal.append(topic, view, publisher, topicBytes);
+      if (publisher.thing !== null) presence.seen(publisher.thing);
+      return offset;
+    },
+    appendMessage: (message) => journal.appendMessage(message),
+    get durable() {
+      return journal.durable;
+    },
+    onDurable: (listener) => journal.onDurable(listener),
+    read: (offset) => journal.read(offset),
+    replay: (from) => journal.replay(from),
+  };
+}
+
+async function openBroker(
+  config: PlatformConfig,
+  base: Foundation,
+  journal: Journal,
+  state: SqliteBrokerState,
+  teardown: Teardown,
+): Promise<Broker> {
+  const { registry, gatekeeper, presence, scheduler, logger } = base;
+  const open = config.listen.length > 0;
+  const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
+    // Only a listener that was asked for with ?auth=none hands over a peer without a certificate.
+    open && peer.certificateId === null ? anonymousGatekeeper.admit(peer, connect) : gatekeeper.admit(peer, connect);
+  const broker = new Broker({ ...base, journal, state, gatekeeper: { admit }, limits: LIMITS.mqtt });
+  await broker.restore();
+  teardown.add("broker", () => broker.close());
+  teardown.add(
+    "presence of connections",
+    broker.onPresence((event) => {
+      if (event.thing === null) return;
+      if (event.type === "connected") presence.connected(event.thing, event.sessionIdentifier, event.remoteAddress);
+      else presence.disconnected(event.thing, event.sessionIdentifier, event.reason ?? "UNKNOWN");
+    }),
+  );
+  teardown.add(
+    "eviction",
+    evictOnChange({
+      registry,
+      gatekeeper,
+      scheduler,
+      logger,
+      disconnect: (match, reasonCode) => broker.disconnect(match, reasonCode),
+    }),
+  );
+  return broker;
+}
+
+/** One batch through the hot rules. A record that no rule wants is not decoded. */
+function applyRules(rules: HotRules, batch: LogBatch, logger: Logger): void {
+  batch.forEach((offset, record) => {
+    try {
+      if (rules.wants(recordTopic(record))) rules.handle(offset, readRecord(record));
+    } catch (error) {
+      logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
+    }
+  });
+  rules.caughtUp(batch.baseOffset + batch.count);
+}
