@@ -252,6 +252,11 @@ export class Log {
     };
   }
 
+  /** All kept records of [from, below) in order, in batches trimmed to the range; of what is durable now by default. */
+  readBatches(from: number, below = this.#durable): AsyncIterable<LogBatch> {
+    return streamBatches(this.#source, from, Math.min(below, this.#durable));
+  }
+
   /** A copy of one record, durable or not yet; `null` where it is removed, damaged, or was never there. */
   async read(offset: number): Promise<Uint8Array | null> {
     if (offset >= this.#next || offset < this.first) return null;

@@ -1,0 +1,131 @@
+/** The broker's journal: messages as records in the durable log. */
+import { encodeUtf8, reasonOf } from "../base/mod.ts";
+import type { Cancel, Clock, Counter, Logger, Message, Metrics } from "../base/mod.ts";
+import type { Log } from "../log/mod.ts";
+import type { PublishView } from "../wire/mqtt/mod.ts";
+import {
+  RecordError,
+  encodePublisher,
+  messageRecordBytes,
+  readRecord,
+  recordBytes,
+  writeMessageRecord,
+  writeRecord,
+} from "../wire/record/mod.ts";
+import type { EncodedPublisher } from "../wire/record/mod.ts";
+
+/** Topics whose bytes are kept where the caller has none; a fleet that uses more pays an encoding per message. */
+const TOPICS_KEPT_MAX = 20_000;
+
+export interface JournalOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** The publishing connection: one object for all its messages. */
+export interface JournalPublisher {
+  readonly clientId: string;
+  readonly thing: string | null;
+  /** Both as they stand in a record, where the caller has them. */
+  readonly encoded?: EncodedPublisher;
+}
+
+/** Serves the broker's `Journal` port. */
+export class LogJournal {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #unreadable: Counter;
+  /** Gone with the connection. */
+  readonly #publishers = new WeakMap<JournalPublisher, EncodedPublisher>();
+  readonly #topics = new Map<string, Uint8Array>();
+
+  constructor(options: JournalOptions) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#unreadable = options.metrics.counter({
+      name: "tidewire_log_unreadable_records_total",
+      help: "Records of the log that are whole, yet no message: written by a newer Tidewire, or by a mistake.",
+    });
+  }
+
+  get durable(): number {
+    return this.#log.durable;
+  }
+
+  /**
+   * HOT: writes straight into the log's batch and allocates nothing. `publisher` is the same object for all messages of a
+   * connection; `topicBytes`, where the caller has them, are the topic's UTF-8. Throws LOG_FULL, LOG_FAILED,
+   * LOG_RECORD_TOO_LARGE.
+   */
+  append(
+    topic: string,
+    view: PublishView,
+    publisher: JournalPublisher,
+    topicBytes: Uint8Array = this.#topicBytes(topic),
+  ): number {
+    const encoded = publisher.encoded ?? this.#encoded(publisher);
+    const log = this.#log;
+    const at = log.reserve(recordBytes(view, topicBytes, encoded));
+    writeRecord(log.buffer, at, view, topicBytes, encoded, this.#clock.now());
+    return log.commit();
+  }
+
+  /** Throws as `append` does, and `RecordError` where MQTT could not carry the message. */
+  appendMessage(message: Message): number {
+    const log = this.#log;
+    const at = log.reserve(messageRecordBytes(message));
+    writeMessageRecord(log.buffer, at, message);
+    return log.commit();
+  }
+
+  onDurable(listener: (durable: number) => void): Cancel {
+    return this.#log.onDurable(listener);
+  }
+
+  async read(offset: number): Promise<Message | null> {
+    const record = await this.#log.read(offset);
+    return record === null ? null : this.#message(offset, record);
+  }
+
+  async *replay(from: number): AsyncGenerator<{ readonly offset: number; readonly message: Message }> {
+    for await (const batch of this.#log.readBatches(from)) {
+      const messages: { readonly offset: number; readonly message: Message }[] = [];
+      batch.forEach((offset, record) => {
+        const message = this.#message(offset, record.slice()); // it outlives the batch
+        if (message !== null) messages.push({ offset, message });
+      });
+      yield* messages;
+    }
+  }
+
+  /** `null` where the record is no message that this Tidewire knows: one such record must not keep the rest from anyone. */
+  #message(offset: number, record: Uint8Array): Message | null {
+    try {
+      return readRecord(record);
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      this.#unreadable.value++;
+      this.#logger.error("a record of the log is no message and was skipped", { offset, reason: reasonOf(error) });
+      return null;
+    }
+  }
+
+  #encoded(publisher: JournalPublisher): EncodedPublisher {
+    let encoded = this.#publishers.get(publisher);
+    if (encoded === undefined) this.#publishers.set(publisher, (encoded = encodePublisher(publisher)));
+    return encoded;
+  }
+
+  #topicBytes(topic: string): Uint8Array {
+    let bytes = this.#topics.get(topic);
+    if (bytes === undefined) {
+      if (this.#topics.size >= TOPICS_KEPT_MAX) this.#topics.clear();
+      this.#topics.set(topic, (bytes = encodeUtf8(topic)));
+    }
+    return bytes;
+  }
+}
