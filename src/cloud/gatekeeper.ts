@@ -54,8 +54,13 @@ const REFUSALS: readonly Refusal[] = [
   "not-authorized",
 ];
 
-/** Every combination that a CONNECT may ask for; what a standing connection asked for is not kept. */
-const CONNECT_ATTRIBUTES = [[], ["PersistentConnect"], ["LastWill"], ["PersistentConnect", "LastWill"]];
+/** Every combination that a CONNECT may ask for, shared by all connections. */
+const CONNECT_ATTRIBUTES: readonly (readonly string[])[] = [
+  [],
+  ["PersistentConnect"],
+  ["LastWill"],
+  ["PersistentConnect", "LastWill"],
+];
 
 export class RegistryGatekeeper implements Gatekeeper {
   readonly #registry: Registry;
@@ -333,9 +338,8 @@ function thingOf(principal: Principal, clientId: string): Thing | null {
 }
 
 function connectionOf(peer: Peer, connect: ConnectPacket): Omit<PolicyContext, "thing" | "certificate"> {
-  const connectAttributes: string[] = [];
-  if (!connect.cleanStart || connect.sessionExpirySeconds > 0) connectAttributes.push("PersistentConnect");
-  if (connect.will !== null) connectAttributes.push("LastWill");
+  const persistent = !connect.cleanStart || connect.sessionExpirySeconds > 0;
+  const connectAttributes = CONNECT_ATTRIBUTES[(persistent ? 1 : 0) + (connect.will === null ? 0 : 2)]!;
   return {
     clientId: connect.clientId,
     sourceIp: peer.remoteAddress,

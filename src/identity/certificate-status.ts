@@ -30,7 +30,7 @@ export type Verdict =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: RefusalReason; readonly sentence: string };
 
-/** A device's clock may be behind ours when it makes its certificate elsewhere. */
+/** The clock of whoever issued the certificate may be a little ahead of ours. */
 const CLOCK_TOLERANCE_MS = 300_000;
 
 /** Whether a certificate opens the door at `now`. */

@@ -1,5 +1,5 @@
 /** A connection's policies with its own values filled in. Deny wins; what nothing allows is denied. */
-import { MQTT_ACTIONS, actionBit } from "./actions.ts";
+import { actionBit } from "./actions.ts";
 import type { MqttAction } from "./actions.ts";
 import { conditionHolds } from "./conditions.ts";
 import type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
@@ -41,7 +41,10 @@ export interface CompiledPolicy {
   explain(action: MqttAction, resource: string): Explanation;
 }
 
-interface Rule extends StatementRef {
+interface Rule {
+  readonly policy: NamedPolicy;
+  /** Place in the document. */
+  readonly index: number;
   readonly resources: readonly BoundResource[];
 }
 
@@ -54,6 +57,10 @@ interface RuleSet {
 
 type Decision = { readonly verdict: "allow" | "deny"; readonly rule: Rule } | { readonly verdict: "none" };
 
+const NO_DECISION: Decision = { verdict: "none" };
+const NO_RULES: readonly Rule[] = [];
+const NO_NOTES: readonly string[] = [];
+
 const KIND_OF: Readonly<Record<MqttAction, ResourceKind>> = {
   Connect: "client",
   Publish: "topic",
@@ -62,32 +69,72 @@ const KIND_OF: Readonly<Record<MqttAction, ResourceKind>> = {
   Subscribe: "topicfilter",
 };
 
-/** Rules are bound on the first question about their action: a device that only publishes pays for nothing else. */
+/** The policies of one connection, ready to be asked. */
 export function compilePolicy(policies: readonly NamedPolicy[], context: PolicyContext): CompiledPolicy {
-  const sets: (RuleSet | undefined)[] = Array.from({ length: MQTT_ACTIONS.length });
-  const rulesFor = (action: MqttAction): RuleSet => {
-    const bit = MQTT_ACTIONS.indexOf(action);
-    return (sets[bit] ??= bindRules(policies, action, context));
-  };
-  const decideOne = (action: MqttAction, resource: string): Decision =>
-    decide(rulesFor(action), KIND_OF[action], resource);
-  const decideShared = (filter: string): Decision => {
+  return new BoundPolicy(policies, context);
+}
+
+/** Rules are bound on the first question about their action: a device that only publishes pays for nothing else. */
+class BoundPolicy implements CompiledPolicy {
+  readonly #policies: readonly NamedPolicy[];
+  readonly #context: PolicyContext;
+  #publish: RuleSet | null = null;
+  #retain: RuleSet | null = null;
+  #subscribe: RuleSet | null = null;
+  #receive: RuleSet | null = null;
+
+  constructor(policies: readonly NamedPolicy[], context: PolicyContext) {
+    this.#policies = policies;
+    this.#context = context;
+  }
+
+  connect(clientId: string): boolean {
+    return decide(this.#rules("Connect"), "client", clientId).verdict === "allow";
+  }
+
+  publish(topic: string, retain: boolean): boolean {
+    if (decide(this.#rules("Publish"), "topic", topic).verdict !== "allow") return false;
+    return !retain || decide(this.#rules("RetainPublish"), "topic", topic).verdict === "allow";
+  }
+
+  subscribe(filter: string): boolean {
+    return this.#decideFilter(filter).verdict === "allow";
+  }
+
+  receive(topic: string): boolean {
+    return decide(this.#rules("Receive"), "topic", topic).verdict === "allow";
+  }
+
+  explain(action: MqttAction, resource: string): Explanation {
+    const rules = this.#rules(action);
+    const decision = action === "Subscribe" ? this.#decideFilter(resource) : decide(rules, KIND_OF[action], resource);
+    return explain(action, resource, decision, rules);
+  }
+
+  #decideFilter(filter: string): Decision {
+    const rules = this.#rules("Subscribe");
+    const asWritten = decide(rules, "topicfilter", filter);
     const plain = unshared(filter);
-    const asWritten = decideOne("Subscribe", filter);
     if (plain === null || asWritten.verdict === "deny") return asWritten;
-    const underneath = decideOne("Subscribe", plain);
+    const underneath = decide(rules, "topicfilter", plain);
     return underneath.verdict === "none" ? asWritten : underneath;
-  };
-  const decideAny = (action: MqttAction, resource: string): Decision =>
-    action === "Subscribe" ? decideShared(resource) : decideOne(action, resource);
-  const allows = (action: MqttAction, resource: string): boolean => decideAny(action, resource).verdict === "allow";
-  return {
-    connect: (clientId) => allows("Connect", clientId),
-    publish: (topic, retain) => allows("Publish", topic) && (!retain || allows("RetainPublish", topic)),
-    subscribe: (filter) => allows("Subscribe", filter),
-    receive: (topic) => allows("Receive", topic),
-    explain: (action, resource) => explain(action, resource, decideAny(action, resource), rulesFor(action)),
-  };
+  }
+
+  #rules(action: MqttAction): RuleSet {
+    switch (action) {
+      case "Connect":
+        return bindRules(this.#policies, action, this.#context); // asked once per connection: not worth its memory
+      case "Publish":
+        return (this.#publish ??= bindRules(this.#policies, action, this.#context));
+      case "RetainPublish":
+        return (this.#retain ??= bindRules(this.#policies, action, this.#context));
+      case "Subscribe":
+        return (this.#subscribe ??= bindRules(this.#policies, action, this.#context));
+      case "Receive":
+        break;
+    }
+    return (this.#receive ??= bindRules(this.#policies, action, this.#context));
+  }
 }
 
 /** The filter of a shared subscription without `$share/<group>/`, MQTT 5.0 section 4.8.2. */
@@ -100,7 +147,7 @@ function unshared(filter: string): string | null {
 function decide(rules: RuleSet, kind: ResourceKind, name: string): Decision {
   for (const rule of rules.denies) if (ruleMatches(rule, kind, name)) return { verdict: "deny", rule };
   for (const rule of rules.allows) if (ruleMatches(rule, kind, name)) return { verdict: "allow", rule };
-  return { verdict: "none" };
+  return NO_DECISION;
 }
 
 function ruleMatches(rule: Rule, kind: ResourceKind, name: string): boolean {
@@ -112,15 +159,18 @@ function bindRules(policies: readonly NamedPolicy[], action: MqttAction, context
   const denies: Rule[] = [];
   const allows: Rule[] = [];
   const notes: string[] = [];
-  for (const { name, document } of policies) {
-    for (const [index, statement] of document.statements.entries()) {
+  for (const policy of policies) {
+    for (const [index, statement] of policy.document.statements.entries()) {
       if ((statement.mqttActions & actionBit(action)) === 0) continue;
-      const ref: StatementRef = { policy: name, statement: index, sid: statement.sid, effect: statement.effect };
-      const rule = bindStatement(statement, ref, action === "Connect", context, notes);
-      if (rule !== null) (statement.effect === "Deny" ? denies : allows).push(rule);
+      const resources = bindStatement(statement, refOf(policy, index), action === "Connect", context, notes);
+      if (resources.length > 0) (statement.effect === "Deny" ? denies : allows).push({ policy, index, resources });
     }
   }
-  return { denies, allows, notes };
+  return {
+    denies: denies.length === 0 ? NO_RULES : denies,
+    allows: allows.length === 0 ? NO_RULES : allows,
+    notes: notes.length === 0 ? NO_NOTES : notes,
+  };
 }
 
 function bindStatement(
@@ -129,12 +179,12 @@ function bindStatement(
   connecting: boolean,
   context: PolicyContext,
   notes: string[],
-): Rule | null {
+): readonly BoundResource[] {
   const { effect } = statement;
   const failed = statement.conditions.find((condition) => !conditionHolds(condition, context, connecting, effect));
   if (failed !== undefined) {
     if (effect === "Allow") notes.push(`${nameOf(ref)} does not apply: its condition ${failed.text} is not met`);
-    return null;
+    return [];
   }
   const resources: BoundResource[] = [];
   for (const source of statement.resources) {
@@ -146,7 +196,12 @@ function bindStatement(
       notes.push(`${nameOf(ref)} does not apply to ${source.text}: ${names} has no usable value on this connection`);
     }
   }
-  return resources.length === 0 ? null : { ...ref, resources };
+  return resources;
+}
+
+function refOf(policy: NamedPolicy, index: number): StatementRef {
+  const { sid, effect } = policy.document.statements[index]!;
+  return { policy: policy.name, statement: index, sid, effect };
 }
 
 function explain(action: MqttAction, resource: string, decision: Decision, rules: RuleSet): Explanation {
@@ -159,12 +214,12 @@ function explain(action: MqttAction, resource: string, decision: Decision, rules
       notes: rules.notes,
     };
   }
-  const { policy, statement, sid, effect } = decision.rule;
+  const decidedBy = refOf(decision.rule.policy, decision.rule.index);
   const allowed = decision.verdict === "allow";
   return {
     allowed,
-    decidedBy: { policy, statement, sid, effect },
-    sentence: `${what} is ${allowed ? "allowed" : "denied"} by ${nameOf(decision.rule)}`,
+    decidedBy,
+    sentence: `${what} is ${allowed ? "allowed" : "denied"} by ${nameOf(decidedBy)}`,
     notes: allowed ? [] : rules.notes,
   };
 }

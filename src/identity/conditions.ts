@@ -139,8 +139,10 @@ function testOf(comparison: Exclude<Comparison, "null">, pieces: readonly Piece[
       const wanted = literal(pieces).toLowerCase();
       return (text) => text.toLowerCase() === wanted;
     }
-    case "like":
-      return compileGlob(pieces).matches;
+    case "like": {
+      const glob = compileGlob(pieces);
+      return (text) => glob.matches(text);
+    }
     case "ip": {
       const range = parseIpRange(literal(pieces));
       return (text) => {

@@ -8,7 +8,8 @@ import { parseTemplate } from "./template.ts";
 function glob(pattern: string): (text: string) => boolean {
   const parsed = parseTemplate(pattern);
   assert.ok(parsed.ok);
-  return compileGlob(parsed.pieces).matches;
+  const compiled = compileGlob(parsed.pieces);
+  return (text) => compiled.matches(text);
 }
 
 /** The obvious matcher by dynamic programming over characters; quadratic, and surely right. */

@@ -6,11 +6,34 @@
 import { ONE } from "./template.ts";
 import type { Piece } from "./template.ts";
 
-export interface Glob {
-  /** Literal parts between the stars; the first is anchored at the start, the last at the end. `ONE` stands for `?`. */
-  readonly parts: readonly string[];
-  readonly matches: (text: string) => boolean;
+/** Every connection holds a few, so an instance is small. */
+export class Glob {
+  /** What the text begins with; all of it where there is no star. `ONE` stands for `?`. */
+  readonly #head: string;
+  /** What stands between stars, in order. */
+  readonly #middle: readonly string[];
+  /** What the text ends with; null where there is no star. */
+  readonly #tail: string | null;
+
+  constructor(head: string, middle: readonly string[], tail: string | null) {
+    this.#head = head;
+    this.#middle = middle;
+    this.#tail = tail;
+  }
+
+  matches(text: string): boolean {
+    const head = this.#head;
+    const tail = this.#tail;
+    const from = endOf(text, 0, head);
+    if (tail === null) return from === text.length;
+    if (from < 0) return false;
+    const to = startOf(text, tail);
+    if (to < from) return false;
+    return this.#middle.length === 0 || holdsInOrder(text, from, to, this.#middle);
+  }
 }
+
+const NONE: readonly string[] = [];
 
 /** Variables must have been bound before. */
 export function compileGlob(pieces: readonly Piece[]): Glob {
@@ -20,22 +43,9 @@ export function compileGlob(pieces: readonly Piece[]): Glob {
     else if (piece.kind === "variable") throw new Error(`variable ${piece.variable.name} is not bound`);
     else parts[parts.length - 1] += piece.kind === "one" ? ONE : piece.text;
   }
-  return { parts, matches: matcherOf(parts) };
-}
-
-function matcherOf(parts: readonly string[]): (text: string) => boolean {
-  const head = parts[0]!;
-  if (parts.length === 1)
-    return head.includes(ONE) ? (text) => endOf(text, 0, head) === text.length : (text) => text === head;
+  if (parts.length === 1) return new Glob(parts[0]!, NONE, null);
   const middle = parts.slice(1, -1).filter((part) => part !== "");
-  const tail = parts.at(-1)!;
-  return (text) => {
-    const from = endOf(text, 0, head);
-    if (from < 0) return false;
-    const to = startOf(text, tail);
-    if (to < from) return false;
-    return middle.length === 0 || holdsInOrder(text, from, to, middle);
-  };
+  return new Glob(parts[0]!, middle.length === 0 ? NONE : middle, parts.at(-1)!);
 }
 
 function holdsInOrder(text: string, from: number, to: number, parts: readonly string[]): boolean {

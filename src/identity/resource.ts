@@ -50,7 +50,6 @@ function splitKind(pieces: readonly Piece[]): Pick<ResourcePattern, "kind" | "pi
 }
 
 export interface BoundResource {
-  readonly source: ResourcePattern;
   readonly kind: ResourceKind | null;
   readonly glob: Glob;
 }
@@ -68,7 +67,7 @@ export function bindResource(
   if (source.kind === "other") return null;
   const bound = bindTemplate(source.pieces, context, connecting, { kind: "any" });
   if (bound.unresolved.length > 0 && effect === "Allow") return { unresolved: bound.unresolved };
-  return { source, kind: source.kind, glob: compileGlob(bound.pieces) };
+  return { kind: source.kind, glob: compileGlob(bound.pieces) };
 }
 
 export function resourceMatches(resource: BoundResource, kind: ResourceKind, name: string): boolean {

@@ -1,6 +1,7 @@
 /** Attributes of things: searchable, and visible to policies. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import { invalid, shown } from "./names.ts";
+import type { ThingFilter } from "./store.ts";
 
 /**
  * AWS IoT's rule for names of attributes. Values may hold any printable text here (AWS allows only a few characters):
@@ -18,6 +19,16 @@ export function checkAttributes(attributes: Readonly<Record<string, string>>): v
     }
     if (typeof value !== "string" || value.length > attributeValueLengthMax || /\p{Cc}|\p{Cs}/u.test(value)) {
       throw invalid(`the value of attribute '${name}' must be up to ${attributeValueLengthMax} printable characters`);
+    }
+  }
+}
+
+/** A search longer than what can be found is no search. */
+export function checkFilter(filter: ThingFilter): void {
+  const { attributeValueLengthMax } = LIMITS.registry;
+  for (const key of ["search", "thingTypeName", "attributeName", "attributeValue"] as const) {
+    if ((filter[key]?.length ?? 0) > attributeValueLengthMax) {
+      throw invalid(`${key} is longer than ${attributeValueLengthMax} characters`);
     }
   }
 }

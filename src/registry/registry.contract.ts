@@ -162,9 +162,13 @@ export function registryContract(adapter: string, open: () => StoreUnderTest): v
         assert.equal(names({ attributeName: "note" }), 1);
         assert.equal(names({ search: "THING-099" }), 10);
         assert.equal(names({ search: "_100%" }), 1);
+        assert.equal(names({ search: "éole" }), 1);
         assert.equal(names({ search: "s4" }), 100);
         assert.equal(names({ search: "s4", thingTypeName: "even" }), 100);
         assert.equal(registry.listThings().items.length, 250);
+        const long = { search: "x".repeat(801) };
+        assert.throws(() => registry.listThings(long), refused("REQUEST_INVALID", /search is longer/));
+        assert.throws(() => registry.countThings(long), refused("REQUEST_INVALID"));
       });
 
       test("a token of another listing, a broken one and a wrong page size are refused", () => {

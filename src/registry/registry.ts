@@ -4,7 +4,7 @@
  */
 import { LIMITS, TidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Logger, Metrics, Random } from "../base/mod.ts";
-import { sameAttributes, checkAttributes, withoutEmpty } from "./attributes.ts";
+import { checkAttributes, checkFilter, sameAttributes, withoutEmpty } from "./attributes.ts";
 import { certificateIdOf, checkName, checkPolicyName, invalid } from "./names.ts";
 import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
@@ -191,6 +191,7 @@ export class Registry {
 
   /** By name. */
   listThings(options: ListThings = {}): Page<Thing> {
+    checkFilter(options);
     return pageOf(
       "things",
       options,
@@ -200,6 +201,7 @@ export class Registry {
   }
 
   countThings(filter: ThingFilter = {}): number {
+    checkFilter(filter);
     return this.#store.countThings(filter);
   }
 

@@ -7,7 +7,7 @@ export interface ThingFilter {
   readonly attributeValue?: string | undefined;
   /** `attributeValue` is a prefix. */
   readonly prefix?: boolean | undefined;
-  /** Part of the name, the type or an attribute's value, without regard to case (ASCII). */
+  /** Part of the name, the type or an attribute's value, without regard to case. */
   readonly search?: string | undefined;
 }
 

@@ -190,6 +190,15 @@ describe("device certificates", () => {
     assert.deepEqual(facts.subject, { CommonName: ["Tidewire Device"] });
   });
 
+  test("the longest thing name is 128 characters; its certificate verifies all the same", openssl, async () => {
+    const thing = "x".repeat(128);
+    const { certificatePem, facts } = await authority.createDeviceKeyAndCertificate(thing);
+    assert.deepEqual(facts.subject, { CommonName: [thing] });
+    const [ca, device] = [file("ca-long.pem", authority.certificatePem), file("long.pem", certificatePem)];
+    const verified = spawnSync("openssl", ["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", ca, device]);
+    assert.equal(verified.status, 0, String(verified.stderr));
+  });
+
   test("lifetimes outside of 1 to 3650 days are refused", async () => {
     const { csrPem } = await createKeyAndCsr("dev");
     for (const lifeDays of [0, -1, 1.5, 3651, Number.NaN]) {

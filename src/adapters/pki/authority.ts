@@ -95,6 +95,7 @@ export class CertificateAuthority {
   /**
    * The server's certificate: the one on disk while it names all that is wanted and has a third of its life left, else a
    * new one. The key stays the same, so that a crash between two files cannot leave a pair that does not fit.
+   * Throws SECRET_DAMAGED where another CA issued the one on disk.
    */
   async serverCertificate(wanted: ServerNames, lifeDays: number = SERVER_DAYS_MAX): Promise<ServerCertificate> {
     const now = this.#clock.now();
@@ -222,7 +223,10 @@ export class CertificateAuthority {
 
   #renewalReason(certificate: X509Certificate, wanted: ServerNames, now: EpochMs): string | null {
     const [from, until] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
-    if (!certificate.verify(this.#certificate.publicKey)) return "it was issued by another CA";
+    // Somebody put it there, or the CA was restored without it: not ours to write over.
+    if (!certificate.verify(this.#certificate.publicKey)) {
+      throw damaged(this.#secrets.folder, "server.crt", "it was not issued by the CA beside it");
+    }
     if (now < from) return "this machine's clock was set back";
     if (now >= renewalTime(from, until)) return "less than a third of its life is left";
     const listed = (certificate.subjectAltName ?? "").split(", ");

@@ -1,9 +1,9 @@
 /** Writing a small file so that a crash at any moment leaves the old content or the new, never half of one. */
 import { randomBytes } from "node:crypto";
-import { closeSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Told before each step; a test throws from it to stand for a crash there. */
+/** Told before each step; a test throws from it to stand for a failure or crash there. */
 export type OnStep = (step: "create" | "write" | "sync" | "rename" | "sync-folder", file: string) => void;
 
 const TEMPORARY = /^\..+\.[0-9a-f]{16}\.tmp$/;
@@ -13,11 +13,14 @@ export function writeAtomically(folder: string, file: string, content: string, o
   onStep("create", file);
   const handle = openSync(temporary, "wx", 0o600);
   try {
-    fchmodSync(handle, 0o600);
     onStep("write", file);
-    writeSync(handle, content);
+    fchmodSync(handle, 0o600); // whatever the umask made of it
+    writeFileSync(handle, content);
     onStep("sync", file);
     fsyncSync(handle);
+  } catch (error) {
+    rmSync(temporary); // a full disk must not fill with attempts
+    throw error;
   } finally {
     closeSync(handle);
   }

@@ -226,6 +226,18 @@ describe("damage is named and never repaired by making something new", () => {
     await assert.rejects(start(), damaged("ca.crt", /not a certificate authority's/));
   });
 
+  test("a server certificate that another CA issued is not written over", async () => {
+    await start();
+    const other = join(root, "other");
+    const secrets = openSecrets(other, { logger });
+    const authority = await CertificateAuthority.open({ secrets, clock: new SimClock(), logger, host: "other" });
+    const { keyPem } = await authority.serverCertificate({ names: ["other"], addresses: [] });
+    writeFileSync(at("server.key"), keyPem);
+    writeFileSync(at("server.crt"), secrets.read("server.crt")!);
+    await assert.rejects(start(), damaged("server.crt", /not issued by the CA beside it/));
+    assert.equal(readFileSync(at("server.crt"), "utf8"), secrets.read("server.crt"));
+  });
+
   test("what the remedy for a server certificate says works", async () => {
     const before = (await start()).read("ca.crt");
     writeFileSync(at("server.key"), "x");

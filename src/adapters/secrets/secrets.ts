@@ -16,7 +16,10 @@ export type SecretFile = (typeof SECRET_FILES)[number];
 
 export interface SecretsOptions {
   readonly logger: Logger;
-  /** True where this data folder has served before (it holds a registry): then a missing CA is a loss, not a first start. */
+  /**
+   * True where this data folder has served before (it holds a registry): then a missing CA is a loss, not a first start.
+   * So the CA must be opened before the registry is made.
+   */
   readonly established?: boolean;
   readonly onStep?: OnStep;
 }

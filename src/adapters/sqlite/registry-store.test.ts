@@ -73,7 +73,7 @@ describe("registry.db", () => {
       };
       opened.store.transaction(() => opened.store.saveThing(thing));
       const other = new DatabaseSync(path); // what a process that starts after the crash sees: file and WAL as they are
-      other.exec("BEGIN IMMEDIATE; INSERT INTO things VALUES ('lost', 'i', NULL, '{}', 1, 1, 1)");
+      other.exec("BEGIN IMMEDIATE; INSERT INTO things VALUES ('lost', 'i', NULL, '{}', 1, 1, 1, '')");
       other.close();
       const again = openRegistry(path);
       assert.deepEqual(

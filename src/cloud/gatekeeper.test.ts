@@ -1,0 +1,373 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { DatabaseSync } from "node:sqlite";
+import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
+import { openRegistry } from "../adapters/sqlite/registry-store.ts";
+import type { OpenRegistry } from "../adapters/sqlite/registry-store.ts";
+import { days, isTidewireError, minutes } from "../base/mod.ts";
+import type { Cancel } from "../base/mod.ts";
+import type { Admission, Authorizer, Gatekeeper } from "../broker/ports.ts";
+import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
+import { Registry } from "../registry/mod.ts";
+import type { CertificateFacts, PrincipalType } from "../registry/mod.ts";
+import { RegistryGatekeeper, anonymousGatekeeper, evictOnChange, registryRules } from "./gatekeeper.ts";
+import type { StandingConnection } from "./gatekeeper.ts";
+
+let folder: string;
+let opened: OpenRegistry;
+let clock: SimClock;
+let logger: SimLogger;
+let metrics: SimMetrics;
+let registry: Registry;
+let gatekeeper: RegistryGatekeeper;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "tidewire-gate-"));
+  opened = openRegistry(join(folder, "registry.db"));
+  clock = new SimClock();
+  logger = new SimLogger();
+  metrics = new SimMetrics();
+  registry = new Registry({
+    store: opened.store,
+    rules: registryRules,
+    clock,
+    random: new SimRandom(1),
+    logger,
+    metrics,
+  });
+  gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
+  registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+});
+afterEach(() => {
+  gatekeeper.close();
+  opened.close();
+  rmSync(folder, { recursive: true });
+});
+
+const id = (n: number): string => n.toString(16).padStart(64, "0");
+
+function factsOf(n: number): CertificateFacts {
+  return {
+    certificateId: id(n),
+    serialNumber: String(n),
+    subject: { CommonName: [`thing-${n}`] },
+    issuer: { CommonName: ["CA"] },
+    notBefore: clock.now() - days(1),
+    notAfter: clock.now() + days(30),
+  };
+}
+
+/** A thing with certificate n and the default policy, as `things add` makes it. */
+function provision(n: number, type?: PrincipalType): void {
+  registry.createThing(`thing-${n}`);
+  registry.registerCertificate("PEM", factsOf(n));
+  registry.attachThingPrincipal(`thing-${n}`, id(n), type);
+  registry.attachPolicy(DEFAULT_POLICY_NAME, id(n));
+}
+
+type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
+
+function connectAs(certificateId: string | null, clientId: string, change: Partial<ConnectPacket> = {}): Admission {
+  const packet: ConnectPacket = {
+    version: 5,
+    cleanStart: true,
+    keepAliveSeconds: 30,
+    clientId,
+    username: "?SDK=IoTDeviceSDK/JS",
+    password: null,
+    will: null,
+    sessionExpirySeconds: 0,
+    receiveMaximum: 65_535,
+    maximumPacketSize: 0,
+    topicAliasMaximum: 0,
+    requestResponseInformation: false,
+    requestProblemInformation: true,
+    userProperties: [],
+    authenticationMethod: null,
+    authenticationData: null,
+    ...change,
+  };
+  return gatekeeper.admit({ remoteAddress: "192.0.2.1", certificateId }, packet);
+}
+
+function admitted(certificateId: string, clientId: string): { thing: string | null; authorizer: Authorizer } {
+  const admission = connectAs(certificateId, clientId);
+  assert.ok(admission.admitted, admission.admitted ? "" : admission.reason);
+  return admission;
+}
+
+function refused(admission: Admission, reasonCode: number, says: RegExp, metric: string): void {
+  assert.ok(!admission.admitted, "was admitted");
+  assert.equal(admission.reasonCode, reasonCode, admission.reason);
+  assert.match(admission.reason, says);
+  assert.ok(metrics.value("tidewire_admission_refusals_total", { reason: metric }) > 0, metric);
+}
+
+describe("admission", () => {
+  test("a provisioned thing is let in as itself, and may be itself", () => {
+    provision(1);
+    const { thing, authorizer } = admitted(id(1), "thing-1");
+    assert.equal(thing, "thing-1");
+    assert.ok(authorizer.publish("telemetry/thing-1/system", false));
+    assert.ok(authorizer.subscribe("commands/thing-1/#"));
+    assert.ok(!authorizer.publish("telemetry/thing-2/system", false));
+    assert.ok(!authorizer.receive("commands/thing-2/x"));
+    assert.deepEqual(gatekeeper.admitPeer(id(1)), { ok: true });
+  });
+
+  test("each reason for a refusal has its code, its sentence and its metric", () => {
+    provision(1);
+    provision(2);
+    refused(connectAs(null, "thing-1"), 0x87, /shows no certificate/, "no-certificate");
+    refused(connectAs(id(99), "thing-1"), 0x87, /not registered/, "unknown");
+    refused(connectAs(id(1), "thing-2"), 0x85, /must be the thing's name, 'thing-1'/, "client-id");
+    refused(connectAs(id(1), "+"), 0x85, /'thing-1'/, "client-id");
+    registry.detachThingPrincipal("thing-2", id(2));
+    refused(connectAs(id(2), "thing-2"), 0x87, /attached to no thing/, "not-authorized");
+    registry.attachThingPrincipal("thing-2", id(2));
+    registry.detachPolicy(DEFAULT_POLICY_NAME, id(2));
+    refused(connectAs(id(2), "thing-2"), 0x87, /has no policy/, "not-authorized");
+    registry.putPolicy(
+      "deny",
+      JSON.stringify({ Version: "2012-10-17", Statement: { Sid: "No", Effect: "Deny", Action: "*", Resource: "*" } }),
+    );
+    registry.attachPolicy("deny", id(2));
+    refused(connectAs(id(2), "thing-2"), 0x87, /denied by policy 'deny' statement No/, "not-authorized");
+    registry.updateCertificateStatus(id(1), "INACTIVE");
+    refused(connectAs(id(1), "thing-1"), 0x87, /inactive/, "inactive");
+    registry.updateCertificateStatus(id(1), "REVOKED");
+    refused(connectAs(id(1), "thing-1"), 0x87, /revoked/, "revoked");
+    assert.deepEqual(gatekeeper.admitPeer(id(1)), {
+      ok: false,
+      reason: "The certificate was revoked; give the device a new one",
+    });
+    registry.registerCertificate("PEM", factsOf(3), "PENDING_ACTIVATION");
+    refused(connectAs(id(3), "x"), 0x87, /waits for activation/, "pending");
+  });
+
+  test("with the clock far off either way the sentence says so", () => {
+    provision(1);
+    clock.jump(days(31));
+    refused(connectAs(id(1), "thing-1"), 0x87, /expired on 2026-01-31/, "expired");
+    clock.jump(days(-60));
+    refused(connectAs(id(1), "thing-1"), 0x87, /this machine's clock says 2025-12-03/, "not-yet-valid");
+  });
+
+  test("a certificate that belongs to one thing alone speaks for it under any client id that its policy allows", () => {
+    const any = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [
+        { Effect: "Allow", Action: "iot:Connect", Resource: "*" },
+        {
+          Effect: "Allow",
+          Action: "iot:Publish",
+          Resource: "arn:aws:iot:local:0:topic/x/${iot:Connection.Thing.ThingName}",
+        },
+      ],
+    });
+    registry.putPolicy("any", any);
+    for (const [n, type] of [
+      [1, "EXCLUSIVE_THING"],
+      [2, "NON_EXCLUSIVE_THING"],
+    ] as const) {
+      provision(n, type);
+      registry.attachPolicy("any", id(n));
+      const { thing, authorizer } = admitted(id(n), "some-client");
+      assert.equal(thing, n === 1 ? "thing-1" : null);
+      assert.equal(authorizer.publish(`x/thing-${n}`, false), n === 1);
+    }
+  });
+
+  test("a gateway's certificate stands for each of its things by client id", () => {
+    provision(1);
+    registry.createThing("other");
+    registry.attachThingPrincipal("other", id(1));
+    assert.equal(admitted(id(1), "other").thing, "other");
+    assert.equal(admitted(id(1), "thing-1").thing, "thing-1");
+    assert.ok(!admitted(id(1), "other").authorizer.publish("telemetry/thing-1/x", false));
+  });
+
+  test("what CONNECT asks for counts: persistent session, will", () => {
+    provision(1);
+    const clean = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: {
+        Effect: "Deny",
+        Action: "iot:Connect",
+        Resource: "*",
+        Condition: { "ForAnyValue:StringEquals": { "iot:ConnectAttributes": ["PersistentConnect", "LastWill"] } },
+      },
+    });
+    registry.putPolicy("clean-only", clean);
+    registry.attachPolicy("clean-only", id(1));
+    assert.ok(connectAs(id(1), "thing-1").admitted);
+    assert.ok(!connectAs(id(1), "thing-1", { cleanStart: false }).admitted);
+    assert.ok(!connectAs(id(1), "thing-1", { sessionExpirySeconds: 60 }).admitted);
+    const will = {
+      topic: "t",
+      payload: new Uint8Array(),
+      qos: 0,
+      retain: false,
+      delaySeconds: 0,
+      properties: null,
+    } as const;
+    assert.ok(!connectAs(id(1), "thing-1", { will }).admitted);
+    const standing = { certificateId: id(1), clientId: "thing-1", remoteAddress: "192.0.2.1" };
+    assert.ok(gatekeeper.mayStay(standing));
+  });
+
+  test("a stored policy that cannot be evaluated any more keeps its certificates out", () => {
+    provision(1);
+    const other = new DatabaseSync(join(folder, "registry.db"));
+    other.prepare("UPDATE policies SET document = ?").run('{"Version":"2012-10-17","Statement":"damaged"}');
+    other.close();
+    refused(connectAs(id(1), "thing-1"), 0x87, /cannot be evaluated/, "not-authorized");
+    assert.ok(logger.lines.some((line) => line.level === "error" && line.fields["policy"] === DEFAULT_POLICY_NAME));
+  });
+
+  test("a policy with a fault is refused when it is put, and the old one stays", () => {
+    assert.throws(
+      () => registry.putPolicy(DEFAULT_POLICY_NAME, '{"Version":"2012-10-17","Statement":{"Effect":"Allow"}}'),
+      (error) => isTidewireError(error) && error.code === "POLICY_INVALID",
+    );
+    assert.equal(registry.getPolicy(DEFAULT_POLICY_NAME).document, DEFAULT_POLICY_DOCUMENT);
+  });
+
+  test("explanations name statement, missing value, or the state of the certificate", () => {
+    provision(1);
+    assert.match(
+      gatekeeper.explain(id(1), "thing-1", "Publish", "telemetry/thing-1/x").sentence,
+      /allowed by .*Report/,
+    );
+    assert.match(gatekeeper.explain(id(1), "other", "Publish", "telemetry/thing-1/x").notes.join(), /ThingName/);
+    registry.updateCertificateStatus(id(1), "REVOKED");
+    assert.match(gatekeeper.explain(id(1), "thing-1", "Publish", "x").sentence, /revoked/);
+  });
+
+  test("the benchmark's gatekeeper lets everybody do everything, as nobody", () => {
+    const admission = anonymousGatekeeper.admit(
+      { remoteAddress: "127.0.0.1", certificateId: null },
+      {} as ConnectPacket,
+    );
+    assert.ok(admission.admitted && admission.thing === null && admission.authorizer.publish("x", true));
+  });
+});
+
+describe("rights of an open connection", () => {
+  test("follow the registry, and the revision tells the broker", () => {
+    provision(1);
+    provision(2);
+    const { authorizer } = admitted(id(1), "thing-1");
+    const before = authorizer.revision;
+    registry.createThing("unrelated");
+    registry.updateCertificateStatus(id(2), "REVOKED");
+    registry.createThing("third");
+    assert.equal(authorizer.revision, before, "another's revocation changes nothing");
+
+    registry.putPolicy(
+      "more",
+      JSON.stringify({ Version: "2012-10-17", Statement: { Effect: "Allow", Action: "iot:Publish", Resource: "*" } }),
+    );
+    assert.ok(!authorizer.publish("anything", false));
+    registry.attachPolicy("more", id(1));
+    assert.ok(authorizer.publish("anything", false));
+    assert.notEqual(authorizer.revision, before);
+    registry.detachPolicy("more", id(1));
+    assert.ok(!authorizer.publish("anything", false));
+    assert.ok(authorizer.publish("telemetry/thing-1/x", false));
+  });
+
+  const losses: readonly (readonly [title: string, lose: () => unknown])[] = [
+    ["revocation", () => registry.updateCertificateStatus(id(1), "REVOKED")],
+    ["deactivation", () => registry.updateCertificateStatus(id(1), "INACTIVE")],
+    ["the thing detached", () => registry.detachThingPrincipal("thing-1", id(1))],
+    ["the policy detached", () => registry.detachPolicy(DEFAULT_POLICY_NAME, id(1))],
+    [
+      "the certificate deleted",
+      () =>
+        registry.atomically(() => {
+          registry.updateCertificateStatus(id(1), "INACTIVE");
+          registry.detachThingPrincipal("thing-1", id(1));
+          registry.deleteCertificate(id(1), { force: true });
+        }),
+    ],
+  ];
+  for (const [title, lose] of losses) {
+    test(`${title} takes them all at once, before anybody is disconnected`, () => {
+      provision(1);
+      const { authorizer } = admitted(id(1), "thing-1");
+      const before = authorizer.revision;
+      assert.ok(authorizer.receive("commands/thing-1/x"));
+      lose();
+      assert.notEqual(authorizer.revision, before);
+      assert.ok(!authorizer.publish("telemetry/thing-1/x", false));
+      assert.ok(!authorizer.subscribe("commands/thing-1/#"));
+      assert.ok(!authorizer.receive("commands/thing-1/x"));
+    });
+  }
+});
+
+describe("eviction", () => {
+  let open: StandingConnection[];
+  let looks: number;
+  let stop: Cancel;
+
+  beforeEach(() => {
+    looks = 0;
+    for (const n of [1, 2, 3]) provision(n);
+    open = [1, 2, 3].map((n) => ({ certificateId: id(n), clientId: `thing-${n}`, remoteAddress: "192.0.2.1" }));
+    open.push({ certificateId: null, clientId: "bench", remoteAddress: "127.0.0.1" });
+    const disconnect = (match: (connection: StandingConnection) => boolean, reasonCode: number): number => {
+      looks++;
+      assert.equal(reasonCode, 0x87);
+      const count = open.length;
+      open = open.filter((connection) => !match(connection));
+      return count - open.length;
+    };
+    stop = evictOnChange({ registry, gatekeeper, scheduler: clock, disconnect, logger });
+  });
+  afterEach(() => stop());
+  const names = (): readonly string[] => open.map((connection) => connection.clientId);
+
+  test("a revoked certificate's connection ends in the same turn, the others stay", () => {
+    registry.updateCertificateStatus(id(2), "REVOKED");
+    clock.advance(0);
+    assert.deepEqual(names(), ["thing-1", "thing-3", "bench"]);
+  });
+
+  test("many changes in one turn cost one look at the connections, new certificates none", () => {
+    for (let n = 10; n < 60; n++) registry.registerCertificate("PEM", factsOf(n));
+    clock.advance(0);
+    assert.equal(looks, 0);
+    for (const n of [1, 2]) {
+      registry.updateCertificateStatus(id(n), "INACTIVE");
+      registry.updateCertificateStatus(id(n), "REVOKED");
+    }
+    clock.advance(0);
+    assert.deepEqual([looks, names()], [1, ["thing-3", "bench"]]);
+    registry.updateCertificateStatus(id(3), "REVOKED");
+    clock.advance(0);
+    assert.deepEqual([looks, names()], [2, ["bench"]]);
+  });
+
+  test("a policy that no longer allows to connect ends the connections of all that have it", () => {
+    registry.putPolicy(
+      DEFAULT_POLICY_NAME,
+      JSON.stringify({
+        Version: "2012-10-17",
+        Statement: { Effect: "Allow", Action: "iot:Connect", Resource: "arn:aws:iot:local:0:client/thing-2" },
+      }),
+    );
+    clock.advance(0);
+    assert.deepEqual(names(), ["thing-2", "bench"]);
+  });
+
+  test("an expired certificate's connection ends within a minute", () => {
+    clock.jump(days(30) + 1);
+    clock.advance(minutes(1));
+    assert.deepEqual(names(), ["bench"]);
+  });
+});
