@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
-import { verify } from "../log/mod.ts";
+import { isDamage, verify } from "../log/mod.ts";
+import type { Finding } from "../log/mod.ts";
 import type { Output } from "./output.ts";
 
 /** Exit status where something is damaged. */
@@ -24,8 +25,29 @@ async function verifyLog(options: { data: string; json?: boolean }, output: Outp
   const directory = await openLogDirectory(join(options.data, "log"));
   let damaged = 0;
   for await (const finding of verify({ directory, crc32: fileCrc32 })) {
-    if (finding.kind !== "ok") damaged++;
-    output.result(options.json === true ? JSON.stringify(finding) : finding.sentence);
+    if (isDamage(finding)) damaged++;
+    output.result(options.json === true ? JSON.stringify(finding) : sentenceOf(finding));
   }
   if (damaged > 0) process.exitCode = EXIT_DAMAGED;
+}
+
+function sentenceOf(finding: Finding): string {
+  switch (finding.kind) {
+    case "segment":
+      return `${finding.segment}: ${finding.records} messages in ${finding.batches} batches, offsets ${finding.from} to ${finding.below - 1}, ${finding.bytes} bytes`;
+    case "damage":
+      return `${finding.segment}: DAMAGED at byte ${finding.position}, ${finding.bytes} bytes (${finding.reason}): offsets ${finding.from} to ${finding.below - 1} are lost; everything else is served`;
+    case "unfinished end":
+      return `${finding.segment}: unfinished end at byte ${finding.position}, ${finding.bytes} bytes: being written now, or cut off at the next start`;
+    case "header damaged":
+      return `${finding.segment}: its header is damaged; its batches are read all the same`;
+    case "segment missing":
+      return `MISSING: a segment between ${finding.before} and ${finding.after}`;
+    case "foreign file":
+      return `${finding.file}: not ours; left alone`;
+    case "quarantined":
+      return `${finding.file}: put aside by a recovery`;
+    case "unusable":
+      return `${finding.code}: ${finding.message} ${finding.fix}`;
+  }
 }

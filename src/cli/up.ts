@@ -79,7 +79,8 @@ function configOf(options: Options): PlatformConfig {
 /** Three short lines: where to look, what to do next, how to stop. */
 function greet(platform: Platform, options: Options, output: Output): void {
   const colour = picocolors.createColors(process.stdout.isTTY && process.env["NO_COLOR"] === undefined);
-  const { http, newAdminToken, dataDir } = platform.ready();
+  const { http, dataDir } = platform.ready();
+  const { newAdminToken } = platform;
   const inCheckout = process.env["npm_lifecycle_event"] === "start";
   const program = inCheckout ? "npm run tidewire --" : "tidewire";
   const data = options.data === undefined ? "" : ` --data ${options.data}`;

@@ -14,10 +14,13 @@ export function endedSessionsFile(path: string, logger: Logger): EndedSessions {
         return Entries.parse(JSON.parse(readFileSync(path, "utf8")));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-        logger.warn("The list of logged-out sessions cannot be read; sessions ended earlier may work until they expire.", {
-          path,
-          reason: reasonOf(error),
-        });
+        logger.warn(
+          "The list of logged-out sessions cannot be read; sessions ended earlier may work until they expire.",
+          {
+            path,
+            reason: reasonOf(error),
+          },
+        );
         return [];
       }
     },

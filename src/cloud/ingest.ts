@@ -36,7 +36,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"));
   teardown.add("broker state", () => state.close());
-  const log = await openLog(config, base, Math.max(resumeRulesAt, state.load().appliedOffset));
+  const log = await openLog(config, base, Math.max(resumeRulesAt, (await state.load()).appliedOffset));
   teardown.add("log", () => log.close());
   const journal = new LogJournal({ log, ...base });
   const newest = log.durable > 0 ? await journal.read(log.durable - 1) : null;
@@ -46,8 +46,14 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
   teardown.add("store", () => store.close());
   store.setRules(rules.list());
-  teardown.add("rules to the store", rules.onRulesChange(() => store.setRules(rules.list())));
-  teardown.add("log to the store", log.onDurable((durable) => store.durable(durable)));
+  teardown.add(
+    "rules to the store",
+    rules.onRulesChange(() => store.setRules(rules.list())),
+  );
+  teardown.add(
+    "log to the store",
+    log.onDurable((durable) => store.durable(durable)),
+  );
   store.durable(log.durable);
 
   const consumer = log.consume(resumeRulesAt, (batch) => applyRules(rules, batch, base.logger), "rules");

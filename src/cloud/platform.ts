@@ -97,11 +97,14 @@ async function assemble(
   const mqtt = await listenSecure(config, base, ingest, certificate, teardown);
   const mqtts = `mqtts://${config.bind === "::" || config.bind === "0.0.0.0" ? "127.0.0.1" : config.bind}:${mqtt.port}`;
   const listen = await listenPlain(config, base, ingest, teardown);
-  const { api, http, https } = await serveApi(config, base, ingest, { sessions, certificate, startedAt, mqtts, names }, teardown);
-  teardown.add(
-    "upkeep",
-    startUpkeep({ ...base, ingest, api, mqtt, names }),
+  const { api, http, https } = await serveApi(
+    config,
+    base,
+    ingest,
+    { sessions, certificate, startedAt, mqtts, names },
+    teardown,
   );
+  teardown.add("upkeep", startUpkeep({ ...base, ingest, api, mqtt, names }));
 
   const ready: Ready = {
     mqtts,
@@ -169,8 +172,13 @@ async function listenPlain(
     });
     teardown.add("plain listener", () => listener.close(CLOSE_GRACE));
     const url = `mqtt://${host.includes(":") ? `[${host}]` : host}:${listener.port}`;
-    base.logger.warn("A LISTENER WITHOUT ENCRYPTION AND WITHOUT LOGIN is open on loopback, because --listen asked for it.", { url });
-    process.stderr.write(`tidewire: WARNING: ${url} takes anybody on this machine without encryption or login (--listen …?auth=none).\n`);
+    base.logger.warn(
+      "A LISTENER WITHOUT ENCRYPTION AND WITHOUT LOGIN is open on loopback, because --listen asked for it.",
+      { url },
+    );
+    process.stderr.write(
+      `tidewire: WARNING: ${url} takes anybody on this machine without encryption or login (--listen …?auth=none).\n`,
+    );
     urls.push(url);
   }
   return urls;
@@ -214,7 +222,9 @@ async function serveApi(
 
 function connectionInfo(base: Foundation, { mqtts, names }: ApiParts): ConnectionInfo {
   const port = mqtts.slice(mqtts.lastIndexOf(":") + 1);
-  const hosts = [...names.names, ...names.addresses].filter((host) => !["localhost", "127.0.0.1", "::1"].includes(host));
+  const hosts = [...names.names, ...names.addresses].filter(
+    (host) => !["localhost", "127.0.0.1", "::1"].includes(host),
+  );
   return {
     mqtts,
     addresses: hosts.map((host) => `mqtts://${host.includes(":") ? `[${host}]` : host}:${port}`),
@@ -231,7 +241,12 @@ function announce(dataDir: string, { http, https, mqtts, pid }: Ready, teardown:
   teardown.add("announcement", () => rmSync(path, { force: true }));
 }
 
-async function addFirstDevice(config: PlatformConfig, base: Foundation, broker: string, teardown: Teardown): Promise<void> {
+async function addFirstDevice(
+  config: PlatformConfig,
+  base: Foundation,
+  broker: string,
+  teardown: Teardown,
+): Promise<void> {
   const device = await startFirstDevice({
     ...base,
     dataDir: config.data,
@@ -241,4 +256,3 @@ async function addFirstDevice(config: PlatformConfig, base: Foundation, broker: 
   });
   teardown.add("first device", () => device.stop());
 }
-

@@ -25,11 +25,19 @@ const HEADLINE_PERIOD = seconds(2);
 export function startUpkeep(options: UpkeepOptions): Cancel {
   const { scheduler, logger } = options;
   const chore = (name: string, work: () => Promise<void>) => (): void => {
-    work().catch((error: unknown) => logger.error("A chore failed; it is tried again.", { chore: name, reason: reasonOf(error) }));
+    work().catch((error: unknown) =>
+      logger.error("A chore failed; it is tried again.", { chore: name, reason: reasonOf(error) }),
+    );
   };
   const cancels = [
-    scheduler.every(RENEWAL_PERIOD, chore("certificate renewal", () => renew(options))),
-    scheduler.every(RETENTION_PERIOD, chore("log retention", () => retain(options.ingest))),
+    scheduler.every(
+      RENEWAL_PERIOD,
+      chore("certificate renewal", () => renew(options)),
+    ),
+    scheduler.every(
+      RETENTION_PERIOD,
+      chore("log retention", () => retain(options.ingest)),
+    ),
     scheduler.every(HEADLINE_PERIOD, chore("headline values", headlines(options))),
   ];
   return () => {

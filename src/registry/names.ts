@@ -18,6 +18,7 @@ export function checkPolicyName(name: string): void {
 export const arnOf = {
   thing: (thingName: string): string => `arn:aws:iot:local:000000000000:thing/${thingName}`,
   certificate: (certificateId: string): string => `arn:aws:iot:local:000000000000:cert/${certificateId}`,
+  rule: (ruleName: string): string => `arn:aws:iot:local:000000000000:rule/${ruleName}`,
   policy: (policyName: string): string => `arn:aws:iot:local:000000000000:policy/${policyName}`,
 };
 

@@ -36,6 +36,8 @@ export interface AlertReading {
 export interface AlertQuery {
   readonly state: "active" | "all";
   readonly limit: number;
+  /** Only those of one thing. */
+  readonly thing?: string;
 }
 
 /** How long a confirmed alert's `count` and `lastSeenAt` may go unsaved and untold. */
@@ -86,9 +88,10 @@ export class AlertBook {
 
   /** Newest first; active ones before resolved ones. */
   list(query: AlertQuery): Alert[] {
-    const active = this.active().sort((a, b) => b.raisedAt - a.raisedAt);
+    const active = this.active(query.thing).sort((a, b) => b.raisedAt - a.raisedAt);
     if (query.state === "active") return active.slice(0, query.limit);
-    return [...active, ...this.#history.toReversed()].slice(0, query.limit);
+    const past = this.#history.filter((alert) => query.thing === undefined || alert.thing === query.thing);
+    return [...active, ...past.toReversed()].slice(0, query.limit);
   }
 
   /** All active alerts, or those of one thing. */

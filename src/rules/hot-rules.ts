@@ -135,6 +135,11 @@ export class HotRules {
 
   // ── messages ─────────────────────────────────────────────────────────────────────────────────
 
+  /** Whether any hot rule listens to this topic; lets the caller leave a message undecoded. */
+  wants(topic: string): boolean {
+    return this.#set.route(topic).length > 0;
+  }
+
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
   handle(offset: number, message: Message): void {
     if (offset < this.#position) return;

@@ -71,13 +71,13 @@ test("without a certificate, or with one of another CA, nobody gets past the han
 test("a certificate that is inactive or revoked is refused before CONNECT, and live connections end at once", async () => {
   const path = `/certificates/${device.certificateId}`;
   const client = await connectDevice(platform, device);
-  const closed = once(client, "close");
+  const closed = new Promise((resolve) => client.once("close", () => resolve(null)));
   await platform.api("PUT", `${path}?newStatus=INACTIVE`);
   await closed;
   assert.equal(await bytesAfterConnect(device), 0);
   await platform.api("PUT", `${path}?newStatus=ACTIVE`);
   const again = await connectDevice(platform, device);
-  const closedAgain = once(again, "close");
+  const closedAgain = new Promise((resolve) => again.once("close", () => resolve(null)));
   await platform.api("PUT", `${path}?newStatus=REVOKED`);
   await closedAgain;
   assert.equal(await bytesAfterConnect(device), 0);

@@ -15,7 +15,7 @@ export function alertRoutes(app: FastifyInstance, { alerts }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get("/api/alerts", { schema: { querystring: AlertParameters } }, async (request): Promise<AlertPage> => {
-    return { alerts: alerts.list(request.query), active: alerts.active().length };
+    return { alerts: alerts.list(request.query), active: alerts.activeCount() };
   });
 
   const params = z.strictObject({ id: z.string().min(1).max(256) });

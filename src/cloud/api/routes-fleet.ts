@@ -66,6 +66,6 @@ async function headlinesOf(
 
 function entryOf(ports: ApiPorts, thing: Thing, headline: readonly LatestValue[]): FleetEntry {
   const { thingName, thingTypeName, attributes } = thing;
-  const activeAlerts = ports.alerts.active(thingName).length;
+  const activeAlerts = ports.alerts.activeCount(thingName);
   return { thingName, thingTypeName, attributes, presence: ports.presence.of(thingName), activeAlerts, headline };
 }
