@@ -33,11 +33,6 @@ export class Cursor {
     return value;
   }
 
-  u32(field: string): number {
-    const high = this.u16(field);
-    return high * 0x1_0000 + this.u16(field);
-  }
-
   varint(field: string): number {
     let value = 0;
     for (let shift = 0; shift < 7 * VARINT_BYTES_MAX; shift += 7) {

@@ -128,7 +128,8 @@ function encodeWill(out: Output, will: Will, version: ProtocolVersion): void {
 }
 
 export function encodeConnack(out: Output, packet: ConnackPacket, version: ProtocolVersion): void {
-  out.u8(packet.sessionPresent ? 1 : 0);
+  // [MQTT-3.2.2-6], 3.1.1: [MQTT-3.2.2-4]: a refusal has no session
+  out.u8(packet.sessionPresent && packet.reasonCode === REASON.success ? 1 : 0);
   if (version === 4) {
     out.u8(connackV3(packet.reasonCode));
     return;

@@ -150,6 +150,7 @@ suite("what cannot be said in MQTT", () => {
     const huge = "x".repeat(65_536);
     assert.throws(() => writer.publish({ ...MESSAGE, topic: huge }), { reasonCode: REASON.packetTooLarge });
     assert.throws(() => writer.publish({ ...MESSAGE, properties: { contentType: huge } }), PacketError);
+    assert.throws(() => writer.publish({ ...MESSAGE, packetId: 0 }), { reasonCode: REASON.protocolError });
     assert.throws(() => writer.unsubscribe({ packetId: 1, filters: ["a", huge] }), PacketError);
     const noName = connectPacket({ version: 4, clientId: "c", password: bytesOf("p") });
     assert.throws(() => new PacketWriter(4).connect(noName), PacketError);
@@ -183,6 +184,12 @@ suite("3.1.1", () => {
       [REASON.notAuthorized, 5],
     ] as const;
     for (const [code, mapped] of expected) assert.equal(connackV3(code), mapped);
+  });
+
+  test("a refusal says that there is no session, whatever the caller says [MQTT-3.2.2-4], in 5.0 [MQTT-3.2.2-6]", () => {
+    const refusal = { sessionPresent: true, reasonCode: REASON.notAuthorized };
+    assert.deepEqual(packetBytes(4, { type: "connack", packet: refusal }), listing("20 02 00 05"));
+    assert.deepEqual(packetBytes(5, { type: "connack", packet: refusal }), listing("20 03 00 87 00"));
   });
 
   test("what it has no words for is left out", () => {

@@ -168,6 +168,7 @@ export class PacketWriter {
     const before = out.length;
     const topicBytes = typeof topic === "string" ? utf8Length(topic) : topic.length;
     if (topicBytes > 0xffff) throw tooLong("the topic");
+    if (qos !== 0 && packet.packetId === 0) throw protocolError("the packet identifier is 0"); // [MQTT-2.2.1-3]
     try {
       const known = 2 + topicBytes + (qos === 0 ? 0 : 2) + payload.length;
       // One byte is left for the length, and more is made when it is known: without properties that is now.
