@@ -13,24 +13,24 @@ import {
   viewOf,
   writeBatchHeader,
 } from "./format.ts";
-import { Bench, readAll } from "./log.fixture.ts";
+import { Scene, readAll } from "./log.fixture.ts";
 
 test("format 1 is written as it always was", async () => {
-  const bench = new Bench();
-  await bench.write(["hello", "", "wörld"]);
-  assert.deepEqual(bench.disk.bytesOf(segmentName(0)), GOLDEN_SEGMENT);
+  const scene = new Scene();
+  await scene.write(["hello", "", "wörld"]);
+  assert.deepEqual(scene.disk.bytesOf(segmentName(0)), GOLDEN_SEGMENT);
 });
 
 test("format 1 is read as it always was", async () => {
-  const bench = new Bench();
-  bench.disk.put(segmentName(0), GOLDEN_SEGMENT.slice());
-  const log = await bench.drive(bench.open());
+  const scene = new Scene();
+  scene.disk.put(segmentName(0), GOLDEN_SEGMENT.slice());
+  const log = await scene.drive(scene.open());
   assert.deepEqual(await readAll(log.readBatches(0)), [
     [0, "hello"],
     [1, ""],
     [2, "wörld"],
   ]);
-  assert.deepEqual([...bench.told("warn"), ...bench.told("error")], []);
+  assert.deepEqual([...scene.told("warn"), ...scene.told("error")], []);
 });
 
 test("a segment of a newer format is refused, not guessed at", () => {
