@@ -189,3 +189,10 @@ test("no offset comes again that a consumer may know", async () => {
   await scene.drive(log.close());
   assert.equal((await scene.drive(scene.open())).next, 10);
 });
+
+test("a log whose folder was lost goes on where its consumers stand, and says that it was lost", async () => {
+  const scene = new Scene();
+  const log = await scene.drive(scene.open({ nextAtLeast: 500 }));
+  assert.deepEqual([log.first, log.next], [500, 500]);
+  assert.deepEqual(scene.told("error"), ["the log has lost its end: a consumer was further than it is"]);
+});
