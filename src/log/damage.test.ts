@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
-import { Bench, bytesOf, findings, numbered, readAll } from "./log.fixture.ts";
+import { Scene, bytesOf, findings, numbered, readAll } from "./log.fixture.ts";
 
 const RECORDS = numbered(4);
 const BATCH_BYTES = BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + RECORDS[0]!.length;
@@ -10,12 +10,12 @@ const SIZE = SEGMENT_HEADER_BYTES + RECORDS.length * BATCH_BYTES;
 const FIRST = "00000000000000000000.seg";
 
 /** One segment with a batch per record. */
-async function written(): Promise<Bench> {
-  const bench = new Bench({ segmentBytesMax: 10_000 });
-  await bench.write(RECORDS);
-  assert.deepEqual(bench.disk.names, [FIRST]);
-  assert.equal(bench.disk.bytesOf(FIRST).length, SIZE);
-  return bench;
+async function written(): Promise<Scene> {
+  const scene = new Scene({ segmentBytesMax: 10_000 });
+  await scene.write(RECORDS);
+  assert.deepEqual(scene.disk.names, [FIRST]);
+  assert.equal(scene.disk.bytesOf(FIRST).length, SIZE);
+  return scene;
 }
 
 const pairs = (offsets: readonly number[]): readonly (readonly [number, string])[] =>
@@ -23,41 +23,41 @@ const pairs = (offsets: readonly number[]): readonly (readonly [number, string])
 
 test("a bit flipped at any byte costs the batch that it is in, and nothing else", async () => {
   for (let at = 0; at < SIZE; at++) {
-    const bench = await written();
-    bench.disk.bytesOf(FIRST)[at]! ^= 1 << (at % 8);
+    const scene = await written();
+    scene.disk.bytesOf(FIRST)[at]! ^= 1 << (at % 8);
     const hit = at < SEGMENT_HEADER_BYTES ? -1 : Math.floor((at - SEGMENT_HEADER_BYTES) / BATCH_BYTES);
     const kept = pairs([0, 1, 2, 3].filter((offset) => offset !== hit));
 
-    const log = await bench.drive(bench.open());
+    const log = await scene.drive(scene.open());
     assert.deepEqual(await readAll(log.readBatches(0)), kept, `byte ${at}`);
     const consumed: number[] = [];
     const consumer = log.consume(0, (batch) => batch.forEach((offset) => consumed.push(offset)));
-    while (consumer.position < log.durable) await bench.clock.run(1);
+    while (consumer.position < log.durable) await scene.clock.run(1);
     assert.deepEqual(
       consumed,
       kept.map(([offset]) => offset),
     );
     for (const offset of [0, 1, 2, 3]) assert.equal((await log.read(offset)) === null, offset === hit, `byte ${at}`);
-    assert.ok(bench.told("error").length + bench.told("warn").length > 0, `byte ${at}: it is told`);
+    assert.ok(scene.told("error").length + scene.told("warn").length > 0, `byte ${at}: it is told`);
     assert.ok(log.next >= RECORDS.length, "no offset comes again");
     assert.equal(log.next === RECORDS.length, hit !== 3 || at >= SEGMENT_HEADER_BYTES + 3 * BATCH_BYTES + 56);
 
     // The log goes on, and the next start finds the same and what came after.
     const more = log.append(bytesOf("more"));
-    await bench.settle(log);
-    await bench.drive(log.close());
-    const again = await bench.drive(bench.open());
+    await scene.settle(log);
+    await scene.drive(log.close());
+    const again = await scene.drive(scene.open());
     assert.deepEqual(await readAll(again.readBatches(0)), [...kept, [more, "more"]], `byte ${at}, second start`);
   }
 });
 
 test("damage in the middle is a gap that reader, metric and verify tell", async () => {
-  const bench = await written();
+  const scene = await written();
   const position = SEGMENT_HEADER_BYTES + BATCH_BYTES;
-  bench.disk.bytesOf(FIRST)[position + BATCH_HEADER_BYTES + 6]! ^= 0x10;
-  const reader = await bench.reader();
+  scene.disk.bytesOf(FIRST)[position + BATCH_HEADER_BYTES + 6]! ^= 0x10;
+  const reader = await scene.reader();
   assert.deepEqual(await readAll(reader.readBatches(0, 4)), pairs([0, 2, 3]));
-  const gap = bench.logger.lines.find((line) => line.message === "a part of the log cannot be read and was skipped");
+  const gap = scene.logger.lines.find((line) => line.message === "a part of the log cannot be read and was skipped");
   assert.deepEqual(gap?.fields, {
     segment: FIRST,
     reason: "records damaged",
@@ -66,9 +66,9 @@ test("damage in the middle is a gap that reader, metric and verify tell", async 
     fromOffset: 1,
     belowOffset: 2,
   });
-  assert.equal(bench.metrics.value("tidewire_log_gaps_total"), 1);
-  assert.equal(bench.metrics.value("tidewire_log_gap_offsets_total"), 1);
-  const [damage, segment] = await findings(bench.disk.folder());
+  assert.equal(scene.metrics.value("tidewire_log_gaps_total"), 1);
+  assert.equal(scene.metrics.value("tidewire_log_gap_offsets_total"), 1);
+  const [damage, segment] = await findings(scene.disk.folder());
   assert.deepEqual(damage, {
     kind: "damage",
     segment: FIRST,
@@ -80,36 +80,36 @@ test("damage in the middle is a gap that reader, metric and verify tell", async 
   });
   assert.equal(segment?.kind === "segment" && segment.records, 3);
   assert.deepEqual(await readAll(reader.readBatches(2, 4)), pairs([2, 3]), "who begins behind it is told nothing");
-  assert.equal(bench.metrics.value("tidewire_log_gaps_total"), 1);
+  assert.equal(scene.metrics.value("tidewire_log_gaps_total"), 1);
 });
 
 test("a file cut short at any length keeps its whole batches; the rest is put aside before it is cut off", async () => {
   for (let length = 0; length < SIZE; length++) {
-    const bench = await written();
-    const bytes = bench.disk.bytesOf(FIRST).slice(0, length);
-    bench.disk.put(FIRST, bytes);
+    const scene = await written();
+    const bytes = scene.disk.bytesOf(FIRST).slice(0, length);
+    scene.disk.put(FIRST, bytes);
     const whole = Math.max(0, Math.floor((length - SEGMENT_HEADER_BYTES) / BATCH_BYTES));
     const kept = pairs([0, 1, 2, 3].slice(0, whole));
     const left = length < SEGMENT_HEADER_BYTES ? 0 : length - SEGMENT_HEADER_BYTES - whole * BATCH_BYTES;
 
-    const log = await bench.drive(bench.open());
+    const log = await scene.drive(scene.open());
     assert.deepEqual(await readAll(log.readBatches(0)), kept, `length ${length}`);
-    const cut = bench.disk.names.filter((name) => name.startsWith("quarantine/"));
+    const cut = scene.disk.names.filter((name) => name.startsWith("quarantine/"));
     assert.equal(cut.length, left > 0 ? 1 : 0, `length ${length}`);
     if (left > 0) {
-      const aside = bench.disk.bytesOf(cut[0]!);
+      const aside = scene.disk.bytesOf(cut[0]!);
       assert.deepEqual(aside, cut[0]!.endsWith(".cut") ? bytes.slice(-left) : bytes, `length ${length}`);
-      assert.ok(bench.metrics.value("tidewire_log_cut_bytes_total") >= left);
-      assert.ok(bench.told("warn").length + bench.told("error").length > 0, "it is told");
+      assert.ok(scene.metrics.value("tidewire_log_cut_bytes_total") >= left);
+      assert.ok(scene.told("warn").length + scene.told("error").length > 0, "it is told");
     }
     const more = log.append(bytesOf("more"));
     assert.ok(more >= whole);
-    await bench.settle(log);
-    await bench.drive(log.close());
-    const again = await bench.drive(bench.open());
+    await scene.settle(log);
+    await scene.drive(log.close());
+    const again = await scene.drive(scene.open());
     assert.deepEqual(await readAll(again.readBatches(0)), [...kept, [more, "more"]], `length ${length}, second start`);
     assert.deepEqual(
-      (await findings(bench.disk.folder())).filter((found) => found.kind === "damage"),
+      (await findings(scene.disk.folder())).filter((found) => found.kind === "damage"),
       [],
     );
   }
@@ -117,21 +117,21 @@ test("a file cut short at any length keeps its whole batches; the rest is put as
 
 test("a batch that a device sends as payload is never taken for one of the log's", async () => {
   // A foreign batch, whole and with a plausible offset, in a record; the header in front of it is then damaged.
-  const other = new Bench({ segmentBytesMax: 10_000, batchBytesMax: 1_000, recordBytesMax: 500 });
+  const other = new Scene({ segmentBytesMax: 10_000, batchBytesMax: 1_000, recordBytesMax: 500 });
   other.random.next(); // another log, so another identity
   await other.write(["", "", "", "", "", "", "forged"]);
   const foreign = other.disk.bytesOf(FIRST).slice(-(BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + 6));
 
-  const bench = new Bench({ segmentBytesMax: 10_000, batchBytesMax: 1_000, recordBytesMax: 500 });
-  const log = await bench.drive(bench.open());
+  const scene = new Scene({ segmentBytesMax: 10_000, batchBytesMax: 1_000, recordBytesMax: 500 });
+  const log = await scene.drive(scene.open());
   for (const record of [bytesOf("first"), foreign, bytesOf("last")]) {
     log.append(record);
-    await bench.settle(log);
+    await scene.settle(log);
   }
-  await bench.drive(log.close());
+  await scene.drive(log.close());
   const second = SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + "first".length;
-  bench.disk.bytesOf(FIRST)[second + 20]! ^= 1;
-  const again = await bench.drive(bench.open());
+  scene.disk.bytesOf(FIRST)[second + 20]! ^= 1;
+  const again = await scene.drive(scene.open());
   assert.deepEqual(await readAll(again.readBatches(0)), [
     [0, "first"],
     [2, "last"],

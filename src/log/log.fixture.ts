@@ -37,7 +37,7 @@ function stopper(timer: NodeJS.Timeout): () => void {
   return () => clearTimeout(timer);
 }
 
-export class Bench {
+export class Scene {
   readonly logger = new SimLogger();
   readonly metrics = new SimMetrics();
   readonly clock = new SimClock();
@@ -56,7 +56,7 @@ export class Bench {
     const { clock, random, logger, metrics, limits } = this;
     const directory = this.disk.folder();
     const ports = { directory, crc32: fileCrc32, clock, scheduler: clock, random, logger, metrics };
-    return Log.open({ ...ports, limits: limits as Limits["log"], ...more });
+    return Log.open({ ...ports, limits, ...more });
   }
 
   reader(): Promise<LogReader> {
@@ -72,15 +72,11 @@ export class Bench {
 
   /** Lets time pass until `promise` settles. */
   async drive<T>(promise: Promise<T>): Promise<T> {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    promise.then(done, done);
-    while (!settled) {
+    const settled: true[] = [];
+    promise.finally(() => settled.push(true)).catch(() => {}); // the caller gets the rejection
+    while (settled.length === 0) {
       await this.clock.run(1);
       await new Promise((resolve) => setImmediate(resolve));
-      if (settled) break;
     }
     return promise;
   }

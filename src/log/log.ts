@@ -344,11 +344,12 @@ export class Log {
     const { groupBytesMax } = this.#limits;
     let bytes = 0;
     let taken = 0;
-    while (taken < this.#sealed.length && bytes + this.#sealed[taken]!.used <= groupBytesMax) {
+    const fits = (batch: BatchBuffer): boolean => taken === 0 || bytes + batch.used <= groupBytesMax;
+    while (taken < this.#sealed.length && fits(this.#sealed[taken]!)) {
       bytes += this.#sealed[taken++]!.used;
     }
     const all = taken === this.#sealed.length;
-    if (all && this.#active.count > 0 && bytes + this.#active.used <= groupBytesMax) {
+    if (all && this.#active.count > 0 && fits(this.#active)) {
       this.#seal(0);
       taken++;
     }

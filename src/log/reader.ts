@@ -72,8 +72,10 @@ export class LogReader {
     for (const found of folder.segments) {
       // One that is being made at this moment, or was when the power went: there is nothing in it yet.
       if (found.header === null && found.bytes <= SEGMENT_HEADER_BYTES) continue;
+      const fresh = newSegment(found, found.header);
       const kept = known.get(found.name);
-      segments.push(kept ?? newSegment(found, found.header));
+      // A restart of the writer may have begun an empty segment anew.
+      segments.push(kept?.previousEnd === fresh.previousEnd ? kept : fresh);
     }
     this.#table.replace(segments);
   }

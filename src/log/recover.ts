@@ -84,7 +84,7 @@ async function nextOffset(options: RecoveryOptions, ended: Omit<Ended, "next">):
   for (const walked of [...ended.bare, ...(ended.tail === null ? [] : [ended.tail])]) {
     next = Math.max(next, await firstUnused(options, walked, ended.logId));
   }
-  if (next < options.nextAtLeast && ended.tail !== null) {
+  if (next < options.nextAtLeast) {
     const fields = { endsAt: next, goesOnAt: options.nextAtLeast };
     options.logger.error("the log has lost its end: a consumer was further than it is", fields);
   }
@@ -111,7 +111,10 @@ async function beginAnew(options: RecoveryOptions, ended: Ended): Promise<OpenSe
   const again = bare.find(({ found }) => found.baseOffset === next);
   const opened = again === undefined ? await createSegment(options, place) : await reuse(options, again, place);
   if (tail !== null) {
-    await secure(tail);
+    await secure(tail).catch(async (error: unknown) => {
+      await opened.file.close();
+      throw error;
+    });
     await tail.file.close();
   }
   for (const walked of bare) {

@@ -128,8 +128,8 @@ async function copyRange(from: LogFile, to: LogFile, position: number, size: num
 }
 
 /**
- * Cuts the damaged end off, and writes the last group over itself before it is synced. Where the last run ended with a failed sync, the system may
- * hold pages that it believes to be on disk and that are not; a sync alone would then do nothing.
+ * Cuts the damaged end off, and writes the last group over itself before it is synced. Where the last run ended with a
+ * failed sync, the system may hold pages that it believes to be on disk and that are not; a sync alone would do nothing.
  */
 export async function secure(walked: Walked): Promise<void> {
   const { file, lastGroup: from, position: to, size } = walked;

@@ -1,7 +1,7 @@
 /** The log's folder on a real file system. */
 import { open, mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Crc32, LogDirectory, LogFile } from "../../log/mod.ts";
 
@@ -13,7 +13,8 @@ export const fileCrc32: Crc32 = (bytes, seed) => crc32(bytes, seed);
 
 /** Makes the folder, private to this user, where there is none. Rejects with the system's error. */
 export async function openLogDirectory(path: string): Promise<LogDirectory> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  const made = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncParents(path, made);
   return {
     list: () => listFiles(path),
     open: async (name, mode) => {
@@ -72,6 +73,13 @@ async function moveFile(path: string, from: string, to: string): Promise<void> {
   if (there !== undefined) throw Object.assign(new Error(`EEXIST: ${to} exists`), { code: "EEXIST" });
   await mkdir(join(path, to, ".."), { recursive: true, mode: 0o700 });
   await rename(join(path, from), join(path, to));
+}
+
+/** New folders are entries of their parents, which nobody else syncs. `top`: the uppermost one that was made. */
+async function syncParents(path: string, top: string): Promise<void> {
+  for (let folder = resolve(path); folder.length >= resolve(top).length; folder = dirname(folder)) {
+    await syncFolder(dirname(folder));
+  }
 }
 
 async function syncFolder(path: string): Promise<void> {
