@@ -70,7 +70,12 @@ function provision(n: number, type?: PrincipalType): void {
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
-function connectAs(certificateId: string | null, clientId: string, change: Partial<ConnectPacket> = {}): Admission {
+function connectAs(
+  certificateId: string | null,
+  clientId: string,
+  change: Partial<ConnectPacket> = {},
+  remoteAddress = "192.0.2.1",
+): Admission {
   const packet: ConnectPacket = {
     version: 5,
     cleanStart: true,
@@ -90,7 +95,7 @@ function connectAs(certificateId: string | null, clientId: string, change: Parti
     authenticationData: null,
     ...change,
   };
-  return gatekeeper.admit({ remoteAddress: "192.0.2.1", certificateId }, packet);
+  return gatekeeper.admit({ remoteAddress, certificateId }, packet);
 }
 
 function admitted(certificateId: string, clientId: string): { thing: string | null; authorizer: Authorizer } {
@@ -219,6 +224,27 @@ describe("admission", () => {
     assert.ok(gatekeeper.mayStay(standing));
   });
 
+  test("the address counts as it is, also where a socket for both families reports it", () => {
+    provision(1);
+    const near = { NotIpAddress: { "aws:SourceIp": "10.0.0.0/8" } };
+    const document = {
+      Version: "2012-10-17",
+      Statement: [
+        { Effect: "Deny", Action: "iot:Connect", Resource: "*", Condition: near },
+        { Effect: "Allow", Action: "iot:Publish", Resource: "arn:aws:iot:local:0:topic/from/${aws:SourceIp}" },
+      ],
+    };
+    registry.putPolicy("near", JSON.stringify(document));
+    registry.attachPolicy("near", id(1));
+    for (const address of ["10.1.2.3", "::ffff:10.1.2.3"]) {
+      const admission = connectAs(id(1), "thing-1", {}, address);
+      assert.ok(admission.admitted && admission.authorizer.publish("from/10.1.2.3", false), address);
+    }
+    for (const address of ["192.0.2.1", "::ffff:192.0.2.1", "::1"]) {
+      assert.ok(!connectAs(id(1), "thing-1", {}, address).admitted, address);
+    }
+  });
+
   test("a stored policy that cannot be evaluated any more keeps its certificates out", () => {
     provision(1);
     const other = new DatabaseSync(join(folder, "registry.db"));
@@ -285,6 +311,14 @@ describe("rights of an open connection", () => {
     ["deactivation", () => registry.updateCertificateStatus(id(1), "INACTIVE")],
     ["the thing detached", () => registry.detachThingPrincipal("thing-1", id(1))],
     ["the policy detached", () => registry.detachPolicy(DEFAULT_POLICY_NAME, id(1))],
+    [
+      "a Deny of iot:Connect alone",
+      () => {
+        const document = { Version: "2012-10-17", Statement: { Effect: "Deny", Action: "iot:Connect", Resource: "*" } };
+        registry.putPolicy("locked", JSON.stringify(document));
+        registry.attachPolicy("locked", id(1));
+      },
+    ],
     [
       "the certificate deleted",
       () =>

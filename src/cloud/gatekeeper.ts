@@ -131,7 +131,7 @@ export class RegistryGatekeeper implements Gatekeeper {
     const found = this.#principal(certificateId);
     if (!found.ok) return false;
     return CONNECT_ATTRIBUTES.some((connectAttributes) => {
-      const asked = { clientId, sourceIp: remoteAddress, connectAttributes, willTopic: null };
+      const asked = { clientId, sourceIp: plainAddress(remoteAddress), connectAttributes, willTopic: null };
       return this.grant(found.principal, asked)?.policy.connect(clientId) === true;
     });
   }
@@ -342,8 +342,13 @@ function connectionOf(peer: Peer, connect: ConnectPacket): Omit<PolicyContext, "
   const connectAttributes = CONNECT_ATTRIBUTES[(persistent ? 1 : 0) + (connect.will === null ? 0 : 2)]!;
   return {
     clientId: connect.clientId,
-    sourceIp: peer.remoteAddress,
+    sourceIp: plainAddress(peer.remoteAddress),
     connectAttributes,
     willTopic: connect.will?.topic ?? null,
   };
+}
+
+/** A socket that listens for both families reports IPv4 peers as `::ffff:192.0.2.1`; policies mean the address itself. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=[0-9.]+$)/i, "");
 }

@@ -449,7 +449,6 @@ export class Registry {
   }
 
   #publish(change: Change): void {
-    for (const id of change.principals) this.#principals.drop(id);
     const { kind, id, change: what, principals } = change;
     this.#log.info("registry changed", { audit: true, kind, id, change: what, principals: principals.length });
     for (const listener of this.#listeners) {
