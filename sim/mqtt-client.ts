@@ -27,7 +27,8 @@ export type Received =
   | ({ readonly type: "connack" } & ConnackPacket)
   | ReceivedPublish
   | { readonly type: "puback"; readonly packetId: number; readonly reasonCode: number }
-  | ({ readonly type: "suback" | "unsuback" } & SubackPacket)
+  | ({ readonly type: "suback" } & SubackPacket)
+  | ({ readonly type: "unsuback" } & SubackPacket)
   | { readonly type: "pingresp" }
   | ({ readonly type: "disconnect" } & DisconnectPacket);
 

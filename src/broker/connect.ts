@@ -93,6 +93,12 @@ export function refuseConnect(
   if (connection.isOver) return;
   const message = `a connection was refused: ${detail}`;
   connection.core.refusals.refuse(kind, message, { ...connection.describe(), ...fields });
+  const intelligible = connection.version === 5 || kind !== "malformed-packet";
+  // Who began with anything but a whole CONNECT of 3.1.1 is closed without a word [MQTT-3.1.0-1], [MQTT-3.1.4-1].
+  if (!intelligible && code !== REASON.unsupportedProtocolVersion) {
+    connection.end();
+    return;
+  }
   // The writer maps the code for 3.1.1, where a client that is not authorized gets 5.
   connection.out().connack({ sessionPresent: false, reasonCode: code, reasonString: detail }); // [MQTT-3.2.2-6]
   connection.end();

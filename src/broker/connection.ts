@@ -189,6 +189,7 @@ export class Connection {
   flush(): void {
     this.#dirty = false;
     this.#countOutput(this.outputBytes);
+    if (this.outputBytes >= this.core.outputBytesMax) this.holdRead("output");
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
@@ -198,7 +199,6 @@ export class Connection {
       this.transport.write(bytes);
     }
     if (this.state === "closing" && (writer === null || writer.length === 0)) this.#finish();
-    else if (this.outputBytes >= this.core.limits.outputBytesMax) this.holdRead("output");
   }
 
   #countOutput(bytes: number): void {

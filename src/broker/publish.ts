@@ -1,5 +1,5 @@
 /** A client's PUBLISH: rights, journal, subscribers, acknowledgement (MQTT 5.0 section 3.3). */
-import { TidewireError, reasonOf } from "../base/mod.ts";
+import { isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import { PacketError, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
@@ -145,7 +145,7 @@ function refuseOne(connection: Connection, view: PublishView, reasonCode: number
 
 function refuseForJournal(connection: Connection, view: PublishView, error: unknown): void {
   const { core } = connection;
-  const full = error instanceof TidewireError && error.entry.mqtt === REASON.quotaExceeded;
+  const full = isTidewireError(error) && error.entry.mqtt === REASON.quotaExceeded;
   const kind = full ? "journal-full" : "journal-failed";
   const fields = { ...connection.describe(), error: reasonOf(error) };
   if (full && view.qos === 0) core.refusals.refuse(kind, "a QoS 0 message was not taken: the log is full", fields);
@@ -154,8 +154,16 @@ function refuseForJournal(connection: Connection, view: PublishView, error: unkn
     refuseOne(connection, view, REASON.quotaExceeded);
   } else {
     // Never acknowledged: the client keeps the message and sends it again.
-    const code = full ? REASON.quotaExceeded : REASON.implementationSpecificError;
-    connection.refuse(kind, code, "SERVER_ERROR", "the platform cannot store messages now", { error: reasonOf(error) });
+    const code = isTidewireError(error) ? error.entry.mqtt : undefined;
+    connection.refuse(
+      kind,
+      code ?? REASON.implementationSpecificError,
+      "SERVER_ERROR",
+      "the platform cannot store messages now",
+      {
+        error: reasonOf(error),
+      },
+    );
   }
 }
 

@@ -17,7 +17,7 @@ export class Target {
   qos: QoS;
   retainAsPublished: boolean;
   identifiers: readonly number[] | null;
-  /** The oldest of the subscriptions: the journal's offset when it was made. */
+  /** The journal's offset when the oldest subscription with QoS 1 was made: what is older was never owed. */
   since: number;
   /** What the session gets of its own messages: less where a subscription said No Local, null for nothing. */
   own: Target | null;
@@ -31,7 +31,7 @@ export class Target {
     this.qos = subscription.qos;
     this.retainAsPublished = subscription.retainAsPublished;
     this.identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
-    this.since = subscription.since;
+    this.since = owedSince(subscription);
     this.own = subscription.noLocal ? null : this;
   }
 
@@ -45,7 +45,7 @@ export class Target {
   }
 
   #add(subscription: Subscription): void {
-    this.since = Math.min(this.since, subscription.since);
+    this.since = Math.min(this.since, owedSince(subscription));
     if (subscription.qos > this.qos) this.qos = subscription.qos; // [MQTT-3.3.4-2]
     this.retainAsPublished ||= subscription.retainAsPublished;
     if (subscription.identifier !== 0) this.identifiers = [...(this.identifiers ?? []), subscription.identifier]; // [MQTT-3.3.4-4]
@@ -57,6 +57,10 @@ export class Target {
     copy.identifiers = this.identifiers;
     return copy;
   }
+}
+
+function owedSince(subscription: Pick<Subscription, "qos" | "since">): number {
+  return subscription.qos === 0 ? Infinity : subscription.since;
 }
 
 export class Route {

@@ -91,7 +91,8 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   const { filter, noLocal, retainAsPublished, retainHandling } = request;
   const qos: QoS = request.qos === 0 ? 0 : 1; // QoS 2 is granted as QoS 1 [MQTT-3.8.4-8]
   const before = session.subscriptions.get(filter);
-  const since = core.lastOffset + 1;
+  // A crash replays to a subscription what it was owed: what came before it was made, or raised from QoS 0, it was not.
+  const since = before === undefined || before.qos < qos ? core.lastOffset + 1 : before.since;
   const subscription: Subscription = {
     kind: "session",
     session,
@@ -101,7 +102,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
     // A 3.1.1 client sees RETAIN only on messages that were retained before it subscribed [MQTT-3.3.1-9 of 3.1.1].
     retainAsPublished: connection.version === 5 && retainAsPublished,
     identifier,
-    since: before === undefined ? since : before.since,
+    since,
   };
   if (before !== undefined) core.tree.remove(filter, before);
   session.subscriptions.set(filter, subscription);
