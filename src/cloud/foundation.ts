@@ -45,7 +45,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   teardown.add("registry", () => stores.close());
   const registry = new Registry({ store: stores.store, rules: registryRules, clock, random, logger, metrics });
   if (!registry.listPolicies({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
-    registry.putPolicy(DEFAULT_POLICY_NAME, JSON.stringify(DEFAULT_POLICY_DOCUMENT));
+    registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
