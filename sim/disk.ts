@@ -43,6 +43,8 @@ class Inode {
   durable: Uint8Array = new Uint8Array(0);
   /** What happened since the last sync, in order. */
   changes: Change[] = [];
+  /** A sync failed: reads show what will never be on disk. */
+  tainted = false;
 }
 
 /** One change of the folder: `null` where the name goes. */
@@ -117,6 +119,7 @@ export class SimDisk {
     for (const inode of new Set(this.#names.values())) {
       this.#keepSome(inode);
       inode.content = inode.durable;
+      inode.tainted = false;
     }
     this.kill();
   }
@@ -136,6 +139,8 @@ export class SimDisk {
   bytesOf(name: string): Uint8Array {
     const inode = this.#inode(name);
     inode.durable = inode.content;
+    inode.tainted = false;
+    inode.changes = [];
     return inode.content;
   }
 
@@ -167,7 +172,8 @@ export class SimDisk {
       },
       sync: () =>
         during("sync", () => {
-          inode.durable = inode.content;
+          if (inode.tainted) for (const change of inode.changes) inode.durable = applied(inode.durable, change);
+          else inode.durable = inode.content;
           inode.changes = [];
         }),
       read: (into, position) =>
@@ -211,6 +217,7 @@ export class SimDisk {
   #failSync(inode: Inode): void {
     const lengths = inode.changes.filter((change) => change.kind === "truncate");
     this.#keepSome(inode);
+    inode.tainted = true;
     inode.changes = lengths; // lengths are in the file system's journal: they are not forgotten
   }
 
@@ -222,18 +229,24 @@ export class SimDisk {
         continue;
       }
       const fate = random.below(3);
-      if (fate === 0) continue;
-      const { position, bytes } = change;
-      const from = fate === 1 ? 0 : random.below(bytes.length + 1);
-      const to = fate === 1 ? bytes.length : from + random.below(bytes.length - from + 1);
-      if (to > from)
-        inode.durable = applied(inode.durable, {
-          kind: "write",
-          position: position + from,
-          bytes: bytes.subarray(from, to),
-        });
+      if (fate === 1) inode.durable = applied(inode.durable, change);
+      else if (fate === 2) inode.durable = this.#torn(inode.durable, change.position, change.bytes);
     }
     inode.changes = [];
+  }
+
+  /** Pieces of a write are there and pieces are not, in any order; the file may be long enough for all of it or not. */
+  #torn(content: Uint8Array, position: number, bytes: Uint8Array): Uint8Array {
+    const random = this.#random;
+    const grown = random.chance(0.5) ? bytes.length : random.below(bytes.length + 1);
+    const size = Math.max(content.length, position + grown);
+    let result = applied(content, { kind: "truncate", size });
+    for (let at = 0; at < bytes.length;) {
+      const piece = bytes.subarray(at, at + 1 + random.below(bytes.length));
+      if (random.chance(0.6)) result = applied(result, { kind: "write", position: position + at, bytes: piece });
+      at += piece.length;
+    }
+    return result;
   }
 
   #open(name: string, create: boolean): Inode {

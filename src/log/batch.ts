@@ -73,7 +73,6 @@ export class BatchBuffer {
   count = 0;
   baseOffset = 0;
   time: EpochMs = 0;
-  skipped = false;
   /** Who still reads it: the writer, the recent ones, consumers. */
   holders = 0;
 
@@ -86,8 +85,8 @@ export class BatchBuffer {
   compact(): BatchBuffer {
     const copy = new BatchBuffer(this.used);
     copy.bytes.set(this.bytes.subarray(0, this.used));
-    const { used, count, baseOffset, time, skipped } = this;
-    return Object.assign(copy, { used, count, baseOffset, time, skipped, holders: 1 });
+    const { used, count, baseOffset, time } = this;
+    return Object.assign(copy, { used, count, baseOffset, time, holders: 1 });
   }
 
   get below(): number {
@@ -97,7 +96,6 @@ export class BatchBuffer {
   clear(): void {
     this.used = BATCH_HEADER_BYTES;
     this.count = 0;
-    this.skipped = false;
   }
 
   /** Closes it: fills in the header. */
@@ -114,7 +112,6 @@ export class BatchBuffer {
         bodyCrc: crc32(this.bytes.subarray(BATCH_HEADER_BYTES, this.used)),
         time: close.time,
         durableOffset: close.durable,
-        skipped: this.skipped,
       },
       crc32,
     );

@@ -19,9 +19,6 @@ export const BATCH_MAGIC = Uint8Array.of(0x54, 0x57, 0x4c, 0x42);
 const SEGMENT_CRC_AT = 60;
 const BATCH_CRC_AT = 52;
 
-/** The offsets between the batch before and this one were left out on purpose, by a recovery that cut something off. */
-const FLAG_SKIPPED = 1;
-
 /** Eight bytes, random, the same in all segments and batches of one log: no payload can pass for a batch of it. */
 export type LogId = readonly [low: number, high: number];
 
@@ -32,6 +29,8 @@ export interface SegmentHeader {
   readonly createdAt: number;
   /** Base offset of the segment before; -1 where this was the first. Tells that one in between is missing. */
   readonly previousOffset: number;
+  /** Where the segment before ended. Offsets from there to `baseOffset` were left out on purpose, by a recovery. */
+  readonly previousEnd: number;
 }
 
 export interface BatchHeader {
@@ -44,7 +43,6 @@ export interface BatchHeader {
   readonly time: number;
   /** Every offset below this was durable when the batch was written. */
   readonly durableOffset: number;
-  readonly skipped: boolean;
 }
 
 export type SegmentHeaderResult =
@@ -74,6 +72,7 @@ export function encodeSegmentHeader(header: SegmentHeader, crc32: Crc32): Uint8A
   setOffset(view, 24, header.baseOffset);
   setOffset(view, 32, header.createdAt);
   setOffset(view, 40, header.previousOffset + 1); // stored one higher, so that "none" is 0
+  setOffset(view, 48, header.previousEnd);
   view.setUint32(SEGMENT_CRC_AT, crc32(bytes.subarray(0, SEGMENT_CRC_AT)), true);
   return bytes;
 }
@@ -92,6 +91,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, crc32: Crc32): SegmentHea
       baseOffset: getOffset(view, 24),
       createdAt: getOffset(view, 32),
       previousOffset: getOffset(view, 40) - 1,
+      previousEnd: getOffset(view, 48),
     },
   };
 }
@@ -107,7 +107,7 @@ export function writeBatchHeader(view: DataView, bytes: Uint8Array, header: Batc
   view.setUint32(32, header.logId[0], true);
   view.setUint32(36, header.logId[1], true);
   setOffset(view, 40, header.durableOffset);
-  view.setUint32(48, header.skipped ? FLAG_SKIPPED : 0, true);
+  view.setUint32(48, 0, true); // reserved
   view.setUint32(BATCH_CRC_AT, crc32(bytes.subarray(0, BATCH_CRC_AT)), true);
 }
 
@@ -127,7 +127,6 @@ export function readBatchHeader(bytes: Uint8Array, view: DataView, at: number, c
     time: getOffset(view, at + 24),
     logId: [view.getUint32(at + 32, true), view.getUint32(at + 36, true)],
     durableOffset: getOffset(view, at + 40),
-    skipped: (view.getUint32(at + 48, true) & FLAG_SKIPPED) !== 0,
   };
 }
 

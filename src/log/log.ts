@@ -87,8 +87,6 @@ export class Log {
   readonly #records: RecordReader;
   #next: number;
   #durable: number;
-  /** Whether the next batch leaves out offsets on purpose. */
-  #skipped: boolean;
   /** Being filled. */
   #active: BatchBuffer;
   /** Filled, waiting for the group before them. */
@@ -118,7 +116,6 @@ export class Log {
     this.#table = recovered.table;
     this.#next = recovered.next;
     this.#durable = recovered.next;
-    this.#skipped = recovered.skipped;
     this.#writer = new SegmentWriter(options, recovered);
     this.#space = new SpaceWatch(options);
     this.#pool = new BatchPool(limits.batchBytesMax, POOLED_BATCHES);
@@ -191,7 +188,7 @@ export class Log {
     this.#reserved = -1;
     const batch = this.#active;
     const offset = this.#next++;
-    if (batch.count === 0) this.#begin(batch, offset);
+    if (batch.count === 0) batch.baseOffset = offset;
     batch.view.setUint32(batch.used, length, true);
     batch.used += RECORD_HEADER_BYTES + length;
     batch.count++;
@@ -316,13 +313,6 @@ export class Log {
     };
   }
 
-  /** The first record of a batch. */
-  #begin(batch: BatchBuffer, offset: number): void {
-    batch.baseOffset = offset;
-    batch.skipped = this.#skipped;
-    this.#skipped = false;
-  }
-
   /** Ends the batch that is being filled; the next one has room for a record of `length` bytes. */
   #seal(length: number): void {
     this.#reserved = -1; // its place was in the buffer that is left
@@ -387,16 +377,15 @@ export class Log {
     this.#inflight = [];
     this.#space.wrote(bytes);
     this.#writeNext(); // the disk first: it works while the listeners do
-    this.#publish(group);
+    this.#publish(group, next);
   }
 
   /** Tells everyone that waits for it what has become durable. */
-  #publish(group: readonly BatchBuffer[]): void {
+  #publish(group: readonly BatchBuffer[], durable: number): void {
     for (const batch of group) {
       if (this.#consumers.length > 0) this.#recent.add(batch);
       else this.#pool.release(batch);
     }
-    const durable = group.at(-1)!.below;
     for (const listener of this.#listeners) this.#tell(() => listener(durable));
     for (const { consumer } of this.#consumers) consumer.wake();
     if (this.#waiters.length === 0) return;

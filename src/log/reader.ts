@@ -73,7 +73,7 @@ export class LogReader {
       // One that is being made at this moment, or was when the power went: there is nothing in it yet.
       if (found.header === null && found.bytes <= SEGMENT_HEADER_BYTES) continue;
       const kept = known.get(found.name);
-      segments.push(kept ?? newSegment(found.name, found.baseOffset, found.header?.createdAt ?? 0, found.bytes));
+      segments.push(kept ?? newSegment(found, found.header));
     }
     this.#table.replace(segments);
   }

@@ -13,20 +13,26 @@ export interface RetentionOptions {
   readonly table: SegmentTable;
 }
 
-/** Returns how many segments were removed. Offsets of `keepFrom` and above stay, whatever their age and size. */
+/**
+ * Returns how many segments were removed. Offsets of `keepFrom` and above stay, whatever their age and size. A failure
+ * is logged and left to the next call: too much is kept, nothing is lost.
+ */
 export async function applyRetention(options: RetentionOptions, keepFrom: number): Promise<number> {
   const { directory, logger, table } = options;
   let removed = 0;
-  for (let oldest = removable(options, keepFrom); oldest !== null; oldest = removable(options, keepFrom)) {
-    // Out of the table first: nobody begins to read what is about to go.
-    const below = table.upper(oldest);
-    table.drop(oldest);
-    await removeFile(directory, oldest.name);
-    logger.info("a log segment was removed by retention", { segment: oldest.name, belowOffset: below });
-    removed++;
+  try {
+    for (let oldest = removable(options, keepFrom); oldest !== null; oldest = removable(options, keepFrom)) {
+      const below = table.upper(oldest);
+      await removeFile(directory, oldest.name);
+      table.drop(oldest);
+      await directory.sync(); // each before the next, or a power cut could bring back an older one and leave a hole
+      logger.info("a log segment was removed by retention", { segment: oldest.name, belowOffset: below });
+      removed++;
+    }
+    await removeAgedQuarantine(options);
+  } catch (error) {
+    logger.warn("what the log no longer needs cannot be removed now", { reason: reasonOf(error) });
   }
-  const aged = await removeAgedQuarantine(options);
-  if (removed + aged > 0) await directory.sync();
   return removed;
 }
 
@@ -41,24 +47,21 @@ function removable(options: RetentionOptions, keepFrom: number): Segment | null 
 }
 
 /** What recovery put aside is kept as long as the log keeps records; its name ends with when that was. */
-async function removeAgedQuarantine(options: RetentionOptions): Promise<number> {
+async function removeAgedQuarantine(options: RetentionOptions): Promise<void> {
   const { directory, clock, logger, limits } = options;
-  let removed = 0;
   for (const name of await directory.list()) {
     const putAsideAt = /^quarantine\/\d{20}-\d+-(\d+)(?:-\d+)?\.(?:cut|seg)$/.exec(name)?.[1];
     if (!name.startsWith(QUARANTINE) || putAsideAt === undefined) continue;
     if (clock.now() - Number(putAsideAt) <= limits.retentionAge) continue;
     await removeFile(directory, name);
     logger.info("a file in the log's quarantine was removed by retention", { file: name });
-    removed++;
   }
-  return removed;
 }
 
 async function removeFile(directory: LogDirectory, name: string): Promise<void> {
   try {
     await directory.remove(name);
   } catch (error) {
-    if (!isMissing(error)) throw new Error(`${name} cannot be removed: ${reasonOf(error)}`, { cause: error });
+    if (!isMissing(error)) throw error;
   }
 }

@@ -98,8 +98,8 @@ export class SegmentScanner {
     for (;;) {
       const probe: Probe = await this.#probe(at);
       if (probe.kind === "batch") {
-        const { baseOffset, count, bodyBytes, skipped } = probe.header;
-        if (fault === null && (baseOffset === this.#expected || skipped)) {
+        const { baseOffset, count, bodyBytes } = probe.header;
+        if (fault === null && baseOffset === this.#expected) {
           this.#position = at + BATCH_HEADER_BYTES + bodyBytes;
           this.#expected = baseOffset + count;
           return probe;

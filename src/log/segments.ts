@@ -42,13 +42,21 @@ export class SparseIndex {
 export interface Segment {
   readonly name: string;
   readonly baseOffset: number;
+  /** 0 where the header is damaged and does not say. */
   readonly createdAt: number;
+  /** Where the segment before ended; below `baseOffset` where offsets were left out on purpose. */
+  readonly previousEnd: number;
   readonly index: SparseIndex;
   bytes: number;
 }
 
-export function newSegment(name: string, baseOffset: number, createdAt: number, bytes: number): Segment {
-  return { name, baseOffset, createdAt, index: new SparseIndex(baseOffset), bytes };
+export function newSegment(
+  found: Pick<Segment, "name" | "baseOffset" | "bytes">,
+  header: Pick<Segment, "createdAt" | "previousEnd"> | null,
+): Segment {
+  const { name, baseOffset, bytes } = found;
+  const { createdAt, previousEnd } = header ?? { createdAt: 0, previousEnd: baseOffset };
+  return { name, baseOffset, createdAt, previousEnd, index: new SparseIndex(baseOffset), bytes };
 }
 
 /** All segments, oldest first. */
@@ -94,9 +102,12 @@ export class SegmentTable {
     return this.#segments[Math.max(0, after - 1)];
   }
 
+  after(segment: Segment): Segment | undefined {
+    return this.#segments.find((other) => other.baseOffset > segment.baseOffset);
+  }
+
   /** First offset that is no longer in `segment`'s range; Infinity for the newest. */
   upper(segment: Segment): number {
-    const next = this.#segments.find((other) => other.baseOffset > segment.baseOffset);
-    return next === undefined ? Infinity : next.baseOffset;
+    return this.after(segment)?.baseOffset ?? Infinity;
   }
 }

@@ -90,28 +90,29 @@ async function* streamSegment(
   while (expected < below) {
     const step = await scanner.next();
     if (step.kind === "batch") {
-      const { baseOffset, count, skipped } = step.header;
+      const { baseOffset, count } = step.header;
       segment.index.note(baseOffset, step.position);
       if (baseOffset >= below) return below;
       if (baseOffset + count <= expected) continue;
-      if (skipped && baseOffset > expected) expected = baseOffset;
       yield new BatchView(scanner.bytes, scanner.view, scanner.bodyIndex(step), step.header, { from: expected, below });
       expected = Math.min(baseOffset + count, below);
+    } else if (step.kind === "damage") {
+      skip(step, step.below ?? (await endOf(source, segment)).told);
     } else {
-      const upper = step.kind === "damage" && step.below !== null ? step.below : await upperOf(source, segment);
-      if (step.kind === "damage") skip(step, upper);
-      else if (upper > expected) {
-        skip({ reason: "offsets missing", position: step.position, end: step.position }, upper);
-        return expected;
-      }
-      if (step.kind === "end") return expected;
+      const { told, upper } = await endOf(source, segment);
+      skip({ reason: "offsets missing", position: step.position, end: step.position }, told);
+      return Math.min(Math.max(expected, upper), below);
     }
   }
   return expected;
 }
 
-/** Where a segment's offsets end; a newer segment may have come since the table was made. */
-async function upperOf(source: StreamSource, segment: Segment): Promise<number> {
-  if (source.table.upper(segment) === Infinity) await source.refresh();
-  return source.table.upper(segment);
+/** Where a segment's offsets end: `told` is what it held, from there to `upper` was left out on purpose. */
+async function endOf(
+  source: StreamSource,
+  segment: Segment,
+): Promise<{ readonly told: number; readonly upper: number }> {
+  if (source.table.after(segment) === undefined) await source.refresh(); // a newer one may have come meanwhile
+  const next = source.table.after(segment);
+  return { told: next?.previousEnd ?? Infinity, upper: next?.baseOffset ?? Infinity };
 }

@@ -71,8 +71,10 @@ export async function* verify(options: VerifyOptions): AsyncGenerator<Finding> {
     for (const [before, after] of folder.missing) {
       if (after === segment.name) yield { kind: "segment missing", before, after };
     }
-    const upper = folder.segments[index + 1]?.baseOffset ?? Infinity;
-    yield* verifySegment(options, segment, folder.logId ?? [0, 0], upper);
+    const next = folder.segments[index + 1];
+    const upper = next?.baseOffset ?? Infinity;
+    const end = next?.header?.previousEnd ?? upper;
+    yield* verifySegment(options, segment, folder.logId ?? [0, 0], { upper, end });
   }
 }
 
@@ -80,9 +82,10 @@ async function* verifySegment(
   options: VerifyOptions,
   found: FoundSegment,
   logId: LogId,
-  upper: number,
+  limits: { readonly upper: number; readonly end: number },
 ): AsyncGenerator<Finding> {
   const { name: segment, baseOffset } = found;
+  const { upper, end: expectedEnd } = limits;
   if (found.header === null && found.bytes > 0) yield { kind: "header damaged", segment };
   const file = await options.directory.open(segment, "read");
   try {
@@ -106,14 +109,14 @@ async function* verifySegment(
       }
       const { reason, position, end, from } = step;
       const bytes = end - position;
-      told = step.below ?? upper;
+      told = step.below ?? expectedEnd;
       if (step.below === null && upper === Infinity) yield { kind: "unfinished end", segment, position, bytes };
-      else yield { kind: "damage", segment, reason, position, bytes, from, below: step.below ?? upper };
+      else yield { kind: "damage", segment, reason, position, bytes, from, below: step.below ?? expectedEnd };
     }
     const { expected } = scanner;
-    if (upper !== Infinity && told < upper) {
+    if (expectedEnd !== Infinity && told < expectedEnd) {
       const lost = { reason: "offsets missing", position: step.position, bytes: 0 } as const;
-      yield { kind: "damage", segment, ...lost, from: expected, below: upper };
+      yield { kind: "damage", segment, ...lost, from: expected, below: expectedEnd };
     }
     const bytes = step.position;
     yield { kind: "segment", segment, from: baseOffset, below: expected, batches, records, bytes, firstTime, lastTime };

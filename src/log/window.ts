@@ -1,16 +1,19 @@
-/** A part of a file in memory that moves forward: one buffer, reused, grown only for a larger batch. */
+/** A part of a file in memory that moves forward: one buffer, reused; small for one record, large for a long walk. */
 import type { LogFile } from "./ports.ts";
 import { viewOf } from "./format.ts";
 
-const WINDOW_BYTES = 256 * 1024;
+const WINDOW_BYTES_MIN = 16 * 1024;
+const WINDOW_BYTES_MAX = 256 * 1024;
 
 export class FileWindow {
   readonly #file: LogFile;
-  #bytes: Uint8Array = new Uint8Array(WINDOW_BYTES);
+  #bytes: Uint8Array = new Uint8Array(WINDOW_BYTES_MIN);
   #view: DataView = viewOf(this.#bytes);
   /** Position in the file of the first byte held. */
   #start = 0;
   #filled = 0;
+  /** How large the window is to be at the next read. */
+  #wanted = WINDOW_BYTES_MIN;
 
   constructor(file: LogFile) {
     this.#file = file;
@@ -37,10 +40,12 @@ export class FileWindow {
     const held = this.#start + this.#filled - position;
     if (position >= this.#start && held >= length) return held;
     const keep = position >= this.#start && held > 0 ? held : 0;
-    if (length > this.#bytes.length) this.#grow(length, position - this.#start, keep);
+    const size = Math.max(length, this.#wanted);
+    if (size > this.#bytes.length) this.#grow(size, position - this.#start, keep);
     else if (keep > 0) this.#bytes.copyWithin(0, position - this.#start, this.#filled);
     this.#start = position;
     this.#filled = keep;
+    this.#wanted = Math.min(WINDOW_BYTES_MAX, this.#bytes.length * 2);
     this.#filled += await this.#file.read(this.#bytes.subarray(keep), position + keep);
     return this.#filled;
   }

@@ -4,8 +4,9 @@ import type { Cancel, Clock, Limits, Logger, Scheduler } from "../base/mod.ts";
 import type { BatchBuffer } from "./batch.ts";
 import type { LogId } from "./format.ts";
 import { isShortage } from "./ports.ts";
-import type { Crc32, LogDirectory, LogFile } from "./ports.ts";
-import { createSegment } from "./recover.ts";
+import type { Crc32, LogDirectory } from "./ports.ts";
+import { createSegment } from "./create.ts";
+import type { OpenSegment } from "./create.ts";
 import type { Recovered } from "./recover.ts";
 import type { Segment, SegmentTable } from "./segments.ts";
 
@@ -18,19 +19,14 @@ export interface WriterOptions {
   readonly limits: Limits["log"];
 }
 
-interface Opened {
-  readonly segment: Segment;
-  readonly file: LogFile;
-}
-
 export class SegmentWriter {
   readonly #options: WriterOptions;
   readonly #logId: LogId;
   readonly #table: SegmentTable;
-  #current: Opened;
+  #current: OpenSegment;
   #position: number;
   /** The segment that takes the next group, where the last group filled the current one. */
-  #following: Promise<Opened> | null = null;
+  #following: Promise<OpenSegment> | null = null;
   #stopped = false;
   #wake: (() => void) | null = null;
 
@@ -80,7 +76,7 @@ export class SegmentWriter {
     return clock.now() - segment.createdAt > limits.segmentAgeMax;
   }
 
-  async #rotate(following: Promise<Opened>): Promise<void> {
+  async #rotate(following: Promise<OpenSegment>): Promise<void> {
     const before = this.#current;
     this.#current = await following;
     this.#following = null;
@@ -90,17 +86,18 @@ export class SegmentWriter {
   }
 
   /** Runs beside the write of the group before; where disk space or handles are short, it waits for them. */
-  #prepare(baseOffset: number, previousOffset: number): Promise<Opened> {
+  #prepare(baseOffset: number, previousOffset: number): Promise<OpenSegment> {
     const making = this.#make(baseOffset, previousOffset);
     making.catch(() => {}); // met by the write that needs it
     return making;
   }
 
-  async #make(baseOffset: number, previousOffset: number): Promise<Opened> {
+  async #make(baseOffset: number, previousOffset: number): Promise<OpenSegment> {
     const { logger, limits } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await createSegment(this.#options, { logId: this.#logId, baseOffset, previousOffset });
+        const place = { baseOffset, previousOffset, previousEnd: baseOffset };
+        return await createSegment(this.#options, { logId: this.#logId, ...place });
       } catch (error) {
         if (!isShortage(error) || this.#stopped) throw error;
         if (attempt === 1)

@@ -44,17 +44,17 @@ export class Cursor {
       const byte = this.u8(field);
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        if (byte === 0 && shift > 0) throw malformed(`${field} is encoded in more bytes than it needs`); // [MQTT-1.5.5-1]
+        if (byte === 0 && shift > 0) throw malformed(`the ${field} is encoded in more bytes than it needs`); // [MQTT-1.5.5-1]
         return value;
       }
     }
-    throw malformed(`${field} is longer than ${VARINT_BYTES_MAX} bytes`);
+    throw malformed(`the ${field} is longer than ${VARINT_BYTES_MAX} bytes`);
   }
 
   /** UTF-8 string with two length bytes (section 1.5.4). */
   text(field: string): string {
     const from = this.skipBinary(field);
-    checkText(this.bytes, from, this.at, field);
+    checkText(this.bytes, from, this.at, `the ${field}`);
     return decodeUtf8(this.bytes, from, this.at);
   }
 
@@ -74,7 +74,7 @@ export class Cursor {
   }
 
   done(packet: string): void {
-    if (this.at !== this.end) throw malformed(`${packet} has ${this.end - this.at} bytes after its last field`);
+    if (this.at !== this.end) throw malformed(`bytes after the last field of ${packet}: ${this.end - this.at}`);
   }
 
   #need(count: number, field: string): void {

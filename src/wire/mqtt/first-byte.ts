@@ -99,7 +99,10 @@ export function firstByteError(first: number, reasonCode: number, role: Role, op
       return new PacketError(reasonCode, `the first packet is ${name(first)}, not CONNECT`);
   }
   if (!flagsAllowed(first >> 4, first & 15)) {
-    return new PacketError(reasonCode, `${name(first)} has the fixed header flags ${(first & 15).toString(2)}`);
+    return new PacketError(
+      reasonCode,
+      `${name(first)} has the fixed header flags ${(first & 15).toString(2).padStart(4, "0")}`,
+    );
   }
   return new PacketError(reasonCode, `${name(first)} is not allowed ${open ? "here" : "before CONNACK"}`);
 }

@@ -208,34 +208,38 @@ export class PacketWriter {
    */
   forward(view: PublishView, to: ForwardFields): void {
     if (view.topicStart === view.topicEnd || to.subscriptionIdentifiers !== undefined) this.#reencode(view, to);
-    else if (this.version === 5 && view.propertiesStart !== view.propertiesEnd) this.#reencode(view, to);
+    else if (this.version === 5 && view.propertiesStart !== view.propertiesEnd && !allTravel(view))
+      this.#reencode(view, to);
     else this.#copy(view, to);
   }
 
-  /** No properties go along: all other fields are copied from where they lie. */
+  /** All that goes along is copied from where it lies. */
   #copy(view: PublishView, to: ForwardFields): void {
-    const { buffer: source, topicStart, topicEnd, payloadStart, payloadEnd } = view;
+    const { buffer: source, topicStart, topicEnd, payloadEnd } = view;
     const out = this.#out;
-    const five = this.version === 5 ? 1 : 0;
+    const five = this.version === 5;
     const acknowledged = to.qos === 0 ? 0 : 2;
-    const remaining = topicEnd - topicStart + 2 + acknowledged + five + payloadEnd - payloadStart;
+    const propertyBytes = five ? view.propertiesEnd - view.propertiesStart : 0;
+    const propertyLength = five ? varintBytes(propertyBytes) : 0;
+    // Properties, where they go along, and payload lie side by side.
+    const restStart = view.payloadStart - propertyBytes;
+    const remaining = topicEnd - topicStart + 2 + acknowledged + propertyLength + payloadEnd - restStart;
     if (remaining > VARINT_MAX) throw tooLong("a packet");
     out.need(remaining + 5);
     const target = out.buffer;
     let at = out.length;
     target[at++] = firstByte(false, to.qos, to.retain);
     at = writeVarint(target, at, remaining);
-    const topicAt = at;
+    const idAt = at + 2 + topicEnd - topicStart;
     if (view.version === this.version && (view.qos === 0) === (to.qos === 0)) {
       // The body is the same but for the packet identifier: one copy.
       at = copyBytes(target, at, source, topicStart - 2, payloadEnd);
     } else {
       at = copyBytes(target, at, source, topicStart - 2, topicEnd) + acknowledged;
-      if (five === 1) target[at++] = 0;
-      at = copyBytes(target, at, source, payloadStart, payloadEnd);
+      if (five) at = writeVarint(target, at, propertyBytes);
+      at = copyBytes(target, at, source, restStart, payloadEnd);
     }
     if (acknowledged !== 0) {
-      const idAt = topicAt + 2 + topicEnd - topicStart;
       target[idAt] = to.packetId >> 8;
       target[idAt + 1] = to.packetId;
     }
@@ -268,8 +272,7 @@ export class PacketWriter {
     const { buffer, propertiesEnd } = view;
     for (let at = view.propertiesStart; at < propertiesEnd;) {
       const next = propertyEnd(buffer, at);
-      const id = buffer[at];
-      if (id !== ID.topicAlias && id !== ID.subscriptionIdentifier) out.raw(buffer, at, next);
+      if (travels(buffer[at]!)) out.raw(buffer, at, next);
       at = next;
     }
     encodeSubscriptionIdentifiers(out, subscriptionIdentifiers);
@@ -290,6 +293,19 @@ export class PacketWriter {
       throw error;
     }
   }
+}
+
+/** Whether the property at hand belongs to the message, and not to the connection that it came by. */
+function travels(id: number): boolean {
+  return id !== ID.topicAlias && id !== ID.subscriptionIdentifier;
+}
+
+function allTravel(view: PublishView): boolean {
+  const { buffer, propertiesEnd } = view;
+  for (let at = view.propertiesStart; at < propertiesEnd; at = propertyEnd(buffer, at)) {
+    if (!travels(buffer[at]!)) return false;
+  }
+  return true;
 }
 
 function firstByte(dup: boolean, qos: QoS, retain: boolean): number {
