@@ -16,6 +16,8 @@ export interface StoreClientOptions {
   readonly databasePath: string;
   /** The folder of the log's segments. */
   readonly logFolder: string;
+  /** Where compiled sources are kept; nobody else may write there. Default: the environment's NODE_COMPILE_CACHE. */
+  readonly compileCacheFolder?: string;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -225,11 +227,12 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits } = this.#options;
+    const { databasePath, logFolder, limits, compileCacheFolder } = this.#options;
     this.#metrics.started();
     const distrust = this.#distrust();
     this.#fatal = null;
-    const child = new StoreChild({ news: (news) => this.#take(news), exit: (exit) => this.#ended(exit) });
+    const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
+    const child = new StoreChild(events, compileCacheFolder);
     this.#child = child;
     child.send({ type: "open", databasePath, logFolder, limits, distrust });
   }

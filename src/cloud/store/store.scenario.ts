@@ -1,5 +1,4 @@
 /** A platform without its broker: a real log, and the client of a real store process on it. */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +23,10 @@ export const STORE_ALL: RuleLike = {
 };
 
 /** A reading of `press-1`, stamped where it has a sequence number. */
-export function message(payload: JsonValue | Uint8Array, more: Partial<Message> & { readonly sequence?: number } = {}): Message {
+export function message(
+  payload: JsonValue | Uint8Array,
+  more: Partial<Message> & { readonly sequence?: number } = {},
+): Message {
   const { sequence, ...rest } = more;
   const stamp = [["tw-outbox", "o1"] as const, ["tw-seq", String(sequence)] as const];
   return {
@@ -99,6 +101,23 @@ export class Platform {
     });
   }
 
+  /** Resolves after the next commit. */
+  async committed(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.client.onCommitted(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** The log is lost, and a new one begins. */
+  async replaceLog(): Promise<void> {
+    await this.log.close();
+    await rm(join(this.folder, "log"), { recursive: true });
+    this.log = await openLog(this.folder);
+  }
+
   async close(): Promise<void> {
     await this.client.close();
     await this.log.close();
@@ -119,11 +138,16 @@ export class Platform {
   }
 }
 
-/** Kills the store process and waits until the client has started another. */
+/** Kills the store process and waits until the client has noticed. */
 export async function killStore(client: StoreClient): Promise<void> {
+  while (client.status().pid === null) await pause(2); // it is being restarted at this moment
   const { pid, restarts } = client.status();
-  if (pid !== null) process.kill(pid, "SIGKILL");
-  while (client.status().restarts === restarts) await once(AbortSignal.timeout(2), "abort");
+  process.kill(pid!, "SIGKILL");
+  while (client.status().restarts === restarts) await pause(2);
+}
+
+export async function pause(delay: number): Promise<void> {
+  await new Promise<void>((resolve) => systemScheduler.after(delay, resolve));
 }
 
 async function openLog(folder: string): Promise<Log> {
