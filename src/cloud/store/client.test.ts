@@ -213,14 +213,14 @@ describe("live points", () => {
 });
 
 describe("a store process that dies", () => {
-  test("killed 24 times while it commits: every message is stored exactly once, none is missing", TIMEOUT, () =>
+  test("killed 20 times while it commits: every message is stored exactly once, none is missing", TIMEOUT, () =>
     onPlatform(async (platform) => {
       await platform.start();
       const random = new SimRandom(99);
       let n = 0;
-      let stop = false;
+      const appender = { on: true };
       const appending = (async () => {
-        while (!stop) {
+        while (appender.on) {
           for (let i = 0; i < 40; i++) {
             const sequence = ++n;
             const one = message({ n: sequence, s: `v${sequence % 7}`, ts: START + sequence }, { sequence });
@@ -230,12 +230,12 @@ describe("a store process that dies", () => {
           await pause(5);
         }
       })();
-      for (let round = 0; round < 24; round++) {
+      for (let round = 0; round < 20; round++) {
         if (round % 6 !== 0) await platform.committed(); // else while it starts
         await pause(random.below(60));
         await killStore(platform.client);
       }
-      stop = true;
+      appender.on = false;
       await appending;
       await platform.stored();
       const { client } = platform;
@@ -249,9 +249,25 @@ describe("a store process that dies", () => {
         everything,
         Array.from({ length: n }, (_, i) => i + 1),
       );
-      assert.equal(client.status().restarts, 24);
+      assert.equal(client.status().restarts, 20);
       assert.equal(client.status().rebuilt, null);
-      assert.equal(platform.metrics.value("tidewire_store_restarts_total"), 24);
+      assert.equal(platform.metrics.value("tidewire_store_restarts_total"), 20);
+    }),
+  );
+
+  test("a file with which it falls three times in a row is moved aside and rebuilt", TIMEOUT, () =>
+    onPlatform(async (platform) => {
+      await platform.start();
+      platform.append(message({ n: 1, ts: START }));
+      await platform.stored();
+      for (let round = 0; round < 3; round++) await killStore(platform.client, "SIGSEGV");
+      while (platform.client.status().rebuilt === null) await pause(5);
+      assert.match(platform.client.status().rebuilt ?? "", /fell 3 times in a row/);
+      await platform.stored();
+      assert.deepEqual(valuesOf(await platform.client.query(all()), "n"), [1]);
+      for (let round = 0; round < 4; round++) await killStore(platform.client, "SIGSEGV");
+      assert.deepEqual(valuesOf(await platform.client.query(all()), "n"), [1]);
+      assert.equal((await readdir(platform.folder)).filter((name) => /damaged-[^.]*$/.test(name)).length, 1);
     }),
   );
 

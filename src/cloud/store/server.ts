@@ -132,8 +132,9 @@ export class StoreServer {
       case "headline":
         return store.headline(question.things, question.wanted, question.otherwise);
       case "things":
-        return store.series.things();
+        break;
     }
+    return store.series.things();
   }
 
   #committed(points: PointBatch): void {

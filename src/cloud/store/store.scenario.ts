@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { LIMITS } from "../../base/mod.ts";
 import type { JsonValue, Message } from "../../base/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
@@ -128,6 +129,7 @@ export class Platform {
     return new StoreClient({
       databasePath: this.databasePath,
       logFolder: join(this.folder, "log"),
+      compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
       limits: LIMITS,
       clock: systemClock,
       scheduler: systemScheduler,
@@ -139,10 +141,10 @@ export class Platform {
 }
 
 /** Kills the store process and waits until the client has noticed. */
-export async function killStore(client: StoreClient): Promise<void> {
+export async function killStore(client: StoreClient, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
   while (client.status().pid === null) await pause(2); // it is being restarted at this moment
   const { pid, restarts } = client.status();
-  process.kill(pid!, "SIGKILL");
+  process.kill(pid!, signal);
   while (client.status().restarts === restarts) await pause(2);
 }
 
