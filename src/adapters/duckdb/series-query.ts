@@ -61,7 +61,14 @@ export async function runSeriesQuery(
     }
   });
   const found = [...building.values()].filter(({ times }) => times.length > 0);
-  return { series: found.map(({ stored: _, ...series }) => series), truncated };
+  const series = found.map(({ measurement, field, type, times, values }) => ({
+    measurement,
+    field,
+    type,
+    times,
+    values,
+  }));
+  return { series, truncated };
 }
 
 /** The type of the answer's values, or null where the aggregate makes no sense for the series. */

@@ -23,14 +23,18 @@ export class StoreChild {
   #stderr = "";
   #over = false;
 
-  constructor(events: ChildEvents) {
+  constructor(events: ChildEvents, compileCacheFolder?: string) {
     this.#process = fork(fileURLToPath(new URL("process.ts", import.meta.url)), [], {
       serialization: "advanced", // typed, and twice as fast as JSON for long columns of numbers
       stdio: ["ignore", "ignore", "pipe", "ipc"],
-      // Not the platform's own flags (a debugger's port, a test runner). Small young generation: it lives on columns.
-      execArgv: ["--max-semi-space-size=8"],
-      // glibc would keep an arena per thread, each with its own leftovers.
-      env: { ...process.env, MALLOC_ARENA_MAX: "2" },
+      execArgv: [], // not the platform's own flags: a debugger's port, a test runner
+      env: {
+        ...process.env,
+        // glibc would keep an arena per thread, each with its own leftovers.
+        MALLOC_ARENA_MAX: "2",
+        // With compiled sources at hand the TypeScript stripper is not loaded: 20 MB and 0.2 s less.
+        ...(compileCacheFolder === undefined ? {} : { NODE_COMPILE_CACHE: compileCacheFolder }),
+      },
     });
     const exit = (code: number | null, signal: string | null): void => {
       if (this.#over) return;

@@ -16,6 +16,8 @@ export interface StoreClientOptions {
   readonly databasePath: string;
   /** The folder of the log's segments. */
   readonly logFolder: string;
+  /** Where compiled sources are kept; nobody else may write there. Default: the environment's NODE_COMPILE_CACHE. */
+  readonly compileCacheFolder?: string;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -68,8 +70,9 @@ export class StoreClient {
   #phase: Phase = "starting";
   #child: StoreChild | null = null;
   #rules: readonly StoreRule[] | null = null;
-  #durable = 0;
-  #durableSent = 0;
+  /** Null until the platform has told it. */
+  #durable: number | null = null;
+  #durableSent: number | null = null;
   #cancelDurable: Cancel | null = null;
   #cancelRestart: Cancel = () => {};
   #progress: StoreProgress | null = null;
@@ -111,7 +114,7 @@ export class StoreClient {
 
   /** Everything below `offset` is on disk in the log. Cheap: may be called after every sync. */
   durable(offset: number): void {
-    this.#durable = Math.max(this.#durable, offset);
+    this.#durable = Math.max(this.#durable ?? 0, offset);
     if (this.#cancelDurable === null) this.#sendDurable();
   }
 
@@ -193,7 +196,7 @@ export class StoreClient {
       state: this.#phase,
       reason: this.#phase === "ready" ? null : this.#reason,
       offset: progress?.offset ?? null,
-      lag: Math.max(0, this.#durable - (progress?.offset ?? 0)),
+      lag: Math.max(0, (this.#durable ?? 0) - (progress?.offset ?? 0)),
       rows: progress?.rows ?? 0,
       series: progress?.series ?? 0,
       things: progress?.things ?? 0,
@@ -213,7 +216,6 @@ export class StoreClient {
     this.#questions.failAll(unavailable("it is closing"));
     const child = this.#child;
     if (child === null) return;
-    child.send({ type: "durable", offset: this.#durable });
     child.send({ type: "close" });
     await new Promise<void>((resolve) => {
       const cancel = this.#options.scheduler.after(CLOSE_TIMEOUT, () => child.kill());
@@ -225,15 +227,18 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits } = this.#options;
+    const { databasePath, logFolder, limits, compileCacheFolder } = this.#options;
     this.#metrics.started();
+    const distrust = this.#distrust();
     this.#fatal = null;
-    const child = new StoreChild({ news: (news) => this.#take(news), exit: (exit) => this.#ended(exit) });
+    const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
+    const child = new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, logFolder, limits, distrust: this.#distrust() });
+    child.send({ type: "open", databasePath, logFolder, limits, distrust });
   }
 
   #distrust(): string | null {
+    if (this.#fatal?.cause === "ahead") return this.#fatal.reason;
     if (this.#crashesInRow < CRASHES_BEFORE_DISTRUST) return null;
     const now = this.#options.clock.monotonic();
     if (this.#distrustedAt !== null && now - this.#distrustedAt < DISTRUST_PERIOD) return null;
@@ -308,8 +313,8 @@ export class StoreClient {
     this.#progress = progress;
     if (this.#rules !== null) child.send({ type: "rules", rules: this.#rules });
     for (const thing of this.#watched) child.send({ type: "watch", thing });
-    child.send({ type: "durable", offset: this.#durable });
-    this.#durableSent = this.#durable;
+    this.#durableSent = null;
+    this.#sendDurable();
     this.#questions.connect((order) => child.send(order));
     this.#started?.resolve();
     this.#started = null;
@@ -336,8 +341,9 @@ export class StoreClient {
   }
 
   #sendDurable(): void {
+    this.#cancelDurable?.();
     this.#cancelDurable = null;
-    if (this.#phase !== "ready" || this.#durable === this.#durableSent) return;
+    if (this.#phase !== "ready" || this.#durable === null || this.#durable === this.#durableSent) return;
     this.#child?.send({ type: "durable", offset: this.#durable });
     this.#durableSent = this.#durable;
     this.#cancelDurable = this.#options.scheduler.after(DURABLE_PERIOD, () => this.#sendDurable());

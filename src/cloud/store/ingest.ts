@@ -17,8 +17,6 @@ export interface IngestOptions {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
-  /** Where an empty store begins. */
-  readonly first: number;
   /** After each commit, before the next; the batch is valid during the call. */
   readonly onCommit: (offset: number, points: PointBatch) => void;
 }
@@ -35,6 +33,8 @@ export class Ingest {
   #position: number;
   #committed: number;
   #durable = 0;
+  /** False in an empty store, which begins where the log does. */
+  #placed: boolean;
   #ruled = false;
   #closing = false;
   #shortReads = 0;
@@ -44,7 +44,8 @@ export class Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options;
-    this.#position = options.store.offset ?? options.first;
+    this.#position = options.store.offset ?? 0;
+    this.#placed = options.store.offset !== null;
     this.#committed = this.#position;
     this.#lastCommitAt = options.clock.monotonic() - options.limits.commitDelay;
   }
@@ -66,8 +67,9 @@ export class Ingest {
     this.#wake();
   }
 
-  /** Everything below `offset` is on disk in the log. */
+  /** Everything below `offset` is on disk in the log. Throws where the store holds more than the log ever had. */
   durable(offset: number): void {
+    if (this.#durable === 0 && offset < this.#position) throw new StoreAhead(this.#position, offset);
     this.#durable = Math.max(this.#durable, offset);
     this.#wake();
   }
@@ -90,6 +92,7 @@ export class Ingest {
   async #readOn(below: number): Promise<void> {
     const { source, sink, logger, limits } = this.#options;
     try {
+      if (!this.#placed) await this.#place();
       for await (const batch of source.readBatches(this.#position, below)) {
         const end = Math.min(batch.baseOffset + batch.count, below);
         this.#skipTo(Math.min(batch.baseOffset, below));
@@ -109,6 +112,12 @@ export class Ingest {
     if (this.#position >= below) this.#shortReads = 0;
     else if (++this.#shortReads < GAP_TRIES) await this.#sleep(limits.commitDelay, "all of it");
     else this.#skipTo(below);
+  }
+
+  async #place(): Promise<void> {
+    this.#position = Math.min(await this.#options.source.first(), this.#durable);
+    this.#committed = this.#position;
+    this.#placed = true;
   }
 
   #skipTo(offset: number): void {
@@ -159,6 +168,13 @@ export class Ingest {
 
   #wake(): void {
     this.#wakeUp?.();
+  }
+}
+
+/** The log has lost its end, or is another one: its offsets mean other messages than those in the store. */
+export class StoreAhead extends Error {
+  constructor(position: number, durable: number) {
+    super(`it holds the log up to ${position}, and the log ends at ${durable}`);
   }
 }
 

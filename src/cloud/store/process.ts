@@ -9,6 +9,7 @@ import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, isEnvironment } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord } from "../../wire/record/mod.ts";
+import { StoreAhead } from "./ingest.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreServer } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
@@ -60,7 +61,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   const server = await StoreServer.open({
     store,
     rebuilt: store.rebuilt,
-    source: await openRecordSource(logFolder, logger),
+    source: openRecordSource(logFolder, logger),
     decode: readRecord,
     limits,
     clock: systemClock,
@@ -73,21 +74,24 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   await server.run();
 }
 
+function fail(error: unknown): void {
+  const reason = causes(error);
+  const cause = error instanceof StoreAhead ? "ahead" : isEnvironment(reason) ? "environment" : "file";
+  send({ type: "fatal", reason, cause }, () => process.exit(1));
+}
+
 function main(): void {
   let server: StoreServer | null = null;
   const waiting: ToStore[] = [];
   process.on("message", (order: ToStore) => {
-    if (order.type === "open") {
-      serve(order, waiting, (opened) => (server = opened)).then(
-        () => process.exit(0),
-        (error: unknown) => {
-          const reason = causes(error);
-          const cause = isEnvironment(reason) ? "environment" : "file";
-          send({ type: "fatal", reason, cause }, () => process.exit(1));
-        },
-      );
-    } else if (server === null) waiting.push(order);
-    else server.handle(order);
+    try {
+      if (order.type === "open") {
+        serve(order, waiting, (opened) => (server = opened)).then(() => process.exit(0), fail);
+      } else if (server === null) waiting.push(order);
+      else server.handle(order);
+    } catch (error) {
+      fail(error);
+    }
   });
   // The platform is gone, even if it was killed: what is not committed is still in the log.
   process.on("disconnect", () => process.exit(0));

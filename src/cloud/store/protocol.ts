@@ -84,5 +84,8 @@ export type FromStore =
       readonly message: string;
       readonly fields: LogFields;
     }
-  /** It will exit now. `environment`: another file would fare no better. */
-  | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "file" };
+  /**
+   * It will exit now. `environment`: another file would fare no better; `ahead`: the file holds more than the log, so
+   * the offsets of the two do not mean the same messages.
+   */
+  | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "file" | "ahead" };

@@ -1,6 +1,36 @@
-import type { Logger } from "../../base/mod.ts";
+/** The log's segments, as the store process reads them. */
+import type { Counter, Gauge, Logger, Metrics } from "../../base/mod.ts";
+import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
+import { LogReader } from "../../log/mod.ts";
 import type { RecordSource } from "./ports.ts";
-export async function openRecordSource(folder: string, logger: Logger): Promise<RecordSource> {
-  await Promise.resolve();
-  throw new Error(folder + String(logger));
+
+/** Nobody scrapes this process; what matters of it is in `StoreCounters`. */
+const NO_METRICS: Metrics = {
+  counter: (): Counter => ({ value: 0 }),
+  gauge: (): Gauge => ({ value: 0 }),
+  observe: () => {},
+};
+
+/** Opened when first needed: the platform may make the log while this process starts. */
+export function openRecordSource(folder: string, logger: Logger): RecordSource {
+  let reader: Promise<LogReader> | null = null;
+  const open = async (): Promise<LogReader> => {
+    const directory = await openLogDirectory(folder);
+    return LogReader.open({ directory, crc32: fileCrc32, logger, metrics: NO_METRICS });
+  };
+  const opened = async (): Promise<LogReader> => {
+    reader ??= open();
+    try {
+      return await reader;
+    } catch (error) {
+      reader = null; // another attempt may fare better
+      throw error;
+    }
+  };
+  return {
+    first: async () => (await opened()).first,
+    async *readBatches(from, below) {
+      yield* (await opened()).readBatches(from, below);
+    },
+  };
 }

@@ -31,7 +31,7 @@ export class StoreServer {
   readonly #asked = new Map<number, AbortController>();
   #commits = 0;
 
-  private constructor(options: ServerOptions, sequences: SequenceBook, first: number) {
+  private constructor(options: ServerOptions, sequences: SequenceBook) {
     const { store, source, decode, limits, clock, scheduler, logger } = options;
     this.#options = options;
     this.#live = new LiveView(store.series, limits.telemetry.livePointsMax);
@@ -45,16 +45,15 @@ export class StoreServer {
       clock,
       scheduler,
       logger,
-      first,
       onCommit: (_, points) => this.#committed(points),
     });
   }
 
   static async open(options: ServerOptions): Promise<StoreServer> {
-    const { store, source, limits } = options;
+    const { store, limits } = options;
     const sequences = new SequenceBook(limits.telemetry);
     for (const row of await store.loadSequences()) sequences.load(row);
-    return new StoreServer(options, sequences, await source.first());
+    return new StoreServer(options, sequences);
   }
 
   /** Runs until the order to close. Rejects where the store has failed. */
@@ -66,6 +65,7 @@ export class StoreServer {
     await store.close();
   }
 
+  /** Throws `StoreAhead`. */
   handle(order: Exclude<ToStore, { readonly type: "open" }>): void {
     switch (order.type) {
       case "rules":
@@ -132,8 +132,9 @@ export class StoreServer {
       case "headline":
         return store.headline(question.things, question.wanted, question.otherwise);
       case "things":
-        return store.series.things();
+        break;
     }
+    return store.series.things();
   }
 
   #committed(points: PointBatch): void {

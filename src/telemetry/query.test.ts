@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { isTidewireError } from "../base/mod.ts";
+import { parseSeriesQuery } from "./query.ts";
+import type { QueryParameters } from "./query.ts";
+
+const NOW = 1_767_225_600_000;
+
+describe("a valid request", () => {
+  test("only a thing: the last hour, raw, all fields", () => {
+    assert.deepEqual(parseSeriesQuery({ thing: "a" }, NOW), {
+      thing: "a",
+      measurement: null,
+      fields: null,
+      from: NOW - 3_600_000,
+      to: NOW,
+      window: null,
+      aggregate: null,
+      limit: 100_000,
+    });
+  });
+
+  const times: readonly (readonly [text: string, time: number])[] = [
+    ["now", NOW],
+    ["-90s", NOW - 90_000],
+    ["now-7d", NOW - 7 * 86_400_000],
+    ["-1w", NOW - 7 * 86_400_000],
+    ["-250ms", NOW - 250],
+    ["1767225599999", NOW - 1],
+    ["2025-12-31", NOW - 86_400_000],
+    ["2025-12-31T23:59:59Z", NOW - 1_000],
+    ["2025-12-31T23:59Z", NOW - 60_000],
+    ["2026-01-01T00:59:59.5+01:00", NOW - 500],
+    ["2026-01-01T00:59:59.5 01:00", NOW - 500],
+    ["2025-12-31t18:59:59-0500", NOW - 1_000],
+  ];
+  for (const [text, time] of times) {
+    test(`from=${text}`, () =>
+      assert.equal(parseSeriesQuery({ thing: "a", from: text, to: "now+1s" }, NOW).from, time));
+  }
+
+  test("windows, aggregates, fields and a limit", () => {
+    const query = parseSeriesQuery(
+      { thing: "a", window: "5m", fields: "x, y.z,x", measurement: "m/n", limit: "7" },
+      NOW,
+    );
+    assert.deepEqual(
+      [query.window, query.aggregate, query.fields, query.measurement, query.limit],
+      [300_000, "avg", ["x", "y.z"], "m/n", 7],
+    );
+    assert.equal(parseSeriesQuery({ thing: "a", window: "1d", aggregate: "last" }, NOW).aggregate, "last");
+    assert.equal(parseSeriesQuery({ thing: "a", window: undefined, aggregate: "" }, NOW).aggregate, null);
+  });
+});
+
+describe("a wrong request says which parameter, and what it may be", () => {
+  const cases: readonly (readonly [parameters: QueryParameters, reason: RegExp])[] = [
+    [{}, /'thing' is missing/],
+    [{ thing: "" }, /'thing' is missing/],
+    [{ thing: "a", form: "-1h" }, /'form' is no parameter.*from/],
+    [{ thing: "a", from: "yesterday" }, /'from' is 'yesterday'.*ISO 8601/],
+    [{ thing: "a", to: "2026-01-01T00:00:00" }, /'to' is.*with a zone/],
+    [{ thing: "a", from: "2026-02-30" }, /'from'/],
+    [{ thing: "a", from: "2026-13-01T00:00:00Z" }, /'from'/],
+    [{ thing: "a", from: "-99999999w" }, /'from'/],
+    [{ thing: "a", from: "9".repeat(16) }, /'from'/],
+    [{ thing: "a", from: "now", to: "now" }, /does not lie before/],
+    [{ thing: "a", from: "-1h", to: "-2h" }, /does not lie before/],
+    [{ thing: "a", window: "0s" }, /'window' is '0s'.*10s/],
+    [{ thing: "a", window: "5 m" }, /'window'/],
+    [{ thing: "a", window: "367d" }, /at most 366d/],
+    [{ thing: "a", window: "1m", aggregate: "median" }, /'aggregate' is 'median'.*avg, min, max, count, last/],
+    [{ thing: "a", aggregate: "avg" }, /needs a 'window'/],
+    [{ thing: "a", fields: " , " }, /'fields' names no field/],
+    [{ thing: "a", fields: Array.from({ length: 201 }, (_, i) => i).join(",") }, /at most 200/],
+    [{ thing: "a", limit: "0" }, /'limit' is '0'.*1 to 100000/],
+    [{ thing: "a", limit: "100001" }, /'limit'/],
+  ];
+  for (const [parameters, reason] of cases) {
+    test(JSON.stringify(parameters).slice(0, 80), () =>
+      assert.throws(
+        () => parseSeriesQuery(parameters, NOW),
+        (error) => isTidewireError(error) && error.code === "REQUEST_INVALID" && reason.test(error.message),
+      ),
+    );
+  }
+});
