@@ -40,7 +40,8 @@ export interface AlertQuery {
   readonly thing?: string;
 }
 
-/** How long a confirmed alert's `count` and `lastSeenAt` may go unsaved and untold. */
+/** Alerts whose new `count` and `lastSeenAt` are saved with every save; of more than that, each only now and then. */
+const COUNTS_SAVED_MAX = 500;
 const COUNT_SAVE_PERIOD = 15_000;
 
 export class AlertBook {
@@ -133,7 +134,7 @@ export class AlertBook {
     return alert;
   }
 
-  /** Told of every alert that is raised, resolved or acknowledged at once, and of new counts now and then. */
+  /** Told of every alert that is raised, resolved or acknowledged at once, and of new counts after they are saved. */
   onChange(listener: (alert: Alert) => void): Cancel {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -186,8 +187,9 @@ export class AlertBook {
   /** What is to be saved now. Call `saved` once it is; until then it is handed out again. */
   changes(everything: boolean): readonly Readonly<StoredAlert>[] {
     const now = this.#clock.monotonic();
+    const all = everything || this.#changed.size <= COUNTS_SAVED_MAX;
     const due = [...this.#changed].filter(
-      (track) => everything || track.changed === "yes" || now - track.savedAt >= COUNT_SAVE_PERIOD,
+      (track) => all || track.changed === "yes" || now - track.savedAt >= COUNT_SAVE_PERIOD,
     );
     return due.map((track) => ({ alert: track.alert, lastOffset: track.lastOffset, clearSince: track.clearSince }));
   }

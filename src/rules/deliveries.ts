@@ -51,9 +51,11 @@ export class Deliveries {
   /** In memory only, oldest first: the checkpoint may not pass them. */
   readonly #open = new Set<Pending>();
   readonly #openNotices = new Set<Pending>();
-  readonly #unsaved = new Map<DeliveryKey, SavedDelivery>();
+  /** To be written with the next save; `stored`: the store has an older state of it. */
+  readonly #unsaved = new Map<DeliveryKey, { readonly delivery: SavedDelivery; readonly stored: boolean }>();
+  #unsavedNew = 0;
   readonly #done = new Set<DeliveryKey>();
-  readonly #dead = new Map<DeliveryKey, DeadLetter>();
+  readonly #dead = new Map<DeliveryKey, { readonly letter: DeadLetter; readonly stored: boolean }>();
   readonly #ready = new Set<Target>();
   readonly #starved = new Set<Target>();
   #inflight = 0;
@@ -66,7 +68,7 @@ export class Deliveries {
   constructor(options: DeliveriesOptions) {
     this.#o = options;
     this.#counters = new DeliveryCounters(options.metrics, {
-      waiting: () => this.#waiting + this.#unsaved.size,
+      waiting: () => this.#waiting + this.#unsavedNew,
       inflight: () => this.#inflight,
     });
   }
@@ -90,7 +92,7 @@ export class Deliveries {
     const target = this.#target(delivery.target, delivery.kind);
     const saved: SavedDelivery = { ...delivery, attempts: 0, nextAttemptAt: delivery.createdAt, lastError: null };
     if (target.mustQueueInStore(this.#o.clock.monotonic()) || this.#memoryFull(target, delivery.body.length)) {
-      this.#toStore(target, saved, 0);
+      this.#toStore(target, saved, 0, null);
       return;
     }
     const pending: Pending = { delivery: saved, key, stored: false, notice };
@@ -105,8 +107,8 @@ export class Deliveries {
   /** The oldest log offset whose delivery is neither done nor saved; null where there is none. */
   oldestUnsaved(): number | null {
     let oldest = this.#oldestOpen();
-    for (const delivery of this.#unsaved.values()) oldest = Math.min(oldest, delivery.offset);
-    for (const letter of this.#dead.values()) oldest = Math.min(oldest, letter.offset);
+    for (const { delivery, stored } of this.#unsaved.values()) if (!stored) oldest = Math.min(oldest, delivery.offset);
+    for (const { letter, stored } of this.#dead.values()) if (!stored) oldest = Math.min(oldest, letter.offset);
     return oldest === Infinity ? null : oldest;
   }
 
@@ -115,7 +117,7 @@ export class Deliveries {
    * on the way are saved too: the alert's state goes into the same transaction, so a replay would not raise it again.
    */
   changes(): Changes & { readonly checkpointMax: number } {
-    const deliveries = [...this.#unsaved.values()];
+    const deliveries = Array.from(this.#unsaved.values(), ({ delivery }) => delivery);
     for (const pending of this.#openNotices) deliveries.push(pending.delivery);
     let checkpointMax = Infinity;
     for (const pending of this.#open) {
@@ -123,7 +125,12 @@ export class Deliveries {
       checkpointMax = pending.delivery.offset;
       break;
     }
-    return { deliveries, done: [...this.#done], dead: [...this.#dead.values()], checkpointMax };
+    return {
+      deliveries,
+      done: [...this.#done],
+      dead: Array.from(this.#dead.values(), ({ letter }) => letter),
+      checkpointMax,
+    };
   }
 
   get changed(): boolean {
@@ -143,6 +150,7 @@ export class Deliveries {
     }
     this.#openNotices.clear();
     this.#unsaved.clear();
+    this.#unsavedNew = 0;
     this.#done.clear();
     this.#dead.clear();
   }
@@ -158,15 +166,20 @@ export class Deliveries {
     this.#planPump();
   }
 
-  /** Forgets what waits for a deleted rule; requests on the way are not called back. */
-  forgetRule(rule: string): void {
+  /** Forgets what waits for a deleted rule; the store dropped `stored`. Requests on the way are not called back. */
+  forgetRule(rule: string, stored: number): void {
+    this.#waiting -= stored;
     for (const target of this.#targets.values()) {
       const kept = target.queue.filter((pending) => pending.delivery.rule !== rule);
       for (const pending of target.queue) if (pending.delivery.rule === rule) this.#leaveMemory(pending, true);
       target.queue.splice(0, target.queue.length, ...kept);
       target.page = target.page.filter((delivery) => delivery.rule !== rule);
     }
-    for (const [key, delivery] of this.#unsaved) if (delivery.rule === rule) this.#unsaved.delete(key);
+    for (const [key, { delivery, stored }] of this.#unsaved) {
+      if (delivery.rule !== rule) continue;
+      this.#unsaved.delete(key);
+      if (!stored) this.#unsavedNew--;
+    }
   }
 
   /** The store made dead letters of old deliveries; rows read ahead may be among them. */
@@ -185,7 +198,7 @@ export class Deliveries {
     for (const target of this.#targets.values()) {
       target.wake?.cancel();
       for (const pending of [...target.inflight, ...target.queue]) {
-        if (!pending.stored) this.#unsaved.set(pending.key, pending.delivery);
+        if (!pending.stored) this.#keep(pending.delivery, false);
       }
       target.queue.length = 0;
     }
@@ -278,7 +291,6 @@ export class Deliveries {
       this.#pump(starved);
       if (this.#inflight >= this.#o.limits.deliveriesInflightMax) break;
     }
-    if (this.#unsaved.size >= UNSAVED_MAX) this.#o.save();
   }
 
   #conclude(target: Target, pending: Pending, startedAt: Millis, verdict: Verdict): void {
@@ -295,23 +307,19 @@ export class Deliveries {
     const now = this.#o.clock.now();
     if (verdict.type === "dead") {
       target.succeeded(); // it answers; only this delivery is not to its taste
-      this.#bury(delivery, attempts, verdict.reason);
+      this.#bury(pending, attempts, verdict.reason);
       return;
     }
     const blocked = target.failed(startedAt, this.#o.clock.monotonic(), verdict.scope, verdict.retryAfter, this.#o);
     if (now - delivery.createdAt >= this.#o.limits.deliveryGiveUpAfter) {
-      this.#bury(delivery, attempts, `gave up after ${attempts} attempts: ${verdict.reason}`);
+      this.#bury(pending, attempts, `gave up after ${attempts} attempts: ${verdict.reason}`);
       return;
     }
     const keepsPlace = verdict.scope === "target" && attempts <= PLACE_KEPT_ATTEMPTS;
     const own = Math.max(backoff(attempts, this.#o.random, this.#o.limits), this.#ownRetryAfter(verdict));
     const nextAttemptAt = keepsPlace ? Math.min(delivery.nextAttemptAt, now) : now + blocked + own;
-    this.#toStore(
-      target,
-      { ...delivery, attempts, nextAttemptAt, lastError: verdict.reason },
-      nextAttemptAt - now,
-      true,
-    );
+    const failed = { ...delivery, attempts, nextAttemptAt, lastError: verdict.reason };
+    this.#toStore(target, failed, nextAttemptAt - now, pending);
     if (blocked > 0) this.#emptyQueue(target);
     this.#o.logger.debug("A delivery failed and will be tried again", {
       rule: delivery.rule,
@@ -327,9 +335,9 @@ export class Deliveries {
     return Math.min(verdict.retryAfter, this.#o.limits.retryAfterMax);
   }
 
-  #bury(delivery: SavedDelivery, attempts: number, lastError: string): void {
+  #bury({ delivery, key, stored }: Pending, attempts: number, lastError: string): void {
     const letter: DeadLetter = { ...delivery, attempts, lastError, diedAt: this.#o.clock.now() };
-    this.#dead.set(keyOf(delivery), letter);
+    this.#dead.set(key, { letter, stored });
     this.#counters.dead.value++;
     this.#o.logger.warn("A delivery was given up; it is kept among the dead letters", {
       rule: delivery.rule,
@@ -341,15 +349,21 @@ export class Deliveries {
 
   // ── memory and store ─────────────────────────────────────────────────────────────────────────
 
-  /** To be saved, and read back when it is due. `known`: it is counted among the waiting already, or must not be lost. */
-  #toStore(target: Target, delivery: SavedDelivery, delay: Millis, known = false): void {
-    if (!known && this.#waiting + this.#unsaved.size >= this.#o.limits.deliveriesWaitingMax) {
+  /** To be saved, and read back when it is due. `from`: it had been taken already, so no limit may drop it. */
+  #toStore(target: Target, delivery: SavedDelivery, delay: Millis, from: Pending | null): void {
+    if (from === null && this.#waiting + this.#unsavedNew >= this.#o.limits.deliveriesWaitingMax) {
       this.#drop("store-full", delivery);
       return;
     }
-    this.#unsaved.set(keyOf(delivery), delivery);
+    this.#keep(delivery, from?.stored ?? false);
     this.#noteBacklog(target, delay);
-    if (this.#unsaved.size === UNSAVED_MAX) this.#o.save();
+    if (this.#unsaved.size % UNSAVED_MAX === 0) this.#o.save();
+  }
+
+  #keep(delivery: SavedDelivery, stored: boolean): void {
+    const key = keyOf(delivery);
+    if (!stored && !this.#unsaved.has(key)) this.#unsavedNew++;
+    this.#unsaved.set(key, { delivery, stored });
   }
 
   /** A target in trouble keeps nothing in memory. */
@@ -360,7 +374,7 @@ export class Deliveries {
       this.#openNotices.delete(pending);
       target.owned.delete(pending.key);
       if (pending.stored) this.#noteBacklog(target, 0);
-      else this.#toStore(target, pending.delivery, 0, true);
+      else this.#toStore(target, pending.delivery, 0, pending);
     }
     target.queue.length = 0;
   }

@@ -283,7 +283,7 @@ export class HotRules {
     const dropped = this.#o.store.deleteRule(ruleName);
     this.#rules.delete(ruleName);
     this.#set.delete(ruleName);
-    this.#deliveries.forgetRule(ruleName);
+    this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
     this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
     this.#rulesChanged();

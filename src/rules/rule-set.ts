@@ -10,7 +10,10 @@ export interface CompiledRule {
   readonly sql: CompiledSql;
 }
 
-export const compiledRule = (rule: RuleDocument, sql: CompiledSql): CompiledRule => ({ rule, sql });
+/** Throws `SqlError` where the rule's SQL is not valid. */
+export function compiledRule(rule: RuleDocument, sql: CompiledSql = compileSql(rule.sql)): CompiledRule {
+  return { rule, sql };
+}
 
 /** A saved rule that this version cannot compile; it is left out, and told. */
 export interface BrokenRule {

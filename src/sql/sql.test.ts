@@ -1,0 +1,362 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { LIMITS, parseJson } from "../base/mod.ts";
+import type { JsonValue } from "../base/mod.ts";
+import { compileSql } from "./compile.ts";
+import { SqlError } from "./error.ts";
+import { FUNCTIONS } from "./functions/registry.ts";
+import type { SqlInput } from "./input.ts";
+import { parseSql } from "./parser.ts";
+import { printSql } from "./print.ts";
+import {
+  ARITHMETIC,
+  CASES,
+  CASTS,
+  CLIENT,
+  COMPARISONS,
+  FAULTS,
+  LITERALS,
+  LOGIC,
+  PATHS,
+  PAYLOAD,
+  RECEIVED_AT,
+  STATEMENTS,
+  TOPIC,
+} from "./sql.cases.ts";
+import type { Row } from "./sql.cases.ts";
+import { compileTemplate } from "./template.ts";
+import type { BinaryOperator, Expression, SelectStatement } from "./tree.ts";
+
+function inputOf(payload: Uint8Array): SqlInput {
+  const parsed = parseJson(payload, LIMITS.rules);
+  const json = parsed.ok ? parsed.value : undefined;
+  return { topic: TOPIC, clientId: CLIENT, receivedAt: RECEIVED_AT, payload, json: () => json };
+}
+
+const utf8 = new TextEncoder();
+const message = inputOf(utf8.encode(JSON.stringify(PAYLOAD)));
+
+/** The value of an expression; `undefined` where its key was left out of the result. */
+function valueOf(expression: string, input: SqlInput = message): JsonValue | undefined {
+  const outcome = compileSql(`SELECT ${expression} AS v FROM 't'`).evaluate(input);
+  assert.ok(outcome.matched);
+  return (outcome.value as { v?: JsonValue }).v;
+}
+
+const GROUPS: Readonly<Record<string, readonly Row[]>> = {
+  literals: LITERALS,
+  paths: PATHS,
+  comparisons: COMPARISONS,
+  logic: LOGIC,
+  arithmetic: ARITHMETIC,
+  casts: CASTS,
+  "case … end": CASES,
+};
+
+describe("expressions", () => {
+  for (const [group, rows] of Object.entries(GROUPS)) {
+    test(group, () => {
+      for (const [expression, value] of rows) assert.deepEqual(valueOf(expression), value, expression);
+    });
+  }
+
+  test("every function does what its examples say", () => {
+    for (const { examples, name } of FUNCTIONS.values()) {
+      assert.ok(examples.length > 0, `${name} has an example`);
+      for (const [expression, result] of examples) {
+        const value = valueOf(expression);
+        assert.equal(value === undefined ? "Undefined" : JSON.stringify(value), result, expression);
+      }
+    }
+  });
+
+  test("functions are found whatever their case", () => {
+    assert.equal(valueOf("ISUNDEFINED(missing)"), true);
+    assert.equal(valueOf("Round(1.5)"), 2);
+  });
+});
+
+describe("statements", () => {
+  for (const [sql, payload, expected] of STATEMENTS) {
+    test(`${sql.replaceAll(/\s+/g, " ")} ← ${payload}`, () => {
+      const outcome = compileSql(sql).evaluate(inputOf(utf8.encode(payload)));
+      if (outcome.matched) assert.deepEqual(outcome.value, expected);
+      else assert.equal(outcome.undecided ? "undecided" : "no match", expected);
+    });
+  }
+
+  test("* alone hands on a payload that is not JSON as it came", () => {
+    const bytes = Uint8Array.of(0xff, 0x00, 0x7f);
+    const outcome = compileSql("SELECT * FROM 't'").evaluate(inputOf(bytes));
+    assert.ok(outcome.matched);
+    assert.equal(outcome.value, bytes);
+  });
+
+  test("the payload is not changed by nesting into it", () => {
+    const json = { a: { b: 1 } };
+    const input: SqlInput = { ...message, json: () => json };
+    const outcome = compileSql("SELECT *, 2 AS a.c FROM 't'").evaluate(input);
+    assert.deepEqual(outcome, { matched: true, value: { a: { b: 1, c: 2 } } });
+    assert.deepEqual(json, { a: { b: 1 } });
+  });
+
+  test("a key named __proto__ is a key like any other", () => {
+    const input = inputOf(utf8.encode('{"__proto__":{"polluted":1},"a":2}'));
+    const all = compileSql("SELECT *, a AS __proto__.x FROM 't'").evaluate(input);
+    assert.ok(all.matched);
+    assert.equal(JSON.stringify(all.value), '{"__proto__":{"polluted":1,"x":2},"a":2}');
+    assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
+  });
+
+  test("the filter and the text are handed out for routing and display", () => {
+    const sql = compileSql("SELECT * FROM 'telemetry/+/system' WHERE a > 1");
+    assert.equal(sql.filter, "telemetry/+/system");
+    assert.equal(sql.text, "SELECT * FROM 'telemetry/+/system' WHERE a > 1");
+  });
+});
+
+describe("faults", () => {
+  for (const [sql, line, column, words] of FAULTS) {
+    test(`${JSON.stringify(sql)} is refused at ${line}:${column}`, () => {
+      assert.throws(
+        () => parseSql(sql),
+        (error: unknown) => {
+          assert.ok(error instanceof SqlError, String(error));
+          assert.match(error.message, words);
+          assert.deepEqual([error.line, error.column], [line, column], error.message);
+          return true;
+        },
+      );
+    });
+  }
+
+  test("the message shows the line with a caret under the place, however long the line is", () => {
+    const sql = `SELECT ${"a, ".repeat(100)}b ! FROM 't'`;
+    assert.throws(
+      () => parseSql(sql),
+      (error: unknown) => {
+        const [, excerpt, caret] = (error as SqlError).message.split("\n");
+        assert.equal(excerpt![caret!.indexOf("^")], "!");
+        assert.ok(excerpt!.length < 110);
+        return true;
+      },
+    );
+  });
+});
+
+describe("limits", () => {
+  const deep = LIMITS.rules.sqlDepthMax;
+  const nested: readonly (readonly [string, (n: number) => string])[] = [
+    ["parentheses", (n) => `SELECT ${"(".repeat(n)}1${")".repeat(n)} AS x FROM 't'`],
+    ["NOT", (n) => `SELECT * FROM 't' WHERE ${"NOT ".repeat(n)}a`],
+    ["minus", (n) => `SELECT ${"- ".repeat(n)}a AS x FROM 't'`],
+    ["a chain of +", (n) => `SELECT a${"+a".repeat(n)} AS x FROM 't'`],
+    ["calls", (n) => `SELECT ${"abs(".repeat(n)}1${")".repeat(n)} AS x FROM 't'`],
+    ["arrays", (n) => `SELECT ${"[".repeat(n)}${"]".repeat(n)} AS x FROM 't'`],
+    ["objects", (n) => `SELECT ${"{'a':".repeat(n)}1${"}".repeat(n)} AS x FROM 't'`],
+    ["CASE", (n) => `SELECT ${"CASE ".repeat(n)}1${" WHEN 1 THEN 1 END".repeat(n)} AS x FROM 't'`],
+  ];
+  for (const [what, text] of nested) {
+    test(`${what}: deep nesting is refused with a reason, never by an exhausted stack`, () => {
+      compileSql(text(deep - 3)).evaluate(message);
+      for (const n of [deep + 1, 600]) {
+        assert.throws(() => parseSql(text(n)), /nested deeper than|longer than 16384 bytes/);
+      }
+    });
+  }
+
+  test("a statement that is too long, a path that is too deep, a list that is too long", () => {
+    assert.throws(() => parseSql(`SELECT '${"x".repeat(17_000)}' AS a FROM 't'`), /longer than 16384 bytes/);
+    assert.throws(() => parseSql(`SELECT a${".a".repeat(8000)} FROM 't'`), /path of more than 32/);
+    assert.throws(() => parseSql(`SELECT 1 AS a${".a".repeat(8000)} FROM 't'`), /path of more than 32/);
+    assert.throws(() => parseSql(`SELECT a${",a".repeat(300)} FROM 't'`), /more than 256 items/);
+    assert.throws(() => parseSql(`SELECT concat(a${",a".repeat(300)}) FROM 't'`), /more than 256 items/);
+  });
+
+  test("a text that would grow without end becomes Undefined", () => {
+    const big = "x".repeat(600_000);
+    const input: SqlInput = { ...message, json: () => ({ s: big, list: [big] }) };
+    assert.equal(valueOf("s + s", input), undefined);
+    assert.equal(valueOf("concat(s, s)", input), undefined);
+    assert.equal(valueOf("replace(s, 'x', 'xx')", input), undefined);
+    assert.equal(valueOf("length(encode(s + 'y', 'base64'))", input), 800_004);
+    assert.equal(valueOf("encode(concat(s, 'abc'), 'base64') + s", input), undefined);
+  });
+});
+
+// ── properties ─────────────────────────────────────────────────────────────────────────────────
+
+const OPERATORS: readonly BinaryOperator[] = ["or", "and", "=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"];
+const at = 0;
+const name = fc.constantFrom("a", "b2", "_c", "Temperature", "value");
+
+const expressions = fc.letrec<{ e: Expression }>((tie) => ({
+  e: fc.oneof(
+    { maxDepth: 5 },
+    fc
+      .oneof(fc.constant(null), fc.boolean(), fc.string({ maxLength: 8 }))
+      .map((value): Expression => ({ kind: "literal", value, decimal: false, at })),
+    fc.nat(1e6).map((value): Expression => ({ kind: "literal", value, decimal: false, at })),
+    fc
+      .double({ min: 0, max: 1e12, noNaN: true })
+      .map((value): Expression => ({ kind: "literal", value: value + 0, decimal: true, at })),
+    fc.array(name, { minLength: 1, maxLength: 3 }).map((path): Expression => ({ kind: "path", path, at })),
+    fc
+      .tuple(tie("e"), name)
+      .map(([of, key]): Expression =>
+        of.kind === "path" ? { kind: "path", path: [...of.path, key], at } : { kind: "member", of, name: key, at },
+      ),
+    fc.tuple(tie("e"), tie("e")).map((args): Expression => ({ kind: "call", name: "get", args, at })),
+    tie("e").map((of): Expression => ({ kind: "cast", of, type: "int", at })),
+    fc
+      .tuple(fc.constantFrom("-" as const, "not" as const), tie("e"))
+      .map(([operator, of]): Expression => ({ kind: "unary", operator, of, at })),
+    fc
+      .tuple(fc.constantFrom(...OPERATORS), tie("e"), tie("e"))
+      .map(([operator, left, right]): Expression => ({ kind: "binary", operator, left, right, at })),
+    fc.tuple(tie("e"), tie("e"), tie("e"), fc.option(tie("e"))).map(([of, when, result, otherwise]): Expression => ({
+      kind: "case",
+      of,
+      branches: [{ when, result }],
+      otherwise,
+      at,
+    })),
+    fc.array(tie("e"), { maxLength: 3 }).map((items): Expression => ({ kind: "array", items, at })),
+    fc
+      .array(fc.record({ key: fc.string({ maxLength: 5 }), value: tie("e") }), { maxLength: 3 })
+      .map((entries): Expression => ({ kind: "object", entries, at })),
+  ),
+})).e;
+
+const statements: fc.Arbitrary<SelectStatement> = fc.record({
+  select: fc.oneof(
+    expressions.map((value) => ({ kind: "value" as const, value })),
+    fc
+      .array(
+        fc.oneof(
+          fc.constant({ kind: "star" as const, at }),
+          fc.record({
+            kind: fc.constant("expression" as const),
+            value: expressions,
+            as: fc.array(name, { minLength: 1, maxLength: 3 }),
+            at: fc.constant(at),
+          }),
+        ),
+        { minLength: 1, maxLength: 4 },
+      )
+      .map((items) => ({ kind: "items" as const, items })),
+  ),
+  filter: fc.constantFrom("a", "a/+/b", "#", "it's/x", "$aws/things/+/shadow/#"),
+  where: fc.option(expressions),
+});
+
+/** The tree without positions, which printing does not keep. */
+function bare(tree: unknown): unknown {
+  return JSON.parse(JSON.stringify(tree, (key, value: unknown) => (key === "at" ? undefined : value)));
+}
+
+describe("properties", () => {
+  test("what is printed is parsed to the same tree", () => {
+    fc.assert(
+      fc.property(statements, (statement) => {
+        const text = printSql(statement);
+        assert.deepEqual(bare(parseSql(text)), bare(statement), text);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("evaluating never throws and never changes the payload, whatever the statement and the payload", () => {
+    fc.assert(
+      fc.property(statements, fc.jsonValue({ maxDepth: 4 }), (statement, json) => {
+        const before = JSON.stringify(json);
+        const outcome = compileSql(printSql(statement)).evaluate({ ...message, json: () => json as JsonValue });
+        if (outcome.matched) JSON.stringify(outcome.value);
+        assert.equal(JSON.stringify(json), before);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("constant expressions are worth the same as with their constants in the payload", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...OPERATORS),
+        fc.jsonValue({ maxDepth: 1 }),
+        fc.jsonValue({ maxDepth: 1 }),
+        (operator, a, b) => {
+          if (a === undefined || b === undefined || operator === "/") return;
+          const literal = (value: unknown): string => {
+            if (Array.isArray(value)) return `[${value.map(literal).join(",")}]`;
+            if (typeof value === "object" && value !== null) {
+              return `{${Object.entries(value)
+                .map(([k, v]) => `'${k.replaceAll("'", "''")}': ${literal(v)}`)
+                .join(",")}}`;
+            }
+            return typeof value === "string"
+              ? `'${value.replaceAll("'", "''")}'`
+              : String(value).toUpperCase().replace("E+", "E");
+          };
+          const input: SqlInput = { ...message, json: () => ({ a, b }) as JsonValue };
+          const folded = valueOf(`(${literal(a)}) ${operator} (${literal(b)})`, input);
+          assert.deepEqual(folded, valueOf(`a ${operator} b`, input));
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("no text makes the parser fail otherwise than by a SqlError within the text", () => {
+    const words =
+      "SELECT FROM WHERE AS VALUE CASE WHEN THEN ELSE END AND OR NOT cast get topic a.b 1 1.5 'x' \"y\" ( ) [ ] { } , . * + - / % = <> < <= > >= : ' \" ! é 😀";
+    const soup = fc.array(fc.constantFrom(...words.split(" ")), { maxLength: 30 }).map((parts) => parts.join(" "));
+    const cut = fc
+      .tuple(statements.map(printSql), fc.nat(), fc.nat())
+      .map(([text, from, to]) => text.slice(0, from % (text.length + 1)) + text.slice(to % (text.length + 1)));
+    fc.assert(
+      fc.property(fc.oneof(soup, cut, fc.string({ unit: "binary" })), (text) => {
+        try {
+          const statement = parseSql(text);
+          assert.deepEqual(bare(parseSql(printSql(statement))), bare(statement));
+        } catch (error) {
+          if (!(error instanceof SqlError)) throw error;
+          assert.ok(error.position >= 0 && error.position <= text.length && error.line >= 1 && error.column >= 1);
+        }
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+describe("templates", () => {
+  test("expressions are put in, the rest stays; variables come before keys of the payload", () => {
+    const template = compileTemplate("CPU at ${round(d)} % on ${thing}: ${s + '}'} ${get({'a': n}, 'a')} $5 {x}");
+    assert.equal(template.render(message, { thing: "pi-1" }), "CPU at 3 % on pi-1: hello} 5 $5 {x}");
+    assert.equal(compileTemplate("${s}").render(message), "hello");
+  });
+
+  test("what has no text leaves nothing", () => {
+    assert.equal(
+      compileTemplate("[${missing}][${nil}][${color}]").render(message),
+      '[][][{"red":255,"deep":{"er":"x"}}]',
+    );
+  });
+
+  test("values are escaped, the template's own text is not", () => {
+    const template = compileTemplate("<b>${s}</b>");
+    assert.equal(
+      template.render(message, {}, (value) => value.toUpperCase()),
+      "<b>HELLO</b>",
+    );
+  });
+
+  test("faults point into the template", () => {
+    assert.throws(
+      () => compileTemplate("a ${n +} b"),
+      (error: unknown) => error instanceof SqlError && error.column === 8,
+    );
+    assert.throws(() => compileTemplate("a ${n"), /no closing \}/);
+    assert.throws(() => compileTemplate("${}"), /expected a value/);
+  });
+});
