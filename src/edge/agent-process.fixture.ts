@@ -4,9 +4,11 @@ import { isTidewireError } from "../base/mod.ts";
 import { loadAgentConfig, runAgent } from "./mod.ts";
 
 function loggerWith(common: LogFields): Logger {
-  const line = (level: string) => (message: string, fields: LogFields = {}) => {
-    process.stderr.write(`${JSON.stringify({ level, message, ...common, ...fields })}\n`);
-  };
+  const line =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) => {
+      process.stderr.write(`${JSON.stringify({ level, message, ...common, ...fields })}\n`);
+    };
   return {
     debug: line("debug"),
     info: line("info"),
