@@ -21,13 +21,13 @@ import { deadlineOf, step } from "./uplink-machine.ts";
 export interface UplinkSocket {
   /** The socket owns the bytes until it calls `written` with them. */
   write(bytes: Uint8Array): void;
-  /** Sends what was written, then closes. */
+  /** Sends what was written, then closes; soon, whatever the other side does. */
   end(): void;
   /** Closes at once, whatever state it is in. */
   destroy(): void;
 }
 
-/** What the socket tells. After `end` or `destroy` it may tell anything: nobody listens any more. */
+/** What the socket tells. After `end` or `destroy` only `closed` is listened to. */
 export interface UplinkEvents {
   /** The secure channel stands, and the server has proved who it is. */
   opened(): void;
@@ -83,6 +83,8 @@ export class Uplink {
   #pumpSoon = false;
   #unlisten: Cancel = () => {};
   #stopped: (() => void)[] = [];
+  /** Settles when the goodbye of a connection that was left is on its way and the socket is closed. */
+  #left: Promise<void> = Promise.resolve();
 
   constructor(options: UplinkOptions) {
     this.#options = options;
@@ -107,12 +109,13 @@ export class Uplink {
   }
 
   /** Waits a moment for acknowledgements on the way, then says goodbye. What is left stays in the outbox. */
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#state.name === "stopped") resolve();
     else this.#stopped.push(resolve);
     this.#input({ type: "stop", inflight: this.#courier.inflight });
-    return promise;
+    await promise;
+    await this.#left;
   }
 
   status(): UplinkStatus {
@@ -154,7 +157,7 @@ export class Uplink {
         this.#channel?.send((writer) => writer.pingreq());
         return;
       case "farewell":
-        this.#channel?.leave(effect.reasonCode);
+        if (this.#channel !== null) this.#left = this.#channel.leave(effect.reasonCode);
         this.#channel = null;
         return;
       case "drop":
@@ -355,6 +358,7 @@ class Channel {
   readonly #socket: UplinkSocket;
   readonly #writer = new PacketWriter(5);
   readonly #reader: PacketReader;
+  readonly #closed = Promise.withResolvers<void>();
   #listener: ChannelListener | null;
 
   constructor(open: OpenUplinkSocket, listener: ChannelListener) {
@@ -367,6 +371,7 @@ class Channel {
       closed: (cause) => {
         const told = this.#listener;
         this.#listener = null;
+        this.#closed.resolve();
         told?.closed(cause);
       },
     });
@@ -380,10 +385,12 @@ class Channel {
     return true;
   }
 
-  leave(reasonCode: number): void {
+  /** Resolves once the socket is closed. */
+  leave(reasonCode: number): Promise<void> {
     this.#silence();
     this.send((writer) => writer.disconnect({ reasonCode }));
     this.#socket.end();
+    return this.#closed.promise;
   }
 
   drop(): void {
