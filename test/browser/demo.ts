@@ -38,15 +38,33 @@ async function populate(platform: FakePlatform): Promise<() => void> {
   await platform.addThing("spare-unit");
   machines.delete("dock-camera-4");
   await platform.disconnect("dock-camera-4");
-  await platform.raiseAlert({ thing: "press-17", severity: "critical", summary: "Memory at 93.4 %, above 90 %." }, now - 1_320_000, 1320);
-  await platform.raiseAlert({ thing: "workshop-pi", severity: "warning", summary: "CPU at 91.7 %, above 90 %." }, now - 44_000, 12);
-  const old = await platform.raiseAlert({ thing: "pump-station", severity: "warning", summary: "Disk at 90.2 %, above 90 %." }, now - 9e6, 3);
+  await platform.raiseAlert(
+    { thing: "press-17", severity: "critical", summary: "Memory at 93.4 %, above 90 %." },
+    now - 1_320_000,
+    1320,
+  );
+  await platform.raiseAlert(
+    { thing: "workshop-pi", severity: "warning", summary: "CPU at 91.7 %, above 90 %." },
+    now - 44_000,
+    12,
+  );
+  const old = await platform.raiseAlert(
+    { thing: "pump-station", severity: "warning", summary: "Disk at 90.2 %, above 90 %." },
+    now - 9e6,
+    3,
+  );
   await platform.resolveAlert(old, now - 6e6);
   const timer = setInterval(() => void beat(platform, machines), 1000);
   return () => clearInterval(timer);
 }
 
-async function backfill(platform: FakePlatform, name: string, machine: Machine, now: number, span: number): Promise<void> {
+async function backfill(
+  platform: FakePlatform,
+  name: string,
+  machine: Machine,
+  now: number,
+  span: number,
+): Promise<void> {
   const dense = 1_000_000;
   for (let at = now - span; at < now; at += at < now - dense ? 15_000 : 1000) {
     // Offline for a while, as it happens.

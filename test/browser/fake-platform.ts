@@ -118,7 +118,10 @@ export class FakePlatform implements TestPlatform {
     return Promise.resolve(`${this.url}#code=${code}`);
   }
 
-  addThing(thing: string, more: { readonly type?: string; readonly attributes?: Record<string, string> } = {}): Promise<void> {
+  addThing(
+    thing: string,
+    more: { readonly type?: string; readonly attributes?: Record<string, string> } = {},
+  ): Promise<void> {
     this.#things.set(thing, {
       detail: {
         thingName: thing,
@@ -326,7 +329,11 @@ export class FakePlatform implements TestPlatform {
   #health(): Health {
     const parts = [
       { name: "broker", state: "ok" as const, detail: "accepting connections" },
-      { name: "store", state: this.health, detail: this.health === "ok" ? "writing" : "restarting, 1,204 records behind" },
+      {
+        name: "store",
+        state: this.health,
+        detail: this.health === "ok" ? "writing" : "restarting, 1,204 records behind",
+      },
     ];
     return { state: this.health, version: "0.1.0", startedAt: this.#startedAt, host: "workshop-pi", parts };
   }
@@ -340,7 +347,12 @@ export class FakePlatform implements TestPlatform {
     const page = first < 0 ? [] : names.slice(first, first + limit);
     const online = names.filter((name) => this.#things.get(name)!.presence.state === "online").length;
     const more = first >= 0 && first + limit < names.length;
-    return { things: page.map((name) => this.#entry(name)), cursor: more ? page.at(-1)! : null, total: names.length, online };
+    return {
+      things: page.map((name) => this.#entry(name)),
+      cursor: more ? page.at(-1)! : null,
+      total: names.length,
+      online,
+    };
   }
 
   #entry(name: string): FleetEntry {
@@ -389,7 +401,9 @@ function refuse(response: ServerResponse, error: unknown): void {
   const known = error instanceof TidewireError ? error : new TidewireError("INTERNAL", { reason: String(error) });
   const code: ErrorCode = known.code;
   const body: ApiError = { code, message: known.message, fix: known.fix };
-  response.writeHead(ERROR_CATALOGUE[code].http ?? 500, { "content-type": "application/json" }).end(JSON.stringify(body));
+  response
+    .writeHead(ERROR_CATALOGUE[code].http ?? 500, { "content-type": "application/json" })
+    .end(JSON.stringify(body));
 }
 
 async function serveFile(path: string, response: ServerResponse): Promise<void> {

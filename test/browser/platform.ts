@@ -21,7 +21,12 @@ export interface TestPlatform {
   connect(thing: string): Promise<void>;
   disconnect(thing: string): Promise<void>;
   /** Returns once the reading is committed to the store. `time` defaults to now. */
-  publish(thing: string, measurement: string, fields: Readonly<Record<string, FieldValue>>, time?: EpochMs): Promise<void>;
+  publish(
+    thing: string,
+    measurement: string,
+    fields: Readonly<Record<string, FieldValue>>,
+    time?: EpochMs,
+  ): Promise<void>;
   /** Returns the alert's id. */
   raiseAlert(alert: NewAlert): Promise<string>;
   resolveAlert(id: string): Promise<void>;

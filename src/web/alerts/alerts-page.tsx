@@ -6,7 +6,15 @@ import { EmptyState, ErrorState, Skeleton } from "../shell/states.tsx";
 import { hrefOf } from "../shell/router.ts";
 import type { AlertsTab } from "../shell/router.ts";
 import { AlertList } from "./alert-list.tsx";
-import { activeAlerts, activeCount, alertsStatus, historyStatus, loadActiveAlerts, loadAlertHistory, pastAlerts } from "./alert-store.ts";
+import {
+  activeAlerts,
+  activeCount,
+  alertsStatus,
+  historyStatus,
+  loadActiveAlerts,
+  loadAlertHistory,
+  pastAlerts,
+} from "./alert-store.ts";
 
 export function AlertsPage({ tab }: { readonly tab: AlertsTab }) {
   useEffect(() => {

@@ -35,7 +35,9 @@ export async function beginSession(code: string | null): Promise<void> {
 }
 
 /** Logs in; returns what went wrong, or null. */
-export async function login(credentials: { readonly token: string } | { readonly code: string }): Promise<ApiError | null> {
+export async function login(
+  credentials: { readonly token: string } | { readonly code: string },
+): Promise<ApiError | null> {
   try {
     await call<void>("api/session", { method: "POST", body: credentials, login: true });
     const info = await call<SessionInfo>("api/session", { login: true });

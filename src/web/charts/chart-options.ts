@@ -48,7 +48,12 @@ function hasBand(spec: ChartSpec, role: ChartLine["role"], banded: boolean): boo
 
 /** A line's place among the colours. */
 export function colorIndex(spec: ChartSpec, field: string): number {
-  return Math.max(0, spec.lines.filter((line) => line.role !== "faint").findIndex((line) => line.field === field)) % 8;
+  return (
+    Math.max(
+      0,
+      spec.lines.filter((line) => line.role !== "faint").findIndex((line) => line.field === field),
+    ) % 8
+  );
 }
 
 export function chartOptions(
@@ -63,7 +68,8 @@ export function chartOptions(
     ms: 1,
     // Between whole pixels, so that a moving line glides.
     pxAlign: false,
-    padding: [10, 12, 0, 0],
+    // On the right half of the longest label of the time axis.
+    padding: [10, 22, 0, 0],
     legend: { show: false },
     scales: { x: { time: true, auto: false }, y: { range: yRange(spec) } },
     series,

@@ -163,7 +163,9 @@ function otherCharts(measurement: string, numeric: readonly string[], named: boo
   const charts: ChartSpec[] = [];
   for (const group of groups.values()) {
     if (group.length === 1) charts.push(single(measurement, group[0]!, "number", named));
-    else for (let i = 0; i < group.length; i += LINES_MAX) charts.push(shared(measurement, group.slice(i, i + LINES_MAX), named));
+    else
+      for (let i = 0; i < group.length; i += LINES_MAX)
+        charts.push(shared(measurement, group.slice(i, i + LINES_MAX), named));
   }
   return charts;
 }

@@ -84,7 +84,7 @@ export class PointTable {
     // For every merged row the old row it comes from, or -1.
     const origin: number[] = [];
     let a = 0;
-    for (let o = 0; o < old.length || a < added.length; ) {
+    for (let o = 0; o < old.length || a < added.length;) {
       const takeOld = a >= added.length || (o < old.length && old[o]! < added[a]!);
       merged.push(takeOld ? old[o]! : added[a]!);
       origin.push(takeOld ? o : -1);

@@ -61,7 +61,8 @@ export function FleetPage() {
 /** One sentence that answers the question, and the numbers behind it. */
 function Verdict({ store }: { readonly store: FleetStore }) {
   const totals = store.totals.value;
-  if (totals === null) return store.status.value.kind === "failed" ? null : <div class="verdict is-loading" aria-hidden="true" />;
+  if (totals === null)
+    return store.status.value.kind === "failed" ? null : <div class="verdict is-loading" aria-hidden="true" />;
   if (totals.total === 0) return null;
   const alertsNow = activeCount.value;
   const good = totals.online === totals.total && alertsNow === 0;
@@ -83,7 +84,8 @@ function Verdict({ store }: { readonly store: FleetStore }) {
 
 export function verdictSentence({ total, online }: Totals, alertsNow: number): string {
   const away = total - online;
-  if (away === 0 && alertsNow === 0) return total === 1 ? "The thing is online, no active alerts." : "Everything is online, no active alerts.";
+  if (away === 0 && alertsNow === 0)
+    return total === 1 ? "The thing is online, no active alerts." : "Everything is online, no active alerts.";
   const parts: string[] = [];
   if (away > 0) parts.push(`${plural(away, "thing")} ${away === 1 ? "is" : "are"} not online`);
   if (alertsNow > 0) parts.push(plural(alertsNow, "active alert"));
@@ -211,7 +213,8 @@ function Pager({ store, shown }: { readonly store: FleetStore; readonly shown: n
   return (
     <nav class="pager" aria-label="Pages">
       <p>
-        {first.toLocaleString("en")}–{(first + shown - 1).toLocaleString("en")} of {store.found.value.toLocaleString("en")}
+        {first.toLocaleString("en")}–{(first + shown - 1).toLocaleString("en")} of{" "}
+        {store.found.value.toLocaleString("en")}
       </p>
       <button type="button" class="button" disabled={page === 0} onClick={() => store.previousPage()}>
         <IconLeft />

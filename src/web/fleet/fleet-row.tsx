@@ -32,7 +32,7 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
   const element = useRef<HTMLTableRowElement>(null);
   const first = columns[0];
   useEffect(() => {
-    if (first === undefined || headlineValue(row.peek(), first) === null) return;
+    if (first === undefined || headlineValue(row.peek(), first) === null) return undefined;
     const seen = new IntersectionObserver(([e]) => {
       if (e!.isIntersecting) sparks.want(thingName, first);
     });
@@ -52,7 +52,7 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
         <PresenceTag presence={presence} />
       </td>
       <td class="cell-seen">
-        <LastSeen at={presence.lastSeenAt} />
+        <LastSeen at={lastSeenOf(entry)} />
       </td>
       {columns.map((column, i) => (
         <HeadlineCells key={column.field} entry={entry} column={column} sparks={i === 0 ? sparks : null} />
@@ -71,6 +71,12 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
       </td>
     </tr>
   );
+}
+
+/** Presence tells connects and disconnects; between them the newest reading is the proof of life. */
+function lastSeenOf({ presence, headline }: FleetEntry): number | null {
+  if (presence.lastSeenAt === null || presence.state !== "online") return presence.lastSeenAt;
+  return Math.max(presence.lastSeenAt, ...headline.map((value) => Math.min(value.time, serverNow.peek())));
 }
 
 function LastSeen({ at }: { readonly at: number | null }) {
@@ -94,20 +100,42 @@ function HeadlineCells({ entry, column, sparks }: HeadlineCellsProps) {
   return (
     <>
       {sparks !== null && (
-        <td class="cell-spark">{value !== null && <Spark thing={entry.thingName} column={column} sparks={sparks} />}</td>
+        <td class="cell-spark">
+          {value !== null && <Spark thing={entry.thingName} column={column} sparks={sparks} />}
+        </td>
       )}
       <td class="cell-value is-number" data-label={column.label}>
-        {value === null ? <span class="none">–</span> : <Value value={value} column={column} online={entry.presence.state === "online"} />}
+        {value === null ? (
+          <span class="none">–</span>
+        ) : (
+          <Value value={value} column={column} online={entry.presence.state === "online"} />
+        )}
       </td>
     </>
   );
 }
 
-function Spark({ thing, column, sparks }: { readonly thing: string; readonly column: HeadlineColumn; readonly sparks: SparkStore }) {
+function Spark({
+  thing,
+  column,
+  sparks,
+}: {
+  readonly thing: string;
+  readonly column: HeadlineColumn;
+  readonly sparks: SparkStore;
+}) {
   const points = sparks.points(thing, column).value;
   // The line moves when a point comes, not with every tick.
   const to = Math.max(points.at(-1)?.time ?? 0, serverNow.peek());
-  return <Sparkline points={points} from={to - SPARK_SPAN} to={to} percent={column.unit === "percent"} gap={3 * SPARK_WINDOW} />;
+  return (
+    <Sparkline
+      points={points}
+      from={to - SPARK_SPAN}
+      to={to}
+      percent={column.unit === "percent"}
+      gap={3 * SPARK_WINDOW}
+    />
+  );
 }
 
 interface ValueProps {
@@ -125,7 +153,9 @@ function Value({ value, column, online }: ValueProps) {
     <span class={stale ? "value is-stale" : "value"} title={stale ? formatAge(age) : undefined}>
       {number}
       {suffix !== "" && <span class="unit">{suffix}</span>}
-      {column.unit === "percent" && <span class="meter" style={{ "--share": Math.min(1, Math.max(0, value.value / 100)) }} />}
+      {column.unit === "percent" && (
+        <span class="meter" style={{ "--share": Math.min(1, Math.max(0, value.value / 100)) }} />
+      )}
     </span>
   );
 }

@@ -28,7 +28,12 @@ export function headlineColumns(entries: readonly FleetEntry[]): HeadlineColumn[
   return [...counts.values()]
     .sort((a, b) => rank(a.value.field) - rank(b.value.field) || b.count - a.count)
     .slice(0, COLUMNS_MAX)
-    .map(({ value: { measurement, field } }) => ({ measurement, field, label: fieldLabel(field), unit: unitOf(field) }));
+    .map(({ value: { measurement, field } }) => ({
+      measurement,
+      field,
+      label: fieldLabel(field),
+      unit: unitOf(field),
+    }));
 }
 
 function rank(field: string): number {

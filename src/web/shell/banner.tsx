@@ -29,7 +29,11 @@ function ConnectionBanner() {
           <p>
             <strong>{state.kind === "offline" ? "This device has no network" : "Live connection lost"}</strong>
             <Retry />
-            {good !== null && <span class="banner-age">values are from {formatAge(Math.max(0, serverNow.value - live.clock.now(good)))}</span>}
+            {good !== null && (
+              <span class="banner-age">
+                values are from {formatAge(Math.max(0, serverNow.value - live.clock.now(good)))}
+              </span>
+            )}
           </p>
           {state.kind !== "connecting" && (
             <button type="button" class="button" onClick={() => live.input({ type: "retry-now" })}>
@@ -62,7 +66,11 @@ function HealthBanner() {
     <div class={`banner ${now.state === "failed" ? "is-critical" : "is-warning"}`} role="status" data-banner="health">
       <IconWarning />
       <p>
-        <strong>{bad.length === 0 ? "The platform is not well" : `${plural(bad.length, "part")} of the platform ${bad.length === 1 ? "is" : "are"} not well`}</strong>
+        <strong>
+          {bad.length === 0
+            ? "The platform is not well"
+            : `${plural(bad.length, "part")} of the platform ${bad.length === 1 ? "is" : "are"} not well`}
+        </strong>
         {bad.map((part) => (
           <span key={part.name}>
             {part.name}: {part.detail}

@@ -53,7 +53,13 @@ function AlertBadge() {
 function ConnectionMark() {
   const text = useComputed(() => {
     const { kind } = live.state.value;
-    return kind === "open" ? "Live" : kind === "connecting" ? "Connecting" : kind === "offline" ? "Offline" : "Not live";
+    return kind === "open"
+      ? "Live"
+      : kind === "connecting"
+        ? "Connecting"
+        : kind === "offline"
+          ? "Offline"
+          : "Not live";
   });
   return (
     <p class={`connection is-${live.state.value.kind}`} data-connection={live.state.value.kind}>

@@ -76,7 +76,15 @@ function About() {
   );
 }
 
-function ThemeChoice({ value, icon, label }: { readonly value: Theme; readonly icon: ComponentChildren; readonly label: string }) {
+function ThemeChoice({
+  value,
+  icon,
+  label,
+}: {
+  readonly value: Theme;
+  readonly icon: ComponentChildren;
+  readonly label: string;
+}) {
   return (
     <label class="theme-choice">
       <input type="radio" name="theme" value={value} checked={theme.value === value} onChange={() => setTheme(value)} />

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { IconClose } from "./icons.tsx";
 import { setShortcuts, shortcutsOn } from "./preferences.ts";
-import { go, route } from "./router.ts";
+import { go } from "./router.ts";
 import { acceptsShortcut } from "./shortcut-keys.ts";
 
 const opened = signal(false);
@@ -12,35 +12,36 @@ export function openShortcuts(): void {
   opened.value = true;
 }
 
-const GROUPS: readonly { readonly name: string; readonly keys: readonly (readonly [keys: string, what: string])[] }[] = [
-  {
-    name: "Everywhere",
-    keys: [
-      ["g f", "Go to the fleet"],
-      ["g a", "Go to the alerts"],
-      ["/", "Search things"],
-      ["?", "Show these shortcuts"],
-    ],
-  },
-  {
-    name: "Fleet",
-    keys: [
-      ["↑ ↓", "From thing to thing"],
-      ["Enter", "Open the thing"],
-    ],
-  },
-  {
-    name: "Charts",
-    keys: [
-      ["1 … 6", "Choose the range"],
-      ["f", "Follow live, or pause"],
-      ["t", "Table instead of chart"],
-      ["← →", "Read the values point by point (focused chart); with Shift ten at once"],
-      ["+ −", "Zoom (focused chart)"],
-      ["Esc", "Back to live"],
-    ],
-  },
-];
+const GROUPS: readonly { readonly name: string; readonly keys: readonly (readonly [keys: string, what: string])[] }[] =
+  [
+    {
+      name: "Everywhere",
+      keys: [
+        ["g f", "Go to the fleet"],
+        ["g a", "Go to the alerts"],
+        ["/", "Search things"],
+        ["?", "Show these shortcuts"],
+      ],
+    },
+    {
+      name: "Fleet",
+      keys: [
+        ["↑ ↓", "From thing to thing"],
+        ["Enter", "Open the thing"],
+      ],
+    },
+    {
+      name: "Charts",
+      keys: [
+        ["1 … 6", "Choose the range"],
+        ["f", "Follow live, or pause"],
+        ["t", "Table instead of chart"],
+        ["← →", "Read the values point by point (focused chart); with Shift ten at once"],
+        ["+ −", "Zoom (focused chart)"],
+        ["Esc", "Back to live"],
+      ],
+    },
+  ];
 
 /** The time in which the second key of `g f` counts. */
 const SEQUENCE_MS = 1000;
@@ -64,9 +65,12 @@ export function listenToShortcuts(): () => void {
   return () => removeEventListener("keydown", onKey, { capture: true });
 }
 
+/** At once where it is there: the next letters are typed already. */
 function focusSearch(): void {
-  if (route.peek().page !== "fleet") go({ page: "fleet", search: "" });
-  // The page of the fleet is drawn first.
+  const input = document.getElementById("search");
+  if (input !== null) return input.focus();
+  go({ page: "fleet", search: "" });
+  // After the page of the fleet was drawn.
   requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("search")?.focus()));
 }
 
@@ -87,9 +91,7 @@ export function ShortcutsDialog() {
           <dl class="keys">
             {group.keys.map(([keys, what]) => (
               <div key={keys}>
-                <dt>
-                  {keys.split(" ").map((key) => (key === "…" ? " … " : <kbd key={key}>{key}</kbd>))}
-                </dt>
+                <dt>{keys.split(" ").map((key) => (key === "…" ? " … " : <kbd key={key}>{key}</kbd>))}</dt>
                 <dd>{what}</dd>
               </div>
             ))}
@@ -97,7 +99,11 @@ export function ShortcutsDialog() {
         </section>
       ))}
       <label class="switch">
-        <input type="checkbox" checked={shortcutsOn.value} onChange={(event) => setShortcuts(event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          checked={shortcutsOn.value}
+          onChange={(event) => setShortcuts(event.currentTarget.checked)}
+        />
         Single-key shortcuts
         <span class="hint">Switch them off if you dictate or a screen reader needs the keys.</span>
       </label>

@@ -142,9 +142,11 @@ export class ThingFeed {
 
   #publish(): void {
     this.latest.value = new Map(this.#latestNow);
-    const fields = [...this.#latestNow.values()].map(
-      ({ measurement, field, value }): FieldInfo => ({ measurement, field, type: typeOf(value) }),
-    );
+    const fields = [...this.#latestNow.values()].map(({ measurement, field, value }): FieldInfo => ({
+      measurement,
+      field,
+      type: typeOf(value),
+    }));
     if (!sameFields(fields, this.fields.peek())) this.fields.value = fields;
   }
 

@@ -47,7 +47,11 @@ export function toggleFollow(feed: ThingFeed): void {
 /** Keys of the page as a whole; a focused chart has its own. */
 export function rangeKeys(feed: ThingFeed): (event: KeyboardEvent) => void {
   return (event) => {
-    if (event.key === "Escape" && !event.defaultPrevented && document.querySelector("dialog[open], :popover-open") === null) {
+    if (
+      event.key === "Escape" &&
+      !event.defaultPrevented &&
+      document.querySelector("dialog[open], :popover-open") === null
+    ) {
       reset(feed);
       return;
     }
