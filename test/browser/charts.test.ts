@@ -5,7 +5,10 @@ import { browserTests, chart, live, pointsOf, until, untilPoint } from "./site.t
 
 const open = browserTests();
 const CPU = "system/cpu";
+const MEMORY = "system/memory";
 const FIELD = "cpu.percent";
+/** A chart of the debug hook, as an expression. */
+const shown = (id: string): string => `__tidewire.charts().find((c) => c.id === "${id}")`;
 const THING = "/things/pump";
 
 /** One reading per second; its value is its second's number within an hour, so a mix-up shows. */
@@ -109,7 +112,7 @@ test("many cuts at bad moments, readings all the while: the line is whole", asyn
   await untilPoint(page, CPU, FIELD, next);
   // The last reconnect may still be loading what was missed.
   const wanted = (next - now) / 1000 + 61;
-  await until(page, `__tidewire.charts()[0].lines["${FIELD}"].filter((value) => value != null).length >= ${wanted}`);
+  await until(page, `${shown(CPU)}.lines["${FIELD}"].filter((value) => value != null).length >= ${wanted}`);
   assertUnbroken(pointsOf(await chart(page, CPU), FIELD), now - 60_000, next);
 });
 
@@ -128,8 +131,8 @@ test("windows: averages as the server has them, the newest grows live, late read
   const { now, prepare } = withPump(3600);
   await using site = await open({ at: `${THING}?range=1h`, prepare });
   const { page, platform } = site;
-  await until(page, "__tidewire.feed()?.window > 0 && __tidewire.charts().length > 0");
-  await until(page, "__tidewire.charts()[0].times.length > 200");
+  await until(page, `__tidewire.feed()?.window > 0 && ${shown(CPU)} !== undefined`);
+  await until(page, `${shown(CPU)}.times.length > 200`);
   const window = await page.evaluate<number>("__tidewire.feed().window");
   const expected = (start: number): number => {
     let sum = 0;
@@ -146,7 +149,7 @@ test("windows: averages as the server has them, the newest grows live, late read
   await platform.publish("pump", "system", { [FIELD]: 10_000 }, start + 500);
   await until(
     page,
-    `(() => { const c = __tidewire.charts()[0]; return c.lines["${FIELD}"][c.times.indexOf(${start + window / 2})] > 500; })()`,
+    `(() => { const c = ${shown(CPU)}; return c.lines["${FIELD}"][c.times.indexOf(${start + window / 2})] > 500; })()`,
   );
 });
 
@@ -162,10 +165,10 @@ test("a silence of the device is drawn as a gap in every line", async () => {
   });
   const { page } = site;
   await untilPoint(page, CPU, FIELD, now - 1000);
-  const shown = await chart(page, CPU);
-  const row = shown.times.indexOf(now - 121_000) + 1;
-  assert.equal(shown.times[row], now - 120_999);
-  assert.equal(shown.lines[FIELD]![row], null);
+  const { times, lines } = await chart(page, CPU);
+  const row = times.indexOf(now - 121_000) + 1;
+  assert.equal(times[row], now - 120_999);
+  assert.equal(lines[FIELD]![row], null);
   assert.match(
     (await page.locator("[data-chart='system/cpu'] .sr-only").first().textContent())!,
     /140 points, 1 gap\./,
@@ -188,7 +191,7 @@ test("the time axis follows the server's clock, not the viewer's", async () => {
   await untilPoint(page, CPU, FIELD, start - 1000);
   const difference = await page.evaluate<number>("__tidewire.clockDifference()");
   assert.ok(Math.abs(difference - ahead) < 1000, `${difference} ms`);
-  await until(page, `Math.abs(__tidewire.charts()[0].span.to - (Date.now() + ${ahead})) < 4000`);
+  await until(page, `Math.abs(${shown(CPU)}.span.to - (Date.now() + ${ahead})) < 4000`);
   await page.getByText("s ago").first().waitFor();
 });
 
@@ -203,7 +206,7 @@ test("zoom by drag, by button and by key; Escape and double click lead back to l
   await page.mouse.move(box.x + box.width * 0.5, box.y + 60, { steps: 8 });
   await page.mouse.up();
   await page.getByRole("button", { name: "Go live" }).waitFor();
-  await until(page, "(({ from, to }) => to - from > 60000 && to - from < 90000)(__tidewire.charts()[1].span)");
+  await until(page, `(({ from, to }) => to - from > 60000 && to - from < 90000)(${shown(MEMORY)}.span)`);
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Live", exact: true }).waitFor();
   await page.getByRole("button", { name: "Zoom in" }).click();

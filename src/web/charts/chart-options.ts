@@ -4,6 +4,7 @@ import { formatTimeTicks } from "../format/time.ts";
 import { formatTick } from "../format/units.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import { palette } from "./palette.ts";
+import { hasBands } from "./plan.ts";
 import type { ChartLine, ChartSpec } from "./plan.ts";
 import type { ColumnRequest } from "./thing-series.ts";
 
@@ -43,7 +44,7 @@ export function seriesIndex(spec: ChartSpec, field: string, banded: boolean): nu
 }
 
 function hasBand(spec: ChartSpec, role: ChartLine["role"], banded: boolean): boolean {
-  return banded && role !== "faint" && spec.kind === "number";
+  return banded && role !== "faint" && hasBands(spec);
 }
 
 /** A line's place among the colours. */

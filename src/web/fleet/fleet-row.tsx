@@ -41,7 +41,11 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
   }, [thingName, first, sparks]);
   const alertCount = alertsStatus.value.loaded ? (alertCounts.value.get(thingName) ?? 0) : entry.activeAlerts;
   return (
-    <tr ref={element} data-thing={thingName} class={isLive.value ? undefined : "is-stale"}>
+    <tr
+      ref={element}
+      data-thing={thingName}
+      class={isLive.value && presence.state === "online" ? undefined : "is-stale"}
+    >
       <th scope="row" class="cell-thing">
         <a class="thing-link" href={hrefOf({ page: "thing", thing: thingName, range: null })}>
           {thingName}

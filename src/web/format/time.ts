@@ -26,10 +26,11 @@ export function formatRecent(at: EpochMs, now: EpochMs): string {
     : formatTime(at, "day-minute");
 }
 
-type Style = "full" | "time" | "minute" | "day" | "day-minute";
+type Style = "full" | "date" | "time" | "minute" | "day" | "day-minute";
 
 const OPTIONS: Readonly<Record<Style, Intl.DateTimeFormatOptions>> = {
   full: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  date: { day: "numeric", month: "short", year: "numeric" },
   time: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
   minute: { hour: "2-digit", minute: "2-digit" },
   day: { day: "numeric", month: "short" },

@@ -2,6 +2,7 @@
 import type { EpochMs, Millis } from "../../base/mod.ts";
 import type { Aggregate } from "../../cloud/api/contract.ts";
 import { withQuery } from "../api/client.ts";
+import { hasBands } from "../charts/plan.ts";
 import type { ChartSpec } from "../charts/plan.ts";
 import { windowText } from "../charts/ranges.ts";
 
@@ -88,7 +89,9 @@ function wantedOf(charts: readonly ChartSpec[]): Wanted[] {
     return {
       measurement,
       numbers: numeric.map((line) => line.field),
-      banded: numeric.filter((line) => line.role !== "faint").map((line) => line.field),
+      banded: own
+        .filter(hasBands)
+        .flatMap((chart) => chart.lines.filter((line) => line.role !== "faint").map((line) => line.field)),
       booleans: own.filter((chart) => chart.kind === "boolean").flatMap((chart) => chart.lines.map((l) => l.field)),
     };
   });

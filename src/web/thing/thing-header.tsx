@@ -59,7 +59,7 @@ function Facts({ detail, latest }: { readonly detail: ThingDetail; readonly late
       {detail.thingTypeName !== null && <Fact label="Type">{detail.thingTypeName}</Fact>}
       <Fact label="Registered">
         <time dateTime={new Date(detail.createdAt).toISOString()} title={formatTime(detail.createdAt)}>
-          {formatTime(detail.createdAt, "day")}
+          {formatTime(detail.createdAt, "date")}
         </time>
       </Fact>
       {attributes.map(([name, value]) => (
