@@ -5,7 +5,6 @@ import { listenToBrowser } from "./live/live.ts";
 import { App } from "./shell/app.tsx";
 import { loadPreferences } from "./shell/preferences.ts";
 import { startRouter } from "./shell/router.ts";
-import "./styles/main.css";
 
 // Before anything else: a one-time code must not stay in the address bar or the history.
 const code = codeInFragment(location.hash);

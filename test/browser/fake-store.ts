@@ -113,8 +113,9 @@ function aggregated(group: readonly FieldValue[], aggregate: Aggregate): FieldVa
     case "max":
       return Math.max(...group.map(Number));
     case "avg":
-      return group.reduce<number>((sum, value) => sum + Number(value), 0) / group.length;
+      break;
   }
+  return group.reduce<number>((sum, value) => sum + Number(value), 0) / group.length;
 }
 
 function insert({ times, values }: Column, time: EpochMs, value: FieldValue): void {

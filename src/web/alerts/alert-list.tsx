@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { Alert, ApiError, Severity } from "../../cloud/api/contract.ts";
 import { apiErrorOf } from "../api/client.ts";
 import { plural } from "../format/labels.ts";
-import { formatAge, formatTime } from "../format/time.ts";
+import { formatAge, formatRecent, formatTime } from "../format/time.ts";
 import { formatDuration } from "../format/units.ts";
 import { serverNow } from "../live/live.ts";
 import { IconCheck, IconCritical, IconInfo, IconWarning } from "../shell/icons.tsx";
@@ -57,7 +57,11 @@ function AlertRow({ alert, showThing }: { readonly alert: Alert; readonly showTh
 
 function Times({ alert }: { readonly alert: Alert }) {
   const now = serverNow.value;
-  const since = <time dateTime={new Date(alert.raisedAt).toISOString()}>{formatTime(alert.raisedAt)}</time>;
+  const since = (
+    <time dateTime={new Date(alert.raisedAt).toISOString()} title={formatTime(alert.raisedAt)}>
+      {formatRecent(alert.raisedAt, now)}
+    </time>
+  );
   if (alert.resolvedAt === null) {
     return (
       <span title={`Last confirmed ${formatTime(alert.lastSeenAt)}`}>

@@ -4,6 +4,7 @@ import { formatTimeTicks } from "../format/time.ts";
 import { formatTick } from "../format/units.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import { palette } from "./palette.ts";
+import { hasBands } from "./plan.ts";
 import type { ChartLine, ChartSpec } from "./plan.ts";
 import type { ColumnRequest } from "./thing-series.ts";
 
@@ -43,7 +44,7 @@ export function seriesIndex(spec: ChartSpec, field: string, banded: boolean): nu
 }
 
 function hasBand(spec: ChartSpec, role: ChartLine["role"], banded: boolean): boolean {
-  return banded && role !== "faint" && spec.kind === "number";
+  return banded && role !== "faint" && hasBands(spec);
 }
 
 /** A line's place among the colours. */
@@ -68,7 +69,8 @@ export function chartOptions(
     ms: 1,
     // Between whole pixels, so that a moving line glides.
     pxAlign: false,
-    padding: [10, 12, 0, 0],
+    // On the right half of the longest label of the time axis.
+    padding: [10, 22, 0, 0],
     legend: { show: false },
     scales: { x: { time: true, auto: false }, y: { range: yRange(spec) } },
     series,

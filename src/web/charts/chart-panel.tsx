@@ -1,6 +1,7 @@
 /** A chart with its title, values, table twin and words for screen readers. */
 import { useComputed, useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
+import type { RefObject } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { EpochMs } from "../../base/mod.ts";
 import { plural } from "../format/labels.ts";
@@ -50,40 +51,10 @@ interface Reading {
 const NO_READING: Reading = { at: null, cursor: false, entries: [], summary: "" };
 
 export function ChartPanel(props: ChartPanelProps) {
-  const { spec, source, showTable } = props;
+  const { spec, showTable } = props;
   const id = useId();
   const host = useRef<HTMLDivElement>(null);
-  const chart = useRef<LiveChart | null>(null);
-  const reading = useSignal<Reading>(NO_READING);
-  const spoken = useSignal("");
-  const latestProps = useRef(props);
-  latestProps.current = props;
-
-  useEffect(() => {
-    const created = new LiveChart(host.current!, spec, source, {
-      onZoom: (from, to) => latestProps.current.onZoom(from, to),
-      onReset: () => latestProps.current.onReset(),
-      onValues: () => (reading.value = read(created, spec, latestProps.current.spanWords)),
-    });
-    chart.current = created;
-    const unregister = registerChart(created);
-    return () => {
-      unregister();
-      created.destroy();
-      chart.current = null;
-    };
-  }, [spec, source]);
-
-  const onKeyDown = (event: KeyboardEvent): void => {
-    if (chart.current === null || !handleKey(event, chart.current, latestProps.current)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    reading.value = read(chart.current, spec, latestProps.current.spanWords);
-    const { at, cursor, entries } = reading.value;
-    if (!cursor || at === null) return;
-    spoken.value = `${formatTime(at, "time")}: ${entries.map((e) => `${e.label} ${e.value}${e.suffix}`).join(", ")}`;
-  };
-
+  const { chart, reading, spoken, onKeyDown } = useChart(props, host);
   return (
     <figure class="chart" aria-labelledby={`${id}-title`} data-chart={spec.id}>
       <figcaption class="chart-head">
@@ -91,19 +62,10 @@ export function ChartPanel(props: ChartPanelProps) {
           <h3 class="chart-title" id={`${id}-title`}>
             {spec.title}
           </h3>
-          <ChartNote reading={reading} amount={props.amount} source={source} spec={spec} following={props.following} />
+          <ChartNote reading={reading} panel={props} />
         </div>
         <Legend reading={reading} />
-        <button
-          type="button"
-          class="icon-button chart-toggle"
-          aria-pressed={showTable}
-          aria-label={`${spec.title} as a table`}
-          title={showTable ? "Show the chart (t)" : "Show as a table (t)"}
-          onClick={props.onToggleTable}
-        >
-          {showTable ? <IconChart /> : <IconTable />}
-        </button>
+        <TableToggle panel={props} />
       </figcaption>
       <div
         class="chart-body"
@@ -123,6 +85,57 @@ export function ChartPanel(props: ChartPanelProps) {
         {spoken}
       </p>
     </figure>
+  );
+}
+
+/** The picture in `host`, the values to tell beside it, and its keys. */
+function useChart(props: ChartPanelProps, host: RefObject<HTMLDivElement | null>) {
+  const { spec, source } = props;
+  const chart = useRef<LiveChart | null>(null);
+  const reading = useSignal<Reading>(NO_READING);
+  const spoken = useSignal("");
+  const latest = useRef(props);
+  latest.current = props;
+
+  useEffect(() => {
+    const created = new LiveChart(host.current!, spec, source, {
+      onZoom: (from, to) => latest.current.onZoom(from, to),
+      onReset: () => latest.current.onReset(),
+      onValues: () => (reading.value = read(created, spec, latest.current.spanWords)),
+    });
+    chart.current = created;
+    const unregister = registerChart(created);
+    return () => {
+      unregister();
+      created.destroy();
+      chart.current = null;
+    };
+  }, [spec, source]);
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (chart.current === null || !handleKey(event, chart.current, latest.current)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    reading.value = read(chart.current, spec, latest.current.spanWords);
+    const { at, cursor, entries } = reading.value;
+    if (!cursor || at === null) return;
+    spoken.value = `${formatTime(at, "time")}: ${entries.map((e) => `${e.label} ${e.value}${e.suffix}`).join(", ")}`;
+  };
+  return { chart, reading, spoken, onKeyDown };
+}
+
+function TableToggle({ panel }: { readonly panel: ChartPanelProps }) {
+  return (
+    <button
+      type="button"
+      class="icon-button chart-toggle"
+      aria-pressed={panel.showTable}
+      aria-label={`${panel.spec.title} as a table`}
+      title={panel.showTable ? "Show the chart (t)" : "Show as a table (t)"}
+      onClick={panel.onToggleTable}
+    >
+      {panel.showTable ? <IconChart /> : <IconTable />}
+    </button>
   );
 }
 
@@ -159,22 +172,16 @@ function handleKey(event: KeyboardEvent, chart: LiveChart, props: ChartPanelProp
 }
 
 /** The line below the title: the time at the cursor, how old the values are, or what they amount to. */
-function ChartNote(props: {
-  readonly reading: Signal<Reading>;
-  readonly amount: string | null;
-  readonly source: ChartSource;
-  readonly spec: ChartSpec;
-  readonly following: boolean;
-}) {
-  const { at, cursor } = props.reading.value;
+function ChartNote({ reading, panel }: { readonly reading: Signal<Reading>; readonly panel: ChartPanelProps }) {
+  const { at, cursor } = reading.value;
   if (cursor && at !== null) return <p class="chart-note">{formatTime(at)}</p>;
-  const { series } = props.source;
-  const newest = series.newest(props.spec.measurement);
+  const { series } = panel.source;
+  const newest = series.newest(panel.spec.measurement);
   if (newest === null) return <p class="chart-note">No readings</p>;
   const age = serverNow.value - newest;
-  const stale = age > staleAfter(series.period(props.spec.measurement)) || !isLive.value;
-  if (props.following && stale) return <p class="chart-note is-stale">Last reading {formatAge(age)}</p>;
-  return <p class="chart-note">{props.amount ?? "\u00a0"}</p>;
+  const stale = age > staleAfter(series.period(panel.spec.measurement)) || !isLive.value;
+  if (panel.following && stale) return <p class="chart-note is-stale">Last reading {formatAge(age)}</p>;
+  return <p class="chart-note">{panel.amount ?? "\u00a0"}</p>;
 }
 
 function Legend({ reading }: { readonly reading: Signal<Reading> }) {

@@ -7,48 +7,79 @@ export type DrawData = [times: EpochMs[], ...cells: DrawCell[][]];
 
 /** A silence longer than this many periods is drawn as a gap. */
 const GAP_PERIODS = 3;
+/** So many steps to each side tell the period at a place: devices change theirs, and windows hold several of them. */
+const NEIGHBOURS = 8;
 
 /**
- * The longest distance between two points that are still joined by a line: three periods of raw points. A window without
- * points is left out by the server, so with windows one missing window is a gap already, unless readings are rarer.
+ * Rows after which a line is broken: the next point comes more than three periods later, where the period is the median
+ * step around that place. A window without points is left out by the server, so among dense windows one missing window
+ * is a gap already: it stands for at least a whole window of silence.
  */
-export function gapThreshold(period: Millis | null, window: Millis | null): Millis {
-  const periods = GAP_PERIODS * (period ?? 0);
-  if (window !== null) return Math.max(1.5 * window, periods + 1);
-  return period === null ? Infinity : periods + 1;
+export function gapsIn(times: readonly EpochMs[], window: Millis | null): number[] {
+  const gaps: number[] = [];
+  const step = (row: number): Millis => times[row + 1]! - times[row]!;
+  const last = times.length - 2;
+  for (let row = 0; row <= last; row++) {
+    const own = step(row);
+    const before = row > 0 ? step(row - 1) : Infinity;
+    const after = row < last ? step(row + 1) : Infinity;
+    // Cheap, and true nearly always: not much longer than its shorter neighbour.
+    if (own <= 1.5 * Math.min(before, after)) continue;
+    const around: Millis[] = [];
+    for (let i = Math.max(0, row - NEIGHBOURS); i <= Math.min(last, row + NEIGHBOURS); i++) {
+      if (i !== row) around.push(step(i));
+    }
+    if (around.length > 0 && own > thresholdOf(around, window)) gaps.push(row);
+  }
+  return gaps;
 }
 
-/** Copies the columns and breaks each line where it was silent for longer than `threshold`. */
-export function drawData(columns: Columns, threshold: Millis): DrawData {
-  const times: EpochMs[] = [];
-  const cells: DrawCell[][] = columns.cells.map(() => []);
-  const lastSeen = columns.cells.map((): EpochMs | null => null);
-  for (let row = 0; row < columns.times.length; row++) {
-    const time = columns.times[row]!;
-    const previous = times.at(-1);
-    // A row of its own for the break, so that a line is cut even where no other series has a point inside the gap.
-    if (previous !== undefined && time - previous > threshold) {
-      times.push(previous + 1);
-      for (const column of cells) column.push(null);
-    }
-    times.push(time);
-    for (let i = 0; i < cells.length; i++) {
-      const value = columns.cells[i]![row];
-      const seen = lastSeen[i]!;
-      if (value !== undefined) {
-        lastSeen[i] = time;
-        if (seen !== null && time - seen > threshold) breakBefore(cells[i]!);
-      }
-      cells[i]!.push(value);
+function thresholdOf(around: Millis[], window: Millis | null): Millis {
+  around.sort((a, b) => a - b);
+  const period = around[around.length >>> 1]!;
+  const dense = window !== null && around.filter((step) => step <= window).length >= around.length * 0.75;
+  return dense ? 1.5 * window : GAP_PERIODS * period;
+}
+
+/** Copies the columns and breaks each line where it was silent. */
+export function drawData(columns: Columns, window: Millis | null): DrawData {
+  const cells = columns.cells.map((column): DrawCell[] => [...column]);
+  const wholeGaps = gapsIn(columns.times, window);
+  const insertAfter = new Set<number>();
+  for (const column of cells) {
+    const rows = definedRows(column);
+    const whole = rows.length === column.length;
+    const gaps = whole
+      ? wholeGaps
+      : gapsIn(
+          rows.map((row) => columns.times[row]!),
+          window,
+        );
+    for (const gap of gaps) {
+      const row = whole ? gap : rows[gap]!;
+      // Another series has points inside the silence: one of those rows takes the break. Else it gets a row of its own.
+      if (row + 1 < column.length && column[row + 1] === undefined) column[row + 1] = null;
+      else insertAfter.add(row);
     }
   }
-  return [times, ...cells];
+  if (insertAfter.size === 0) return [[...columns.times], ...cells];
+  const times: EpochMs[] = [];
+  const broken: DrawCell[][] = cells.map(() => []);
+  for (let row = 0; row < columns.times.length; row++) {
+    times.push(columns.times[row]!);
+    for (let i = 0; i < cells.length; i++) broken[i]!.push(cells[i]![row]);
+    if (!insertAfter.has(row)) continue;
+    times.push(columns.times[row]! + 1);
+    // Only lines that are silent here are broken; the others run through.
+    for (let i = 0; i < cells.length; i++) broken[i]!.push(cells[i]![row + 1] === undefined ? undefined : null);
+  }
+  return [times, ...broken];
 }
 
-/** The cell before the present one has no point of this series: it takes the break. */
-function breakBefore(column: DrawCell[]): void {
-  const before = column.length - 1;
-  if (before >= 0 && column[before] === undefined) column[before] = null;
+function definedRows(column: readonly DrawCell[]): number[] {
+  const rows: number[] = [];
+  for (let row = 0; row < column.length; row++) if (column[row] !== undefined) rows.push(row);
+  return rows;
 }
 
 export interface LineSummary {
@@ -63,7 +94,7 @@ export interface LineSummary {
 /** What a line says in words, over the rows within [from, to]. Null where it has no point there. */
 export function summarise(data: DrawData, line: number, from: EpochMs, to: EpochMs): LineSummary | null {
   const times = data[0];
-  const cells = data[line] as DrawCell[] | undefined;
+  const cells = data[line];
   let summary: { last: number; lastAt: number; min: number; max: number; sum: number; points: number } | null = null;
   for (let row = 0; row < times.length; row++) {
     const value = cells?.[row];
@@ -86,7 +117,7 @@ export function summarise(data: DrawData, line: number, from: EpochMs, to: Epoch
 
 /** Number of breaks of a line within the data. */
 export function countGaps(data: DrawData, line: number): number {
-  const cells = (data[line] ?? []) as DrawCell[];
+  const cells = data[line] ?? [];
   let gaps = 0;
   let seen = false;
   let broken = false;

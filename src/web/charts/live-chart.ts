@@ -1,7 +1,7 @@
 /** One uPlot picture of one `ChartSpec`, moving with the server's clock. Knows no component. */
 import uPlot from "uplot";
 import type { EpochMs, Millis } from "../../base/mod.ts";
-import { countGaps, drawData, gapThreshold, summarise } from "./draw-data.ts";
+import { countGaps, drawData, summarise } from "./draw-data.ts";
 import type { DrawData, LineSummary } from "./draw-data.ts";
 import { chartOptions, columnRequests, seriesIndex } from "./chart-options.ts";
 import { painter } from "./painter.ts";
@@ -89,7 +89,7 @@ export class LiveChart implements Paintable {
     this.#span = span;
     const plot = this.#plotFor(series.window !== null);
     plot.batch(() => {
-      if (fresh) plot.setData(this.#data as uPlot.AlignedData, false);
+      if (fresh) plot.setData(this.#data, false);
       plot.setScale("x", { min: span.from, max: span.to });
     });
     if (force) plot.redraw(true, true);
@@ -166,7 +166,7 @@ export class LiveChart implements Paintable {
   #refresh(series: ThingSeries, version: number): void {
     const banded = series.window !== null;
     const columns = series.columns(this.spec.measurement, columnRequests(this.spec, banded));
-    this.#data = drawData(columns, gapThreshold(series.period(this.spec.measurement), series.window));
+    this.#data = drawData(columns, series.window);
     this.#series = series;
     this.#version = version;
   }
@@ -181,7 +181,7 @@ export class LiveChart implements Paintable {
       onCursor: () => this.#events.onValues(),
       onPress: () => this.#press(),
     });
-    this.#plot = new uPlot(options, this.#data as uPlot.AlignedData, this.#host);
+    this.#plot = new uPlot(options, this.#data, this.#host);
     return this.#plot;
   }
 

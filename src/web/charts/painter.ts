@@ -7,14 +7,15 @@ export interface Paintable {
 
 export class Painter {
   readonly #charts = new Set<Paintable>();
-  #frame: number | null = null;
+  #running = false;
   #forced = false;
   /** While the user drags a selection nothing moves under the pointer. */
   frozen = false;
 
   add(chart: Paintable): () => void {
     this.#charts.add(chart);
-    this.#frame ??= requestAnimationFrame(this.#paint);
+    if (!this.#running) requestAnimationFrame(this.#paint);
+    this.#running = true;
     return () => this.#charts.delete(chart);
   }
 
@@ -24,7 +25,8 @@ export class Painter {
   }
 
   readonly #paint = (): void => {
-    this.#frame = this.#charts.size === 0 ? null : requestAnimationFrame(this.#paint);
+    this.#running = this.#charts.size > 0;
+    if (this.#running) requestAnimationFrame(this.#paint);
     if (this.frozen) return;
     const force = this.#forced;
     this.#forced = false;

@@ -34,6 +34,14 @@ export interface ChartSpec {
   readonly amount: { readonly used: string; readonly total: string } | null;
 }
 
+/** More bands than these lie over each other and tell nothing. */
+const BANDS_MAX = 2;
+
+/** Whether lines that stand for windows show the band from lowest to highest, too. */
+export function hasBands(spec: ChartSpec): boolean {
+  return spec.kind === "number" && spec.lines.filter((line) => line.role !== "faint").length <= BANDS_MAX;
+}
+
 export interface ChartPlan {
   readonly charts: readonly ChartSpec[];
   /** Shown as a table of last values. */

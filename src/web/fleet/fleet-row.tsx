@@ -32,7 +32,7 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
   const element = useRef<HTMLTableRowElement>(null);
   const first = columns[0];
   useEffect(() => {
-    if (first === undefined || headlineValue(row.peek(), first) === null) return;
+    if (first === undefined || headlineValue(row.peek(), first) === null) return undefined;
     const seen = new IntersectionObserver(([e]) => {
       if (e!.isIntersecting) sparks.want(thingName, first);
     });
@@ -41,7 +41,11 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
   }, [thingName, first, sparks]);
   const alertCount = alertsStatus.value.loaded ? (alertCounts.value.get(thingName) ?? 0) : entry.activeAlerts;
   return (
-    <tr ref={element} data-thing={thingName} class={isLive.value ? undefined : "is-stale"}>
+    <tr
+      ref={element}
+      data-thing={thingName}
+      class={isLive.value && presence.state === "online" ? undefined : "is-stale"}
+    >
       <th scope="row" class="cell-thing">
         <a class="thing-link" href={hrefOf({ page: "thing", thing: thingName, range: null })}>
           {thingName}
@@ -52,7 +56,7 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
         <PresenceTag presence={presence} />
       </td>
       <td class="cell-seen">
-        <LastSeen at={presence.lastSeenAt} />
+        <LastSeen at={lastSeenOf(entry)} />
       </td>
       {columns.map((column, i) => (
         <HeadlineCells key={column.field} entry={entry} column={column} sparks={i === 0 ? sparks : null} />
@@ -71,6 +75,12 @@ export function FleetRow({ row, columns, sparks, alertCounts }: FleetRowProps) {
       </td>
     </tr>
   );
+}
+
+/** Presence tells connects and disconnects; between them the newest reading is the proof of life. */
+function lastSeenOf({ presence, headline }: FleetEntry): number | null {
+  if (presence.lastSeenAt === null || presence.state !== "online") return presence.lastSeenAt;
+  return Math.max(presence.lastSeenAt, ...headline.map((value) => Math.min(value.time, serverNow.peek())));
 }
 
 function LastSeen({ at }: { readonly at: number | null }) {

@@ -14,13 +14,15 @@ const KNOWN: Readonly<Record<string, string>> = {
 };
 
 const UNIT_WORDS = /(BytesPerSecond|Bytes|Percent|Celsius|Seconds|Millis)$/;
+/** A last level that only names the unit: `boiler.celsius`. */
+const UNIT_LEVEL = /\.(bytesPerSecond|bytes|percent|celsius|seconds|millis)$/;
 const ABBREVIATIONS = new Set(["cpu", "gpu", "ip", "id", "rssi", "co2", "voc", "ph", "uv", "rpm", "gps", "rx", "tx"]);
 
 /** `cpu.percent` → `CPU`, `airPressure` → `Air pressure`, `room.airPressure` → `Room air pressure`. */
 export function fieldLabel(field: string): string {
   const known = KNOWN[field];
   if (known !== undefined) return known;
-  return sentence(field.replace(UNIT_WORDS, "").replace(/\.$/, "") || field);
+  return sentence(field.replace(UNIT_LEVEL, "").replace(UNIT_WORDS, "").replace(/\.$/, "") || field);
 }
 
 /** Label of one line among siblings: only what tells it from them. */

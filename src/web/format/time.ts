@@ -12,15 +12,25 @@ export function formatAge(age: Millis): string {
   return `${Math.floor(seconds / 86_400)}\u00a0d ago`;
 }
 
-/** Time that remains, from now on: `in 364 d`, `5 d ago`. */
+/** Time that remains, from now on: `in 364 d`, `in 23 h 10 min`, `5 d ago`. */
 export function formatRemaining(remaining: Millis): string {
-  return remaining >= 0 ? `in ${formatDuration(remaining)}` : `${formatDuration(-remaining)} ago`;
+  const size = Math.abs(remaining);
+  const text = size > 3 * 86_400_000 ? `${Math.floor(size / 86_400_000)}\u00a0d` : formatDuration(size);
+  return remaining >= 0 ? `in ${text}` : `${text} ago`;
 }
 
-type Style = "full" | "time" | "minute" | "day" | "day-minute";
+/** The time alone where it was today, else with its day. */
+export function formatRecent(at: EpochMs, now: EpochMs): string {
+  return formatTime(at, "day") === formatTime(now, "day") && Math.abs(now - at) < 86_400_000
+    ? formatTime(at, "time")
+    : formatTime(at, "day-minute");
+}
+
+type Style = "full" | "date" | "time" | "minute" | "day" | "day-minute";
 
 const OPTIONS: Readonly<Record<Style, Intl.DateTimeFormatOptions>> = {
   full: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  date: { day: "numeric", month: "short", year: "numeric" },
   time: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
   minute: { hour: "2-digit", minute: "2-digit" },
   day: { day: "numeric", month: "short" },

@@ -84,8 +84,9 @@ export function formatParts(value: number, unit: Unit): FormattedValue {
     case "watt":
     case "hertz":
     case "none":
-      return { number: digits(value), suffix: SUFFIX[unit] };
+      break;
   }
+  return { number: digits(value), suffix: SUFFIX[unit] };
 }
 
 /** One string; a no-break space keeps number and unit on one line. */
@@ -101,7 +102,8 @@ export function formatTick(value: number, unit: Unit, step: number): string {
     const number = fixed(value, step < 1 ? 1 : 0);
     return unit === "percent" ? `${number}%` : `${number}°`;
   }
-  if (unit === "seconds" || unit === "bytes" || unit === "bytes-per-second") return formatValue(value, unit);
+  if (unit === "seconds") return formatValue(value, unit);
+  if (unit === "bytes" || unit === "bytes-per-second") return formatValue(value, unit).replace(/\.0+(?=\u00a0)/, "");
   const number = trimmed(value, stepDigits(step));
   return SUFFIX[unit] === "" ? number : `${number}\u00a0${SUFFIX[unit]}`;
 }

@@ -79,8 +79,9 @@ export function step(state: ConnectionState, input: ConnectionInput, now: EpochM
       if (state.kind === "stopped" || state.kind === "offline") return keep(state);
       return { state: { kind: "offline", attempt: 0 }, effects: [{ type: "close" }] };
     case "tick":
-      return tick(state, now, random);
+      break;
   }
+  return tick(state, now, random);
 }
 
 function lost(state: ConnectionState, now: EpochMs, random: number): Step {

@@ -30,7 +30,7 @@ function Unreachable() {
   if (current.kind !== "unreachable") return null;
   return (
     <main id="main" class="starting">
-      <ErrorState error={current.error} />
+      <ErrorState alone error={current.error} />
     </main>
   );
 }
@@ -78,8 +78,9 @@ function Page() {
     case "alerts":
       return <AlertsPage tab={current.tab} />;
     case "unknown":
-      return <NoSuchPage />;
+      break;
   }
+  return <NoSuchPage />;
 }
 
 /** A new page begins at its top, and a screen reader begins with it. */
@@ -98,6 +99,7 @@ function NoSuchPage() {
   return (
     <div class="page is-narrow">
       <ErrorState
+        alone
         error={{ code: "NOT_FOUND", message: "There is no such page.", fix: "Check the address, or go to the fleet." }}
       />
       <p class="centered">
@@ -127,6 +129,7 @@ function titleOf(current: Route): string {
     case "alerts":
       return "Alerts";
     case "unknown":
-      return "Not found";
+      break;
   }
+  return "Not found";
 }

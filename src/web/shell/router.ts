@@ -31,8 +31,9 @@ export function hrefOf(route: Route): string {
       return `#/things/${encodeURIComponent(route.thing)}${query}`;
     }
     case "unknown":
-      return "#/";
+      break;
   }
+  return "#/";
 }
 
 function decoded(text: string): string | null {

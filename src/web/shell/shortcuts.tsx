@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { IconClose } from "./icons.tsx";
 import { setShortcuts, shortcutsOn } from "./preferences.ts";
-import { go, route } from "./router.ts";
+import { go } from "./router.ts";
 import { acceptsShortcut } from "./shortcut-keys.ts";
 
 const opened = signal(false);
@@ -65,9 +65,12 @@ export function listenToShortcuts(): () => void {
   return () => removeEventListener("keydown", onKey, { capture: true });
 }
 
+/** At once where it is there: the next letters are typed already. */
 function focusSearch(): void {
-  if (route.peek().page !== "fleet") go({ page: "fleet", search: "" });
-  // The page of the fleet is drawn first.
+  const input = document.getElementById("search");
+  if (input !== null) return input.focus();
+  go({ page: "fleet", search: "" });
+  // After the page of the fleet was drawn.
   requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("search")?.focus()));
 }
 

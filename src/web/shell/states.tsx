@@ -24,19 +24,27 @@ export function EmptyState({ icon, title, children }: EmptyStateProps) {
   return (
     <section class="empty">
       <div class="empty-icon">{icon}</div>
-      <h2>{title}</h2>
+      <h2 class="empty-title">{title}</h2>
       {children}
     </section>
   );
 }
 
-export function ErrorState({ error, onRetry }: { readonly error: ApiError; readonly onRetry?: () => void }) {
+export interface ErrorStateProps {
+  readonly error: ApiError;
+  readonly onRetry?: () => void;
+  /** The page has nothing else, so this is its heading. */
+  readonly alone?: boolean;
+}
+
+export function ErrorState({ error, onRetry, alone = false }: ErrorStateProps) {
+  const Heading = alone ? "h1" : "h2";
   return (
     <section class="empty is-error" role="alert">
       <div class="empty-icon">
         <IconWarning />
       </div>
-      <h2>{error.message}</h2>
+      <Heading class="empty-title">{error.message}</Heading>
       <p>{error.fix}</p>
       <p class="error-code">{error.code}</p>
       {onRetry !== undefined && (

@@ -2,6 +2,7 @@
 import type { EpochMs, Millis } from "../../base/mod.ts";
 import type { Aggregate } from "../../cloud/api/contract.ts";
 import { withQuery } from "../api/client.ts";
+import { hasBands } from "../charts/plan.ts";
 import type { ChartSpec } from "../charts/plan.ts";
 import { windowText } from "../charts/ranges.ts";
 
@@ -26,7 +27,7 @@ interface Wanted {
 export function rawQueries(thing: string, charts: readonly ChartSpec[], from: EpochMs, to: EpochMs): SeriesQuery[] {
   if (from >= to) return [];
   return wantedOf(charts).flatMap(({ measurement, numbers, booleans }) =>
-    queriesOf({ thing, measurement, from, to, window: null, aggregate: null }, [...numbers, ...booleans]),
+    queriesOf({ thing, measurement, from, to, window: null, aggregate: null }, numbers.concat(booleans)),
   );
 }
 
@@ -41,12 +42,11 @@ export function aggregateQueries(
   if (from >= to) return [];
   return wantedOf(charts).flatMap(({ measurement, numbers, banded, booleans }) => {
     const common = { thing, measurement, from, to, window };
-    return [
-      ...queriesOf({ ...common, aggregate: "avg" }, numbers),
-      ...queriesOf({ ...common, aggregate: "min" }, banded),
-      ...queriesOf({ ...common, aggregate: "max" }, banded),
-      ...queriesOf({ ...common, aggregate: "last" }, booleans),
-    ];
+    return queriesOf({ ...common, aggregate: "avg" }, numbers).concat(
+      queriesOf({ ...common, aggregate: "min" }, banded),
+      queriesOf({ ...common, aggregate: "max" }, banded),
+      queriesOf({ ...common, aggregate: "last" }, booleans),
+    );
   });
 }
 
@@ -65,7 +65,7 @@ function queriesOf(base: QueryBase, fields: readonly string[]): SeriesQuery[] {
     const path = withQuery("api/series", {
       thing: base.thing,
       measurement: base.measurement,
-      fields: fields.slice(i, i + FIELDS_PER_QUERY).join(","),
+      fields: fieldsParameter(fields.slice(i, i + FIELDS_PER_QUERY)),
       from: Math.floor(base.from),
       to: Math.ceil(base.to),
       window: base.window === null ? null : windowText(base.window),
@@ -76,6 +76,11 @@ function queriesOf(base: QueryBase, fields: readonly string[]): SeriesQuery[] {
   return queries;
 }
 
+/** The API separates names by commas; where a name holds one, all fields are asked for. */
+function fieldsParameter(fields: readonly string[]): string | null {
+  return fields.some((field) => field.includes(",")) ? null : fields.join(",");
+}
+
 function wantedOf(charts: readonly ChartSpec[]): Wanted[] {
   const measurements = [...new Set(charts.map((chart) => chart.measurement))];
   return measurements.map((measurement) => {
@@ -84,7 +89,9 @@ function wantedOf(charts: readonly ChartSpec[]): Wanted[] {
     return {
       measurement,
       numbers: numeric.map((line) => line.field),
-      banded: numeric.filter((line) => line.role !== "faint").map((line) => line.field),
+      banded: own
+        .filter(hasBands)
+        .flatMap((chart) => chart.lines.filter((line) => line.role !== "faint").map((line) => line.field)),
       booleans: own.filter((chart) => chart.kind === "boolean").flatMap((chart) => chart.lines.map((l) => l.field)),
     };
   });

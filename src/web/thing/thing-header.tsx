@@ -46,7 +46,7 @@ function Facts({ detail, latest }: { readonly detail: ThingDetail; readonly late
   return (
     <dl class="facts">
       <Fact label="Last seen">
-        <LastSeen detail={detail} />
+        <LastSeen detail={detail} latest={latest} />
       </Fact>
       {presence.state === "offline" && presence.disconnectReason !== null && (
         <Fact label="Why offline">{disconnectWords(presence.disconnectReason)}</Fact>
@@ -59,7 +59,7 @@ function Facts({ detail, latest }: { readonly detail: ThingDetail; readonly late
       {detail.thingTypeName !== null && <Fact label="Type">{detail.thingTypeName}</Fact>}
       <Fact label="Registered">
         <time dateTime={new Date(detail.createdAt).toISOString()} title={formatTime(detail.createdAt)}>
-          {formatTime(detail.createdAt, "day")}
+          {formatTime(detail.createdAt, "date")}
         </time>
       </Fact>
       {attributes.map(([name, value]) => (
@@ -80,13 +80,16 @@ function Fact({ label, children }: { readonly label: string; readonly children: 
   );
 }
 
-/** While readings arrive, the newest of them is the proof of life; presence alone tells the last connect. */
-function LastSeen({ detail }: { readonly detail: ThingDetail }) {
-  const at = detail.presence.lastSeenAt;
-  if (at === null) return <>never</>;
+/** Presence tells connects and disconnects; between them the newest reading is the proof of life. */
+function LastSeen({ detail, latest }: { readonly detail: ThingDetail; readonly latest: ThingHeaderProps["latest"] }) {
+  const { lastSeenAt, state } = detail.presence;
+  if (lastSeenAt === null) return <>never</>;
+  const now = serverNow.value;
+  const times = state === "online" ? [...latest.value.values()].map((value) => Math.min(value.time, now)) : [];
+  const at = Math.max(lastSeenAt, ...times);
   return (
     <time dateTime={new Date(at).toISOString()} title={formatTime(at)}>
-      {formatAge(serverNow.value - at)}
+      {formatAge(now - at)}
     </time>
   );
 }

@@ -97,6 +97,7 @@ function Missing({ thing }: { readonly thing: string }) {
   return (
     <div class="page is-narrow">
       <ErrorState
+        alone
         error={{
           code: "NOT_FOUND",
           message: `There is no thing named “${thing}”.`,
@@ -130,7 +131,7 @@ function Body({ feed }: { readonly feed: ThingFeed }) {
     if (status.kind === "loading") return <ChartSkeletons />;
     return (
       <section class="empty">
-        <h2>No readings yet</h2>
+        <h2 class="empty-title">No readings yet</h2>
         <p>
           Charts appear by themselves as soon as this thing publishes JSON to <code>telemetry/{feed.thing}/…</code>
         </p>
