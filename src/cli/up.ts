@@ -43,9 +43,10 @@ export function upCommand(output: Output): Command {
 }
 
 async function up(options: Options, output: Output): Promise<void> {
-  const stop = stopSignal();
   const config = configOf(options);
   const platform = await startPlatform(config, { firstDevice: options.firstDevice === true });
+  // Only from here on: a Ctrl-C during the start ends the process as it is, and the log makes that harmless.
+  const stop = stopSignal();
   if (options.readyJson === true) output.result(JSON.stringify({ event: "ready", ...platform.ready() }));
   else greet(platform, options, output);
   const reason = await Promise.race([stop, platform.failed]);

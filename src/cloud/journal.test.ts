@@ -60,6 +60,7 @@ function publish(
   new PacketReader(handler, { role: "client", version: 5, limits: LIMITS.mqtt }).push(writer.take());
 }
 
+const TOPIC = "telemetry/press-1/tempé";
 const PUBLISHER = { clientId: "press-1-client", thing: "press-1" };
 const PROPERTIES = { contentType: "application/json", userProperties: [["tw-seq", "5"]] } as const;
 
@@ -70,7 +71,7 @@ test("a PUBLISH becomes the message that every consumer reads, durable when the 
   const durable: number[] = [];
   port.onDurable((below) => durable.push(below));
   publish({ topic: "telemetry/press-1/tempé", payload: "21.5", properties: PROPERTIES }, (view) => {
-    assert.equal(port.append("telemetry/press-1/tempé", view, PUBLISHER), 0);
+    assert.equal(port.append(TOPIC, view, PUBLISHER, encodeUtf8(TOPIC)), 0);
   });
   assert.equal(port.durable, 0);
   await log.flush();
