@@ -2,6 +2,7 @@
 // Starts Tidewire on Node 24, wherever it was called from: a machine's own Node may be too old to read TypeScript.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import module from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -9,6 +10,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(root, "src/main.ts");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
+  // Before the first TypeScript file is read; why, says src/main.ts.
+  process.env.NODE_COMPILE_CACHE ??= join(root, ".cache/compile");
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import(main);
 } else {
   const pinned = join(root, "node_modules/.bin/node");

@@ -1,8 +1,6 @@
 /** `tidewire agent`: the edge agent in the foreground. */
 import { join } from "node:path";
 import { Command } from "commander";
-import { openLogger } from "../adapters/logger.ts";
-import { loadAgentConfig, runAgent } from "../edge/mod.ts";
 import type { Output } from "./output.ts";
 
 interface Options {
@@ -26,6 +24,8 @@ async function run(options: Options, output: Output): Promise<void> {
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
+  const { openLogger } = await import("../adapters/logger.ts");
+  const { loadAgentConfig, runAgent } = await import("../edge/mod.ts");
   const { broker, data } = options;
   const config = await loadAgentConfig(options.config, {
     ...(broker === undefined ? {} : { broker }),

@@ -1,8 +1,6 @@
 /** `tidewire log`: looks after the durable log of a platform on this machine. */
 import { join } from "node:path";
 import { Command } from "commander";
-import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
-import { isDamage, verify } from "../log/mod.ts";
 import type { Finding } from "../log/mod.ts";
 import type { Output } from "./output.ts";
 
@@ -22,6 +20,8 @@ export function logCommand(output: Output): Command {
 }
 
 async function verifyLog(options: { data: string; json?: boolean }, output: Output): Promise<void> {
+  const { fileCrc32, openLogDirectory } = await import("../adapters/files/mod.ts");
+  const { isDamage, verify } = await import("../log/mod.ts");
   const directory = await openLogDirectory(join(options.data, "log"));
   let damaged = 0;
   for await (const finding of verify({ directory, crc32: fileCrc32 })) {

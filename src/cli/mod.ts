@@ -1,6 +1,9 @@
-/** `tidewire`: builds the commands, runs one, explains what went wrong. */
+/**
+ * `tidewire`: builds the commands, runs one, explains what went wrong. What a command needs is loaded when it runs: an
+ * agent on a small device must not carry the platform in memory.
+ */
 import { Command, CommanderError } from "commander";
-import { VERSION } from "../cloud/mod.ts";
+import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";

@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
-import { createKeyAndCsr } from "../adapters/pki/mod.ts";
 import { TidewireError } from "../base/mod.ts";
 import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
@@ -45,6 +44,7 @@ async function add(name: string, options: AddOptions, output: Output): Promise<v
   const client = clientOf(options);
   const connection = await client.get<ConnectionInfo>("/api/connection");
   const broker = options.broker ?? connection.mqtts;
+  const { createKeyAndCsr } = await import("../adapters/pki/mod.ts");
   // The private key is made here and never leaves this machine: the platform sees the signing request only.
   const { privateKeyPem, csrPem } = await createKeyAndCsr(name);
   await client.call("POST", `/things/${encodeURIComponent(name)}`, {

@@ -2,8 +2,6 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import picocolors from "picocolors";
-import { readConfigFile } from "../adapters/config-file.ts";
-import { PlatformConfigSchema, startPlatform } from "../cloud/mod.ts";
 import type { Platform, PlatformConfig } from "../cloud/mod.ts";
 import type { Output } from "./output.ts";
 
@@ -43,7 +41,8 @@ export function upCommand(output: Output): Command {
 }
 
 async function up(options: Options, output: Output): Promise<void> {
-  const config = configOf(options);
+  const { startPlatform } = await import("../cloud/mod.ts");
+  const config = await configOf(options);
   const platform = await startPlatform(config, { firstDevice: options.firstDevice === true });
   // Only from here on: a Ctrl-C during the start ends the process as it is, and the log makes that harmless.
   const stop = stopSignal();
@@ -58,7 +57,9 @@ async function up(options: Options, output: Output): Promise<void> {
   await platform.close();
 }
 
-function configOf(options: Options): PlatformConfig {
+async function configOf(options: Options): Promise<PlatformConfig> {
+  const { PlatformConfigSchema } = await import("../cloud/mod.ts");
+  const { readConfigFile } = await import("../adapters/config-file.ts");
   const fromFile = options.config === undefined ? {} : readConfigFile(options.config, PlatformConfigSchema, "up");
   const flags = {
     data: options.data,

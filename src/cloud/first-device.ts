@@ -15,6 +15,9 @@ const RESTART_DELAY_MAX = seconds(60);
 /** An agent that ran this long was fine; the next failure starts again with the shortest delay. */
 const HEALTHY_AFTER = seconds(60);
 
+/** What an agent gets to save and say good-bye. */
+const STOP_GRACE = seconds(5);
+
 export interface FirstDeviceOptions {
   readonly dataDir: string;
   readonly broker: string;
@@ -65,7 +68,7 @@ class SupervisedAgent {
 
   start(): void {
     const { logger, scheduler } = this.#options;
-    const main = join(import.meta.dirname, "../main.ts");
+    const main = join(import.meta.dirname, "../../bin/tidewire.mjs");
     const child = spawn(process.execPath, [main, ...this.#args], { stdio: ["pipe", "ignore", "pipe"] });
     this.#child = child;
     let lastWords = "";
@@ -95,9 +98,12 @@ class SupervisedAgent {
     const child = this.#child;
     if (child === null) return Promise.resolve();
     return new Promise((resolve) => {
-      child.once("close", () => resolve());
+      const cancelKill = this.#options.scheduler.after(STOP_GRACE, () => child.kill("SIGKILL"));
+      child.once("close", () => {
+        cancelKill();
+        resolve();
+      });
       child.kill("SIGTERM");
-      this.#options.scheduler.after(seconds(5), () => child.kill("SIGKILL"));
     });
   }
 }

@@ -4,7 +4,7 @@ import type { EpochMs } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
 import type { StoreClient } from "./store/mod.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../adapters/version.ts";
 
 export interface HealthSources {
   readonly log: Pick<Log, "status">;

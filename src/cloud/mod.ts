@@ -3,4 +3,3 @@ export { PlatformConfigSchema } from "./config.ts";
 export type { PlatformConfig } from "./config.ts";
 export { startPlatform } from "./platform.ts";
 export type { Platform, PlatformOptions, Ready } from "./platform.ts";
-export { VERSION } from "./version.ts";

@@ -26,7 +26,7 @@ import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
 import { Teardown } from "./teardown.ts";
 import { startUpkeep } from "./upkeep.ts";
-import { RELEASED_AT, VERSION } from "./version.ts";
+import { RELEASED_AT, VERSION } from "../adapters/version.ts";
 
 export interface PlatformOptions {
   /** Also provision and run an agent for this machine. */
