@@ -38,7 +38,7 @@ export async function serve(
 ): Promise<Served> {
   const limits: MqttLimits = { ...LIMITS.mqtt, ...options.limits };
   const [logger, metrics] = [new SimLogger(), new SimMetrics()];
-  const journal = new SimJournal({ now: realClock.now, defer: realScheduler.defer });
+  const journal = new SimJournal({ now: () => Date.now(), defer: (task) => setImmediate(task) });
   const everything = { revision: 1, publish: () => true, subscribe: () => true, receive: () => true };
   const broker = new Broker({
     journal,

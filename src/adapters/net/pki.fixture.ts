@@ -1,16 +1,8 @@
 /** A CA, a server certificate and device certificates, made for one test run. */
-import "reflect-metadata";
 import { createHash, webcrypto } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  BasicConstraintsExtension,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-  cryptoProvider,
-} from "@peculiar/x509";
 
 export interface Identity {
   readonly key: string;
@@ -33,6 +25,14 @@ const KEY = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const DAY_MS = 86_400_000;
 
 export async function makePki(caName = "test CA"): Promise<Pki> {
+  await import("reflect-metadata"); // must be there before the first decorator of the library runs
+  const {
+    BasicConstraintsExtension,
+    PemConverter,
+    SubjectAlternativeNameExtension,
+    X509CertificateGenerator,
+    cryptoProvider,
+  } = await import("@peculiar/x509");
   cryptoProvider.set(webcrypto);
   const folder = await mkdtemp(join(tmpdir(), "tidewire-pki-"));
   const keys = await webcrypto.subtle.generateKey(KEY, true, ["sign", "verify"]);
