@@ -1,5 +1,5 @@
 /** What a broker stands on, simulated: a journal whose disk syncs when told, a state store that survives the broker, a policy. */
-import type { Cancel, Message } from "../src/base/mod.ts";
+import type { Cancel, Clock, Message, Scheduler } from "../src/base/mod.ts";
 import type {
   Authorizer,
   Journal,
@@ -15,7 +15,6 @@ import type {
 } from "../src/broker/mod.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { PublishView } from "../src/wire/mqtt/mod.ts";
-import type { SimClock } from "./world.ts";
 
 /** A journal in memory. What it accepts is durable at the end of the turn, or when told, or never. */
 export class SimJournal implements Journal {
@@ -27,11 +26,11 @@ export class SimJournal implements Journal {
   failure: Error | null = null;
   /** Calls of `read`, for tests that prove what did not need the disk. */
   reads = 0;
-  readonly #clock: SimClock;
+  readonly #clock: Pick<Clock, "now"> & Pick<Scheduler, "defer">;
   readonly #listeners = new Set<(durable: number) => void>();
   #planned = false;
 
-  constructor(clock: SimClock) {
+  constructor(clock: Pick<Clock, "now"> & Pick<Scheduler, "defer">) {
     this.#clock = clock;
   }
 

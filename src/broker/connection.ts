@@ -20,7 +20,7 @@ export type ConnectionState = "greeting" | "connected" | "closing" | "closed";
 export type HoldReason = "journal" | "acknowledgements" | "output" | "pace";
 const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8 } as const;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
-const PATIENCE_MS = 250;
+const PATIENCE_MS = 1000;
 
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;

@@ -178,7 +178,10 @@ export class Saving {
     const core = this.#core;
     const progress = progressOf(core);
     const { appliedOffset, outboxes, retained } = progress;
-    if (outboxes.length === 0 && retained.length === 0 && appliedOffset === this.#appliedOffset) return;
+    if (outboxes.length === 0 && retained.length === 0 && appliedOffset === this.#appliedOffset) {
+      this.flush(); // somebody may be waiting for just this
+      return;
+    }
     this.#busy = true;
     try {
       await core.options.state.saveProgress(progress);

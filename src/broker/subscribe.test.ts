@@ -101,7 +101,7 @@ describe("SUBSCRIBE and UNSUBSCRIBE", () => {
     (await world.connected("pub")).publish("a/b", "x", { qos: 1 });
     await world.run();
     assert.deepEqual(
-      client.publishes.map((p) => [p.qos, [...p.identifiers].sort()]),
+      client.publishes.map((p) => [p.qos, p.identifiers.toSorted((a, b) => a - b)]),
       [[1, [7, 9]]],
     );
   });

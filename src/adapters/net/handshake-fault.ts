@@ -6,6 +6,12 @@ export interface HandshakeFault {
   readonly hint: string;
 }
 
+/** Some TLS libraries hang up without an alert when they do not trust the server. */
+const CUT: HandshakeFault = {
+  reason: "cut",
+  hint: "the client went away during the handshake; if it always does, give it the platform's ca.crt as its CA file",
+};
+
 /** Codes of OpenSSL, of Node, and of certificate verification (`authorizationError`). */
 const FAULTS: Readonly<Record<string, HandshakeFault>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: {
@@ -38,13 +44,17 @@ const FAULTS: Readonly<Record<string, HandshakeFault>> = {
     reason: "server-not-trusted",
     hint: "the client refused the server's certificate: check its CA file and the host name that it connects to",
   },
+  ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR: {
+    reason: "server-not-trusted",
+    hint: "the client has a CA of the same name but with another key, perhaps of an earlier installation: give it the present ca.crt",
+  },
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: {
     reason: "server-not-trusted",
     hint: "the client finds the server's certificate expired: compare the clocks of both machines",
   },
   ERR_TLS_HANDSHAKE_TIMEOUT: { reason: "timeout", hint: "the client did not finish the handshake in time" },
-  ECONNRESET: { reason: "cut", hint: "the client went away during the handshake" },
-  EPIPE: { reason: "cut", hint: "the client went away during the handshake" },
+  ECONNRESET: CUT,
+  EPIPE: CUT,
   CERT_HAS_EXPIRED: {
     reason: "certificate-expired",
     hint: "the client's certificate has expired: issue a new one, and compare the clocks of both machines",

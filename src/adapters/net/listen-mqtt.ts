@@ -1,7 +1,7 @@
 /** The MQTT listeners: TLS with client certificates, or plain TCP. A connection reaches the broker once it is known who it is. */
 import { createHash } from "node:crypto";
-import { createServer as createTcpServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
+import { Socket, createServer as createTcpServer } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import type { SecureVersion, Server as TlsServer, TLSSocket } from "node:tls";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
@@ -68,6 +68,7 @@ class Listener implements MqttListener {
   readonly #tls: TlsServer | null;
   readonly #sockets = new Set<Socket>();
   readonly #perAddress = new Map<string, number>();
+  readonly #addresses = new WeakMap<Socket, string>();
 
   constructor(options: MqttListenerOptions) {
     this.#options = options;
@@ -138,6 +139,7 @@ class Listener implements MqttListener {
       return;
     }
     this.#sockets.add(socket);
+    this.#addresses.set(socket, address);
     this.#perAddress.set(address, fromThere + 1);
     socket.once("close", () => this.#left(socket, address));
     socket.on("error", ignore); // whoever serves the socket is told by "close"
@@ -163,10 +165,16 @@ class Listener implements MqttListener {
     server.on("secureConnection", (socket) => this.#secured(socket));
     server.on("tlsClientError", (error, socket) => {
       const fault = handshakeFault(error, socket.authorizationError);
-      this.#refusals.refuse(addressOf(socket), fault.reason, fault.hint, reasonOf(error));
+      this.#refusals.refuse(this.#handshakeAddress(socket), fault.reason, fault.hint, reasonOf(error));
       socket.destroy();
     });
     return server;
+  }
+
+  /** Node hands out failed TLS sockets when they have forgotten their address; the TCP socket below is remembered. */
+  #handshakeAddress(socket: TLSSocket & { readonly _parent?: Socket | null }): string {
+    const below = socket._parent;
+    return (below instanceof Socket ? this.#addresses.get(below) : undefined) ?? addressOf(socket);
   }
 
   /** The handshake proved the private key; now the certificate itself: a resumed session has not been verified again. */
