@@ -25,7 +25,7 @@ import { alertDelivery, escapeSlack, slackDelivery, webhookDelivery } from "./re
 import type { Occasion } from "./request.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import type { DeadLetter, DeliveryKey, RulesStore } from "./store.ts";
+import type { DeadLetter, DeliveryKey, RulesStore, StoredState } from "./store.ts";
 import { validateRule } from "./validate.ts";
 
 export interface HotRulesOptions {
@@ -80,8 +80,8 @@ export class HotRules {
     this.#o = options;
     this.#limits = options.limits ?? LIMITS.rules;
     const { clock, logger, metrics } = options;
-    const save = (): boolean => this.#save(false);
-    this.alerts = new AlertBook({ clock, logger, metrics, limits: this.#limits, save });
+    const save = (): boolean => this.#save("soon");
+    this.alerts = new AlertBook({ clock, logger, metrics, limits: this.#limits, save: () => this.#save("durably") });
     this.#deliveries = new Deliveries({
       ...options,
       limits: this.#limits,
@@ -103,9 +103,16 @@ export class HotRules {
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
 
-  /** Loads the saved state and starts sending what waits. Resolves to the offset from which messages are wanted. */
-  async start(): Promise<number> {
-    const state = this.#o.store.load();
+  /**
+   * Loads the saved state and starts sending what waits. Resolves to the offset from which messages are wanted. Pass
+   * `logNext`, the offset that the log will give next: where the log was removed, it is below what is saved here.
+   */
+  async start(logNext: number = Infinity): Promise<number> {
+    const loaded = this.#o.store.load();
+    const state = rebased(loaded, logNext);
+    if (state !== loaded) {
+      this.#o.logger.warn("The log is shorter than what the rules have seen; they go on at its end", { logNext });
+    }
     for (const rule of state.rules) this.#rules.set(rule.ruleName, rule);
     this.#position = state.checkpoint ?? 0;
     this.#savedCheckpoint = state.checkpoint ?? -1;
@@ -120,7 +127,7 @@ export class HotRules {
     this.#deliveries.start(state);
     this.#resolveOrphans();
     this.#timers.push(
-      this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save(false)),
+      this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save("soon")),
       this.#o.scheduler.every(EXPIRE_PERIOD, () => this.#expire()),
     );
     return this.#position;
@@ -130,7 +137,7 @@ export class HotRules {
   async close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
     this.#deliveries.close();
-    this.#save(true);
+    this.#save("at the end");
   }
 
   // ── messages ─────────────────────────────────────────────────────────────────────────────────
@@ -351,13 +358,13 @@ export class HotRules {
 
   /** Newest first. */
   deadLetters(limit: number): DeadLetter[] {
-    this.#save(false);
+    this.#save("soon");
     return this.#o.store.deadLetters(limit);
   }
 
   /** Tries a dead letter again. Throws NOT_FOUND. */
   redeliver(key: DeliveryKey): void {
-    this.#save(false);
+    this.#save("soon");
     const delivery = this.#o.store.revive(key, this.#o.clock.now());
     if (delivery === null) throw new TidewireError("NOT_FOUND", { kind: "dead letter", name: key });
     this.#deliveries.revived(delivery);
@@ -365,13 +372,13 @@ export class HotRules {
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
 
-  #save(everything: boolean): boolean {
-    const alerts = this.alerts.changes(everything);
+  #save(how: "soon" | "durably" | "at the end"): boolean {
+    const alerts = this.alerts.changes(how === "at the end");
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const checkpoint = Math.min(this.#position, checkpointMax);
     if (alerts.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint) return true;
     try {
-      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts }));
+      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts }, how !== "soon"));
     } catch (error) {
       this.#saveFailures.value++;
       this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
@@ -410,6 +417,18 @@ function hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
     } else if ("alert" in action) alert = { action: action.alert, summary: compileTemplate(action.alert.summary) };
   }
   return { rule, sql, sends, alert };
+}
+
+/** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
+function rebased(state: StoredState, logNext: number): StoredState {
+  if (state.checkpoint === null || state.checkpoint <= logNext) return state;
+  return {
+    ...state,
+    checkpoint: logNext,
+    rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
+    alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
+    savedOffsetMax: -1,
+  };
 }
 
 function raisesAlerts(rule: RuleDocument): boolean {

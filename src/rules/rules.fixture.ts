@@ -240,10 +240,10 @@ export class World {
     this.replay();
   }
 
-  async restart(): Promise<void> {
+  async restart(logNext?: number): Promise<void> {
     await this.rules.close();
     this.store.close();
-    await this.#startAgain();
+    await this.#startAgain(logNext);
     this.replay();
   }
 
@@ -261,13 +261,13 @@ export class World {
     rmSync(this.#folder, { recursive: true });
   }
 
-  async #startAgain(): Promise<void> {
+  async #startAgain(logNext?: number): Promise<void> {
     this.logger = new SimLogger();
     this.metrics = new SimMetrics();
     this.store = this.#openStore();
     this.#life = new Life(this.clock, this.http);
     this.rules = this.#makeRules(this.store);
-    this.resumeFrom = await this.rules.start();
+    this.resumeFrom = await this.rules.start(logNext);
   }
 
   #openStore(): SqliteRulesStore {

@@ -292,6 +292,19 @@ describe("the list of rules", () => {
     assert.equal(world.rules.get("disk_high"), null);
   });
 
+  test("where the log was removed, the rules go on with the new one and do not wait for it to grow", async () => {
+    world = await World.start();
+    world.rules.put("r", { sql: SQL, actions: [{ alert: { severity: "info", summary: "s" } }] }, 5);
+    world.rules.caughtUp(1000);
+    await world.restart();
+    assert.equal(world.resumeFrom, 1000);
+    await world.restart(3);
+    assert.equal(world.resumeFrom, 3);
+    assert.match(JSON.stringify(world.logger.lines), /log is shorter/);
+    world.rules.handle(3, messageOf("a", new Uint8Array()));
+    assert.equal(world.rules.alerts.active().length, 1);
+  });
+
   test("there is a limit to the number of rules", async () => {
     world = await World.start({ limits: { rulesMax: 2 } });
     world.rules.put("a", { sql: SQL, actions: [] });

@@ -76,8 +76,12 @@ export interface RulesStore {
   putRule(rule: RuleDocument): void;
   /** Also drops the rule's waiting deliveries; returns how many. */
   deleteRule(ruleName: string): number;
-  /** Returns how many deliveries wait now. */
-  save(batch: SaveBatch): number;
+  /**
+   * Returns how many deliveries wait now. Without `durable` a power cut may lose the newest saves, but only as a whole and
+   * in order: the checkpoint goes back with them, and the log is read again from there. So nothing is lost, and the
+   * regular save need not wait for the disk.
+   */
+  save(batch: SaveBatch, durable: boolean): number;
   /** Waiting deliveries of one target whose time has come, in the order of their time, then of their offset. */
   due(target: string, now: EpochMs, limit: number): SavedDelivery[];
   /** When the next one of this target is due; null where none waits. */

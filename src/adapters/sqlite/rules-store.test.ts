@@ -52,6 +52,8 @@ function alert(id: string, more: Partial<Alert> = {}): Alert {
 const NOTHING: SaveBatch = { checkpoint: 0, deliveries: [], done: [], dead: [], alerts: [] };
 
 describe("rules store", () => {
+  const save = (batch: SaveBatch): number => store.save(batch, false);
+
   let folder: string;
   let path: string;
   let store: SqliteRulesStore;
@@ -97,7 +99,7 @@ describe("rules store", () => {
     const first = delivery(1, { secret: "whsec_x", attempts: 2, lastError: "HTTP 500", rule: null });
     const slack = delivery(2, { target: "slack b", kind: "slack" });
     const stored = { alert: alert("a1"), lastOffset: 9, clearSince: 4 };
-    store.save({ checkpoint: 42, deliveries: [first, slack], done: [], dead: [dead(7)], alerts: [stored] });
+    save({ checkpoint: 42, deliveries: [first, slack], done: [], dead: [dead(7)], alerts: [stored] });
     reopen();
     const state = store.load();
     assert.deepEqual(state.rules, [rule]);
@@ -119,7 +121,7 @@ describe("rules store", () => {
       delivery(1, { nextAttemptAt: 900 }),
       delivery(2, { nextAttemptAt: 1, target: "webhook b" }),
     ];
-    assert.equal(store.save({ ...NOTHING, deliveries }), 5);
+    assert.equal(save({ ...NOTHING, deliveries }), 5);
     assert.deepEqual(
       store.due("webhook a", 500, 10).map((row) => row.offset),
       [4, 5, 3],
@@ -133,28 +135,31 @@ describe("rules store", () => {
   });
 
   test("saving again counts the attempt, not the delivery; attempts never go back", () => {
-    store.save({ ...NOTHING, deliveries: [delivery(1, { attempts: 3 })] });
-    assert.equal(
-      store.save({ ...NOTHING, deliveries: [delivery(1, { attempts: 4, nextAttemptAt: 9, lastError: "x" })] }),
-      1,
-    );
-    assert.equal(store.save({ ...NOTHING, deliveries: [delivery(1)] }), 1);
+    save({ ...NOTHING, deliveries: [delivery(1, { attempts: 3 })] });
+    assert.equal(save({ ...NOTHING, deliveries: [delivery(1, { attempts: 4, nextAttemptAt: 9, lastError: "x" })] }), 1);
+    assert.equal(save({ ...NOTHING, deliveries: [delivery(1)] }), 1);
     assert.equal(store.due("webhook a", 9999, 10)[0]!.attempts, 4);
   });
 
   test("done ones go; one that was never there does no harm; the same event for another target stays", () => {
     const other = delivery(1, { target: "webhook b" });
-    store.save({ ...NOTHING, deliveries: [delivery(1), other] });
-    assert.equal(store.save({ ...NOTHING, done: [keyOf(delivery(1)), "nothing"] }), 1);
+    save({ ...NOTHING, deliveries: [delivery(1), other] });
+    assert.equal(save({ ...NOTHING, done: [keyOf(delivery(1)), "nothing"] }), 1);
     assert.equal(store.has(keyOf(delivery(1))), false);
     assert.equal(store.has(keyOf(other)), true);
   });
 
+  test("one that is done after all is no dead letter any more", () => {
+    save({ ...NOTHING, dead: [dead(1)] });
+    save({ ...NOTHING, done: [keyOf(dead(1))] });
+    assert.equal(store.has(keyOf(dead(1))), false);
+  });
+
   test("a dead letter leaves the waiting ones; only the newest are kept", () => {
-    store.save({ ...NOTHING, deliveries: [delivery(1)] });
-    assert.equal(store.save({ ...NOTHING, dead: [dead(1)] }), 0);
+    save({ ...NOTHING, deliveries: [delivery(1)] });
+    assert.equal(save({ ...NOTHING, dead: [dead(1)] }), 0);
     assert.equal(store.has(keyOf(dead(1))), true);
-    for (let n = 2; n < 20; n++) store.save({ ...NOTHING, dead: [dead(n)] });
+    for (let n = 2; n < 20; n++) save({ ...NOTHING, dead: [dead(n)] });
     assert.deepEqual(
       store.deadLetters(10).map((letter) => letter.offset),
       [19, 18, 17, 16, 15],
@@ -163,7 +168,7 @@ describe("rules store", () => {
   });
 
   test("a revived dead letter waits again, from the beginning", () => {
-    store.save({ ...NOTHING, dead: [dead(1)] });
+    save({ ...NOTHING, dead: [dead(1)] });
     const revived = store.revive(keyOf(dead(1)), 7777);
     assert.deepEqual([revived!.attempts, revived!.createdAt, revived!.nextAttemptAt], [0, 7777, 7777]);
     assert.deepEqual(store.due("webhook a", 8000, 10), [revived]);
@@ -173,7 +178,7 @@ describe("rules store", () => {
   });
 
   test("old ones expire to dead letters that say why", () => {
-    store.save({ ...NOTHING, deliveries: [delivery(1, { lastError: "HTTP 503" }), delivery(2), delivery(500)] });
+    save({ ...NOTHING, deliveries: [delivery(1, { lastError: "HTTP 503" }), delivery(2), delivery(500)] });
     assert.equal(store.expire(1100, 9000, "gave up"), 2);
     assert.equal(store.expire(1100, 9000, "gave up"), 0);
     assert.deepEqual(
@@ -185,7 +190,7 @@ describe("rules store", () => {
 
   test("deleting a rule drops its waiting deliveries only", () => {
     store.putRule({ ruleName: "r", sql: "s", ruleDisabled: false, actions: [], createdAt: 0, fromOffset: 0 });
-    store.save({
+    save({
       ...NOTHING,
       deliveries: [delivery(1), delivery(2), delivery(3, { rule: null }), delivery(4, { rule: "q" })],
     });
@@ -200,7 +205,7 @@ describe("rules store", () => {
       lastOffset: n,
       clearSince: null,
     }));
-    store.save({ ...NOTHING, alerts });
+    save({ ...NOTHING, alerts });
     const ids = store.load().alerts.map((stored) => stored.alert.id);
     assert.deepEqual(
       ids.toSorted((a, b) => (a < b ? -1 : 1)),
@@ -209,14 +214,14 @@ describe("rules store", () => {
   });
 
   test("a save that fails changes nothing at all", () => {
-    store.save({ ...NOTHING, checkpoint: 1, deliveries: [delivery(1)] });
+    save({ ...NOTHING, checkpoint: 1, deliveries: [delivery(1)] });
     const bad = { ...delivery(2), attempts: "many" as unknown as number };
     assert.throws(() =>
-      store.save({ ...NOTHING, checkpoint: 2, done: [keyOf(delivery(1))], deliveries: [delivery(3), bad] }),
+      save({ ...NOTHING, checkpoint: 2, done: [keyOf(delivery(1))], deliveries: [delivery(3), bad] }),
     );
     const state = store.load();
     assert.deepEqual([state.checkpoint, state.waiting], [1, 1]);
-    assert.equal(store.save({ ...NOTHING, checkpoint: 3 }), 1, "the count is not off either");
+    assert.equal(save({ ...NOTHING, checkpoint: 3 }), 1, "the count is not off either");
   });
 
   test("a file that is no database, and one of a later version, are refused with a reason and left alone", () => {
