@@ -136,8 +136,10 @@ export const LIMITS = {
     livePointsMax: 20_000,
     queryTimeout: seconds(10),
     queriesWaitingMax: 64,
-    /** DuckDB's own memory. Replaying its write-ahead log needs 128 MB in the worst case. */
-    databaseBytesMax: mib(256),
+    /** Publishers whose stamps are remembered; beyond, the one that came first is forgotten. */
+    stampedPublishersMax: 200_000,
+    /** DuckDB's own memory, mostly cached blocks; what needs more goes through files. */
+    databaseBytesMax: mib(128),
   },
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */

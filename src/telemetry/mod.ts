@@ -1,6 +1,6 @@
-export { measurementOf, pointsOf, subjectOf, typeOf } from "./points.ts";
+export { pointsOf, subjectOf, typeOf } from "./points.ts";
 export type { FieldType, FieldValue, PointContext, PointLimits, Points } from "./points.ts";
-export { AGGREGATES, parseSeriesQuery, parseTime } from "./query.ts";
+export { AGGREGATES, parseSeriesQuery } from "./query.ts";
 export type {
   Aggregate,
   LatestValue,
@@ -10,8 +10,7 @@ export type {
   SeriesQuery,
   SeriesResult,
 } from "./query.ts";
-export { SequenceWindow, formatSequenceState, parseSequenceState } from "./sequence-window.ts";
-export type { Gap, SequenceState } from "./sequence-window.ts";
+export { SequenceWindow } from "./sequence-window.ts";
 export { SequenceBook, sourceOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
 export { SeriesBook } from "./series-book.ts";

@@ -5,6 +5,7 @@ import { SequenceWindow, formatSequenceState, parseSequenceState } from "./seque
 export interface SequenceLimits {
   readonly outboxesPerThingMax: number;
   readonly sequenceGapsMax: number;
+  readonly stampedPublishersMax: number;
 }
 
 /** A publisher's outbox; `state` null where it was forgotten. */
@@ -82,8 +83,19 @@ export class SequenceBook {
 
   #outboxes(source: string): Map<string, SequenceWindow> {
     let outboxes = this.#sources.get(source);
-    if (outboxes === undefined) this.#sources.set(source, (outboxes = new Map()));
+    if (outboxes === undefined) {
+      if (this.#sources.size >= this.#limits.stampedPublishersMax) this.#forgetFirst();
+      this.#sources.set(source, (outboxes = new Map()));
+    }
     return outboxes;
+  }
+
+  #forgetFirst(): void {
+    const [first] = this.#sources;
+    if (first === undefined) return;
+    const [source, outboxes] = first;
+    this.#sources.delete(source);
+    for (const outbox of outboxes.keys()) this.#mark(source, outbox);
   }
 
   #makeRoom(source: string, outboxes: Map<string, SequenceWindow>): void {

@@ -82,7 +82,7 @@ describe("one outbox", () => {
 });
 
 describe("all outboxes", () => {
-  const limits = { outboxesPerThingMax: 2, sequenceGapsMax: 8 };
+  const limits = { outboxesPerThingMax: 2, sequenceGapsMax: 8, stampedPublishersMax: 3 };
 
   test("things, outboxes and publishers without a thing are kept apart", () => {
     const book = new SequenceBook(limits);
@@ -107,6 +107,21 @@ describe("all outboxes", () => {
     );
     assert.equal(book.accept("thing a", { outbox: "old", sequence: 1 }), false);
     assert.equal(book.changed, false);
+  });
+
+  test("one publisher too many: the first is forgotten, and that is saved", () => {
+    const book = new SequenceBook(limits);
+    for (const source of ["a", "b", "c", "d"]) book.accept(source, { outbox: "o", sequence: 1 });
+    assert.deepEqual(
+      book.takeChanged().map(({ source, state }) => [source, state]),
+      [
+        ["a", null],
+        ["b", "1:"],
+        ["c", "1:"],
+        ["d", "1:"],
+      ],
+    );
+    assert.equal(book.accept("b", { outbox: "o", sequence: 1 }), false);
   });
 
   test("what was saved comes back, with the same order of use", () => {

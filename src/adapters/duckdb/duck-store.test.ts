@@ -4,9 +4,10 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { SimRandom } from "../../../sim/world.ts";
-import { isTidewireError } from "../../base/mod.ts";
+import { isTidewireError, reasonOf } from "../../base/mod.ts";
 import { AGGREGATES } from "../../telemetry/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
+import { isDamage } from "./open.ts";
 import { START, StoreFolder, commit, everything, modelAnswer } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
 
@@ -295,6 +296,33 @@ describe("a file that cannot be used", () => {
       const bytes = await readFile(folder.path);
       await writeFile(folder.path, bytes.subarray(0, 9_000));
       assert.match((await folder.open()).rebuilt ?? "", /damaged|cannot be read/);
+    }));
+
+  test("a flipped bit anywhere is found at the start or by the query: never a wrong answer", () =>
+    inFolder(async (folder) => {
+      let store = await folder.open();
+      const readings = Array.from({ length: 60_000 }, (_, i) => reading(i, Math.sin(i), { field: `f${i % 3}` }));
+      await commit(store, readings, 1);
+      const query: SeriesQuery = { ...everything("press-1"), window: 1000, aggregate: "avg" };
+      const answer = await store.query(query);
+      await folder.close(store);
+      const bytes = await readFile(folder.path);
+      let found = 0;
+      for (let k = 0; k < 20; k++) {
+        const flipped = Buffer.from(bytes);
+        flipped[Math.floor((bytes.length * (k + 0.5)) / 20)]! ^= 0x40;
+        await writeFile(folder.path, flipped);
+        store = await folder.open();
+        try {
+          if (store.rebuilt === null) assert.deepEqual(await store.query(query), answer);
+          else found++;
+        } catch (error) {
+          assert.ok(isDamage(reasonOf(error)), reasonOf(error));
+          found++;
+        }
+        await folder.close(store);
+      }
+      assert.ok(found >= 10, `${found} of 20 flips met a byte in use`);
     }));
 
   test("a file of a newer format is kept aside, not overwritten", () =>

@@ -1,5 +1,6 @@
 /** The embedded telemetry store. One writer, a few readers, all in the process that opened it. */
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { reasonOf } from "../../base/mod.ts";
 import type { Limits } from "../../base/mod.ts";
 import { LatestBook, SeriesBook } from "../../telemetry/mod.ts";
 import type {
@@ -14,7 +15,7 @@ import type {
   TelemetryStore,
 } from "../../telemetry/mod.ts";
 import { appendLatest, appendPoints, appendSequences, appendSeries, eachChunk } from "./columns.ts";
-import { openFile } from "./open.ts";
+import { isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { runSeriesQuery } from "./series-query.ts";
@@ -62,8 +63,8 @@ export class DuckStore implements TelemetryStore {
       return await DuckStore.#load(first, options);
     } catch (error) {
       first.instance.closeSync();
-      if (first.rebuilt !== null) throw error;
-      const distrust = `its content cannot be read (${String(error).split("\n")[0]})`;
+      if (first.rebuilt !== null || isEnvironment(reasonOf(error))) throw error;
+      const distrust = `its content cannot be read (${reasonOf(error).split("\n")[0]})`;
       return await DuckStore.#load(await openFile({ ...options, distrust }), options);
     }
   }

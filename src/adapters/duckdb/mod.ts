@@ -1,3 +1,3 @@
 export { DuckStore } from "./duck-store.ts";
 export type { DuckStoreOptions } from "./duck-store.ts";
-export { isEnvironment } from "./open.ts";
+export { isDamage, isEnvironment } from "./open.ts";

@@ -62,6 +62,11 @@ export async function openFile(options: FileOptions): Promise<OpenFile> {
   }
 }
 
+/** Whether DuckDB's words say that the file's bytes are not those that were written. */
+export function isDamage(reason: string): boolean {
+  return /checksum|corrupt/i.test(reason);
+}
+
 /** Whether DuckDB's words blame the machine, not the file. */
 export function isEnvironment(reason: string): boolean {
   return ENVIRONMENT.test(reason);

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LIMITS, mib } from "../../base/mod.ts";
+import { LIMITS } from "../../base/mod.ts";
 import { SimClock, SimLogger } from "../../../sim/world.ts";
 import { PointBatch, typeOf } from "../../telemetry/mod.ts";
 import type { FieldType, FieldValue, SequenceRow, Series, SeriesQuery } from "../../telemetry/mod.ts";
@@ -38,7 +38,7 @@ export class StoreFolder {
     const clock = new SimClock();
     const store = await DuckStore.open({
       path,
-      memoryBytes: mib(256),
+      memoryBytes: LIMITS.telemetry.databaseBytesMax,
       clock,
       logger,
       limits: LIMITS.telemetry,

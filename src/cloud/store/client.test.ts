@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createReadStream, createWriteStream } from "node:fs";
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { describe, test } from "node:test";
 import { SimRandom } from "../../../sim/world.ts";
@@ -381,6 +381,33 @@ describe("a view of the log", () => {
       assert.ok(
         platform.logger.lines.some(({ level, message }) => level === "error" && message.includes("moved aside")),
       );
+    }),
+  );
+
+  test("damaged where only a query looks, it is found out then, and rebuilt", TIMEOUT, () =>
+    onPlatform(async (platform) => {
+      const before = await filled(platform);
+      await platform.client.close();
+      const bytes = await readFile(platform.databasePath);
+      const points = bytes.indexOf(new Uint8Array(Float64Array.of(2_999).buffer)); // a stored value
+      const at = points > 12_288 ? points : bytes.length - 100_000;
+      bytes[at]! ^= 0x40;
+      await writeFile(platform.databasePath, bytes);
+      await platform.restart();
+      const answer = async (): Promise<SeriesResult> => {
+        for (;;) {
+          try {
+            return await platform.client.query(all());
+          } catch (error) {
+            assert.ok(isRetryable(error));
+            await platform.stored();
+          }
+        }
+      };
+      await answer().catch(() => {});
+      while (platform.client.status().rebuilt === null) await pause(5);
+      await platform.stored();
+      assert.deepEqual(await answer(), before);
     }),
   );
 

@@ -238,7 +238,7 @@ export class StoreClient {
   }
 
   #distrust(): string | null {
-    if (this.#fatal?.cause === "ahead") return this.#fatal.reason;
+    if (this.#fatal?.cause === "useless") return this.#fatal.reason;
     if (this.#crashesInRow < CRASHES_BEFORE_DISTRUST) return null;
     const now = this.#options.clock.monotonic();
     if (this.#distrustedAt !== null && now - this.#distrustedAt < DISTRUST_PERIOD) return null;
@@ -264,7 +264,9 @@ export class StoreClient {
     this.#metrics.restarts.value++;
     this.#failuresInRow++;
     const fell =
-      this.#fatal === null ? exit.code !== null || CRASH_SIGNALS.includes(exit.signal) : this.#fatal.cause === "file";
+      this.#fatal === null
+        ? exit.code !== null || CRASH_SIGNALS.includes(exit.signal)
+        : this.#fatal.cause === "unknown";
     if (fell) this.#crashesInRow++;
     const longest = Math.min(RESTART_DELAY_MIN * 2 ** (this.#failuresInRow - 1), RESTART_DELAY_MAX);
     const delay = longest * (0.5 + random.next() / 2);

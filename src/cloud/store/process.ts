@@ -6,12 +6,12 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
-import { DuckStore, isEnvironment } from "../../adapters/duckdb/mod.ts";
+import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord } from "../../wire/record/mod.ts";
 import { StoreAhead } from "./ingest.ts";
 import { openRecordSource } from "./record-source.ts";
-import { StoreServer } from "./server.ts";
+import { StoreDamaged, StoreServer } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
 
 function send(news: FromStore, sent: () => void = () => {}): void {
@@ -68,6 +68,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     scheduler: systemScheduler,
     logger,
     send,
+    isDamage,
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
@@ -76,7 +77,8 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
 
 function fail(error: unknown): void {
   const reason = causes(error);
-  const cause = error instanceof StoreAhead ? "ahead" : isEnvironment(reason) ? "environment" : "file";
+  const useless = error instanceof StoreAhead || error instanceof StoreDamaged || isDamage(reason);
+  const cause = useless ? "useless" : isEnvironment(reason) ? "environment" : "unknown";
   send({ type: "fatal", reason, cause }, () => process.exit(1));
 }
 

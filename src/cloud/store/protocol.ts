@@ -85,7 +85,7 @@ export type FromStore =
       readonly fields: LogFields;
     }
   /**
-   * It will exit now. `environment`: another file would fare no better; `ahead`: the file holds more than the log, so
-   * the offsets of the two do not mean the same messages.
+   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged, or does not
+   * belong to this log; it must be made anew.
    */
-  | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "file" | "ahead" };
+  | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "useless" | "unknown" };

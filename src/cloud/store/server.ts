@@ -21,19 +21,27 @@ export interface ServerOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly send: (news: FromStore) => void;
+  /** Whether an error of the store says that its file is damaged. */
+  readonly isDamage: (reason: string) => boolean;
 }
+
+/** A query met bytes that are not those that were written; nothing of the file can be trusted any more. */
+export class StoreDamaged extends Error {}
 
 export class StoreServer {
   readonly #options: ServerOptions;
   readonly #sink: MessageSink;
   readonly #ingest: Ingest;
   readonly #live: LiveView;
-  readonly #asked = new Map<number, AbortController>();
+  readonly #asked = new Map<number, { readonly controller: AbortController; readonly done: Promise<void> }>();
+  readonly #damaged: Promise<never>;
+  #fail: (error: StoreDamaged) => void = () => {};
   #commits = 0;
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
     const { store, source, decode, limits, clock, scheduler, logger } = options;
     this.#options = options;
+    this.#damaged = new Promise((_, reject) => (this.#fail = reject));
     this.#live = new LiveView(store.series, limits.telemetry.livePointsMax);
     this.#sink = new MessageSink({ decode, series: store.series, sequences, limits, clock, logger });
     this.#ingest = new Ingest({
@@ -60,8 +68,10 @@ export class StoreServer {
   async run(): Promise<void> {
     const { send, rebuilt, store } = this.#options;
     send({ type: "ready", progress: this.#progress(), rebuilt });
-    await this.#ingest.run();
-    for (const controller of this.#asked.values()) controller.abort(unavailable("it is closing"));
+    await Promise.race([this.#ingest.run(), this.#damaged]);
+    const asked = [...this.#asked.values()];
+    for (const { controller } of asked) controller.abort(unavailable("it is closing"));
+    await Promise.all(asked.map(({ done }) => done)); // a connection in use must not be closed
     await store.close();
   }
 
@@ -82,10 +92,10 @@ export class StoreServer {
         this.#live.unwatch(order.thing);
         break;
       case "ask":
-        void this.#answer(order.id, order.question);
+        this.#ask(order.id, order.question);
         break;
       case "forget":
-        this.#asked.get(order.id)?.abort(unavailable("nobody waits for the answer"));
+        this.#asked.get(order.id)?.controller.abort(unavailable("nobody waits for the answer"));
         break;
       case "close":
         this.#ingest.close();
@@ -102,10 +112,14 @@ export class StoreServer {
     );
   }
 
-  /** Never rejects: the answer is sent, or the reason why there is none. */
-  async #answer(id: number, question: Question): Promise<void> {
+  #ask(id: number, question: Question): void {
     const controller = new AbortController();
-    this.#asked.set(id, controller);
+    const done = this.#answer(id, question, controller).finally(() => this.#asked.delete(id));
+    this.#asked.set(id, { controller, done });
+  }
+
+  /** Never rejects: the answer is sent, or the reason why there is none. */
+  async #answer(id: number, question: Question, controller: AbortController): Promise<void> {
     const { limits, scheduler, send, logger } = this.#options;
     const { queryTimeout } = limits.telemetry;
     const late = new TidewireError("QUERY_TOO_SLOW", { limit: `${queryTimeout / 1000} s` });
@@ -116,9 +130,9 @@ export class StoreServer {
       const ours = isTidewireError(error) ? error : unavailable(firstLine(error));
       if (!isTidewireError(error)) logger.error("A query failed", { kind: question.kind, error });
       send({ type: "refused", id, code: ours.code, details: ours.details });
+      if (this.#options.isDamage(reasonOf(error))) this.#fail(new StoreDamaged(firstLine(error), { cause: error }));
     } finally {
       cancel();
-      this.#asked.delete(id);
     }
   }
 
