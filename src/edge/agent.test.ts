@@ -29,7 +29,7 @@ interface Running {
   readonly agent: Agent;
   readonly logger: SimLogger;
   readonly device: TestDevice;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Runs an agent against `url` and stops it, whatever happens. */

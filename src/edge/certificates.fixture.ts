@@ -1,12 +1,14 @@
 /** A throw-away certificate authority with a server and devices, for tests. */
-import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as x509 from "@peculiar/x509";
+import type { Extension } from "@peculiar/x509";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+/** It needs `reflect-metadata` to have been loaded before it. */
+const x509 = await import("reflect-metadata").then(() => import("@peculiar/x509"));
+
 type KeyPair = Awaited<ReturnType<typeof newKeys>>;
 
 const DAY = 86_400_000;
@@ -60,7 +62,7 @@ export class TestAuthority {
     return this.#issue(`CN=${thing}`, validity, []);
   }
 
-  async #issue(subject: string, validity: Validity, extensions: x509.Extension[]): Promise<Issued> {
+  async #issue(subject: string, validity: Validity, extensions: Extension[]): Promise<Issued> {
     const keys = await newKeys();
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: (++this.#serial).toString(16).padStart(4, "0"),
@@ -78,8 +80,8 @@ export class TestAuthority {
   }
 }
 
-async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return (await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
 }
 
 /** A device folder as `tidewire things add` makes it, in a temporary folder. */

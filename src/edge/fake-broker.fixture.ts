@@ -132,7 +132,7 @@ export class FakeBroker {
     const answer = (): void => {
       const byId = new Map(acknowledge.map(({ packetId, reasonCode }) => [packetId, reasonCode]));
       acknowledge = [];
-      for (const id of this.behaviour.order([...byId.keys()])) writer.acknowledge("puback", id, byId.get(id)!);
+      for (const id of this.behaviour.order([...byId.keys()])) writer.acknowledge("puback", id, byId.get(id));
       send();
     };
     const nothing = (): void => {};

@@ -327,7 +327,7 @@ test("stop does not wait for ever for an acknowledgement, nor offline for anythi
 
 test("an outbox that cannot be read costs no crash: it records on and sends when it can be read again", () => {
   const world = online();
-  const { read } = world.store;
+  const read = world.store.read.bind(world.store);
   world.store.read = () => {
     throw new Error("SQLITE_CORRUPT");
   };

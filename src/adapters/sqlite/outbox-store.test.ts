@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { queueStoreContract } from "../../queue/store.contract.ts";
 import type { Reading } from "../../queue/mod.ts";
-import { QueueStoreError } from "../../queue/mod.ts";
+import { Outbox, QueueStoreError } from "../../queue/mod.ts";
 import { SimQueueStore } from "../../../sim/queue-store.ts";
+import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { SqliteQueueStore, openOutboxStore } from "./outbox-store.ts";
 
 function temporaryFolder(): { readonly path: string; remove(): void } {
@@ -85,6 +86,38 @@ test("a full disk is told as full, and the store is as before; deleting makes ro
     deadLettersMax: 10,
   });
   assert.equal(store.load()?.lastSequence, 2);
+  store.close();
+  folder.remove();
+});
+
+test("an outbox on a disk that fills up goes on: the oldest readings make room for the newest, and all of it is counted", () => {
+  const folder = temporaryFolder();
+  const store = new SqliteQueueStore(join(folder.path, "outbox.db"));
+  const clock = new SimClock();
+  const logger = new SimLogger();
+  const outbox = new Outbox({
+    store,
+    clock,
+    scheduler: clock,
+    random: new SimRandom(1),
+    logger,
+    metrics: new SimMetrics(),
+    limits: { messages: 1_000_000, bytes: 100_000_000 },
+  });
+  store.limitPages(100);
+  for (let i = 0; i < 1000; i++) {
+    outbox.put("telemetry/a/system", new Uint8Array(400));
+    clock.advance(1000);
+  }
+  clock.advance(10_000);
+  const { waiting, dropped, durable, failure } = outbox.statistics();
+  assert.equal(failure, null);
+  assert.equal(durable, 1000);
+  assert.ok(waiting > 300 && waiting < 1000, `${waiting}`);
+  assert.equal(waiting + dropped, 1000);
+  assert.equal(outbox.take(1)[0]?.sequence, dropped + 1, "the oldest went");
+  assert.ok(logger.lines.some((line) => line.message.includes("were dropped")));
+  outbox.close();
   store.close();
   folder.remove();
 });
