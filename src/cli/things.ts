@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
 import { TidewireError } from "../base/mod.ts";
 import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
+import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -42,6 +43,7 @@ async function add(name: string, options: AddOptions, output: Output): Promise<v
   const folder = resolve(options.out ?? name);
   if (isDeviceFolder(folder)) throw new TidewireError("DEVICE_FOLDER_EXISTS", { path: folder });
   const client = clientOf(options);
+  await refuseKnownName(client, name);
   const connection = await client.get<ConnectionInfo>("/api/connection");
   const broker = options.broker ?? connection.mqtts;
   const { createKeyAndCsr } = await import("../adapters/pki/mod.ts");
@@ -76,6 +78,17 @@ async function add(name: string, options: AddOptions, output: Output): Promise<v
   if (options.broker === undefined && connection.addresses.length > 0) {
     output.result(`agent.yaml names ${broker}. From another machine, use one of: ${connection.addresses.join(", ")}`);
   }
+}
+
+/** AWS's CreateThing takes the same name again; here it would give a second device the first one's identity. */
+async function refuseKnownName(client: PlatformClient, name: string): Promise<void> {
+  try {
+    await client.get(`/things/${encodeURIComponent(name)}`);
+  } catch (error) {
+    if (error instanceof TidewireError && error.code === "NOT_FOUND") return;
+    throw error;
+  }
+  throw new TidewireError("ALREADY_EXISTS", { kind: "thing", name });
 }
 
 function attributesOf({ attribute }: AddOptions): Record<string, string> {

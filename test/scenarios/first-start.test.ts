@@ -93,7 +93,7 @@ async function bytesAfterConnect(identity: Partial<Device>): Promise<number> {
   socket.on("error", () => {});
   socket.on("data", (chunk: Buffer) => (bytes += chunk.length));
   socket.once("secureConnect", () => socket.write(Buffer.from("101000044d5154540502003c00000370756d", "hex")));
-  await once(socket, "close");
+  await new Promise((resolve) => socket.once("close", resolve));
   return bytes;
 }
 

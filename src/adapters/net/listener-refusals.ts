@@ -1,4 +1,4 @@
-/** Connections that never became MQTT: counted by reason, logged once per address, reason and minute. */
+/** Connections that never became MQTT: counted by reason, logged once per address, reason, hint and minute. */
 import type { Clock, Counter, Logger, Metrics } from "../../base/mod.ts";
 
 const QUIET_MS = 60_000;
@@ -19,7 +19,8 @@ export class ListenerRefusals {
   refuse(remoteAddress: string, reason: string, hint: string, error?: string): void {
     this.#counter(reason).value++;
     const now = this.#ports.clock.monotonic();
-    const key = `${reason} ${remoteAddress}`;
+    // The hint too: a certificate that is revoked now says more than that it was inactive a moment ago.
+    const key = `${reason} ${hint} ${remoteAddress}`;
     if ((this.#quietUntil.get(key) ?? 0) > now) return;
     if (this.#quietUntil.size >= REMEMBERED_MAX) this.#forgetOld(now);
     if (this.#quietUntil.size >= REMEMBERED_MAX) return;
