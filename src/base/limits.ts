@@ -17,7 +17,7 @@ export const LIMITS = {
     userPropertiesMax: 64,
     filtersPerSubscribeMax: 128,
     subscriptionsPerSessionMax: 1024,
-    /** Unacknowledged QoS 1 publishes each way (Receive Maximum). */
+    /** Unacknowledged QoS 1 publishes from one client (our Receive Maximum). */
     inflightMax: 1024,
     topicAliasMax: 16,
     /** Time from the TCP connection to a complete CONNECT. */

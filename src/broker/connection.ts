@@ -124,7 +124,7 @@ export class Connection {
     this.flush();
     if (this.state !== "connected") return;
     const session = this.session!;
-    if (session.outbox.waiting > 0 || session.backlog.length > 0) pump(this.core, session);
+    if (session.owes) pump(this.core, session);
     if (this.outputBytes > this.core.crowdedBytes) return;
     this.releaseRead("output");
     if (this.#crowdedSince === null || session.outbox.waiting > 0) return;

@@ -275,7 +275,8 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   }
   for (let i = 0; i < messages.length && outbox.sent === first + i; i++) {
     if (connection.isOver || outbox.inFlight >= connection.window || !connection.hasRoom) break;
-    sendReadBack(core, session, connection, messages[i]!);
+    if (outbox.isDone(first + i)) skip(session);
+    else sendReadBack(core, session, connection, messages[i]!);
   }
   pump(core, session);
 }
@@ -292,12 +293,28 @@ function sendReadBack(core: Core, session: Session, connection: Connection, mess
 
 // ── retained messages ──────────────────────────────────────────────────────────────────────────
 
-/** Sends retained messages of new subscriptions as the client takes them: any number costs no more memory than a list. */
+/**
+ * Sends retained messages of new subscriptions as the client takes them. One subscription is looked up at a time, so that
+ * whoever subscribes to everything again and again holds one list of references and no more.
+ */
 function pumpRetained(core: Core, session: Session, connection: Connection): void {
-  const { backlog, outbox } = session;
-  while (backlog.length > 0) {
-    if (!connection.hasRoom || outbox.inFlight >= connection.window || connection.isOver) return;
-    sendRetained(core, session, connection, backlog.pop()!);
+  const { outbox } = session;
+  for (;;) {
+    while (session.backlog.length > 0) {
+      if (!connection.hasRoom || outbox.inFlight >= connection.window || connection.isOver) return;
+      sendRetained(core, session, connection, session.backlog.pop()!);
+    }
+    if (session.retainedWanted.size === 0) return;
+    lookUpRetained(core, session);
+  }
+}
+
+/** Fills the empty backlog with the retained messages of the next subscription that wants them. */
+export function lookUpRetained(core: Core, session: Session): void {
+  for (const [filter, subscription] of session.retainedWanted) {
+    session.retainedWanted.delete(filter);
+    session.backlog = core.retained.match(filter).map((retained) => ({ retained, subscription }));
+    return;
   }
 }
 

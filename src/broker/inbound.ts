@@ -40,7 +40,7 @@ export class Inbound implements PacketHandler {
     }
     const session = connection.session!;
     if (!session.outbox.acknowledge(packetId)) return; // late or repeated: there is nothing left to do
-    if (session.outbox.waiting > 0 || session.backlog.length > 0) pump(connection.core, session);
+    if (session.owes) pump(connection.core, session);
   }
 
   subscribe(packet: SubscribePacket): void {

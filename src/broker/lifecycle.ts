@@ -3,7 +3,7 @@ import { reasonOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { isFull } from "./delivery.ts";
+import { isFull, lookUpRetained } from "./delivery.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { NOWHERE } from "./recent-frames.ts";
@@ -39,16 +39,18 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   core.saving.changed(session);
 }
 
-/** Retained messages that the client was still owed at QoS 1 wait for it like others. */
+/** Retained messages that the client was still owed at QoS 1 wait for it like others, as many as its queue takes. */
 function keepBacklog(core: Core, session: Session): void {
-  for (const { retained, subscription } of session.backlog.reverse()) {
-    const bytes = retained.frame.end;
-    if (subscription.qos === 0 || retained.frame.qos === 0 || !retained.current || isFull(core, session, bytes))
-      continue;
-    const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
-    session.outbox.push(retained.offset, bytes, true, NOWHERE, identifiers);
+  while (session.backlog.length > 0 || session.retainedWanted.size > 0) {
+    if (session.backlog.length === 0) lookUpRetained(core, session);
+    for (const { retained, subscription } of session.backlog.splice(0)) {
+      const bytes = retained.frame.end;
+      if (subscription.qos === 0 || retained.frame.qos === 0 || !retained.current) continue;
+      if (session.subscriptions.get(subscription.filter) !== subscription || isFull(core, session, bytes)) continue;
+      const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
+      session.outbox.push(retained.offset, bytes, true, NOWHERE, identifiers);
+    }
   }
-  session.backlog = [];
 }
 
 /** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
@@ -57,6 +59,7 @@ export function endSession(core: Core, session: Session): void {
   session.ended = true;
   for (const subscription of session.subscriptions.values()) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
+  session.retainedWanted.clear();
   session.backlog = [];
   core.absent.delete(session);
   core.waitingForDisk.delete(session);
@@ -121,6 +124,7 @@ function mayStillPublish(standing: StandingWill): boolean {
 
 /** Looks at what time does to absent sessions and to connections. */
 export function sweep(core: Core): void {
+  if (core.closing) return; // what ends now ends with the next start
   const now: Millis = core.now();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {

@@ -54,7 +54,9 @@ export class Session {
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new Map<string, Subscription>();
   readonly outbox = new Outbox();
-  /** Retained messages still to be sent; lives as long as the connection. */
+  /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. */
+  readonly retainedWanted = new Map<string, Subscription>();
+  /** Retained messages of one subscription still to be sent; lives as long as the connection. */
   backlog: RetainedDelivery[] = [];
   /** A read from the journal is under way; deliveries wait for it, to keep their order. */
   reading = false;
@@ -74,6 +76,11 @@ export class Session {
 
   constructor(clientId: string) {
     this.clientId = clientId;
+  }
+
+  /** Something waits that could be sent as soon as the client takes it. */
+  get owes(): boolean {
+    return this.outbox.waiting > 0 || this.backlog.length > 0 || this.retainedWanted.size > 0;
   }
 
   get persistent(): boolean {

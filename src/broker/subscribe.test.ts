@@ -295,6 +295,37 @@ describe("retained messages", () => {
     assert.equal(client.publishes.length, 500);
   });
 
+  test("subscribing to everything again and again costs one list, and the messages still arrive", async () => {
+    const world = await BrokerWorld.started({ limits: { outputBytesMax: 4_000 } });
+    const publisher = await world.connected("pub");
+    for (let i = 0; i < 200; i++) publisher.publish(`r/${i}`, "x".repeat(50), { retain: true });
+    const client = await world.connected("again");
+    client.stall();
+    for (let i = 0; i < 100; i++) client.subscribe("r/#", { packetId: 1 + i });
+    client.unstall();
+    await world.run(1_000);
+    assert.equal(client.received.filter((p) => p.type === "suback").length, 100);
+    assert.equal(new Set(client.publishes.map((p) => p.topic)).size, 200);
+    assert.ok(client.publishes.length < 600, `${client.publishes.length}`);
+  });
+
+  test("owed at QoS 1 to a kept session that goes away, they wait for it", async () => {
+    const world = await BrokerWorld.started();
+    const publisher = await world.connected("pub");
+    for (let i = 0; i < 20; i++) publisher.publish(`r/${i}`, "x", { retain: true, qos: 1, packetId: 1 + i });
+    const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
+    const client = world.client();
+    client.acknowledges = false;
+    client.connect({ clientId: "c1", ...kept, receiveMaximum: 5 }).subscribe("r/#");
+    await world.run();
+    assert.equal(client.publishes.length, 5);
+    client.cut();
+    const back = await world.connected("c1", kept);
+    await world.run();
+    assert.equal(new Set(back.publishes.map((p) => p.topic)).size, 20);
+    assert.ok(back.publishes.every((p) => p.retain));
+  });
+
   test("too many topics: delivered, not retained, said", async () => {
     const world = await BrokerWorld.started({ limits: { retainedMessagesMax: 2 } });
     const publisher = await world.connected("pub");

@@ -109,6 +109,6 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
-  if (wanted) for (const retained of core.retained.match(filter)) session.backlog.push({ retained, subscription });
+  if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
   return qos;
 }
