@@ -36,6 +36,8 @@ export interface AlertReading {
 export interface AlertQuery {
   readonly state: "active" | "all";
   readonly limit: number;
+  /** Only those of this thing. */
+  readonly thing?: string;
 }
 
 /** Alerts whose new `count` and `lastSeenAt` are saved with every save; of more than that, each only now and then. */
@@ -87,9 +89,11 @@ export class AlertBook {
 
   /** Newest first; active ones before resolved ones. */
   list(query: AlertQuery): Alert[] {
-    const active = this.active().sort((a, b) => b.raisedAt - a.raisedAt);
-    if (query.state === "active") return active.slice(0, query.limit);
-    return [...active, ...this.#history.toReversed()].slice(0, query.limit);
+    const { state, limit, thing } = query;
+    const active = this.active(thing).sort((a, b) => b.raisedAt - a.raisedAt);
+    if (state === "active") return active.slice(0, limit);
+    const resolved = this.#history.filter((alert) => thing === undefined || alert.thing === thing).reverse();
+    return [...active, ...resolved].slice(0, limit);
   }
 
   /** All active alerts, or those of one thing. */
