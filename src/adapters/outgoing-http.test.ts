@@ -14,6 +14,8 @@ class RawServer {
   port = 0;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
+  /** Said to every new connection, unasked. */
+  greeting = "";
   /** Called once a request is complete. */
   answer: (socket: Socket, n: number) => void = (socket) => socket.write(OK);
 
@@ -22,6 +24,7 @@ class RawServer {
       this.connections++;
       this.#sockets.add(socket);
       socket.on("error", () => {});
+      if (this.greeting !== "") socket.write(this.greeting);
       let text = "";
       socket.on("data", (chunk) => {
         text += chunk.toString("latin1");
@@ -171,9 +174,9 @@ describe("outgoing http", () => {
     assert.match((await faultOf({ url: `http://127.0.0.1:${free}/` })).message, /ECONNREFUSED/);
   });
 
-  test("TLS to a server that has none, or no trusted certificate, is a failure", async () => {
-    server.answer = (socket) => socket.end();
-    assert.equal((await faultOf({ url: `https://127.0.0.1:${server.port}/`, timeout: 5000 })).code, "OUTGOING_FAILED");
+  test("TLS to a server that has none is a failure", async () => {
+    server.greeting = "no TLS here\r\n";
+    assert.equal((await faultOf({ url: `https://127.0.0.1:${server.port}/` })).code, "OUTGOING_FAILED");
   });
 
   for (const url of [

@@ -129,6 +129,8 @@ describe("alerts", () => {
         ["cpu_high a", "cpu_high b", "memory_high a"],
       );
       assert.equal(world.rules.alerts.activeCount("a"), 2);
+      assert.equal(world.rules.alerts.list({ state: "all", limit: 10, thing: "b" }).length, 1);
+      assert.equal(world.rules.alerts.list({ state: "all", limit: 10, thing: "c" }).length, 0);
       assert.equal(world.rules.alerts.activeCount("c"), 0);
       assert.deepEqual(
         world.rules.alerts.active("b").map((alert) => alert.rule),

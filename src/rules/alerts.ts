@@ -36,7 +36,7 @@ export interface AlertReading {
 export interface AlertQuery {
   readonly state: "active" | "all";
   readonly limit: number;
-  /** Only those of one thing. */
+  /** Only those of this thing. */
   readonly thing?: string;
 }
 
@@ -89,10 +89,11 @@ export class AlertBook {
 
   /** Newest first; active ones before resolved ones. */
   list(query: AlertQuery): Alert[] {
-    const active = this.active(query.thing).sort((a, b) => b.raisedAt - a.raisedAt);
-    if (query.state === "active") return active.slice(0, query.limit);
-    const past = this.#history.filter((alert) => query.thing === undefined || alert.thing === query.thing);
-    return [...active, ...past.toReversed()].slice(0, query.limit);
+    const { state, limit, thing } = query;
+    const active = this.active(thing).sort((a, b) => b.raisedAt - a.raisedAt);
+    if (state === "active") return active.slice(0, limit);
+    const resolved = this.#history.filter((alert) => thing === undefined || alert.thing === thing).reverse();
+    return [...active, ...resolved].slice(0, limit);
   }
 
   /** All active alerts, or those of one thing. */

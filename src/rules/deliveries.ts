@@ -84,7 +84,7 @@ export class Deliveries {
   enqueue(delivery: Delivery, notice = false): void {
     const key = keyOf(delivery);
     if (this.#unsaved.has(key)) return;
-    if (delivery.offset <= this.#savedOffsetMax && this.#o.store.has(key)) return; // a replay of what was saved
+    if (delivery.offset <= this.#savedOffsetMax && this.#savedBefore(key)) return;
     if (delivery.body.length > this.#o.limits.deliveryBodyBytesMax) {
       this.#drop("too-large", delivery);
       return;
@@ -252,17 +252,29 @@ export class Deliveries {
   }
 
   #readPage(target: Target, now: Millis): void {
-    if (this.changed && !this.#o.save()) {
-      target.backlogAt = now + this.#o.limits.savePeriod; // the store is in trouble: what it would say is not the truth
-      return;
+    try {
+      if (this.changed && !this.#o.save()) throw new Error("what changed could not be saved");
+      const wall = this.#o.clock.now();
+      const rows = this.#o.store.due(target.key, wall, PAGE_ROWS + target.owned.size);
+      target.page = rows.filter((row) => !target.owned.has(keyOf(row)));
+      if (target.page.length > 0) return;
+      const next = this.#o.store.nextDue(target.key);
+      // Where only requests on the way are due, the first of them to finish asks again.
+      target.backlogAt = next === null ? Infinity : now + Math.max(next - wall, target.owned.size > 0 ? 50 : 1);
+    } catch (error) {
+      target.backlogAt = now + this.#o.limits.savePeriod;
+      this.#o.logger.error("Waiting deliveries could not be read; it will be tried again", { reason: reasonOf(error) });
     }
-    const wall = this.#o.clock.now();
-    const rows = this.#o.store.due(target.key, wall, PAGE_ROWS + target.owned.size);
-    target.page = rows.filter((row) => !target.owned.has(keyOf(row)));
-    if (target.page.length > 0) return;
-    const next = this.#o.store.nextDue(target.key);
-    // Where only requests on the way are due, the first of them to finish asks again.
-    target.backlogAt = next === null ? Infinity : now + Math.max(next - wall, target.owned.size > 0 ? 50 : 1);
+  }
+
+  /** Whether this is a replay of what was saved. Where the store cannot tell, rather twice than never. */
+  #savedBefore(key: DeliveryKey): boolean {
+    try {
+      return this.#o.store.has(key);
+    } catch (error) {
+      this.#o.logger.error("The store of deliveries could not be asked", { reason: reasonOf(error) });
+      return false;
+    }
   }
 
   #attempt(target: Target, pending: Pending): void {

@@ -75,6 +75,9 @@ export class HotRules {
   /** Offset of the next message to handle. */
   #position = 0;
   #savedCheckpoint = -1;
+  /** Steps that belong together are under way; a save now would tear them apart. */
+  #together = false;
+  #saveWanted = false;
 
   constructor(options: HotRulesOptions) {
     this.#o = options;
@@ -142,7 +145,7 @@ export class HotRules {
 
   // ── messages ─────────────────────────────────────────────────────────────────────────────────
 
-  /** Whether any hot rule listens to this topic; lets the caller leave a message undecoded. */
+  /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
     return this.#set.route(topic).length > 0;
   }
@@ -152,7 +155,7 @@ export class HotRules {
     if (offset < this.#position) return;
     this.#position = offset + 1;
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#apply(offset, message, rules);
+    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, message, rules));
   }
 
   /** A batch is finished: everything below `next` was handled, or is gone from the log. */
@@ -333,7 +336,9 @@ export class HotRules {
   }
 
   #resolveAlerts(ruleName: string): void {
-    for (const event of this.alerts.resolveRule(ruleName, this.#position - 1)) this.#notify(event);
+    this.#inOneSave(() => {
+      for (const event of this.alerts.resolveRule(ruleName, this.#position - 1)) this.#notify(event);
+    });
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
@@ -353,7 +358,9 @@ export class HotRules {
 
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
-    for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
+    this.#inOneSave(() => {
+      for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
+    });
   }
 
   /** Newest first. */
@@ -372,7 +379,25 @@ export class HotRules {
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
 
+  /** All that one message causes, and an alert with all its notifications, goes into the same save or none of it does. */
+  #inOneSave(steps: () => void): void {
+    const within = this.#together; // a listener for alerts may delete a rule
+    this.#together = true;
+    try {
+      steps();
+    } finally {
+      this.#together = within;
+    }
+    if (within || !this.#saveWanted) return;
+    this.#saveWanted = false;
+    this.#save("soon");
+  }
+
   #save(how: "soon" | "durably" | "at the end"): boolean {
+    if (this.#together) {
+      this.#saveWanted = true;
+      return true;
+    }
     const alerts = this.alerts.changes(how === "at the end");
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const checkpoint = Math.min(this.#position, checkpointMax);

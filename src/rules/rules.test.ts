@@ -317,6 +317,7 @@ describe("the list of rules", () => {
     world = await World.start();
     world.rules.put("r", { sql: SQL, actions: [{ alert: { severity: "info", summary: "s" } }] }, 0);
     const message = messageOf("a", new Uint8Array());
+    assert.deepEqual([world.rules.wants("a"), world.rules.wants("b")], [true, false]);
     world.rules.handle(5, message);
     world.rules.handle(5, message);
     world.rules.handle(4, message);
