@@ -214,6 +214,7 @@ export class StoreClient {
     this.#cancelRestart();
     this.#cancelDurable?.();
     this.#questions.failAll(unavailable("it is closing"));
+    this.#started?.reject(unavailable("it was closed before it was ready"));
     const child = this.#child;
     if (child === null) return;
     child.send({ type: "close" });

@@ -12,7 +12,10 @@ try {
     for (let f = 0; f < 20; f++) fields[`field${f}`] = (n * (f + 1)) % 1000;
     const thing = `press-${n % 100}`;
     platform.append(
-      message({ ts: START + n, system: fields }, { thing, topic: `telemetry/${thing}/system`, sequence: n + 1 }),
+      message(
+        { ts: START + n, system: fields },
+        { thing, topic: `telemetry/${thing}/system`, sequence: Math.floor(n / 100) + 1 },
+      ),
     );
     if (n % 2_000 === 0) await platform.log.flush();
   }

@@ -97,7 +97,9 @@ export class Ingest {
         const end = Math.min(batch.baseOffset + batch.count, below);
         this.#skipTo(Math.min(batch.baseOffset, below));
         batch.forEach((offset, bytes) => {
-          if (offset >= this.#position && offset < below) sink.take(offset, bytes);
+          if (offset < this.#position || offset >= below) return;
+          this.#position = offset + 1; // first: whatever happens to one record, it is not taken twice
+          sink.take(offset, bytes);
         });
         this.#position = Math.max(this.#position, end);
         if (sink.batch.rows >= limits.commitRowsMax || this.#due() <= 0) await this.#commit();

@@ -60,16 +60,16 @@ export class MessageSink {
   }
 
   take(offset: number, bytes: Uint8Array): void {
-    let message: Message;
     try {
-      message = this.#options.decode(bytes);
+      const message = this.#options.decode(bytes);
+      const routed = this.#rules?.route(message.topic) ?? [];
+      if (routed.length === 0) return;
+      const rules = routed.filter((rule) => rule.fromOffset <= offset);
+      if (rules.length > 0) this.#wanted(offset, message, rules);
     } catch (error) {
       this.counters.unreadable++;
       this.#tell("unreadable", "A record of the log cannot be read and was skipped", { offset, error });
-      return;
     }
-    const rules = this.#rules?.route(message.topic).filter((rule) => rule.fromOffset <= offset) ?? [];
-    if (rules.length > 0) this.#wanted(offset, message, rules);
   }
 
   #wanted(offset: number, message: Message, rules: readonly TelemetryRule[]): void {
