@@ -136,12 +136,25 @@ async function installTestPrograms() {
 
 /** Compiles everything once, so that the first start is as quick as the next (why it pays: src/main.ts). */
 async function warmUp() {
-  const wanted = hashOf(["package-lock.json", ...filesBelow("src").filter((path) => path.endsWith(".ts") && !path.startsWith("src/web/"))]);
+  const wanted = hashOf([
+    "package-lock.json",
+    ...filesBelow("src").filter((path) => path.endsWith(".ts") && !path.startsWith("src/web/")),
+  ]);
   const stamp = ".cache/compiled";
   if (readIfThere(stamp) === wanted) return;
-  const rooms = ["src/cli/mod.ts", "src/cloud/mod.ts", "src/edge/mod.ts", "src/cloud/store/server.ts", "src/adapters/logger.ts"];
+  const rooms = [
+    "src/cli/mod.ts",
+    "src/cloud/mod.ts",
+    "src/edge/mod.ts",
+    "src/cloud/store/server.ts",
+    "src/adapters/logger.ts",
+  ];
   const code = `import m from "node:module"; m.enableCompileCache(".cache/compile"); for (const f of ${JSON.stringify(rooms)}) await import(process.cwd() + "/" + f);`;
-  const { ok, output } = await run("Compiling", join(root, "node_modules/.bin/node"), ["--input-type=module", "-e", code]);
+  const { ok, output } = await run("Compiling", join(root, "node_modules/.bin/node"), [
+    "--input-type=module",
+    "-e",
+    code,
+  ]);
   if (!ok) fail(`the sources could not be compiled:\n${output}`, "This is a bug in Tidewire; please report it.");
   mkdirSync(join(root, ".cache"), { recursive: true });
   writeFileSync(join(root, stamp), wanted);

@@ -31,23 +31,22 @@ async function verifyLog(options: { data: string; json?: boolean }, output: Outp
   if (damaged > 0) process.exitCode = EXIT_DAMAGED;
 }
 
-function sentenceOf(finding: Finding): string {
-  switch (finding.kind) {
-    case "segment":
-      return `${finding.segment}: ${finding.records} messages in ${finding.batches} batches, offsets ${finding.from} to ${finding.below - 1}, ${finding.bytes} bytes`;
-    case "damage":
-      return `${finding.segment}: DAMAGED at byte ${finding.position}, ${finding.bytes} bytes (${finding.reason}): offsets ${finding.from} to ${finding.below - 1} are lost; everything else is served`;
-    case "unfinished end":
-      return `${finding.segment}: unfinished end at byte ${finding.position}, ${finding.bytes} bytes: being written now, or cut off at the next start`;
-    case "header damaged":
-      return `${finding.segment}: its header is damaged; its batches are read all the same`;
-    case "segment missing":
-      return `MISSING: a segment between ${finding.before} and ${finding.after}`;
-    case "foreign file":
-      return `${finding.file}: not ours; left alone`;
-    case "quarantined":
-      return `${finding.file}: put aside by a recovery`;
-    case "unusable":
-      return `${finding.code}: ${finding.message} ${finding.fix}`;
-  }
+type Sentences = { readonly [K in Finding["kind"]]: (finding: Extract<Finding, { kind: K }>) => string };
+
+const SENTENCES: Sentences = {
+  segment: ({ segment, records, batches, from, below, bytes }) =>
+    `${segment}: ${records} messages in ${batches} batches, offsets ${from} to ${below - 1}, ${bytes} bytes`,
+  damage: ({ segment, position, bytes, reason, from, below }) =>
+    `${segment}: DAMAGED at byte ${position}, ${bytes} bytes (${reason}): offsets ${from} to ${below - 1} are lost; everything else is served`,
+  "unfinished end": ({ segment, position, bytes }) =>
+    `${segment}: unfinished end at byte ${position}, ${bytes} bytes: being written now, or cut off at the next start`,
+  "header damaged": ({ segment }) => `${segment}: its header is damaged; its batches are read all the same`,
+  "segment missing": ({ before, after }) => `MISSING: a segment between ${before} and ${after}`,
+  "foreign file": ({ file }) => `${file}: not ours; left alone`,
+  quarantined: ({ file }) => `${file}: put aside by a recovery`,
+  unusable: ({ code, message, fix }) => `${code}: ${message} ${fix}`,
+};
+
+function sentenceOf<K extends Finding["kind"]>(finding: Extract<Finding, { kind: K }>): string {
+  return (SENTENCES as Record<string, (finding: Finding) => string>)[finding.kind]!(finding);
 }

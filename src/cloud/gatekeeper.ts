@@ -1,7 +1,7 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
 import { minutes, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
-import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/ports.ts";
+import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
 import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
 import type {
   CompiledPolicy,

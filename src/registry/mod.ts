@@ -18,5 +18,5 @@ export type {
   Thing,
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
-export { arnOf, certificateIdOf } from "./names.ts";
+export { arnOf } from "./names.ts";
 export { awsShapes } from "./aws-shapes.ts";

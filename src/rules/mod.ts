@@ -1,4 +1,4 @@
-export { kindOf, redactRule } from "./model.ts";
+export { redactRule } from "./model.ts";
 export type {
   ActionKind,
   Alert,
@@ -13,11 +13,8 @@ export type {
   TelemetryAction,
   WebhookAction,
 } from "./model.ts";
-export { validateNotify, validateRule } from "./validate.ts";
 export { defaultRules } from "./defaults.ts";
-export { RuleSet, compiledRule } from "./rule-set.ts";
-export type { BrokenRule, CompiledRule } from "./rule-set.ts";
-export { MessageInput } from "./input.ts";
+export { TopicRoutes } from "./topic-routes.ts";
 export { keyOf } from "./store.ts";
 export type {
   DeadLetter,

@@ -1,9 +1,10 @@
-/** Which rules want a message of this topic? One Map look-up for a topic seen before. */
-import { reasonOf, topicMatches } from "../base/mod.ts";
+/** The enabled rules, compiled and found by topic. */
+import { reasonOf } from "../base/mod.ts";
 import { compileSql } from "../sql/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { kindOf } from "./model.ts";
 import type { ActionKind, RuleDocument } from "./model.ts";
+import { TopicRoutes } from "./topic-routes.ts";
 
 export interface CompiledRule {
   readonly rule: RuleDocument;
@@ -21,9 +22,6 @@ export interface BrokenRule {
   readonly reason: string;
 }
 
-/** Topics remembered in each of the two generations of the route cache. */
-const TOPICS_CACHED_MAX = 10_000;
-
 /**
  * The enabled rules that have an action of one of `kinds`, compiled. `build` makes of each what the caller needs; use
  * `compiledRule` for the plain pair. `fromOffset` is the caller's to check.
@@ -32,9 +30,10 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
   readonly #kinds: ReadonlySet<ActionKind>;
   readonly #build: (rule: RuleDocument, sql: CompiledSql) => R;
   readonly #rules = new Map<string, R>();
-  /** Two generations: topics in use move to the young one, the old one is dropped whole. */
-  #young = new Map<string, readonly R[]>();
-  #old = new Map<string, readonly R[]>();
+  readonly #routes = new TopicRoutes<R>(
+    () => this.#rules.values(),
+    (rule) => rule.sql.filter,
+  );
 
   constructor(kinds: readonly ActionKind[], build: (rule: RuleDocument, sql: CompiledSql) => R) {
     this.#kinds = new Set(kinds);
@@ -52,7 +51,7 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
         broken.push({ ruleName: rule.ruleName, reason: reasonOf(error) });
       }
     }
-    this.#forget();
+    this.#routes.forget();
     return broken;
   }
 
@@ -61,12 +60,12 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
     const wanted = !rule.ruleDisabled && rule.actions.some((action) => this.#kinds.has(kindOf(action)));
     if (wanted) this.#rules.set(rule.ruleName, this.#build(rule, compileSql(rule.sql)));
     else this.#rules.delete(rule.ruleName);
-    this.#forget();
+    this.#routes.forget();
   }
 
   delete(ruleName: string): void {
     this.#rules.delete(ruleName);
-    this.#forget();
+    this.#routes.forget();
   }
 
   get size(): number {
@@ -79,26 +78,6 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
   }
 
   route(topic: string): readonly R[] {
-    return this.#young.get(topic) ?? this.#routeAnew(topic);
-  }
-
-  #routeAnew(topic: string): readonly R[] {
-    let route = this.#old.get(topic);
-    if (route === undefined) {
-      const found: R[] = [];
-      for (const rule of this.#rules.values()) if (topicMatches(rule.sql.filter, topic)) found.push(rule);
-      route = found;
-    }
-    if (this.#young.size >= TOPICS_CACHED_MAX) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(topic, route);
-    return route;
-  }
-
-  #forget(): void {
-    this.#young.clear();
-    this.#old.clear();
+    return this.#routes.route(topic);
   }
 }

@@ -1,6 +1,4 @@
 export { SqlError } from "./error.ts";
-export { parseSql } from "./parser.ts";
-export { printSql } from "./print.ts";
 export { compileSql } from "./compile.ts";
 export type { CompiledSql, SqlOutcome } from "./compile.ts";
 export { compileTemplate } from "./template.ts";

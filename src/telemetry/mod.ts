@@ -10,7 +10,6 @@ export type {
   SeriesQuery,
   SeriesResult,
 } from "./query.ts";
-export { SequenceWindow } from "./sequence-window.ts";
 export { SequenceBook, sourceOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
 export { SeriesBook } from "./series-book.ts";

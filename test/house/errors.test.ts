@@ -17,7 +17,7 @@ test("every error of the catalogue is raised somewhere", () => {
 
 test("every error says what happened and what to do next, in whole sentences", () => {
   for (const [name, entry] of entries) {
-    assert.match(entry.message, /^[A-Z{'].*\.$/s, `${name}: message`);
+    assert.match(entry.message, /^[A-Z{'].*[.}]$/s, `${name}: message`);
     assert.match(entry.fix, /^[A-Z{].*[.}]$/s, `${name}: fix`);
     assert.match(name, /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/, name);
   }

@@ -7,7 +7,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ["broker", "identity", "log", "queue", "registry", "rules", "telemetry"],
   ["adapters"],
   ["cloud", "edge"],
-  ["cli", "main.ts"],
+  ["cli"],
+  ["main.ts"],
 ];
 
 /** Rooms up to this floor are cores without I/O. */

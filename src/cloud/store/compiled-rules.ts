@@ -1,23 +1,19 @@
 /** The rules with a `telemetry` action, compiled and found by topic. */
-import { topicMatches } from "../../base/mod.ts";
+import { TopicRoutes } from "../../rules/mod.ts";
 import { compileSql } from "../../sql/mod.ts";
 import type { TelemetryRule, TelemetryRules } from "./ports.ts";
 import type { StoreRule } from "./protocol.ts";
-
-/** Topics whose rules are remembered. Devices repeat their topics; one that does not must not fill the memory. */
-const TOPICS_CACHED_MAX = 20_000;
 
 interface Compiled extends TelemetryRule {
   readonly filter: string;
 }
 
 export class CompiledRules implements TelemetryRules {
-  readonly #rules: readonly Compiled[];
-  readonly #byTopic = new Map<string, readonly TelemetryRule[]>();
+  readonly #routes: TopicRoutes<Compiled>;
 
   /** A rule whose SQL does not compile is handed to `refuse` and left out; the rule book has checked it before. */
   constructor(rules: readonly StoreRule[], refuse: (rule: StoreRule, error: unknown) => void) {
-    this.#rules = rules.flatMap((rule) => {
+    const compiled = rules.flatMap((rule) => {
       try {
         return [compile(rule)];
       } catch (error) {
@@ -25,16 +21,14 @@ export class CompiledRules implements TelemetryRules {
         return [];
       }
     });
+    this.#routes = new TopicRoutes(
+      () => compiled,
+      ({ filter }) => filter,
+    );
   }
 
   route(topic: string): readonly TelemetryRule[] {
-    let found = this.#byTopic.get(topic);
-    if (found === undefined) {
-      found = this.#rules.filter(({ filter }) => topicMatches(filter, topic));
-      if (this.#byTopic.size >= TOPICS_CACHED_MAX) this.#byTopic.clear();
-      this.#byTopic.set(topic, found);
-    }
-    return found;
+    return this.#routes.route(topic);
   }
 }
 

@@ -3,7 +3,7 @@ export { PacketError } from "./fault.ts";
 export { BufferPool } from "./output.ts";
 export { propertiesOf, subscriptionIdentifiersOf, topicOf } from "./publish-view.ts";
 export { PacketReader } from "./reader.ts";
-export { REASON, connackV3 } from "./reason.ts";
+export { REASON } from "./reason.ts";
 export { PacketWriter } from "./writer.ts";
 export type { ForwardFields, PublishFields } from "./writer.ts";
 export type { DisconnectFields } from "./encode.ts";
