@@ -416,7 +416,8 @@ async function serveFile(path: string, response: ServerResponse): Promise<void> 
     "referrer-policy": "no-referrer",
   };
   try {
-    response.writeHead(200, headers).end(await readFile(join(WEB_ROOT, name)));
+    const content = await readFile(join(WEB_ROOT, name));
+    response.writeHead(200, headers).end(content);
   } catch {
     response.writeHead(404).end();
   }

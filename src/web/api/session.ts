@@ -73,5 +73,6 @@ export async function refreshSession(): Promise<void> {
 /** The code in an address' fragment (`#code=…`), or null. */
 export function codeInFragment(fragment: string): string | null {
   const match = /^#code=([^&]+)$/.exec(fragment);
-  return match === null ? null : decodeURIComponent(match[1]!);
+  // Codes are base64url: nothing in them needs decoding.
+  return match?.[1] ?? null;
 }

@@ -1,11 +1,12 @@
 /** `#/`: is everything normal? Then all things, with what they say about themselves. */
-import { useComputed, useSignalEffect } from "@preact/signals";
+import { useComputed } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { FleetEntry } from "../../cloud/api/contract.ts";
 import { activeCount, alerts } from "../alerts/alert-store.ts";
 import { plural } from "../format/labels.ts";
-import { isLive, live } from "../live/live.ts";
+import { live } from "../live/live.ts";
+import { useJoins } from "../live/use-joins.ts";
 import { IconCheckCircle, IconLeft, IconRight, IconSearch, IconWarning, Mark } from "../shell/icons.tsx";
 import { Command, EmptyState, ErrorState, Skeleton } from "../shell/states.tsx";
 import { replaceRoute, route } from "../shell/router.ts";
@@ -39,13 +40,7 @@ export function FleetPage() {
       sparks.stop();
     };
   }, [store, sparks]);
-  // What changed while the connection was down is not told afterwards.
-  const connectedBefore = useRef(false);
-  useSignalEffect(() => {
-    if (!isLive.value) return;
-    if (connectedBefore.current) void store.load();
-    connectedBefore.current = true;
-  });
+  useJoins(() => void store.load());
   return (
     <div class="page">
       <header class="page-head">

@@ -38,6 +38,11 @@ test("ticks carry no more digits than their step", () => {
   assert.equal(formatTick(25, "percent", 25), "25%");
   assert.equal(plain(formatTick(65_536, "bytes-per-second", 65_536)), "64 KiB/s");
   assert.equal(formatTick(0.5, "none", 0.5), "0.5");
+  assert.deepEqual(
+    [2.5, 5, 7.5].map((tick) => formatTick(tick, "none", 2.5)),
+    ["2.5", "5", "7.5"],
+  );
+  assert.equal(formatTick(1000, "none", 500), "1,000");
   assert.equal(formatTick(45, "celsius", 5), "45°");
 });
 

@@ -99,7 +99,7 @@ export function formatValue(value: number, unit: Unit): string {
 /** As `formatValue`, but as short as an axis wants it: `40%`, `1.5 MiB/s`. */
 export function formatTick(value: number, unit: Unit, step: number): string {
   if (unit === "percent" || unit === "celsius") {
-    const number = fixed(value, step < 1 ? 1 : 0);
+    const number = fixed(value, Math.min(2, stepDigits(step)));
     return unit === "percent" ? `${number}%` : `${number}°`;
   }
   if (unit === "seconds") return formatValue(value, unit);
@@ -146,8 +146,10 @@ function digits(value: number): string {
   return fixed(value, size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.01 ? 3 : 5);
 }
 
+/** Decimal places that tell neighbouring ticks apart: 2.5 needs one, 0.05 two. */
 function stepDigits(step: number): number {
-  return step >= 1 || step <= 0 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
+  const [, decimals = ""] = String(Number(step.toPrecision(6))).split(".");
+  return Math.min(6, decimals.length);
 }
 
 const formats = new Map<string, Intl.NumberFormat>();

@@ -20,12 +20,18 @@ export class LiveSocket {
   readonly state = signal<ConnectionState>({ kind: "stopped" });
   /** When the connection was last known good; null before the first time. The browser's clock. */
   readonly goodAt = signal<number | null>(null);
+  /**
+   * Grows with the first frame of each connection. The server answers in order, so by then it knows what is watched:
+   * whatever is fetched from now on leaves no gap to what arrives live.
+   */
+  readonly joins = signal(0);
   readonly clock = new ServerClock();
   readonly #ports: LivePorts;
   #state: ConnectionState = { kind: "stopped" };
   readonly #things = new Map<string, Set<LiveListener>>();
   readonly #fleet = new Set<LiveListener>();
   #socket: WebSocket | null = null;
+  #joined = false;
   #ticking: ReturnType<typeof setInterval> | null = null;
 
   constructor(ports: LivePorts) {
@@ -104,6 +110,7 @@ export class LiveSocket {
 
   #connect(): void {
     this.#drop();
+    this.#joined = false;
     const socket = this.#ports.open();
     this.#socket = socket;
     // Whatever an abandoned socket still says is not about this connection.
@@ -113,7 +120,7 @@ export class LiveSocket {
       this.input({ type: "opened" });
       if (this.#fleet.size > 0) this.#send({ type: "watch-fleet" });
       for (const thing of this.#things.keys()) this.#send({ type: "watch", thing });
-      // The first answer tells the server's time.
+      // Its answer says that the watches have been heard, and tells the server's time.
       this.#send({ type: "ping" });
     };
     socket.onmessage = (message) => {
@@ -138,6 +145,8 @@ export class LiveSocket {
 
   #receive(text: string): void {
     this.input({ type: "heard" });
+    if (!this.#joined) this.joins.value++;
+    this.#joined = true;
     const event = JSON.parse(text) as LiveEvent;
     switch (event.type) {
       case "pong":

@@ -5,7 +5,8 @@ import { activeCount, loadActiveAlerts, receiveAlert } from "../alerts/alert-sto
 import { AlertsPage } from "../alerts/alerts-page.tsx";
 import { session } from "../api/session.ts";
 import { FleetPage } from "../fleet/fleet-page.tsx";
-import { isLive, live, startLive, stopLive } from "../live/live.ts";
+import { live, startLive, stopLive } from "../live/live.ts";
+import { useJoins } from "../live/use-joins.ts";
 import { LoginPage } from "../login/login-page.tsx";
 import { ThingPage } from "../thing/thing-page.tsx";
 import { Banner } from "./banner.tsx";
@@ -45,14 +46,9 @@ function LoggedIn() {
       stopLive();
     };
   }, []);
-  const connectedBefore = useRef(false);
-  useSignalEffect(() => {
-    if (!isLive.value) return;
-    if (connectedBefore.current) {
-      void loadActiveAlerts();
-      void loadHealth();
-    }
-    connectedBefore.current = true;
+  useJoins(() => {
+    void loadActiveAlerts();
+    void loadHealth();
   });
   return (
     <>

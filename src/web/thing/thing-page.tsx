@@ -1,12 +1,13 @@
 /** `#/things/<name>`: one thing, live. */
 import { useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { ApiError, ThingDetail } from "../../cloud/api/contract.ts";
 import { AlertList } from "../alerts/alert-list.tsx";
 import { alertsOf } from "../alerts/alert-store.ts";
 import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
 import { rangeByName } from "../charts/ranges.ts";
-import { isLive, live } from "../live/live.ts";
+import { live } from "../live/live.ts";
+import { useJoins } from "../live/use-joins.ts";
 import { replaceRoute, route } from "../shell/router.ts";
 import { ErrorState, Skeleton } from "../shell/states.tsx";
 import { Charts } from "./charts.tsx";
@@ -84,12 +85,7 @@ function useDetail(thing: string) {
       }
     });
   }, [thing]);
-  const connectedBefore = useRef(false);
-  useSignalEffect(() => {
-    if (!isLive.value) return;
-    if (connectedBefore.current) void load();
-    connectedBefore.current = true;
-  });
+  useJoins(() => void load());
   return loaded;
 }
 
