@@ -321,6 +321,36 @@ test("a private key that others can read is warned about, with the command that 
   device.remove();
 });
 
+test("a data folder that is a file: one sentence, and nothing is left locked", async () => {
+  const issued = await authority.device("dev");
+  const device = writeTestDevice({ broker: "mqtts://127.0.0.1:1", ca: authority.ca, issued });
+  const config = await loadAgentConfig(device.config, { data: device.config });
+  await assert.rejects(
+    runAgent(config, { logger: new SimLogger() }),
+    (error) => isTidewireError(error) && error.code === "DATA_FOLDER_UNUSABLE" && error.entry.exit === 3,
+  );
+  device.remove();
+});
+
+test("an outbox of a newer Tidewire is left alone, and the folder is free again", async () => {
+  const issued = await authority.device("dev");
+  const device = writeTestDevice({ broker: "mqtts://127.0.0.1:1", ca: authority.ca, issued });
+  const config = await loadAgentConfig(device.config);
+  await (await runAgent(config, { logger: new SimLogger() })).stop();
+  const database = new DatabaseSync(join(device.folder, "data", "outbox.db"));
+  database.exec("PRAGMA user_version = 99");
+  for (let i = 0; i < 2; i++) {
+    await assert.rejects(
+      runAgent(config, { logger: new SimLogger() }),
+      (error) => isTidewireError(error) && error.code === "DATABASE_NEWER",
+    );
+  }
+  database.exec("PRAGMA user_version = 1");
+  database.close();
+  await (await runAgent(config, { logger: new SimLogger() })).stop();
+  device.remove();
+});
+
 for (const [what, notBefore, notAfter, starts] of [
   ["two days before the certificate was made", 2, 10, false],
   ["some hours before the certificate was made", 0.3, 10, true],

@@ -14,7 +14,7 @@ import { systemClock, systemRandom, systemScheduler } from "../adapters/system.t
 import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { TidewireError } from "../base/mod.ts";
 import type { OutboxStatistics, UplinkStatus } from "../queue/mod.ts";
-import { CURABLE_REFUSALS, Outbox, Uplink } from "../queue/mod.ts";
+import { CURABLE_REFUSALS, Outbox, QueueStoreError, Uplink } from "../queue/mod.ts";
 import { ClockWatch, checkClock } from "./clock-watch.ts";
 import type { AgentConfig } from "./config.ts";
 import { PlainMetrics } from "./plain-metrics.ts";
@@ -71,7 +71,15 @@ export async function runAgent(config: AgentConfig, given: AgentPorts): Promise<
       fix: "Check the disk. `sqlite3 FILE .recover` may bring back readings that were not sent.",
     });
   }
-  return assemble(config, ports, folder, file);
+  try {
+    return assemble(config, ports, folder, file);
+  } catch (error) {
+    file.close();
+    folder.release();
+    if (!(error instanceof QueueStoreError)) throw error;
+    const path = join(config.data, "outbox.db");
+    throw new TidewireError("DATABASE_UNUSABLE", { name: "outbox", path, reason: error.message }, { cause: error });
+  }
 }
 
 function assemble(config: AgentConfig, ports: Required<AgentPorts>, folder: DataFolder, file: OutboxFile): Agent {

@@ -7,7 +7,7 @@ import type { Scheduler } from "../base/mod.ts";
 import { LIMITS, isTidewireError } from "../base/mod.ts";
 import type { OutboxLimits } from "./outbox.ts";
 import { Outbox } from "./outbox.ts";
-import { sizeOf } from "./store.ts";
+import { QueueStoreError, sizeOf } from "./store.ts";
 
 const PAYLOAD = new TextEncoder().encode("0123456789");
 const SIZE = sizeOf({ topic: "t", payload: PAYLOAD });
@@ -308,6 +308,24 @@ test("a refused reading is kept as a dead letter and can be sent again under its
   assert.equal(next.exhume([0x87]), 1);
   assert.deepEqual(numbers(next.take(10)), [2, 3]);
   assert.equal(next.statistics().waiting, 2);
+});
+
+test("a disk that refuses at start does not keep dead letters from being kept, nor the agent from starting", () => {
+  const { start, store, logger } = world();
+  const outbox = start();
+  outbox.put("t", PAYLOAD);
+  outbox.flush();
+  outbox.take(1);
+  outbox.bury(1, 0x87);
+  outbox.close();
+  const exhume = store.exhume.bind(store);
+  store.exhume = () => {
+    throw new QueueStoreError("full", "simulated: full");
+  };
+  assert.equal(start().exhume([0x87]), 0);
+  assert.ok(logger.lines.some((line) => line.message.includes("cannot be tried again")));
+  store.exhume = exhume;
+  assert.equal(start().exhume([0x87]), 1);
 });
 
 type Step =

@@ -22,6 +22,8 @@ import type {
 } from "../base/mod.ts";
 import { LIMITS, TidewireError, kib, reasonOf, topicNameFault } from "../base/mod.ts";
 import { chooseVictims } from "./drop-policy.ts";
+import { outboxCounters } from "./outbox-counters.ts";
+import type { OutboxCounters } from "./outbox-counters.ts";
 import type { Burial, DeadLetter, OutboxState, QueueStore, Reading, StoredSize } from "./store.ts";
 import { QueueStoreError, sizeOf } from "./store.ts";
 
@@ -80,7 +82,7 @@ export class Outbox {
   readonly id: string;
   readonly #options: OutboxOptions;
   readonly #edge: Limits["edge"];
-  readonly #counters: { accepted: Counter; droppedFull: Counter; droppedUnsaved: Counter; expired: Counter };
+  readonly #counters: OutboxCounters;
   readonly #listeners: Set<() => void> = new Set();
   /** As on disk. */
   #saved: OutboxState;
@@ -109,7 +111,7 @@ export class Outbox {
     this.#lastSequence = this.#saved.lastSequence;
     const { dropped, expired, refused } = this.#saved;
     this.#totals = { dropped, expired, refused };
-    this.#counters = countersOf(options.metrics);
+    this.#counters = outboxCounters(options.metrics);
     options.metrics.observe(
       { name: "tidewire_outbox_waiting_readings", help: "Readings accepted and not yet delivered." },
       () => this.statistics().waiting,
@@ -200,12 +202,20 @@ export class Outbox {
     this.#saveLater();
   }
 
-  /** Makes dead letters with these reason codes readings again; returns how many. Only before anything was taken. */
+  /**
+   * Makes dead letters with these reason codes readings again; returns how many. Only before anything was taken. Where the
+   * disk refuses, they stay what they are until the next start.
+   */
   exhume(reasonCodes: readonly number[]): number {
-    const { count, bytes } = this.#options.store.exhume(reasonCodes);
-    this.#saved = { ...this.#saved, count: this.#saved.count + count, bytes: this.#saved.bytes + bytes };
-    if (count > 0) this.release();
-    return count;
+    try {
+      const { count, bytes } = this.#options.store.exhume(reasonCodes);
+      this.#saved = { ...this.#saved, count: this.#saved.count + count, bytes: this.#saved.bytes + bytes };
+      return count;
+    } catch (error) {
+      if (!(error instanceof QueueStoreError)) throw error;
+      this.#options.logger.warn("refused readings cannot be tried again now", { reason: error.message });
+      return 0;
+    }
   }
 
   deadLetters(count: number): DeadLetter[] {
@@ -469,27 +479,4 @@ function create(options: OutboxOptions, edge: Limits["edge"]): OutboxState {
   const state = { outbox, lastSequence: 0, count: 0, bytes: 0, dropped: 0, expired: 0, refused: 0 };
   options.store.commit({ state, put: [], remove: [], bury: [], deadLettersMax: edge.deadLettersMax });
   return state;
-}
-
-function countersOf(metrics: Metrics): {
-  accepted: Counter;
-  droppedFull: Counter;
-  droppedUnsaved: Counter;
-  expired: Counter;
-} {
-  const dropped = (reason: string): Counter =>
-    metrics.counter({
-      name: "tidewire_outbox_dropped_total",
-      help: "Readings given up for want of space.",
-      labels: { reason },
-    });
-  return {
-    accepted: metrics.counter({ name: "tidewire_outbox_accepted_total", help: "Readings taken into the outbox." }),
-    droppedFull: dropped("full"),
-    droppedUnsaved: dropped("unsaved"),
-    expired: metrics.counter({
-      name: "tidewire_outbox_expired_total",
-      help: "Readings that were not delivered before they expired.",
-    }),
-  };
 }

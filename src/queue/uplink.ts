@@ -330,7 +330,8 @@ export class Uplink {
     this.#timer?.cancel();
     this.#timer = null;
     if (at === Infinity) return;
-    const delay = Math.max(0, at - this.#options.clock.monotonic());
+    // At least 1 ms: a deadline that had passed and changed nothing must not become a busy loop.
+    const delay = Math.max(1, at - this.#options.clock.monotonic());
     this.#timer = { at, cancel: this.#options.scheduler.after(delay, () => this.#wake()) };
   }
 
