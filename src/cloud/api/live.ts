@@ -18,6 +18,7 @@ const Request = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("unwatch"), thing: ThingName }),
   z.strictObject({ type: z.literal("watch-fleet") }),
   z.strictObject({ type: z.literal("unwatch-fleet") }),
+  z.strictObject({ type: z.literal("ping") }),
 ]);
 
 /** Bytes waiting for one browser before it is cut off. */
@@ -98,6 +99,9 @@ export class LiveHub {
         break;
       case "unwatch-fleet":
         viewer.fleet = false;
+        break;
+      case "ping":
+        this.#send(viewer, { type: "pong", at: this.#ports.clock.now() });
         break;
     }
   }

@@ -92,15 +92,18 @@ export async function buildApi(ports: ApiPorts): Promise<ApiServer> {
 async function addPlugins(app: FastifyInstance, ports: ApiPorts): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
+      useDefaults: false,
+      // The same as test/browser/fake-platform.ts serves under; the browser tests fail on any violation.
       directives: {
-        "default-src": ["'self'"],
+        "default-src": ["'none'"],
         "script-src": ["'self'"],
-        // uPlot positions its parts by style attributes.
-        "style-src": ["'self'", "'unsafe-inline'"],
-        "img-src": ["'self'", "data:"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
         "connect-src": ["'self'"],
+        "font-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
-        "upgrade-insecure-requests": null, // the plain listener serves loopback only
       },
     },
     // A platform with a private CA must stay reachable by plain HTTP on loopback.
