@@ -1,9 +1,9 @@
-/** Structured JSON log on pino: to a file that rotates by size, and to the terminal when asked. */
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, fstatSync, writeSync } from "node:fs";
+/** The structured log of every process: JSON lines to a rotating file, readable lines to the terminal when asked. */
 import { dirname } from "node:path";
-import pino from "pino";
-import type { Bytes, LogFields, Logger } from "../base/mod.ts";
-import { mib } from "../base/mod.ts";
+import { TidewireError, reasonOf } from "../base/mod.ts";
+import type { Bytes, Clock, LogFields, Logger } from "../base/mod.ts";
+import { RotatingFile } from "./rotating-file.ts";
+import { systemClock } from "./system.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -22,93 +22,66 @@ export interface LoggerHandle extends Logger {
   close(): void;
 }
 
-/** Keys that never reach a log, however deep a careless caller puts them. */
-const REDACTED = ["token", "password", "secret", "privateKey", "authorization", "cookie"];
-
+/** Throws DATA_FOLDER_UNUSABLE. */
 export function openLogger(options: LoggerOptions): LoggerHandle {
-  const streams: pino.StreamEntry[] = [];
-  const file = options.file === undefined ? null : new RotatingFile(options.file, options);
-  if (file !== null) streams.push({ level: options.level, stream: file });
-  if (options.terminal) streams.push({ level: options.level, stream: { write: printReadable } });
-  const root = pino(
-    {
-      level: options.level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      messageKey: "message",
-      redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: "[redacted]" },
+  const file = options.file === undefined ? null : openFile(options.file, options);
+  const logger = lineLogger({
+    level: options.level,
+    clock: systemClock,
+    write: (line) => {
+      file?.write(line);
+      if (options.terminal) process.stderr.write(readable(line));
     },
-    pino.multistream(streams),
-  );
-  return Object.assign(wrap(root), { close: () => file?.close() });
+  });
+  return Object.assign(logger, { close: () => file?.close() });
 }
 
-function wrap(log: pino.Logger): Logger {
+function openFile(path: string, options: LoggerOptions): RotatingFile {
+  try {
+    return new RotatingFile(path, options);
+  } catch (error) {
+    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: dirname(path), reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+export interface LineLoggerOptions {
+  readonly level: LogLevel;
+  readonly clock: Clock;
+  /** Takes one line with its line feed. */
+  readonly write: (line: string) => void;
+}
+
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+/** Keys that never reach a log, however deep a careless caller puts them. */
+const SECRET: ReadonlySet<string> = new Set(["token", "password", "secret", "privateKey", "authorization", "cookie"]);
+
+/** One JSON object per line. No library: the agent has no memory to spare (docs/decisions/0003-the-agent-is-small.md). */
+export function lineLogger(options: LineLoggerOptions, common: LogFields = {}): Logger {
+  const from = LEVELS.indexOf(options.level);
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}): void => {
+      if (LEVELS.indexOf(level) < from) return;
+      const time = new Date(options.clock.now()).toISOString();
+      options.write(`${JSON.stringify({ level, time, message, ...common, ...fields }, blankSecrets)}\n`);
+    };
   return {
-    debug: (message, fields) => log.debug(fields ?? {}, message),
-    info: (message, fields) => log.info(fields ?? {}, message),
-    warn: (message, fields) => log.warn(fields ?? {}, message),
-    error: (message, fields) => log.error(fields ?? {}, message),
-    child: (fields: LogFields) => wrap(log.child(fields)),
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: (fields) => lineLogger(options, { ...common, ...fields }),
   };
 }
 
-/**
- * Synchronous appends: the log is a few lines a second (floods are rate-limited where they start), and the lines before
- * a crash are the ones that matter.
- */
-class RotatingFile {
-  readonly #path: string;
-  readonly #bytesMax: number;
-  readonly #filesMax: number;
-  #descriptor: number;
-  #size: number;
-
-  constructor(path: string, options: LoggerOptions) {
-    this.#path = path;
-    this.#bytesMax = options.fileBytesMax ?? mib(10);
-    this.#filesMax = options.filesMax ?? 4;
-    mkdirSync(dirname(path), { recursive: true });
-    this.#descriptor = openSync(path, "a", 0o600);
-    this.#size = fstatSync(this.#descriptor).size;
-  }
-
-  write(line: string): void {
-    if (this.#size > this.#bytesMax) this.#rotate();
-    try {
-      this.#size += writeSync(this.#descriptor, line);
-    } catch {
-      // A full disk must not take the platform along; the log port reports that condition itself.
-    }
-  }
-
-  close(): void {
-    closeSync(this.#descriptor);
-  }
-
-  #rotate(): void {
-    closeSync(this.#descriptor);
-    rmSync(`${this.#path}.${this.#filesMax}`, { force: true });
-    for (let n = this.#filesMax - 1; n >= 1; n--) renameIfThere(`${this.#path}.${n}`, `${this.#path}.${n + 1}`);
-    renameIfThere(this.#path, `${this.#path}.1`);
-    this.#descriptor = openSync(this.#path, "a", 0o600);
-    this.#size = 0;
-  }
+function blankSecrets(key: string, value: unknown): unknown {
+  if (SECRET.has(key)) return "[redacted]";
+  if (value instanceof Error) return value.message;
+  return typeof value === "bigint" ? String(value) : value;
 }
 
-function renameIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-}
-
-function printReadable(line: string): void {
+function readable(line: string): string {
   const { time, level, message, ...fields } = JSON.parse(line) as Record<string, string>;
-  const rest = Object.entries(fields).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
-  process.stderr.write(
-    `${time?.slice(11, 23)} ${level?.padEnd(5)} ${message}${rest.length > 0 ? "  " : ""}${rest.join(" ")}\n`,
-  );
+  const rest = Object.entries(fields).map(([key, value]) => `  ${key}=${JSON.stringify(value)}`);
+  return `${time?.slice(11, 23)} ${level?.padEnd(5)} ${message}${rest.join("")}\n`;
 }

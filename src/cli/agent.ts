@@ -1,14 +1,7 @@
-/** `tidewire agent`: the edge agent in the foreground. */
-import { join } from "node:path";
+/** `tidewire agent`: its help, and what to say where the command line is not plainly right. */
 import { Command } from "commander";
+import type { AgentOptions } from "./agent-options.ts";
 import type { Output } from "./output.ts";
-
-interface Options {
-  readonly config: string;
-  readonly broker?: string;
-  readonly data?: string;
-  readonly verbose?: boolean;
-}
 
 export function agentCommand(output: Output): Command {
   return new Command("agent")
@@ -17,28 +10,8 @@ export function agentCommand(output: Output): Command {
     .option("--broker <url>", "address of the platform, instead of the configuration's")
     .option("--data <folder>", "folder of the outbox, instead of the configuration's")
     .option("--verbose", "print the log to the terminal too")
-    .action((options: Options) => run(options, output));
-}
-
-async function run(options: Options, output: Output): Promise<void> {
-  const stop = new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
-  const { openLogger } = await import("../adapters/logger.ts");
-  const { loadAgentConfig, runAgent } = await import("../edge/mod.ts");
-  const { broker, data } = options;
-  const config = await loadAgentConfig(options.config, {
-    ...(broker === undefined ? {} : { broker }),
-    ...(data === undefined ? {} : { data }),
-  });
-  const file = join(config.data, "agent.log");
-  const logger = openLogger({ level: "info", file, terminal: options.verbose === true });
-  try {
-    const agent = await runAgent(config, { logger });
-    output.note(`Recording as ${config.thing}, reporting to ${config.broker.url}. Log: ${file}. Stop with Ctrl-C.`);
-    await stop;
-    await agent.stop();
-  } finally {
-    logger.close();
-  }
+    .action(async (options: AgentOptions) => {
+      const { runAgentCommand } = await import("./agent-run.ts");
+      await runAgentCommand(options, output);
+    });
 }

@@ -1,5 +1,5 @@
 /** `node agent-process.fixture.ts AGENT.YAML`: a real agent as a process, its log as JSON lines on standard error. */
-import { lineLogger } from "../adapters/line-logger.ts";
+import { lineLogger } from "../adapters/logger.ts";
 import { systemClock } from "../adapters/system.ts";
 import { isTidewireError } from "../base/mod.ts";
 import { loadAgentConfig, runAgent } from "./mod.ts";

@@ -1,0 +1,26 @@
+/** Runs the edge agent in the foreground. */
+import { join } from "node:path";
+import { openLogger } from "../adapters/logger.ts";
+import { loadAgentConfig, runAgent } from "../edge/mod.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import type { Output } from "./output.ts";
+
+export async function runAgentCommand(options: AgentOptions, output: Output): Promise<void> {
+  const { broker, data } = options;
+  const config = await loadAgentConfig(options.config, {
+    ...(broker === undefined ? {} : { broker }),
+    ...(data === undefined ? {} : { data }),
+  });
+  const file = join(config.data, "agent.log");
+  const logger = openLogger({ level: "info", file, terminal: options.verbose === true });
+  try {
+    const agent = await runAgent(config, { logger });
+    output.note(`Recording as ${config.thing}, reporting to ${config.broker.url}. Log: ${file}. Stop with Ctrl-C.`);
+    await new Promise<void>((resolve) => {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    });
+    await agent.stop();
+  } finally {
+    logger.close();
+  }
+}

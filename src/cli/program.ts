@@ -1,0 +1,33 @@
+/** All commands of `tidewire`. */
+import { Command } from "commander";
+import { VERSION } from "../adapters/version.ts";
+import { agentCommand } from "./agent.ts";
+import { logCommand } from "./log.ts";
+import { loginLinkCommand } from "./login-link.ts";
+import type { Output } from "./output.ts";
+import { rulesCommand } from "./rules.ts";
+import { thingsCommand } from "./things.ts";
+import { upCommand } from "./up.ts";
+
+const DESCRIPTION =
+  "Open IoT core and edge runtime: broker, identity, rules, storage, alerts, dashboard and edge agent in one program.";
+
+const START_HERE = `
+Start here:
+  tidewire up                              the platform; prints the dashboard's address
+  tidewire things add pump-7 --out pump-7  a device with its own key and certificate
+  tidewire agent --config pump-7/agent.yaml`;
+
+export function program(output: Output): Command {
+  const root = new Command("tidewire")
+    .description(DESCRIPTION)
+    .version(VERSION)
+    .showHelpAfterError("(`tidewire --help` lists the commands)")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => output.note(text.trimEnd()) })
+    .addHelpText("after", START_HERE);
+  const commands = [upCommand, agentCommand, thingsCommand, rulesCommand, loginLinkCommand, logCommand];
+  for (const command of commands) root.addCommand(command(output).copyInheritedSettings(root));
+  return root;
+}
