@@ -2,7 +2,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { listenMqtt } from "../adapters/net/mod.ts";
+import { listenAddress, listenMqtt } from "../adapters/net/mod.ts";
 import type { MqttListener } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerCertificate } from "../adapters/pki/mod.ts";
@@ -58,8 +58,9 @@ export interface Platform {
 const CLOSE_GRACE = seconds(1);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
-export async function startPlatform(config: PlatformConfig, options: PlatformOptions): Promise<Platform> {
+export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
   assertLimits();
+  const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();
   let base: Foundation | null = null;
   try {
