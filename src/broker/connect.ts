@@ -51,10 +51,11 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
   settle(connection, packet, authorizer, thing);
   const { session, present } = enter(connection, packet);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
-  const changed = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
+  const promised = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
   session.expirySeconds = expirySeconds;
   if (present) dropRevoked(connection, session);
-  if (changed) core.saving.changed(session, connection);
+  // Saved in any case: a store that takes the client for absent would let the session expire after a crash [MQTT-4.1.0-1].
+  core.saving.changed(session, promised ? connection : null);
   greet(connection, packet, present, assigned);
   tellPresence(connection, "connected", null);
   pump(core, session);
@@ -137,7 +138,8 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
     // [MQTT-3.1.4-3]
     before.connection.disconnect(REASON.sessionTakenOver, "DUPLICATE_CLIENTID", "the same client id connected again");
   }
-  if (before !== undefined && packet.cleanStart) endSession(core, before); // [MQTT-3.1.2-4]
+  if (before !== undefined && !before.persistent) before.will = null; // kept over a restart for its will alone: it is back
+  if (before !== undefined && (packet.cleanStart || !before.persistent)) endSession(core, before); // [MQTT-3.1.2-4]
   const kept = core.sessions.get(clientId);
   const session = kept ?? new Session(clientId);
   core.sessions.set(clientId, session);

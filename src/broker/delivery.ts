@@ -192,7 +192,8 @@ export function pump(core: Core, session: Session): void {
   pumpRetained(core, session, connection);
 }
 
-function skip(session: Session): void {
+/** The first waiting entry is not sent. */
+export function skip(session: Session): void {
   const { outbox } = session;
   const sequence = outbox.sent;
   outbox.markSent();
@@ -266,6 +267,7 @@ async function readBack(core: Core, session: Session, connection: Connection): P
     });
     // Kept in the session: the client comes back and asks again.
     connection.refuse("journal-failed", 0x83, "SERVER_ERROR", "the platform cannot read its log");
+    pump(core, session); // somebody else may be here now, and has waited for this
     return;
   }
   session.reading = false;

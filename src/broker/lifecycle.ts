@@ -124,7 +124,7 @@ function mayStillPublish(standing: StandingWill): boolean {
 
 /** Looks at what time does to absent sessions and to connections. */
 export function sweep(core: Core): void {
-  if (core.closing) return; // what ends now ends with the next start
+  if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {

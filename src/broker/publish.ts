@@ -178,7 +178,7 @@ export function retain(
 ): void {
   const { topic } = route;
   if (view.payloadStart === view.payloadEnd) {
-    core.retained.delete(topic, offset);
+    core.retained.delete(topic);
     return;
   }
   const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
