@@ -4,7 +4,8 @@
  *     head ──── in flight ────▶ sent ──── waiting ────▶ tail
  *
  * Every entry has a sequence number, and its packet identifier follows from it, so an acknowledgement finds its entry
- * by arithmetic and a resumed session repeats the identifiers that it used before [MQTT-4.4.0-1]. No object per message.
+ * by arithmetic and a resumed session repeats the identifiers that it used before [MQTT-4.4.0-1]. An identifier is free
+ * again after 65,535 others, far more than can be in flight [MQTT-4.3.2-1]. No object per message.
  */
 import { NOWHERE } from "./recent-frames.ts";
 import type { OutboxChunk, SavedOutbox } from "./session.ts";
