@@ -34,7 +34,7 @@ export class PendingAcknowledgements<Owner> {
     this.#offsets[at] = offset;
   }
 
-  /** Hands out everything with an offset below `durable`. */
+  /** Hands out everything with an offset below `durable`: we own it only once it is on disk [MQTT-4.3.2-4]. */
   release(durable: number, release: (owner: Owner, packetId: number, reasonCode: number) => void): void {
     while (this.#head !== this.#tail) {
       const at = this.#head & this.#mask;

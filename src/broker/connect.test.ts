@@ -15,7 +15,7 @@ const will = (fields: Partial<Will> = {}): Will => ({
 });
 
 describe("CONNECT and CONNACK", () => {
-  test("MQTT 5.0 is told what this server can do [MQTT-3.2.2-9], [MQTT-3.2.2-2]", async () => {
+  test("MQTT 5.0 is told that it is in, and what this server can do [MQTT-3.1.4-5], [MQTT-3.2.2-9], [MQTT-3.2.2-2]", async () => {
     const world = await BrokerWorld.started();
     const client = await world.connected("c1", { keepAliveSeconds: 30 });
     assert.deepEqual(client.last("connack"), {
@@ -30,11 +30,14 @@ describe("CONNECT and CONNACK", () => {
     });
   });
 
-  test("a keep-alive above ours, or none, is replaced in 5.0 and told [MQTT-3.1.2-21]; 3.1.1 keeps its own", async () => {
+  test("a keep-alive above ours, or none, is replaced in 5.0 and told [MQTT-3.1.2-21]; any other stays [MQTT-3.2.2-22]; 3.1.1 keeps its own", async () => {
     const world = await BrokerWorld.started({ limits: { keepAliveSecondsMax: 100 } });
     const long = await world.connected("long", { keepAliveSeconds: 101 });
     const none = await world.connected("none", { keepAliveSeconds: 0 });
     await world.connected("old", { version: 4, keepAliveSeconds: 5000 });
+    const short = await world.connected("short", { keepAliveSeconds: 99 });
+    assert.equal(short.last("connack")?.serverKeepAliveSeconds, undefined);
+    assert.equal([...world.broker.connections()].find((c) => c.clientId === "short")?.keepAliveSeconds, 99);
     assert.equal(long.last("connack")?.serverKeepAliveSeconds, 100);
     assert.equal(none.last("connack")?.serverKeepAliveSeconds, 100);
     const old = [...world.broker.connections()].find((c) => c.clientId === "old");
@@ -64,7 +67,7 @@ describe("CONNECT and CONNACK", () => {
     assert.equal(client.state, "ended");
   });
 
-  test("who may not connect is told, and the log says who and why", async () => {
+  test("who may not connect is told and cut off, and the log says who and why [MQTT-3.1.4-2], [MQTT-3.2.2-7], [MQTT-3.2.2-6]", async () => {
     const world = await BrokerWorld.started();
     world.admit = () => ({
       admitted: false,
@@ -76,10 +79,76 @@ describe("CONNECT and CONNACK", () => {
     assert.equal(five.last("connack")?.reasonString, "its policy allows no iot:Connect");
     assert.equal(four.last("connack")?.reasonCode, 5, "3.1.1: not authorized");
     assert.deepEqual([five.state, four.state], ["ended", "ended"]);
+    assert.equal(five.last("connack")?.sessionPresent, false);
     assert.equal(world.metrics.value("tidewire_mqtt_refused_total", { reason: "connect-refused" }), 2);
     const line = world.logger.lines.find((l) => l.fields["reason"] === "connect-refused");
     assert.equal(line?.fields["clientId"], "five");
     assert.deepEqual(world.presence, [], "somebody who was never in is not reported as gone");
+  });
+
+  test("what a refused client sends behind its CONNECT is not looked at [MQTT-3.1.4-6]", async () => {
+    const world = await BrokerWorld.started();
+    world.admit = () => ({ admitted: false, reasonCode: REASON.notAuthorized, reason: "no" });
+    const eager = world.client();
+    eager.connect({ clientId: "eager" }).subscribe("#").publish("a", "x", { qos: 1 });
+    await world.run();
+    assert.deepEqual(
+      eager.received.map(({ type }) => type),
+      ["connack"],
+    );
+    assert.equal(world.journal.messages.length, 0);
+  });
+
+  test("a CONNECT that breaks the rules lets nobody in [MQTT-3.1.4-1]", async () => {
+    const world = await BrokerWorld.started();
+    const name = [0, 4, 0x4d, 0x51, 0x54, 0x54];
+    const broken: Record<string, number[]> = {
+      "5.0: reserved flag": [...name, 5, 0x03, 0, 60, 0, 0, 1, 0x61],
+      "5.0: will QoS 3": [...name, 5, 0x1e, 0, 60, 0, 0, 1, 0x61, 0, 0, 1, 0x77, 0, 0],
+      "3.1.1: password without a user name": [...name, 4, 0x42, 0, 60, 0, 1, 0x61, 0, 1, 0x70],
+      "5.0: a property twice": [...name, 5, 2, 0, 60, 6, 0x21, 0, 9, 0x21, 0, 9, 0, 1, 0x61],
+      "another protocol": [0, 4, 0x4d, 0x51, 0x58, 0x58, 5, 2, 0, 60, 0, 0, 1, 0x61],
+      "5.0: bytes behind its end": [...name, 5, 2, 0, 60, 0, 0, 1, 0x61, 0x7a],
+    };
+    for (const [why, body] of Object.entries(broken)) {
+      const client = world.client({ version: why.startsWith("5.0") ? 5 : 4 });
+      client.sendBytes(Uint8Array.of(0x10, body.length, ...body));
+      await world.run();
+      assert.notEqual(client.state, "open", why);
+      assert.notEqual(client.last("connack")?.reasonCode, 0, why);
+    }
+    assert.deepEqual([...world.broker.connections()], []);
+  });
+
+  test("AUTH without an authentication method is a protocol error [MQTT-4.12.0-7], [MQTT-4.13.1-1]", async () => {
+    const world = await BrokerWorld.started();
+    const client = await world.connected("c1");
+    client.send((w) => w.auth({ reasonCode: 0x19, authenticationMethod: "X", authenticationData: null }));
+    await world.run();
+    assert.equal(client.last("disconnect")?.reasonCode, REASON.protocolError);
+    assert.equal(client.state, "ended");
+  });
+
+  test("DISCONNECT is the last that is sent, then the connection closes [MQTT-3.14.4-1], [MQTT-3.14.4-2]", async () => {
+    const world = await BrokerWorld.started();
+    const client = (await world.connected("c1")).subscribe("a");
+    await world.run();
+    world.broker.disconnect(() => true, REASON.administrativeAction);
+    (await world.connected("pub")).publish("a", "too late", { qos: 1 });
+    await world.run();
+    assert.equal(client.received.at(-1)?.type, "disconnect");
+    assert.equal(client.state, "ended");
+  });
+
+  test("its reason in words is left out where the client takes no packet of that size [MQTT-3.14.2-3]", async () => {
+    const world = await BrokerWorld.started();
+    const client = await world.connected("c1", { maximumPacketSize: 30 });
+    world.broker.disconnect(() => true, REASON.notAuthorized, "a long story that nobody has asked for");
+    await world.run();
+    assert.deepEqual(
+      [client.last("disconnect")?.reasonCode, client.last("disconnect")?.reasonString],
+      [REASON.notAuthorized, null],
+    );
   });
 
   test("enhanced authentication is refused, not ignored [MQTT-4.12.0-1]", async () => {
@@ -187,10 +256,12 @@ describe("wills", () => {
     return world;
   };
 
-  test("a client that vanishes leaves its will [MQTT-3.1.2-8]", async () => {
+  test("a client that vanishes leaves its will, once [MQTT-3.1.2-8], [MQTT-3.1.2-10]", async () => {
     const world = await watched();
     (await world.connected("c1", { will: will() })).cut();
     assert.deepEqual(await gone(world), ["w/gone=gone"]);
+    (await world.connected("c1")).cut();
+    assert.deepEqual(await gone(world), []);
   });
 
   test("a client that says good-bye takes it along [MQTT-3.1.2-10], [MQTT-3.14.4-3]", async () => {
@@ -240,11 +311,12 @@ describe("wills", () => {
     assert.deepEqual(await gone(world), ["w/gone=gone"]);
   });
 
-  test("a retained will stays for later subscribers [MQTT-3.1.2-15]", async () => {
+  test("a retained will stays for later subscribers [MQTT-3.1.2-15], another does not [MQTT-3.1.2-14]", async () => {
     const world = await watched();
     (await world.connected("c1", { will: will({ retain: true }) })).cut();
+    (await world.connected("c2", { will: will({ topic: "w/passing" }) })).cut();
     await world.run();
-    const late = (await world.connected("late")).subscribe("w/gone");
+    const late = (await world.connected("late")).subscribe("w/+");
     await world.run();
     assert.deepEqual(
       late.publishes.map((p) => [p.payload, p.retain]),

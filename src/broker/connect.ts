@@ -20,6 +20,7 @@ type Refusal = {
   readonly fields?: LogFields;
 } | null;
 
+/** Validates and answers CONNECT [MQTT-3.1.4-1], [MQTT-3.1.4-2]. */
 export function acceptConnect(connection: Connection, received: ConnectPacket): void {
   const { core } = connection;
   connection.version = received.version;
@@ -51,10 +52,11 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
   settle(connection, packet, authorizer, thing);
   const { session, present } = enter(connection, packet);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
-  const changed = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
+  const promised = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
   session.expirySeconds = expirySeconds;
   if (present) dropRevoked(connection, session);
-  if (changed) core.saving.changed(session, connection);
+  // Saved in any case: a store that takes the client for absent would let the session expire after a crash [MQTT-4.1.0-1].
+  core.saving.changed(session, promised ? connection : null);
   greet(connection, packet, present, assigned);
   tellPresence(connection, "connected", null);
   pump(core, session);
@@ -82,7 +84,7 @@ function refusalOf(core: Core, packet: ConnectPacket): Refusal {
   return { kind: "will-refused", code: REASON.topicNameInvalid, detail: `the will's topic is not valid: ${fault}` };
 }
 
-/** CONNACK with a refusal, then the end [MQTT-3.2.2-7]. */
+/** CONNACK with a refusal, then the end [MQTT-3.2.2-7]; nothing that follows CONNECT is looked at [MQTT-3.1.4-6]. */
 export function refuseConnect(
   connection: Connection,
   code: number,
@@ -116,7 +118,7 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   connection.sessionIdentifier = hex(core.options.random.bytes(16));
   connection.keepAliveSeconds = grantedKeepAlive(packet, limits);
   connection.cleanStart = packet.cleanStart;
-  connection.window = Math.min(packet.receiveMaximum, limits.deliveriesInflightMax); // [MQTT-3.3.4-7]
+  connection.window = Math.min(packet.receiveMaximum, limits.deliveriesInflightMax); // [MQTT-3.3.4-9], [MQTT-4.9.0-1]
   if (packet.maximumPacketSize <= limits.packetBytesMax * 2) connection.maximumPacketSize = packet.maximumPacketSize;
 }
 
@@ -127,7 +129,7 @@ function grantedKeepAlive(packet: ConnectPacket, limits: MqttLimits): number {
   return keepAliveSeconds === 0 ? limits.keepAliveSecondsMax : Math.min(keepAliveSeconds, limits.keepAliveSecondsMax);
 }
 
-/** Gives the connection its session: the one that is there, or a new one (section 3.1.2.4). Whoever had it is sent away. */
+/** Gives the connection its session: the one that is there [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-6]. Whoever had it is sent away. */
 function enter(connection: Connection, packet: ConnectPacket): { session: Session; present: boolean } {
   const { core } = connection;
   const { clientId } = packet;
@@ -137,7 +139,8 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
     // [MQTT-3.1.4-3]
     before.connection.disconnect(REASON.sessionTakenOver, "DUPLICATE_CLIENTID", "the same client id connected again");
   }
-  if (before !== undefined && packet.cleanStart) endSession(core, before); // [MQTT-3.1.2-4]
+  if (before !== undefined && !before.persistent) before.will = null; // kept over a restart for its will alone: it is back
+  if (before !== undefined && (packet.cleanStart || !before.persistent)) endSession(core, before); // [MQTT-3.1.2-4]
   const kept = core.sessions.get(clientId);
   const session = kept ?? new Session(clientId);
   core.sessions.set(clientId, session);
@@ -175,20 +178,20 @@ function greet(connection: Connection, packet: ConnectPacket, sessionPresent: bo
   const kept = connection.keepAliveSeconds === packet.keepAliveSeconds;
   const connack: ConnackPacket = {
     sessionPresent, // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
-    reasonCode: REASON.success,
+    reasonCode: REASON.success, // [MQTT-3.1.4-5]
     receiveMaximum: limits.inflightMax,
-    maximumQos: 1,
+    maximumQos: 1, // [MQTT-3.2.2-9]
     maximumPacketSize: limits.packetBytesMax,
     topicAliasMaximum: limits.topicAliasMax,
     sharedSubscriptionAvailable: false,
     ...(capped ? { sessionExpirySeconds: limits.sessionExpirySecondsMax } : {}),
-    ...(kept ? {} : { serverKeepAliveSeconds: connection.keepAliveSeconds }), // [MQTT-3.1.2-21]
+    ...(kept ? {} : { serverKeepAliveSeconds: connection.keepAliveSeconds }), // [MQTT-3.1.2-21], [MQTT-3.2.2-22]
     ...(assigned === null ? {} : { assignedClientId: assigned }), // [MQTT-3.2.2-16]
   };
   connection.out().connack(connack);
 }
 
-/** [MQTT-3.1.3-6]: an identifier of our own for a client that brought none. */
+/** [MQTT-3.1.3-6], [MQTT-3.1.3-7]: an identifier of our own for a client that brought none. */
 function assignedClientId(core: Core): string {
   return `auto-${hex(core.options.random.bytes(12))}`;
 }

@@ -71,7 +71,7 @@ export class Connection {
   receivedAt: EpochMs = 0;
   /** QoS 1 publishes that wait for the disk. */
   unacknowledged = 0;
-  /** Topic bytes by alias; null until the first. */
+  /** Topic bytes by alias, of this connection alone [MQTT-3.3.2-7]; null until the first. */
   aliases: (Uint8Array | undefined)[] | null = null;
   readonly #reader: PacketReader;
   #writer: PacketWriter | null = null;
@@ -219,7 +219,7 @@ export class Connection {
   }
 
   /**
-   * Writes a message for the client; false where it is larger than the client takes [MQTT-3.1.2-24]. A repeated message, or
+   * Writes a message for the client; false where it is larger than the client takes [MQTT-3.1.2-24], [MQTT-3.1.2-25]. A repeated message, or
    * one whose expiry has to be counted down, is encoded anew.
    */
   send(view: PublishView, topic: string, as: SendAs, again: SendAgain | null = null): boolean {
@@ -331,11 +331,21 @@ export class Connection {
     if (this.isOver) return;
     const told = this.state === "connected" && this.version === 5 && code !== null;
     detach(this, cause, true);
-    if (told) this.out().disconnect({ reasonCode: code, reasonString: detail }); // [MQTT-4.13.1-1]
-    this.end();
+    if (told) this.#sayGoodbye(code, detail);
+    this.end(); // [MQTT-4.13.1-1], [MQTT-3.14.4-2]
   }
 
-  /** Sends what there is, then closes. */
+  /** With its reason in words, unless that makes it larger than the client takes [MQTT-3.14.2-3]. */
+  #sayGoodbye(reasonCode: number, reasonString: string): void {
+    const out = this.out();
+    const before = out.length;
+    out.disconnect({ reasonCode, reasonString });
+    if (out.length - before <= this.maximumPacketSize) return;
+    out.rewind(before);
+    out.disconnect({ reasonCode });
+  }
+
+  /** Sends what there is, then closes; nothing is written any more [MQTT-3.14.4-1]. */
   end(): void {
     if (this.isOver) return;
     this.#reader.stop();

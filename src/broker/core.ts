@@ -72,6 +72,8 @@ export class Core {
   /** Offset of the latest accepted message; -1 before the first. */
   lastOffset = -1;
   closing = false;
+  /** Sessions are being loaded: nothing may be saved about them, and time must not end them. */
+  restoring = false;
   /** Called after each sync, once acknowledgements have been released. */
   afterSync: () => void = () => {};
   #dirty: Connection[] = [];
@@ -167,6 +169,7 @@ export class Core {
   #synced(durable: number): void {
     this.releaseAcknowledgements(durable);
     this.backlog.synced(durable);
+    this.saving.synced();
     this.afterSync();
   }
 }

@@ -6,7 +6,7 @@ const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `${from + i}`);
 
 describe("sessions", () => {
-  test("without expiry end with their connection [MQTT-3.1.2-6]; with it they are present again [MQTT-3.2.2-3]", async () => {
+  test("without expiry end with their connection [MQTT-3.1.2-6]; with it they are present again [MQTT-3.1.2-5], [MQTT-3.2.2-3]", async () => {
     const world = await BrokerWorld.started();
     for (const [id, options, present] of [
       ["five", { cleanStart: false }, false],
@@ -39,7 +39,7 @@ describe("sessions", () => {
     assert.equal(world.state.sessions.get("c1")?.subscriptions.size, 0);
   });
 
-  test("end when their expiry has passed [MQTT-3.1.2-23]; DISCONNECT may change it, not from zero [MQTT-3.14.2-2]", async () => {
+  test("last until their expiry has passed [MQTT-3.1.2-23], [MQTT-4.1.0-2]; DISCONNECT may change it, not from zero", async () => {
     const world = await BrokerWorld.started();
     (await world.connected("short", kept)).subscribe("a").disconnect(0, 5);
     (await world.connected("long", kept)).subscribe("a").cut();
@@ -75,7 +75,7 @@ describe("sessions", () => {
 });
 
 describe("an absent client", () => {
-  test("finds what was published meanwhile, in order, at QoS 1 only", async () => {
+  test("finds what was published meanwhile, in order, at QoS 1 only [MQTT-4.5.0-1], [MQTT-4.6.0-6]", async () => {
     const world = await BrokerWorld.started();
     (await world.connected("c1", kept)).subscribe("a/#").disconnect();
     const publisher = await world.connected("pub");
@@ -117,7 +117,7 @@ describe("an absent client", () => {
     assert.ok(world.journal.reads >= 200, "the log was really asked");
   });
 
-  test("that goes away in the middle of it gets the rest next time, and the unacknowledged again with DUP [MQTT-4.4.0-1]", async () => {
+  test("that goes away in the middle of it gets the rest next time, and the unacknowledged again in order with DUP [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1]", async () => {
     const world = await BrokerWorld.started({ limits: { recentBytesMax: 1_024 } });
     (await world.connected("c1", kept)).subscribe("a").disconnect();
     const publisher = await world.connected("pub");
@@ -219,7 +219,7 @@ describe("an absent client", () => {
 });
 
 describe("a client that is there", () => {
-  test("is never sent more than its Receive Maximum unacknowledged, and gets the rest as it acknowledges", async () => {
+  test("is never sent more than its Receive Maximum unacknowledged, and gets the rest as it acknowledges [MQTT-3.3.4-9], [MQTT-4.9.0-1], [MQTT-4.9.0-2]", async () => {
     const world = await BrokerWorld.started();
     const client = (await world.connected("c1", { receiveMaximum: 2 })).subscribe("a");
     client.acknowledges = false;
@@ -232,6 +232,9 @@ describe("a client that is there", () => {
       ["0", "1", "zero"],
       "QoS 0 does not count",
     );
+    client.send((w) => w.pingreq());
+    await world.run();
+    assert.equal(client.received.at(-1)?.type, "pingresp", "nothing else is held back [MQTT-3.3.4-10], [MQTT-4.9.0-3]");
     client.puback(client.publishes[1]!.packetId);
     await world.run();
     assert.equal(client.publishes.length, 3, "acknowledged out of turn: the window has not moved on");
@@ -247,7 +250,7 @@ describe("a client that is there", () => {
     assert.equal(world.journal.reads, 0, "all of it came from memory");
   });
 
-  test("packet identifiers go round and are never 0", async () => {
+  test("packet identifiers go round, are never 0 and never twice in flight [MQTT-4.3.2-1]", async () => {
     const world = await BrokerWorld.started();
     const client = (await world.connected("c1")).subscribe("a");
     const publisher = await world.connected("pub");
@@ -344,6 +347,22 @@ describe("a client that is there", () => {
     for (let i = 0; i < 3; i++) client.puback(client.publishes[0]!.packetId);
     await world.run();
     assert.equal(client.state, "open");
+  });
+
+  test("a message that it refuses counts as acknowledged, and is not sent again [MQTT-4.4.0-2]", async () => {
+    const world = await BrokerWorld.started();
+    const client = (await world.connected("c1", { ...kept, receiveMaximum: 1 })).subscribe("a");
+    client.acknowledges = false;
+    const publisher = await world.connected("pub");
+    for (const n of numbers(0, 2)) publisher.publish("a", n, { qos: 1 });
+    await world.run();
+    client.send((w) => w.acknowledge("puback", client.publishes[0]!.packetId, 0x97));
+    await world.run();
+    assert.deepEqual(client.take(), ["a=0", "a=1"], "the window moves on");
+    client.cut();
+    const back = await world.connected("c1", kept);
+    await world.run();
+    assert.deepEqual(back.take(), ["a=1"]);
   });
 
   test("QoS 2 packets of an exchange that cannot exist end the connection", async () => {

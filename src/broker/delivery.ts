@@ -18,7 +18,10 @@ const NOT_KEPT_YET = -2;
 /** The message that is being delivered has this place among the recent frames. Deliveries never interleave. */
 let placeOfMessage = NOT_KEPT_YET;
 
-/** HOT: hands the message to everybody who subscribed. `from` is the publisher's session, for No Local. */
+/**
+ * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1], in the order in which publishes come [MQTT-4.6.0-6].
+ * `from` is the publisher's session, for No Local.
+ */
 export function deliver(
   core: Core,
   route: Route,
@@ -35,6 +38,7 @@ export function deliver(
       if (target.own === null) continue; // [MQTT-3.8.3-3]
       target = target.own;
     }
+    // The lower of the two, but never 2 [MQTT-3.8.4-8].
     if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
@@ -168,7 +172,7 @@ export function pump(core: Core, session: Session): void {
   const { connection, outbox } = session;
   if (connection === null || connection.state !== "connected" || session.reading) return;
   while (outbox.waiting > 0) {
-    if (outbox.inFlight >= connection.window || !connection.hasRoom) return;
+    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]
     const sequence = outbox.sent;
     if (outbox.isDone(sequence)) {
       skip(session);
@@ -192,7 +196,8 @@ export function pump(core: Core, session: Session): void {
   pumpRetained(core, session, connection);
 }
 
-function skip(session: Session): void {
+/** The first waiting entry is not sent. */
+export function skip(session: Session): void {
   const { outbox } = session;
   const sequence = outbox.sent;
   outbox.markSent();
@@ -266,6 +271,7 @@ async function readBack(core: Core, session: Session, connection: Connection): P
     });
     // Kept in the session: the client comes back and asks again.
     connection.refuse("journal-failed", 0x83, "SERVER_ERROR", "the platform cannot read its log");
+    pump(core, session); // somebody else may be here now, and has waited for this
     return;
   }
   session.reading = false;
@@ -335,7 +341,7 @@ function sendRetained(core: Core, session: Session, connection: Connection, deli
   const { outbox } = session;
   const qos = frame.qos === 0 || subscription.qos === 0 ? 0 : 1;
   const packetId = qos === 0 ? 0 : outbox.packetId(outbox.tail);
-  // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8].
+  // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8 of 3.1.1].
   if (!connection.send(frame, topic, { qos, retain: true, packetId, identifiers }, again)) {
     tooLarge(core, connection, topic);
   } else if (qos === 1) {

@@ -39,6 +39,7 @@ export class Inbound implements PacketHandler {
       return;
     }
     const session = connection.session!;
+    // Whatever its reason code says: a refused message is not sent again either [MQTT-4.4.0-2].
     if (!session.outbox.acknowledge(packetId)) return; // late or repeated: there is nothing left to do
     if (session.owes) pump(connection.core, session);
   }
@@ -60,7 +61,7 @@ export class Inbound implements PacketHandler {
     const session = connection.session!;
     const expiry = packet.sessionExpirySeconds;
     if (expiry !== null && expiry > 0 && session.expirySeconds === 0) {
-      // [MQTT-3.14.2-2]
+      // Section 3.14.2.2.2.
       const detail = "DISCONNECT prolongs a session that ends with its connection";
       connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", detail);
       return;

@@ -18,7 +18,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   if (session === null || session.connection !== connection) return;
   session.connection = null;
   core.waitingForDisk.delete(session);
-  if (withWill) session.will = connection.will; // [MQTT-3.1.2-8]
+  if (withWill) session.will = connection.will; // [MQTT-3.1.2-8], [MQTT-3.1.2-10]
   connection.will = null;
   tellPresence(connection, "disconnected", cause);
   if (session.expirySeconds === 0 && !(core.closing && session.will !== null)) {
@@ -26,7 +26,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
     return;
   }
   const now = core.now();
-  session.outbox.rewind();
+  session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
   keepBacklog(core, session);
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
@@ -99,6 +99,7 @@ function publishWill(core: Core, session: Session): void {
   try {
     // QoS 2 wills are granted QoS 1, like subscriptions.
     const grantedQos = qos === 0 ? 0 : 1;
+    // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
     publishMessage(core, {
       topic,
       payload,
@@ -124,11 +125,11 @@ function mayStillPublish(standing: StandingWill): boolean {
 
 /** Looks at what time does to absent sessions and to connections. */
 export function sweep(core: Core): void {
-  if (core.closing) return; // what ends now ends with the next start
+  if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
-    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-3.1.2-23]
+    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]
     else if (session.willAt !== null && now >= session.willAt) {
       publishWill(core, session);
       core.saving.changed(session);

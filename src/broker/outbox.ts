@@ -4,7 +4,8 @@
  *     head ──── in flight ────▶ sent ──── waiting ────▶ tail
  *
  * Every entry has a sequence number, and its packet identifier follows from it, so an acknowledgement finds its entry
- * by arithmetic and a resumed session repeats the identifiers that it used before [MQTT-4.4.0-1]. No object per message.
+ * by arithmetic and a resumed session repeats the identifiers that it used before [MQTT-4.4.0-1]. An identifier is free
+ * again after 65,535 others, far more than can be in flight [MQTT-4.3.2-1]. No object per message.
  */
 import { NOWHERE } from "./recent-frames.ts";
 import type { OutboxChunk, SavedOutbox } from "./session.ts";
@@ -141,20 +142,31 @@ export class Outbox {
     return { first: from, slots, identifiers };
   }
 
-  /** Fills an empty outbox with what was saved; entries at or above `offsetEnd` are not kept: the journal lost them. */
-  restore(saved: SavedOutbox, offsetEnd: number): void {
-    this.head = this.sent = this.tail = saved.head;
+  /**
+   * Fills an empty outbox with what was saved; entries at or above `offsetEnd` are not kept: the journal lost them. What
+   * remains then gets new sequence numbers, behind all that were saved, so that the next saving replaces all of it. Returns
+   * the sequence number up to which the store holds the outbox as it is.
+   */
+  restore(saved: SavedOutbox, offsetEnd: number): number {
+    const last = saved.chunks.at(-1);
+    const end = last === undefined ? saved.head : Math.max(saved.head, last.first + last.slots.length / 2);
+    const whole = saved.chunks.every(({ slots }) => slots.every((value, i) => i % 2 === 1 || value < offsetEnd));
+    this.head = this.sent = this.tail = whole ? saved.head : end;
+    let expected = saved.head;
     for (const { first, slots, identifiers } of saved.chunks) {
       const named = new Map(identifiers);
       for (let i = 0; i < slots.length / 2; i++) {
         const sequence = first + i;
+        if (sequence !== expected) continue;
+        expected++;
         const bits = slots[i * 2 + 1]!;
-        if (sequence !== this.tail || slots[i * 2]! >= offsetEnd) continue;
+        if (slots[i * 2]! >= offsetEnd) continue;
         const retain = (bits & FLAG_RETAIN) !== 0;
         this.push(slots[i * 2]!, Math.floor(bits / FLAGS), retain, NOWHERE, named.get(sequence) ?? null);
       }
     }
-    this.sentBefore = Math.min(saved.sentBefore, this.tail);
+    this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
+    return whole ? this.tail : this.head;
   }
 
   #at(sequence: number): number {

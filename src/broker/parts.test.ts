@@ -61,7 +61,7 @@ describe("retained messages", () => {
         const names = new Set(topics);
         for (const i of removals) {
           if (i >= topics.length) continue;
-          kept.delete(topics[i]!, 1000 + i);
+          kept.delete(topics[i]!);
           names.delete(topics[i]!);
         }
         assert.equal(kept.size, names.size);
@@ -132,17 +132,23 @@ describe("the outbox", () => {
     for (let seed = 1; seed <= 60; seed++) outboxAgainstList(seed);
   });
 
-  test("packs and restores itself; what the journal lost is left out", () => {
+  test("packs and restores itself; what the journal lost is left out, and the rest is numbered anew", () => {
     const outbox = new Outbox();
     for (let i = 0; i < 20; i++) outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null);
     for (let i = 0; i < 6; i++) outbox.markSent();
     const chunks = [outbox.pack(0, 8), outbox.pack(8, 20)];
+    const saved = { clientId: "c", head: 3, sentBefore: outbox.sentBefore, chunks };
     const restored = new Outbox();
-    restored.restore({ clientId: "c", head: 3, sentBefore: outbox.sentBefore, chunks }, 115);
-    assert.deepEqual([restored.head, restored.sent, restored.tail, restored.sentBefore], [3, 3, 15, 6]);
+    assert.equal(restored.restore(saved, 120), 20);
+    assert.deepEqual([restored.head, restored.sent, restored.tail, restored.sentBefore], [3, 3, 20, 6]);
     assert.deepEqual([restored.offset(7), restored.sizeOf(7), restored.retain(7)], [107, 17, true]);
     assert.deepEqual(restored.identifiers(7), [9]);
     assert.equal(restored.packetId(7), outbox.packetId(7));
+    const cut = new Outbox();
+    assert.equal(cut.restore(saved, 115), 20, "the store's entries are all to be replaced");
+    assert.deepEqual([cut.head, cut.sent, cut.tail, cut.sentBefore], [20, 20, 32, 20]);
+    assert.deepEqual([cut.offset(24), cut.sizeOf(24), cut.retain(24)], [107, 17, true]);
+    assert.deepEqual(cut.identifiers(24), [9]);
   });
 });
 

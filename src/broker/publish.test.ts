@@ -159,7 +159,29 @@ describe("PUBLISH", () => {
     assert.equal(high.last("disconnect")?.reasonCode, REASON.topicAliasInvalid);
   });
 
-  test("more unacknowledged publishes than our Receive Maximum end a 5.0 connection [MQTT-3.3.4-9]", async () => {
+  test("topic aliases end with their connection, also where the session goes on [MQTT-3.3.2-7]", async () => {
+    const world = await BrokerWorld.started();
+    const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
+    (await world.connected("c1", kept)).publish("a", "x", { topicAlias: 1 }).cut();
+    const again = (await world.connected("c1", kept)).publish("", "y", { topicAlias: 1 });
+    await world.run();
+    assert.equal(again.last("disconnect")?.reasonCode, REASON.protocolError);
+    assert.equal(world.journal.messages.length, 1);
+  });
+
+  test("a packet identifier is free again once it was acknowledged [MQTT-4.3.2-5]", async () => {
+    const world = await BrokerWorld.started();
+    const subscriber = (await world.connected("sub")).subscribe("a");
+    const publisher = await world.connected("pub");
+    for (const text of ["1", "2"]) {
+      publisher.publish("a", text, { qos: 1, packetId: 7 });
+      await world.run();
+    }
+    assert.deepEqual(subscriber.take(), ["a=1", "a=2"]);
+    assert.equal(publisher.received.filter((r) => r.type === "puback" && r.packetId === 7).length, 2);
+  });
+
+  test("more unacknowledged publishes than our Receive Maximum end a 5.0 connection [MQTT-3.3.4-7]", async () => {
     const world = await BrokerWorld.started({ limits: { inflightMax: 4 } });
     world.journal.mode = "held";
     const publisher = await world.connected("pub");

@@ -28,6 +28,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   }
   const offset = append(connection, route, view);
   if (offset < 0) return;
+  // Without RETAIN, what is retained stays as it is [MQTT-3.3.1-8].
   if (view.retain) retain(core, route, view, offset, connection.publisher.clientId, connection.receivedAt);
   if (route.targets.length > 0) deliver(core, route, view, offset, connection.receivedAt, connection.session);
   if (view.qos === 1) {
@@ -80,7 +81,7 @@ function messageOf(connection: Connection, route: Route, view: PublishView): Mes
 function withoutAlias(connection: Connection, view: PublishView): PublishView {
   const { limits } = connection.core;
   if (view.topicAlias > limits.topicAliasMax) {
-    // [MQTT-3.3.2-9]
+    // [MQTT-3.3.2-9]; all up to there are taken [MQTT-3.3.2-12]
     throw new PacketError(REASON.topicAliasInvalid, `topic alias ${view.topicAlias} is above ${limits.topicAliasMax}`);
   }
   const aliases = (connection.aliases ??= []);
@@ -99,7 +100,7 @@ function withoutAlias(connection: Connection, view: PublishView): PublishView {
 }
 
 /**
- * [MQTT-3.3.4-9]: more unacknowledged publishes than our Receive Maximum end an MQTT 5.0 connection. 3.1.1 knows no such
+ * [MQTT-3.3.4-7]: more unacknowledged publishes than our Receive Maximum end an MQTT 5.0 connection. 3.1.1 knows no such
  * number, so its clients are merely not read from until the disk has caught up.
  */
 function mayHaveOneMore(connection: Connection): boolean {
@@ -167,7 +168,7 @@ function refuseForJournal(connection: Connection, view: PublishView, error: unkn
   }
 }
 
-/** Keeps the message as its topic's retained one; an empty payload removes it [MQTT-3.3.1-5] to [MQTT-3.3.1-7]. */
+/** Keeps the message as its topic's retained one; an empty payload removes it [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]. */
 export function retain(
   core: Core,
   route: Route,
@@ -178,7 +179,7 @@ export function retain(
 ): void {
   const { topic } = route;
   if (view.payloadStart === view.payloadEnd) {
-    core.retained.delete(topic, offset);
+    core.retained.delete(topic);
     return;
   }
   const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);

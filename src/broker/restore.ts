@@ -1,14 +1,19 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
-import type { Message } from "../base/mod.ts";
+import type { EpochMs, Message } from "../base/mod.ts";
 import type { Core } from "./core.ts";
-import { isFull } from "./delivery.ts";
+import { isFull, skip } from "./delivery.ts";
 import { frameOf, ownFrame } from "./frame.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import { Session } from "./session.ts";
 
+/** Until when each client was there, as far as the store knows: for ever where it was not seen to leave. */
+type ThereUntil = Map<Session, EpochMs>;
+
+/** Where it fails, `restoring` stays: half a state must never be saved as if it were the whole. */
 export async function restoreState(core: Core): Promise<void> {
+  core.restoring = true;
   const saved = await core.options.state.load();
   const { durable } = core.journal;
   if (saved.appliedOffset > durable) {
@@ -18,14 +23,16 @@ export async function restoreState(core: Core): Promise<void> {
   }
   const applied = Math.min(saved.appliedOffset, durable);
   core.lastOffset = Math.max(core.lastOffset, durable - 1);
-  loadSessions(core, saved, durable);
+  const there = loadSessions(core, saved, durable);
   loadRetained(core, saved, durable);
   core.saving.startAt(saved.appliedOffset);
   let replayed = 0;
   for await (const { offset, message } of core.journal.replay(applied)) {
-    applyAgain(core, offset, message);
+    applyAgain(core, there, offset, message);
     replayed++;
   }
+  core.restoring = false;
+  core.saving.progressDue();
   const sessions = core.sessions.size;
   core.logger.info("broker state restored", {
     sessions,
@@ -35,12 +42,14 @@ export async function restoreState(core: Core): Promise<void> {
   });
 }
 
-function loadSessions(core: Core, saved: SavedState, durable: number): void {
+function loadSessions(core: Core, saved: SavedState, durable: number): ThereUntil {
   const { clock, limits } = core;
+  const there: ThereUntil = new Map();
   const now = core.now();
   for (const entry of saved.sessions) {
     const session = new Session(entry.clientId);
     const absentFor = entry.disconnectedAt === null ? 0 : Math.max(0, clock.now() - entry.disconnectedAt);
+    there.set(session, entry.disconnectedAt ?? Infinity);
     session.saved = true;
     session.expirySeconds = entry.expirySeconds;
     session.versionNumber = entry.versionNumber;
@@ -55,9 +64,12 @@ function loadSessions(core: Core, saved: SavedState, durable: number): void {
       session.expiresAt = Math.max(session.expiresAt, session.willAt);
     }
     for (const subscription of entry.subscriptions) {
-      const restored = { kind: "session", session, ...subscription } as const;
+      // Offsets that were lost before they were on disk are given to other messages now, and those are owed.
+      const since = Math.min(subscription.since, durable);
+      const restored = { kind: "session", session, ...subscription, since } as const;
       session.subscriptions.set(subscription.filter, restored);
       core.tree.add(subscription.filter, restored);
+      if (since < subscription.since) core.saving.subscribed(session, restored, null);
     }
     core.sessions.set(session.clientId, session);
     core.absent.add(session);
@@ -65,22 +77,25 @@ function loadSessions(core: Core, saved: SavedState, durable: number): void {
   for (const outbox of saved.outboxes) {
     const session = core.sessions.get(outbox.clientId);
     if (session === undefined) continue;
-    session.outbox.restore(outbox, durable);
+    session.savedTail = session.outbox.restore(outbox, durable);
     session.savedHead = outbox.head;
-    session.savedTail = session.outbox.tail;
   }
+  return there;
 }
 
 function loadRetained(core: Core, saved: SavedState, durable: number): void {
+  const lost: string[] = [];
   for (const { topic, frame, offset, clientId, receivedAt, expiresAt } of saved.retained) {
-    if (frame === null || offset >= durable) continue;
-    core.retained.set({ topic, frame: ownFrame(frame), offset, clientId, receivedAt, expiresAt, current: true });
+    if (frame === null) continue;
+    if (offset >= durable) lost.push(topic);
+    else core.retained.set({ topic, frame: ownFrame(frame), offset, clientId, receivedAt, expiresAt, current: true });
   }
   core.retained.changed.clear();
+  for (const topic of lost) core.retained.changed.add(topic); // else it would be back once the log has grown again
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-function applyAgain(core: Core, offset: number, message: Message): void {
+function applyAgain(core: Core, there: ThereUntil, offset: number, message: Message): void {
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
@@ -88,8 +103,23 @@ function applyAgain(core: Core, offset: number, message: Message): void {
   for (const target of route.targets) {
     const { session } = target;
     const share = session.clientId === message.clientId ? target.own : target;
-    if (share === null || share.qos === 0 || offset < share.since || isFull(core, session, view.end)) continue;
+    if (share === null || share.qos === 0 || offset < share.since) continue;
+    if (message.receivedAt <= (there.get(session) ?? 0)) makeRoom(core, session);
+    else if (isFull(core, session, view.end)) {
+      const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
+      core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);
+      continue;
+    }
     const retained = message.retain && share.retainAsPublished;
     session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers);
   }
+}
+
+/**
+ * What a client that was there has acknowledged since the last saving is not known, so the oldest go: it never owed more
+ * at once than its window and its queue hold, and what is older was acknowledged, or dropped and counted at the time.
+ */
+function makeRoom(core: Core, session: Session): void {
+  const { queuedMessagesMax, deliveriesInflightMax } = core.limits;
+  while (session.outbox.size >= queuedMessagesMax + deliveriesInflightMax) skip(session);
 }

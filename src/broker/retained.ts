@@ -28,8 +28,8 @@ export class RetainedMessages {
   readonly #byOffset = new Map<number, Retained>();
   readonly #root: Node = { children: null, entry: null };
   readonly #countMax: number;
-  /** Topics whose retained message changed since they were saved, with the offset of the change. */
-  readonly changed = new Map<string, number>();
+  /** Topics whose retained message changed since they were last given to the state store. */
+  readonly changed = new Set<string>();
 
   constructor(countMax: number) {
     this.#countMax = countMax;
@@ -62,18 +62,18 @@ export class RetainedMessages {
       node = child;
     }
     node.entry = entry;
-    this.changed.set(entry.topic, entry.offset);
+    this.changed.add(entry.topic);
     return true;
   }
 
-  /** Removes the topic's message; `offset` is that of the message with the empty payload. */
-  delete(topic: string, offset: number): void {
+  /** Removes the topic's message. */
+  delete(topic: string): void {
     const before = this.#byTopic.get(topic);
     if (before === undefined) return;
     this.#forget(before);
     this.#byTopic.delete(topic);
     removeBelow(this.#root, topic.split("/"), 0);
-    this.changed.set(topic, offset);
+    this.changed.add(topic);
   }
 
   /** Those that a filter matches, in no particular order. */

@@ -1,6 +1,7 @@
 /**
  * Keeps the state store up to date: changes of persistent sessions before their acknowledgement leaves, all of a turn in
- * one transaction; queues and retained messages about once a second. One call to the store at a time.
+ * one transaction; queues and retained messages about once a second. One call to the store at a time, the two kinds in
+ * turn where both wait.
  */
 import { reasonOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
@@ -19,6 +20,12 @@ interface Pending {
   readonly subscriptions: Map<string, SavedSubscription | null>;
 }
 
+/** Retained messages as they are after every message below `horizon`, and no other. */
+interface Snapshot {
+  readonly horizon: number;
+  readonly retained: readonly SavedRetained[];
+}
+
 export class Saving {
   readonly #core: Core;
   #pending = new Map<string, Pending>();
@@ -26,6 +33,10 @@ export class Saving {
   #held = new Set<Connection>();
   #busy = false;
   #progressDue = false;
+  /** What the next progress saves, once all of it is on disk: an offset beyond that may come to mean another message. */
+  #snapshot: Snapshot | null = null;
+  /** The last call was for sessions, and succeeded. */
+  #sessionsSaved = false;
   #appliedOffset = -1;
   #idle: (() => void)[] = [];
   /** Monotonic time before which a store that failed is left alone. */
@@ -48,7 +59,7 @@ export class Saving {
     if (session.persistent) this.#hold(connection);
   }
 
-  subscribed(session: Session, subscription: Subscription, connection: Connection): void {
+  subscribed(session: Session, subscription: Subscription, connection: Connection | null): void {
     if (!session.persistent) return;
     const { filter, qos, noLocal, retainAsPublished, identifier, since } = subscription;
     const saved = { filter, qos, noLocal, retainAsPublished, identifier, since };
@@ -70,10 +81,16 @@ export class Saving {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
-  /** Queues and retained messages are to be saved with the next call. */
+  /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
+    if (this.#snapshot !== null) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
     this.#progressDue = true;
     this.#core.planTurnEnd();
+  }
+
+  /** More is on disk. */
+  synced(): void {
+    if (this.#snapshot !== null) this.#core.planTurnEnd();
   }
 
   /** Where the store stood when it was loaded. */
@@ -83,18 +100,35 @@ export class Saving {
 
   /** Called at the end of each turn. */
   flush(): void {
-    if (this.#busy || this.#core.now() < this.#notBefore) return;
-    if (this.#pending.size > 0) void this.#saveSessions();
-    else if (this.#progressDue) void this.#saveProgress();
-    else for (const done of this.#idle.splice(0)) done();
+    if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
+    const snapshot = this.#progressDue ? this.#readySnapshot() : null;
+    if (this.#pending.size > 0 && (snapshot === null || !this.#sessionsSaved)) void this.#saveSessions();
+    else if (snapshot !== null) void this.#saveProgress(snapshot);
+    else if (!this.#progressDue) this.#releaseIdle();
   }
 
   /** Resolves once everything that is known now has been given to the store. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
+      if (this.#core.restoring) return resolve(); // nothing was taken in since the load, and half of it is not to be saved
       this.#idle.push(resolve);
+      this.#dropSnapshot();
       this.progressDue();
     });
+  }
+
+  #releaseIdle(): void {
+    for (const done of this.#idle.splice(0)) done();
+  }
+
+  #readySnapshot(): Snapshot | null {
+    this.#snapshot ??= snapshotOf(this.#core);
+    return this.#snapshot.horizon <= this.#core.journal.durable ? this.#snapshot : null;
+  }
+
+  #dropSnapshot(): void {
+    for (const { topic } of this.#snapshot?.retained ?? []) this.#core.retained.changed.add(topic);
+    this.#snapshot = null;
   }
 
   #worthKeeping(session: Session): boolean {
@@ -130,10 +164,12 @@ export class Saving {
     this.#pending = new Map();
     this.#held = new Set();
     this.#busy = true;
+    this.#sessionsSaved = false;
     const changes = [...pending].map(([clientId, change]) => changeOf(clientId, change));
     for (const { session } of pending.values()) if (session !== null && !session.ended) session.saved = true;
     try {
       await state.saveSessions(changes);
+      this.#sessionsSaved = true;
       for (const connection of held) connection.releaseOutput();
     } catch (error) {
       // Nothing may leave that says the session was kept; the clients come back and try again.
@@ -156,7 +192,7 @@ export class Saving {
 
   #failed(): void {
     this.#notBefore = this.#core.now() + RETRY_AFTER_MS;
-    for (const done of this.#idle.splice(0)) done(); // whoever stops the broker has waited long enough
+    this.#releaseIdle(); // whoever stops the broker has waited long enough
   }
 
   /** What the store did not take is given to it again with the next change. */
@@ -173,12 +209,14 @@ export class Saving {
     }
   }
 
-  async #saveProgress(): Promise<void> {
+  async #saveProgress(snapshot: Snapshot): Promise<void> {
     this.#progressDue = false;
+    this.#sessionsSaved = false;
     const core = this.#core;
-    const progress = progressOf(core);
+    const progress = progressOf(core, snapshot);
     const { appliedOffset, outboxes, retained } = progress;
     if (outboxes.length === 0 && retained.length === 0 && appliedOffset === this.#appliedOffset) {
+      this.#snapshot = null;
       this.flush(); // somebody may be waiting for just this
       return;
     }
@@ -186,13 +224,12 @@ export class Saving {
     try {
       await core.options.state.saveProgress(progress);
       this.#appliedOffset = appliedOffset;
+      this.#snapshot = null;
       for (const saved of outboxes) noteSaved(core, saved);
     } catch (error) {
       core.logger.error("queues and retained messages cannot be saved", { error: reasonOf(error) });
       this.#failed();
-      for (const { topic, offset } of retained) {
-        if (!core.retained.changed.has(topic)) core.retained.changed.set(topic, offset);
-      }
+      this.#dropSnapshot();
     } finally {
       this.#busy = false;
       core.planTurnEnd();
@@ -220,33 +257,36 @@ function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }:
   return { filter, qos, noLocal, retainAsPublished, identifier, since };
 }
 
-/** What changed since the last time, up to what is on disk: an offset beyond that may come to mean another message. */
-function progressOf(core: Core): Progress {
-  const durable = core.journal.durable;
+function snapshotOf(core: Core): Snapshot {
+  const horizon = core.lastOffset + 1;
+  const retained: SavedRetained[] = [];
+  for (const topic of core.retained.changed) {
+    const entry = core.retained.get(topic);
+    if (entry === undefined) {
+      retained.push({ topic, frame: null, offset: horizon, clientId: "", receivedAt: 0, expiresAt: null });
+    } else {
+      const { frame, offset, clientId, receivedAt, expiresAt } = entry;
+      retained.push({ topic, frame: frame.buffer, offset, clientId, receivedAt, expiresAt });
+    }
+  }
+  core.retained.changed.clear();
+  return { horizon, retained };
+}
+
+/** What changed since the last time, up to the snapshot's horizon. */
+function progressOf(core: Core, { horizon, retained }: Snapshot): Progress {
   const outboxes: SavedOutbox[] = [];
   for (const session of core.sessions.values()) {
     const { outbox, savedHead, savedTail } = session;
     if (!session.saved || !session.persistent) continue;
     const from = Math.max(savedTail, outbox.head);
     let to = from;
-    while (to < outbox.tail && outbox.offset(to) < durable) to++;
+    while (to < outbox.tail && outbox.offset(to) < horizon) to++;
     if (to === from && savedHead === outbox.head) continue;
     const chunks = to > from ? [outbox.pack(from, to)] : [];
     outboxes.push({ clientId: session.clientId, head: outbox.head, sentBefore: outbox.sentBefore, chunks });
   }
-  const retained: SavedRetained[] = [];
-  for (const [topic, offset] of core.retained.changed) {
-    if (offset >= durable) continue;
-    core.retained.changed.delete(topic);
-    const entry = core.retained.get(topic);
-    if (entry === undefined)
-      retained.push({ topic, frame: null, offset, clientId: "", receivedAt: 0, expiresAt: null });
-    else {
-      const { frame, clientId, receivedAt, expiresAt } = entry;
-      retained.push({ topic, frame: frame.buffer, offset, clientId, receivedAt, expiresAt });
-    }
-  }
-  return { appliedOffset: durable, outboxes, retained };
+  return { appliedOffset: horizon, outboxes, retained };
 }
 
 function noteSaved(core: Core, saved: SavedOutbox): void {

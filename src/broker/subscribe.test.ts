@@ -4,7 +4,7 @@ import { BrokerWorld } from "../../sim/broker.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 
 describe("SUBSCRIBE and UNSUBSCRIBE", () => {
-  test("each filter gets its own answer, in order [MQTT-3.8.4-5], [MQTT-3.8.4-6]", async () => {
+  test("each filter gets its own answer, in order [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1], [MQTT-3.2.2-10]", async () => {
     const world = await BrokerWorld.started({ limits: { subscriptionsPerSessionMax: 3 } });
     const policy = (filter: string): boolean => !filter.startsWith("secret/");
     world.policy("five").change({ subscribe: policy });
@@ -23,10 +23,11 @@ describe("SUBSCRIBE and UNSUBSCRIBE", () => {
       client.send((w) => w.subscribe({ packetId: 9, requests, subscriptionIdentifier: 0 }));
     }
     await world.run();
+    assert.equal(five.last("suback")?.packetId, 9);
     assert.deepEqual(five.last("suback")?.reasonCodes, [
       0,
       REASON.notAuthorized,
-      1, // asked for 2, granted 1 [MQTT-3.8.4-8]
+      1, // asked for 2, granted 1
       REASON.topicFilterInvalid,
       REASON.sharedSubscriptionsNotSupported,
       1,
@@ -47,6 +48,33 @@ describe("SUBSCRIBE and UNSUBSCRIBE", () => {
     const answers = client.received.filter((p) => p.type === "unsuback").map((p) => p.reasonCodes);
     assert.deepEqual(answers, [[0], [REASON.noSubscriptionExisted]]);
     assert.deepEqual(client.take(), []);
+  });
+
+  test("UNSUBSCRIBE takes filters as they are written, not what they match [MQTT-3.10.4-1], [MQTT-3.10.4-6], [MQTT-3.11.3-1]", async () => {
+    const world = await BrokerWorld.started();
+    const client = (await world.connected("c1")).subscribe("a/+").subscribe("a/b").subscribe("c");
+    client.send((w) => w.unsubscribe({ packetId: 77, filters: ["a/#", "a/b", "A/+", "a/b", "c"] }));
+    const publisher = await world.connected("pub");
+    for (const topic of ["a/b", "c"]) publisher.publish(topic, "x");
+    await world.run();
+    const none = REASON.noSubscriptionExisted;
+    assert.deepEqual(client.last("unsuback")?.reasonCodes, [none, 0, none, none, 0]);
+    assert.equal(client.last("unsuback")?.packetId, 77);
+    assert.deepEqual(client.take(), ["a/b=x"], "by a/+, once");
+  });
+
+  test("UNSUBSCRIBE does not take back what is on its way [MQTT-3.10.4-3]", async () => {
+    const world = await BrokerWorld.started();
+    const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
+    const client = (await world.connected("c1", kept)).subscribe("a");
+    client.acknowledges = false;
+    (await world.connected("pub")).publish("a", "x", { qos: 1 });
+    await world.run();
+    client.unsubscribe("a");
+    client.cut();
+    const back = await world.connected("c1", kept);
+    await world.run();
+    assert.deepEqual(back.take(), ["a=x"]);
   });
 
   test("the same filter again replaces the subscription, and gaps nothing [MQTT-3.8.4-3]", async () => {
@@ -74,7 +102,7 @@ describe("SUBSCRIBE and UNSUBSCRIBE", () => {
     assert.deepEqual(named.take(), ["$aws/x=1"]);
   });
 
-  test("delivered QoS is the lower of published and granted (section 3.8.4)", async () => {
+  test("delivered QoS is the lower of published and granted [MQTT-3.8.4-8]", async () => {
     const world = await BrokerWorld.started();
     const zero = (await world.connected("zero")).subscribe("a", { qos: 0 });
     const two = (await world.connected("two")).subscribe("a", { qos: 2 });
@@ -223,7 +251,7 @@ describe("rights to receive", () => {
 });
 
 describe("retained messages", () => {
-  test("wait for later subscribers, by name and by wildcard [MQTT-3.3.1-6], [MQTT-3.3.1-8]", async () => {
+  test("wait for later subscribers, by name and by wildcard, one per topic [MQTT-3.3.1-5]", async () => {
     const world = await BrokerWorld.started();
     const publisher = await world.connected("pub");
     publisher.publish("a/1", "old", { retain: true });
@@ -260,7 +288,16 @@ describe("retained messages", () => {
     assert.equal(world.metrics.value("tidewire_mqtt_retained_messages"), 0);
   });
 
-  test("Retain Handling: always, only when new, never [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]", async () => {
+  test("are neither replaced nor removed by messages without RETAIN [MQTT-3.3.1-8]", async () => {
+    const world = await BrokerWorld.started();
+    const publisher = await world.connected("pub");
+    publisher.publish("a", "kept", { retain: true }).publish("a", "passing").publish("a", "");
+    const late = (await world.connected("late")).subscribe("a");
+    await world.run();
+    assert.deepEqual(late.take(), ["a=kept"]);
+  });
+
+  test("Retain Handling: always, only when new, never [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]", async () => {
     const world = await BrokerWorld.started();
     (await world.connected("pub")).publish("a", "x", { retain: true });
     const client = await world.connected("c1");

@@ -34,7 +34,8 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
     core.refusals.refuse(kind, `a subscription was refused: ${detail}`, fields);
     reasonCodes.push(connection.version === 5 ? code : FAILURE_V3);
   }
-  connection.out().suback({ packetId: packet.packetId, reasonCodes }); // [MQTT-3.8.4-1], [MQTT-3.8.4-6]
+  // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
+  connection.out().suback({ packetId: packet.packetId, reasonCodes });
   pump(core, session);
 }
 
@@ -49,11 +50,13 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
       continue;
     }
     session.subscriptions.delete(filter);
+    // No new message is added [MQTT-3.10.4-2]; what the outbox holds is still delivered [MQTT-3.10.4-3].
     core.tree.remove(filter, subscription);
     core.saving.unsubscribed(session, filter, connection);
     reasonCodes.push(REASON.success);
   }
-  connection.out().unsuback({ packetId: packet.packetId, reasonCodes }); // [MQTT-3.10.4-4], [MQTT-3.10.4-5]
+  // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], [MQTT-3.11.3-1]
+  connection.out().unsuback({ packetId: packet.packetId, reasonCodes });
 }
 
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
@@ -89,7 +92,7 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
 function subscribe(connection: Connection, session: Session, request: SubscribeRequest, identifier: number): number {
   const { core } = connection;
   const { filter, noLocal, retainAsPublished, retainHandling } = request;
-  const qos: QoS = request.qos === 0 ? 0 : 1; // QoS 2 is granted as QoS 1 [MQTT-3.8.4-8]
+  const qos: QoS = request.qos === 0 ? 0 : 1; // QoS 2 is taken [MQTT-3.2.2-10] and granted as QoS 1 [MQTT-3.8.4-7]
   const before = session.subscriptions.get(filter);
   // A crash replays to a subscription what it was owed: what came before it was made, or raised from QoS 0, it was not.
   const since = before === undefined || before.qos < qos ? core.lastOffset + 1 : before.since;
@@ -108,7 +111,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   session.subscriptions.set(filter, subscription);
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
-  const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
+  const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
   if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
   return qos;
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import { connectAsync } from "mqtt";
+import { connect, connectAsync } from "mqtt";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { runCli } from "./platform-process.ts";
 import type { PlatformProcess } from "./platform-process.ts";
@@ -50,7 +50,19 @@ export function connectDevice(
   device: Device,
   options: IClientOptions = {},
 ): Promise<MqttClient> {
-  return connectAsync(`mqtts://127.0.0.1:${platform.mqttsPort}`, {
+  return connectAsync(optionsOf(platform, device, options));
+}
+
+/** The same, not connected yet: for messages that a kept session sends right behind its CONNACK. */
+export function openDevice(platform: PlatformProcess, device: Device, options: IClientOptions = {}): MqttClient {
+  return connect(optionsOf(platform, device, options));
+}
+
+function optionsOf(platform: PlatformProcess, device: Device, options: IClientOptions): IClientOptions {
+  return {
+    protocol: "mqtts",
+    host: "127.0.0.1",
+    port: platform.mqttsPort,
     protocolVersion: 5,
     clientId: device.thing,
     reconnectPeriod: 0,
@@ -59,7 +71,7 @@ export function connectDevice(
     cert: device.cert,
     ca: device.ca,
     ...options,
-  });
+  };
 }
 
 /** A bare TLS connection with the device's certificate, to send what no client would. */
