@@ -1,5 +1,5 @@
 /** The clients of the simulated platform beside its agents. */
-import type { SubscribeRequest } from "../src/wire/mqtt/mod.ts";
+import type { SubscribePacket } from "../src/wire/mqtt/mod.ts";
 import { SimPeer } from "./mqtt-peer.ts";
 import type { SimNetwork } from "./network.ts";
 import type { Trace } from "./trace.ts";
@@ -11,6 +11,8 @@ export interface ClientPorts {
   readonly witness: Witness;
   readonly trace: Trace;
 }
+
+const LASTING = { cleanStart: false, sessionExpirySeconds: 86_400, keepAliveSeconds: 20 };
 
 /** Wants every reading, keeps a session, and comes back to it. */
 export class SimSubscriber {
@@ -29,13 +31,7 @@ export class SimSubscriber {
     this.peer = new SimPeer({
       network,
       name: "subscriber",
-      connect: {
-        clientId: "subscriber",
-        cleanStart: false,
-        sessionExpirySeconds: 86_400,
-        keepAliveSeconds: 20,
-        receiveMaximum,
-      },
+      connect: () => ({ clientId: "subscriber", ...LASTING, receiveMaximum }),
       onConnack: ({ sessionPresent }) => {
         trace.add("subscriber", sessionPresent ? "is back" : "is new");
         if (this.since === null) this.#subscribe();
@@ -57,9 +53,7 @@ export class SimSubscriber {
   }
 
   #subscribe(): void {
-    this.peer.send((writer) =>
-      writer.subscribe({ packetId: 1, requests: [request("telemetry/#")], subscriptionIdentifier: 0 }),
-    );
+    this.peer.send((writer) => writer.subscribe(subscription("telemetry/#")));
   }
 }
 
@@ -78,7 +72,7 @@ export class SimPanel {
     this.peer = new SimPeer({
       network,
       name: "panel",
-      connect: { clientId: "panel", cleanStart: true, keepAliveSeconds: 20 },
+      connect: () => ({ clientId: "panel", cleanStart: true, keepAliveSeconds: 20 }),
       onConnack: () => this.#send(),
       onPuback: (_packetId, reasonCode) => {
         if (reasonCode < 0x80) this.confirmed = this.sent;
@@ -108,6 +102,65 @@ export class SimPanel {
   }
 }
 
+/**
+ * Always somebody new: makes a session with a subscription, leaves when it is told that it has it, comes back, and expects
+ * to find both. There is nearly always one on the way when the power goes.
+ */
+export class SimNewcomer {
+  stopped = false;
+  /** Sessions that were found again, with their subscription. */
+  found = 0;
+  readonly peer: SimPeer;
+  #number = 1;
+  /** The platform has said that session and subscription are kept. */
+  #promised = false;
+  #tries = 0;
+
+  constructor({ network, witness, trace }: ClientPorts) {
+    this.peer = new SimPeer({
+      network,
+      name: "newcomer",
+      connect: () => ({ clientId: `newcomer-${this.#number}`, ...LASTING }),
+      onConnack: ({ sessionPresent }) => {
+        if (this.#promised && !sessionPresent) witness.wrong(`the session of newcomer ${this.#number} is lost`);
+        if (this.#promised) this.#say();
+        else if (!this.stopped) this.peer.send((writer) => writer.subscribe(subscription(this.#topic)));
+      },
+      onSuback: () => {
+        this.#promised = true;
+        if (network.random.chance(0.5)) this.peer.die("told");
+        else this.#say();
+      },
+      onPublish: () => {
+        trace.add("newcomer", `${this.#number} is at home`);
+        this.found++;
+        this.#number++;
+        this.#promised = false;
+        this.peer.die("told");
+      },
+    });
+  }
+
+  /** At rest only with a promise that was kept. */
+  get isIdle(): boolean {
+    return this.stopped && !this.#promised;
+  }
+
+  get #topic(): string {
+    return `newcomers/${this.#number}`;
+  }
+
+  /** Through the subscription to itself: where that is lost, nothing ever comes. */
+  #say(): void {
+    const payload = new TextEncoder().encode(`newcomer ${this.#number} try ${++this.#tries}`);
+    const message = { topic: this.#topic, payload, qos: 1, retain: false, dup: false, packetId: 1 } as const;
+    this.peer.send((writer) => writer.publish({ ...message, properties: null }));
+    this.peer.later(3_000, () => {
+      if (this.#promised) this.#say();
+    });
+  }
+}
+
 /** Reads what is retained, as a dashboard that was just opened does. */
 export class SimVisitor {
   readonly retained = new Map<string, string>();
@@ -117,11 +170,8 @@ export class SimVisitor {
     const peer: SimPeer = new SimPeer({
       network,
       name: "visitor",
-      connect: { clientId: "visitor", cleanStart: true, keepAliveSeconds: 20 },
-      onConnack: () =>
-        peer.send((writer) =>
-          writer.subscribe({ packetId: 1, requests: [request("state/#")], subscriptionIdentifier: 0 }),
-        ),
+      connect: () => ({ clientId: "visitor", cleanStart: true, keepAliveSeconds: 20 }),
+      onConnack: () => peer.send((writer) => writer.subscribe(subscription("state/#"))),
       onSuback: () => (this.subscribed = true),
       onPublish: (view) => {
         const topic = new TextDecoder().decode(view.buffer.subarray(view.topicStart, view.topicEnd));
@@ -138,11 +188,12 @@ export function impersonate(clientId: string, { network }: ClientPorts): void {
   const peer: SimPeer = new SimPeer({
     network,
     name: `second ${clientId}`,
-    connect: { clientId, cleanStart: true, keepAliveSeconds: 20 },
+    connect: () => ({ clientId, cleanStart: true, keepAliveSeconds: 20 }),
     onConnack: () => network.clock.after(network.random.below(3_000), () => peer.leave()),
   });
 }
 
-function request(filter: string): SubscribeRequest {
-  return { filter, qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0 };
+function subscription(filter: string): SubscribePacket {
+  const request = { filter, qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
+  return { packetId: 1, requests: [request], subscriptionIdentifier: 0 };
 }

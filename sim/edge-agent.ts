@@ -26,7 +26,7 @@ export interface AgentPorts {
 
 export class SimEdgeAgent {
   readonly name: string;
-  readonly disk = new SimQueueStore();
+  disk = new SimQueueStore();
   readonly #ports: AgentPorts;
   /** How far this device's wall clock is off. */
   #clockOffset = 0;
@@ -93,6 +93,13 @@ export class SimEdgeAgent {
     this.#ports.clock.after(200 + this.#ports.random.below(5_000), () => {
       if (!this.isRunning) this.start();
     });
+  }
+
+  /** Its data folder is lost, and with it what was not delivered: the next outbox is another one. */
+  loseDisk(): void {
+    this.kill("told");
+    for (const { payload } of this.disk.contents()) this.#ports.witness.givenUp.add(nameOf(payload));
+    this.disk = new SimQueueStore();
   }
 
   jump(delta: number): void {

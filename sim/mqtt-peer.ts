@@ -10,7 +10,7 @@ export interface PeerOptions {
   readonly network: SimNetwork;
   /** Of its connections; the client identifier may be somebody else's. */
   readonly name: string;
-  readonly connect: Partial<ConnectPacket> & { readonly clientId: string };
+  readonly connect: () => Partial<ConnectPacket> & { readonly clientId: string };
   readonly onConnack?: (packet: ConnackPacket) => void;
   readonly onPublish?: (view: PublishView) => void;
   readonly onPuback?: (packetId: number, reasonCode: number) => void;
@@ -82,7 +82,7 @@ export class SimPeer {
     const reader = new PacketReader(this.#handler(), { role: "client", version: 5, limits: LIMITS.mqtt });
     this.#lastHeard = network.clock.monotonic();
     this.#socket = network.dial(name, {
-      opened: () => current(() => this.send((writer) => writer.connect(connectPacket({ version: 5, ...connect })))),
+      opened: () => current(() => this.send((writer) => writer.connect(connectPacket({ version: 5, ...connect() })))),
       received: (chunk) =>
         current(() => {
           this.#lastHeard = network.clock.monotonic();

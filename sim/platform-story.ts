@@ -16,6 +16,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "agent's power": { weight: 2, strike: (world, random) => anAgent(world, random).kill("silent") },
   "agent's disk full": { weight: 1, strike: (world, random) => agentDisk(anAgent(world, random), "full") },
   "agent's disk fails": { weight: 1, strike: (world, random) => agentDisk(anAgent(world, random), "failed") },
+  "agent's disk lost": { weight: 1, strike: (world, random) => anAgent(world, random).loseDisk() },
   "agent's clock jumps": { weight: 1, strike: (world, random) => anAgent(world, random).jump(anHour(random)) },
   "same identity": { weight: 2, strike: (world, random) => world.impersonate(anAgent(world, random)) },
   "connections cut": { weight: 2, strike: ({ network }) => network.links.forEach((link) => link.break()) },
@@ -67,6 +68,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   "platform's clock jumps": { weight: 1, strike: (world, random) => world.clock.jump(anHour(random)) },
   "store killed": { weight: 5, strike: (world) => world.platform.killStore() },
+  "store's file lost": { weight: 1, strike: (world) => world.loseTelemetry() },
   "store's disk full": {
     weight: 1,
     strike: ({ telemetryDatabase }) => {
@@ -101,9 +103,9 @@ function anAgent(world: PlatformWorld, random: SimRandom): SimEdgeAgent {
   return random.pick(world.agents);
 }
 
-function agentDisk({ disk }: SimEdgeAgent, fault: "full" | "failed"): () => void {
-  disk.fault = () => fault;
-  return () => (disk.fault = () => null);
+function agentDisk(agent: SimEdgeAgent, fault: "full" | "failed"): () => void {
+  agent.disk.fault = () => fault;
+  return () => (agent.disk.fault = () => null);
 }
 
 function anHour(random: SimRandom): number {

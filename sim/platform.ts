@@ -2,7 +2,7 @@
 import { LIMITS, reasonOf } from "../src/base/mod.ts";
 import type { Limits, LogFields, Logger } from "../src/base/mod.ts";
 import { SimBrokerDatabase } from "./broker-database.ts";
-import { SimPanel, SimSubscriber, SimVisitor, impersonate } from "./clients.ts";
+import { SimNewcomer, SimPanel, SimSubscriber, SimVisitor, impersonate } from "./clients.ts";
 import { SimDisk } from "./disk.ts";
 import type { DiskFault } from "./disk.ts";
 import { ROOMY, SimEdgeAgent } from "./edge-agent.ts";
@@ -29,6 +29,7 @@ export class PlatformWorld {
   readonly agents: readonly SimEdgeAgent[];
   readonly subscriber: SimSubscriber;
   readonly panel: SimPanel;
+  readonly newcomer: SimNewcomer;
   platform: PlatformProcess;
   /** Longest time that an operation of the platform's disk takes, in milliseconds. */
   diskDelay = { write: 2, sync: 12 };
@@ -63,6 +64,7 @@ export class PlatformWorld {
     const ports = { network: this.network, witness: this.witness, trace: this.trace };
     this.subscriber = new SimSubscriber(ports);
     this.panel = new SimPanel(ports);
+    this.newcomer = new SimNewcomer(ports);
     this.agents = Array.from({ length: 1 + random.below(3) }, (_, i) => this.#makeAgent(`agent-${i + 1}`));
   }
 
@@ -81,7 +83,7 @@ export class PlatformWorld {
   /** No more readings, no more faults: true once everything is where it belongs, within `DRAIN_TIME_MAX`. */
   async settle(): Promise<boolean> {
     this.#producing = false;
-    this.panel.stopped = true;
+    this.panel.stopped = this.newcomer.stopped = true;
     for (let waited = 0; waited < DRAIN_TIME_MAX && this.witness.violation === null; waited += 1_000) {
       await this.run(1_000);
       if (this.isSettled) return true;
@@ -90,11 +92,12 @@ export class PlatformWorld {
   }
 
   get isSettled(): boolean {
-    const { platform, agents, panel, telemetryDatabase, witness, subscriber } = this;
+    const { platform, agents, panel, newcomer, telemetryDatabase, witness, subscriber } = this;
     return (
       platform.isSettled &&
       agents.every((agent) => agent.isDrained) &&
       panel.isIdle &&
+      newcomer.isIdle &&
       telemetryDatabase.offset === platform.durable &&
       subscriber.since !== null &&
       [...witness.log].every(
@@ -111,6 +114,7 @@ export class PlatformWorld {
       `log ${witness.next}, durable ${witness.durable}, stored ${telemetryDatabase.offset}`,
       ...agents.map((agent) => agent.describe()),
       `panel at ${panel.sent}, confirmed ${panel.confirmed}`,
+      this.newcomer.isIdle ? "newcomer at home" : `newcomer ${this.newcomer.found + 1} waits for its own message`,
       `subscriber since ${subscriber.since}, has ${subscriber.got.size}`,
     ].join("; ");
   }
@@ -138,6 +142,13 @@ export class PlatformWorld {
 
   impersonate(agent: SimEdgeAgent): void {
     impersonate(agent.name, { network: this.network, witness: this.witness, trace: this.trace });
+  }
+
+  /** The store's file is lost; what is in it comes from the log again. */
+  loseTelemetry(): void {
+    this.platform.killStore();
+    this.telemetryDatabase.wipe();
+    this.witness.stored.clear();
   }
 
   /** What a dashboard that was just opened sees as retained. */
@@ -230,6 +241,7 @@ function limitsFrom(random: SimRandom): Limits {
     ...LIMITS.mqtt,
     recentBytesMax: random.pick([0, 1_000, LIMITS.mqtt.recentBytesMax]),
     inflightMax: random.pick([10, LIMITS.mqtt.inflightMax]),
+    routesCachedMax: 32, // also: a table of 32,768 for each short life would cost more than all the rest
     deliveriesInflightMax: random.pick([5, LIMITS.mqtt.deliveriesInflightMax]),
   };
   return { ...LIMITS, log, mqtt } as Limits;

@@ -109,8 +109,7 @@ export class SimStoreProcess implements StoreProcess {
   }
 
   #tell(news: FromStore): void {
-    if (news.type === "committed" && news.progress.counters.gapRecords > 0)
-      this.#ports.witness.wrong("the store missed records of the log");
+    if (news.type === "committed") this.#ports.witness.storeMissed(news.progress.counters.gapRecords);
     if (this.#life.alive) this.#deliver("outside", () => this.#events.news(news));
   }
 

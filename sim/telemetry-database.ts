@@ -32,6 +32,14 @@ export class SimTelemetryDatabase {
     this.#random = random;
   }
 
+  /** Its file is gone: a view of the log, which can be made anew. No process may have it open. */
+  wipe(): void {
+    this.#series.length = 0;
+    this.#sequences.clear();
+    this.offset = null;
+    this.rows = 0;
+  }
+
   /** As one life of the store process sees it. */
   open(life: Life, scheduler: Scheduler): TelemetryStore {
     const series = new SeriesBook(LIMITS.telemetry);

@@ -39,11 +39,18 @@ export class Witness {
   readonly stored = new Set<string>();
   /** By offset, in this life of the log and before, without what power cuts took. */
   readonly log = new Map<number, Appended>();
+  /**
+   * Readings that a power cut took out of the log while younger ones stayed: of a group of batches that was being written,
+   * one was torn and a later one was not, and recovery keeps what is whole. They come again, behind those.
+   */
+  readonly overtaken = new Set<string>();
   readonly counts = { duplicates: 0, acknowledgements: 0, refusals: 0, lostToPowerCuts: 0, recoveries: 0 };
   violation: string | null = null;
   /** Every offset below is known to somebody as durable. */
   durable = 0;
   next = 0;
+  /** Offsets that were torn before they were durable, with whole ones behind them. */
+  #tornOffsets = 0;
   readonly #offsets = new Map<string, number[]>();
   readonly #trace: Trace;
 
@@ -104,10 +111,15 @@ export class Witness {
       if (known?.text !== text || known.topic !== topic)
         this.wrong(`offset ${offset} is ${text} after the restart, and was ${known?.text}`);
     }
+    const lastFound = found.at(-1)?.[0] ?? -1;
     // The log may leave out offsets that nobody knows to be durable, and go on behind them.
     for (const [offset, { text }] of this.log) {
       if (offsets.has(offset)) continue;
       if (offset < this.durable) this.wrong(`offset ${offset} (${text}) was durable and is lost`);
+      if (offset < lastFound) {
+        this.overtaken.add(text);
+        this.#tornOffsets++;
+      }
       this.#forget(offset, text);
     }
     for (const text of this.acknowledged)
@@ -165,6 +177,11 @@ export class Witness {
     }
   }
 
+  /** The store's process says how many records it could not have. */
+  storeMissed(records: number): void {
+    if (records > this.#tornOffsets) this.wrong(`the store missed ${records} records; ${this.#tornOffsets} were torn`);
+  }
+
   // ── in the end ──
 
   checkEnd(): void {
@@ -179,7 +196,7 @@ export class Witness {
     const highest = new Map<string, number>();
     const seen = new Set<string>();
     for (const { text, outbox, sequence } of records) {
-      if (outbox === null || seen.has(text) || this.refused.has(text)) continue;
+      if (outbox === null || seen.has(text) || this.refused.has(text) || this.overtaken.has(text)) continue;
       seen.add(text);
       const reading = this.accepted.get(text);
       if (reading?.outbox !== outbox || reading.sequence !== sequence)
