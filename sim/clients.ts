@@ -153,7 +153,7 @@ export class SimNewcomer {
   /** Through the subscription to itself: where that is lost, nothing ever comes. */
   #say(): void {
     const payload = new TextEncoder().encode(`newcomer ${this.#number} try ${++this.#tries}`);
-    const message = { topic: this.#topic, payload, qos: 1, retain: false, dup: false, packetId: 1 } as const;
+    const message = { topic: this.#topic, payload, qos: 1, retain: false, dup: false, packetId: this.#tries } as const;
     this.peer.send((writer) => writer.publish({ ...message, properties: null }));
     this.peer.later(3_000, () => {
       if (this.#promised) this.#say();

@@ -4,17 +4,21 @@ import type { Limits, Logger, Message, Scheduler } from "../src/base/mod.ts";
 import { fileCrc32 } from "../src/adapters/files/mod.ts";
 import { Broker } from "../src/broker/mod.ts";
 import type { Gatekeeper, Journal } from "../src/broker/mod.ts";
+import { applyRules } from "../src/cloud/apply-rules.ts";
 import { LogJournal } from "../src/cloud/journal.ts";
 import type { ChildEvents, ChildExit } from "../src/cloud/store/child.ts";
 import type { FromStore } from "../src/cloud/store/protocol.ts";
 import { StoreClient } from "../src/cloud/store/mod.ts";
 import { Log } from "../src/log/mod.ts";
 import type { LogDirectory } from "../src/log/mod.ts";
-import { defaultRules } from "../src/rules/mod.ts";
+import { HotRules, defaultRules } from "../src/rules/mod.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { SimBrokerDatabase } from "./broker-database.ts";
 import { Life, folderOf } from "./life.ts";
 import type { SimNetwork } from "./network.ts";
+import { RECEIVER_RULE } from "./receiver.ts";
+import type { SimReceiver } from "./receiver.ts";
+import type { SimRulesDatabase } from "./rules-database.ts";
 import { SimStoreProcess } from "./store-process.ts";
 import type { SimTelemetryDatabase } from "./telemetry-database.ts";
 import type { Trace } from "./trace.ts";
@@ -32,6 +36,8 @@ export interface PlatformPorts {
   readonly witness: Witness;
   readonly brokerDatabase: SimBrokerDatabase;
   readonly telemetryDatabase: SimTelemetryDatabase;
+  readonly rulesDatabase: SimRulesDatabase;
+  readonly receiver: SimReceiver;
   readonly limits: Limits;
   /** Longest time that a write, or a sync, takes; in milliseconds. */
   readonly diskDelay: () => { readonly write: number; readonly sync: number };
@@ -97,8 +103,11 @@ export class PlatformProcess {
     const directory = folderOf(this.life, folder, this.#scheduler, (operation) =>
       random.below(operation === "sync" ? diskDelay().sync : diskDelay().write),
     );
+    const rules = this.#openRules();
+    const resumeRulesAt = await rules.start();
+    if (resumeRulesAt > witness.durable) witness.wrong(`the rules are at ${resumeRulesAt}, ahead of the log`);
     const state = brokerDatabase.open(this.life, this.#scheduler);
-    const nextAtLeast = (await state.load()).appliedOffset;
+    const nextAtLeast = Math.max(resumeRulesAt, (await state.load()).appliedOffset);
     const log = await Log.open({ ...common, directory, crc32: fileCrc32, limits: limits.log, nextAtLeast });
     const journal = new LogJournal({ log, clock, logger, metrics: this.#metrics });
     await this.#compare(journal, log.next);
@@ -108,9 +117,10 @@ export class PlatformProcess {
 
     const store = this.#openStore(folder);
     const storeReady = store.start();
-    store.setRules(defaultRules().map((rule) => Object.assign(rule, { fromOffset: 0 })));
+    store.setRules(rules.list());
     log.onDurable((durable) => store.durable(durable));
     store.durable(log.durable);
+    log.consume(resumeRulesAt, (batch) => applyRules(rules, batch, logger), "rules");
     const broker = new Broker({
       ...common,
       journal: this.#watched(journal),
@@ -138,6 +148,21 @@ export class PlatformProcess {
     const found: (readonly [number, Message])[] = [];
     for await (const { offset, message } of journal.replay(0)) found.push([offset, message]);
     if (this.life.alive) this.#ports.witness.recovered(found, next);
+  }
+
+  #openRules(): HotRules {
+    const { clock, random, logger, rulesDatabase, receiver } = this.#ports;
+    return new HotRules({
+      clock,
+      scheduler: this.#scheduler,
+      random,
+      logger,
+      metrics: this.#metrics,
+      store: rulesDatabase,
+      http: receiver.open(this.life),
+      hmacSha256: () => new Uint8Array(32), // no rule here has a secret
+      defaults: [...defaultRules(), RECEIVER_RULE],
+    });
   }
 
   #openStore(folder: LogDirectory): StoreClient {

@@ -1,4 +1,5 @@
 /** One seed's life story of the simulated platform: faults while readings are made, then rest, then the reckoning. */
+import { hours, minutes } from "../src/base/mod.ts";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import type { SimEdgeAgent } from "./edge-agent.ts";
 import { PlatformWorld } from "./platform.ts";
@@ -17,7 +18,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "agent's disk full": { weight: 1, strike: (world, random) => agentDisk(anAgent(world, random), "full") },
   "agent's disk fails": { weight: 1, strike: (world, random) => agentDisk(anAgent(world, random), "failed") },
   "agent's disk lost": { weight: 1, strike: (world, random) => anAgent(world, random).loseDisk() },
-  "agent's clock jumps": { weight: 1, strike: (world, random) => anAgent(world, random).jump(anHour(random)) },
+  "agent's clock jumps": {
+    weight: 1,
+    strike: (world, random) => anAgent(world, random).jump(within(random, hours(1))),
+  },
   "same identity": { weight: 2, strike: (world, random) => world.impersonate(anAgent(world, random)) },
   "connections cut": { weight: 2, strike: ({ network }) => network.links.forEach((link) => link.break()) },
   "connection cut": {
@@ -66,7 +70,8 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       return () => (world.diskDelay = { write: 2, sync: 12 });
     },
   },
-  "platform's clock jumps": { weight: 1, strike: (world, random) => world.clock.jump(anHour(random)) },
+  // Not further: a delivery that a rule has to try again waits by the wall clock, so it may come late by as much.
+  "platform's clock jumps": { weight: 1, strike: ({ clock }, random) => clock.jump(within(random, minutes(1))) },
   "store killed": { weight: 5, strike: (world) => world.platform.killStore() },
   "store's file lost": { weight: 1, strike: (world) => world.loseTelemetry() },
   "store's disk full": {
@@ -81,6 +86,15 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     strike: ({ telemetryDatabase }) => {
       telemetryDatabase.latencyMax = 3_000;
       return () => (telemetryDatabase.latencyMax = 20);
+    },
+  },
+  "receiver fails": { weight: 2, strike: ({ receiver }) => receiverMode(receiver, "fails") },
+  "receiver says nothing": { weight: 2, strike: ({ receiver }) => receiverMode(receiver, "hears and says nothing") },
+  "rules' disk full": {
+    weight: 1,
+    strike: ({ rulesDatabase }) => {
+      rulesDatabase.broken = true;
+      return () => (rulesDatabase.broken = false);
     },
   },
   "subscriber dies": {
@@ -108,8 +122,14 @@ function agentDisk(agent: SimEdgeAgent, fault: "full" | "failed"): () => void {
   return () => (agent.disk.fault = () => null);
 }
 
-function anHour(random: SimRandom): number {
-  return Math.floor((random.next() - 0.5) * 7_200_000);
+function receiverMode(receiver: PlatformWorld["receiver"], mode: PlatformWorld["receiver"]["mode"]): () => void {
+  receiver.mode = mode;
+  return () => (receiver.mode = "answers");
+}
+
+/** Up to `span` in either direction. */
+function within(random: SimRandom, span: number): number {
+  return Math.floor((random.next() * 2 - 1) * span);
 }
 
 function someLinks(links: PlatformWorld["network"]["links"], random: SimRandom): PlatformWorld["network"]["links"] {
@@ -204,8 +224,10 @@ async function live(world: PlatformWorld, random: SimRandom): Promise<number> {
 }
 
 async function reckon(world: PlatformWorld): Promise<void> {
-  const { witness, subscriber, panel } = world;
+  const { witness, subscriber, panel, receiver } = world;
   witness.checkEnd();
+  for (const { text, topic } of witness.log.values())
+    if (topic.startsWith("telemetry/") && !receiver.got.has(text)) witness.wrong(`no rule was told of ${text}`);
   witness.checkReceived(subscriber.received, subscriber.since ?? 0);
   const retained = (await world.visit()).get(panel.topic);
   const last = [...witness.log.values()].findLast(({ topic }) => topic === panel.topic)?.text;

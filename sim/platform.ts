@@ -9,6 +9,8 @@ import { ROOMY, SimEdgeAgent } from "./edge-agent.ts";
 import type { Farewell } from "./network.ts";
 import { SimNetwork } from "./network.ts";
 import { PlatformProcess } from "./platform-process.ts";
+import { SimReceiver } from "./receiver.ts";
+import { SimRulesDatabase } from "./rules-database.ts";
 import { SimTelemetryDatabase } from "./telemetry-database.ts";
 import { Trace } from "./trace.ts";
 import { Wiretap } from "./wiretap.ts";
@@ -26,6 +28,8 @@ export class PlatformWorld {
   readonly network: SimNetwork;
   readonly disk: SimDisk;
   readonly telemetryDatabase: SimTelemetryDatabase;
+  readonly rulesDatabase = new SimRulesDatabase();
+  readonly receiver: SimReceiver;
   readonly agents: readonly SimEdgeAgent[];
   readonly subscriber: SimSubscriber;
   readonly panel: SimPanel;
@@ -60,6 +64,7 @@ export class PlatformWorld {
     this.#brokerDatabase = new SimBrokerDatabase(random);
     this.telemetryDatabase = new SimTelemetryDatabase(random);
     this.telemetryDatabase.onRows = (rows, offset) => this.witness.store(rows, offset);
+    this.receiver = new SimReceiver(this);
     this.platform = this.#startPlatform();
     const ports = { network: this.network, witness: this.witness, trace: this.trace };
     this.subscriber = new SimSubscriber(ports);
@@ -92,7 +97,7 @@ export class PlatformWorld {
   }
 
   get isSettled(): boolean {
-    const { platform, agents, panel, newcomer, telemetryDatabase, witness, subscriber } = this;
+    const { platform, agents, panel, newcomer, telemetryDatabase, witness, subscriber, receiver } = this;
     return (
       platform.isSettled &&
       agents.every((agent) => agent.isDrained) &&
@@ -102,7 +107,8 @@ export class PlatformWorld {
       subscriber.since !== null &&
       [...witness.log].every(
         ([offset, { text, topic }]) =>
-          offset < subscriber.since! || !topic.startsWith("telemetry/") || subscriber.got.has(text),
+          !topic.startsWith("telemetry/") ||
+          (receiver.got.has(text) && (offset < subscriber.since! || subscriber.got.has(text))),
       )
     );
   }
@@ -116,6 +122,7 @@ export class PlatformWorld {
       `panel at ${panel.sent}, confirmed ${panel.confirmed}`,
       this.newcomer.isIdle ? "newcomer at home" : `newcomer ${this.newcomer.found + 1} waits for its own message`,
       `subscriber since ${subscriber.since}, has ${subscriber.got.size}`,
+      `receiver has ${this.receiver.got.size}`,
     ].join("; ");
   }
 
@@ -162,7 +169,7 @@ export class PlatformWorld {
   #startPlatform(): PlatformProcess {
     this.disk.restart();
     this.trace.add("platform", "starts");
-    const { clock, random, network, trace, witness, telemetryDatabase } = this;
+    const { clock, random, network, trace, witness, telemetryDatabase, rulesDatabase, receiver } = this;
     const process: PlatformProcess = new PlatformProcess(
       {
         clock,
@@ -171,6 +178,8 @@ export class PlatformWorld {
         trace,
         witness,
         telemetryDatabase,
+        rulesDatabase,
+        receiver,
         logger: this.#logger,
         brokerDatabase: this.#brokerDatabase,
         limits: this.#limits,
