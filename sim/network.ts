@@ -20,6 +20,9 @@ export interface Tap {
   toClient(link: SimLink, bytes: Uint8Array): void;
 }
 
+/** How long an end waits for what it has sent to arrive. */
+const LINGER_MS = 1_000;
+
 /** What a kernel takes for a peer that does not answer. */
 const SOCKET_BUFFER_BYTES = 3_000;
 
@@ -101,10 +104,18 @@ export class SimLink {
       });
     },
     end: () => {
-      const told = (): void => this.#events.closed({ kind: "ended", detail: "left" });
-      if (this.#clientHere) this.#network.clock.after(1, told);
+      if (!this.#clientHere) return;
       this.#clientHere = false;
-      this.#toServer.last(() => this.#loseServer("ended"));
+      let waits = true;
+      const told = (): void => {
+        if (waits) this.#events.closed({ kind: "ended", detail: "left" });
+        waits = false;
+      };
+      this.#network.clock.after(LINGER_MS, told);
+      this.#toServer.last(() => {
+        this.#loseServer("ended");
+        told();
+      });
     },
     destroy: () => this.clientDies("told"),
   };
@@ -243,6 +254,8 @@ class Pipe {
   send(bytes: Uint8Array, taken: () => void, arrive: (chunk: Uint8Array) => void): void {
     if (this.#state === "closed") return;
     const { random } = this.#network;
+    // A connection that swallowed bytes never carries any again: TCP leaves no holes.
+    if (this.#network.weather === "silent") this.#state = "swallowing";
     const split = random.chance(0.2) ? random.below(bytes.length) : 0;
     this.#queuedBytes += bytes.length;
     if (this.#queuedBytes <= SOCKET_BUFFER_BYTES) this.#network.clock.defer(taken);
