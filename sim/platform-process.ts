@@ -23,7 +23,7 @@ import { SimStoreProcess } from "./store-process.ts";
 import type { SimTelemetryDatabase } from "./telemetry-database.ts";
 import type { Trace } from "./trace.ts";
 import { appendedOf } from "./witness.ts";
-import type { Witness } from "./witness.ts";
+import type { Appended, Witness } from "./witness.ts";
 import { SimMetrics } from "./world.ts";
 import type { SimClock, SimRandom } from "./world.ts";
 
@@ -190,20 +190,25 @@ export class PlatformProcess {
   /** The journal, with the witness looking over its shoulder. */
   #watched(journal: LogJournal): Journal {
     const { witness } = this.#ports;
-    const note = (offset: number, message: Parameters<typeof appendedOf>[0]): number => {
-      if (this.life.alive) witness.append(offset, appendedOf(message));
+    const noted = (record: Appended, append: () => number): number => {
+      let offset: number;
+      try {
+        offset = append();
+      } catch (error) {
+        witness.refuse(record); // here, not when the refusal leaves: it may never do
+        throw error;
+      }
+      if (this.life.alive) witness.append(offset, record);
       return offset;
     };
     return {
-      append: (topic, view, publisher, topicBytes) =>
-        note(journal.append(topic, view, publisher, topicBytes), {
-          topic,
-          payload: view.buffer.subarray(view.payloadStart, view.payloadEnd),
-          retain: view.retain,
-          clientId: publisher.clientId,
-          properties: propertiesOf(view),
-        }),
-      appendMessage: (message) => note(journal.appendMessage(message), message),
+      append: (topic, view, publisher, topicBytes) => {
+        const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
+        const properties = propertiesOf(view);
+        const record = appendedOf({ topic, payload, retain: view.retain, clientId: publisher.clientId, properties });
+        return noted(record, () => journal.append(topic, view, publisher, topicBytes));
+      },
+      appendMessage: (message) => noted(appendedOf(message), () => journal.appendMessage(message)),
       get durable() {
         return journal.durable;
       },

@@ -87,6 +87,13 @@ export class Witness {
     this.#note(offset, record);
   }
 
+  /** The log does not take it now. */
+  refuse({ text }: Appended): void {
+    this.#trace.add("refuse", text);
+    this.counts.refusals++;
+    this.refused.add(text);
+  }
+
   reportedDurable(below: number): void {
     this.#trace.add("durable", String(below));
     if (below < this.durable || below > this.next) this.wrong(`durable goes from ${this.durable} to ${below}`);
@@ -150,8 +157,7 @@ export class Witness {
   acknowledge(text: string, reasonCode: number): void {
     this.#trace.add("puback", `${text} ${reasonCode}`);
     if (reasonCode >= 0x80) {
-      this.counts.refusals++;
-      this.refused.add(text);
+      if (!this.refused.has(text)) this.wrong(`${text} was refused, and the log had taken it`);
       return;
     }
     this.counts.acknowledgements++;
