@@ -21,6 +21,8 @@ export class SimSubscriber {
   readonly got = new Set<string>();
   /** The log's end when it first knew that it was subscribed; null until then. */
   since: number | null = null;
+  /** What had been published by then. */
+  earlier: ReadonlySet<string> = new Set();
   /** It takes messages and acknowledges none. */
   mute = false;
   readonly peer: SimPeer;
@@ -37,7 +39,11 @@ export class SimSubscriber {
         if (this.since === null) this.#subscribe();
         else if (!sessionPresent) witness.wrong("the subscriber's session is lost");
       },
-      onSuback: () => (this.since ??= witness.next),
+      onSuback: () => {
+        if (this.since !== null) return;
+        this.since = witness.next;
+        this.earlier = new Set(witness.appended);
+      },
       onPublish: (view) => {
         const text = nameOf(view.buffer.subarray(view.payloadStart, view.payloadEnd));
         trace.add("deliver", `${text}${view.dup ? " again" : ""}`);

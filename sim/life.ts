@@ -50,7 +50,7 @@ export class Life {
   }
 }
 
-export function never(): Promise<never> {
+function never(): Promise<never> {
   return new Promise(() => {});
 }
 

@@ -172,10 +172,16 @@ export class SimLink {
     if (!this.#serverHere) return;
     this.#serverHere = false;
     this.#toServer.swallow();
-    if (farewell === "silent") this.#toClient.swallow();
+    // What was on the wire may still arrive, also when the machine behind it is dark.
+    const arrives = this.#network.random.chance(0.5);
+    if (farewell === "silent") this.#toClient.swallow(arrives);
     else {
-      this.#toClient.close();
-      this.#network.clock.after(this.#latency(), () => this.#loseClient({ kind: "reset", detail: "ECONNRESET" }));
+      const lost = (): void => this.#loseClient({ kind: "reset", detail: "ECONNRESET" });
+      if (arrives) this.#toClient.last(lost);
+      else {
+        this.#toClient.close();
+        this.#network.clock.after(this.#latency(), lost);
+      }
     }
     if (!this.#clientHere) this.#forget();
   }
@@ -255,7 +261,7 @@ class Pipe {
     if (this.#state === "closed") return;
     const { random } = this.#network;
     // A connection that swallowed bytes never carries any again: TCP leaves no holes.
-    if (this.#network.weather === "silent") this.#state = "swallowing";
+    if (this.#network.weather === "silent") this.swallow(true);
     const split = random.chance(0.2) ? random.below(bytes.length) : 0;
     this.#queuedBytes += bytes.length;
     if (this.#queuedBytes <= SOCKET_BUFFER_BYTES) this.#network.clock.defer(taken);
@@ -271,10 +277,10 @@ class Pipe {
     if (this.#state === "flowing") this.#put(0, task);
   }
 
-  /** What is on its way and all that follows never arrives. */
-  swallow(): void {
+  /** What follows never arrives; nor does what is on its way, unless that is to be spared. */
+  swallow(sparing = false): void {
     if (this.#state === "flowing") this.#state = "swallowing";
-    this.#queue = [];
+    if (!sparing) this.#queue = [];
   }
 
   close(): void {

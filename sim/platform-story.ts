@@ -228,7 +228,7 @@ async function reckon(world: PlatformWorld): Promise<void> {
   witness.checkEnd();
   for (const { text, topic } of witness.log.values())
     if (topic.startsWith("telemetry/") && !receiver.got.has(text)) witness.wrong(`no rule was told of ${text}`);
-  witness.checkReceived(subscriber.received, subscriber.since ?? 0);
+  witness.checkReceived(subscriber.received, subscriber.since ?? 0, subscriber.earlier);
   const retained = (await world.visit()).get(panel.topic);
   const last = [...witness.log.values()].findLast(({ topic }) => topic === panel.topic)?.text;
   if (retained !== last) witness.wrong(`${panel.topic} is retained as ${retained}, and was last ${last}`);

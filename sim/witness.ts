@@ -37,6 +37,8 @@ export class Witness {
   readonly acknowledged = new Set<string>();
   /** Payloads that are stored. */
   readonly stored = new Set<string>();
+  /** Everything that was ever appended, what power cuts took as well. */
+  readonly appended = new Set<string>();
   /** By offset, in this life of the log and before, without what power cuts took. */
   readonly log = new Map<number, Appended>();
   /**
@@ -144,6 +146,7 @@ export class Witness {
 
   #note(offset: number, record: Appended): void {
     this.log.set(offset, record);
+    this.appended.add(record.text);
     const before = this.#offsets.get(record.text);
     if (before === undefined) this.#offsets.set(record.text, [offset]);
     else {
@@ -213,25 +216,24 @@ export class Witness {
     }
   }
 
-  /** What a subscriber of all telemetry received, in order, doubles included; `since`: the log's end when it was subscribed. */
-  checkReceived(received: readonly string[], since: number): void {
+  /**
+   * What a subscriber of all telemetry received, in order, doubles included. `since`: the log's end when it was
+   * subscribed; `earlier`: what had been appended by then, and comes to it only if it is sent again.
+   */
+  checkReceived(received: readonly string[], since: number, earlier: ReadonlySet<string>): void {
     const got = new Set(received);
-    const known = new Map<string, { readonly offset: number; readonly record: Appended }>();
+    const known = new Map<string, Appended>();
     for (const [offset, record] of this.log) {
       const { topic, text } = record;
       if (!topic.startsWith("telemetry/")) continue;
-      if (!known.has(text)) known.set(text, { offset, record });
+      known.set(text, record);
       if (offset >= since && !got.has(text))
         this.wrong(`${text} (offset ${offset}) never reached the subscriber, who had been there since ${since}`);
     }
     for (const text of got)
       if (!this.accepted.has(text)) this.wrong(`the subscriber received ${text}, which nobody accepted`);
     this.#checkOrder(
-      // What came to the log before is for others; its resending may come at any time.
-      received.flatMap((text) => {
-        const found = known.get(text);
-        return found === undefined || found.offset < since ? [] : found.record;
-      }),
+      received.filter((text) => !earlier.has(text)).flatMap((text) => known.get(text) ?? []),
       "what the subscriber received",
     );
   }
@@ -242,7 +244,7 @@ export const MEASUREMENT = "m";
 
 const utf8 = new TextDecoder();
 
-export function readingText(value: unknown): string {
+function readingText(value: unknown): string {
   return `n${String(value)}`;
 }
 
