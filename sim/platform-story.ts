@@ -88,6 +88,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       return () => (telemetryDatabase.latencyMax = 20);
     },
   },
+  "receiver slow": { weight: 2, strike: ({ receiver }) => receiverMode(receiver, "is slow") },
   "receiver fails": { weight: 2, strike: ({ receiver }) => receiverMode(receiver, "fails") },
   "receiver says nothing": { weight: 2, strike: ({ receiver }) => receiverMode(receiver, "hears and says nothing") },
   "rules' disk full": {

@@ -7,7 +7,10 @@ import type { Witness } from "./witness.ts";
 import { nameOf } from "./witness.ts";
 import type { SimClock, SimRandom } from "./world.ts";
 
-export type ReceiverMode = "answers" | "fails" | "hears and says nothing";
+export type ReceiverMode = "answers" | "is slow" | "fails" | "hears and says nothing";
+
+/** Below the time after which a delivery is given up and tried again. */
+const SLOW_MS_MAX = 12_000;
 
 interface ReceiverPorts {
   readonly clock: SimClock;
@@ -39,10 +42,10 @@ export class SimReceiver {
     const { clock, random } = this.#ports;
     return {
       post: async ({ headers, body }) => {
-        await life.wait(clock, 1 + random.below(30));
+        await life.wait(clock, 1 + random.below(this.mode === "is slow" ? SLOW_MS_MAX : 30));
         if (this.mode === "fails") return { status: 503, headers: {}, body: "" };
         this.#hear(headers["webhook-id"] ?? "", nameOf(body));
-        const said = this.mode === "answers";
+        const said = this.mode !== "hears and says nothing";
         await life.wait(clock, 1 + random.below(30));
         if (!said) throw new TidewireError("OUTGOING_FAILED", { reason: "no answer" });
         return { status: 200, headers: {}, body: "" };
