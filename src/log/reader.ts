@@ -54,7 +54,8 @@ export class LogReader {
 
   /**
    * How many of the offsets in [from, below) no reader is owed: given out, lost in a crash before they were durable, and
-   * never used again. To be asked about a range that `readBatches` has passed.
+   * never used again (or lost with the end of the log, which its start has told). To be asked about a range that
+   * `readBatches` has passed.
    */
   leftOut(from: number, below: number): number {
     return this.#table.leftOut(from, below);
