@@ -5,4 +5,7 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly what: stri
   { seed: 122, what: "the same, many at once" },
   { seed: 624, what: "of a torn group a later batch was whole: its readings stand before those that come again" },
   { seed: 630, what: "the same" },
+  { seed: 1299, what: "the same, and the order of the log shows it" },
+  { seed: 1472, what: "the same, and the order of the log shows it" },
+  { seed: 4028, what: "an outbox whose unsaved readings were all dropped never noticed that its disk was well again" },
 ];
