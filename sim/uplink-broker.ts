@@ -2,11 +2,14 @@
  * A model broker behind a simulated network, for the uplink: it speaks MQTT 5 through our codec, stores before it
  * acknowledges, and what the network does to it is under the test's command.
  */
-import type { Cancel } from "../src/base/mod.ts";
 import { LIMITS, STAMP_OUTBOX, STAMP_SEQUENCE } from "../src/base/mod.ts";
-import type { CloseCause, OpenUplinkSocket, UplinkEvents } from "../src/queue/mod.ts";
+import type { BrokerConnection, Transport } from "../src/broker/mod.ts";
+import type { OpenUplinkSocket } from "../src/queue/mod.ts";
 import type { ConnackPacket, ConnectPacket, PacketHandler } from "../src/wire/mqtt/mod.ts";
 import { PacketReader, PacketWriter, propertiesOf, topicOf } from "../src/wire/mqtt/mod.ts";
+import { NO_PACKETS } from "./wiretap.ts";
+import { SimNetwork } from "./network.ts";
+import type { NetworkWeather } from "./network.ts";
 import type { SimClock, SimRandom } from "./world.ts";
 
 export interface SimArrival {
@@ -19,13 +22,6 @@ export interface SimArrival {
   readonly at: number;
 }
 
-export type NetworkMode =
-  | "open"
-  /** Connections are refused; those that stand are not touched. */
-  | "refusing"
-  /** Whatever is sent vanishes, for good on that connection; nobody is told. */
-  | "stalled";
-
 export interface SimBrokerBehaviour {
   /** CONNACK; null: none comes. */
   connack: (packet: ConnectPacket) => (Partial<ConnackPacket> & { readonly reasonCode: number }) | null;
@@ -36,7 +32,6 @@ export interface SimBrokerBehaviour {
 }
 
 export class SimBroker {
-  mode: NetworkMode = "open";
   readonly behaviour: SimBrokerBehaviour = {
     connack: () => ({ reasonCode: 0 }),
     puback: () => 0,
@@ -54,65 +49,82 @@ export class SimBroker {
   answersPings = true;
   mostUnacknowledged = 0;
   readonly #clock: SimClock;
-  readonly #random: SimRandom;
-  readonly #links = new Set<SimLink>();
+  readonly #network: SimNetwork;
+  readonly #connections = new Map<number, { readonly transport: Transport; readonly connection: BrokerConnection }>();
 
   constructor(clock: SimClock, random: SimRandom) {
     this.#clock = clock;
-    this.#random = random;
+    this.#network = new SimNetwork(clock, random);
+    this.#network.listener = (transport, { number }) => this.#accept(transport, number);
   }
 
   /** What an agent is given to connect with. */
   readonly open: OpenUplinkSocket = (events) => {
-    const link = new SimLink(
-      this.#clock,
-      this.#random,
-      events,
-      () => this.mode,
-      () => this.#links.delete(link),
-    );
-    const connection = ++this.attempts;
-    this.#clock.after(1 + this.#random.below(50), () => {
-      if (this.mode === "refusing") link.fail({ kind: "refused", detail: "ECONNREFUSED" });
-      else if (this.mode === "open") this.#accept(link, connection);
-    });
-    return link.client;
+    this.attempts++;
+    return this.#network.dial("agent", events);
   };
 
+  /** `refusing` lets connections that stand be; `silent` swallows what is sent on them, for good. */
+  set mode(weather: NetworkWeather) {
+    this.#network.weather = weather;
+  }
+
   get connections(): number {
-    return this.#links.size;
+    return this.#connections.size;
   }
 
   /** Every connection breaks; bytes on the way are lost. */
   cut(): void {
-    for (const link of this.#links) link.fail({ kind: "reset", detail: "ECONNRESET" });
+    for (const link of this.#network.links) if (!link.isOpening) link.break();
+    this.#connections.clear();
   }
 
   kick(reasonCode: number): void {
-    for (const link of this.#links) {
+    for (const { transport } of this.#connections.values()) {
       const writer = new PacketWriter(5);
       writer.disconnect({ reasonCode });
-      link.toClient(writer.take());
-      link.endFromServer();
+      transport.write(writer.take());
+      transport.end();
     }
+    this.#connections.clear();
   }
 
   /** Sends raw bytes to whoever is connected. */
   inject(bytes: Uint8Array): void {
-    for (const link of this.#links) link.toClient(bytes);
+    for (const { transport } of this.#connections.values()) transport.write(bytes.slice());
   }
 
-  #accept(link: SimLink, connection: number): void {
-    if (!link.open()) return;
-    this.#links.add(link);
+  #accept(transport: Transport, number: number): BrokerConnection {
     const writer = new PacketWriter(5);
     const send = (write: () => void): void => {
+      if (!this.#connections.has(number)) return;
       write();
-      link.toClient(writer.take());
+      transport.write(writer.take());
     };
-    const nothing = (): void => {};
+    const reader = new PacketReader(this.#handler(transport, number, writer, send), {
+      role: "server",
+      limits: LIMITS.mqtt,
+    });
+    const connection: BrokerConnection = {
+      receive: (chunk) => {
+        if (this.#connections.has(number)) reader.push(chunk);
+      },
+      written: (bytes) => writer.giveBack(bytes),
+      closed: () => this.#connections.delete(number),
+    };
+    this.#connections.set(number, { transport, connection });
+    return connection;
+  }
+
+  #handler(
+    transport: Transport,
+    number: number,
+    writer: PacketWriter,
+    send: (write: () => void) => void,
+  ): PacketHandler {
     let unacknowledged = 0;
-    const handler: PacketHandler = {
+    return {
+      ...NO_PACKETS,
       connect: (packet) => {
         this.connects.push(packet);
         const connack = this.behaviour.connack(packet);
@@ -121,7 +133,7 @@ export class SimBroker {
       publish: (view) => {
         const stamps = new Map(propertiesOf(view)?.userProperties ?? []);
         const arrival: SimArrival = {
-          connection,
+          connection: number,
           outbox: stamps.get(STAMP_OUTBOX) ?? "",
           sequence: Number(stamps.get(STAMP_SEQUENCE)),
           topic: topicOf(view, LIMITS.mqtt),
@@ -143,19 +155,10 @@ export class SimBroker {
       },
       disconnect: ({ reasonCode }) => {
         this.disconnects.push(reasonCode);
-        link.endFromServer();
+        this.#connections.delete(number);
+        transport.end();
       },
-      connack: nothing,
-      acknowledge: nothing,
-      subscribe: nothing,
-      suback: nothing,
-      unsubscribe: nothing,
-      unsuback: nothing,
-      pingresp: nothing,
-      auth: nothing,
     };
-    const reader = new PacketReader(handler, { role: "server", limits: LIMITS.mqtt });
-    link.serverReceives = (chunk) => reader.push(chunk);
   }
 
   #take(arrival: SimArrival): number | null {
@@ -168,96 +171,5 @@ export class SimBroker {
       this.stored.push(arrival);
     }
     return reasonCode;
-  }
-}
-
-/** One connection: two ordered streams of bytes with latency, cut into chunks of any size. */
-class SimLink {
-  serverReceives: (chunk: Uint8Array) => void = () => {};
-  readonly #clock: SimClock;
-  readonly #random: SimRandom;
-  readonly #events: UplinkEvents;
-  readonly #mode: () => NetworkMode;
-  readonly #gone: () => void;
-  #state: "opening" | "open" | "closed" = "opening";
-  #dead = false;
-  readonly #arrives = { client: 0, server: 0 };
-  readonly #inFlight = new Set<Cancel>();
-
-  constructor(clock: SimClock, random: SimRandom, events: UplinkEvents, mode: () => NetworkMode, gone: () => void) {
-    this.#clock = clock;
-    this.#random = random;
-    this.#events = events;
-    this.#mode = mode;
-    this.#gone = gone;
-  }
-
-  readonly client = {
-    write: (bytes: Uint8Array): void => {
-      const copy = bytes.slice();
-      this.#clock.after(0, () => this.#events.written(bytes));
-      this.#stream("server", copy, (chunk) => this.serverReceives(chunk));
-    },
-    end: (): void => {
-      // What was written still arrives; then the server sees the end.
-      this.#later("server", () => {
-        if (this.#close()) this.#events.closed({ kind: "ended", detail: "left" });
-      });
-    },
-    destroy: (): void => {
-      this.#close();
-    },
-  };
-
-  open(): boolean {
-    if (this.#state !== "opening") return false;
-    this.#state = "open";
-    this.#events.opened();
-    return true;
-  }
-
-  toClient(bytes: Uint8Array): void {
-    this.#stream("client", bytes.slice(), (chunk) => this.#events.received(chunk));
-  }
-
-  endFromServer(): void {
-    this.#later("client", () => {
-      if (this.#close()) this.#events.closed({ kind: "ended", detail: "end of stream" });
-    });
-  }
-
-  fail(cause: CloseCause): void {
-    if (this.#close()) this.#clock.after(0, () => this.#events.closed(cause));
-  }
-
-  #close(): boolean {
-    if (this.#state === "closed") return false;
-    this.#state = "closed";
-    for (const cancel of this.#inFlight) cancel();
-    this.#inFlight.clear();
-    this.#gone();
-    return true;
-  }
-
-  #stream(to: "client" | "server", bytes: Uint8Array, deliver: (chunk: Uint8Array) => void): void {
-    if (this.#state !== "open") return;
-    // A connection that swallowed bytes never carries any again, as when a NAT has forgotten it: TCP leaves no holes.
-    if (this.#mode() === "stalled") this.#dead = true;
-    if (this.#dead) return;
-    const split = this.#random.chance(0.2) ? this.#random.below(bytes.length) : 0;
-    for (const chunk of split === 0 ? [bytes] : [bytes.slice(0, split), bytes.slice(split)]) {
-      this.#later(to, () => deliver(chunk));
-    }
-  }
-
-  /** In the order in which it was sent. */
-  #later(to: "client" | "server", task: () => void): void {
-    const at = Math.max(this.#arrives[to], this.#clock.monotonic() + 1 + this.#random.below(40));
-    this.#arrives[to] = at;
-    const cancel = this.#clock.after(at - this.#clock.monotonic(), () => {
-      this.#inFlight.delete(cancel);
-      if (this.#state === "open") task();
-    });
-    this.#inFlight.add(cancel);
   }
 }

@@ -10,7 +10,7 @@ type FaultName = keyof typeof FAULTS;
 
 const FAULTS = {
   cut: (world: AgentWorld) => world.broker.cut(),
-  stall: (world: AgentWorld) => (world.broker.mode = "stalled"),
+  stall: (world: AgentWorld) => (world.broker.mode = "silent"),
   refuse: (world: AgentWorld) => {
     world.broker.mode = "refusing";
     world.broker.cut();

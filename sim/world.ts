@@ -29,7 +29,8 @@ export class SimClock implements Clock, Scheduler {
   #wall: number;
   #elapsed = 0;
   #order = 0;
-  #timers: Timer[] = [];
+  /** A binary heap: the earliest first. */
+  readonly #timers: Timer[] = [];
 
   constructor(start: number = SIM_EPOCH) {
     this.#wall = start;
@@ -50,7 +51,7 @@ export class SimClock implements Clock, Scheduler {
 
   after(delay: number, task: () => void): Cancel {
     const timer: Timer = { at: this.#elapsed + Math.max(0, delay), order: this.#order++, task, cancelled: false };
-    this.#timers.push(timer);
+    this.#insert(timer);
     return () => {
       timer.cancelled = true;
     };
@@ -72,17 +73,13 @@ export class SimClock implements Clock, Scheduler {
 
   /** The time of the next timer, or `null` when none waits. */
   next(): number | null {
-    let best: Timer | null = null;
-    for (const timer of this.#timers) {
-      if (!timer.cancelled && (best === null || earlier(timer, best))) best = timer;
-    }
-    return best === null ? null : best.at;
+    return this.#first()?.at ?? null;
   }
 
   /** Fires all timers due within `span`, in order, also those that they set; then time has moved by `span`. */
   advance(span: number): void {
     const end = this.#elapsed + span;
-    while (this.#fireOne(end));
+    while (this.step(end));
     this.#elapsed = end;
   }
 
@@ -90,20 +87,55 @@ export class SimClock implements Clock, Scheduler {
   async run(span: number): Promise<void> {
     const end = this.#elapsed + span;
     await settle();
-    while (this.#fireOne(end)) await settle();
+    while (this.step(end)) await settle();
     this.#elapsed = end;
     await settle();
   }
 
-  #fireOne(end: number): boolean {
-    this.#timers = this.#timers.filter((timer) => !timer.cancelled);
-    let due: Timer | null = null;
-    for (const timer of this.#timers) if (timer.at <= end && (due === null || earlier(timer, due))) due = timer;
-    if (due === null) return false;
+  /** Fires the next timer due by the monotonic time `end`; where there is none, time moves to `end` and it is false. */
+  step(end: number): boolean {
+    const due = this.#first();
+    if (due === undefined || due.at > end) {
+      this.#elapsed = Math.max(this.#elapsed, end);
+      return false;
+    }
+    this.#removeFirst();
     this.#elapsed = Math.max(this.#elapsed, due.at);
-    due.cancelled = true;
     due.task();
     return true;
+  }
+
+  #first(): Timer | undefined {
+    while (this.#timers[0]?.cancelled === true) this.#removeFirst();
+    return this.#timers[0];
+  }
+
+  #insert(timer: Timer): void {
+    const heap = this.#timers;
+    let at = heap.push(timer) - 1;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (!earlier(timer, heap[above]!)) break;
+      heap[at] = heap[above]!;
+      at = above;
+    }
+    heap[at] = timer;
+  }
+
+  #removeFirst(): void {
+    const heap = this.#timers;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= heap.length) break;
+      if (below + 1 < heap.length && earlier(heap[below + 1]!, heap[below]!)) below++;
+      if (!earlier(heap[below]!, last)) break;
+      heap[at] = heap[below]!;
+      at = below;
+    }
+    heap[at] = last;
   }
 }
 
@@ -114,6 +146,11 @@ function earlier(a: Timer, b: Timer): boolean {
 /** Lets every promise that can settle without a timer settle. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+/** Lets every promise settle that waits for no timer, however long the chain: the queue of microtasks is empty afterwards. */
+export function drain(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A small, well-distributed generator (sfc32), good enough for simulation and nothing else. */

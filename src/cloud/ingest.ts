@@ -5,15 +5,14 @@ import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { LIMITS } from "../base/mod.ts";
-import type { EpochMs, Logger } from "../base/mod.ts";
+import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
-import type { LogBatch } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { NotifyTarget } from "../rules/mod.ts";
-import { readRecord, recordTopic } from "../wire/record/mod.ts";
+import { applyRules } from "./apply-rules.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
@@ -142,16 +141,4 @@ async function openBroker(
     }),
   );
   return broker;
-}
-
-/** One batch through the hot rules. A record that no rule wants is not decoded. */
-function applyRules(rules: HotRules, batch: LogBatch, logger: Logger): void {
-  batch.forEach((offset, record) => {
-    try {
-      if (rules.wants(recordTopic(record))) rules.handle(offset, readRecord(record));
-    } catch (error) {
-      logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
-    }
-  });
-  rules.caughtUp(batch.baseOffset + batch.count);
 }

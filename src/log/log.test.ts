@@ -196,3 +196,24 @@ test("a log whose folder was lost goes on where its consumers stand, and says th
   assert.deepEqual([log.first, log.next], [500, 500]);
   assert.deepEqual(scene.told("error"), ["the log has lost its end: a consumer was further than it is"]);
 });
+
+test("a reader knows which offsets were left out on purpose, and takes them for no gap", async () => {
+  const scene = new Scene();
+  await scene.write(["a", "b", "c"]);
+  const log = await scene.drive(scene.open({ nextAtLeast: 9 }));
+  log.append(bytesOf("d"));
+  await scene.settle(log);
+  const reader = await scene.drive(scene.reader());
+  assert.deepEqual(await readAll(reader.readBatches(0, 10)), [
+    [0, "a"],
+    [1, "b"],
+    [2, "c"],
+    [9, "d"],
+  ]);
+  assert.deepEqual(
+    [reader.leftOut(0, 10), reader.leftOut(0, 4), reader.leftOut(5, 7), reader.leftOut(9, 10)],
+    [6, 1, 2, 0],
+  );
+  assert.equal(scene.metrics.value("tidewire_log_gaps_total"), 0);
+  await scene.drive(log.close());
+});

@@ -52,6 +52,15 @@ export class LogReader {
     yield* streamBatches(this.#source(), from, below);
   }
 
+  /**
+   * How many of the offsets in [from, below) no reader is owed: given out, lost in a crash before they were durable, and
+   * never used again (or lost with the end of the log, which its start has told). To be asked about a range that
+   * `readBatches` has passed.
+   */
+  leftOut(from: number, below: number): number {
+    return this.#table.leftOut(from, below);
+  }
+
   #source(): StreamSource {
     const { directory, crc32 } = this.#options;
     return {

@@ -110,4 +110,13 @@ export class SegmentTable {
   upper(segment: Segment): number {
     return this.after(segment)?.baseOffset ?? Infinity;
   }
+
+  /** How many of the offsets in [from, below) were left out on purpose between two segments. */
+  leftOut(from: number, below: number): number {
+    let count = 0;
+    for (const { previousEnd, baseOffset } of this.#segments) {
+      count += Math.max(0, Math.min(baseOffset, below) - Math.max(previousEnd, from));
+    }
+    return count;
+  }
 }

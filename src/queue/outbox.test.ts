@@ -272,6 +272,27 @@ test("memory is bounded while the disk refuses, and what goes is counted", () =>
   assert.equal(outbox.take(1)[0]?.sequence, 1 + extra, "the oldest went");
 });
 
+test("a disk that recovers is noticed also where nothing was left to be saved: recording goes on", () => {
+  const { clock, start, store } = world({ messages: 1 });
+  const outbox = start();
+  outbox.put("t", PAYLOAD, { priority: 9 });
+  clock.advance(0);
+  assert.equal(outbox.take(1).length, 1);
+  store.fault = () => "failed";
+  outbox.put("t", PAYLOAD, { priority: 0 });
+  clock.advance(0);
+  assert.equal(outbox.statistics().dropped, 1, "there is room for one, and that one is on the way");
+  store.fault = () => null;
+  clock.advance(LIMITS.edge.outboxCommitRetry);
+  assert.equal(outbox.statistics().failure, null);
+  outbox.acknowledge(1);
+  clock.advance(LIMITS.edge.outboxRemovalDelay);
+  outbox.put("t", PAYLOAD);
+  clock.advance(0);
+  assert.deepEqual(numbers(outbox.take(10)), [3]);
+  assert.equal(start().statistics().dropped, 1, "the drop is counted on disk");
+});
+
 test("a full disk gives up a little of much, and nothing where that does not help", () => {
   const { start, store } = world({ messages: 10_000, bytes: 10_000_000 });
   const outbox = start();

@@ -238,7 +238,10 @@ export class Outbox {
     this.#flushSoon = false;
     this.#flushLater?.();
     this.#flushLater = null;
-    if (this.#unsaved.length === 0 && this.#removed.size === 0 && this.#buried.size === 0) return true;
+    const idle = this.#unsaved.length === 0 && this.#removed.size === 0 && this.#buried.size === 0;
+    // After a failure an empty commit is made all the same: all of it may have been dropped, and only a commit tells that
+    // the disk is well again.
+    if (idle && this.#failure === null) return true;
     this.#enforceLimits();
     let failure = this.#commit();
     if (failure?.kind === "full") failure = this.#commitWithRoom(failure);

@@ -82,7 +82,7 @@ test("no network at all: it records, tries with growing delays, and says why onc
 
 test("a connection that swallows everything is given up after the acknowledgement timeout, and the readings go again", () => {
   const world = online();
-  world.broker.mode = "stalled";
+  world.broker.mode = "silent";
   world.put("one");
   world.run(acknowledgeTimeout - 1000);
   assert.equal(world.agent.uplink.status().state, "online");
@@ -131,7 +131,7 @@ test("no CONNACK, no TLS partner: each wait has an end", () => {
   world.run(LIMITS.edge.greetingTimeout + 2000);
   assert.match(world.agent.uplink.status().lastLoss?.reason ?? "", /did not answer CONNECT/);
   const silent = new AgentWorld(1);
-  silent.broker.mode = "stalled";
+  silent.broker.mode = "silent";
   silent.run(LIMITS.edge.connectTimeout + 10);
   assert.match(silent.agent.uplink.status().lastLoss?.reason ?? "", /nobody answered/);
 });

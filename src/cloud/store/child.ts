@@ -16,9 +16,16 @@ export interface ChildEvents {
   exit(exit: ChildExit): void;
 }
 
+/** What the platform holds of a running store process. */
+export interface StoreProcess {
+  readonly pid: number | undefined;
+  send(order: ToStore): void;
+  kill(): void;
+}
+
 const STDERR_KEPT = 2_000;
 
-export class StoreChild {
+export class StoreChild implements StoreProcess {
   readonly #process: ChildProcess;
   #stderr = "";
   #over = false;

@@ -3,7 +3,7 @@ import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { StoreChild } from "./child.ts";
-import type { ChildExit } from "./child.ts";
+import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
 import type { LivePoints } from "./live.ts";
 import { fieldNameOf, storeRulesOf } from "./orders.ts";
 import type { RuleLike } from "./orders.ts";
@@ -18,6 +18,8 @@ export interface StoreClientOptions {
   readonly logFolder: string;
   /** Where compiled sources are kept; nobody else may write there. Default: the environment's NODE_COMPILE_CACHE. */
   readonly compileCacheFolder?: string;
+  /** Starts the store process; default: forks it. */
+  readonly startChild?: (events: ChildEvents) => StoreProcess;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -68,7 +70,7 @@ export class StoreClient {
   readonly #rejoinListeners = new Set<(thing: string, at: EpochMs) => void>();
   readonly #committedListeners = new Set<(offset: number) => void>();
   #phase: Phase = "starting";
-  #child: StoreChild | null = null;
+  #child: StoreProcess | null = null;
   #rules: readonly StoreRule[] | null = null;
   /** Null until the platform has told it. */
   #durable: number | null = null;
@@ -228,12 +230,12 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits, compileCacheFolder } = this.#options;
+    const { databasePath, logFolder, limits, compileCacheFolder, startChild } = this.#options;
     this.#metrics.started();
     const distrust = this.#distrust();
     this.#fatal = null;
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
-    const child = new StoreChild(events, compileCacheFolder);
+    const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
     child.send({ type: "open", databasePath, logFolder, limits, distrust });
   }

@@ -15,6 +15,8 @@ class MemoryLog implements RecordSource {
   readonly messages: Message[] = [];
   /** Offsets that cannot be read. */
   readonly damaged = new Set<number>();
+  /** Offsets that were never used: a crash came before they were durable. */
+  readonly unused = new Set<number>();
   kept = 0;
   failures = 0;
   reads = 0;
@@ -30,9 +32,13 @@ class MemoryLog implements RecordSource {
       throw new Error("EIO: i/o error, read");
     }
     for (let offset = Math.max(from, this.kept); offset < below; offset++) {
-      if (this.damaged.has(offset)) continue;
+      if (this.damaged.has(offset) || this.unused.has(offset)) continue;
       yield { baseOffset: offset, count: 1, forEach: (take) => take(offset, new Uint8Array([offset])) };
     }
+  }
+
+  leftOut(from: number, below: number): number {
+    return [...this.unused].filter((offset) => offset >= from && offset < below).length;
   }
 }
 
@@ -227,6 +233,18 @@ describe("a log with troubles", () => {
       { from: 1, below: 3 },
       { from: 5, below: 6 },
     ]);
+    await world.close();
+  });
+
+  test("offsets that the log left out on purpose are no loss, in the middle and at the end", async () => {
+    const world = new World();
+    world.ingest.setRules(ALL);
+    for (const offset of [1, 2, 5]) world.log.unused.add(offset);
+    world.log.damaged.add(3);
+    world.append(...[0, 1, 2, 3, 4, 5].map((n) => message({ n })));
+    await world.clock.run(2_000);
+    assert.deepEqual(world.values(), [0, 4]);
+    assert.deepEqual([world.ingest.committed, world.ingest.gapRecords], [6, 1]);
     await world.close();
   });
 

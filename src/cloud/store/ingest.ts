@@ -111,6 +111,7 @@ export class Ingest {
       await this.#sleep(READ_RETRY_DELAY, "all of it");
       return;
     }
+    if (source.leftOut(this.#position, below) === below - this.#position) this.#position = below;
     if (this.#position >= below) this.#shortReads = 0;
     else if (++this.#shortReads < GAP_TRIES) await this.#sleep(limits.commitDelay, "all of it");
     else this.#skipTo(below);
@@ -124,10 +125,11 @@ export class Ingest {
 
   #skipTo(offset: number): void {
     if (offset <= this.#position) return;
-    const lost = offset - this.#position;
-    this.#gapRecords += lost;
+    const { source, logger } = this.#options;
     const gap = { from: this.#position, below: offset };
-    this.#options.logger.error("Records of the log are missing, so they are not stored", gap);
+    const lost = offset - this.#position - source.leftOut(gap.from, gap.below);
+    this.#gapRecords += lost;
+    if (lost > 0) logger.error("Records of the log are missing, so they are not stored", gap);
     this.#position = offset;
     this.#shortReads = 0;
   }

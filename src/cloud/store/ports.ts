@@ -16,6 +16,8 @@ export interface RecordSource {
   first(): Promise<number>;
   /** All readable records in [from, below), in order; the first batch may begin before `from`. */
   readBatches(from: number, below: number): AsyncIterable<RecordBatch>;
+  /** How many of the offsets in [from, below), which were read, the log left out on purpose: nothing was ever lost there. */
+  leftOut(from: number, below: number): number;
 }
 
 /** What a rule looks at. */

@@ -14,6 +14,7 @@ const NO_METRICS: Metrics = {
 /** Opened when first needed: the platform may make the log while this process starts. */
 export function openRecordSource(folder: string, logger: Logger): RecordSource {
   let reader: Promise<LogReader> | null = null;
+  let present: LogReader | null = null;
   const open = async (): Promise<LogReader> => {
     const directory = await openLogDirectory(folder);
     return LogReader.open({ directory, crc32: fileCrc32, logger, metrics: NO_METRICS });
@@ -21,7 +22,7 @@ export function openRecordSource(folder: string, logger: Logger): RecordSource {
   const opened = async (): Promise<LogReader> => {
     reader ??= open();
     try {
-      return await reader;
+      return (present = await reader);
     } catch (error) {
       reader = null; // another attempt may fare better
       throw error;
@@ -32,5 +33,6 @@ export function openRecordSource(folder: string, logger: Logger): RecordSource {
     async *readBatches(from, below) {
       yield* (await opened()).readBatches(from, below);
     },
+    leftOut: (from, below) => present?.leftOut(from, below) ?? 0,
   };
 }
