@@ -1,8 +1,9 @@
 /**
  * The far side of the fan-in benchmark, one process: many publishers and one subscriber over plain TCP, MQTT 3.1.1, with
- * buffers made beforehand. Prints one JSON line with what was received and acknowledged per second.
+ * buffers made beforehand. Prints one JSON line with what was received and acknowledged per second; CPU and waiting in percent of the time.
  * `node bench/fan-in-generator.ts HOST PORT QOS PUBLISHERS SECONDS WINDOW PAYLOAD SUBSCRIBER_QOS`
  */
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 
@@ -124,6 +125,11 @@ function pipeline(socket: Socket, topic: string): void {
   send(window);
 }
 
+/** Seconds that this process stood ready while others had its core: what tells a disturbed run. */
+function waitedSeconds(): number {
+  return Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1e9;
+}
+
 await subscribe();
 const sockets: Socket[] = [];
 for (let i = 0; i < publishers; i++) sockets.push(await opened(`publisher-${i}`));
@@ -138,6 +144,7 @@ await new Promise((resolve) => {
 const from = { ...counted };
 const startedAt = performance.now();
 const cpuFrom = process.cpuUsage();
+const waitedFrom = waitedSeconds();
 await new Promise((resolve) => {
   setTimeout(resolve, seconds * 1000);
 });
@@ -150,6 +157,7 @@ const result = {
   acknowledged: rate("acknowledged"),
   sent: rate("sent"),
   generatorCpu: busy,
+  generatorWaited: Math.round(((waitedSeconds() - waitedFrom) / span) * 100),
 };
 process.stdout.write(`${JSON.stringify(result)}\n`);
 process.exit(0);

@@ -6,8 +6,8 @@ export interface RecordBatch {
   /** Offset of the first record; the others follow without a gap. */
   readonly baseOffset: number;
   readonly count: number;
-  /** `bytes` is valid only during the call. */
-  forEach(take: (offset: number, bytes: Uint8Array) => void): void;
+  /** Each record lies in `bytes[from, to)`, which are valid only during the call. */
+  locate(take: (offset: number, bytes: Uint8Array, from: number, to: number) => void): void;
 }
 
 /** The log, read-only. */
@@ -47,6 +47,11 @@ export interface TelemetryRules {
   /** The rules whose filter matches. Called for every message. */
   route(topic: string): readonly TelemetryRule[];
 }
+
+/** Whether the record in `bytes[from, to)` is to be decoded, for rules that want the topics that `wants` says. */
+export type FilterRecords = (
+  wants: (topic: string) => boolean,
+) => (bytes: Uint8Array, from: number, to: number) => boolean;
 
 /** Throws on anything malformed. */
 export type DecodeRecord = (bytes: Uint8Array) => Message;

@@ -8,7 +8,7 @@ import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
-import { readRecord } from "../../wire/record/mod.ts";
+import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { StoreAhead } from "./ingest.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
@@ -62,6 +62,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     store,
     rebuilt: store.rebuilt,
     source: openRecordSource(logFolder, logger),
+    filter: recordFilter,
     decode: readRecord,
     limits,
     clock: systemClock,

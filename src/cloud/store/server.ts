@@ -7,7 +7,7 @@ import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
 import { MessageSink } from "./message-sink.ts";
-import type { DecodeRecord, RecordSource } from "./ports.ts";
+import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
 import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
 export interface ServerOptions {
@@ -15,6 +15,7 @@ export interface ServerOptions {
   /** Why the store's file was made anew; null where it was not. */
   readonly rebuilt: string | null;
   readonly source: RecordSource;
+  readonly filter: FilterRecords;
   readonly decode: DecodeRecord;
   readonly limits: Limits;
   readonly clock: Clock;
@@ -39,11 +40,11 @@ export class StoreServer {
   #commits = 0;
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
-    const { store, source, decode, limits, clock, scheduler, logger } = options;
+    const { store, source, filter, decode, limits, clock, scheduler, logger } = options;
     this.#options = options;
     this.#damaged = new Promise((_, reject) => (this.#fail = reject));
     this.#live = new LiveView(store.series, limits.telemetry.livePointsMax);
-    this.#sink = new MessageSink({ decode, series: store.series, sequences, limits, clock, logger });
+    this.#sink = new MessageSink({ filter, decode, series: store.series, sequences, limits, clock, logger });
     this.#ingest = new Ingest({
       source,
       store,
