@@ -4,7 +4,7 @@ import type { Limits, Logger, Message, Scheduler } from "../src/base/mod.ts";
 import { fileCrc32 } from "../src/adapters/files/mod.ts";
 import { Broker } from "../src/broker/mod.ts";
 import type { Gatekeeper, Journal } from "../src/broker/mod.ts";
-import { applyRules } from "../src/cloud/apply-rules.ts";
+import { rulesConsumer } from "../src/cloud/rules-consumer.ts";
 import { LogJournal } from "../src/cloud/journal.ts";
 import type { ChildEvents, ChildExit } from "../src/cloud/store/child.ts";
 import type { FromStore } from "../src/cloud/store/protocol.ts";
@@ -120,7 +120,8 @@ export class PlatformProcess {
     store.setRules(rules.list());
     log.onDurable((durable) => store.durable(durable));
     store.durable(log.durable);
-    log.consume(resumeRulesAt, (batch) => applyRules(rules, batch, logger), "rules");
+    const hot = rulesConsumer(rules, logger);
+    log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
     const broker = new Broker({
       ...common,
       journal: this.#watched(journal),

@@ -12,12 +12,7 @@ import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { NotifyTarget } from "../rules/mod.ts";
-<<<<<<< HEAD
-import { applyRules } from "./apply-rules.ts";
-=======
-import { readRecord, recordFilter } from "../wire/record/mod.ts";
-import type { RecordFilter } from "../wire/record/mod.ts";
->>>>>>> bench
+import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
@@ -60,7 +55,9 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   );
   store.durable(log.durable);
 
-  const consumer = log.consume(resumeRulesAt, rulesConsumer(rules, base.logger, teardown), "rules");
+  const hot = rulesConsumer(rules, base.logger);
+  teardown.add("rules' filter", hot.close);
+  const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
   await storeReady;
@@ -147,27 +144,3 @@ async function openBroker(
   );
   return broker;
 }
-<<<<<<< HEAD
-=======
-
-/** Takes batches through the hot rules. A record that no rule wants is not decoded. */
-function rulesConsumer(rules: HotRules, logger: Logger, teardown: Teardown): (batch: LogBatch) => void {
-  const newFilter = (): RecordFilter => recordFilter((topic) => rules.wants(topic));
-  let filter = newFilter();
-  teardown.add(
-    "rules' filter",
-    rules.onRulesChange(() => (filter = newFilter())),
-  );
-  return (batch) => {
-    batch.locate((offset, bytes, from, to) => {
-      if (!filter(bytes, from, to)) return;
-      try {
-        rules.handle(offset, readRecord(bytes.subarray(from, to)));
-      } catch (error) {
-        logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
-      }
-    });
-    rules.caughtUp(batch.baseOffset + batch.count);
-  };
-}
->>>>>>> bench

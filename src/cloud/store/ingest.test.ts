@@ -32,13 +32,8 @@ class MemoryLog implements RecordSource {
       throw new Error("EIO: i/o error, read");
     }
     for (let offset = Math.max(from, this.kept); offset < below; offset++) {
-<<<<<<< HEAD
       if (this.damaged.has(offset) || this.unused.has(offset)) continue;
-      yield { baseOffset: offset, count: 1, forEach: (take) => take(offset, new Uint8Array([offset])) };
-=======
-      if (this.damaged.has(offset)) continue;
       yield { baseOffset: offset, count: 1, locate: (take) => take(offset, new Uint8Array([offset]), 0, 1) };
->>>>>>> bench
     }
   }
 

@@ -96,15 +96,10 @@ export class Ingest {
       for await (const batch of source.readBatches(this.#position, below)) {
         const end = Math.min(batch.baseOffset + batch.count, below);
         this.#skipTo(Math.min(batch.baseOffset, below));
-<<<<<<< HEAD
-        batch.forEach((offset, bytes) => {
+        batch.locate((offset, bytes, from, to) => {
           if (offset < this.#position || offset >= below) return;
           this.#position = offset + 1; // first: whatever happens to one record, it is not taken twice
-          sink.take(offset, bytes);
-=======
-        batch.locate((offset, bytes, from, to) => {
-          if (offset >= this.#position && offset < below) sink.take(offset, bytes, from, to);
->>>>>>> bench
+          sink.take(offset, bytes, from, to);
         });
         this.#position = Math.max(this.#position, end);
         if (sink.batch.rows >= limits.commitRowsMax || this.#due() <= 0) await this.#commit();

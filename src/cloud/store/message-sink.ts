@@ -62,17 +62,12 @@ export class MessageSink {
     this.#mayWant = this.#options.filter((topic) => rules.route(topic).length > 0);
   }
 
-<<<<<<< HEAD
-  take(offset: number, bytes: Uint8Array): void {
-=======
   /** HOT: the record lies in `bytes[from, to)`. What no rule wants is not decoded. */
   take(offset: number, bytes: Uint8Array, from: number, to: number): void {
     if (this.#mayWant(bytes, from, to)) this.#decode(offset, bytes.subarray(from, to));
   }
 
   #decode(offset: number, bytes: Uint8Array): void {
-    let message: Message;
->>>>>>> bench
     try {
       const message = this.#options.decode(bytes);
       const routed = this.#rules?.route(message.topic) ?? [];
