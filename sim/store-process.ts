@@ -9,7 +9,7 @@ import type { FromStore, ToStore } from "../src/cloud/store/protocol.ts";
 import { StoreServer } from "../src/cloud/store/server.ts";
 import { LogReader } from "../src/log/mod.ts";
 import type { LogDirectory } from "../src/log/mod.ts";
-import { readRecord } from "../src/wire/record/mod.ts";
+import { readRecord, recordFilter } from "../src/wire/record/mod.ts";
 import { Life, folderOf } from "./life.ts";
 import type { SimTelemetryDatabase } from "./telemetry-database.ts";
 import type { Trace } from "./trace.ts";
@@ -81,7 +81,9 @@ export class SimStoreProcess implements StoreProcess {
       store: database.open(this.#life, this.#scheduler),
       rebuilt: null,
       source: this.#source(),
+      filter: recordFilter,
       decode: readRecord,
+      isDamage: () => false, // the simulated file does not rot
       limits: LIMITS,
       clock,
       scheduler: this.#scheduler,
@@ -118,7 +120,7 @@ export class SimStoreProcess implements StoreProcess {
     const ahead = error instanceof StoreAhead;
     if (ahead) this.#ports.witness.wrong(`the store is ahead of the log: ${error.message}`);
     else if (!this.#ports.database.broken) this.#ports.trace.add("store", `fails: ${reasonOf(error)}`);
-    this.#tell({ type: "fatal", reason: reasonOf(error), cause: ahead ? "ahead" : "environment" });
+    this.#tell({ type: "fatal", reason: reasonOf(error), cause: ahead ? "useless" : "environment" });
     this.#exit(1, null);
   }
 
