@@ -31,6 +31,9 @@ export class SimEdgeAgent {
   /** How far this device's wall clock is off. */
   #clockOffset = 0;
   #life = new Life();
+  /** What this life's sources handed over, and what the outbox counted as dropped before. */
+  #put: string[] = [];
+  #droppedBefore = 0;
   #outbox: Outbox | null = null;
   #uplink: Uplink | null = null;
 
@@ -66,6 +69,8 @@ export class SimEdgeAgent {
     try {
       const outbox = new Outbox({ ...common, store: this.#watchedDisk(), limits });
       this.#outbox = outbox;
+      this.#put = [];
+      this.#droppedBefore = outbox.statistics().dropped;
       this.#uplink = new Uplink({
         ...common,
         outbox,
@@ -112,7 +117,20 @@ export class SimEdgeAgent {
     const n = number();
     const ts = random.chance(0.5) ? { ts: clock.now() + this.#clockOffset } : {};
     const payload = new TextEncoder().encode(JSON.stringify({ n, ...ts }));
-    this.#outbox?.put(`telemetry/${this.name}/${MEASUREMENT}`, payload, { priority: random.below(10) });
+    if (this.#outbox === null) return;
+    this.#put.push(nameOf(payload));
+    this.#outbox.put(`telemetry/${this.name}/${MEASUREMENT}`, payload, { priority: random.below(10) });
+  }
+
+  /** A process that was not killed forgets nothing that it does not count, also of what never got on disk. */
+  checkPut(): void {
+    const { witness } = this.#ports;
+    const forgotten = this.#put.filter((text) => !witness.accepted.has(text));
+    const counted = (this.#outbox?.statistics().dropped ?? 0) - this.#droppedBefore;
+    if (forgotten.length > counted)
+      witness.wrong(
+        `${this.name} took ${forgotten[0]} and forgot it; ${forgotten.length} are gone, ${counted} counted`,
+      );
   }
 
   #watchedDisk(): QueueStore {

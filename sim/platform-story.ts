@@ -227,6 +227,7 @@ async function live(world: PlatformWorld, random: SimRandom): Promise<number> {
 async function reckon(world: PlatformWorld): Promise<void> {
   const { witness, subscriber, panel, receiver } = world;
   witness.checkEnd();
+  for (const agent of world.agents) agent.checkPut();
   for (const { text, topic } of witness.log.values())
     if (topic.startsWith("telemetry/") && !receiver.got.has(text)) witness.wrong(`no rule was told of ${text}`);
   witness.checkReceived(subscriber.received, subscriber.since ?? 0, subscriber.earlier);
