@@ -90,7 +90,7 @@ export class Core {
     this.logger = options.logger;
     const seed = options.random.bytes(4);
     this.routes = new RouteCache(this.tree, limits, (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!);
-    this.retained = new RetainedMessages(limits.retainedMessagesMax);
+    this.retained = new RetainedMessages(limits);
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
@@ -101,6 +101,10 @@ export class Core {
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
+    metrics.observe(
+      { name: "tidewire_mqtt_route_targets", help: "Subscribers in the cache of routes" },
+      () => this.routes.targets,
+    );
     metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
     metrics.observe(
       { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
