@@ -27,6 +27,8 @@ export const LIMITS = {
     /** Messages that wait for one absent session; the newest is dropped and counted when full. */
     queuedMessagesMax: 10_000,
     queuedBytesMax: mib(16),
+    /** Of all sessions, at 24 bytes each; above it, each may keep a sixty-fourth of `queuedMessagesMax`. */
+    queuedTotalMessagesMax: 10_000_000,
     /**
      * Bytes waiting in one connection's output before its deliveries pause. An eighth of it slows its publishers down; a
      * hundred of them may then still have a chunk of 64 KiB each under way.

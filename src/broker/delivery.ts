@@ -132,8 +132,8 @@ function enqueue(
 }
 
 export function isFull(core: Core, session: Session, bytes: number): boolean {
-  const { queuedMessagesMax, queuedBytesMax } = core.limits;
-  return session.outbox.waiting >= queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+  const { queuedBytesMax } = core.limits;
+  return session.outbox.waiting >= core.queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
 }
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */

@@ -52,6 +52,23 @@ describe("memory that a client can make us spend is bounded", () => {
     assert.equal(world.metrics.value("tidewire_mqtt_refused_total", { reason: "sessions-full" }), 2);
   });
 
+  test("queues of all sessions together: above the limit, each may keep little", async () => {
+    const world = await BrokerWorld.started({ limits: { queuedMessagesMax: 640, queuedTotalMessagesMax: 500 } });
+    for (const id of ["c1", "c2", "c3"]) (await world.connected(id, kept)).subscribe("a").cut();
+    const publisher = await world.connected("pub");
+    for (let i = 0; i < 300; i++) publisher.publish("a", "x", { qos: 1, packetId: 1 + i });
+    await world.run(1_000);
+    assert.equal(world.metrics.value("tidewire_mqtt_queued_messages"), 900);
+    publisher.publish("a", "one too many", { qos: 1 });
+    assert.equal(world.metrics.value("tidewire_mqtt_dropped_total", { reason: "queue-full" }), 3);
+    for (const id of ["c1", "c2"]) await world.connected(id, kept);
+    await world.run(1_000);
+    publisher.publish("a", "welcome", { qos: 1 });
+    await world.run();
+    assert.equal(world.metrics.value("tidewire_mqtt_dropped_total", { reason: "queue-full" }), 3);
+    assert.equal((await world.connected("c3", kept)).publishes.at(-1)?.payload, "welcome");
+  });
+
   test("messages read back from the log: as many bytes as an output takes, not as many messages as a window", async () => {
     const world = await BrokerWorld.started({ limits: { recentBytesMax: 256, queuedBytesMax: 1e9 } });
     (await world.connected("c1", kept)).subscribe("a").cut();
@@ -159,6 +176,21 @@ describe("a client that takes its output slowly", () => {
   test("and then not at all, is", async () => {
     assert.equal((await slowly(2, 40_000)).state, "destroyed");
   });
+});
+
+test("a transport that throws ends its own connection, and the others get what they are owed", async () => {
+  const world = await BrokerWorld.started();
+  const broken = (await world.connected("broken")).subscribe("a");
+  const good = (await world.connected("good")).subscribe("a");
+  const publisher = await world.connected("pub");
+  await world.run();
+  broken.write = () => {
+    throw new Error("EPIPE");
+  };
+  for (let i = 0; i < 2; i++) publisher.publish("a", `${i}`, { qos: 1, packetId: 1 + i });
+  await world.run();
+  assert.deepEqual(good.take(), ["a=0", "a=1"]);
+  assert.equal(broken.state, "destroyed");
 });
 
 test("a take-over while the log fails to be read for the old connection serves the new one", async () => {

@@ -104,7 +104,7 @@ function publishWill(core: Core, session: Session): void {
     // QoS 2 wills are granted QoS 1, like subscriptions.
     const grantedQos = qos === 0 ? 0 : 1;
     // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
-    publishMessage(core, {
+    const offset = publishMessage(core, {
       topic,
       payload,
       qos: grantedQos,
@@ -114,6 +114,7 @@ function publishWill(core: Core, session: Session): void {
       receivedAt,
       properties,
     });
+    core.saving.notBeforeDurable(offset);
   } catch (error) {
     core.refusals.refuse("journal-failed", "a will was lost: the log does not take it", {
       clientId,
@@ -131,6 +132,7 @@ function mayStillPublish(standing: StandingWill): boolean {
 export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
+  core.countQueued();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
     if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]

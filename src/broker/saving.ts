@@ -39,6 +39,10 @@ export class Saving {
   #sessionsSaved = false;
   #appliedOffset = -1;
   #idle: (() => void)[] = [];
+  /** Sessions are saved once this offset is on disk: their wills are gone from the store then. */
+  #sessionsAfter = -1;
+  /** Ticks of `progressDue` that they have waited for it. */
+  #ticksWaited = 0;
   /** Monotonic time before which a store that failed is left alone. */
   #notBefore: Millis = 0;
 
@@ -81,8 +85,16 @@ export class Saving {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
+  /** A will was published at `offset`; until that is on disk, the store keeps the will. */
+  notBeforeDurable(offset: number): void {
+    this.#sessionsAfter = offset;
+    this.#ticksWaited = 0;
+  }
+
   /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
+    // A log that hangs must not keep everybody out.
+    if (this.#ticksWaited++ > 1) this.#sessionsAfter = -1;
     if (this.#snapshot !== null) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
     this.#progressDue = true;
     this.#core.planTurnEnd();
@@ -90,7 +102,7 @@ export class Saving {
 
   /** More is on disk. */
   synced(): void {
-    if (this.#snapshot !== null) this.#core.planTurnEnd();
+    if (this.#snapshot !== null || this.#pending.size > 0) this.#core.planTurnEnd();
   }
 
   /** Where the store stood when it was loaded. */
@@ -102,9 +114,10 @@ export class Saving {
   flush(): void {
     if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
-    if (this.#pending.size > 0 && (snapshot === null || !this.#sessionsSaved)) void this.#saveSessions();
+    const sessions = this.#pending.size > 0 && this.#sessionsAfter < this.#core.journal.durable;
+    if (sessions && (snapshot === null || !this.#sessionsSaved)) void this.#saveSessions();
     else if (snapshot !== null) void this.#saveProgress(snapshot);
-    else if (!this.#progressDue) this.#releaseIdle();
+    else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
 
   /** Resolves once everything that is known now has been given to the store. */
@@ -175,6 +188,7 @@ export class Saving {
       // Nothing may leave that says the session was kept; the clients come back and try again.
       logger.error("sessions cannot be saved", { sessions: changes.length, error: reasonOf(error) });
       this.#failed();
+      for (const { session, reset } of pending.values()) if (session !== null && reset) session.saved = false;
       this.#restorePending(pending);
       for (const connection of held) {
         this.#core.refusals.refuse(
