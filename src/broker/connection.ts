@@ -237,8 +237,8 @@ export class Connection {
   }
 
   /**
-   * Writes a message for the client; false where it is larger than the client takes [MQTT-3.1.2-24], [MQTT-3.1.2-25]. A repeated message, or
-   * one whose expiry has to be counted down, is encoded anew.
+   * Writes a message for the client; false where it is larger than the client takes [MQTT-3.1.2-24], [MQTT-3.1.2-25].
+   * A repeated message, or one whose expiry has to be counted down, is encoded anew.
    */
   send(view: PublishView, topic: string, as: SendAs, again: SendAgain | null = null): boolean {
     const out = this.out();

@@ -69,8 +69,8 @@ export function endSession(core: Core, session: Session): void {
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
-  core.saving.ended(session);
   if (session.will !== null) publishWill(core, session);
+  core.saving.ended(session);
 }
 
 function rememberVersion(core: Core, session: Session): void {
@@ -104,7 +104,7 @@ function publishWill(core: Core, session: Session): void {
     // QoS 2 wills are granted QoS 1, like subscriptions.
     const grantedQos = qos === 0 ? 0 : 1;
     // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
-    const offset = publishMessage(core, {
+    session.willOffset = publishMessage(core, {
       topic,
       payload,
       qos: grantedQos,
@@ -114,7 +114,6 @@ function publishWill(core: Core, session: Session): void {
       receivedAt,
       properties,
     });
-    core.saving.notBeforeDurable(offset);
   } catch (error) {
     core.refusals.refuse("journal-failed", "a will was lost: the log does not take it", {
       clientId,

@@ -18,6 +18,10 @@ interface Pending {
   session: Session | null;
   reset: boolean;
   readonly subscriptions: Map<string, SavedSubscription | null>;
+  /** Connections whose output waits for this. */
+  readonly held: Set<Connection>;
+  /** Not before this offset is on disk: it is the will that is to leave the store. */
+  after: number;
 }
 
 /** Retained messages as they are after every message below `horizon`, and no other. */
@@ -28,9 +32,7 @@ interface Snapshot {
 
 export class Saving {
   readonly #core: Core;
-  #pending = new Map<string, Pending>();
-  /** Connections whose output waits for the pending changes. */
-  #held = new Set<Connection>();
+  readonly #pending = new Map<string, Pending>();
   #busy = false;
   #progressDue = false;
   /** What the next progress saves, once all of it is on disk: an offset beyond that may come to mean another message. */
@@ -39,10 +41,6 @@ export class Saving {
   #sessionsSaved = false;
   #appliedOffset = -1;
   #idle: (() => void)[] = [];
-  /** Sessions are saved once this offset is on disk: their wills are gone from the store then. */
-  #sessionsAfter = -1;
-  /** Ticks of `progressDue` that they have waited for it. */
-  #ticksWaited = 0;
   /** Monotonic time before which a store that failed is left alone. */
   #notBefore: Millis = 0;
 
@@ -60,7 +58,7 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     if (!session.saved) pending.reset = true;
-    if (session.persistent) this.#hold(connection);
+    if (session.persistent) hold(pending, connection);
   }
 
   subscribed(session: Session, subscription: Subscription, connection: Connection | null): void {
@@ -70,7 +68,7 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, saved);
-    this.#hold(connection);
+    hold(pending, connection);
   }
 
   unsubscribed(session: Session, filter: string, connection: Connection): void {
@@ -78,24 +76,16 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, null);
-    this.#hold(connection);
+    hold(pending, connection);
   }
 
   ended(session: Session): void {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
-  /** A will was published at `offset`; until that is on disk, the store keeps the will. */
-  notBeforeDurable(offset: number): void {
-    this.#sessionsAfter = offset;
-    this.#ticksWaited = 0;
-  }
-
   /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
-    // A log that hangs must not keep everybody out.
-    if (this.#ticksWaited++ > 1) this.#sessionsAfter = -1;
-    if (this.#snapshot !== null) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
+    if (this.#snapshot !== null && !this.#busy) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
     this.#progressDue = true;
     this.#core.planTurnEnd();
   }
@@ -114,8 +104,8 @@ export class Saving {
   flush(): void {
     if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
-    const sessions = this.#pending.size > 0 && this.#sessionsAfter < this.#core.journal.durable;
-    if (sessions && (snapshot === null || !this.#sessionsSaved)) void this.#saveSessions();
+    const sessions = snapshot !== null && this.#sessionsSaved ? null : this.#takeReady();
+    if (sessions !== null) void this.#saveSessions(sessions);
     else if (snapshot !== null) void this.#saveProgress(snapshot);
     else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
@@ -152,30 +142,37 @@ export class Saving {
     this.#core.planTurnEnd();
     let pending = this.#pending.get(session.clientId);
     if (pending === undefined) {
-      pending = { session: null, reset: !session.saved, subscriptions: new Map() };
+      pending = { session: null, reset: !session.saved, subscriptions: new Map(), held: new Set(), after: -1 };
       this.#pending.set(session.clientId, pending);
     }
+    pending.after = Math.max(pending.after, session.willOffset);
     return pending;
   }
 
+  /** The changes that may be saved now; null where there are none. */
+  #takeReady(): ReadonlyMap<string, Pending> | null {
+    if (this.#pending.size === 0) return null;
+    const ready = new Map<string, Pending>();
+    for (const [clientId, pending] of this.#pending) {
+      if (pending.after >= this.#core.journal.durable) continue;
+      ready.set(clientId, pending);
+      this.#pending.delete(clientId);
+    }
+    return ready.size === 0 ? null : ready;
+  }
+
   #forget(session: Session): void {
-    this.#core.planTurnEnd();
+    const pending = this.#pendingOf(session);
     session.saved = false;
-    this.#pending.set(session.clientId, { session: null, reset: true, subscriptions: new Map() });
+    pending.session = null;
+    pending.reset = true;
+    pending.subscriptions.clear();
   }
 
-  #hold(connection: Connection | null): void {
-    if (connection === null || this.#held.has(connection)) return;
-    this.#held.add(connection);
-    connection.holdOutput();
-  }
-
-  async #saveSessions(): Promise<void> {
+  async #saveSessions(pending: ReadonlyMap<string, Pending>): Promise<void> {
     const { state, logger } = this.#core.options;
-    const pending = this.#pending;
-    const held = this.#held;
-    this.#pending = new Map();
-    this.#held = new Set();
+    const held: Connection[] = [];
+    for (const change of pending.values()) held.push(...change.held);
     this.#busy = true;
     this.#sessionsSaved = false;
     const changes = [...pending].map(([clientId, change]) => changeOf(clientId, change));
@@ -212,6 +209,7 @@ export class Saving {
   /** What the store did not take is given to it again with the next change. */
   #restorePending(failed: ReadonlyMap<string, Pending>): void {
     for (const [clientId, old] of failed) {
+      old.held.clear();
       const newer = this.#pending.get(clientId);
       if (newer === undefined) this.#pending.set(clientId, old);
       else if (!newer.reset) {
@@ -249,6 +247,12 @@ export class Saving {
       core.planTurnEnd();
     }
   }
+}
+
+function hold(pending: Pending, connection: Connection | null): void {
+  if (connection === null || pending.held.has(connection)) return;
+  pending.held.add(connection);
+  connection.holdOutput();
 }
 
 function willOf(session: Session): SavedSession["will"] {

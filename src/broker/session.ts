@@ -61,6 +61,8 @@ export class Session {
   will: StandingWill | null = null;
   /** Monotonic time at which `will` is published. */
   willAt: Millis | null = null;
+  /** Where the log holds its will, once that was published; -1 where none was. */
+  willOffset = -1;
   /** Grows with each connection of this client id; presence events carry it. */
   versionNumber = 0;
   /** Over; nothing may be delivered to it or saved for it. */
