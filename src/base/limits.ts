@@ -27,6 +27,8 @@ export const LIMITS = {
     /** Messages that wait for one absent session; the newest is dropped and counted when full. */
     queuedMessagesMax: 10_000,
     queuedBytesMax: mib(16),
+    /** Of all sessions, at 24 bytes each; above it, each may keep a sixty-fourth of `queuedMessagesMax`. */
+    queuedTotalMessagesMax: 10_000_000,
     /**
      * Bytes waiting in one connection's output before its deliveries pause. An eighth of it slows its publishers down; a
      * hundred of them may then still have a chunk of 64 KiB each under way.
@@ -36,11 +38,17 @@ export const LIMITS = {
     outputTotalBytesMax: mib(256),
     connectionsMax: 20_000,
     connectionsPerAddressMax: 2_000,
+    /** Sessions, connected or not; each absent one may queue messages. At the limit nobody new may leave one behind. */
+    sessionsMax: 100_000,
     retainedMessagesMax: 100_000,
+    /** They live in memory. */
+    retainedBytesMax: mib(256),
     /** Unacknowledged QoS 1 deliveries to one client, where its Receive Maximum allows that many. */
     deliveriesInflightMax: 16_384,
     /** Topics whose subscribers are known without a walk of the tree; some 300 bytes each. */
     routesCachedMax: 32_768,
+    /** Subscribers in all of them, some 100 bytes each: topics times subscribers, where many subscribe with wildcards. */
+    routeTargetsMax: 500_000,
     /** Packets kept in memory for sessions that are a moment behind; what falls out is read back from the log. */
     recentBytesMax: mib(8),
     /** Accepted bytes that are not on disk yet before publishers are held back: a second of a slow disk. */
@@ -239,6 +247,8 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [mqtt.packetBytesMax < log.recordBytesMax, "an accepted packet fits a log record"],
     [mqtt.deliveriesInflightMax <= 65_535, "mqtt.deliveriesInflightMax <= number of packet identifiers"],
     [mqtt.packetBytesMax < mqtt.outputBytesMax, "a packet fits an empty output"],
+    [mqtt.connectionsMax <= mqtt.sessionsMax, "every connection may have a session"],
+    [mqtt.packetBytesMax < mqtt.retainedBytesMax, "the largest message may be retained"],
     [mqtt.backlogBytesMax < log.pendingBytesMax, "publishers are held back before the log refuses"],
     [log.batchBytesMax < log.segmentBytesMax, "a batch fits a segment"],
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],

@@ -51,6 +51,15 @@ async function publish(world: BrokerWorld, models: readonly Model[], random: Sim
   const publisher = random.pick(models);
   if (publisher.client === null) return;
   const topic = topicOf(random);
+  if (world.journal.mode === "held") {
+    // Never acknowledged: whoever is there, or comes back before the crash, may get it.
+    for (const model of models) {
+      if ([...model.filters.keys()].some((filter) => topicMatches(filter, topic))) model.may.add(number);
+    }
+    publisher.client.publish(topic, `${number}`, { qos: 1, packetId: 1 + (number % 1000) });
+    await world.run();
+    return;
+  }
   const qos = random.chance(0.7) ? 1 : 0;
   for (const model of models) {
     const granted = [...model.filters].filter(([filter]) => topicMatches(filter, topic)).map(([, q]) => q);
@@ -85,8 +94,11 @@ async function step(world: BrokerWorld, models: readonly Model[], random: SimRan
     model.client = null;
   } else if (action < 0.97) {
     if (model.client === null) await connect(world, model);
+  } else if (world.journal.mode === "automatic" && random.chance(0.5)) {
+    world.journal.mode = "held"; // from now on nothing gets to the disk, until the crash
   } else {
     await world.run(random.below(2_000));
+    world.journal.mode = "automatic";
     for (const each of models) {
       harvest(each);
       each.client = null;
@@ -102,6 +114,10 @@ async function run(seed: number): Promise<void> {
     return { id: `c${i}`, client: null, filters: new Map(), must: new Set(), may: new Set(), got: [] };
   });
   for (let number = 0; number < 120; number++) await step(world, models, random, number);
+  if (world.journal.mode === "held") {
+    world.journal.mode = "automatic";
+    world.journal.sync();
+  }
   for (const model of models) {
     harvest(model);
     if (model.client === null) await connect(world, model);

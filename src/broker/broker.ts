@@ -15,6 +15,8 @@ import type { LocalSubscription } from "./session.ts";
 
 /** How often keep-alives, expiries and will delays are looked at: their precision. */
 const SWEEP_MS = 500;
+/** How long an expired retained message stays in memory at most; nobody is sent it meanwhile. */
+const RETAINED_SWEEP_MS = 60_000;
 
 /** What a listener holds of a connection. */
 export interface BrokerConnection {
@@ -35,6 +37,7 @@ export class Broker {
     const core = this.#core;
     core.afterSync = () => pumpWaiting(core);
     core.onStop(scheduler.every(SWEEP_MS, () => sweep(core)));
+    core.onStop(scheduler.every(RETAINED_SWEEP_MS, () => core.retained.sweep(core.clock.now())));
     core.onStop(scheduler.every(limits.stateSavePeriod, () => core.saving.progressDue()));
   }
 

@@ -49,6 +49,11 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
     refuseConnect(connection, REASON.notAuthorized, "will-refused", "not authorized to publish the will", fields);
     return;
   }
+  if (leavesOneTooMany(core, packet)) {
+    const detail = `at most ${core.limits.sessionsMax} sessions are kept here; connect without session expiry`;
+    refuseConnect(connection, REASON.quotaExceeded, "sessions-full", detail, { clientId: packet.clientId, thing });
+    return;
+  }
   settle(connection, packet, authorizer, thing);
   const { session, present } = enter(connection, packet);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
@@ -82,6 +87,11 @@ function refusalOf(core: Core, packet: ConnectPacket): Refusal {
   const fault = topicNameFault(packet.will.topic, core.limits);
   if (fault === null) return null;
   return { kind: "will-refused", code: REASON.topicNameInvalid, detail: `the will's topic is not valid: ${fault}` };
+}
+
+/** A session that outlives its connection costs memory and disk for as long as its client likes. */
+function leavesOneTooMany(core: Core, { clientId, sessionExpirySeconds }: ConnectPacket): boolean {
+  return sessionExpirySeconds > 0 && core.sessions.size >= core.limits.sessionsMax && !core.sessions.has(clientId);
 }
 
 /** CONNACK with a refusal, then the end [MQTT-3.2.2-7]; nothing that follows CONNECT is looked at [MQTT-3.1.4-6]. */

@@ -1,4 +1,5 @@
 /** What all connections share: sessions, routes, retained messages, the journal's answers, and the end of each turn. */
+import { reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Millis, MqttLimits, Random, Scheduler } from "../base/mod.ts";
 import { BufferPool } from "../wire/mqtt/mod.ts";
 import { PendingAcknowledgements } from "./acknowledgements.ts";
@@ -69,6 +70,8 @@ export class Core {
   readonly waitingForDisk = new Set<Session>();
   /** Sessions and wills without a connection that time changes. */
   readonly absent = new Set<Session>();
+  /** Messages that all sessions owe, as of the last sweep. */
+  queued = 0;
   /** Offset of the latest accepted message; -1 before the first. */
   lastOffset = -1;
   closing = false;
@@ -90,7 +93,7 @@ export class Core {
     this.logger = options.logger;
     const seed = options.random.bytes(4);
     this.routes = new RouteCache(this.tree, limits, (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!);
-    this.retained = new RetainedMessages(limits.retainedMessagesMax);
+    this.retained = new RetainedMessages(limits);
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
@@ -100,7 +103,15 @@ export class Core {
     this.meters = metersOf(metrics);
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
+    metrics.observe(
+      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK" },
+      () => this.countQueued(),
+    );
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
+    metrics.observe(
+      { name: "tidewire_mqtt_route_targets", help: "Subscribers in the cache of routes" },
+      () => this.routes.targets,
+    );
     metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
     metrics.observe(
       { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
@@ -113,6 +124,18 @@ export class Core {
   get outputBytesMax(): number {
     const { outputBytesMax, outputTotalBytesMax } = this.limits;
     return this.outputBytes > outputTotalBytesMax ? outputBytesMax / 64 : outputBytesMax;
+  }
+
+  /** What one session may owe; little once all of them together owe much. */
+  get queuedMessagesMax(): number {
+    const { queuedMessagesMax, queuedTotalMessagesMax } = this.limits;
+    return this.queued > queuedTotalMessagesMax ? queuedMessagesMax / 64 : queuedMessagesMax;
+  }
+
+  countQueued(): number {
+    this.queued = 0;
+    for (const { outbox } of this.sessions.values()) this.queued += outbox.size;
+    return this.queued;
   }
 
   onStop(cancel: Cancel): void {
@@ -148,8 +171,18 @@ export class Core {
     const dirty = this.#dirty;
     this.#dirty = this.#flushing;
     this.#flushing = dirty;
-    for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
+    for (let i = 0; i < dirty.length; i++) this.#flush(dirty[i]!);
     dirty.length = 0;
+  }
+
+  /** A transport that throws ends its own connection, not the turn of all the others. */
+  #flush(connection: Connection): void {
+    try {
+      connection.flush();
+    } catch (error) {
+      this.logger.error("a transport failed", { ...connection.describe(), error: reasonOf(error) });
+      connection.destroy();
+    }
   }
 
   releaseAcknowledgements(durable: number): void {

@@ -164,6 +164,38 @@ describe("a crash does not take along", () => {
   });
 });
 
+describe("a crash does not swallow a will", () => {
+  const payload = new TextEncoder().encode("gone");
+  const will = { topic: "w", payload, qos: 1, retain: false, delaySeconds: 0, properties: null } as const;
+
+  test("that was published and was not on disk yet, of a kept session or of another", async () => {
+    const world = await BrokerWorld.started();
+    const cut = [await world.connected("kept", { ...kept, will }), await world.connected("passing", { will })];
+    await world.run(10);
+    world.journal.mode = "held";
+    for (const client of cut) client.cut();
+    await world.run(20);
+    await world.crashAndRestart();
+    world.journal.mode = "automatic";
+    const watcher = (await world.connected("watcher", { keepAliveSeconds: 3600 })).subscribe("w");
+    await world.run(world.limits.willGraceAfterRestart + 1_000);
+    assert.deepEqual(watcher.take(), ["w=gone", "w=gone"]);
+  });
+
+  test("and nobody but its own client waits for the log", async () => {
+    const world = await BrokerWorld.started();
+    (await world.connected("c1", { ...kept, will })).subscribe("a");
+    await world.run();
+    world.journal.mode = "held";
+    const back = await world.connected("c1", { ...kept, will });
+    const other = await world.connected("c2", kept);
+    assert.deepEqual([back.last("connack"), other.last("connack")?.reasonCode], [undefined, 0]);
+    world.journal.sync();
+    await world.run();
+    assert.equal(back.last("connack")?.sessionPresent, true);
+  });
+});
+
 describe("a crash does not bring back", () => {
   test("the session of a client that wanted none, although its will was kept [MQTT-3.2.2-3]", async () => {
     const world = await BrokerWorld.started();

@@ -8,10 +8,14 @@ import type { Core } from "./core.ts";
 import { FrameView, frameOf } from "./frame.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
-import type { RetainedDelivery, Session } from "./session.ts";
+import type { Retained } from "./retained.ts";
+import type { Session, Subscription } from "./session.ts";
 
-/** Messages read from the journal at once for one session. */
+/** Messages read from the journal at once for one session, and where to stop before that. */
 const READ_AHEAD = 64;
+const READ_AHEAD_BYTES = 256 * 1024;
+/** Retained messages sent, or passed over, for one session in one turn. */
+const RETAINED_STEPS = 500;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
 
@@ -128,8 +132,8 @@ function enqueue(
 }
 
 export function isFull(core: Core, session: Session, bytes: number): boolean {
-  const { queuedMessagesMax, queuedBytesMax } = core.limits;
-  return session.outbox.waiting >= queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+  const { queuedBytesMax } = core.limits;
+  return session.outbox.waiting >= core.queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
 }
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */
@@ -193,7 +197,7 @@ export function pump(core: Core, session: Session): void {
       return;
     }
   }
-  pumpRetained(core, session, connection);
+  planRetained(core, session, connection);
 }
 
 /** The first waiting entry is not sent. */
@@ -256,7 +260,10 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   const first = outbox.sent;
   const room = Math.min(READ_AHEAD, connection.window - outbox.inFlight, outbox.waiting);
   const reads: Promise<Message | null>[] = [];
-  for (let i = 0; i < room && outbox.offset(first + i) < core.journal.durable; i++) {
+  let bytes = 0;
+  for (let i = 0; i < room && bytes < READ_AHEAD_BYTES; i++) {
+    if (outbox.offset(first + i) >= core.journal.durable) break;
+    bytes += outbox.sizeOf(first + i);
     reads.push(core.journal.read(outbox.offset(first + i)));
   }
   session.reading = true;
@@ -300,32 +307,50 @@ function sendReadBack(core: Core, session: Session, connection: Connection, mess
 // ── retained messages ──────────────────────────────────────────────────────────────────────────
 
 /**
- * Sends retained messages of new subscriptions as the client takes them. One subscription is looked up at a time, so that
- * whoever subscribes to everything again and again holds one list of references and no more.
+ * Retained messages of new subscriptions go out as the client takes them, in steps: one subscription is looked up at a
+ * time, a few hundred messages are looked at in one turn. So whoever subscribes to everything again and again holds one
+ * list of references, and its turn does not become everybody's.
  */
-function pumpRetained(core: Core, session: Session, connection: Connection): void {
-  const { outbox } = session;
-  for (;;) {
-    while (session.backlog.length > 0) {
-      if (!connection.hasRoom || outbox.inFlight >= connection.window || connection.isOver) return;
-      sendRetained(core, session, connection, session.backlog.pop()!);
-    }
-    if (session.retainedWanted.size === 0) return;
-    lookUpRetained(core, session);
+function planRetained(core: Core, session: Session, connection: Connection): void {
+  if (session.retainedPlanned || (session.backlog.length === 0 && session.retainedWanted.size === 0)) return;
+  if (!connection.hasRoom || session.outbox.inFlight >= connection.window) return; // asked again once that has changed
+  session.retainedPlanned = true;
+  core.options.scheduler.defer(() => {
+    session.retainedPlanned = false;
+    if (session.connection?.state !== "connected") return;
+    if (session.outbox.waiting === 0 && !session.reading) stepRetained(core, session, session.connection);
+    pump(core, session);
+  });
+}
+
+function stepRetained(core: Core, session: Session, connection: Connection): void {
+  if (session.backlog.length === 0) lookUpRetained(core, session);
+  const subscription = session.backlogFor;
+  if (subscription === null) return;
+  for (let step = 0; step < RETAINED_STEPS && session.backlog.length > 0; step++) {
+    if (!connection.hasRoom || session.outbox.inFlight >= connection.window || connection.isOver) return;
+    sendRetained(core, session, connection, session.backlog.pop()!, subscription);
   }
 }
 
 /** Fills the empty backlog with the retained messages of the next subscription that wants them. */
-export function lookUpRetained(core: Core, session: Session): void {
+function lookUpRetained(core: Core, session: Session): void {
   for (const [filter, subscription] of session.retainedWanted) {
     session.retainedWanted.delete(filter);
-    session.backlog = core.retained.match(filter).map((retained) => ({ retained, subscription }));
+    if (session.subscriptions.get(filter) !== subscription) continue;
+    session.backlog = core.retained.match(filter);
+    session.backlogFor = subscription;
     return;
   }
 }
 
-function sendRetained(core: Core, session: Session, connection: Connection, delivery: RetainedDelivery): void {
-  const { retained, subscription } = delivery;
+function sendRetained(
+  core: Core,
+  session: Session,
+  connection: Connection,
+  retained: Retained,
+  subscription: Subscription,
+): void {
   const { frame, topic } = retained;
   // A newer message of the topic was already delivered as it came; the older one would overtake it backwards.
   if (!retained.current || session.subscriptions.get(subscription.filter) !== subscription) return;

@@ -3,7 +3,7 @@ import { reasonOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { isFull, lookUpRetained } from "./delivery.ts";
+import { isFull } from "./delivery.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { NOWHERE } from "./recent-frames.ts";
@@ -39,17 +39,20 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   core.saving.changed(session);
 }
 
-/** Retained messages that the client was still owed at QoS 1 wait for it like others, as many as its queue takes. */
+/**
+ * Retained messages that the client was still owed at QoS 1 wait for it like others, as many as its queue takes. Those of
+ * subscriptions that have not been looked up yet are looked up when it is back.
+ */
 function keepBacklog(core: Core, session: Session): void {
-  while (session.backlog.length > 0 || session.retainedWanted.size > 0) {
-    if (session.backlog.length === 0) lookUpRetained(core, session);
-    for (const { retained, subscription } of session.backlog.splice(0)) {
-      const bytes = retained.frame.end;
-      if (subscription.qos === 0 || retained.frame.qos === 0 || !retained.current) continue;
-      if (session.subscriptions.get(subscription.filter) !== subscription || isFull(core, session, bytes)) continue;
-      const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
-      session.outbox.push(retained.offset, bytes, true, NOWHERE, identifiers);
-    }
+  const subscription = session.backlogFor;
+  const backlog = session.backlog.splice(0);
+  session.backlogFor = null;
+  if (subscription === null || session.subscriptions.get(subscription.filter) !== subscription) return;
+  const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
+  for (const { frame, current, offset } of backlog) {
+    if (subscription.qos === 0 || frame.qos === 0 || !current) continue;
+    if (isFull(core, session, frame.end)) return;
+    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers);
   }
 }
 
@@ -61,12 +64,13 @@ export function endSession(core: Core, session: Session): void {
   session.subscriptions.clear();
   session.retainedWanted.clear();
   session.backlog = [];
+  session.backlogFor = null;
   core.absent.delete(session);
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
-  core.saving.ended(session);
   if (session.will !== null) publishWill(core, session);
+  core.saving.ended(session);
 }
 
 function rememberVersion(core: Core, session: Session): void {
@@ -100,7 +104,7 @@ function publishWill(core: Core, session: Session): void {
     // QoS 2 wills are granted QoS 1, like subscriptions.
     const grantedQos = qos === 0 ? 0 : 1;
     // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
-    publishMessage(core, {
+    session.willOffset = publishMessage(core, {
       topic,
       payload,
       qos: grantedQos,
@@ -127,6 +131,7 @@ function mayStillPublish(standing: StandingWill): boolean {
 export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
+  core.countQueued();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
     if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]

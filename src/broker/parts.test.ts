@@ -56,7 +56,7 @@ describe("retained messages", () => {
       fc.array(fc.nat(20)),
       fc.array(filter),
       (topics, removals, filters) => {
-        const kept = new RetainedMessages(1000);
+        const kept = new RetainedMessages({ retainedMessagesMax: 1000, retainedBytesMax: 1e9 });
         for (const [i, name] of topics.entries()) kept.set(entry(name, i));
         const names = new Set(topics);
         for (const i of removals) {

@@ -187,10 +187,11 @@ export function retain(
   const seconds = expiryLeft(view, 0, 0);
   const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
   if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
-    const fields = { clientId, topic, limit: core.limits.retainedMessagesMax };
+    const { retainedMessagesMax, retainedBytesMax } = core.limits;
+    const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
     core.refusals.refuse(
       "retained-full",
-      "a message was delivered but not retained: too many retained messages",
+      "a message was delivered but not retained: too many retained messages, or too large ones",
       fields,
     );
   }

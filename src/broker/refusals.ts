@@ -13,6 +13,7 @@ export type RefusalKind =
   | "connect-timeout"
   | "connect-refused"
   | "connections-full"
+  | "sessions-full"
   | "client-id"
   | "will-refused"
   | "publish-forbidden"

@@ -22,17 +22,23 @@ interface Node {
 
 const DOLLAR = 0x24;
 
+/** What an entry takes beside its frame and its topic. */
+const ENTRY_BYTES = 400;
+
 export class RetainedMessages {
   readonly #byTopic = new Map<string, Retained>();
   /** In-flight deliveries of retained messages refer to them by offset. */
   readonly #byOffset = new Map<number, Retained>();
   readonly #root: Node = { children: null, entry: null };
-  readonly #countMax: number;
+  /** Those that expire. */
+  readonly #mortal = new Set<Retained>();
+  readonly #limits: { readonly retainedMessagesMax: number; readonly retainedBytesMax: number };
+  #bytes = 0;
   /** Topics whose retained message changed since they were last given to the state store. */
   readonly changed = new Set<string>();
 
-  constructor(countMax: number) {
-    this.#countMax = countMax;
+  constructor(limits: { readonly retainedMessagesMax: number; readonly retainedBytesMax: number }) {
+    this.#limits = limits;
   }
 
   get size(): number {
@@ -47,11 +53,18 @@ export class RetainedMessages {
     return this.#byOffset.get(offset);
   }
 
-  /** False where there is no room for one more topic. */
+  /** False where there is no room; what the topic had is gone even so, because it is true no longer. */
   set(entry: Retained): boolean {
+    const { retainedMessagesMax, retainedBytesMax } = this.#limits;
     const before = this.#byTopic.get(entry.topic);
-    if (before === undefined && this.#byTopic.size >= this.#countMax) return false;
+    if (before === undefined && this.#byTopic.size >= retainedMessagesMax) return false;
+    if (this.#bytes - bytesOf(before) + bytesOf(entry) > retainedBytesMax) {
+      this.delete(entry.topic);
+      return false;
+    }
     this.#forget(before);
+    this.#bytes += bytesOf(entry);
+    if (entry.expiresAt !== null) this.#mortal.add(entry);
     this.#byTopic.set(entry.topic, entry);
     this.#byOffset.set(entry.offset, entry);
     let node = this.#root;
@@ -76,6 +89,11 @@ export class RetainedMessages {
     this.changed.add(topic);
   }
 
+  /** Forgets those whose time is over. */
+  sweep(now: EpochMs): void {
+    for (const { topic, expiresAt } of this.#mortal) if (expiresAt! <= now) this.delete(topic);
+  }
+
   /** Those that a filter matches, in no particular order. */
   match(filter: string): Retained[] {
     const found: Retained[] = [];
@@ -90,8 +108,14 @@ export class RetainedMessages {
   #forget(entry: Retained | undefined): void {
     if (entry === undefined) return;
     entry.current = false;
+    this.#bytes -= bytesOf(entry);
+    this.#mortal.delete(entry);
     this.#byOffset.delete(entry.offset);
   }
+}
+
+function bytesOf(entry: Retained | undefined): number {
+  return entry === undefined ? 0 : entry.frame.buffer.length + ENTRY_BYTES;
 }
 
 function removeBelow(node: Node, levels: readonly string[], depth: number): boolean {

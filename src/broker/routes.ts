@@ -81,6 +81,7 @@ export class Route {
 
 export interface RouteLimits {
   readonly routesCachedMax: number;
+  readonly routeTargetsMax: number;
   readonly topicBytesMax: number;
   readonly topicLevelsMax: number;
 }
@@ -90,6 +91,7 @@ export class RouteCache {
   readonly #limits: RouteLimits;
   readonly #places: (Route | null)[];
   readonly #mask: number;
+  #targets = 0;
   /** Unpredictable, so that nobody can choose topics that collide. */
   readonly #seed: number;
 
@@ -100,6 +102,11 @@ export class RouteCache {
     const pairs = 2 ** Math.floor(Math.log2(limits.routesCachedMax / 2));
     this.#mask = pairs - 1;
     this.#places = Array.from({ length: pairs * 2 }, () => null);
+  }
+
+  /** Subscribers in all routes. */
+  get targets(): number {
+    return this.#targets;
   }
 
   /** The route of the packet's topic. Throws `PacketError` where the topic is not valid. */
@@ -114,6 +121,7 @@ export class RouteCache {
     const second = this.#places[at + 1]!;
     if (second !== null && isOf(second, hash, buffer, topicStart, topicEnd)) return this.#fresh(second);
     const route = new Route(topicOf(view, this.#limits), copyOf(buffer, topicStart, topicEnd), hash);
+    if (second !== null) this.#forgetTargets(second);
     this.#places[at + 1] = first;
     this.#places[at] = route;
     return this.#fresh(route);
@@ -135,9 +143,20 @@ export class RouteCache {
       if (target === undefined) targets.set(subscriber.session, new Target(subscriber));
       else target.merge(subscriber);
     }
+    this.#targets += targets.size - route.targets.length;
     route.targets = [...targets.values()];
     route.locals = locals;
+    if (this.#targets > this.#limits.routeTargetsMax) {
+      for (const other of this.#places) if (other !== null && other !== route) this.#forgetTargets(other);
+    }
     return route;
+  }
+
+  /** They are found again when the topic is. Whoever is delivering to them holds the list itself. */
+  #forgetTargets(route: Route): void {
+    this.#targets -= route.targets.length;
+    route.targets = [];
+    route.revision = 0;
   }
 }
 

@@ -18,6 +18,10 @@ interface Pending {
   session: Session | null;
   reset: boolean;
   readonly subscriptions: Map<string, SavedSubscription | null>;
+  /** Connections whose output waits for this. */
+  readonly held: Set<Connection>;
+  /** Not before this offset is on disk: it is the will that is to leave the store. */
+  after: number;
 }
 
 /** Retained messages as they are after every message below `horizon`, and no other. */
@@ -28,9 +32,7 @@ interface Snapshot {
 
 export class Saving {
   readonly #core: Core;
-  #pending = new Map<string, Pending>();
-  /** Connections whose output waits for the pending changes. */
-  #held = new Set<Connection>();
+  readonly #pending = new Map<string, Pending>();
   #busy = false;
   #progressDue = false;
   /** What the next progress saves, once all of it is on disk: an offset beyond that may come to mean another message. */
@@ -56,7 +58,7 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     if (!session.saved) pending.reset = true;
-    if (session.persistent) this.#hold(connection);
+    if (session.persistent) hold(pending, connection);
   }
 
   subscribed(session: Session, subscription: Subscription, connection: Connection | null): void {
@@ -66,7 +68,7 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, saved);
-    this.#hold(connection);
+    hold(pending, connection);
   }
 
   unsubscribed(session: Session, filter: string, connection: Connection): void {
@@ -74,7 +76,7 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, null);
-    this.#hold(connection);
+    hold(pending, connection);
   }
 
   ended(session: Session): void {
@@ -83,14 +85,14 @@ export class Saving {
 
   /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
-    if (this.#snapshot !== null) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
+    if (this.#snapshot !== null && !this.#busy) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
     this.#progressDue = true;
     this.#core.planTurnEnd();
   }
 
   /** More is on disk. */
   synced(): void {
-    if (this.#snapshot !== null) this.#core.planTurnEnd();
+    if (this.#snapshot !== null || this.#pending.size > 0) this.#core.planTurnEnd();
   }
 
   /** Where the store stood when it was loaded. */
@@ -102,9 +104,10 @@ export class Saving {
   flush(): void {
     if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
-    if (this.#pending.size > 0 && (snapshot === null || !this.#sessionsSaved)) void this.#saveSessions();
+    const sessions = snapshot !== null && this.#sessionsSaved ? null : this.#takeReady();
+    if (sessions !== null) void this.#saveSessions(sessions);
     else if (snapshot !== null) void this.#saveProgress(snapshot);
-    else if (!this.#progressDue) this.#releaseIdle();
+    else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
 
   /** Resolves once everything that is known now has been given to the store. */
@@ -139,30 +142,37 @@ export class Saving {
     this.#core.planTurnEnd();
     let pending = this.#pending.get(session.clientId);
     if (pending === undefined) {
-      pending = { session: null, reset: !session.saved, subscriptions: new Map() };
+      pending = { session: null, reset: !session.saved, subscriptions: new Map(), held: new Set(), after: -1 };
       this.#pending.set(session.clientId, pending);
     }
+    pending.after = Math.max(pending.after, session.willOffset);
     return pending;
   }
 
+  /** The changes that may be saved now; null where there are none. */
+  #takeReady(): ReadonlyMap<string, Pending> | null {
+    if (this.#pending.size === 0) return null;
+    const ready = new Map<string, Pending>();
+    for (const [clientId, pending] of this.#pending) {
+      if (pending.after >= this.#core.journal.durable) continue;
+      ready.set(clientId, pending);
+      this.#pending.delete(clientId);
+    }
+    return ready.size === 0 ? null : ready;
+  }
+
   #forget(session: Session): void {
-    this.#core.planTurnEnd();
+    const pending = this.#pendingOf(session);
     session.saved = false;
-    this.#pending.set(session.clientId, { session: null, reset: true, subscriptions: new Map() });
+    pending.session = null;
+    pending.reset = true;
+    pending.subscriptions.clear();
   }
 
-  #hold(connection: Connection | null): void {
-    if (connection === null || this.#held.has(connection)) return;
-    this.#held.add(connection);
-    connection.holdOutput();
-  }
-
-  async #saveSessions(): Promise<void> {
+  async #saveSessions(pending: ReadonlyMap<string, Pending>): Promise<void> {
     const { state, logger } = this.#core.options;
-    const pending = this.#pending;
-    const held = this.#held;
-    this.#pending = new Map();
-    this.#held = new Set();
+    const held: Connection[] = [];
+    for (const change of pending.values()) held.push(...change.held);
     this.#busy = true;
     this.#sessionsSaved = false;
     const changes = [...pending].map(([clientId, change]) => changeOf(clientId, change));
@@ -175,6 +185,7 @@ export class Saving {
       // Nothing may leave that says the session was kept; the clients come back and try again.
       logger.error("sessions cannot be saved", { sessions: changes.length, error: reasonOf(error) });
       this.#failed();
+      for (const { session, reset } of pending.values()) if (session !== null && reset) session.saved = false;
       this.#restorePending(pending);
       for (const connection of held) {
         this.#core.refusals.refuse(
@@ -198,6 +209,7 @@ export class Saving {
   /** What the store did not take is given to it again with the next change. */
   #restorePending(failed: ReadonlyMap<string, Pending>): void {
     for (const [clientId, old] of failed) {
+      old.held.clear();
       const newer = this.#pending.get(clientId);
       if (newer === undefined) this.#pending.set(clientId, old);
       else if (!newer.reset) {
@@ -235,6 +247,12 @@ export class Saving {
       core.planTurnEnd();
     }
   }
+}
+
+function hold(pending: Pending, connection: Connection | null): void {
+  if (connection === null || pending.held.has(connection)) return;
+  pending.held.add(connection);
+  connection.holdOutput();
 }
 
 function willOf(session: Session): SavedSession["will"] {

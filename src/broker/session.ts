@@ -37,12 +37,6 @@ export interface StandingWill {
   readonly authorizer: Authorizer | null;
 }
 
-/** A retained message that a subscription still has to be sent. */
-export interface RetainedDelivery {
-  readonly retained: Retained;
-  readonly subscription: Subscription;
-}
-
 export class Session {
   readonly clientId: string;
   connection: Connection | null = null;
@@ -54,16 +48,21 @@ export class Session {
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new Map<string, Subscription>();
   readonly outbox = new Outbox();
-  /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. */
+  /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. Not saved. */
   readonly retainedWanted = new Map<string, Subscription>();
-  /** Retained messages of one subscription still to be sent; lives as long as the connection. */
-  backlog: RetainedDelivery[] = [];
+  /** Retained messages still to be sent, and the subscription that wants them; lives as long as the connection. */
+  backlog: Retained[] = [];
+  backlogFor: Subscription | null = null;
+  /** The next step with them is planned. */
+  retainedPlanned = false;
   /** A read from the journal is under way; deliveries wait for it, to keep their order. */
   reading = false;
   /** The will of a client that is gone, waiting for its delay. */
   will: StandingWill | null = null;
   /** Monotonic time at which `will` is published. */
   willAt: Millis | null = null;
+  /** Where the log holds its will, once that was published; -1 where none was. */
+  willOffset = -1;
   /** Grows with each connection of this client id; presence events carry it. */
   versionNumber = 0;
   /** Over; nothing may be delivered to it or saved for it. */

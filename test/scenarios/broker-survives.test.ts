@@ -86,7 +86,11 @@ test("what publishers were told is safe reaches an absent subscriber, in order, 
   for (let round = 0; round < 3; round++) {
     const client = await connectDevice(platform, publisher);
     const from = 1 + Math.max(0, ...acknowledged) + 1000;
-    acknowledged.push(...(await publishUntilCut(client, from, () => (killed = killAndRestart()))));
+    acknowledged.push(
+      ...(await publishUntilCut(client, from, () => {
+        killed = killAndRestart();
+      })),
+    );
     await killed;
   }
   assert.ok(acknowledged.length >= 4500, `${acknowledged.length} were acknowledged`);
@@ -112,7 +116,9 @@ test("a subscriber that is there when the platform is killed finds its session, 
   there.on("error", () => {});
   const client = await connectDevice(platform, publisher);
   let killed: Promise<void> = Promise.resolve();
-  const acknowledged = await publishUntilCut(client, 1_000_000, () => (killed = killAndRestart()));
+  const acknowledged = await publishUntilCut(client, 1_000_000, () => {
+    killed = killAndRestart();
+  });
   await killed;
   there.end(true);
   const back = await connectSubscriber(got);
