@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import { cpus } from "node:os";
+import { join } from "node:path";
 
 interface Step {
   readonly name: string;
@@ -33,6 +34,9 @@ const STEPS: readonly Step[] = [
   tests("scenarios", ["test/scenarios/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
   tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
 ];
+
+/** Compiled code is kept between test processes, which are many; why it pays: docs/decisions/0002-types-stripped-once.md. */
+const ENVIRONMENT = { NODE_COMPILE_CACHE: join(import.meta.dirname, "../.cache/compile"), ...process.env };
 
 interface Tally {
   passed: number;
@@ -79,7 +83,7 @@ function isTestRun(step: Step): boolean {
 
 function run(command: readonly string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "pipe", "pipe"], env: ENVIRONMENT });
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));

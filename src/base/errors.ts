@@ -263,6 +263,18 @@ const entries = {
     fix: "Remove what is no longer needed; docs/reference/configuration.md lists the limits that can be raised.",
     http: 410,
   },
+  HOST_UNKNOWN: {
+    fault: "peer",
+    message: "The request is for '{host}', which is not a name of this platform.",
+    fix: "Open http://127.0.0.1 or http://localhost with the same port, or start the platform with `--host {host}`.",
+    http: 421,
+  },
+  REQUEST_TOO_LARGE: {
+    fault: "peer",
+    message: "The request's body is larger than {limit} bytes.",
+    fix: "Send less at once.",
+    http: 413,
+  },
   // ── requests to other servers ────────────────────────────────────────────────────────────────
   OUTGOING_REFUSED: {
     fault: "misuse",

@@ -187,6 +187,21 @@ export const LIMITS = {
     liveConnectionsMax: 200,
     liveSubscriptionsMax: 200,
     pageSizeMax: 250,
+    /** Login links that were made and not used; the oldest goes first. */
+    loginCodesMax: 100,
+    /** Sockets of one listener: browsers open six each, and nobody may take all of the process' descriptors. */
+    connectionsMax: 1_000,
+    /** A client that sends its request drop by drop is cut off. */
+    headersTimeout: seconds(10),
+    requestTimeout: seconds(30),
+    keepAliveTimeout: seconds(15),
+    /** What a live request may measure; all of them are below 1 KB. */
+    liveFrameBytesMax: kib(16),
+    liveRequestsWaitingMax: 64,
+    /** Bytes that wait for one browser before it is cut off; it comes back and fetches what it missed. */
+    liveBufferedBytesMax: mib(4),
+    /** A browser that is silent this long, and twice, is gone: its host vanished without a word. */
+    livePingPeriod: seconds(30),
   },
   edge: {
     outboxMessagesMax: 1_000_000,
@@ -239,7 +254,7 @@ export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { edge, log, mqtt, registry, rules, telemetry } = limits;
+  const { edge, http, log, mqtt, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
@@ -263,6 +278,9 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [rules.retryDelayMin < rules.retryDelayMax, "rules.retryDelayMin < rules.retryDelayMax"],
     [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
     [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
+    [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
+    [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
+    [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
     [edge.outboxInflightBytesMax <= edge.outboxBytesMax, "an agent's window fits its outbox"],
     [mqtt.packetBytesMax <= edge.outboxBytesMax, "the largest reading fits the outbox"],

@@ -25,8 +25,16 @@ export function endedSessionsFile(path: string, logger: Logger): EndedSessions {
       }
     },
     save(entries) {
-      writeFileSync(`${path}.new`, JSON.stringify(entries), { mode: 0o600, flush: true });
-      renameSync(`${path}.new`, path);
+      try {
+        writeFileSync(`${path}.new`, JSON.stringify(entries), { mode: 0o600, flush: true });
+        renameSync(`${path}.new`, path);
+      } catch (error) {
+        // Logged out it is, as long as this process lives; a full disk must not keep anybody from it.
+        logger.error("A logged-out session cannot be saved; a restart would take it again until it expires.", {
+          path,
+          reason: reasonOf(error),
+        });
+      }
     },
   };
 }

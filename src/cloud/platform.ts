@@ -210,6 +210,7 @@ async function serveApi(
     certificates: certificateIssuer(base.authority),
     health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
     logNext: () => log.next,
+    ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
     version: VERSION,
     webRoot: join(import.meta.dirname, "../../dist/web"),
     connection: () => connectionInfo(base, parts),

@@ -55,7 +55,7 @@ async function connectSubscriber(got: number[]): Promise<MqttClient> {
 }
 
 /** Publishes with many on the way at once; returns what was acknowledged until the connection broke. */
-async function publishUntilCut(client: MqttClient, from: number, enough: () => void): Promise<number[]> {
+async function publishUntilCut(client: MqttClient, from: number, enough: () => unknown): Promise<number[]> {
   const acknowledged: number[] = [];
   client.on("error", () => {});
   let next = from;

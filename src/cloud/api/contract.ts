@@ -2,15 +2,18 @@
  * What travels over the HTTP API and the live WebSocket, as types only, so that the dashboard can share them.
  * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
- * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie. Errors are `ApiError`.
+ * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie; marked ones need no login. Errors
+ * are `ApiError`, also those of routes that do not exist; `x-amzn-errortype` names AWS's exception.
  *
  *   GET    /healthz                                  → 200 "ok" while the process lives (no login)
- *   GET    /readyz                                   → 200 | 503 Health (no login)
+ *   GET    /readyz                                   → 200 | 503 {state} (no login)
  *   GET    /metrics                                  → Prometheus text (login)
- *   POST   /api/session     {token} | {code}         → 204 and a session cookie (HttpOnly, SameSite=Strict)
+ *   POST   /api/session     {token} | {code}         → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
  *   GET    /api/session                              → SessionInfo | 401
- *   DELETE /api/session                              → 204, logged out
+ *   DELETE /api/session                              → 204, logged out; its live connections end (no login)
+ *   POST   /api/login-codes                          → {code} for a link `/#code=…` that logs in once (token only)
  *   GET    /api/health                               → Health
+ *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
@@ -19,11 +22,25 @@
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
  *   POST   /api/alerts/:id/acknowledge               → Alert
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
- *   GET    /things, POST|GET|PATCH|DELETE /things/{thingName}          AWS IoT
- *   POST   /keys-and-certificate, POST /certificates, GET|PUT|DELETE /certificates/{id}    AWS IoT
- *   PUT|DELETE|GET /things/{thingName}/principals                      AWS IoT
- *   POST|GET|DELETE /policies/{name}, PUT|POST /target-policies/{name} AWS IoT
- *   GET    /rules, POST|GET|PATCH|DELETE /rules/{ruleName}, POST /rules/{ruleName}/{enable|disable}    AWS IoT
+ *
+ * AWS IoT's operations:
+ *
+ *   GET                   /things?attributeName=&attributeValue=&thingTypeName=&maxResults=&nextToken=
+ *   POST|GET|PATCH|DELETE /things/:thingName
+ *   PUT|DELETE|GET        /things/:thingName/principals      (header x-amzn-principal)
+ *   GET                   /principals/things                 (header x-amzn-principal)
+ *   POST                  /keys-and-certificate?setAsActive=
+ *   POST|GET              /certificates?setAsActive= | ?pageSize=&marker=
+ *   GET|PUT|DELETE        /certificates/:certificateId?newStatus= | ?forceDelete=
+ *   GET                   /policies?pageSize=&marker=
+ *   POST|GET|DELETE       /policies/:policyName
+ *   PUT|POST              /target-policies/:policyName       {target}: attach | detach
+ *   POST                  /policy-targets/:policyName
+ *   POST                  /attached-policies/:target
+ *   GET                   /rules?topic=&ruleDisabled=
+ *   POST|GET|PATCH|DELETE /rules/:ruleName
+ *   POST                  /rules/:ruleName/enable
+ *   POST                  /rules/:ruleName/disable
  */
 import type { EpochMs, Millis } from "../../base/mod.ts";
 

@@ -1,25 +1,27 @@
 /** How an error leaves through HTTP: our `ApiError`, and the header from which AWS SDKs make their exception. */
 import type { FastifyReply } from "fastify";
-import { TidewireError, reasonOf } from "../../base/mod.ts";
-import type { ErrorCode } from "../../base/mod.ts";
+import { LIMITS, TidewireError, reasonOf } from "../../base/mod.ts";
+import type { ErrorCode, Random } from "../../base/mod.ts";
 import type { ApiError } from "./contract.ts";
 
 /** AWS IoT's exception names by HTTP status; the SDK's error classes are chosen by them. */
 const AWS_EXCEPTIONS: Readonly<Record<number, string>> = {
-  400: "InvalidRequestException",
   401: "UnauthorizedException",
   403: "UnauthorizedException",
   404: "ResourceNotFoundException",
   409: "ResourceAlreadyExistsException",
-  413: "InvalidRequestException",
+  410: "LimitExceededException",
+  413: "RequestEntityTooLargeException",
   429: "ThrottlingException",
   503: "ServiceUnavailableException",
 };
 
-const AWS_BY_CODE: Partial<Record<string, string>> = {
+/** Where the status alone does not tell AWS's name. */
+const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   VERSION_CONFLICT: "VersionConflictException",
-  SQL_INVALID: "SqlParseException",
-  THING_HAS_PRINCIPALS: "InvalidRequestException",
+  STILL_IN_USE: "DeleteConflictException",
+  RULE_SQL_INVALID: "SqlParseException",
+  POLICY_INVALID: "MalformedPolicyException",
   CERTIFICATE_STATE: "CertificateStateException",
 };
 
@@ -30,21 +32,45 @@ export function apiErrorOf(error: TidewireError): ApiError {
 /** Turns whatever was thrown into one of ours; a stranger's mistake never looks like a bug, nor the other way round. */
 export function tidewireErrorOf(error: unknown): TidewireError {
   if (error instanceof TidewireError) return error;
-  const status = (error as { statusCode?: number }).statusCode;
+  const status = (error as { statusCode?: number } | null)?.statusCode;
   if (status === 429) return new TidewireError("TOO_MANY_REQUESTS", { retryAfter: "a minute" });
+  if (status === 413) return new TidewireError("REQUEST_TOO_LARGE", { limit: LIMITS.http.bodyBytesMax });
   if (status !== undefined && status >= 400 && status < 500) {
-    return new TidewireError("REQUEST_INVALID", { reason: reasonOf(error) }, { cause: error });
+    return new TidewireError("REQUEST_INVALID", { reason: clauseOf(reasonOf(error)) }, { cause: error });
   }
   return new TidewireError("INTERNAL", { reason: reasonOf(error) }, { cause: error });
 }
 
-export function sendError(reply: FastifyReply, error: TidewireError, statusWhere?: number): FastifyReply {
-  const status = statusWhere ?? error.entry.http ?? 500;
-  const exception = AWS_BY_CODE[error.code] ?? AWS_EXCEPTIONS[status] ?? "InternalFailureException";
-  return reply.code(status).header("x-amzn-errortype", exception).send(apiErrorOf(error));
+/**
+ * What a caller may read. Our own mistakes speak of files and lines, so they stay in the log, where `incident` finds them.
+ */
+export function publicErrorOf(error: TidewireError, incident: string): TidewireError {
+  if (error.entry.fault !== "bug") return error;
+  return new TidewireError("INTERNAL", { reason: `the platform's log says more under incident ${incident}` });
+}
+
+/** A name for one failure, the same in the answer and in the log. */
+export function incidentOf({ random }: { readonly random: Random }): string {
+  return Buffer.from(random.bytes(6)).toString("hex");
+}
+
+/** `TidewireError`s only, already fit for the caller. */
+export function sendError(reply: FastifyReply, error: TidewireError): FastifyReply {
+  const status = error.entry.http ?? 500;
+  const otherwise = status < 500 ? "InvalidRequestException" : "InternalFailureException";
+  const exception = AWS_BY_CODE[error.code] ?? AWS_EXCEPTIONS[status] ?? otherwise;
+  return reply
+    .code(status)
+    .header("x-amzn-errortype", exception)
+    .header("cache-control", "no-store")
+    .send(apiErrorOf(error));
 }
 
 export function notFound(kind: string, name: string): TidewireError {
-  const code: ErrorCode = "NOT_FOUND";
-  return new TidewireError(code, { kind, name });
+  return new TidewireError("NOT_FOUND", { kind, name });
+}
+
+/** Our messages end with a full stop of their own. */
+function clauseOf(text: string): string {
+  return text.replace(/[.\s]+$/, "");
 }

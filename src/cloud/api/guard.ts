@@ -1,13 +1,15 @@
-/** Every route behind it needs a valid token or session; a browser must also come from our own pages. */
+/** Who may speak at all: the right host, our own pages, and behind `guard` a valid token or session. */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { TidewireError } from "../../base/mod.ts";
 import type { ApiPorts } from "./ports.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 
+/** Every route behind it needs a valid token or session; a browser must also come from our own pages. */
 export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "sessions">): void {
-  scope.addHook("onRequest", async (request) => {
-    if (isAllowed(request, ports)) return;
-    throw new TidewireError("UNAUTHORIZED");
+  scope.addHook("onRequest", async (request, reply) => {
+    if (!isAllowed(request, ports)) throw new TidewireError("UNAUTHORIZED");
+    // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
+    void reply.header("cache-control", "no-store");
   });
 }
 
@@ -21,10 +23,44 @@ function isAllowed(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessio
   return true;
 }
 
+/** Fetch Metadata (W3C): who caused the request, as the browser itself says; other programs do not send it. */
+const OWN_SITES: readonly unknown[] = [undefined, "same-origin", "none"];
+
 /** Throws FORBIDDEN_ORIGIN for a request that another web site's page caused (CSRF, cross-site WebSocket hijacking). */
-export function refuseForeignOrigin(request: FastifyRequest): void {
-  const origin = request.headers.origin;
-  if (origin === undefined) return; // not a browser, or a same-origin GET
-  const host = URL.canParse(origin) ? new URL(origin).host : null;
-  if (host === null || host !== request.headers.host) throw new TidewireError("FORBIDDEN_ORIGIN", { origin });
+export function refuseForeignOrigin({ headers }: FastifyRequest): void {
+  const site = headers["sec-fetch-site"];
+  const { origin, host } = headers;
+  const foreign = origin !== undefined && (URL.canParse(origin) ? new URL(origin).host : null) !== host;
+  if (foreign || !OWN_SITES.includes(site)) {
+    throw new TidewireError("FORBIDDEN_ORIGIN", { origin: shown(origin ?? String(site)) });
+  }
+}
+
+/**
+ * For all routes, public ones too, before anything is counted or read. A name that only an attacker's DNS points to
+ * 127.0.0.1 would make his page "our own" in the browser's eyes (DNS rebinding), so the plain listener answers to its own
+ * names only. The TLS listener needs no such check: nobody else's certificate is good for it.
+ */
+export function refuseStrangers(app: FastifyInstance, ownNames: readonly string[]): void {
+  const own = new Set(ownNames.map((name) => name.toLowerCase()));
+  app.addHook("onRequest", async (request) => {
+    const { host, origin, authorization } = request.headers;
+    // A request without Host is HTTP/1.0, which no browser speaks.
+    if (request.protocol !== "https" && host !== undefined && !isOwn(host, own)) {
+      throw new TidewireError("HOST_UNKNOWN", { host: shown(host) });
+    }
+    if (origin !== undefined && bearerOf(authorization) === null) refuseForeignOrigin(request);
+  });
+}
+
+/** `host`: name or address, IPv6 in brackets, with or without a port (RFC 9110 section 7.2). */
+function isOwn(host: string, own: ReadonlySet<string>): boolean {
+  if (!URL.canParse(`http://${host}/`)) return false;
+  const name = new URL(`http://${host}/`).hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  return name === "localhost" || name === "::1" || /^127\.\d+\.\d+\.\d+$/.test(name) || own.has(name);
+}
+
+/** What a stranger wrote, for a message. */
+function shown(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

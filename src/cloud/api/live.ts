@@ -5,13 +5,14 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { WebSocket } from "ws";
 import { z } from "zod";
-import { LIMITS, TidewireError, mib } from "../../base/mod.ts";
-import type { Cancel, EpochMs } from "../../base/mod.ts";
+import { LIMITS, TidewireError, isRetryable } from "../../base/mod.ts";
+import type { Cancel, Counter, EpochMs } from "../../base/mod.ts";
 import type { LiveEvent } from "./contract.ts";
-import { apiErrorOf, tidewireErrorOf } from "./errors.ts";
+import { apiErrorOf, incidentOf, publicErrorOf, tidewireErrorOf } from "./errors.ts";
 import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts, LivePoints } from "./ports.ts";
 import { ThingName } from "./schemas.ts";
+import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 
 const Request = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("watch"), thing: ThingName, measurement: z.string().max(256).optional() }),
@@ -21,59 +22,95 @@ const Request = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("ping") }),
 ]);
 
-/** Bytes waiting for one browser before it is cut off. */
-const BUFFERED_BYTES_MAX = mib(4);
-/** WebSocket close codes (RFC 6455 section 7.4.1): policy violation, try again later. */
+/** WebSocket close codes (RFC 6455 section 7.4.1): going away, policy violation, try again later. */
+const CLOSE_GOING_AWAY = 1001;
 const CLOSE_POLICY = 1008;
 const CLOSE_TRY_LATER = 1013;
 
 interface Viewer {
   readonly socket: WebSocket;
+  /** The session's cookie; null where it came with a token. */
+  readonly cookie: string | null;
   /** Watched thing → the one measurement of it, or null for all. */
   readonly things: Map<string, string | null>;
   fleet: boolean;
+  /** Heard of since the last look. */
+  alive: boolean;
+  /** Requests that are being answered. */
+  waiting: number;
 }
+
+/** Why a live connection was ended or refused by us. */
+const REASONS = ["too-many", "slow", "silent", "too-many-things", "flood", "session-ended"] as const;
+type CutReason = (typeof REASONS)[number];
 
 export class LiveHub {
   readonly #ports: ApiPorts;
   readonly #viewers = new Set<Viewer>();
   /** How many viewers watch a thing; the store is told of the first and the last. */
   readonly #watched = new Map<string, number>();
+  readonly #cuts: ReadonlyMap<CutReason, Counter>;
   readonly #cancels: Cancel[];
+  #refreshing = false;
 
   constructor(ports: ApiPorts) {
     this.#ports = ports;
+    this.#cuts = new Map(
+      REASONS.map((reason) => [
+        reason,
+        ports.metrics.counter({
+          name: "tidewire_live_cut_off_total",
+          help: "Live connections of dashboards that were refused or ended, by reason",
+          labels: { reason },
+        }),
+      ]),
+    );
+    ports.metrics.observe(
+      { name: "tidewire_live_connections", help: "Open live connections of dashboards" },
+      () => this.#viewers.size,
+    );
     this.#cancels = [
       ports.telemetry.onPoints((points) => this.#sendPoints(points)),
       ports.telemetry.onRejoin((thing, at) => this.#rejoin(thing, at)),
       ports.presence.onChange((thing, presence) => this.#sendFleet({ type: "presence", thing, presence })),
-      ports.alerts.onChange((alert) => this.#sendAll({ type: "alert", alert })),
+      ports.alerts.onChange((alert) => this.#broadcast({ type: "alert", alert }, () => true)),
+      ports.sessions.onEnd((cookie) => this.#endSession(cookie)),
+      ports.scheduler.every(LIMITS.http.livePingPeriod, () => this.#lookAtAll()),
     ];
   }
 
   routes(app: FastifyInstance): void {
-    app.get("/api/live", { websocket: true }, (socket, request) => this.#join(socket, request));
+    app.route({
+      method: "GET",
+      url: "/api/live",
+      handler: () => {
+        throw new TidewireError("REQUEST_INVALID", { reason: "/api/live speaks WebSocket only" });
+      },
+      wsHandler: (socket, request) => this.#join(socket, request),
+    });
   }
 
   close(): void {
     for (const cancel of this.#cancels) cancel();
-    for (const viewer of this.#viewers) viewer.socket.terminate();
+    for (const { socket } of this.#viewers) {
+      socket.close(CLOSE_GOING_AWAY, "the platform stops");
+      // Nobody waits for the answer to that.
+      socket.terminate();
+    }
   }
 
   #join(socket: WebSocket, request: FastifyRequest): void {
     if (this.#viewers.size >= LIMITS.http.liveConnectionsMax) {
+      this.#count("too-many");
       socket.close(CLOSE_TRY_LATER, "too many live connections");
       return;
     }
-    const viewer: Viewer = { socket, things: new Map(), fleet: false };
+    const byToken = bearerOf(request.headers.authorization) !== null;
+    const cookie = byToken ? null : cookieOf(request.headers.cookie, SESSION_COOKIE);
+    const viewer: Viewer = { socket, cookie, things: new Map(), fleet: false, alive: true, waiting: 0 };
     this.#viewers.add(viewer);
-    socket.on("message", (data: Buffer) => {
-      this.#handle(viewer, data).catch((error: unknown) => {
-        const ours = tidewireErrorOf(error);
-        if (ours.entry.fault === "bug") this.#ports.logger.error("A live request failed unexpectedly.", { error });
-        this.#send(viewer, { type: "error", error: apiErrorOf(ours) });
-      });
-    });
+    socket.on("message", (data: Buffer) => this.#take(viewer, data));
+    socket.on("pong", () => (viewer.alive = true));
     socket.on("error", (error) => {
       this.#ports.logger.debug("A live connection broke.", { remoteAddress: request.ip, reason: error.message });
     });
@@ -81,8 +118,27 @@ export class LiveHub {
   }
 
   #leave(viewer: Viewer): void {
-    this.#viewers.delete(viewer);
+    if (!this.#viewers.delete(viewer)) return;
     for (const thing of viewer.things.keys()) this.#release(thing);
+    viewer.things.clear();
+  }
+
+  #take(viewer: Viewer, data: Buffer): void {
+    viewer.alive = true;
+    if (viewer.waiting >= LIMITS.http.liveRequestsWaitingMax) {
+      this.#cut(viewer, "flood", "too many requests at once");
+      return;
+    }
+    viewer.waiting++;
+    this.#handle(viewer, data)
+      .catch((error: unknown) => {
+        const incident = incidentOf(this.#ports);
+        const ours = tidewireErrorOf(error);
+        if (ours.entry.fault === "bug")
+          this.#ports.logger.error("A live request failed unexpectedly.", { incident, error });
+        this.#send(viewer, { type: "error", error: apiErrorOf(publicErrorOf(ours, incident)) });
+      })
+      .finally(() => viewer.waiting--);
   }
 
   async #handle(viewer: Viewer, data: Buffer): Promise<void> {
@@ -109,13 +165,14 @@ export class LiveHub {
   async #watch(viewer: Viewer, thing: string, measurement: string | null): Promise<void> {
     const isNew = !viewer.things.has(thing);
     if (isNew && viewer.things.size >= LIMITS.http.liveSubscriptionsMax) {
-      viewer.socket.close(CLOSE_POLICY, "too many watched things");
+      this.#cut(viewer, "too-many-things", "too many watched things");
       return;
     }
     viewer.things.set(thing, measurement);
     if (isNew) this.#watched.set(thing, (this.#watched.get(thing) ?? 0) + 1);
     const at = await this.#ports.telemetry.watch(thing);
-    this.#send(viewer, { type: "watching", thing, at });
+    // It may have been given up while the store was asked.
+    if (viewer.things.has(thing)) this.#send(viewer, { type: "watching", thing, at });
   }
 
   #release(thing: string): void {
@@ -130,43 +187,89 @@ export class LiveHub {
 
   /** A second `watching` tells the viewer to fetch again what it may have missed. */
   #rejoin(thing: string, at: EpochMs): void {
-    for (const viewer of this.#viewers) {
-      if (viewer.things.has(thing)) this.#send(viewer, { type: "watching", thing, at });
-    }
+    this.#broadcast({ type: "watching", thing, at }, (viewer) => viewer.things.has(thing));
   }
 
   #sendPoints({ thing, measurement, series }: LivePoints): void {
-    const event: LiveEvent = { type: "points", thing, measurement, series };
-    for (const viewer of this.#viewers) {
+    this.#broadcast({ type: "points", thing, measurement, series }, (viewer) => {
       const wanted = viewer.things.get(thing);
-      if (wanted === null || wanted === measurement) this.#send(viewer, event);
-    }
+      return wanted === null || wanted === measurement;
+    });
   }
 
   get hasFleetViewers(): boolean {
     return [...this.#viewers].some((viewer) => viewer.fleet);
   }
 
-  /** Headline values of these things, to those who look at the fleet. */
+  /** Headline values of these things, to those who look at the fleet. A store that is away now leaves them out. */
   async refreshHeadlines(things: readonly string[]): Promise<void> {
-    const headlines = await this.#ports.telemetry.headline(things, HEADLINE_FIELDS);
-    for (const [thing, headline] of headlines) this.#sendFleet({ type: "headline", thing, headline });
+    if (this.#refreshing || things.length === 0) return;
+    this.#refreshing = true;
+    try {
+      const headlines = await this.#ports.telemetry.headline(things, HEADLINE_FIELDS);
+      for (const [thing, headline] of headlines) this.#sendFleet({ type: "headline", thing, headline });
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+    } finally {
+      this.#refreshing = false;
+    }
   }
 
   #sendFleet(event: LiveEvent): void {
-    for (const viewer of this.#viewers) if (viewer.fleet) this.#send(viewer, event);
+    this.#broadcast(event, (viewer) => viewer.fleet);
   }
 
-  #sendAll(event: LiveEvent): void {
-    for (const viewer of this.#viewers) this.#send(viewer, event);
+  #broadcast(event: LiveEvent, wanted: (viewer: Viewer) => boolean): void {
+    let text: string | null = null;
+    for (const viewer of this.#viewers) if (wanted(viewer)) this.#sendText(viewer, (text ??= JSON.stringify(event)));
   }
 
-  #send({ socket }: Viewer, event: LiveEvent): void {
-    if (socket.bufferedAmount > BUFFERED_BYTES_MAX) {
-      socket.terminate();
+  #send(viewer: Viewer, event: LiveEvent): void {
+    this.#sendText(viewer, JSON.stringify(event));
+  }
+
+  #sendText(viewer: Viewer, text: string): void {
+    if (viewer.socket.bufferedAmount > LIMITS.http.liveBufferedBytesMax) {
+      this.#count("slow");
+      this.#leave(viewer);
+      viewer.socket.terminate();
       return;
     }
-    socket.send(JSON.stringify(event));
+    viewer.socket.send(text);
+  }
+
+  /** Ends what nobody holds any more: sessions that are over, and browsers that vanished without closing. */
+  #lookAtAll(): void {
+    for (const viewer of this.#viewers) {
+      const { cookie, socket } = viewer;
+      if (cookie !== null && this.#ports.sessions.cookieExpiry(cookie) === null) {
+        this.#cut(viewer, "session-ended", "the session has ended");
+      } else if (!viewer.alive) {
+        this.#count("silent");
+        this.#leave(viewer);
+        socket.terminate();
+      } else {
+        viewer.alive = false;
+        socket.ping();
+      }
+    }
+  }
+
+  #endSession(cookie: string): void {
+    for (const viewer of this.#viewers) {
+      if (viewer.cookie === cookie) this.#cut(viewer, "session-ended", "logged out");
+    }
+  }
+
+  /** It hears why, and nothing else from here on. */
+  #cut(viewer: Viewer, reason: CutReason, sentence: string): void {
+    this.#count(reason);
+    this.#leave(viewer);
+    viewer.socket.close(CLOSE_POLICY, sentence);
+  }
+
+  #count(reason: CutReason): void {
+    this.#cuts.get(reason)!.value++;
   }
 }
 

@@ -1,5 +1,5 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
-import type { Cancel, Clock, EpochMs, Logger } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
@@ -46,12 +46,16 @@ export interface ApiPorts {
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
   readonly certificates: CertificateIssuer;
-  readonly metrics: { render(): Promise<string>; readonly contentType: string };
+  readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;
   /** Offset from which a rule that is put now sees messages. */
   readonly logNext: () => number;
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
   readonly logger: Logger;
+  /** Names and addresses, beside loopback's, under which the plain listener may be asked. */
+  readonly ownNames: readonly string[];
   readonly version: string;
   /** Folder of the built dashboard. */
   readonly webRoot: string;

@@ -18,7 +18,7 @@ export function alertRoutes(app: FastifyInstance, { alerts }: ApiPorts): void {
     return { alerts: alerts.list(request.query), active: alerts.activeCount() };
   });
 
-  const params = z.strictObject({ id: z.string().min(1).max(256) });
+  const params = z.strictObject({ id: z.string().min(1).max(1024) });
   routes.post("/api/alerts/:id/acknowledge", { schema: { params } }, async (request): Promise<Alert> => {
     return alerts.acknowledge(request.params.id);
   });

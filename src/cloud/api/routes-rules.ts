@@ -12,6 +12,9 @@ import type { ApiPorts } from "./ports.ts";
 
 const RuleParameters = z.strictObject({ ruleName: z.string().max(128) });
 
+/** AWS's paging members are taken and left alone: all rules fit one answer. */
+const ListRules = z.object({ topic: z.string().max(256).optional(), ruleDisabled: z.stringbool().optional() });
+
 export function ruleRoutes(app: FastifyInstance, ports: ApiPorts): void {
   const { rules } = ports;
   const routes = app.withTypeProvider<ZodTypeProvider>();
@@ -21,7 +24,13 @@ export function ruleRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return rule;
   };
 
-  routes.get("/rules", async () => ({ rules: rules.list().map(listItemOf) }));
+  routes.get("/rules", { schema: { querystring: ListRules } }, async (request) => {
+    const { topic, ruleDisabled } = request.query;
+    const wanted = (topic === undefined ? rules.list() : rules.listFor(topic)).filter(
+      (rule) => ruleDisabled === undefined || rule.ruleDisabled === ruleDisabled,
+    );
+    return { rules: wanted.map(listItemOf) };
+  });
 
   routes.get("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
     const rule = redactRule(ruleNamed(request.params.ruleName));

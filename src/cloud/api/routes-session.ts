@@ -4,7 +4,6 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { SessionInfo } from "./contract.ts";
-import { refuseForeignOrigin } from "./guard.ts";
 import type { ApiPorts } from "./ports.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 
@@ -16,11 +15,18 @@ const Login = z.union([
 export function sessionRoutes(app: FastifyInstance, ports: ApiPorts): void {
   const { sessions, version } = ports;
   const routes = app.withTypeProvider<ZodTypeProvider>();
+  const redeem = (code: string, remoteAddress: string): void => {
+    try {
+      sessions.redeemCode(code);
+    } catch (error) {
+      ports.logger.warn("A log-in with a code that is used, old or invented was refused.", { remoteAddress });
+      throw error;
+    }
+  };
   const fewLogins = { rateLimit: { max: LIMITS.http.loginsPerMinuteMax, timeWindow: "1 minute" } };
 
   routes.post("/api/session", { schema: { body: Login }, config: fewLogins }, async (request, reply) => {
-    refuseForeignOrigin(request);
-    if ("code" in request.body) sessions.redeemCode(request.body.code);
+    if ("code" in request.body) redeem(request.body.code, request.ip);
     else if (!sessions.isAdminToken(request.body.token)) {
       ports.logger.warn("A log-in with a wrong token was refused.", { remoteAddress: request.ip });
       throw new TidewireError("UNAUTHORIZED");
@@ -37,7 +43,6 @@ export function sessionRoutes(app: FastifyInstance, ports: ApiPorts): void {
   });
 
   routes.delete("/api/session", async (request, reply) => {
-    refuseForeignOrigin(request);
     const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
     if (cookie !== null) sessions.endCookie(cookie);
     setCookie(reply, "", 0, request.protocol === "https");

@@ -1,6 +1,6 @@
 /** Who may use the HTTP API: the administrator token, a dashboard session cookie, or a one-time login code. */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import type { Clock, EpochMs, Random } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Random } from "../../base/mod.ts";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 
 export const SESSION_COOKIE = "tw_session";
@@ -25,6 +25,7 @@ export class Sessions {
   /** Login code → when it ends. Only in memory: a restart prints a new link. */
   readonly #codes = new Map<string, EpochMs>();
   readonly #ended: Map<string, EpochMs>;
+  readonly #endListeners = new Set<(cookie: string) => void>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -34,7 +35,13 @@ export class Sessions {
   /** A one-time code for the login link. */
   issueCode(): string {
     const code = Buffer.from(this.#options.random.bytes(24)).toString("base64url");
-    this.#codes.set(code, this.#options.clock.now() + LIMITS.http.loginCodeLifetime);
+    const now = this.#options.clock.now();
+    for (const [old, endsAt] of this.#codes) {
+      // In order of their making, so the first ones are the oldest.
+      if (endsAt >= now && this.#codes.size < LIMITS.http.loginCodesMax) break;
+      this.#codes.delete(old);
+    }
+    this.#codes.set(code, now + LIMITS.http.loginCodeLifetime);
     return code;
   }
 
@@ -65,12 +72,21 @@ export class Sessions {
     return expiresAt > this.#options.clock.now() && !this.#ended.has(body) ? expiresAt : null;
   }
 
+  /** A value that is no session changes nothing: strangers may call this, and must not make us write. */
   endCookie(value: string): void {
+    const expiresAt = this.cookieExpiry(value);
+    if (expiresAt === null) return;
     const now = this.#options.clock.now();
     for (const [body, endsAt] of this.#ended) if (endsAt < now) this.#ended.delete(body);
-    const expiresAt = this.cookieExpiry(value);
-    if (expiresAt !== null) this.#ended.set(value.slice(0, value.lastIndexOf(".")), expiresAt);
+    this.#ended.set(value.slice(0, value.lastIndexOf(".")), expiresAt);
+    for (const listener of this.#endListeners) listener(value);
     this.#options.ended.save([...this.#ended]);
+  }
+
+  /** Told of each session that is logged out, by its cookie's value. */
+  onEnd(listener: (cookie: string) => void): Cancel {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
   }
 
   #sign(body: string): string {

@@ -1,0 +1,255 @@
+/** The HTTP API over a real registry, real rules, a real CA and real SQLite files; only the store process is played. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
+import { PrometheusMetrics } from "../../adapters/metrics.ts";
+import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
+import { CertificateAuthority } from "../../adapters/pki/mod.ts";
+import { openSecrets } from "../../adapters/secrets/mod.ts";
+import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
+import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
+import { TidewireError, encodeUtf8 } from "../../base/mod.ts";
+import type { Cancel, EpochMs } from "../../base/mod.ts";
+import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
+import { PresenceBook, Registry } from "../../registry/mod.ts";
+import { HotRules, defaultRules } from "../../rules/mod.ts";
+import type { SeriesQuery } from "../../telemetry/mod.ts";
+import { certificateIssuer } from "../certificate-issuer.ts";
+import { endedSessionsFile } from "../ended-sessions.ts";
+import { registryRules } from "../gatekeeper.ts";
+import type { Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { LivePoints, TelemetryPort } from "./ports.ts";
+import { buildApi } from "./server.ts";
+import type { ApiServer } from "./server.ts";
+import { Sessions } from "./session.ts";
+
+/** A store that is told what it holds, and remembers what it was asked. */
+export class PlayedStore implements TelemetryPort {
+  readonly values = new Map<string, LatestValue[]>();
+  readonly queries: SeriesQuery[] = [];
+  /** Things that are watched now. */
+  readonly watched = new Set<string>();
+  /** What the next questions fail with. */
+  failure: Error | null = null;
+  /** Watches wait for this. */
+  gate: Promise<void> = Promise.resolve();
+  readonly #points = new Set<(points: LivePoints) => void>();
+  readonly #rejoins = new Set<(thing: string, at: EpochMs) => void>();
+
+  async query(query: SeriesQuery): Promise<SeriesResult> {
+    this.#fail();
+    this.queries.push(query);
+    const { thing, from, to, window, aggregate } = query;
+    return { thing, from, to, window, aggregate, series: [], truncated: false };
+  }
+
+  async latest(thing: string): Promise<readonly LatestValue[]> {
+    this.#fail();
+    return this.values.get(thing) ?? [];
+  }
+
+  async headline(things: readonly string[]): Promise<ReadonlyMap<string, readonly LatestValue[]>> {
+    this.#fail();
+    return new Map(things.flatMap((thing) => (this.values.has(thing) ? [[thing, this.values.get(thing)!]] : [])));
+  }
+
+  async watch(thing: string): Promise<EpochMs> {
+    this.watched.add(thing);
+    await this.gate;
+    this.#fail();
+    return 1000;
+  }
+
+  unwatch(thing: string): void {
+    this.watched.delete(thing);
+  }
+
+  onPoints(listener: (points: LivePoints) => void): Cancel {
+    this.#points.add(listener);
+    return () => this.#points.delete(listener);
+  }
+
+  onRejoin(listener: (thing: string, at: EpochMs) => void): Cancel {
+    this.#rejoins.add(listener);
+    return () => this.#rejoins.delete(listener);
+  }
+
+  commit(points: LivePoints): void {
+    for (const listener of this.#points) listener(points);
+  }
+
+  rejoin(thing: string, at: EpochMs): void {
+    for (const listener of this.#rejoins) listener(thing, at);
+  }
+
+  get listeners(): number {
+    return this.#points.size + this.#rejoins.size;
+  }
+
+  #fail(): void {
+    if (this.failure !== null) throw this.failure;
+  }
+}
+
+export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
+
+export const TOKEN = "tw_the-right-one";
+
+export interface ApiWorld extends AsyncDisposable {
+  readonly api: ApiServer;
+  readonly folder: string;
+  readonly store: PlayedStore;
+  readonly clock: SimClock;
+  readonly logger: SimLogger;
+  readonly metrics: PrometheusMetrics;
+  readonly registry: Registry;
+  readonly presence: PresenceBook;
+  readonly rules: HotRules;
+  readonly sessions: Sessions;
+  readonly authority: CertificateAuthority;
+  /** What `/readyz` and `/api/health` say. */
+  health: Health;
+  /** Asks without a socket, as the administrator. */
+  readonly ask: (method: Method, url: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
+  /** As `ask`, with nothing but these headers. */
+  readonly askAs: (headers: Record<string, string>, method: Method, url: string, body?: unknown) => Promise<Answer>;
+  /** A reading as the rules see it. */
+  readonly reading: (thing: string, fields: Record<string, unknown>) => void;
+}
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  /** The parsed body; undefined where it is no JSON. */
+  readonly json: unknown;
+}
+
+/** The parts behind the API, each on its own file below `folder`. */
+async function openParts(folder: string, base: Base) {
+  const { clock, logger } = base;
+  const secrets = openSecrets(join(folder, "secrets"), { logger });
+  const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
+  const stores = openRegistry(join(folder, "registry.db"));
+  const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
+  registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  const presence = new PresenceBook({ ...base, store: stores.presence, registry });
+  const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
+  const http = new NodeOutgoingHttp();
+  const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
+  await rules.start();
+  const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
+  const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
+  const close = async (): Promise<void> => {
+    await rules.close();
+    rulesStore.close();
+    http.close();
+    presence.close();
+    stores.close();
+  };
+  return { authority, registry, presence, rules, sessions, close };
+}
+
+/** A folder with the built dashboard, as far as the server cares. */
+function makeWebRoot(folder: string): string {
+  const webRoot = join(folder, "web");
+  mkdirSync(join(webRoot, "assets"), { recursive: true });
+  writeFileSync(join(webRoot, "index.html"), "<!doctype html><title>Tidewire</title>");
+  writeFileSync(join(webRoot, "assets", "index-abc.js"), "export {};");
+  return webRoot;
+}
+
+interface Base {
+  readonly clock: SimClock;
+  readonly scheduler: SimClock;
+  readonly logger: SimLogger;
+  readonly random: SimRandom;
+  readonly metrics: PrometheusMetrics;
+}
+
+export async function apiWorld(): Promise<ApiWorld> {
+  const folder = mkdtempSync(join(tmpdir(), "tidewire-api-"));
+  // Certificates are judged by the machine's clock in TLS, so simulated time starts now.
+  const clock = new SimClock(Date.now());
+  const base: Base = {
+    clock,
+    scheduler: clock,
+    logger: new SimLogger(),
+    random: new SimRandom(1),
+    metrics: new PrometheusMetrics(),
+  };
+  const { close, ...parts } = await openParts(folder, base);
+  const store = new PlayedStore();
+  const state: { health: Health } = {
+    health: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
+  };
+  const api = await buildApi({
+    ...base,
+    ...parts,
+    alerts: parts.rules.alerts,
+    telemetry: store,
+    certificates: certificateIssuer(parts.authority),
+    health: () => state.health,
+    logNext: () => 42,
+    ownNames: ["tide.example"],
+    version: "1.2.3",
+    webRoot: makeWebRoot(folder),
+    connection: () => ({
+      mqtts: "mqtts://127.0.0.1:8883",
+      addresses: [],
+      caPem: "",
+      defaultPolicy: DEFAULT_POLICY_NAME,
+    }),
+  });
+  const askAs = asker(api);
+  const world = {
+    ...base,
+    ...parts,
+    api,
+    folder,
+    store,
+    askAs,
+    ask: (method, url, body, headers = {}) =>
+      askAs({ authorization: `Bearer ${TOKEN}`, ...headers }, method, url, body),
+    reading: readings(parts.rules, clock),
+    [Symbol.asyncDispose]: async () => {
+      const closed = api.close();
+      await clock.run(1000); // simulated time must not keep a socket open that a failed test left
+      await closed;
+      await close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  } satisfies Omit<ApiWorld, "health">;
+  return Object.defineProperty(world, "health", {
+    get: () => state.health,
+    set: (health: Health) => (state.health = health),
+  }) as ApiWorld;
+}
+
+function asker(api: ApiServer): ApiWorld["askAs"] {
+  return async (headers, method, url, body) => {
+    const payload = body === undefined ? {} : { payload: body as string | object };
+    const response = await api.app.inject({ method, url, headers, ...payload });
+    const isJson = String(response.headers["content-type"]).includes("json");
+    const json: unknown = isJson && response.body !== "" ? response.json() : undefined;
+    return { status: response.statusCode, headers: response.headers, text: response.body, json };
+  };
+}
+
+function readings(rules: HotRules, clock: SimClock): ApiWorld["reading"] {
+  let offset = 0;
+  return (thing, fields) =>
+    rules.handle(offset++, {
+      topic: `telemetry/${thing}/system`,
+      payload: encodeUtf8(JSON.stringify(fields)),
+      qos: 1,
+      retain: false,
+      clientId: thing,
+      thing,
+      receivedAt: clock.now(),
+      properties: null,
+    });
+}
