@@ -222,11 +222,14 @@ export async function apiWorld(): Promise<ApiWorld> {
       await close();
       rmSync(folder, { recursive: true, force: true });
     },
-  } satisfies Omit<ApiWorld, "health">;
-  return Object.defineProperty(world, "health", {
-    get: () => state.health,
-    set: (health: Health) => (state.health = health),
-  }) as ApiWorld;
+    get health(): Health {
+      return state.health;
+    },
+    set health(health: Health) {
+      state.health = health;
+    },
+  } satisfies ApiWorld;
+  return world;
 }
 
 function asker(api: ApiServer): ApiWorld["askAs"] {

@@ -2,6 +2,6 @@ export { RecordError } from "./fault.ts";
 export { recordFilter } from "./filter.ts";
 export type { RecordFilter } from "./filter.ts";
 export type { RecordHead } from "./layout.ts";
-export { readRecord, recordTopic } from "./read.ts";
+export { readRecord } from "./read.ts";
 export { encodePublisher, messageRecordBytes, recordBytes, writeMessageRecord, writeRecord } from "./write.ts";
 export type { EncodedPublisher, PublishedBytes } from "./write.ts";
