@@ -22,8 +22,9 @@ export interface LoggerHandle extends Logger {
   close(): void;
 }
 
-/** Keys that never reach a log, however deep a careless caller puts them. */
-const REDACTED = ["token", "password", "secret", "privateKey", "authorization", "cookie"];
+/** Keys whose values never reach a log, however deep a careless caller puts them. */
+const SECRET = /token|password|secret|private_?key|session_?key|authorization|cookie/i;
+const DEPTH_MAX = 6;
 
 export function openLogger(options: LoggerOptions): LoggerHandle {
   const streams: pino.StreamEntry[] = [];
@@ -35,13 +36,35 @@ export function openLogger(options: LoggerOptions): LoggerHandle {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: (fields) => redact(fields, 0) },
       messageKey: "message",
-      redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: "[redacted]" },
     },
     pino.multistream(streams),
   );
   return Object.assign(wrap(root), { close: () => file?.close() });
+}
+
+type Fields = Record<string, unknown>;
+
+/** A copy that may be written; errors become plain values, which JSON would make `{}` of. */
+function redact(fields: Fields, depth: number): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, SECRET.test(key) ? "[redacted]" : plain(value, depth + 1)]),
+  );
+}
+
+function plain(value: unknown, depth: number): unknown {
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > DEPTH_MAX) return "[too deep]";
+  if (value instanceof Error) {
+    const { name, message, stack, cause } = value;
+    const code = (value as { code?: unknown }).code;
+    return redact({ name, message, code, stack, ...(cause === undefined ? {} : { cause }) }, depth);
+  }
+  if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  return redact(value as Fields, depth);
 }
 
 function wrap(log: pino.Logger): Logger {
@@ -50,7 +73,7 @@ function wrap(log: pino.Logger): Logger {
     info: (message, fields) => log.info(fields ?? {}, message),
     warn: (message, fields) => log.warn(fields ?? {}, message),
     error: (message, fields) => log.error(fields ?? {}, message),
-    child: (fields: LogFields) => wrap(log.child(fields)),
+    child: (fields: LogFields) => wrap(log.child(redact(fields, 0))),
   };
 }
 
@@ -62,7 +85,7 @@ class RotatingFile {
   readonly #path: string;
   readonly #bytesMax: number;
   readonly #filesMax: number;
-  #descriptor: number;
+  #descriptor: number | null;
   #size: number;
 
   constructor(path: string, options: LoggerOptions) {
@@ -70,12 +93,18 @@ class RotatingFile {
     this.#bytesMax = options.fileBytesMax ?? mib(10);
     this.#filesMax = options.filesMax ?? 4;
     mkdirSync(dirname(path), { recursive: true });
-    this.#descriptor = openSync(path, "a", 0o600);
-    this.#size = fstatSync(this.#descriptor).size;
+    const descriptor = openSync(path, "a", 0o600);
+    this.#descriptor = descriptor;
+    this.#size = fstatSync(descriptor).size;
   }
 
   write(line: string): void {
-    if (this.#size > this.#bytesMax) this.#rotate();
+    if (this.#descriptor === null) return;
+    try {
+      if (this.#size > this.#bytesMax) this.#rotate();
+    } catch {
+      // Better a file that grows than a log that ends.
+    }
     try {
       this.#size += writeSync(this.#descriptor, line);
     } catch {
@@ -83,17 +112,21 @@ class RotatingFile {
     }
   }
 
+  /** A line that comes later goes nowhere: the descriptor's number may be another file's by then. */
   close(): void {
-    closeSync(this.#descriptor);
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
   }
 
+  /** Throws where the disk refuses; then the old file is written on, and the next line tries again. */
   #rotate(): void {
-    closeSync(this.#descriptor);
     rmSync(`${this.#path}.${this.#filesMax}`, { force: true });
     for (let n = this.#filesMax - 1; n >= 1; n--) renameIfThere(`${this.#path}.${n}`, `${this.#path}.${n + 1}`);
     renameIfThere(this.#path, `${this.#path}.1`);
+    const old = this.#descriptor!;
     this.#descriptor = openSync(this.#path, "a", 0o600);
     this.#size = 0;
+    closeSync(old);
   }
 }
 

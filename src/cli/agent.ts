@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import type { Output } from "./output.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 interface Options {
   readonly config: string;
@@ -21,9 +22,7 @@ export function agentCommand(output: Output): Command {
 }
 
 async function run(options: Options, output: Output): Promise<void> {
-  const stop = new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
+  const stop = stopSignal();
   const { openLogger } = await import("../adapters/logger.ts");
   const { loadAgentConfig, runAgent } = await import("../edge/mod.ts");
   const { broker, data } = options;

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../adapters/version.ts";
+import { ERROR_CATALOGUE } from "../base/mod.ts";
 import { agentCommand } from "./agent.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
@@ -13,6 +14,10 @@ import { rulesCommand } from "./rules.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
 
+export { tolerateLostReaders } from "./output.ts";
+
+/** Exit status of a mistake of ours. */
+export const EXIT_BUG = ERROR_CATALOGUE.INTERNAL.exit;
 /** Exit status of a wrong command line. */
 const EXIT_USAGE = 2;
 
