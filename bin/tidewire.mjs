@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import module from "node:module";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,8 +24,12 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     process.exit(2);
   }
   const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: "inherit" });
-  // A terminal's Ctrl-C reaches both; what a supervisor sends reaches only this process and is passed on.
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-  process.on("SIGINT", () => {});
-  child.on("exit", (code, signal) => process.exit(signal === null ? code : 1));
+  // A terminal's Ctrl-C reaches both, what a supervisor sends only this one: all is passed on, and an echo does no harm.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`tidewire: ${pinned} cannot be started: ${error.message}.\n  Run \`npm ci\` in ${root}.\n`);
+    process.exit(2);
+  });
+  // As a shell tells it: 128 and the signal's number.
+  child.on("exit", (code, signal) => process.exit(signal === null ? code : 128 + constants.signals[signal]));
 }

@@ -8,5 +8,8 @@ import { join } from "node:path";
 process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "../.cache/compile");
 enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 
-const { main } = await import("./cli/mod.ts");
+const { EXIT_BUG, main, tolerateLostReaders } = await import("./cli/mod.ts");
+tolerateLostReaders();
 process.exitCode = await main(process.argv.slice(2));
+// After a mistake of ours something may still hold the process; whoever supervises it must hear of it now.
+if (process.exitCode === EXIT_BUG) process.exit();

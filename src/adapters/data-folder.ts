@@ -1,5 +1,14 @@
 /** The folder that one platform or one agent owns: made private, checked for use, and locked while the process lives. */
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { TidewireError, reasonOf } from "../base/mod.ts";
@@ -48,6 +57,21 @@ function acquireLock(path: string): DatabaseSync {
       throw new TidewireError("DATA_FOLDER_UNUSABLE", { path, reason }, { cause: error });
     }
     throw new TidewireError("DATA_FOLDER_LOCKED", { path, pid: holderOf(path) }, { cause: error });
+  }
+}
+
+/** The process that uses the folder now; null where none does. */
+export function dataFolderHolder(path: string): number | null {
+  if (!existsSync(join(path, "lock"))) return null;
+  const probe = new DatabaseSync(join(path, "lock"), { timeout: 0 });
+  try {
+    probe.exec("BEGIN EXCLUSIVE; ROLLBACK");
+    return null;
+  } catch {
+    const pid = Number(holderOf(path));
+    return Number.isInteger(pid) && pid > 0 ? pid : null;
+  } finally {
+    probe.close();
   }
 }
 

@@ -1,5 +1,5 @@
 /** The folder that a device gets: its key, its certificate, the CA, and an agent's configuration. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { TidewireError, reasonOf } from "../base/mod.ts";
 
@@ -22,6 +22,13 @@ export function isDeviceFolder(path: string): boolean {
   return existsSync(agentConfigPath(path)) || existsSync(join(path, "private-key.pem"));
 }
 
+/** Its key is there, but its configuration is not: somebody was interrupted while writing it. */
+export function isUnfinishedDeviceFolder(path: string): boolean {
+  return isDeviceFolder(path) && !existsSync(agentConfigPath(path));
+}
+
+const FILES = ["private-key.pem", "certificate.pem", "ca.pem", "agent.yaml"];
+
 /** Throws DEVICE_FOLDER_EXISTS or DATA_FOLDER_UNUSABLE. The configuration comes last: a folder that has it is whole. */
 export function writeDeviceFolder(device: DeviceFolder): void {
   if (isDeviceFolder(device.path)) throw new TidewireError("DEVICE_FOLDER_EXISTS", { path: device.path });
@@ -32,6 +39,8 @@ export function writeDeviceFolder(device: DeviceFolder): void {
     writeWhole(join(device.path, "ca.pem"), device.caPem, 0o644);
     writeWhole(agentConfigPath(device.path), agentYaml(device), 0o644);
   } catch (error) {
+    // A key without its configuration would only look like a device.
+    for (const file of FILES) rmSync(join(device.path, file), { force: true });
     throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: device.path, reason: reasonOf(error) }, { cause: error });
   }
 }
@@ -50,9 +59,9 @@ function agentYaml({ thing, broker }: DeviceFolder): string {
   return `# Start with: tidewire agent --config agent.yaml
 # Every key: docs/reference/configuration.md
 
-thing: ${thing}
+thing: ${JSON.stringify(thing)}
 # Where the platform listens, as seen from this device.
-broker: ${broker}
+broker: ${JSON.stringify(broker)}
 
 certificate: certificate.pem
 privateKey: private-key.pem

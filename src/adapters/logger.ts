@@ -52,8 +52,9 @@ export interface LineLoggerOptions {
 }
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
-/** Keys that never reach a log, however deep a careless caller puts them. */
-const SECRET: ReadonlySet<string> = new Set(["token", "password", "secret", "privateKey", "authorization", "cookie"]);
+/** Keys whose values never reach a log, however deep a careless caller puts them. */
+const SECRET = /token|password|secret|private_?key|session_?key|authorization|cookie/i;
+const DEPTH_MAX = 6;
 
 /** One JSON object per line. No library: the agent has no memory to spare (docs/decisions/0003-the-agent-is-small.md). */
 export function lineLogger(options: LineLoggerOptions, common: LogFields = {}): Logger {
@@ -63,7 +64,7 @@ export function lineLogger(options: LineLoggerOptions, common: LogFields = {}): 
     (message: string, fields: LogFields = {}): void => {
       if (LEVELS.indexOf(level) < from) return;
       const time = new Date(options.clock.now()).toISOString();
-      options.write(`${JSON.stringify({ level, time, message, ...common, ...fields }, blankSecrets)}\n`);
+      options.write(`${JSON.stringify({ level, time, ...redact({ ...common, ...fields }, 0), message })}\n`);
     };
   return {
     debug: at("debug"),
@@ -74,10 +75,27 @@ export function lineLogger(options: LineLoggerOptions, common: LogFields = {}): 
   };
 }
 
-function blankSecrets(key: string, value: unknown): unknown {
-  if (SECRET.has(key)) return "[redacted]";
-  if (value instanceof Error) return value.message;
-  return typeof value === "bigint" ? String(value) : value;
+type Fields = Record<string, unknown>;
+
+/** A copy that may be written; errors become plain values, which JSON would make `{}` of. */
+function redact(fields: Fields, depth: number): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, SECRET.test(key) ? "[redacted]" : plain(value, depth + 1)]),
+  );
+}
+
+function plain(value: unknown, depth: number): unknown {
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > DEPTH_MAX) return "[too deep]";
+  if (value instanceof Error) {
+    const { name, message, stack, cause } = value;
+    const code = (value as { code?: unknown }).code;
+    return redact({ name, message, code, stack, ...(cause === undefined ? {} : { cause }) }, depth);
+  }
+  if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  return redact(value as Fields, depth);
 }
 
 function readable(line: string): string {

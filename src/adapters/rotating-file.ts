@@ -19,7 +19,7 @@ export class RotatingFile {
   readonly #path: string;
   readonly #bytesMax: number;
   readonly #filesMax: number;
-  #descriptor: number;
+  #descriptor: number | null;
   #size: number;
 
   constructor(path: string, options: RotatingFileOptions = {}) {
@@ -27,31 +27,40 @@ export class RotatingFile {
     this.#bytesMax = options.fileBytesMax ?? mib(10);
     this.#filesMax = options.filesMax ?? 4;
     mkdirSync(dirname(path), { recursive: true });
-    this.#descriptor = openSync(path, "a", 0o600);
-    this.#size = fstatSync(this.#descriptor).size;
+    const descriptor = openSync(path, "a", 0o600);
+    this.#descriptor = descriptor;
+    this.#size = fstatSync(descriptor).size;
   }
 
   write(line: string): void {
+    if (this.#descriptor === null) return;
     try {
       if (this.#size > this.#bytesMax) this.#rotate();
+    } catch {
+      // Better a file that grows than a log that ends.
+    }
+    try {
       this.#size += writeSync(this.#descriptor, line);
     } catch {
       // A full disk must not take the process along; whoever stores something says so where it matters.
     }
   }
 
+  /** A line that comes later goes nowhere: the descriptor's number may be another file's by then. */
   close(): void {
-    closeSync(this.#descriptor);
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
   }
 
+  /** Throws where the disk refuses; then the old file is written on, and the next line tries again. */
   #rotate(): void {
     rmSync(`${this.#path}.${this.#filesMax}`, { force: true });
     for (let n = this.#filesMax - 1; n >= 1; n--) renameIfThere(`${this.#path}.${n}`, `${this.#path}.${n + 1}`);
     renameIfThere(this.#path, `${this.#path}.1`);
-    const next = openSync(this.#path, "a", 0o600);
-    closeSync(this.#descriptor);
-    this.#descriptor = next;
+    const old = this.#descriptor!;
+    this.#descriptor = openSync(this.#path, "a", 0o600);
     this.#size = 0;
+    closeSync(old);
   }
 }
 

@@ -4,6 +4,7 @@ import { openLogger } from "../adapters/logger.ts";
 import { loadAgentConfig, runAgent } from "../edge/mod.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import type { Output } from "./output.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 export async function runAgentCommand(options: AgentOptions, output: Output): Promise<void> {
   const { broker, data } = options;
@@ -16,9 +17,7 @@ export async function runAgentCommand(options: AgentOptions, output: Output): Pr
   try {
     const agent = await runAgent(config, { logger });
     output.note(`Recording as ${config.thing}, reporting to ${config.broker.url}. Log: ${file}. Stop with Ctrl-C.`);
-    await new Promise<void>((resolve) => {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-    });
+    await stopSignal();
     await agent.stop();
   } finally {
     logger.close();

@@ -36,10 +36,11 @@ export class PlatformClient {
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T> {
-    const response = await this.#fetch(method, path, body, headers);
-    const text = await response.text();
-    const json: unknown = text === "" ? null : JSON.parse(text);
-    if (!response.ok) throw remoteError(json, response.status);
+    const { status, text } = await this.#fetch(method, path, body, headers);
+    const json = jsonOf(text);
+    // A proxy, or another program on that port.
+    if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
+    if (status < 200 || status > 299) throw remoteError(json, status);
     return json as T;
   }
 
@@ -48,9 +49,9 @@ export class PlatformClient {
     path: string,
     body: unknown,
     headers: Readonly<Record<string, string>>,
-  ): Promise<Response> {
+  ): Promise<{ readonly status: number; readonly text: string }> {
     try {
-      return await fetch(`${this.url}${path}`, {
+      const response = await fetch(`${this.url}${path}`, {
         method,
         headers: {
           ...headers,
@@ -58,12 +59,18 @@ export class PlatformClient {
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        // The token is for this address only.
+        redirect: "error",
         signal: AbortSignal.timeout(15_000),
       });
+      return { status: response.status, text: await response.text() };
     } catch (error) {
-      const cause = (error as { cause?: unknown }).cause ?? error;
-      throw new TidewireError("PLATFORM_UNREACHABLE", { url: this.url, reason: reasonOf(cause) }, { cause: error });
+      throw this.#unreachable(reasonOf((error as { cause?: unknown }).cause ?? error), error);
     }
+  }
+
+  #unreachable(reason: string, cause?: unknown): TidewireError {
+    return new TidewireError("PLATFORM_UNREACHABLE", { url: this.url, reason }, { cause });
   }
 }
 
@@ -81,6 +88,16 @@ function tokenOf(data: string): string {
     return readFileSync(join(data, "secrets", "admin-token"), "utf8").trim();
   } catch (error) {
     throw new TidewireError("TOKEN_MISSING", { path: join(data, "secrets", "admin-token") }, { cause: error });
+  }
+}
+
+/** Undefined where it is no JSON; null where there is nothing. */
+function jsonOf(text: string): unknown {
+  if (text === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

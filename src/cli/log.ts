@@ -1,6 +1,8 @@
 /** `tidewire log`: looks after the durable log of a platform on this machine. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { TidewireError } from "../base/mod.ts";
 import type { Finding } from "../log/mod.ts";
 import type { Output } from "./output.ts";
 
@@ -22,6 +24,9 @@ export function logCommand(output: Output): Command {
 async function verifyLog(options: { data: string; json?: boolean }, output: Output): Promise<void> {
   const { fileCrc32, openLogDirectory } = await import("../adapters/files/mod.ts");
   const { isDamage, verify } = await import("../log/mod.ts");
+  if (!existsSync(join(options.data, "log"))) {
+    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: options.data, reason: "it holds no log" });
+  }
   const directory = await openLogDirectory(join(options.data, "log"));
   let damaged = 0;
   for await (const finding of verify({ directory, crc32: fileCrc32 })) {

@@ -2,10 +2,15 @@
  * `tidewire`: runs one command, explains what went wrong. What a command needs is loaded when it runs; the agent of a
  * small device does not even carry the parser of the other commands (docs/decisions/0003-the-agent-is-small.md).
  */
+import { ERROR_CATALOGUE } from "../base/mod.ts";
 import { agentOptionsOf } from "./agent-options.ts";
 import { explain, terminal } from "./output.ts";
 import type { Output } from "./output.ts";
 
+export { tolerateLostReaders } from "./output.ts";
+
+/** Exit status of a mistake of ours. */
+export const EXIT_BUG = ERROR_CATALOGUE.INTERNAL.exit;
 /** Exit status of a wrong command line. */
 const EXIT_USAGE = 2;
 

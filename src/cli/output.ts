@@ -14,6 +14,14 @@ export const terminal: Output = {
   note: (text) => void process.stderr.write(`${text}\n`),
 };
 
+/**
+ * A reader that went away (`tidewire up --ready-json | head -1`) is no reason to end: who wants the rest no longer is not
+ * told of it. Without this, Node ends the process at the next line.
+ */
+export function tolerateLostReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+}
+
 /** Prints what was thrown as one sentence, what to do next, and its code. Returns the exit status. */
 export function explain(error: unknown, output: Output): number {
   const ours = isTidewireError(error)
@@ -23,7 +31,8 @@ export function explain(error: unknown, output: Output): number {
   output.note(`${colour.red("tidewire:")} ${ours.message}`);
   output.note(`  ${ours.fix}`);
   output.note(colour.dim(`  ${ours.code}`));
-  if (ours.entry.fault === "bug" && error instanceof Error) output.note(error.stack ?? "");
+  // One of ours was explained, and its cause logged, where it was made.
+  if (error instanceof Error && !isTidewireError(error)) output.note(error.stack ?? "");
   return ours.entry.exit ?? 1;
 }
 

@@ -46,37 +46,58 @@ async function add(name: string, options: AddOptions, output: Output): Promise<v
   await refuseKnownName(client, name);
   const connection = await client.get<ConnectionInfo>("/api/connection");
   const broker = options.broker ?? connection.mqtts;
-  const { createKeyAndCsr } = await import("../adapters/pki/mod.ts");
-  // The private key is made here and never leaves this machine: the platform sees the signing request only.
-  const { privateKeyPem, csrPem } = await createKeyAndCsr(name);
-  await client.call("POST", `/things/${encodeURIComponent(name)}`, {
-    attributePayload: { attributes: attributesOf(options) },
-  });
-  const certificate = await client.call<{ certificateArn: string; certificatePem: string; certificateId: string }>(
-    "POST",
-    "/certificates?setAsActive=true",
-    { certificateSigningRequest: csrPem },
-  );
-  await client.call("PUT", `/things/${encodeURIComponent(name)}/principals`, undefined, {
-    "x-amzn-principal": certificate.certificateArn,
-  });
-  await client.call("PUT", `/target-policies/${connection.defaultPolicy}`, { target: certificate.certificateArn });
-  writeDeviceFolder({
-    path: folder,
-    thing: name,
+  const certificateId = await register(client, name, {
+    ...connection,
     broker,
-    certificatePem: certificate.certificatePem,
-    privateKeyPem,
-    caPem: connection.caPem,
+    folder,
+    attributes: attributesOf(options),
   });
   if (options.json === true) {
-    output.result(JSON.stringify({ thing: name, folder, broker, certificateId: certificate.certificateId }));
+    output.result(JSON.stringify({ thing: name, folder, broker, certificateId }));
     return;
   }
   output.result(`Added ${name}. Its key, certificate and configuration are in ${folder}.`);
   output.result(`On the device, run: tidewire agent --config agent.yaml`);
   if (options.broker === undefined && connection.addresses.length > 0) {
     output.result(`agent.yaml names ${broker}. From another machine, use one of: ${connection.addresses.join(", ")}`);
+  }
+}
+
+interface NewDevice {
+  readonly folder: string;
+  readonly broker: string;
+  readonly caPem: string;
+  readonly defaultPolicy: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** All of it or nothing: a thing without its key would keep the name from the next attempt. Returns the certificate's id. */
+async function register(client: PlatformClient, name: string, device: NewDevice): Promise<string> {
+  const { createKeyAndCsr } = await import("../adapters/pki/mod.ts");
+  // The private key is made here and never leaves this machine: the platform sees the signing request only.
+  const { privateKeyPem, csrPem } = await createKeyAndCsr(name);
+  const path = `/things/${encodeURIComponent(name)}`;
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    await client.call("POST", path, { attributePayload: { attributes: device.attributes } });
+    undo.push(() => client.call("DELETE", path));
+    const { certificateArn, certificatePem, certificateId } = await client.call<{
+      certificateArn: string;
+      certificatePem: string;
+      certificateId: string;
+    }>("POST", "/certificates?setAsActive=true", { certificateSigningRequest: csrPem });
+    undo.push(() => client.call("DELETE", `/certificates/${certificateId}?forceDelete=true`));
+    undo.push(() => client.call("PUT", `/certificates/${certificateId}?newStatus=REVOKED`));
+    const principal = { "x-amzn-principal": certificateArn };
+    await client.call("PUT", `${path}/principals`, undefined, principal);
+    undo.push(() => client.call("DELETE", `${path}/principals`, undefined, principal));
+    const { defaultPolicy, folder, broker, caPem } = device;
+    await client.call("PUT", `/target-policies/${defaultPolicy}`, { target: certificateArn });
+    writeDeviceFolder({ path: folder, thing: name, broker, certificatePem, privateKeyPem, caPem });
+    return certificateId;
+  } catch (error) {
+    for (const step of undo.toReversed()) await step().catch(() => {}); // the first error is the one to tell
+    throw error;
   }
 }
 

@@ -3,7 +3,10 @@ import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import picocolors from "picocolors";
 import type { Platform, PlatformConfig } from "../cloud/mod.ts";
+import { systemScheduler } from "../adapters/system.ts";
+import { TidewireError, seconds } from "../base/mod.ts";
 import type { Output } from "./output.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 interface Options {
   readonly config?: string;
@@ -41,20 +44,51 @@ export function upCommand(output: Output): Command {
 }
 
 async function up(options: Options, output: Output): Promise<void> {
+  const crashed = crash();
   const { startPlatform } = await import("../cloud/mod.ts");
   const config = await configOf(options);
-  const platform = await startPlatform(config, { firstDevice: options.firstDevice === true });
+  const platform = await Promise.race([
+    startPlatform(config, { firstDevice: options.firstDevice === true }),
+    crashed.then((error) => Promise.reject(unexpected(error))),
+  ]);
   // Only from here on: a Ctrl-C during the start ends the process as it is, and the log makes that harmless.
   const stop = stopSignal();
   if (options.readyJson === true) output.result(JSON.stringify({ event: "ready", ...platform.ready() }));
   else greet(platform, options, output);
-  const reason = await Promise.race([stop, platform.failed]);
-  if (reason instanceof Error) {
-    await platform.close();
-    throw reason;
+  const end = await Promise.race([stop, platform.failed, crashed.then((error) => new Crash(error))]);
+  if (end instanceof Crash) {
+    // What was acknowledged is on disk already; the rest gets a moment to be saved, by parts that may be broken now.
+    platform.noteCrash(end.error);
+    await Promise.race([platform.close(), new Promise<void>((resolve) => systemScheduler.after(CRASH_GRACE, resolve))]);
+    throw unexpected(end.error);
   }
-  if (options.readyJson !== true) output.note("Stopping …");
+  if (options.readyJson !== true && !(end instanceof Error)) output.note("Stopping …");
   await platform.close();
+  if (end instanceof Error) throw end;
+}
+
+const CRASH_GRACE = seconds(5);
+
+/** Nobody caught it. Kept apart from an error that the platform itself reports. */
+class Crash {
+  readonly error: Error;
+
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
+
+/** Resolves with the first exception or rejection that nobody caught. */
+function crash(): Promise<Error> {
+  return new Promise((resolve) => {
+    const take = (thrown: unknown): void => resolve(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    process.on("uncaughtException", take);
+    process.on("unhandledRejection", take);
+  });
+}
+
+function unexpected(error: Error): TidewireError {
+  return new TidewireError("INTERNAL", { reason: error.message }, { cause: error });
 }
 
 async function configOf(options: Options): Promise<PlatformConfig> {
@@ -74,9 +108,24 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     verbose: options.verbose,
   };
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
-  const config = PlatformConfigSchema.parse({ ...fromFile, ...given });
-  return { ...config, data: resolve(config.data) };
+  const parsed = PlatformConfigSchema.safeParse({ ...fromFile, ...given });
+  if (!parsed.success) {
+    const { path, message: reason } = parsed.error.issues[0]!;
+    const key = FLAG_NAMES[String(path[0])] ?? path.join(".");
+    throw new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "up" });
+  }
+  return { ...parsed.data, data: resolve(parsed.data.data) };
 }
+
+/** Flags whose names differ from the configuration's keys by more than their spelling. */
+const FLAG_NAMES: Readonly<Record<string, string>> = {
+  data: "--data",
+  bind: "--bind",
+  hosts: "--host",
+  listen: "--listen",
+  webhooks: "--webhook",
+  slackWebhooks: "--slack-webhook",
+};
 
 /** Three short lines: where to look, what to do next, how to stop. */
 function greet(platform: Platform, options: Options, output: Output): void {
@@ -94,12 +143,6 @@ function greet(platform: Platform, options: Options, output: Output): void {
   output.result(`  ${colour.bold("Dashboard")}     ${colour.cyan(`${http}/#code=${platform.loginCode()}`)}`);
   output.result(`  ${colour.bold("Add a device")}  ${program} things add my-device${data}`);
   output.result(`  ${colour.bold("Stop")}          Ctrl-C`);
-}
-
-function stopSignal(): Promise<string> {
-  return new Promise((resolveSignal) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolveSignal(signal));
-  });
 }
 
 function portOf(text: string): number {

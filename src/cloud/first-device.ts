@@ -4,10 +4,19 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { agentConfigPath, isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
-import type { Logger, Scheduler } from "../base/mod.ts";
+import { z } from "zod";
+import { dataFolderHolder } from "../adapters/data-folder.ts";
+import {
+  agentConfigPath,
+  isDeviceFolder,
+  isUnfinishedDeviceFolder,
+  writeDeviceFolder,
+} from "../adapters/device-folder.ts";
+import { VERSION } from "../adapters/version.ts";
+import type { Cancel, Clock, LogFields, Logger, Scheduler } from "../base/mod.ts";
 import { seconds } from "../base/mod.ts";
 
 const RESTART_DELAY_MIN = seconds(1);
@@ -17,15 +26,27 @@ const HEALTHY_AFTER = seconds(60);
 
 /** What an agent gets to save and say good-bye. */
 const STOP_GRACE = seconds(5);
+/** How often an agent that is not our child is looked after. */
+const LOOK_PERIOD = seconds(2);
+const STOP_LOOK_PERIOD = seconds(1) / 20;
 
-export interface FirstDeviceOptions {
-  readonly dataDir: string;
+const PROGRAM = [join(import.meta.dirname, "../../bin/tidewire.mjs")];
+
+export interface SupervisorOptions {
+  /** `mqtts://` address that the agent is told. */
   readonly broker: string;
+  readonly logger: Logger;
+  readonly scheduler: Scheduler;
+  readonly clock: Clock;
+  /** What Node runs instead of Tidewire itself, for tests. */
+  readonly program?: readonly string[];
+}
+
+export interface FirstDeviceOptions extends SupervisorOptions {
+  readonly dataDir: string;
   readonly caPem: string;
   /** Registers the thing and issues its certificate. */
   readonly provision: (thing: string) => Promise<{ readonly certificatePem: string; readonly privateKeyPem: string }>;
-  readonly logger: Logger;
-  readonly scheduler: Scheduler;
 }
 
 export interface FirstDevice {
@@ -36,12 +57,13 @@ export interface FirstDevice {
 export async function startFirstDevice(options: FirstDeviceOptions): Promise<FirstDevice> {
   const thing = thingNameOf(hostname());
   const folder = join(options.dataDir, "devices", thing);
+  // Nobody has connected with a key whose configuration was never written; the thing gets another.
+  if (isUnfinishedDeviceFolder(folder)) rmSync(folder, { recursive: true });
   if (!isDeviceFolder(folder)) {
     const issued = await options.provision(thing);
     writeDeviceFolder({ path: folder, thing, broker: options.broker, caPem: options.caPem, ...issued });
   }
-  const args = ["agent", "--config", agentConfigPath(folder), "--broker", options.broker];
-  const supervised = new SupervisedAgent(args, options);
+  const supervised = new SupervisedAgent(folder, options);
   supervised.start();
   return { thing, stop: () => supervised.stop() };
 }
@@ -52,49 +74,43 @@ export function thingNameOf(host: string): string {
   return name === "" ? "this-machine" : name;
 }
 
-/** Restarts the agent when it dies, with growing delays; a crash loop must not eat the machine. */
-class SupervisedAgent {
-  readonly #args: readonly string[];
-  readonly #options: FirstDeviceOptions;
+/** Which agent we started, for the platform that comes after us. */
+const Started = z.object({ pid: z.int().positive(), broker: z.string(), version: z.string() });
+
+/**
+ * Restarts the agent when it dies, with growing delays; a crash loop must not eat the machine. An agent outlives a
+ * platform that was killed, and records on: the next platform finds it by the lock on its folder and takes it over, so
+ * that its chart has no hole and no agent is left behind.
+ */
+export class SupervisedAgent {
+  readonly #folder: string;
+  readonly #options: SupervisorOptions;
   #child: ChildProcess | null = null;
+  #adopted: number | null = null;
   #stopping = false;
   #delay = RESTART_DELAY_MIN;
-  #cancelRestart: () => void = () => {};
+  #cancelNext: Cancel = () => {};
 
-  constructor(args: readonly string[], options: FirstDeviceOptions) {
-    this.#args = args;
+  constructor(folder: string, options: SupervisorOptions) {
+    this.#folder = folder;
     this.#options = options;
   }
 
+  /** The agent's process, whoever started it; null while there is none. */
+  get pid(): number | null {
+    return this.#child?.pid ?? this.#adopted;
+  }
+
   start(): void {
-    const { logger, scheduler } = this.#options;
-    const main = join(import.meta.dirname, "../../bin/tidewire.mjs");
-    const child = spawn(process.execPath, [main, ...this.#args], { stdio: ["pipe", "ignore", "pipe"] });
-    this.#child = child;
-    let lastWords = "";
-    child.stderr?.on("data", (chunk: Buffer) => (lastWords = (lastWords + chunk.toString()).slice(-2000)));
-    const cancelHealthy = scheduler.after(HEALTHY_AFTER, () => (this.#delay = RESTART_DELAY_MIN));
-    child.on("error", (error) =>
-      logger.error("The agent of this machine cannot be started.", { reason: error.message }),
-    );
-    child.on("close", (code, signal) => {
-      cancelHealthy();
-      this.#child = null;
-      if (this.#stopping) return;
-      logger.warn("The agent of this machine ended; it is started again.", {
-        code,
-        signal,
-        delayMs: this.#delay,
-        lastWords,
-      });
-      this.#cancelRestart = scheduler.after(this.#delay, () => this.start());
-      this.#delay = Math.min(this.#delay * 2, RESTART_DELAY_MAX);
-    });
+    const holder = this.#holder();
+    if (holder === null) this.#spawn();
+    else this.#meet(holder);
   }
 
   stop(): Promise<void> {
     this.#stopping = true;
-    this.#cancelRestart();
+    this.#cancelNext();
+    if (this.#adopted !== null) return this.#stopAdopted(this.#adopted);
     const child = this.#child;
     if (child === null) return Promise.resolve();
     return new Promise((resolve) => {
@@ -105,5 +121,89 @@ class SupervisedAgent {
       });
       child.kill("SIGTERM");
     });
+  }
+
+  #spawn(): void {
+    const { broker, scheduler, logger } = this.#options;
+    this.#adopted = null;
+    const args = ["agent", "--config", agentConfigPath(this.#folder), "--broker", broker];
+    const child = spawn(process.execPath, [...(this.#options.program ?? PROGRAM), ...args], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#child = child;
+    this.#remember(child.pid);
+    let lastWords = "";
+    child.stderr?.on("data", (chunk: Buffer) => (lastWords = (lastWords + chunk.toString()).slice(-2000)));
+    const cancelHealthy = scheduler.after(HEALTHY_AFTER, () => (this.#delay = RESTART_DELAY_MIN));
+    let over = false;
+    const ended = (how: LogFields): void => {
+      if (over) return;
+      over = true;
+      cancelHealthy();
+      this.#child = null;
+      if (this.#stopping) return;
+      const delayMs = this.#delay;
+      logger.warn("The agent of this machine ended; it is started again.", { ...how, delayMs, lastWords });
+      this.#cancelNext = scheduler.after(delayMs, () => this.start());
+      this.#delay = Math.min(this.#delay * 2, RESTART_DELAY_MAX);
+    };
+    child.on("error", (error) => {
+      logger.error("The agent of this machine has a problem.", { reason: error.message });
+      if (child.pid === undefined) ended({ reason: error.message }); // it never was; `close` may not come
+    });
+    child.on("close", (code, signal) => ended({ code, signal }));
+  }
+
+  /** Somebody holds the folder: our predecessor's agent, one that must give way, or one that a user runs. */
+  #meet(holder: number): void {
+    const { logger, scheduler, broker } = this.#options;
+    const started = this.#recall();
+    const ours = started?.pid === holder;
+    if (ours && (started.broker !== broker || started.version !== VERSION)) {
+      logger.info("An agent that an earlier platform left behind gives way to ours.", { pid: holder });
+      send(holder, "SIGTERM");
+    } else if (this.#adopted !== holder) {
+      logger.info("The agent of this machine runs already.", { pid: holder, adopted: ours });
+      this.#adopted = ours ? holder : null;
+    }
+    this.#cancelNext = scheduler.after(LOOK_PERIOD, () => this.start());
+  }
+
+  async #stopAdopted(pid: number): Promise<void> {
+    const { scheduler, clock } = this.#options;
+    const end = clock.monotonic() + STOP_GRACE;
+    send(pid, "SIGTERM");
+    while (this.#holder() === pid) {
+      if (clock.monotonic() > end) send(pid, "SIGKILL");
+      await new Promise<void>((resolve) => scheduler.after(STOP_LOOK_PERIOD, resolve));
+    }
+  }
+
+  #holder(): number | null {
+    return dataFolderHolder(join(this.#folder, "data"));
+  }
+
+  #remember(pid: number | undefined): void {
+    if (pid === undefined) return;
+    const { broker } = this.#options;
+    writeFileSync(join(this.#folder, "started.json"), JSON.stringify({ pid, broker, version: VERSION }), {
+      mode: 0o600,
+    });
+  }
+
+  #recall(): z.infer<typeof Started> | null {
+    try {
+      return Started.parse(JSON.parse(readFileSync(join(this.#folder, "started.json"), "utf8")));
+    } catch {
+      return null; // never written, or torn: then it is nobody that we know
+    }
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It is gone already.
   }
 }

@@ -52,6 +52,8 @@ export interface Platform {
   loginCode(): string;
   /** Resolves with the reason when the platform cannot go on: the log failed, so nothing may be acknowledged any more. */
   readonly failed: Promise<Error>;
+  /** Keeps in the log what nobody caught; the caller ends the process. */
+  noteCrash(error: Error): void;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ const CLOSE_GRACE = seconds(1);
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
   assertLimits();
+  for (const text of given.listen) plainListenerOf(text); // a wrong one is told before anything is started
   const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();
   let base: Foundation | null = null;
@@ -124,6 +127,7 @@ async function assemble(
     newAdminToken: base.secrets.adminTokenIsNew ? base.secrets.adminToken : null,
     loginCode: () => sessions.issueCode(),
     failed: new Promise((resolve) => ingest.log.onFailed(resolve)),
+    noteCrash: (error) => base.logger.error("Nobody caught an error; the platform ends.", { error }),
     close: async () => {
       base.logger.info("The platform stops.");
       await teardown.run(base.logger);

@@ -109,7 +109,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly sessions: Sessions;
   readonly authority: CertificateAuthority;
   /** What `/readyz` and `/api/health` say. */
-  health: Health;
+  readonly health: { now: Health };
   /** Asks without a socket, as the administrator. */
   readonly ask: (method: Method, url: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
   /** As `ask`, with nothing but these headers. */
@@ -183,8 +183,8 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const store = new PlayedStore();
-  const state: { health: Health } = {
-    health: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
+  const health: ApiWorld["health"] = {
+    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
   const api = await buildApi({
     ...base,
@@ -192,7 +192,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     alerts: parts.rules.alerts,
     telemetry: store,
     certificates: certificateIssuer(parts.authority),
-    health: () => state.health,
+    health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
     version: "1.2.3",
@@ -205,12 +205,13 @@ export async function apiWorld(): Promise<ApiWorld> {
     }),
   });
   const askAs = asker(api);
-  const world = {
+  return {
     ...base,
     ...parts,
     api,
     folder,
     store,
+    health,
     askAs,
     ask: (method, url, body, headers = {}) =>
       askAs({ authorization: `Bearer ${TOKEN}`, ...headers }, method, url, body),
@@ -222,14 +223,7 @@ export async function apiWorld(): Promise<ApiWorld> {
       await close();
       rmSync(folder, { recursive: true, force: true });
     },
-    get health(): Health {
-      return state.health;
-    },
-    set health(health: Health) {
-      state.health = health;
-    },
-  } satisfies ApiWorld;
-  return world;
+  };
 }
 
 function asker(api: ApiServer): ApiWorld["askAs"] {
