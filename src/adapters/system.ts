@@ -1,5 +1,7 @@
 /** The machine's clock, timers and randomness behind the ports of `base/ports.ts`. */
 import { randomBytes } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Cancel, Clock, Random, Scheduler } from "../base/mod.ts";
 
 export const systemClock: Clock = {
@@ -32,3 +34,14 @@ export const systemScheduler: Scheduler = {
     setImmediate(task);
   },
 };
+
+/**
+ * Gives back what the start needed and nothing needs any more, once: V8 would keep it until the heap has doubled, which
+ * an idle process never sees (measured on the platform: 20 MiB). Stops the process for some 40 ms.
+ */
+export function releaseStartMemory(): void {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  setFlagsFromString("--no-expose-gc");
+  collect();
+}

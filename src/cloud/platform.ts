@@ -25,6 +25,7 @@ import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
 import { Teardown } from "./teardown.ts";
+import { releaseStartMemory } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { RELEASED_AT, VERSION } from "../adapters/version.ts";
 
@@ -58,6 +59,8 @@ export interface Platform {
 }
 
 const CLOSE_GRACE = seconds(1);
+/** By then the devices that were there before are back, and the first page is served. */
+const TIDY_AFTER = seconds(5);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
@@ -121,6 +124,7 @@ async function assemble(
   };
   announce(config.data, ready, teardown);
   if (options.firstDevice) await addFirstDevice(config, base, mqtts, teardown);
+  teardown.add("tidying", base.scheduler.after(TIDY_AFTER, releaseStartMemory));
   base.logger.info("The platform is ready.", { version: VERSION, mqtts, https, http, listen });
   return {
     ready: () => ready,
