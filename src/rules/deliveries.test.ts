@@ -240,6 +240,22 @@ describe("deliveries", () => {
       assert.ok(times.length < 40, `${times.length} attempts in three hours`);
     });
 
+    test("a clock that is set back by an hour, or forward, delays no delivery that waits", async () => {
+      for (const jump of [-3_600_000, 3_600_000]) {
+        await begin();
+        receiver.standing = 503;
+        world.rules.put("hot", webhookRule(receiver.url));
+        world.publish("a", { n: 1 });
+        await world.pass(seconds(5), seconds(1));
+        world.clock.jump(jump);
+        receiver.standing = 200;
+        await world.pass(minutes(2), seconds(1));
+        assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0, `after a jump by ${jump} ms`);
+        await world.close();
+      }
+      await begin();
+    });
+
     test("given up after 24 hours: a dead letter, that can be sent again by hand", async () => {
       await begin();
       receiver.standing = 503;

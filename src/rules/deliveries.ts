@@ -6,7 +6,7 @@
  * for a target, or the target is blocked, new deliveries go to the store behind it.
  */
 import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
-import type { Clock, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
 import type { RulesLimits } from "./model.ts";
@@ -59,6 +59,8 @@ export class Deliveries {
   readonly #ready = new Set<Target>();
   readonly #starved = new Set<Target>();
   #inflight = 0;
+  /** The highest that "wall clock minus monotonic clock" has been. */
+  #wallOrigin = -Infinity;
   #queuedBytes = 0;
   #waiting = 0;
   #savedOffsetMax = -1;
@@ -74,6 +76,7 @@ export class Deliveries {
   }
 
   start(state: StoredState): void {
+    this.#wall(); // from here on a step back is seen
     this.#waiting = state.waiting;
     this.#savedOffsetMax = state.savedOffsetMax;
     for (const { target, kind } of state.targets) this.#noteBacklog(this.#target(target, kind), 0);
@@ -254,7 +257,7 @@ export class Deliveries {
   #readPage(target: Target, now: Millis): void {
     try {
       if (this.changed && !this.#o.save()) throw new Error("what changed could not be saved");
-      const wall = this.#o.clock.now();
+      const wall = this.#wall();
       const rows = this.#o.store.due(target.key, wall, PAGE_ROWS + target.owned.size);
       target.page = rows.filter((row) => !target.owned.has(keyOf(row)));
       if (target.page.length > 0) return;
@@ -265,6 +268,16 @@ export class Deliveries {
       target.backlogAt = now + this.#o.limits.savePeriod;
       this.#o.logger.error("Waiting deliveries could not be read; it will be tried again", { reason: reasonOf(error) });
     }
+  }
+
+  /**
+   * The wall clock, but never set back while this process lives: an operator who corrects the clock by an hour must not
+   * make a delivery that was due in a second wait for an hour and a second.
+   */
+  #wall(): EpochMs {
+    const { clock } = this.#o;
+    this.#wallOrigin = Math.max(this.#wallOrigin, clock.now() - clock.monotonic());
+    return Math.round(this.#wallOrigin + clock.monotonic());
   }
 
   /** Whether this is a replay of what was saved. Where the store cannot tell, rather twice than never. */
@@ -316,14 +329,14 @@ export class Deliveries {
     this.#counters.failed.value++;
     if (delivery.rule !== null && !this.#o.knowsRule(delivery.rule)) return;
     const attempts = delivery.attempts + 1;
-    const now = this.#o.clock.now();
+    const now = this.#wall();
     if (verdict.type === "dead") {
       target.succeeded(); // it answers; only this delivery is not to its taste
       this.#bury(pending, attempts, verdict.reason);
       return;
     }
     const blocked = target.failed(startedAt, this.#o.clock.monotonic(), verdict.scope, verdict.retryAfter, this.#o);
-    if (now - delivery.createdAt >= this.#o.limits.deliveryGiveUpAfter) {
+    if (this.#o.clock.now() - delivery.createdAt >= this.#o.limits.deliveryGiveUpAfter) {
       this.#bury(pending, attempts, `gave up after ${attempts} attempts: ${verdict.reason}`);
       return;
     }
