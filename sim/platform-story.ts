@@ -71,7 +71,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     },
   },
   // Not further: a delivery that a rule has to try again waits by the wall clock, so it may come late by as much.
-  "platform's clock jumps": { weight: 1, strike: ({ clock }, random) => clock.jump(within(random, minutes(1))) },
+  "platform's clock jumps": { weight: 1, strike: ({ clock }, random) => clock.jump(within(random, hours(1))) },
   "store killed": { weight: 5, strike: (world) => world.platform.killStore() },
   "store's file lost": { weight: 1, strike: (world) => world.loseTelemetry() },
   "store's disk full": {
