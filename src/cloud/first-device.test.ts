@@ -68,9 +68,9 @@ async function until(holds: () => boolean): Promise<void> {
 
 /** Moves simulated time on, in small steps, while real processes come and go. */
 async function pass<T>(clock: SimClock, work: Promise<T>): Promise<T> {
-  let over = false;
-  const done = work.finally(() => (over = true));
-  while (!over) {
+  const state = { over: false };
+  const done = work.finally(() => (state.over = true));
+  while (!state.over) {
     await clock.run(50);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -188,8 +188,8 @@ scenario(
 scenario(
   "bin/tidewire.mjs on this machine's own Node: exit status, output and signals pass through",
   async (folder) => {
-      const bin = join(ROOT, "bin/tidewire.mjs");
-      const run = async (args: readonly string[]): Promise<{ code: number | null; out: string }> => {
+    const bin = join(ROOT, "bin/tidewire.mjs");
+    const run = async (args: readonly string[]): Promise<{ code: number | null; out: string }> => {
       const child = spawn(own, [bin, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
       let out = "";
       for (const stream of [child.stdout, child.stderr])
@@ -203,4 +203,13 @@ scenario(
       const ports = ["--bind", "127.0.0.1", "--mqtts-port", "0", "--http-port", "0", "--https-port", "0"];
       const child = spawn(own, [bin, "up", "--data", folder, "--ready-json", ...ports], {
         stdio: ["ignore", "pipe", "inherit"],
-      }, oldNode);
+      });
+      const exited = once(child, "exit");
+      await once(child.stdout, "data");
+      child.kill(signal);
+      assert.deepEqual(await exited, [0, null], signal);
+      await until("no process is left", async () => processesOf(folder).length === 0);
+    }
+  },
+  oldNode,
+);
