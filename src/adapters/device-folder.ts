@@ -27,20 +27,24 @@ export function isUnfinishedDeviceFolder(path: string): boolean {
   return isDeviceFolder(path) && !existsSync(agentConfigPath(path));
 }
 
-const FILES = ["private-key.pem", "certificate.pem", "ca.pem", "agent.yaml"];
-
 /** Throws DEVICE_FOLDER_EXISTS or DATA_FOLDER_UNUSABLE. The configuration comes last: a folder that has it is whole. */
 export function writeDeviceFolder(device: DeviceFolder): void {
   if (isDeviceFolder(device.path)) throw new TidewireError("DEVICE_FOLDER_EXISTS", { path: device.path });
+  const written: string[] = [];
+  const write = (name: string, text: string, mode: number): void => {
+    const path = join(device.path, name);
+    writeWhole(path, text, mode);
+    written.push(path);
+  };
   try {
     mkdirSync(device.path, { recursive: true, mode: 0o700 });
-    writeWhole(join(device.path, "private-key.pem"), device.privateKeyPem, 0o600);
-    writeWhole(join(device.path, "certificate.pem"), device.certificatePem, 0o644);
-    writeWhole(join(device.path, "ca.pem"), device.caPem, 0o644);
-    writeWhole(agentConfigPath(device.path), agentYaml(device), 0o644);
+    write("private-key.pem", device.privateKeyPem, 0o600);
+    write("certificate.pem", device.certificatePem, 0o644);
+    write("ca.pem", device.caPem, 0o644);
+    write("agent.yaml", agentYaml(device), 0o644);
   } catch (error) {
     // A key without its configuration would only look like a device.
-    for (const file of FILES) rmSync(join(device.path, file), { force: true });
+    for (const path of written) rmSync(path, { force: true });
     throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: device.path, reason: reasonOf(error) }, { cause: error });
   }
 }

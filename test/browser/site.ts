@@ -13,7 +13,7 @@ const CONFIG = fileURLToPath(new URL("../../src/web/vite.config.ts", import.meta
 let built: Promise<unknown> | undefined;
 
 /** Once per run, so that no test ever looks at yesterday's dashboard. */
-function buildDashboard(): Promise<unknown> {
+export function buildDashboard(): Promise<unknown> {
   built ??= build({ configFile: CONFIG, logLevel: "error" });
   return built;
 }

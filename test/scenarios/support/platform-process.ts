@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -37,19 +37,36 @@ export class PlatformProcess {
   readonly ready: Ready;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
+  readonly #stderr: () => string;
 
-  constructor(child: ChildProcess, exited: Promise<unknown>, ready: Ready) {
+  constructor(child: ChildProcess, exited: Promise<unknown>, ready: Ready, stderr: () => string) {
     this.#child = child;
     this.#exited = exited;
     this.ready = ready;
+    this.#stderr = stderr;
   }
 
   /** Ports 0 take free ones; pass the earlier ports to come back where the devices look. */
-  static async start(data: string, options: readonly string[] = []): Promise<PlatformProcess> {
+  static async start(
+    data: string,
+    options: readonly string[] = [],
+    nodeOptions: readonly string[] = [],
+  ): Promise<PlatformProcess> {
     const ports = options.includes("--mqtts-port")
       ? []
       : ["--mqtts-port", "0", "--http-port", "0", "--https-port", "0"];
-    const args = [MAIN, "up", "--data", data, "--bind", "127.0.0.1", "--ready-json", ...ports, ...options];
+    const args = [
+      ...nodeOptions,
+      MAIN,
+      "up",
+      "--data",
+      data,
+      "--bind",
+      "127.0.0.1",
+      "--ready-json",
+      ...ports,
+      ...options,
+    ];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], cwd: data });
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
@@ -61,7 +78,7 @@ export class PlatformProcess {
       ),
     ]);
     const ready = JSON.parse(await first) as Ready;
-    return new PlatformProcess(child, exited, ready);
+    return new PlatformProcess(child, exited, ready, () => stderr);
   }
 
   /** Options that make a restart listen on the same ports. */
@@ -104,6 +121,23 @@ export class PlatformProcess {
     return line === undefined ? 0 : Number(line.slice(name.length + 1));
   }
 
+  /** Sends a signal; resolves with the exit status and what was printed to standard error. */
+  async end(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly stderr: string }> {
+    this.#child.kill(signal);
+    return this.exit();
+  }
+
+  async exit(): Promise<{ readonly code: number | null; readonly stderr: string }> {
+    await this.#exited;
+    return { code: this.#child.exitCode, stderr: this.#stderr() };
+  }
+
+  /** As the reader of a pipe that goes away. */
+  closeOutputs(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#exited;
@@ -128,6 +162,19 @@ export async function runCli(args: readonly string[], cwd: string, env: Record<s
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
   const [code] = (await once(child, "close")) as [number | null];
   return { code, stdout, stderr };
+}
+
+/** Processes whose command line or environment of files names this folder: what a start or an end left behind. */
+export function processesOf(folder: string): readonly number[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(folder)) return true;
+      return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder));
+    } catch {
+      return false; // it ended meanwhile, or is not ours
+    }
+  });
 }
 
 /** Asks again until the answer is there. Throws with the last answer after `tries`. */

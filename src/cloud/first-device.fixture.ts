@@ -1,0 +1,20 @@
+/** Stands for the agent in tests of its supervisor: holds its folder, ends when asked, or at once where told so. */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { openDataFolder } from "../adapters/data-folder.ts";
+
+const config = process.argv[process.argv.indexOf("--config") + 1]!;
+const folder = dirname(config);
+if (existsSync(join(folder, "crash"))) {
+  process.stderr.write("out of luck\n");
+  process.exit(3);
+}
+const data = openDataFolder(join(folder, "data"));
+if (!existsSync(join(folder, "deaf"))) {
+  process.once("SIGTERM", () => {
+    data.release();
+    process.exit(0);
+  });
+} else process.on("SIGTERM", () => {});
+// Keeps the process as a socket would.
+setInterval(() => {}, 1000);

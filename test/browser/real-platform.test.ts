@@ -1,0 +1,135 @@
+/** The dashboard against the real platform: real processes, a real agent of this machine, readings once a second. */
+import assert from "node:assert/strict";
+import { hostname } from "node:os";
+import { after, before, test } from "node:test";
+import type { Page } from "playwright-core";
+import { thingNameOf } from "../../src/cloud/first-device.ts";
+import { PlatformProcess, runCli, temporaryFolder } from "../scenarios/support/platform-process.ts";
+import { launchChromium } from "./browser.ts";
+import type { Chromium, Visit } from "./browser.ts";
+import { buildDashboard, chart, live, pointsOf, until } from "./site.ts";
+
+const THING = thingNameOf(hostname());
+const CPU = "system/cpu";
+const FIELD = "cpu.percent";
+const PATIENCE_MS = 60_000;
+const SHOWN = `__tidewire.charts().find((c) => c.id === "${CPU}")`;
+const POINTS = `${SHOWN}?.lines["${FIELD}"]?.filter((value) => value != null).length ?? 0`;
+
+const folder = temporaryFolder();
+let platform: PlatformProcess;
+let chromium: Chromium;
+
+before(async () => {
+  await buildDashboard();
+  chromium = await launchChromium();
+  platform = await PlatformProcess.start(folder.path, ["--first-device"]);
+});
+
+after(async () => {
+  await chromium?.close();
+  await platform?.stop();
+  folder.remove();
+});
+
+/** A fresh browser, closed at the end of the test, at which nothing may have been amiss. */
+async function visiting(run: (page: Page, visit: Visit) => Promise<void>): Promise<void> {
+  const visit = await chromium.open();
+  visit.page.setDefaultTimeout(PATIENCE_MS);
+  try {
+    await run(visit.page, visit);
+    assert.deepEqual(visit.complaints, []);
+  } finally {
+    await visit.close();
+  }
+}
+
+async function loginLink(): Promise<string> {
+  const { code, stdout, stderr } = await runCli(["login-link", "--data", folder.path], folder.path);
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+async function cpuPoints(page: Page): Promise<[time: number, value: number][]> {
+  return pointsOf(await chart(page, CPU), FIELD);
+}
+
+/** What the store holds, asked past the dashboard: the same points, none missing, none twice. */
+async function assertSameAsStore(page: Page): Promise<void> {
+  const drawn = await cpuPoints(page);
+  const [from, to] = [drawn[0]![0], drawn.at(-1)![0]];
+  const query = `thing=${THING}&measurement=system&fields=${FIELD}&from=${from}&to=${to + 1}`;
+  const { series } = await platform.api<{ series: { times: number[]; values: number[] }[] }>(
+    "GET",
+    `/api/series?${query}`,
+  );
+  const stored = series[0]!.times.map((time, i) => [time, series[0]!.values[i]!]);
+  assert.deepEqual(drawn, stored);
+}
+
+test("by the link: this machine is online in the fleet, its page's chart moves and holds what the store holds", async () => {
+  await visiting(async (page) => {
+    await page.goto(await loginLink());
+    const row = page.locator(`[data-thing="${THING}"]`);
+    await row.getByText("Online").first().waitFor();
+    assert.ok(!page.url().includes("code="), "the code is out of the address at once");
+    await live(page);
+    await row.getByRole("link", { name: THING }).first().click();
+    await page.getByRole("heading", { name: THING, level: 1 }).waitFor();
+    await until(page, `(${POINTS}) >= 3`, PATIENCE_MS);
+    const before = await cpuPoints(page);
+    await until(page, `(${POINTS}) >= ${before.length + 3}`, PATIENCE_MS);
+    await assertSameAsStore(page);
+    for (const [, value] of await cpuPoints(page)) assert.ok(value >= 0 && value <= 100, String(value));
+  });
+});
+
+test("the platform is killed and comes back on the same ports: the page recovers by itself, no hole, no double", async () => {
+  await visiting(async (page) => {
+    await page.goto(await loginLink());
+    await live(page);
+    await page.evaluate(`location.hash = "/things/${THING}"`);
+    await until(page, `(${POINTS}) >= 3`, PATIENCE_MS);
+    const ports = platform.samePorts();
+    const killedAt = (await cpuPoints(page)).at(-1)![0];
+    await platform.kill();
+    await page.locator("[data-banner='connection']").waitFor();
+    platform = await PlatformProcess.start(folder.path, ["--first-device", ...ports]);
+    await live(page);
+    // The agent recorded on while there was no platform; then new readings follow.
+    await until(page, `(${SHOWN}?.times.at(-1) ?? 0) > ${killedAt + 5000}`, PATIENCE_MS);
+    await until(page, `__tidewire.feed()?.status === "ready"`, PATIENCE_MS);
+    const times = (await cpuPoints(page)).map(([time]) => time);
+    for (const [i, time] of times.entries()) {
+      if (i === 0) continue;
+      const step = time - times[i - 1]!;
+      assert.ok(step > 0, `${time} is there twice`);
+      assert.ok(
+        step < 2500,
+        `a hole of ${step} ms after ${times[i - 1]}, which is ${times[i - 1]! - killedAt} ms after the kill`,
+      );
+    }
+    await assertSameAsStore(page);
+    await page.locator("[data-banner='connection']").waitFor({ state: "detached" });
+  });
+});
+
+test("by the token; a wrong one is answered in one sentence, and a link that was used says so", async () => {
+  const link = await loginLink();
+  await visiting(async (page) => {
+    await page.goto(link);
+    await page.getByRole("heading", { name: "Fleet" }).waitFor();
+  });
+  await visiting(async (page) => {
+    await page.goto(link);
+    await page.getByText("The login link was used already or is too old.").waitFor();
+    await page.goto(platform.ready.http);
+    await page.getByLabel("Administrator token").fill("tw_wrong");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByText("The request carries no valid token.").waitFor();
+    await page.getByLabel("Administrator token").fill(platform.ready.adminToken);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Fleet" }).waitFor();
+    await live(page);
+  });
+});
