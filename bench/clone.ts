@@ -66,6 +66,7 @@ function measure(): Promise<Result> {
     const since = (): number => (performance.now() - startedAt) / 1000;
     const child = start(["npm", "start", "--", "--data", data, "--bind", "127.0.0.1", ...ports], {
       cwd: checkout,
+      group: true,
       env: { ...env, PATH: path.join(":") },
     });
     try {
@@ -118,7 +119,7 @@ async function chartMoves(data: string, since: () => number): Promise<number> {
       };
       const fleet = await ask<{ things: { thingName: string }[] }>("/api/fleet");
       const thing = fleet?.things[0]?.thingName;
-      const query = `/api/series?thing=${thing}&measurement=system/cpu&fields=cpu.percent&from=-1h&to=now`;
+      const query = `/api/series?thing=${thing}&measurement=system&fields=cpu.percent&from=-1h&to=now`;
       const result = thing === undefined ? null : await ask<SeriesResult>(query);
       if ((result?.series[0]?.times.length ?? 0) >= 2) return since();
     }

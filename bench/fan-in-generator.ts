@@ -156,6 +156,7 @@ const result = {
   received: rate("received"),
   acknowledged: rate("acknowledged"),
   sent: rate("sent"),
+  receivedInAll: counted.received,
   generatorCpu: busy,
   generatorWaited: Math.round(((waitedSeconds() - waitedFrom) / span) * 100),
 };

@@ -17,8 +17,12 @@ const TICKS_PER_SECOND = 100;
 const STOP_GRACE_MS = 15_000;
 
 const running = new Set<ChildProcess>();
+const groups = new WeakSet<ChildProcess>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) {
+    if (groups.has(child) && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    else child.kill("SIGKILL");
+  }
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
@@ -28,14 +32,17 @@ export interface StartOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly stdout?: "pipe" | "ignore";
+  /** It leads a process group, which ends with us: npm does not take along what its script started. */
+  readonly group?: boolean;
   /** `inherit` by default: what a program complains about is part of the result. */
   readonly stderr?: "inherit" | "ignore";
 }
 
 export function start(command: readonly string[], options: StartOptions = {}): ChildProcess {
-  const { core, cwd = ROOT, env = process.env, stdout = "pipe", stderr = "inherit" } = options;
+  const { core, cwd = ROOT, env = process.env, stdout = "pipe", stderr = "inherit", group = false } = options;
   const [program, ...args] = core === undefined ? command : ["taskset", "-c", core, ...command];
-  const child = spawn(program!, args, { cwd, env, stdio: ["ignore", stdout, stderr] });
+  const child = spawn(program!, args, { cwd, env, stdio: ["ignore", stdout, stderr], detached: group });
+  if (group) groups.add(child);
   running.add(child);
   child.once("close", () => running.delete(child));
   return child;
@@ -125,6 +132,11 @@ export function ownCpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Seconds that its main thread stood ready while others, or its own other threads and processes, had the core. */
+export function waitedSeconds(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
 }
 
 export interface Memory {
