@@ -1,6 +1,6 @@
 /** One seed's life story of the simulated platform: faults while readings are made, then rest, then the reckoning. */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import { hours, minutes } from "../src/base/mod.ts";
+import { hours } from "../src/base/mod.ts";
 import type { SimEdgeAgent } from "./edge-agent.ts";
 import { PlatformWorld } from "./platform.ts";
 import { SimRandom } from "./world.ts";
