@@ -1,5 +1,7 @@
 /**
  * What travels over the HTTP API and the live WebSocket, as types only, so that the dashboard can share them.
+ * Written out in full although rooms have like types of their own: this is a promise to others, and the compiler tells
+ * when a change inside would break it.
  * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
  * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie; marked ones need no login. Errors
