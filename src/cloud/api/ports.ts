@@ -27,7 +27,7 @@ export interface LivePoints {
 
 /** Issues certificates; the private key of a CSR never comes here. */
 export interface CertificateIssuer {
-  /** Throws CSR_INVALID. */
+  /** Throws CERTIFICATE_REFUSED. */
   fromCsr(csrPem: string): Promise<IssuedCertificate>;
   withKey(): Promise<IssuedCertificate & { readonly privateKeyPem: string; readonly publicKeyPem: string }>;
   readonly caPem: string;

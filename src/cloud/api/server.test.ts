@@ -349,6 +349,12 @@ test("bytes that are no HTTP get one sentence and a closed connection; headers b
   assert.match(noHost, /^HTTP\/1\.1 400 /);
 });
 
+test("bytes that are no TLS end a connection to the TLS listener at once", async () => {
+  await using world = await apiWorld();
+  const { httpsPort } = await listening(world);
+  assert.doesNotMatch(await raw(httpsPort, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"), /^HTTP/);
+});
+
 test("closing ends idle, half-sent and streaming connections of both listeners without waiting for them", async () => {
   await using world = await apiWorld();
   const { httpPort, httpsPort } = await listening(world);

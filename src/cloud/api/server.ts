@@ -128,11 +128,12 @@ function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: Response
 
 /** Bytes that are no HTTP at all (or came too slowly) get an answer of ours as far as one can be given. */
 function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable) {
+  const slow = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+  // Anything else broke below HTTP; a failed TLS handshake ends up here, too, and what were written would wait for it for ever.
+  if (!socket.writable || !(slow || error.code?.startsWith("HPE_") === true)) {
     socket.destroy();
     return;
   }
-  const slow = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
   const large = error.code === "HPE_HEADER_OVERFLOW";
   const reason = slow ? "it came too slowly" : large ? "its headers are too large" : "it is no HTTP";
   const status = slow ? "408 Request Timeout" : large ? "431 Request Header Fields Too Large" : "400 Bad Request";

@@ -34,6 +34,33 @@ test("a login code that waited too long is refused", () => {
   assert.throws(() => book.redeemCode(code));
 });
 
+test("login codes are bounded: the oldest goes first, and those that ran out make room before", () => {
+  const clock = new SimClock();
+  const book = sessions(clock);
+  const codes = Array.from({ length: LIMITS.http.loginCodesMax + 1 }, () => book.issueCode());
+  assert.throws(() => book.redeemCode(codes[0]!));
+  book.redeemCode(codes[1]!);
+  book.redeemCode(codes.at(-1)!);
+  clock.advance(LIMITS.http.loginCodeLifetime + 1);
+  const fresh = book.issueCode();
+  book.issueCode();
+  book.redeemCode(fresh);
+});
+
+test("ending what is no session writes nothing: strangers may ask for it", () => {
+  const clock = new SimClock();
+  const disk: { entries: Entries } = { entries: [["untouched", 1]] };
+  const book = sessions(clock, 1, disk);
+  const told: string[] = [];
+  book.onEnd((cookie) => told.push(cookie));
+  for (const value of ["", "x", "1.2.3", sessions(clock, 2).issueCookie().value]) book.endCookie(value);
+  assert.deepEqual([disk.entries, told], [[["untouched", 1]], []]);
+  const { value } = book.issueCookie();
+  book.endCookie(value);
+  book.endCookie(value);
+  assert.deepEqual(told, [value]);
+});
+
 test("a session cookie is good until it ends, also for another process with the same key", () => {
   const clock = new SimClock();
   const { value, expiresAt } = sessions(clock).issueCookie();

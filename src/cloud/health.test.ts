@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { healthOf } from "./health.ts";
+import type { HealthSources } from "./health.ts";
+
+const LOG = { state: "ok", reason: null, durable: 12, first: 2 };
+const STORE = { state: "ready", reason: null, lag: 0, rows: 7 };
+
+function health(log: object = {}, store: object = {}): ReturnType<typeof healthOf> {
+  return healthOf({
+    log: { status: () => ({ ...LOG, ...log }) },
+    store: { status: () => ({ ...STORE, ...store }) },
+    startedAt: 5,
+  } as unknown as HealthSources);
+}
+
+test("the whole is as its worst part, and each part says why", () => {
+  const table = [
+    [{}, {}, "ok", "10 messages kept", "7 points"],
+    [{}, { state: "restarting", reason: "it fell" }, "degraded", "10 messages kept", "it fell"],
+    [{}, { state: "starting" }, "degraded", "10 messages kept", "starting"],
+    [{}, { lag: 100_000 }, "ok", "10 messages kept", "7 points"],
+    [{}, { lag: 100_001 }, "degraded", "10 messages kept", "100001 messages behind"],
+    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", "the disk is gone", "7 points"],
+    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", "no space", "closed"],
+  ] as const;
+  for (const [log, store, state, logSays, storeSays] of table) {
+    const { parts, ...whole } = health(log, store);
+    assert.equal(whole.state, state, JSON.stringify([log, store]));
+    assert.deepEqual(
+      parts.map((part) => part.detail),
+      [logSays, storeSays],
+    );
+  }
+  assert.equal(health().startedAt, 5);
+});

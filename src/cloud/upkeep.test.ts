@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimClock, SimLogger } from "../../sim/world.ts";
+import { LIMITS, hours, minutes, seconds } from "../base/mod.ts";
+import { startUpkeep } from "./upkeep.ts";
+import type { UpkeepOptions } from "./upkeep.ts";
+
+/** Played neighbours that write down what they were told. */
+function neighbours(): {
+  readonly options: UpkeepOptions;
+  readonly clock: SimClock;
+  readonly logger: SimLogger;
+  readonly told: string[];
+  readonly state: {
+    isNew: boolean;
+    checkpoint: number;
+    stored: number | null;
+    online: string[];
+    viewers: boolean;
+    broken: boolean;
+  };
+} {
+  const clock = new SimClock();
+  const logger = new SimLogger();
+  const told: string[] = [];
+  const state = {
+    isNew: false,
+    checkpoint: 10,
+    stored: 5 as number | null,
+    online: [] as string[],
+    viewers: true,
+    broken: false,
+  };
+  const options = {
+    scheduler: clock,
+    logger,
+    names: { names: ["localhost"], addresses: [] },
+    authority: {
+      serverCertificate: async () => {
+        if (state.broken) throw new Error("the disk is full");
+        return { keyPem: "k", chainPem: "c", isNew: state.isNew, notAfter: clock.now() };
+      },
+      certificatePem: "ca",
+    },
+    presence: {
+      list: (_state: string, after: string | null, limit: number) =>
+        state.online.filter((thing) => after === null || thing > after).slice(0, limit),
+    },
+    ingest: {
+      log: { retain: async (below: number) => void told.push(`retain ${below}`) },
+      rules: { checkpoint: () => state.checkpoint },
+      store: { status: () => ({ offset: state.stored }) },
+    },
+    api: {
+      live: {
+        get hasFleetViewers() {
+          return state.viewers;
+        },
+        refreshHeadlines: async (things: readonly string[]) =>
+          void told.push(`headlines ${things[0]}+${things.length}`),
+      },
+      reloadTls: (tls: { key: string; cert: string }) => told.push(`https ${tls.key} ${tls.cert}`),
+    },
+    mqtt: {
+      reload: (tls: { key: string; cert: string; ca: string }) => told.push(`mqtts ${tls.key} ${tls.cert} ${tls.ca}`),
+    },
+  } as unknown as UpkeepOptions;
+  return { options, clock, logger, told, state };
+}
+
+test("a renewed certificate goes to both listeners; one that is still good to none", async () => {
+  const { options, clock, told, state } = neighbours();
+  state.viewers = false;
+  const stop = startUpkeep(options);
+  await clock.run(hours(6));
+  assert.deepEqual(
+    told.filter((line) => !line.startsWith("retain")),
+    [],
+  );
+  state.isNew = true;
+  await clock.run(hours(6));
+  assert.deepEqual(
+    told.filter((line) => !line.startsWith("retain")),
+    ["mqtts k c ca", "https k c"],
+  );
+  stop();
+});
+
+test("the log keeps what rules or store have not had; everything, while the store was never ready", async () => {
+  const { options, clock, told, state } = neighbours();
+  state.viewers = false;
+  const stop = startUpkeep(options);
+  await clock.run(minutes(1));
+  state.checkpoint = 3;
+  await clock.run(minutes(1));
+  state.stored = null;
+  await clock.run(minutes(1));
+  assert.deepEqual(told, ["retain 5", "retain 3", "retain 0"]);
+  stop();
+});
+
+test("headlines go round a large fleet by pages, and nobody is asked while nobody looks", async () => {
+  const { options, clock, told, state } = neighbours();
+  const page = LIMITS.http.pageSizeMax;
+  state.online = Array.from({ length: page + 2 }, (_, i) => `t${String(i).padStart(4, "0")}`);
+  const stop = startUpkeep(options);
+  await clock.run(seconds(6));
+  assert.deepEqual(told, [`headlines t0000+${page}`, `headlines t0${page}+2`, `headlines t0000+${page}`]);
+  state.viewers = false;
+  await clock.run(seconds(10));
+  assert.equal(told.length, 3);
+  stop();
+});
+
+test("a chore that fails is told, done again at its next time, and holds up no other; after the stop nothing is done", async () => {
+  const { options, clock, logger, told, state } = neighbours();
+  state.broken = true;
+  const stop = startUpkeep(options);
+  await clock.run(hours(6));
+  assert.deepEqual(
+    logger.lines.map((line) => line.fields),
+    [{ chore: "certificate renewal", reason: "the disk is full" }],
+  );
+  state.broken = false;
+  state.isNew = true;
+  await clock.run(hours(6));
+  assert.ok(told.includes("https k c"));
+  stop();
+  const before = told.length;
+  await clock.run(hours(24));
+  assert.equal(told.length, before);
+});
