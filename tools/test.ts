@@ -38,6 +38,9 @@ const STEPS: readonly Step[] = [
 /** Compiled code is kept between test processes, which are many; why it pays: docs/decisions/0002-types-stripped-once.md. */
 const ENVIRONMENT = { NODE_COMPILE_CACHE: join(import.meta.dirname, "../.cache/compile"), ...process.env };
 
+/** The slowest step takes two minutes on two cores; one that takes this long hangs. */
+const STEP_MINUTES_MAX = 8;
+
 interface Tally {
   passed: number;
   failed: number;
@@ -83,12 +86,23 @@ function isTestRun(step: Step): boolean {
 
 function run(command: readonly string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "pipe", "pipe"], env: ENVIRONMENT });
+    const child = spawn(command[0]!, command.slice(1), {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: ENVIRONMENT,
+      detached: true, // a group of its own, so that a step that hangs ends with all that it started
+    });
     let output = "";
+    const deadline = setTimeout(() => {
+      output += `\nended after ${STEP_MINUTES_MAX} minutes: something did not come to its end\n`;
+      process.kill(-child.pid!, "SIGKILL");
+    }, STEP_MINUTES_MAX * 60_000);
     child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
     child.on("error", (error) => (output += error.message));
-    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+    child.on("close", (code) => {
+      clearTimeout(deadline);
+      resolve({ code: code ?? 1, output });
+    });
   });
 }
 

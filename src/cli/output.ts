@@ -27,7 +27,7 @@ export function explain(error: unknown, output: Output): number {
   const ours = isTidewireError(error)
     ? error
     : new TidewireError("INTERNAL", { reason: reasonOf(error) }, { cause: error });
-  const colour = picocolors.createColors(process.stderr.isTTY && process.env["NO_COLOR"] === undefined);
+  const colour = picocolors.createColors(process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined);
   output.note(`${colour.red("tidewire:")} ${ours.message}`);
   output.note(`  ${ours.fix}`);
   output.note(colour.dim(`  ${ours.code}`));

@@ -129,7 +129,7 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
 
 /** Three short lines: where to look, what to do next, how to stop. */
 function greet(platform: Platform, options: Options, output: Output): void {
-  const colour = picocolors.createColors(process.stdout.isTTY && process.env["NO_COLOR"] === undefined);
+  const colour = picocolors.createColors(process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined);
   const { http, dataDir } = platform.ready();
   const { newAdminToken } = platform;
   const inCheckout = process.env["npm_lifecycle_event"] === "start";
