@@ -26,13 +26,28 @@ export function alertsOf(thing: string): readonly Alert[] {
   return activeAlerts.value.filter((alert) => alert.thing === thing);
 }
 
+/** Per request that is on its way: what came live meanwhile. An answer may be older than that, and must not undo it. */
+const livesDuring = new Set<Map<string, Alert>>();
+
+/** Asks for alerts; the answer, with all that came live while it was on its way on top. */
+async function fetchAlerts(state: "active" | "all"): Promise<{ page: AlertPage; alerts: readonly Alert[] }> {
+  const during = new Map<string, Alert>();
+  livesDuring.add(during);
+  try {
+    const page = await call<AlertPage>(`api/alerts?state=${state}&limit=${PAGE_SIZE}`);
+    return { page, alerts: [...page.alerts, ...during.values()] };
+  } finally {
+    livesDuring.delete(during);
+  }
+}
+
 /** Asked at the start and after every reconnect. What was active before and is not in the answer was resolved meanwhile. */
 export async function loadActiveAlerts(): Promise<void> {
   try {
-    const page = await call<AlertPage>(`api/alerts?state=active&limit=${PAGE_SIZE}`);
+    const { page, alerts: found } = await fetchAlerts("active");
     const known = new Map(alerts.peek());
     for (const [id, alert] of known) if (alert.state === "active") known.delete(id);
-    for (const alert of page.alerts) known.set(alert.id, alert);
+    for (const alert of found) known.set(alert.id, alert);
     alerts.value = known;
     beyondPage.value = Math.max(0, page.active - page.alerts.length);
     alertsStatus.value = { loaded: true, error: null };
@@ -43,9 +58,9 @@ export async function loadActiveAlerts(): Promise<void> {
 
 export async function loadAlertHistory(): Promise<void> {
   try {
-    const page = await call<AlertPage>(`api/alerts?state=all&limit=${PAGE_SIZE}`);
+    const { alerts: found } = await fetchAlerts("all");
     const known = new Map(alerts.peek());
-    for (const alert of page.alerts) known.set(alert.id, alert);
+    for (const alert of found) known.set(alert.id, alert);
     alerts.value = known;
     historyStatus.value = { loaded: true, error: null };
   } catch (thrown) {
@@ -64,5 +79,6 @@ export async function acknowledge(id: string): Promise<void> {
 }
 
 function put(alert: Alert): void {
+  for (const during of livesDuring) during.set(alert.id, alert);
   alerts.value = new Map(alerts.peek()).set(alert.id, alert);
 }

@@ -34,6 +34,8 @@ export class FleetStore {
   readonly hasNext = computed(() => this.#next.value !== null);
   #byName = new Map<string, Signal<FleetEntry>>();
   #abort: AbortController | null = null;
+  /** What came live while a request is on its way: its answer may be older, and must not undo that. */
+  #during: LiveEvent[] | null = null;
   #totalsTimer: ReturnType<typeof setTimeout> | null = null;
   readonly #queue = new FrameQueue<LiveEvent>((events) => this.#apply(events));
 
@@ -62,17 +64,24 @@ export class FleetStore {
     const abort = new AbortController();
     this.#abort = abort;
     const search = this.search.peek();
+    const during: LiveEvent[] = [];
+    this.#during = during;
     try {
       const cursor = this.#cursors.peek().at(-1);
       const path = withQuery("api/fleet", { search, limit: FLEET_PAGE_SIZE, cursor });
       const page = await call<FleetPage>(path, { signal: abort.signal });
-      if (!abort.signal.aborted) this.#show(page, search);
+      if (abort.signal.aborted) return;
+      this.#show(page, search);
+      this.#apply(during);
     } catch (thrown) {
       if (!abort.signal.aborted) this.status.value = { kind: "failed", error: apiErrorOf(thrown) };
+    } finally {
+      if (this.#during === during) this.#during = null;
     }
   }
 
   receive(event: LiveEvent): void {
+    if (event.type !== "alert") this.#during?.push(event);
     this.#queue.add(event);
   }
 
