@@ -22,12 +22,17 @@ export function tolerateLostReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 }
 
+/** Colours only where a terminal shows them; `isTTY` is undefined, not false, for a pipe. */
+export function coloursFor(stream: { readonly isTTY?: boolean }): ReturnType<typeof picocolors.createColors> {
+  return picocolors.createColors(stream.isTTY === true && process.env["NO_COLOR"] === undefined);
+}
+
 /** Prints what was thrown as one sentence, what to do next, and its code. Returns the exit status. */
 export function explain(error: unknown, output: Output): number {
   const ours = isTidewireError(error)
     ? error
     : new TidewireError("INTERNAL", { reason: reasonOf(error) }, { cause: error });
-  const colour = picocolors.createColors(process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined);
+  const colour = coloursFor(process.stderr);
   output.note(`${colour.red("tidewire:")} ${ours.message}`);
   output.note(`  ${ours.fix}`);
   output.note(colour.dim(`  ${ours.code}`));

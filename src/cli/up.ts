@@ -1,10 +1,10 @@
 /** `tidewire up`: the platform in the foreground. */
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import picocolors from "picocolors";
 import type { Platform, PlatformConfig } from "../cloud/mod.ts";
 import { systemScheduler } from "../adapters/system.ts";
 import { TidewireError, seconds } from "../base/mod.ts";
+import { coloursFor } from "./output.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -129,7 +129,7 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
 
 /** Three short lines: where to look, what to do next, how to stop. */
 function greet(platform: Platform, options: Options, output: Output): void {
-  const colour = picocolors.createColors(process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined);
+  const colour = coloursFor(process.stdout);
   const { http, dataDir } = platform.ready();
   const { newAdminToken } = platform;
   const inCheckout = process.env["npm_lifecycle_event"] === "start";

@@ -20,15 +20,18 @@ const alert: Alert = {
 test("an alert that is raised while an older list is on its way stays; one that a new list leaves out goes", async (context) => {
   const answers: ((response: Response) => void)[] = [];
   context.mock.method(globalThis, "fetch", () => new Promise((resolve) => answers.push(resolve)));
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const none = (): Response => Response.json({ alerts: [], active: 0 });
 
   const first = loadActiveAlerts();
+  await turn();
   receiveAlert({ type: "alert", alert });
   answers[0]!(none());
   await first;
   assert.deepEqual(activeAlerts.value, [alert]);
 
   const second = loadActiveAlerts();
+  await turn();
   answers[1]!(none());
   await second;
   assert.deepEqual(activeAlerts.value, []);
