@@ -18,6 +18,8 @@ const alert: Alert = {
 };
 
 test("an alert that is raised while an older list is on its way stays; one that a new list leaves out goes", async (context) => {
+  Object.assign(globalThis, { document: { baseURI: "http://127.0.0.1/" } }); // all of a browser that the client asks for
+  context.after(() => Reflect.deleteProperty(globalThis, "document"));
   const answers: ((response: Response) => void)[] = [];
   context.mock.method(globalThis, "fetch", () => new Promise((resolve) => answers.push(resolve)));
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
