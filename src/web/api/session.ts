@@ -14,7 +14,9 @@ export const session = signal<Session>({ kind: "unknown" });
 const RETRY_MS = 3000;
 
 whenUnauthorized(() => {
-  const wasActive = session.peek().kind === "active";
+  const { kind } = session.peek();
+  if (kind === "none") return; // of several answers at once the first one knew why
+  const wasActive = kind === "active";
   session.value = { kind: "none", why: wasActive ? "expired" : "never", error: null };
 });
 
