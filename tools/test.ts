@@ -32,7 +32,8 @@ const STEPS: readonly Step[] = [
   tests("unit", ["src/**/*.test.ts"], ["--test-isolation=process", `--test-concurrency=${cpus().length}`]),
   tests("simulation", ["sim/**/*.test.ts"]),
   tests("scenarios", ["test/scenarios/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=3"]),
-  tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=2"]),
+  // One at a time: each file builds the dashboard anew.
+  tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
 ];
 
 /** Compiled code is kept between test processes, which are many; why it pays: docs/decisions/0002-types-stripped-once.md. */
