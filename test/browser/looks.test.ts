@@ -5,7 +5,7 @@ import { AUDIT, OVERFLOW } from "./audit.ts";
 import { CONTENT_SECURITY_POLICY } from "./fake-platform.ts";
 import type { FakePlatform } from "./fake-platform.ts";
 import { Machine } from "./machine.ts";
-import { browserTests, until } from "./site.ts";
+import { live, browserTests, until } from "./site.ts";
 
 const open = browserTests();
 
@@ -79,6 +79,7 @@ for (const scheme of ["dark", "light"] as const) {
         await page.goto("about:blank");
         await page.goto(`${platform.url}#${at}`);
         await page.locator(".top").waitFor();
+        await live(page); // by then the page listens to the keyboard, too
         await prepare?.(page);
         await page.locator(sign).first().waitFor();
         await until(page, "document.querySelector('.skeleton, .is-loading') === null");
