@@ -10,8 +10,6 @@ import { join } from "node:path";
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
-  /** Failed files are run once more, and it is told: a real browser on a busy machine has its own sense of time. */
-  readonly secondTry?: boolean;
 }
 
 /** `node --test` on the files of a glob, in one process: files share modules, so hundreds take seconds. */
@@ -35,10 +33,7 @@ const STEPS: readonly Step[] = [
   tests("simulation", ["sim/**/*.test.ts"]),
   tests("scenarios", ["test/scenarios/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=3"]),
   // One at a time: each file builds the dashboard anew.
-  {
-    ...tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
-    secondTry: true,
-  },
+  tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
 ];
 
 /** Compiled code is kept between test processes, which are many; why it pays: docs/decisions/0002-types-stripped-once.md. */
@@ -74,8 +69,7 @@ process.exit(total.failed === 0 ? 0 : 1);
 
 async function runStep(step: Step): Promise<void> {
   const started = performance.now();
-  let { code, output } = await run(step.command);
-  if (code !== 0 && step.secondTry === true) ({ code, output } = await tryAgain(step, output));
+  const { code, output } = await run(step.command);
   const took = `${((performance.now() - started) / 1000).toFixed(1)} s`;
   const counted = countTests(output);
   const ok = code === 0 && !(isTestRun(step) && counted.passed === 0);
@@ -85,21 +79,6 @@ async function runStep(step: Step): Promise<void> {
   const detail = isTestRun(step) ? `, ${counted.passed} tests` : "";
   process.stdout.write(`${ok ? "ok  " : "FAIL"}  ${step.name} (${took}${detail})\n`);
   if (!ok) process.stdout.write(`${output}\n`);
-}
-
-/** Runs the files that failed once more. Where all is well then, says what was not the first time. */
-async function tryAgain(step: Step, first: string): Promise<{ code: number; output: string }> {
-  const failures = [...first.matchAll(/^FAILED (.*) {2}\((\S+\.test\.ts)\)$/gm)];
-  const files = new Set(failures.map((failure) => failure[2]!));
-  if (files.size === 0) return { code: 1, output: first };
-  const options = step.command.filter((word) => !word.endsWith(".test.ts"));
-  const again = await run([...options, ...files]);
-  if (again.code !== 0 || countTests(again.output).passed === 0)
-    return { code: 1, output: `${first}\nAND AGAIN:\n${again.output}` };
-  for (const [, name] of failures) process.stdout.write(`second try: ${name}\n`);
-  const before = countTests(first);
-  const left = before.skipped.map((line) => `# left out ${line}\n`).join("");
-  return { code: 0, output: `${left}# passed ${before.passed + before.failed}\n# failed 0\n` };
 }
 
 function isTestRun(step: Step): boolean {

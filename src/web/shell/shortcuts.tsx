@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { IconClose } from "./icons.tsx";
 import { setShortcuts, shortcutsOn } from "./preferences.ts";
 import { go } from "./router.ts";
-import { acceptsShortcut } from "./shortcut-keys.ts";
+import { KeySequence, acceptsShortcut } from "./shortcut-keys.ts";
 
 const opened = signal(false);
 
@@ -43,15 +43,11 @@ const GROUPS: readonly { readonly name: string; readonly keys: readonly (readonl
     },
   ];
 
-/** The time in which the second key of `g f` counts. */
-const SEQUENCE_MS = 1000;
-
 export function listenToShortcuts(): () => void {
-  let leader = 0;
+  const sequence = new KeySequence();
   const onKey = (event: KeyboardEvent): void => {
     if (!acceptsShortcut(event)) return;
-    const afterG = event.timeStamp - leader < SEQUENCE_MS;
-    leader = event.key === "g" ? event.timeStamp : 0;
+    const afterG = sequence.follows(event);
     if (afterG && event.key === "f") go({ page: "fleet", search: "" });
     else if (afterG && event.key === "a") go({ page: "alerts", tab: "active" });
     else if (event.key === "/") focusSearch();
