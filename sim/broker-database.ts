@@ -8,6 +8,8 @@ import type { SimRandom } from "./world.ts";
 export class SimBrokerDatabase {
   readonly #random: SimRandom;
   readonly #durable = new SimState();
+  /** Told of changes of sessions in the moment in which they are on disk. */
+  onSaved: (changes: readonly SessionChange[]) => void = () => {};
   /** Written, in order, and not on disk for certain. */
   #unsynced: Progress[] = [];
 
@@ -48,6 +50,7 @@ export class SimBrokerDatabase {
   async #saveSessions(changes: readonly SessionChange[]): Promise<void> {
     await this.#sync();
     await this.#durable.saveSessions(changes);
+    this.onSaved(changes);
   }
 
   async #sync(): Promise<void> {

@@ -57,11 +57,13 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
   settle(connection, packet, authorizer, thing);
   const { session, present } = enter(connection, packet);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
-  const promised = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
+  const changed = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
+  const promised = changed || core.saving.isBehind(session);
   session.expirySeconds = expirySeconds;
   if (present) dropRevoked(connection, session);
   // Saved in any case: a store that takes the client for absent would let the session expire after a crash [MQTT-4.1.0-1].
   core.saving.changed(session, promised ? connection : null);
+  if (!session.persistent) core.saving.awaited(session, connection); // else a crash brings back what was discarded [MQTT-3.1.2-4]
   greet(connection, packet, present, assigned);
   tellPresence(connection, "connected", null);
   pump(core, session);

@@ -47,7 +47,8 @@ export function publishMessage(core: Core, message: Message): number {
   core.backlog.add(view.end);
   const route = core.routes.of(view);
   if (view.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
-  deliver(core, route, view, offset, message.receivedAt, null);
+  // A will is its client's own publish: No Local holds for it [MQTT-3.8.3-3].
+  deliver(core, route, view, offset, message.receivedAt, core.sessions.get(message.clientId) ?? null);
   if (route.locals.length > 0) deliverLocally(core, message, route);
   core.planTurnEnd();
   return offset;

@@ -33,6 +33,8 @@ interface Snapshot {
 export class Saving {
   readonly #core: Core;
   readonly #pending = new Map<string, Pending>();
+  /** What the store is being given now. */
+  #underWay: ReadonlyMap<string, Pending> | null = null;
   #busy = false;
   #progressDue = false;
   /** What the next progress saves, once all of it is on disk: an offset beyond that may come to mean another message. */
@@ -61,6 +63,12 @@ export class Saving {
     if (session.persistent) hold(pending, connection);
   }
 
+  /** The connection's output waits until what is known of an earlier session of its client is on disk: its end, for one. */
+  awaited({ clientId }: Session, connection: Connection): void {
+    const pending = this.#pending.get(clientId);
+    if (pending !== undefined) hold(pending, connection);
+  }
+
   subscribed(session: Session, subscription: Subscription, connection: Connection | null): void {
     if (!session.persistent) return;
     const { filter, qos, noLocal, retainAsPublished, identifier, since } = subscription;
@@ -81,6 +89,11 @@ export class Saving {
 
   ended(session: Session): void {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
+  }
+
+  /** The store does not hold the session as it is: what was to be told of it before, and was not, must not be told now. */
+  isBehind({ clientId }: Session): boolean {
+    return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
   }
 
   /** Queues and retained messages are to be saved. Called about once a second. */
@@ -174,6 +187,7 @@ export class Saving {
     const held: Connection[] = [];
     for (const change of pending.values()) held.push(...change.held);
     this.#busy = true;
+    this.#underWay = pending;
     this.#sessionsSaved = false;
     const changes = [...pending].map(([clientId, change]) => changeOf(clientId, change));
     for (const { session } of pending.values()) if (session !== null && !session.ended) session.saved = true;
@@ -197,6 +211,7 @@ export class Saving {
       }
     } finally {
       this.#busy = false;
+      this.#underWay = null;
       this.#core.planTurnEnd();
     }
   }

@@ -46,6 +46,8 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
   for (const filter of packet.filters) {
     const subscription = session.subscriptions.get(filter); // [MQTT-3.10.4-1]: compared character by character
     if (subscription === undefined) {
+      // Perhaps it ended a moment ago, and its UNSUBACK was lost on the way.
+      if (core.saving.isBehind(session)) core.saving.changed(session, connection);
       reasonCodes.push(REASON.noSubscriptionExisted);
       continue;
     }
