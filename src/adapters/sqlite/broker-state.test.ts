@@ -25,6 +25,7 @@ const session = (clientId: string, fields: Partial<SavedSession> = {}): SavedSes
   expirySeconds: 600,
   disconnectedAt: null,
   versionNumber: 0,
+  since: 0,
   will: null,
   ...fields,
 });
@@ -43,7 +44,7 @@ async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerS
 
 test("an empty store starts at the beginning of the log", async () => {
   const state = new SqliteBrokerState(path);
-  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [], retained: [] });
+  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [], exchanges: [], retained: [] });
   state.close();
 });
 
@@ -92,6 +93,7 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveProgress({
       appliedOffset: 6,
       outboxes: [{ clientId, head: 0, sentBefore: 1, chunks: [chunk] }],
+      exchanges: [],
       retained: [],
     });
   }
@@ -128,6 +130,7 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
     return state.saveProgress({
       appliedOffset: far,
       outboxes: [{ clientId: "c", head, sentBefore: 2, chunks: [{ first, slots, identifiers }] }],
+      exchanges: [],
       retained: [],
     });
   };
@@ -156,11 +159,13 @@ test("retained messages are replaced and removed", async () => {
   await state.saveProgress({
     appliedOffset: 1,
     outboxes: [],
+    exchanges: [],
     retained: [retained("a", Uint8Array.of(1)), retained("b", Uint8Array.of(2))],
   });
   await state.saveProgress({
     appliedOffset: 2,
     outboxes: [],
+    exchanges: [],
     retained: [retained("a", Uint8Array.of(3), 17), retained("b", null)],
   });
   await reopened(state, async (again) => {
@@ -181,7 +186,7 @@ test("a call that fails leaves nothing of itself", async () => {
     chunks: [{ first: 0, slots: Float64Array.of(1, 2), identifiers: [[1, [1n as never]]] as never }],
   };
   const good = { clientId: "good", head: 0, sentBefore: 0, chunks: [] };
-  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], retained: [] }));
+  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], exchanges: [], retained: [] }));
   const saved = await state.load();
   assert.deepEqual([saved.appliedOffset, saved.outboxes], [0, []]);
   state.close();
