@@ -131,7 +131,9 @@ export class BrokerProcess {
   /** What the log holds now against what was known to be in it. */
   async #compare(journal: LogJournal, next: number): Promise<void> {
     const found: (readonly [number, Message])[] = [];
-    for await (const { offset, message } of journal.replay(0)) found.push([offset, message]);
+    for await (const logged of journal.replay(0)) {
+      if (logged.kind === "message") found.push([logged.offset, logged.message]);
+    }
     if (this.life.alive) this.#ports.witness.recovered(found, next);
   }
 
@@ -161,11 +163,16 @@ export class BrokerProcess {
       return offset;
     };
     return altered<Journal>(journal, {
-      append: (topic, view, publisher, topicBytes) => {
+      append: (topic, view, publisher, topicBytes, identified) => {
         const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
         const { qos, retain } = view;
         const record = { topic, payload, clientId: publisher.clientId, qos, retain };
-        return noted(record, () => journal.append(topic, view, publisher, topicBytes));
+        return noted(record, () => journal.append(topic, view, publisher, topicBytes, identified));
+      },
+      appendNote: (note) => {
+        const offset = journal.appendNote(note);
+        if (this.life.alive) witness.appendNote(offset);
+        return offset;
       },
       appendMessage: (message) => noted(message, () => journal.appendMessage(message)),
     });

@@ -293,13 +293,13 @@ const TRANSIENT = {
 } as const;
 
 function qosFrom(random: SimRandom): QoS {
-  return random.pick([0, 1, 1, 1]);
+  return random.pick([0, 1, 1, 2, 2]);
 }
 
 function requestFrom(random: SimRandom): SubscribeRequest {
   return {
     filter: random.pick(FILTERS),
-    qos: random.pick([0, 1, 1, 1]),
+    qos: random.pick([0, 1, 1, 2, 2]),
     noLocal: random.chance(0.1),
     retainAsPublished: random.chance(0.1),
     retainHandling: random.pick([0, 0, 1, 2]),

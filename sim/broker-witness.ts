@@ -91,6 +91,13 @@ export class BrokerWitness {
     for (const ledger of this.ledgers.values()) ledger.appended(message, offset, appends.length === 0);
   }
 
+  /** What a session has to remember: it has an offset as messages have. */
+  appendNote(offset: number): void {
+    this.#trace.add("note", String(offset));
+    if (offset < this.durable) this.wrong(`offset ${offset} was given out again; durable is ${this.durable}`);
+    this.next = offset + 1;
+  }
+
   refuse(payload: Uint8Array, topic: string): void {
     const text = textOf(payload, topic);
     this.#trace.add("refuse", short(text));
