@@ -13,6 +13,9 @@ interface Mutation {
   readonly sabotage: () => Sabotage;
 }
 
+/** A message twice, another one under its identifier, or one that was taken for a repetition. */
+const QOS_2_BROKEN = /twice at QoS 2|for another message than|acknowledged before it was durable|in the log twice/;
+
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   "PUBACK leaves before the sync": {
     noticed: /was acknowledged before it was durable/,
@@ -21,6 +24,20 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   "PUBACK leaves one record too early": {
     noticed: /was acknowledged before it was durable/,
     sabotage: () => ({ journal: (journal, log) => hasty(journal, () => Math.min(log.next, log.durable + 1)) }),
+  },
+  "PUBCOMP leaves before its note": { noticed: QOS_2_BROKEN, sabotage: () => ({ journal: hastyNotes }) },
+  "notes of QoS 2 are not written": {
+    noticed: QOS_2_BROKEN,
+    sabotage: () => ({ journal: (journal) => altered(journal, { appendNote: () => journal.durable - 1 }) }),
+  },
+  "the log does not keep identifiers of QoS 2": {
+    noticed: /came at QoS 2 and is in the log twice/,
+    sabotage: () => ({
+      journal: (journal) =>
+        altered(journal, {
+          append: (topic, view, publisher, bytes) => journal.append(topic, view, publisher, bytes, false),
+        }),
+    }),
   },
   "SUBACK and CONNACK leave before the session is saved": {
     noticed: /(SUBACK left for|CONNACK left before)/,
@@ -98,6 +115,23 @@ function hasty(journal: Journal, durable: () => number): Journal {
   return altered(journal, {
     get durable() {
       return durable();
+    },
+  });
+}
+
+/** Says so of notes alone. */
+function hastyNotes(journal: Journal): Journal {
+  const notes = new Set<number>();
+  return altered(journal, {
+    appendNote: (note) => {
+      const offset = journal.appendNote(note);
+      notes.add(offset);
+      return offset;
+    },
+    get durable() {
+      let durable = journal.durable;
+      while (notes.has(durable)) durable++;
+      return durable;
     },
   });
 }
