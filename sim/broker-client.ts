@@ -17,37 +17,17 @@ import type {
   AcknowledgeKind,
   ConnackPacket,
   PacketHandler,
-  ProtocolVersion,
   PublishView,
   SubackPacket,
   SubscribeRequest,
   Will,
 } from "../src/wire/mqtt/mod.ts";
+import type { ClientPorts, ClientTraits } from "./broker-client-ports.ts";
 import type { Interval, SentMessage, SessionLedger } from "./broker-ledger.ts";
-import type { BrokerWitness } from "./broker-witness.ts";
 import { OutgoingMessages } from "./broker-outgoing.ts";
 import { clearing, short } from "./broker-witness.ts";
-import type { Farewell, SimNetwork } from "./network.ts";
-import type { Trace } from "./trace.ts";
+import type { Farewell } from "./network.ts";
 import { NO_PACKETS } from "./wiretap.ts";
-
-export interface ClientTraits {
-  readonly clientId: string;
-  readonly version: ProtocolVersion;
-  /** 0: its session ends with each connection. */
-  readonly sessionExpirySeconds: number;
-  readonly receiveMaximum: number;
-  /** Longest time that it takes for an acknowledgement, in milliseconds; 0: none. */
-  readonly slowness: number;
-  /** Null: it leaves no will. */
-  readonly willDelaySeconds: number | null;
-}
-
-export interface ClientPorts {
-  readonly network: SimNetwork;
-  readonly witness: BrokerWitness;
-  readonly trace: Trace;
-}
 
 interface Wanted {
   readonly request: SubscribeRequest;
@@ -76,7 +56,10 @@ export class SimBrokerClient {
   onDelivery: (topic: string, text: string, retain: boolean) => void = () => {};
   readonly #ports: ClientPorts;
   // ── what outlives its connections ──
-  readonly #outgoing = new OutgoingMessages((write) => this.#packet(write));
+  readonly #outgoing = new OutgoingMessages(
+    (write) => this.#packet(write),
+    (message) => this.#ports.witness.safe(message),
+  );
   /** Identifiers of QoS 2 messages that it has and the broker has not released, with what they mean. */
   readonly #received = new Map<number, string>();
   readonly #wanted = new Map<string, Wanted>();
@@ -115,6 +98,11 @@ export class SimBrokerClient {
 
   get kept(): boolean {
     return !this.#retired && this.traits.sessionExpirySeconds > 0;
+  }
+
+  /** Messages that it has not finished sending. */
+  get unfinished(): number {
+    return this.#outgoing.size;
   }
 
   /** It is there and waits for nothing. */
@@ -300,8 +288,8 @@ export class SimBrokerClient {
     this.#open.clear();
     this.#acknowledgements = [];
     this.#requests.clear();
-    const { clock, random } = this.#ports.network;
-    clock.after(50 + random.below(1_500), () => this.#dial());
+    const { clock, random, redialMax } = this.#ports.network;
+    clock.after(50 + random.below(redialMax), () => this.#dial());
   }
 
   #ping(): void {

@@ -13,12 +13,15 @@ interface Outgoing {
 
 export class OutgoingMessages {
   readonly #packet: (write: (writer: PacketWriter) => void) => void;
+  readonly #safe: (message: SentMessage) => void;
   #list: Outgoing[] = [];
   /** How many the broker takes at once; 0 where there is no connection. */
   #maximum = 0;
 
-  constructor(packet: (write: (writer: PacketWriter) => void) => void) {
+  /** `safe`: told of a message when the broker has acknowledged it. */
+  constructor(packet: (write: (writer: PacketWriter) => void) => void, safe: (message: SentMessage) => void) {
     this.#packet = packet;
+    this.#safe = safe;
   }
 
   get size(): number {
@@ -64,6 +67,7 @@ export class OutgoingMessages {
     const outgoing = this.#list[at];
     if (outgoing === undefined || (kind === "puback") !== (outgoing.message.qos === 1)) return false;
     if (kind === "pubcomp" && outgoing.state !== "released") return false;
+    if (kind !== "pubcomp" && reasonCode < 0x80) this.#safe(outgoing.message);
     if (kind === "pubrec" && reasonCode < 0x80) {
       outgoing.state = "released";
       this.#release(outgoing);

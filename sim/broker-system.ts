@@ -3,7 +3,7 @@ import { LIMITS, reasonOf } from "../src/base/mod.ts";
 import type { Limits, LogFields, Logger, QoS } from "../src/base/mod.ts";
 import type { SubscribeRequest } from "../src/wire/mqtt/mod.ts";
 import { SimBrokerClient } from "./broker-client.ts";
-import type { ClientTraits } from "./broker-client.ts";
+import type { ClientTraits } from "./broker-client-ports.ts";
 import { SimBrokerDatabase } from "./broker-database.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import type { Sabotage } from "./broker-process.ts";

@@ -67,6 +67,11 @@ export class BrokerWitness {
     this.sent.set(message.text, message);
   }
 
+  /** It has read the acknowledgement, which has left the broker before. */
+  safe({ text }: SentMessage): void {
+    if (!this.acknowledged.has(text)) this.wrong(`${short(text)} is acknowledged, and the broker never said so`);
+  }
+
   // ── the log ──
 
   append(
