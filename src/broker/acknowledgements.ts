@@ -1,6 +1,7 @@
 /**
  * Publishes that wait for the disk before they are acknowledged: a ring of (connection, packet identifier, offset), in
- * the order of offsets, released in bulk after each sync. No object per message.
+ * the order of offsets, released in bulk after each sync. What was released is forgotten, so its packet identifier may
+ * come again for another message [MQTT-4.3.2-5]. No object per message.
  */
 export class PendingAcknowledgements<Owner> {
   #owners: (Owner | null)[];

@@ -76,7 +76,7 @@ function refusalOf(core: Core, packet: ConnectPacket): Refusal {
     return { kind: "connect-refused", code: REASON.badAuthenticationMethod, detail };
   }
   if (packet.clientId === "" && packet.version === 4 && !packet.cleanStart) {
-    // [MQTT-3.1.3-8] of 3.1.1
+    // [MQTT311-3.1.3-8]
     const detail = "a session that is to be kept needs a client identifier";
     return { kind: "client-id", code: REASON.clientIdentifierNotValid, detail };
   }
@@ -106,8 +106,10 @@ export function refuseConnect(
   const message = `a connection was refused: ${detail}`;
   connection.core.refusals.refuse(kind, message, { ...connection.describe(), ...fields });
   const intelligible = connection.version === 5 || kind !== "malformed-packet";
+  // 3.1.1 has a word for these two, the second in [MQTT311-3.1.3-9].
+  const said = code === REASON.unsupportedProtocolVersion || code === REASON.clientIdentifierNotValid; // [MQTT-3.1.3-8]
   // Who began with anything but a whole CONNECT of 3.1.1 is closed without a word [MQTT-3.1.0-1], [MQTT-3.1.4-1].
-  if (!intelligible && code !== REASON.unsupportedProtocolVersion) {
+  if (!intelligible && !said) {
     connection.end();
     return;
   }
@@ -150,7 +152,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
     before.connection.disconnect(REASON.sessionTakenOver, "DUPLICATE_CLIENTID", "the same client id connected again");
   }
   if (before !== undefined && !before.persistent) before.will = null; // kept over a restart for its will alone: it is back
-  if (before !== undefined && (packet.cleanStart || !before.persistent)) endSession(core, before); // [MQTT-3.1.2-4]
+  if (before !== undefined && (packet.cleanStart || !before.persistent)) endSession(core, before); // [MQTT-3.1.2-4], [MQTT-3.1.4-4]
   const kept = core.sessions.get(clientId);
   const session = kept ?? new Session(clientId);
   core.sessions.set(clientId, session);

@@ -1,6 +1,6 @@
 /** CONNECT and CONNACK of `packets.cases.ts`, byte by byte. */
+import { listing } from "../../../sim/listing.ts";
 import { connectPacket } from "./connect-packet.ts";
-import { listing } from "./packets.fixture.ts";
 import type { PacketValue } from "./packets.fixture.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
 

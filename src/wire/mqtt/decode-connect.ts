@@ -74,15 +74,16 @@ function decodeConnectFlags(cursor: Cursor, version: ProtocolVersion): number {
   if ((flags & FLAG.reserved) !== 0) throw malformed("the reserved connect flag is set"); // [MQTT-3.1.2-3]
   const willQos = (flags >> 3) & 3;
   if ((flags & FLAG.will) === 0) {
-    if (willQos !== 0) throw malformed("a will QoS without a will"); // [MQTT-3.1.2-11], 3.1.1: [MQTT-3.1.2-13]
-    if ((flags & FLAG.willRetain) !== 0) throw malformed("will retain without a will"); // [MQTT-3.1.2-13], 3.1.1: [MQTT-3.1.2-15]
-  } else if (willQos === 3) throw malformed("the will's QoS is 3"); // [MQTT-3.1.2-12], 3.1.1: [MQTT-3.1.2-14]
+    if (willQos !== 0) throw malformed("a will QoS without a will"); // [MQTT-3.1.2-11], [MQTT311-3.1.2-13]
+    if ((flags & FLAG.willRetain) !== 0) throw malformed("will retain without a will"); // [MQTT-3.1.2-13], [MQTT311-3.1.2-15]
+  } else if (willQos === 3) throw malformed("the will's QoS is 3"); // [MQTT-3.1.2-12], [MQTT311-3.1.2-14]
   if (version === 4 && (flags & FLAG.password) !== 0 && (flags & FLAG.username) === 0) {
-    throw malformed("a password without a user name"); // 3.1.1: [MQTT-3.1.2-22]; 5.0 allows it
+    throw malformed("a password without a user name"); // [MQTT311-3.1.2-22]; 5.0 allows it
   }
   return flags;
 }
 
+/** Any text up to the limit [MQTT-3.1.3-5]. */
 function decodeClientId(cursor: Cursor, bytesMax: number): string {
   const from = cursor.at;
   const clientId = cursor.text("client identifier");
@@ -114,7 +115,7 @@ export function decodeConnack(cursor: Cursor, version: ProtocolVersion, limits: 
   const sessionPresent = flags === 1;
   const known = version === 5 ? reasonAllowed("connack", reasonCode) : reasonCode <= 5;
   if (!known) throw protocolError(`CONNACK does not know the reason code ${reasonCode}`); // [MQTT-3.2.2-8]
-  // [MQTT-3.2.2-6], 3.1.1: [MQTT-3.2.2-4]
+  // [MQTT-3.2.2-6], [MQTT311-3.2.2-4]
   if (sessionPresent && reasonCode !== 0) throw protocolError("CONNACK refuses, but with a session present");
   if (version === 4) {
     cursor.done("CONNACK");

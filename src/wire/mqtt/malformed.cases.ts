@@ -1,5 +1,5 @@
 /** What a reader refuses, byte by byte, and the reason code. Byte counts are right unless the title says otherwise. */
-import { listing } from "./packets.fixture.ts";
+import { listing } from "../../../sim/listing.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
 
 export interface MalformedCase {
@@ -37,11 +37,11 @@ const FIRST: readonly Row[] = [
   ["CONNECT without a body", MALFORMED, "10 00"],
   ["CONNECT that ends after its flags", MALFORMED, "10 08 00 04 'MQTT' 04 02"],
   ["the reserved connect flag [MQTT-3.1.2-3]", MALFORMED, "10 0d 00 04 'MQTT' 04 03 00 3c 00 01 'c'"],
-  ["will QoS without a will, 3.1.1 [MQTT-3.1.2-13]", MALFORMED, "10 0d 00 04 'MQTT' 04 0a 00 3c 00 01 'c'"],
-  ["will retain without a will, 3.1.1 [MQTT-3.1.2-15]", MALFORMED, "10 0d 00 04 'MQTT' 04 22 00 3c 00 01 'c'"],
-  ["will QoS 3, 3.1.1 [MQTT-3.1.2-14]", MALFORMED, "10 12 00 04 'MQTT' 04 1e 00 3c 00 01 'c' 00 01 'w' 00 00"],
+  ["will QoS without a will, 3.1.1 [MQTT311-3.1.2-13]", MALFORMED, "10 0d 00 04 'MQTT' 04 0a 00 3c 00 01 'c'"],
+  ["will retain without a will, 3.1.1 [MQTT311-3.1.2-15]", MALFORMED, "10 0d 00 04 'MQTT' 04 22 00 3c 00 01 'c'"],
+  ["will QoS 3, 3.1.1 [MQTT311-3.1.2-14]", MALFORMED, "10 12 00 04 'MQTT' 04 1e 00 3c 00 01 'c' 00 01 'w' 00 00"],
   [
-    "3.1.1: password without user name [MQTT-3.1.2-22]",
+    "3.1.1: password without user name [MQTT311-3.1.2-22]",
     MALFORMED,
     "10 10 00 04 'MQTT' 04 42 00 3c 00 01 'c' 00 01 'p'",
   ],
@@ -94,22 +94,22 @@ const SERVER_4: readonly Row[] = [
   ["PINGRESP to a server", PROTOCOL, "d0 00"],
   ["PUBLISH QoS 3 [MQTT-3.3.1-4]", MALFORMED, "36 07 00 03 'a/b' 00 01"],
   ["PUBLISH QoS 0 with DUP [MQTT-3.3.1-2]", MALFORMED, "38 05 00 03 'a/b'"],
-  ["PUBLISH with packet identifier 0 [MQTT-2.3.1-1]", PROTOCOL, "32 07 00 03 'a/b' 00 00"],
+  ["PUBLISH with packet identifier 0 [MQTT311-2.3.1-1]", PROTOCOL, "32 07 00 03 'a/b' 00 00"],
   ["PUBLISH without a topic", PROTOCOL, "30 02 00 00"],
   ["PUBLISH that ends within the topic's length", MALFORMED, "30 01 00"],
   ["PUBLISH that ends within its topic", MALFORMED, "30 04 00 03 'a/'"],
   ["PUBLISH that ends within its packet identifier", MALFORMED, "32 06 00 03 'a/b' 00"],
   ["PUBLISH above the packet limit", 0x95, "30 fd ff 3f"],
-  ["PUBACK with flags [MQTT-2.2.2-2]", MALFORMED, "41 02 00 01"],
+  ["PUBACK with flags [MQTT311-2.2.2-2]", MALFORMED, "41 02 00 01"],
   ["PUBACK with packet identifier 0", PROTOCOL, "40 02 00 00"],
   ["PUBACK 3.1.1 with a reason code", MALFORMED, "40 03 00 01 00"],
   ["PUBACK of one byte", MALFORMED, "40 01 00"],
   ["PUBREL without its flags [MQTT-3.6.1-1]", MALFORMED, "60 02 00 01"],
   ["SUBSCRIBE without its flags [MQTT-3.8.1-1]", MALFORMED, "80 06 00 01 00 01 'a' 00"],
   ["SUBSCRIBE with packet identifier 0", PROTOCOL, "82 06 00 00 00 01 'a' 00"],
-  ["SUBSCRIBE without a filter [MQTT-3.8.3-3]", PROTOCOL, "82 02 00 01"],
-  ["SUBSCRIBE for QoS 3 [MQTT-3.8.3-4]", MALFORMED, "82 06 00 01 00 01 'a' 03"],
-  ["SUBSCRIBE with options that only 5.0 has [MQTT-3.8.3-4]", MALFORMED, "82 06 00 01 00 01 'a' 04"],
+  ["SUBSCRIBE without a filter [MQTT311-3.8.3-3]", PROTOCOL, "82 02 00 01"],
+  ["SUBSCRIBE for QoS 3 [MQTT311-3.8.3-4]", MALFORMED, "82 06 00 01 00 01 'a' 03"],
+  ["SUBSCRIBE with options that only 5.0 has [MQTT311-3.8.3-4]", MALFORMED, "82 06 00 01 00 01 'a' 04"],
   ["SUBSCRIBE without options", MALFORMED, "82 05 00 01 00 01 'a'"],
   ["SUBSCRIBE to what is not UTF-8 [MQTT-3.8.3-1]", MALFORMED, "82 06 00 01 00 01 ff 00"],
   ["SUBSCRIBE with more filters than we take", 0x97, `82 86 04 00 01 ${"00 01 'a' 00 ".repeat(129)}`],
@@ -182,7 +182,7 @@ const CLIENT_FIRST_5: readonly Row[] = [
 /** The first packet, at a client that speaks 3.1.1. */
 const CLIENT_FIRST_4: readonly Row[] = [
   ["CONNACK 3.1.1 with a return code above 5", PROTOCOL, "20 02 00 06"],
-  ["CONNACK 3.1.1 that refuses with a session present [MQTT-3.2.2-4]", PROTOCOL, "20 02 01 05"],
+  ["CONNACK 3.1.1 that refuses with a session present [MQTT311-3.2.2-4]", PROTOCOL, "20 02 01 05"],
   ["CONNACK 3.1.1 with properties", MALFORMED, "20 03 00 00 00"],
   ["AUTH in 3.1.1 before CONNACK", MALFORMED, "f0 00"],
 ];

@@ -1,7 +1,7 @@
 /** Every packet of MQTT 3.1.1 and 5.0, byte by byte, and the value that it is. */
+import { listing } from "../../../sim/listing.ts";
 import { CONNECT_CASES } from "./connect.cases.ts";
 import type { PacketCase } from "./connect.cases.ts";
-import { listing } from "./packets.fixture.ts";
 import type { PublishValue } from "./packets.fixture.ts";
 
 export type { PacketCase } from "./connect.cases.ts";

@@ -36,8 +36,8 @@ export function topicOf(view: PublishView, limits: TopicLimits): string {
   if (topicEnd - topicStart > limits.topicBytesMax) {
     throw new PacketError(REASON.topicNameInvalid, `the topic is longer than ${limits.topicBytesMax} bytes`);
   }
-  checkText(buffer, topicStart, topicEnd, "the topic");
-  const topic = decodeUtf8(buffer, topicStart, topicEnd);
+  checkText(buffer, topicStart, topicEnd, "the topic"); // [MQTT-3.3.2-1]
+  const topic = decodeUtf8(buffer, topicStart, topicEnd); // as it is, without normalization [MQTT-4.7.3-4]
   const fault = topicNameFault(topic, limits);
   if (fault !== null) throw new PacketError(REASON.topicNameInvalid, `the topic is refused: ${fault}`);
   return topic;

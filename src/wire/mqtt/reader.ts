@@ -178,7 +178,7 @@ export class PacketReader {
     if (topicStart > end) throw cutPublish("topic");
     const topicEnd = topicStart + ((bytes[bodyAt]! << 8) | bytes[bodyAt + 1]!);
     const qos = (first >> 1) & 3;
-    let at = topicEnd;
+    let at = topicEnd; // where QoS 0 has no packet identifier [MQTT-2.2.1-2]
     let packetId = 0;
     if (qos !== 0) {
       at += 2;
