@@ -32,7 +32,10 @@ export function decodeProtocol(cursor: Cursor): ProtocolVersion {
   );
 }
 
-/** What follows the protocol level. */
+/**
+ * What follows the protocol level: the fields that the flags announce, no others, in this order [MQTT-3.1.3-1],
+ * [MQTT311-3.1.3-1].
+ */
 export function decodeConnect(cursor: Cursor, version: ProtocolVersion, limits: ReaderLimits): ConnectPacket {
   const flags = decodeConnectFlags(cursor, version);
   const keepAliveSeconds = cursor.u16("keep alive");
@@ -42,11 +45,11 @@ export function decodeConnect(cursor: Cursor, version: ProtocolVersion, limits: 
   if (authenticationData !== null && authenticationMethod === null) {
     throw protocolError("authentication data without an authentication method"); // section 3.1.2.11.10
   }
-  const clientId = decodeClientId(cursor, limits.clientIdBytesMax);
+  const clientId = decodeClientId(cursor, limits.clientIdBytesMax); // [MQTT-3.1.3-3], [MQTT311-3.1.3-3]
   const will = (flags & FLAG.will) === 0 ? null : decodeWill(cursor, version, flags, limits);
-  const username = (flags & FLAG.username) === 0 ? null : cursor.text("user name");
-  const password = (flags & FLAG.password) === 0 ? null : cursor.binary("password");
-  cursor.done("CONNECT");
+  const username = (flags & FLAG.username) === 0 ? null : cursor.text("user name"); // [MQTT-3.1.2-17], [MQTT-3.1.3-12]
+  const password = (flags & FLAG.password) === 0 ? null : cursor.binary("password"); // [MQTT-3.1.2-19]
+  cursor.done("CONNECT"); // [MQTT-3.1.2-16], [MQTT-3.1.2-18]
   const cleanStart = (flags & FLAG.cleanStart) !== 0;
   return {
     version,
@@ -86,7 +89,7 @@ function decodeConnectFlags(cursor: Cursor, version: ProtocolVersion): number {
 /** Any text up to the limit [MQTT-3.1.3-5]. */
 function decodeClientId(cursor: Cursor, bytesMax: number): string {
   const from = cursor.at;
-  const clientId = cursor.text("client identifier");
+  const clientId = cursor.text("client identifier"); // [MQTT-3.1.3-4]
   if (cursor.at - from - 2 > bytesMax) {
     throw new PacketError(REASON.clientIdentifierNotValid, `the client identifier is longer than ${bytesMax} bytes`);
   }
@@ -95,7 +98,7 @@ function decodeClientId(cursor: Cursor, bytesMax: number): string {
 
 function decodeWill(cursor: Cursor, version: ProtocolVersion, flags: number, limits: ReaderLimits): Will {
   const bag = version === 5 ? PropertyBag.read(cursor, PLACE.will, limits.userPropertiesMax) : null;
-  const topic = cursor.text("will topic");
+  const topic = cursor.text("will topic"); // [MQTT-3.1.2-9], [MQTT-3.1.3-11]
   const fault = topicNameFault(topic, limits);
   if (fault !== null) throw new PacketError(REASON.topicNameInvalid, `the will topic is refused: ${fault}`);
   return {

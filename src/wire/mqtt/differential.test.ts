@@ -51,7 +51,7 @@ function compare(value: PacketValue, version: ProtocolVersion, to: Role, opening
 
 /** Cases that mqtt-packet refuses, with its words. Ours are right: sections 3.1.2.9 and 3.15.2.1 of MQTT 5.0. */
 const THEY_REFUSE: Readonly<Record<string, RegExp>> = {
-  "CONNECT 5.0 with every property": /Username is required to use password/,
+  "CONNECT 5.0 with every property, and its payload in order [MQTT-3.1.3-1]": /Username is required to use password/,
   "AUTH 5.0 that says nothing but Success": /Invalid auth reason code/,
 };
 

@@ -15,7 +15,7 @@ import { PacketError, malformed, protocolError } from "./fault.ts";
 import { PACKET, firstByteError, firstByteTable } from "./first-byte.ts";
 import type { FirstByteTable } from "./first-byte.ts";
 import { ID, PLACE, checkProperties, hasProperty, u16Property } from "./properties.ts";
-import { ReusedView } from "./publish-view.ts";
+import { FilledView } from "./publish-view.ts";
 import { REASON } from "./reason.ts";
 import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, ReaderOptions, Role } from "./types.ts";
 
@@ -30,7 +30,7 @@ export class PacketReader {
   readonly #handler: PacketHandler;
   readonly #role: Role;
   readonly #limits: ReaderLimits;
-  readonly #view = new ReusedView();
+  readonly #view = new FilledView();
   #version: ProtocolVersion;
   #open = false;
   #firstBytes: FirstByteTable;
