@@ -23,7 +23,7 @@ const FILTERS = [
   "good/#",
 ];
 /** Topics that a broker takes from them. */
-export const HOSTILE_TOPICS = ["a", "a/b", "b", "$x", "$SYS/x", "a/b/c/d/e/f", "\u00e4", "a/will"];
+export const HOSTILE_TOPICS = ["a", "a/b", "b", "$x", "a/b/c/d/e/f", "\u00e4", "a/will", "$SYS/x"];
 const TOPICS = [...HOSTILE_TOPICS, "good/sent", "#", "", "/".repeat(70)];
 const CLIENT_IDS = ["hostile-1", "hostile-2", "hostile-3", "", "good-publisher", "#", "+"];
 const ACKNOWLEDGEMENTS: readonly AcknowledgeKind[] = ["puback", "pubrec", "pubrel", "pubcomp"];

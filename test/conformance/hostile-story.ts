@@ -25,6 +25,7 @@ const CONNECTIONS = 4;
 /** Hostile sessions end this soon, so that a story can wait for it. */
 const SESSION_EXPIRY_SECONDS = 5;
 const KEEP_ALIVE_SECONDS = 30;
+const ROUTES_CACHED_MAX = 16;
 /** Longer than keep-alive, CONNECT timeout, stalled output, session expiry and will delay. */
 const UNTIL_ALL_IS_OVER = 120_000;
 
@@ -208,7 +209,7 @@ function hostileWorld(): Promise<BrokerWorld> {
       retainedMessagesMax: 20,
       outputBytesMax: 64 * 1024,
       recentBytesMax: 2_048,
-      routesCachedMax: 16,
+      routesCachedMax: ROUTES_CACHED_MAX,
     },
   });
   world.admit = (peer: Peer, { clientId }: ConnectPacket) => {
@@ -217,10 +218,15 @@ function hostileWorld(): Promise<BrokerWorld> {
       return { admitted: false, reasonCode: REASON.notAuthorized, reason: "somebody else's name" };
     }
     const policy = world.policy(good ? "good" : "hostile");
-    if (!good && policy.revision === 1) policy.change({ publish: (topic) => !topic.startsWith("good/") });
+    if (!good && policy.revision === 1) policy.change({ publish: mayPublish });
     return { admitted: true, thing: null, authorizer: policy };
   };
   return world.broker.restore().then(() => world);
+}
+
+/** Not what the good publish, nor what a wildcard would not find when all is to be cleared away. */
+function mayPublish(topic: string): boolean {
+  return !topic.startsWith("good/") && (!topic.startsWith("$") || HOSTILE_TOPICS.includes(topic));
 }
 
 function act(world: BrokerWorld, connections: Map<number, HostileTransport>, step: Step): void {
@@ -261,12 +267,23 @@ async function theEnd(
   for (const connection of connections.values()) connection.cut();
   const silent = await waitForSilence(world, good);
   if (silent !== null) return silent;
-  // Also brings routes up to date, which remember who subscribed until their topic is published to again.
-  for (const topic of new Set([...HOSTILE_TOPICS, ...world.state.retained.keys()])) {
-    good.publisher.publish(topic, "", { retain: true });
-  }
-  await world.run(5_000);
+  await removeRetained(world);
   return inside(world) ?? leftovers(world, good.all.length);
+}
+
+/** Also drives out of the cache of routes what remembers who once subscribed. */
+async function removeRetained(world: BrokerWorld): Promise<void> {
+  const sweeper = world.client({ version: 5, certificateId: "good" }).connect({ clientId: "good-sweeper" });
+  await world.run();
+  for (const filter of ["#", "$x/#", "$SYS/#"]) sweeper.subscribe(filter, { qos: 0 });
+  await world.run(1_000);
+  for (const filter of ["#", "$x/#", "$SYS/#"]) sweeper.unsubscribe(filter);
+  const topics = new Set([...sweeper.publishes.map(({ topic }) => topic), ...HOSTILE_TOPICS]);
+  for (const topic of topics) sweeper.publish(topic, "", { retain: true });
+  for (let i = 0; i < ROUTES_CACHED_MAX * 12; i++) sweeper.publish(`elsewhere/${i}`, "");
+  await world.run();
+  sweeper.disconnect();
+  await world.run(5_000);
 }
 
 async function waitForSilence(world: BrokerWorld, good: GoodParty): Promise<string | null> {
@@ -297,8 +314,7 @@ function leftovers(world: BrokerWorld, clients: number): string | null {
     if (is !== value) return `${name} is ${is} and not ${value} when the hostile are gone`;
   }
   const sessions = world.state.sessions.size;
-  if (sessions > 0) return `${sessions} sessions are kept on disk that nobody wants`;
-  return null;
+  return sessions > 0 ? `${sessions} sessions are kept on disk that nobody wants` : null;
 }
 
 /** Fewer and fewer steps, and shorter ones, for as long as the story still ends badly. */
