@@ -249,6 +249,7 @@ function sendNext(
     return;
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
+  // What was sent before does not expire any more [MQTT-4.3.3-7].
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
     const fields = { clientId: session.clientId, topic };
     core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]

@@ -282,6 +282,22 @@ for (const { version, name } of VERSIONS) {
 }
 
 describe("5.0 only", () => {
+  test("a Will whose client is back before its delay has passed is gone for good [MQTT-3.1.2-8], [MQTT-3.1.3-9]", async () => {
+    for (const back of [true, false]) {
+      const at = await world();
+      const watcher = await connected(at, 5, "watcher", { keepAliveSeconds: 0 });
+      await watcher.subscribe("w", { qos: 0 });
+      watcher.take();
+      await (await connected(at, 5, "c", { ...KEPT, will: will({ delaySeconds: 5 }) })).cut();
+      await at.run(3_000);
+      if (back) await (await connected(at, 5, "c", KEPT)).send("e0 00");
+      await at.run(1_000);
+      assert.deepEqual(watcher.take(), [], "not before its delay");
+      await at.run(30_000);
+      assert.deepEqual(watcher.take(), back ? [] : [publishHex(5, { topic: "w", payload: "gone" })]);
+    }
+  });
+
   test("the Will's user properties keep their order [MQTT-3.1.3-10]", async () => {
     const at = await world();
     const watcher = await connected(at, 5, "watcher");

@@ -142,6 +142,34 @@ for (const { version, name } of VERSIONS) {
     });
   });
 
+  if (five) {
+    test("topic aliases stand for their topics on their connection [MQTT-3.3.2-12], [MQTT-3.3.2-7]; the topic is what subscribers get", async () => {
+      const at = await world();
+      const subscriber = await connected(at, version, "s");
+      await subscriber.subscribe("#", { qos: 0 });
+      subscriber.take();
+      const publisher = await connected(at, version, "p", KEPT);
+      const max = at.limits.topicAliasMax;
+      for (let alias = 1; alias <= max; alias++) {
+        const text = alias.toString(16).padStart(2, "0");
+        await publisher.send(`30 0a 00 03 't' ${text} 'x' 03 23 00 ${text} 'x'`);
+      }
+      subscriber.take();
+      for (let alias = max; alias >= 1; alias--) {
+        await publisher.send(`30 07 00 00 03 23 00 ${alias.toString(16).padStart(2, "0")} 'x'`);
+      }
+      const topics = Array.from({ length: max }, (_, i) => `t${String.fromCharCode(max - i)}x`);
+      assert.deepEqual(
+        subscriber.take(),
+        topics.map((topic) => sent({ topic })),
+      );
+      await publisher.cut();
+      const again = await connected(at, version, "p", KEPT);
+      await again.send("30 07 00 00 03 23 00 01 'x'");
+      assert.deepEqual([again.open, subscriber.take()], [false, []]);
+    });
+  }
+
   describe(`retained messages, ${name}`, () => {
     test("wait for new subscribers with their QoS, the last of each topic, RETAIN 1; who was there sees RETAIN 0 [MQTT-3.3.1-5], [MQTT311-3.3.1-5], [MQTT311-3.3.1-6], [MQTT311-3.3.1-8], [MQTT311-3.3.1-9], [MQTT-3.3.1-9], [MQTT-3.3.1-12]", async () => {
       const at = await world();

@@ -78,16 +78,21 @@ export class RawClient implements Transport {
 
   /** Sends bytes as annotated listings; resolves once the broker has answered. */
   async send(...listings: readonly string[]): Promise<this> {
-    for (const text of listings) this.#connection.receive(listing(text));
+    for (const text of listings) this.#receive(listing(text));
     await this.#world.run();
     return this;
+  }
+
+  /** The network uses its buffer again: whoever kept a view of it reads nonsense. */
+  #receive(bytes: Uint8Array): void {
+    this.#connection.receive(bytes);
+    bytes.fill(0xee);
   }
 
   /** Sends what a writer writes. */
   async say(write: (writer: PacketWriter) => void): Promise<this> {
     write(this.#writer);
-    const bytes = this.#writer.take().slice();
-    this.#connection.receive(bytes);
+    this.#receive(this.#writer.take().slice());
     await this.#world.run();
     return this;
   }
