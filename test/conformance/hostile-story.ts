@@ -278,9 +278,8 @@ async function removeRetained(world: BrokerWorld): Promise<void> {
   for (const filter of ["#", "$x/#", "$SYS/#"]) sweeper.subscribe(filter, { qos: 0 });
   await world.run(1_000);
   for (const filter of ["#", "$x/#", "$SYS/#"]) sweeper.unsubscribe(filter);
-  const topics = new Set([...sweeper.publishes.map(({ topic }) => topic), ...HOSTILE_TOPICS]);
-  for (const topic of topics) sweeper.publish(topic, "", { retain: true });
   for (let i = 0; i < ROUTES_CACHED_MAX * 12; i++) sweeper.publish(`elsewhere/${i}`, "");
+  for (const { topic } of sweeper.publishes) sweeper.publish(topic, "", { retain: true });
   await world.run();
   sweeper.disconnect();
   await world.run(5_000);
