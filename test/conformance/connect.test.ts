@@ -282,6 +282,18 @@ for (const { version, name } of VERSIONS) {
 }
 
 describe("5.0 only", () => {
+  test("answers carry a reason code and nothing else where more would not fit [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.9.2-1], [MQTT-3.9.2-2], [MQTT-3.11.2-1], [MQTT-3.11.2-2], or is not wanted [MQTT-3.1.2-29]", async () => {
+    for (const unwanted of [{ maximumPacketSize: 40 }, { requestProblemInformation: false }]) {
+      const at = await world();
+      at.policy("c").change({ publish: (topic) => topic !== "no", subscribe: (filter) => filter !== "no" });
+      const client = await connected(at, 5, "c", unwanted);
+      await client.publish({ topic: "no", qos: 1, packetId: 7 });
+      await client.subscribe("no", { packetId: 8 });
+      await client.say((w) => w.unsubscribe({ packetId: 9, filters: ["no"] }));
+      assert.deepEqual(client.take(), ["40 03 00 07 87", "90 04 00 08 00 87", "b0 04 00 09 00 11"]);
+    }
+  });
+
   test("a Will whose client is back before its delay has passed is gone for good [MQTT-3.1.2-8], [MQTT-3.1.3-9]", async () => {
     for (const back of [true, false]) {
       const at = await world();

@@ -174,7 +174,7 @@ for (const { version, name } of VERSIONS) {
         "//#",
         " ",
         "a b",
-        "$x/#",
+        "$SYS/#",
         "x".repeat(LIMITS.mqtt.topicBytesMax),
       ];
       const client = await connected(await world(), version, "c", { requestProblemInformation: false });
@@ -196,8 +196,8 @@ for (const { version, name } of VERSIONS) {
       ],
       ["sport/#", ["sport", "sport/"], ["sports", "Sport"]],
       ["sport/tennis/+", ["sport/tennis/player1", "sport/tennis/"], ["sport/tennis", "sport/tennis/player1/ranking"]],
-      ["+", ["finance", " "], ["/finance", "$SYS"]],
-      ["+/+", ["/finance", "a/b", "/"], ["finance", "a/b/c", "$SYS/x"]],
+      ["+", ["finance", " "], ["/finance", "$x"]],
+      ["+/+", ["/finance", "a/b", "/"], ["finance", "a/b/c", "$x/x"]],
       ["/+", ["/finance", "/"], ["finance"]],
       ["#", ["a", "/", "a/b/c"], ["$SYS/monitor/Clients", "$x"]],
       ["+/monitor/Clients", ["a/monitor/Clients"], ["$SYS/monitor/Clients"]],
@@ -209,12 +209,12 @@ for (const { version, name } of VERSIONS) {
 
     test("match as section 4.7 says; a leading wildcard sees no $ [MQTT-4.7.2-1], [MQTT311-4.7.2-1]; every character counts [MQTT-4.7.3-4], [MQTT311-4.7.3-4]", async () => {
       const at = await world();
-      const publisher = await connected(at, version, "p");
       for (const [filter, yes, no] of matching) {
         const subscriber = await connected(at, version, "s");
         await subscriber.subscribe(filter, { qos: 0 });
         subscriber.take();
-        for (const topic of [...yes, ...no]) await publisher.publish({ topic });
+        for (const topic of [...yes, ...no]) publishWithin(at, topic, false);
+        await at.run();
         assert.deepEqual(
           subscriber.take(),
           yes.map((topic) => sent({ topic })),
@@ -227,9 +227,9 @@ for (const { version, name } of VERSIONS) {
 
     test("match retained messages in the same way [MQTT-4.7.2-1], [MQTT311-4.7.2-1], [MQTT-3.3.2-3], [MQTT311-3.3.2-3]", async () => {
       const at = await world();
-      const publisher = await connected(at, version, "p");
       const topics = [...new Set(matching.flatMap(([, yes, no]) => [...yes, ...no]))];
-      for (const topic of topics) await publisher.publish({ topic, retain: true });
+      for (const topic of topics) publishWithin(at, topic, true);
+      await at.run();
       for (const [filter] of matching) {
         const found = await retainedFor(at, filter);
         const expected = topics
@@ -238,6 +238,13 @@ for (const { version, name } of VERSIONS) {
         assert.deepEqual(found.sort(), expected.sort(), filter);
       }
     });
+
+    /** A server may keep topics that begin with $ to itself. */
+    function publishWithin(at: BrokerWorld, topic: string, retain: boolean): void {
+      const payload = new TextEncoder().encode("x");
+      const from = { clientId: "server", thing: null, receivedAt: at.clock.now() };
+      at.broker.publishLocal({ topic, payload, qos: 0, retain, ...from, properties: null });
+    }
 
     async function retainedFor(at: BrokerWorld, filter: string): Promise<string[]> {
       const subscriber: RawClient = await connected(at, version, "s");

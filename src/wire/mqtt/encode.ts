@@ -158,7 +158,10 @@ export function encodeConnack(out: Output, packet: ConnackPacket, version: Proto
   out.closeLength(from);
 }
 
-/** The part of an acknowledgement that follows the packet identifier in MQTT 5.0. */
+/**
+ * The part of an acknowledgement that follows the packet identifier in MQTT 5.0. User properties are never sent, so they make
+ * no packet too large [MQTT-3.4.2-3].
+ */
 export function encodeAcknowledgeReason(out: Output, reasonCode: number, reasonString: string | undefined): void {
   if (reasonCode === REASON.success && reasonString === undefined) return;
   out.u8(reasonCode);
@@ -198,6 +201,10 @@ export function encodeUnsuback(out: Output, packet: SubackPacket, version: Proto
   for (const code of packet.reasonCodes) out.u8(code);
 }
 
+/**
+ * Whoever gives a reason leaves it out where the packet would be too large with it [MQTT-3.9.2-1], [MQTT-3.11.2-1]. User
+ * properties are never sent [MQTT-3.9.2-2], [MQTT-3.11.2-2].
+ */
 function encodeReasonString(out: Output, reasonString: string | undefined): void {
   const from = out.openLength();
   text(out, ID.reasonString, reasonString);
