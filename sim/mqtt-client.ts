@@ -11,6 +11,7 @@ import {
 } from "../src/wire/mqtt/mod.ts";
 import type {
   AcknowledgeKind,
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
   DisconnectPacket,
@@ -26,10 +27,16 @@ import type { SimClock } from "./world.ts";
 export type Received =
   | ({ readonly type: "connack" } & ConnackPacket)
   | ReceivedPublish
-  | { readonly type: "puback"; readonly packetId: number; readonly reasonCode: number }
+  | {
+      readonly type: "puback";
+      readonly packetId: number;
+      readonly reasonCode: number;
+      readonly reasonString?: string;
+    }
   | ({ readonly type: "suback" } & SubackPacket)
   | ({ readonly type: "unsuback" } & SubackPacket)
   | { readonly type: "pingresp" }
+  | ({ readonly type: "auth" } & AuthPacket)
   | ({ readonly type: "disconnect" } & DisconnectPacket);
 
 export interface ReceivedPublish {
@@ -42,6 +49,8 @@ export interface ReceivedPublish {
   readonly packetId: number;
   readonly properties: MessageProperties | null;
   readonly identifiers: readonly number[];
+  /** The alias that it came with, 0 for none; `topic` is what the alias stands for. */
+  readonly alias: number;
 }
 
 const utf8 = new TextDecoder();
@@ -220,24 +229,30 @@ export class SimClient implements Transport {
 /** Packets from the broker. */
 class Inbox implements PacketHandler {
   readonly #client: SimClient;
+  readonly #aliases = new Map<number, string>();
 
   constructor(client: SimClient) {
     this.#client = client;
   }
 
   publish(view: PublishView): void {
-    const { qos, retain, dup, packetId } = view;
-    const topic = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    const { qos, retain, dup, packetId, topicAlias: alias } = view;
+    const named = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    if (named !== "" && alias !== 0) this.#aliases.set(alias, named);
+    const topic = named === "" ? this.#aliases.get(alias) : named;
+    if (topic === undefined) throw new Error(`the broker used the topic alias ${alias} without giving it`);
     const payload = utf8.decode(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);
     const identifiers = subscriptionIdentifiersOf(view);
-    this.#client.arrived({ type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers });
+    const message = { type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers } as const;
+    this.#client.arrived({ ...message, alias });
   }
   connack(packet: ConnackPacket): void {
     this.#client.received.push({ type: "connack", ...packet });
   }
-  acknowledge(_kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
-    this.#client.received.push({ type: "puback", packetId, reasonCode });
+  acknowledge(_kind: AcknowledgeKind, packetId: number, reasonCode: number, reasonString?: string): void {
+    const words = reasonString === undefined ? {} : { reasonString };
+    this.#client.received.push({ type: "puback", packetId, reasonCode, ...words });
   }
   suback(packet: SubackPacket): void {
     this.#client.received.push({ type: "suback", ...packet });
@@ -252,10 +267,13 @@ class Inbox implements PacketHandler {
     this.#client.received.push({ type: "disconnect", ...packet });
   }
 
+  auth(packet: AuthPacket): void {
+    this.#client.received.push({ type: "auth", ...packet });
+  }
+
   // Packets that only a client sends.
   connect(): void {}
   subscribe(): void {}
   unsubscribe(): void {}
   pingreq(): void {}
-  auth(): void {}
 }

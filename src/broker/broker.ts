@@ -99,8 +99,10 @@ export class Broker {
     const core = this.#core;
     if (core.closing) return;
     core.closing = true;
+    const elsewhere = core.options.serverReference !== undefined;
+    const code = elsewhere ? REASON.useAnotherServer : REASON.serverShuttingDown;
     for (const connection of core.connections) {
-      connection.disconnect(REASON.serverShuttingDown, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
+      connection.disconnect(code, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
     }
     core.endTurn();
     await core.saving.settled();

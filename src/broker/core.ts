@@ -26,6 +26,8 @@ export interface BrokerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly limits: MqttLimits;
+  /** Where clients are sent when this server stops: Server Reference of MQTT 5.0, e.g. `other.example:8883`. */
+  readonly serverReference?: string;
 }
 
 /** One output buffer: most turns of most connections fit, and a busy subscriber's is written in a few of them. */

@@ -10,6 +10,7 @@ import type {
   SubscribePacket,
   UnsubscribePacket,
 } from "../wire/mqtt/mod.ts";
+import { acceptAuth } from "./authentication.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { pump } from "./delivery.ts";
@@ -58,7 +59,11 @@ export class Inbound implements PacketHandler {
 
   disconnect(packet: DisconnectPacket): void {
     const connection = this.#connection;
-    const session = connection.session!;
+    const { session } = connection;
+    if (session === null) {
+      connection.end(); // it does not want to finish its authentication
+      return;
+    }
     const expiry = packet.sessionExpirySeconds;
     if (expiry !== null && expiry > 0 && session.expirySeconds === 0) {
       // Section 3.14.2.2.2.
@@ -72,9 +77,8 @@ export class Inbound implements PacketHandler {
     connection.end();
   }
 
-  auth(_packet: AuthPacket): void {
-    const detail = "AUTH on a connection without an authentication method"; // [MQTT-4.12.0-7]
-    this.#connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", detail);
+  auth(packet: AuthPacket): void {
+    acceptAuth(this.#connection, packet);
   }
 
   // Packets that only a server sends never get here: a reader in the role of a server refuses them.

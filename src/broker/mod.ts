@@ -4,6 +4,8 @@ export type { BrokerConnection } from "./broker.ts";
 export type { BrokerOptions } from "./core.ts";
 export type {
   Admission,
+  AuthenticationExchange,
+  AuthenticationStep,
   Authorizer,
   Gatekeeper,
   Journal,

@@ -3,6 +3,7 @@ import { topicFilterFault } from "../base/mod.ts";
 import type { QoS } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
+import { answer } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { pump } from "./delivery.ts";
 import type { RefusalKind } from "./refusals.ts";
@@ -23,6 +24,7 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
   const { core } = connection;
   const session = connection.session!;
   const reasonCodes: number[] = [];
+  let because: string | null = null;
   for (const request of packet.requests) {
     const refusal = refusalOf(connection, session, request);
     if (refusal === null) {
@@ -33,9 +35,10 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
     const fields = { ...connection.describe(), filter: request.filter, fix };
     core.refusals.refuse(kind, `a subscription was refused: ${detail}`, fields);
     reasonCodes.push(connection.version === 5 ? code : FAILURE_V3);
+    because ??= `${detail}; ${fix}`;
   }
   // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
-  connection.out().suback({ packetId: packet.packetId, reasonCodes });
+  answer(connection, because, (out, reason) => out.suback({ packetId: packet.packetId, reasonCodes, ...reason }));
   pump(core, session);
 }
 
@@ -56,7 +59,7 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
     reasonCodes.push(REASON.success);
   }
   // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], [MQTT-3.11.3-1]
-  connection.out().unsuback({ packetId: packet.packetId, reasonCodes });
+  answer(connection, null, (out) => out.unsuback({ packetId: packet.packetId, reasonCodes }));
 }
 
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {

@@ -327,9 +327,9 @@ export function evictOnChange(options: EvictionOptions): Cancel {
 const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };
 
 /** Lets everybody do everything, as nobody in particular: only for the loopback benchmark listener, `?auth=none`. */
-export const anonymousGatekeeper: Gatekeeper = {
-  admit: () => ({ admitted: true, thing: null, authorizer: EVERYTHING }),
-};
+export const anonymousGatekeeper = {
+  admit: (): Admission => ({ admitted: true, thing: null, authorizer: EVERYTHING }),
+} satisfies Gatekeeper;
 
 /** The thing a connection speaks for: the one its certificate belongs to alone, else the attached one of its client id. */
 function thingOf(principal: Principal, clientId: string): Thing | null {

@@ -120,7 +120,7 @@ async function openBroker(
   const open = config.listen.length > 0;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over a peer without a certificate.
-    open && peer.certificateId === null ? anonymousGatekeeper.admit(peer, connect) : gatekeeper.admit(peer, connect);
+    open && peer.certificateId === null ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
   const broker = new Broker({ ...base, journal, state, gatekeeper: { admit }, limits: LIMITS.mqtt });
   await broker.restore();
   teardown.add("broker", () => broker.close());
