@@ -17,6 +17,8 @@ import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { UserLogin } from "./users.ts";
+import { scramHash } from "../adapters/scram-hash.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -121,7 +123,16 @@ async function openBroker(
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over a peer without a certificate.
     open && peer.certificateId === null ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
-  const broker = new Broker({ ...base, journal, state, gatekeeper: { admit }, limits: LIMITS.mqtt });
+  const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
+  teardown.add("users", () => users.close());
+  const broker = new Broker({
+    ...base,
+    journal,
+    state,
+    gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
+    limits: LIMITS.mqtt,
+    ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
+  });
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(
