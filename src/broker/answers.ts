@@ -27,15 +27,18 @@ export function explain(connection: Connection, reasonString: string | null, wri
 
 /** The answer to a request, with the reason in words where the client wants any [MQTT-3.1.2-29]. */
 export function answer(connection: Connection, reasonString: string | null, write: WriteReason): void {
-  if (explain(connection, connection.wantsReasons ? reasonString : null, write)) return;
+  if (explain(connection, connection.wantsReasons ? reasonString : null, write)) {
+    connection.core.meters.controlSent.value++;
+    return;
+  }
   // The client waits for it, and there is no shorter way to say it.
   const detail = `an answer is larger than the client's Maximum Packet Size of ${connection.maximumPacketSize}`;
   connection.refuse("answer-too-large", REASON.packetTooLarge, "CLIENT_ERROR", detail);
 }
 
-/** PUBACK with a refusal [MQTT-3.4.2-2]. */
+/** PUBACK with a refusal, for a client that wants reasons [MQTT-3.4.2-2]. */
 export function refuseInWords(connection: Connection, packetId: number, reasonCode: number): void {
-  answer(connection, REFUSED_BECAUSE[reasonCode] ?? null, (out, { reasonString }) =>
+  explain(connection, REFUSED_BECAUSE[reasonCode] ?? null, (out, { reasonString }) =>
     out.acknowledge("puback", packetId, reasonCode, reasonString),
   );
 }

@@ -296,7 +296,7 @@ export class Connection {
       return false;
     }
     if (alias < 0) this.outgoingAliases!.told(view);
-    this.core.meters.sent.value++;
+    this.#countSent(view);
     return true;
   }
 
@@ -308,7 +308,13 @@ export class Connection {
     const out = this.out();
     if (this.outgoingAliases === null) out.forward(view, plain);
     else forwardAliased(out, view, this.outgoingAliases);
-    this.core.meters.sent.value++;
+    this.#countSent(view);
+  }
+
+  #countSent(view: PublishView): void {
+    const { meters } = this.core;
+    meters.sent.value++;
+    meters.payloadSent.value += view.payloadEnd - view.payloadStart;
   }
 
   /** A publish of this client is on disk, or refused. */
@@ -408,9 +414,12 @@ export class Connection {
     if (this.isOver) return;
     const told = this.state === "connected" && this.version === 5 && code !== null;
     detach(this, cause, true);
-    // With its reason in words, unless that makes it larger than the client takes [MQTT-3.14.2-3].
-    const elsewhere = code === REASON.useAnotherServer ? referenceOf(this.core) : {};
-    if (told) explain(this, detail, (out, reason) => out.disconnect({ reasonCode: code, ...elsewhere, ...reason }));
+    if (told) {
+      const elsewhere = code === REASON.useAnotherServer ? referenceOf(this.core) : {};
+      this.core.meters.controlSent.value++;
+      // [MQTT-3.14.0-1]; with its reason in words, unless that makes it larger than the client takes [MQTT-3.14.2-3].
+      explain(this, detail, (out, reason) => out.disconnect({ reasonCode: code, ...elsewhere, ...reason }));
+    }
     this.end(); // [MQTT-4.13.1-1], [MQTT-3.14.4-2]
   }
 

@@ -26,6 +26,8 @@ export class Inbound implements PacketHandler {
   }
 
   connect(packet: ConnectPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
+    this.#connection.core.meters.connects.value++;
     acceptConnect(this.#connection, packet);
   }
 
@@ -34,6 +36,7 @@ export class Inbound implements PacketHandler {
   }
 
   acknowledge(kind: AcknowledgeKind, packetId: number): void {
+    this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
     if (kind !== "puback") {
       connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", `${kind} without a QoS 2 exchange`);
@@ -46,18 +49,23 @@ export class Inbound implements PacketHandler {
   }
 
   subscribe(packet: SubscribePacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptSubscribe(this.#connection, packet);
   }
 
   unsubscribe(packet: UnsubscribePacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptUnsubscribe(this.#connection, packet);
   }
 
   pingreq(): void {
+    this.#connection.core.meters.controlReceived.value++;
+    this.#connection.core.meters.controlSent.value++;
     this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
   }
 
   disconnect(packet: DisconnectPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
     const { session } = connection;
     if (session === null) {
@@ -78,6 +86,7 @@ export class Inbound implements PacketHandler {
   }
 
   auth(packet: AuthPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptAuth(this.#connection, packet);
   }
 

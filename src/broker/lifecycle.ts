@@ -134,8 +134,10 @@ export function sweep(core: Core): void {
   core.countQueued();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
-    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]
-    else if (session.willAt !== null && now >= session.willAt) {
+    if (session.expiresAt !== null && now >= session.expiresAt) {
+      core.sessionsExpired++;
+      endSession(core, session); // [MQTT-4.1.0-2]
+    } else if (session.willAt !== null && now >= session.willAt) {
       publishWill(core, session);
       core.saving.changed(session);
     }

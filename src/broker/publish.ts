@@ -15,6 +15,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
   core.meters.received[received.qos].value++;
+  core.meters.payloadReceived.value += received.payloadEnd - received.payloadStart;
   if (received.qos === 2) {
     refuseQos2(connection);
     return;

@@ -59,6 +59,8 @@ export class Refusals {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   readonly #windows = new Map<string, Window>();
+  /** Messages not delivered to a subscriber, for all reasons. */
+  dropped = 0;
 
   constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
     this.#logger = ports.logger;
@@ -73,6 +75,7 @@ export class Refusals {
 
   /** A message that was not delivered to one subscriber. */
   drop(kind: DropKind, message: string, fields: LogFields): void {
+    this.dropped++;
     this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
   }
 

@@ -34,6 +34,7 @@ export function refuseConnect(
   // The writer maps the code for 3.1.1, where a client that is not authorized gets 5. [MQTT-3.2.2-6], [MQTT-3.2.2-19]
   const elsewhere = code === REASON.useAnotherServer ? referenceOf(connection.core) : {};
   const refusal = { sessionPresent: false, reasonCode: code, ...elsewhere };
+  connection.core.meters.controlSent.value++;
   explain(connection, detail, (out, reason) => out.connack({ ...refusal, ...reason }));
   connection.end();
 }

@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import { pump } from "./delivery.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Session, Subscription } from "./session.ts";
+import { asksForSystemTopics } from "./system-topics.ts";
 
 const SHARED = "$share/";
 /** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
@@ -115,6 +116,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
+  if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);
   if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
   return qos;
 }

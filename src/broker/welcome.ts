@@ -49,6 +49,7 @@ export function welcome(
   if (present) dropRevoked(connection, session);
   // Saved in any case: a store that takes the client for absent would let the session expire after a crash [MQTT-4.1.0-1].
   core.saving.changed(session, promised ? connection : null);
+  core.meters.controlSent.value++;
   connection.out().connack({ ...connack, sessionPresent: present }); // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
   tellPresence(connection, "connected", null);
   pump(core, session);

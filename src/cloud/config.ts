@@ -48,6 +48,12 @@ export const PlatformConfigSchema = z.strictObject({
     .min(1)
     .optional()
     .describe("Where MQTT 5.0 clients are sent when this server stops, e.g. `other.example:8883`."),
+  sysSeconds: z
+    .int()
+    .min(0)
+    .max(3600)
+    .default(10)
+    .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });
 

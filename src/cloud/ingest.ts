@@ -4,7 +4,8 @@ import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
-import { LIMITS } from "../base/mod.ts";
+import { VERSION } from "../adapters/version.ts";
+import { LIMITS, seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
@@ -131,6 +132,7 @@ async function openBroker(
     state,
     gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
     limits: LIMITS.mqtt,
+    system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
   await broker.restore();
