@@ -40,7 +40,7 @@ describe("reasons in words", () => {
     assert.equal(client.last("disconnect")?.reasonString, "by hand");
   });
 
-  test("not where the packet would be too large: SUBACK [MQTT-3.9.2-1], PUBACK [MQTT-3.4.2-2], CONNACK [MQTT-3.2.2-19]", async () => {
+  test("not where the packet would be too large, and never with user properties [MQTT-3.2.2-20], [MQTT-3.14.2-4]: SUBACK [MQTT-3.9.2-1], PUBACK [MQTT-3.4.2-2], CONNACK [MQTT-3.2.2-19]", async () => {
     const { world, client } = await refusedTwice({ maximumPacketSize: 24 });
     assert.deepEqual(client.last("suback")?.reasonCodes, [REASON.notAuthorized]);
     assert.deepEqual(

@@ -14,7 +14,8 @@ type WriteReason = (out: PacketWriter, reason: { readonly reasonString?: string 
 
 /**
  * Writes a packet with its reason in words if it then fits the client's Maximum Packet Size, else without. False where it
- * does not fit even so, and was not written [MQTT-3.1.2-24].
+ * does not fit even so, and was not written [MQTT-3.1.2-24]. User properties are never added [MQTT-3.2.2-20],
+ * [MQTT-3.14.2-4], [MQTT-3.15.2-3].
  */
 export function explain(connection: Connection, reasonString: string | null, write: WriteReason): boolean {
   const out = connection.out();

@@ -69,7 +69,7 @@ async function authenticated(world: BrokerWorld, more: object = {}): Promise<Sim
 
 for (const later of [false, true]) {
   describe(`enhanced authentication, answered ${later ? "later" : "at once"}`, () => {
-    test("asks on with AUTH 0x18 [MQTT-4.12.0-2], [MQTT-4.12.0-3], and CONNACK names the method too [MQTT-4.12.0-5]", async () => {
+    test("asks on with AUTH 0x18, without reason string or user properties [MQTT-3.15.2-2], [MQTT-3.15.2-3], [MQTT-4.12.0-2], [MQTT-4.12.0-3], and CONNACK names the method too [MQTT-4.12.0-5]", async () => {
       const world = await riddleWorld(later);
       const client = begin(world);
       await world.run(200);

@@ -108,7 +108,7 @@ function authenticatedAnew(
 
 function tell(connection: Connection, reasonCode: number, method: string, data: Uint8Array | null): void {
   const packet = { reasonCode, authenticationMethod: method, authenticationData: data }; // [MQTT-4.12.0-5]
-  answer(connection, null, (out) => out.auth(packet));
+  answer(connection, null, (out) => out.auth(packet)); // no words of ours [MQTT-3.15.2-2]
 }
 
 /** [MQTT-4.12.0-4], [MQTT-4.12.1-2] */

@@ -1,5 +1,5 @@
 /** Every way in which the broker ends a connection, and what the client, the log, the metrics and AWS's events say of it. */
-import { BrokerWorld } from "../../sim/broker.ts";
+import type { BrokerWorld } from "../../sim/broker.ts";
 import type { WorldOptions } from "../../sim/broker.ts";
 import type { SimClient } from "../../sim/mqtt-client.ts";
 import { TidewireError } from "../base/mod.ts";

@@ -4,7 +4,7 @@ import { BrokerWorld } from "../../sim/broker.ts";
 import { isTest, sourceFiles } from "../../test/house/source.ts";
 import { ENDINGS } from "./endings.cases.ts";
 
-describe("how a connection ends [MQTT-3.14.0-1], [MQTT-4.13.1-1]", () => {
+describe("how a connection ends [MQTT-3.14.0-1], [MQTT-4.13.1-1], [MQTT-4.13.2-1]", () => {
   for (const { what, options, act, told, connack, cause, reason, onlyFive } of ENDINGS) {
     for (const version of onlyFive ? ([5] as const) : ([5, 4] as const)) {
       test(`${what} (${version === 5 ? "5.0" : "3.1.1"})`, async () => {

@@ -36,7 +36,7 @@ export function refuseConnect(
   const refusal = { sessionPresent: false, reasonCode: code, ...elsewhere };
   connection.core.meters.controlSent.value++;
   explain(connection, detail, (out, reason) => out.connack({ ...refusal, ...reason }));
-  connection.end();
+  connection.end(); // [MQTT-4.13.2-1]
 }
 
 /** The Server Reference that goes with Use another server (section 4.11). */

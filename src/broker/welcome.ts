@@ -94,6 +94,7 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   connection.enters(authorizer);
   const { clientId } = packet;
   connection.publisher = { clientId, thing, encoded: encodePublisher({ clientId, thing }) };
+  // [MQTT-3.1.2-7]
   connection.will = packet.will === null ? null : { will: packet.will, thing, authorizer };
   connection.connectedAt = core.clock.now();
   connection.sessionIdentifier = hex(core.options.random.bytes(16));
@@ -112,7 +113,7 @@ function grantedKeepAlive(packet: ConnectPacket, limits: MqttLimits): number {
   return keepAliveSeconds === 0 ? limits.keepAliveSecondsMax : Math.min(keepAliveSeconds, limits.keepAliveSecondsMax);
 }
 
-/** Gives the connection its session: the one that is there [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-6]. Whoever had it is sent away. */
+/** Gives the connection its client id's session [MQTT-3.1.3-2], [MQTT-3.1.4-4]: the one that is there [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-6]. Whoever had it is sent away. */
 function enter(connection: Connection, packet: ConnectPacket): { session: Session; present: boolean } {
   const { core } = connection;
   const { clientId } = packet;
