@@ -22,8 +22,12 @@ describe("reasons in words", () => {
     return { world, client };
   };
 
-  test("SUBACK and PUBACK say why", async () => {
-    const { client } = await refusedTwice({});
+  test("SUBACK, PUBACK and PUBREC say why", async () => {
+    const { world, client } = await refusedTwice({});
+    client.publish("a/secret", "x", { qos: 2, packetId: 2 });
+    await world.run();
+    assert.equal(client.last("pubrec")?.reasonCode, REASON.notAuthorized);
+    assert.match(client.last("pubrec")?.reasonString ?? "", /not authorized to publish/);
     assert.match(client.last("suback")?.reasonString ?? "", /not authorized; allow iot:Subscribe/);
     assert.match(client.last("puback")?.reasonString ?? "", /not authorized to publish/);
   });
@@ -40,9 +44,15 @@ describe("reasons in words", () => {
     assert.equal(client.last("disconnect")?.reasonString, "by hand");
   });
 
-  test("not where the packet would be too large, and never with user properties [MQTT-3.2.2-20], [MQTT-3.14.2-4]: SUBACK [MQTT-3.9.2-1], PUBACK [MQTT-3.4.2-2], CONNACK [MQTT-3.2.2-19]", async () => {
+  test("not where the packet would be too large, and never with user properties [MQTT-3.2.2-20], [MQTT-3.14.2-4]: SUBACK [MQTT-3.9.2-1], PUBACK [MQTT-3.4.2-2], PUBREC [MQTT-3.5.2-2], CONNACK [MQTT-3.2.2-19]", async () => {
     const { world, client } = await refusedTwice({ maximumPacketSize: 24 });
+    client.publish("a/secret", "x", { qos: 2, packetId: 2 });
+    await world.run();
     assert.deepEqual(client.last("suback")?.reasonCodes, [REASON.notAuthorized]);
+    assert.deepEqual(
+      [client.last("pubrec")?.reasonCode, client.last("pubrec")?.reasonString],
+      [REASON.notAuthorized, undefined],
+    );
     assert.deepEqual(
       [client.last("suback")?.reasonString, client.last("puback")?.reasonString],
       [undefined, undefined],

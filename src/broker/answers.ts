@@ -37,9 +37,14 @@ export function answer(connection: Connection, reasonString: string | null, writ
   connection.refuse("answer-too-large", REASON.packetTooLarge, "CLIENT_ERROR", detail);
 }
 
-/** PUBACK with a refusal, for a client that wants reasons [MQTT-3.4.2-2]. */
-export function refuseInWords(connection: Connection, packetId: number, reasonCode: number): void {
+/** PUBACK or PUBREC with a refusal, for a client that wants reasons [MQTT-3.4.2-2], [MQTT-3.5.2-2]. */
+export function refuseInWords(
+  connection: Connection,
+  kind: "puback" | "pubrec",
+  packetId: number,
+  reasonCode: number,
+): void {
   explain(connection, REFUSED_BECAUSE[reasonCode] ?? null, (out, { reasonString }) =>
-    out.acknowledge("puback", packetId, reasonCode, reasonString),
+    out.acknowledge(kind, packetId, reasonCode, reasonString),
   );
 }

@@ -39,9 +39,6 @@ function refusalOf(core: Core, packet: ConnectPacket): ConnectRefusal {
     return { kind: "client-id", code: REASON.clientIdentifierNotValid, detail };
   }
   if (packet.will === null) return null;
-  if (packet.will.qos === 2 && packet.version === 5) {
-    return { kind: "will-refused", code: REASON.qosNotSupported, detail: "QoS 2 is not available for wills" }; // [MQTT-3.2.2-12]
-  }
   const fault = topicNameFault(packet.will.topic, core.limits);
   if (fault === null) return null;
   return { kind: "will-refused", code: REASON.topicNameInvalid, detail: `the will's topic is not valid: ${fault}` };

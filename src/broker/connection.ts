@@ -8,6 +8,7 @@ import type { Authentication } from "./authentication.ts";
 import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
+import type { IdentifierSet } from "./identifier-set.ts";
 import { Inbound } from "./inbound.ts";
 import { detach } from "./lifecycle.ts";
 import { explain, refuseInWords } from "./answers.ts";
@@ -71,8 +72,12 @@ export class Connection {
   lastReceived: Millis;
   /** Wall clock at the start of the present chunk. */
   receivedAt: EpochMs = 0;
-  /** QoS 1 publishes that wait for the disk. */
+  /** What counts against our Receive Maximum: QoS 1 publishes that wait for the disk, and `exchanges`. */
   unacknowledged = 0;
+  /** QoS 2 publishes of this connection that have no PUBCOMP yet; MQTT 5.0 only. */
+  exchanges: IdentifierSet | null = null;
+  /** PUBRECs and PUBCOMPs that wait for the disk. */
+  answering = 0;
   /** Topic bytes by alias, of this connection alone [MQTT-3.3.2-7]; null until the first. */
   aliases: (Uint8Array | undefined)[] | null = null;
   readonly #reader: PacketReader;
@@ -244,14 +249,14 @@ export class Connection {
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
-      this.#outgoing = writer.take();
+      this.#outgoing = writer.takeBlock();
       this.#inTransportBytes = this.#outgoing.length;
       this.#writePiece();
     }
     if (this.state === "closing" && (writer === null || writer.length === 0)) this.#finish();
   }
 
-  /** Much is given to the transport in pieces, because each that is written shows that the client takes something. */
+  /** A large packet is given to the transport in pieces, because each that is written shows that the client takes something. */
   #writePiece(): void {
     const bytes = this.#outgoing;
     const from = bytes.length - this.#inTransportBytes;
@@ -323,7 +328,7 @@ export class Connection {
     if (this.isOver) return;
     this.core.meters.acknowledged.value++;
     if (reasonCode === REASON.success || !this.wantsReasons) this.out().acknowledge("puback", packetId, reasonCode);
-    else refuseInWords(this, packetId, reasonCode);
+    else refuseInWords(this, "puback", packetId, reasonCode);
     if (this.#holds !== 0 && this.unacknowledged < this.core.limits.inflightMax / 2) {
       this.releaseRead("acknowledgements");
     }
@@ -460,6 +465,7 @@ export class Connection {
     this.#allowedRoute = null;
     this.aliases = null;
     this.outgoingAliases = null;
+    this.exchanges = null;
   }
 
   describe(): LogFields {

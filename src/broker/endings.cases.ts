@@ -201,12 +201,30 @@ const live: readonly Ending[] = [
     onlyFive: true,
   },
   {
-    what: "a publish at QoS 2",
-    callers: ['publish.ts "publish-qos2"'],
-    act: connected((client) => client.publish("a", "x", { qos: 2 })),
-    told: REASON.qosNotSupported,
+    what: "more QoS 2 messages than we keep that were never released",
+    callers: ['receive-once.ts "receive-maximum"'],
+    options: { limits: { identifiersUnreleasedMax: 2 } },
+    act: connected((client) => {
+      for (let packetId = 1; packetId <= 3; packetId++) client.publish("a", "x", { qos: 2, packetId });
+    }),
+    told: REASON.receiveMaximumExceeded,
     cause: "CLIENT_ERROR",
-    reason: "publish-qos2",
+    reason: "receive-maximum",
+  },
+  {
+    what: "an identifier used again whose release the log does not take",
+    callers: ['receive-once.ts "journal-failed"'],
+    act: connected(async (client, world) => {
+      client.acknowledges = false;
+      client.publish("a", "x", { qos: 2, packetId: 1 });
+      await world.run();
+      client.send((w) => w.acknowledge("pubrel", 1));
+      world.journal.failure = new TidewireError("LOG_FULL", { reason: "test" });
+      client.publish("a", "y", { qos: 2, packetId: 1 });
+    }, kept),
+    told: REASON.implementationSpecificError,
+    cause: "SERVER_ERROR",
+    reason: "journal-failed",
   },
   {
     what: "a publish at QoS 0 that its policy forbids",
@@ -254,14 +272,6 @@ const live: readonly Ending[] = [
     told: REASON.unspecifiedError,
     cause: "SERVER_ERROR",
     reason: "internal",
-  },
-  {
-    what: "an acknowledgement of an exchange that there is not",
-    callers: ['inbound.ts "protocol-error"'],
-    act: connected((client) => client.send((w) => w.acknowledge("pubrec", 7))),
-    told: REASON.protocolError,
-    cause: "CLIENT_ERROR",
-    reason: "protocol-error",
   },
   {
     what: "DISCONNECT that prolongs a session which ends with its connection",

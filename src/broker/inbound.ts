@@ -13,9 +13,11 @@ import type {
 import { acceptAuth } from "./authentication.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
+import { acceptPubcomp, acceptPubrec } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { detach } from "./lifecycle.ts";
 import { acceptPublish } from "./publish.ts";
+import { acceptPubrel } from "./receive-once.ts";
 import { acceptSubscribe, acceptUnsubscribe } from "./subscribe.ts";
 
 export class Inbound implements PacketHandler {
@@ -35,11 +37,11 @@ export class Inbound implements PacketHandler {
     acceptPublish(this.#connection, view);
   }
 
-  acknowledge(kind: AcknowledgeKind, packetId: number): void {
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
     this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
     if (kind !== "puback") {
-      connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", `${kind} without a QoS 2 exchange`);
+      acknowledgeExchange(connection, kind, packetId, reasonCode);
       return;
     }
     const session = connection.session!;
@@ -95,4 +97,19 @@ export class Inbound implements PacketHandler {
   suback(): void {}
   unsuback(): void {}
   pingresp(): void {}
+}
+
+function acknowledgeExchange(
+  connection: Connection,
+  kind: Exclude<AcknowledgeKind, "puback">,
+  packetId: number,
+  reasonCode: number,
+): void {
+  if (kind === "pubrel") {
+    acceptPubrel(connection, packetId);
+    return;
+  }
+  const room = kind === "pubrec" ? acceptPubrec(connection, packetId, reasonCode) : acceptPubcomp(connection, packetId);
+  const session = connection.session!;
+  if (room && session.owes) pump(connection.core, session);
 }

@@ -5,9 +5,11 @@ import type { ConnackPacket, ConnectPacket } from "../wire/mqtt/mod.ts";
 import { encodePublisher } from "../wire/record/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { resumeExchanges } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { hex } from "./hex.ts";
 import { endSession, tellPresence } from "./lifecycle.ts";
+import { WINDOW_MAX } from "./outbox.ts";
 import { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Admission, Authorizer } from "./ports.ts";
 import { refuseConnect } from "./refuse-connect.ts";
@@ -52,6 +54,7 @@ export function welcome(
   core.meters.controlSent.value++;
   connection.out().connack({ ...connack, sessionPresent: present }); // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
   tellPresence(connection, "connected", null);
+  resumeExchanges(connection, session);
   pump(core, session);
 }
 
@@ -100,7 +103,7 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   connection.sessionIdentifier = hex(core.options.random.bytes(16));
   connection.keepAliveSeconds = grantedKeepAlive(packet, limits);
   connection.cleanStart = packet.cleanStart;
-  connection.window = Math.min(packet.receiveMaximum, limits.deliveriesInflightMax); // [MQTT-3.3.4-9], [MQTT-4.9.0-1]
+  connection.window = Math.min(packet.receiveMaximum, limits.deliveriesInflightMax, WINDOW_MAX); // [MQTT-3.3.4-9], [MQTT-4.9.0-1]
   connection.wantsReasons = packet.version === 5 && packet.requestProblemInformation; // [MQTT-3.1.2-29]
   const aliases = Math.min(packet.topicAliasMaximum, limits.topicAliasesGivenMax);
   if (aliases > 0) connection.outgoingAliases = new OutgoingAliases(aliases); // else none at all [MQTT-3.1.2-27]
@@ -127,6 +130,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   if (before !== undefined && (packet.cleanStart || !before.persistent)) endSession(core, before); // [MQTT-3.1.2-4]
   const kept = core.sessions.get(clientId);
   const session = kept ?? new Session(clientId);
+  if (kept === undefined) session.since = core.lastOffset + 1;
   core.sessions.set(clientId, session);
   core.absent.delete(session);
   session.will = null; // [MQTT-3.1.3-9]
@@ -173,7 +177,6 @@ function connackOf(
     sessionPresent: false,
     reasonCode: REASON.success, // [MQTT-3.1.4-5]
     ...(limits.inflightMax < RECEIVE_MAXIMUM_DEFAULT ? { receiveMaximum: limits.inflightMax } : {}),
-    maximumQos: 1, // [MQTT-3.2.2-9]
     maximumPacketSize: limits.packetBytesMax,
     ...(limits.topicAliasMax === 0 ? {} : { topicAliasMaximum: limits.topicAliasMax }),
     sharedSubscriptionAvailable: false,
