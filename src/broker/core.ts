@@ -126,7 +126,7 @@ export class Core {
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
     metrics.observe(
-      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK" },
+      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK or PUBREC" },
       () => this.countQueued(),
     );
     metrics.observe(

@@ -1,6 +1,7 @@
 /**
  * QoS 2 to a client (MQTT 5.0 section 4.3.3, the sender): PUBLISH once the disk knows which message its identifier stands
  * for, PUBREL once it knows that the client has it. Without a kept session, only the message itself has to be on disk.
+ * [MQTT311-4.3.3-1]
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
@@ -82,7 +83,7 @@ export function acceptPubcomp(connection: Connection, packetId: number): boolean
   return true;
 }
 
-/** PUBRELs that no PUBCOMP has answered are sent again, in their order [MQTT-4.4.0-1], [MQTT-4.6.0-4]. */
+/** PUBRELs that no PUBCOMP has answered are sent again, in their order [MQTT-4.3.3-5], [MQTT-4.4.0-1], [MQTT-4.6.0-4]. */
 export function resumeExchanges(connection: Connection, session: Session): void {
   const { core } = connection;
   const { exchanges } = session.outbox;

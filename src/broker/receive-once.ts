@@ -1,6 +1,6 @@
 /**
  * QoS 2 from a client (MQTT 5.0 section 4.3.3, the receiver): PUBREC once the message is on disk, PUBCOMP once its release
- * is. In a kept session both survive a crash of ours (docs/decisions/0004).
+ * is. In a kept session both survive a crash of ours (docs/decisions/0004). [MQTT311-4.3.3-2]
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
@@ -71,7 +71,10 @@ function countOpen(connection: Connection, packetId: number): void {
   if (connection.exchanges.add(packetId)) connection.unacknowledged++;
 }
 
-/** PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11]. */
+/**
+ * PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11], whatever
+ * became of the message meanwhile [MQTT-4.3.3-13].
+ */
 export function acceptPubrel(connection: Connection, packetId: number): void {
   const { core } = connection;
   const session = connection.session!;
