@@ -55,7 +55,7 @@ interface World {
 
 /** The far end of a simulated connection: speaks MQTT through the real codec. */
 export class SimClient implements Transport {
-  readonly remoteAddress = "192.0.2.7";
+  readonly remoteAddress: string;
   readonly received: Received[] = [];
   readonly version: ProtocolVersion;
   /** Acknowledge QoS 1 publishes as they come. */
@@ -71,7 +71,8 @@ export class SimClient implements Transport {
   readonly #writer: PacketWriter;
   readonly #world: World;
 
-  constructor(world: World, version: ProtocolVersion, certificateId: string | null) {
+  constructor(world: World, version: ProtocolVersion, certificateId: string | null, remoteAddress = "192.0.2.7") {
+    this.remoteAddress = remoteAddress;
     this.#world = world;
     this.version = version;
     this.#writer = new PacketWriter(version);

@@ -4,11 +4,13 @@ import type { LogFields, MqttLimits } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { ConnackPacket, ConnectPacket } from "../wire/mqtt/mod.ts";
 import { encodePublisher } from "../wire/record/mod.ts";
+import { CONNECT_RATE } from "./connect-rates.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
 import { endSession, tellPresence } from "./lifecycle.ts";
 import type { Authorizer } from "./ports.ts";
+import { occupy, quotaRefusal } from "./quotas.ts";
 import type { RefusalKind } from "./refusals.ts";
 import { Session } from "./session.ts";
 
@@ -24,6 +26,17 @@ type Refusal = {
 export function acceptConnect(connection: Connection, received: ConnectPacket): void {
   const { core } = connection;
   connection.version = received.version;
+  core.greetings.delete(connection);
+  if (core.connectRates.allows(connection.peer.remoteAddress)) {
+    core.connectRates.enter(connection, () => answerConnect(connection, received));
+    return;
+  }
+  core.reached.count("connectsPerSecondPerAddressMax");
+  refuseConnect(connection, CONNECT_RATE.code, CONNECT_RATE.kind, CONNECT_RATE.detail, { clientId: received.clientId });
+}
+
+function answerConnect(connection: Connection, received: ConnectPacket): void {
+  const { core } = connection;
   const assigned = received.clientId === "" ? assignedClientId(core) : null;
   const packet = assigned === null ? received : { ...received, clientId: assigned };
   const refusal = refusalOf(core, received);
@@ -49,13 +62,14 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
     refuseConnect(connection, REASON.notAuthorized, "will-refused", "not authorized to publish the will", fields);
     return;
   }
-  if (leavesOneTooMany(core, packet)) {
-    const detail = `at most ${core.limits.sessionsMax} sessions are kept here; connect without session expiry`;
-    refuseConnect(connection, REASON.quotaExceeded, "sessions-full", detail, { clientId: packet.clientId, thing });
+  const quota = quotaRefusal(core, packet, thing);
+  if (quota !== null) {
+    refuseConnect(connection, quota.code, quota.kind, quota.detail, { clientId: packet.clientId, thing });
     return;
   }
   settle(connection, packet, authorizer, thing);
   const { session, present } = enter(connection, packet);
+  noteShortened(core, packet, connection.keepAliveSeconds);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
   const promised = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
   session.expirySeconds = expirySeconds;
@@ -87,11 +101,6 @@ function refusalOf(core: Core, packet: ConnectPacket): Refusal {
   const fault = topicNameFault(packet.will.topic, core.limits);
   if (fault === null) return null;
   return { kind: "will-refused", code: REASON.topicNameInvalid, detail: `the will's topic is not valid: ${fault}` };
-}
-
-/** A session that outlives its connection costs memory and disk for as long as its client likes. */
-function leavesOneTooMany(core: Core, { clientId, sessionExpirySeconds }: ConnectPacket): boolean {
-  return sessionExpirySeconds > 0 && core.sessions.size >= core.limits.sessionsMax && !core.sessions.has(clientId);
 }
 
 /** CONNACK with a refusal, then the end [MQTT-3.2.2-7]; nothing that follows CONNECT is looked at [MQTT-3.1.4-6]. */
@@ -132,6 +141,12 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   if (packet.maximumPacketSize <= limits.packetBytesMax * 2) connection.maximumPacketSize = packet.maximumPacketSize;
 }
 
+/** A client that asked for more than it is granted is told in its CONNACK; how often that happens is counted. */
+function noteShortened(core: Core, packet: ConnectPacket, keepAliveSeconds: number): void {
+  if (packet.sessionExpirySeconds > core.limits.sessionExpirySecondsMax) core.reached.count("sessionExpirySecondsMax");
+  if (keepAliveSeconds !== packet.keepAliveSeconds) core.reached.count("keepAliveSecondsMax");
+}
+
 /** 0 turns keep-alive off, which MQTT 5.0 servers may overrule; a 3.1.1 client cannot be told and gets what it asked for. */
 function grantedKeepAlive(packet: ConnectPacket, limits: MqttLimits): number {
   const { keepAliveSeconds } = packet;
@@ -162,6 +177,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   session.versionNumber = version === undefined ? 0 : version + 1;
   session.connection = connection;
   connection.session = session;
+  occupy(connection, session);
   return { session, present: kept !== undefined };
 }
 

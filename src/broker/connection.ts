@@ -1,26 +1,36 @@
 /** One network connection: bytes in, packets to the functions that serve them, output gathered and sent once a turn. */
-import { PacketError, PacketReader, PacketWriter, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
+import { PacketError, PacketWriter, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
 import { refuseConnect } from "./connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
-import { Inbound } from "./inbound.ts";
+import type { ThingScope } from "./fairness.ts";
+import { Intake } from "./intake.ts";
 import { detach } from "./lifecycle.ts";
 import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
 import type { ConnectionInfo, DisconnectCause } from "./presence.ts";
+import type { Meter, Rate } from "./rates.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Route } from "./routes.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** `greeting`: before CONNECT. `closing`: nothing is read any more, the last output is on its way. */
 export type ConnectionState = "greeting" | "connected" | "closing" | "closed";
-/** Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`. */
-export type HoldReason = "journal" | "acknowledgements" | "output" | "pace";
-const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8 } as const;
+/**
+ * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, a
+ * rate is exceeded, the connection's share of the turn is used, too many connect at once.
+ */
+export type HoldReason = "journal" | "acknowledgements" | "output" | "pace" | "rate" | "turn" | "connect";
+const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8, rate: 16, turn: 32, connect: 64 } as const;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
+
+const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
+  [REASON.topicNameInvalid]: "publish-topic",
+  [REASON.clientIdentifierNotValid]: "client-id",
+};
 
 const PIECE_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -76,7 +86,12 @@ export class Connection {
   unacknowledged = 0;
   /** Topic bytes by alias, of this connection alone [MQTT-3.3.2-7]; null until the first. */
   aliases: (Uint8Array | undefined)[] | null = null;
-  readonly #reader: PacketReader;
+  /** What it has received, against its rates; null before CONNECT. */
+  meter: Meter | null = null;
+  filterRate: Rate | null = null;
+  /** Null where it stands for no thing. */
+  scope: ThingScope | null = null;
+  readonly intake: Intake;
   #writer: PacketWriter | null = null;
   #dirty = false;
   /** Savings of session state that the output waits for. */
@@ -101,7 +116,7 @@ export class Connection {
     this.peer = peer;
     this.acceptedAt = core.now();
     this.lastReceived = this.acceptedAt;
-    this.#reader = new PacketReader(new Inbound(this), { role: "server", limits: core.limits });
+    this.intake = new Intake(this);
   }
 
   // ── the transport's side ─────────────────────────────────────────────────────────────────────
@@ -112,11 +127,7 @@ export class Connection {
     this.lastReceived = this.core.now();
     this.receivedAt = this.core.clock.now();
     this.core.meters.bytesReceived.value += chunk.length;
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      this.#failed(error);
-    }
+    this.intake.take(chunk);
   }
 
   /** The transport has sent what it was last given, and gives it back. */
@@ -145,18 +156,21 @@ export class Connection {
   /** The transport is gone. */
   closed(reason?: string): void {
     if (this.state === "closed") return;
+    this.intake.takeRest();
     detach(this, "CONNECTION_LOST", true);
     if (this.state !== "closing") this.core.logger.debug("a connection was lost", { ...this.describe(), reason });
     this.#retire();
   }
 
-  #failed(error: unknown): void {
+  /** Serving a packet threw: the peer's fault, or ours. */
+  failed(error: unknown): void {
     if (this.isOver) return;
     if (error instanceof PacketError) {
-      const kind = error.reasonCode === REASON.topicNameInvalid ? "publish-topic" : "malformed-packet";
+      if (error.limit !== null) this.core.reached.count(error.limit);
+      const kind = KIND_OF_FAULT[error.reasonCode] ?? "malformed-packet";
       if (this.state === "connected") this.refuse(kind, error.reasonCode, "CLIENT_ERROR", error.detail);
       else {
-        this.version = this.#reader.version;
+        this.version = this.intake.version;
         refuseConnect(this, error.reasonCode, kind, error.detail);
       }
       return;
@@ -199,7 +213,10 @@ export class Connection {
   flush(): void {
     this.#dirty = false;
     this.#countOutput(this.outputBytes);
-    if (this.outputBytes >= this.core.outputBytesMax) this.holdRead("output");
+    if (this.outputBytes >= this.core.outputBytesMax && !this.isHeld("output")) {
+      this.core.countFullOutput();
+      this.holdRead("output");
+    }
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
@@ -295,10 +312,12 @@ export class Connection {
   /** Looks at what time does to the connection. */
   check(now: Millis): void {
     const { limits } = this.core;
-    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout) {
+    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout && this.#holds === 0) {
+      this.core.reached.count("connectTimeout");
       const after = `no CONNECT within ${limits.connectTimeout / 1000} s`;
       this.refuse("connect-timeout", null, "CLIENT_ERROR", after);
     } else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
+      this.core.reached.count("stalledOutputMax");
       this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");
       this.destroy();
     } else if (this.state === "connected" && this.#silent(now)) {
@@ -367,7 +386,7 @@ export class Connection {
   /** Sends what there is, then closes; nothing is written any more [MQTT-3.14.4-1]. */
   end(): void {
     if (this.isOver) return;
-    this.#reader.stop();
+    this.intake.stop();
     this.state = "closing";
     if (!this.#dirty) {
       this.#dirty = true;
@@ -389,9 +408,10 @@ export class Connection {
   }
 
   #retire(): void {
-    this.#reader.stop();
+    this.intake.stop();
     this.state = "closed";
     this.#countOutput(0);
+    this.core.greetings.delete(this);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.#writer = null;

@@ -54,6 +54,7 @@ export class Inbound implements PacketHandler {
 
   pingreq(): void {
     this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
+    this.#connection.intake.spend(1);
   }
 
   disconnect(packet: DisconnectPacket): void {

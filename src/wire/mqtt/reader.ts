@@ -23,6 +23,8 @@ import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, Rea
 const PARTIAL_BYTES_MIN = 256;
 /** Type byte and at most four length bytes (section 2.1.4). */
 const HEADER_BYTES_MAX = 5;
+/** Held at least: some chunks of a transport, which arrive before it is really paused. */
+const HELD_BYTES_MIN = 1024 * 1024;
 /** Answers of `#header` where it has no body position to give. */
 const INCOMPLETE = 0;
 
@@ -36,6 +38,11 @@ export class PacketReader {
   #firstBytes: FirstByteTable;
   #bytesMax: number;
   #stopped = false;
+  #paused = false;
+  /** Neither stopped nor paused. */
+  #going = true;
+  /** What came while paused. */
+  #held: Uint8Array | null = null;
   #busy = false;
   #failure: PacketError | null = null;
   /** Remaining Length that `#header` has just read. */
@@ -77,7 +84,7 @@ export class PacketReader {
       // A Buffer becomes a plain array: its `slice` shares memory, and one kind of array keeps all that follows fast.
       const bytes =
         chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      const at = this.#partialLength > 0 ? this.#completePartial(bytes) : 0;
+      const at = this.#partialLength > 0 && !this.#paused ? this.#completePartial(bytes) : 0;
       this.#wholePackets(bytes, at);
     } catch (error) {
       if (error instanceof PacketError && !this.#stopped) this.#failure = error;
@@ -89,16 +96,41 @@ export class PacketReader {
     }
   }
 
+  /**
+   * Delivers nothing more until `resume`: the packet at hand takes its time. What comes meanwhile is kept, a packet's worth
+   * at most, because whoever pauses the reader pauses the transport too.
+   */
+  pause(): void {
+    this.#paused = true;
+    this.#going = false;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  /** Goes on with what was kept; throws what `push` throws. */
+  resume(): void {
+    const held = this.#held;
+    this.#paused = false;
+    this.#going = !this.#stopped;
+    this.#held = null;
+    if (held !== null) this.push(held);
+  }
+
   /** Delivers nothing more, neither of this chunk nor of later ones: the connection is being closed. */
   stop(): void {
     this.#stopped = true;
+    this.#paused = false;
+    this.#going = false;
+    this.#held = null;
     this.#partial = null;
     this.#partialLength = 0;
   }
 
   #wholePackets(bytes: Uint8Array, at: number): void {
     const end = bytes.length;
-    while (at < end && !this.#stopped) {
+    while (at < end && this.#going) {
       const bodyAt = this.#header(bytes, at, end);
       const packetEnd = bodyAt + this.#remaining;
       if (bodyAt === INCOMPLETE || packetEnd > end) {
@@ -108,6 +140,7 @@ export class PacketReader {
       this.#packet(bytes, at, bodyAt, packetEnd);
       at = packetEnd;
     }
+    if (this.#paused && at < end) this.#hold(bytes, at);
   }
 
   /**
@@ -139,6 +172,7 @@ export class PacketReader {
       throw new PacketError(
         REASON.packetTooLarge,
         `a packet of ${size} bytes; at most ${this.#bytesMax} are taken here`,
+        this.#open ? "packetBytesMax" : "connectBytesMax",
       );
     }
     this.#remaining = remaining;
@@ -303,6 +337,17 @@ export class PacketReader {
       default: // `#firstBytes` lets nothing else pass
         handler.auth(decodeAuth(cursor, limits));
     }
+  }
+
+  #hold(bytes: Uint8Array, at: number): void {
+    const before = this.#held ?? NOTHING;
+    const length = before.length + bytes.length - at;
+    if (length > this.#limits.packetBytesMax + HELD_BYTES_MIN) {
+      throw new PacketError(REASON.quotaExceeded, "too much was sent before an answer");
+    }
+    const held = new Uint8Array(length);
+    copyBytes(held, copyBytes(held, 0, before, 0, before.length), bytes, at, bytes.length);
+    this.#held = held;
   }
 
   #keep(bytes: Uint8Array, at: number, end: number): void {
