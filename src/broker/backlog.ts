@@ -53,10 +53,16 @@ export class Backlog {
 
   hold(connection: Connection): void {
     const { core } = connection;
-    if (this.#held.has(connection) || (!this.full && !core.fairness.isHeavy(connection))) return;
+    if (this.#held.has(connection) || (!this.full && this.#isModest(connection))) return;
     core.reached.count("backlogBytesMax");
     this.#held.add(connection);
     connection.holdRead("journal");
+  }
+
+  /** It adds little, also compared with what there is room for: those who were held long ago count as little, too. */
+  #isModest(connection: Connection): boolean {
+    const { meter, lastReceived } = connection;
+    return meter === null || meter.recent(lastReceived) < this.#bytesMax / 64 || !meter.isHeavy(lastReceived);
   }
 
   forget(connection: Connection): void {

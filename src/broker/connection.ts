@@ -26,6 +26,10 @@ export type HoldReason = "journal" | "acknowledgements" | "output" | "pace" | "r
 const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8, rate: 16, turn: 32, connect: 64 } as const;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
+/** Nobody waits longer for a client that is sent away, and holds memory by not reading. */
+const CLOSING_MS = 5_000;
+/** Who has taken nothing for this long does not read at all. */
+const PROGRESS_MS = 100;
 
 const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
   [REASON.topicNameInvalid]: "publish-topic",
@@ -206,7 +210,8 @@ export class Connection {
   askPatience(): void {
     const now = this.core.now();
     if (this.#crowdedSince === null) this.#crowdedSince = now;
-    if (now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
+    const reads = this.#inTransportBytes === 0 || now - this.#outputSince < PROGRESS_MS;
+    if (reads && now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
   }
 
   /** Hands what has gathered to the transport, unless that is still busy or session state has to be saved first. */
@@ -316,6 +321,8 @@ export class Connection {
       this.core.reached.count("connectTimeout");
       const after = `no CONNECT within ${limits.connectTimeout / 1000} s`;
       this.refuse("connect-timeout", null, "CLIENT_ERROR", after);
+    } else if (this.#inTransportBytes > 0 && this.state === "closing" && now - this.#outputSince >= CLOSING_MS) {
+      this.destroy(); // it does not even take our good-bye
     } else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
       this.core.reached.count("stalledOutputMax");
       this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");

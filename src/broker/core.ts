@@ -131,6 +131,10 @@ export class Core {
     );
     metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
     metrics.observe(
+      { name: "tidewire_mqtt_partial_bytes", help: "Bytes of packets that have not arrived whole" },
+      () => this.partialBytes,
+    );
+    metrics.observe(
       { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
       () => this.acknowledgements.size,
     );

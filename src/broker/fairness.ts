@@ -97,7 +97,7 @@ export class Fairness {
 
   /** Whether the connection has lately sent more than others: it is the one to wait where all cannot be served. */
   isHeavy(connection: Connection): boolean {
-    return connection.meter === null || connection.meter.isHeavy(connection.lastReceived);
+    return connection.meter !== null && connection.meter.isHeavy(connection.lastReceived);
   }
 
   // ── things ───────────────────────────────────────────────────────────────────────────────────

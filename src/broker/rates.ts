@@ -1,7 +1,7 @@
 /**
  * Rates that are looked at once per received chunk. What was read is charged afterwards; who is above a rate is not read from
- * until it is paid off. A rate that many share is divided evenly: while it is exceeded, only those wait who have used
- * more than the average of those who used it lately, so that a small sender is not starved by a big one.
+ * until it is paid off. A rate that many share is divided evenly: while it is exceeded, those go on who have lately used less
+ * than half of what its users use on average, so that a small sender is not starved by a big one.
  */
 import type { Millis } from "../base/mod.ts";
 import type { LimitName } from "./limit-effects.ts";
@@ -105,7 +105,16 @@ export class Meter {
     if (!moderate) parent.#askAbove(now);
   }
 
-  /** Whether it used at least as much as the average of its parent's members, and so did its parent. */
+  /** What it has lately received, in bytes, each message with a little more. */
+  recent(now: Millis): number {
+    const { parent } = this;
+    if (parent === null) return 0;
+    parent.#roll(now);
+    this.#follow(parent);
+    return this.#used + this.#usedBefore;
+  }
+
+  /** Whether it used at least half as much as the average of its parent's members, and so did its parent. */
   isHeavy(now: Millis): boolean {
     const { parent } = this;
     return parent === null || (this.#usesMore(now) && parent.isHeavy(now));
@@ -129,7 +138,7 @@ export class Meter {
     parent.#roll(now);
     this.#follow(parent);
     const members = Math.max(parent.#members, parent.#membersBefore, 1);
-    return (this.#used + this.#usedBefore) * members >= parent.#total + parent.#totalBefore;
+    return 2 * (this.#used + this.#usedBefore) * members >= parent.#total + parent.#totalBefore;
   }
 
   #note(member: Meter, amount: number, now: Millis): void {
