@@ -1,5 +1,5 @@
 /** An MQTT client on a simulated network that a test can stall and cut; it speaks through the real codec. */
-import { LIMITS } from "../src/base/mod.ts";
+import { LIMITS, PROTOCOL_LIMITS } from "../src/base/mod.ts";
 import type { MessageProperties, QoS } from "../src/base/mod.ts";
 import type { Broker, BrokerConnection, Peer, Transport } from "../src/broker/mod.ts";
 import {
@@ -45,6 +45,7 @@ export interface ReceivedPublish {
 }
 
 const utf8 = new TextDecoder();
+const TAKES_ALL = { ...LIMITS.mqtt, ...PROTOCOL_LIMITS };
 const encoder = new TextEncoder();
 
 /** What a client needs of its world. */
@@ -76,7 +77,7 @@ export class SimClient implements Transport {
     this.#world = world;
     this.version = version;
     this.#writer = new PacketWriter(version);
-    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: LIMITS.mqtt });
+    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: TAKES_ALL });
     const peer: Peer = { remoteAddress: this.remoteAddress, certificateId };
     this.#connection = world.broker.accept(this, peer);
   }

@@ -32,8 +32,8 @@ function hose(world: BrokerWorld, client: SimClient, chunk: Uint8Array): { stop:
 interface Pair {
   readonly reader: SimClient;
   readonly writer: SimClient;
-  /** Publishes at QoS 1 and gives what was accepted before it reached the reader. */
-  roundTrip(): Promise<number>;
+  /** Publishes at QoS 1 and gives how many messages were accepted before it. */
+  readonly roundTrip: () => Promise<number>;
 }
 
 async function besides(world: BrokerWorld): Promise<Pair> {

@@ -2,62 +2,27 @@
  * The limits that this platform runs with: the defaults or MQTT's own maxima, what the operator set, and what has to follow
  * from it (a larger packet needs a larger log record). Only `mqtt.*` and `log.*` can be set.
  */
-import { LIMITS, TidewireError, assertLimits, closestWord, gib, kib, mib, minutes, reasonOf } from "../base/mod.ts";
-import type { Limits, MqttLimits } from "../base/mod.ts";
+import {
+  LIMITS,
+  PROTOCOL_LIMITS,
+  TidewireError,
+  UNLIMITED,
+  assertLimits,
+  closestWord,
+  kib,
+  mib,
+  reasonOf,
+} from "../base/mod.ts";
+import type { Limits } from "../base/mod.ts";
 
 export const LIMIT_PRESETS = ["default", "protocol"] as const;
 export type LimitPreset = (typeof LIMIT_PRESETS)[number];
-
-/** More than can ever be counted, and survives JSON. */
-const UNLIMITED = Number.MAX_SAFE_INTEGER;
-
-/** What MQTT itself allows, and no rates. Limits that are not here guard memory, and stay. */
-export const PROTOCOL_LIMITS: Partial<MqttLimits> = {
-  packetBytesMax: 268_435_455 + 5,
-  connectBytesMax: 268_435_455 + 5,
-  topicBytesMax: 65_535,
-  topicLevelsMax: 65_536,
-  clientIdBytesMax: 65_535,
-  userPropertiesMax: UNLIMITED,
-  filtersPerSubscribeMax: UNLIMITED,
-  subscriptionsPerSessionMax: UNLIMITED,
-  inflightMax: 65_535,
-  deliveriesInflightMax: 65_535,
-  topicAliasMax: 65_535,
-  connectTimeout: minutes(10),
-  keepAliveSecondsMax: 65_535,
-  sessionExpirySecondsMax: 0xffff_ffff,
-  queuedMessagesMax: 1_000_000,
-  queuedBytesMax: gib(1),
-  connectionsMax: 1_000_000,
-  connectionsPerAddressMax: 1_000_000,
-  greetingsMax: 1_000_000,
-  connectionsPerThingMax: UNLIMITED,
-  connectsPerSecondMax: UNLIMITED,
-  connectsPerSecondPerAddressMax: UNLIMITED,
-  messagesPerSecondMax: UNLIMITED,
-  bytesPerSecondMax: UNLIMITED,
-  messagesPerSecondPerThingMax: UNLIMITED,
-  bytesPerSecondPerThingMax: UNLIMITED,
-  messagesPerSecondPerTenantMax: UNLIMITED,
-  bytesPerSecondPerTenantMax: UNLIMITED,
-  messagesPerSecondTotalMax: UNLIMITED,
-  bytesPerSecondTotalMax: UNLIMITED,
-  filtersPerSecondMax: UNLIMITED,
-  partialTotalBytesMax: UNLIMITED,
-  sessionsMax: UNLIMITED,
-  sessionsPerThingMax: UNLIMITED,
-  willsTotalBytesMax: UNLIMITED,
-  retainedMessagesMax: UNLIMITED,
-  retainedBytesMax: UNLIMITED,
-  outputTotalBytesMax: gib(4),
-};
 
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
   KiB: kib(1),
   MiB: mib(1),
-  GiB: gib(1),
+  GiB: 1024 * mib(1),
   ms: 1,
   s: 1000,
   min: 60_000,
