@@ -1,5 +1,6 @@
 /** An MQTT client on a simulated network that a test can stall and cut; it speaks through the real codec. */
-import { LIMITS, PROTOCOL_LIMITS } from "../src/base/mod.ts";
+import { LIMITS } from "../src/base/mod.ts";
+import { PROTOCOL_LIMITS } from "../src/broker/mod.ts";
 import type { MessageProperties, QoS } from "../src/base/mod.ts";
 import type { Broker, BrokerConnection, Peer, Transport } from "../src/broker/mod.ts";
 import {

@@ -19,7 +19,6 @@ export type { Message, MessageProperties, QoS, Stamp } from "./message.ts";
 export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError, reasonOf } from "./errors.ts";
 export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";
 export { LIMITS, assertLimits } from "./limits.ts";
-export { PROTOCOL_LIMITS, UNLIMITED } from "./protocol-limits.ts";
 export type { Limits, MqttLimits } from "./limits.ts";
 export { isJsonObject, parseJson } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";

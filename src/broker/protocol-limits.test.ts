@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BrokerWorld } from "../../sim/broker.ts";
 import type { SimClient } from "../../sim/mqtt-client.ts";
-import { PROTOCOL_LIMITS } from "../base/mod.ts";
+import { PROTOCOL_LIMITS } from "./protocol-limits.ts";
 
 const kept = { cleanStart: false, sessionExpirySeconds: 0xffff_ffff } as const;
 

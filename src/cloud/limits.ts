@@ -2,18 +2,9 @@
  * The limits that this platform runs with: the defaults or MQTT's own maxima, what the operator set, and what has to follow
  * from it (a larger packet needs a larger log record). Only `mqtt.*` and `log.*` can be set.
  */
-import {
-  LIMITS,
-  PROTOCOL_LIMITS,
-  TidewireError,
-  UNLIMITED,
-  assertLimits,
-  closestWord,
-  kib,
-  mib,
-  reasonOf,
-} from "../base/mod.ts";
+import { LIMITS, TidewireError, assertLimits, closestWord, kib, mib, reasonOf } from "../base/mod.ts";
 import type { Limits } from "../base/mod.ts";
+import { PROTOCOL_LIMITS, UNLIMITED } from "../broker/mod.ts";
 
 export const LIMIT_PRESETS = ["default", "protocol"] as const;
 export type LimitPreset = (typeof LIMIT_PRESETS)[number];

@@ -1,6 +1,6 @@
 /** The limits of `--limits protocol`. */
-import type { MqttLimits } from "./limits.ts";
-import { gib, minutes } from "./units.ts";
+import { gib, minutes } from "../base/mod.ts";
+import type { MqttLimits } from "../base/mod.ts";
 
 /** More than can ever be counted, and survives JSON. */
 export const UNLIMITED = Number.MAX_SAFE_INTEGER;
