@@ -12,10 +12,15 @@ import type {
 } from "../wire/mqtt/mod.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
+import { acceptPubcomp, acceptPubrec } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { detach } from "./lifecycle.ts";
 import { acceptPublish } from "./publish.ts";
+import { acceptPubrel } from "./receive-once.ts";
 import { acceptSubscribe, acceptUnsubscribe } from "./subscribe.ts";
+
+/** What a message costs beside its deliveries, in deliveries. */
+const MESSAGE_WORK = 2;
 
 export class Inbound implements PacketHandler {
   readonly #connection: Connection;
@@ -30,12 +35,14 @@ export class Inbound implements PacketHandler {
 
   publish(view: PublishView): void {
     acceptPublish(this.#connection, view);
+    this.#connection.intake.spend(MESSAGE_WORK);
   }
 
-  acknowledge(kind: AcknowledgeKind, packetId: number): void {
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
     const connection = this.#connection;
     if (kind !== "puback") {
-      connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", `${kind} without a QoS 2 exchange`);
+      connection.intake.spend(1);
+      acknowledgeExchange(connection, kind, packetId, reasonCode);
       return;
     }
     const session = connection.session!;
@@ -83,4 +90,19 @@ export class Inbound implements PacketHandler {
   suback(): void {}
   unsuback(): void {}
   pingresp(): void {}
+}
+
+function acknowledgeExchange(
+  connection: Connection,
+  kind: Exclude<AcknowledgeKind, "puback">,
+  packetId: number,
+  reasonCode: number,
+): void {
+  if (kind === "pubrel") {
+    acceptPubrel(connection, packetId);
+    return;
+  }
+  const room = kind === "pubrec" ? acceptPubrec(connection, packetId, reasonCode) : acceptPubcomp(connection, packetId);
+  const session = connection.session!;
+  if (room && session.owes) pump(connection.core, session);
 }

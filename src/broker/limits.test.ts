@@ -162,6 +162,15 @@ const CASES: Partial<Record<LimitName, Case>> = {
       world.journal.sync();
     },
   },
+  identifiersUnreleasedMax: {
+    limits: { inflightMax: 2, identifiersUnreleasedMax: 2 },
+    hit: async (world) => {
+      const client = await world.connected("bad", { version: 4 });
+      for (let packetId = 1; packetId <= 3; packetId++) client.publish("a", "x", { qos: 2, packetId });
+      await world.run();
+      assert.equal(client.open, false);
+    },
+  },
   topicAliasMax: {
     limits: { topicAliasMax: 2 },
     hit: async (world) => {

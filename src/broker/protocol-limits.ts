@@ -16,7 +16,9 @@ export const PROTOCOL_LIMITS: Partial<MqttLimits> = {
   filtersPerSubscribeMax: UNLIMITED,
   subscriptionsPerSessionMax: UNLIMITED,
   inflightMax: 65_535,
-  deliveriesInflightMax: 65_535,
+  /** Of QoS 1; QoS 2 has as many identifiers of its own. */
+  deliveriesInflightMax: 32_767,
+  identifiersUnreleasedMax: 65_535,
   topicAliasMax: 65_535,
   connectTimeout: minutes(10),
   keepAliveSecondsMax: 65_535,
