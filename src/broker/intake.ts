@@ -43,8 +43,8 @@ export class Intake {
       connection.failed(error);
     }
     if (connection.isOver) return;
-    const { keptBytes } = this.#reader;
-    if (keptBytes !== this.#partialCounted) this.#countPartial(keptBytes);
+    const { partialBytes } = this.#reader;
+    if (partialBytes !== this.#partialCounted) this.#countPartial(partialBytes);
     fairness.charge(connection, core.received - before, chunk === null ? 0 : chunk.length);
   }
 
@@ -61,9 +61,11 @@ export class Intake {
   }
 
   #goOn(): void {
+    const connection = this.#connection;
     this.#reader.resume();
-    if (this.#reader.isPaused) this.#connection.core.fairness.yield(this.#connection);
-    else this.#connection.releaseRead("turn");
+    // Paused for another reason, it goes on when that is over.
+    if (this.#reader.isPaused && !this.#waits) connection.core.fairness.yield(connection);
+    else connection.releaseRead("turn");
   }
 
   /** Nothing more is taken from the client until `release`: not even of what has arrived. */
@@ -79,11 +81,33 @@ export class Intake {
     connection.receivedAt = connection.core.clock.now();
     try {
       first();
-      this.#reader.resume();
+      connection.releaseRead(reason);
+      if (!this.#waits && !connection.isHeld("turn")) this.#reader.resume();
     } catch (error) {
       connection.failed(error);
     }
-    connection.releaseRead(reason);
+  }
+
+  get #waits(): boolean {
+    return this.#connection.isHeld("connect") || this.#connection.isHeld("gatekeeper");
+  }
+
+  /** The client is in: packets of all kinds may come. */
+  open(): void {
+    this.#reader.open();
+  }
+
+  /** Goes on with an answer that may come later; until then nothing more is taken from this client. */
+  whenKnown<T>(answer: T | Promise<T>, goOn: (answer: T) => void): void {
+    if (!(answer instanceof Promise)) {
+      goOn(answer);
+      return;
+    }
+    this.hold("gatekeeper");
+    answer.then(
+      (known) => this.release("gatekeeper", () => goOn(known)),
+      (error: unknown) => this.release("gatekeeper", () => this.#connection.failed(error)),
+    );
   }
 
   /** What had arrived before the end counts, a DISCONNECT in it above all; a chunk or two, so it is done at once. */

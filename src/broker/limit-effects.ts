@@ -31,6 +31,8 @@ export const LIMIT_EFFECTS: Readonly<Record<LimitName, LimitEffect>> = {
   subscriptionsPerSessionMax: reached("session", "SUBACK 0x97; 3.1.1: 0x80"),
   inflightMax: reached("connection", "DISCONNECT 0x93 Receive Maximum exceeded; 3.1.1: not read from meanwhile"),
   identifiersUnreleasedMax: reached("session", "DISCONNECT 0x93 Receive Maximum exceeded; 3.1.1: closed"),
+  authenticationStepsMax: reached("connection", "CONNACK or DISCONNECT 0x97 Quota exceeded"),
+  topicAliasesGivenMax: inner("further topics are sent without an alias"),
   topicAliasMax: reached("connection", "DISCONNECT 0x94 Topic Alias invalid"),
   connectTimeout: reached("connection", "closed"),
   keepAliveSecondsMax: reached("connection", "CONNACK names the shorter one; 3.1.1 cannot be told and keeps its own"),

@@ -162,6 +162,18 @@ const CASES: Partial<Record<LimitName, Case>> = {
       world.journal.sync();
     },
   },
+  authenticationStepsMax: {
+    limits: { authenticationStepsMax: 2 },
+    hit: async (world) => {
+      world.authenticate = () => ({ step: () => ({ kind: "continue", data: null }) });
+      const client = world.client().connect({ clientId: "bad", authenticationMethod: "endless" });
+      for (let i = 0; i < 2; i++) {
+        client.send((w) => w.auth({ reasonCode: 0x18, authenticationMethod: "endless", authenticationData: null }));
+      }
+      await world.run();
+      assert.equal(reason(client), REASON.quotaExceeded);
+    },
+  },
   identifiersUnreleasedMax: {
     limits: { inflightMax: 2, identifiersUnreleasedMax: 2 },
     hit: async (world) => {

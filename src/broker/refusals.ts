@@ -12,6 +12,9 @@ export type RefusalKind =
   | "malformed-packet"
   | "connect-timeout"
   | "connect-refused"
+  | "authentication-failed"
+  | "authentication-timeout"
+  | "gatekeeper-slow"
   | "connections-full"
   | "connections-per-thing-full"
   | "connect-rate"
@@ -32,6 +35,7 @@ export type RefusalKind =
   | "protocol-error"
   | "keep-alive"
   | "output-stalled"
+  | "answer-too-large"
   | "retained-full"
   | "journal-full"
   | "journal-failed"
@@ -59,6 +63,8 @@ export class Refusals {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   readonly #windows = new Map<string, Window>();
+  /** Messages not delivered to a subscriber, for all reasons. */
+  dropped = 0;
 
   constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
     this.#logger = ports.logger;
@@ -73,6 +79,7 @@ export class Refusals {
 
   /** A message that was not delivered to one subscriber. */
   drop(kind: DropKind, message: string, fields: LogFields): void {
+    this.dropped++;
     this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
   }
 

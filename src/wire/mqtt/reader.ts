@@ -13,7 +13,7 @@ import {
 import { decodeConnack, decodeConnect, decodeProtocol } from "./decode-connect.ts";
 import { PacketError, malformed, protocolError } from "./fault.ts";
 import { PACKET, firstByteError, firstByteTable } from "./first-byte.ts";
-import type { FirstByteTable } from "./first-byte.ts";
+import type { FirstByteTable, Stage } from "./first-byte.ts";
 import { ID, PLACE, checkProperties, hasProperty, u16Property } from "./properties.ts";
 import { ReusedView } from "./publish-view.ts";
 import { REASON } from "./reason.ts";
@@ -24,7 +24,7 @@ const PARTIAL_BYTES_MIN = 256;
 /** Type byte and at most four length bytes (section 2.1.4). */
 const HEADER_BYTES_MAX = 5;
 /** Held at least: some chunks of a transport, which arrive before it is really paused. */
-const HELD_BYTES_MIN = 1024 * 1024;
+const HELD_BYTES_MIN = 128 * 1024;
 /** Answers of `#header` where it has no body position to give. */
 const INCOMPLETE = 0;
 
@@ -34,7 +34,7 @@ export class PacketReader {
   readonly #limits: ReaderLimits;
   readonly #view = new ReusedView();
   #version: ProtocolVersion;
-  #open = false;
+  #stage: Stage = "closed";
   #firstBytes: FirstByteTable;
   #bytesMax: number;
   #stopped = false;
@@ -55,7 +55,7 @@ export class PacketReader {
     this.#role = options.role;
     this.#limits = options.limits;
     this.#version = options.version ?? 4;
-    this.#firstBytes = firstByteTable(this.#role, this.#role === "server" ? 5 : this.#version, false);
+    this.#firstBytes = firstByteTable(this.#role, this.#role === "server" ? 5 : this.#version, "closed");
     this.#bytesMax = this.#role === "server" ? this.#limits.connectBytesMax : this.#limits.packetBytesMax;
     this.#view.version = this.#version;
   }
@@ -66,8 +66,13 @@ export class PacketReader {
   }
 
   /** Bytes kept of a packet that has not arrived whole. */
-  get keptBytes(): number {
+  get partialBytes(): number {
     return this.#partial === null ? 0 : this.#partial.length;
+  }
+
+  /** The same, and of those that came while paused. */
+  get keptBytes(): number {
+    return (this.#partial === null ? 0 : this.#partial.length) + (this.#held === null ? 0 : this.#held.length);
   }
 
   /**
@@ -118,6 +123,13 @@ export class PacketReader {
     if (held !== null) this.push(held);
   }
 
+  /** The broker has answered a CONNECT with an authentication method: packets of all kinds may come. */
+  open(): void {
+    this.#stage = "open";
+    this.#firstBytes = firstByteTable(this.#role, this.#version, "open");
+    this.#bytesMax = this.#limits.packetBytesMax;
+  }
+
   /** Delivers nothing more, neither of this chunk nor of later ones: the connection is being closed. */
   stop(): void {
     this.#stopped = true;
@@ -150,7 +162,7 @@ export class PacketReader {
   #header(bytes: Uint8Array, at: number, end: number): number {
     const first = bytes[at]!;
     const fault = this.#firstBytes[first]!;
-    if (fault !== 0) throw firstByteError(first, fault, this.#role, this.#open);
+    if (fault !== 0) throw firstByteError(first, fault, this.#role, this.#stage);
     let bodyAt = at + 1;
     if (bodyAt >= end) return INCOMPLETE;
     let byte = bytes[bodyAt++]!;
@@ -165,14 +177,14 @@ export class PacketReader {
         shift += 7;
       } while (byte >= 0x80);
       // [MQTT-1.5.5-1]; 3.1.1 has no such rule, and clients that always send four bytes exist.
-      if (byte === 0 && this.#open && this.#version === 5) throw overlong();
+      if (byte === 0 && this.#stage !== "closed" && this.#version === 5) throw overlong();
     }
     if (bodyAt - at + remaining > this.#bytesMax) {
       const size = bodyAt - at + remaining;
       throw new PacketError(
         REASON.packetTooLarge,
         `a packet of ${size} bytes; at most ${this.#bytesMax} are taken here`,
-        this.#open ? "packetBytesMax" : "connectBytesMax",
+        this.#stage === "open" ? "packetBytesMax" : "connectBytesMax",
       );
     }
     this.#remaining = remaining;
@@ -285,19 +297,17 @@ export class PacketReader {
     this.#setVersion(version);
     if (version === 5 && bytes[bodyAt - 1] === 0 && bodyAt - start > 2) throw overlong();
     const packet = decodeConnect(cursor, version, this.#limits);
-    this.#setOpen();
+    if (packet.authenticationMethod === null) this.open();
+    else {
+      this.#stage = "authenticating";
+      this.#firstBytes = firstByteTable(this.#role, version, "authenticating");
+    }
     this.#handler.connect(packet);
   }
 
   #setVersion(version: ProtocolVersion): void {
     this.#version = version;
     this.#view.version = version;
-  }
-
-  #setOpen(): void {
-    this.#open = true;
-    this.#firstBytes = firstByteTable(this.#role, this.#version, true);
-    this.#bytesMax = this.#limits.packetBytesMax;
   }
 
   #rare(type: number, cursor: Cursor): void {
@@ -307,7 +317,7 @@ export class PacketReader {
     switch (type) {
       case PACKET.connack: {
         const packet = decodeConnack(cursor, version, limits);
-        this.#setOpen();
+        this.open();
         handler.connack(packet);
         return;
       }
