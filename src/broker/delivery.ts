@@ -68,6 +68,7 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   if (connection === null) return; // QoS 0 is for those who are there
   if (!mayReceive(target, connection, route, core)) return;
   if (!connection.hasRoom) {
+    core.countFullOutput();
     const fields = { ...connection.describe(), topic: route.topic };
     core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
     return;
@@ -153,8 +154,15 @@ function enqueue(
 }
 
 export function isFull(core: Core, session: Session, bytes: number): boolean {
-  const { queuedBytesMax } = core.limits;
-  return session.outbox.waiting >= core.queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+  const { queuedBytesMax, queuedMessagesMax } = core.limits;
+  const { waiting } = session.outbox;
+  if (waiting >= core.queuedMessagesMax) {
+    core.reached.count(waiting >= queuedMessagesMax ? "queuedMessagesMax" : "queuedTotalMessagesMax");
+    return true;
+  }
+  if (session.outbox.bytes + bytes <= queuedBytesMax) return false;
+  core.reached.count("queuedBytesMax");
+  return true;
 }
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */

@@ -36,6 +36,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
+  if (route.targets.length > 0) connection.intake.spend(route.targets.length);
 }
 
 /** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
@@ -61,7 +62,7 @@ function append(connection: Connection, route: Route, view: PublishView): number
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
     core.planTurnEnd();
-    if (core.backlog.full) core.backlog.hold(connection);
+    if (core.backlog.crowded) core.backlog.hold(connection);
     return offset;
   } catch (error) {
     refuseForJournal(connection, view, error);
@@ -82,6 +83,7 @@ function withoutAlias(connection: Connection, view: PublishView): PublishView {
   const { limits } = connection.core;
   if (view.topicAlias > limits.topicAliasMax) {
     // [MQTT-3.3.2-9]; all up to there are taken [MQTT-3.3.2-12]
+    connection.core.reached.count("topicAliasMax");
     throw new PacketError(REASON.topicAliasInvalid, `topic alias ${view.topicAlias} is above ${limits.topicAliasMax}`);
   }
   const aliases = (connection.aliases ??= []);
@@ -107,9 +109,11 @@ function mayHaveOneMore(connection: Connection): boolean {
   const { inflightMax } = connection.core.limits;
   if (connection.unacknowledged < inflightMax) return true;
   if (connection.version === 4) {
+    if (!connection.isHeld("acknowledgements")) connection.core.reached.count("inflightMax");
     connection.holdRead("acknowledgements");
     return true;
   }
+  connection.core.reached.count("inflightMax");
   const detail = `more than ${inflightMax} publishes wait for an acknowledgement`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;
@@ -187,6 +191,7 @@ export function retain(
   const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
   if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
     const { retainedMessagesMax, retainedBytesMax } = core.limits;
+    core.reached.count(core.retained.size >= retainedMessagesMax ? "retainedMessagesMax" : "retainedBytesMax");
     const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
     core.refusals.refuse(
       "retained-full",
