@@ -330,7 +330,7 @@ function limitsFrom(random: SimRandom): Limits {
     stateSavePeriod: random.pick([100, 1_000]),
     willGraceAfterRestart: 1_500,
   };
-  return { ...LIMITS, log, mqtt } as Limits;
+  return { ...LIMITS, log, mqtt };
 }
 
 /** Warnings and errors are a part of what happened. */

@@ -1,5 +1,6 @@
 /** An MQTT client on a simulated network that a test can stall and cut; it speaks through the real codec. */
 import { LIMITS } from "../src/base/mod.ts";
+import { PROTOCOL_LIMITS } from "../src/broker/mod.ts";
 import type { MessageProperties, QoS } from "../src/base/mod.ts";
 import type { Broker, BrokerConnection, Peer, Transport } from "../src/broker/mod.ts";
 import {
@@ -11,6 +12,7 @@ import {
 } from "../src/wire/mqtt/mod.ts";
 import type {
   AcknowledgeKind,
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
   DisconnectPacket,
@@ -33,12 +35,14 @@ export type Received =
   | ({ readonly type: "suback" } & SubackPacket)
   | ({ readonly type: "unsuback" } & SubackPacket)
   | { readonly type: "pingresp" }
+  | ({ readonly type: "auth" } & AuthPacket)
   | ({ readonly type: "disconnect" } & DisconnectPacket);
 
 interface ReceivedAcknowledge<K extends AcknowledgeKind> {
   readonly type: K;
   readonly packetId: number;
   readonly reasonCode: number;
+  readonly reasonString?: string;
 }
 
 export interface ReceivedPublish {
@@ -51,9 +55,12 @@ export interface ReceivedPublish {
   readonly packetId: number;
   readonly properties: MessageProperties | null;
   readonly identifiers: readonly number[];
+  /** The alias that it came with, 0 for none; `topic` is what the alias stands for. */
+  readonly alias: number;
 }
 
 const utf8 = new TextDecoder();
+const TAKES_ALL = { ...LIMITS.mqtt, ...PROTOCOL_LIMITS };
 const encoder = new TextEncoder();
 
 /** What a client needs of its world. */
@@ -64,7 +71,7 @@ interface World {
 
 /** The far end of a simulated connection: speaks MQTT through the real codec. */
 export class SimClient implements Transport {
-  readonly remoteAddress = "192.0.2.7";
+  readonly remoteAddress: string;
   readonly received: Received[] = [];
   readonly version: ProtocolVersion;
   /** Acknowledge publishes as they come, and answer PUBREC with PUBREL. */
@@ -82,11 +89,12 @@ export class SimClient implements Transport {
   readonly #writer: PacketWriter;
   readonly #world: World;
 
-  constructor(world: World, version: ProtocolVersion, certificateId: string | null) {
+  constructor(world: World, version: ProtocolVersion, certificateId: string | null, remoteAddress = "192.0.2.7") {
+    this.remoteAddress = remoteAddress;
     this.#world = world;
     this.version = version;
     this.#writer = new PacketWriter(version);
-    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: LIMITS.mqtt });
+    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: TAKES_ALL });
     const peer: Peer = { remoteAddress: this.remoteAddress, certificateId };
     this.#connection = world.broker.accept(this, peer);
   }
@@ -249,24 +257,30 @@ function answerTo(packet: Received): { readonly kind: AcknowledgeKind; readonly 
 /** Packets from the broker. */
 class Inbox implements PacketHandler {
   readonly #client: SimClient;
+  readonly #aliases = new Map<number, string>();
 
   constructor(client: SimClient) {
     this.#client = client;
   }
 
   publish(view: PublishView): void {
-    const { qos, retain, dup, packetId } = view;
-    const topic = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    const { qos, retain, dup, packetId, topicAlias: alias } = view;
+    const named = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    if (named !== "" && alias !== 0) this.#aliases.set(alias, named);
+    const topic = named === "" ? this.#aliases.get(alias) : named;
+    if (topic === undefined) throw new Error(`the broker used the topic alias ${alias} without giving it`);
     const payload = utf8.decode(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);
     const identifiers = subscriptionIdentifiersOf(view);
-    this.#client.arrived({ type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers });
+    const message = { type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers } as const;
+    this.#client.arrived({ ...message, alias });
   }
   connack(packet: ConnackPacket): void {
     this.#client.arrived({ type: "connack", ...packet });
   }
-  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
-    this.#client.arrived({ type: kind, packetId, reasonCode });
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number, reasonString?: string): void {
+    const words = reasonString === undefined ? {} : { reasonString };
+    this.#client.arrived({ type: kind, packetId, reasonCode, ...words });
   }
   suback(packet: SubackPacket): void {
     this.#client.arrived({ type: "suback", ...packet });
@@ -281,10 +295,13 @@ class Inbox implements PacketHandler {
     this.#client.arrived({ type: "disconnect", ...packet });
   }
 
+  auth(packet: AuthPacket): void {
+    this.#client.arrived({ type: "auth", ...packet });
+  }
+
   // Packets that only a client sends.
   connect(): void {}
   subscribe(): void {}
   unsubscribe(): void {}
   pingreq(): void {}
-  auth(): void {}
 }

@@ -1,9 +1,10 @@
 /**
  * QoS 2 from a client (MQTT 5.0 section 4.3.3, the receiver): PUBREC once the message is on disk, PUBCOMP once its release
- * is. In a kept session both survive a crash of ours (docs/decisions/0004).
+ * is. In a kept session both survive a crash of ours (docs/decisions/0004). [MQTT311-4.3.3-2]
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
+import { refuseInWords } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { sendPubrel } from "./deliver-once.ts";
 import { IdentifierSet } from "./identifier-set.ts";
@@ -53,12 +54,14 @@ function mayOpenOneMore(connection: Connection, session: Session, packetId: numb
   const { limits } = connection.core;
   const open = connection.exchanges?.has(packetId) === true;
   if (connection.version === 5 && !open && connection.unacknowledged >= limits.inflightMax) {
+    connection.core.reached.count("inflightMax");
     const detail = `more than ${limits.inflightMax} publishes wait for an acknowledgement`;
     connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
     return false;
   }
   if (session.received === null || session.received.size < limits.identifiersUnreleasedMax) return true;
   if (session.received.has(packetId)) return true;
+  connection.core.reached.count("identifiersUnreleasedMax");
   const detail = `${session.received.size} QoS 2 messages were never released; send PUBREL, or connect with a clean start`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;
@@ -70,7 +73,10 @@ function countOpen(connection: Connection, packetId: number): void {
   if (connection.exchanges.add(packetId)) connection.unacknowledged++;
 }
 
-/** PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11]. */
+/**
+ * PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11], whatever
+ * became of the message meanwhile [MQTT-4.3.3-13].
+ */
 export function acceptPubrel(connection: Connection, packetId: number): void {
   const { core } = connection;
   const session = connection.session!;
@@ -88,6 +94,7 @@ export function acceptPubrel(connection: Connection, packetId: number): void {
   holdWhileMuchWaits(connection);
 }
 
+/** In the order of the messages [MQTT-4.6.0-3]. */
 function answerLater(connection: Connection, packetId: number, code: number, offset: number): void {
   const { core } = connection;
   core.acknowledgements.push(connection, packetId, code, offset);
@@ -101,7 +108,10 @@ function holdWhileMuchWaits(connection: Connection): void {
   if (connection.answering >= connection.core.limits.inflightMax) connection.holdRead("acknowledgements");
 }
 
-/** What the answer waited for is on disk. */
+/**
+ * What the answer waited for is on disk. User properties are never sent, so they make no packet too large [MQTT-3.5.2-3],
+ * [MQTT-3.6.2-3], [MQTT-3.7.2-3]; nor are reasons in words [MQTT-3.5.2-2], [MQTT-3.6.2-2], [MQTT-3.7.2-2].
+ */
 export function sendAnswer(connection: Connection, packetId: number, code: number): void {
   const { core } = connection;
   const reasonCode = code & 0xff;
@@ -114,9 +124,12 @@ export function sendAnswer(connection: Connection, packetId: number, code: numbe
   if (connection.isOver) return;
   if (kind === ANSWER.pubrec) {
     core.meters.acknowledged.value++;
-    connection.out().acknowledge("pubrec", packetId, reasonCode);
+    if (reasonCode === REASON.success || !connection.wantsReasons) {
+      connection.out().acknowledge("pubrec", packetId, reasonCode);
+    } else refuseInWords(connection, "pubrec", packetId, reasonCode);
   } else {
     if (connection.exchanges?.delete(packetId) === true) connection.unacknowledged--;
+    core.meters.controlSent.value++;
     connection.out().acknowledge("pubcomp", packetId, reasonCode);
   }
   if (connection.answering < core.limits.inflightMax / 2) connection.releaseRead("acknowledgements");

@@ -274,17 +274,17 @@ class Load {
 
   /** Runs for a while, or does not even get to that, and is killed; true where it had not been ready. */
   async liveAndDie(random: SimRandom): Promise<boolean> {
-    const { ready, kill } = this.#platform;
+    const platform = this.#platform;
     const starting = random.chance(0.25);
     if (starting) {
-      await Promise.race([ready.catch(() => {}), after(random.below(this.#startMs))]);
+      await Promise.race([platform.ready.catch(() => {}), after(random.below(this.#startMs))]);
     } else {
-      await ready;
+      await platform.ready;
       const enough = this.#ledger.acknowledged.size + 1 + random.below(600);
       const until = performance.now() + LIFE_MS_MAX;
       while (this.#ledger.acknowledged.size < enough && performance.now() < until) await after(1 + random.below(20));
     }
-    await kill();
+    await platform.kill();
     this.#begin();
     return starting;
   }
