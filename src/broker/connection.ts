@@ -20,6 +20,7 @@ import { mayPublish } from "./reserved-topics.ts";
 import { forwardAliased, plain, writePublish } from "./publish-writing.ts";
 import type { SendAgain, SendAs } from "./publish-writing.ts";
 import type { Meter, Rate } from "./rates.ts";
+import { kindOfFault } from "./refusals.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Route } from "./routes.ts";
 import type { Session, StandingWill } from "./session.ts";
@@ -47,11 +48,6 @@ const PATIENCE_MS = 1000;
 const CLOSING_MS = 5_000;
 /** Who has taken nothing for this long does not read at all. */
 const PROGRESS_MS = 100;
-
-const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
-  [REASON.topicNameInvalid]: "publish-topic",
-  [REASON.clientIdentifierNotValid]: "client-id",
-};
 
 const PIECE_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -181,7 +177,7 @@ export class Connection {
     if (this.isOver) return;
     if (error instanceof PacketError) {
       if (error.limit !== null) this.core.reached.count(error.limit);
-      const kind = KIND_OF_FAULT[error.reasonCode] ?? "malformed-packet";
+      const kind = kindOfFault(error);
       if (this.state === "connected") this.refuse(kind, error.reasonCode, "CLIENT_ERROR", error.detail);
       else {
         this.version = this.intake.version;
