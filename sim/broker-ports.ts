@@ -6,13 +6,13 @@ import type {
   OutboxChunk,
   Progress,
   Publisher,
-  SavedRetained,
   SavedSession,
   SavedState,
   SavedSubscription,
   SessionChange,
   StateStore,
 } from "../src/broker/mod.ts";
+import { SimRetained } from "./retained-store.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { PublishView } from "../src/wire/mqtt/mod.ts";
 
@@ -94,11 +94,21 @@ interface StoredSession {
 /** A state store in memory that outlives the broker. */
 export class SimState implements StateStore {
   readonly sessions = new Map<string, StoredSession>();
-  readonly retained = new Map<string, SavedRetained>();
+  readonly retained = new SimRetained();
   appliedOffset = 0;
-  failure: Error | null = null;
+  #failure: Error | null = null;
   /** Calls wait for this, where a test wants to see what happens meanwhile. */
   gate: Promise<void> = Promise.resolve();
+
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  /** Thrown by every call but `load`. */
+  set failure(failure: Error | null) {
+    this.#failure = failure;
+    this.retained.failure = failure;
+  }
 
   load(): Promise<SavedState> {
     const sessions = [...this.sessions.values()].map(({ session, subscriptions }) =>
@@ -114,8 +124,17 @@ export class SimState implements StateStore {
       appliedOffset: this.appliedOffset,
       sessions,
       outboxes,
-      retained: [...this.retained.values()],
     });
+  }
+
+  copy(): SimState {
+    const copy = new SimState();
+    copy.appliedOffset = this.appliedOffset;
+    for (const [clientId, stored] of this.sessions) {
+      copy.sessions.set(clientId, { ...stored, subscriptions: new Map(stored.subscriptions) });
+    }
+    for (const [topic, message] of this.retained.messages) copy.retained.messages.set(topic, message);
+    return copy;
   }
 
   async saveSessions(changes: readonly SessionChange[], life = { alive: true }): Promise<void> {
@@ -136,7 +155,7 @@ export class SimState implements StateStore {
     }
   }
 
-  async saveProgress({ appliedOffset, outboxes, retained }: Progress, life = { alive: true }): Promise<void> {
+  async saveProgress({ appliedOffset, outboxes }: Progress, life = { alive: true }): Promise<void> {
     await this.gate;
     if (!life.alive) return;
     if (this.failure !== null) throw this.failure;
@@ -147,10 +166,6 @@ export class SimState implements StateStore {
       stored.head = head;
       stored.sentBefore = sentBefore;
       stored.chunks = [...stored.chunks.filter((c) => c.first + c.slots.length / 2 > head), ...chunks];
-    }
-    for (const message of retained) {
-      if (message.frame === null) this.retained.delete(message.topic);
-      else this.retained.set(message.topic, message);
     }
   }
 }

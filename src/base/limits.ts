@@ -39,10 +39,16 @@ export const LIMITS = {
     connectionsMax: 20_000,
     connectionsPerAddressMax: 2_000,
     /** Sessions, connected or not; each absent one may queue messages. At the limit nobody new may leave one behind. */
-    sessionsMax: 100_000,
-    retainedMessagesMax: 100_000,
-    /** They live in memory. */
-    retainedBytesMax: mib(256),
+    sessionsMax: 250_000,
+    /** They are on disk, with about 200 bytes each beside their packets. */
+    retainedMessagesMax: 2_000_000,
+    retainedBytesMax: mib(1024),
+    /**
+     * Changes of retained messages in memory before those who publish more are held back; from half of it on they are saved
+     * at once. Every look-up with wildcards walks through them.
+     */
+    retainedUnsavedMessagesMax: 4_096,
+    retainedUnsavedBytesMax: mib(16),
     /** Unacknowledged QoS 1 deliveries to one client, where its Receive Maximum allows that many. */
     deliveriesInflightMax: 16_384,
     /** Topics whose subscribers are known without a walk of the tree; some 300 bytes each. */
@@ -264,6 +270,7 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [mqtt.packetBytesMax < mqtt.outputBytesMax, "a packet fits an empty output"],
     [mqtt.connectionsMax <= mqtt.sessionsMax, "every connection may have a session"],
     [mqtt.packetBytesMax < mqtt.retainedBytesMax, "the largest message may be retained"],
+    [mqtt.packetBytesMax < mqtt.retainedUnsavedBytesMax, "the largest message may wait until it is saved"],
     [mqtt.backlogBytesMax < log.pendingBytesMax, "publishers are held back before the log refuses"],
     [log.batchBytesMax < log.segmentBytesMax, "a batch fits a segment"],
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],

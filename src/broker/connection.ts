@@ -16,9 +16,12 @@ import type { Session, StandingWill } from "./session.ts";
 
 /** `greeting`: before CONNECT. `closing`: nothing is read any more, the last output is on its way. */
 export type ConnectionState = "greeting" | "connected" | "closing" | "closed";
-/** Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`. */
-export type HoldReason = "journal" | "acknowledgements" | "output" | "pace";
-const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8 } as const;
+/**
+ * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, more
+ * is to be retained than the state store has taken.
+ */
+export type HoldReason = "journal" | "acknowledgements" | "output" | "pace" | "retained";
+const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8, retained: 16 } as const;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
 
@@ -394,6 +397,7 @@ export class Connection {
     this.#countOutput(0);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
+    this.core.retained.forget(this);
     this.#writer = null;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;

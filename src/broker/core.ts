@@ -10,6 +10,7 @@ import type { PresenceEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
+import { RetainedLookups } from "./retained-lookups.ts";
 import { RetainedMessages } from "./retained.ts";
 import { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
@@ -51,6 +52,7 @@ export class Core {
   readonly tree = new SubscriptionTree<Subscriber>();
   readonly routes: RouteCache;
   readonly retained: RetainedMessages;
+  readonly lookups: RetainedLookups;
   readonly recent: RecentFrames;
   readonly refusals: Refusals;
   readonly saving: Saving;
@@ -93,7 +95,8 @@ export class Core {
     this.logger = options.logger;
     const seed = options.random.bytes(4);
     this.routes = new RouteCache(this.tree, limits, (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!);
-    this.retained = new RetainedMessages(limits);
+    this.retained = new RetainedMessages(options.state.retained, limits);
+    this.lookups = new RetainedLookups(this);
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);

@@ -9,13 +9,11 @@ import { FrameView, frameOf } from "./frame.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { Retained } from "./retained.ts";
-import type { Session, Subscription } from "./session.ts";
+import type { RetainedWanted, Session } from "./session.ts";
 
 /** Messages read from the journal at once for one session, and where to stop before that. */
 const READ_AHEAD = 64;
 const READ_AHEAD_BYTES = 256 * 1024;
-/** Retained messages sent, or passed over, for one session in one turn. */
-const RETAINED_STEPS = 500;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
 
@@ -186,10 +184,7 @@ export function pump(core: Core, session: Session): void {
       sendNext(core, session, connection, recentView, core.routes.of(recentView).topic, core.recent.receivedAt);
       continue;
     }
-    const retained = core.retained.atOffset(outbox.offset(sequence));
-    if (retained !== undefined) {
-      sendNext(core, session, connection, retained.frame, retained.topic, retained.receivedAt);
-    } else if (outbox.offset(sequence) < core.journal.durable) {
+    if (outbox.offset(sequence) < core.journal.durable) {
       void readBack(core, session, connection);
       return;
     } else {
@@ -197,7 +192,7 @@ export function pump(core: Core, session: Session): void {
       return;
     }
   }
-  planRetained(core, session, connection);
+  if (session.retainedWanted !== null && connection.hasRoom) core.lookups.plan(session);
 }
 
 /** The first waiting entry is not sent. */
@@ -259,15 +254,15 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   const { outbox } = session;
   const first = outbox.sent;
   const room = Math.min(READ_AHEAD, connection.window - outbox.inFlight, outbox.waiting);
-  const reads: Promise<Message | null>[] = [];
+  const reads: Promise<Kept | null>[] = [];
   let bytes = 0;
   for (let i = 0; i < room && bytes < READ_AHEAD_BYTES; i++) {
     if (outbox.offset(first + i) >= core.journal.durable) break;
     bytes += outbox.sizeOf(first + i);
-    reads.push(core.journal.read(outbox.offset(first + i)));
+    reads.push(readKept(core, outbox.offset(first + i)));
   }
   session.reading = true;
-  let messages: (Message | null)[];
+  let messages: (Kept | null)[];
   try {
     messages = await Promise.all(reads);
   } catch (error) {
@@ -294,9 +289,23 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   pump(core, session);
 }
 
-function sendReadBack(core: Core, session: Session, connection: Connection, message: Message | null): void {
+/** A message that has left memory. */
+interface Kept {
+  readonly frame: PublishView;
+  readonly topic: string;
+  readonly receivedAt: EpochMs;
+}
+
+/** From the journal, or from the retained messages, which may be older than anything that the journal keeps. */
+async function readKept(core: Core, offset: number): Promise<Kept | null> {
+  const message = await core.journal.read(offset);
+  if (message === null) return core.retained.at(offset);
+  return { frame: frameOf(message), topic: message.topic, receivedAt: message.receivedAt };
+}
+
+function sendReadBack(core: Core, session: Session, connection: Connection, message: Kept | null): void {
   if (message !== null) {
-    sendNext(core, session, connection, frameOf(message), message.topic, message.receivedAt);
+    sendNext(core, session, connection, message.frame, message.topic, message.receivedAt);
     return;
   }
   const fields = { clientId: session.clientId, offset: session.outbox.offset(session.outbox.sent) };
@@ -306,54 +315,16 @@ function sendReadBack(core: Core, session: Session, connection: Connection, mess
 
 // ── retained messages ──────────────────────────────────────────────────────────────────────────
 
-/**
- * Retained messages of new subscriptions go out as the client takes them, in steps: one subscription is looked up at a
- * time, a few hundred messages are looked at in one turn. So whoever subscribes to everything again and again holds one
- * list of references, and its turn does not become everybody's.
- */
-function planRetained(core: Core, session: Session, connection: Connection): void {
-  if (session.retainedPlanned || (session.backlog.length === 0 && session.retainedWanted.size === 0)) return;
-  if (!connection.hasRoom || session.outbox.inFlight >= connection.window) return; // asked again once that has changed
-  session.retainedPlanned = true;
-  core.options.scheduler.defer(() => {
-    session.retainedPlanned = false;
-    if (session.connection?.state !== "connected") return;
-    if (session.outbox.waiting === 0 && !session.reading) stepRetained(core, session, session.connection);
-    pump(core, session);
-  });
-}
-
-function stepRetained(core: Core, session: Session, connection: Connection): void {
-  if (session.backlog.length === 0) lookUpRetained(core, session);
-  const subscription = session.backlogFor;
-  if (subscription === null) return;
-  for (let step = 0; step < RETAINED_STEPS && session.backlog.length > 0; step++) {
-    if (!connection.hasRoom || session.outbox.inFlight >= connection.window || connection.isOver) return;
-    sendRetained(core, session, connection, session.backlog.pop()!, subscription);
-  }
-}
-
-/** Fills the empty backlog with the retained messages of the next subscription that wants them. */
-function lookUpRetained(core: Core, session: Session): void {
-  for (const [filter, subscription] of session.retainedWanted) {
-    session.retainedWanted.delete(filter);
-    if (session.subscriptions.get(filter) !== subscription) continue;
-    session.backlog = core.retained.match(filter);
-    session.backlogFor = subscription;
-    return;
-  }
-}
-
-function sendRetained(
+/** Sends one message that was there before the subscription was. */
+export function sendRetained(
   core: Core,
   session: Session,
   connection: Connection,
   retained: Retained,
-  subscription: Subscription,
+  { subscription, before }: RetainedWanted,
 ): void {
   const { frame, topic } = retained;
-  // A newer message of the topic was already delivered as it came; the older one would overtake it backwards.
-  if (!retained.current || session.subscriptions.get(subscription.filter) !== subscription) return;
+  if (retained.offset >= before) return; // delivered as it came
   if (subscription.noLocal && retained.clientId === session.clientId) return;
   if (!connection.authorizer.receive(topic)) {
     receiveForbidden(core, connection, topic);

@@ -3,10 +3,8 @@ import { reasonOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { isFull } from "./delivery.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
-import { NOWHERE } from "./recent-frames.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** Version numbers kept for clients that left no session. */
@@ -27,7 +25,6 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   }
   const now = core.now();
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
-  keepBacklog(core, session);
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
   core.absent.add(session);
@@ -39,32 +36,13 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   core.saving.changed(session);
 }
 
-/**
- * Retained messages that the client was still owed at QoS 1 wait for it like others, as many as its queue takes. Those of
- * subscriptions that have not been looked up yet are looked up when it is back.
- */
-function keepBacklog(core: Core, session: Session): void {
-  const subscription = session.backlogFor;
-  const backlog = session.backlog.splice(0);
-  session.backlogFor = null;
-  if (subscription === null || session.subscriptions.get(subscription.filter) !== subscription) return;
-  const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
-  for (const { frame, current, offset } of backlog) {
-    if (subscription.qos === 0 || frame.qos === 0 || !current) continue;
-    if (isFull(core, session, frame.end)) return;
-    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers);
-  }
-}
-
 /** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
   for (const subscription of session.subscriptions.values()) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
-  session.retainedWanted.clear();
-  session.backlog = [];
-  session.backlogFor = null;
+  session.retainedWanted = null;
   core.absent.delete(session);
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);

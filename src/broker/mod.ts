@@ -10,10 +10,15 @@ export type {
   Peer,
   Progress,
   Publisher,
+  RetainedPage,
+  RetainedSaved,
+  RetainedStore,
+  RetainedTotals,
   SavedState,
   SessionChange,
   StateStore,
   Transport,
 } from "./ports.ts";
 export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
+export { compareTopics } from "./topic-order.ts";
 export type { OutboxChunk, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";

@@ -7,7 +7,6 @@ import { PendingAcknowledgements } from "./acknowledgements.ts";
 import { FrameView, frameOf } from "./frame.ts";
 import { Outbox } from "./outbox.ts";
 import { NOWHERE, RecentFrames } from "./recent-frames.ts";
-import { RetainedMessages } from "./retained.ts";
 import { SubscriptionTree } from "./subscription-tree.ts";
 
 const byNumber = (a: number, b: number): number => a - b;
@@ -42,36 +41,6 @@ describe("the subscription tree", () => {
     const found: number[] = [];
     tree.match("a", found);
     assert.equal(found.length, 200_000);
-  });
-});
-
-describe("retained messages", () => {
-  test("are found by the filters that match their topics", () => {
-    const entry = (name: string, offset: number) => {
-      const frame = frameOf({ topic: name, payload: new Uint8Array(1), qos: 0, retain: true, properties: null });
-      return { topic: name, frame, offset, clientId: "c", receivedAt: 0, expiresAt: null, current: true };
-    };
-    const property = fc.property(
-      fc.array(topic),
-      fc.array(fc.nat(20)),
-      fc.array(filter),
-      (topics, removals, filters) => {
-        const kept = new RetainedMessages({ retainedMessagesMax: 1000, retainedBytesMax: 1e9 });
-        for (const [i, name] of topics.entries()) kept.set(entry(name, i));
-        const names = new Set(topics);
-        for (const i of removals) {
-          if (i >= topics.length) continue;
-          kept.delete(topics[i]!);
-          names.delete(topics[i]!);
-        }
-        assert.equal(kept.size, names.size);
-        for (const f of filters) {
-          const found = kept.match(f).map((r) => r.topic);
-          assert.deepEqual(found.sort(), [...names].filter((name) => topicMatches(f, name)).sort(), f);
-        }
-      },
-    );
-    fc.assert(property, { seed: 1 });
   });
 });
 

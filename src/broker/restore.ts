@@ -2,7 +2,7 @@
 import type { EpochMs, Message } from "../base/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
-import { frameOf, ownFrame } from "./frame.ts";
+import { frameOf } from "./frame.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import { NOWHERE } from "./recent-frames.ts";
@@ -24,7 +24,7 @@ export async function restoreState(core: Core): Promise<void> {
   const applied = Math.min(saved.appliedOffset, durable);
   core.lastOffset = Math.max(core.lastOffset, durable - 1);
   const there = loadSessions(core, saved, durable);
-  loadRetained(core, saved, durable);
+  await core.retained.start(durable);
   core.saving.startAt(saved.appliedOffset);
   let replayed = 0;
   for await (const { offset, message } of core.journal.replay(applied)) {
@@ -81,17 +81,6 @@ function loadSessions(core: Core, saved: SavedState, durable: number): ThereUnti
     session.savedHead = outbox.head;
   }
   return there;
-}
-
-function loadRetained(core: Core, saved: SavedState, durable: number): void {
-  const lost: string[] = [];
-  for (const { topic, frame, offset, clientId, receivedAt, expiresAt } of saved.retained) {
-    if (frame === null) continue;
-    if (offset >= durable) lost.push(topic);
-    else core.retained.set({ topic, frame: ownFrame(frame), offset, clientId, receivedAt, expiresAt, current: true });
-  }
-  core.retained.changed.clear();
-  for (const topic of lost) core.retained.changed.add(topic); // else it would be back once the log has grown again
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */

@@ -10,6 +10,8 @@ import type { Core } from "./core.ts";
 import type { Progress, SessionChange } from "./ports.ts";
 import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription, Session, Subscription } from "./session.ts";
 
+/** Retained messages given to the store in one turn: a few milliseconds. */
+const RETAINED_AT_ONCE = 64;
 /** After a failure of the store. */
 const RETRY_AFTER_MS = 1000;
 
@@ -28,6 +30,8 @@ interface Pending {
 interface Snapshot {
   readonly horizon: number;
   readonly retained: readonly SavedRetained[];
+  /** How many of them the store has. */
+  done: number;
 }
 
 export class Saving {
@@ -90,6 +94,11 @@ export class Saving {
     this.#core.planTurnEnd();
   }
 
+  /** As `progressDue`, because much has gathered. */
+  progressSoon(): void {
+    this.#progressDue = true;
+  }
+
   /** More is on disk. */
   synced(): void {
     if (this.#snapshot !== null || this.#pending.size > 0) this.#core.planTurnEnd();
@@ -106,6 +115,7 @@ export class Saving {
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
     const sessions = snapshot !== null && this.#sessionsSaved ? null : this.#takeReady();
     if (sessions !== null) void this.#saveSessions(sessions);
+    else if (snapshot !== null && snapshot.done < snapshot.retained.length) void this.#saveRetained(snapshot);
     else if (snapshot !== null) void this.#saveProgress(snapshot);
     else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
@@ -115,7 +125,7 @@ export class Saving {
     return new Promise((resolve) => {
       if (this.#core.restoring) return resolve(); // nothing was taken in since the load, and half of it is not to be saved
       this.#idle.push(resolve);
-      this.#dropSnapshot();
+      this.#snapshot = null;
       this.progressDue();
     });
   }
@@ -125,13 +135,8 @@ export class Saving {
   }
 
   #readySnapshot(): Snapshot | null {
-    this.#snapshot ??= snapshotOf(this.#core);
+    this.#snapshot ??= { horizon: this.#core.lastOffset + 1, retained: this.#core.retained.unsaved(), done: 0 };
     return this.#snapshot.horizon <= this.#core.journal.durable ? this.#snapshot : null;
-  }
-
-  #dropSnapshot(): void {
-    for (const { topic } of this.#snapshot?.retained ?? []) this.#core.retained.changed.add(topic);
-    this.#snapshot = null;
   }
 
   #worthKeeping(session: Session): boolean {
@@ -221,13 +226,41 @@ export class Saving {
     }
   }
 
+  /** Ahead of `appliedOffset`, some in each turn: what a start replays on top of them comes to the same. */
+  async #saveRetained(snapshot: Snapshot): Promise<void> {
+    this.#sessionsSaved = false;
+    const core = this.#core;
+    const changes = snapshot.retained.slice(snapshot.done, snapshot.done + RETAINED_AT_ONCE);
+    this.#busy = true;
+    try {
+      const refused = await core.retained.save(changes);
+      snapshot.done += changes.length;
+      for (const { topic, clientId } of refused) {
+        const { retainedMessagesMax, retainedBytesMax } = core.limits;
+        const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
+        core.refusals.refuse(
+          "retained-full",
+          "a message was delivered but not retained: too many retained messages, or too large ones",
+          fields,
+        );
+      }
+    } catch (error) {
+      core.logger.error("retained messages cannot be saved", { error: reasonOf(error) });
+      this.#failed();
+      this.#snapshot = null;
+    } finally {
+      this.#busy = false;
+      core.planTurnEnd();
+    }
+  }
+
   async #saveProgress(snapshot: Snapshot): Promise<void> {
     this.#progressDue = false;
     this.#sessionsSaved = false;
     const core = this.#core;
     const progress = progressOf(core, snapshot);
-    const { appliedOffset, outboxes, retained } = progress;
-    if (outboxes.length === 0 && retained.length === 0 && appliedOffset === this.#appliedOffset) {
+    const { appliedOffset, outboxes } = progress;
+    if (outboxes.length === 0 && appliedOffset === this.#appliedOffset) {
       this.#snapshot = null;
       this.flush(); // somebody may be waiting for just this
       return;
@@ -238,10 +271,11 @@ export class Saving {
       this.#appliedOffset = appliedOffset;
       this.#snapshot = null;
       for (const saved of outboxes) noteSaved(core, saved);
+      if (core.retained.crowded) this.#progressDue = true;
     } catch (error) {
-      core.logger.error("queues and retained messages cannot be saved", { error: reasonOf(error) });
+      core.logger.error("queues cannot be saved", { error: reasonOf(error) });
       this.#failed();
-      this.#dropSnapshot();
+      this.#snapshot = null;
     } finally {
       this.#busy = false;
       core.planTurnEnd();
@@ -275,24 +309,8 @@ function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }:
   return { filter, qos, noLocal, retainAsPublished, identifier, since };
 }
 
-function snapshotOf(core: Core): Snapshot {
-  const horizon = core.lastOffset + 1;
-  const retained: SavedRetained[] = [];
-  for (const topic of core.retained.changed) {
-    const entry = core.retained.get(topic);
-    if (entry === undefined) {
-      retained.push({ topic, frame: null, offset: horizon, clientId: "", receivedAt: 0, expiresAt: null });
-    } else {
-      const { frame, offset, clientId, receivedAt, expiresAt } = entry;
-      retained.push({ topic, frame: frame.buffer, offset, clientId, receivedAt, expiresAt });
-    }
-  }
-  core.retained.changed.clear();
-  return { horizon, retained };
-}
-
 /** What changed since the last time, up to the snapshot's horizon. */
-function progressOf(core: Core, { horizon, retained }: Snapshot): Progress {
+function progressOf(core: Core, { horizon }: Snapshot): Progress {
   const outboxes: SavedOutbox[] = [];
   for (const session of core.sessions.values()) {
     const { outbox, savedHead, savedTail } = session;
@@ -304,7 +322,7 @@ function progressOf(core: Core, { horizon, retained }: Snapshot): Progress {
     const chunks = to > from ? [outbox.pack(from, to)] : [];
     outboxes.push({ clientId: session.clientId, head: outbox.head, sentBefore: outbox.sentBefore, chunks });
   }
-  return { appliedOffset: horizon, outboxes, retained };
+  return { appliedOffset: horizon, outboxes };
 }
 
 function noteSaved(core: Core, saved: SavedOutbox): void {

@@ -5,7 +5,6 @@ import type { Will } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import { Outbox } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
-import type { Retained } from "./retained.ts";
 
 export interface Subscription {
   readonly kind: "session";
@@ -29,6 +28,15 @@ export interface LocalSubscription {
 
 export type Subscriber = Subscription | LocalSubscription;
 
+/** The retained messages of a subscription, as far as they were not sent. */
+export interface RetainedWanted {
+  readonly subscription: Subscription;
+  /** Of messages from this offset on, the subscription has got its own copy, as they came. */
+  readonly before: number;
+  /** All topics up to here are done; null: none is. */
+  after: string | null;
+}
+
 /** A Will that was accepted, with the right to publish it. */
 export interface StandingWill {
   readonly will: Will;
@@ -48,13 +56,10 @@ export class Session {
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new Map<string, Subscription>();
   readonly outbox = new Outbox();
-  /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. Not saved. */
-  readonly retainedWanted = new Map<string, Subscription>();
-  /** Retained messages still to be sent, and the subscription that wants them; lives as long as the connection. */
-  backlog: Retained[] = [];
-  backlogFor: Subscription | null = null;
-  /** The next step with them is planned. */
-  retainedPlanned = false;
+  /** Subscriptions that were not sent all their retained messages, one after the other, by filter. Not saved. */
+  retainedWanted: Map<string, RetainedWanted> | null = null;
+  /** Retained messages are being looked up. */
+  lookingUp = false;
   /** A read from the journal is under way; deliveries wait for it, to keep their order. */
   reading = false;
   /** The will of a client that is gone, waiting for its delay. */
@@ -79,7 +84,7 @@ export class Session {
 
   /** Something waits that could be sent as soon as the client takes it. */
   get owes(): boolean {
-    return this.outbox.waiting > 0 || this.backlog.length > 0 || this.retainedWanted.size > 0;
+    return this.outbox.waiting > 0 || this.retainedWanted !== null;
   }
 
   get persistent(): boolean {

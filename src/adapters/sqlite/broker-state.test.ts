@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -9,6 +9,7 @@ import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.t
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import { Broker } from "../../broker/mod.ts";
 import type { SavedSession } from "../../broker/mod.ts";
+import { brokerDatabaseOfFormat1 } from "./broker-state.fixture.ts";
 import { SqliteBrokerState } from "./broker-state.ts";
 import { openDatabase } from "./open.ts";
 
@@ -43,7 +44,7 @@ async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerS
 
 test("an empty store starts at the beginning of the log", async () => {
   const state = new SqliteBrokerState(path);
-  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [], retained: [] });
+  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [] });
   state.close();
 });
 
@@ -92,7 +93,6 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveProgress({
       appliedOffset: 6,
       outboxes: [{ clientId, head: 0, sentBefore: 1, chunks: [chunk] }],
-      retained: [],
     });
   }
   const change = [
@@ -128,7 +128,6 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
     return state.saveProgress({
       appliedOffset: far,
       outboxes: [{ clientId: "c", head, sentBefore: 2, chunks: [{ first, slots, identifiers }] }],
-      retained: [],
     });
   };
   await save(0, 0, 1, 2, 3);
@@ -149,29 +148,6 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
   });
 });
 
-test("retained messages are replaced and removed", async () => {
-  const state = new SqliteBrokerState(path);
-  const retained = (topic: string, frame: Uint8Array | null, expiresAt: number | null = null) =>
-    ({ topic, frame, offset: 3, clientId: "c", receivedAt: 1_767_225_600_000, expiresAt }) as const;
-  await state.saveProgress({
-    appliedOffset: 1,
-    outboxes: [],
-    retained: [retained("a", Uint8Array.of(1)), retained("b", Uint8Array.of(2))],
-  });
-  await state.saveProgress({
-    appliedOffset: 2,
-    outboxes: [],
-    retained: [retained("a", Uint8Array.of(3), 17), retained("b", null)],
-  });
-  await reopened(state, async (again) => {
-    const saved = (await again.load()).retained;
-    assert.deepEqual(
-      saved.map(({ topic, frame, expiresAt }) => [topic, frame![0], expiresAt]),
-      [["a", 3, 17]],
-    );
-  });
-});
-
 test("a call that fails leaves nothing of itself", async () => {
   const state = new SqliteBrokerState(path);
   const wrong = {
@@ -181,9 +157,51 @@ test("a call that fails leaves nothing of itself", async () => {
     chunks: [{ first: 0, slots: Float64Array.of(1, 2), identifiers: [[1, [1n as never]]] as never }],
   };
   const good = { clientId: "good", head: 0, sentBefore: 0, chunks: [] };
-  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], retained: [] }));
+  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong] }));
   const saved = await state.load();
   assert.deepEqual([saved.appliedOffset, saved.outboxes], [0, []]);
+  state.close();
+});
+
+test("a file of format 1 is brought up to date with all that it held", async () => {
+  await writeFile(path, brokerDatabaseOfFormat1());
+  const state = new SqliteBrokerState(path);
+  const { appliedOffset, sessions, outboxes } = await state.load();
+  assert.equal(appliedOffset, 9);
+  assert.equal(state.appliedOffset(), 9);
+  assert.deepEqual(
+    sessions.map(({ clientId, subscriptions }) => [
+      clientId,
+      subscriptions.map((s) => [s.filter, s.qos, s.identifier]),
+    ]),
+    [
+      [
+        "c1",
+        [
+          ["q/#", 1, 4],
+          ["x/+", 0, 0],
+        ],
+      ],
+    ],
+  );
+  assert.deepEqual(
+    [...(outboxes[0]?.chunks[0]?.slots ?? [])].filter((_, i) => i % 2 === 0),
+    [6, 7],
+  );
+  const { found, upTo } = await state.retained.page("#", null, 100);
+  assert.deepEqual(
+    found.map(({ topic, offset, clientId, expiresAt }) => [topic, offset, clientId, expiresAt !== null]),
+    [
+      ["/lead/", 3, "pub", false],
+      ["mortal", 5, "pub", true],
+      ["r", 0, "pub", false],
+      ["r/-1", 2, "pub", false],
+      ["r/ü/1", 1, "pub", false],
+    ],
+  );
+  assert.equal(upTo, null);
+  const bytes = found.reduce((sum, { frame }) => sum + frame!.length, 0);
+  assert.deepEqual(await state.retained.forgetFrom(9), { messages: 5, bytes });
   state.close();
 });
 

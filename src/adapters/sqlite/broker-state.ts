@@ -5,7 +5,6 @@ import type {
   OutboxChunk,
   Progress,
   SavedOutbox,
-  SavedRetained,
   SavedSession,
   SavedState,
   SavedSubscription,
@@ -13,6 +12,7 @@ import type {
   StateStore,
 } from "../../broker/mod.ts";
 import { openDatabase, transaction } from "./open.ts";
+import { RETAINED_BY_KEY, SqliteRetained, promised } from "./retained-store.ts";
 import { willFromJson, willToJson } from "./will-json.ts";
 
 const MIGRATIONS = [
@@ -37,17 +37,25 @@ const MIGRATIONS = [
      topic TEXT PRIMARY KEY, frame BLOB NOT NULL, offset INTEGER NOT NULL, client_id TEXT NOT NULL,
      received_at INTEGER NOT NULL, expires_at INTEGER
    ) STRICT;`,
+  RETAINED_BY_KEY,
 ];
 
 type Row = Record<string, string | number | null | Uint8Array>;
 
 export class SqliteBrokerState implements StateStore {
+  readonly retained: SqliteRetained;
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
 
   /** Throws `TidewireError` DATABASE_UNUSABLE or DATABASE_NEWER. */
   constructor(path: string) {
     this.#database = openDatabase({ path, name: "broker", migrations: MIGRATIONS, durability: "normal" });
+    this.retained = new SqliteRetained(this.#database);
+  }
+
+  /** What `load` says about it, without the rest. */
+  appliedOffset(): number {
+    return number(this.#all("SELECT applied_offset FROM progress")[0]!["applied_offset"]);
   }
 
   load(): Promise<SavedState> {
@@ -71,11 +79,10 @@ export class SqliteBrokerState implements StateStore {
     });
   }
 
-  saveProgress({ appliedOffset, outboxes, retained }: Progress): Promise<void> {
+  saveProgress({ appliedOffset, outboxes }: Progress): Promise<void> {
     return promised(() =>
       transaction(this.#database, () => {
         for (const outbox of outboxes) this.#saveOutbox(outbox);
-        for (const message of retained) this.#saveRetained(message);
         this.#run("UPDATE progress SET applied_offset = ?", appliedOffset);
       }),
     );
@@ -91,7 +98,7 @@ export class SqliteBrokerState implements StateStore {
       text(row["client_id"]),
     );
     return {
-      appliedOffset: number(this.#all("SELECT applied_offset FROM progress")[0]!["applied_offset"]),
+      appliedOffset: this.appliedOffset(),
       sessions: this.#all("SELECT * FROM sessions").map((row) => {
         const own = subscriptions.get(text(row["client_id"])) ?? [];
         return Object.assign(sessionOf(row), { subscriptions: own.map(subscriptionOf) });
@@ -102,7 +109,6 @@ export class SqliteBrokerState implements StateStore {
         sentBefore: number(row["sent_before"]),
         chunks: (chunks.get(text(row["client_id"])) ?? []).map(chunkOf),
       })),
-      retained: this.#all("SELECT * FROM retained").map(retainedOf),
     };
   }
 
@@ -145,14 +151,6 @@ export class SqliteBrokerState implements StateStore {
     }
   }
 
-  #saveRetained({ topic, frame, offset, clientId, receivedAt, expiresAt }: SavedRetained): void {
-    if (frame === null) this.#run("DELETE FROM retained WHERE topic = ?", topic);
-    else {
-      const sql = "INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?, ?, ?)";
-      this.#run(sql, topic, frame, offset, clientId, receivedAt, expiresAt);
-    }
-  }
-
   #run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
     let statement = this.#prepared.get(sql);
     if (statement === undefined) this.#prepared.set(sql, (statement = this.#database.prepare(sql)));
@@ -162,13 +160,6 @@ export class SqliteBrokerState implements StateStore {
   #all(sql: string): Row[] {
     return this.#database.prepare(sql).all() as Row[];
   }
-}
-
-/** The store's calls are promises, so that an engine across the network can serve them too; this one is done at once. */
-function promised<T>(work: () => T): Promise<T> {
-  return new Promise((resolve) => {
-    resolve(work());
-  });
 }
 
 function sessionOf(row: Row): SavedSession {
@@ -200,17 +191,6 @@ function chunkOf(row: Row): OutboxChunk {
   const named = row["identifiers"];
   const identifiers = typeof named === "string" ? (JSON.parse(named) as OutboxChunk["identifiers"]) : [];
   return { first: number(row["first"]), slots, identifiers };
-}
-
-function retainedOf(row: Row): SavedRetained {
-  return {
-    topic: text(row["topic"]),
-    frame: row["frame"] as Uint8Array,
-    offset: number(row["offset"]),
-    clientId: text(row["client_id"]),
-    receivedAt: number(row["received_at"]),
-    expiresAt: numberOrNull(row["expires_at"]),
-  };
 }
 
 function text(value: Row[string] | undefined): string {
