@@ -7,7 +7,7 @@ import { encodePublisher } from "../wire/record/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
-import { endSession, tellPresence } from "./lifecycle.ts";
+import { back, endSession, tellPresence } from "./lifecycle.ts";
 import type { Authorizer } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import { Session } from "./session.ts";
@@ -154,7 +154,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   const kept = core.sessions.get(clientId);
   const session = kept ?? new Session(clientId);
   core.sessions.set(clientId, session);
-  core.absent.delete(session);
+  back(core, session);
   session.will = null; // [MQTT-3.1.3-9]
   session.willAt = null;
   session.expiresAt = null;

@@ -5,6 +5,7 @@ import { BufferPool } from "../wire/mqtt/mod.ts";
 import { PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
 import type { PresenceEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
@@ -70,8 +71,10 @@ export class Core {
   readonly versionNumbers = new Map<string, number>();
   /** Sessions whose next delivery is not on disk yet. */
   readonly waitingForDisk = new Set<Session>();
-  /** Sessions and wills without a connection that time changes. */
-  readonly absent = new Set<Session>();
+  /** Sessions without a connection, by when they end or their will is due. */
+  readonly deadlines = new Deadlines<Session>();
+  /** Messages that sessions without a connection owe. */
+  queuedAbsent = 0;
   /** Messages that all sessions owe, as of the last sweep. */
   queued = 0;
   /** Offset of the latest accepted message; -1 before the first. */
@@ -136,8 +139,11 @@ export class Core {
   }
 
   countQueued(): number {
-    this.queued = 0;
-    for (const { outbox } of this.sessions.values()) this.queued += outbox.size;
+    this.queued = this.queuedAbsent;
+    for (const connection of this.connections) {
+      const { session } = connection;
+      if (session?.connection === connection) this.queued += session.outbox.size;
+    }
     return this.queued;
   }
 

@@ -126,6 +126,10 @@ function enqueue(
   }
   if (placeOfMessage === NOT_KEPT_YET) placeOfMessage = core.recent.put(view, receivedAt);
   outbox.push(offset, bytes, view.retain && target.retainAsPublished, placeOfMessage, target.identifiers);
+  if (connection === null) {
+    session.queuedCounted++;
+    core.queuedAbsent++;
+  }
   return true;
 }
 

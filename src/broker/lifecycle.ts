@@ -9,6 +9,8 @@ import type { Session, StandingWill } from "./session.ts";
 
 /** Version numbers kept for clients that left no session. */
 const VERSION_NUMBERS_KEPT = 20_000;
+/** Sessions whose end or will is looked after in one turn. */
+const DUE_AT_ONCE = 500;
 
 /** Parts the connection from its session. Harmless when that has happened already. */
 export function detach(connection: Connection, cause: DisconnectCause, withWill: boolean): void {
@@ -27,13 +29,27 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
-  core.absent.add(session);
   if (session.will !== null) {
     session.willAt = now + session.will.will.delaySeconds * 1000;
     // A server that stops keeps wills for its next start (section 3.1.2.5): the client may come back to that one.
     if (session.will.will.delaySeconds === 0 && !core.closing) publishWill(core, session);
   }
+  away(core, session);
   core.saving.changed(session);
+}
+
+/** The session is without a connection: time may end it, or make its will due, and what it owes is counted apart. */
+export function away(core: Core, session: Session): void {
+  core.deadlines.set(session, Math.min(session.expiresAt ?? Infinity, session.willAt ?? Infinity));
+  core.queuedAbsent += session.outbox.size - session.queuedCounted;
+  session.queuedCounted = session.outbox.size;
+}
+
+/** It has a connection again, or is over. */
+export function back(core: Core, session: Session): void {
+  core.deadlines.delete(session);
+  core.queuedAbsent -= session.queuedCounted;
+  session.queuedCounted = 0;
 }
 
 /** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
@@ -43,7 +59,7 @@ export function endSession(core: Core, session: Session): void {
   for (const subscription of session.subscriptions.values()) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
   session.retainedWanted = null;
-  core.absent.delete(session);
+  back(core, session);
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
@@ -111,13 +127,25 @@ export function sweep(core: Core): void {
   const now: Millis = core.now();
   core.countQueued();
   for (const connection of core.connections) connection.check(now);
-  for (const session of core.absent) {
+  sweepAbsent(core);
+}
+
+/** Some hundred in one turn: many that came at the same time leave at the same time. */
+function sweepAbsent(core: Core): void {
+  const now = core.now();
+  for (let i = 0; i < DUE_AT_ONCE; i++) {
+    const session = core.deadlines.take(now);
+    if (session === null) return;
     if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]
-    else if (session.willAt !== null && now >= session.willAt) {
-      publishWill(core, session);
+    else {
+      if (session.willAt !== null && now >= session.willAt) publishWill(core, session);
+      away(core, session);
       core.saving.changed(session);
     }
   }
+  core.options.scheduler.defer(() => {
+    if (!core.closing) sweepAbsent(core);
+  });
 }
 
 export function tellPresence(

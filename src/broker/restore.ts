@@ -3,6 +3,7 @@ import type { EpochMs, Message } from "../base/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
 import { frameOf } from "./frame.ts";
+import { away } from "./lifecycle.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import { NOWHERE } from "./recent-frames.ts";
@@ -31,6 +32,7 @@ export async function restoreState(core: Core): Promise<void> {
     applyAgain(core, there, offset, message);
     replayed++;
   }
+  for (const session of core.sessions.values()) away(core, session);
   core.restoring = false;
   core.saving.progressDue();
   const sessions = core.sessions.size;
@@ -72,7 +74,6 @@ function loadSessions(core: Core, saved: SavedState, durable: number): ThereUnti
       if (since < subscription.since) core.saving.subscribed(session, restored, null);
     }
     core.sessions.set(session.clientId, session);
-    core.absent.add(session);
   }
   for (const outbox of saved.outboxes) {
     const session = core.sessions.get(outbox.clientId);

@@ -70,6 +70,11 @@ export class Session {
   willOffset = -1;
   /** Grows with each connection of this client id; presence events carry it. */
   versionNumber = 0;
+  /** When the earlier of `expiresAt` and `willAt` is, and its place among all of them (`Deadlines`). */
+  dueAt: Millis = 0;
+  duePlace = -1;
+  /** What this absent session adds to `Core.queuedAbsent`. */
+  queuedCounted = 0;
   /** Over; nothing may be delivered to it or saved for it. */
   ended = false;
   /** What the state store holds of the outbox: entries from `savedHead` up to `savedTail`. */
