@@ -39,6 +39,7 @@ export class SimBrokerDatabase {
         await this.#cut;
         return this.#seen.load();
       },
+      queued: (clientId, from, max) => slowly(() => this.#seen.queued(clientId, from, max)),
       // A sync of the write-ahead log covers what was written before.
       saveSessions: (changes) =>
         slowly(async () => {

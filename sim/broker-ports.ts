@@ -11,6 +11,8 @@ import type {
   SavedSubscription,
   SessionChange,
   StateStore,
+  StoredOutbox,
+  StoredSession,
 } from "../src/broker/mod.ts";
 import { SimRetained } from "./retained-store.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
@@ -83,17 +85,20 @@ export class SimJournal implements Journal {
   }
 }
 
-interface StoredSession {
+interface SimSession {
   readonly session: SavedSession;
   readonly subscriptions: Map<string, SavedSubscription>;
-  head: number;
-  sentBefore: number;
+  outbox: StoredOutbox | null;
   chunks: OutboxChunk[];
+}
+
+async function* inTwos(sessions: readonly StoredSession[]): AsyncGenerator<readonly StoredSession[]> {
+  for (let i = 0; i < sessions.length; i += 2) yield sessions.slice(i, i + 2);
 }
 
 /** A state store in memory that outlives the broker. */
 export class SimState implements StateStore {
-  readonly sessions = new Map<string, StoredSession>();
+  readonly sessions = new Map<string, SimSession>();
   readonly retained = new SimRetained();
   appliedOffset = 0;
   #failure: Error | null = null;
@@ -111,20 +116,23 @@ export class SimState implements StateStore {
   }
 
   load(): Promise<SavedState> {
-    const sessions = [...this.sessions.values()].map(({ session, subscriptions }) =>
-      Object.assign({}, session, { subscriptions: [...subscriptions.values()] }),
+    const sessions = [...this.sessions.values()].map(({ session, subscriptions, outbox }) =>
+      Object.assign({}, session, { subscriptions: [...subscriptions.values()], outbox }),
     );
-    const outboxes = [...this.sessions].map(([clientId, { head, sentBefore, chunks }]) => ({
-      clientId,
-      head,
-      sentBefore,
-      chunks,
-    }));
-    return Promise.resolve({
-      appliedOffset: this.appliedOffset,
-      sessions,
-      outboxes,
-    });
+    return Promise.resolve({ appliedOffset: this.appliedOffset, sessions: inTwos(sessions) });
+  }
+
+  async queued(clientId: string, from: number, max: number): Promise<readonly OutboxChunk[]> {
+    await this.gate;
+    if (this.failure !== null) throw this.failure;
+    const chunks: OutboxChunk[] = [];
+    let entries = 0;
+    for (const chunk of this.sessions.get(clientId)?.chunks ?? []) {
+      if (chunk.first + chunk.slots.length / 2 <= from || entries >= max) continue;
+      chunks.push(chunk);
+      entries += chunk.slots.length / 2;
+    }
+    return chunks;
   }
 
   copy(): SimState {
@@ -145,8 +153,8 @@ export class SimState implements StateStore {
       if (reset) this.sessions.delete(clientId);
       if (session === null) continue;
       const before = this.sessions.get(clientId);
-      const { head, sentBefore, chunks } = before ?? { head: 0, sentBefore: 0, chunks: [] };
-      const stored = { session, subscriptions: before?.subscriptions ?? new Map(), head, sentBefore, chunks };
+      const { outbox, chunks } = before ?? { outbox: null, chunks: [] };
+      const stored: SimSession = { session, subscriptions: before?.subscriptions ?? new Map(), outbox, chunks };
       for (const [filter, subscription] of subscriptions) {
         if (subscription === null) stored.subscriptions.delete(filter);
         else stored.subscriptions.set(filter, subscription);
@@ -160,11 +168,10 @@ export class SimState implements StateStore {
     if (!life.alive) return;
     if (this.failure !== null) throw this.failure;
     this.appliedOffset = appliedOffset;
-    for (const { clientId, head, sentBefore, chunks } of outboxes) {
+    for (const { clientId, head, tail, sentBefore, bytes, chunks } of outboxes) {
       const stored = this.sessions.get(clientId);
       if (stored === undefined) continue;
-      stored.head = head;
-      stored.sentBefore = sentBefore;
+      stored.outbox = { head, tail, sentBefore, bytes };
       stored.chunks = [...stored.chunks.filter((c) => c.first + c.slots.length / 2 > head), ...chunks];
     }
   }

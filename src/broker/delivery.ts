@@ -14,6 +14,8 @@ import type { RetainedWanted, Session } from "./session.ts";
 /** Messages read from the journal at once for one session, and where to stop before that. */
 const READ_AHEAD = 64;
 const READ_AHEAD_BYTES = 256 * 1024;
+/** Entries of a session's outbox that are brought back from the state store at once: some milliseconds. */
+const STORED_AT_ONCE = 2000;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
 
@@ -129,6 +131,7 @@ function enqueue(
   if (connection === null) {
     session.queuedCounted++;
     core.queuedAbsent++;
+    core.saving.touched(session);
   }
   return true;
 }
@@ -180,6 +183,10 @@ export function pump(core: Core, session: Session): void {
   while (outbox.waiting > 0) {
     if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]
     const sequence = outbox.sent;
+    if (outbox.isStored(sequence)) {
+      void loadStored(core, session, connection);
+      return;
+    }
     if (outbox.isDone(sequence)) {
       skip(session);
       continue;
@@ -253,6 +260,31 @@ export function expiryLeft(view: PublishView, receivedAt: EpochMs, now: EpochMs)
   return expiry - Math.max(0, Math.floor((now - receivedAt) / 1000));
 }
 
+/** Brings the next entries of a session that was away back from the state store. */
+async function loadStored(core: Core, session: Session, connection: Connection): Promise<void> {
+  const { outbox, clientId } = session;
+  const sequence = outbox.sent;
+  session.reading = true;
+  try {
+    const chunks = await core.options.state.queued(clientId, sequence, STORED_AT_ONCE);
+    if (session.connection === connection) {
+      outbox.fill(chunks);
+      if (outbox.isStored(sequence)) {
+        const fields = { ...connection.describe(), lost: outbox.loseStored() };
+        core.logger.error("queued messages of a session are not in the state store any more", fields);
+      }
+      if (!outbox.hasStored) core.saving.changed(session); // nothing keeps the store from forgetting one that ends now
+    }
+  } catch (error) {
+    const fields = { ...connection.describe(), error: reasonOf(error) };
+    core.logger.error("queued messages of a session cannot be read from the state store", fields);
+    connection.refuse("state-failed", 0x83, "SERVER_ERROR", "the platform cannot read the session's queue");
+  } finally {
+    session.reading = false;
+    pump(core, session); // somebody else may be here now, and has waited for this
+  }
+}
+
 /** Reads the next waiting messages from the journal and sends them. Off the hot path: the session is behind. */
 async function readBack(core: Core, session: Session, connection: Connection): Promise<void> {
   const { outbox } = session;
@@ -261,7 +293,7 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   const reads: Promise<Kept | null>[] = [];
   let bytes = 0;
   for (let i = 0; i < room && bytes < READ_AHEAD_BYTES; i++) {
-    if (outbox.offset(first + i) >= core.journal.durable) break;
+    if (outbox.isStored(first + i) || outbox.offset(first + i) >= core.journal.durable) break;
     bytes += outbox.sizeOf(first + i);
     reads.push(readKept(core, outbox.offset(first + i)));
   }

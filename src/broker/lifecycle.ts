@@ -43,6 +43,8 @@ export function away(core: Core, session: Session): void {
   core.deadlines.set(session, Math.min(session.expiresAt ?? Infinity, session.willAt ?? Infinity));
   core.queuedAbsent += session.outbox.size - session.queuedCounted;
   session.queuedCounted = session.outbox.size;
+  if (session.saved) session.outbox.leave(session.savedTail);
+  core.saving.touched(session);
 }
 
 /** It has a connection again, or is over. */

@@ -21,4 +21,12 @@ export type {
 } from "./ports.ts";
 export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
 export { compareTopics } from "./topic-order.ts";
-export type { OutboxChunk, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
+export type {
+  OutboxChunk,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+  StoredOutbox,
+  StoredSession,
+} from "./session.ts";

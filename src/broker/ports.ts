@@ -2,7 +2,14 @@
 import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
 import type { EncodedPublisher } from "../wire/record/mod.ts";
-import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
+import type {
+  OutboxChunk,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+  StoredSession,
+} from "./session.ts";
 
 /** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one. */
 export interface Transport {
@@ -81,6 +88,8 @@ export interface Journal {
  */
 export interface StateStore {
   load(): Promise<SavedState>;
+  /** Entries of a session's outbox, in order, from the one that `from` is in; no more than `max` need, or one chunk. */
+  queued(clientId: string, from: number, max: number): Promise<readonly OutboxChunk[]>;
   /** Must be on disk when it resolves, power cut included: a CONNACK or SUBACK waits for it. */
   saveSessions(changes: readonly SessionChange[]): Promise<void>;
   /** May lose the latest calls in a power cut, all of a call or nothing: the journal is replayed from `appliedOffset`. */
@@ -143,6 +152,6 @@ export interface Progress {
 
 export interface SavedState {
   readonly appliedOffset: number;
-  readonly sessions: readonly (SavedSession & { readonly subscriptions: readonly SavedSubscription[] })[];
-  readonly outboxes: readonly SavedOutbox[];
+  /** Some at a time, so that nobody holds them all twice. */
+  readonly sessions: AsyncIterable<readonly StoredSession[]>;
 }

@@ -7,7 +7,7 @@ import { reasonOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import type { Progress, SessionChange } from "./ports.ts";
+import type { SessionChange } from "./ports.ts";
 import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription, Session, Subscription } from "./session.ts";
 
 /** Retained messages given to the store in one turn: a few milliseconds. */
@@ -44,6 +44,8 @@ export class Saving {
   /** The last call was for sessions, and succeeded. */
   #sessionsSaved = false;
   #appliedOffset = -1;
+  /** Sessions without a connection whose outbox the store may not have as it is. */
+  readonly #touched = new Set<Session>();
   #idle: (() => void)[] = [];
   /** Monotonic time before which a store that failed is left alone. */
   #notBefore: Millis = 0;
@@ -83,7 +85,13 @@ export class Saving {
     hold(pending, connection);
   }
 
+  /** Something came for a session that has no connection, or it has just lost it. */
+  touched(session: Session): void {
+    this.#touched.add(session);
+  }
+
   ended(session: Session): void {
+    this.#touched.delete(session);
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
@@ -140,7 +148,9 @@ export class Saving {
   }
 
   #worthKeeping(session: Session): boolean {
-    return session.persistent || willOf(session) !== null;
+    // What is still to be brought back from the store is lost once that forgets the session.
+    const owed = session.connection !== null && session.outbox.hasStored;
+    return session.persistent || willOf(session) !== null || owed;
   }
 
   #pendingOf(session: Session): Pending {
@@ -254,11 +264,29 @@ export class Saving {
     }
   }
 
+  /** Whoever is connected may have got and acknowledged something; of all others only those are looked at that were touched. */
+  #changedOutboxes(horizon: number): SavedOutbox[] {
+    const changed: SavedOutbox[] = [];
+    const add = (session: Session): boolean => {
+      const outbox = session.saved && session.persistent ? changedOutbox(session, horizon) : null;
+      if (outbox !== null) changed.push(outbox);
+      return outbox !== null;
+    };
+    for (const connection of this.#core.connections) {
+      if (connection.session?.connection === connection) add(connection.session);
+    }
+    for (const session of this.#touched) {
+      if (session.connection !== null) this.#touched.delete(session);
+      else if (!add(session) && isSaved(session)) this.#touched.delete(session);
+    }
+    return changed;
+  }
+
   async #saveProgress(snapshot: Snapshot): Promise<void> {
     this.#progressDue = false;
     this.#sessionsSaved = false;
     const core = this.#core;
-    const progress = progressOf(core, snapshot);
+    const progress = { appliedOffset: snapshot.horizon, outboxes: this.#changedOutboxes(snapshot.horizon) };
     const { appliedOffset, outboxes } = progress;
     if (outboxes.length === 0 && appliedOffset === this.#appliedOffset) {
       this.#snapshot = null;
@@ -309,30 +337,26 @@ function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }:
   return { filter, qos, noLocal, retainAsPublished, identifier, since };
 }
 
-/** What changed since the last time, up to the snapshot's horizon. */
-function progressOf(core: Core, { horizon }: Snapshot): Progress {
-  const outboxes: SavedOutbox[] = [];
-  for (const session of core.sessions.values()) {
-    const { outbox, savedHead, savedTail } = session;
-    if (!session.saved || !session.persistent) continue;
-    const from = Math.max(savedTail, outbox.head);
-    let to = from;
-    while (to < outbox.tail && outbox.offset(to) < horizon) to++;
-    if (to === from && savedHead === outbox.head) continue;
-    const chunks = to > from ? [outbox.pack(from, to)] : [];
-    outboxes.push({ clientId: session.clientId, head: outbox.head, sentBefore: outbox.sentBefore, chunks });
-  }
-  return { appliedOffset: horizon, outboxes };
+/** What the store does not have of the session's outbox, as far as it is below the horizon; null where that is nothing. */
+function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, horizon: number): SavedOutbox | null {
+  const { head, sentBefore } = outbox;
+  const from = Math.max(savedTail, head);
+  let to = from;
+  while (to < outbox.tail && outbox.offset(to) < horizon) to++;
+  if (to === from && savedHead === head) return null;
+  const chunks = to > from ? [outbox.pack(from, to)] : [];
+  return { clientId, head, tail: to, sentBefore, bytes: outbox.bytesBelow(to), chunks };
+}
+
+/** Or never will be. */
+function isSaved({ saved, persistent, ended, outbox, savedTail }: Session): boolean {
+  return ended || !persistent || (saved && savedTail >= outbox.tail);
 }
 
 function noteSaved(core: Core, saved: SavedOutbox): void {
   const session = core.sessions.get(saved.clientId);
   if (session === undefined || !session.saved) return;
   session.savedHead = saved.head;
-  const chunk = saved.chunks[0];
-  session.savedTail = Math.max(
-    session.savedTail,
-    saved.head,
-    chunk === undefined ? 0 : chunk.first + chunk.slots.length / 2,
-  );
+  session.savedTail = Math.max(session.savedTail, saved.tail);
+  if (session.connection === null) session.outbox.leave(session.savedTail);
 }

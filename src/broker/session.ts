@@ -124,14 +124,27 @@ export interface OutboxChunk {
   readonly identifiers: readonly (readonly [sequence: number, identifiers: readonly number[]])[];
 }
 
-export interface SavedOutbox {
-  readonly clientId: string;
+export interface StoredOutbox {
   /** Entries below this are finished. */
   readonly head: number;
+  /** Where the store's entries end. */
+  readonly tail: number;
   /** Entries below this were sent at least once. */
   readonly sentBefore: number;
-  /** When saving: what the store does not have yet. When loading: all of it, in order. */
+  /** Of the entries from `head` up to `tail`; -1: a file of an earlier version does not say. */
+  readonly bytes: number;
+}
+
+export interface SavedOutbox extends StoredOutbox {
+  readonly clientId: string;
+  /** What the store does not have yet. */
   readonly chunks: readonly OutboxChunk[];
+}
+
+/** A session as it is loaded: all but what it is owed. */
+export interface StoredSession extends SavedSession {
+  readonly subscriptions: readonly SavedSubscription[];
+  readonly outbox: StoredOutbox | null;
 }
 
 export interface SavedRetained {

@@ -8,7 +8,7 @@ import { SimClient } from "../../../sim/mqtt-client.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import { Broker } from "../../broker/mod.ts";
-import type { SavedSession } from "../../broker/mod.ts";
+import type { SavedSession, StoredSession } from "../../broker/mod.ts";
 import { brokerDatabaseOfFormat1 } from "./broker-state.fixture.ts";
 import { SqliteBrokerState } from "./broker-state.ts";
 import { openDatabase } from "./open.ts";
@@ -32,6 +32,13 @@ const session = (clientId: string, fields: Partial<SavedSession> = {}): SavedSes
 const subscription = (filter: string) =>
   ({ filter, qos: 1, noLocal: true, retainAsPublished: false, identifier: 268_435_455, since: 2 ** 40 }) as const;
 
+async function loaded(state: SqliteBrokerState): Promise<{ appliedOffset: number; sessions: StoredSession[] }> {
+  const { appliedOffset, sessions } = await state.load();
+  const all: StoredSession[] = [];
+  for await (const some of sessions) all.push(...some);
+  return { appliedOffset, sessions: all };
+}
+
 async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerState) => Promise<T>): Promise<T> {
   state.close();
   const again = new SqliteBrokerState(path);
@@ -44,7 +51,7 @@ async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerS
 
 test("an empty store starts at the beginning of the log", async () => {
   const state = new SqliteBrokerState(path);
-  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [] });
+  assert.deepEqual(await loaded(state), { appliedOffset: 0, sessions: [] });
   state.close();
 });
 
@@ -70,14 +77,14 @@ test("sessions, subscriptions and wills come back as they were saved", async () 
     { clientId: "plain", reset: true, session: plain, subscriptions: [] },
   ]);
   await reopened(state, async (again) => {
-    const { sessions } = await again.load();
+    const { sessions } = await loaded(again);
     const [first, second] = sessions.toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1));
-    assert.deepEqual({ ...first, subscriptions: null }, { ...full, subscriptions: null });
+    assert.deepEqual({ ...first, subscriptions: null }, { ...full, subscriptions: null, outbox: null });
     assert.deepEqual(
       first?.subscriptions.toSorted((a, b) => (a.filter < b.filter ? -1 : 1)),
       [subscription("$b/#"), subscription("a/+")],
     );
-    assert.deepEqual(second, { ...plain, subscriptions: [] });
+    assert.deepEqual(second, { ...plain, subscriptions: [], outbox: null });
   });
 });
 
@@ -92,7 +99,7 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveSessions([{ clientId, reset: true, session: session(clientId), subscriptions }]);
     await state.saveProgress({
       appliedOffset: 6,
-      outboxes: [{ clientId, head: 0, sentBefore: 1, chunks: [chunk] }],
+      outboxes: [{ clientId, head: 0, tail: 1, sentBefore: 1, bytes: 100, chunks: [chunk] }],
     });
   }
   const change = [
@@ -104,17 +111,15 @@ test("a change touches only what it names; a reset takes everything of the clien
     { clientId: "two", reset: true, session: null, subscriptions: [] },
   ]);
   await reopened(state, async (again) => {
-    const saved = await again.load();
+    const saved = await loaded(again);
     assert.deepEqual(
       saved.sessions.map((s) => [s.clientId, s.versionNumber]),
       [["one", 1]],
     );
     assert.deepEqual(saved.sessions[0]?.subscriptions.map((s) => s.filter).sort(), ["b", "c"]);
-    assert.deepEqual(
-      saved.outboxes.map((o) => o.clientId),
-      ["one"],
-    );
-    assert.equal(saved.outboxes[0]?.chunks.length, 1);
+    assert.deepEqual(saved.sessions[0]?.outbox, { head: 0, tail: 1, sentBefore: 1, bytes: 100 });
+    assert.deepEqual(await again.queued("one", 0, 10), [chunk]);
+    assert.deepEqual(await again.queued("two", 0, 10), []);
   });
 });
 
@@ -125,26 +130,27 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
   const save = (head: number, first: number, ...offsets: number[]): Promise<void> => {
     const slots = Float64Array.from(offsets.flatMap((offset) => [offset, 401]));
     const identifiers = [[first, [1, 2]]] as const;
+    const tail = first + offsets.length;
     return state.saveProgress({
       appliedOffset: far,
-      outboxes: [{ clientId: "c", head, sentBefore: 2, chunks: [{ first, slots, identifiers }] }],
+      outboxes: [{ clientId: "c", head, tail, sentBefore: 2, bytes: 7, chunks: [{ first, slots, identifiers }] }],
     });
   };
   await save(0, 0, 1, 2, 3);
   await save(1, 3, far, far + 1);
   await save(3, 5, far + 2);
   await reopened(state, async (again) => {
-    const { appliedOffset, outboxes } = await again.load();
+    const { appliedOffset, sessions } = await loaded(again);
     assert.equal(appliedOffset, far);
-    assert.deepEqual(outboxes[0], {
-      clientId: "c",
-      head: 3,
-      sentBefore: 2,
-      chunks: [
-        { first: 3, slots: Float64Array.of(far, 401, far + 1, 401), identifiers: [[3, [1, 2]]] },
-        { first: 5, slots: Float64Array.of(far + 2, 401), identifiers: [[5, [1, 2]]] },
-      ],
-    });
+    assert.deepEqual(sessions[0]?.outbox, { head: 3, tail: 6, sentBefore: 2, bytes: 7 });
+    const chunks = [
+      { first: 3, slots: Float64Array.of(far, 401, far + 1, 401), identifiers: [[3, [1, 2]]] },
+      { first: 5, slots: Float64Array.of(far + 2, 401), identifiers: [[5, [1, 2]]] },
+    ];
+    assert.deepEqual(await again.queued("c", 3, 100), chunks);
+    assert.deepEqual(await again.queued("c", 4, 1), [chunks[0]], "at least one chunk, that with the entry in it");
+    assert.deepEqual(await again.queued("c", 5, 1), [chunks[1]]);
+    assert.deepEqual(await again.queued("c", 6, 1), []);
   });
 });
 
@@ -153,20 +159,23 @@ test("a call that fails leaves nothing of itself", async () => {
   const wrong = {
     clientId: "bad",
     head: 0,
+    tail: 1,
     sentBefore: 0,
+    bytes: 0,
     chunks: [{ first: 0, slots: Float64Array.of(1, 2), identifiers: [[1, [1n as never]]] as never }],
   };
-  const good = { clientId: "good", head: 0, sentBefore: 0, chunks: [] };
+  const good = { clientId: "good", head: 0, tail: 1, sentBefore: 0, bytes: 0, chunks: [] };
+  await state.saveSessions([{ clientId: "good", reset: true, session: session("good"), subscriptions: [] }]);
   await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong] }));
-  const saved = await state.load();
-  assert.deepEqual([saved.appliedOffset, saved.outboxes], [0, []]);
+  const saved = await loaded(state);
+  assert.deepEqual([saved.appliedOffset, saved.sessions[0]?.outbox], [0, null]);
   state.close();
 });
 
 test("a file of format 1 is brought up to date with all that it held", async () => {
   await writeFile(path, brokerDatabaseOfFormat1());
   const state = new SqliteBrokerState(path);
-  const { appliedOffset, sessions, outboxes } = await state.load();
+  const { appliedOffset, sessions } = await loaded(state);
   assert.equal(appliedOffset, 9);
   assert.equal(state.appliedOffset(), 9);
   assert.deepEqual(
@@ -184,10 +193,9 @@ test("a file of format 1 is brought up to date with all that it held", async () 
       ],
     ],
   );
-  assert.deepEqual(
-    [...(outboxes[0]?.chunks[0]?.slots ?? [])].filter((_, i) => i % 2 === 0),
-    [6, 7],
-  );
+  assert.deepEqual(sessions[0]?.outbox, { head: 0, tail: 2, sentBefore: 0, bytes: -1 });
+  const [chunk] = await state.queued("c1", 0, 10);
+  assert.deepEqual([chunk?.slots[0], chunk?.slots[2]], [6, 7]);
   const { found, upTo } = await state.retained.page("#", null, 100);
   assert.deepEqual(
     found.map(({ topic, offset, clientId, expiresAt }) => [topic, offset, clientId, expiresAt !== null]),

@@ -10,6 +10,8 @@ import type {
   SavedSubscription,
   SessionChange,
   StateStore,
+  StoredOutbox,
+  StoredSession,
 } from "../../broker/mod.ts";
 import { openDatabase, transaction } from "./open.ts";
 import { RETAINED_BY_KEY, SqliteRetained, promised } from "./retained-store.ts";
@@ -38,7 +40,14 @@ const MIGRATIONS = [
      received_at INTEGER NOT NULL, expires_at INTEGER
    ) STRICT;`,
   RETAINED_BY_KEY,
+  // -1: how large those entries are was not saved.
+  `ALTER TABLE outboxes ADD COLUMN tail INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE outboxes ADD COLUMN bytes INTEGER NOT NULL DEFAULT -1;
+   UPDATE outboxes SET tail = max(head, coalesce(
+     (SELECT max(first + count) FROM queued WHERE queued.client_id = outboxes.client_id), 0));`,
 ];
+
+const SESSIONS_AT_ONCE = 1000;
 
 type Row = Record<string, string | number | null | Uint8Array>;
 
@@ -55,11 +64,25 @@ export class SqliteBrokerState implements StateStore {
 
   /** What `load` says about it, without the rest. */
   appliedOffset(): number {
-    return number(this.#all("SELECT applied_offset FROM progress")[0]!["applied_offset"]);
+    return number((this.#statement("SELECT applied_offset FROM progress").get() as Row)["applied_offset"]);
   }
 
   load(): Promise<SavedState> {
-    return promised(() => this.#load());
+    return Promise.resolve({ appliedOffset: this.appliedOffset(), sessions: this.#sessions() });
+  }
+
+  queued(clientId: string, from: number, max: number): Promise<readonly OutboxChunk[]> {
+    return promised(() => {
+      const sql = "SELECT * FROM queued WHERE client_id = ? AND first + count > ? ORDER BY first";
+      const chunks: OutboxChunk[] = [];
+      let entries = 0;
+      for (const row of this.#statement(sql).iterate(clientId, from) as Iterable<Row>) {
+        chunks.push(chunkOf(row));
+        entries += number(row["count"]);
+        if (entries >= max) break;
+      }
+      return chunks;
+    });
   }
 
   /**
@@ -92,24 +115,23 @@ export class SqliteBrokerState implements StateStore {
     this.#database.close();
   }
 
-  #load(): SavedState {
-    const subscriptions = Map.groupBy(this.#all("SELECT * FROM subscriptions"), (row) => text(row["client_id"]));
-    const chunks = Map.groupBy(this.#all("SELECT * FROM queued ORDER BY client_id, first"), (row) =>
-      text(row["client_id"]),
+  /** One walk through the tables, all in the same order. */
+  async *#sessions(): AsyncGenerator<readonly StoredSession[]> {
+    const subscriptions = new Following(
+      this.#all("SELECT * FROM subscriptions WHERE client_id IN (SELECT client_id FROM sessions) ORDER BY client_id"),
     );
-    return {
-      appliedOffset: this.appliedOffset(),
-      sessions: this.#all("SELECT * FROM sessions").map((row) => {
-        const own = subscriptions.get(text(row["client_id"])) ?? [];
-        return Object.assign(sessionOf(row), { subscriptions: own.map(subscriptionOf) });
-      }),
-      outboxes: this.#all("SELECT * FROM outboxes").map((row) => ({
-        clientId: text(row["client_id"]),
-        head: number(row["head"]),
-        sentBefore: number(row["sent_before"]),
-        chunks: (chunks.get(text(row["client_id"])) ?? []).map(chunkOf),
-      })),
-    };
+    const outboxes = "SELECT client_id, head, sent_before, tail, bytes FROM outboxes";
+    const sql = `SELECT * FROM sessions LEFT JOIN (${outboxes}) USING (client_id) ORDER BY client_id`;
+    let batch: StoredSession[] = [];
+    for (const row of this.#all(sql)) {
+      const session = sessionOf(row);
+      const own = subscriptions.of(session.clientId).map(subscriptionOf);
+      batch.push({ ...session, subscriptions: own, outbox: row["head"] === null ? null : outboxOf(row) });
+      if (batch.length < SESSIONS_AT_ONCE) continue;
+      yield batch;
+      batch = [];
+    }
+    yield batch;
   }
 
   #saveSession({ clientId, reset, session, subscriptions }: SessionChange): void {
@@ -134,8 +156,8 @@ export class SqliteBrokerState implements StateStore {
     }
   }
 
-  #saveOutbox({ clientId, head, sentBefore, chunks }: SavedOutbox): void {
-    this.#run("INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?)", clientId, head, sentBefore);
+  #saveOutbox({ clientId, head, tail, sentBefore, bytes, chunks }: SavedOutbox): void {
+    this.#run("INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?, ?, ?)", clientId, head, sentBefore, tail, bytes);
     this.#run("DELETE FROM queued WHERE client_id = ? AND first + count <= ?", clientId, head);
     for (const { first, slots, identifiers } of chunks) {
       const bytes = new Uint8Array(slots.buffer, slots.byteOffset, slots.byteLength);
@@ -152,13 +174,38 @@ export class SqliteBrokerState implements StateStore {
   }
 
   #run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
-    let statement = this.#prepared.get(sql);
-    if (statement === undefined) this.#prepared.set(sql, (statement = this.#database.prepare(sql)));
-    statement.run(...values);
+    this.#statement(sql).run(...values);
   }
 
-  #all(sql: string): Row[] {
-    return this.#database.prepare(sql).all() as Row[];
+  #statement(sql: string): StatementSync {
+    let statement = this.#prepared.get(sql);
+    if (statement === undefined) this.#prepared.set(sql, (statement = this.#database.prepare(sql)));
+    return statement;
+  }
+
+  /** One after the other; a statement of its own, so that several may be under way. */
+  #all(sql: string): Iterator<Row> & Iterable<Row> {
+    return this.#database.prepare(sql).iterate() as Iterator<Row> & Iterable<Row>;
+  }
+}
+
+/** Rows of the clients that a walk comes by, in the same order. */
+class Following {
+  readonly #rows: Iterator<Row>;
+  #next: IteratorResult<Row>;
+
+  constructor(rows: Iterator<Row>) {
+    this.#rows = rows;
+    this.#next = rows.next();
+  }
+
+  of(clientId: string): Row[] {
+    const found: Row[] = [];
+    while (this.#next.done !== true && this.#next.value["client_id"] === clientId) {
+      found.push(this.#next.value);
+      this.#next = this.#rows.next();
+    }
+    return found;
   }
 }
 
@@ -181,6 +228,15 @@ function subscriptionOf(row: Row): SavedSubscription {
     retainAsPublished: row["retain_as_published"] === 1,
     identifier: number(row["identifier"]),
     since: number(row["since"]),
+  };
+}
+
+function outboxOf(row: Row): StoredOutbox {
+  return {
+    head: number(row["head"]),
+    tail: number(row["tail"]),
+    sentBefore: number(row["sent_before"]),
+    bytes: number(row["bytes"]),
   };
 }
 
