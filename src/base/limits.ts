@@ -24,10 +24,13 @@ export const LIMITS = {
     connectTimeout: seconds(10),
     keepAliveSecondsMax: 3600,
     sessionExpirySecondsMax: days(30) / 1000,
-    /** Messages that wait for one absent session; the newest is dropped and counted when full. */
+    /**
+     * Messages at QoS 1 and 2 that wait for one session, connected or not; when full, the newest is dropped and counted. At
+     * QoS 0 nothing waits for a client that is away.
+     */
     queuedMessagesMax: 10_000,
     queuedBytesMax: mib(16),
-    /** Of all sessions, at 24 bytes each; above it, each may keep a sixty-fourth of `queuedMessagesMax`. */
+    /** Of all sessions, at 16 bytes each on disk; above it, each may keep a sixty-fourth of `queuedMessagesMax`. */
     queuedTotalMessagesMax: 10_000_000,
     /**
      * Bytes waiting in one connection's output before its deliveries pause. An eighth of it slows its publishers down; a

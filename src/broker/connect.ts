@@ -168,7 +168,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
 /** A resumed session keeps only what its client may still subscribe to. */
 function dropRevoked(connection: Connection, session: Session): void {
   const { core, authorizer } = connection;
-  for (const subscription of session.subscriptions.values()) {
+  for (const subscription of session.subscriptions.list()) {
     if (authorizer.subscribe(subscription.filter)) continue;
     session.subscriptions.delete(subscription.filter);
     core.tree.remove(subscription.filter, subscription);

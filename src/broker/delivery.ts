@@ -268,7 +268,7 @@ async function loadStored(core: Core, session: Session, connection: Connection):
   try {
     const chunks = await core.options.state.queued(clientId, sequence, STORED_AT_ONCE);
     if (session.connection === connection) {
-      outbox.fill(chunks);
+      outbox.bringBack(chunks);
       if (outbox.isStored(sequence)) {
         const fields = { ...connection.describe(), lost: outbox.loseStored() };
         core.logger.error("queued messages of a session are not in the state store any more", fields);

@@ -35,6 +35,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
     if (session.will.will.delaySeconds === 0 && !core.closing) publishWill(core, session);
   }
   away(core, session);
+  core.saving.touched(session);
   core.saving.changed(session);
 }
 
@@ -44,7 +45,6 @@ export function away(core: Core, session: Session): void {
   core.queuedAbsent += session.outbox.size - session.queuedCounted;
   session.queuedCounted = session.outbox.size;
   if (session.saved) session.outbox.leave(session.savedTail);
-  core.saving.touched(session);
 }
 
 /** It has a connection again, or is over. */
@@ -58,7 +58,7 @@ export function back(core: Core, session: Session): void {
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
-  for (const subscription of session.subscriptions.values()) core.tree.remove(subscription.filter, subscription);
+  for (const subscription of session.subscriptions.list()) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
   session.retainedWanted = null;
   back(core, session);

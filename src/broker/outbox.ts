@@ -189,7 +189,7 @@ export class Outbox {
   }
 
   /** Puts entries that come from the state store into their places; those that are not the next ones are passed over. */
-  fill(chunks: readonly OutboxChunk[]): void {
+  bringBack(chunks: readonly OutboxChunk[]): void {
     if (this.#leftOut > 0) {
       const rest = this.#slots;
       const mask = this.#mask;
@@ -225,7 +225,7 @@ export class Outbox {
   loseStored(): number {
     const lost = this.storedTo - this.storedFrom;
     const slots = new Float64Array(lost * 2).map((_, i) => (i % 2 === 0 ? 0 : FLAG_DONE));
-    this.fill([{ first: this.storedFrom, slots, identifiers: [] }]);
+    this.bringBack([{ first: this.storedFrom, slots, identifiers: [] }]);
     return lost;
   }
 
@@ -275,9 +275,9 @@ export class Outbox {
   /** A ring of its own with the entries of another, from `first` on. */
   #resize(capacity: number, from: Float64Array | null, mask: number, first = this.head + this.#leftOut): void {
     const slots = new Float64Array(capacity * STRIDE);
-    for (let sequence = first; from !== null && sequence < this.tail; sequence++) {
+    for (let sequence = first; sequence < this.tail; sequence++) {
       const at = (sequence & mask) * STRIDE;
-      slots.set(from.subarray(at, at + STRIDE), (sequence & (capacity - 1)) * STRIDE);
+      slots.set(from!.subarray(at, at + STRIDE), (sequence & (capacity - 1)) * STRIDE);
     }
     this.#slots = slots;
     this.#mask = capacity - 1;

@@ -85,7 +85,7 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
     // Offsets that were lost before they were on disk are given to other messages now, and those are owed.
     const since = Math.min(subscription.since, durable);
     const restored = { kind: "session", session, ...subscription, since } as const;
-    session.subscriptions.set(subscription.filter, restored);
+    session.subscriptions.set(restored);
     core.tree.add(subscription.filter, restored);
     if (since < subscription.since) core.saving.subscribed(session, restored, null);
   }

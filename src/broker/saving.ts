@@ -327,9 +327,7 @@ function changeOf(clientId: string, { session, reset, subscriptions }: Pending):
   const { expirySeconds, disconnectedAt, versionNumber } = session;
   const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, will: willOf(session) };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
-  const all = reset
-    ? [...session.subscriptions.values()].map((s) => [s.filter, savedOf(s)] as const)
-    : [...subscriptions];
+  const all = reset ? session.subscriptions.list().map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
   return { clientId, reset, session: saved, subscriptions: all };
 }
 

@@ -5,6 +5,7 @@ import type { Will } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import { Outbox } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
+import { SubscriptionSet } from "./subscription-set.ts";
 
 export interface Subscription {
   readonly kind: "session";
@@ -54,7 +55,7 @@ export class Session {
   expiresAt: Millis | null = null;
   /** Wall clock time of the same, so that another process can tell how long ago it was. */
   disconnectedAt: EpochMs | null = null;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly subscriptions = new SubscriptionSet();
   readonly outbox = new Outbox();
   /** Subscriptions that were not sent all their retained messages, one after the other, by filter. Not saved. */
   retainedWanted: Map<string, RetainedWanted> | null = null;
