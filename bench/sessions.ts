@@ -234,7 +234,14 @@ async function fill(path: string, { sessions: count, retained }: SessionsOptions
 function sessionChange(clientId: string): SessionChange {
   const filter = `devices/${clientId}/commands/+`;
   const subscription = { filter, qos: 1, noLocal: false, retainAsPublished: false, identifier: 0, since: 0 } as const;
-  const session = { clientId, expirySeconds: DAY_SECONDS, disconnectedAt: Date.now(), versionNumber: 1, will: null };
+  const session = {
+    clientId,
+    expirySeconds: DAY_SECONDS,
+    disconnectedAt: Date.now(),
+    versionNumber: 1,
+    since: 0,
+    will: null,
+  };
   return { clientId, reset: true, session, subscriptions: [[filter, subscription]] };
 }
 

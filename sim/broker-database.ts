@@ -77,12 +77,13 @@ export class SimBrokerDatabase {
   }
 }
 
-function copied({ appliedOffset, outboxes }: Progress): Progress {
+function copied({ appliedOffset, outboxes, exchanges }: Progress): Progress {
   return {
     appliedOffset,
     outboxes: outboxes.map((outbox) => ({
       ...outbox,
       chunks: outbox.chunks.map((chunk) => ({ ...chunk, slots: chunk.slots.slice() })),
     })),
+    exchanges: structuredClone(exchanges),
   };
 }

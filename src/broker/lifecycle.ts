@@ -27,6 +27,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   }
   const now = core.now();
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
+  if (session.outbox.exchanges?.idle === true) session.outbox.exchanges = null;
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
   if (session.will !== null) {
@@ -63,6 +64,7 @@ export function endSession(core: Core, session: Session): void {
   session.retainedWanted = null;
   back(core, session);
   core.waitingForDisk.delete(session);
+  session.note = null;
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
   if (session.will !== null) publishWill(core, session);
@@ -97,13 +99,11 @@ function publishWill(core: Core, session: Session): void {
   const { clientId } = session;
   const receivedAt = core.clock.now();
   try {
-    // QoS 2 wills are granted QoS 1, like subscriptions.
-    const grantedQos = qos === 0 ? 0 : 1;
     // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
     session.willOffset = publishMessage(core, {
       topic,
       payload,
-      qos: grantedQos,
+      qos,
       retain,
       clientId,
       thing: standing.thing,
@@ -128,6 +128,7 @@ export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   core.countQueued();
+  core.notes.retry();
   for (const connection of core.connections) connection.check(now);
   sweepAbsent(core);
 }

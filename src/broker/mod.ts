@@ -14,6 +14,7 @@ export type {
   RetainedSaved,
   RetainedStore,
   RetainedTotals,
+  Replayed,
   SavedState,
   SessionChange,
   StateStore,
@@ -23,6 +24,7 @@ export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.
 export { compareTopics } from "./topic-order.ts";
 export type {
   OutboxChunk,
+  SavedExchanges,
   SavedOutbox,
   SavedRetained,
   SavedSession,

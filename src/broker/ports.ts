@@ -1,9 +1,10 @@
 /** What the broker needs from the outside; `cloud/` connects it. */
 import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
-import type { EncodedPublisher } from "../wire/record/mod.ts";
+import type { EncodedPublisher, Logged, SessionNote } from "../wire/record/mod.ts";
 import type {
   OutboxChunk,
+  SavedExchanges,
   SavedOutbox,
   SavedRetained,
   SavedSession,
@@ -67,20 +68,25 @@ export interface Journal {
    * Server unavailable, and never acknowledges.
    *
    * HOT. `view` always holds its topic: the broker has resolved aliases. `topicBytes` are the same, in an array of their
-   * own that never changes; `publisher` is the same object for all publishes of one connection.
+   * own that never changes; `publisher` is the same object for all publishes of one connection. `identified`: the packet
+   * identifier is kept with the message.
    */
-  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array): number;
+  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array, identified: boolean): number;
   /** Takes a message that has no packet: a will, or one that a service publishes. */
   appendMessage(message: Message): number;
+  /** Takes what a session has to remember of its QoS 2 exchanges; it has an offset as messages have. */
+  appendNote(note: SessionNote): number;
   /** Every offset below this is on disk. */
   readonly durable: number;
   /** Told after each sync, with the new `durable`. */
   onDurable(listener: (durable: number) => void): Cancel;
-  /** Reads back a kept message; null where retention has removed it. */
+  /** Reads back a kept message; null where retention has removed it, or the offset is a note's. */
   read(offset: number): Promise<Message | null>;
-  /** All kept messages from `from` up to `durable`, in order; for bringing the broker's state up to date at start. */
-  replay(from: number): AsyncIterable<{ readonly offset: number; readonly message: Message }>;
+  /** All kept messages and notes from `from` up to `durable`, in order; for bringing the broker's state up to date at start. */
+  replay(from: number): AsyncIterable<Replayed>;
 }
+
+export type Replayed = { readonly offset: number } & Logged;
 
 /**
  * Sessions on disk: a view of the journal that is a moment behind it. Whatever was reported saved survives a crash; every
@@ -148,6 +154,8 @@ export interface Progress {
   /** Every message below this offset is reflected in what was saved. */
   readonly appliedOffset: number;
   readonly outboxes: readonly SavedOutbox[];
+  /** Those that changed, each as a whole. */
+  readonly exchanges: readonly SavedExchanges[];
 }
 
 export interface SavedState {

@@ -1,14 +1,18 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
 import type { Message } from "../base/mod.ts";
+import type { SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
+import { Exchanges } from "./exchanges.ts";
 import { frameOf } from "./frame.ts";
+import { IdentifierSet } from "./identifier-set.ts";
 import { away } from "./lifecycle.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
+import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import { Session } from "./session.ts";
-import type { StoredOutbox, StoredSession } from "./session.ts";
+import type { StoredSession } from "./session.ts";
 
 /** Clients that were not seen to leave, as far as the store knows. */
 type There = Set<Session>;
@@ -29,11 +33,19 @@ export async function restoreState(core: Core): Promise<void> {
   const there = await loadSessions(core, saved, durable);
   await core.retained.start(durable);
   let replayed = 0;
-  for await (const { offset, message } of core.journal.replay(applied)) {
-    applyAgain(core, there, offset, message);
+  for await (const logged of core.journal.replay(applied)) {
+    if (logged.kind === "note") {
+      await bringBack(core, logged.note);
+      applyNote(core, logged.offset, logged.note);
+    } else applyAgain(core, there, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
-  for (const session of core.sessions.values()) away(core, session);
+  for (const session of core.sessions.values()) {
+    const { outbox } = session;
+    if (outbox.exchanges?.idle === true) outbox.exchanges = null;
+    else if (outbox.exchanges !== null) outbox.exchanges.namedUpTo = 0; // what the notes left out is named when it is about to leave
+    away(core, session);
+  }
   core.restoring = false;
   core.saving.progressDue();
   const sessions = core.sessions.size;
@@ -52,12 +64,14 @@ async function loadSessions(core: Core, saved: SavedState, durable: number): Pro
     for (const entry of batch) {
       const session = loadSession(core, entry, durable);
       if (entry.disconnectedAt === null) there.add(session);
-      const { outbox } = entry;
-      if (outbox === null) continue;
-      session.savedHead = outbox.head;
-      session.savedTail = outbox.tail;
-      if ((shorter || outbox.bytes < 0) && outbox.tail > outbox.head) await loadOutbox(core, session, outbox, durable);
-      else session.outbox.adopt(outbox);
+      const { outbox, exchanges } = entry;
+      const entries = outbox !== null && outbox.tail > outbox.head && (shorter || outbox.bytes < 0);
+      if (entries || exchanges !== null) await loadOutbox(core, session, entry, durable);
+      else if (outbox !== null) {
+        session.outbox.adopt(outbox);
+        session.savedHead = outbox.head;
+        session.savedTail = outbox.tail;
+      }
     }
   }
   return there;
@@ -71,6 +85,7 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
   session.saved = true;
   session.expirySeconds = entry.expirySeconds;
   session.versionNumber = entry.versionNumber;
+  session.since = Math.min(entry.since, durable); // as with subscriptions, below
   session.disconnectedAt = entry.disconnectedAt ?? clock.now();
   session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);
   if (entry.will !== null) {
@@ -90,23 +105,39 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
     if (since < subscription.since) core.saving.subscribed(session, restored, null);
   }
   core.sessions.set(session.clientId, session);
+  if (session.since < entry.since) core.saving.changed(session);
   return session;
 }
 
-/** Entry by entry: the log has lost some of them, or it is not known how large they are. */
-async function loadOutbox(core: Core, session: Session, stored: StoredOutbox, durable: number): Promise<void> {
-  const chunks = await core.options.state.queued(session.clientId, stored.head, Infinity);
-  session.savedTail = session.outbox.restore({ ...stored, clientId: session.clientId, chunks }, durable);
-  session.savedHead = -1; // what is stored about it is to be written anew
+/** Entry by entry: the log has lost some of them, or it is not known how large they are, or some have exchanges. */
+async function loadOutbox(core: Core, session: Session, entry: StoredSession, durable: number): Promise<void> {
+  const { clientId, exchanges } = entry;
+  const outbox = entry.outbox ?? { head: 0, tail: 0, sentBefore: 0, bytes: 0 };
+  const chunks = await core.options.state.queued(clientId, outbox.head, Infinity);
+  session.savedTail = session.outbox.restore({ ...outbox, clientId, chunks }, durable, exchanges);
+  session.savedHead = outbox.bytes < 0 ? -1 : outbox.head; // -1: to be written anew
   core.saving.touched(session);
+  if (exchanges === null) return;
+  session.received = new IdentifierSet();
+  for (const packetId of exchanges.received) session.received.add(packetId);
+  core.saving.exchanged(session); // places in the outbox may change with what follows
+}
+
+/** Notes speak of entries. */
+async function bringBack(core: Core, { clientId }: SessionNote): Promise<void> {
+  const outbox = core.sessions.get(clientId)?.outbox;
+  if (outbox === undefined || !outbox.hasStored) return;
+  outbox.bringBack(await core.options.state.queued(clientId, outbox.head, Infinity));
+  if (outbox.hasStored) outbox.loseStored();
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-function applyAgain(core: Core, there: There, offset: number, message: Message): void {
+function applyAgain(core: Core, there: There, offset: number, message: Message, packetId: number): void {
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
   if (message.qos === 0) return;
+  if (packetId !== 0) receivedAgain(core, offset, message.clientId, packetId);
   for (const target of route.targets) {
     const { session } = target;
     const share = session.clientId === message.clientId ? target.own : target;
@@ -118,9 +149,52 @@ function applyAgain(core: Core, there: There, offset: number, message: Message):
       continue;
     }
     const retained = message.retain && share.retainAsPublished;
-    session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers);
+    const exactlyOnce = message.qos === 2 && share.qos === 2;
+    session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers, exactlyOnce);
     core.saving.touched(session);
   }
+}
+
+/** The publisher may send it again, because its PUBREC was not sent or got lost. */
+function receivedAgain(core: Core, offset: number, clientId: string, packetId: number): void {
+  const session = core.sessions.get(clientId);
+  if (session === undefined || offset < session.since) return;
+  session.received ??= new IdentifierSet();
+  session.received.add(packetId);
+  core.saving.exchanged(session);
+}
+
+/** What the session had noted of its QoS 2 exchanges, so that both ends mean the same by an identifier. */
+function applyNote(core: Core, offset: number, { clientId, released, received, sent }: SessionNote): void {
+  const session = core.sessions.get(clientId);
+  if (session === undefined || offset < session.since) return;
+  for (const packetId of released) session.received?.delete(packetId);
+  const { outbox } = session;
+  const exchanges = (outbox.exchanges ??= new Exchanges());
+  for (const packetId of received) {
+    const sequence = exchanges.place(packetId);
+    if (sequence === undefined) exchanges.released.add(packetId);
+    else {
+      exchanges.release(sequence);
+      outbox.finish(sequence);
+    }
+  }
+  for (let i = 0; i < sent.length; i += 2) nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
+  outbox.trim();
+  core.saving.exchanged(session);
+  core.saving.touched(session);
+}
+
+function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offset: number): void {
+  const before = exchanges.place(packetId);
+  if (before !== undefined) outbox.finish(before); // the client refused it; that is in no note
+  let sequence = outbox.unnamed(offset, exchanges.namedUpTo);
+  if (sequence < 0) sequence = outbox.unnamed(offset, 0);
+  // A retained message, which no replay puts into a queue; or one whose subscription has ended since.
+  if (sequence < 0) sequence = outbox.push(offset, 1, true, NOWHERE, null, true);
+  exchanges.nameAgain(sequence, packetId);
+  exchanges.namedUpTo = sequence + 1;
+  outbox.sentBefore = Math.max(outbox.sentBefore, sequence + 1); // it may have been sent
 }
 
 /**
@@ -132,6 +206,6 @@ function makeRoom(core: Core, session: Session): void {
   const { outbox } = session;
   while (outbox.size >= queuedMessagesMax + deliveriesInflightMax) {
     if (outbox.isStored(outbox.head)) outbox.dropStored();
-    else skip(session);
+    else skip(core, session);
   }
 }

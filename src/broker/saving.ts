@@ -7,8 +7,16 @@ import { reasonOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import type { SessionChange } from "./ports.ts";
-import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription, Session, Subscription } from "./session.ts";
+import type { Progress, SessionChange } from "./ports.ts";
+import type {
+  SavedExchanges,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+  Session,
+  Subscription,
+} from "./session.ts";
 
 /** Retained messages given to the store in one turn: a few milliseconds. */
 const RETAINED_AT_ONCE = 64;
@@ -26,9 +34,10 @@ interface Pending {
   after: number;
 }
 
-/** Retained messages as they are after every message below `horizon`, and no other. */
+/** Retained messages and QoS 2 exchanges as they are after every record below `horizon`, and no other. */
 interface Snapshot {
   readonly horizon: number;
+  readonly exchanges: ReadonlyMap<Session, SavedExchanges>;
   readonly retained: readonly SavedRetained[];
   /** How many of them the store has. */
   done: number;
@@ -46,6 +55,8 @@ export class Saving {
   #appliedOffset = -1;
   /** Sessions without a connection whose outbox the store may not have as it is. */
   readonly #touched = new Set<Session>();
+  /** Sessions whose QoS 2 exchanges changed since they were last given to the store. */
+  readonly #exchanged = new Set<Session>();
   #idle: (() => void)[] = [];
   /** Monotonic time before which a store that failed is left alone. */
   #notBefore: Millis = 0;
@@ -95,6 +106,11 @@ export class Saving {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
+  /** Something about its QoS 2 exchanges changed. */
+  exchanged(session: Session): void {
+    if (session.persistent) this.#exchanged.add(session);
+  }
+
   /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
     if (this.#snapshot !== null && !this.#busy) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
@@ -121,7 +137,8 @@ export class Saving {
   flush(): void {
     if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
-    const sessions = snapshot !== null && this.#sessionsSaved ? null : this.#takeReady();
+    const progressNext = snapshot !== null && this.#sessionsSaved && !lacksSession(snapshot);
+    const sessions = progressNext ? null : this.#takeReady();
     if (sessions !== null) void this.#saveSessions(sessions);
     else if (snapshot !== null && snapshot.done < snapshot.retained.length) void this.#saveRetained(snapshot);
     else if (snapshot !== null) void this.#saveProgress(snapshot);
@@ -133,7 +150,7 @@ export class Saving {
     return new Promise((resolve) => {
       if (this.#core.restoring) return resolve(); // nothing was taken in since the load, and half of it is not to be saved
       this.#idle.push(resolve);
-      this.#snapshot = null;
+      this.#dropSnapshot();
       this.progressDue();
     });
   }
@@ -143,8 +160,20 @@ export class Saving {
   }
 
   #readySnapshot(): Snapshot | null {
-    this.#snapshot ??= { horizon: this.#core.lastOffset + 1, retained: this.#core.retained.unsaved(), done: 0 };
+    this.#snapshot ??= this.#takeSnapshot();
     return this.#snapshot.horizon <= this.#core.journal.durable ? this.#snapshot : null;
+  }
+
+  #takeSnapshot(): Snapshot {
+    const exchanges = new Map<Session, SavedExchanges>();
+    for (const session of this.#exchanged) if (!session.ended) exchanges.set(session, exchangesOf(session));
+    this.#exchanged.clear();
+    return { horizon: this.#core.lastOffset + 1, exchanges, retained: this.#core.retained.unsaved(), done: 0 };
+  }
+
+  #dropSnapshot(): void {
+    for (const session of this.#snapshot?.exchanges.keys() ?? []) this.exchanged(session);
+    this.#snapshot = null;
   }
 
   #worthKeeping(session: Session): boolean {
@@ -257,7 +286,7 @@ export class Saving {
     } catch (error) {
       core.logger.error("retained messages cannot be saved", { error: reasonOf(error) });
       this.#failed();
-      this.#snapshot = null;
+      this.#dropSnapshot();
     } finally {
       this.#busy = false;
       core.planTurnEnd();
@@ -282,13 +311,22 @@ export class Saving {
     return changed;
   }
 
+  #progressOf(snapshot: Snapshot): Progress {
+    const exchanges: SavedExchanges[] = [];
+    for (const [session, saved] of snapshot.exchanges) {
+      if (session.saved && !session.ended) exchanges.push(saved);
+      else this.exchanged(session);
+    }
+    return { appliedOffset: snapshot.horizon, outboxes: this.#changedOutboxes(snapshot.horizon), exchanges };
+  }
+
   async #saveProgress(snapshot: Snapshot): Promise<void> {
     this.#progressDue = false;
     this.#sessionsSaved = false;
     const core = this.#core;
-    const progress = { appliedOffset: snapshot.horizon, outboxes: this.#changedOutboxes(snapshot.horizon) };
-    const { appliedOffset, outboxes } = progress;
-    if (outboxes.length === 0 && appliedOffset === this.#appliedOffset) {
+    const progress = this.#progressOf(snapshot);
+    const { appliedOffset, outboxes, exchanges } = progress;
+    if (outboxes.length + exchanges.length === 0 && appliedOffset === this.#appliedOffset) {
       this.#snapshot = null;
       this.flush(); // somebody may be waiting for just this
       return;
@@ -303,7 +341,7 @@ export class Saving {
     } catch (error) {
       core.logger.error("queues cannot be saved", { error: reasonOf(error) });
       this.#failed();
-      this.#snapshot = null;
+      this.#dropSnapshot();
     } finally {
       this.#busy = false;
       core.planTurnEnd();
@@ -324,8 +362,8 @@ function willOf(session: Session): SavedSession["will"] {
 
 function changeOf(clientId: string, { session, reset, subscriptions }: Pending): SessionChange {
   if (session === null || session.ended) return { clientId, reset: true, session: null, subscriptions: [] };
-  const { expirySeconds, disconnectedAt, versionNumber } = session;
-  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, will: willOf(session) };
+  const { expirySeconds, disconnectedAt, versionNumber, since } = session;
+  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, will: willOf(session) };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
   const all = reset ? session.subscriptions.list().map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
   return { clientId, reset, session: saved, subscriptions: all };
@@ -349,6 +387,23 @@ function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, hori
 /** Or never will be. */
 function isSaved({ saved, persistent, ended, outbox, savedTail }: Session): boolean {
   return ended || !persistent || (saved && savedTail >= outbox.tail);
+}
+
+function exchangesOf({ clientId, received, outbox }: Session): SavedExchanges {
+  const { exchanges } = outbox;
+  return {
+    clientId,
+    received: received?.values() ?? [],
+    sent: exchanges?.pack() ?? [],
+    released: [...(exchanges?.released ?? [])],
+    done: outbox.finishedEarly(),
+  };
+}
+
+/** A session that the store does not have yet, or it could not take its exchanges, and they are saved as of now or never. */
+function lacksSession({ exchanges }: Snapshot): boolean {
+  for (const session of exchanges.keys()) if (!session.saved && !session.ended && session.persistent) return true;
+  return false;
 }
 
 function noteSaved(core: Core, saved: SavedOutbox): void {

@@ -8,7 +8,7 @@ import { SimClient } from "../../../sim/mqtt-client.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import { Broker } from "../../broker/mod.ts";
-import type { SavedSession, StoredSession } from "../../broker/mod.ts";
+import type { SavedExchanges, SavedSession, StoredSession } from "../../broker/mod.ts";
 import { brokerDatabaseOfFormat1 } from "./broker-state.fixture.ts";
 import { SqliteBrokerState } from "./broker-state.ts";
 import { openDatabase } from "./open.ts";
@@ -26,6 +26,7 @@ const session = (clientId: string, fields: Partial<SavedSession> = {}): SavedSes
   expirySeconds: 600,
   disconnectedAt: null,
   versionNumber: 0,
+  since: 0,
   will: null,
   ...fields,
 });
@@ -79,12 +80,15 @@ test("sessions, subscriptions and wills come back as they were saved", async () 
   await reopened(state, async (again) => {
     const { sessions } = await loaded(again);
     const [first, second] = sessions.toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1));
-    assert.deepEqual({ ...first, subscriptions: null }, { ...full, subscriptions: null, outbox: null });
+    assert.deepEqual(
+      { ...first, subscriptions: null },
+      { ...full, subscriptions: null, outbox: null, exchanges: null },
+    );
     assert.deepEqual(
       first?.subscriptions.toSorted((a, b) => (a.filter < b.filter ? -1 : 1)),
       [subscription("$b/#"), subscription("a/+")],
     );
-    assert.deepEqual(second, { ...plain, subscriptions: [], outbox: null });
+    assert.deepEqual(second, { ...plain, subscriptions: [], outbox: null, exchanges: null });
   });
 });
 
@@ -100,6 +104,7 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveProgress({
       appliedOffset: 6,
       outboxes: [{ clientId, head: 0, tail: 1, sentBefore: 1, bytes: 100, chunks: [chunk] }],
+      exchanges: [],
     });
   }
   const change = [
@@ -134,6 +139,7 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
     return state.saveProgress({
       appliedOffset: far,
       outboxes: [{ clientId: "c", head, tail, sentBefore: 2, bytes: 7, chunks: [{ first, slots, identifiers }] }],
+      exchanges: [],
     });
   };
   await save(0, 0, 1, 2, 3);
@@ -154,6 +160,38 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
   });
 });
 
+test("QoS 2 exchanges are replaced as a whole, gone when empty, and gone with their session", async () => {
+  const state = new SqliteBrokerState(path);
+  const none = { received: [], sent: [], released: [], done: [] };
+  const full = {
+    clientId: "a",
+    received: [1, 65_535],
+    sent: [2 ** 40, 32_768],
+    released: [40_000, 3],
+    done: [2 ** 40 + 1],
+  };
+  const save = (...exchanges: SavedExchanges[]) => state.saveProgress({ appliedOffset: 1, outboxes: [], exchanges });
+  for (const clientId of ["a", "b", "c"]) {
+    await state.saveSessions([
+      { clientId, reset: true, session: session(clientId, { since: 2 ** 41 }), subscriptions: [] },
+    ]);
+  }
+  await save({ ...none, clientId: "a", received: [5] }, { ...full, clientId: "b" }, { ...full, clientId: "c" });
+  await save(full, { ...none, clientId: "b" });
+  await state.saveSessions([{ clientId: "c", reset: true, session: null, subscriptions: [] }]);
+  await reopened(state, async (again) => {
+    const saved = await loaded(again);
+    assert.deepEqual(
+      saved.sessions.map(({ exchanges }) => exchanges),
+      [full, null],
+    );
+    assert.deepEqual(
+      saved.sessions.map(({ since }) => since),
+      [2 ** 41, 2 ** 41],
+    );
+  });
+});
+
 test("a call that fails leaves nothing of itself", async () => {
   const state = new SqliteBrokerState(path);
   const wrong = {
@@ -166,7 +204,7 @@ test("a call that fails leaves nothing of itself", async () => {
   };
   const good = { clientId: "good", head: 0, tail: 1, sentBefore: 0, bytes: 0, chunks: [] };
   await state.saveSessions([{ clientId: "good", reset: true, session: session("good"), subscriptions: [] }]);
-  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong] }));
+  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], exchanges: [] }));
   const saved = await loaded(state);
   assert.deepEqual([saved.appliedOffset, saved.sessions[0]?.outbox], [0, null]);
   state.close();

@@ -4,6 +4,7 @@ import type { QoS } from "../../base/mod.ts";
 import type {
   OutboxChunk,
   Progress,
+  SavedExchanges,
   SavedOutbox,
   SavedState,
   SavedSubscription,
@@ -36,6 +37,11 @@ const MIGRATIONS = [
    CREATE TABLE retained (
      topic TEXT PRIMARY KEY, frame BLOB NOT NULL, offset INTEGER NOT NULL, client_id TEXT NOT NULL,
      received_at INTEGER NOT NULL, expires_at INTEGER
+   ) STRICT;`,
+  `ALTER TABLE sessions ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+   -- QoS 2. Little-endian: identifiers in two bytes each; places in the outbox, and (place, identifier) in eight each.
+   CREATE TABLE exchanges (
+     client_id TEXT PRIMARY KEY, received BLOB NOT NULL, sent BLOB NOT NULL, released BLOB NOT NULL, done BLOB NOT NULL
    ) STRICT;`,
   RETAINED_BY_KEY,
   // -1: how large those entries are was not saved.
@@ -102,10 +108,11 @@ export class SqliteBrokerState implements StateStore {
     });
   }
 
-  saveProgress({ appliedOffset, outboxes }: Progress): Promise<void> {
+  saveProgress({ appliedOffset, outboxes, exchanges }: Progress): Promise<void> {
     return promised(() =>
       transaction(this.#database, () => {
         for (const outbox of outboxes) this.#saveOutbox(outbox);
+        for (const entry of exchanges) this.#saveExchanges(entry);
         this.#run("UPDATE progress SET applied_offset = ?", appliedOffset);
       }),
     );
@@ -124,8 +131,9 @@ export class SqliteBrokerState implements StateStore {
       ),
     );
     const sessions = this.#rows(
-      `SELECT client_id, expiry_seconds, disconnected_at, version_number, will, head, tail, sent_before, bytes
-       FROM sessions LEFT JOIN outboxes USING (client_id) ORDER BY client_id`,
+      `SELECT client_id, expiry_seconds, disconnected_at, version_number, since, will, head, tail, sent_before, bytes,
+         received, sent, released, done
+       FROM sessions LEFT JOIN outboxes USING (client_id) LEFT JOIN exchanges USING (client_id) ORDER BY client_id`,
     );
     let batch: StoredSession[] = [];
     for (const row of sessions) {
@@ -139,15 +147,15 @@ export class SqliteBrokerState implements StateStore {
 
   #saveSession({ clientId, reset, session, subscriptions }: SessionChange): void {
     if (reset) {
-      for (const table of ["sessions", "subscriptions", "outboxes", "queued"]) {
+      for (const table of ["sessions", "subscriptions", "outboxes", "queued", "exchanges"]) {
         this.#run(`DELETE FROM ${table} WHERE client_id = ?`, clientId);
       }
     }
     if (session === null) return;
-    const { expirySeconds, disconnectedAt, versionNumber, will } = session;
+    const { expirySeconds, disconnectedAt, versionNumber, since, will } = session;
     const willText = will === null ? null : willToJson(will);
-    const sessionSql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)";
-    this.#run(sessionSql, clientId, expirySeconds, disconnectedAt, versionNumber, willText);
+    const sessionSql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)";
+    this.#run(sessionSql, clientId, expirySeconds, disconnectedAt, versionNumber, willText, since);
     for (const [filter, subscription] of subscriptions) {
       if (subscription === null) {
         this.#run("DELETE FROM subscriptions WHERE client_id = ? AND filter = ?", clientId, filter);
@@ -163,7 +171,7 @@ export class SqliteBrokerState implements StateStore {
     this.#run("INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?, ?, ?)", clientId, head, sentBefore, tail, bytes);
     this.#run("DELETE FROM queued WHERE client_id = ? AND first + count <= ?", clientId, head);
     for (const { first, slots, identifiers } of chunks) {
-      const bytes = new Uint8Array(slots.buffer, slots.byteOffset, slots.byteLength);
+      const bytes = bytesOf(slots);
       const named = identifiers.length === 0 ? null : JSON.stringify(identifiers);
       this.#run(
         "INSERT OR REPLACE INTO queued VALUES (?, ?, ?, ?, ?)",
@@ -174,6 +182,16 @@ export class SqliteBrokerState implements StateStore {
         named,
       );
     }
+  }
+
+  #saveExchanges({ clientId, received, sent, released, done }: SavedExchanges): void {
+    if (received.length + sent.length + released.length + done.length === 0) {
+      this.#run("DELETE FROM exchanges WHERE client_id = ?", clientId);
+      return;
+    }
+    const sql = "INSERT OR REPLACE INTO exchanges VALUES (?, ?, ?, ?, ?)";
+    const blobs = [Uint16Array.from(received), Float64Array.from(sent), Uint16Array.from(released)];
+    this.#run(sql, clientId, ...blobs.map(bytesOf), bytesOf(Float64Array.from(done)));
   }
 
   #run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
@@ -215,19 +233,31 @@ class Following {
 }
 
 function sessionOf(row: Values, following: Following): StoredSession {
-  const [id, expirySeconds, disconnectedAt, versionNumber, will, head, tail, sentBefore, bytes] = row;
+  const [id, expirySeconds, disconnectedAt, versionNumber, since, will, head, tail, sentBefore, bytes] = row;
+  const [received, sent, released, done] = row.slice(10);
   const clientId = text(id);
   return {
     clientId,
     expirySeconds: number(expirySeconds),
     disconnectedAt: numberOrNull(disconnectedAt),
     versionNumber: number(versionNumber),
+    since: number(since),
     will: typeof will === "string" ? willFromJson(will) : null,
     subscriptions: following.of(clientId),
     outbox:
       head === null
         ? null
         : { head: number(head), tail: number(tail), sentBefore: number(sentBefore), bytes: number(bytes) },
+    exchanges:
+      received === null
+        ? null
+        : {
+            clientId,
+            received: identifiersOf(received),
+            sent: [...doublesOf(sent)],
+            released: identifiersOf(released),
+            done: [...doublesOf(done)],
+          },
   };
 }
 
@@ -243,12 +273,24 @@ function subscriptionOf([, filter, qos, noLocal, retainAsPublished, identifier, 
 }
 
 function chunkOf(row: Row): OutboxChunk {
-  const bytes = row["slots"] as Uint8Array;
-  const copy = bytes.slice(); // a Float64Array needs eight-byte alignment
-  const slots = new Float64Array(copy.buffer, 0, copy.byteLength / 8);
+  const slots = doublesOf(row["slots"]);
   const named = row["identifiers"];
   const identifiers = typeof named === "string" ? (JSON.parse(named) as OutboxChunk["identifiers"]) : [];
   return { first: number(row["first"]), slots, identifiers };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint16Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function doublesOf(blob: Value | undefined): Float64Array {
+  const copy = (blob as Uint8Array).slice(); // numbers need alignment
+  return new Float64Array(copy.buffer, 0, copy.byteLength / 8);
+}
+
+function identifiersOf(blob: Value | undefined): number[] {
+  const copy = (blob as Uint8Array).slice();
+  return [...new Uint16Array(copy.buffer, 0, copy.byteLength / 2)];
 }
 
 function text(value: Value | undefined): string {
