@@ -62,7 +62,7 @@ export class RetainedLookups {
         done(session, filter);
         continue;
       }
-      const room = connection.window - session.outbox.inFlight;
+      const room = connection.window - session.outbox.inFlight - session.outbox.waiting;
       const max = !hasWildcard(filter) ? 1 : wanted.subscription.qos === 0 ? PAGE : Math.min(PAGE, room);
       void this.#lookUp(session, connection, filter, wanted, max);
       return max;
@@ -105,7 +105,8 @@ export class RetainedLookups {
 }
 
 function mayTakeMore(session: Session, connection: Connection): boolean {
-  return connection.hasRoom && session.outbox.inFlight < connection.window;
+  const { inFlight, waiting } = session.outbox;
+  return connection.hasRoom && inFlight + waiting < connection.window;
 }
 
 function done(session: Session, filter: string): void {
