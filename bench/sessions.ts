@@ -197,7 +197,7 @@ async function comeBack(url: string, queued: number): Promise<number> {
       disconnect: ({ reasonCode }) => reject(new Error(`disconnected: ${reasonCode}`)),
       auth: ignore,
     };
-    const reader = new PacketReader(handler, { role: "client", limits: LIMITS.mqtt });
+    const reader = new PacketReader(handler, { role: "client", version: 5, limits: LIMITS.mqtt });
     socket.on("data", (chunk) => reader.push(chunk));
     socket.on("error", reject);
     const writer = new PacketWriter(5);

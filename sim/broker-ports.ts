@@ -196,10 +196,10 @@ export class SimState implements StateStore {
     if (!life.alive) return;
     if (this.failure !== null) throw this.failure;
     this.appliedOffset = appliedOffset;
-    for (const { clientId, head, tail, sentBefore, bytes, chunks } of outboxes) {
+    for (const { clientId, head, tail, sentBefore, bytes, applied, chunks } of outboxes) {
       const stored = this.sessions.get(clientId);
       if (stored === undefined) continue;
-      stored.outbox = { head, tail, sentBefore, bytes };
+      stored.outbox = { head, tail, sentBefore, bytes, applied };
       stored.chunks = [...stored.chunks.filter((c) => c.first + c.slots.length / 2 > head), ...chunks];
     }
     for (const saved of exchanges) {

@@ -30,6 +30,54 @@ async function away(count: number, world: BrokerWorld): Promise<SimClient> {
   return publisher;
 }
 
+describe("queues of many sessions", () => {
+  const many = numbers(0, 400).map((n) => `c${n}`);
+
+  test("are saved some at a time; a crash between loses nothing and brings nothing twice", async () => {
+    const world = await BrokerWorld.started();
+    for (const id of many) (await world.connected(id, kept)).subscribe("a").cut();
+    await world.run(2_500);
+    const publisher = await world.connected("pub", { keepAliveSeconds: 3600 });
+    for (const n of numbers(0, 5)) publisher.publish("a", n, { qos: 1, packetId: 1 + Number(n) });
+    const save = world.state.saveProgress.bind(world.state);
+    let calls = 0;
+    let most = 0;
+    world.state.saveProgress = (progress, life) => {
+      most = Math.max(most, progress.outboxes.length);
+      return ++calls === 3 ? new Promise(() => {}) : save(progress, life); // the process dies within the third
+    };
+    await world.run(2_500);
+    assert.equal(calls, 3);
+    assert.ok(most <= 128, `${most} in one call`);
+    const saved = [...world.state.sessions.values()].filter(({ chunks }) => chunks.length > 0).length;
+    assert.ok(saved > 0 && saved < many.length, `${saved} were saved`);
+    world.state.saveProgress = save;
+    await world.crashAndRestart();
+    assert.equal(world.metrics.value("tidewire_mqtt_queued_messages"), 5 * many.length);
+    for (const id of many) {
+      const back = await world.connected(id, kept);
+      await world.run(10);
+      assert.deepEqual(payloads(back), numbers(0, 5), id);
+    }
+  });
+
+  test("that nothing came for cost a saving nothing", async () => {
+    const world = await BrokerWorld.started();
+    for (const id of many) (await world.connected(id, kept)).subscribe(`for/${id}`).cut();
+    const publisher = await world.connected("pub", { keepAliveSeconds: 3600 });
+    await world.run(2_500);
+    const saved: string[] = [];
+    const save = world.state.saveProgress.bind(world.state);
+    world.state.saveProgress = (progress, life) => {
+      saved.push(...progress.outboxes.map(({ clientId }) => clientId));
+      return save(progress, life);
+    };
+    publisher.publish("for/c7", "x", { qos: 1 });
+    await world.run(2_500);
+    assert.deepEqual(saved, ["c7"]);
+  });
+});
+
 describe("what an absent session is owed", () => {
   test("leaves memory once it is saved, and is brought back in steps and in order, with what came meanwhile", async () => {
     const world = await BrokerWorld.started({ limits: { recentBytesMax: 512 } });

@@ -49,7 +49,10 @@ function outboxAgainstList(seed: number): void {
   const random = new SimRandom(seed);
   const start = random.pick([0, 32_760, 65_530]);
   const outbox = new Outbox();
-  outbox.restore({ clientId: "c", head: start, tail: start, sentBefore: 0, bytes: 0, chunks: [] }, Infinity);
+  outbox.restore(
+    { clientId: "c", head: start, tail: start, sentBefore: 0, bytes: 0, applied: 0, chunks: [] },
+    Infinity,
+  );
   const list: { offset: number; sequence: number; done: boolean }[] = [];
   let sent = 0;
   for (let step = 0; step < 400; step++) {
@@ -106,7 +109,7 @@ describe("the outbox", () => {
     for (let i = 0; i < 20; i++) outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null);
     for (let i = 0; i < 6; i++) outbox.markSent();
     const chunks = [outbox.pack(0, 8), outbox.pack(8, 20)];
-    const saved = { clientId: "c", head: 3, tail: 20, sentBefore: outbox.sentBefore, bytes: 0, chunks };
+    const saved = { clientId: "c", head: 3, tail: 20, sentBefore: outbox.sentBefore, bytes: 0, applied: 0, chunks };
     const restored = new Outbox();
     assert.equal(restored.restore(saved, 120), 20);
     assert.deepEqual([restored.head, restored.sent, restored.tail, restored.sentBefore], [3, 3, 20, 6]);

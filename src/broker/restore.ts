@@ -14,8 +14,12 @@ import { NOWHERE } from "./recent-frames.ts";
 import { Session } from "./session.ts";
 import type { StoredSession } from "./session.ts";
 
-/** Clients that were not seen to leave, as far as the store knows. */
-type There = Set<Session>;
+interface Loaded {
+  /** Clients that were not seen to leave, as far as the store knows. */
+  readonly there: Set<Session>;
+  /** Sessions whose queues reflect more than all the rest does, and up to where. */
+  readonly ahead: Map<Session, number>;
+}
 
 /** Where it fails, `restoring` stays: half a state must never be saved as if it were the whole. */
 export async function restoreState(core: Core): Promise<void> {
@@ -30,14 +34,14 @@ export async function restoreState(core: Core): Promise<void> {
   const applied = Math.min(saved.appliedOffset, durable);
   core.lastOffset = Math.max(core.lastOffset, durable - 1);
   core.saving.startAt(saved.appliedOffset);
-  const there = await loadSessions(core, saved, durable);
+  const loaded = await loadSessions(core, saved, durable);
   await core.retained.start(durable);
   let replayed = 0;
   for await (const logged of core.journal.replay(applied)) {
     if (logged.kind === "note") {
       await bringBack(core, logged.note);
       applyNote(core, logged.offset, logged.note);
-    } else applyAgain(core, there, logged.offset, logged.message, logged.packetId);
+    } else applyAgain(core, loaded, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
   for (const session of core.sessions.values()) {
@@ -57,14 +61,16 @@ export async function restoreState(core: Core): Promise<void> {
   });
 }
 
-async function loadSessions(core: Core, saved: SavedState, durable: number): Promise<There> {
-  const there: There = new Set();
-  const shorter = saved.appliedOffset > durable;
+async function loadSessions(core: Core, saved: SavedState, durable: number): Promise<Loaded> {
+  const there = new Set<Session>();
+  const ahead = new Map<Session, number>();
   for await (const batch of saved.sessions) {
     for (const entry of batch) {
       const session = loadSession(core, entry, durable);
       if (entry.disconnectedAt === null) there.add(session);
       const { outbox, exchanges } = entry;
+      if (outbox !== null && outbox.applied > saved.appliedOffset) ahead.set(session, outbox.applied);
+      const shorter = Math.max(saved.appliedOffset, outbox?.applied ?? 0) > durable;
       const entries = outbox !== null && outbox.tail > outbox.head && (shorter || outbox.bytes < 0);
       if (entries || exchanges !== null) await loadOutbox(core, session, entry, durable);
       else if (outbox !== null) {
@@ -74,7 +80,7 @@ async function loadSessions(core: Core, saved: SavedState, durable: number): Pro
       }
     }
   }
-  return there;
+  return { there, ahead };
 }
 
 function loadSession(core: Core, entry: StoredSession, durable: number): Session {
@@ -112,7 +118,7 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
 /** Entry by entry: the log has lost some of them, or it is not known how large they are, or some have exchanges. */
 async function loadOutbox(core: Core, session: Session, entry: StoredSession, durable: number): Promise<void> {
   const { clientId, exchanges } = entry;
-  const outbox = entry.outbox ?? { head: 0, tail: 0, sentBefore: 0, bytes: 0 };
+  const outbox = entry.outbox ?? { head: 0, tail: 0, sentBefore: 0, bytes: 0, applied: 0 };
   const chunks = await core.options.state.queued(clientId, outbox.head, Infinity);
   session.savedTail = session.outbox.restore({ ...outbox, clientId, chunks }, durable, exchanges);
   session.savedHead = outbox.bytes < 0 ? -1 : outbox.head; // -1: to be written anew
@@ -132,7 +138,7 @@ async function bringBack(core: Core, { clientId }: SessionNote): Promise<void> {
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-function applyAgain(core: Core, there: There, offset: number, message: Message, packetId: number): void {
+function applyAgain(core: Core, { there, ahead }: Loaded, offset: number, message: Message, packetId: number): void {
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
@@ -141,7 +147,7 @@ function applyAgain(core: Core, there: There, offset: number, message: Message, 
   for (const target of route.targets) {
     const { session } = target;
     const share = session.clientId === message.clientId ? target.own : target;
-    if (share === null || share.qos === 0 || offset < share.since) continue;
+    if (share === null || share.qos === 0 || offset < Math.max(share.since, ahead.get(session) ?? 0)) continue;
     if (there.has(session) || message.receivedAt <= (session.disconnectedAt ?? 0)) makeRoom(core, session);
     else if (isFull(core, session, view.end)) {
       const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };

@@ -20,6 +20,8 @@ import type {
 
 /** Retained messages given to the store in one turn: a few milliseconds. */
 const RETAINED_AT_ONCE = 64;
+/** Queues of sessions given to it in one turn; likewise. */
+const OUTBOXES_AT_ONCE = 128;
 /** After a failure of the store. */
 const RETRY_AFTER_MS = 1000;
 
@@ -41,6 +43,10 @@ interface Snapshot {
   readonly retained: readonly SavedRetained[];
   /** How many of them the store has. */
   done: number;
+  /** Whose queues are to be looked at; null until the retained messages are done. */
+  sessions: Session[] | null;
+  /** Those whose queues are saved together with `exchanges`. */
+  readonly together: Session[];
 }
 
 export class Saving {
@@ -168,7 +174,15 @@ export class Saving {
     const exchanges = new Map<Session, SavedExchanges>();
     for (const session of this.#exchanged) if (!session.ended) exchanges.set(session, exchangesOf(session));
     this.#exchanged.clear();
-    return { horizon: this.#core.lastOffset + 1, exchanges, retained: this.#core.retained.unsaved(), done: 0 };
+    const { lastOffset, retained } = this.#core;
+    return {
+      horizon: lastOffset + 1,
+      exchanges,
+      retained: retained.unsaved(),
+      done: 0,
+      sessions: null,
+      together: [],
+    };
   }
 
   #dropSnapshot(): void {
@@ -294,50 +308,63 @@ export class Saving {
   }
 
   /** Whoever is connected may have got and acknowledged something; of all others only those are looked at that were touched. */
-  #changedOutboxes(horizon: number): SavedOutbox[] {
-    const changed: SavedOutbox[] = [];
-    const add = (session: Session): boolean => {
-      const outbox = session.saved && session.persistent ? changedOutbox(session, horizon) : null;
-      if (outbox !== null) changed.push(outbox);
-      return outbox !== null;
-    };
+  #mayHaveChanged(): Session[] {
+    const sessions: Session[] = [];
     for (const connection of this.#core.connections) {
-      if (connection.session?.connection === connection) add(connection.session);
+      if (connection.session?.connection === connection) sessions.push(connection.session);
     }
     for (const session of this.#touched) {
-      if (session.connection !== null) this.#touched.delete(session);
-      else if (!add(session) && isSaved(session)) this.#touched.delete(session);
+      if (session.connection !== null || isSaved(session)) this.#touched.delete(session);
+      else sessions.push(session);
     }
-    return changed;
+    return sessions;
   }
 
-  #progressOf(snapshot: Snapshot): Progress {
+  /**
+   * Some of the queues, ahead of `appliedOffset`: each says up to where it is true. In the end those with QoS 2 exchanges, in
+   * one transaction with these and with `appliedOffset`, because their notes in the log speak of both.
+   */
+  #nextProgress(snapshot: Snapshot): Progress & { readonly last: boolean } {
+    const { horizon } = snapshot;
+    const outboxes: SavedOutbox[] = [];
+    snapshot.sessions ??= this.#mayHaveChanged();
+    while (snapshot.sessions.length > 0 && outboxes.length < OUTBOXES_AT_ONCE) {
+      const session = snapshot.sessions.pop()!;
+      if (snapshot.exchanges.has(session) || session.outbox.exchanges !== null) snapshot.together.push(session);
+      else addChanged(outboxes, session, horizon);
+    }
+    if (snapshot.sessions.length > 0) {
+      return { appliedOffset: this.#appliedOffset, outboxes, exchanges: [], last: false };
+    }
+    for (const session of snapshot.together) addChanged(outboxes, session, horizon);
     const exchanges: SavedExchanges[] = [];
     for (const [session, saved] of snapshot.exchanges) {
       if (session.saved && !session.ended) exchanges.push(saved);
       else this.exchanged(session);
     }
-    return { appliedOffset: snapshot.horizon, outboxes: this.#changedOutboxes(snapshot.horizon), exchanges };
+    return { appliedOffset: horizon, outboxes, exchanges, last: true };
   }
 
   async #saveProgress(snapshot: Snapshot): Promise<void> {
-    this.#progressDue = false;
     this.#sessionsSaved = false;
     const core = this.#core;
-    const progress = this.#progressOf(snapshot);
+    const { last, ...progress } = this.#nextProgress(snapshot);
     const { appliedOffset, outboxes, exchanges } = progress;
+    if (last) this.#progressDue = false;
     if (outboxes.length + exchanges.length === 0 && appliedOffset === this.#appliedOffset) {
-      this.#snapshot = null;
+      if (last) this.#snapshot = null;
       this.flush(); // somebody may be waiting for just this
       return;
     }
     this.#busy = true;
     try {
       await core.options.state.saveProgress(progress);
-      this.#appliedOffset = appliedOffset;
-      this.#snapshot = null;
       for (const saved of outboxes) noteSaved(core, saved);
-      if (core.retained.crowded) this.#progressDue = true;
+      if (last) {
+        this.#appliedOffset = appliedOffset;
+        this.#snapshot = null;
+        if (core.retained.crowded) this.#progressDue = true;
+      }
     } catch (error) {
       core.logger.error("queues cannot be saved", { error: reasonOf(error) });
       this.#failed();
@@ -347,6 +374,11 @@ export class Saving {
       core.planTurnEnd();
     }
   }
+}
+
+function addChanged(outboxes: SavedOutbox[], session: Session, horizon: number): void {
+  const outbox = session.saved && session.persistent ? changedOutbox(session, horizon) : null;
+  if (outbox !== null) outboxes.push(outbox);
 }
 
 function hold(pending: Pending, connection: Connection | null): void {
@@ -381,7 +413,7 @@ function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, hori
   while (to < outbox.tail && outbox.offset(to) < horizon) to++;
   if (to === from && savedHead === head) return null;
   const chunks = to > from ? [outbox.pack(from, to)] : [];
-  return { clientId, head, tail: to, sentBefore, bytes: outbox.bytesBelow(to), chunks };
+  return { clientId, head, tail: to, sentBefore, bytes: outbox.bytesBelow(to), applied: horizon, chunks };
 }
 
 /** Or never will be. */

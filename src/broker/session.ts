@@ -143,6 +143,8 @@ export interface StoredOutbox {
   readonly sentBefore: number;
   /** Of the entries from `head` up to `tail`; -1: a file of an earlier version does not say. */
   readonly bytes: number;
+  /** Every record below this offset is reflected in it; may be above that of all (`Progress.appliedOffset`). */
+  readonly applied: number;
 }
 
 export interface SavedOutbox extends StoredOutbox {

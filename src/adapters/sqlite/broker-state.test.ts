@@ -103,7 +103,7 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveSessions([{ clientId, reset: true, session: session(clientId), subscriptions }]);
     await state.saveProgress({
       appliedOffset: 6,
-      outboxes: [{ clientId, head: 0, tail: 1, sentBefore: 1, bytes: 100, chunks: [chunk] }],
+      outboxes: [{ clientId, head: 0, tail: 1, sentBefore: 1, bytes: 100, applied: 6, chunks: [chunk] }],
       exchanges: [],
     });
   }
@@ -122,7 +122,7 @@ test("a change touches only what it names; a reset takes everything of the clien
       [["one", 1]],
     );
     assert.deepEqual(saved.sessions[0]?.subscriptions.map((s) => s.filter).sort(), ["b", "c"]);
-    assert.deepEqual(saved.sessions[0]?.outbox, { head: 0, tail: 1, sentBefore: 1, bytes: 100 });
+    assert.deepEqual(saved.sessions[0]?.outbox, { head: 0, tail: 1, sentBefore: 1, bytes: 100, applied: 6 });
     assert.deepEqual(await again.queued("one", 0, 10), [chunk]);
     assert.deepEqual(await again.queued("two", 0, 10), []);
   });
@@ -138,7 +138,9 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
     const tail = first + offsets.length;
     return state.saveProgress({
       appliedOffset: far,
-      outboxes: [{ clientId: "c", head, tail, sentBefore: 2, bytes: 7, chunks: [{ first, slots, identifiers }] }],
+      outboxes: [
+        { clientId: "c", head, tail, sentBefore: 2, bytes: 7, applied: far, chunks: [{ first, slots, identifiers }] },
+      ],
       exchanges: [],
     });
   };
@@ -148,7 +150,7 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
   await reopened(state, async (again) => {
     const { appliedOffset, sessions } = await loaded(again);
     assert.equal(appliedOffset, far);
-    assert.deepEqual(sessions[0]?.outbox, { head: 3, tail: 6, sentBefore: 2, bytes: 7 });
+    assert.deepEqual(sessions[0]?.outbox, { head: 3, tail: 6, sentBefore: 2, bytes: 7, applied: far });
     const chunks = [
       { first: 3, slots: Float64Array.of(far, 401, far + 1, 401), identifiers: [[3, [1, 2]]] },
       { first: 5, slots: Float64Array.of(far + 2, 401), identifiers: [[5, [1, 2]]] },
@@ -200,9 +202,10 @@ test("a call that fails leaves nothing of itself", async () => {
     tail: 1,
     sentBefore: 0,
     bytes: 0,
+    applied: 0,
     chunks: [{ first: 0, slots: Float64Array.of(1, 2), identifiers: [[1, [1n as never]]] as never }],
   };
-  const good = { clientId: "good", head: 0, tail: 1, sentBefore: 0, bytes: 0, chunks: [] };
+  const good = { clientId: "good", head: 0, tail: 1, sentBefore: 0, bytes: 0, applied: 0, chunks: [] };
   await state.saveSessions([{ clientId: "good", reset: true, session: session("good"), subscriptions: [] }]);
   await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], exchanges: [] }));
   const saved = await loaded(state);
@@ -231,7 +234,7 @@ test("a file of format 1 is brought up to date with all that it held", async () 
       ],
     ],
   );
-  assert.deepEqual(sessions[0]?.outbox, { head: 0, tail: 2, sentBefore: 0, bytes: -1 });
+  assert.deepEqual(sessions[0]?.outbox, { head: 0, tail: 2, sentBefore: 0, bytes: -1, applied: 0 });
   const [chunk] = await state.queued("c1", 0, 10);
   assert.deepEqual([chunk?.slots[0], chunk?.slots[2]], [6, 7]);
   const { found, upTo } = await state.retained.page("#", null, 100);

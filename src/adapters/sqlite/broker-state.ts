@@ -47,6 +47,7 @@ const MIGRATIONS = [
   // -1: how large those entries are was not saved.
   `ALTER TABLE outboxes ADD COLUMN tail INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE outboxes ADD COLUMN bytes INTEGER NOT NULL DEFAULT -1;
+   ALTER TABLE outboxes ADD COLUMN applied INTEGER NOT NULL DEFAULT 0;
    UPDATE outboxes SET tail = max(head, coalesce(
      (SELECT max(first + count) FROM queued WHERE queued.client_id = outboxes.client_id), 0));`,
 ];
@@ -131,7 +132,7 @@ export class SqliteBrokerState implements StateStore {
       ),
     );
     const sessions = this.#rows(
-      `SELECT client_id, expiry_seconds, disconnected_at, version_number, since, will, head, tail, sent_before, bytes,
+      `SELECT client_id, expiry_seconds, disconnected_at, version_number, since, will, head, tail, sent_before, bytes, applied,
          received, sent, released, done
        FROM sessions LEFT JOIN outboxes USING (client_id) LEFT JOIN exchanges USING (client_id) ORDER BY client_id`,
     );
@@ -167,8 +168,9 @@ export class SqliteBrokerState implements StateStore {
     }
   }
 
-  #saveOutbox({ clientId, head, tail, sentBefore, bytes, chunks }: SavedOutbox): void {
-    this.#run("INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?, ?, ?)", clientId, head, sentBefore, tail, bytes);
+  #saveOutbox({ clientId, head, tail, sentBefore, bytes, applied, chunks }: SavedOutbox): void {
+    const sql = "INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?, ?, ?, ?)";
+    this.#run(sql, clientId, head, sentBefore, tail, bytes, applied);
     this.#run("DELETE FROM queued WHERE client_id = ? AND first + count <= ?", clientId, head);
     for (const { first, slots, identifiers } of chunks) {
       const bytes = bytesOf(slots);
@@ -233,8 +235,8 @@ class Following {
 }
 
 function sessionOf(row: Values, following: Following): StoredSession {
-  const [id, expirySeconds, disconnectedAt, versionNumber, since, will, head, tail, sentBefore, bytes] = row;
-  const [received, sent, released, done] = row.slice(10);
+  const [id, expirySeconds, disconnectedAt, versionNumber, since, will, head, tail, sentBefore, bytes, applied] = row;
+  const [received, sent, released, done] = row.slice(11);
   const clientId = text(id);
   return {
     clientId,
@@ -247,7 +249,13 @@ function sessionOf(row: Values, following: Following): StoredSession {
     outbox:
       head === null
         ? null
-        : { head: number(head), tail: number(tail), sentBefore: number(sentBefore), bytes: number(bytes) },
+        : {
+            head: number(head),
+            tail: number(tail),
+            sentBefore: number(sentBefore),
+            bytes: number(bytes),
+            applied: number(applied),
+          },
     exchanges:
       received === null
         ? null
