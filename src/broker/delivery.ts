@@ -150,7 +150,9 @@ function enqueue(
   outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, exactlyOnce);
   if (connection === null) {
     session.queuedCounted++;
+    session.queuedBytesCounted += bytes;
     core.queuedAbsent++;
+    core.queuedBytesAbsent += bytes;
     core.saving.touched(session);
   }
   return true;
@@ -247,7 +249,7 @@ function sendNext(
 ): void {
   const { outbox } = session;
   const sequence = outbox.sent;
-  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1]
+  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1], [MQTT-4.3.3-2], [MQTT-4.3.3-3]
   if (!connection.authorizer.receive(topic)) {
     receiveForbidden(core, connection, topic);
     skip(core, session);
@@ -255,6 +257,7 @@ function sendNext(
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
+    // [MQTT-4.3.3-7]
     const fields = { clientId: session.clientId, topic };
     core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
     skip(core, session);

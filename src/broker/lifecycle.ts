@@ -28,6 +28,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   const now = core.now();
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
   if (session.outbox.exchanges?.idle === true) session.outbox.exchanges = null;
+  if (session.received?.size === 0) session.received = null;
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
   if (session.will !== null) {
@@ -43,8 +44,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
 /** The session is without a connection: time may end it, or make its will due, and what it owes is counted apart. */
 export function away(core: Core, session: Session): void {
   core.deadlines.set(session, Math.min(session.expiresAt ?? Infinity, session.willAt ?? Infinity));
-  core.queuedAbsent += session.outbox.size - session.queuedCounted;
-  session.queuedCounted = session.outbox.size;
+  countAbsent(core, session);
   if (session.saved) session.outbox.leave(session.savedTail);
 }
 
@@ -52,7 +52,17 @@ export function away(core: Core, session: Session): void {
 export function back(core: Core, session: Session): void {
   core.deadlines.delete(session);
   core.queuedAbsent -= session.queuedCounted;
-  session.queuedCounted = 0;
+  core.queuedBytesAbsent -= session.queuedBytesCounted;
+  session.queuedCounted = session.queuedBytesCounted = 0;
+}
+
+/** What it owes without a connection has changed. */
+function countAbsent(core: Core, session: Session): void {
+  const { size, bytes } = session.outbox;
+  core.queuedAbsent += size - session.queuedCounted;
+  core.queuedBytesAbsent += bytes - session.queuedBytesCounted;
+  session.queuedCounted = size;
+  session.queuedBytesCounted = bytes;
 }
 
 /** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
@@ -64,7 +74,6 @@ export function endSession(core: Core, session: Session): void {
   session.retainedWanted = null;
   back(core, session);
   core.waitingForDisk.delete(session);
-  session.note = null;
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
   if (session.will !== null) publishWill(core, session);
@@ -139,8 +148,10 @@ function sweepAbsent(core: Core): void {
   for (let i = 0; i < DUE_AT_ONCE; i++) {
     const session = core.deadlines.take(now);
     if (session === null) return;
-    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]
-    else {
+    if (session.expiresAt !== null && now >= session.expiresAt) {
+      core.sessionsExpired++;
+      endSession(core, session); // [MQTT-4.1.0-2]
+    } else {
       if (session.willAt !== null && now >= session.willAt) publishWill(core, session);
       away(core, session);
       core.saving.changed(session);

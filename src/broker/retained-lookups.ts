@@ -4,6 +4,7 @@
  * subscribes to everything again and again delays himself.
  */
 import { reasonOf } from "../base/mod.ts";
+import { REASON } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { pump, sendRetained } from "./delivery.ts";
@@ -94,7 +95,12 @@ export class RetainedLookups {
     } catch (error) {
       const fields = { ...connection.describe(), error: reasonOf(error) };
       core.logger.error("retained messages cannot be looked up", fields);
-      connection.refuse("state-failed", 0x83, "SERVER_ERROR", "the platform cannot read its retained messages");
+      connection.refuse(
+        "state-failed",
+        REASON.implementationSpecificError,
+        "SERVER_ERROR",
+        "the platform cannot read its retained messages",
+      );
     } finally {
       this.#underWay--;
       session.lookingUp = false;

@@ -82,8 +82,9 @@ export class Session {
   /** When the earlier of `expiresAt` and `willAt` is, and its place among all of them (`Deadlines`). */
   dueAt: Millis = 0;
   duePlace = -1;
-  /** What this absent session adds to `Core.queuedAbsent`. */
+  /** What this absent session adds to `Core.queuedAbsent` and `Core.queuedBytesAbsent`. */
   queuedCounted = 0;
+  queuedBytesCounted = 0;
   /** Over; nothing may be delivered to it or saved for it. */
   ended = false;
   /** What the state store holds of the outbox: entries from `savedHead` up to `savedTail`. */
