@@ -24,7 +24,8 @@ const NOT_KEPT_YET = -2;
 let placeOfMessage = NOT_KEPT_YET;
 
 /**
- * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1], in the order in which publishes come [MQTT-4.6.0-6].
+ * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1] with a filter that matches [MQTT-3.3.2-3], in the order
+ * in which publishes come [MQTT-4.6.0-5], [MQTT-4.6.0-6].
  * `from` is the publisher's session, for No Local.
  */
 export function deliver(
@@ -67,6 +68,7 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   if (connection === null) return; // QoS 0 is for those who are there
   if (!mayReceive(target, connection, route, core)) return;
   if (!connection.hasRoom) {
+    core.countFullOutput();
     const fields = { ...connection.describe(), topic: route.topic };
     core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
     return;
@@ -159,8 +161,15 @@ function enqueue(
 }
 
 export function isFull(core: Core, session: Session, bytes: number): boolean {
-  const { queuedBytesMax } = core.limits;
-  return session.outbox.waiting >= core.queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+  const { queuedBytesMax, queuedMessagesMax } = core.limits;
+  const { waiting } = session.outbox;
+  if (waiting >= core.queuedMessagesMax) {
+    core.reached.count(waiting >= queuedMessagesMax ? "queuedMessagesMax" : "queuedTotalMessagesMax");
+    return true;
+  }
+  if (session.outbox.bytes + bytes <= queuedBytesMax) return false;
+  core.reached.count("queuedBytesMax");
+  return true;
 }
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */
@@ -203,7 +212,7 @@ export function pump(core: Core, session: Session): void {
   const { connection, outbox } = session;
   if (connection === null || connection.state !== "connected" || session.reading) return;
   while (outbox.waiting > 0) {
-    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]
+    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]; nothing but messages waits for it [MQTT-3.3.4-10], [MQTT-4.9.0-3]
     const sequence = outbox.sent;
     if (outbox.isStored(sequence)) {
       void loadStored(core, session, connection);
@@ -256,6 +265,7 @@ function sendNext(
     return;
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
+  // What was sent before does not expire any more [MQTT-4.3.3-7].
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
     // [MQTT-4.3.3-7]
     const fields = { clientId: session.clientId, topic };
@@ -405,7 +415,7 @@ export function sendRetained(
     return;
   }
   const packetId = qos === 0 ? 0 : outbox.packetId(outbox.tail);
-  // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8 of 3.1.1].
+  // A retained message is sent with RETAIN set, whatever the options say [MQTT311-3.3.1-8].
   if (!connection.send(frame, topic, { qos, retain: true, packetId, identifiers }, again)) {
     tooLarge(core, connection, topic);
   } else if (qos === 1) {

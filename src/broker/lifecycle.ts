@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
+import { countWills, disown, vacate } from "./quotas.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** Version numbers kept for clients that left no session. */
@@ -17,6 +18,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   const { core, session } = connection;
   if (session === null || session.connection !== connection) return;
   session.connection = null;
+  vacate(connection);
   core.waitingForDisk.delete(session);
   if (withWill) session.will = connection.will; // [MQTT-3.1.2-8], [MQTT-3.1.2-10]
   connection.will = null;
@@ -45,12 +47,15 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
 export function away(core: Core, session: Session): void {
   core.deadlines.set(session, Math.min(session.expiresAt ?? Infinity, session.willAt ?? Infinity));
   countAbsent(core, session);
+  if (session.will !== null) core.absentWithWill.add(session);
+  else core.absentWithWill.delete(session);
   if (session.saved) session.outbox.leave(session.savedTail);
 }
 
 /** It has a connection again, or is over. */
 export function back(core: Core, session: Session): void {
   core.deadlines.delete(session);
+  core.absentWithWill.delete(session);
   core.queuedAbsent -= session.queuedCounted;
   core.queuedBytesAbsent -= session.queuedBytesCounted;
   session.queuedCounted = session.queuedBytesCounted = 0;
@@ -65,7 +70,10 @@ function countAbsent(core: Core, session: Session): void {
   session.queuedBytesCounted = bytes;
 }
 
-/** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
+/**
+ * The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. What its client had retained is no
+ * part of it [MQTT311-3.1.2-7].
+ */
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
@@ -76,6 +84,7 @@ export function endSession(core: Core, session: Session): void {
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
+  disown(core, session);
   if (session.will !== null) publishWill(core, session);
   core.saving.ended(session);
 }
@@ -137,6 +146,7 @@ export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   core.countQueued();
+  countWills(core);
   core.notes.retry();
   for (const connection of core.connections) connection.check(now);
   sweepAbsent(core);

@@ -12,7 +12,7 @@ import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** HOT. */
+/** HOT. Takes the message and has it answered as its QoS asks [MQTT-3.3.4-1], under its packet identifier [MQTT-2.2.1-5]. */
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
   core.meters.received[received.qos].value++;
@@ -36,6 +36,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
+  if (route.targets.length > 0) connection.intake.spend(route.targets.length);
 }
 
 /** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
@@ -61,7 +62,7 @@ function append(connection: Connection, route: Route, view: PublishView): number
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
     core.planTurnEnd();
-    if (core.backlog.full) core.backlog.hold(connection);
+    if (core.backlog.crowded) core.backlog.hold(connection);
     return offset;
   } catch (error) {
     refuseForJournal(connection, view, error);
@@ -82,6 +83,7 @@ function withoutAlias(connection: Connection, view: PublishView): PublishView {
   const { limits } = connection.core;
   if (view.topicAlias > limits.topicAliasMax) {
     // [MQTT-3.3.2-9]; all up to there are taken [MQTT-3.3.2-12]
+    connection.core.reached.count("topicAliasMax");
     throw new PacketError(REASON.topicAliasInvalid, `topic alias ${view.topicAlias} is above ${limits.topicAliasMax}`);
   }
   const aliases = (connection.aliases ??= []);
@@ -107,9 +109,11 @@ function mayHaveOneMore(connection: Connection): boolean {
   const { inflightMax } = connection.core.limits;
   if (connection.unacknowledged < inflightMax) return true;
   if (connection.version === 4) {
+    if (!connection.isHeld("acknowledgements")) connection.core.reached.count("inflightMax");
     connection.holdRead("acknowledgements");
     return true;
   }
+  connection.core.reached.count("inflightMax");
   const detail = `more than ${inflightMax} publishes wait for an acknowledgement`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;
@@ -127,7 +131,7 @@ function refusePublish(connection: Connection, route: Route, view: PublishView):
     refuseOne(connection, view, REASON.notAuthorized);
     return;
   }
-  // Nothing else can tell this client, so it is disconnected, as AWS IoT does.
+  // Nothing else can tell this client, so it is disconnected [MQTT311-3.3.5-2], as AWS IoT does.
   const detail = "not authorized to publish to this topic";
   connection.refuse("publish-forbidden", REASON.notAuthorized, "FORBIDDEN_ACCESS", detail, fields);
 }
@@ -153,7 +157,7 @@ function refuseForJournal(connection: Connection, view: PublishView, error: unkn
     core.refusals.refuse(kind, "a publish was refused: the log is full", fields);
     refuseOne(connection, view, REASON.quotaExceeded);
   } else {
-    // Never acknowledged: the client keeps the message and sends it again.
+    // Never acknowledged: the client keeps the message and sends it again [MQTT311-4.8.0-2].
     const code = isTidewireError(error) ? error.entry.mqtt : undefined;
     connection.refuse(
       kind,
@@ -172,7 +176,10 @@ function retainFrom(connection: Connection, route: Route, view: PublishView, off
   retain(core, route, view, offset, connection.publisher.clientId, connection.receivedAt);
   if (!core.retained.crowded) return;
   core.saving.progressSoon();
-  if (core.retained.full) core.retained.hold(connection);
+  const limit = core.retained.limitReached;
+  if (limit === null) return;
+  core.reached.count(limit);
+  core.retained.hold(connection);
 }
 
 /**

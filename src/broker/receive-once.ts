@@ -54,12 +54,14 @@ function mayOpenOneMore(connection: Connection, session: Session, packetId: numb
   const { limits } = connection.core;
   const open = connection.exchanges?.has(packetId) === true;
   if (connection.version === 5 && !open && connection.unacknowledged >= limits.inflightMax) {
+    connection.core.reached.count("inflightMax");
     const detail = `more than ${limits.inflightMax} publishes wait for an acknowledgement`;
     connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
     return false;
   }
   if (session.received === null || session.received.size < limits.identifiersUnreleasedMax) return true;
   if (session.received.has(packetId)) return true;
+  connection.core.reached.count("identifiersUnreleasedMax");
   const detail = `${session.received.size} QoS 2 messages were never released; send PUBREL, or connect with a clean start`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;
@@ -92,6 +94,7 @@ export function acceptPubrel(connection: Connection, packetId: number): void {
   holdWhileMuchWaits(connection);
 }
 
+/** In the order of the messages [MQTT-4.6.0-3]. */
 function answerLater(connection: Connection, packetId: number, code: number, offset: number): void {
   const { core } = connection;
   core.acknowledgements.push(connection, packetId, code, offset);
@@ -105,7 +108,10 @@ function holdWhileMuchWaits(connection: Connection): void {
   if (connection.answering >= connection.core.limits.inflightMax) connection.holdRead("acknowledgements");
 }
 
-/** What the answer waited for is on disk. */
+/**
+ * What the answer waited for is on disk. User properties are never sent, so they make no packet too large [MQTT-3.5.2-3],
+ * [MQTT-3.6.2-3], [MQTT-3.7.2-3]; nor are reasons in words [MQTT-3.5.2-2], [MQTT-3.6.2-2], [MQTT-3.7.2-2].
+ */
 export function sendAnswer(connection: Connection, packetId: number, code: number): void {
   const { core } = connection;
   const reasonCode = code & 0xff;

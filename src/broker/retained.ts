@@ -84,9 +84,11 @@ export class RetainedMessages {
     return this.#changes.size > retainedUnsavedMessagesMax / 2 || this.#changesBytes > retainedUnsavedBytesMax / 2;
   }
 
-  get full(): boolean {
+  /** Who publishes more of them is to be held back. */
+  get limitReached(): "retainedUnsavedMessagesMax" | "retainedUnsavedBytesMax" | null {
     const { retainedUnsavedMessagesMax, retainedUnsavedBytesMax } = this.#limits;
-    return this.#changes.size > retainedUnsavedMessagesMax || this.#changesBytes > retainedUnsavedBytesMax;
+    if (this.#changes.size > retainedUnsavedMessagesMax) return "retainedUnsavedMessagesMax";
+    return this.#changesBytes > retainedUnsavedBytesMax ? "retainedUnsavedBytesMax" : null;
   }
 
   hold(connection: Connection): void {

@@ -290,6 +290,7 @@ export class Saving {
       snapshot.done += changes.length;
       for (const { topic, clientId } of refused) {
         const { retainedMessagesMax, retainedBytesMax } = core.limits;
+        core.reached.count(core.retained.size >= retainedMessagesMax ? "retainedMessagesMax" : "retainedBytesMax");
         const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
         core.refusals.refuse(
           "retained-full",

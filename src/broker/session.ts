@@ -3,6 +3,7 @@ import type { EpochMs, Millis, QoS } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Will } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
+import type { ThingScope } from "./fairness.ts";
 import type { IdentifierSet } from "./identifier-set.ts";
 import type { PendingNote } from "./notes.ts";
 import { Outbox } from "./outbox.ts";
@@ -40,7 +41,7 @@ export interface RetainedWanted {
   after: string | null;
 }
 
-/** A Will that was accepted, with the right to publish it. */
+/** A Will that was accepted, with the right to publish it [MQTT-3.1.2-7]. */
 export interface StandingWill {
   readonly will: Will;
   readonly thing: string | null;
@@ -49,8 +50,11 @@ export interface StandingWill {
 }
 
 export class Session {
+  /** What it is found by [MQTT-3.1.3-2]. */
   readonly clientId: string;
   connection: Connection | null = null;
+  /** Whose it is; null where it stands for no thing, and after a restart until its client is back. */
+  scope: ThingScope | null = null;
   /** Seconds that the session outlives its connection; 0: not at all. */
   expirySeconds = 0;
   /** Monotonic time at which it ends; null while connected. */
@@ -58,6 +62,7 @@ export class Session {
   /** Wall clock time of the same, so that another process can tell how long ago it was. */
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new SubscriptionSet();
+  /** What it is owed: unacknowledged until its PUBACK has come [MQTT-4.3.2-3]. */
   readonly outbox = new Outbox();
   /** The client's identifiers of QoS 2 messages that we have and it has not released; null until the first. */
   received: IdentifierSet | null = null;
