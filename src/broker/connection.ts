@@ -9,6 +9,8 @@ import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
 import type { ThingScope } from "./fairness.ts";
+import { HOLD_BIT } from "./hold-reasons.ts";
+import type { HoldReason } from "./hold-reasons.ts";
 import { Intake } from "./intake.ts";
 import type { IdentifierSet } from "./identifier-set.ts";
 import { detach } from "./lifecycle.ts";
@@ -27,21 +29,6 @@ import type { Session, StandingWill } from "./session.ts";
 
 /** `greeting`: before CONNECT is answered. `authenticating`: AUTH goes back and forth. `closing`: nothing is read any more, the last output is on its way. */
 export type ConnectionState = "greeting" | "authenticating" | "connected" | "closing" | "closed";
-const HOLD_BIT = {
-  journal: 1,
-  acknowledgements: 2,
-  output: 4,
-  pace: 8,
-  rate: 16,
-  turn: 32,
-  connect: 64,
-  gatekeeper: 128,
-} as const;
-/**
- * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, a
- * rate is exceeded, the connection's share of the turn is used, too many connect at once, the gatekeeper has not answered yet.
- */
-export type HoldReason = keyof typeof HOLD_BIT;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
 /** Nobody waits longer for a client that is sent away, and holds memory by not reading. */
@@ -461,6 +448,7 @@ export class Connection {
     this.core.greetings.delete(this);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
+    this.core.retained.forget(this);
     this.#writer = null;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;
