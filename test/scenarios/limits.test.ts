@@ -46,7 +46,7 @@ test("--limits protocol: 200 MiB in one message arrive whole; the log that holds
     const { stdout } = await runCli(["log", "verify", "--data", folder.path], folder.path);
     assert.match(
       stdout,
-      /^\S+\.seg: \d+ messages in \d+ batches, offsets 0 to \d+, 2097\d{5} bytes\n/,
+      /^\S+\.seg: \d+ records in \d+ batches, offsets 0 to \d+, 2097\d{5} bytes\n/,
       "whole, and readable",
     );
   } finally {
