@@ -122,11 +122,14 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
     since,
   };
   if (before !== undefined) core.tree.remove(filter, before);
-  session.subscriptions.set(filter, subscription);
+  session.subscriptions.set(subscription);
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
   if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);
-  if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
+  if (wanted && core.retained.size > 0) {
+    const before = core.lastOffset + 1;
+    (session.retainedWanted ??= new Map()).set(filter, { subscription, before, after: null });
+  }
   return qos;
 }

@@ -8,7 +8,7 @@ import type { Core } from "./core.ts";
 import { resumeExchanges } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { hex } from "./hex.ts";
-import { endSession, tellPresence } from "./lifecycle.ts";
+import { back, endSession, tellPresence } from "./lifecycle.ts";
 import { WINDOW_MAX } from "./outbox.ts";
 import { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Admission, Authorizer } from "./ports.ts";
@@ -135,7 +135,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   const session = kept ?? new Session(clientId);
   if (kept === undefined) session.since = core.lastOffset + 1;
   core.sessions.set(clientId, session);
-  core.absent.delete(session);
+  back(core, session);
   session.will = null; // [MQTT-3.1.3-9]
   session.willAt = null;
   session.expiresAt = null;
@@ -150,7 +150,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
 /** A resumed session keeps only what its client may still subscribe to. */
 export function dropRevoked(connection: Connection, session: Session): void {
   const { core, authorizer } = connection;
-  for (const subscription of session.subscriptions.values()) {
+  for (const subscription of session.subscriptions.list()) {
     if (authorizer.subscribe(subscription.filter)) continue;
     session.subscriptions.delete(subscription.filter);
     core.tree.remove(subscription.filter, subscription);
