@@ -49,6 +49,11 @@ export const LIMITS = {
     routesCachedMax: 32_768,
     /** Subscribers in all of them, some 100 bytes each: topics times subscribers, where many subscribe with wildcards. */
     routeTargetsMax: 500_000,
+    /**
+     * Nodes of the tree of filters that one topic may lead through, some 50 ns each, before its publisher is held back for a
+     * moment. Filters of a fleet lead through a dozen; `+/+/+/…` in all combinations through as many as there are.
+     */
+    matchNodesMax: 1000,
     /** Packets kept in memory for sessions that are a moment behind; what falls out is read back from the log. */
     recentBytesMax: mib(8),
     /** Accepted bytes that are not on disk yet before publishers are held back: a second of a slow disk. */

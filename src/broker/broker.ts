@@ -103,6 +103,7 @@ export class Broker {
       connection.disconnect(REASON.serverShuttingDown, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
     }
     core.endTurn();
+    await core.handOver.settled();
     await core.saving.settled();
     core.stop();
   }

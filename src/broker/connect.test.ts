@@ -26,7 +26,6 @@ describe("CONNECT and CONNACK", () => {
       maximumQos: 1,
       maximumPacketSize: world.limits.packetBytesMax,
       topicAliasMaximum: world.limits.topicAliasMax,
-      sharedSubscriptionAvailable: false,
     });
   });
 

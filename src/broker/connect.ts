@@ -162,6 +162,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   session.versionNumber = version === undefined ? 0 : version + 1;
   session.connection = connection;
   connection.session = session;
+  core.tree.connected(session);
   return { session, present: kept !== undefined };
 }
 
@@ -193,7 +194,6 @@ function greet(connection: Connection, packet: ConnectPacket, sessionPresent: bo
     maximumQos: 1, // [MQTT-3.2.2-9]
     maximumPacketSize: limits.packetBytesMax,
     topicAliasMaximum: limits.topicAliasMax,
-    sharedSubscriptionAvailable: false,
     ...(capped ? { sessionExpirySeconds: limits.sessionExpirySecondsMax } : {}),
     ...(kept ? {} : { serverKeepAliveSeconds: connection.keepAliveSeconds }), // [MQTT-3.1.2-21], [MQTT-3.2.2-22]
     ...(assigned === null ? {} : { assignedClientId: assigned }), // [MQTT-3.2.2-16]

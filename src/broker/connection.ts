@@ -27,6 +27,8 @@ const NOTHING = new Uint8Array(0);
 
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;
+/** The same for a worker, which shares the topics of a fleet with others. */
+const RECEIVE_VERDICTS_KEPT = 256;
 const NOBODY: Authorizer = { revision: 0, publish: () => false, subscribe: () => false, receive: () => false };
 
 /** How `PacketWriter.forward` is told what to change; one object for all, because nothing keeps it. */
@@ -94,6 +96,7 @@ export class Connection {
   #allowed: Map<Route, number> | null = null;
   #allowedRoute: Route | null = null;
   #allowedRevision = -1;
+  #receivable: Map<Route, number> | null = null;
 
   constructor(core: Core, transport: Transport, peer: Peer) {
     this.core = core;
@@ -331,6 +334,19 @@ export class Connection {
     return true;
   }
 
+  /** As a member of a shared subscription; other subscriptions keep the answer in the route's `Target`. */
+  mayReceive(route: Route): boolean {
+    const { authorizer } = this;
+    const { revision } = authorizer;
+    const verdicts = (this.#receivable ??= new Map());
+    const known = verdicts.get(route);
+    if (known === revision || known === -1 - revision) return known === revision;
+    const may = authorizer.receive(route.topic);
+    if (verdicts.size >= RECEIVE_VERDICTS_KEPT) verdicts.clear();
+    verdicts.set(route, may ? revision : -1 - revision);
+    return may;
+  }
+
   // ── the end ──────────────────────────────────────────────────────────────────────────────────
 
   /** Nothing more is taken from this client. */
@@ -399,6 +415,7 @@ export class Connection {
     this.#outgoing = NOTHING;
     this.#allowed = null;
     this.#allowedRoute = null;
+    this.#receivable = null;
     this.aliases = null;
   }
 

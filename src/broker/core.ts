@@ -5,16 +5,17 @@ import { BufferPool } from "../wire/mqtt/mod.ts";
 import { PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
+import { HandOver } from "./hand-over.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
 import type { PresenceEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
 import { RetainedMessages } from "./retained.ts";
-import { RouteCache } from "./routes.ts";
+import type { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
-import type { Session, Subscriber } from "./session.ts";
-import { SubscriptionTree } from "./subscription-tree.ts";
+import type { Session } from "./session.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
 export interface BrokerOptions {
   readonly journal: Journal;
@@ -48,12 +49,13 @@ export class Core {
   readonly logger: Logger;
   readonly sessions = new Map<string, Session>();
   readonly connections = new Set<Connection>();
-  readonly tree = new SubscriptionTree<Subscriber>();
+  readonly tree: Subscriptions;
   readonly routes: RouteCache;
   readonly retained: RetainedMessages;
   readonly recent: RecentFrames;
   readonly refusals: Refusals;
   readonly saving: Saving;
+  readonly handOver: HandOver;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
   /** A connection with more output than this is waited for. */
@@ -92,11 +94,14 @@ export class Core {
     this.limits = limits;
     this.logger = options.logger;
     const seed = options.random.bytes(4);
-    this.routes = new RouteCache(this.tree, limits, (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!);
+    const number = (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!;
+    this.tree = new Subscriptions(limits, number, () => (this.pacing.wanted = true));
+    this.routes = this.tree.routes;
     this.retained = new RetainedMessages(limits);
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
+    this.handOver = new HandOver(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
     this.pacing = new Pacing(options.scheduler);
     this.crowdedBytes = limits.outputBytesMax / 8;
@@ -108,6 +113,14 @@ export class Core {
       () => this.countQueued(),
     );
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
+    metrics.observe(
+      { name: "tidewire_mqtt_subscriptions", help: "Subscriptions of all sessions" },
+      () => this.tree.count,
+    );
+    metrics.observe(
+      { name: "tidewire_mqtt_shared_subscriptions", help: "Those of them that are shared" },
+      () => this.tree.sharedCount,
+    );
     metrics.observe(
       { name: "tidewire_mqtt_route_targets", help: "Subscribers in the cache of routes" },
       () => this.routes.targets,

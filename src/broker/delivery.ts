@@ -1,6 +1,6 @@
 /** From one accepted message to its subscribers, and from a session's outbox to its client. */
 import { reasonOf } from "../base/mod.ts";
-import type { EpochMs, Message } from "../base/mod.ts";
+import type { EpochMs, Message, QoS } from "../base/mod.ts";
 import { propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
@@ -10,6 +10,7 @@ import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { Retained } from "./retained.ts";
 import type { Session, Subscription } from "./session.ts";
+import type { SharedGroup } from "./shared-group.ts";
 
 /** Messages read from the journal at once for one session, and where to stop before that. */
 const READ_AHEAD = 64;
@@ -35,7 +36,7 @@ export function deliver(
   from: Session | null,
 ): void {
   placeOfMessage = NOT_KEPT_YET;
-  const { targets } = route;
+  const { targets, groups } = route;
   for (let i = 0; i < targets.length; i++) {
     let target = targets[i]!;
     if (target.session === from) {
@@ -46,6 +47,46 @@ export function deliver(
     if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
+  if (groups.length > 0) deliverShared(core, route, view, offset, receivedAt);
+}
+
+/** What shared subscriptions are told of the message at hand; one object for all, because nobody keeps it. */
+const offered = { qos: 0 as QoS, bytes: 0, replayed: null };
+
+/** To one member of each group, whatever else that client has subscribed to (section 4.8.2). */
+function deliverShared(core: Core, route: Route, view: PublishView, offset: number, receivedAt: EpochMs): void {
+  offered.qos = view.qos;
+  offered.bytes = view.end - view.start;
+  for (const group of route.groups) {
+    const target = group.choose(core, route, offered);
+    if (target === null) {
+      if (view.qos > 0 || group.hasPresent) unclaimed(core, route, group);
+    } else if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view); // [MQTT-4.8.2-3]
+    else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
+  }
+}
+
+/** A message that was owed to a member whose session ended, to another one. */
+export function deliverToGroup(
+  core: Core,
+  group: SharedGroup,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
+  placeOfMessage = NOT_KEPT_YET;
+  offered.qos = view.qos;
+  offered.bytes = view.end - view.start;
+  const target = group.choose(core, route, offered);
+  if (target === null) unclaimed(core, route, group);
+  else if (target.qos === 0) deliverOnce(core, target, route, view);
+  else if (enqueue(core, target.session, target, route, view, offset, receivedAt)) pump(core, target.session);
+}
+
+function unclaimed(core: Core, route: Route, group: SharedGroup): void {
+  const fields = { topic: route.topic, filter: group.written, members: group.size };
+  core.refusals.drop("share-unclaimed", "a message was dropped: no member of the shared subscription takes it", fields);
 }
 
 /** Services inside the platform; a failing one harms nobody else. */
@@ -98,7 +139,7 @@ function deliverAtLeastOnce(
     return;
   }
   const retain = view.retain && target.retainAsPublished;
-  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null);
+  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null, target.mark);
   outbox.markSent();
   connection.forward(view, 1, retain, outbox.packetId(sequence));
 }
@@ -127,7 +168,8 @@ function enqueue(
     return false;
   }
   if (placeOfMessage === NOT_KEPT_YET) placeOfMessage = core.recent.put(view, receivedAt);
-  outbox.push(offset, bytes, view.retain && target.retainAsPublished, placeOfMessage, target.identifiers);
+  const retain = view.retain && target.retainAsPublished;
+  outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, target.mark);
   return true;
 }
 
@@ -138,6 +180,7 @@ export function isFull(core: Core, session: Session, bytes: number): boolean {
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */
 function mayReceive(target: Target, connection: Connection, route: Route, core: Core): boolean {
+  if (target.mark !== 0) return true; // asked when the member was chosen, because it is a target of many routes
   const { authorizer } = connection;
   if (target.authorizer !== authorizer || target.authorizerRevision !== authorizer.revision) {
     target.authorizer = authorizer;

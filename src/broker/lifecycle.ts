@@ -70,7 +70,7 @@ export function endSession(core: Core, session: Session): void {
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
   if (session.will !== null) publishWill(core, session);
-  core.saving.ended(session);
+  if (!core.handOver.take(session)) core.saving.ended(session);
 }
 
 function rememberVersion(core: Core, session: Session): void {

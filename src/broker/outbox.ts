@@ -15,12 +15,14 @@ const STRIDE = 3;
 const OFFSET = 0;
 /** Where the packet lies in `RecentFrames`, or -1. */
 const PLACE = 1;
-/** Bytes × 4 + flags. */
+/** Mark × 2^40 + bytes × 4 + flags. */
 const BITS = 2;
 
 const FLAG_RETAIN = 1;
 const FLAG_DONE = 2;
 const FLAGS = 4;
+/** Of the shared subscription that the message came by, up to 4095; 0 for none. */
+const MARK = 2 ** 40;
 
 /** Packet identifiers are 1 to 65,535. */
 const IDENTIFIERS = 65_535;
@@ -56,13 +58,20 @@ export class Outbox {
   }
 
   /** Adds at the end; returns the sequence number. */
-  push(offset: number, bytes: number, retain: boolean, place: number, identifiers: readonly number[] | null): number {
+  push(
+    offset: number,
+    bytes: number,
+    retain: boolean,
+    place: number,
+    identifiers: readonly number[] | null,
+    mark = 0,
+  ): number {
     const sequence = this.tail;
     if (this.#slots === null || this.size > this.#mask) this.#grow();
     const at = (sequence & this.#mask) * STRIDE;
     this.#slots![at + OFFSET] = offset;
     this.#slots![at + PLACE] = place;
-    this.#slots![at + BITS] = bytes * FLAGS + (retain ? FLAG_RETAIN : 0);
+    this.#slots![at + BITS] = mark * MARK + bytes * FLAGS + (retain ? FLAG_RETAIN : 0);
     if (identifiers !== null) (this.#identifiers ??= new Map()).set(sequence, identifiers);
     this.bytes += bytes;
     this.tail++;
@@ -113,7 +122,11 @@ export class Outbox {
   }
 
   sizeOf(sequence: number): number {
-    return Math.floor(this.#slots![this.#at(sequence) + BITS]! / FLAGS);
+    return Math.floor((this.#slots![this.#at(sequence) + BITS]! % MARK) / FLAGS);
+  }
+
+  mark(sequence: number): number {
+    return Math.floor(this.#slots![this.#at(sequence) + BITS]! / MARK);
   }
 
   retain(sequence: number): boolean {
@@ -162,7 +175,9 @@ export class Outbox {
         const bits = slots[i * 2 + 1]!;
         if (slots[i * 2]! >= offsetEnd) continue;
         const retain = (bits & FLAG_RETAIN) !== 0;
-        this.push(slots[i * 2]!, Math.floor(bits / FLAGS), retain, NOWHERE, named.get(sequence) ?? null);
+        const bytes = Math.floor((bits % MARK) / FLAGS);
+        const mark = Math.floor(bits / MARK);
+        this.push(slots[i * 2]!, bytes, retain, NOWHERE, named.get(sequence) ?? null, mark);
       }
     }
     this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;

@@ -30,7 +30,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (offset < 0) return;
   // Without RETAIN, what is retained stays as it is [MQTT-3.3.1-8].
   if (view.retain) retain(core, route, view, offset, connection.publisher.clientId, connection.receivedAt);
-  if (route.targets.length > 0) deliver(core, route, view, offset, connection.receivedAt, connection.session);
+  if (route.isWanted) deliver(core, route, view, offset, connection.receivedAt, connection.session);
   if (view.qos === 1) {
     connection.unacknowledged++;
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);

@@ -6,6 +6,7 @@ import { frameOf, ownFrame } from "./frame.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import { NOWHERE } from "./recent-frames.ts";
+import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
 
 /** Until when each client was there, as far as the store knows: for ever where it was not seen to leave. */
@@ -101,18 +102,35 @@ function applyAgain(core: Core, there: ThereUntil, offset: number, message: Mess
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
   if (message.qos === 0) return;
   for (const target of route.targets) {
-    const { session } = target;
-    const share = session.clientId === message.clientId ? target.own : target;
-    if (share === null || share.qos === 0 || offset < share.since) continue;
-    if (message.receivedAt <= (there.get(session) ?? 0)) makeRoom(core, session);
-    else if (isFull(core, session, view.end)) {
-      const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
-      core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);
-      continue;
-    }
-    const retained = message.retain && share.retainAsPublished;
-    session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers);
+    const share = target.session.clientId === message.clientId ? target.own : target;
+    if (share !== null && share.qos > 0 && offset >= share.since)
+      oweAgain(core, there, share, offset, message, view.end);
   }
+  // Who had it is not known: of each group one is chosen anew, and at QoS 1 a second time does no harm.
+  const offered = { qos: message.qos, bytes: view.end, replayed: offset };
+  for (const group of route.groups) {
+    const member = group.choose(core, route, offered);
+    if (member !== null) oweAgain(core, there, member, offset, message, view.end);
+  }
+}
+
+function oweAgain(
+  core: Core,
+  there: ThereUntil,
+  target: Target,
+  offset: number,
+  message: Message,
+  bytes: number,
+): void {
+  const { session } = target;
+  if (message.receivedAt <= (there.get(session) ?? 0)) makeRoom(core, session);
+  else if (isFull(core, session, bytes)) {
+    const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
+    core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);
+    return;
+  }
+  const retained = message.retain && target.retainAsPublished;
+  session.outbox.push(offset, bytes, retained, NOWHERE, target.identifiers, target.mark);
 }
 
 /**

@@ -83,6 +83,11 @@ export class Saving {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
+  /** The same, where its client may have begun another session meanwhile, which takes its place in the store. */
+  endedBefore(session: Session, newer: Session | undefined): void {
+    if (newer === undefined || !this.#worthKeeping(newer)) this.ended(session);
+  }
+
   /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
     if (this.#snapshot !== null && !this.#busy) this.#releaseIdle(); // the log takes longer to sync than a stop should wait

@@ -27,8 +27,6 @@ export interface LocalSubscription {
   readonly handler: (message: Message) => void;
 }
 
-export type Subscriber = Subscription | LocalSubscription;
-
 /** A Will that was accepted, with the right to publish it. */
 export interface StandingWill {
   readonly will: Will;

@@ -9,7 +9,7 @@ describe("SUBSCRIBE and UNSUBSCRIBE", () => {
     const policy = (filter: string): boolean => !filter.startsWith("secret/");
     world.policy("five").change({ subscribe: policy });
     world.policy("four").change({ subscribe: policy });
-    const filters = ["a", "secret/b", "c/#", "bad#", "$share/g/d", "e", "f"];
+    const filters = ["a", "secret/b", "c/#", "bad#", "$share//d", "e", "f"];
     const requests = filters.map((filter, i) => ({
       filter,
       qos: (i % 3) as 0 | 1 | 2,
@@ -29,7 +29,7 @@ describe("SUBSCRIBE and UNSUBSCRIBE", () => {
       REASON.notAuthorized,
       1, // asked for 2, granted 1
       REASON.topicFilterInvalid,
-      REASON.sharedSubscriptionsNotSupported,
+      REASON.topicFilterInvalid,
       1,
       REASON.quotaExceeded,
     ]);

@@ -1,6 +1,6 @@
 /** SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 to 3.11). */
-import { topicFilterFault } from "../base/mod.ts";
-import type { QoS } from "../base/mod.ts";
+import { sharedFilterOf, topicFilterFault } from "../base/mod.ts";
+import type { QoS, TopicFault, TopicLimits } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
@@ -8,7 +8,6 @@ import { pump } from "./delivery.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Session, Subscription } from "./session.ts";
 
-const SHARED = "$share/";
 /** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
 const FAILURE_V3 = 0x80;
 
@@ -62,14 +61,12 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
   const { limits } = connection.core;
   const { filter } = request;
-  if (filter.startsWith(SHARED)) {
-    const fix = "subscribe without $share; shared subscriptions are not available yet";
-    const code = REASON.sharedSubscriptionsNotSupported;
-    return { kind: "subscribe-shared", code, detail: "shared subscriptions are not available", fix };
-  }
-  const fault = topicFilterFault(filter, limits);
+  const fault = filterFault(filter, limits);
   if (fault !== null) {
-    const fix = "correct the topic filter: + and # stand alone in a level, # comes last";
+    const fix =
+      fault === "share"
+        ? "write $share/<name>/<filter>, with a name that has no wildcards"
+        : "correct the topic filter: + and # stand alone in a level, # comes last";
     return {
       kind: "subscribe-filter",
       code: REASON.topicFilterInvalid,
@@ -86,6 +83,14 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
     return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
   }
   return null;
+}
+
+/** [MQTT-4.8.2-1], [MQTT-4.8.2-2]; the limits hold for the name of a share, and for the filter behind it. */
+function filterFault(filter: string, limits: TopicLimits): TopicFault | "share" {
+  const shared = sharedFilterOf(filter);
+  if (shared === null) return topicFilterFault(filter, limits);
+  if (shared === "invalid" || topicFilterFault(shared.shareName, limits) !== null) return "share";
+  return topicFilterFault(shared.filter, limits);
 }
 
 /** Makes or replaces the subscription [MQTT-3.8.4-3]; returns the granted QoS. */
@@ -111,6 +116,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   session.subscriptions.set(filter, subscription);
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
+  if (sharedFilterOf(filter) !== null) return qos; // no retained messages (section 4.8.2)
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
   if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
   return qos;
