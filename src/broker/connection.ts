@@ -1,6 +1,6 @@
 /** One network connection: bytes in, packets to the functions that serve them, output gathered and sent once a turn. */
 import { PacketError, PacketReader, PacketWriter, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
-import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
+import type { EncodedPublish, ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
 import { refuseConnect } from "./connect.ts";
@@ -27,8 +27,6 @@ const NOTHING = new Uint8Array(0);
 
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;
-/** The same for a worker, which shares the topics of a fleet with others. */
-const RECEIVE_VERDICTS_KEPT = 256;
 const NOBODY: Authorizer = { revision: 0, publish: () => false, subscribe: () => false, receive: () => false };
 
 /** How `PacketWriter.forward` is told what to change; one object for all, because nothing keeps it. */
@@ -96,7 +94,6 @@ export class Connection {
   #allowed: Map<Route, number> | null = null;
   #allowedRoute: Route | null = null;
   #allowedRevision = -1;
-  #receivable: Map<Route, number> | null = null;
 
   constructor(core: Core, transport: Transport, peer: Peer) {
     this.core = core;
@@ -265,6 +262,12 @@ export class Connection {
     this.core.meters.sent.value++;
   }
 
+  /** HOT: the same for a message that goes to many. */
+  append(encoded: EncodedPublish, packetId: number): void {
+    this.out().append(encoded, packetId);
+    this.core.meters.sent.value++;
+  }
+
   /** A publish of this client is on disk, or refused. */
   acknowledge(packetId: number, reasonCode: number): void {
     this.unacknowledged--;
@@ -332,19 +335,6 @@ export class Connection {
     this.#allowedRoute = route;
     this.#allowedRevision = revision;
     return true;
-  }
-
-  /** As a member of a shared subscription; other subscriptions keep the answer in the route's `Target`. */
-  mayReceive(route: Route): boolean {
-    const { authorizer } = this;
-    const { revision } = authorizer;
-    const verdicts = (this.#receivable ??= new Map());
-    const known = verdicts.get(route);
-    if (known === revision || known === -1 - revision) return known === revision;
-    const may = authorizer.receive(route.topic);
-    if (verdicts.size >= RECEIVE_VERDICTS_KEPT) verdicts.clear();
-    verdicts.set(route, may ? revision : -1 - revision);
-    return may;
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────
@@ -415,7 +405,6 @@ export class Connection {
     this.#outgoing = NOTHING;
     this.#allowed = null;
     this.#allowedRoute = null;
-    this.#receivable = null;
     this.aliases = null;
   }
 

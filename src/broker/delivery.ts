@@ -1,7 +1,7 @@
 /** From one accepted message to its subscribers, and from a session's outbox to its client. */
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, Message, QoS } from "../base/mod.ts";
-import { propertiesOf } from "../wire/mqtt/mod.ts";
+import { PublishForms, propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -20,6 +20,12 @@ const RETAINED_STEPS = 500;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
 
+/** From so many subscribers on a message is encoded ahead and then copied to each: one copy more, and cheaper ones. */
+const MANY = 4;
+const forms = new PublishForms();
+/** The message that is being delivered is in `forms`. */
+let toMany = false;
+
 /** The message that is being delivered has this place among the recent frames. Deliveries never interleave. */
 let placeOfMessage = NOT_KEPT_YET;
 
@@ -37,6 +43,8 @@ export function deliver(
 ): void {
   placeOfMessage = NOT_KEPT_YET;
   const { targets, groups } = route;
+  toMany = targets.length >= MANY;
+  if (toMany) forms.begin(view);
   for (let i = 0; i < targets.length; i++) {
     let target = targets[i]!;
     if (target.session === from) {
@@ -47,6 +55,7 @@ export function deliver(
     if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
+  toMany = false;
   if (groups.length > 0) deliverShared(core, route, view, offset, receivedAt);
 }
 
@@ -112,7 +121,7 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   }
   const retain = view.retain && target.retainAsPublished; // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
   const { identifiers } = target;
-  if (identifiers === null && connection.maximumPacketSize === Infinity) connection.forward(view, 0, retain, 0);
+  if (identifiers === null && connection.maximumPacketSize === Infinity) forward(connection, view, 0, retain, 0);
   else if (!connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers })) {
     tooLarge(core, connection, route.topic);
   }
@@ -141,7 +150,12 @@ function deliverAtLeastOnce(
   const retain = view.retain && target.retainAsPublished;
   const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null, target.mark);
   outbox.markSent();
-  connection.forward(view, 1, retain, outbox.packetId(sequence));
+  forward(connection, view, 1, retain, outbox.packetId(sequence));
+}
+
+function forward(connection: Connection, view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
+  if (toMany) connection.append(forms.get(connection.version, qos, retain), packetId);
+  else connection.forward(view, qos, retain, packetId);
 }
 
 /** False where the session's queue is full: the newest message is the one that is dropped. */

@@ -6,6 +6,7 @@
 import type { QoS } from "../base/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull } from "./delivery.ts";
+import type { Authorizer } from "./ports.ts";
 import { Target } from "./routes.ts";
 import type { Route } from "./routes.ts";
 import type { Session, Subscription } from "./session.ts";
@@ -19,10 +20,17 @@ const CROWDED = 1e12;
 /** Marks are 1 to 4095, 0 is for what was not shared. */
 const MARKS = 4095;
 
+/** Topics whose verdict one member keeps: it shares those of a fleet with others. */
+const VERDICTS_KEPT = 256;
+
 interface Member {
   readonly target: Target;
   readonly subscription: Subscription;
   at: number;
+  /** Whether it may receive a topic, as `verdictsOf` said at their revision. */
+  readonly verdicts: Map<Route, boolean>;
+  verdictsOf: Authorizer | null;
+  verdictsRevision: number;
 }
 
 /** What a group needs to know of the message it is to give to somebody. */
@@ -67,7 +75,14 @@ export class SharedGroup {
 
   add(subscription: Subscription): void {
     const { session } = subscription;
-    const member = { target: new Target(subscription, this.mark), subscription, at: this.#members.length };
+    const member: Member = {
+      target: new Target(subscription, this.mark),
+      subscription,
+      at: this.#members.length,
+      verdicts: new Map(),
+      verdictsOf: null,
+      verdictsRevision: 0,
+    };
     this.#bySession.set(session, member);
     this.#members.push(member);
     if (session.connection !== null) this.connected(session);
@@ -115,7 +130,7 @@ export class SharedGroup {
       at++;
       const load = loadOf(core, target, offered);
       if (load < CROWDED) compared++;
-      if (load >= bestLoad || !connection.mayReceive(route)) continue;
+      if (load >= bestLoad || !mayReceive(member, connection.authorizer, route)) continue;
       best = target;
       bestLoad = load;
       next = at;
@@ -160,6 +175,21 @@ export class SharedGroup {
     second.at = a;
     first.at = b;
   }
+}
+
+function mayReceive(member: Member, authorizer: Authorizer, route: Route): boolean {
+  const { verdicts } = member;
+  if (member.verdictsOf !== authorizer || member.verdictsRevision !== authorizer.revision) {
+    verdicts.clear();
+    member.verdictsOf = authorizer;
+    member.verdictsRevision = authorizer.revision;
+  }
+  const known = verdicts.get(route);
+  if (known !== undefined) return known;
+  const may = authorizer.receive(route.topic);
+  if (verdicts.size >= VERDICTS_KEPT) verdicts.clear();
+  verdicts.set(route, may);
+  return may;
 }
 
 /** Messages owed and KiB not yet taken; `Infinity` for a member that could only drop the message. */

@@ -16,6 +16,7 @@ import {
   encodeUnsubscribe,
 } from "./encode.ts";
 import type { DisconnectFields } from "./encode.ts";
+import type { EncodedPublish } from "./encoded-publish.ts";
 import { protocolError } from "./fault.ts";
 import { PACKET } from "./first-byte.ts";
 import { BufferPool, Output, tooLong, varintBytes, writeVarint } from "./output.ts";
@@ -212,6 +213,20 @@ export class PacketWriter {
     else if (this.version === 5 && view.propertiesStart !== view.propertiesEnd && !allTravel(view))
       this.#reencode(view, to);
     else this.#copy(view, to);
+  }
+
+  /** HOT: as `forward`, of a packet that was encoded for this version before. */
+  append(encoded: EncodedPublish, packetId: number): void {
+    const { bytes, packetIdAt } = encoded;
+    const out = this.#out;
+    out.need(bytes.length);
+    const { buffer, length } = out;
+    buffer.set(bytes, length);
+    if (packetIdAt !== 0) {
+      buffer[length + packetIdAt] = packetId >> 8;
+      buffer[length + packetIdAt + 1] = packetId;
+    }
+    out.length = length + bytes.length;
   }
 
   /** All that goes along is copied from where it lies. */
