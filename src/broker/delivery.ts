@@ -62,7 +62,7 @@ export function deliver(
 /** What shared subscriptions are told of the message at hand; one object for all, because nobody keeps it. */
 const offered = { qos: 0 as QoS, bytes: 0, replayed: null };
 
-/** To one member of each group, whatever else that client has subscribed to (section 4.8.2). */
+/** To one member of each group, whatever else that client has subscribed to: a copy of its own (section 4.8.2), [MQTT-3.3.4-5]. */
 function deliverShared(core: Core, route: Route, view: PublishView, offset: number, receivedAt: EpochMs): void {
   offered.qos = view.qos;
   offered.bytes = view.end - view.start;

@@ -37,12 +37,14 @@ describe("shared subscriptions", () => {
     }
   });
 
-  test("another name or another filter is another group; a subscription of one's own delivers besides", async () => {
+  test("another name or another filter is another group; a subscription of one's own delivers besides, each copy with its own identifier [MQTT-3.3.4-5]", async () => {
     const world = await BrokerWorld.started();
-    const one = (await world.connected("one")).subscribe("$share/a/t/#").subscribe("t/x");
+    const one = await world.connected("one");
+    one.subscribe("$share/a/t/#", { identifier: 1 }).subscribe("t/x", { identifier: 268_435_455 });
     const two = (await world.connected("two")).subscribe("$share/a/t/+").subscribe("$share/b/t/#");
     (await world.connected("pub")).publish("t/x", "1", { qos: 1 });
     await world.run();
+    assert.deepEqual(new Set(one.publishes.map((p) => p.identifiers.join())), new Set(["1", "268435455"]));
     assert.deepEqual(
       [one.take(), two.take()],
       [

@@ -1,5 +1,5 @@
 /**
- * Topic filters and who subscribed with them (MQTT 5.0 section 4.7). Filters without wildcards, most of a fleet's, are
+ * Topic filters and who subscribed with them (MQTT 5.0 section 4.7), as they were written [MQTT-4.7.3-4]. Filters without wildcards, most of a fleet's, are
  * found by their text; the others stand in a tree by level, so that a topic finds all that match it in one walk.
  *
  * Work of a match: a node leads to at most two others, the level's own name and `+`, and no node is reached twice. A topic

@@ -230,7 +230,7 @@ export class PacketWriter {
   append(encoded: EncodedPublish, packetId: number): void {
     const { bytes, packetIdAt } = encoded;
     const out = this.#out;
-    out.need(bytes.length);
+    out.begin(bytes.length);
     const { buffer, length } = out;
     buffer.set(bytes, length);
     if (packetIdAt !== 0) {
