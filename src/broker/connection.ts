@@ -1,6 +1,6 @@
 /** One network connection: bytes in, packets to the functions that serve them, output gathered and sent once a turn. */
 import { PacketError, PacketReader, PacketWriter, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
-import type { EncodedPublish, ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
+import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
 import { refuseConnect } from "./connect.ts";
@@ -10,6 +10,7 @@ import { Inbound } from "./inbound.ts";
 import { detach } from "./lifecycle.ts";
 import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
 import type { ConnectionInfo, DisconnectCause } from "./presence.ts";
+import type { EncodedPublish } from "./publish-forms.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Route } from "./routes.ts";
 import type { Session, StandingWill } from "./session.ts";
@@ -263,8 +264,8 @@ export class Connection {
   }
 
   /** HOT: the same for a message that goes to many. */
-  append(encoded: EncodedPublish, packetId: number): void {
-    this.out().append(encoded, packetId);
+  append({ bytes, packetIdAt }: EncodedPublish, packetId: number): void {
+    this.out().append(bytes, packetIdAt, packetId);
     this.core.meters.sent.value++;
   }
 

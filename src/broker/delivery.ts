@@ -1,11 +1,12 @@
 /** From one accepted message to its subscribers, and from a session's outbox to its client. */
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, Message, QoS } from "../base/mod.ts";
-import { PublishForms, propertiesOf } from "../wire/mqtt/mod.ts";
+import { propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { FrameView, frameOf } from "./frame.ts";
+import { PublishForms } from "./publish-forms.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { Retained } from "./retained.ts";

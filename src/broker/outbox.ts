@@ -15,14 +15,14 @@ const STRIDE = 3;
 const OFFSET = 0;
 /** Where the packet lies in `RecentFrames`, or -1. */
 const PLACE = 1;
-/** Mark × 2^40 + bytes × 4 + flags. */
+/** Mark × 2^41 + bytes × 4 + flags. */
 const BITS = 2;
 
 const FLAG_RETAIN = 1;
 const FLAG_DONE = 2;
 const FLAGS = 4;
 /** Of the shared subscription that the message came by, up to 4095; 0 for none. */
-const MARK = 2 ** 40;
+const MARK = 2 ** 41;
 
 /** Packet identifiers are 1 to 65,535. */
 const IDENTIFIERS = 65_535;

@@ -129,7 +129,7 @@ describe("a hostile set of filters", () => {
     tree.add(`${deep}/#`, 2);
     const found: number[] = [];
     tree.match(`a${"/x".repeat(32_000)}`, found);
-    assert.deepEqual(found.toSorted(), [1, 2]);
+    assert.deepEqual(new Set(found), new Set([1, 2]));
     tree.remove(`${deep}/#`, 2);
     tree.remove(deep, 1);
     assert.equal(tree.match(`a${"/x".repeat(32_000)}`, []), 1, "only the root is left");

@@ -1,6 +1,4 @@
 export { connectPacket } from "./connect-packet.ts";
-export { PublishForms } from "./encoded-publish.ts";
-export type { EncodedPublish } from "./encoded-publish.ts";
 export { PacketError } from "./fault.ts";
 export { BufferPool } from "./output.ts";
 export { propertiesOf, subscriptionIdentifiersOf, topicOf } from "./publish-view.ts";

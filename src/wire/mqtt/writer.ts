@@ -16,7 +16,6 @@ import {
   encodeUnsubscribe,
 } from "./encode.ts";
 import type { DisconnectFields } from "./encode.ts";
-import type { EncodedPublish } from "./encoded-publish.ts";
 import { protocolError } from "./fault.ts";
 import { PACKET } from "./first-byte.ts";
 import { BufferPool, Output, tooLong, varintBytes, writeVarint } from "./output.ts";
@@ -226,9 +225,8 @@ export class PacketWriter {
     else this.#copy(view, to);
   }
 
-  /** HOT: as `forward`, of a packet that was encoded for this version before. */
-  append(encoded: EncodedPublish, packetId: number): void {
-    const { bytes, packetIdAt } = encoded;
+  /** HOT: as `forward`, of a packet encoded for this version before; its identifier stands at `packetIdAt`, 0 where it has none. */
+  append(bytes: Uint8Array, packetIdAt: number, packetId: number): void {
     const out = this.#out;
     out.begin(bytes.length);
     const { buffer, length } = out;

@@ -1,8 +1,7 @@
 /** One received PUBLISH on its way to many connections: encoded once per form that they need, then copied to each. */
-import type { QoS } from "../../base/mod.ts";
-import { BufferPool } from "./output.ts";
-import type { ProtocolVersion, PublishView } from "./types.ts";
-import { PacketWriter } from "./writer.ts";
+import type { QoS } from "../base/mod.ts";
+import { BufferPool, PacketWriter } from "../wire/mqtt/mod.ts";
+import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 
 const NOTHING = new Uint8Array(0);
 const BUFFER_BYTES = 4096;
