@@ -26,11 +26,20 @@ import type { SimClock } from "./world.ts";
 export type Received =
   | ({ readonly type: "connack" } & ConnackPacket)
   | ReceivedPublish
-  | { readonly type: "puback"; readonly packetId: number; readonly reasonCode: number }
+  | ReceivedAcknowledge<"puback">
+  | ReceivedAcknowledge<"pubrec">
+  | ReceivedAcknowledge<"pubrel">
+  | ReceivedAcknowledge<"pubcomp">
   | ({ readonly type: "suback" } & SubackPacket)
   | ({ readonly type: "unsuback" } & SubackPacket)
   | { readonly type: "pingresp" }
   | ({ readonly type: "disconnect" } & DisconnectPacket);
+
+interface ReceivedAcknowledge<K extends AcknowledgeKind> {
+  readonly type: K;
+  readonly packetId: number;
+  readonly reasonCode: number;
+}
 
 export interface ReceivedPublish {
   readonly type: "publish";
@@ -58,8 +67,10 @@ export class SimClient implements Transport {
   readonly remoteAddress = "192.0.2.7";
   readonly received: Received[] = [];
   readonly version: ProtocolVersion;
-  /** Acknowledge QoS 1 publishes as they come. */
+  /** Acknowledge publishes as they come, and answer PUBREC with PUBREL. */
   acknowledges = true;
+  /** Told of each packet in place of that, for a test that plays the client itself. */
+  listener: ((packet: Received) => void) | null = null;
   /** `false`: the network takes nothing, `written` is not called. */
   #takes = true;
   #waiting: Uint8Array | null = null;
@@ -175,16 +186,15 @@ export class SimClient implements Transport {
     options: {
       qos?: QoS;
       retain?: boolean;
+      dup?: boolean;
       packetId?: number;
       properties?: MessageProperties;
       topicAlias?: number;
     } = {},
   ): this {
-    const { qos = 0, retain = false, packetId = 1, properties = null, topicAlias = 0 } = options;
+    const { qos = 0, retain = false, dup = false, packetId = 1, properties = null, topicAlias = 0 } = options;
     const bytes = encoder.encode(payload);
-    return this.send((w) =>
-      w.publish({ topic, payload: bytes, qos, retain, dup: false, packetId, properties, topicAlias }),
-    );
+    return this.send((w) => w.publish({ topic, payload: bytes, qos, retain, dup, packetId, properties, topicAlias }));
   }
 
   disconnect(reasonCode = 0, sessionExpirySeconds: number | null = null): this {
@@ -207,14 +217,33 @@ export class SimClient implements Transport {
   }
 
   puback(packetId: number): void {
-    if (this.open) this.send((w) => w.acknowledge("puback", packetId));
+    this.acknowledge("puback", packetId);
   }
 
-  /** Called with each PUBLISH from the broker. */
-  arrived(publish: ReceivedPublish): void {
-    this.received.push(publish);
-    if (publish.qos === 1 && this.acknowledges) this.#world.clock.defer(() => this.puback(publish.packetId));
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode = 0): void {
+    if (this.open) this.send((w) => w.acknowledge(kind, packetId, reasonCode));
   }
+
+  /** Called with each packet from the broker. */
+  arrived(packet: Received): void {
+    this.received.push(packet);
+    if (this.listener !== null) this.listener(packet);
+    else if (this.acknowledges) this.#answer(packet);
+  }
+
+  #answer(packet: Received): void {
+    const answer = answerTo(packet);
+    if (answer !== null) this.#world.clock.defer(() => this.acknowledge(answer.kind, answer.packetId));
+  }
+}
+
+/** What a client answers that keeps nothing in mind. */
+function answerTo(packet: Received): { readonly kind: AcknowledgeKind; readonly packetId: number } | null {
+  if (packet.type === "publish" && packet.qos > 0) {
+    return { kind: packet.qos === 1 ? "puback" : "pubrec", packetId: packet.packetId };
+  }
+  if (packet.type === "pubrec" && packet.reasonCode < 0x80) return { kind: "pubrel", packetId: packet.packetId };
+  return packet.type === "pubrel" ? { kind: "pubcomp", packetId: packet.packetId } : null;
 }
 
 /** Packets from the broker. */
@@ -234,22 +263,22 @@ class Inbox implements PacketHandler {
     this.#client.arrived({ type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers });
   }
   connack(packet: ConnackPacket): void {
-    this.#client.received.push({ type: "connack", ...packet });
+    this.#client.arrived({ type: "connack", ...packet });
   }
-  acknowledge(_kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
-    this.#client.received.push({ type: "puback", packetId, reasonCode });
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
+    this.#client.arrived({ type: kind, packetId, reasonCode });
   }
   suback(packet: SubackPacket): void {
-    this.#client.received.push({ type: "suback", ...packet });
+    this.#client.arrived({ type: "suback", ...packet });
   }
   unsuback(packet: SubackPacket): void {
-    this.#client.received.push({ type: "unsuback", ...packet });
+    this.#client.arrived({ type: "unsuback", ...packet });
   }
   pingresp(): void {
-    this.#client.received.push({ type: "pingresp" });
+    this.#client.arrived({ type: "pingresp" });
   }
   disconnect(packet: DisconnectPacket): void {
-    this.#client.received.push({ type: "disconnect", ...packet });
+    this.#client.arrived({ type: "disconnect", ...packet });
   }
 
   // Packets that only a client sends.

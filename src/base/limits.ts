@@ -17,8 +17,13 @@ export const LIMITS = {
     userPropertiesMax: 64,
     filtersPerSubscribeMax: 128,
     subscriptionsPerSessionMax: 1024,
-    /** Unacknowledged QoS 1 publishes from one client (our Receive Maximum). */
+    /** Unacknowledged QoS 1 and 2 publishes from one client (our Receive Maximum). */
     inflightMax: 1024,
+    /**
+     * QoS 2 messages of one client that it has not released, over all its connections; 4 bytes each. Far above
+     * `inflightMax`: 3.1.1 knows no Receive Maximum, and its clients may send thousands before they read an answer.
+     */
+    identifiersUnreleasedMax: 16_384,
     topicAliasMax: 16,
     /** Time from the TCP connection to a complete CONNECT. */
     connectTimeout: seconds(10),
@@ -43,7 +48,7 @@ export const LIMITS = {
     retainedMessagesMax: 100_000,
     /** They live in memory. */
     retainedBytesMax: mib(256),
-    /** Unacknowledged QoS 1 deliveries to one client, where its Receive Maximum allows that many. */
+    /** Unacknowledged QoS 1 and 2 deliveries to one client, where its Receive Maximum allows that many. */
     deliveriesInflightMax: 16_384,
     /** Topics whose subscribers are known without a walk of the tree; some 300 bytes each. */
     routesCachedMax: 32_768,
@@ -265,7 +270,9 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
     [mqtt.inflightMax <= 65_535, "mqtt.inflightMax <= number of packet identifiers"],
     [mqtt.packetBytesMax < log.recordBytesMax, "an accepted packet fits a log record"],
-    [mqtt.deliveriesInflightMax <= 65_535, "mqtt.deliveriesInflightMax <= number of packet identifiers"],
+    [mqtt.deliveriesInflightMax <= 32_767, "mqtt.deliveriesInflightMax <= packet identifiers of QoS 1"],
+    [mqtt.inflightMax <= mqtt.identifiersUnreleasedMax, "a client may use its whole window at QoS 2"],
+    [mqtt.identifiersUnreleasedMax <= 65_535, "mqtt.identifiersUnreleasedMax <= number of packet identifiers"],
     [mqtt.packetBytesMax < mqtt.outputBytesMax, "a packet fits an empty output"],
     [mqtt.connectionsMax <= mqtt.sessionsMax, "every connection may have a session"],
     [mqtt.packetBytesMax < mqtt.retainedBytesMax, "the largest message may be retained"],

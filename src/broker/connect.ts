@@ -6,8 +6,10 @@ import type { ConnackPacket, ConnectPacket } from "../wire/mqtt/mod.ts";
 import { encodePublisher } from "../wire/record/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { resumeExchanges } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { endSession, tellPresence } from "./lifecycle.ts";
+import { WINDOW_MAX } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import { Session } from "./session.ts";
@@ -64,6 +66,7 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
   core.saving.changed(session, promised ? connection : null);
   greet(connection, packet, present, assigned);
   tellPresence(connection, "connected", null);
+  resumeExchanges(connection, session);
   pump(core, session);
 }
 
@@ -81,9 +84,6 @@ function refusalOf(core: Core, packet: ConnectPacket): Refusal {
     return { kind: "client-id", code: REASON.clientIdentifierNotValid, detail };
   }
   if (packet.will === null) return null;
-  if (packet.will.qos === 2 && packet.version === 5) {
-    return { kind: "will-refused", code: REASON.qosNotSupported, detail: "QoS 2 is not available for wills" }; // [MQTT-3.2.2-12]
-  }
   const fault = topicNameFault(packet.will.topic, core.limits);
   if (fault === null) return null;
   return { kind: "will-refused", code: REASON.topicNameInvalid, detail: `the will's topic is not valid: ${fault}` };
@@ -128,7 +128,7 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   connection.sessionIdentifier = hex(core.options.random.bytes(16));
   connection.keepAliveSeconds = grantedKeepAlive(packet, limits);
   connection.cleanStart = packet.cleanStart;
-  connection.window = Math.min(packet.receiveMaximum, limits.deliveriesInflightMax); // [MQTT-3.3.4-9], [MQTT-4.9.0-1]
+  connection.window = Math.min(packet.receiveMaximum, limits.deliveriesInflightMax, WINDOW_MAX); // [MQTT-3.3.4-9], [MQTT-4.9.0-1]
   if (packet.maximumPacketSize <= limits.packetBytesMax * 2) connection.maximumPacketSize = packet.maximumPacketSize;
 }
 
@@ -153,6 +153,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   if (before !== undefined && (packet.cleanStart || !before.persistent)) endSession(core, before); // [MQTT-3.1.2-4]
   const kept = core.sessions.get(clientId);
   const session = kept ?? new Session(clientId);
+  if (kept === undefined) session.since = core.lastOffset + 1;
   core.sessions.set(clientId, session);
   core.absent.delete(session);
   session.will = null; // [MQTT-3.1.3-9]
@@ -191,7 +192,6 @@ function greet(connection: Connection, packet: ConnectPacket, sessionPresent: bo
     sessionPresent, // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
     reasonCode: REASON.success, // [MQTT-3.1.4-5]
     receiveMaximum: limits.inflightMax,
-    maximumQos: 1, // [MQTT-3.2.2-9]
     maximumPacketSize: limits.packetBytesMax,
     topicAliasMaximum: limits.topicAliasMax,
     ...(capped ? { sessionExpirySeconds: limits.sessionExpirySecondsMax } : {}),

@@ -6,6 +6,7 @@ import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
 import { refuseConnect } from "./connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
+import type { IdentifierSet } from "./identifier-set.ts";
 import { Inbound } from "./inbound.ts";
 import { detach } from "./lifecycle.ts";
 import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
@@ -73,8 +74,12 @@ export class Connection {
   lastReceived: Millis;
   /** Wall clock at the start of the present chunk. */
   receivedAt: EpochMs = 0;
-  /** QoS 1 publishes that wait for the disk. */
+  /** What counts against our Receive Maximum: QoS 1 publishes that wait for the disk, and `exchanges`. */
   unacknowledged = 0;
+  /** QoS 2 publishes of this connection that have no PUBCOMP yet; MQTT 5.0 only. */
+  exchanges: IdentifierSet | null = null;
+  /** PUBRECs and PUBCOMPs that wait for the disk. */
+  answering = 0;
   /** Topic bytes by alias, of this connection alone [MQTT-3.3.2-7]; null until the first. */
   aliases: (Uint8Array | undefined)[] | null = null;
   readonly #reader: PacketReader;
@@ -407,6 +412,7 @@ export class Connection {
     this.#allowed = null;
     this.#allowedRoute = null;
     this.aliases = null;
+    this.exchanges = null;
   }
 
   describe(): LogFields {

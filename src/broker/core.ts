@@ -2,15 +2,17 @@
 import { reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Millis, MqttLimits, Random, Scheduler } from "../base/mod.ts";
 import { BufferPool } from "../wire/mqtt/mod.ts";
-import { PendingAcknowledgements } from "./acknowledgements.ts";
+import { ANSWER, PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
 import { HandOver } from "./hand-over.ts";
+import { Notes } from "./notes.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
 import type { PresenceEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
+import { sendAnswer } from "./receive-once.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
@@ -56,6 +58,7 @@ export class Core {
   readonly refusals: Refusals;
   readonly saving: Saving;
   readonly handOver: HandOver;
+  readonly notes: Notes;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
   /** A connection with more output than this is waited for. */
@@ -79,7 +82,7 @@ export class Core {
   closing = false;
   /** Sessions are being loaded: nothing may be saved about them, and time must not end them. */
   restoring = false;
-  /** Called after each sync, once acknowledgements have been released. */
+  /** Called after each sync, once acknowledgements have been released; and where all that was waited for is on disk already. */
   afterSync: () => void = () => {};
   #dirty: Connection[] = [];
   #flushing: Connection[] = [];
@@ -102,6 +105,7 @@ export class Core {
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
     this.handOver = new HandOver(this);
+    this.notes = new Notes(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
     this.pacing = new Pacing(options.scheduler);
     this.crowdedBytes = limits.outputBytesMax / 8;
@@ -111,6 +115,10 @@ export class Core {
     metrics.observe(
       { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK" },
       () => this.countQueued(),
+    );
+    metrics.observe(
+      { name: "tidewire_mqtt_exchanges", help: "QoS 2 messages under way, both ways, of connected and absent clients" },
+      () => this.#countExchanges(),
     );
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
     metrics.observe(
@@ -151,6 +159,14 @@ export class Core {
     return this.queued;
   }
 
+  #countExchanges(): number {
+    let count = 0;
+    for (const { received, outbox } of this.sessions.values()) {
+      count += (received?.size ?? 0) + (outbox.exchanges?.named ?? 0) + (outbox.exchanges?.released.size ?? 0);
+    }
+    return count;
+  }
+
   onStop(cancel: Cancel): void {
     this.#cancels.push(cancel);
   }
@@ -178,6 +194,7 @@ export class Core {
   /** Everything that this turn produced leaves: one write per connection, one transaction for all changed sessions. */
   endTurn(): void {
     this.#planned = false;
+    if (this.notes.flush()) this.afterSync();
     this.backlog.mark(this.lastOffset);
     this.releaseAcknowledgements(this.journal.durable);
     this.saving.flush();
@@ -220,8 +237,9 @@ export class Core {
   }
 }
 
-function releaseOne(connection: Connection, packetId: number, reasonCode: number): void {
-  connection.acknowledge(packetId, reasonCode);
+function releaseOne(connection: Connection, packetId: number, code: number): void {
+  if (code < ANSWER.pubrec) connection.acknowledge(packetId, code);
+  else sendAnswer(connection, packetId, code);
 }
 
 function metersOf(metrics: Metrics): Meters {

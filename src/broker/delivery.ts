@@ -5,6 +5,7 @@ import { propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { giveUp, mayLeave } from "./deliver-once.ts";
 import { FrameView, frameOf } from "./frame.ts";
 import { PublishForms } from "./publish-forms.ts";
 import { NOWHERE } from "./recent-frames.ts";
@@ -52,8 +53,9 @@ export function deliver(
       if (target.own === null) continue; // [MQTT-3.8.3-3]
       target = target.own;
     }
-    // The lower of the two, but never 2 [MQTT-3.8.4-8].
+    // The lower of the two [MQTT-3.8.4-8].
     if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view);
+    else if (view.qos === 2 && target.qos === 2) deliverExactlyOnce(core, target, route, view, offset, receivedAt);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
   toMany = false;
@@ -72,6 +74,7 @@ function deliverShared(core: Core, route: Route, view: PublishView, offset: numb
     if (target === null) {
       if (view.qos > 0 || group.hasPresent) unclaimed(core, route, group);
     } else if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view); // [MQTT-4.8.2-3]
+    else if (view.qos === 2 && target.qos === 2) deliverExactlyOnce(core, target, route, view, offset, receivedAt);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
 }
@@ -149,7 +152,7 @@ function deliverAtLeastOnce(
     return;
   }
   const retain = view.retain && target.retainAsPublished;
-  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null, target.mark);
+  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null, false, target.mark);
   outbox.markSent();
   forward(connection, view, 1, retain, outbox.packetId(sequence));
 }
@@ -157,6 +160,22 @@ function deliverAtLeastOnce(
 function forward(connection: Connection, view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
   if (toMany) connection.append(forms.get(connection.version, qos, retain), packetId);
   else connection.forward(view, qos, retain, packetId);
+}
+
+/** Through the outbox in any case: it leaves once it is on disk, and its identifier with it. */
+function deliverExactlyOnce(
+  core: Core,
+  target: Target,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
+  const { session } = target;
+  const { connection } = session;
+  if (connection === null && !session.persistent) return;
+  if (connection !== null && !mayReceive(target, connection, route, core)) return;
+  if (enqueue(core, session, target, route, view, offset, receivedAt) && connection !== null) pump(core, session);
 }
 
 /** False where the session's queue is full: the newest message is the one that is dropped. */
@@ -183,8 +202,9 @@ function enqueue(
     return false;
   }
   if (placeOfMessage === NOT_KEPT_YET) placeOfMessage = core.recent.put(view, receivedAt);
+  const exactlyOnce = view.qos === 2 && target.qos === 2;
   const retain = view.retain && target.retainAsPublished;
-  outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, target.mark);
+  outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, exactlyOnce, target.mark);
   return true;
 }
 
@@ -237,9 +257,10 @@ export function pump(core: Core, session: Session): void {
     if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]
     const sequence = outbox.sent;
     if (outbox.isDone(sequence)) {
-      skip(session);
+      skip(core, session);
       continue;
     }
+    if (outbox.isExactlyOnce(sequence) && !mayLeave(core, session, connection, sequence)) return;
     if (core.recent.get(outbox.place(sequence), recentView)) {
       sendNext(core, session, connection, recentView, core.routes.of(recentView).topic, core.recent.receivedAt);
       continue;
@@ -259,9 +280,10 @@ export function pump(core: Core, session: Session): void {
 }
 
 /** The first waiting entry is not sent. */
-export function skip(session: Session): void {
+export function skip(core: Core, session: Session): void {
   const { outbox } = session;
   const sequence = outbox.sent;
+  if (outbox.exchanges !== null) giveUp(core, session, sequence);
   outbox.markSent();
   outbox.finish(sequence);
 }
@@ -280,24 +302,25 @@ function sendNext(
   const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1]
   if (!connection.authorizer.receive(topic)) {
     receiveForbidden(core, connection, topic);
-    skip(session);
+    skip(core, session);
     return;
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
     const fields = { clientId: session.clientId, topic };
     core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
-    skip(session);
+    skip(core, session);
     return;
   }
   const again = dup || expirySeconds !== null ? { dup, expirySeconds: atLeastZero(expirySeconds) } : null;
-  const packetId = outbox.packetId(sequence);
+  const qos = outbox.isExactlyOnce(sequence) ? 2 : 1;
+  const packetId = qos === 2 ? outbox.exchanges!.identifier(sequence)! : outbox.packetId(sequence);
   const identifiers = outbox.identifiers(sequence);
-  const sent = connection.send(view, topic, { qos: 1, retain: outbox.retain(sequence), packetId, identifiers }, again);
+  const sent = connection.send(view, topic, { qos, retain: outbox.retain(sequence), packetId, identifiers }, again);
   if (sent) outbox.markSent();
   else {
     tooLarge(core, connection, topic);
-    skip(session);
+    skip(core, session);
   }
 }
 
@@ -346,7 +369,8 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   }
   for (let i = 0; i < messages.length && outbox.sent === first + i; i++) {
     if (connection.isOver || outbox.inFlight >= connection.window || !connection.hasRoom) break;
-    if (outbox.isDone(first + i)) skip(session);
+    if (outbox.isDone(first + i)) skip(core, session);
+    else if (outbox.isExactlyOnce(first + i) && !mayLeave(core, session, connection, first + i)) break;
     else sendReadBack(core, session, connection, messages[i]!);
   }
   pump(core, session);
@@ -359,7 +383,7 @@ function sendReadBack(core: Core, session: Session, connection: Connection, mess
   }
   const fields = { clientId: session.clientId, offset: session.outbox.offset(session.outbox.sent) };
   core.refusals.drop("no-longer-kept", "a message was not delivered: the log's retention has removed it", fields);
-  skip(session);
+  skip(core, session);
 }
 
 // ── retained messages ──────────────────────────────────────────────────────────────────────────
@@ -386,7 +410,8 @@ function stepRetained(core: Core, session: Session, connection: Connection): voi
   const subscription = session.backlogFor;
   if (subscription === null) return;
   for (let step = 0; step < RETAINED_STEPS && session.backlog.length > 0; step++) {
-    if (!connection.hasRoom || session.outbox.inFlight >= connection.window || connection.isOver) return;
+    const { inFlight, waiting } = session.outbox;
+    if (!connection.hasRoom || inFlight + waiting >= connection.window || connection.isOver) return;
     sendRetained(core, session, connection, session.backlog.pop()!, subscription);
   }
 }
@@ -422,7 +447,12 @@ function sendRetained(
   const again = expirySeconds === null ? null : { dup: false, expirySeconds };
   const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
   const { outbox } = session;
-  const qos = frame.qos === 0 || subscription.qos === 0 ? 0 : 1;
+  const qos = Math.min(frame.qos, subscription.qos) as QoS;
+  if (qos === 2 || (qos === 1 && outbox.waiting > 0)) {
+    // Those at QoS 2 wait for the disk, and the others behind them for their turn; `pump` finds them by their offset.
+    outbox.push(retained.offset, frame.end - frame.start, true, NOWHERE, identifiers, qos === 2);
+    return;
+  }
   const packetId = qos === 0 ? 0 : outbox.packetId(outbox.tail);
   // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8 of 3.1.1].
   if (!connection.send(frame, topic, { qos, retain: true, packetId, identifiers }, again)) {

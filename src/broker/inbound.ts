@@ -12,9 +12,11 @@ import type {
 } from "../wire/mqtt/mod.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
+import { acceptPubcomp, acceptPubrec } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { detach } from "./lifecycle.ts";
 import { acceptPublish } from "./publish.ts";
+import { acceptPubrel } from "./receive-once.ts";
 import { acceptSubscribe, acceptUnsubscribe } from "./subscribe.ts";
 
 export class Inbound implements PacketHandler {
@@ -32,10 +34,10 @@ export class Inbound implements PacketHandler {
     acceptPublish(this.#connection, view);
   }
 
-  acknowledge(kind: AcknowledgeKind, packetId: number): void {
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
     const connection = this.#connection;
     if (kind !== "puback") {
-      connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", `${kind} without a QoS 2 exchange`);
+      acknowledgeExchange(connection, kind, packetId, reasonCode);
       return;
     }
     const session = connection.session!;
@@ -82,4 +84,19 @@ export class Inbound implements PacketHandler {
   suback(): void {}
   unsuback(): void {}
   pingresp(): void {}
+}
+
+function acknowledgeExchange(
+  connection: Connection,
+  kind: Exclude<AcknowledgeKind, "puback">,
+  packetId: number,
+  reasonCode: number,
+): void {
+  if (kind === "pubrel") {
+    acceptPubrel(connection, packetId);
+    return;
+  }
+  const room = kind === "pubrec" ? acceptPubrec(connection, packetId, reasonCode) : acceptPubcomp(connection, packetId);
+  const session = connection.session!;
+  if (room && session.owes) pump(connection.core, session);
 }

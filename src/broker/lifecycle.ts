@@ -27,6 +27,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   }
   const now = core.now();
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
+  if (session.outbox.exchanges?.idle === true) session.outbox.exchanges = null;
   keepBacklog(core, session);
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
@@ -52,7 +53,8 @@ function keepBacklog(core: Core, session: Session): void {
   for (const { frame, current, offset } of backlog) {
     if (subscription.qos === 0 || frame.qos === 0 || !current) continue;
     if (isFull(core, session, frame.end)) return;
-    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers);
+    const exactlyOnce = subscription.qos === 2 && frame.qos === 2;
+    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers, exactlyOnce);
   }
 }
 
@@ -67,6 +69,7 @@ export function endSession(core: Core, session: Session): void {
   session.backlogFor = null;
   core.absent.delete(session);
   core.waitingForDisk.delete(session);
+  session.note = null;
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
   if (session.will !== null) publishWill(core, session);
@@ -101,13 +104,11 @@ function publishWill(core: Core, session: Session): void {
   const { clientId } = session;
   const receivedAt = core.clock.now();
   try {
-    // QoS 2 wills are granted QoS 1, like subscriptions.
-    const grantedQos = qos === 0 ? 0 : 1;
     // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
     session.willOffset = publishMessage(core, {
       topic,
       payload,
-      qos: grantedQos,
+      qos,
       retain,
       clientId,
       thing: standing.thing,
@@ -132,6 +133,7 @@ export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   core.countQueued();
+  core.notes.retry();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
     if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]

@@ -10,10 +10,18 @@ export type {
   Peer,
   Progress,
   Publisher,
+  Replayed,
   SavedState,
   SessionChange,
   StateStore,
   Transport,
 } from "./ports.ts";
 export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
-export type { OutboxChunk, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
+export type {
+  OutboxChunk,
+  SavedExchanges,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+} from "./session.ts";

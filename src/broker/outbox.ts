@@ -1,31 +1,35 @@
 /**
- * What one session still owes its client at QoS 1: a ring of references into the log, oldest first.
+ * What one session still owes its client: a ring of references into the log, oldest first.
  *
  *     head ──── in flight ────▶ sent ──── waiting ────▶ tail
  *
- * Every entry has a sequence number, and its packet identifier follows from it, so an acknowledgement finds its entry
+ * Every entry has a sequence number. At QoS 1 its packet identifier follows from that, so an acknowledgement finds its entry
  * by arithmetic and a resumed session repeats the identifiers that it used before [MQTT-4.4.0-1]. An identifier is free
- * again after 65,535 others, far more than can be in flight [MQTT-4.3.2-1]. No object per message.
+ * again after 32,767 others, and no more than that are ever in flight [MQTT-4.3.2-1]. No object per message. QoS 2 has the
+ * identifiers above, and `Exchanges` to remember them.
  */
+import { Exchanges } from "./exchanges.ts";
 import { NOWHERE } from "./recent-frames.ts";
-import type { OutboxChunk, SavedOutbox } from "./session.ts";
+import type { OutboxChunk, SavedExchanges, SavedOutbox } from "./session.ts";
 
 /** Numbers per entry in the ring. */
 const STRIDE = 3;
 const OFFSET = 0;
 /** Where the packet lies in `RecentFrames`, or -1. */
 const PLACE = 1;
-/** Mark × 2^41 + bytes × 4 + flags. */
+/** Bytes × 4 + flags; and `EXACTLY_ONCE` at QoS 2, and the mark × `MARK`. */
 const BITS = 2;
 
 const FLAG_RETAIN = 1;
 const FLAG_DONE = 2;
 const FLAGS = 4;
+/** Above all that bytes and flags can be, so that what was saved before there was QoS 2 still means what it did. */
+const EXACTLY_ONCE = 2 ** 40;
 /** Of the shared subscription that the message came by, up to 4095; 0 for none. */
 const MARK = 2 ** 41;
 
-/** Packet identifiers are 1 to 65,535. */
-const IDENTIFIERS = 65_535;
+/** Packet identifiers of QoS 1 are 1 to this; so many deliveries may be in flight at most. */
+export const WINDOW_MAX = 32_767;
 const CAPACITY_MIN = 8;
 /** A ring larger than this is given back once it is empty. */
 const CAPACITY_KEPT = 1024;
@@ -44,13 +48,16 @@ export class Outbox {
   #slots: Float64Array | null = null;
   #mask = 0;
   #identifiers: Map<number, readonly number[]> | null = null;
+  /** Null while no QoS 2 delivery is under way. */
+  exchanges: Exchanges | null = null;
 
   get size(): number {
     return this.tail - this.head;
   }
 
+  /** A QoS 2 delivery counts until its PUBCOMP [MQTT-4.9.0-2]. */
   get inFlight(): number {
-    return this.sent - this.head;
+    return this.sent - this.head + (this.exchanges === null ? 0 : this.exchanges.released.size);
   }
 
   get waiting(): number {
@@ -64,6 +71,7 @@ export class Outbox {
     retain: boolean,
     place: number,
     identifiers: readonly number[] | null,
+    exactlyOnce = false,
     mark = 0,
   ): number {
     const sequence = this.tail;
@@ -71,7 +79,8 @@ export class Outbox {
     const at = (sequence & this.#mask) * STRIDE;
     this.#slots![at + OFFSET] = offset;
     this.#slots![at + PLACE] = place;
-    this.#slots![at + BITS] = mark * MARK + bytes * FLAGS + (retain ? FLAG_RETAIN : 0);
+    const flags = (retain ? FLAG_RETAIN : 0) + (exactlyOnce ? EXACTLY_ONCE : 0);
+    this.#slots![at + BITS] = mark * MARK + bytes * FLAGS + flags;
     if (identifiers !== null) (this.#identifiers ??= new Map()).set(sequence, identifiers);
     this.bytes += bytes;
     this.tail++;
@@ -89,11 +98,12 @@ export class Outbox {
     this.sent = this.head;
   }
 
-  /** Takes an acknowledgement; false where no such packet is in flight. */
+  /** Takes a PUBACK; false where no such packet is in flight. */
   acknowledge(packetId: number): boolean {
-    const distance = (packetId - 1 - (this.head % IDENTIFIERS) + IDENTIFIERS) % IDENTIFIERS;
+    if (packetId > WINDOW_MAX) return false;
+    const distance = (packetId - 1 - (this.head % WINDOW_MAX) + WINDOW_MAX) % WINDOW_MAX;
     const sequence = this.head + distance;
-    if (sequence >= this.sent || this.isDone(sequence)) return false;
+    if (sequence >= this.sent || this.isDone(sequence) || this.isExactlyOnce(sequence)) return false;
     this.finish(sequence);
     return true;
   }
@@ -109,8 +119,17 @@ export class Outbox {
     if (this.head === this.tail && this.#mask >= CAPACITY_KEPT) this.#slots = null;
   }
 
+  /** Forgets what is finished at the front, while no client is there. */
+  trim(): void {
+    while (this.head < this.tail && this.isDone(this.head)) {
+      this.sent = this.head + 1;
+      this.finish(this.head);
+    }
+  }
+
+  /** Of a QoS 1 entry. */
   packetId(sequence: number): number {
-    return (sequence % IDENTIFIERS) + 1;
+    return (sequence % WINDOW_MAX) + 1;
   }
 
   offset(sequence: number): number {
@@ -122,7 +141,12 @@ export class Outbox {
   }
 
   sizeOf(sequence: number): number {
-    return Math.floor((this.#slots![this.#at(sequence) + BITS]! % MARK) / FLAGS);
+    return bytesOf(this.#slots![this.#at(sequence) + BITS]!);
+  }
+
+  /** To be delivered at QoS 2. */
+  isExactlyOnce(sequence: number): boolean {
+    return isExactlyOnce(this.#slots![this.#at(sequence) + BITS]!);
   }
 
   mark(sequence: number): number {
@@ -160,14 +184,16 @@ export class Outbox {
    * remains then gets new sequence numbers, behind all that were saved, so that the next saving replaces all of it. Returns
    * the sequence number up to which the store holds the outbox as it is.
    */
-  restore(saved: SavedOutbox, offsetEnd: number): number {
+  restore(saved: SavedOutbox, offsetEnd: number, exchanges: SavedExchanges | null = null): number {
+    const underWay = Exchanges.restored(exchanges);
+    const done = new Set(exchanges?.done);
     const last = saved.chunks.at(-1);
     const end = last === undefined ? saved.head : Math.max(saved.head, last.first + last.slots.length / 2);
     const whole = saved.chunks.every(({ slots }) => slots.every((value, i) => i % 2 === 1 || value < offsetEnd));
     this.head = this.sent = this.tail = whole ? saved.head : end;
     let expected = saved.head;
     for (const { first, slots, identifiers } of saved.chunks) {
-      const named = new Map(identifiers);
+      const names = new Map(identifiers);
       for (let i = 0; i < slots.length / 2; i++) {
         const sequence = first + i;
         if (sequence !== expected) continue;
@@ -175,13 +201,36 @@ export class Outbox {
         const bits = slots[i * 2 + 1]!;
         if (slots[i * 2]! >= offsetEnd) continue;
         const retain = (bits & FLAG_RETAIN) !== 0;
-        const bytes = Math.floor((bits % MARK) / FLAGS);
+        const named = names.get(sequence) ?? null;
         const mark = Math.floor(bits / MARK);
-        this.push(slots[i * 2]!, bytes, retain, NOWHERE, named.get(sequence) ?? null, mark);
+        const now = this.push(slots[i * 2]!, bytesOf(bits), retain, NOWHERE, named, isExactlyOnce(bits), mark);
+        underWay?.moved(sequence, now);
+        if (done.has(sequence)) this.finish(now);
       }
     }
+    this.exchanges = underWay?.settled() ?? null;
+    this.trim();
     this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
+    this.sentBefore = Math.max(this.sentBefore, this.exchanges?.placesEnd ?? 0); // who has an identifier may have been sent
     return whole ? this.tail : this.head;
+  }
+
+  /** Finished QoS 2 entries behind one that is not: after a crash they must not be taken for owed. */
+  finishedEarly(): number[] {
+    const found: number[] = [];
+    for (let sequence = this.head; sequence < this.sentBefore && sequence < this.tail; sequence++) {
+      if (this.isExactlyOnce(sequence) && this.isDone(sequence)) found.push(sequence);
+    }
+    return found;
+  }
+
+  /** The first QoS 2 entry from `from` on that is for that message and has no identifier; -1 where there is none. */
+  unnamed(offset: number, from: number): number {
+    for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
+      if (this.offset(sequence) !== offset || !this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
+      if (this.exchanges?.identifier(sequence) === undefined) return sequence;
+    }
+    return -1;
   }
 
   #at(sequence: number): number {
@@ -198,4 +247,13 @@ export class Outbox {
     this.#slots = slots;
     this.#mask = capacity - 1;
   }
+}
+
+/** Most entries are smaller than what the rest begins with, and need no division. */
+function bytesOf(bits: number): number {
+  return Math.floor((bits >= EXACTLY_ONCE ? bits % EXACTLY_ONCE : bits) / FLAGS);
+}
+
+function isExactlyOnce(bits: number): boolean {
+  return bits >= EXACTLY_ONCE && bits % MARK >= EXACTLY_ONCE;
 }

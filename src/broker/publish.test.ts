@@ -113,18 +113,6 @@ describe("PUBLISH", () => {
     assert.equal(world.journal.messages.length, 1);
   });
 
-  test("QoS 2 is not available yet, and whoever tries is told [MQTT-3.2.2-11]", async () => {
-    const world = await BrokerWorld.started();
-    const [five, four] = [await world.connected("five"), await world.connected("four", { version: 4 })];
-    five.publish("a", "x", { qos: 2 });
-    four.publish("a", "x", { qos: 2 });
-    await world.run();
-    assert.equal(five.last("disconnect")?.reasonCode, REASON.qosNotSupported);
-    assert.equal(four.state, "ended");
-    assert.equal(world.metrics.value("tidewire_mqtt_refused_total", { reason: "publish-qos2" }), 2);
-    assert.equal(world.journal.messages.length, 0);
-  });
-
   test("topic names with wildcards are refused [MQTT-3.3.2-2], and the other clients do not notice", async () => {
     const world = await BrokerWorld.started();
     const subscriber = (await world.connected("sub")).subscribe("#");

@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { deliver, deliverLocally, expiryLeft } from "./delivery.ts";
 import { copyOf, frameOf } from "./frame.ts";
+import { isNewMessage, received as receivedOnce, refuseMessage } from "./receive-once.ts";
 import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -15,13 +16,10 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
   core.meters.received[received.qos].value++;
-  if (received.qos === 2) {
-    refuseQos2(connection);
-    return;
-  }
   const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
   const route = core.routes.of(view);
   if (view.qos === 1 && !mayHaveOneMore(connection)) return;
+  if (view.qos === 2 && !isNewMessage(connection, view.packetId)) return;
   if (!connection.mayPublish(route, view.retain)) {
     refusePublish(connection, route, view);
     return;
@@ -34,7 +32,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (view.qos === 1) {
     connection.unacknowledged++;
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
-  }
+  } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
 }
@@ -57,7 +55,8 @@ export function publishMessage(core: Core, message: Message): number {
 function append(connection: Connection, route: Route, view: PublishView): number {
   const { core } = connection;
   try {
-    const offset = core.journal.append(route.topic, view, connection.publisher, route.bytes);
+    const identified = view.qos === 2 && connection.session!.persistent;
+    const offset = core.journal.append(route.topic, view, connection.publisher, route.bytes, identified);
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
     core.planTurnEnd();
@@ -115,16 +114,11 @@ function mayHaveOneMore(connection: Connection): boolean {
   return false;
 }
 
-function refuseQos2(connection: Connection): void {
-  const detail = "QoS 2 is not available on this server; publish with QoS 1"; // [MQTT-3.2.2-11]
-  connection.refuse("publish-qos2", REASON.qosNotSupported, "CLIENT_ERROR", detail);
-}
-
 function refusePublish(connection: Connection, route: Route, view: PublishView): void {
   const { core } = connection;
   const action = view.retain ? "iot:Publish and iot:RetainPublish" : "iot:Publish";
   const fields = { topic: route.topic, fix: `allow ${action} on the topic in the client's policy` };
-  if (connection.version === 5 && view.qos === 1) {
+  if (connection.version === 5 && view.qos !== 0) {
     core.refusals.refuse("publish-forbidden", "a publish was refused by policy", {
       ...connection.describe(),
       ...fields,
@@ -137,8 +131,12 @@ function refusePublish(connection: Connection, route: Route, view: PublishView):
   connection.refuse("publish-forbidden", REASON.notAuthorized, "FORBIDDEN_ACCESS", detail, fields);
 }
 
-/** A PUBACK with a refusal, in its turn behind those that wait for the disk [MQTT-4.6.0-2]. */
+/** A PUBACK or PUBREC with a refusal, in its turn behind those that wait for the disk [MQTT-4.6.0-2]. */
 function refuseOne(connection: Connection, view: PublishView, reasonCode: number): void {
+  if (view.qos === 2) {
+    refuseMessage(connection, view.packetId, reasonCode);
+    return;
+  }
   connection.unacknowledged++;
   connection.core.acknowledgements.push(connection, view.packetId, reasonCode, connection.core.lastOffset);
   connection.core.planTurnEnd();

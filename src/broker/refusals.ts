@@ -17,7 +17,6 @@ export type RefusalKind =
   | "client-id"
   | "will-refused"
   | "publish-forbidden"
-  | "publish-qos2"
   | "publish-topic"
   | "subscribe-forbidden"
   | "subscribe-filter"

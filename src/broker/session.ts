@@ -3,6 +3,8 @@ import type { EpochMs, Millis, QoS } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Will } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
+import type { IdentifierSet } from "./identifier-set.ts";
+import type { PendingNote } from "./notes.ts";
 import { Outbox } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
 import type { Retained } from "./retained.ts";
@@ -46,6 +48,12 @@ export class Session {
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new Map<string, Subscription>();
   readonly outbox = new Outbox();
+  /** The client's identifiers of QoS 2 messages that we have and it has not released; null until the first. */
+  received: IdentifierSet | null = null;
+  /** What this turn has to say to the log about QoS 2. */
+  note: PendingNote | null = null;
+  /** The journal's offset when it began: older records speak of an earlier session of the same client. */
+  since = 0;
   /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. Not saved. */
   readonly retainedWanted = new Map<string, Subscription>();
   /** Retained messages still to be sent, and the subscription that wants them; lives as long as the connection. */
@@ -92,6 +100,7 @@ export interface SavedSession {
   /** When the client was last there; null while it is connected. */
   readonly disconnectedAt: EpochMs | null;
   readonly versionNumber: number;
+  readonly since: number;
   readonly will: { readonly will: Will; readonly thing: string | null } | null;
 }
 
@@ -120,6 +129,19 @@ export interface SavedOutbox {
   readonly sentBefore: number;
   /** When saving: what the store does not have yet. When loading: all of it, in order. */
   readonly chunks: readonly OutboxChunk[];
+}
+
+/** QoS 2 of one session, both ways, as it was when every record below `Progress.appliedOffset` had been accepted. */
+export interface SavedExchanges {
+  readonly clientId: string;
+  /** From the client: identifiers that it has not released. */
+  readonly received: readonly number[];
+  /** To the client: places in the outbox and their packet identifiers, in turns. */
+  readonly sent: readonly number[];
+  /** PUBREC has come, PUBCOMP has not; in the order of the PUBRECs. */
+  readonly released: readonly number[];
+  /** Places in the outbox that are finished although an older one is not. */
+  readonly done: readonly number[];
 }
 
 export interface SavedRetained {

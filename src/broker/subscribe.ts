@@ -1,6 +1,6 @@
 /** SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 to 3.11). */
 import { sharedFilterOf, topicFilterFault } from "../base/mod.ts";
-import type { QoS, TopicFault, TopicLimits } from "../base/mod.ts";
+import type { TopicFault, TopicLimits } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
@@ -96,11 +96,10 @@ function filterFault(filter: string, limits: TopicLimits): TopicFault | "share" 
 /** Makes or replaces the subscription [MQTT-3.8.4-3]; returns the granted QoS. */
 function subscribe(connection: Connection, session: Session, request: SubscribeRequest, identifier: number): number {
   const { core } = connection;
-  const { filter, noLocal, retainAsPublished, retainHandling } = request;
-  const qos: QoS = request.qos === 0 ? 0 : 1; // QoS 2 is taken [MQTT-3.2.2-10] and granted as QoS 1 [MQTT-3.8.4-7]
+  const { filter, qos, noLocal, retainAsPublished, retainHandling } = request; // granted as asked for [MQTT-3.8.4-7]
   const before = session.subscriptions.get(filter);
   // A crash replays to a subscription what it was owed: what came before it was made, or raised from QoS 0, it was not.
-  const since = before === undefined || before.qos < qos ? core.lastOffset + 1 : before.since;
+  const since = before === undefined || (before.qos === 0 && qos !== 0) ? core.lastOffset + 1 : before.since;
   const subscription: Subscription = {
     kind: "session",
     session,

@@ -38,7 +38,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const log = await openLog(config, base, Math.max(resumeRulesAt, (await state.load()).appliedOffset));
   teardown.add("log", () => log.close());
   const journal = new LogJournal({ log, ...base });
-  const newest = log.durable > 0 ? await journal.read(log.durable - 1) : null;
+  const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
   const storeReady = store.start();
@@ -61,7 +61,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules' consumer", () => consumer.close());
   const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
   await storeReady;
-  return { log, broker, rules, store, newestRecordAt: newest?.receivedAt ?? null };
+  return { log, broker, rules, store, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
@@ -94,12 +94,13 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
 /** A thing that publishes is alive; noted where the message is taken, before anybody else looks at it. */
 function watched(journal: LogJournal, presence: PresenceBook): Journal {
   return {
-    append: (topic, view, publisher: Publisher, topicBytes) => {
-      const offset = journal.append(topic, view, publisher, topicBytes);
+    append: (topic, view, publisher: Publisher, topicBytes, identified) => {
+      const offset = journal.append(topic, view, publisher, topicBytes, identified);
       if (publisher.thing !== null) presence.seen(publisher.thing);
       return offset;
     },
     appendMessage: (message) => journal.appendMessage(message),
+    appendNote: (note) => journal.appendNote(note),
     get durable() {
       return journal.durable;
     },
