@@ -1,6 +1,7 @@
 /**
- * A session ends and owes messages at QoS 1 that came by shared subscriptions: they go to other members of the groups, as
- * MQTT 5.0 section 4.8.2 asks for.
+ * A session ends and owes messages that came by shared subscriptions: they go to other members of the groups, as MQTT 5.0
+ * section 4.8.2 asks for. One at QoS 2 that has a packet identifier may have begun to leave, and goes to nobody else
+ * [MQTT-4.8.2-5].
  */
 import { reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
@@ -97,7 +98,9 @@ function owedOf({ outbox }: Session): Owed {
   const owed: number[] = [];
   for (let sequence = outbox.head; sequence < outbox.tail; sequence++) {
     const mark = outbox.mark(sequence);
-    if (mark !== 0 && !outbox.isDone(sequence)) owed.push(outbox.offset(sequence), mark);
+    if (mark === 0 || outbox.isDone(sequence)) continue;
+    if (outbox.isExactlyOnce(sequence) && outbox.exchanges?.identifier(sequence) !== undefined) continue;
+    owed.push(outbox.offset(sequence), mark);
   }
   return owed;
 }

@@ -6,12 +6,15 @@ import { isFull, skip } from "./delivery.ts";
 import { Exchanges } from "./exchanges.ts";
 import { frameOf, ownFrame } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
+import { NOT_KEPT } from "./notes.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
+import { SharedReplay } from "./shared-replay.ts";
+import type { OpenMessage } from "./shared-replay.ts";
 
 /** Until when each client was there, as far as the store knows: for ever where it was not seen to leave. */
 type ThereUntil = Map<Session, EpochMs>;
@@ -32,11 +35,13 @@ export async function restoreState(core: Core): Promise<void> {
   loadRetained(core, saved, durable);
   core.saving.startAt(saved.appliedOffset);
   let replayed = 0;
+  const shared = new SharedReplay();
   for await (const logged of core.journal.replay(applied)) {
-    if (logged.kind === "note") applyNote(core, logged.offset, logged.note);
-    else applyAgain(core, there, logged.offset, logged.message, logged.packetId);
+    if (logged.kind === "note") applyNote(core, there, shared, logged.offset, logged.note);
+    else applyAgain(core, there, shared, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
+  for (const open of shared.rest()) oweOneOf(core, there, open);
   for (const { outbox } of core.sessions.values()) {
     if (outbox.exchanges === null) continue;
     if (outbox.exchanges.idle) outbox.exchanges = null;
@@ -123,7 +128,14 @@ function loadRetained(core: Core, saved: SavedState, durable: number): void {
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-function applyAgain(core: Core, there: ThereUntil, offset: number, message: Message, packetId: number): void {
+function applyAgain(
+  core: Core,
+  there: ThereUntil,
+  shared: SharedReplay,
+  offset: number,
+  message: Message,
+  packetId: number,
+): void {
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
@@ -134,12 +146,18 @@ function applyAgain(core: Core, there: ThereUntil, offset: number, message: Mess
     if (share !== null && share.qos > 0 && offset >= share.since)
       oweAgain(core, there, share, offset, message, view.end);
   }
-  // Who had it is not known: of each group one is chosen anew, and at QoS 1 a second time does no harm.
-  const offered = { qos: message.qos, bytes: view.end, replayed: offset };
+  const { topic, qos, receivedAt } = message;
   for (const group of route.groups) {
-    const member = group.choose(core, route, offered);
-    if (member !== null) oweAgain(core, there, member, offset, message, view.end);
+    const open = { group, offset, message: { topic, qos, retain: message.retain, receivedAt }, bytes: view.end };
+    if (qos === 1) oweOneOf(core, there, open);
+    else for (const oldest of shared.add(open)) oweOneOf(core, there, oldest);
   }
+}
+
+/** Who of the group had it is not known: one is chosen anew, and at QoS 1 a second time does no harm. */
+function oweOneOf(core: Core, there: ThereUntil, { group, offset, message, bytes }: OpenMessage): void {
+  const member = group.choose(core, null, { qos: message.qos, bytes, replayed: offset });
+  if (member !== null) oweAgain(core, there, member, offset, message, bytes);
 }
 
 function oweAgain(
@@ -147,7 +165,7 @@ function oweAgain(
   there: ThereUntil,
   target: Target,
   offset: number,
-  message: Message,
+  message: OpenMessage["message"],
   bytes: number,
 ): void {
   const { session } = target;
@@ -172,7 +190,9 @@ function receivedAgain(core: Core, offset: number, clientId: string, packetId: n
 }
 
 /** What the session had noted of its QoS 2 exchanges, so that both ends mean the same by an identifier. */
-function applyNote(core: Core, offset: number, { clientId, released, received, sent }: SessionNote): void {
+function applyNote(core: Core, there: ThereUntil, shared: SharedReplay, offset: number, note: SessionNote): void {
+  const { clientId, released, received, sent } = note;
+  if (clientId === NOT_KEPT) for (let i = 0; i < sent.length; i += 2) shared.noted(sent[i + 1]!, null);
   const session = core.sessions.get(clientId);
   if (session === undefined || offset < session.since) return;
   for (const packetId of released) session.received?.delete(packetId);
@@ -186,9 +206,17 @@ function applyNote(core: Core, offset: number, { clientId, released, received, s
       outbox.finish(sequence);
     }
   }
-  for (let i = 0; i < sent.length; i += 2) nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
+  for (let i = 0; i < sent.length; i += 2) {
+    if (outbox.unnamed(sent[i + 1]!, 0) < 0) oweNoted(core, there, session, shared.noted(sent[i + 1]!, session));
+    nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
+  }
   outbox.trim();
   core.saving.exchanged(session);
+}
+
+function oweNoted(core: Core, there: ThereUntil, session: Session, open: OpenMessage | null): void {
+  const target = open?.group.targetOf(session) ?? null;
+  if (open !== null && target !== null) oweAgain(core, there, target, open.offset, open.message, open.bytes);
 }
 
 function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offset: number): void {

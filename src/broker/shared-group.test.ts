@@ -348,6 +348,88 @@ describe("a member that leaves", () => {
   });
 });
 
+describe("at QoS 2", () => {
+  const exactly = async (world: BrokerWorld, ids: readonly string[], options = {}): Promise<SimClient[]> => {
+    const all: SimClient[] = [];
+    for (const id of ids) all.push((await world.connected(id, options)).subscribe(JOBS, { qos: 2 }));
+    await world.run();
+    return all;
+  };
+  const jobs = async (world: BrokerWorld, count: number): Promise<void> => {
+    const publisher = await world.connected("boss");
+    for (let i = 0; i < count; i++) publisher.publish("jobs/1", `${i}`, { qos: 2, packetId: 1 + i });
+    await world.run();
+    publisher.disconnect();
+  };
+
+  test("each message goes to one member, at the lower of both QoS", async () => {
+    const world = await BrokerWorld.started();
+    const [one] = (await exactly(world, ["one"])) as [SimClient];
+    const two = (await world.connected("two")).subscribe(JOBS, { qos: 1 });
+    await jobs(world, 10);
+    assert.deepEqual(ascending([one, two].flatMap(payloads)), upTo(10));
+    assert.deepEqual(
+      [new Set(one.publishes.map((p) => p.qos)), new Set(two.publishes.map((p) => p.qos))],
+      [new Set([2]), new Set([1])],
+    );
+  });
+
+  test("what has begun waits for its member to come back [MQTT-4.8.2-4]", async () => {
+    const world = await BrokerWorld.started();
+    const [lost, other] = (await exactly(world, ["lost", "other"], kept)) as [SimClient, SimClient];
+    lost.acknowledges = false;
+    await jobs(world, 10);
+    lost.cut();
+    await world.run(1_000);
+    assert.equal(other.publishes.length, 5);
+    const back = await world.connected("lost", kept);
+    await world.run();
+    assert.deepEqual(ascending([...payloads(back), ...payloads(other)]), upTo(10));
+  });
+
+  test("what has begun goes to nobody else when its session ends; what has not does [MQTT-4.8.2-5]", async () => {
+    const world = await BrokerWorld.started();
+    const lost = world.client();
+    lost.acknowledges = false;
+    lost.connect({ clientId: "lost", receiveMaximum: 2 }).subscribe(JOBS, { qos: 2 });
+    await jobs(world, 6);
+    assert.deepEqual(payloads(lost), [0, 1]);
+    const [other] = (await exactly(world, ["other"])) as [SimClient];
+    lost.cut();
+    await world.run(100);
+    assert.deepEqual(ascending(payloads(other)), [2, 3, 4, 5]);
+  });
+
+  for (const options of [kept, {}]) {
+    const session = "sessionExpirySeconds" in options ? "a kept session" : "a session that the crash ends";
+    test(`after a crash: what ${session} was sent goes to no other member [MQTT-4.8.2-4], [MQTT-4.8.2-5]`, async () => {
+      const world = await BrokerWorld.started();
+      const [absent] = (await exactly(world, ["absent"], kept)) as [SimClient];
+      absent.disconnect();
+      await world.run(2_000);
+      const [there] = (await exactly(world, ["there"], options)) as [SimClient];
+      await jobs(world, 8);
+      assert.deepEqual(payloads(there), upTo(8));
+      await world.crashAndRestart();
+      const back = await world.connected("absent", kept);
+      const again = await world.connected("there", options);
+      await world.run(1_000);
+      assert.deepEqual([payloads(back), payloads(again)], [[], []]);
+    });
+  }
+
+  test("after a crash: what was queued for a member that was away goes to one, once", async () => {
+    const world = await BrokerWorld.started();
+    for (const client of await exactly(world, ["a", "b"], kept)) client.disconnect();
+    await jobs(world, 8);
+    await world.crashAndRestart();
+    const back = [await world.connected("a", kept), await world.connected("b", kept)];
+    await world.run(1_000);
+    assert.deepEqual(ascending(back.flatMap(payloads)), upTo(8));
+    assert.ok(back.every(({ publishes }) => publishes.every(({ qos, retain }) => qos === 2 && !retain)));
+  });
+});
+
 describe("after a crash", () => {
   test("a replayed message goes to one member of the group", async () => {
     const world = await BrokerWorld.started();

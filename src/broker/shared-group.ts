@@ -97,6 +97,11 @@ export class SharedGroup {
     this.#members.pop();
   }
 
+  /** Null where the session is no member. */
+  targetOf(session: Session): Target | null {
+    return this.#bySession.get(session)?.target ?? null;
+  }
+
   /** The member is there. That it has gone is noticed when it is looked at. */
   connected(session: Session): void {
     const member = this.#bySession.get(session);
@@ -105,9 +110,9 @@ export class SharedGroup {
     this.#present++;
   }
 
-  /** HOT. Who gets the message; null where nobody may or can take it. */
-  choose(core: Core, route: Route, offered: Offered): Target | null {
-    const here = this.#choosePresent(core, route, offered);
+  /** HOT. Who gets the message; null where nobody may or can take it. Without a route, at a start, nobody is connected. */
+  choose(core: Core, route: Route | null, offered: Offered): Target | null {
+    const here = route === null ? null : this.#choosePresent(core, route, offered);
     if (here !== null || offered.qos === 0) return here;
     return this.#chooseAbsent(core, offered);
   }
