@@ -59,17 +59,24 @@ export function deliver(
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
   toMany = false;
-  if (groups.length > 0) deliverShared(core, route, view, offset, receivedAt);
+  if (groups.length > 0) deliverShared(core, groups, route, view, offset, receivedAt);
 }
 
 /** What shared subscriptions are told of the message at hand; one object for all, because nobody keeps it. */
 const offered = { qos: 0 as QoS, bytes: 0, replayed: null };
 
 /** To one member of each group, whatever else that client has subscribed to: a copy of its own (section 4.8.2), [MQTT-3.3.4-5]. */
-function deliverShared(core: Core, route: Route, view: PublishView, offset: number, receivedAt: EpochMs): void {
+function deliverShared(
+  core: Core,
+  groups: readonly SharedGroup[],
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
   offered.qos = view.qos;
   offered.bytes = view.end - view.start;
-  for (const group of route.groups) {
+  for (const group of groups) {
     const target = group.choose(core, route, offered);
     if (target === null) {
       if (view.qos > 0 || group.hasPresent) unclaimed(core, route, group);

@@ -145,7 +145,7 @@ export class RouteCache {
     this.#places = Array.from({ length: pairs * 2 }, () => null);
   }
 
-  /** Subscribers in all routes. */
+  /** Subscribers and groups in all routes. */
   get targets(): number {
     return this.#targets;
   }
@@ -236,7 +236,7 @@ export class RouteCache {
         else target.merge(subscriber);
       }
     }
-    this.#targets += targets.size - route.targets.length;
+    this.#targets += targets.size + groups.length - route.targets.length - route.groups.length;
     route.targets = [...targets.values()];
     route.groups = groups.length === 0 ? NO_GROUPS : groups;
     route.isWanted = targets.size > 0 || groups.length > 0;
@@ -248,8 +248,9 @@ export class RouteCache {
 
   /** They are found again when the topic is. Whoever is delivering to them holds the list itself. */
   #forgetTargets(route: Route): void {
-    this.#targets -= route.targets.length;
+    this.#targets -= route.targets.length + route.groups.length;
     route.targets = [];
+    route.groups = NO_GROUPS;
     route.revision = 0;
   }
 }

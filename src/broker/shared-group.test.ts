@@ -131,6 +131,16 @@ describe("shared subscriptions", () => {
     assert.equal(world.metrics.value("tidewire_mqtt_shared_subscriptions"), 2);
   });
 
+  test("are few per session, because each that matches is a copy of its own", async () => {
+    const world = await BrokerWorld.started({ limits: { sharedSubscriptionsPerSessionMax: 2 } });
+    const client = await world.connected("c");
+    for (const filter of ["own", "$share/a/t", "$share/b/t", "$share/c/t", "$share/b/t", "other"])
+      client.subscribe(filter);
+    await world.run();
+    const codes = client.received.filter((p) => p.type === "suback").flatMap((p) => p.reasonCodes);
+    assert.deepEqual(codes, [1, 1, 1, REASON.quotaExceeded, 1, 1]);
+  });
+
   test("work for 3.1.1 clients, also together with those of 5.0", async () => {
     const world = await BrokerWorld.started();
     const four = (await world.connected("four", { version: 4 })).subscribe(JOBS);

@@ -82,7 +82,18 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
     const detail = `a session has at most ${limits.subscriptionsPerSessionMax} subscriptions`;
     return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
   }
+  if (!session.subscriptions.has(filter) && sharesTooMany(session, filter, limits.sharedSubscriptionsPerSessionMax)) {
+    const detail = `a session has at most ${limits.sharedSubscriptionsPerSessionMax} shared subscriptions`;
+    return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
+  }
   return null;
+}
+
+function sharesTooMany(session: Session, filter: string, most: number): boolean {
+  if (sharedFilterOf(filter) === null || session.subscriptions.size < most) return false;
+  let shared = 0;
+  for (const other of session.subscriptions.keys()) if (sharedFilterOf(other) !== null) shared++;
+  return shared >= most;
 }
 
 /** [MQTT-4.8.2-1], [MQTT-4.8.2-2]; the limits hold for the name of a share, and for the filter behind it. */
