@@ -11,6 +11,7 @@ import {
 } from "../src/wire/mqtt/mod.ts";
 import type {
   AcknowledgeKind,
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
   DisconnectPacket,
@@ -33,12 +34,14 @@ export type Received =
   | ({ readonly type: "suback" } & SubackPacket)
   | ({ readonly type: "unsuback" } & SubackPacket)
   | { readonly type: "pingresp" }
+  | ({ readonly type: "auth" } & AuthPacket)
   | ({ readonly type: "disconnect" } & DisconnectPacket);
 
 interface ReceivedAcknowledge<K extends AcknowledgeKind> {
   readonly type: K;
   readonly packetId: number;
   readonly reasonCode: number;
+  readonly reasonString?: string;
 }
 
 export interface ReceivedPublish {
@@ -51,6 +54,8 @@ export interface ReceivedPublish {
   readonly packetId: number;
   readonly properties: MessageProperties | null;
   readonly identifiers: readonly number[];
+  /** The alias that it came with, 0 for none; `topic` is what the alias stands for. */
+  readonly alias: number;
 }
 
 const utf8 = new TextDecoder();
@@ -249,24 +254,30 @@ function answerTo(packet: Received): { readonly kind: AcknowledgeKind; readonly 
 /** Packets from the broker. */
 class Inbox implements PacketHandler {
   readonly #client: SimClient;
+  readonly #aliases = new Map<number, string>();
 
   constructor(client: SimClient) {
     this.#client = client;
   }
 
   publish(view: PublishView): void {
-    const { qos, retain, dup, packetId } = view;
-    const topic = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    const { qos, retain, dup, packetId, topicAlias: alias } = view;
+    const named = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    if (named !== "" && alias !== 0) this.#aliases.set(alias, named);
+    const topic = named === "" ? this.#aliases.get(alias) : named;
+    if (topic === undefined) throw new Error(`the broker used the topic alias ${alias} without giving it`);
     const payload = utf8.decode(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);
     const identifiers = subscriptionIdentifiersOf(view);
-    this.#client.arrived({ type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers });
+    const message = { type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers } as const;
+    this.#client.arrived({ ...message, alias });
   }
   connack(packet: ConnackPacket): void {
     this.#client.arrived({ type: "connack", ...packet });
   }
-  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
-    this.#client.arrived({ type: kind, packetId, reasonCode });
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number, reasonString?: string): void {
+    const words = reasonString === undefined ? {} : { reasonString };
+    this.#client.arrived({ type: kind, packetId, reasonCode, ...words });
   }
   suback(packet: SubackPacket): void {
     this.#client.arrived({ type: "suback", ...packet });
@@ -281,10 +292,13 @@ class Inbox implements PacketHandler {
     this.#client.arrived({ type: "disconnect", ...packet });
   }
 
+  auth(packet: AuthPacket): void {
+    this.#client.arrived({ type: "auth", ...packet });
+  }
+
   // Packets that only a client sends.
   connect(): void {}
   subscribe(): void {}
   unsubscribe(): void {}
   pingreq(): void {}
-  auth(): void {}
 }

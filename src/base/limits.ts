@@ -27,6 +27,10 @@ export const LIMITS = {
      */
     identifiersUnreleasedMax: 16_384,
     topicAliasMax: 16,
+    /** Topics that we give one client an alias for, where it takes that many; each costs us a copy of the topic. */
+    topicAliasesGivenMax: 32,
+    /** AUTH packets of a client in one exchange; SCRAM needs two, Kerberos three. */
+    authenticationStepsMax: 8,
     /** Time from the TCP connection to a complete CONNECT. */
     connectTimeout: seconds(10),
     keepAliveSecondsMax: 3600,

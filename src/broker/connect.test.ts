@@ -48,6 +48,15 @@ describe("CONNECT and CONNACK", () => {
     assert.equal(client.last("connack")?.sessionExpirySeconds, world.limits.sessionExpirySecondsMax);
   });
 
+  test("every client id that a client may rely on is taken [MQTT-3.1.3-5]: 1 to 23 digits and letters", async () => {
+    const world = await BrokerWorld.started();
+    const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (let length = 1; length <= 23; length++) {
+      const clientId = letters.slice(length, length + length);
+      assert.equal((await world.connected(clientId)).last("connack")?.reasonCode, 0, clientId);
+    }
+  });
+
   test("an empty client id gets one of ours, and in 5.0 is told [MQTT-3.1.3-6], [MQTT-3.1.3-7], [MQTT-3.2.2-16]", async () => {
     const world = await BrokerWorld.started();
     const [five, four] = [await world.connected(""), await world.connected("", { version: 4 })];
@@ -254,7 +263,7 @@ describe("wills", () => {
     return world;
   };
 
-  test("a client that vanishes leaves its will, once [MQTT-3.1.2-8], [MQTT-3.1.2-10]", async () => {
+  test("a client that vanishes leaves its will, once [MQTT-3.1.2-7], [MQTT-3.1.2-8], [MQTT-3.1.2-10]", async () => {
     const world = await watched();
     (await world.connected("c1", { will: will() })).cut();
     assert.deepEqual(await gone(world), ["w/gone=gone"]);

@@ -16,8 +16,9 @@ import { sendAnswer } from "./receive-once.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
-import type { Session } from "./session.ts";
+import type { Session, Subscription } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { SystemTopicsOptions } from "./system-topics.ts";
 
 export interface BrokerOptions {
   readonly journal: Journal;
@@ -29,6 +30,10 @@ export interface BrokerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly limits: MqttLimits;
+  /** Where clients are sent when this server stops: Server Reference of MQTT 5.0, e.g. `other.example:8883`. */
+  readonly serverReference?: string;
+  /** For `$SYS`; absent: none. */
+  readonly system?: SystemTopicsOptions;
 }
 
 /** One output buffer: most turns of most connections fit, and a busy subscriber's is written in a few of them. */
@@ -41,6 +46,14 @@ interface Meters {
   readonly bytesReceived: Counter;
   readonly bytesSent: Counter;
   readonly acknowledged: Counter;
+  /** Packets other than PUBLISH; `acknowledged` counts those of the sent ones that are PUBACKs. */
+  readonly controlReceived: Counter;
+  readonly controlSent: Counter;
+  readonly payloadReceived: Counter;
+  readonly payloadSent: Counter;
+  /** Connections accepted from the network, and CONNECT packets on them. */
+  readonly sockets: Counter;
+  readonly connects: Counter;
 }
 
 export class Core {
@@ -77,6 +90,11 @@ export class Core {
   readonly absent = new Set<Session>();
   /** Messages that all sessions owe, as of the last sweep. */
   queued = 0;
+  queuedBytes = 0;
+  /** Sessions that ended because their client stayed away. */
+  sessionsExpired = 0;
+  /** Sends the present values of `$SYS` to a new subscriber. */
+  greetSystem: ((session: Session, subscription: Subscription) => void) | null = null;
   /** Offset of the latest accepted message; -1 before the first. */
   lastOffset = -1;
   closing = false;
@@ -113,7 +131,7 @@ export class Core {
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
     metrics.observe(
-      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK" },
+      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK or PUBREC" },
       () => this.countQueued(),
     );
     metrics.observe(
@@ -155,7 +173,11 @@ export class Core {
 
   countQueued(): number {
     this.queued = 0;
-    for (const { outbox } of this.sessions.values()) this.queued += outbox.size;
+    this.queuedBytes = 0;
+    for (const { outbox } of this.sessions.values()) {
+      this.queued += outbox.size;
+      this.queuedBytes += outbox.bytes;
+    }
     return this.queued;
   }
 
@@ -256,5 +278,14 @@ function metersOf(metrics: Metrics): Meters {
     bytesReceived: counter("tidewire_mqtt_received_bytes_total", "Bytes received from MQTT clients"),
     bytesSent: counter("tidewire_mqtt_sent_bytes_total", "Bytes sent to MQTT clients"),
     acknowledged: counter("tidewire_mqtt_acknowledged_total", "Publishes acknowledged once on disk"),
+    controlReceived: counter("tidewire_mqtt_control_packets_received_total", "Packets received, but PUBLISH"),
+    controlSent: counter(
+      "tidewire_mqtt_control_packets_sent_total",
+      "Packets sent, but PUBLISH and its acknowledgements",
+    ),
+    payloadReceived: counter("tidewire_mqtt_payload_received_bytes_total", "Bytes of payload received in PUBLISH"),
+    payloadSent: counter("tidewire_mqtt_payload_sent_bytes_total", "Bytes of payload sent in PUBLISH"),
+    sockets: counter("tidewire_mqtt_accepted_total", "Connections that listeners handed over"),
+    connects: counter("tidewire_mqtt_connects_total", "CONNECT packets received"),
   };
 }

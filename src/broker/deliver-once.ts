@@ -1,6 +1,7 @@
 /**
  * QoS 2 to a client (MQTT 5.0 section 4.3.3, the sender): PUBLISH once the disk knows which message its identifier stands
  * for, PUBREL once it knows that the client has it. Without a kept session, only the message itself has to be on disk.
+ * [MQTT311-4.3.3-1]
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
@@ -45,6 +46,7 @@ export function acceptPubrec(connection: Connection, packetId: number, reasonCod
   if (exchanges === null || sequence === undefined || sequence >= outbox.sentBefore) {
     // Known from before: its PUBREL is on its way, or got lost with a connection. Not known: the client may forget it too.
     if (exchanges?.released.has(packetId) !== true) {
+      core.meters.controlSent.value++;
       connection.out().acknowledge("pubrel", packetId, REASON.packetIdentifierNotFound);
     } else if (session.note?.received.includes(packetId) !== true) {
       core.acknowledgements.push(connection, packetId, ANSWER.pubrel, core.lastOffset);
@@ -70,7 +72,9 @@ function release(core: Core, session: Session, sequence: number): void {
 /** Nothing for an identifier that the client has completed in the meantime. */
 export function sendPubrel(connection: Connection, packetId: number): void {
   const exchanges = connection.session!.outbox.exchanges;
-  if (exchanges?.released.has(packetId) === true) connection.out().acknowledge("pubrel", packetId);
+  if (exchanges?.released.has(packetId) !== true) return;
+  connection.core.meters.controlSent.value++;
+  connection.out().acknowledge("pubrel", packetId);
 }
 
 /** PUBCOMP, whatever its reason code says: the identifier is free again. True where another message may be sent for it. */
@@ -82,7 +86,7 @@ export function acceptPubcomp(connection: Connection, packetId: number): boolean
   return true;
 }
 
-/** PUBRELs that no PUBCOMP has answered are sent again, in their order [MQTT-4.4.0-1], [MQTT-4.6.0-4]. */
+/** PUBRELs that no PUBCOMP has answered are sent again, in their order [MQTT-4.3.3-5], [MQTT-4.4.0-1], [MQTT-4.6.0-4]. */
 export function resumeExchanges(connection: Connection, session: Session): void {
   const { core } = connection;
   const { exchanges } = session.outbox;

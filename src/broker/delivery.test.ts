@@ -6,7 +6,7 @@ const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `${from + i}`);
 
 describe("sessions", () => {
-  test("without expiry end with their connection [MQTT-3.1.2-6]; with it they are present again [MQTT-3.1.2-5], [MQTT-3.2.2-3]", async () => {
+  test("belong to their client id [MQTT-3.1.3-2], [MQTT-3.1.4-4]; without expiry they end with their connection [MQTT-3.1.2-6]; with it they are present again [MQTT-3.1.2-5], [MQTT-3.2.2-3]", async () => {
     const world = await BrokerWorld.started();
     for (const [id, options, present] of [
       ["five", { cleanStart: false }, false],

@@ -165,7 +165,9 @@ function deliverAtLeastOnce(
 }
 
 function forward(connection: Connection, view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
-  if (toMany) connection.append(forms.get(connection.version, qos, retain), packetId);
+  // Who takes topic aliases has bytes of its own.
+  if (toMany && connection.outgoingAliases === null)
+    connection.append(forms.get(connection.version, qos, retain), packetId);
   else connection.forward(view, qos, retain, packetId);
 }
 
@@ -306,7 +308,7 @@ function sendNext(
 ): void {
   const { outbox } = session;
   const sequence = outbox.sent;
-  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1]
+  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1], [MQTT-4.3.3-2], [MQTT-4.3.3-3]
   if (!connection.authorizer.receive(topic)) {
     receiveForbidden(core, connection, topic);
     skip(core, session);
@@ -314,6 +316,7 @@ function sendNext(
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
+    // [MQTT-4.3.3-7]
     const fields = { clientId: session.clientId, topic };
     core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
     skip(core, session);

@@ -49,7 +49,7 @@ const sent = (client: SimClient): (readonly [string, QoS, boolean, number])[] =>
 
 describe("a PUBLISH at QoS 2", () => {
   for (const version of [4, 5] as const) {
-    test(`is answered once it is on disk, and released once that is on disk [MQTT-4.3.3-8], [MQTT-4.3.3-11], version ${version}`, async () => {
+    test(`is answered once it is on disk, and released once that is on disk [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-4.3.3-13], [MQTT311-4.3.3-2], version ${version}`, async () => {
       const world = await BrokerWorld.started();
       const publisher = await quiet(world, "pub", { version });
       world.journal.mode = "held";
@@ -273,6 +273,46 @@ describe("identifiers that a client holds", () => {
     }
   });
 
+  test("survive although saving them failed in between", async () => {
+    const world = await BrokerWorld.started();
+    const publisher = await quiet(world, "pub");
+    publisher.publish("a", "x", { qos: 2, packetId: 7 });
+    world.state.failure = new Error("disk full");
+    await world.run(1_500);
+    world.state.failure = null;
+    await world.run(5_000);
+    assert.equal(world.state.appliedOffset, 1);
+    await world.crashAndRestart();
+    const back = await quiet(world, "pub");
+    back.publish("a", "x", { qos: 2, packetId: 7, dup: true });
+    await world.run();
+    assert.equal(world.journal.messages.length, 1);
+  });
+
+  test("survive where the session itself was still on its way to the store", async () => {
+    const world = await BrokerWorld.started();
+    const other = await world.connected("other", kept);
+    await world.run(950);
+    const save = world.state.saveSessions.bind(world.state);
+    world.state.saveSessions = async (...given) => {
+      await new Promise<void>((resolve) => void world.clock.after(100, resolve));
+      await save(...given);
+    };
+    other.subscribe("b");
+    await world.run(60); // saving is due, and the store busy
+    const publisher = world.client();
+    publisher.acknowledges = false;
+    publisher.connect({ clientId: "pub", ...kept }).publish("a", "x", { qos: 2, packetId: 7 });
+    await world.run(200);
+    assert.deepEqual(answers(publisher), ["pubrec 7"]);
+    await world.crashAndRestart();
+    const back = await quiet(world, "pub");
+    back.publish("a", "x", { qos: 2, packetId: 7, dup: true });
+    await world.run(200);
+    assert.deepEqual(answers(back), ["pubrec 7"]);
+    assert.equal(world.journal.messages.length, 1);
+  });
+
   test("of an earlier session never come back with a crash: what the log says of them is older than the session", async () => {
     const world = await BrokerWorld.started();
     const subscriber = (await world.connected("sub", kept)).subscribe("a", { qos: 1 });
@@ -376,7 +416,7 @@ describe("a delivery at QoS 2", () => {
     ]);
   });
 
-  test("leaves with an identifier that the disk knows; PUBREL too [MQTT-4.3.3-1], [MQTT-4.3.3-4], [MQTT-4.3.3-6]", async () => {
+  test("leaves with an identifier that the disk knows; PUBREL too [MQTT-4.3.3-1], [MQTT-4.3.3-2], [MQTT-4.3.3-4], [MQTT-4.3.3-6], [MQTT311-4.3.3-1]", async () => {
     const world = await BrokerWorld.started();
     const subscriber = await subscribed(world, "sub");
     const publisher = await world.connected("pub");
@@ -451,7 +491,7 @@ describe("a delivery at QoS 2", () => {
     assert.deepEqual(subscriber.take(), ["a=2", "a=3"]);
   });
 
-  test("is taken up again where it was: PUBREL in the order of the PUBRECs, PUBLISH with DUP, all under their identifiers [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-4.6.0-4]", async () => {
+  test("is taken up again where it was: PUBREL in the order of the PUBRECs, PUBLISH with DUP, all under their identifiers [MQTT-4.3.3-3], [MQTT-4.3.3-5], [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-4.6.0-4]", async () => {
     for (const dies of ["the network", "the broker", "the broker, saved"]) {
       const world = await BrokerWorld.started();
       const first = await subscribed(world, "sub");
@@ -544,6 +584,61 @@ describe("a delivery at QoS 2", () => {
     assert.equal(world.metrics.value("tidewire_mqtt_exchanges"), 0);
   });
 
+  test("is the client's once it says so, also before it was sent again", async () => {
+    const world = await BrokerWorld.started();
+    const first = await subscribed(world, "sub");
+    const publisher = await world.connected("pub");
+    for (const n of numbers(0, 3)) publisher.publish("a", n, { qos: 2, packetId: 1 + Number(n) });
+    await world.run();
+    first.cut();
+    const second = await quiet(world, "sub", { receiveMaximum: 1 });
+    second.acknowledge("pubrec", 32_770);
+    await world.run();
+    assert.deepEqual(sent(second).map(([text]) => text), ["0"]); // prettier-ignore
+    assert.deepEqual(answers(second), ["pubrel 32770"]);
+    for (const packetId of [32_770, 32_768]) second.acknowledge("pubcomp", packetId);
+    second.acknowledge("pubrec", 32_768);
+    await world.run();
+    second.acknowledge("pubcomp", 32_768);
+    await world.run();
+    assert.deepEqual(sent(second).map(([text]) => text), ["1"], "and the third does not come again"); // prettier-ignore
+  });
+
+  test("that was refused does not come back with a crash, once its identifier stands for another message", async () => {
+    const world = await BrokerWorld.started();
+    const first = await subscribed(world, "sub");
+    const publisher = await world.connected("pub");
+    publisher.publish("a", "refused", { qos: 2, packetId: 1 });
+    await world.run();
+    first.acknowledge("pubrec", 32_768, REASON.quotaExceeded);
+    first.cut();
+    const second = await quiet(world, "sub");
+    publisher.publish("a", "taken", { qos: 2, packetId: 2 });
+    await world.run();
+    assert.deepEqual(sent(second), [["taken", 2, false, 32_768]], "the same identifier");
+    await world.crashAndRestart();
+    const third = await quiet(world, "sub");
+    await world.run();
+    assert.deepEqual(sent(third), [["taken", 2, true, 32_768]]);
+  });
+
+  test("keeps PUBREL back from a new connection, too, while the log takes no note", async () => {
+    const world = await BrokerWorld.started();
+    const first = await subscribed(world, "sub");
+    (await world.connected("pub", kept)).publish("a", "x", { qos: 2 });
+    await world.run();
+    world.journal.failure = new TidewireError("LOG_FULL", { free: 1, path: "log" });
+    first.acknowledge("pubrec", 32_768);
+    await world.run();
+    first.cut();
+    const second = await quiet(world, "sub");
+    await world.run(1_000);
+    assert.deepEqual(answers(second), []);
+    world.journal.failure = null;
+    await world.run(1_000);
+    assert.deepEqual(answers(second), ["pubrel 32768"]);
+  });
+
   test("expires while it waits, but not once it was sent [MQTT-4.3.3-7]", async () => {
     const world = await BrokerWorld.started();
     const subscriber = await subscribed(world, "sub", { receiveMaximum: 1 });
@@ -600,7 +695,7 @@ describe("a delivery at QoS 2", () => {
     assert.ok(world.journal.reads > 0);
   });
 
-  test("never gets an identifier that is still in use, however they go round [MQTT-4.3.3-1]", async () => {
+  test("never gets an identifier that is still in use, however they go round [MQTT-4.3.3-1], [MQTT-2.2.1-4]", async () => {
     const world = await BrokerWorld.started();
     const subscriber = await subscribed(world, "sub", { sessionExpirySeconds: 0 });
     const publisher = await world.connected("pub", { sessionExpirySeconds: 0 });

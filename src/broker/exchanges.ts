@@ -47,11 +47,14 @@ export class Exchanges {
     return this.#places.size;
   }
 
+  /** Behind the last place that has an identifier. */
   get placesEnd(): number {
-    return Math.max(0, ...Array.from(this.#places.values(), (sequence) => sequence + 1));
+    let end = 0;
+    for (const sequence of this.#places.values()) end = Math.max(end, sequence + 1);
+    return end;
   }
 
-  /** Gives the entry an identifier that is not in use [MQTT-4.3.3-1]. It may leave once `noted` says so. */
+  /** Gives the entry an identifier that is not in use [MQTT-4.3.3-1], [MQTT-2.2.1-4]. It may leave once `noted` says so. */
   name(sequence: number): number {
     let identifier = this.#last;
     do identifier = identifier === LAST ? FIRST : identifier + 1;

@@ -10,6 +10,7 @@ import type {
   SubscribePacket,
   UnsubscribePacket,
 } from "../wire/mqtt/mod.ts";
+import { acceptAuth } from "./authentication.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { acceptPubcomp, acceptPubrec } from "./deliver-once.ts";
@@ -27,6 +28,8 @@ export class Inbound implements PacketHandler {
   }
 
   connect(packet: ConnectPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
+    this.#connection.core.meters.connects.value++;
     acceptConnect(this.#connection, packet);
   }
 
@@ -35,6 +38,7 @@ export class Inbound implements PacketHandler {
   }
 
   acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
+    this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
     if (kind !== "puback") {
       acknowledgeExchange(connection, kind, packetId, reasonCode);
@@ -47,20 +51,29 @@ export class Inbound implements PacketHandler {
   }
 
   subscribe(packet: SubscribePacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptSubscribe(this.#connection, packet);
   }
 
   unsubscribe(packet: UnsubscribePacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptUnsubscribe(this.#connection, packet);
   }
 
   pingreq(): void {
+    this.#connection.core.meters.controlReceived.value++;
+    this.#connection.core.meters.controlSent.value++;
     this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
   }
 
   disconnect(packet: DisconnectPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
-    const session = connection.session!;
+    const { session } = connection;
+    if (session === null) {
+      connection.end(); // it does not want to finish its authentication
+      return;
+    }
     const expiry = packet.sessionExpirySeconds;
     if (expiry !== null && expiry > 0 && session.expirySeconds === 0) {
       // Section 3.14.2.2.2.
@@ -74,9 +87,9 @@ export class Inbound implements PacketHandler {
     connection.end();
   }
 
-  auth(_packet: AuthPacket): void {
-    const detail = "AUTH on a connection without an authentication method"; // [MQTT-4.12.0-7]
-    this.#connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", detail);
+  auth(packet: AuthPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
+    acceptAuth(this.#connection, packet);
   }
 
   // Packets that only a server sends never get here: a reader in the role of a server refuses them.

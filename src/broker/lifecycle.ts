@@ -28,6 +28,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   const now = core.now();
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
   if (session.outbox.exchanges?.idle === true) session.outbox.exchanges = null;
+  if (session.received?.size === 0) session.received = null;
   keepBacklog(core, session);
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
@@ -69,7 +70,6 @@ export function endSession(core: Core, session: Session): void {
   session.backlogFor = null;
   core.absent.delete(session);
   core.waitingForDisk.delete(session);
-  session.note = null;
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
   if (session.will !== null) publishWill(core, session);
@@ -136,8 +136,10 @@ export function sweep(core: Core): void {
   core.notes.retry();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
-    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]
-    else if (session.willAt !== null && now >= session.willAt) {
+    if (session.expiresAt !== null && now >= session.expiresAt) {
+      core.sessionsExpired++;
+      endSession(core, session); // [MQTT-4.1.0-2]
+    } else if (session.willAt !== null && now >= session.willAt) {
       publishWill(core, session);
       core.saving.changed(session);
     }

@@ -2,8 +2,11 @@
 export { Broker } from "./broker.ts";
 export type { BrokerConnection } from "./broker.ts";
 export type { BrokerOptions } from "./core.ts";
+export type { SystemTopicsOptions } from "./system-topics.ts";
 export type {
   Admission,
+  AuthenticationExchange,
+  AuthenticationStep,
   Authorizer,
   Gatekeeper,
   Journal,

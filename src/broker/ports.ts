@@ -27,8 +27,33 @@ export interface Peer {
 
 /** Decides about CONNECT, and hands out what the connection may do. */
 export interface Gatekeeper {
-  admit(peer: Peer, connect: ConnectPacket): Admission;
+  /** May answer later: the connection is not read from meanwhile. A promise that rejects refuses the client. */
+  admit(peer: Peer, connect: ConnectPacket): Admission | Promise<Admission>;
+  /**
+   * Begins an exchange of the method that CONNECT names (MQTT 5.0 section 4.12), also for a client that is connected and
+   * authenticates anew; null where the method is not known. Without this function none is.
+   */
+  authenticate?(peer: Peer, connect: ConnectPacket): AuthenticationExchange | null;
 }
+
+/** One run of an authentication method. Who is gone in the middle of it does not come back to it. */
+export interface AuthenticationExchange {
+  /** Takes what the client sent, first with CONNECT; `data` is its own. May answer later, as `admit`. */
+  step(data: Uint8Array | null): AuthenticationStep | Promise<AuthenticationStep>;
+}
+
+export type AuthenticationStep =
+  /** The client is asked on with `data`. */
+  | { readonly kind: "continue"; readonly data: Uint8Array | null }
+  /** `principal` is who the client proved to be: another one cannot take over a live connection. */
+  | {
+      readonly kind: "authenticated";
+      readonly principal: string;
+      readonly data: Uint8Array | null;
+      readonly admission: Admission;
+    }
+  /** `reasonCode`: MQTT 5.0 CONNACK reason. */
+  | { readonly kind: "failed"; readonly reasonCode: number; readonly reason: string };
 
 export type Admission =
   | { readonly admitted: true; readonly thing: string | null; readonly authorizer: Authorizer }

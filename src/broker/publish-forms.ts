@@ -11,6 +11,7 @@ export class EncodedPublish {
   bytes: Uint8Array = NOTHING;
   /** Where its packet identifier stands; 0 where QoS is 0. */
   packetIdAt = 0;
+  payloadBytes = 0;
   /** The message that it was made of, by number. */
   message = 0;
   readonly #writer: PacketWriter;
@@ -25,6 +26,7 @@ export class EncodedPublish {
     this.#writer.giveBack(this.bytes);
     this.#writer.forward(view, this.#fields);
     this.bytes = this.#writer.take();
+    this.payloadBytes = view.payloadEnd - view.payloadStart;
     this.message = message;
     if (this.#fields.qos === 0) return;
     let at = 1;

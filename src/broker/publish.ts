@@ -16,6 +16,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
   core.meters.received[received.qos].value++;
+  core.meters.payloadReceived.value += received.payloadEnd - received.payloadStart;
   const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
   const route = core.routes.of(view);
   if (view.qos === 1 && !mayHaveOneMore(connection)) return;

@@ -1,9 +1,10 @@
 /**
  * QoS 2 from a client (MQTT 5.0 section 4.3.3, the receiver): PUBREC once the message is on disk, PUBCOMP once its release
- * is. In a kept session both survive a crash of ours (docs/decisions/0004).
+ * is. In a kept session both survive a crash of ours (docs/decisions/0004). [MQTT311-4.3.3-2]
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
+import { refuseInWords } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { sendPubrel } from "./deliver-once.ts";
 import { IdentifierSet } from "./identifier-set.ts";
@@ -70,7 +71,10 @@ function countOpen(connection: Connection, packetId: number): void {
   if (connection.exchanges.add(packetId)) connection.unacknowledged++;
 }
 
-/** PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11]. */
+/**
+ * PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11], whatever
+ * became of the message meanwhile [MQTT-4.3.3-13].
+ */
 export function acceptPubrel(connection: Connection, packetId: number): void {
   const { core } = connection;
   const session = connection.session!;
@@ -114,9 +118,12 @@ export function sendAnswer(connection: Connection, packetId: number, code: numbe
   if (connection.isOver) return;
   if (kind === ANSWER.pubrec) {
     core.meters.acknowledged.value++;
-    connection.out().acknowledge("pubrec", packetId, reasonCode);
+    if (reasonCode === REASON.success || !connection.wantsReasons) {
+      connection.out().acknowledge("pubrec", packetId, reasonCode);
+    } else refuseInWords(connection, "pubrec", packetId, reasonCode);
   } else {
     if (connection.exchanges?.delete(packetId) === true) connection.unacknowledged--;
+    core.meters.controlSent.value++;
     connection.out().acknowledge("pubcomp", packetId, reasonCode);
   }
   if (connection.answering < core.limits.inflightMax / 2) connection.releaseRead("acknowledgements");

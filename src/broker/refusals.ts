@@ -12,6 +12,9 @@ export type RefusalKind =
   | "malformed-packet"
   | "connect-timeout"
   | "connect-refused"
+  | "authentication-failed"
+  | "authentication-timeout"
+  | "gatekeeper-slow"
   | "connections-full"
   | "sessions-full"
   | "client-id"
@@ -26,6 +29,7 @@ export type RefusalKind =
   | "protocol-error"
   | "keep-alive"
   | "output-stalled"
+  | "answer-too-large"
   | "retained-full"
   | "journal-full"
   | "journal-failed"
@@ -54,6 +58,8 @@ export class Refusals {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   readonly #windows = new Map<string, Window>();
+  /** Messages not delivered to a subscriber, for all reasons. */
+  dropped = 0;
 
   constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
     this.#logger = ports.logger;
@@ -68,6 +74,7 @@ export class Refusals {
 
   /** A message that was not delivered to one subscriber. */
   drop(kind: DropKind, message: string, fields: LogFields): void {
+    this.dropped++;
     this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
   }
 

@@ -3,10 +3,12 @@ import { sharedFilterOf, topicFilterFault } from "../base/mod.ts";
 import type { TopicFault, TopicLimits } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
+import { answer } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { pump } from "./delivery.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Session, Subscription } from "./session.ts";
+import { asksForSystemTopics } from "./system-topics.ts";
 
 /** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
 const FAILURE_V3 = 0x80;
@@ -22,6 +24,7 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
   const { core } = connection;
   const session = connection.session!;
   const reasonCodes: number[] = [];
+  let because: string | null = null;
   for (const request of packet.requests) {
     const refusal = refusalOf(connection, session, request);
     if (refusal === null) {
@@ -32,9 +35,10 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
     const fields = { ...connection.describe(), filter: request.filter, fix };
     core.refusals.refuse(kind, `a subscription was refused: ${detail}`, fields);
     reasonCodes.push(connection.version === 5 ? code : FAILURE_V3);
+    because ??= `${detail}; ${fix}`;
   }
   // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
-  connection.out().suback({ packetId: packet.packetId, reasonCodes });
+  answer(connection, because, (out, reason) => out.suback({ packetId: packet.packetId, reasonCodes, ...reason }));
   pump(core, session);
 }
 
@@ -55,7 +59,7 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
     reasonCodes.push(REASON.success);
   }
   // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], [MQTT-3.11.3-1]
-  connection.out().unsuback({ packetId: packet.packetId, reasonCodes });
+  answer(connection, null, (out) => out.unsuback({ packetId: packet.packetId, reasonCodes }));
 }
 
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
@@ -128,6 +132,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   core.saving.subscribed(session, subscription, connection);
   if (sharedFilterOf(filter) !== null) return qos; // no retained messages (section 4.8.2)
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
+  if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);
   if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
   return qos;
 }

@@ -4,7 +4,8 @@ import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
-import { LIMITS } from "../base/mod.ts";
+import { VERSION } from "../adapters/version.ts";
+import { LIMITS, seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
@@ -17,6 +18,8 @@ import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { UserLogin } from "./users.ts";
+import { scramHash } from "../adapters/scram-hash.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -121,8 +124,18 @@ async function openBroker(
   const open = config.listen.length > 0;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over a peer without a certificate.
-    open && peer.certificateId === null ? anonymousGatekeeper.admit(peer, connect) : gatekeeper.admit(peer, connect);
-  const broker = new Broker({ ...base, journal, state, gatekeeper: { admit }, limits: LIMITS.mqtt });
+    open && peer.certificateId === null ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
+  const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
+  teardown.add("users", () => users.close());
+  const broker = new Broker({
+    ...base,
+    journal,
+    state,
+    gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
+    limits: LIMITS.mqtt,
+    system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
+    ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
+  });
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

@@ -72,6 +72,23 @@ function forwardedBytes(
   return writer.take();
 }
 
+/** The same with `forwardAliased`, both ends MQTT 5.0. */
+function aliased(value: PublishValue, fields: ForwardFields, alias: number, named: boolean): PublishValue {
+  const writer = new PacketWriter(5);
+  const handler = {
+    ...recording([]),
+    publish: (view: PublishView) => writer.forwardAliased(view, fields, alias, named),
+  };
+  const source = new PacketReader(handler, { role: "server", limits: LIMITS.mqtt });
+  source.push(packetBytes(5, { type: "connect", packet: connectPacket({ version: 5, clientId: "c" }) }));
+  source.push(packetBytes(5, value));
+  const { reader, values } = openReader("client", 5);
+  reader.push(writer.take());
+  const [delivered] = values;
+  assert.ok(delivered?.type === "publish" && values.length === 1);
+  return delivered;
+}
+
 suite("forward", () => {
   const to1: ForwardFields = { qos: 1, retain: false, packetId: 0x0203 };
   const to0: ForwardFields = { qos: 0, retain: false, packetId: 0 };
@@ -122,6 +139,24 @@ suite("forward", () => {
     assert.deepEqual(forwarded(message, 5, 5, to1).properties, PROPERTIES);
     assert.deepEqual(forwarded({ ...message, topicAlias: 2 }, 5, 5, to0).properties, PROPERTIES);
   });
+
+  for (const qos of [0, 1, 2] as const) {
+    for (const properties of [null, PROPERTIES]) {
+      for (const identifiers of [undefined, [5, 300_000]]) {
+        for (const size of [0, 119, 20_000]) {
+          const title = `with an alias: QoS ${qos}, ${size} bytes, ${properties === null ? "no" : "with"} properties, ${identifiers === undefined ? "no" : "with"} identifiers`;
+          test(title, () => {
+            const value = { ...MESSAGE, dup: false, payload: new Uint8Array(size).fill(0x5a), properties };
+            const to = { ...to1, qos, ...(identifiers === undefined ? {} : { subscriptionIdentifiers: identifiers }) };
+            const fields = { retain: false, qos, packetId: qos === 0 ? 0 : to1.packetId };
+            const told = { ...value, ...fields, topicAlias: 7, subscriptionIdentifiers: identifiers ?? [] };
+            assert.deepEqual(aliased({ ...value, topicAlias: 3 }, to, 7, true), told);
+            assert.deepEqual(aliased(value, to, 7, false), { ...told, topic: "" });
+          });
+        }
+      }
+    }
+  }
 
   test("subscription identifiers are added for 5.0 and left out for 3.1.1", () => {
     const fields = { ...to1, subscriptionIdentifiers: [5, 300_000] };
