@@ -3,7 +3,8 @@ export const ANSWER = { puback: 0, pubrec: 0x100, pubrel: 0x200, pubcomp: 0x300 
 
 /**
  * Publishes that wait for the disk before they are acknowledged: a ring of (connection, packet identifier, offset), in
- * the order of offsets, released in bulk after each sync. No object per message.
+ * the order of offsets, released in bulk after each sync. What was released is forgotten, so its packet identifier may
+ * come again for another message [MQTT-4.3.2-5]. No object per message.
  */
 export class PendingAcknowledgements<Owner> {
   #owners: (Owner | null)[];

@@ -67,7 +67,7 @@ describe("CONNECT and CONNACK", () => {
     assert.ok(ids.includes(five.last("connack")!.assignedClientId!));
   });
 
-  test("3.1.1: an empty client id with a session to be kept is refused with 2 [MQTT-3.1.3-8]", async () => {
+  test("3.1.1: an empty client id with a session to be kept is refused with 2 [MQTT311-3.1.3-8], [MQTT311-3.1.3-9]", async () => {
     const world = await BrokerWorld.started();
     const client = await world.connected("", { version: 4, cleanStart: false });
     assert.equal(client.last("connack")?.reasonCode, 2);
@@ -239,7 +239,7 @@ describe("keep-alive", () => {
     assert.equal(client.received.filter((p) => p.type === "pingresp").length, 5);
   });
 
-  test("3.1.1: keep-alive 0 means that silence is fine [MQTT-3.1.2-10 of 3.1.1]", async () => {
+  test("3.1.1: keep-alive 0 means that silence is fine [MQTT311-3.1.2-10]", async () => {
     const world = await BrokerWorld.started();
     const client = await world.connected("c1", { version: 4, keepAliveSeconds: 0 });
     await world.run(600_000);

@@ -34,7 +34,7 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
 /** What can be said without asking anybody. */
 function refusalOf(core: Core, packet: ConnectPacket): ConnectRefusal {
   if (packet.clientId === "" && packet.version === 4 && !packet.cleanStart) {
-    // [MQTT-3.1.3-8] of 3.1.1
+    // [MQTT311-3.1.3-8]
     const detail = "a session that is to be kept needs a client identifier";
     return { kind: "client-id", code: REASON.clientIdentifierNotValid, detail };
   }

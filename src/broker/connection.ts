@@ -420,10 +420,10 @@ export class Connection {
     this.disconnect(code, cause, detail);
   }
 
-  /** As `refuse`, without calling it a refusal. */
+  /** As `refuse`, without calling it a refusal. Told or not, the client is gone [MQTT-4.13.2-1]. */
   disconnect(code: number | null, cause: DisconnectCause, detail: string): void {
     if (this.isOver) return;
-    const told = this.state === "connected" && this.version === 5 && code !== null;
+    const told = this.state === "connected" && this.version === 5 && code !== null; // [MQTT-3.14.0-1]
     detach(this, cause, true);
     if (told) {
       const elsewhere = code === REASON.useAnotherServer ? referenceOf(this.core) : {};

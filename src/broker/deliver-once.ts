@@ -1,7 +1,8 @@
 /**
  * QoS 2 to a client (MQTT 5.0 section 4.3.3, the sender): PUBLISH once the disk knows which message its identifier stands
- * for, PUBREL once it knows that the client has it. Without a kept session, only the message itself has to be on disk.
- * [MQTT311-4.3.3-1]
+ * for [MQTT-4.3.3-2], PUBREL once it knows that the client has it. Without a kept session, only the message itself has to be
+ * on disk. Both are owed until they are answered [MQTT-4.3.3-3], [MQTT-4.3.3-5],
+ * [MQTT311-4.3.3-1].
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";

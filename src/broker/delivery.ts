@@ -32,7 +32,8 @@ let toMany = false;
 let placeOfMessage = NOT_KEPT_YET;
 
 /**
- * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1], in the order in which publishes come [MQTT-4.6.0-6].
+ * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1] with a filter that matches [MQTT-3.3.2-3], in the order
+ * in which publishes come [MQTT-4.6.0-5], [MQTT-4.6.0-6].
  * `from` is the publisher's session, for No Local.
  */
 export function deliver(
@@ -263,7 +264,7 @@ export function pump(core: Core, session: Session): void {
   const { connection, outbox } = session;
   if (connection === null || connection.state !== "connected" || session.reading) return;
   while (outbox.waiting > 0) {
-    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]
+    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]; nothing but messages waits for it [MQTT-3.3.4-10], [MQTT-4.9.0-3]
     const sequence = outbox.sent;
     if (outbox.isDone(sequence)) {
       skip(core, session);
@@ -315,6 +316,7 @@ function sendNext(
     return;
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
+  // What was sent before does not expire any more [MQTT-4.3.3-7].
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
     // [MQTT-4.3.3-7]
     const fields = { clientId: session.clientId, topic };
@@ -464,7 +466,7 @@ function sendRetained(
     return;
   }
   const packetId = qos === 0 ? 0 : outbox.packetId(outbox.tail);
-  // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8 of 3.1.1].
+  // A retained message is sent with RETAIN set, whatever the options say [MQTT311-3.3.1-8].
   if (!connection.send(frame, topic, { qos, retain: true, packetId, identifiers }, again)) {
     tooLarge(core, connection, topic);
   } else if (qos === 1) {

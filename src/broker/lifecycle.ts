@@ -59,7 +59,10 @@ function keepBacklog(core: Core, session: Session): void {
   }
 }
 
-/** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
+/**
+ * The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. What its client had retained is no
+ * part of it [MQTT311-3.1.2-7].
+ */
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;

@@ -4,7 +4,7 @@ import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
 import type { EncodedPublisher, Logged, SessionNote } from "../wire/record/mod.ts";
 import type { SavedExchanges, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
 
-/** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one. */
+/** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one; ordered and lossless [MQTT-4.2.0-1]. */
 export interface Transport {
   readonly remoteAddress: string;
   /** Sends bytes. The transport owns them until it calls `Connection.written`. Never called again before that. */

@@ -12,7 +12,7 @@ import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** HOT. */
+/** HOT. Takes the message and has it answered as its QoS asks [MQTT-3.3.4-1], under its packet identifier [MQTT-2.2.1-5]. */
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
   core.meters.received[received.qos].value++;
@@ -127,7 +127,7 @@ function refusePublish(connection: Connection, route: Route, view: PublishView):
     refuseOne(connection, view, REASON.notAuthorized);
     return;
   }
-  // Nothing else can tell this client, so it is disconnected, as AWS IoT does.
+  // Nothing else can tell this client, so it is disconnected [MQTT311-3.3.5-2], as AWS IoT does.
   const detail = "not authorized to publish to this topic";
   connection.refuse("publish-forbidden", REASON.notAuthorized, "FORBIDDEN_ACCESS", detail, fields);
 }
@@ -153,7 +153,7 @@ function refuseForJournal(connection: Connection, view: PublishView, error: unkn
     core.refusals.refuse(kind, "a publish was refused: the log is full", fields);
     refuseOne(connection, view, REASON.quotaExceeded);
   } else {
-    // Never acknowledged: the client keeps the message and sends it again.
+    // Never acknowledged: the client keeps the message and sends it again [MQTT311-4.8.0-2].
     const code = isTidewireError(error) ? error.entry.mqtt : undefined;
     connection.refuse(
       kind,

@@ -92,6 +92,7 @@ export function acceptPubrel(connection: Connection, packetId: number): void {
   holdWhileMuchWaits(connection);
 }
 
+/** In the order of the messages [MQTT-4.6.0-3]. */
 function answerLater(connection: Connection, packetId: number, code: number, offset: number): void {
   const { core } = connection;
   core.acknowledgements.push(connection, packetId, code, offset);
@@ -105,7 +106,10 @@ function holdWhileMuchWaits(connection: Connection): void {
   if (connection.answering >= connection.core.limits.inflightMax) connection.holdRead("acknowledgements");
 }
 
-/** What the answer waited for is on disk. */
+/**
+ * What the answer waited for is on disk. User properties are never sent, so they make no packet too large [MQTT-3.5.2-3],
+ * [MQTT-3.6.2-3], [MQTT-3.7.2-3]; nor are reasons in words [MQTT-3.5.2-2], [MQTT-3.6.2-2], [MQTT-3.7.2-2].
+ */
 export function sendAnswer(connection: Connection, packetId: number, code: number): void {
   const { core } = connection;
   const reasonCode = code & 0xff;

@@ -26,8 +26,10 @@ export function refuseConnect(
   const message = `a connection was refused: ${detail}`;
   connection.core.refusals.refuse(kind, message, { ...connection.describe(), ...fields });
   const intelligible = connection.version === 5 || kind !== "malformed-packet";
+  // 3.1.1 has a word for these two, the second in [MQTT311-3.1.3-9].
+  const said = code === REASON.unsupportedProtocolVersion || code === REASON.clientIdentifierNotValid; // [MQTT-3.1.3-8]
   // Who began with anything but a whole CONNECT of 3.1.1 is closed without a word [MQTT-3.1.0-1], [MQTT-3.1.4-1].
-  if (!intelligible && code !== REASON.unsupportedProtocolVersion) {
+  if (!intelligible && !said) {
     connection.end();
     return;
   }

@@ -29,7 +29,7 @@ export interface LocalSubscription {
   readonly handler: (message: Message) => void;
 }
 
-/** A Will that was accepted, with the right to publish it. */
+/** A Will that was accepted, with the right to publish it [MQTT-3.1.2-7]. */
 export interface StandingWill {
   readonly will: Will;
   readonly thing: string | null;
@@ -38,6 +38,7 @@ export interface StandingWill {
 }
 
 export class Session {
+  /** What it is found by [MQTT-3.1.3-2]. */
   readonly clientId: string;
   connection: Connection | null = null;
   /** Seconds that the session outlives its connection; 0: not at all. */
@@ -47,6 +48,7 @@ export class Session {
   /** Wall clock time of the same, so that another process can tell how long ago it was. */
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new Map<string, Subscription>();
+  /** What it is owed: unacknowledged until its PUBACK has come [MQTT-4.3.2-3]. */
   readonly outbox = new Outbox();
   /** The client's identifiers of QoS 2 messages that we have and it has not released; null until the first. */
   received: IdentifierSet | null = null;

@@ -121,7 +121,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
     filter,
     qos,
     noLocal,
-    // A 3.1.1 client sees RETAIN only on messages that were retained before it subscribed [MQTT-3.3.1-9 of 3.1.1].
+    // A 3.1.1 client sees RETAIN only on messages that were retained before it subscribed [MQTT311-3.3.1-9].
     retainAsPublished: connection.version === 5 && retainAsPublished,
     identifier,
     since,

@@ -95,7 +95,6 @@ describe("$SYS", () => {
         "clients/connected",
         "clients/disconnected",
         "subscriptions/count",
-      "shared_subscriptions/count",
         "retained messages/count",
       ),
       {

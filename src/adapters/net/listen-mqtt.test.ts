@@ -272,7 +272,7 @@ describe("the plain listener", () => {
     }
   }
 
-  test("a large message goes both ways over many chunks, byte for byte", () =>
+  test("a large message goes both ways over many chunks, byte for byte [MQTT-4.2.0-1], [MQTT311-7.1.1-1]", () =>
     withPlain(async ({ listener }) => {
       const one = await client({ port: listener.port, protocol: "mqtt", clientId: "one", protocolVersion: 5 });
       await one.subscribeAsync("big", { qos: 1 });

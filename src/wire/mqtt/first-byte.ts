@@ -67,7 +67,7 @@ function faultOf(first: number, role: Role, version: ProtocolVersion, stage: Sta
   return role === "client" && type === PACKET.auth ? REASON.success : REASON.protocolError;
 }
 
-/** [MQTT-2.1.3-1], 3.1.1: [MQTT-2.2.2-2] */
+/** [MQTT-2.1.3-1], [MQTT311-2.2.2-2] */
 function flagsAllowed(type: number, flags: number): boolean {
   if (type === PACKET.publish) {
     const qos = (flags >> 1) & 3;
@@ -75,7 +75,7 @@ function flagsAllowed(type: number, flags: number): boolean {
     return qos !== 3 && !(dup && qos === 0); // [MQTT-3.3.1-4], [MQTT-3.3.1-2]
   }
   const twos = type === PACKET.pubrel || type === PACKET.subscribe || type === PACKET.unsubscribe;
-  return flags === (twos ? 2 : 0); // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]
+  return flags === (twos ? 2 : 0); // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1], [MQTT-3.14.1-1], [MQTT-3.15.1-1]
 }
 
 const tables = new Map<string, FirstByteTable>();

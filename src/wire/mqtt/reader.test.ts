@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { listing } from "../../../sim/listing.ts";
 import { LIMITS } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
 import { PacketError } from "./fault.ts";
-import { listing, newReader, openReader, packetBytes, recording } from "./packets.fixture.ts";
+import { newReader, openReader, packetBytes, recording } from "./packets.fixture.ts";
 import type { PacketValue } from "./packets.fixture.ts";
 import { topicOf } from "./publish-view.ts";
 import { PacketReader } from "./reader.ts";

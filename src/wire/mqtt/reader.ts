@@ -15,7 +15,7 @@ import { PacketError, malformed, protocolError } from "./fault.ts";
 import { PACKET, firstByteError, firstByteTable } from "./first-byte.ts";
 import type { FirstByteTable, Stage } from "./first-byte.ts";
 import { ID, PLACE, checkProperties, hasProperty, u16Property } from "./properties.ts";
-import { ReusedView } from "./publish-view.ts";
+import { FilledView } from "./publish-view.ts";
 import { REASON } from "./reason.ts";
 import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, ReaderOptions, Role } from "./types.ts";
 
@@ -30,7 +30,7 @@ export class PacketReader {
   readonly #handler: PacketHandler;
   readonly #role: Role;
   readonly #limits: ReaderLimits;
-  readonly #view = new ReusedView();
+  readonly #view = new FilledView();
   #version: ProtocolVersion;
   #stage: Stage = "closed";
   #firstBytes: FirstByteTable;
@@ -212,7 +212,7 @@ export class PacketReader {
     if (topicStart > end) throw cutPublish("topic");
     const topicEnd = topicStart + ((bytes[bodyAt]! << 8) | bytes[bodyAt + 1]!);
     const qos = (first >> 1) & 3;
-    let at = topicEnd;
+    let at = topicEnd; // where QoS 0 has no packet identifier [MQTT-2.2.1-2]
     let packetId = 0;
     if (qos !== 0) {
       at += 2;

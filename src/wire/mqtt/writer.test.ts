@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { listing } from "../../../sim/listing.ts";
 import { LIMITS } from "../../base/mod.ts";
 import type { MessageProperties } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
 import { PacketError } from "./fault.ts";
 import { BufferPool } from "./output.ts";
-import { listing, openReader, packetBytes, recording } from "./packets.fixture.ts";
+import { openReader, packetBytes, recording } from "./packets.fixture.ts";
 import type { PublishValue } from "./packets.fixture.ts";
 import { PacketReader } from "./reader.ts";
 import { REASON, connackV3 } from "./reason.ts";
@@ -204,7 +205,7 @@ suite("what cannot be said in MQTT", () => {
 });
 
 suite("3.1.1", () => {
-  test("CONNACK's reason codes become its return codes, and mapping twice changes nothing [MQTT-3.2.2-6]", () => {
+  test("CONNACK's reason codes become its return codes, and mapping twice changes nothing (section 3.2.2.3 of 3.1.1)", () => {
     for (const code of Object.values(REASON)) {
       const mapped = connackV3(code);
       assert.ok(mapped >= 0 && mapped <= 5, `0x${code.toString(16)} became ${mapped}`);
@@ -221,7 +222,7 @@ suite("3.1.1", () => {
     for (const [code, mapped] of expected) assert.equal(connackV3(code), mapped);
   });
 
-  test("a refusal says that there is no session, whatever the caller says [MQTT-3.2.2-4], in 5.0 [MQTT-3.2.2-6]", () => {
+  test("a refusal says that there is no session, whatever the caller says [MQTT311-3.2.2-4], [MQTT-3.2.2-6]", () => {
     const refusal = { sessionPresent: true, reasonCode: REASON.notAuthorized };
     assert.deepEqual(packetBytes(4, { type: "connack", packet: refusal }), listing("20 02 00 05"));
     assert.deepEqual(packetBytes(5, { type: "connack", packet: refusal }), listing("20 03 00 87 00"));

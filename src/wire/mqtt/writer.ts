@@ -185,7 +185,7 @@ export class PacketWriter {
     out.begin(2 + extra + known);
     const before = out.length;
     try {
-      out.buffer[out.length] = firstByte(packet.dup && qos !== 0, qos, packet.retain);
+      out.buffer[out.length] = firstByte(packet.dup && qos !== 0, qos, packet.retain); // [MQTT-4.3.1-1]
       out.length += 2 + extra;
       const body = out.length;
       out.u16(topicBytes);
@@ -214,7 +214,7 @@ export class PacketWriter {
   }
 
   /**
-   * HOT: writes a received PUBLISH for another connection. DUP is not passed on [MQTT-3.3.1-3], nor are the topic alias and
+   * HOT: writes a received PUBLISH for another connection. DUP is not passed on [MQTT-3.3.1-3], [MQTT-4.3.2-2], nor are the topic alias and
    * the subscription identifiers that it came with; other properties are, unaltered [MQTT-3.3.2-4], [MQTT-3.3.2-15],
    * [MQTT-3.3.2-16], [MQTT-3.3.2-17], [MQTT-3.3.2-18], [MQTT-3.3.2-20], where this connection speaks MQTT 5.0.
    */
@@ -328,7 +328,7 @@ export class PacketWriter {
       if (travels(buffer[at]!)) out.raw(buffer, at, next);
       at = next;
     }
-    encodeSubscriptionIdentifiers(out, identifiers);
+    encodeSubscriptionIdentifiers(out, identifiers); // [MQTT-3.3.4-3]
     out.closeLength(from);
   }
 
