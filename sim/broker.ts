@@ -103,8 +103,10 @@ export class BrokerWorld {
     await this.broker.restore();
   }
 
-  client(options: { version?: ProtocolVersion; certificateId?: string | null } = {}): SimClient {
-    return new SimClient(this, options.version ?? 5, options.certificateId ?? null);
+  client(
+    options: { version?: ProtocolVersion; certificateId?: string | null; remoteAddress?: string } = {},
+  ): SimClient {
+    return new SimClient(this, options.version ?? 5, options.certificateId ?? null, options.remoteAddress);
   }
 
   /** A client that is connected when this resolves. */

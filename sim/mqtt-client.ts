@@ -1,5 +1,6 @@
 /** An MQTT client on a simulated network that a test can stall and cut; it speaks through the real codec. */
 import { LIMITS } from "../src/base/mod.ts";
+import { PROTOCOL_LIMITS } from "../src/broker/mod.ts";
 import type { MessageProperties, QoS } from "../src/base/mod.ts";
 import type { Broker, BrokerConnection, Peer, Transport } from "../src/broker/mod.ts";
 import {
@@ -59,6 +60,7 @@ export interface ReceivedPublish {
 }
 
 const utf8 = new TextDecoder();
+const TAKES_ALL = { ...LIMITS.mqtt, ...PROTOCOL_LIMITS };
 const encoder = new TextEncoder();
 
 /** What a client needs of its world. */
@@ -69,7 +71,7 @@ interface World {
 
 /** The far end of a simulated connection: speaks MQTT through the real codec. */
 export class SimClient implements Transport {
-  readonly remoteAddress = "192.0.2.7";
+  readonly remoteAddress: string;
   readonly received: Received[] = [];
   readonly version: ProtocolVersion;
   /** Acknowledge publishes as they come, and answer PUBREC with PUBREL. */
@@ -87,11 +89,12 @@ export class SimClient implements Transport {
   readonly #writer: PacketWriter;
   readonly #world: World;
 
-  constructor(world: World, version: ProtocolVersion, certificateId: string | null) {
+  constructor(world: World, version: ProtocolVersion, certificateId: string | null, remoteAddress = "192.0.2.7") {
+    this.remoteAddress = remoteAddress;
     this.#world = world;
     this.version = version;
     this.#writer = new PacketWriter(version);
-    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: LIMITS.mqtt });
+    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: TAKES_ALL });
     const peer: Peer = { remoteAddress: this.remoteAddress, certificateId };
     this.#connection = world.broker.accept(this, peer);
   }

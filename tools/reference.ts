@@ -3,7 +3,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { ERROR_CATALOGUE, LIMITS } from "../src/base/mod.ts";
+import { LIMIT_EFFECTS } from "../src/broker/limit-effects.ts";
 import { PlatformConfigSchema } from "../src/cloud/config.ts";
+import { limitsOf } from "../src/cloud/limits.ts";
 import { FUNCTIONS } from "../src/sql/mod.ts";
 import { mqttConformance } from "./mqtt-conformance.ts";
 
@@ -35,12 +37,26 @@ function errors(): string {
 
 function limits(): string {
   const sections = Object.entries(LIMITS).map(([room, values]) => {
+    if (room === "mqtt") return mqttLimits();
     const rows = Object.entries(values).map(
       ([name, value]) => `| \`${room}.${name}\` | ${value.toLocaleString("en-US")} |`,
     );
     return `## ${room}\n\n| limit | value |\n|---|---|\n${rows.join("\n")}\n`;
   });
-  return `${HEAD}# Limits\n\nBytes, milliseconds or counts, as the name says (times without a unit in the name are milliseconds). The reasons stand in \`src/base/limits.ts\`.\n\n${sections.join("\n")}`;
+  return `${HEAD}# Limits\n\nBytes, milliseconds or counts, as the name says (times without a unit in the name are milliseconds). The reasons stand in \`src/base/limits.ts\`. Those of \`mqtt\` and \`log\` can be set: \`tidewire up --limit mqtt.packetBytesMax=4MiB\`, or \`limit:\` in the configuration file; what would contradict them follows (a larger packet needs a larger record). \`--limits protocol\` lifts those of \`mqtt\` to what MQTT itself allows.\n\n${sections.join("\n")}`;
+}
+
+function mqttLimits(): string {
+  const protocol = limitsOf({ limits: "protocol", limit: {} }).mqtt;
+  const figure = (value: number): string =>
+    value === Number.MAX_SAFE_INTEGER ? "none" : value.toLocaleString("en-US");
+  const rows = Object.entries(LIMITS.mqtt).map(([name, value]) => {
+    const key = name as keyof typeof LIMITS.mqtt;
+    const { each, effect, counted } = LIMIT_EFFECTS[key];
+    return `| \`mqtt.${name}\` | ${figure(value)} | ${figure(protocol[key])} | ${each} | ${effect}${counted ? "" : " (not counted)"} |`;
+  });
+  const head = "| limit | default | `--limits protocol` | for each | what happens then |\n|---|---|---|---|---|";
+  return `## mqtt\n\nEach time one is reached, \`tidewire_mqtt_limit_reached_total{limit="…"}\` grows.\n\n${head}\n${rows.join("\n")}\n`;
 }
 
 function sqlFunctions(): string {

@@ -275,7 +275,7 @@ describe("a gatekeeper that answers later", () => {
     const world = await BrokerWorld.started({ limits: { packetBytesMax: 70_000 } });
     slow(world, 1000);
     const client = world.client().connect({ clientId: "c1" });
-    for (let i = 0; i < 80; i++) client.publish("a", "x".repeat(1000));
+    for (let i = 0; i < 250; i++) client.publish("a", "x".repeat(1000));
     await world.run(2000);
     assert.equal(client.last("connack")?.reasonCode, REASON.quotaExceeded);
     assert.equal(client.state, "ended");

@@ -67,10 +67,13 @@ export function acceptAuth(connection: Connection, packet: AuthPacket): void {
 function step(connection: Connection, authentication: Authentication, data: Uint8Array | null): void {
   const { authenticationStepsMax } = connection.core.limits;
   if (++authentication.steps > authenticationStepsMax) {
+    connection.core.reached.count("authenticationStepsMax");
     fail(connection, REASON.quotaExceeded, `more than ${authenticationStepsMax} steps in one authentication`);
     return;
   }
-  connection.whenKnown(authentication.exchange!.step(data), (answer) => stepped(connection, authentication, answer));
+  connection.intake.whenKnown(authentication.exchange!.step(data), (answer) =>
+    stepped(connection, authentication, answer),
+  );
 }
 
 function stepped(connection: Connection, authentication: Authentication, answer: AuthenticationStep): void {

@@ -55,6 +55,7 @@ export class Broker {
   accept(transport: Transport, peer: Peer): BrokerConnection {
     const connection = new Connection(this.#core, transport, peer);
     this.#core.connections.add(connection);
+    this.#core.greets(connection);
     this.#core.meters.sockets.value++;
     return connection;
   }

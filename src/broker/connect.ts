@@ -3,6 +3,7 @@ import { topicNameFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { ConnectPacket } from "../wire/mqtt/mod.ts";
 import { beginAuthentication } from "./authentication.ts";
+import { CONNECT_RATE } from "./connect-rates.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { hex } from "./hex.ts";
@@ -14,6 +15,17 @@ import { welcome } from "./welcome.ts";
 export function acceptConnect(connection: Connection, received: ConnectPacket): void {
   const { core } = connection;
   connection.version = received.version;
+  core.greetings.delete(connection);
+  if (core.connectRates.allows(connection.peer.remoteAddress)) {
+    core.connectRates.enter(connection, () => answerConnect(connection, received));
+    return;
+  }
+  core.reached.count("connectsPerSecondPerAddressMax");
+  refuseConnect(connection, CONNECT_RATE.code, CONNECT_RATE.kind, CONNECT_RATE.detail, { clientId: received.clientId });
+}
+
+function answerConnect(connection: Connection, received: ConnectPacket): void {
+  const { core } = connection;
   if (received.maximumPacketSize <= core.limits.packetBytesMax * 2) {
     connection.maximumPacketSize = received.maximumPacketSize; // [MQTT-3.1.2-24], of a refusal too
   }
@@ -27,7 +39,7 @@ export function acceptConnect(connection: Connection, received: ConnectPacket): 
     beginAuthentication(connection, packet);
   } else {
     const admission = core.options.gatekeeper.admit(connection.peer, packet);
-    connection.whenKnown(admission, (answer) => welcome(connection, packet, answer, null));
+    connection.intake.whenKnown(admission, (answer) => welcome(connection, packet, answer, null));
   }
 }
 

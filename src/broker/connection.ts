@@ -1,5 +1,5 @@
 /** One network connection: bytes in, packets to the functions that serve them, output gathered and sent once a turn. */
-import { PacketError, PacketReader, PacketWriter, REASON } from "../wire/mqtt/mod.ts";
+import { PacketError, PacketWriter, REASON } from "../wire/mqtt/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
@@ -8,31 +8,50 @@ import type { Authentication } from "./authentication.ts";
 import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
+import type { ThingScope } from "./fairness.ts";
+import { Intake } from "./intake.ts";
 import type { IdentifierSet } from "./identifier-set.ts";
-import { Inbound } from "./inbound.ts";
 import { detach } from "./lifecycle.ts";
 import { explain, refuseInWords } from "./answers.ts";
 import type { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
 import type { ConnectionInfo, DisconnectCause } from "./presence.ts";
-import type { EncodedPublish } from "./publish-forms.ts";
 import { mayPublish } from "./reserved-topics.ts";
 import { forwardAliased, plain, writePublish } from "./publish-writing.ts";
 import type { SendAgain, SendAs } from "./publish-writing.ts";
+import type { Meter, Rate } from "./rates.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Route } from "./routes.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** `greeting`: before CONNECT is answered. `authenticating`: AUTH goes back and forth. `closing`: nothing is read any more, the last output is on its way. */
 export type ConnectionState = "greeting" | "authenticating" | "connected" | "closing" | "closed";
+const HOLD_BIT = {
+  journal: 1,
+  acknowledgements: 2,
+  output: 4,
+  pace: 8,
+  rate: 16,
+  turn: 32,
+  connect: 64,
+  gatekeeper: 128,
+} as const;
 /**
- * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, or
- * the gatekeeper has not answered yet.
+ * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, a
+ * rate is exceeded, the connection's share of the turn is used, too many connect at once, the gatekeeper has not answered yet.
  */
-export type HoldReason = "journal" | "acknowledgements" | "output" | "pace" | "gatekeeper";
-const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8, gatekeeper: 16 } as const;
+export type HoldReason = keyof typeof HOLD_BIT;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
+/** Nobody waits longer for a client that is sent away, and holds memory by not reading. */
+const CLOSING_MS = 5_000;
+/** Who has taken nothing for this long does not read at all. */
+const PROGRESS_MS = 100;
+
+const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
+  [REASON.topicNameInvalid]: "publish-topic",
+  [REASON.clientIdentifierNotValid]: "client-id",
+};
 
 const PIECE_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -81,7 +100,12 @@ export class Connection {
   answering = 0;
   /** Topic bytes by alias, of this connection alone [MQTT-3.3.2-7]; null until the first. */
   aliases: (Uint8Array | undefined)[] | null = null;
-  readonly #reader: PacketReader;
+  /** What it has received, against its rates; null before CONNECT. */
+  meter: Meter | null = null;
+  filterRate: Rate | null = null;
+  /** Null where it stands for no thing. */
+  scope: ThingScope | null = null;
+  readonly intake: Intake;
   #writer: PacketWriter | null = null;
   #dirty = false;
   /** Savings of session state that the output waits for. */
@@ -106,7 +130,7 @@ export class Connection {
     this.peer = peer;
     this.acceptedAt = core.now();
     this.lastReceived = this.acceptedAt;
-    this.#reader = new PacketReader(new Inbound(this), { role: "server", limits: core.limits });
+    this.intake = new Intake(this);
   }
 
   // ── the transport's side ─────────────────────────────────────────────────────────────────────
@@ -117,11 +141,7 @@ export class Connection {
     this.lastReceived = this.core.now();
     this.receivedAt = this.core.clock.now();
     this.core.meters.bytesReceived.value += chunk.length;
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      this.#failed(error);
-    }
+    this.intake.take(chunk);
   }
 
   /** The transport has sent what it was last given, and gives it back. */
@@ -150,18 +170,21 @@ export class Connection {
   /** The transport is gone. */
   closed(reason?: string): void {
     if (this.state === "closed") return;
+    this.intake.takeRest();
     detach(this, "CONNECTION_LOST", true);
     if (this.state !== "closing") this.core.logger.debug("a connection was lost", { ...this.describe(), reason });
     this.#retire();
   }
 
-  #failed(error: unknown): void {
+  /** Serving a packet threw: the peer's fault, or ours. */
+  failed(error: unknown): void {
     if (this.isOver) return;
     if (error instanceof PacketError) {
-      const kind = error.reasonCode === REASON.topicNameInvalid ? "publish-topic" : "malformed-packet";
+      if (error.limit !== null) this.core.reached.count(error.limit);
+      const kind = KIND_OF_FAULT[error.reasonCode] ?? "malformed-packet";
       if (this.state === "connected") this.refuse(kind, error.reasonCode, "CLIENT_ERROR", error.detail);
       else {
-        this.version = this.#reader.version;
+        this.version = this.intake.version;
         refuseConnect(this, error.reasonCode, kind, error.detail);
       }
       return;
@@ -172,37 +195,11 @@ export class Connection {
     else refuseConnect(this, REASON.unspecifiedError, "internal", detail);
   }
 
-  /** Goes on with an answer that may come later; until then nothing more is taken from this client. */
-  whenKnown<T>(answer: T | Promise<T>, goOn: (answer: T) => void): void {
-    if (!(answer instanceof Promise)) {
-      goOn(answer);
-      return;
-    }
-    this.#reader.pause();
-    this.holdRead("gatekeeper");
-    answer.then(
-      (known) => this.#proceed(() => goOn(known)),
-      (error: unknown) => this.#proceed(() => this.#failed(error)),
-    );
-  }
-
-  #proceed(goOn: () => void): void {
-    if (this.isOver) return;
-    this.receivedAt = this.core.clock.now();
-    try {
-      goOn();
-      this.#reader.resume();
-    } catch (error) {
-      this.#failed(error);
-    }
-    this.releaseRead("gatekeeper");
-  }
-
   /** The client is in: packets of all kinds may come from now on. */
   enters(authorizer: Authorizer): void {
     this.state = "connected";
     this.authorizer = authorizer;
-    if (this.authentication !== null) this.#reader.open();
+    if (this.authentication !== null) this.intake.open();
   }
 
   /** The client has other rights from now on. */
@@ -239,14 +236,18 @@ export class Connection {
   askPatience(): void {
     const now = this.core.now();
     if (this.#crowdedSince === null) this.#crowdedSince = now;
-    if (now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
+    const reads = this.#inTransportBytes === 0 || now - this.#outputSince < PROGRESS_MS;
+    if (reads && now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
   }
 
   /** Hands what has gathered to the transport, unless that is still busy or session state has to be saved first. */
   flush(): void {
     this.#dirty = false;
     this.#countOutput(this.outputBytes);
-    if (this.outputBytes >= this.core.outputBytesMax) this.holdRead("output");
+    if (this.outputBytes >= this.core.outputBytesMax && !this.isHeld("output")) {
+      this.core.countFullOutput();
+      this.holdRead("output");
+    }
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
@@ -302,7 +303,7 @@ export class Connection {
       return false;
     }
     if (alias < 0) this.outgoingAliases!.told(view);
-    this.#countSent(view.payloadEnd - view.payloadStart);
+    this.countSent(view.payloadEnd - view.payloadStart);
     return true;
   }
 
@@ -314,18 +315,12 @@ export class Connection {
     const out = this.out();
     if (this.outgoingAliases === null) out.forward(view, plain);
     else forwardAliased(out, view, this.outgoingAliases);
-    this.#countSent(view.payloadEnd - view.payloadStart);
+    this.countSent(view.payloadEnd - view.payloadStart);
   }
 
-  #countSent(payloadBytes: number): void {
+  countSent(payloadBytes: number): void {
     this.core.meters.sent.value++;
     this.core.meters.payloadSent.value += payloadBytes;
-  }
-
-  /** HOT: the same for a message that goes to many. */
-  append({ bytes, packetIdAt, payloadBytes }: EncodedPublish, packetId: number): void {
-    this.out().append(bytes, packetIdAt, packetId);
-    this.#countSent(payloadBytes);
   }
 
   /** A publish of this client is on disk, or refused. */
@@ -362,10 +357,13 @@ export class Connection {
   /** Looks at what time does to the connection. */
   check(now: Millis): void {
     const { limits } = this.core;
-    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout) {
+    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout && !this.isHeld("connect")) {
       this.#endGreeting();
     } else if (authenticationOverdue(this, now)) endOverdue(this);
-    else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
+    else if (this.#inTransportBytes > 0 && this.state === "closing" && now - this.#outputSince >= CLOSING_MS) {
+      this.destroy(); // it does not even take our good-bye
+    } else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
+      this.core.reached.count("stalledOutputMax");
       this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");
       this.destroy();
     } else if (this.state === "connected" && this.#silent(now)) {
@@ -375,6 +373,7 @@ export class Connection {
   }
 
   #endGreeting(): void {
+    this.core.reached.count("connectTimeout");
     const within = `within ${this.core.limits.connectTimeout / 1000} s`;
     if (this.isHeld("gatekeeper")) {
       const detail = `nobody could say ${within} whether the client may connect`;
@@ -437,7 +436,7 @@ export class Connection {
   /** Sends what there is, then closes; nothing is written any more [MQTT-3.14.4-1]. */
   end(): void {
     if (this.isOver) return;
-    this.#reader.stop();
+    this.intake.stop();
     this.state = "closing";
     if (!this.#dirty) {
       this.#dirty = true;
@@ -459,9 +458,10 @@ export class Connection {
   }
 
   #retire(): void {
-    this.#reader.stop();
+    this.intake.stop();
     this.state = "closed";
     this.#countOutput(0);
+    this.core.greetings.delete(this);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.#writer = null;

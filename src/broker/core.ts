@@ -5,11 +5,15 @@ import { BufferPool } from "../wire/mqtt/mod.ts";
 import { ANSWER, PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
+import { ConnectRates } from "./connect-rates.ts";
+import { Fairness } from "./fairness.ts";
 import { HandOver } from "./hand-over.ts";
+import type { LimitName } from "./limit-effects.ts";
 import { Notes } from "./notes.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
 import type { PresenceEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
+import { ReachedLimits } from "./reached-limits.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
 import { sendAnswer } from "./receive-once.ts";
@@ -74,6 +78,16 @@ export class Core {
   readonly notes: Notes;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
+  readonly reached: ReachedLimits;
+  readonly fairness: Fairness;
+  readonly connectRates: ConnectRates;
+  /** Connections past CONNECT, and those before it, oldest first. */
+  connected = 0;
+  readonly greetings = new Set<Connection>();
+  /** Bytes of packets that have not arrived whole. */
+  partialBytes = 0;
+  /** Bytes of wills that wait, as of the last sweep and with those accepted since. */
+  willBytes = 0;
   /** A connection with more output than this is waited for. */
   readonly crowdedBytes: number;
   /** Bytes in all outputs, as of the last flush of each. */
@@ -116,7 +130,7 @@ export class Core {
     this.logger = options.logger;
     const seed = options.random.bytes(4);
     const number = (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!;
-    this.tree = new Subscriptions(limits, number, () => (this.pacing.wanted = true));
+    this.tree = new Subscriptions(limits, number);
     this.routes = this.tree.routes;
     this.retained = new RetainedMessages(limits);
     this.recent = new RecentFrames(limits.recentBytesMax);
@@ -126,6 +140,9 @@ export class Core {
     this.notes = new Notes(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
     this.pacing = new Pacing(options.scheduler);
+    this.reached = new ReachedLimits(metrics);
+    this.fairness = new Fairness(this, options.scheduler, limits);
+    this.connectRates = new ConnectRates(this, options.scheduler, limits);
     this.crowdedBytes = limits.outputBytesMax / 8;
     this.meters = metersOf(metrics);
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
@@ -153,6 +170,10 @@ export class Core {
     );
     metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
     metrics.observe(
+      { name: "tidewire_mqtt_partial_bytes", help: "Bytes of packets that have not arrived whole" },
+      () => this.partialBytes,
+    );
+    metrics.observe(
       { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
       () => this.acknowledgements.size,
     );
@@ -165,10 +186,38 @@ export class Core {
     return this.outputBytes > outputTotalBytesMax ? outputBytesMax / 64 : outputBytesMax;
   }
 
+  countFullOutput(): void {
+    this.reached.count(this.outputBytes > this.limits.outputTotalBytesMax ? "outputTotalBytesMax" : "outputBytesMax");
+  }
+
   /** What one session may owe; little once all of them together owe much. */
   get queuedMessagesMax(): number {
     const { queuedMessagesMax, queuedTotalMessagesMax } = this.limits;
     return this.queued > queuedTotalMessagesMax ? queuedMessagesMax / 64 : queuedMessagesMax;
+  }
+
+  /** PUBLISH packets so far. */
+  get received(): number {
+    const [qos0, qos1, qos2] = this.meters.received;
+    return qos0.value + qos1.value + qos2.value;
+  }
+
+  /** One more has not sent its CONNECT yet; where these are too many, the one that has taken longest is let go. */
+  greets(connection: Connection): void {
+    this.greetings.add(connection);
+    if (this.greetings.size <= this.limits.greetingsMax) return;
+    for (const oldest of this.greetings) {
+      this.reached.count("greetingsMax");
+      this.greetings.delete(oldest);
+      oldest.refuse("connect-timeout", null, "CLIENT_ERROR", "others wait, and this one has sent no CONNECT yet");
+      return;
+    }
+  }
+
+  /** Counts it, and says so in the log now and then; for limits that refuse nothing. */
+  limitReached(limit: LimitName, connection: Connection, message: string): void {
+    this.reached.count(limit);
+    this.refusals.slowDown(limit, message, connection.describe());
   }
 
   countQueued(): number {
@@ -216,6 +265,7 @@ export class Core {
   /** Everything that this turn produced leaves: one write per connection, one transaction for all changed sessions. */
   endTurn(): void {
     this.#planned = false;
+    this.fairness.serveWaiting();
     if (this.notes.flush()) this.afterSync();
     this.backlog.mark(this.lastOffset);
     this.releaseAcknowledgements(this.journal.durable);
@@ -225,6 +275,7 @@ export class Core {
     this.#flushing = dirty;
     for (let i = 0; i < dirty.length; i++) this.#flush(dirty[i]!);
     dirty.length = 0;
+    if (this.fairness.endTurn()) this.planTurnEnd();
   }
 
   /** A transport that throws ends its own connection, not the turn of all the others. */

@@ -1,8 +1,7 @@
 /**
  * QoS 2 to a client (MQTT 5.0 section 4.3.3, the sender): PUBLISH once the disk knows which message its identifier stands
  * for [MQTT-4.3.3-2], PUBREL once it knows that the client has it. Without a kept session, only the message itself has to be
- * on disk. Both are owed until they are answered [MQTT-4.3.3-3], [MQTT-4.3.3-5],
- * [MQTT311-4.3.3-1].
+ * on disk. Both are owed until they are answered [MQTT-4.3.3-3], [MQTT-4.3.3-5], [MQTT311-4.3.3-1].
  */
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
@@ -45,13 +44,13 @@ export function acceptPubrec(connection: Connection, packetId: number, reasonCod
   const { exchanges } = outbox;
   const sequence = exchanges?.place(packetId);
   if (exchanges === null || sequence === undefined || sequence >= outbox.sentBefore) {
-    // Known from before: its PUBREL is on its way, or got lost with a connection. Not known: the client may forget it too.
+    // Not known: the client may forget it too. Known from before: its PUBREL was sent on this connection, or is on its way
+    // there; nothing is made to wait for the disk again and again because a client asks again and again.
     if (exchanges?.released.has(packetId) !== true) {
       core.meters.controlSent.value++;
       connection.out().acknowledge("pubrel", packetId, REASON.packetIdentifierNotFound);
-    } else if (session.note?.received.includes(packetId) !== true) {
-      core.acknowledgements.push(connection, packetId, ANSWER.pubrel, core.lastOffset);
-      core.planTurnEnd();
+    } else if (session.note?.received.includes(packetId) !== true && core.lastOffset < core.journal.durable) {
+      sendPubrel(connection, packetId);
     }
     return false;
   }

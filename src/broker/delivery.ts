@@ -127,6 +127,7 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   if (connection === null) return; // QoS 0 is for those who are there
   if (!mayReceive(target, connection, route, core)) return;
   if (!connection.hasRoom) {
+    core.countFullOutput();
     const fields = { ...connection.describe(), topic: route.topic };
     core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
     return;
@@ -167,9 +168,13 @@ function deliverAtLeastOnce(
 
 function forward(connection: Connection, view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
   // Who takes topic aliases has bytes of its own.
-  if (toMany && connection.outgoingAliases === null)
-    connection.append(forms.get(connection.version, qos, retain), packetId);
-  else connection.forward(view, qos, retain, packetId);
+  if (!toMany || connection.outgoingAliases !== null) {
+    connection.forward(view, qos, retain, packetId);
+    return;
+  }
+  const { bytes, packetIdAt, payloadBytes } = forms.get(connection.version, qos, retain);
+  connection.out().append(bytes, packetIdAt, packetId);
+  connection.countSent(payloadBytes);
 }
 
 /** Through the outbox in any case: it leaves once it is on disk, and its identifier with it. */
@@ -219,8 +224,15 @@ function enqueue(
 }
 
 export function isFull(core: Core, session: Session, bytes: number): boolean {
-  const { queuedBytesMax } = core.limits;
-  return session.outbox.waiting >= core.queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+  const { queuedBytesMax, queuedMessagesMax } = core.limits;
+  const { waiting } = session.outbox;
+  if (waiting >= core.queuedMessagesMax) {
+    core.reached.count(waiting >= queuedMessagesMax ? "queuedMessagesMax" : "queuedTotalMessagesMax");
+    return true;
+  }
+  if (session.outbox.bytes + bytes <= queuedBytesMax) return false;
+  core.reached.count("queuedBytesMax");
+  return true;
 }
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */

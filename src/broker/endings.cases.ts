@@ -375,6 +375,26 @@ const never: readonly Ending[] = [
     reason: "connect-timeout",
   },
   {
+    what: "no CONNECT yet, while others wait",
+    callers: ['core.ts "connect-timeout"'],
+    options: { limits: { greetingsMax: 1 } },
+    act: async (world, version) => {
+      const client = world.client({ version });
+      world.client({ version });
+      return client;
+    },
+    connack: [null, null],
+    reason: "connect-timeout",
+  },
+  {
+    what: "one address connects too often",
+    callers: ["connect.ts CONNECT_RATE.kind"],
+    options: { limits: { connectionsPerAddressMax: 1, connectsPerSecondPerAddressMax: 1 } },
+    act: connect({}, (world) => world.connected("first")),
+    connack: [REASON.connectionRateExceeded, 3],
+    reason: "connect-rate",
+  },
+  {
     what: "a CONNECT that is malformed (5.0; 3.1.1 is closed without a word)",
     callers: ["connection.ts kind"],
     act: async (world, version) => {
@@ -491,4 +511,23 @@ const byTheClient: readonly Ending[] = [
   },
 ];
 
-export const ENDINGS: readonly Ending[] = [...malformed, ...live, ...authentication, ...never, ...byTheClient];
+const limited: readonly Ending[] = [
+  {
+    what: "much of a packet, while memory is short",
+    callers: ['intake.ts "partial-packets"'],
+    options: { limits: { partialTotalBytesMax: 1, packetBytesMax: 64_000 } },
+    act: connected((client) => client.sendBytes(Uint8Array.from([0x30, 0xe0, 0x5d, ...new Uint8Array(4_000)]))),
+    told: REASON.quotaExceeded,
+    cause: "THROTTLED",
+    reason: "partial-packets",
+  },
+];
+
+export const ENDINGS: readonly Ending[] = [
+  ...limited,
+  ...malformed,
+  ...live,
+  ...authentication,
+  ...never,
+  ...byTheClient,
+];

@@ -564,6 +564,22 @@ describe("a delivery at QoS 2", () => {
     );
   });
 
+  test("whose PUBREC comes again and again, while the disk stands still, piles nothing up", async () => {
+    const world = await BrokerWorld.started();
+    const subscriber = await subscribed(world, "sub");
+    (await world.connected("pub")).publish("a", "x", { qos: 2 });
+    await world.run();
+    world.journal.mode = "held";
+    for (let i = 0; i < 1_000; i++) {
+      subscriber.acknowledge("pubrec", 32_768);
+      if (i % 100 === 0) await world.run();
+    }
+    assert.equal(world.metrics.value("tidewire_mqtt_acknowledgements_waiting"), 1);
+    world.journal.sync();
+    await world.run();
+    assert.deepEqual(answers(subscriber), ["pubrel 32768"]);
+  });
+
   test("that was on its way and may not be sent again is released instead, so that the identifier means nothing old", async () => {
     const world = await BrokerWorld.started();
     const subscriber = await subscribed(world, "sub");

@@ -20,6 +20,9 @@ import { acceptPublish } from "./publish.ts";
 import { acceptPubrel } from "./receive-once.ts";
 import { acceptSubscribe, acceptUnsubscribe } from "./subscribe.ts";
 
+/** What a message costs beside its deliveries, in deliveries. */
+const MESSAGE_WORK = 2;
+
 export class Inbound implements PacketHandler {
   readonly #connection: Connection;
 
@@ -35,12 +38,14 @@ export class Inbound implements PacketHandler {
 
   publish(view: PublishView): void {
     acceptPublish(this.#connection, view);
+    this.#connection.intake.spend(MESSAGE_WORK);
   }
 
   acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
     this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
     if (kind !== "puback") {
+      connection.intake.spend(1);
       acknowledgeExchange(connection, kind, packetId, reasonCode);
       return;
     }
@@ -64,6 +69,7 @@ export class Inbound implements PacketHandler {
     this.#connection.core.meters.controlReceived.value++;
     this.#connection.core.meters.controlSent.value++;
     this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
+    this.#connection.intake.spend(1);
   }
 
   disconnect(packet: DisconnectPacket): void {

@@ -6,6 +6,7 @@ import type { Core } from "./core.ts";
 import { isFull } from "./delivery.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
+import { countWills, disown, vacate } from "./quotas.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Session, StandingWill } from "./session.ts";
 
@@ -17,6 +18,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   const { core, session } = connection;
   if (session === null || session.connection !== connection) return;
   session.connection = null;
+  vacate(connection);
   core.waitingForDisk.delete(session);
   if (withWill) session.will = connection.will; // [MQTT-3.1.2-8], [MQTT-3.1.2-10]
   connection.will = null;
@@ -75,6 +77,7 @@ export function endSession(core: Core, session: Session): void {
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
+  disown(core, session);
   if (session.will !== null) publishWill(core, session);
   if (!core.handOver.take(session)) core.saving.ended(session);
 }
@@ -136,6 +139,7 @@ export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   core.countQueued();
+  countWills(core);
   core.notes.retry();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {

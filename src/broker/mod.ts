@@ -1,4 +1,6 @@
 /** The broker's front door. */
+export { PROTOCOL_LIMITS, UNLIMITED } from "./protocol-limits.ts";
+export { LIMIT_REACHED } from "./reached-limits.ts";
 export { Broker } from "./broker.ts";
 export type { BrokerConnection } from "./broker.ts";
 export type { BrokerOptions } from "./core.ts";

@@ -12,6 +12,9 @@ import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
+/** Nodes of the tree of filters that cost about as much as one delivery. */
+const NODES_PER_DELIVERY = 8;
+
 /** HOT. Takes the message and has it answered as its QoS asks [MQTT-3.3.4-1], under its packet identifier [MQTT-2.2.1-5]. */
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
@@ -19,6 +22,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   core.meters.payloadReceived.value += received.payloadEnd - received.payloadStart;
   const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
   const route = core.routes.of(view);
+  if (core.routes.nodesVisited > 0) spendOnMatch(connection);
   if (view.qos === 1 && !mayHaveOneMore(connection)) return;
   if (view.qos === 2 && !isNewMessage(connection, view.packetId)) return;
   if (!connection.mayPublish(route, view.retain)) {
@@ -36,6 +40,14 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
+  if (route.isWanted) connection.intake.spend(route.targets.length + route.groups.length);
+}
+
+/** Filters of a fleet lead a topic through a dozen nodes; `+/+/+/…` in all combinations through as many as there are. */
+function spendOnMatch(connection: Connection): void {
+  const { routes } = connection.core;
+  connection.intake.spend(routes.nodesVisited / NODES_PER_DELIVERY);
+  routes.nodesVisited = 0;
 }
 
 /** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
@@ -61,7 +73,7 @@ function append(connection: Connection, route: Route, view: PublishView): number
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
     core.planTurnEnd();
-    if (core.backlog.full) core.backlog.hold(connection);
+    if (core.backlog.crowded) core.backlog.hold(connection);
     return offset;
   } catch (error) {
     refuseForJournal(connection, view, error);
@@ -82,6 +94,7 @@ function withoutAlias(connection: Connection, view: PublishView): PublishView {
   const { limits } = connection.core;
   if (view.topicAlias > limits.topicAliasMax) {
     // [MQTT-3.3.2-9]; all up to there are taken [MQTT-3.3.2-12]
+    connection.core.reached.count("topicAliasMax");
     throw new PacketError(REASON.topicAliasInvalid, `topic alias ${view.topicAlias} is above ${limits.topicAliasMax}`);
   }
   const aliases = (connection.aliases ??= []);
@@ -107,9 +120,11 @@ function mayHaveOneMore(connection: Connection): boolean {
   const { inflightMax } = connection.core.limits;
   if (connection.unacknowledged < inflightMax) return true;
   if (connection.version === 4) {
+    if (!connection.isHeld("acknowledgements")) connection.core.reached.count("inflightMax");
     connection.holdRead("acknowledgements");
     return true;
   }
+  connection.core.reached.count("inflightMax");
   const detail = `more than ${inflightMax} publishes wait for an acknowledgement`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;
@@ -187,6 +202,7 @@ export function retain(
   const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
   if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
     const { retainedMessagesMax, retainedBytesMax } = core.limits;
+    core.reached.count(core.retained.size >= retainedMessagesMax ? "retainedMessagesMax" : "retainedBytesMax");
     const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
     core.refusals.refuse(
       "retained-full",

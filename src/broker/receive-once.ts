@@ -54,12 +54,14 @@ function mayOpenOneMore(connection: Connection, session: Session, packetId: numb
   const { limits } = connection.core;
   const open = connection.exchanges?.has(packetId) === true;
   if (connection.version === 5 && !open && connection.unacknowledged >= limits.inflightMax) {
+    connection.core.reached.count("inflightMax");
     const detail = `more than ${limits.inflightMax} publishes wait for an acknowledgement`;
     connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
     return false;
   }
   if (session.received === null || session.received.size < limits.identifiersUnreleasedMax) return true;
   if (session.received.has(packetId)) return true;
+  connection.core.reached.count("identifiersUnreleasedMax");
   const detail = `${session.received.size} QoS 2 messages were never released; send PUBREL, or connect with a clean start`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;

@@ -16,7 +16,12 @@ export type RefusalKind =
   | "authentication-timeout"
   | "gatekeeper-slow"
   | "connections-full"
+  | "connections-per-thing-full"
+  | "connect-rate"
   | "sessions-full"
+  | "sessions-per-thing-full"
+  | "wills-full"
+  | "partial-packets"
   | "client-id"
   | "will-refused"
   | "publish-forbidden"
@@ -76,6 +81,11 @@ export class Refusals {
   drop(kind: DropKind, message: string, fields: LogFields): void {
     this.dropped++;
     this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
+  }
+
+  /** A client that is served more slowly; `tidewire_mqtt_limit_reached_total` counts it. */
+  slowDown(limit: string, message: string, fields: LogFields): void {
+    this.#note("tidewire_mqtt_slowed_down_total", "Times that a client was made to wait", limit, message, fields);
   }
 
   #note(name: string, help: string, reason: string, message: string, fields: LogFields): void {

@@ -107,7 +107,6 @@ export class Route {
 export interface RouteLimits {
   readonly routesCachedMax: number;
   readonly routeTargetsMax: number;
-  readonly matchNodesMax: number;
   readonly topicBytesMax: number;
   readonly topicLevelsMax: number;
 }
@@ -132,14 +131,13 @@ export class RouteCache {
   #revision = 1;
   /** The first counts changes of filters that begin with a wildcard, and concern every topic. */
   readonly #changes = new Uint32Array(COUNTERS + 1);
-  readonly #costly: () => void;
+  /** Nodes of the tree that topics led through; whoever charges somebody for them sets it back. */
+  nodesVisited = 0;
 
-  /** `costly` is told when a topic led through more of the tree than `matchNodesMax`. */
-  constructor(tree: SubscriptionTree<Subscriber>, limits: RouteLimits, seed: number, costly: () => void) {
+  constructor(tree: SubscriptionTree<Subscriber>, limits: RouteLimits, seed: number) {
     this.#tree = tree;
     this.#limits = limits;
     this.#seed = seed | 0;
-    this.#costly = costly;
     const pairs = 2 ** Math.floor(Math.log2(limits.routesCachedMax / 2));
     this.#mask = pairs - 1;
     this.#places = Array.from({ length: pairs * 2 }, () => null);
@@ -223,7 +221,7 @@ export class RouteCache {
 
   #match(route: Route): void {
     const found: Subscriber[] = [];
-    if (this.#tree.match(route.topic, found) > this.#limits.matchNodesMax) this.#costly();
+    this.nodesVisited += this.#tree.match(route.topic, found);
     const locals: LocalSubscription[] = [];
     const groups: SharedGroup[] = [];
     const targets = new Map<Session, Target>();

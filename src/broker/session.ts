@@ -3,6 +3,7 @@ import type { EpochMs, Millis, QoS } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Will } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
+import type { ThingScope } from "./fairness.ts";
 import type { IdentifierSet } from "./identifier-set.ts";
 import type { PendingNote } from "./notes.ts";
 import { Outbox } from "./outbox.ts";
@@ -41,6 +42,8 @@ export class Session {
   /** What it is found by [MQTT-3.1.3-2]. */
   readonly clientId: string;
   connection: Connection | null = null;
+  /** Whose it is; null where it stands for no thing, and after a restart until its client is back. */
+  scope: ThingScope | null = null;
   /** Seconds that the session outlives its connection; 0: not at all. */
   expirySeconds = 0;
   /** Monotonic time at which it ends; null while connected. */

@@ -13,6 +13,9 @@ import { asksForSystemTopics } from "./system-topics.ts";
 /** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
 const FAILURE_V3 = 0x80;
 
+/** What a changed subscription costs, in deliveries: routes are looked up anew. */
+const FILTER_WORK = 16;
+
 interface Refusal {
   readonly kind: RefusalKind;
   readonly code: number;
@@ -39,6 +42,8 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
   }
   // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
   answer(connection, because, (out, reason) => out.suback({ packetId: packet.packetId, reasonCodes, ...reason }));
+  core.fairness.chargeFilters(connection, reasonCodes.length);
+  connection.intake.spend(reasonCodes.length * FILTER_WORK);
   pump(core, session);
 }
 
@@ -60,6 +65,8 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
   }
   // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], [MQTT-3.11.3-1]
   answer(connection, null, (out) => out.unsuback({ packetId: packet.packetId, reasonCodes }));
+  core.fairness.chargeFilters(connection, reasonCodes.length);
+  connection.intake.spend(reasonCodes.length * FILTER_WORK);
 }
 
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
@@ -67,6 +74,8 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
   const { filter } = request;
   const fault = filterFault(filter, limits);
   if (fault !== null) {
+    if (fault === "too-long") connection.core.reached.count("topicBytesMax");
+    if (fault === "too-deep") connection.core.reached.count("topicLevelsMax");
     const fix =
       fault === "share"
         ? "write $share/<name>/<filter>, with a name that has no wildcards"
@@ -83,10 +92,12 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
     return { kind: "subscribe-forbidden", code: REASON.notAuthorized, detail: "not authorized", fix };
   }
   if (!session.subscriptions.has(filter) && session.subscriptions.size >= limits.subscriptionsPerSessionMax) {
+    connection.core.reached.count("subscriptionsPerSessionMax");
     const detail = `a session has at most ${limits.subscriptionsPerSessionMax} subscriptions`;
     return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
   }
   if (!session.subscriptions.has(filter) && sharesTooMany(session, filter, limits.sharedSubscriptionsPerSessionMax)) {
+    connection.core.reached.count("sharedSubscriptionsPerSessionMax");
     const detail = `a session has at most ${limits.sharedSubscriptionsPerSessionMax} shared subscriptions`;
     return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
   }

@@ -73,7 +73,7 @@ function timed(count: number, task: (i: number) => void): Figures {
 const empty = heapBytes();
 const all = Array.from({ length: SUBSCRIPTIONS }, (_, i) => subscriptionOf(filterOf(i), i));
 const made = heapBytes();
-const subscriptions = new Subscriptions(LIMITS.mqtt, 12_345, () => {});
+const subscriptions = new Subscriptions(LIMITS.mqtt, 12_345);
 const { routes } = subscriptions;
 for (const each of all) subscriptions.add(each.filter, each);
 const added = heapBytes();

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { BrokerWorld } from "../../sim/broker.ts";
 import { topicMatches } from "../base/mod.ts";
+import type { PacketWriter } from "../wire/mqtt/mod.ts";
 import { FrameView } from "./frame.ts";
 import type { RouteLimits } from "./routes.ts";
 import type { LocalSubscription } from "./session.ts";
@@ -12,11 +13,11 @@ import { Subscriptions } from "./subscriptions.ts";
 const LIMITS: RouteLimits = {
   routesCachedMax: 64,
   routeTargetsMax: 1000,
-  matchNodesMax: 1000,
   topicBytesMax: 65_535,
   topicLevelsMax: 65_535,
 };
 const encoder = new TextEncoder();
+const plain = { qos: 0, retain: false, dup: false, packetId: 0, properties: null } as const;
 
 function viewOf(topic: string): FrameView {
   const view = new FrameView();
@@ -46,7 +47,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe("cached routes", () => {
   test("are what the filters say at every moment, however subscriptions come and go between", () => {
     const property = fc.property(fc.array(step, { maxLength: 80 }), fc.integer(), (steps, seed) => {
-      const all = new Subscriptions(LIMITS, seed, () => {});
+      const all = new Subscriptions(LIMITS, seed);
       const there: LocalSubscription[] = [];
       for (const one of steps) {
         if ("add" in one) {
@@ -65,7 +66,7 @@ describe("cached routes", () => {
   });
 
   test("stay as they are while others subscribe elsewhere, and follow at once where it concerns them", () => {
-    const all = new Subscriptions(LIMITS, 7, () => {});
+    const all = new Subscriptions(LIMITS, 7);
     const mine = local("fleet/1/device/7/cmd/#");
     all.add(mine.filter, mine);
     const route = all.routes.of(viewOf("fleet/1/device/7/cmd/go"));
@@ -104,22 +105,29 @@ describe("a hostile set of filters", () => {
     assert.ok(tree.match("b", []) <= 2, "a shallow topic does not pay for deep filters");
   });
 
-  test("slows down who publishes to what they make expensive, and nobody else", async () => {
-    const world = await BrokerWorld.started({ limits: { matchNodesMax: 20 } });
+  test("costs who publishes to what they make expensive its turn, and nobody else", async () => {
+    const world = await BrokerWorld.started({ limits: { turnWorkMax: 64 } });
+    const reached = (): number => world.metrics.value("tidewire_mqtt_limit_reached_total", { limit: "turnWorkMax" });
     const hostile = await world.connected("hostile");
-    for (let bits = 0; bits < 64; bits++) {
-      hostile.subscribe(Array.from({ length: 6 }, (_, i) => ((bits >> i) & 1 ? "+" : "a")).join("/"));
+    for (let bits = 0; bits < 1024; bits++) {
+      hostile.subscribe(Array.from({ length: 10 }, (_, i) => ((bits >> i) & 1 ? "+" : "a")).join("/"));
     }
-    const publisher = await world.connected("pub");
-    const expensive = await world.connected("expensive");
-    publisher.publish("b/c", "1");
-    assert.equal(publisher.paused, false);
-    expensive.publish("a/a/a/a/a/a", "1");
-    assert.deepEqual([publisher.paused, expensive.paused], [false, true]);
-    await world.run(100);
-    assert.equal(expensive.paused, false, "a moment later it may go on");
-    expensive.publish("a/a/a/a/a/a", "2");
-    assert.equal(expensive.paused, false, "the topic is known now");
+    await world.run(1_000);
+    const twice = (topic: string) => (w: PacketWriter) => {
+      for (const payload of [1, 2]) w.publish({ topic, payload: Uint8Array.of(48 + payload), ...plain });
+    };
+    const [cheap, expensive] = [await world.connected("cheap"), await world.connected("expensive")];
+    const before = reached();
+    cheap.send(twice("b/c"));
+    assert.equal(reached(), before);
+    hostile.received.length = 0;
+    expensive.send(twice("a/a/a/a/a/a/a/a/a/a"));
+    assert.equal(reached(), before + 1, "its second packet waits for the next turn");
+    await world.run();
+    assert.deepEqual(
+      hostile.publishes.map(({ payload }) => payload),
+      ["1", "2"],
+    );
   });
 
   test("of tens of thousands of levels overflows no stack, and leaves nothing behind", () => {

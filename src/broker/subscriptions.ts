@@ -15,9 +15,8 @@ export class Subscriptions {
   count = 0;
   sharedCount = 0;
 
-  /** `costly` is told when a topic was expensive to match. */
-  constructor(limits: RouteLimits, seed: number, costly: () => void) {
-    this.routes = new RouteCache(this.#tree, limits, seed, costly);
+  constructor(limits: RouteLimits, seed: number) {
+    this.routes = new RouteCache(this.#tree, limits, seed);
   }
 
   /** The filter is valid, `$share/<name>/` included. */

@@ -12,6 +12,7 @@ import { endSession, tellPresence } from "./lifecycle.ts";
 import { WINDOW_MAX } from "./outbox.ts";
 import { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Admission, Authorizer } from "./ports.ts";
+import { occupy, quotaRefusal } from "./quotas.ts";
 import { refuseConnect } from "./refuse-connect.ts";
 import type { ConnectRefusal } from "./refuse-connect.ts";
 import { mayPublish } from "./reserved-topics.ts";
@@ -45,6 +46,7 @@ export function welcome(
   }
   settle(connection, packet, authorizer, thing);
   const { session, present } = enter(connection, packet);
+  noteShortened(core, packet, connection.keepAliveSeconds);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
   const promised = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
   session.expirySeconds = expirySeconds;
@@ -59,7 +61,7 @@ export function welcome(
 }
 
 /** What may have changed while the gatekeeper thought, and what the client's rights decide. */
-function refusalOfAdmitted(core: Core, packet: ConnectPacket, { authorizer }: Admitted): ConnectRefusal {
+function refusalOfAdmitted(core: Core, packet: ConnectPacket, { authorizer, thing }: Admitted): ConnectRefusal {
   if (core.closing) {
     const elsewhere = core.options.serverReference !== undefined;
     const code = elsewhere ? REASON.useAnotherServer : REASON.serverUnavailable;
@@ -71,9 +73,7 @@ function refusalOfAdmitted(core: Core, packet: ConnectPacket, { authorizer }: Ad
     const detail = "not authorized to publish the will";
     return { kind: "will-refused", code: REASON.notAuthorized, detail, fields };
   }
-  if (!leavesOneTooMany(core, packet)) return null;
-  const detail = `at most ${core.limits.sessionsMax} sessions are kept here; connect without session expiry`;
-  return { kind: "sessions-full", code: REASON.quotaExceeded, detail };
+  return quotaRefusal(core, packet, thing);
 }
 
 /** Who could not even be told that it is in cannot be served [MQTT-3.1.2-24]. */
@@ -84,11 +84,6 @@ function refusalOfSize({ version, maximumPacketSize }: Connection, connack: Conn
   if (writer.length <= maximumPacketSize) return null;
   const detail = `the CONNACK has ${writer.length} bytes, and the client takes ${maximumPacketSize}`;
   return { kind: "answer-too-large", code: REASON.packetTooLarge, detail };
-}
-
-/** A session that outlives its connection costs memory and disk for as long as its client likes. */
-function leavesOneTooMany(core: Core, { clientId, sessionExpirySeconds }: ConnectPacket): boolean {
-  return sessionExpirySeconds > 0 && core.sessions.size >= core.limits.sessionsMax && !core.sessions.has(clientId);
 }
 
 function settle(connection: Connection, packet: ConnectPacket, authorizer: Authorizer, thing: string | null): void {
@@ -107,6 +102,12 @@ function settle(connection: Connection, packet: ConnectPacket, authorizer: Autho
   connection.wantsReasons = packet.version === 5 && packet.requestProblemInformation; // [MQTT-3.1.2-29]
   const aliases = Math.min(packet.topicAliasMaximum, limits.topicAliasesGivenMax);
   if (aliases > 0) connection.outgoingAliases = new OutgoingAliases(aliases); // else none at all [MQTT-3.1.2-27]
+}
+
+/** A client that asked for more than it is granted is told in its CONNACK; how often that happens is counted. */
+function noteShortened(core: Core, packet: ConnectPacket, keepAliveSeconds: number): void {
+  if (packet.sessionExpirySeconds > core.limits.sessionExpirySecondsMax) core.reached.count("sessionExpirySecondsMax");
+  if (keepAliveSeconds !== packet.keepAliveSeconds) core.reached.count("keepAliveSecondsMax");
 }
 
 /** 0 turns keep-alive off, which MQTT 5.0 servers may overrule; a 3.1.1 client cannot be told and gets what it asked for. */
@@ -141,6 +142,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   session.connection = connection;
   connection.session = session;
   core.tree.connected(session);
+  occupy(connection, session);
   return { session, present: kept !== undefined };
 }
 

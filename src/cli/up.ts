@@ -19,6 +19,8 @@ interface Options {
   readonly httpsPort?: number;
   readonly host?: readonly string[];
   readonly listen?: readonly string[];
+  readonly limits?: string;
+  readonly limit?: readonly string[];
   readonly webhook?: readonly string[];
   readonly slackWebhook?: readonly string[];
   readonly verbose?: boolean;
@@ -38,6 +40,8 @@ export function upCommand(output: Output): Command {
     .option("--slack-webhook <url...>", "send every alert to this Slack incoming webhook")
     .option("--first-device", "also run an agent for this machine, in a process of its own")
     .option("--listen <url...>", "benchmark listener: mqtt://127.0.0.1:PORT?auth=none")
+    .option("--limits <preset>", "`protocol` lifts the limits of MQTT to the protocol's own maxima (default: default)")
+    .option("--limit <name=value...>", "set one limit of docs/reference/limits.md, e.g. mqtt.packetBytesMax=4MiB")
     .option("--ready-json", "print one JSON line when ready, for programs")
     .option("--verbose", "print the log to the terminal too")
     .action((options: Options) => up(options, output));
@@ -94,7 +98,8 @@ function unexpected(error: Error): TidewireError {
 async function configOf(options: Options): Promise<PlatformConfig> {
   const { PlatformConfigSchema } = await import("../cloud/mod.ts");
   const { readConfigFile } = await import("../adapters/config-file.ts");
-  const fromFile = options.config === undefined ? {} : readConfigFile(options.config, PlatformConfigSchema, "up");
+  const fromFile: Partial<PlatformConfig> =
+    options.config === undefined ? {} : readConfigFile(options.config, PlatformConfigSchema, "up");
   const flags = {
     data: options.data,
     bind: options.bind,
@@ -103,6 +108,8 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     httpsPort: options.httpsPort,
     hosts: options.host,
     listen: options.listen,
+    limits: options.limits,
+    limit: options.limit === undefined ? undefined : { ...fromFile.limit, ...limitsFrom(options.limit) },
     webhooks: options.webhook,
     slackWebhooks: options.slackWebhook,
     verbose: options.verbose,
@@ -117,12 +124,24 @@ async function configOf(options: Options): Promise<PlatformConfig> {
   return { ...parsed.data, data: resolve(parsed.data.data) };
 }
 
+/** `name=value`, several times. */
+function limitsFrom(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [name, value] = text.split("=", 2);
+      return [name!, value ?? ""];
+    }),
+  );
+}
+
 /** Flags whose names differ from the configuration's keys by more than their spelling. */
 const FLAG_NAMES: Readonly<Record<string, string>> = {
   data: "--data",
   bind: "--bind",
   hosts: "--host",
   listen: "--listen",
+  limits: "--limits",
+  limit: "--limit",
   webhooks: "--webhook",
   slackWebhooks: "--slack-webhook",
 };

@@ -1,6 +1,7 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
 import { TidewireError } from "../base/mod.ts";
+import { LIMIT_PRESETS } from "./limits.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
 const Port = z.int().min(0).max(65_535);
@@ -35,6 +36,14 @@ export const PlatformConfigSchema = z.strictObject({
     .describe(
       "Further listeners, for benchmarks only: `mqtt://127.0.0.1:PORT?auth=none` (loopback, no encryption, no login).",
     ),
+  limits: z
+    .enum(LIMIT_PRESETS)
+    .default("default")
+    .describe("`protocol` lifts the limits of MQTT to what the protocol itself allows, and turns rates off."),
+  limit: z
+    .record(z.string(), z.union([z.number(), z.string()]))
+    .default({})
+    .describe("Single limits by name, e.g. `mqtt.packetBytesMax: 4MiB`; `--limit mqtt.packetBytesMax=4MiB` as a flag."),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),
   users: z

@@ -5,7 +5,7 @@ import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { VERSION } from "../adapters/version.ts";
-import { LIMITS, seconds } from "../base/mod.ts";
+import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
@@ -76,12 +76,20 @@ function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown)
     ...config.webhooks.map((url) => ({ webhook: { url } })),
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
-  return new HotRules({ ...base, store, http, hmacSha256, notify, defaults: defaultRules() });
+  return new HotRules({
+    ...base,
+    limits: base.limits.rules,
+    store,
+    http,
+    hmacSha256,
+    notify,
+    defaults: defaultRules(),
+  });
 }
 
 async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {
   const directory = await openLogDirectory(join(config.data, "log"));
-  return Log.open({ ...base, directory, crc32: fileCrc32, limits: LIMITS.log, nextAtLeast });
+  return Log.open({ ...base, directory, crc32: fileCrc32, limits: base.limits.log, nextAtLeast });
 }
 
 function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreClient {
@@ -90,7 +98,7 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
     ...base,
     databasePath: join(config.data, "telemetry.duckdb"),
     logFolder: join(config.data, "log"),
-    limits: LIMITS,
+    limits: base.limits,
   });
 }
 
@@ -132,7 +140,7 @@ async function openBroker(
     journal,
     state,
     gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
-    limits: LIMITS.mqtt,
+    limits: base.limits.mqtt,
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });

@@ -6,7 +6,7 @@ import { listenAddress, listenMqtt } from "../adapters/net/mod.ts";
 import type { MqttListener } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerCertificate } from "../adapters/pki/mod.ts";
-import { LIMITS, assertLimits, seconds } from "../base/mod.ts";
+import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
@@ -64,7 +64,6 @@ const TIDY_AFTER = seconds(5);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
-  assertLimits();
   for (const text of given.listen) plainListenerOf(text); // a wrong one is told before anything is started
   const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();
@@ -154,7 +153,7 @@ async function listenSecure(
     tls: { key: certificate.keyPem, cert: certificate.chainPem, ca: base.authority.certificatePem },
     admitPeer: (certificateId) => base.gatekeeper.admitPeer(certificateId),
     accept: (transport, peer) => broker.accept(transport, peer),
-    limits: LIMITS.mqtt,
+    limits: base.limits.mqtt,
   });
   teardown.add("MQTT listener", () => listener.close(CLOSE_GRACE));
   return listener;
@@ -177,7 +176,7 @@ async function listenPlain(
       portOption: "--listen",
       admitPeer: () => ({ ok: false, reason: "this listener takes no certificates" }),
       accept: (transport, peer) => broker.accept(transport, peer),
-      limits: LIMITS.mqtt,
+      limits: base.limits.mqtt,
     });
     teardown.add("plain listener", () => listener.close(CLOSE_GRACE));
     const url = `mqtt://${host.includes(":") ? `[${host}]` : host}:${listener.port}`;

@@ -9,6 +9,7 @@ import type { Clock, Logger, Metrics, MqttLimits } from "../../base/mod.ts";
 import type { BrokerConnection, Peer, Transport } from "../../broker/mod.ts";
 import { handshakeFault } from "./handshake-fault.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
+import { Strangers } from "./strangers.ts";
 import { SocketTransport } from "./socket-transport.ts";
 
 /** PEM texts. */
@@ -34,7 +35,7 @@ export interface MqttListenerOptions {
   accept(transport: Transport, peer: Peer): BrokerConnection;
   /** The command line option that sets the port, for the error message. */
   readonly portOption: string;
-  readonly limits: Pick<MqttLimits, "connectionsMax" | "connectionsPerAddressMax" | "connectTimeout">;
+  readonly limits: Pick<MqttLimits, "connectionsMax" | "connectionsPerAddressMax" | "greetingsMax" | "connectTimeout">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -67,6 +68,7 @@ class Listener implements MqttListener {
   readonly #server: Server;
   readonly #tls: TlsServer | null;
   readonly #sockets = new Set<Socket>();
+  readonly #strangers: Strangers<Socket>;
   readonly #perAddress = new Map<string, number>();
   readonly #addresses = new WeakMap<Socket, string>();
 
@@ -74,6 +76,7 @@ class Listener implements MqttListener {
     this.#options = options;
     this.#name = options.tls === undefined ? "mqtt" : "mqtts";
     this.#refusals = new ListenerRefusals(this.#name, options);
+    this.#strangers = new Strangers(options.limits.greetingsMax);
     const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
     this.#server = createTcpServer(socketOptions, (socket) => this.#arrived(socket));
     this.#tls = options.tls === undefined ? null : this.#tlsServer(options.tls);
@@ -128,7 +131,9 @@ class Listener implements MqttListener {
   /** Counts and limits, before any cryptography is spent on the peer. */
   #arrived(socket: Socket): void {
     const address = addressOf(socket);
-    const { connectionsMax, connectionsPerAddressMax } = this.#options.limits;
+    const { connectionsPerAddressMax, greetingsMax } = this.#options.limits;
+    // Beyond its clients the broker is shown some more, whom it can tell that it is busy.
+    const connectionsMax = this.#options.limits.connectionsMax + greetingsMax;
     const fromThere = this.#perAddress.get(address) ?? 0;
     if (this.#sockets.size >= connectionsMax || fromThere >= connectionsPerAddressMax) {
       const all = this.#sockets.size >= connectionsMax;
@@ -143,12 +148,21 @@ class Listener implements MqttListener {
     this.#perAddress.set(address, fromThere + 1);
     socket.once("close", () => this.#left(socket, address));
     socket.on("error", ignore); // whoever serves the socket is told by "close"
-    if (this.#tls === null) this.#serve(socket, { remoteAddress: address, certificateId: null });
-    else this.#tls.emit("connection", socket);
+    if (this.#tls === null) return this.#serve(socket, { remoteAddress: address, certificateId: null });
+    this.#admitStranger(socket);
+    this.#tls.emit("connection", socket);
+  }
+
+  #admitStranger(socket: Socket): void {
+    const oldest = this.#strangers.add(socket);
+    if (oldest === null) return;
+    this.#refusals.refuse(addressOf(oldest), "strangers-full", "others wait, and this one has not shown who it is");
+    oldest.destroy();
   }
 
   #left(socket: Socket, address: string): void {
     this.#sockets.delete(socket);
+    this.#strangers.delete(socket);
     const others = (this.#perAddress.get(address) ?? 1) - 1;
     if (others === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, others);
@@ -181,6 +195,8 @@ class Listener implements MqttListener {
   #secured(socket: TLSSocket): void {
     const address = addressOf(socket);
     socket.on("error", ignore);
+    const below = (socket as TLSSocket & { readonly _parent?: Socket | null })._parent;
+    if (below instanceof Socket) this.#strangers.delete(below);
     const certificate = socket.getPeerX509Certificate();
     const refuse = (reason: string, hint: string): void => {
       this.#refusals.refuse(address, reason, hint);

@@ -2,7 +2,7 @@
 import { topicNameFault } from "../../base/mod.ts";
 import type { QoS } from "../../base/mod.ts";
 import type { Cursor } from "./cursor.ts";
-import { PacketError, malformed, protocolError } from "./fault.ts";
+import { PacketError, malformed, protocolError, topicRefused } from "./fault.ts";
 import { ID, PLACE, PropertyBag } from "./properties.ts";
 import { REASON, reasonAllowed } from "./reason.ts";
 import type { ConnackPacket, ConnectPacket, ProtocolVersion, ReaderLimits, Will } from "./types.ts";
@@ -91,7 +91,8 @@ function decodeClientId(cursor: Cursor, bytesMax: number): string {
   const from = cursor.at;
   const clientId = cursor.text("client identifier"); // [MQTT-3.1.3-4]
   if (cursor.at - from - 2 > bytesMax) {
-    throw new PacketError(REASON.clientIdentifierNotValid, `the client identifier is longer than ${bytesMax} bytes`);
+    const detail = `the client identifier is longer than ${bytesMax} bytes`;
+    throw new PacketError(REASON.clientIdentifierNotValid, detail, "clientIdBytesMax");
   }
   return clientId;
 }
@@ -100,7 +101,7 @@ function decodeWill(cursor: Cursor, version: ProtocolVersion, flags: number, lim
   const bag = version === 5 ? PropertyBag.read(cursor, PLACE.will, limits.userPropertiesMax) : null;
   const topic = cursor.text("will topic"); // [MQTT-3.1.2-9], [MQTT-3.1.3-11]
   const fault = topicNameFault(topic, limits);
-  if (fault !== null) throw new PacketError(REASON.topicNameInvalid, `the will topic is refused: ${fault}`);
+  if (fault !== null) throw topicRefused("the will topic", fault);
   return {
     topic,
     payload: cursor.binary("will payload"),

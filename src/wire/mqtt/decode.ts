@@ -69,7 +69,8 @@ export function decodeSubscribe(cursor: Cursor, version: ProtocolVersion, limits
 
 function refuseMoreFilters(count: number, limits: ReaderLimits): void {
   if (count < limits.filtersPerSubscribeMax) return;
-  throw new PacketError(REASON.quotaExceeded, `more than ${limits.filtersPerSubscribeMax} topic filters in one packet`);
+  const detail = `more than ${limits.filtersPerSubscribeMax} topic filters in one packet`;
+  throw new PacketError(REASON.quotaExceeded, detail, "filtersPerSubscribeMax");
 }
 
 function decodeSubscribeOptions(filter: string, options: number, version: ProtocolVersion): SubscribeRequest {

@@ -128,7 +128,7 @@ function encodeWill(out: Output, will: Will, version: ProtocolVersion): void {
   out.binary(will.payload);
 }
 
-/** Of the user properties a server has none to send, so they make no CONNACK too large [MQTT-3.2.2-20]. */
+/** The broker gives no user properties, so they make no CONNACK too large [MQTT-3.2.2-20]. */
 export function encodeConnack(out: Output, packet: ConnackPacket, version: ProtocolVersion): void {
   // [MQTT-3.2.2-6], [MQTT311-3.2.2-4]: a refusal has no session
   out.u8(packet.sessionPresent && packet.reasonCode === REASON.success ? 1 : 0);

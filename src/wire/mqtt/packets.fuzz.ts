@@ -130,7 +130,7 @@ function checkRoundTrip(values: readonly PacketValue[], role: Role, version: Pro
 /** mqtt-packet is slower than all the rest. */
 const THEM_EVERY = 5;
 
-/** What mqtt-packet refuses of what we take, in its words, and is wrong about: sections 3.1.2.9, 3.15.2.1, 3.3.2.3.5 of 5.0. */
+/** What mqtt-packet refuses of what we take, in its words, and is wrong about: sections 3.1.2.9 and 3.15.2.1 of 5.0. */
 const THEY_REFUSE = /Username is required to use password|Invalid auth reason code/;
 
 /** Whatever we take whole, mqtt-packet takes too, as the same packets in the same number. It takes more than we do. */

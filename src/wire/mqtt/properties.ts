@@ -139,7 +139,7 @@ export function checkProperties(
 }
 
 function tooManyUserProperties(max: number): PacketError {
-  return new PacketError(REASON.quotaExceeded, `more than ${max} user properties`);
+  return new PacketError(REASON.quotaExceeded, `more than ${max} user properties`, "userPropertiesMax");
 }
 
 /** Returns the position after the value. */

@@ -2,7 +2,7 @@
 import { decodeUtf8, topicNameFault } from "../../base/mod.ts";
 import type { MessageProperties, QoS, TopicLimits } from "../../base/mod.ts";
 import { checkText } from "./cursor.ts";
-import { PacketError, protocolError } from "./fault.ts";
+import { PacketError, protocolError, topicRefused } from "./fault.ts";
 import { PropertyBag } from "./properties.ts";
 import { REASON } from "./reason.ts";
 import type { ProtocolVersion, PublishView } from "./types.ts";
@@ -37,12 +37,13 @@ export function topicOf(view: PublishView, limits: TopicLimits): string {
   const { buffer, topicStart, topicEnd } = view;
   if (topicStart === topicEnd) throw protocolError("the topic is empty"); // [MQTT-4.7.3-1]
   if (topicEnd - topicStart > limits.topicBytesMax) {
-    throw new PacketError(REASON.topicNameInvalid, `the topic is longer than ${limits.topicBytesMax} bytes`);
+    const detail = `the topic is longer than ${limits.topicBytesMax} bytes`;
+    throw new PacketError(REASON.topicNameInvalid, detail, "topicBytesMax");
   }
   checkText(buffer, topicStart, topicEnd, "the topic"); // [MQTT-3.3.2-1]
   const topic = decodeUtf8(buffer, topicStart, topicEnd); // as it is, without normalization [MQTT-4.7.3-4]
   const fault = topicNameFault(topic, limits);
-  if (fault !== null) throw new PacketError(REASON.topicNameInvalid, `the topic is refused: ${fault}`);
+  if (fault !== null) throw topicRefused("the topic", fault);
   return topic;
 }
 

@@ -23,6 +23,8 @@ import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, Rea
 const PARTIAL_BYTES_MIN = 256;
 /** Type byte and at most four length bytes (section 2.1.4). */
 const HEADER_BYTES_MAX = 5;
+/** Held at least: some chunks of a transport, which arrive before it is really paused. */
+const HELD_BYTES_MIN = 128 * 1024;
 /** Answers of `#header` where it has no body position to give. */
 const INCOMPLETE = 0;
 
@@ -63,7 +65,12 @@ export class PacketReader {
     return this.#version;
   }
 
-  /** Bytes kept of a packet that has not arrived whole, or of those that came while paused. */
+  /** Bytes kept of a packet that has not arrived whole. */
+  get partialBytes(): number {
+    return this.#partial === null ? 0 : this.#partial.length;
+  }
+
+  /** The same, and of those that came while paused. */
   get keptBytes(): number {
     return (this.#partial === null ? 0 : this.#partial.length) + (this.#held === null ? 0 : this.#held.length);
   }
@@ -101,6 +108,10 @@ export class PacketReader {
   pause(): void {
     this.#paused = true;
     this.#going = false;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
   }
 
   /** Goes on with what was kept; throws what `push` throws. */
@@ -173,6 +184,7 @@ export class PacketReader {
       throw new PacketError(
         REASON.packetTooLarge,
         `a packet of ${size} bytes; at most ${this.#bytesMax} are taken here`,
+        this.#stage === "open" ? "packetBytesMax" : "connectBytesMax",
       );
     }
     this.#remaining = remaining;
@@ -340,7 +352,7 @@ export class PacketReader {
   #hold(bytes: Uint8Array, at: number): void {
     const before = this.#held ?? NOTHING;
     const length = before.length + bytes.length - at;
-    if (length > this.#limits.packetBytesMax) {
+    if (length > this.#limits.packetBytesMax + HELD_BYTES_MIN) {
       throw new PacketError(REASON.quotaExceeded, "too much was sent before an answer");
     }
     const held = new Uint8Array(length);
