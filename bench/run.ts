@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: the numbers that Tidewire claims, measured on this machine, as one table. `npm run bench -- fan-in`
- * measures one part; parts: fan-in, latency, ready, memory, sessions, clone. Writes nothing; `bench/README.md` keeps the results.
+ * measures one part; parts: fan-in, match, latency, ready, memory, sessions, clone. Writes nothing; `bench/README.md` keeps
+ * the results.
  */
 import { parseArgs } from "node:util";
 import { clone } from "./clone.ts";
@@ -8,6 +9,7 @@ import { fanIn } from "./fan-in.ts";
 import { memory, readiness } from "./footprint.ts";
 import { latency } from "./latency.ts";
 import { machine } from "./machine.ts";
+import { match } from "./match.ts";
 import { tableOf } from "./report.ts";
 import type { Row } from "./report.ts";
 import { sessions } from "./sessions.ts";
@@ -43,6 +45,7 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
       brokerAlone: values["broker-alone"],
       qos: values.qos.map((qos) => (qos === "0" ? 0 : qos === "2" ? 2 : 1)),
     }),
+  match: () => match(runs(3)),
   latency: () => latency({ runs: runs(5), seconds, rate: 1000 }),
   ready: () => readiness(runs(5)),
   memory: () => memory(runs(2), Number(values["memory-after"])),

@@ -137,7 +137,7 @@ export class BrokerSystem {
   powerCut(): void {
     if (!this.process.life.alive) return;
     this.disk.powerCut();
-    void this.#database.powerCut();
+    this.#database.powerCut();
     this.brokerDies(this.random.pick(["told", "silent"] as const), "power cut");
   }
 
@@ -276,7 +276,7 @@ export class BrokerSystem {
     if (planned !== null && count >= planned.at) {
       this.diskFault = null;
       this.trace.add("disk", `${planned.fault} at ${operation}`);
-      if (planned.fault === "power-cut") void this.#database.powerCut();
+      if (planned.fault === "power-cut") this.#database.powerCut();
       return planned.fault;
     }
     const writes = operation === "write" || operation === "create";

@@ -17,6 +17,8 @@ export const LIMITS = {
     userPropertiesMax: 64,
     filtersPerSubscribeMax: 128,
     subscriptionsPerSessionMax: 1024,
+    /** Of them: each that matches a message brings the session a copy of its own, others are merged into one. */
+    sharedSubscriptionsPerSessionMax: 64,
     /** Unacknowledged QoS 1 and 2 publishes from one client (our Receive Maximum). */
     inflightMax: 1024,
     /**

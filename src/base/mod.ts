@@ -12,8 +12,8 @@ export type {
   Random,
   Scheduler,
 } from "./ports.ts";
-export { topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
-export type { TopicFault, TopicLimits } from "./topic.ts";
+export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
+export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";
 export { STAMP_OUTBOX, STAMP_SEQUENCE, stampOf } from "./message.ts";
 export type { Message, MessageProperties, QoS, Stamp } from "./message.ts";
 export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError, reasonOf } from "./errors.ts";

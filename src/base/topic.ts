@@ -54,6 +54,28 @@ export function topicFilterFault(filter: string, limits: TopicLimits): TopicFaul
   return levels > limits.topicLevelsMax ? "too-deep" : null;
 }
 
+/** A filter as it stands in SUBSCRIBE, in its two parts (MQTT 5.0 section 4.8.2). */
+export interface SharedFilter {
+  readonly shareName: string;
+  /** What comes after `$share/<shareName>/`; to be checked like any other filter. */
+  readonly filter: string;
+}
+
+const SHARE = "$share/";
+
+/**
+ * The parts of `$share/<name>/<filter>` [MQTT-4.8.2-1], [MQTT-4.8.2-2]; null where the filter does not begin so and is an
+ * ordinary one, "invalid" where it does and something is missing or the name holds a wildcard.
+ */
+export function sharedFilterOf(filter: string): SharedFilter | "invalid" | null {
+  if (!filter.startsWith(SHARE)) return null;
+  const slash = filter.indexOf("/", SHARE.length);
+  if (slash <= SHARE.length || slash === filter.length - 1) return "invalid";
+  const shareName = filter.slice(SHARE.length, slash);
+  if (/[+#\0]/.test(shareName)) return "invalid";
+  return { shareName, filter: filter.slice(slash + 1) };
+}
+
 /**
  * Whether a topic name falls under a topic filter.
  * A wildcard in the first level never matches a name that starts with `$` [MQTT-4.7.2-1];

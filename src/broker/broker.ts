@@ -110,6 +110,7 @@ export class Broker {
       connection.disconnect(code, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
     }
     core.endTurn();
+    await core.handOver.settled();
     await core.saving.settled();
     core.stop();
   }

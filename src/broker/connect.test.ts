@@ -25,7 +25,6 @@ describe("CONNECT and CONNACK", () => {
       receiveMaximum: world.limits.inflightMax,
       maximumPacketSize: world.limits.packetBytesMax,
       topicAliasMaximum: world.limits.topicAliasMax,
-      sharedSubscriptionAvailable: false,
     });
   });
 

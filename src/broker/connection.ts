@@ -286,7 +286,7 @@ export class Connection {
       return false;
     }
     if (alias < 0) this.outgoingAliases!.told(view);
-    this.#countSent(view);
+    this.countSent(view.payloadEnd - view.payloadStart);
     return true;
   }
 
@@ -298,13 +298,12 @@ export class Connection {
     const out = this.out();
     if (this.outgoingAliases === null) out.forward(view, plain);
     else forwardAliased(out, view, this.outgoingAliases);
-    this.#countSent(view);
+    this.countSent(view.payloadEnd - view.payloadStart);
   }
 
-  #countSent(view: PublishView): void {
-    const { meters } = this.core;
-    meters.sent.value++;
-    meters.payloadSent.value += view.payloadEnd - view.payloadStart;
+  countSent(payloadBytes: number): void {
+    this.core.meters.sent.value++;
+    this.core.meters.payloadSent.value += payloadBytes;
   }
 
   /** A publish of this client is on disk, or refused. */

@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import { ConnectRates } from "./connect-rates.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Fairness } from "./fairness.ts";
+import { HandOver } from "./hand-over.ts";
 import type { LimitName } from "./limit-effects.ts";
 import { Notes } from "./notes.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
@@ -19,10 +20,10 @@ import { Refusals } from "./refusals.ts";
 import { sendAnswer } from "./receive-once.ts";
 import { RetainedLookups } from "./retained-lookups.ts";
 import { RetainedMessages } from "./retained.ts";
-import { RouteCache } from "./routes.ts";
+import type { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
-import type { Session, Subscriber, Subscription } from "./session.ts";
-import { SubscriptionTree } from "./subscription-tree.ts";
+import type { Session, Subscription } from "./session.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import type { SystemTopicsOptions } from "./system-topics.ts";
 
 export interface BrokerOptions {
@@ -69,13 +70,14 @@ export class Core {
   readonly logger: Logger;
   readonly sessions = new Map<string, Session>();
   readonly connections = new Set<Connection>();
-  readonly tree = new SubscriptionTree<Subscriber>();
+  readonly tree: Subscriptions;
   readonly routes: RouteCache;
   readonly retained: RetainedMessages;
   readonly lookups: RetainedLookups;
   readonly recent: RecentFrames;
   readonly refusals: Refusals;
   readonly saving: Saving;
+  readonly handOver: HandOver;
   readonly notes: Notes;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
@@ -134,12 +136,15 @@ export class Core {
     this.limits = limits;
     this.logger = options.logger;
     const seed = options.random.bytes(4);
-    this.routes = new RouteCache(this.tree, limits, (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!);
+    const number = (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!;
+    this.tree = new Subscriptions(limits, number);
+    this.routes = this.tree.routes;
     this.retained = new RetainedMessages(options.state.retained, limits);
     this.lookups = new RetainedLookups(this);
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
+    this.handOver = new HandOver(this);
     this.notes = new Notes(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
     this.pacing = new Pacing(options.scheduler);
@@ -159,6 +164,14 @@ export class Core {
       () => this.#countExchanges(),
     );
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
+    metrics.observe(
+      { name: "tidewire_mqtt_subscriptions", help: "Subscriptions of all sessions" },
+      () => this.tree.count,
+    );
+    metrics.observe(
+      { name: "tidewire_mqtt_shared_subscriptions", help: "Those of them that are shared" },
+      () => this.tree.sharedCount,
+    );
     metrics.observe(
       { name: "tidewire_mqtt_route_targets", help: "Subscribers in the cache of routes" },
       () => this.routes.targets,
@@ -225,12 +238,6 @@ export class Core {
       this.queuedBytes += session.outbox.bytes;
     }
     return this.queued;
-  }
-
-  countSubscriptions(): number {
-    let count = 0;
-    for (const { subscriptions } of this.sessions.values()) count += subscriptions.size;
-    return count;
   }
 
   #countExchanges(): number {

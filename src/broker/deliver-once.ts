@@ -21,7 +21,10 @@ export function mayLeave(core: Core, session: Session, connection: Connection, s
   for (let at = Math.max(sequence, exchanges.namedUpTo); at < end && !outbox.isStored(at); at++) {
     exchanges.namedUpTo = at + 1;
     if (!outbox.isExactlyOnce(at) || outbox.isDone(at) || exchanges.identifier(at) !== undefined) continue;
-    core.notes.of(session).sent.push(exchanges.name(at), outbox.offset(at));
+    const note = core.notes.of(session);
+    const packetId = exchanges.name(at);
+    note.sent.push(packetId, outbox.offset(at));
+    if (outbox.mark(at) !== 0) note.shared.push(packetId, outbox.offset(at));
     core.saving.exchanged(session);
   }
   if (exchanges.mayLeave(sequence, core.journal.durable)) return true;

@@ -7,10 +7,12 @@ import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { giveUp, mayLeave } from "./deliver-once.ts";
 import { FrameView, frameOf } from "./frame.ts";
+import { PublishForms } from "./publish-forms.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { Retained } from "./retained.ts";
 import type { RetainedWanted, Session } from "./session.ts";
+import type { SharedGroup } from "./shared-group.ts";
 
 /** Messages read from the journal at once for one session, and where to stop before that. */
 const READ_AHEAD = 64;
@@ -19,6 +21,12 @@ const READ_AHEAD_BYTES = 256 * 1024;
 const STORED_AT_ONCE = 2000;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
+
+/** From so many subscribers on a message is encoded ahead and then copied to each: one copy more, and cheaper ones. */
+const MANY = 4;
+const forms = new PublishForms();
+/** The message that is being delivered is in `forms`. */
+let toMany = false;
 
 /** The message that is being delivered has this place among the recent frames. Deliveries never interleave. */
 let placeOfMessage = NOT_KEPT_YET;
@@ -37,7 +45,9 @@ export function deliver(
   from: Session | null,
 ): void {
   placeOfMessage = NOT_KEPT_YET;
-  const { targets } = route;
+  const { targets, groups } = route;
+  toMany = targets.length >= MANY;
+  if (toMany) forms.begin(view);
   for (let i = 0; i < targets.length; i++) {
     let target = targets[i]!;
     if (target.session === from) {
@@ -49,6 +59,55 @@ export function deliver(
     else if (view.qos === 2 && target.qos === 2) deliverExactlyOnce(core, target, route, view, offset, receivedAt);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
+  toMany = false;
+  if (groups.length > 0) deliverShared(core, groups, route, view, offset, receivedAt);
+}
+
+/** What shared subscriptions are told of the message at hand; one object for all, because nobody keeps it. */
+const offered = { qos: 0 as QoS, bytes: 0, replayed: null };
+
+/** To one member of each group, whatever else that client has subscribed to: a copy of its own (section 4.8.2), [MQTT-3.3.4-5]. */
+function deliverShared(
+  core: Core,
+  groups: readonly SharedGroup[],
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
+  offered.qos = view.qos;
+  offered.bytes = view.end - view.start;
+  for (const group of groups) {
+    const target = group.choose(core, route, offered);
+    if (target === null) {
+      if (view.qos > 0 || group.hasPresent) unclaimed(core, route, group);
+    } else if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view); // [MQTT-4.8.2-3]
+    else if (view.qos === 2 && target.qos === 2) deliverExactlyOnce(core, target, route, view, offset, receivedAt);
+    else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
+  }
+}
+
+/** A message that was owed to a member whose session ended, to another one. */
+export function deliverToGroup(
+  core: Core,
+  group: SharedGroup,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
+  placeOfMessage = NOT_KEPT_YET;
+  offered.qos = view.qos;
+  offered.bytes = view.end - view.start;
+  const target = group.choose(core, route, offered);
+  if (target === null) unclaimed(core, route, group);
+  else if (target.qos === 0) deliverOnce(core, target, route, view);
+  else if (enqueue(core, target.session, target, route, view, offset, receivedAt)) pump(core, target.session);
+}
+
+function unclaimed(core: Core, route: Route, group: SharedGroup): void {
+  const fields = { topic: route.topic, filter: group.written, members: group.size };
+  core.refusals.drop("share-unclaimed", "a message was dropped: no member of the shared subscription takes it", fields);
 }
 
 /** Services inside the platform; a failing one harms nobody else. */
@@ -75,7 +134,7 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   }
   const retain = view.retain && target.retainAsPublished; // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
   const { identifiers } = target;
-  if (identifiers === null && connection.maximumPacketSize === Infinity) connection.forward(view, 0, retain, 0);
+  if (identifiers === null && connection.maximumPacketSize === Infinity) forward(connection, view, 0, retain, 0);
   else if (!connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers })) {
     tooLarge(core, connection, route.topic);
   }
@@ -102,9 +161,20 @@ function deliverAtLeastOnce(
     return;
   }
   const retain = view.retain && target.retainAsPublished;
-  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null);
+  const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null, false, target.mark);
   outbox.markSent();
-  connection.forward(view, 1, retain, outbox.packetId(sequence));
+  forward(connection, view, 1, retain, outbox.packetId(sequence));
+}
+
+function forward(connection: Connection, view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
+  // Who takes topic aliases has bytes of its own.
+  if (!toMany || connection.outgoingAliases !== null) {
+    connection.forward(view, qos, retain, packetId);
+    return;
+  }
+  const { bytes, packetIdAt, payloadBytes } = forms.get(connection.version, qos, retain);
+  connection.out().append(bytes, packetIdAt, packetId);
+  connection.countSent(payloadBytes);
 }
 
 /** Through the outbox in any case: it leaves once it is on disk, and its identifier with it. */
@@ -149,7 +219,7 @@ function enqueue(
   if (placeOfMessage === NOT_KEPT_YET) placeOfMessage = core.recent.put(view, receivedAt);
   const exactlyOnce = view.qos === 2 && target.qos === 2;
   const retain = view.retain && target.retainAsPublished;
-  outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, exactlyOnce);
+  outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, exactlyOnce, target.mark);
   if (connection === null) {
     session.queuedCounted++;
     session.queuedBytesCounted += bytes;
@@ -174,6 +244,7 @@ export function isFull(core: Core, session: Session, bytes: number): boolean {
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */
 function mayReceive(target: Target, connection: Connection, route: Route, core: Core): boolean {
+  if (target.mark !== 0) return true; // asked when the member was chosen, because it is a target of many routes
   const { authorizer } = connection;
   if (target.authorizer !== authorizer || target.authorizerRevision !== authorizer.revision) {
     target.authorizer = authorizer;

@@ -50,7 +50,7 @@ export class Inbound implements PacketHandler {
       return;
     }
     const session = connection.session!;
-    // Whatever its reason code says: a refused message is not sent again either [MQTT-4.4.0-2].
+    // Whatever its reason code says: a refused message is not sent again either [MQTT-4.4.0-2], nor to others [MQTT-4.8.2-6].
     if (!session.outbox.acknowledge(packetId)) return; // late or repeated: there is nothing left to do
     if (session.owes) pump(connection.core, session);
   }

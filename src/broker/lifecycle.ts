@@ -77,7 +77,8 @@ function countAbsent(core: Core, session: Session): void {
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
-  for (const subscription of session.subscriptions.list()) core.tree.remove(subscription.filter, subscription);
+  const subscriptions = session.subscriptions.list();
+  for (const subscription of subscriptions) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
   session.retainedWanted = null;
   back(core, session);
@@ -86,7 +87,7 @@ export function endSession(core: Core, session: Session): void {
   rememberVersion(core, session);
   disown(core, session);
   if (session.will !== null) publishWill(core, session);
-  core.saving.ended(session);
+  if (!core.handOver.take(session, subscriptions)) core.saving.ended(session);
 }
 
 function rememberVersion(core: Core, session: Session): void {

@@ -29,6 +29,7 @@ export const LIMIT_EFFECTS: Readonly<Record<LimitName, LimitEffect>> = {
   userPropertiesMax: reached("packet", "DISCONNECT or CONNACK 0x97 Quota exceeded"),
   filtersPerSubscribeMax: reached("packet", "DISCONNECT 0x97; 3.1.1: closed"),
   subscriptionsPerSessionMax: reached("session", "SUBACK 0x97; 3.1.1: 0x80"),
+  sharedSubscriptionsPerSessionMax: reached("session", "SUBACK 0x97; 3.1.1: 0x80"),
   inflightMax: reached("connection", "DISCONNECT 0x93 Receive Maximum exceeded; 3.1.1: not read from meanwhile"),
   identifiersUnreleasedMax: reached("session", "DISCONNECT 0x93 Receive Maximum exceeded; 3.1.1: closed"),
   authenticationStepsMax: reached("connection", "CONNACK or DISCONNECT 0x97 Quota exceeded"),

@@ -147,6 +147,18 @@ const CASES: Partial<Record<LimitName, Case>> = {
         },
       ),
   },
+  sharedSubscriptionsPerSessionMax: {
+    limits: { sharedSubscriptionsPerSessionMax: 2 },
+    hit: (world) =>
+      both(
+        world,
+        (c) => ["$share/g/a", "$share/h/a", "$share/i/a"].forEach((filter) => c.subscribe(filter)),
+        (c, version) => {
+          assert.deepEqual(c.last("suback")?.reasonCodes, [version === 5 ? REASON.quotaExceeded : 0x80]);
+          assert.ok(c.open);
+        },
+      ),
+  },
   inflightMax: {
     limits: { inflightMax: 2 },
     hit: async (world) => {

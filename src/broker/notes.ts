@@ -19,8 +19,12 @@ export interface PendingNote {
   /** PUBCOMPs, as `PendingAcknowledgements` takes them (identifier, code, in turns), for `answersTo`. */
   readonly answers: number[];
   answersTo: Connection | null;
+  /** Those of `sent` that came by shared subscriptions. */
+  readonly shared: number[];
 }
 
+/** In a note, for a session that does not outlive a crash; no client has it. */
+export const NOT_KEPT = "";
 /** What a note takes in the log, about. */
 const NOTE_BYTES = 100;
 const ENTRY_BYTES = 10;
@@ -37,7 +41,7 @@ export class Notes {
 
   of(session: Session): PendingNote {
     if (session.note === null) {
-      session.note = { released: [], received: [], sent: [], answers: [], answersTo: null };
+      session.note = { released: [], received: [], sent: [], answers: [], answersTo: null, shared: [] };
       this.#sessions.push(session);
       this.#core.planTurnEnd();
     }
@@ -66,10 +70,14 @@ export class Notes {
     const { note, clientId } = session;
     if (note === null || session.ended) return true;
     const { released, received, sent, answers, answersTo } = note;
-    const entries = released.length + received.length + sent.length;
-    if (session.persistent && entries > 0) {
+    // Where the session is not kept, a start must still know which messages no other member of a group may have.
+    const lasting = session.persistent
+      ? { clientId, released, received, sent }
+      : { clientId: NOT_KEPT, released: [], received: [], sent: note.shared };
+    const entries = lasting.released.length + lasting.received.length + lasting.sent.length;
+    if (entries > 0) {
       try {
-        core.lastOffset = core.journal.appendNote({ clientId, released, received, sent });
+        core.lastOffset = core.journal.appendNote(lasting);
       } catch (error) {
         this.#refused(session, error);
         return false;

@@ -17,7 +17,7 @@ const STRIDE = 3;
 const OFFSET = 0;
 /** Where the packet lies in `RecentFrames`, or -1. */
 const PLACE = 1;
-/** Bytes × 4 + flags; and `EXACTLY_ONCE` at QoS 2. */
+/** Bytes × 4 + flags; and `EXACTLY_ONCE` at QoS 2, and the mark × `MARK`. */
 const BITS = 2;
 
 const FLAG_RETAIN = 1;
@@ -25,6 +25,8 @@ const FLAG_DONE = 2;
 const FLAGS = 4;
 /** Above all that bytes and flags can be, so that what was saved before there was QoS 2 still means what it did. */
 const EXACTLY_ONCE = 2 ** 40;
+/** Of the shared subscription that the message came by, up to 4095; 0 for none. */
+const MARK = 2 ** 41;
 
 /** Packet identifiers of QoS 1 are 1 to this; so many deliveries may be in flight at most. */
 export const WINDOW_MAX = 32_767;
@@ -75,13 +77,15 @@ export class Outbox {
     place: number,
     identifiers: readonly number[] | null,
     exactlyOnce = false,
+    mark = 0,
   ): number {
     const sequence = this.tail;
     if (this.#slots === null || this.size - this.#leftOut > this.#mask) this.#grow();
     const at = (sequence & this.#mask) * STRIDE;
     this.#slots![at + OFFSET] = offset;
     this.#slots![at + PLACE] = place;
-    this.#slots![at + BITS] = bytes * FLAGS + (retain ? FLAG_RETAIN : 0) + (exactlyOnce ? EXACTLY_ONCE : 0);
+    const flags = (retain ? FLAG_RETAIN : 0) + (exactlyOnce ? EXACTLY_ONCE : 0);
+    this.#slots![at + BITS] = mark * MARK + bytes * FLAGS + flags;
     if (identifiers !== null) (this.#identifiers ??= new Map()).set(sequence, identifiers);
     this.bytes += bytes;
     this.tail++;
@@ -142,13 +146,16 @@ export class Outbox {
   }
 
   sizeOf(sequence: number): number {
-    const bits = this.#slots![this.#at(sequence) + BITS]!;
-    return Math.floor((bits >= EXACTLY_ONCE ? bits - EXACTLY_ONCE : bits) / FLAGS);
+    return bytesOf(this.#slots![this.#at(sequence) + BITS]!);
   }
 
   /** To be delivered at QoS 2. */
   isExactlyOnce(sequence: number): boolean {
-    return this.#slots![this.#at(sequence) + BITS]! >= EXACTLY_ONCE;
+    return isExactlyOnce(this.#slots![this.#at(sequence) + BITS]!);
+  }
+
+  mark(sequence: number): number {
+    return Math.floor(this.#slots![this.#at(sequence) + BITS]! / MARK);
   }
 
   retain(sequence: number): boolean {
@@ -288,10 +295,9 @@ export class Outbox {
         const bits = slots[i * 2 + 1]!;
         if (slots[i * 2]! >= offsetEnd) continue;
         const retain = (bits & FLAG_RETAIN) !== 0;
-        const exactlyOnce = bits >= EXACTLY_ONCE;
-        const bytes = Math.floor((exactlyOnce ? bits - EXACTLY_ONCE : bits) / FLAGS);
         const named = names.get(sequence) ?? null;
-        const now = this.push(slots[i * 2]!, bytes, retain, NOWHERE, named, exactlyOnce);
+        const mark = Math.floor(bits / MARK);
+        const now = this.push(slots[i * 2]!, bytesOf(bits), retain, NOWHERE, named, isExactlyOnce(bits), mark);
         underWay?.moved(sequence, now);
         if (done.has(sequence)) this.finish(now);
       }
@@ -311,6 +317,14 @@ export class Outbox {
       if (this.isExactlyOnce(sequence) && this.isDone(sequence)) found.push(sequence);
     }
     return found;
+  }
+
+  /** An entry in memory is for that message, finished or not. */
+  holds(offset: number): boolean {
+    for (let sequence = this.head; sequence < this.tail; sequence++) {
+      if (!this.isStored(sequence) && this.offset(sequence) === offset) return true;
+    }
+    return false;
   }
 
   /** The first QoS 2 entry from `from` on that is for that message and has no identifier; -1 where there is none. */
@@ -347,4 +361,13 @@ function capacityFor(entries: number): number {
   let capacity = CAPACITY_MIN;
   while (capacity < entries) capacity *= 2;
   return capacity;
+}
+
+/** Most entries are smaller than what the rest begins with, and need no division. */
+function bytesOf(bits: number): number {
+  return Math.floor((bits >= EXACTLY_ONCE ? bits % EXACTLY_ONCE : bits) / FLAGS);
+}
+
+function isExactlyOnce(bits: number): boolean {
+  return bits >= EXACTLY_ONCE && bits % MARK >= EXACTLY_ONCE;
 }

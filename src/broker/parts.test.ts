@@ -106,7 +106,8 @@ describe("the outbox", () => {
 
   test("packs and restores itself; what the journal lost is left out, and the rest is numbered anew", () => {
     const outbox = new Outbox();
-    for (let i = 0; i < 20; i++) outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null);
+    for (let i = 0; i < 20; i++)
+      outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null, i % 3 === 1, 4095 * (i % 2));
     for (let i = 0; i < 6; i++) outbox.markSent();
     const chunks = [outbox.pack(0, 8), outbox.pack(8, 20)];
     const saved = { clientId: "c", head: 3, tail: 20, sentBefore: outbox.sentBefore, bytes: 0, applied: 0, chunks };
@@ -115,6 +116,12 @@ describe("the outbox", () => {
     assert.deepEqual([restored.head, restored.sent, restored.tail, restored.sentBefore], [3, 3, 20, 6]);
     assert.deepEqual([restored.offset(7), restored.sizeOf(7), restored.retain(7)], [107, 17, true]);
     assert.deepEqual(restored.identifiers(7), [9]);
+    assert.deepEqual([restored.mark(7), restored.mark(8)], [4095, 0]);
+    assert.deepEqual(
+      [7, 9, 10].map((at) => restored.isExactlyOnce(at)),
+      [true, false, true],
+    );
+    assert.deepEqual([restored.sizeOf(9), restored.sizeOf(10)], [19, 20]);
     assert.equal(restored.packetId(7), outbox.packetId(7));
     const cut = new Outbox();
     assert.equal(cut.restore(saved, 115), 20, "the store's entries are all to be replaced");

@@ -15,6 +15,7 @@ export const PROTOCOL_LIMITS: Partial<MqttLimits> = {
   userPropertiesMax: UNLIMITED,
   filtersPerSubscribeMax: UNLIMITED,
   subscriptionsPerSessionMax: UNLIMITED,
+  sharedSubscriptionsPerSessionMax: UNLIMITED,
   inflightMax: 65_535,
   /** Of QoS 1; QoS 2 has as many identifiers of its own. */
   deliveriesInflightMax: 32_767,

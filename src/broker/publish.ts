@@ -12,6 +12,9 @@ import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
+/** Nodes of the tree of filters that cost about as much as one delivery. */
+const NODES_PER_DELIVERY = 8;
+
 /** HOT. Takes the message and has it answered as its QoS asks [MQTT-3.3.4-1], under its packet identifier [MQTT-2.2.1-5]. */
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
@@ -19,6 +22,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   core.meters.payloadReceived.value += received.payloadEnd - received.payloadStart;
   const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
   const route = core.routes.of(view);
+  if (core.routes.nodesVisited > 0) spendOnMatch(connection);
   if (view.qos === 1 && !mayHaveOneMore(connection)) return;
   if (view.qos === 2 && !isNewMessage(connection, view.packetId)) return;
   if (!connection.mayPublish(route, view.retain)) {
@@ -29,14 +33,21 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (offset < 0) return;
   // Without RETAIN, what is retained stays as it is [MQTT-3.3.1-8].
   if (view.retain) retainFrom(connection, route, view, offset);
-  if (route.targets.length > 0) deliver(core, route, view, offset, connection.receivedAt, connection.session);
+  if (route.isWanted) deliver(core, route, view, offset, connection.receivedAt, connection.session);
   if (view.qos === 1) {
     connection.unacknowledged++;
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
   } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
-  if (route.targets.length > 0) connection.intake.spend(route.targets.length);
+  if (route.isWanted) connection.intake.spend(route.targets.length + route.groups.length);
+}
+
+/** Filters of a fleet lead a topic through a dozen nodes; `+/+/+/…` in all combinations through as many as there are. */
+function spendOnMatch(connection: Connection): void {
+  const { routes } = connection.core;
+  connection.intake.spend(routes.nodesVisited / NODES_PER_DELIVERY);
+  routes.nodesVisited = 0;
 }
 
 /** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */

@@ -29,7 +29,6 @@ export type RefusalKind =
   | "publish-topic"
   | "subscribe-forbidden"
   | "subscribe-filter"
-  | "subscribe-shared"
   | "subscribe-quota"
   | "subscription-revoked"
   | "receive-maximum"
@@ -45,6 +44,7 @@ export type RefusalKind =
 
 export type DropKind =
   | "slow-subscriber"
+  | "share-unclaimed"
   | "queue-full"
   | "expired"
   | "too-large"

@@ -1,5 +1,4 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
-import type { Message } from "../base/mod.ts";
 import type { SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
@@ -7,12 +6,19 @@ import { Exchanges } from "./exchanges.ts";
 import { frameOf } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
 import { away } from "./lifecycle.ts";
-import type { SavedState } from "./ports.ts";
+import { NOT_KEPT } from "./notes.ts";
+import type { Replayed, SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
+import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
 import type { StoredSession } from "./session.ts";
+import type { SharedGroup } from "./shared-group.ts";
+import { SharedReplay } from "./shared-replay.ts";
+import type { OpenMessage } from "./shared-replay.ts";
+
+type ReplayedMessage = Extract<Replayed, { readonly kind: "message" }>;
 
 interface Loaded {
   /** Clients that were not seen to leave, as far as the store knows. */
@@ -37,13 +43,15 @@ export async function restoreState(core: Core): Promise<void> {
   const loaded = await loadSessions(core, saved, durable);
   await core.retained.start(durable);
   let replayed = 0;
+  const shared = new SharedReplay();
   for await (const logged of core.journal.replay(applied)) {
     if (logged.kind === "note") {
-      await bringBack(core, logged.note);
-      applyNote(core, logged.offset, logged.note);
-    } else applyAgain(core, loaded, logged.offset, logged.message, logged.packetId);
+      await bringBack(core, logged.note.clientId);
+      applyNote(core, loaded, shared, logged.offset, logged.note);
+    } else await applyAgain(core, loaded, shared, logged);
     replayed++;
   }
+  for (const open of shared.rest()) oweOneOf(core, loaded, open);
   for (const session of core.sessions.values()) {
     const { outbox } = session;
     if (outbox.exchanges?.idle === true) outbox.exchanges = null;
@@ -130,7 +138,7 @@ async function loadOutbox(core: Core, session: Session, entry: StoredSession, du
 }
 
 /** Notes speak of entries. */
-async function bringBack(core: Core, { clientId }: SessionNote): Promise<void> {
+async function bringBack(core: Core, clientId: string): Promise<void> {
   const outbox = core.sessions.get(clientId)?.outbox;
   if (outbox === undefined || !outbox.hasStored) return;
   outbox.bringBack(await core.options.state.queued(clientId, outbox.head, Infinity));
@@ -138,27 +146,65 @@ async function bringBack(core: Core, { clientId }: SessionNote): Promise<void> {
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-function applyAgain(core: Core, { there, ahead }: Loaded, offset: number, message: Message, packetId: number): void {
+async function applyAgain(core: Core, loaded: Loaded, shared: SharedReplay, logged: ReplayedMessage): Promise<void> {
+  const { offset, message, packetId } = logged;
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
   if (message.qos === 0) return;
   if (packetId !== 0) receivedAgain(core, offset, message.clientId, packetId);
   for (const target of route.targets) {
-    const { session } = target;
-    const share = session.clientId === message.clientId ? target.own : target;
-    if (share === null || share.qos === 0 || offset < Math.max(share.since, ahead.get(session) ?? 0)) continue;
-    if (there.has(session) || message.receivedAt <= (session.disconnectedAt ?? 0)) makeRoom(core, session);
-    else if (isFull(core, session, view.end)) {
-      const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
-      core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);
-      continue;
+    const share = target.session.clientId === message.clientId ? target.own : target;
+    if (share === null || share.qos === 0) continue;
+    if (offset >= Math.max(share.since, loaded.ahead.get(target.session) ?? 0)) {
+      oweAgain(core, loaded, share, offset, message, view.end);
     }
-    const retained = message.retain && share.retainAsPublished;
-    const exactlyOnce = message.qos === 2 && share.qos === 2;
-    session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers, exactlyOnce);
-    core.saving.touched(session);
   }
+  const { topic, qos, receivedAt } = message;
+  for (const group of route.groups) {
+    const open = { group, offset, message: { topic, qos, retain: message.retain, receivedAt }, bytes: view.end };
+    if (await isQueued(core, loaded, group, offset)) continue;
+    if (qos === 1) oweOneOf(core, loaded, open);
+    else for (const oldest of shared.add(open)) oweOneOf(core, loaded, oldest);
+  }
+}
+
+/** Whether a member of the group, whose saved queue reflects more than the rest does, holds the message already. */
+async function isQueued(core: Core, { ahead }: Loaded, group: SharedGroup, offset: number): Promise<boolean> {
+  if (ahead.size === 0) return false;
+  for (const session of group.sessions()) {
+    if (offset >= (ahead.get(session) ?? 0)) continue;
+    await bringBack(core, session.clientId);
+    if (session.outbox.holds(offset)) return true;
+  }
+  return false;
+}
+
+/** Who of the group had it is not known: one is chosen anew, and at QoS 1 a second time does no harm. */
+function oweOneOf(core: Core, loaded: Loaded, { group, offset, message, bytes }: OpenMessage): void {
+  const member = group.choose(core, null, { qos: message.qos, bytes, replayed: offset });
+  if (member !== null) oweAgain(core, loaded, member, offset, message, bytes);
+}
+
+function oweAgain(
+  core: Core,
+  { there }: Loaded,
+  target: Target,
+  offset: number,
+  message: OpenMessage["message"],
+  bytes: number,
+): void {
+  const { session } = target;
+  if (there.has(session) || message.receivedAt <= (session.disconnectedAt ?? 0)) makeRoom(core, session);
+  else if (isFull(core, session, bytes)) {
+    const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
+    core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);
+    return;
+  }
+  const retained = message.retain && target.retainAsPublished;
+  const exactlyOnce = message.qos === 2 && target.qos === 2;
+  session.outbox.push(offset, bytes, retained, NOWHERE, target.identifiers, exactlyOnce, target.mark);
+  core.saving.touched(session);
 }
 
 /** The publisher may send it again, because its PUBREC was not sent or got lost. */
@@ -171,7 +217,9 @@ function receivedAgain(core: Core, offset: number, clientId: string, packetId: n
 }
 
 /** What the session had noted of its QoS 2 exchanges, so that both ends mean the same by an identifier. */
-function applyNote(core: Core, offset: number, { clientId, released, received, sent }: SessionNote): void {
+function applyNote(core: Core, loaded: Loaded, shared: SharedReplay, offset: number, note: SessionNote): void {
+  const { clientId, released, received, sent } = note;
+  if (clientId === NOT_KEPT) for (let i = 0; i < sent.length; i += 2) shared.noted(sent[i + 1]!, null);
   const session = core.sessions.get(clientId);
   if (session === undefined || offset < session.since) return;
   for (const packetId of released) session.received?.delete(packetId);
@@ -185,10 +233,18 @@ function applyNote(core: Core, offset: number, { clientId, released, received, s
       outbox.finish(sequence);
     }
   }
-  for (let i = 0; i < sent.length; i += 2) nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
+  for (let i = 0; i < sent.length; i += 2) {
+    if (outbox.unnamed(sent[i + 1]!, 0) < 0) oweNoted(core, loaded, session, shared.noted(sent[i + 1]!, session));
+    nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
+  }
   outbox.trim();
   core.saving.exchanged(session);
   core.saving.touched(session);
+}
+
+function oweNoted(core: Core, loaded: Loaded, session: Session, open: OpenMessage | null): void {
+  const target = open?.group.targetOf(session) ?? null;
+  if (open !== null && target !== null) oweAgain(core, loaded, target, open.offset, open.message, open.bytes);
 }
 
 function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offset: number): void {

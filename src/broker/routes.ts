@@ -2,21 +2,34 @@
  * From the bytes of a topic to its subscribers, without decoding the topic: a small table with two places per hash.
  * Bounded by construction, so a publisher with random topics cannot make it grow; it only costs the displaced routes
  * a new walk of the tree.
+ *
+ * A change of subscriptions makes few routes stale. A filter without wildcards concerns one topic, and its route is told.
+ * One with wildcards concerns topics that begin as it does: changes are counted per hash of a filter's first levels, and a
+ * route whose own beginnings show no new change is still true. So clients that come and go with `fleet/1/device/7/cmd/#`
+ * cost nobody who publishes elsewhere more than a few additions.
  */
+import { encodeUtf8 } from "../base/mod.ts";
 import type { QoS } from "../base/mod.ts";
 import { topicOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import { copyOf } from "./frame.ts";
 import type { Authorizer } from "./ports.ts";
-import type { LocalSubscription, Session, Subscriber, Subscription } from "./session.ts";
+import type { LocalSubscription, Session, Subscription } from "./session.ts";
+import type { SharedGroup } from "./shared-group.ts";
+import { hasWildcard } from "./subscription-tree.ts";
 import type { SubscriptionTree } from "./subscription-tree.ts";
+
+/** What stands in the tree: a client's own subscription, a group that shares one, a service inside the platform. */
+export type Subscriber = Subscription | SharedGroup | LocalSubscription;
 
 /** One session's share of a route: its overlapping subscriptions merged (MQTT 5.0 section 3.3.4). */
 export class Target {
   readonly session: Session;
   qos: QoS;
   retainAsPublished: boolean;
-  identifiers: readonly number[] | null;
+  identifiers: number[] | null;
+  /** Of a shared subscription; 0 for the client's own. See `SharedGroup.mark`. */
+  readonly mark: number;
   /** The journal's offset when the oldest subscription with QoS 1 was made: what is older was never owed. */
   since: number;
   /** What the session gets of its own messages: less where a subscription said No Local, null for nothing. */
@@ -26,11 +39,12 @@ export class Target {
   authorizerRevision = -1;
   mayReceive = false;
 
-  constructor(subscription: Omit<Subscription, "kind" | "filter">) {
+  constructor(subscription: Omit<Subscription, "kind" | "filter">, mark = 0) {
     this.session = subscription.session;
     this.qos = subscription.qos;
     this.retainAsPublished = subscription.retainAsPublished;
     this.identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
+    this.mark = mark;
     this.since = owedSince(subscription);
     this.own = subscription.noLocal ? null : this;
   }
@@ -48,13 +62,13 @@ export class Target {
     this.since = Math.min(this.since, owedSince(subscription));
     if (subscription.qos > this.qos) this.qos = subscription.qos; // [MQTT-3.3.4-2]
     this.retainAsPublished ||= subscription.retainAsPublished;
-    if (subscription.identifier !== 0) this.identifiers = [...(this.identifiers ?? []), subscription.identifier]; // [MQTT-3.3.4-4]
+    if (subscription.identifier !== 0) (this.identifiers ??= []).push(subscription.identifier); // [MQTT-3.3.4-4]
   }
 
   #copy(): Target {
     const { session, qos, retainAsPublished, since } = this;
     const copy = new Target({ session, qos, retainAsPublished, since, noLocal: false, identifier: 0 });
-    copy.identifiers = this.identifiers;
+    copy.identifiers = this.identifiers?.slice() ?? null;
     return copy;
   }
 }
@@ -63,19 +77,30 @@ function owedSince(subscription: Pick<Subscription, "qos" | "since">): number {
   return subscription.qos === 0 ? Infinity : subscription.since;
 }
 
+/** Of most topics nobody shares a subscription. */
+const NO_GROUPS: readonly SharedGroup[] = [];
+
 export class Route {
   readonly topic: string;
   readonly bytes: Uint8Array;
   readonly hash: number;
-  /** The tree's revision that `targets` and `locals` are true for. */
+  /** Places of the topic's beginnings among the counters of changes. */
+  readonly beginnings: readonly number[];
+  /** The cache's revision that the rest is true for; 0 for none. */
   revision = 0;
+  /** Sum of those counters at that time. */
+  changes = 0;
   targets: readonly Target[] = [];
+  groups: readonly SharedGroup[] = NO_GROUPS;
+  /** Somebody other than a service is to have its messages. */
+  isWanted = false;
   locals: readonly LocalSubscription[] = [];
 
-  constructor(topic: string, bytes: Uint8Array, hash: number) {
+  constructor(topic: string, bytes: Uint8Array, hash: number, beginnings: readonly number[]) {
     this.topic = topic;
     this.bytes = bytes;
     this.hash = hash;
+    this.beginnings = beginnings;
   }
 }
 
@@ -86,6 +111,14 @@ export interface RouteLimits {
   readonly topicLevelsMax: number;
 }
 
+const SLASH = 0x2f;
+const PLUS = 0x2b;
+const HASH = 0x23;
+/** Levels at a filter's beginning that tell changes apart: `fleet/region/site/device`. */
+const BEGINNING_LEVELS = 4;
+/** Counters of changes, 4 bytes each; two beginnings in one only cost walks that were not needed. */
+const COUNTERS = 65_536;
+
 export class RouteCache {
   readonly #tree: SubscriptionTree<Subscriber>;
   readonly #limits: RouteLimits;
@@ -94,6 +127,12 @@ export class RouteCache {
   #targets = 0;
   /** Unpredictable, so that nobody can choose topics that collide. */
   readonly #seed: number;
+  /** Grows with every change of a filter with wildcards. */
+  #revision = 1;
+  /** The first counts changes of filters that begin with a wildcard, and concern every topic. */
+  readonly #changes = new Uint32Array(COUNTERS + 1);
+  /** Nodes of the tree that topics led through; whoever charges somebody for them sets it back. */
+  nodesVisited = 0;
 
   constructor(tree: SubscriptionTree<Subscriber>, limits: RouteLimits, seed: number) {
     this.#tree = tree;
@@ -104,7 +143,7 @@ export class RouteCache {
     this.#places = Array.from({ length: pairs * 2 }, () => null);
   }
 
-  /** Subscribers in all routes. */
+  /** Subscribers and groups in all routes. */
   get targets(): number {
     return this.#targets;
   }
@@ -112,50 +151,104 @@ export class RouteCache {
   /** The route of the packet's topic. Throws `PacketError` where the topic is not valid. */
   of(view: PublishView): Route {
     const { buffer, topicStart, topicEnd } = view;
-    let hash = this.#seed;
-    for (let i = topicStart; i < topicEnd; i++) hash = Math.imul(hash ^ buffer[i]!, 0x01000193);
-    hash ^= hash >>> 15;
+    const hash = this.#hash(buffer, topicStart, topicEnd);
     const at = (hash & this.#mask) << 1;
     const first = this.#places[at]!;
     if (first !== null && isOf(first, hash, buffer, topicStart, topicEnd)) return this.#fresh(first);
     const second = this.#places[at + 1]!;
     if (second !== null && isOf(second, hash, buffer, topicStart, topicEnd)) return this.#fresh(second);
-    const route = new Route(topicOf(view, this.#limits), copyOf(buffer, topicStart, topicEnd), hash);
+    const bytes = copyOf(buffer, topicStart, topicEnd);
+    const route = new Route(topicOf(view, this.#limits), bytes, hash, this.#beginningsOf(bytes));
     if (second !== null) this.#forgetTargets(second);
     this.#places[at + 1] = first;
     this.#places[at] = route;
     return this.#fresh(route);
   }
 
+  /** A subscriber of the filter came or went. */
+  changed(filter: string): void {
+    const bytes = encodeUtf8(filter);
+    if (hasWildcard(filter)) {
+      this.#revision++;
+      this.#changes[this.#beginningOf(bytes)]!++;
+      return;
+    }
+    const hash = this.#hash(bytes, 0, bytes.length);
+    const at = (hash & this.#mask) << 1;
+    for (const route of [this.#places[at]!, this.#places[at + 1]!]) if (route?.topic === filter) route.revision = 0;
+  }
+
+  #hash(bytes: Uint8Array, start: number, end: number): number {
+    let hash = this.#seed;
+    for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+    return hash ^ (hash >>> 15);
+  }
+
+  #counterOf(bytes: Uint8Array, end: number): number {
+    return 1 + (this.#hash(bytes, 0, end) & (COUNTERS - 1));
+  }
+
+  #beginningsOf(topic: Uint8Array): number[] {
+    const beginnings: number[] = [];
+    for (let end = 0; end <= topic.length && beginnings.length < BEGINNING_LEVELS; end++) {
+      if (end === topic.length || topic[end] === SLASH) beginnings.push(this.#counterOf(topic, end));
+    }
+    return beginnings;
+  }
+
+  /** The counter of the levels ahead of the filter's first wildcard. */
+  #beginningOf(bytes: Uint8Array): number {
+    let end = 0;
+    let levels = 0;
+    for (let i = 0; i < bytes.length && bytes[i] !== PLUS && bytes[i] !== HASH; i++) {
+      if (bytes[i] !== SLASH) continue;
+      end = i;
+      if (++levels === BEGINNING_LEVELS) break;
+    }
+    return levels === 0 ? 0 : this.#counterOf(bytes, end);
+  }
+
   #fresh(route: Route): Route {
-    if (route.revision === this.#tree.revision) return route;
-    route.revision = this.#tree.revision;
+    if (route.revision === this.#revision) return route;
+    let changes = this.#changes[0]!;
+    const { beginnings } = route;
+    for (let i = 0; i < beginnings.length; i++) changes += this.#changes[beginnings[i]!]!;
+    if (route.revision === 0 || changes !== route.changes) this.#match(route);
+    route.changes = changes;
+    route.revision = this.#revision;
+    return route;
+  }
+
+  #match(route: Route): void {
     const found: Subscriber[] = [];
-    this.#tree.match(route.topic, found);
+    this.nodesVisited += this.#tree.match(route.topic, found);
     const locals: LocalSubscription[] = [];
+    const groups: SharedGroup[] = [];
     const targets = new Map<Session, Target>();
     for (const subscriber of found) {
-      if (subscriber.kind === "local") {
-        locals.push(subscriber);
-        continue;
+      if (subscriber.kind === "local") locals.push(subscriber);
+      else if (subscriber.kind === "group") groups.push(subscriber);
+      else {
+        const target = targets.get(subscriber.session);
+        if (target === undefined) targets.set(subscriber.session, new Target(subscriber));
+        else target.merge(subscriber);
       }
-      const target = targets.get(subscriber.session);
-      if (target === undefined) targets.set(subscriber.session, new Target(subscriber));
-      else target.merge(subscriber);
     }
-    this.#targets += targets.size - route.targets.length;
+    this.#targets += targets.size + groups.length - route.targets.length - route.groups.length;
     route.targets = [...targets.values()];
+    route.groups = groups.length === 0 ? NO_GROUPS : groups;
+    route.isWanted = targets.size > 0 || groups.length > 0;
     route.locals = locals;
     if (this.#targets > this.#limits.routeTargetsMax) {
       for (const other of this.#places) if (other !== null && other !== route) this.#forgetTargets(other);
     }
-    return route;
   }
 
   /** They are found again when the topic is. Whoever is delivering to them holds the list itself. */
   #forgetTargets(route: Route): void {
-    this.#targets -= route.targets.length;
+    this.#targets -= route.targets.length + route.groups.length;
     route.targets = [];
+    route.groups = NO_GROUPS;
     route.revision = 0;
   }
 }

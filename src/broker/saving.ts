@@ -125,6 +125,11 @@ export class Saving {
     return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
   }
 
+  /** The same, where its client may have begun another session meanwhile, which takes its place in the store. */
+  endedBefore(session: Session, newer: Session | undefined): void {
+    if (newer === undefined || !this.#worthKeeping(newer)) this.ended(session);
+  }
+
   /** Something about its QoS 2 exchanges changed. */
   exchanged(session: Session): void {
     if (session.persistent) this.#exchanged.add(session);

@@ -30,8 +30,6 @@ export interface LocalSubscription {
   readonly handler: (message: Message) => void;
 }
 
-export type Subscriber = Subscription | LocalSubscription;
-
 /** The retained messages of a subscription, as far as they were not sent. */
 export interface RetainedWanted {
   readonly subscription: Subscription;

@@ -1,5 +1,6 @@
 /** SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 to 3.11). */
-import { topicFilterFault } from "../base/mod.ts";
+import { sharedFilterOf, topicFilterFault } from "../base/mod.ts";
+import type { TopicFault, TopicLimits } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
 import { answer } from "./answers.ts";
@@ -9,7 +10,6 @@ import type { RefusalKind } from "./refusals.ts";
 import type { Session, Subscription } from "./session.ts";
 import { asksForSystemTopics } from "./system-topics.ts";
 
-const SHARED = "$share/";
 /** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
 const FAILURE_V3 = 0x80;
 
@@ -74,16 +74,14 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
   const { limits } = connection.core;
   const { filter } = request;
-  if (filter.startsWith(SHARED)) {
-    const fix = "subscribe without $share; shared subscriptions are not available yet";
-    const code = REASON.sharedSubscriptionsNotSupported;
-    return { kind: "subscribe-shared", code, detail: "shared subscriptions are not available", fix };
-  }
-  const fault = topicFilterFault(filter, limits);
+  const fault = filterFault(filter, limits);
   if (fault !== null) {
     if (fault === "too-long") connection.core.reached.count("topicBytesMax");
     if (fault === "too-deep") connection.core.reached.count("topicLevelsMax");
-    const fix = "correct the topic filter: + and # stand alone in a level, # comes last";
+    const fix =
+      fault === "share"
+        ? "write $share/<name>/<filter>, with a name that has no wildcards"
+        : "correct the topic filter: + and # stand alone in a level, # comes last";
     return {
       kind: "subscribe-filter",
       code: REASON.topicFilterInvalid,
@@ -100,7 +98,27 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
     const detail = `a session has at most ${limits.subscriptionsPerSessionMax} subscriptions`;
     return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
   }
+  if (!session.subscriptions.has(filter) && sharesTooMany(session, filter, limits.sharedSubscriptionsPerSessionMax)) {
+    connection.core.reached.count("sharedSubscriptionsPerSessionMax");
+    const detail = `a session has at most ${limits.sharedSubscriptionsPerSessionMax} shared subscriptions`;
+    return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
+  }
   return null;
+}
+
+function sharesTooMany(session: Session, filter: string, most: number): boolean {
+  if (sharedFilterOf(filter) === null || session.subscriptions.size < most) return false;
+  let shared = 0;
+  for (const other of session.subscriptions.keys()) if (sharedFilterOf(other) !== null) shared++;
+  return shared >= most;
+}
+
+/** [MQTT-4.8.2-1], [MQTT-4.8.2-2]; the limits hold for the name of a share, and for the filter behind it. */
+function filterFault(filter: string, limits: TopicLimits): TopicFault | "share" {
+  const shared = sharedFilterOf(filter);
+  if (shared === null) return topicFilterFault(filter, limits);
+  if (shared === "invalid" || topicFilterFault(shared.shareName, limits) !== null) return "share";
+  return topicFilterFault(shared.filter, limits);
 }
 
 /** Makes or replaces the subscription [MQTT-3.8.4-3]; returns the granted QoS. */
@@ -125,6 +143,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   session.subscriptions.set(subscription);
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
+  if (sharedFilterOf(filter) !== null) return qos; // no retained messages (section 4.8.2)
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
   if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);
   if (wanted && core.retained.size > 0) {

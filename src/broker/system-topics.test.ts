@@ -55,6 +55,7 @@ describe("$SYS", () => {
       "publish/bytes/received",
       "publish/bytes/sent",
       "subscriptions/count",
+      "shared_subscriptions/count",
       "retained messages/count",
       "store/messages/count",
       "store/messages/bytes",

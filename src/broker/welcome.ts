@@ -143,6 +143,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   session.versionNumber = version === undefined ? 0 : version + 1;
   session.connection = connection;
   connection.session = session;
+  core.tree.connected(session);
   occupy(connection, session);
   return { session, present: kept !== undefined };
 }
@@ -183,7 +184,6 @@ function connackOf(
     ...(limits.inflightMax < RECEIVE_MAXIMUM_DEFAULT ? { receiveMaximum: limits.inflightMax } : {}),
     maximumPacketSize: limits.packetBytesMax,
     ...(limits.topicAliasMax === 0 ? {} : { topicAliasMaximum: limits.topicAliasMax }),
-    sharedSubscriptionAvailable: false,
     ...(capped ? { sessionExpirySeconds: limits.sessionExpirySecondsMax } : {}),
     ...(keepAlive === packet.keepAliveSeconds ? {} : { serverKeepAliveSeconds: keepAlive }), // [MQTT-3.1.2-21], [MQTT-3.2.2-22]
     ...(assigned === null ? {} : { assignedClientId: assigned }), // [MQTT-3.2.2-16]

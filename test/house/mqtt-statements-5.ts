@@ -175,12 +175,7 @@ export const STATEMENTS_5: readonly StatementRow[] = [
   ["3.3.4-2", "server", "Overlapping subscriptions: the message comes at the highest of their QoS."],
   ["3.3.4-3", "server", "Overlapping subscriptions: their identifiers are sent."],
   ["3.3.4-4", "server", "A single copy carries the identifiers of all matching subscriptions."],
-  [
-    "3.3.4-5",
-    "server",
-    "Where several copies are sent, each has its own subscription's identifier.",
-    { exempt: "one copy is sent for all subscriptions of a session" },
-  ],
+  ["3.3.4-5", "server", "Where several copies are sent, each has its own subscription's identifier."],
   ["3.3.4-6", "client", "A client's PUBLISH has no subscription identifier."],
   ["3.3.4-7", "client", "No more unacknowledged PUBLISH packets than the server's Receive Maximum."],
   ["3.3.4-8", "client", "Other packets are not delayed by a used up Receive Maximum."],

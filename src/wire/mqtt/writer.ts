@@ -225,6 +225,19 @@ export class PacketWriter {
     else this.#copy(view, to);
   }
 
+  /** HOT: as `forward`, of a packet encoded for this version before; its identifier stands at `packetIdAt`, 0 where it has none. */
+  append(bytes: Uint8Array, packetIdAt: number, packetId: number): void {
+    const out = this.#out;
+    out.begin(bytes.length);
+    const { buffer, length } = out;
+    buffer.set(bytes, length);
+    if (packetIdAt !== 0) {
+      buffer[length + packetIdAt] = packetId >> 8;
+      buffer[length + packetIdAt + 1] = packetId;
+    }
+    out.length = length + bytes.length;
+  }
+
   /**
    * As `forward`, for an MQTT 5.0 connection, with a topic alias (section 3.3.2.3.4): `named` sends the topic along and sets
    * the alias, else the alias stands for it. HOT for clients that take aliases.

@@ -1,0 +1,137 @@
+/**
+ * A session ends and owes messages that came by shared subscriptions: they go to other members of the groups, as MQTT 5.0
+ * section 4.8.2 asks for. One at QoS 2 that has a packet identifier may have begun to leave, and goes to nobody else
+ * [MQTT-4.8.2-5].
+ */
+import { reasonOf, sharedFilterOf } from "../base/mod.ts";
+import type { Message } from "../base/mod.ts";
+import type { Core } from "./core.ts";
+import { deliverToGroup, expiryLeft } from "./delivery.ts";
+import { frameOf } from "./frame.ts";
+import type { OutboxChunk, Session, Subscription } from "./session.ts";
+
+/** How long one wait for the disk lasts; who stops the broker waits no longer. */
+const WAIT_MS = 1000;
+
+/** Offset, mark, offset, mark, … of what is owed, in order. As long as the session's queue was. */
+type Owed = readonly number[];
+
+export class HandOver {
+  readonly #core: Core;
+  /** One session after the other, so that order is kept and little is read at once. */
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /**
+   * Takes over what the session owes, once it has left its groups; false where that is nothing. The state store keeps the
+   * session until others have its messages in their queues on disk: after a crash it ends once more.
+   */
+  take(session: Session, subscriptions: readonly Subscription[]): boolean {
+    const { outbox, clientId } = session;
+    if (!outbox.hasStored) {
+      const owed = owedOf(session);
+      if (owed.length === 0) return false;
+      this.#work = this.#work.then(() => this.#giveAll(session, owed));
+      return true;
+    }
+    // What lies in the store alone is read only for who has shared something to the end: most queues hold none of that.
+    if (!subscriptions.some(({ filter }) => sharedFilterOf(filter) !== null)) return false;
+    // Asked now: a new session of the client may take the queue's place in the store.
+    const stored = this.#core.options.state.queued(clientId, outbox.head, Infinity);
+    stored.catch(() => {}); // awaited below
+    this.#work = this.#work.then(() => this.#giveStored(session, stored));
+    return true;
+  }
+
+  async #giveStored(session: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
+    await this.#readQueue(session, stored);
+    await this.#giveAll(session, owedOf(session));
+  }
+
+  async #readQueue({ outbox, clientId }: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
+    try {
+      outbox.bringBack(await stored);
+    } catch (error) {
+      const fields = { clientId, error: reasonOf(error) };
+      this.#core.logger.error("the queue of a session that ended cannot be read", fields);
+    }
+    if (!outbox.hasStored) return;
+    const fields = { clientId, messages: outbox.loseStored() };
+    this.#core.refusals.drop(
+      "no-longer-kept",
+      "messages of a session that ended are gone from the state store",
+      fields,
+    );
+  }
+
+  settled(): Promise<void> {
+    return this.#work;
+  }
+
+  async #giveAll(session: Session, owed: Owed): Promise<void> {
+    const core = this.#core;
+    try {
+      for (let i = 0; i < owed.length; i += 2) await this.#give(session, owed[i]!, owed[i + 1]!);
+    } catch (error) {
+      const fields = { clientId: session.clientId, error: reasonOf(error) };
+      core.logger.error("messages of a session that ended cannot be read from the log", fields);
+    }
+    if (session.saved && !core.closing) await core.saving.settled();
+    core.saving.endedBefore(session, core.sessions.get(session.clientId));
+  }
+
+  async #give(session: Session, offset: number, mark: number): Promise<void> {
+    const core = this.#core;
+    const message = await this.#read(offset);
+    if (message === null) {
+      const fields = { clientId: session.clientId, offset };
+      core.refusals.drop("no-longer-kept", "a message of a session that ended is gone from the log", fields);
+      return;
+    }
+    const view = frameOf(message);
+    const route = core.routes.of(view);
+    const group = route.groups.find((each) => each.mark === mark);
+    if (group === undefined) return; // the last member has left, and the shared subscription ended with it
+    const left = expiryLeft(view, message.receivedAt, core.clock.now());
+    if (left !== null && left <= 0) {
+      const fields = { clientId: session.clientId, topic: message.topic };
+      core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
+    } else deliverToGroup(core, group, route, view, offset, message.receivedAt);
+  }
+
+  async #read(offset: number): Promise<Message | null> {
+    const { journal } = this.#core;
+    while (offset >= journal.durable) {
+      await this.#moreDurable();
+      if (this.#core.closing && offset >= journal.durable) return null;
+    }
+    return journal.read(offset);
+  }
+
+  #moreDurable(): Promise<void> {
+    const { journal, options } = this.#core;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancelSync();
+        cancelTimer();
+        resolve();
+      };
+      const cancelSync = journal.onDurable(done);
+      const cancelTimer = options.scheduler.after(WAIT_MS, done);
+    });
+  }
+}
+
+function owedOf({ outbox }: Session): Owed {
+  const owed: number[] = [];
+  for (let sequence = outbox.head; sequence < outbox.tail; sequence++) {
+    const mark = outbox.mark(sequence);
+    if (mark === 0 || outbox.isDone(sequence)) continue;
+    if (outbox.isExactlyOnce(sequence) && outbox.exchanges?.identifier(sequence) !== undefined) continue;
+    owed.push(outbox.offset(sequence), mark);
+  }
+  return owed;
+}
