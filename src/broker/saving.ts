@@ -438,8 +438,8 @@ function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, hori
 }
 
 /** Or never will be. */
-function isSaved({ saved, persistent, ended, outbox, savedTail }: Session): boolean {
-  return ended || !persistent || (saved && savedTail >= outbox.tail);
+function isSaved({ saved, persistent, ended, outbox, savedHead, savedTail }: Session): boolean {
+  return ended || !persistent || (saved && savedTail >= outbox.tail && savedHead === outbox.head);
 }
 
 function exchangesOf({ clientId, received, outbox }: Session): SavedExchanges {
