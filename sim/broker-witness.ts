@@ -81,7 +81,7 @@ export class BrokerWitness {
     this.tick++;
     const text = textOf(payload, topic);
     const message = this.sent.get(text);
-    this.#trace.add("append", `${offset} ${short(text)}`);
+    this.#trace.add("append", `${offset} ${short(text)} ${topic}${retain ? " retained" : ""} ${qos}`);
     if (offset < this.durable) this.wrong(`offset ${offset} was given out again; durable is ${this.durable}`);
     this.next = offset + 1;
     if (message === undefined) return this.wrong(`${short(text)} was accepted, and nobody sent it`);
@@ -173,7 +173,8 @@ export class BrokerWitness {
     if (!this.isDurable(text)) this.wrong(`${short(text)} was acknowledged before it was durable`);
     const message = this.sent.get(text);
     if (message?.retain !== true) return;
-    const offset = Math.max(...this.#appended.get(text)!.map((append) => append.offset));
+    const kept = this.#appended.get(text)!.filter((append) => this.log.get(append.offset) === text);
+    const offset = Math.max(...kept.map((append) => append.offset));
     this.retainedConfirmed.set(message.topic, Math.max(offset, this.retainedConfirmed.get(message.topic) ?? -1));
   }
 
