@@ -59,7 +59,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules' filter", hot.close);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
-  const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
+  const broker = await openBroker(base, watched(journal, base.presence), state, teardown);
   await storeReady;
   return { log, broker, rules, store, newestRecordAt: newest?.receivedAt ?? null };
 }
@@ -110,17 +110,15 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
 }
 
 async function openBroker(
-  config: PlatformConfig,
   base: Foundation,
   journal: Journal,
   state: SqliteBrokerState,
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, presence, scheduler, logger } = base;
-  const open = config.listen.length > 0;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
-    // Only a listener that was asked for with ?auth=none hands over a peer without a certificate.
-    open && peer.certificateId === null ? anonymousGatekeeper.admit(peer, connect) : gatekeeper.admit(peer, connect);
+    // Only a listener that was asked for with ?auth=none hands over such a peer.
+    peer.anonymous === true ? anonymousGatekeeper.admit(peer, connect) : gatekeeper.admit(peer, connect);
   const broker = new Broker({ ...base, journal, state, gatekeeper: { admit }, limits: LIMITS.mqtt });
   await broker.restore();
   teardown.add("broker", () => broker.close());
