@@ -3,11 +3,9 @@
  * in the same run and in turns, so that both meet the same machine. Server on one core, generator on the other.
  */
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import { CLIENT_CORE, SERVER_CORE, cpuSeconds, firstLine, outputOf, ownCpuSeconds } from "./processes.ts";
 import { pause, start, startPlatform, stop, tell, waitedSeconds, withFolder } from "./processes.ts";
 import { figure, median } from "./report.ts";
@@ -145,14 +143,6 @@ async function startMosquitto(folder: string): Promise<Target> {
   const child = start(["mosquitto", "-c", path], { core: SERVER_CORE, stdout: "ignore", env });
   await pause(500);
   return { name: "Mosquitto (in memory)", port, process: child };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 async function measure(target: Target, qos: number, options: FanInOptions): Promise<Result> {

@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { freePort } from "./fan-in.ts";
+import { freePort } from "./free-port.ts";
 import { CLIENT_CORE, ROOT, SERVER_CORE, firstLine, outputOf, pause, start, startPlatform } from "./processes.ts";
 import { tell, withFolder } from "./processes.ts";
 import type { Platform } from "./processes.ts";

@@ -88,7 +88,7 @@ export interface Platform extends Ready {
   readonly child: ChildProcess;
   /** From the start of the process to its ready line. */
   readonly readyAfterMs: number;
-  api<T>(method: string, path: string, body?: unknown): Promise<T>;
+  api<T>(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<T>;
   stop(): Promise<void>;
 }
 
@@ -103,15 +103,16 @@ export async function startPlatform(
   const child = start([process.execPath, join(ROOT, "bin/tidewire.mjs"), "up", ...own], options);
   const ready = JSON.parse(await firstLine(child)) as Ready;
   const readyAfterMs = performance.now() - startedAt;
-  const api = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
-    const authorization = `Bearer ${ready.adminToken}`;
-    const json = { headers: { authorization, "content-type": "application/json" }, body: JSON.stringify(body) };
+  const api = async <T>(method: string, path: string, body?: unknown, headers = {}): Promise<T> => {
+    const typed = body === undefined ? {} : { "content-type": "application/json" };
     const response = await fetch(ready.http + path, {
       method,
-      ...(body === undefined ? { headers: { authorization } } : json),
+      headers: { authorization: `Bearer ${ready.adminToken}`, ...typed, ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return (await response.json()) as T;
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return (text === "" ? undefined : JSON.parse(text)) as T;
   };
   return { ...ready, child, readyAfterMs, api, stop: () => stop(child) };
 }

@@ -2,13 +2,12 @@
  * `npm run bench`: the numbers that Tidewire claims, measured on this machine, as one table. `npm run bench -- fan-in`
  * measures one part; parts: fan-in, latency, ready, memory, clone. Writes nothing; `bench/README.md` keeps the results.
  */
-import { execFileSync } from "node:child_process";
-import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
 import { clone } from "./clone.ts";
 import { fanIn } from "./fan-in.ts";
 import { memory, readiness } from "./footprint.ts";
 import { latency } from "./latency.ts";
+import { machine } from "./machine.ts";
 import { tableOf } from "./report.ts";
 import type { Row } from "./report.ts";
 
@@ -47,30 +46,14 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   clone: () => clone(runs(1)),
 };
 
-function version(program: string, ...args: readonly string[]): string {
-  try {
-    const path = `${process.env["PATH"]}:/usr/sbin`;
-    return execFileSync(program, args, { env: { ...process.env, PATH: path }, stdio: "pipe" })
-      .toString()
-      .trim();
-  } catch (error) {
-    // Mosquitto prints its version with its usage and ends with 3.
-    return String((error as { stdout?: Buffer }).stdout ?? "").trim();
-  }
-}
-
 const wanted = positionals.length === 0 ? Object.keys(PARTS) : positionals;
 const unknown = wanted.filter((name) => PARTS[name] === undefined);
 if (unknown.length > 0) {
   process.stderr.write(`No such part: ${unknown.join(", ")}. Parts: ${Object.keys(PARTS).join(", ")}\n`);
   process.exit(2);
 }
-const load = (): string => loadavg()[0]!.toFixed(1);
-const before = load();
+const before = machine();
 const rows: Row[] = [];
 for (const name of wanted) rows.push(...(await PARTS[name]!()));
-const mosquitto = /mosquitto version (\S+)/.exec(version("mosquitto", "-h"))?.[1] ?? "none";
 process.stdout.write(`${tableOf(rows)}\n\n`);
-process.stdout.write(
-  `${cpus().length} × ${cpus()[0]?.model ?? "?"}, Linux ${release()}, Node ${process.versions.node}, Mosquitto ${mosquitto}; load average ${before} before, ${load()} after\n`,
-);
+process.stdout.write(`before: ${before}; after: ${machine()}\n`);

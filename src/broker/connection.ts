@@ -203,14 +203,14 @@ export class Connection {
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
-      this.#outgoing = writer.take();
+      this.#outgoing = writer.takeBlock();
       this.#inTransportBytes = this.#outgoing.length;
       this.#writePiece();
     }
     if (this.state === "closing" && (writer === null || writer.length === 0)) this.#finish();
   }
 
-  /** Much is given to the transport in pieces, because each that is written shows that the client takes something. */
+  /** A large packet is given to the transport in pieces, because each that is written shows that the client takes something. */
   #writePiece(): void {
     const bytes = this.#outgoing;
     const from = bytes.length - this.#inTransportBytes;

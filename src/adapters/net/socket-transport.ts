@@ -1,6 +1,7 @@
 /** One TCP or TLS socket as the broker's `Transport`. */
 import type { Socket } from "node:net";
 import type { BrokerConnection, Transport } from "../../broker/mod.ts";
+import { readShared } from "./shared-read.ts";
 
 /** A peer that does not close after our good-bye is cut off. */
 const CLOSE_GRACE_MS = 5_000;
@@ -29,11 +30,11 @@ export class SocketTransport implements Transport {
   attach(connection: BrokerConnection): void {
     this.#connection = connection;
     const socket = this.#socket;
-    socket.on("data", (chunk: Uint8Array) => connection.receive(chunk));
     socket.on("error", (error) => {
       this.#error = error.message;
     });
     socket.on("close", () => connection.closed(this.#error));
+    readShared(socket, (bytes) => connection.receive(bytes));
   }
 
   /** One write of the operating system; `written` is told once the kernel has taken all of it. */

@@ -1,4 +1,4 @@
-/** Where packets are written: buffers lent by a pool, and an output that grows. */
+/** Where packets are written: buffers lent by a pool, and an output that gathers in as many of them as it needs. */
 import { copyBytes, encodeUtf8Into, utf8Length } from "../../base/mod.ts";
 import { VARINT_MAX } from "./cursor.ts";
 import { PacketError } from "./fault.ts";
@@ -35,10 +35,18 @@ export class BufferPool {
   }
 }
 
-/** Bytes that are being put together. */
+/**
+ * Bytes that are being put together, in blocks of the pool's size: a block that is full is closed before a packet begins,
+ * so that much output is neither copied as it grows nor allocated anew each time. A packet lies in one block.
+ */
 export class Output {
   readonly #pool: BufferPool;
-  /** Valid up to `length`; replaced when it grows and after `take`. */
+  /** Closed blocks, oldest first, from `#taken` on; null before the first. */
+  #closed: Uint8Array[] | null = null;
+  #taken = 0;
+  /** Bytes in closed blocks. */
+  closedBytes = 0;
+  /** The open block. Valid up to `length`; replaced when it grows, when a packet begins, and after `take`. */
   buffer: Uint8Array = NOTHING;
   length = 0;
 
@@ -46,11 +54,45 @@ export class Output {
     this.#pool = pool;
   }
 
-  take(): Uint8Array {
+  /** A packet of at least `count` bytes begins: it is not to be torn by the end of a block. */
+  begin(count: number): void {
+    if (this.length + count <= this.buffer.length) return;
+    if (this.length > 0) {
+      (this.#closed ??= []).push(this.buffer.subarray(0, this.length));
+      this.closedBytes += this.length;
+      this.buffer = NOTHING;
+      this.length = 0;
+    }
+    this.need(count);
+  }
+
+  /** The oldest block with something in it; empty where there is nothing. */
+  takeBlock(): Uint8Array {
+    if (this.closedBytes > 0) {
+      const block = this.#closed![this.#taken++]!;
+      this.closedBytes -= block.length;
+      if (this.closedBytes === 0) {
+        this.#closed!.length = 0;
+        this.#taken = 0;
+      }
+      return block;
+    }
     const taken = this.buffer.subarray(0, this.length);
     this.buffer = NOTHING;
     this.length = 0;
     return taken;
+  }
+
+  /** All of it in one piece. */
+  take(): Uint8Array {
+    if (this.closedBytes === 0) return this.takeBlock();
+    const all = new Uint8Array(this.closedBytes + this.length);
+    for (let at = 0; at < all.length;) {
+      const block = this.takeBlock();
+      at = copyBytes(all, at, block, 0, block.length);
+      this.giveBack(block);
+    }
+    return all;
   }
 
   giveBack(bytes: Uint8Array): void {

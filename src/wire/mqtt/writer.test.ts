@@ -262,4 +262,45 @@ suite("output buffers", () => {
     assert.equal(writer.take().length, 2 + 3 + 5 + 2 + 1000);
     assert.equal(pool.lend().length, 64);
   });
+
+  test("more than a block holds is taken block by block, without a packet torn between two, and copied by none", () => {
+    const pool = new BufferPool({ bufferBytes: 64 });
+    const writer = new PacketWriter(4, { pool });
+    for (let i = 1; i <= 50; i++) writer.publish({ ...MESSAGE, payload: new Uint8Array(i % 7), packetId: i });
+    writer.publish({ ...MESSAGE, payload: new Uint8Array(1000), packetId: 51 });
+    writer.pingreq();
+    const { length } = writer;
+    const { reader, values } = openReader("client", 4);
+    let taken = 0;
+    let pings = 0;
+    while (writer.length > 0) {
+      const block = writer.takeBlock();
+      taken += block.length;
+      assert.equal(writer.length, length - taken);
+      if (block.at(-2) === 0xc0) {
+        pings++; // a client's reader takes none
+        reader.push(block.subarray(0, -2));
+      } else reader.push(block);
+      assert.equal(reader.keptBytes, 0, "whole packets");
+      writer.giveBack(block);
+    }
+    assert.deepEqual([taken, pings, values.length], [length, 1, 51]);
+    assert.equal(writer.takeBlock().length, 0);
+  });
+
+  test("the same is taken at once where that is wanted; a packet that is taken back leaves the closed blocks alone", () => {
+    const [small, large] = [64, 4096].map(
+      (bufferBytes) => new PacketWriter(4, { pool: new BufferPool({ bufferBytes }) }),
+    );
+    for (const writer of [small!, large!]) {
+      for (let i = 1; i <= 20; i++) {
+        writer.publish({ ...MESSAGE, packetId: i });
+        const before = writer.length;
+        writer.publish({ ...MESSAGE, payload: new Uint8Array(60) });
+        writer.rewind(before);
+        assert.equal(writer.length, before);
+      }
+    }
+    assert.deepEqual(small!.take(), large!.take());
+  });
 });

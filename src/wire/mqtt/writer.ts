@@ -62,6 +62,9 @@ export interface ForwardFields {
 
 const KINDS = { puback: PACKET.puback, pubrec: PACKET.pubrec, pubrel: PACKET.pubrel, pubcomp: PACKET.pubcomp } as const;
 
+/** What a packet without a message rarely exceeds; one that does makes its block larger. */
+const SMALL_PACKET_BYTES = 256;
+
 /** Where one connection's packets gather. Methods throw `PacketError` where a packet cannot be said in MQTT; nothing of it stays. */
 export class PacketWriter {
   version: ProtocolVersion;
@@ -81,12 +84,17 @@ export class PacketWriter {
 
   /** Bytes gathered since the last `take`. */
   get length(): number {
-    return this.#out.length;
+    return this.#out.closedBytes + this.#out.length;
   }
 
   /** The bytes so far, and a new start. They are the caller's until given back, and must not be touched after that. */
   take(): Uint8Array {
     return this.#out.take();
+  }
+
+  /** As `take`, but no more than lies in one buffer: ask again while there is `length`. Nothing is copied. */
+  takeBlock(): Uint8Array {
+    return this.#out.takeBlock();
   }
 
   /** The transport has written them: their buffer may be used again. */
@@ -96,7 +104,8 @@ export class PacketWriter {
 
   /** Drops what was written after `length` was this, e.g. a packet above the peer's Maximum Packet Size [MQTT-3.1.2-24]. */
   rewind(length: number): void {
-    if (length < this.#out.length) this.#out.length = length;
+    const inBlock = length - this.#out.closedBytes; // a packet begins and ends in one block
+    if (inBlock >= 0 && inBlock < this.#out.length) this.#out.length = inBlock;
   }
 
   connect(packet: ConnectPacket): void {
@@ -126,10 +135,12 @@ export class PacketWriter {
   }
 
   pingreq(): void {
+    this.#out.begin(2);
     this.#out.u16(PACKET.pingreq << 12);
   }
 
   pingresp(): void {
+    this.#out.begin(2);
     this.#out.u16(PACKET.pingresp << 12);
   }
 
@@ -153,7 +164,7 @@ export class PacketWriter {
       return;
     }
     const out = this.#out;
-    out.need(4);
+    out.begin(4);
     const { buffer, length } = out;
     buffer[length] = first;
     buffer[length + 1] = 2;
@@ -165,15 +176,15 @@ export class PacketWriter {
   publish(packet: PublishFields): void {
     const { topic, payload, qos } = packet;
     const out = this.#out;
-    const before = out.length;
     const topicBytes = typeof topic === "string" ? utf8Length(topic) : topic.length;
     if (topicBytes > 0xffff) throw tooLong("the topic");
     if (qos !== 0 && packet.packetId === 0) throw protocolError("the packet identifier is 0"); // [MQTT-2.2.1-3]
+    const known = 2 + topicBytes + (qos === 0 ? 0 : 2) + payload.length;
+    // One byte is left for the length, and more is made when it is known: without properties that is now.
+    const extra = varintBytes(Math.min(known + (this.version === 5 ? 1 : 0), VARINT_MAX)) - 1;
+    out.begin(2 + extra + known);
+    const before = out.length;
     try {
-      const known = 2 + topicBytes + (qos === 0 ? 0 : 2) + payload.length;
-      // One byte is left for the length, and more is made when it is known: without properties that is now.
-      const extra = varintBytes(Math.min(known + (this.version === 5 ? 1 : 0), VARINT_MAX)) - 1;
-      out.need(2 + extra + known);
       out.buffer[out.length] = firstByte(packet.dup && qos !== 0, qos, packet.retain);
       out.length += 2 + extra;
       const body = out.length;
@@ -226,7 +237,7 @@ export class PacketWriter {
     const restStart = view.payloadStart - propertyBytes;
     const remaining = topicEnd - topicStart + 2 + acknowledged + propertyLength + payloadEnd - restStart;
     if (remaining > VARINT_MAX) throw tooLong("a packet");
-    out.need(remaining + 5);
+    out.begin(remaining + 5);
     const target = out.buffer;
     let at = out.length;
     target[at++] = firstByte(false, to.qos, to.retain);
@@ -250,6 +261,7 @@ export class PacketWriter {
   #reencode(view: PublishView, to: ForwardFields): void {
     const { buffer: source, topicStart, topicEnd } = view;
     const out = this.#out;
+    out.begin(view.end - view.start);
     const before = out.length;
     try {
       out.u8(firstByte(false, to.qos, to.retain));
@@ -283,6 +295,7 @@ export class PacketWriter {
   /** A packet that is not hot: fixed header, then what `body` writes. */
   #packet(first: number, body: (out: Output) => void): void {
     const out = this.#out;
+    out.begin(SMALL_PACKET_BYTES);
     const before = out.length;
     try {
       out.u8(first);
