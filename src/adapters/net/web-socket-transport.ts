@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { BrokerConnection, Transport } from "../../broker/mod.ts";
 import { CLOSE_CODE, FrameReader, binaryHeader, closeFrame, pongFrame } from "../../wire/websocket/mod.ts";
 import type { FrameFault } from "../../wire/websocket/mod.ts";
+import { readShared } from "./shared-read.ts";
 import { endSocket } from "./socket-transport.ts";
 
 export class WebSocketTransport implements Transport {
@@ -40,7 +41,7 @@ export class WebSocketTransport implements Transport {
     socket.on("close", () => connection.closed(this.#error));
     socket.on("end", () => this.#close(CLOSE_CODE.normal)); // sockets of HTTP stay half open otherwise
     this.#received(head);
-    socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
+    readShared(socket, (chunk) => this.#received(chunk));
   }
 
   write(bytes: Uint8Array): void {
