@@ -92,10 +92,11 @@ class Listener implements MqttListener {
   readonly #server: Server;
   readonly #tls: TlsDoor | null;
   readonly #proxies: BlockList | null;
-  readonly #sockets = new Set<Socket>();
-  readonly #counts: ConnectionCounts;
-  /** Of TCP sockets below TLS, which forgets it when a handshake fails, and never knew it behind a proxy. */
+  /** Open TCP sockets and the client's address, null until it is known. */
+  readonly #sockets = new Map<Socket, string | null>();
+  /** The same below TLS, where a handshake that failed is told when the socket is closed already. */
   readonly #addresses = new WeakMap<Socket, string>();
+  readonly #counts: ConnectionCounts;
 
   constructor(options: MqttListenerOptions) {
     this.#options = options;
@@ -140,7 +141,7 @@ class Listener implements MqttListener {
       this.#server.close(() => resolve());
     });
     const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      for (const socket of this.#sockets.keys()) socket.destroy();
     }, graceMs);
     await closed;
     clearTimeout(timer);
@@ -163,12 +164,9 @@ class Listener implements MqttListener {
     if (this.#counts.total >= connectionsMax) {
       return this.#refuse(socket, address, "connections-full", `limit: ${connectionsMax} connections`);
     }
-    this.#sockets.add(socket);
+    this.#sockets.set(socket, null);
     this.#counts.total++;
-    socket.once("close", () => {
-      this.#sockets.delete(socket);
-      this.#counts.total--;
-    });
+    socket.on("close", () => this.#left(socket)); // one listener: a connection is to cost little while it is idle
     socket.on("error", ignore); // whoever serves the socket is told by "close"
     if (this.#proxies === null) this.#counted(socket, address);
     else if (this.#proxies.check(address, isIPv6(address) ? "ipv6" : "ipv4")) this.#behindProxy(socket, address);
@@ -200,14 +198,18 @@ class Listener implements MqttListener {
       return this.#refuse(socket, address, "connections-per-address-full", hint);
     }
     perAddress.set(address, fromThere + 1);
-    socket.once("close", () => this.#left(address));
+    this.#sockets.set(socket, address);
     if (this.#tls === null) return this.#opened(socket, address, null, NOBODY);
     this.#addresses.set(socket, address);
     this.#tls.arrived(socket);
   }
 
-  #left(address: string): void {
+  #left(socket: Socket): void {
     const { perAddress } = this.#counts;
+    const address = this.#sockets.get(socket)!;
+    this.#sockets.delete(socket);
+    this.#counts.total--;
+    if (address === null) return;
     const others = (perAddress.get(address) ?? 1) - 1;
     if (others === 0) perAddress.delete(address);
     else perAddress.set(address, others);
