@@ -22,8 +22,10 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
 }
 
-function connectPacket(clientId: string): Buffer {
-  const body = Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 0]), text(clientId)]);
+/** At QoS 2 sessions are kept: that is where exactly once has to survive a crash, and costs most. */
+function connectPacket(name: string): Buffer {
+  const cleanSession = qos === 2 ? 0 : 2;
+  const body = Buffer.concat([text("MQTT"), Buffer.from([4, cleanSession, 0, 0]), text(`${PREFIX}-${name}`)]);
   return Buffer.concat([Buffer.from([0x10, body.length]), body]);
 }
 
@@ -56,6 +58,10 @@ async function subscribe(): Promise<void> {
   const quality = Math.min(qos, subscriberQos);
   const frameBytes = publishFrame(TOPIC, quality, 1).length;
   const idAt = frameBytes - payload - 2;
+  if (quality === 2) {
+    receiveOnce(socket, frameBytes, idAt);
+    return;
+  }
   const carry = Buffer.alloc(frameBytes);
   let kept = 0;
   const acknowledgement = (frame: Buffer, at: number, into: Buffer, n: number): void => {
@@ -90,6 +96,28 @@ async function subscribe(): Promise<void> {
   });
 }
 
+/** QoS 2: PUBREC for each PUBLISH, PUBCOMP for each PUBREL. */
+function receiveOnce(socket: Socket, frameBytes: number, idAt: number): void {
+  let rest: Buffer = Buffer.alloc(0);
+  socket.on("data", (chunk: Buffer) => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const answers: number[] = [];
+    let at = 0;
+    for (;;) {
+      const isPublish = (bytes[at]! & 0xf0) === 0x30;
+      const length = isPublish ? frameBytes : 4;
+      if (at + length > bytes.length) break;
+      const id = at + (isPublish ? idAt : 2);
+      if (isPublish) counted.received++;
+      else if (bytes[at] !== 0x62) throw new Error(`neither PUBLISH nor PUBREL: ${bytes[at]}`);
+      answers.push(isPublish ? 0x50 : 0x70, 2, bytes[id]!, bytes[id + 1]!);
+      at += length;
+    }
+    rest = bytes.subarray(at);
+    if (answers.length > 0) socket.write(Buffer.from(answers));
+  });
+}
+
 /** QoS 0: as fast as the connection takes it. */
 function flood(socket: Socket, topic: string): void {
   const batch = Buffer.concat(Array.from({ length: window }, () => publishFrame(topic, 0, 0)));
@@ -100,12 +128,13 @@ function flood(socket: Socket, topic: string): void {
   more();
 }
 
-/** QoS 1: at most `window` publishes unacknowledged; PUBACKs come in order, four bytes each. */
+/** QoS 1 and 2: at most `window` publishes under way; answers come in order, four bytes each, PUBRECs are answered. */
 function pipeline(socket: Socket, topic: string): void {
-  const frames = Buffer.concat(Array.from({ length: window }, (_, i) => publishFrame(topic, 1, i + 1)));
+  const frames = Buffer.concat(Array.from({ length: window }, (_, i) => publishFrame(topic, qos, i + 1)));
   const frameBytes = frames.length / window;
   let next = 0;
   let odd = 0;
+  let rest: Buffer = Buffer.alloc(0);
   const send = (count: number): void => {
     counted.sent += count;
     while (count > 0) {
@@ -115,7 +144,28 @@ function pipeline(socket: Socket, topic: string): void {
       count -= now;
     }
   };
+  /** PUBRELs for the PUBRECs; how many PUBCOMPs there were. */
+  const completed = (chunk: Buffer): number => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const releases: number[] = [];
+    let count = 0;
+    let at = 0;
+    for (; at + 4 <= bytes.length; at += 4) {
+      if (bytes[at] === 0x50) releases.push(0x62, 2, bytes[at + 2]!, bytes[at + 3]!);
+      else if (bytes[at] === 0x70) count++;
+      else throw new Error(`neither PUBREC nor PUBCOMP: ${bytes[at]}`);
+    }
+    rest = bytes.subarray(at);
+    if (releases.length > 0) socket.write(Buffer.from(releases));
+    return count;
+  };
   socket.on("data", (chunk: Buffer) => {
+    if (qos === 2) {
+      const count = completed(chunk);
+      counted.acknowledged += count;
+      send(count);
+      return;
+    }
     odd += chunk.length;
     const acknowledged = odd >> 2;
     odd &= 3;

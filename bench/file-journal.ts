@@ -2,15 +2,18 @@
 import { fdatasyncSync, openSync } from "node:fs";
 import { fdatasync, write } from "node:fs";
 import type { Cancel, Message } from "../src/base/mod.ts";
-import type { Journal, Publisher } from "../src/broker/mod.ts";
+import type { Journal, Publisher, Replayed } from "../src/broker/mod.ts";
 import type { PublishView } from "../src/wire/mqtt/mod.ts";
 import {
   messageRecordBytes,
-  readRecord,
+  noteBytes,
+  readLogged,
   recordBytes,
   writeMessageRecord,
+  writeNote,
   writeRecord,
 } from "../src/wire/record/mod.ts";
+import type { SessionNote } from "../src/wire/record/mod.ts";
 
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** The file is reused from here on, so that a long run does not fill the disk. */
@@ -34,15 +37,21 @@ export class FileJournal implements Journal {
     fdatasyncSync(this.#file);
   }
 
-  append(_topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array): number {
-    const at = this.#reserve(recordBytes(view, topicBytes, publisher.encoded!));
-    this.#length = writeRecord(this.#batch, at, view, topicBytes, publisher.encoded!, 0);
+  append(_topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array, identified: boolean): number {
+    const at = this.#reserve(recordBytes(view, topicBytes, publisher.encoded!, identified));
+    this.#length = writeRecord(this.#batch, at, view, topicBytes, publisher.encoded!, 0, identified);
     return this.#appended();
   }
 
   appendMessage(message: Message): number {
     const at = this.#reserve(messageRecordBytes(message));
     this.#length = writeMessageRecord(this.#batch, at, message);
+    return this.#appended();
+  }
+
+  appendNote(note: SessionNote): number {
+    const at = this.#reserve(noteBytes(note));
+    this.#length = writeNote(this.#batch, at, note, 0);
     return this.#appended();
   }
 
@@ -56,8 +65,8 @@ export class FileJournal implements Journal {
     return Promise.resolve(null);
   }
 
-  async *replay(): AsyncIterable<{ offset: number; message: Message }> {
-    if (this.#length < 0) yield { offset: 0, message: readRecord(this.#batch) };
+  async *replay(): AsyncIterable<Replayed> {
+    if (this.#length < 0) yield { offset: 0, ...readLogged(this.#batch) };
   }
 
   #reserve(length: number): number {

@@ -38,7 +38,7 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
       payload: Number(values.payload),
       window: Number(values.window),
       brokerAlone: values["broker-alone"],
-      qos: values.qos.map((qos) => (qos === "0" ? 0 : 1)),
+      qos: values.qos.map((qos) => (qos === "0" ? 0 : qos === "2" ? 2 : 1)),
     }),
   latency: () => latency({ runs: runs(5), seconds, rate: 1000 }),
   ready: () => readiness(runs(5)),

@@ -56,13 +56,14 @@ export class SimBrokerDatabase {
 }
 
 /** The broker may go on with what it handed over. */
-function copied({ appliedOffset, outboxes, retained }: Progress): Progress {
+function copied({ appliedOffset, outboxes, exchanges, retained }: Progress): Progress {
   return {
     appliedOffset,
     outboxes: outboxes.map((outbox) => ({
       ...outbox,
       chunks: outbox.chunks.map((chunk) => ({ ...chunk, slots: chunk.slots.slice() })),
     })),
+    exchanges: structuredClone(exchanges),
     retained: retained.map((entry) => ({ ...entry, frame: entry.frame?.slice() ?? null })),
   };
 }

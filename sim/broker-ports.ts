@@ -6,6 +6,8 @@ import type {
   OutboxChunk,
   Progress,
   Publisher,
+  Replayed,
+  SavedExchanges,
   SavedRetained,
   SavedSession,
   SavedState,
@@ -15,10 +17,15 @@ import type {
 } from "../src/broker/mod.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { PublishView } from "../src/wire/mqtt/mod.ts";
+import type { SessionNote } from "../src/wire/record/mod.ts";
 
 /** A journal in memory. What it accepts is durable at the end of the turn, or when told, or never. */
 export class SimJournal implements Journal {
+  /** By offset; null where there is a note, or nothing any more. */
   readonly messages: (Message | null)[] = [];
+  readonly notes = new Map<number, SessionNote>();
+  /** Of messages that were accepted with their packet identifier, by offset. */
+  readonly packetIds = new Map<number, number>();
   durable = 0;
   /** `held`: nothing becomes durable until `sync` is called. */
   mode: "automatic" | "held" = "automatic";
@@ -34,14 +41,28 @@ export class SimJournal implements Journal {
     this.#clock = clock;
   }
 
-  append(topic: string, view: PublishView, publisher: Publisher): number {
+  append(topic: string, view: PublishView, publisher: Publisher, _topicBytes?: Uint8Array, identified = false): number {
     const { qos, retain } = view;
     const payload = Uint8Array.from(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);
-    return this.appendMessage({ topic, payload, qos, retain, ...publisher, receivedAt: this.#clock.now(), properties });
+    const { clientId, thing } = publisher;
+    const receivedAt = this.#clock.now();
+    const offset = this.#append({ topic, payload, qos, retain, clientId, thing, receivedAt, properties });
+    if (identified) this.packetIds.set(offset, view.packetId);
+    return offset;
   }
 
   appendMessage(message: Message): number {
+    return this.#append(message);
+  }
+
+  appendNote(note: SessionNote): number {
+    const offset = this.#append(null);
+    this.notes.set(offset, structuredClone(note));
+    return offset;
+  }
+
+  #append(message: Message | null): number {
     if (this.failure !== null) throw this.failure;
     this.messages.push(message);
     if (this.mode === "automatic" && !this.#planned) {
@@ -53,13 +74,15 @@ export class SimJournal implements Journal {
 
   sync(upTo = this.messages.length): void {
     this.#planned = false;
-    this.durable = Math.max(this.durable, upTo);
+    this.durable = Math.max(this.durable, Math.min(upTo, this.messages.length));
     for (const listener of this.#listeners) listener(this.durable);
   }
 
   /** What a power cut leaves. */
   crash(): void {
     this.messages.length = this.durable;
+    for (const offset of this.notes.keys()) if (offset >= this.durable) this.notes.delete(offset);
+    for (const offset of this.packetIds.keys()) if (offset >= this.durable) this.packetIds.delete(offset);
     this.#listeners.clear();
     this.#planned = false;
   }
@@ -75,10 +98,14 @@ export class SimJournal implements Journal {
     return Promise.resolve(this.messages[offset] ?? null);
   }
 
-  async *replay(from: number): AsyncIterable<{ offset: number; message: Message }> {
+  async *replay(from: number): AsyncIterable<Replayed> {
     for (let offset = from; offset < this.durable; offset++) {
       const message = this.messages[offset];
-      if (message !== null && message !== undefined) yield { offset, message };
+      const note = this.notes.get(offset);
+      if (note !== undefined) yield { offset, kind: "note", note };
+      else if (message !== null && message !== undefined) {
+        yield { offset, kind: "message", message, packetId: this.packetIds.get(offset) ?? 0 };
+      }
     }
   }
 }
@@ -89,6 +116,7 @@ interface StoredSession {
   head: number;
   sentBefore: number;
   chunks: OutboxChunk[];
+  exchanges: SavedExchanges | null;
 }
 
 /** A state store in memory that outlives the broker. */
@@ -110,10 +138,12 @@ export class SimState implements StateStore {
       sentBefore,
       chunks,
     }));
+    const exchanges = [...this.sessions.values()].flatMap((stored) => stored.exchanges ?? []);
     return Promise.resolve({
       appliedOffset: this.appliedOffset,
       sessions,
       outboxes,
+      exchanges,
       retained: [...this.retained.values()],
     });
   }
@@ -126,8 +156,8 @@ export class SimState implements StateStore {
       if (reset) this.sessions.delete(clientId);
       if (session === null) continue;
       const before = this.sessions.get(clientId);
-      const { head, sentBefore, chunks } = before ?? { head: 0, sentBefore: 0, chunks: [] };
-      const stored = { session, subscriptions: before?.subscriptions ?? new Map(), head, sentBefore, chunks };
+      const none = { subscriptions: new Map(), head: 0, sentBefore: 0, chunks: [], exchanges: null };
+      const stored: StoredSession = { ...none, ...before, session };
       for (const [filter, subscription] of subscriptions) {
         if (subscription === null) stored.subscriptions.delete(filter);
         else stored.subscriptions.set(filter, subscription);
@@ -136,7 +166,10 @@ export class SimState implements StateStore {
     }
   }
 
-  async saveProgress({ appliedOffset, outboxes, retained }: Progress, life = { alive: true }): Promise<void> {
+  async saveProgress(
+    { appliedOffset, outboxes, exchanges, retained }: Progress,
+    life = { alive: true },
+  ): Promise<void> {
     await this.gate;
     if (!life.alive) return;
     if (this.failure !== null) throw this.failure;
@@ -147,6 +180,10 @@ export class SimState implements StateStore {
       stored.head = head;
       stored.sentBefore = sentBefore;
       stored.chunks = [...stored.chunks.filter((c) => c.first + c.slots.length / 2 > head), ...chunks];
+    }
+    for (const saved of exchanges) {
+      const stored = this.sessions.get(saved.clientId);
+      if (stored !== undefined) stored.exchanges = saved;
     }
     for (const message of retained) {
       if (message.frame === null) this.retained.delete(message.topic);

@@ -2,11 +2,26 @@
 import { LIMITS } from "../src/base/mod.ts";
 import type { MqttLimits, Scheduler } from "../src/base/mod.ts";
 import { Broker } from "../src/broker/mod.ts";
-import type { Admission, Peer, PresenceEvent, StateStore } from "../src/broker/mod.ts";
+import type {
+  Admission,
+  AuthenticationExchange,
+  BrokerOptions,
+  Gatekeeper,
+  Peer,
+  PresenceEvent,
+  StateStore,
+} from "../src/broker/mod.ts";
 import type { ConnectPacket, ProtocolVersion } from "../src/wire/mqtt/mod.ts";
 import { SimAuthorizer, SimJournal, SimState } from "./broker-ports.ts";
 import { SimClient } from "./mqtt-client.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "./world.ts";
+
+export interface WorldOptions {
+  readonly limits?: Partial<MqttLimits>;
+  readonly seed?: number;
+  /** Options of the broker that have no place of their own here. */
+  readonly broker?: Partial<BrokerOptions>;
+}
 
 /** A broker and what it stands on. */
 export class BrokerWorld {
@@ -20,18 +35,22 @@ export class BrokerWorld {
   readonly presence: PresenceEvent[] = [];
   /** Policies by client id; others may do everything. */
   readonly policies = new Map<string, SimAuthorizer>();
-  admit: ((peer: Peer, connect: ConnectPacket) => Admission) | null = null;
+  admit: Gatekeeper["admit"] | null = null;
+  authenticate: Gatekeeper["authenticate"] | null = null;
   broker: Broker;
   /** Ports of a broker that crashed are dead. */
   #life = { alive: true };
 
-  constructor(options: { limits?: Partial<MqttLimits>; seed?: number } = {}) {
+  readonly #more: WorldOptions["broker"];
+
+  constructor(options: WorldOptions = {}) {
+    this.#more = options.broker ?? {};
     this.limits = { ...LIMITS.mqtt, ...options.limits };
     this.random = new SimRandom(options.seed ?? 1);
     this.broker = this.#start();
   }
 
-  static async started(options: { limits?: Partial<MqttLimits>; seed?: number } = {}): Promise<BrokerWorld> {
+  static async started(options: WorldOptions = {}): Promise<BrokerWorld> {
     const world = new BrokerWorld(options);
     await world.broker.restore();
     return world;
@@ -43,18 +62,34 @@ export class BrokerWorld {
     return policy;
   }
 
+  /** What a client is admitted as, unless `admit` says otherwise. */
+  admission(clientId: string): Admission {
+    return { admitted: true, thing: `thing-${clientId}`, authorizer: this.policy(clientId) };
+  }
+
   #start(): Broker {
     const { journal, clock, random, logger, metrics, limits } = this;
     const life = (this.#life = { alive: true });
     const scheduler = whileAlive(life, clock);
     const state = storeWhileAlive(life, this.state);
     const gatekeeper = {
-      admit: (peer: Peer, connect: ConnectPacket): Admission =>
-        this.admit === null
-          ? { admitted: true, thing: `thing-${connect.clientId}`, authorizer: this.policy(connect.clientId) }
-          : this.admit(peer, connect),
+      admit: (peer: Peer, connect: ConnectPacket): Admission | Promise<Admission> =>
+        this.admit === null ? this.admission(connect.clientId) : this.admit(peer, connect),
+      authenticate: (peer: Peer, connect: ConnectPacket): AuthenticationExchange | null =>
+        this.authenticate?.(peer, connect) ?? null,
     };
-    const broker = new Broker({ journal, gatekeeper, state, clock, scheduler, random, logger, metrics, limits });
+    const broker = new Broker({
+      journal,
+      gatekeeper,
+      state,
+      clock,
+      scheduler,
+      random,
+      logger,
+      metrics,
+      limits,
+      ...this.#more,
+    });
     broker.onPresence((event) => this.presence.push(event));
     return broker;
   }
@@ -68,8 +103,10 @@ export class BrokerWorld {
     await this.broker.restore();
   }
 
-  client(options: { version?: ProtocolVersion; certificateId?: string | null } = {}): SimClient {
-    return new SimClient(this, options.version ?? 5, options.certificateId ?? null);
+  client(
+    options: { version?: ProtocolVersion; certificateId?: string | null; remoteAddress?: string } = {},
+  ): SimClient {
+    return new SimClient(this, options.version ?? 5, options.certificateId ?? null, options.remoteAddress);
   }
 
   /** A client that is connected when this resolves. */

@@ -1,5 +1,6 @@
 /** An MQTT client on a simulated network that a test can stall and cut; it speaks through the real codec. */
 import { LIMITS } from "../src/base/mod.ts";
+import { PROTOCOL_LIMITS } from "../src/broker/mod.ts";
 import type { MessageProperties, QoS } from "../src/base/mod.ts";
 import type { Broker, BrokerConnection, Peer, Transport } from "../src/broker/mod.ts";
 import {
@@ -11,6 +12,7 @@ import {
 } from "../src/wire/mqtt/mod.ts";
 import type {
   AcknowledgeKind,
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
   DisconnectPacket,
@@ -26,11 +28,22 @@ import type { SimClock } from "./world.ts";
 export type Received =
   | ({ readonly type: "connack" } & ConnackPacket)
   | ReceivedPublish
-  | { readonly type: "puback"; readonly packetId: number; readonly reasonCode: number }
+  | ReceivedAcknowledge<"puback">
+  | ReceivedAcknowledge<"pubrec">
+  | ReceivedAcknowledge<"pubrel">
+  | ReceivedAcknowledge<"pubcomp">
   | ({ readonly type: "suback" } & SubackPacket)
   | ({ readonly type: "unsuback" } & SubackPacket)
   | { readonly type: "pingresp" }
+  | ({ readonly type: "auth" } & AuthPacket)
   | ({ readonly type: "disconnect" } & DisconnectPacket);
+
+interface ReceivedAcknowledge<K extends AcknowledgeKind> {
+  readonly type: K;
+  readonly packetId: number;
+  readonly reasonCode: number;
+  readonly reasonString?: string;
+}
 
 export interface ReceivedPublish {
   readonly type: "publish";
@@ -42,9 +55,12 @@ export interface ReceivedPublish {
   readonly packetId: number;
   readonly properties: MessageProperties | null;
   readonly identifiers: readonly number[];
+  /** The alias that it came with, 0 for none; `topic` is what the alias stands for. */
+  readonly alias: number;
 }
 
 const utf8 = new TextDecoder();
+const TAKES_ALL = { ...LIMITS.mqtt, ...PROTOCOL_LIMITS };
 const encoder = new TextEncoder();
 
 /** What a client needs of its world. */
@@ -55,11 +71,13 @@ interface World {
 
 /** The far end of a simulated connection: speaks MQTT through the real codec. */
 export class SimClient implements Transport {
-  readonly remoteAddress = "192.0.2.7";
+  readonly remoteAddress: string;
   readonly received: Received[] = [];
   readonly version: ProtocolVersion;
-  /** Acknowledge QoS 1 publishes as they come. */
+  /** Acknowledge publishes as they come, and answer PUBREC with PUBREL. */
   acknowledges = true;
+  /** Told of each packet in place of that, for a test that plays the client itself. */
+  listener: ((packet: Received) => void) | null = null;
   /** `false`: the network takes nothing, `written` is not called. */
   #takes = true;
   #waiting: Uint8Array | null = null;
@@ -71,11 +89,12 @@ export class SimClient implements Transport {
   readonly #writer: PacketWriter;
   readonly #world: World;
 
-  constructor(world: World, version: ProtocolVersion, certificateId: string | null) {
+  constructor(world: World, version: ProtocolVersion, certificateId: string | null, remoteAddress = "192.0.2.7") {
+    this.remoteAddress = remoteAddress;
     this.#world = world;
     this.version = version;
     this.#writer = new PacketWriter(version);
-    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: LIMITS.mqtt });
+    this.#reader = new PacketReader(new Inbox(this), { role: "client", version, limits: TAKES_ALL });
     const peer: Peer = { remoteAddress: this.remoteAddress, certificateId };
     this.#connection = world.broker.accept(this, peer);
   }
@@ -175,16 +194,15 @@ export class SimClient implements Transport {
     options: {
       qos?: QoS;
       retain?: boolean;
+      dup?: boolean;
       packetId?: number;
       properties?: MessageProperties;
       topicAlias?: number;
     } = {},
   ): this {
-    const { qos = 0, retain = false, packetId = 1, properties = null, topicAlias = 0 } = options;
+    const { qos = 0, retain = false, dup = false, packetId = 1, properties = null, topicAlias = 0 } = options;
     const bytes = encoder.encode(payload);
-    return this.send((w) =>
-      w.publish({ topic, payload: bytes, qos, retain, dup: false, packetId, properties, topicAlias }),
-    );
+    return this.send((w) => w.publish({ topic, payload: bytes, qos, retain, dup, packetId, properties, topicAlias }));
   }
 
   disconnect(reasonCode = 0, sessionExpirySeconds: number | null = null): this {
@@ -207,49 +225,78 @@ export class SimClient implements Transport {
   }
 
   puback(packetId: number): void {
-    if (this.open) this.send((w) => w.acknowledge("puback", packetId));
+    this.acknowledge("puback", packetId);
   }
 
-  /** Called with each PUBLISH from the broker. */
-  arrived(publish: ReceivedPublish): void {
-    this.received.push(publish);
-    if (publish.qos === 1 && this.acknowledges) this.#world.clock.defer(() => this.puback(publish.packetId));
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode = 0): void {
+    if (this.open) this.send((w) => w.acknowledge(kind, packetId, reasonCode));
   }
+
+  /** Called with each packet from the broker. */
+  arrived(packet: Received): void {
+    this.received.push(packet);
+    if (this.listener !== null) this.listener(packet);
+    else if (this.acknowledges) this.#answer(packet);
+  }
+
+  #answer(packet: Received): void {
+    const answer = answerTo(packet);
+    if (answer !== null) this.#world.clock.defer(() => this.acknowledge(answer.kind, answer.packetId));
+  }
+}
+
+/** What a client answers that keeps nothing in mind. */
+function answerTo(packet: Received): { readonly kind: AcknowledgeKind; readonly packetId: number } | null {
+  if (packet.type === "publish" && packet.qos > 0) {
+    return { kind: packet.qos === 1 ? "puback" : "pubrec", packetId: packet.packetId };
+  }
+  if (packet.type === "pubrec" && packet.reasonCode < 0x80) return { kind: "pubrel", packetId: packet.packetId };
+  return packet.type === "pubrel" ? { kind: "pubcomp", packetId: packet.packetId } : null;
 }
 
 /** Packets from the broker. */
 class Inbox implements PacketHandler {
   readonly #client: SimClient;
+  readonly #aliases = new Map<number, string>();
 
   constructor(client: SimClient) {
     this.#client = client;
   }
 
   publish(view: PublishView): void {
-    const { qos, retain, dup, packetId } = view;
-    const topic = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    const { qos, retain, dup, packetId, topicAlias: alias } = view;
+    const named = utf8.decode(view.buffer.subarray(view.topicStart, view.topicEnd));
+    if (named !== "" && alias !== 0) this.#aliases.set(alias, named);
+    const topic = named === "" ? this.#aliases.get(alias) : named;
+    if (topic === undefined) throw new Error(`the broker used the topic alias ${alias} without giving it`);
     const payload = utf8.decode(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);
     const identifiers = subscriptionIdentifiersOf(view);
-    this.#client.arrived({ type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers });
+    const message = { type: "publish", topic, payload, qos, retain, dup, packetId, properties, identifiers } as const;
+    this.#client.arrived({ ...message, alias });
   }
   connack(packet: ConnackPacket): void {
-    this.#client.received.push({ type: "connack", ...packet });
+    this.#client.arrived({ type: "connack", ...packet });
   }
-  acknowledge(_kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
-    this.#client.received.push({ type: "puback", packetId, reasonCode });
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number, reasonString?: string): void {
+    const words = reasonString === undefined ? {} : { reasonString };
+    this.#client.arrived({ type: kind, packetId, reasonCode, ...words });
   }
   suback(packet: SubackPacket): void {
-    this.#client.received.push({ type: "suback", ...packet });
+    this.#client.arrived({ type: "suback", ...packet });
   }
   unsuback(packet: SubackPacket): void {
-    this.#client.received.push({ type: "unsuback", ...packet });
+    this.#client.arrived({ type: "unsuback", ...packet });
   }
   pingresp(): void {
-    this.#client.received.push({ type: "pingresp" });
+    this.#client.arrived({ type: "pingresp" });
   }
   disconnect(packet: DisconnectPacket): void {
-    this.#client.received.push({ type: "disconnect", ...packet });
+    this.#client.arrived({ type: "disconnect", ...packet });
+  }
+
+  auth(packet: AuthPacket): void {
+    this.#client.arrived({ type: "auth", ...packet });
   }
 
   // Packets that only a client sends.
@@ -257,5 +304,4 @@ class Inbox implements PacketHandler {
   subscribe(): void {}
   unsubscribe(): void {}
   pingreq(): void {}
-  auth(): void {}
 }

@@ -147,7 +147,9 @@ export class PlatformProcess {
   /** What the log holds now against what was known to be in it. */
   async #compare(journal: LogJournal, next: number): Promise<void> {
     const found: (readonly [number, Message])[] = [];
-    for await (const { offset, message } of journal.replay(0)) found.push([offset, message]);
+    for await (const logged of journal.replay(0)) {
+      if (logged.kind === "message") found.push([logged.offset, logged.message]);
+    }
     if (this.life.alive) this.#ports.witness.recovered(found, next);
   }
 
@@ -203,12 +205,13 @@ export class PlatformProcess {
       return offset;
     };
     return {
-      append: (topic, view, publisher, topicBytes) => {
+      append: (topic, view, publisher, topicBytes, identified) => {
         const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
         const properties = propertiesOf(view);
         const record = appendedOf({ topic, payload, retain: view.retain, clientId: publisher.clientId, properties });
-        return noted(record, () => journal.append(topic, view, publisher, topicBytes));
+        return noted(record, () => journal.append(topic, view, publisher, topicBytes, identified));
       },
+      appendNote: (note) => journal.appendNote(note),
       appendMessage: (message) => noted(appendedOf(message), () => journal.appendMessage(message)),
       get durable() {
         return journal.durable;

@@ -253,7 +253,7 @@ function limitsFrom(random: SimRandom): Limits {
     routesCachedMax: 32, // also: a table of 32,768 for each short life would cost more than all the rest
     deliveriesInflightMax: random.pick([5, LIMITS.mqtt.deliveriesInflightMax]),
   };
-  return { ...LIMITS, log, mqtt } as Limits;
+  return { ...LIMITS, log, mqtt };
 }
 
 /** Warnings and errors are a part of what happened. */

@@ -30,6 +30,7 @@ const STEPS: readonly Step[] = [
   { name: "unused code and packages", command: ["knip", "--no-progress"] },
   tests("house rules", ["test/house/**/*.test.ts"]),
   tests("unit", ["src/**/*.test.ts"], ["--test-isolation=process", `--test-concurrency=${cpus().length}`]),
+  tests("conformance", ["test/conformance/**/*.test.ts"]),
   tests("simulation", ["sim/**/*.test.ts"]),
   tests("scenarios", ["test/scenarios/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=3"]),
   // One at a time: each file builds the dashboard anew.

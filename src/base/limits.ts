@@ -17,9 +17,18 @@ export const LIMITS = {
     userPropertiesMax: 64,
     filtersPerSubscribeMax: 128,
     subscriptionsPerSessionMax: 1024,
-    /** Unacknowledged QoS 1 publishes from one client (our Receive Maximum). */
+    /** Unacknowledged QoS 1 and 2 publishes from one client (our Receive Maximum). */
     inflightMax: 1024,
+    /**
+     * QoS 2 messages of one client that it has not released, over all its connections; 4 bytes each. Far above
+     * `inflightMax`: 3.1.1 knows no Receive Maximum, and its clients may send thousands before they read an answer.
+     */
+    identifiersUnreleasedMax: 16_384,
     topicAliasMax: 16,
+    /** Topics that we give one client an alias for, where it takes that many; each costs us a copy of the topic. */
+    topicAliasesGivenMax: 32,
+    /** AUTH packets of a client in one exchange; SCRAM needs two, Kerberos three. */
+    authenticationStepsMax: 8,
     /** Time from the TCP connection to a complete CONNECT. */
     connectTimeout: seconds(10),
     keepAliveSecondsMax: 3600,
@@ -37,13 +46,44 @@ export const LIMITS = {
     /** Bytes waiting in all outputs; above it, each connection may keep a sixty-fourth of `outputBytesMax`. */
     outputTotalBytesMax: mib(256),
     connectionsMax: 20_000,
-    connectionsPerAddressMax: 2_000,
+    /** A site of 10,000 devices behind one address, or a carrier's gateway; others keep two fifths of the places. */
+    connectionsPerAddressMax: 12_000,
+    /** Before CONNECT: these hold a place that nobody has earned yet. Beyond, the oldest of them is let go. */
+    greetingsMax: 2_000,
+    /** One thing may connect several times under different client ids: a gateway, a backend's workers. */
+    connectionsPerThingMax: 256,
+    /** CONNECTs, in all and from one address. A site whose power is back sends as many as it has devices at once. */
+    connectsPerSecondMax: 5_000,
+    connectsPerSecondPerAddressMax: 500,
+    /** What each sender may do for long; AWS IoT allows 100 messages and 512 KB a second. A core takes some 500,000. */
+    messagesPerSecondMax: 100_000,
+    bytesPerSecondMax: mib(128),
+    /** The connections of one thing together. */
+    messagesPerSecondPerThingMax: 200_000,
+    bytesPerSecondPerThingMax: mib(256),
+    /** All things of one tenant together, and all tenants: beyond what one machine takes, so that a fair share decides. */
+    messagesPerSecondPerTenantMax: 5_000_000,
+    bytesPerSecondPerTenantMax: mib(2048),
+    messagesPerSecondTotalMax: 5_000_000,
+    bytesPerSecondTotalMax: mib(2048),
+    /** Filters that one connection subscribes to or unsubscribes from; each makes routes be looked up anew. */
+    filtersPerSecondMax: 2_000,
+    /** A rate may be exceeded for a moment by what it allows in this time: clients send what they gathered in one go. */
+    rateBurst: seconds(2),
+    /** Messages and their deliveries for all connections in one turn of the event loop, some 10 ms; shared out evenly. */
+    turnWorkMax: 16_384,
+    /** Packets that have not arrived whole, of all connections; above it, each may have a sixty-fourth of `packetBytesMax`. */
+    partialTotalBytesMax: mib(128),
     /** Sessions, connected or not; each absent one may queue messages. At the limit nobody new may leave one behind. */
     sessionsMax: 100_000,
+    /** Of them, those that one thing leaves behind under different client ids. */
+    sessionsPerThingMax: 1_000,
+    /** Topics and payloads of wills that wait; above it, each may have a sixty-fourth of `connectBytesMax`. */
+    willsTotalBytesMax: mib(64),
     retainedMessagesMax: 100_000,
     /** They live in memory. */
     retainedBytesMax: mib(256),
-    /** Unacknowledged QoS 1 deliveries to one client, where its Receive Maximum allows that many. */
+    /** Unacknowledged QoS 1 and 2 deliveries to one client, where its Receive Maximum allows that many. */
     deliveriesInflightMax: 16_384,
     /** Topics whose subscribers are known without a walk of the tree; some 300 bytes each. */
     routesCachedMax: 32_768,
@@ -249,8 +289,11 @@ export const LIMITS = {
   },
 } as const;
 
-export type Limits = typeof LIMITS;
-export type MqttLimits = { readonly [K in keyof Limits["mqtt"]]: number };
+/** Fixed header of 5 bytes, and the largest Remaining Length (MQTT 5.0 section 1.5.5). */
+const PACKET_BYTES_MAX = 268_435_455 + 5;
+
+export type Limits = { readonly [R in keyof typeof LIMITS]: { readonly [K in keyof (typeof LIMITS)[R]]: number } };
+export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
@@ -260,7 +303,17 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
     [mqtt.inflightMax <= 65_535, "mqtt.inflightMax <= number of packet identifiers"],
     [mqtt.packetBytesMax < log.recordBytesMax, "an accepted packet fits a log record"],
-    [mqtt.deliveriesInflightMax <= 65_535, "mqtt.deliveriesInflightMax <= number of packet identifiers"],
+    [mqtt.packetBytesMax <= mqtt.queuedBytesMax, "the largest message may wait for an absent client"],
+    [mqtt.outputBytesMax <= mqtt.outputTotalBytesMax, "one output fits all outputs"],
+    [mqtt.connectionsPerAddressMax <= mqtt.connectionsMax, "one address takes no more connections than there are"],
+    [mqtt.keepAliveSecondsMax <= 65_535, "mqtt.keepAliveSecondsMax fits MQTT's two bytes"],
+    [mqtt.sessionExpirySecondsMax <= 0xffff_ffff, "mqtt.sessionExpirySecondsMax fits MQTT's four bytes"],
+    [mqtt.packetBytesMax <= PACKET_BYTES_MAX, "mqtt.packetBytesMax fits MQTT's length field"],
+    [mqtt.topicAliasMax <= 65_535, "mqtt.topicAliasMax fits MQTT's two bytes"],
+    [mqtt.inflightMax >= 1, "mqtt.inflightMax >= 1: MQTT knows no Receive Maximum of 0"],
+    [mqtt.deliveriesInflightMax <= 32_767, "mqtt.deliveriesInflightMax <= packet identifiers of QoS 1"],
+    [mqtt.inflightMax <= mqtt.identifiersUnreleasedMax, "a client may use its whole window at QoS 2"],
+    [mqtt.identifiersUnreleasedMax <= 65_535, "mqtt.identifiersUnreleasedMax <= number of packet identifiers"],
     [mqtt.packetBytesMax < mqtt.outputBytesMax, "a packet fits an empty output"],
     [mqtt.connectionsMax <= mqtt.sessionsMax, "every connection may have a session"],
     [mqtt.packetBytesMax < mqtt.retainedBytesMax, "the largest message may be retained"],

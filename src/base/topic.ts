@@ -6,7 +6,7 @@ export type TopicFault =
   | "null-character" // [MQTT-4.7.3-2]
   | "too-long" // [MQTT-4.7.3-3], or our own limit
   | "too-deep" // our own limit
-  | "wildcard" // [MQTT-3.3.2-2]: wildcards in a name; [MQTT-4.7.1-1], [MQTT-4.7.1-2]: misplaced in a filter
+  | "wildcard" // [MQTT-3.3.2-2], [MQTT-4.7.0-1]: wildcards in a name; [MQTT-4.7.1-1], [MQTT-4.7.1-2]: misplaced in a filter
   | null;
 
 export interface TopicLimits {

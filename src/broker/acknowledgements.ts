@@ -1,10 +1,14 @@
+/** What is to be sent, as the upper part of a code; the lower eight bits are the reason code. */
+export const ANSWER = { puback: 0, pubrec: 0x100, pubrel: 0x200, pubcomp: 0x300 } as const;
+
 /**
  * Publishes that wait for the disk before they are acknowledged: a ring of (connection, packet identifier, offset), in
- * the order of offsets, released in bulk after each sync. No object per message.
+ * the order of offsets, released in bulk after each sync. What was released is forgotten, so its packet identifier may
+ * come again for another message [MQTT-4.3.2-5]. No object per message.
  */
 export class PendingAcknowledgements<Owner> {
   #owners: (Owner | null)[];
-  /** Packet identifier + 65,536 × reason code. */
+  /** Packet identifier + 65,536 × code. */
   #packets: Uint32Array;
   #offsets: Float64Array;
   #mask: number;
@@ -24,18 +28,19 @@ export class PendingAcknowledgements<Owner> {
 
   /**
    * `offset` is never below that of an earlier call: acknowledgements leave in the order of their publishes
-   * [MQTT-4.6.0-2], a refusal therefore with the offset of the publish before it.
+   * [MQTT-4.6.0-2], a refusal therefore with the offset of the publish before it. `code`: a reason code of
+   * PUBACK, or one of `ANSWER` with a reason code added.
    */
-  push(owner: Owner, packetId: number, reasonCode: number, offset: number): void {
+  push(owner: Owner, packetId: number, code: number, offset: number): void {
     if (this.size > this.#mask) this.#grow();
     const at = this.#tail++ & this.#mask;
     this.#owners[at] = owner;
-    this.#packets[at] = packetId + reasonCode * 65_536;
+    this.#packets[at] = packetId + code * 65_536;
     this.#offsets[at] = offset;
   }
 
   /** Hands out everything with an offset below `durable`: we own it only once it is on disk [MQTT-4.3.2-4]. */
-  release(durable: number, release: (owner: Owner, packetId: number, reasonCode: number) => void): void {
+  release(durable: number, release: (owner: Owner, packetId: number, code: number) => void): void {
     while (this.#head !== this.#tail) {
       const at = this.#head & this.#mask;
       if (this.#offsets[at]! >= durable) return;

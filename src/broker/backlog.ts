@@ -17,6 +17,11 @@ export class Backlog {
     return this.#appended - this.#durable;
   }
 
+  /** From here on those who publish most are held back; above all of it, everybody. */
+  get crowded(): boolean {
+    return this.#appended - this.#durable > this.#bytesMax / 2;
+  }
+
   get full(): boolean {
     return this.#appended - this.#durable > this.#bytesMax;
   }
@@ -40,15 +45,24 @@ export class Backlog {
       this.#durable = this.#marks[passed - 1]!.appended;
       this.#marks.splice(0, passed);
     }
-    if (this.#held.size === 0 || this.bytes > this.#bytesMax / 2) return;
+    if (this.#held.size === 0 || this.bytes > this.#bytesMax / 4) return;
     const held = this.#held;
     this.#held = new Set();
     for (const connection of held) connection.releaseRead("journal");
   }
 
   hold(connection: Connection): void {
+    const { core } = connection;
+    if (this.#held.has(connection) || (!this.full && this.#isModest(connection))) return;
+    core.reached.count("backlogBytesMax");
     this.#held.add(connection);
     connection.holdRead("journal");
+  }
+
+  /** It adds little, also compared with what there is room for: those who were held long ago count as little, too. */
+  #isModest(connection: Connection): boolean {
+    const { meter, lastReceived } = connection;
+    return meter === null || meter.recent(lastReceived) < this.#bytesMax / 64 || !meter.isHeavy(lastReceived);
   }
 
   forget(connection: Connection): void {

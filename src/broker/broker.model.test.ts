@@ -9,7 +9,7 @@ import { topicMatches } from "../base/mod.ts";
  * Random clients that come, go, subscribe and publish, with crashes of the whole broker between; a model that is a list
  * says who must have received what. At QoS 1: everything acknowledged, in order per publisher, at least once.
  */
-const LEVELS = ["a", "b", "$s", "+", "#"];
+const LEVELS = ["a", "b", "$aws/s", "+", "#"];
 const CLIENTS = 5;
 
 interface Model {

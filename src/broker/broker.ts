@@ -12,6 +12,8 @@ import type { ConnectionInfo, PresenceEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { restoreState } from "./restore.ts";
 import type { LocalSubscription } from "./session.ts";
+import { SystemTopics } from "./system-topics.ts";
+import type { SystemTopicsOptions } from "./system-topics.ts";
 
 /** How often keep-alives, expiries and will delays are looked at: their precision. */
 const SWEEP_MS = 500;
@@ -39,6 +41,7 @@ export class Broker {
     core.onStop(scheduler.every(SWEEP_MS, () => sweep(core)));
     core.onStop(scheduler.every(RETAINED_SWEEP_MS, () => core.retained.sweep(core.clock.now())));
     core.onStop(scheduler.every(limits.stateSavePeriod, () => core.saving.progressDue()));
+    if (options.system !== undefined && options.system.period > 0) startSystemTopics(core, options.system);
   }
 
   /** Loads sessions and retained messages and brings them up to date from the journal. Once, before the first `accept`. */
@@ -52,6 +55,8 @@ export class Broker {
   accept(transport: Transport, peer: Peer): BrokerConnection {
     const connection = new Connection(this.#core, transport, peer);
     this.#core.connections.add(connection);
+    this.#core.greets(connection);
+    this.#core.meters.sockets.value++;
     return connection;
   }
 
@@ -99,13 +104,22 @@ export class Broker {
     const core = this.#core;
     if (core.closing) return;
     core.closing = true;
+    const elsewhere = core.options.serverReference !== undefined;
+    const code = elsewhere ? REASON.useAnotherServer : REASON.serverShuttingDown;
     for (const connection of core.connections) {
-      connection.disconnect(REASON.serverShuttingDown, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
+      connection.disconnect(code, "SERVER_INITIATED_DISCONNECT", "the server is shutting down");
     }
     core.endTurn();
     await core.saving.settled();
     core.stop();
   }
+}
+
+function startSystemTopics(core: Core, options: SystemTopicsOptions): void {
+  const topics = new SystemTopics(core, options);
+  core.onStop(core.options.scheduler.every(options.period, () => topics.publish()));
+  // Behind the SUBACK of this turn.
+  core.greetSystem = (session, subscription) => core.options.scheduler.defer(() => topics.greet(session, subscription));
 }
 
 /** Sessions whose next message was not on disk yet. */

@@ -15,7 +15,7 @@ const will = (fields: Partial<Will> = {}): Will => ({
 });
 
 describe("CONNECT and CONNACK", () => {
-  test("MQTT 5.0 is told that it is in, and what this server can do [MQTT-3.1.4-5], [MQTT-3.2.2-9], [MQTT-3.2.2-2]", async () => {
+  test("MQTT 5.0 is told that it is in, and what this server can do [MQTT-3.1.4-5], [MQTT-3.2.2-2]", async () => {
     const world = await BrokerWorld.started();
     const client = await world.connected("c1", { keepAliveSeconds: 30 });
     assert.deepEqual(client.last("connack"), {
@@ -23,7 +23,6 @@ describe("CONNECT and CONNACK", () => {
       sessionPresent: false,
       reasonCode: 0,
       receiveMaximum: world.limits.inflightMax,
-      maximumQos: 1,
       maximumPacketSize: world.limits.packetBytesMax,
       topicAliasMaximum: world.limits.topicAliasMax,
       sharedSubscriptionAvailable: false,
@@ -50,6 +49,15 @@ describe("CONNECT and CONNACK", () => {
     assert.equal(client.last("connack")?.sessionExpirySeconds, world.limits.sessionExpirySecondsMax);
   });
 
+  test("every client id that a client may rely on is taken [MQTT-3.1.3-5]: 1 to 23 digits and letters", async () => {
+    const world = await BrokerWorld.started();
+    const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (let length = 1; length <= 23; length++) {
+      const clientId = letters.slice(length, length + length);
+      assert.equal((await world.connected(clientId)).last("connack")?.reasonCode, 0, clientId);
+    }
+  });
+
   test("an empty client id gets one of ours, and in 5.0 is told [MQTT-3.1.3-6], [MQTT-3.1.3-7], [MQTT-3.2.2-16]", async () => {
     const world = await BrokerWorld.started();
     const [five, four] = [await world.connected(""), await world.connected("", { version: 4 })];
@@ -60,7 +68,7 @@ describe("CONNECT and CONNACK", () => {
     assert.ok(ids.includes(five.last("connack")!.assignedClientId!));
   });
 
-  test("3.1.1: an empty client id with a session to be kept is refused with 2 [MQTT-3.1.3-8]", async () => {
+  test("3.1.1: an empty client id with a session to be kept is refused with 2 [MQTT311-3.1.3-8], [MQTT311-3.1.3-9]", async () => {
     const world = await BrokerWorld.started();
     const client = await world.connected("", { version: 4, cleanStart: false });
     assert.equal(client.last("connack")?.reasonCode, 2);
@@ -232,7 +240,7 @@ describe("keep-alive", () => {
     assert.equal(client.received.filter((p) => p.type === "pingresp").length, 5);
   });
 
-  test("3.1.1: keep-alive 0 means that silence is fine [MQTT-3.1.2-10 of 3.1.1]", async () => {
+  test("3.1.1: keep-alive 0 means that silence is fine [MQTT311-3.1.2-10]", async () => {
     const world = await BrokerWorld.started();
     const client = await world.connected("c1", { version: 4, keepAliveSeconds: 0 });
     await world.run(600_000);
@@ -256,7 +264,7 @@ describe("wills", () => {
     return world;
   };
 
-  test("a client that vanishes leaves its will, once [MQTT-3.1.2-8], [MQTT-3.1.2-10]", async () => {
+  test("a client that vanishes leaves its will, once [MQTT-3.1.2-7], [MQTT-3.1.2-8], [MQTT-3.1.2-10]", async () => {
     const world = await watched();
     (await world.connected("c1", { will: will() })).cut();
     assert.deepEqual(await gone(world), ["w/gone=gone"]);
@@ -336,13 +344,18 @@ describe("wills", () => {
     assert.equal(world.metrics.value("tidewire_mqtt_refused_total", { reason: "will-refused" }), 2);
   });
 
-  test("5.0: a will with QoS 2 is refused [MQTT-3.2.2-12]; 3.1.1 cannot be told and gets QoS 1", async () => {
-    const world = await watched();
-    const five = await world.connected("five", { will: will({ qos: 2 }) });
-    assert.equal(five.last("connack")?.reasonCode, REASON.qosNotSupported);
-    (await world.connected("four", { version: 4, will: will({ qos: 2 }) })).cut();
-    assert.deepEqual(await gone(world), ["w/gone=gone"]);
-  });
+  for (const version of [4, 5] as const) {
+    test(`a will with QoS 2 is published with QoS 2, version ${version}`, async () => {
+      const world = await BrokerWorld.started();
+      const watcher = (await world.connected("watcher")).subscribe("w/#", { qos: 2 });
+      (await world.connected("c1", { version, will: will({ qos: 2 }) })).cut();
+      await world.run(2_000);
+      assert.deepEqual(
+        watcher.publishes.map(({ topic, qos }) => [topic, qos]),
+        [["w/gone", 2]],
+      );
+    });
+  }
 });
 
 describe("presence and being sent away", () => {

@@ -1,26 +1,57 @@
 /** One network connection: bytes in, packets to the functions that serve them, output gathered and sent once a turn. */
-import { PacketError, PacketReader, PacketWriter, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
+import { PacketError, PacketWriter, REASON } from "../wire/mqtt/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
-import { refuseConnect } from "./connect.ts";
+import { authenticationOverdue, endOverdue } from "./authentication.ts";
+import type { Authentication } from "./authentication.ts";
+import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
-import { Inbound } from "./inbound.ts";
+import type { ThingScope } from "./fairness.ts";
+import { Intake } from "./intake.ts";
+import type { IdentifierSet } from "./identifier-set.ts";
 import { detach } from "./lifecycle.ts";
+import { explain, refuseInWords } from "./answers.ts";
+import type { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
 import type { ConnectionInfo, DisconnectCause } from "./presence.ts";
+import { mayPublish } from "./reserved-topics.ts";
+import { forwardAliased, plain, writePublish } from "./publish-writing.ts";
+import type { SendAgain, SendAs } from "./publish-writing.ts";
+import type { Meter, Rate } from "./rates.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Route } from "./routes.ts";
 import type { Session, StandingWill } from "./session.ts";
 
-/** `greeting`: before CONNECT. `closing`: nothing is read any more, the last output is on its way. */
-export type ConnectionState = "greeting" | "connected" | "closing" | "closed";
-/** Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`. */
-export type HoldReason = "journal" | "acknowledgements" | "output" | "pace";
-const HOLD_BIT = { journal: 1, acknowledgements: 2, output: 4, pace: 8 } as const;
+/** `greeting`: before CONNECT is answered. `authenticating`: AUTH goes back and forth. `closing`: nothing is read any more, the last output is on its way. */
+export type ConnectionState = "greeting" | "authenticating" | "connected" | "closing" | "closed";
+const HOLD_BIT = {
+  journal: 1,
+  acknowledgements: 2,
+  output: 4,
+  pace: 8,
+  rate: 16,
+  turn: 32,
+  connect: 64,
+  gatekeeper: 128,
+} as const;
+/**
+ * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, a
+ * rate is exceeded, the connection's share of the turn is used, too many connect at once, the gatekeeper has not answered yet.
+ */
+export type HoldReason = keyof typeof HOLD_BIT;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
+/** Nobody waits longer for a client that is sent away, and holds memory by not reading. */
+const CLOSING_MS = 5_000;
+/** Who has taken nothing for this long does not read at all. */
+const PROGRESS_MS = 100;
+
+const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
+  [REASON.topicNameInvalid]: "publish-topic",
+  [REASON.clientIdentifierNotValid]: "client-id",
+};
 
 const PIECE_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -28,25 +59,6 @@ const NOTHING = new Uint8Array(0);
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;
 const NOBODY: Authorizer = { revision: 0, publish: () => false, subscribe: () => false, receive: () => false };
-
-/** How `PacketWriter.forward` is told what to change; one object for all, because nothing keeps it. */
-const plain = { qos: 0 as QoS, retain: false, packetId: 0 };
-
-/** How a message is to be sent to one client. */
-export interface SendAs {
-  readonly qos: QoS;
-  readonly retain: boolean;
-  /** 0 where QoS is 0. */
-  readonly packetId: number;
-  readonly identifiers: readonly number[] | null;
-}
-
-/** What makes a message that waited, or that was sent before, differ from a live one. */
-export interface SendAgain {
-  readonly dup: boolean;
-  /** Null where the message does not expire. */
-  readonly expirySeconds: number | null;
-}
 
 export class Connection {
   readonly core: Core;
@@ -58,25 +70,42 @@ export class Connection {
   /** There from CONNECT on. */
   session: Session | null = null;
   authorizer: Authorizer = NOBODY;
+  /** Null where CONNECT named no authentication method. */
+  authentication: Authentication | null = null;
   publisher: Publisher = { clientId: "", thing: null };
   /** Published unless the client says good-bye. */
   will: StandingWill | null = null;
   connectedAt: EpochMs = 0;
   sessionIdentifier = "";
+  /** Ours, where the client brought none. */
+  assignedClientId: string | null = null;
   keepAliveSeconds = 0;
   cleanStart = true;
   /** Most deliveries in flight to this client. */
   window = 0;
   /** The client's; `Infinity` where it set none that matters. */
   maximumPacketSize = Infinity;
+  /** Topic aliases that we give; null where the client takes none [MQTT-3.1.2-27]. */
+  outgoingAliases: OutgoingAliases | null = null;
+  /** Reasons in words are wanted beside PUBLISH, CONNACK and DISCONNECT [MQTT-3.1.2-29]. */
+  wantsReasons = false;
   lastReceived: Millis;
   /** Wall clock at the start of the present chunk. */
   receivedAt: EpochMs = 0;
-  /** QoS 1 publishes that wait for the disk. */
+  /** What counts against our Receive Maximum: QoS 1 publishes that wait for the disk, and `exchanges`. */
   unacknowledged = 0;
+  /** QoS 2 publishes of this connection that have no PUBCOMP yet; MQTT 5.0 only. */
+  exchanges: IdentifierSet | null = null;
+  /** PUBRECs and PUBCOMPs that wait for the disk. */
+  answering = 0;
   /** Topic bytes by alias, of this connection alone [MQTT-3.3.2-7]; null until the first. */
   aliases: (Uint8Array | undefined)[] | null = null;
-  readonly #reader: PacketReader;
+  /** What it has received, against its rates; null before CONNECT. */
+  meter: Meter | null = null;
+  filterRate: Rate | null = null;
+  /** Null where it stands for no thing. */
+  scope: ThingScope | null = null;
+  readonly intake: Intake;
   #writer: PacketWriter | null = null;
   #dirty = false;
   /** Savings of session state that the output waits for. */
@@ -101,7 +130,7 @@ export class Connection {
     this.peer = peer;
     this.acceptedAt = core.now();
     this.lastReceived = this.acceptedAt;
-    this.#reader = new PacketReader(new Inbound(this), { role: "server", limits: core.limits });
+    this.intake = new Intake(this);
   }
 
   // ── the transport's side ─────────────────────────────────────────────────────────────────────
@@ -112,11 +141,7 @@ export class Connection {
     this.lastReceived = this.core.now();
     this.receivedAt = this.core.clock.now();
     this.core.meters.bytesReceived.value += chunk.length;
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      this.#failed(error);
-    }
+    this.intake.take(chunk);
   }
 
   /** The transport has sent what it was last given, and gives it back. */
@@ -145,24 +170,43 @@ export class Connection {
   /** The transport is gone. */
   closed(reason?: string): void {
     if (this.state === "closed") return;
+    this.intake.takeRest();
     detach(this, "CONNECTION_LOST", true);
     if (this.state !== "closing") this.core.logger.debug("a connection was lost", { ...this.describe(), reason });
     this.#retire();
   }
 
-  #failed(error: unknown): void {
+  /** Serving a packet threw: the peer's fault, or ours. */
+  failed(error: unknown): void {
     if (this.isOver) return;
     if (error instanceof PacketError) {
-      const kind = error.reasonCode === REASON.topicNameInvalid ? "publish-topic" : "malformed-packet";
+      if (error.limit !== null) this.core.reached.count(error.limit);
+      const kind = KIND_OF_FAULT[error.reasonCode] ?? "malformed-packet";
       if (this.state === "connected") this.refuse(kind, error.reasonCode, "CLIENT_ERROR", error.detail);
       else {
-        this.version = this.#reader.version;
+        this.version = this.intake.version;
         refuseConnect(this, error.reasonCode, kind, error.detail);
       }
       return;
     }
     this.core.logger.error("serving a packet failed", { ...this.describe(), error: reasonOf(error) });
-    this.refuse("internal", REASON.unspecifiedError, "SERVER_ERROR", "the platform failed; its log says why");
+    const detail = "the platform failed; its log says why";
+    if (this.state === "connected") this.refuse("internal", REASON.unspecifiedError, "SERVER_ERROR", detail);
+    else refuseConnect(this, REASON.unspecifiedError, "internal", detail);
+  }
+
+  /** The client is in: packets of all kinds may come from now on. */
+  enters(authorizer: Authorizer): void {
+    this.state = "connected";
+    this.authorizer = authorizer;
+    if (this.authentication !== null) this.intake.open();
+  }
+
+  /** The client has other rights from now on. */
+  becomes(authorizer: Authorizer): void {
+    this.authorizer = authorizer;
+    this.#allowed = null;
+    this.#allowedRoute = null;
   }
 
   // ── output ───────────────────────────────────────────────────────────────────────────────────
@@ -192,14 +236,18 @@ export class Connection {
   askPatience(): void {
     const now = this.core.now();
     if (this.#crowdedSince === null) this.#crowdedSince = now;
-    if (now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
+    const reads = this.#inTransportBytes === 0 || now - this.#outputSince < PROGRESS_MS;
+    if (reads && now - this.#crowdedSince < PATIENCE_MS) this.core.pacing.wanted = true;
   }
 
   /** Hands what has gathered to the transport, unless that is still busy or session state has to be saved first. */
   flush(): void {
     this.#dirty = false;
     this.#countOutput(this.outputBytes);
-    if (this.outputBytes >= this.core.outputBytesMax) this.holdRead("output");
+    if (this.outputBytes >= this.core.outputBytesMax && !this.isHeld("output")) {
+      this.core.countFullOutput();
+      this.holdRead("output");
+    }
     if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
     const writer = this.#writer;
     if (writer !== null && writer.length > 0) {
@@ -243,13 +291,19 @@ export class Connection {
   send(view: PublishView, topic: string, as: SendAs, again: SendAgain | null = null): boolean {
     const out = this.out();
     const before = out.length;
-    if (again === null) forward(out, view, as);
-    else publishAgain(out, view, topic, as, again);
+    let alias = this.outgoingAliases === null ? 0 : this.outgoingAliases.find(view);
+    writePublish(out, view, topic, as, again, alias);
+    if (alias < 0 && out.length - before > this.maximumPacketSize) {
+      out.rewind(before); // the alias itself may be what is too much
+      alias = 0;
+      writePublish(out, view, topic, as, again, alias);
+    }
     if (out.length - before > this.maximumPacketSize) {
       out.rewind(before);
       return false;
     }
-    this.core.meters.sent.value++;
+    if (alias < 0) this.outgoingAliases!.told(view);
+    this.#countSent(view);
     return true;
   }
 
@@ -258,8 +312,16 @@ export class Connection {
     plain.qos = qos;
     plain.retain = retain;
     plain.packetId = packetId;
-    this.out().forward(view, plain);
-    this.core.meters.sent.value++;
+    const out = this.out();
+    if (this.outgoingAliases === null) out.forward(view, plain);
+    else forwardAliased(out, view, this.outgoingAliases);
+    this.#countSent(view);
+  }
+
+  #countSent(view: PublishView): void {
+    const { meters } = this.core;
+    meters.sent.value++;
+    meters.payloadSent.value += view.payloadEnd - view.payloadStart;
   }
 
   /** A publish of this client is on disk, or refused. */
@@ -267,7 +329,8 @@ export class Connection {
     this.unacknowledged--;
     if (this.isOver) return;
     this.core.meters.acknowledged.value++;
-    this.out().acknowledge("puback", packetId, reasonCode);
+    if (reasonCode === REASON.success || !this.wantsReasons) this.out().acknowledge("puback", packetId, reasonCode);
+    else refuseInWords(this, "puback", packetId, reasonCode);
     if (this.#holds !== 0 && this.unacknowledged < this.core.limits.inflightMax / 2) {
       this.releaseRead("acknowledgements");
     }
@@ -295,16 +358,28 @@ export class Connection {
   /** Looks at what time does to the connection. */
   check(now: Millis): void {
     const { limits } = this.core;
-    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout) {
-      const after = `no CONNECT within ${limits.connectTimeout / 1000} s`;
-      this.refuse("connect-timeout", null, "CLIENT_ERROR", after);
+    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout && !this.isHeld("connect")) {
+      this.#endGreeting();
+    } else if (authenticationOverdue(this, now)) endOverdue(this);
+    else if (this.#inTransportBytes > 0 && this.state === "closing" && now - this.#outputSince >= CLOSING_MS) {
+      this.destroy(); // it does not even take our good-bye
     } else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
+      this.core.reached.count("stalledOutputMax");
       this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");
       this.destroy();
     } else if (this.state === "connected" && this.#silent(now)) {
       const detail = `nothing received for one and a half times the keep-alive of ${this.keepAliveSeconds} s`;
       this.refuse("keep-alive", REASON.keepAliveTimeout, "MQTT_KEEP_ALIVE_TIMEOUT", detail); // [MQTT-3.1.2-22]
     }
+  }
+
+  #endGreeting(): void {
+    this.core.reached.count("connectTimeout");
+    const within = `within ${this.core.limits.connectTimeout / 1000} s`;
+    if (this.isHeld("gatekeeper")) {
+      const detail = `nobody could say ${within} whether the client may connect`;
+      refuseConnect(this, REASON.serverBusy, "gatekeeper-slow", detail);
+    } else this.refuse("connect-timeout", null, "CLIENT_ERROR", `no CONNECT ${within}`);
   }
 
   #silent(now: Millis): boolean {
@@ -317,12 +392,12 @@ export class Connection {
 
   mayPublish(route: Route, retain: boolean): boolean {
     const { authorizer } = this;
-    if (retain) return authorizer.publish(route.topic, true);
+    if (retain) return mayPublish(authorizer, route.topic, true);
     const { revision } = authorizer;
     if (this.#allowedRoute === route && this.#allowedRevision === revision) return true;
     const allowed = (this.#allowed ??= new Map());
     if (allowed.get(route) !== revision) {
-      if (!authorizer.publish(route.topic, false)) return false;
+      if (!mayPublish(authorizer, route.topic, false)) return false;
       if (allowed.size >= VERDICTS_KEPT) allowed.clear();
       allowed.set(route, revision);
     }
@@ -345,29 +420,24 @@ export class Connection {
     this.disconnect(code, cause, detail);
   }
 
-  /** As `refuse`, without calling it a refusal. */
+  /** As `refuse`, without calling it a refusal. Told or not, the client is gone [MQTT-4.13.2-1]. */
   disconnect(code: number | null, cause: DisconnectCause, detail: string): void {
     if (this.isOver) return;
-    const told = this.state === "connected" && this.version === 5 && code !== null;
+    const told = this.state === "connected" && this.version === 5 && code !== null; // [MQTT-3.14.0-1]
     detach(this, cause, true);
-    if (told) this.#sayGoodbye(code, detail);
+    if (told) {
+      const elsewhere = code === REASON.useAnotherServer ? referenceOf(this.core) : {};
+      this.core.meters.controlSent.value++;
+      // [MQTT-3.14.0-1]; with its reason in words, unless that makes it larger than the client takes [MQTT-3.14.2-3].
+      explain(this, detail, (out, reason) => out.disconnect({ reasonCode: code, ...elsewhere, ...reason }));
+    }
     this.end(); // [MQTT-4.13.1-1], [MQTT-3.14.4-2]
-  }
-
-  /** With its reason in words, unless that makes it larger than the client takes [MQTT-3.14.2-3]. */
-  #sayGoodbye(reasonCode: number, reasonString: string): void {
-    const out = this.out();
-    const before = out.length;
-    out.disconnect({ reasonCode, reasonString });
-    if (out.length - before <= this.maximumPacketSize) return;
-    out.rewind(before);
-    out.disconnect({ reasonCode });
   }
 
   /** Sends what there is, then closes; nothing is written any more [MQTT-3.14.4-1]. */
   end(): void {
     if (this.isOver) return;
-    this.#reader.stop();
+    this.intake.stop();
     this.state = "closing";
     if (!this.#dirty) {
       this.#dirty = true;
@@ -389,9 +459,10 @@ export class Connection {
   }
 
   #retire(): void {
-    this.#reader.stop();
+    this.intake.stop();
     this.state = "closed";
     this.#countOutput(0);
+    this.core.greetings.delete(this);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.#writer = null;
@@ -400,6 +471,8 @@ export class Connection {
     this.#allowed = null;
     this.#allowedRoute = null;
     this.aliases = null;
+    this.outgoingAliases = null;
+    this.exchanges = null;
   }
 
   describe(): LogFields {
@@ -425,20 +498,4 @@ export class Connection {
       owed: this.session?.outbox.size ?? 0,
     };
   }
-}
-
-function forward(out: PacketWriter, view: PublishView, as: SendAs): void {
-  const { qos, retain, packetId, identifiers } = as;
-  if (identifiers === null) out.forward(view, { qos, retain, packetId });
-  else out.forward(view, { qos, retain, packetId, subscriptionIdentifiers: identifiers });
-}
-
-function publishAgain(out: PacketWriter, view: PublishView, topic: string, as: SendAs, again: SendAgain): void {
-  const { qos, retain, packetId, identifiers } = as;
-  const { dup, expirySeconds } = again;
-  const received = propertiesOf(view);
-  const properties = expirySeconds === null ? received : { ...received, messageExpirySeconds: expirySeconds }; // [MQTT-3.3.2-6]
-  const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
-  const named = identifiers === null ? {} : { subscriptionIdentifiers: identifiers };
-  out.publish({ topic, payload, qos, retain, dup, packetId, properties, ...named });
 }

@@ -2,19 +2,26 @@
 import { reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Millis, MqttLimits, Random, Scheduler } from "../base/mod.ts";
 import { BufferPool } from "../wire/mqtt/mod.ts";
-import { PendingAcknowledgements } from "./acknowledgements.ts";
+import { ANSWER, PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
+import { ConnectRates } from "./connect-rates.ts";
+import { Fairness } from "./fairness.ts";
+import type { LimitName } from "./limit-effects.ts";
+import { Notes } from "./notes.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
 import type { PresenceEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
+import { ReachedLimits } from "./reached-limits.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
+import { sendAnswer } from "./receive-once.ts";
 import { RetainedMessages } from "./retained.ts";
 import { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
-import type { Session, Subscriber } from "./session.ts";
+import type { Session, Subscriber, Subscription } from "./session.ts";
 import { SubscriptionTree } from "./subscription-tree.ts";
+import type { SystemTopicsOptions } from "./system-topics.ts";
 
 export interface BrokerOptions {
   readonly journal: Journal;
@@ -26,6 +33,10 @@ export interface BrokerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly limits: MqttLimits;
+  /** Where clients are sent when this server stops: Server Reference of MQTT 5.0, e.g. `other.example:8883`. */
+  readonly serverReference?: string;
+  /** For `$SYS`; absent: none. */
+  readonly system?: SystemTopicsOptions;
 }
 
 /** One output buffer: most turns of most connections fit, and a busy subscriber's is written in a few of them. */
@@ -38,6 +49,14 @@ interface Meters {
   readonly bytesReceived: Counter;
   readonly bytesSent: Counter;
   readonly acknowledged: Counter;
+  /** Packets other than PUBLISH; `acknowledged` counts those of the sent ones that are PUBACKs. */
+  readonly controlReceived: Counter;
+  readonly controlSent: Counter;
+  readonly payloadReceived: Counter;
+  readonly payloadSent: Counter;
+  /** Connections accepted from the network, and CONNECT packets on them. */
+  readonly sockets: Counter;
+  readonly connects: Counter;
 }
 
 export class Core {
@@ -54,8 +73,19 @@ export class Core {
   readonly recent: RecentFrames;
   readonly refusals: Refusals;
   readonly saving: Saving;
+  readonly notes: Notes;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
+  readonly reached: ReachedLimits;
+  readonly fairness: Fairness;
+  readonly connectRates: ConnectRates;
+  /** Connections past CONNECT, and those before it, oldest first. */
+  connected = 0;
+  readonly greetings = new Set<Connection>();
+  /** Bytes of packets that have not arrived whole. */
+  partialBytes = 0;
+  /** Bytes of wills that wait, as of the last sweep and with those accepted since. */
+  willBytes = 0;
   /** A connection with more output than this is waited for. */
   readonly crowdedBytes: number;
   /** Bytes in all outputs, as of the last flush of each. */
@@ -72,12 +102,17 @@ export class Core {
   readonly absent = new Set<Session>();
   /** Messages that all sessions owe, as of the last sweep. */
   queued = 0;
+  queuedBytes = 0;
+  /** Sessions that ended because their client stayed away. */
+  sessionsExpired = 0;
+  /** Sends the present values of `$SYS` to a new subscriber. */
+  greetSystem: ((session: Session, subscription: Subscription) => void) | null = null;
   /** Offset of the latest accepted message; -1 before the first. */
   lastOffset = -1;
   closing = false;
   /** Sessions are being loaded: nothing may be saved about them, and time must not end them. */
   restoring = false;
-  /** Called after each sync, once acknowledgements have been released. */
+  /** Called after each sync, once acknowledgements have been released; and where all that was waited for is on disk already. */
   afterSync: () => void = () => {};
   #dirty: Connection[] = [];
   #flushing: Connection[] = [];
@@ -97,15 +132,23 @@ export class Core {
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
+    this.notes = new Notes(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
     this.pacing = new Pacing(options.scheduler);
+    this.reached = new ReachedLimits(metrics);
+    this.fairness = new Fairness(this, options.scheduler, limits);
+    this.connectRates = new ConnectRates(this, options.scheduler, limits);
     this.crowdedBytes = limits.outputBytesMax / 8;
     this.meters = metersOf(metrics);
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);
     metrics.observe(
-      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK" },
+      { name: "tidewire_mqtt_queued_messages", help: "Deliveries that wait, or wait for their PUBACK or PUBREC" },
       () => this.countQueued(),
+    );
+    metrics.observe(
+      { name: "tidewire_mqtt_exchanges", help: "QoS 2 messages under way, both ways, of connected and absent clients" },
+      () => this.#countExchanges(),
     );
     metrics.observe({ name: "tidewire_mqtt_retained_messages", help: "Retained messages" }, () => this.retained.size);
     metrics.observe(
@@ -113,6 +156,10 @@ export class Core {
       () => this.routes.targets,
     );
     metrics.observe({ name: "tidewire_mqtt_output_bytes", help: "Bytes waiting to be sent" }, () => this.outputBytes);
+    metrics.observe(
+      { name: "tidewire_mqtt_partial_bytes", help: "Bytes of packets that have not arrived whole" },
+      () => this.partialBytes,
+    );
     metrics.observe(
       { name: "tidewire_mqtt_acknowledgements_waiting", help: "Accepted publishes that wait for the disk" },
       () => this.acknowledgements.size,
@@ -126,16 +173,62 @@ export class Core {
     return this.outputBytes > outputTotalBytesMax ? outputBytesMax / 64 : outputBytesMax;
   }
 
+  countFullOutput(): void {
+    this.reached.count(this.outputBytes > this.limits.outputTotalBytesMax ? "outputTotalBytesMax" : "outputBytesMax");
+  }
+
   /** What one session may owe; little once all of them together owe much. */
   get queuedMessagesMax(): number {
     const { queuedMessagesMax, queuedTotalMessagesMax } = this.limits;
     return this.queued > queuedTotalMessagesMax ? queuedMessagesMax / 64 : queuedMessagesMax;
   }
 
+  /** PUBLISH packets so far. */
+  get received(): number {
+    const [qos0, qos1, qos2] = this.meters.received;
+    return qos0.value + qos1.value + qos2.value;
+  }
+
+  /** One more has not sent its CONNECT yet; where these are too many, the one that has taken longest is let go. */
+  greets(connection: Connection): void {
+    this.greetings.add(connection);
+    if (this.greetings.size <= this.limits.greetingsMax) return;
+    for (const oldest of this.greetings) {
+      this.reached.count("greetingsMax");
+      this.greetings.delete(oldest);
+      oldest.refuse("connect-timeout", null, "CLIENT_ERROR", "others wait, and this one has sent no CONNECT yet");
+      return;
+    }
+  }
+
+  /** Counts it, and says so in the log now and then; for limits that refuse nothing. */
+  limitReached(limit: LimitName, connection: Connection, message: string): void {
+    this.reached.count(limit);
+    this.refusals.slowDown(limit, message, connection.describe());
+  }
+
   countQueued(): number {
     this.queued = 0;
-    for (const { outbox } of this.sessions.values()) this.queued += outbox.size;
+    this.queuedBytes = 0;
+    for (const { outbox } of this.sessions.values()) {
+      this.queued += outbox.size;
+      this.queuedBytes += outbox.bytes;
+    }
     return this.queued;
+  }
+
+  countSubscriptions(): number {
+    let count = 0;
+    for (const { subscriptions } of this.sessions.values()) count += subscriptions.size;
+    return count;
+  }
+
+  #countExchanges(): number {
+    let count = 0;
+    for (const { received, outbox } of this.sessions.values()) {
+      count += (received?.size ?? 0) + (outbox.exchanges?.named ?? 0) + (outbox.exchanges?.released.size ?? 0);
+    }
+    return count;
   }
 
   onStop(cancel: Cancel): void {
@@ -165,6 +258,8 @@ export class Core {
   /** Everything that this turn produced leaves: one write per connection, one transaction for all changed sessions. */
   endTurn(): void {
     this.#planned = false;
+    this.fairness.serveWaiting();
+    if (this.notes.flush()) this.afterSync();
     this.backlog.mark(this.lastOffset);
     this.releaseAcknowledgements(this.journal.durable);
     this.saving.flush();
@@ -173,6 +268,7 @@ export class Core {
     this.#flushing = dirty;
     for (let i = 0; i < dirty.length; i++) this.#flush(dirty[i]!);
     dirty.length = 0;
+    if (this.fairness.endTurn()) this.planTurnEnd();
   }
 
   /** A transport that throws ends its own connection, not the turn of all the others. */
@@ -207,8 +303,9 @@ export class Core {
   }
 }
 
-function releaseOne(connection: Connection, packetId: number, reasonCode: number): void {
-  connection.acknowledge(packetId, reasonCode);
+function releaseOne(connection: Connection, packetId: number, code: number): void {
+  if (code < ANSWER.pubrec) connection.acknowledge(packetId, code);
+  else sendAnswer(connection, packetId, code);
 }
 
 function metersOf(metrics: Metrics): Meters {
@@ -225,5 +322,14 @@ function metersOf(metrics: Metrics): Meters {
     bytesReceived: counter("tidewire_mqtt_received_bytes_total", "Bytes received from MQTT clients"),
     bytesSent: counter("tidewire_mqtt_sent_bytes_total", "Bytes sent to MQTT clients"),
     acknowledged: counter("tidewire_mqtt_acknowledged_total", "Publishes acknowledged once on disk"),
+    controlReceived: counter("tidewire_mqtt_control_packets_received_total", "Packets received, but PUBLISH"),
+    controlSent: counter(
+      "tidewire_mqtt_control_packets_sent_total",
+      "Packets sent, but PUBLISH and its acknowledgements",
+    ),
+    payloadReceived: counter("tidewire_mqtt_payload_received_bytes_total", "Bytes of payload received in PUBLISH"),
+    payloadSent: counter("tidewire_mqtt_payload_sent_bytes_total", "Bytes of payload sent in PUBLISH"),
+    sockets: counter("tidewire_mqtt_accepted_total", "Connections that listeners handed over"),
+    connects: counter("tidewire_mqtt_connects_total", "CONNECT packets received"),
   };
 }

@@ -1,10 +1,11 @@
 /** From one accepted message to its subscribers, and from a session's outbox to its client. */
 import { reasonOf } from "../base/mod.ts";
-import type { EpochMs, Message } from "../base/mod.ts";
+import type { EpochMs, Message, QoS } from "../base/mod.ts";
 import { propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { giveUp, mayLeave } from "./deliver-once.ts";
 import { FrameView, frameOf } from "./frame.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
@@ -23,7 +24,8 @@ const NOT_KEPT_YET = -2;
 let placeOfMessage = NOT_KEPT_YET;
 
 /**
- * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1], in the order in which publishes come [MQTT-4.6.0-6].
+ * HOT: hands the message to everybody who subscribed [MQTT-4.5.0-1] with a filter that matches [MQTT-3.3.2-3], in the order
+ * in which publishes come [MQTT-4.6.0-5], [MQTT-4.6.0-6].
  * `from` is the publisher's session, for No Local.
  */
 export function deliver(
@@ -42,8 +44,9 @@ export function deliver(
       if (target.own === null) continue; // [MQTT-3.8.3-3]
       target = target.own;
     }
-    // The lower of the two, but never 2 [MQTT-3.8.4-8].
+    // The lower of the two [MQTT-3.8.4-8].
     if (view.qos === 0 || target.qos === 0) deliverOnce(core, target, route, view);
+    else if (view.qos === 2 && target.qos === 2) deliverExactlyOnce(core, target, route, view, offset, receivedAt);
     else deliverAtLeastOnce(core, target, route, view, offset, receivedAt);
   }
 }
@@ -65,6 +68,7 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   if (connection === null) return; // QoS 0 is for those who are there
   if (!mayReceive(target, connection, route, core)) return;
   if (!connection.hasRoom) {
+    core.countFullOutput();
     const fields = { ...connection.describe(), topic: route.topic };
     core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
     return;
@@ -103,6 +107,22 @@ function deliverAtLeastOnce(
   connection.forward(view, 1, retain, outbox.packetId(sequence));
 }
 
+/** Through the outbox in any case: it leaves once it is on disk, and its identifier with it. */
+function deliverExactlyOnce(
+  core: Core,
+  target: Target,
+  route: Route,
+  view: PublishView,
+  offset: number,
+  receivedAt: EpochMs,
+): void {
+  const { session } = target;
+  const { connection } = session;
+  if (connection === null && !session.persistent) return;
+  if (connection !== null && !mayReceive(target, connection, route, core)) return;
+  if (enqueue(core, session, target, route, view, offset, receivedAt) && connection !== null) pump(core, session);
+}
+
 /** False where the session's queue is full: the newest message is the one that is dropped. */
 function enqueue(
   core: Core,
@@ -127,13 +147,22 @@ function enqueue(
     return false;
   }
   if (placeOfMessage === NOT_KEPT_YET) placeOfMessage = core.recent.put(view, receivedAt);
-  outbox.push(offset, bytes, view.retain && target.retainAsPublished, placeOfMessage, target.identifiers);
+  const exactlyOnce = view.qos === 2 && target.qos === 2;
+  const retain = view.retain && target.retainAsPublished;
+  outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, exactlyOnce);
   return true;
 }
 
 export function isFull(core: Core, session: Session, bytes: number): boolean {
-  const { queuedBytesMax } = core.limits;
-  return session.outbox.waiting >= core.queuedMessagesMax || session.outbox.bytes + bytes > queuedBytesMax;
+  const { queuedBytesMax, queuedMessagesMax } = core.limits;
+  const { waiting } = session.outbox;
+  if (waiting >= core.queuedMessagesMax) {
+    core.reached.count(waiting >= queuedMessagesMax ? "queuedMessagesMax" : "queuedTotalMessagesMax");
+    return true;
+  }
+  if (session.outbox.bytes + bytes <= queuedBytesMax) return false;
+  core.reached.count("queuedBytesMax");
+  return true;
 }
 
 /** Whether the subscriber may have the topic now; asked once per route and revision of its policy. */
@@ -176,12 +205,13 @@ export function pump(core: Core, session: Session): void {
   const { connection, outbox } = session;
   if (connection === null || connection.state !== "connected" || session.reading) return;
   while (outbox.waiting > 0) {
-    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]
+    if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]; nothing but messages waits for it [MQTT-3.3.4-10], [MQTT-4.9.0-3]
     const sequence = outbox.sent;
     if (outbox.isDone(sequence)) {
-      skip(session);
+      skip(core, session);
       continue;
     }
+    if (outbox.isExactlyOnce(sequence) && !mayLeave(core, session, connection, sequence)) return;
     if (core.recent.get(outbox.place(sequence), recentView)) {
       sendNext(core, session, connection, recentView, core.routes.of(recentView).topic, core.recent.receivedAt);
       continue;
@@ -201,9 +231,10 @@ export function pump(core: Core, session: Session): void {
 }
 
 /** The first waiting entry is not sent. */
-export function skip(session: Session): void {
+export function skip(core: Core, session: Session): void {
   const { outbox } = session;
   const sequence = outbox.sent;
+  if (outbox.exchanges !== null) giveUp(core, session, sequence);
   outbox.markSent();
   outbox.finish(sequence);
 }
@@ -219,27 +250,30 @@ function sendNext(
 ): void {
   const { outbox } = session;
   const sequence = outbox.sent;
-  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1]
+  const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1], [MQTT-4.3.3-2], [MQTT-4.3.3-3]
   if (!connection.authorizer.receive(topic)) {
     receiveForbidden(core, connection, topic);
-    skip(session);
+    skip(core, session);
     return;
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
+  // What was sent before does not expire any more [MQTT-4.3.3-7].
   if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
+    // [MQTT-4.3.3-7]
     const fields = { clientId: session.clientId, topic };
     core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
-    skip(session);
+    skip(core, session);
     return;
   }
   const again = dup || expirySeconds !== null ? { dup, expirySeconds: atLeastZero(expirySeconds) } : null;
-  const packetId = outbox.packetId(sequence);
+  const qos = outbox.isExactlyOnce(sequence) ? 2 : 1;
+  const packetId = qos === 2 ? outbox.exchanges!.identifier(sequence)! : outbox.packetId(sequence);
   const identifiers = outbox.identifiers(sequence);
-  const sent = connection.send(view, topic, { qos: 1, retain: outbox.retain(sequence), packetId, identifiers }, again);
+  const sent = connection.send(view, topic, { qos, retain: outbox.retain(sequence), packetId, identifiers }, again);
   if (sent) outbox.markSent();
   else {
     tooLarge(core, connection, topic);
-    skip(session);
+    skip(core, session);
   }
 }
 
@@ -288,7 +322,8 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   }
   for (let i = 0; i < messages.length && outbox.sent === first + i; i++) {
     if (connection.isOver || outbox.inFlight >= connection.window || !connection.hasRoom) break;
-    if (outbox.isDone(first + i)) skip(session);
+    if (outbox.isDone(first + i)) skip(core, session);
+    else if (outbox.isExactlyOnce(first + i) && !mayLeave(core, session, connection, first + i)) break;
     else sendReadBack(core, session, connection, messages[i]!);
   }
   pump(core, session);
@@ -301,7 +336,7 @@ function sendReadBack(core: Core, session: Session, connection: Connection, mess
   }
   const fields = { clientId: session.clientId, offset: session.outbox.offset(session.outbox.sent) };
   core.refusals.drop("no-longer-kept", "a message was not delivered: the log's retention has removed it", fields);
-  skip(session);
+  skip(core, session);
 }
 
 // ── retained messages ──────────────────────────────────────────────────────────────────────────
@@ -328,7 +363,8 @@ function stepRetained(core: Core, session: Session, connection: Connection): voi
   const subscription = session.backlogFor;
   if (subscription === null) return;
   for (let step = 0; step < RETAINED_STEPS && session.backlog.length > 0; step++) {
-    if (!connection.hasRoom || session.outbox.inFlight >= connection.window || connection.isOver) return;
+    const { inFlight, waiting } = session.outbox;
+    if (!connection.hasRoom || inFlight + waiting >= connection.window || connection.isOver) return;
     sendRetained(core, session, connection, session.backlog.pop()!, subscription);
   }
 }
@@ -364,9 +400,14 @@ function sendRetained(
   const again = expirySeconds === null ? null : { dup: false, expirySeconds };
   const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
   const { outbox } = session;
-  const qos = frame.qos === 0 || subscription.qos === 0 ? 0 : 1;
+  const qos = Math.min(frame.qos, subscription.qos) as QoS;
+  if (qos === 2 || (qos === 1 && outbox.waiting > 0)) {
+    // Those at QoS 2 wait for the disk, and the others behind them for their turn; `pump` finds them by their offset.
+    outbox.push(retained.offset, frame.end - frame.start, true, NOWHERE, identifiers, qos === 2);
+    return;
+  }
   const packetId = qos === 0 ? 0 : outbox.packetId(outbox.tail);
-  // A retained message is sent with RETAIN set, whatever the options say [MQTT-3.3.1-8 of 3.1.1].
+  // A retained message is sent with RETAIN set, whatever the options say [MQTT311-3.3.1-8].
   if (!connection.send(frame, topic, { qos, retain: true, packetId, identifiers }, again)) {
     tooLarge(core, connection, topic);
   } else if (qos === 1) {

@@ -1,28 +1,9 @@
 /** A PUBLISH that we keep or made ourselves, seen the same way as one that was just received. */
 import { copyBytes } from "../base/mod.ts";
 import type { MessageProperties, QoS } from "../base/mod.ts";
-import { PacketWriter } from "../wire/mqtt/mod.ts";
-import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
+import { FilledView, PacketWriter } from "../wire/mqtt/mod.ts";
 
-export class FrameView implements PublishView {
-  buffer: Uint8Array = EMPTY;
-  start = 0;
-  end = 0;
-  version: ProtocolVersion = 5;
-  dup = false;
-  qos: QoS = 0;
-  retain = false;
-  packetId = 0;
-  topicStart = 0;
-  topicEnd = 0;
-  propertiesStart = 0;
-  propertiesEnd = 0;
-  topicAlias = 0;
-  payloadStart = 0;
-  payloadEnd = 0;
-}
-
-const EMPTY = new Uint8Array(0);
+export { FilledView as FrameView };
 
 /** A copy that nobody shares; `slice` of a Node Buffer would still point into the received chunk. */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
@@ -43,7 +24,7 @@ export interface Publishable {
 }
 
 /** Encodes a message as an MQTT 5.0 PUBLISH of its own, so that one delivery path serves packets and messages. */
-export function frameOf(message: Publishable): FrameView {
+export function frameOf(message: Publishable): FilledView {
   const writer = (scratch.writer ??= new PacketWriter(5));
   const { topic, payload, qos, retain, properties } = message;
   writer.publish({ topic, payload, qos, retain, dup: false, packetId: qos === 0 ? 0 : 1, properties });
@@ -54,8 +35,8 @@ export function frameOf(message: Publishable): FrameView {
 }
 
 /** Looks at the bytes of one MQTT 5.0 PUBLISH that we encoded. */
-export function ownFrame(bytes: Uint8Array): FrameView {
-  const view = new FrameView();
+export function ownFrame(bytes: Uint8Array): FilledView {
+  const view = new FilledView();
   const first = bytes[0]!;
   view.buffer = bytes;
   view.end = bytes.length;

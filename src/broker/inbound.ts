@@ -10,12 +10,18 @@ import type {
   SubscribePacket,
   UnsubscribePacket,
 } from "../wire/mqtt/mod.ts";
+import { acceptAuth } from "./authentication.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
+import { acceptPubcomp, acceptPubrec } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { detach } from "./lifecycle.ts";
 import { acceptPublish } from "./publish.ts";
+import { acceptPubrel } from "./receive-once.ts";
 import { acceptSubscribe, acceptUnsubscribe } from "./subscribe.ts";
+
+/** What a message costs beside its deliveries, in deliveries. */
+const MESSAGE_WORK = 2;
 
 export class Inbound implements PacketHandler {
   readonly #connection: Connection;
@@ -25,17 +31,22 @@ export class Inbound implements PacketHandler {
   }
 
   connect(packet: ConnectPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
+    this.#connection.core.meters.connects.value++;
     acceptConnect(this.#connection, packet);
   }
 
   publish(view: PublishView): void {
     acceptPublish(this.#connection, view);
+    this.#connection.intake.spend(MESSAGE_WORK);
   }
 
-  acknowledge(kind: AcknowledgeKind, packetId: number): void {
+  acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
+    this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
     if (kind !== "puback") {
-      connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", `${kind} without a QoS 2 exchange`);
+      connection.intake.spend(1);
+      acknowledgeExchange(connection, kind, packetId, reasonCode);
       return;
     }
     const session = connection.session!;
@@ -45,20 +56,30 @@ export class Inbound implements PacketHandler {
   }
 
   subscribe(packet: SubscribePacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptSubscribe(this.#connection, packet);
   }
 
   unsubscribe(packet: UnsubscribePacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     acceptUnsubscribe(this.#connection, packet);
   }
 
   pingreq(): void {
+    this.#connection.core.meters.controlReceived.value++;
+    this.#connection.core.meters.controlSent.value++;
     this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
+    this.#connection.intake.spend(1);
   }
 
   disconnect(packet: DisconnectPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
     const connection = this.#connection;
-    const session = connection.session!;
+    const { session } = connection;
+    if (session === null) {
+      connection.end(); // it does not want to finish its authentication
+      return;
+    }
     const expiry = packet.sessionExpirySeconds;
     if (expiry !== null && expiry > 0 && session.expirySeconds === 0) {
       // Section 3.14.2.2.2.
@@ -72,9 +93,9 @@ export class Inbound implements PacketHandler {
     connection.end();
   }
 
-  auth(_packet: AuthPacket): void {
-    const detail = "AUTH on a connection without an authentication method"; // [MQTT-4.12.0-7]
-    this.#connection.refuse("protocol-error", REASON.protocolError, "CLIENT_ERROR", detail);
+  auth(packet: AuthPacket): void {
+    this.#connection.core.meters.controlReceived.value++;
+    acceptAuth(this.#connection, packet);
   }
 
   // Packets that only a server sends never get here: a reader in the role of a server refuses them.
@@ -82,4 +103,19 @@ export class Inbound implements PacketHandler {
   suback(): void {}
   unsuback(): void {}
   pingresp(): void {}
+}
+
+function acknowledgeExchange(
+  connection: Connection,
+  kind: Exclude<AcknowledgeKind, "puback">,
+  packetId: number,
+  reasonCode: number,
+): void {
+  if (kind === "pubrel") {
+    acceptPubrel(connection, packetId);
+    return;
+  }
+  const room = kind === "pubrec" ? acceptPubrec(connection, packetId, reasonCode) : acceptPubcomp(connection, packetId);
+  const session = connection.session!;
+  if (room && session.owes) pump(connection.core, session);
 }

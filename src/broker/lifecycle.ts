@@ -6,6 +6,7 @@ import type { Core } from "./core.ts";
 import { isFull } from "./delivery.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
+import { countWills, disown, vacate } from "./quotas.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Session, StandingWill } from "./session.ts";
 
@@ -17,6 +18,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   const { core, session } = connection;
   if (session === null || session.connection !== connection) return;
   session.connection = null;
+  vacate(connection);
   core.waitingForDisk.delete(session);
   if (withWill) session.will = connection.will; // [MQTT-3.1.2-8], [MQTT-3.1.2-10]
   connection.will = null;
@@ -27,6 +29,8 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   }
   const now = core.now();
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
+  if (session.outbox.exchanges?.idle === true) session.outbox.exchanges = null;
+  if (session.received?.size === 0) session.received = null;
   keepBacklog(core, session);
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
@@ -52,11 +56,15 @@ function keepBacklog(core: Core, session: Session): void {
   for (const { frame, current, offset } of backlog) {
     if (subscription.qos === 0 || frame.qos === 0 || !current) continue;
     if (isFull(core, session, frame.end)) return;
-    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers);
+    const exactlyOnce = subscription.qos === 2 && frame.qos === 2;
+    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers, exactlyOnce);
   }
 }
 
-/** The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. */
+/**
+ * The session is over: its will is due now (section 3.1.3.2.2), and nothing of it remains. What its client had retained is no
+ * part of it [MQTT311-3.1.2-7].
+ */
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
@@ -69,6 +77,7 @@ export function endSession(core: Core, session: Session): void {
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
+  disown(core, session);
   if (session.will !== null) publishWill(core, session);
   core.saving.ended(session);
 }
@@ -101,13 +110,11 @@ function publishWill(core: Core, session: Session): void {
   const { clientId } = session;
   const receivedAt = core.clock.now();
   try {
-    // QoS 2 wills are granted QoS 1, like subscriptions.
-    const grantedQos = qos === 0 ? 0 : 1;
     // Retained or not as the client asked [MQTT-3.1.2-14], [MQTT-3.1.2-15].
     session.willOffset = publishMessage(core, {
       topic,
       payload,
-      qos: grantedQos,
+      qos,
       retain,
       clientId,
       thing: standing.thing,
@@ -132,10 +139,14 @@ export function sweep(core: Core): void {
   if (core.closing || core.restoring) return; // what ends now ends with the next start
   const now: Millis = core.now();
   core.countQueued();
+  countWills(core);
+  core.notes.retry();
   for (const connection of core.connections) connection.check(now);
   for (const session of core.absent) {
-    if (session.expiresAt !== null && now >= session.expiresAt) endSession(core, session); // [MQTT-4.1.0-2]
-    else if (session.willAt !== null && now >= session.willAt) {
+    if (session.expiresAt !== null && now >= session.expiresAt) {
+      core.sessionsExpired++;
+      endSession(core, session); // [MQTT-4.1.0-2]
+    } else if (session.willAt !== null && now >= session.willAt) {
       publishWill(core, session);
       core.saving.changed(session);
     }

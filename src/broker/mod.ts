@@ -1,19 +1,32 @@
 /** The broker's front door. */
+export { PROTOCOL_LIMITS, UNLIMITED } from "./protocol-limits.ts";
+export { LIMIT_REACHED } from "./reached-limits.ts";
 export { Broker } from "./broker.ts";
 export type { BrokerConnection } from "./broker.ts";
 export type { BrokerOptions } from "./core.ts";
+export type { SystemTopicsOptions } from "./system-topics.ts";
 export type {
   Admission,
+  AuthenticationExchange,
+  AuthenticationStep,
   Authorizer,
   Gatekeeper,
   Journal,
   Peer,
   Progress,
   Publisher,
+  Replayed,
   SavedState,
   SessionChange,
   StateStore,
   Transport,
 } from "./ports.ts";
 export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
-export type { OutboxChunk, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
+export type {
+  OutboxChunk,
+  SavedExchanges,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+} from "./session.ts";

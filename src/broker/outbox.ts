@@ -1,29 +1,33 @@
 /**
- * What one session still owes its client at QoS 1: a ring of references into the log, oldest first.
+ * What one session still owes its client: a ring of references into the log, oldest first.
  *
  *     head ──── in flight ────▶ sent ──── waiting ────▶ tail
  *
- * Every entry has a sequence number, and its packet identifier follows from it, so an acknowledgement finds its entry
+ * Every entry has a sequence number. At QoS 1 its packet identifier follows from that, so an acknowledgement finds its entry
  * by arithmetic and a resumed session repeats the identifiers that it used before [MQTT-4.4.0-1]. An identifier is free
- * again after 65,535 others, far more than can be in flight [MQTT-4.3.2-1]. No object per message.
+ * again after 32,767 others, and no more than that are ever in flight [MQTT-4.3.2-1]. No object per message. QoS 2 has the
+ * identifiers above, and `Exchanges` to remember them.
  */
+import { Exchanges } from "./exchanges.ts";
 import { NOWHERE } from "./recent-frames.ts";
-import type { OutboxChunk, SavedOutbox } from "./session.ts";
+import type { OutboxChunk, SavedExchanges, SavedOutbox } from "./session.ts";
 
 /** Numbers per entry in the ring. */
 const STRIDE = 3;
 const OFFSET = 0;
 /** Where the packet lies in `RecentFrames`, or -1. */
 const PLACE = 1;
-/** Bytes × 4 + flags. */
+/** Bytes × 4 + flags; and `EXACTLY_ONCE` at QoS 2. */
 const BITS = 2;
 
 const FLAG_RETAIN = 1;
 const FLAG_DONE = 2;
 const FLAGS = 4;
+/** Above all that bytes and flags can be, so that what was saved before there was QoS 2 still means what it did. */
+const EXACTLY_ONCE = 2 ** 40;
 
-/** Packet identifiers are 1 to 65,535. */
-const IDENTIFIERS = 65_535;
+/** Packet identifiers of QoS 1 are 1 to this; so many deliveries may be in flight at most. */
+export const WINDOW_MAX = 32_767;
 const CAPACITY_MIN = 8;
 /** A ring larger than this is given back once it is empty. */
 const CAPACITY_KEPT = 1024;
@@ -42,13 +46,16 @@ export class Outbox {
   #slots: Float64Array | null = null;
   #mask = 0;
   #identifiers: Map<number, readonly number[]> | null = null;
+  /** Null while no QoS 2 delivery is under way. */
+  exchanges: Exchanges | null = null;
 
   get size(): number {
     return this.tail - this.head;
   }
 
+  /** A QoS 2 delivery counts until its PUBCOMP [MQTT-4.9.0-2]. */
   get inFlight(): number {
-    return this.sent - this.head;
+    return this.sent - this.head + (this.exchanges === null ? 0 : this.exchanges.released.size);
   }
 
   get waiting(): number {
@@ -56,13 +63,20 @@ export class Outbox {
   }
 
   /** Adds at the end; returns the sequence number. */
-  push(offset: number, bytes: number, retain: boolean, place: number, identifiers: readonly number[] | null): number {
+  push(
+    offset: number,
+    bytes: number,
+    retain: boolean,
+    place: number,
+    identifiers: readonly number[] | null,
+    exactlyOnce = false,
+  ): number {
     const sequence = this.tail;
     if (this.#slots === null || this.size > this.#mask) this.#grow();
     const at = (sequence & this.#mask) * STRIDE;
     this.#slots![at + OFFSET] = offset;
     this.#slots![at + PLACE] = place;
-    this.#slots![at + BITS] = bytes * FLAGS + (retain ? FLAG_RETAIN : 0);
+    this.#slots![at + BITS] = bytes * FLAGS + (retain ? FLAG_RETAIN : 0) + (exactlyOnce ? EXACTLY_ONCE : 0);
     if (identifiers !== null) (this.#identifiers ??= new Map()).set(sequence, identifiers);
     this.bytes += bytes;
     this.tail++;
@@ -80,11 +94,12 @@ export class Outbox {
     this.sent = this.head;
   }
 
-  /** Takes an acknowledgement; false where no such packet is in flight. */
+  /** Takes a PUBACK; false where no such packet is in flight. */
   acknowledge(packetId: number): boolean {
-    const distance = (packetId - 1 - (this.head % IDENTIFIERS) + IDENTIFIERS) % IDENTIFIERS;
+    if (packetId > WINDOW_MAX) return false;
+    const distance = (packetId - 1 - (this.head % WINDOW_MAX) + WINDOW_MAX) % WINDOW_MAX;
     const sequence = this.head + distance;
-    if (sequence >= this.sent || this.isDone(sequence)) return false;
+    if (sequence >= this.sent || this.isDone(sequence) || this.isExactlyOnce(sequence)) return false;
     this.finish(sequence);
     return true;
   }
@@ -100,8 +115,17 @@ export class Outbox {
     if (this.head === this.tail && this.#mask >= CAPACITY_KEPT) this.#slots = null;
   }
 
+  /** Forgets what is finished at the front, while no client is there. */
+  trim(): void {
+    while (this.head < this.tail && this.isDone(this.head)) {
+      this.sent = this.head + 1;
+      this.finish(this.head);
+    }
+  }
+
+  /** Of a QoS 1 entry. */
   packetId(sequence: number): number {
-    return (sequence % IDENTIFIERS) + 1;
+    return (sequence % WINDOW_MAX) + 1;
   }
 
   offset(sequence: number): number {
@@ -113,7 +137,13 @@ export class Outbox {
   }
 
   sizeOf(sequence: number): number {
-    return Math.floor(this.#slots![this.#at(sequence) + BITS]! / FLAGS);
+    const bits = this.#slots![this.#at(sequence) + BITS]!;
+    return Math.floor((bits >= EXACTLY_ONCE ? bits - EXACTLY_ONCE : bits) / FLAGS);
+  }
+
+  /** To be delivered at QoS 2. */
+  isExactlyOnce(sequence: number): boolean {
+    return this.#slots![this.#at(sequence) + BITS]! >= EXACTLY_ONCE;
   }
 
   retain(sequence: number): boolean {
@@ -147,14 +177,16 @@ export class Outbox {
    * remains then gets new sequence numbers, behind all that were saved, so that the next saving replaces all of it. Returns
    * the sequence number up to which the store holds the outbox as it is.
    */
-  restore(saved: SavedOutbox, offsetEnd: number): number {
+  restore(saved: SavedOutbox, offsetEnd: number, exchanges: SavedExchanges | null = null): number {
+    const underWay = Exchanges.restored(exchanges);
+    const done = new Set(exchanges?.done);
     const last = saved.chunks.at(-1);
     const end = last === undefined ? saved.head : Math.max(saved.head, last.first + last.slots.length / 2);
     const whole = saved.chunks.every(({ slots }) => slots.every((value, i) => i % 2 === 1 || value < offsetEnd));
     this.head = this.sent = this.tail = whole ? saved.head : end;
     let expected = saved.head;
     for (const { first, slots, identifiers } of saved.chunks) {
-      const named = new Map(identifiers);
+      const names = new Map(identifiers);
       for (let i = 0; i < slots.length / 2; i++) {
         const sequence = first + i;
         if (sequence !== expected) continue;
@@ -162,11 +194,37 @@ export class Outbox {
         const bits = slots[i * 2 + 1]!;
         if (slots[i * 2]! >= offsetEnd) continue;
         const retain = (bits & FLAG_RETAIN) !== 0;
-        this.push(slots[i * 2]!, Math.floor(bits / FLAGS), retain, NOWHERE, named.get(sequence) ?? null);
+        const exactlyOnce = bits >= EXACTLY_ONCE;
+        const bytes = Math.floor((exactlyOnce ? bits - EXACTLY_ONCE : bits) / FLAGS);
+        const named = names.get(sequence) ?? null;
+        const now = this.push(slots[i * 2]!, bytes, retain, NOWHERE, named, exactlyOnce);
+        underWay?.moved(sequence, now);
+        if (done.has(sequence)) this.finish(now);
       }
     }
+    this.exchanges = underWay?.settled() ?? null;
+    this.trim();
     this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
+    this.sentBefore = Math.max(this.sentBefore, this.exchanges?.placesEnd ?? 0); // who has an identifier may have been sent
     return whole ? this.tail : this.head;
+  }
+
+  /** Finished QoS 2 entries behind one that is not: after a crash they must not be taken for owed. */
+  finishedEarly(): number[] {
+    const found: number[] = [];
+    for (let sequence = this.head; sequence < this.sentBefore && sequence < this.tail; sequence++) {
+      if (this.isExactlyOnce(sequence) && this.isDone(sequence)) found.push(sequence);
+    }
+    return found;
+  }
+
+  /** The first QoS 2 entry from `from` on that is for that message and has no identifier; -1 where there is none. */
+  unnamed(offset: number, from: number): number {
+    for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
+      if (this.offset(sequence) !== offset || !this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
+      if (this.exchanges?.identifier(sequence) === undefined) return sequence;
+    }
+    return -1;
   }
 
   #at(sequence: number): number {

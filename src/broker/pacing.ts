@@ -1,7 +1,7 @@
 /**
  * Publishers that outrun a subscriber are held back for a moment, so that one who can keep up is not sent more than its
  * output takes. A moment only, and only while the subscriber takes something: who is really slow loses messages, and
- * slows nobody down.
+ * slows nobody down. Who sends less than others is not held: it is not what the subscriber has to catch up with.
  */
 import type { Cancel, Millis, Scheduler } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
@@ -22,7 +22,7 @@ export class Pacing {
 
   hold(connection: Connection): void {
     this.wanted = false;
-    if (connection.isHeld("pace")) return;
+    if (connection.isHeld("pace") || !connection.core.fairness.isHeavy(connection)) return;
     this.#held.push(connection);
     connection.holdRead("pace");
     this.#cancel ??= this.#scheduler.after(HOLD_MS, () => {

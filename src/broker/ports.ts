@@ -1,10 +1,10 @@
 /** What the broker needs from the outside; `cloud/` connects it. */
 import type { Cancel, Message } from "../base/mod.ts";
 import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
-import type { EncodedPublisher } from "../wire/record/mod.ts";
-import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
+import type { EncodedPublisher, Logged, SessionNote } from "../wire/record/mod.ts";
+import type { SavedExchanges, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
 
-/** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one. */
+/** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one; ordered and lossless [MQTT-4.2.0-1]. */
 export interface Transport {
   readonly remoteAddress: string;
   /** Sends bytes. The transport owns them until it calls `Connection.written`. Never called again before that. */
@@ -29,8 +29,33 @@ export interface Peer {
 
 /** Decides about CONNECT, and hands out what the connection may do. */
 export interface Gatekeeper {
-  admit(peer: Peer, connect: ConnectPacket): Admission;
+  /** May answer later: the connection is not read from meanwhile. A promise that rejects refuses the client. */
+  admit(peer: Peer, connect: ConnectPacket): Admission | Promise<Admission>;
+  /**
+   * Begins an exchange of the method that CONNECT names (MQTT 5.0 section 4.12), also for a client that is connected and
+   * authenticates anew; null where the method is not known. Without this function none is.
+   */
+  authenticate?(peer: Peer, connect: ConnectPacket): AuthenticationExchange | null;
 }
+
+/** One run of an authentication method. Who is gone in the middle of it does not come back to it. */
+export interface AuthenticationExchange {
+  /** Takes what the client sent, first with CONNECT; `data` is its own. May answer later, as `admit`. */
+  step(data: Uint8Array | null): AuthenticationStep | Promise<AuthenticationStep>;
+}
+
+export type AuthenticationStep =
+  /** The client is asked on with `data`. */
+  | { readonly kind: "continue"; readonly data: Uint8Array | null }
+  /** `principal` is who the client proved to be: another one cannot take over a live connection. */
+  | {
+      readonly kind: "authenticated";
+      readonly principal: string;
+      readonly data: Uint8Array | null;
+      readonly admission: Admission;
+    }
+  /** `reasonCode`: MQTT 5.0 CONNACK reason. */
+  | { readonly kind: "failed"; readonly reasonCode: number; readonly reason: string };
 
 export type Admission =
   | { readonly admitted: true; readonly thing: string | null; readonly authorizer: Authorizer }
@@ -62,20 +87,25 @@ export interface Journal {
    * Server unavailable, and never acknowledges.
    *
    * HOT. `view` always holds its topic: the broker has resolved aliases. `topicBytes` are the same, in an array of their
-   * own that never changes; `publisher` is the same object for all publishes of one connection.
+   * own that never changes; `publisher` is the same object for all publishes of one connection. `identified`: the packet
+   * identifier is kept with the message.
    */
-  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array): number;
+  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array, identified: boolean): number;
   /** Takes a message that has no packet: a will, or one that a service publishes. */
   appendMessage(message: Message): number;
+  /** Takes what a session has to remember of its QoS 2 exchanges; it has an offset as messages have. */
+  appendNote(note: SessionNote): number;
   /** Every offset below this is on disk. */
   readonly durable: number;
   /** Told after each sync, with the new `durable`. */
   onDurable(listener: (durable: number) => void): Cancel;
-  /** Reads back a kept message; null where retention has removed it. */
+  /** Reads back a kept message; null where retention has removed it, or the offset is a note's. */
   read(offset: number): Promise<Message | null>;
-  /** All kept messages from `from` up to `durable`, in order; for bringing the broker's state up to date at start. */
-  replay(from: number): AsyncIterable<{ readonly offset: number; readonly message: Message }>;
+  /** All kept messages and notes from `from` up to `durable`, in order; for bringing the broker's state up to date at start. */
+  replay(from: number): AsyncIterable<Replayed>;
 }
+
+export type Replayed = { readonly offset: number } & Logged;
 
 /**
  * Sessions and retained messages on disk: a view of the journal that is a moment behind it. Whatever was reported saved
@@ -103,6 +133,8 @@ export interface Progress {
   /** Every message below this offset is reflected in what was saved. */
   readonly appliedOffset: number;
   readonly outboxes: readonly SavedOutbox[];
+  /** Those that changed, each as a whole. */
+  readonly exchanges: readonly SavedExchanges[];
   readonly retained: readonly SavedRetained[];
 }
 
@@ -110,5 +142,6 @@ export interface SavedState {
   readonly appliedOffset: number;
   readonly sessions: readonly (SavedSession & { readonly subscriptions: readonly SavedSubscription[] })[];
   readonly outboxes: readonly SavedOutbox[];
+  readonly exchanges: readonly SavedExchanges[];
   readonly retained: readonly SavedRetained[];
 }

@@ -74,7 +74,7 @@ describe("PUBLISH", () => {
     }
     await world.run();
     const [five1, five0, four1, four0] = clients;
-    assert.deepEqual(five1!.last("puback"), { type: "puback", packetId: 3, reasonCode: REASON.notAuthorized });
+    assert.deepEqual([five1!.last("puback")?.packetId, five1!.last("puback")?.reasonCode], [3, REASON.notAuthorized]);
     assert.equal(five1!.state, "open");
     assert.equal(five0!.last("disconnect")?.reasonCode, REASON.notAuthorized);
     assert.deepEqual([five0!.state, four1!.state, four0!.state], ["ended", "ended", "ended"]);
@@ -111,18 +111,6 @@ describe("PUBLISH", () => {
     await world.run();
     assert.equal(publisher.last("puback")?.reasonCode, REASON.notAuthorized);
     assert.equal(world.journal.messages.length, 1);
-  });
-
-  test("QoS 2 is not available yet, and whoever tries is told [MQTT-3.2.2-11]", async () => {
-    const world = await BrokerWorld.started();
-    const [five, four] = [await world.connected("five"), await world.connected("four", { version: 4 })];
-    five.publish("a", "x", { qos: 2 });
-    four.publish("a", "x", { qos: 2 });
-    await world.run();
-    assert.equal(five.last("disconnect")?.reasonCode, REASON.qosNotSupported);
-    assert.equal(four.state, "ended");
-    assert.equal(world.metrics.value("tidewire_mqtt_refused_total", { reason: "publish-qos2" }), 2);
-    assert.equal(world.journal.messages.length, 0);
   });
 
   test("topic names with wildcards are refused [MQTT-3.3.2-2], and the other clients do not notice", async () => {
@@ -234,7 +222,7 @@ describe("a journal that cannot take it", () => {
     five.publish("a", "x", { qos: 1, packetId: 4 });
     four.publish("a", "x", { qos: 1 });
     await world.run();
-    assert.deepEqual(five.last("puback"), { type: "puback", packetId: 4, reasonCode: REASON.quotaExceeded });
+    assert.deepEqual([five.last("puback")?.packetId, five.last("puback")?.reasonCode], [4, REASON.quotaExceeded]);
     assert.equal(five.state, "open");
     assert.equal(four.last("puback"), undefined);
     assert.equal(four.state, "ended");

@@ -7,21 +7,20 @@ import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { deliver, deliverLocally, expiryLeft } from "./delivery.ts";
 import { copyOf, frameOf } from "./frame.ts";
+import { isNewMessage, received as receivedOnce, refuseMessage } from "./receive-once.ts";
 import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** HOT. */
+/** HOT. Takes the message and has it answered as its QoS asks [MQTT-3.3.4-1], under its packet identifier [MQTT-2.2.1-5]. */
 export function acceptPublish(connection: Connection, received: PublishView): void {
   const { core } = connection;
   core.meters.received[received.qos].value++;
-  if (received.qos === 2) {
-    refuseQos2(connection);
-    return;
-  }
+  core.meters.payloadReceived.value += received.payloadEnd - received.payloadStart;
   const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
   const route = core.routes.of(view);
   if (view.qos === 1 && !mayHaveOneMore(connection)) return;
+  if (view.qos === 2 && !isNewMessage(connection, view.packetId)) return;
   if (!connection.mayPublish(route, view.retain)) {
     refusePublish(connection, route, view);
     return;
@@ -34,9 +33,10 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (view.qos === 1) {
     connection.unacknowledged++;
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
-  }
+  } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
+  if (route.targets.length > 0) connection.intake.spend(route.targets.length);
 }
 
 /** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
@@ -57,11 +57,12 @@ export function publishMessage(core: Core, message: Message): number {
 function append(connection: Connection, route: Route, view: PublishView): number {
   const { core } = connection;
   try {
-    const offset = core.journal.append(route.topic, view, connection.publisher, route.bytes);
+    const identified = view.qos === 2 && connection.session!.persistent;
+    const offset = core.journal.append(route.topic, view, connection.publisher, route.bytes, identified);
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
     core.planTurnEnd();
-    if (core.backlog.full) core.backlog.hold(connection);
+    if (core.backlog.crowded) core.backlog.hold(connection);
     return offset;
   } catch (error) {
     refuseForJournal(connection, view, error);
@@ -82,6 +83,7 @@ function withoutAlias(connection: Connection, view: PublishView): PublishView {
   const { limits } = connection.core;
   if (view.topicAlias > limits.topicAliasMax) {
     // [MQTT-3.3.2-9]; all up to there are taken [MQTT-3.3.2-12]
+    connection.core.reached.count("topicAliasMax");
     throw new PacketError(REASON.topicAliasInvalid, `topic alias ${view.topicAlias} is above ${limits.topicAliasMax}`);
   }
   const aliases = (connection.aliases ??= []);
@@ -107,24 +109,21 @@ function mayHaveOneMore(connection: Connection): boolean {
   const { inflightMax } = connection.core.limits;
   if (connection.unacknowledged < inflightMax) return true;
   if (connection.version === 4) {
+    if (!connection.isHeld("acknowledgements")) connection.core.reached.count("inflightMax");
     connection.holdRead("acknowledgements");
     return true;
   }
+  connection.core.reached.count("inflightMax");
   const detail = `more than ${inflightMax} publishes wait for an acknowledgement`;
   connection.refuse("receive-maximum", REASON.receiveMaximumExceeded, "CLIENT_ERROR", detail);
   return false;
-}
-
-function refuseQos2(connection: Connection): void {
-  const detail = "QoS 2 is not available on this server; publish with QoS 1"; // [MQTT-3.2.2-11]
-  connection.refuse("publish-qos2", REASON.qosNotSupported, "CLIENT_ERROR", detail);
 }
 
 function refusePublish(connection: Connection, route: Route, view: PublishView): void {
   const { core } = connection;
   const action = view.retain ? "iot:Publish and iot:RetainPublish" : "iot:Publish";
   const fields = { topic: route.topic, fix: `allow ${action} on the topic in the client's policy` };
-  if (connection.version === 5 && view.qos === 1) {
+  if (connection.version === 5 && view.qos !== 0) {
     core.refusals.refuse("publish-forbidden", "a publish was refused by policy", {
       ...connection.describe(),
       ...fields,
@@ -132,13 +131,17 @@ function refusePublish(connection: Connection, route: Route, view: PublishView):
     refuseOne(connection, view, REASON.notAuthorized);
     return;
   }
-  // Nothing else can tell this client, so it is disconnected, as AWS IoT does.
+  // Nothing else can tell this client, so it is disconnected [MQTT311-3.3.5-2], as AWS IoT does.
   const detail = "not authorized to publish to this topic";
   connection.refuse("publish-forbidden", REASON.notAuthorized, "FORBIDDEN_ACCESS", detail, fields);
 }
 
-/** A PUBACK with a refusal, in its turn behind those that wait for the disk [MQTT-4.6.0-2]. */
+/** A PUBACK or PUBREC with a refusal, in its turn behind those that wait for the disk [MQTT-4.6.0-2]. */
 function refuseOne(connection: Connection, view: PublishView, reasonCode: number): void {
+  if (view.qos === 2) {
+    refuseMessage(connection, view.packetId, reasonCode);
+    return;
+  }
   connection.unacknowledged++;
   connection.core.acknowledgements.push(connection, view.packetId, reasonCode, connection.core.lastOffset);
   connection.core.planTurnEnd();
@@ -154,7 +157,7 @@ function refuseForJournal(connection: Connection, view: PublishView, error: unkn
     core.refusals.refuse(kind, "a publish was refused: the log is full", fields);
     refuseOne(connection, view, REASON.quotaExceeded);
   } else {
-    // Never acknowledged: the client keeps the message and sends it again.
+    // Never acknowledged: the client keeps the message and sends it again [MQTT311-4.8.0-2].
     const code = isTidewireError(error) ? error.entry.mqtt : undefined;
     connection.refuse(
       kind,
@@ -188,6 +191,7 @@ export function retain(
   const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
   if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
     const { retainedMessagesMax, retainedBytesMax } = core.limits;
+    core.reached.count(core.retained.size >= retainedMessagesMax ? "retainedMessagesMax" : "retainedBytesMax");
     const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
     core.refusals.refuse(
       "retained-full",

@@ -12,12 +12,19 @@ export type RefusalKind =
   | "malformed-packet"
   | "connect-timeout"
   | "connect-refused"
+  | "authentication-failed"
+  | "authentication-timeout"
+  | "gatekeeper-slow"
   | "connections-full"
+  | "connections-per-thing-full"
+  | "connect-rate"
   | "sessions-full"
+  | "sessions-per-thing-full"
+  | "wills-full"
+  | "partial-packets"
   | "client-id"
   | "will-refused"
   | "publish-forbidden"
-  | "publish-qos2"
   | "publish-topic"
   | "subscribe-forbidden"
   | "subscribe-filter"
@@ -28,6 +35,7 @@ export type RefusalKind =
   | "protocol-error"
   | "keep-alive"
   | "output-stalled"
+  | "answer-too-large"
   | "retained-full"
   | "journal-full"
   | "journal-failed"
@@ -55,6 +63,8 @@ export class Refusals {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   readonly #windows = new Map<string, Window>();
+  /** Messages not delivered to a subscriber, for all reasons. */
+  dropped = 0;
 
   constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
     this.#logger = ports.logger;
@@ -69,7 +79,13 @@ export class Refusals {
 
   /** A message that was not delivered to one subscriber. */
   drop(kind: DropKind, message: string, fields: LogFields): void {
+    this.dropped++;
     this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
+  }
+
+  /** A client that is served more slowly; `tidewire_mqtt_limit_reached_total` counts it. */
+  slowDown(limit: string, message: string, fields: LogFields): void {
+    this.#note("tidewire_mqtt_slowed_down_total", "Times that a client was made to wait", limit, message, fields);
   }
 
   #note(name: string, help: string, reason: string, message: string, fields: LogFields): void {

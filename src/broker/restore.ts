@@ -1,10 +1,14 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
 import type { EpochMs, Message } from "../base/mod.ts";
+import type { SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
+import { Exchanges } from "./exchanges.ts";
 import { frameOf, ownFrame } from "./frame.ts";
+import { IdentifierSet } from "./identifier-set.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
+import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import { Session } from "./session.ts";
 
@@ -27,9 +31,15 @@ export async function restoreState(core: Core): Promise<void> {
   loadRetained(core, saved, durable);
   core.saving.startAt(saved.appliedOffset);
   let replayed = 0;
-  for await (const { offset, message } of core.journal.replay(applied)) {
-    applyAgain(core, there, offset, message);
+  for await (const logged of core.journal.replay(applied)) {
+    if (logged.kind === "note") applyNote(core, logged.offset, logged.note);
+    else applyAgain(core, there, logged.offset, logged.message, logged.packetId);
     replayed++;
+  }
+  for (const { outbox } of core.sessions.values()) {
+    if (outbox.exchanges === null) continue;
+    if (outbox.exchanges.idle) outbox.exchanges = null;
+    else outbox.exchanges.namedUpTo = 0; // what the notes left out is named when it is about to leave
   }
   core.restoring = false;
   core.saving.progressDue();
@@ -53,6 +63,7 @@ function loadSessions(core: Core, saved: SavedState, durable: number): ThereUnti
     session.saved = true;
     session.expirySeconds = entry.expirySeconds;
     session.versionNumber = entry.versionNumber;
+    session.since = Math.min(entry.since, durable); // as with subscriptions, below
     session.disconnectedAt = entry.disconnectedAt ?? clock.now();
     session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);
     if (entry.will !== null) {
@@ -73,14 +84,30 @@ function loadSessions(core: Core, saved: SavedState, durable: number): ThereUnti
     }
     core.sessions.set(session.clientId, session);
     core.absent.add(session);
+    if (session.since < entry.since) core.saving.changed(session);
   }
-  for (const outbox of saved.outboxes) {
+  loadOutboxes(core, saved, durable);
+  return there;
+}
+
+function loadOutboxes(core: Core, saved: SavedState, durable: number): void {
+  const exchanges = new Map(saved.exchanges.map((entry) => [entry.clientId, entry]));
+  for (const { clientId, received } of saved.exchanges) {
+    const session = core.sessions.get(clientId);
+    if (session === undefined) continue;
+    session.received = new IdentifierSet();
+    for (const packetId of received) session.received.add(packetId);
+    core.saving.exchanged(session); // places in the outbox may change with what follows
+  }
+  const without = new Set(exchanges.keys());
+  for (const outbox of saved.outboxes) without.delete(outbox.clientId);
+  const empty = Array.from(without, (clientId) => ({ clientId, head: 0, sentBefore: 0, chunks: [] }));
+  for (const outbox of [...saved.outboxes, ...empty]) {
     const session = core.sessions.get(outbox.clientId);
     if (session === undefined) continue;
-    session.savedTail = session.outbox.restore(outbox, durable);
+    session.savedTail = session.outbox.restore(outbox, durable, exchanges.get(outbox.clientId));
     session.savedHead = outbox.head;
   }
-  return there;
 }
 
 function loadRetained(core: Core, saved: SavedState, durable: number): void {
@@ -95,11 +122,12 @@ function loadRetained(core: Core, saved: SavedState, durable: number): void {
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-function applyAgain(core: Core, there: ThereUntil, offset: number, message: Message): void {
+function applyAgain(core: Core, there: ThereUntil, offset: number, message: Message, packetId: number): void {
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
   if (message.qos === 0) return;
+  if (packetId !== 0) receivedAgain(core, offset, message.clientId, packetId);
   for (const target of route.targets) {
     const { session } = target;
     const share = session.clientId === message.clientId ? target.own : target;
@@ -111,8 +139,50 @@ function applyAgain(core: Core, there: ThereUntil, offset: number, message: Mess
       continue;
     }
     const retained = message.retain && share.retainAsPublished;
-    session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers);
+    const exactlyOnce = message.qos === 2 && share.qos === 2;
+    session.outbox.push(offset, view.end, retained, NOWHERE, share.identifiers, exactlyOnce);
   }
+}
+
+/** The publisher may send it again, because its PUBREC was not sent or got lost. */
+function receivedAgain(core: Core, offset: number, clientId: string, packetId: number): void {
+  const session = core.sessions.get(clientId);
+  if (session === undefined || offset < session.since) return;
+  session.received ??= new IdentifierSet();
+  session.received.add(packetId);
+  core.saving.exchanged(session);
+}
+
+/** What the session had noted of its QoS 2 exchanges, so that both ends mean the same by an identifier. */
+function applyNote(core: Core, offset: number, { clientId, released, received, sent }: SessionNote): void {
+  const session = core.sessions.get(clientId);
+  if (session === undefined || offset < session.since) return;
+  for (const packetId of released) session.received?.delete(packetId);
+  const { outbox } = session;
+  const exchanges = (outbox.exchanges ??= new Exchanges());
+  for (const packetId of received) {
+    const sequence = exchanges.place(packetId);
+    if (sequence === undefined) exchanges.released.add(packetId);
+    else {
+      exchanges.release(sequence);
+      outbox.finish(sequence);
+    }
+  }
+  for (let i = 0; i < sent.length; i += 2) nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
+  outbox.trim();
+  core.saving.exchanged(session);
+}
+
+function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offset: number): void {
+  const before = exchanges.place(packetId);
+  if (before !== undefined) outbox.finish(before); // the client refused it; that is in no note
+  let sequence = outbox.unnamed(offset, exchanges.namedUpTo);
+  if (sequence < 0) sequence = outbox.unnamed(offset, 0);
+  // A retained message, which no replay puts into a queue; or one whose subscription has ended since.
+  if (sequence < 0) sequence = outbox.push(offset, 1, true, NOWHERE, null, true);
+  exchanges.nameAgain(sequence, packetId);
+  exchanges.namedUpTo = sequence + 1;
+  outbox.sentBefore = Math.max(outbox.sentBefore, sequence + 1); // it may have been sent
 }
 
 /**
@@ -121,5 +191,5 @@ function applyAgain(core: Core, there: ThereUntil, offset: number, message: Mess
  */
 function makeRoom(core: Core, session: Session): void {
   const { queuedMessagesMax, deliveriesInflightMax } = core.limits;
-  while (session.outbox.size >= queuedMessagesMax + deliveriesInflightMax) skip(session);
+  while (session.outbox.size >= queuedMessagesMax + deliveriesInflightMax) skip(core, session);
 }

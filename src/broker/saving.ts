@@ -8,7 +8,15 @@ import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import type { Progress, SessionChange } from "./ports.ts";
-import type { SavedOutbox, SavedRetained, SavedSession, SavedSubscription, Session, Subscription } from "./session.ts";
+import type {
+  SavedExchanges,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+  Session,
+  Subscription,
+} from "./session.ts";
 
 /** After a failure of the store. */
 const RETRY_AFTER_MS = 1000;
@@ -24,9 +32,10 @@ interface Pending {
   after: number;
 }
 
-/** Retained messages as they are after every message below `horizon`, and no other. */
+/** Retained messages and QoS 2 exchanges as they are after every record below `horizon`, and no other. */
 interface Snapshot {
   readonly horizon: number;
+  readonly exchanges: ReadonlyMap<Session, SavedExchanges>;
   readonly retained: readonly SavedRetained[];
 }
 
@@ -40,6 +49,8 @@ export class Saving {
   /** The last call was for sessions, and succeeded. */
   #sessionsSaved = false;
   #appliedOffset = -1;
+  /** Sessions whose QoS 2 exchanges changed since they were last given to the store. */
+  readonly #exchanged = new Set<Session>();
   #idle: (() => void)[] = [];
   /** Monotonic time before which a store that failed is left alone. */
   #notBefore: Millis = 0;
@@ -83,6 +94,11 @@ export class Saving {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
+  /** Something about its QoS 2 exchanges changed. */
+  exchanged(session: Session): void {
+    if (session.persistent) this.#exchanged.add(session);
+  }
+
   /** Queues and retained messages are to be saved. Called about once a second. */
   progressDue(): void {
     if (this.#snapshot !== null && !this.#busy) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
@@ -104,7 +120,8 @@ export class Saving {
   flush(): void {
     if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
-    const sessions = snapshot !== null && this.#sessionsSaved ? null : this.#takeReady();
+    const progressNext = snapshot !== null && this.#sessionsSaved && !lacksSession(snapshot);
+    const sessions = progressNext ? null : this.#takeReady();
     if (sessions !== null) void this.#saveSessions(sessions);
     else if (snapshot !== null) void this.#saveProgress(snapshot);
     else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
@@ -125,12 +142,13 @@ export class Saving {
   }
 
   #readySnapshot(): Snapshot | null {
-    this.#snapshot ??= snapshotOf(this.#core);
+    this.#snapshot ??= snapshotOf(this.#core, this.#exchanged);
     return this.#snapshot.horizon <= this.#core.journal.durable ? this.#snapshot : null;
   }
 
   #dropSnapshot(): void {
     for (const { topic } of this.#snapshot?.retained ?? []) this.#core.retained.changed.add(topic);
+    for (const session of this.#snapshot?.exchanges.keys() ?? []) this.exchanged(session);
     this.#snapshot = null;
   }
 
@@ -226,8 +244,9 @@ export class Saving {
     this.#sessionsSaved = false;
     const core = this.#core;
     const progress = progressOf(core, snapshot);
-    const { appliedOffset, outboxes, retained } = progress;
-    if (outboxes.length === 0 && retained.length === 0 && appliedOffset === this.#appliedOffset) {
+    const { appliedOffset, outboxes, exchanges, retained } = progress;
+    const changes = outboxes.length + exchanges.length + retained.length;
+    if (changes === 0 && appliedOffset === this.#appliedOffset) {
       this.#snapshot = null;
       this.flush(); // somebody may be waiting for just this
       return;
@@ -262,8 +281,8 @@ function willOf(session: Session): SavedSession["will"] {
 
 function changeOf(clientId: string, { session, reset, subscriptions }: Pending): SessionChange {
   if (session === null || session.ended) return { clientId, reset: true, session: null, subscriptions: [] };
-  const { expirySeconds, disconnectedAt, versionNumber } = session;
-  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, will: willOf(session) };
+  const { expirySeconds, disconnectedAt, versionNumber, since } = session;
+  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, will: willOf(session) };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
   const all = reset
     ? [...session.subscriptions.values()].map((s) => [s.filter, savedOf(s)] as const)
@@ -275,7 +294,7 @@ function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }:
   return { filter, qos, noLocal, retainAsPublished, identifier, since };
 }
 
-function snapshotOf(core: Core): Snapshot {
+function snapshotOf(core: Core, exchanged: Set<Session>): Snapshot {
   const horizon = core.lastOffset + 1;
   const retained: SavedRetained[] = [];
   for (const topic of core.retained.changed) {
@@ -288,11 +307,37 @@ function snapshotOf(core: Core): Snapshot {
     }
   }
   core.retained.changed.clear();
-  return { horizon, retained };
+  const exchanges = new Map<Session, SavedExchanges>();
+  for (const session of exchanged) if (!session.ended) exchanges.set(session, exchangesOf(session));
+  exchanged.clear();
+  return { horizon, exchanges, retained };
+}
+
+function exchangesOf({ clientId, received, outbox }: Session): SavedExchanges {
+  const { exchanges } = outbox;
+  return {
+    clientId,
+    received: received?.values() ?? [],
+    sent: exchanges?.pack() ?? [],
+    released: [...(exchanges?.released ?? [])],
+    done: outbox.finishedEarly(),
+  };
+}
+
+/** A session that the store does not have yet, or it could not take its exchanges, and they are saved as of now or never. */
+function lacksSession({ exchanges }: Snapshot): boolean {
+  for (const session of exchanges.keys()) if (!session.saved && !session.ended && session.persistent) return true;
+  return false;
 }
 
 /** What changed since the last time, up to the snapshot's horizon. */
-function progressOf(core: Core, { horizon, retained }: Snapshot): Progress {
+function progressOf(core: Core, snapshot: Snapshot): Progress {
+  const { horizon, retained } = snapshot;
+  const exchanges: SavedExchanges[] = [];
+  for (const [session, saved] of snapshot.exchanges) {
+    if (session.saved && !session.ended) exchanges.push(saved);
+    else core.saving.exchanged(session);
+  }
   const outboxes: SavedOutbox[] = [];
   for (const session of core.sessions.values()) {
     const { outbox, savedHead, savedTail } = session;
@@ -304,7 +349,7 @@ function progressOf(core: Core, { horizon, retained }: Snapshot): Progress {
     const chunks = to > from ? [outbox.pack(from, to)] : [];
     outboxes.push({ clientId: session.clientId, head: outbox.head, sentBefore: outbox.sentBefore, chunks });
   }
-  return { appliedOffset: horizon, outboxes, retained };
+  return { appliedOffset: horizon, outboxes, exchanges, retained };
 }
 
 function noteSaved(core: Core, saved: SavedOutbox): void {

@@ -3,6 +3,9 @@ import type { EpochMs, Millis, QoS } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Will } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
+import type { ThingScope } from "./fairness.ts";
+import type { IdentifierSet } from "./identifier-set.ts";
+import type { PendingNote } from "./notes.ts";
 import { Outbox } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
 import type { Retained } from "./retained.ts";
@@ -29,7 +32,7 @@ export interface LocalSubscription {
 
 export type Subscriber = Subscription | LocalSubscription;
 
-/** A Will that was accepted, with the right to publish it. */
+/** A Will that was accepted, with the right to publish it [MQTT-3.1.2-7]. */
 export interface StandingWill {
   readonly will: Will;
   readonly thing: string | null;
@@ -38,8 +41,11 @@ export interface StandingWill {
 }
 
 export class Session {
+  /** What it is found by [MQTT-3.1.3-2]. */
   readonly clientId: string;
   connection: Connection | null = null;
+  /** Whose it is; null where it stands for no thing, and after a restart until its client is back. */
+  scope: ThingScope | null = null;
   /** Seconds that the session outlives its connection; 0: not at all. */
   expirySeconds = 0;
   /** Monotonic time at which it ends; null while connected. */
@@ -47,7 +53,14 @@ export class Session {
   /** Wall clock time of the same, so that another process can tell how long ago it was. */
   disconnectedAt: EpochMs | null = null;
   readonly subscriptions = new Map<string, Subscription>();
+  /** What it is owed: unacknowledged until its PUBACK has come [MQTT-4.3.2-3]. */
   readonly outbox = new Outbox();
+  /** The client's identifiers of QoS 2 messages that we have and it has not released; null until the first. */
+  received: IdentifierSet | null = null;
+  /** What this turn has to say to the log about QoS 2. */
+  note: PendingNote | null = null;
+  /** The journal's offset when it began: older records speak of an earlier session of the same client. */
+  since = 0;
   /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. Not saved. */
   readonly retainedWanted = new Map<string, Subscription>();
   /** Retained messages still to be sent, and the subscription that wants them; lives as long as the connection. */
@@ -94,6 +107,7 @@ export interface SavedSession {
   /** When the client was last there; null while it is connected. */
   readonly disconnectedAt: EpochMs | null;
   readonly versionNumber: number;
+  readonly since: number;
   readonly will: { readonly will: Will; readonly thing: string | null } | null;
 }
 
@@ -122,6 +136,19 @@ export interface SavedOutbox {
   readonly sentBefore: number;
   /** When saving: what the store does not have yet. When loading: all of it, in order. */
   readonly chunks: readonly OutboxChunk[];
+}
+
+/** QoS 2 of one session, both ways, as it was when every record below `Progress.appliedOffset` had been accepted. */
+export interface SavedExchanges {
+  readonly clientId: string;
+  /** From the client: identifiers that it has not released. */
+  readonly received: readonly number[];
+  /** To the client: places in the outbox and their packet identifiers, in turns. */
+  readonly sent: readonly number[];
+  /** PUBREC has come, PUBCOMP has not; in the order of the PUBRECs. */
+  readonly released: readonly number[];
+  /** Places in the outbox that are finished although an older one is not. */
+  readonly done: readonly number[];
 }
 
 export interface SavedRetained {

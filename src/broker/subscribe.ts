@@ -1,16 +1,20 @@
 /** SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 to 3.11). */
 import { topicFilterFault } from "../base/mod.ts";
-import type { QoS } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
+import { answer } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { pump } from "./delivery.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Session, Subscription } from "./session.ts";
+import { asksForSystemTopics } from "./system-topics.ts";
 
 const SHARED = "$share/";
 /** SUBACK of 3.1.1 has one word for every refusal (section 3.9.3 there). */
 const FAILURE_V3 = 0x80;
+
+/** What a changed subscription costs, in deliveries: routes are looked up anew. */
+const FILTER_WORK = 16;
 
 interface Refusal {
   readonly kind: RefusalKind;
@@ -23,6 +27,7 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
   const { core } = connection;
   const session = connection.session!;
   const reasonCodes: number[] = [];
+  let because: string | null = null;
   for (const request of packet.requests) {
     const refusal = refusalOf(connection, session, request);
     if (refusal === null) {
@@ -33,9 +38,12 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
     const fields = { ...connection.describe(), filter: request.filter, fix };
     core.refusals.refuse(kind, `a subscription was refused: ${detail}`, fields);
     reasonCodes.push(connection.version === 5 ? code : FAILURE_V3);
+    because ??= `${detail}; ${fix}`;
   }
   // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
-  connection.out().suback({ packetId: packet.packetId, reasonCodes });
+  answer(connection, because, (out, reason) => out.suback({ packetId: packet.packetId, reasonCodes, ...reason }));
+  core.fairness.chargeFilters(connection, reasonCodes.length);
+  connection.intake.spend(reasonCodes.length * FILTER_WORK);
   pump(core, session);
 }
 
@@ -56,7 +64,9 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
     reasonCodes.push(REASON.success);
   }
   // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], [MQTT-3.11.3-1]
-  connection.out().unsuback({ packetId: packet.packetId, reasonCodes });
+  answer(connection, null, (out) => out.unsuback({ packetId: packet.packetId, reasonCodes }));
+  core.fairness.chargeFilters(connection, reasonCodes.length);
+  connection.intake.spend(reasonCodes.length * FILTER_WORK);
 }
 
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
@@ -69,6 +79,8 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
   }
   const fault = topicFilterFault(filter, limits);
   if (fault !== null) {
+    if (fault === "too-long") connection.core.reached.count("topicBytesMax");
+    if (fault === "too-deep") connection.core.reached.count("topicLevelsMax");
     const fix = "correct the topic filter: + and # stand alone in a level, # comes last";
     return {
       kind: "subscribe-filter",
@@ -82,6 +94,7 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
     return { kind: "subscribe-forbidden", code: REASON.notAuthorized, detail: "not authorized", fix };
   }
   if (!session.subscriptions.has(filter) && session.subscriptions.size >= limits.subscriptionsPerSessionMax) {
+    connection.core.reached.count("subscriptionsPerSessionMax");
     const detail = `a session has at most ${limits.subscriptionsPerSessionMax} subscriptions`;
     return { kind: "subscribe-quota", code: REASON.quotaExceeded, detail, fix: "use filters with wildcards" };
   }
@@ -91,18 +104,17 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
 /** Makes or replaces the subscription [MQTT-3.8.4-3]; returns the granted QoS. */
 function subscribe(connection: Connection, session: Session, request: SubscribeRequest, identifier: number): number {
   const { core } = connection;
-  const { filter, noLocal, retainAsPublished, retainHandling } = request;
-  const qos: QoS = request.qos === 0 ? 0 : 1; // QoS 2 is taken [MQTT-3.2.2-10] and granted as QoS 1 [MQTT-3.8.4-7]
+  const { filter, qos, noLocal, retainAsPublished, retainHandling } = request; // granted as asked for [MQTT-3.8.4-7]
   const before = session.subscriptions.get(filter);
   // A crash replays to a subscription what it was owed: what came before it was made, or raised from QoS 0, it was not.
-  const since = before === undefined || before.qos < qos ? core.lastOffset + 1 : before.since;
+  const since = before === undefined || (before.qos === 0 && qos !== 0) ? core.lastOffset + 1 : before.since;
   const subscription: Subscription = {
     kind: "session",
     session,
     filter,
     qos,
     noLocal,
-    // A 3.1.1 client sees RETAIN only on messages that were retained before it subscribed [MQTT-3.3.1-9 of 3.1.1].
+    // A 3.1.1 client sees RETAIN only on messages that were retained before it subscribed [MQTT311-3.3.1-9].
     retainAsPublished: connection.version === 5 && retainAsPublished,
     identifier,
     since,
@@ -112,6 +124,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
+  if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);
   if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
   return qos;
 }

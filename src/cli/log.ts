@@ -40,7 +40,7 @@ type Sentences = { readonly [K in Finding["kind"]]: (finding: Extract<Finding, {
 
 const SENTENCES: Sentences = {
   segment: ({ segment, records, batches, from, below, bytes }) =>
-    `${segment}: ${records} messages in ${batches} batches, offsets ${from} to ${below - 1}, ${bytes} bytes`,
+    `${segment}: ${records} records in ${batches} batches, offsets ${from} to ${below - 1}, ${bytes} bytes`,
   damage: ({ segment, position, bytes, reason, from, below }) =>
     `${segment}: DAMAGED at byte ${position}, ${bytes} bytes (${reason}): offsets ${from} to ${below - 1} are lost; everything else is served`,
   "unfinished end": ({ segment, position, bytes }) =>

@@ -8,6 +8,7 @@ import type { Output } from "./output.ts";
 import { rulesCommand } from "./rules.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
+import { verifierCommand } from "./verifier.ts";
 
 const DESCRIPTION =
   "Open IoT core and edge runtime: broker, identity, rules, storage, alerts, dashboard and edge agent in one program.";
@@ -29,5 +30,6 @@ export function program(output: Output): Command {
     .addHelpText("after", START_HERE);
   const commands = [upCommand, agentCommand, thingsCommand, rulesCommand, loginLinkCommand, logCommand];
   for (const command of commands) root.addCommand(command(output).copyInheritedSettings(root));
+  root.addCommand(verifierCommand(output).copyInheritedSettings(root));
   return root;
 }

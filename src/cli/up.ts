@@ -20,6 +20,8 @@ interface Options {
   readonly host?: readonly string[];
   readonly listen?: readonly string[];
   readonly clientCa?: readonly string[];
+  readonly limits?: string;
+  readonly limit?: readonly string[];
   readonly webhook?: readonly string[];
   readonly slackWebhook?: readonly string[];
   readonly verbose?: boolean;
@@ -43,6 +45,8 @@ export function upCommand(output: Output): Command {
       "one more listener: mqtts:// or wss://ADDRESS:PORT, mqtt://127.0.0.1:PORT?auth=none, …",
     )
     .option("--client-ca <file...>", "PEM file with a further CA whose client certificates may connect")
+    .option("--limits <preset>", "`protocol` lifts the limits of MQTT to the protocol's own maxima (default: default)")
+    .option("--limit <name=value...>", "set one limit of docs/reference/limits.md, e.g. mqtt.packetBytesMax=4MiB")
     .option("--ready-json", "print one JSON line when ready, for programs")
     .option("--verbose", "print the log to the terminal too")
     .action((options: Options) => up(options, output));
@@ -99,7 +103,8 @@ function unexpected(error: Error): TidewireError {
 async function configOf(options: Options): Promise<PlatformConfig> {
   const { PlatformConfigSchema } = await import("../cloud/mod.ts");
   const { readConfigFile } = await import("../adapters/config-file.ts");
-  const fromFile = options.config === undefined ? {} : readConfigFile(options.config, PlatformConfigSchema, "up");
+  const fromFile: Partial<PlatformConfig> =
+    options.config === undefined ? {} : readConfigFile(options.config, PlatformConfigSchema, "up");
   const flags = {
     data: options.data,
     bind: options.bind,
@@ -109,6 +114,8 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     hosts: options.host,
     listen: options.listen,
     clientCas: options.clientCa?.map((path) => resolve(path)),
+    limits: options.limits,
+    limit: options.limit === undefined ? undefined : { ...fromFile.limit, ...limitsFrom(options.limit) },
     webhooks: options.webhook,
     slackWebhooks: options.slackWebhook,
     verbose: options.verbose,
@@ -123,6 +130,16 @@ async function configOf(options: Options): Promise<PlatformConfig> {
   return { ...parsed.data, data: resolve(parsed.data.data) };
 }
 
+/** `name=value`, several times. */
+function limitsFrom(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [name, value] = text.split("=", 2);
+      return [name!, value ?? ""];
+    }),
+  );
+}
+
 /** Flags whose names differ from the configuration's keys by more than their spelling. */
 const FLAG_NAMES: Readonly<Record<string, string>> = {
   data: "--data",
@@ -130,6 +147,8 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   hosts: "--host",
   listen: "--listen",
   clientCas: "--client-ca",
+  limits: "--limits",
+  limit: "--limit",
   webhooks: "--webhook",
   slackWebhooks: "--slack-webhook",
 };

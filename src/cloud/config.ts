@@ -1,8 +1,18 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
+import { LIMIT_PRESETS } from "./limits.ts";
+import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
 const Port = z.int().min(0).max(65_535);
 const HttpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
+
+const User = z.strictObject({
+  name: z.string().refine((name) => preparedPassword(name) === name, "must be in its normal form, without controls"),
+  verifier: z
+    .string()
+    .refine((text) => parseScramVerifier(text) !== null, "must be `SCRAM-SHA-256$<iterations>:<salt>$<key>:<key>`"),
+  policies: z.array(z.string().min(1)).min(1),
+});
 
 /** Keys are those of the YAML file; `docs/reference/configuration.md` is generated from the descriptions. */
 export const PlatformConfigSchema = z.strictObject({
@@ -35,8 +45,33 @@ export const PlatformConfigSchema = z.strictObject({
     .describe(
       "PEM files with further CAs whose client certificates may connect, once they are registered. Read again when they change, and on SIGHUP.",
     ),
+  limits: z
+    .enum(LIMIT_PRESETS)
+    .default("default")
+    .describe("`protocol` lifts the limits of MQTT to what the protocol itself allows, and turns rates off."),
+  limit: z
+    .record(z.string(), z.union([z.number(), z.string()]))
+    .default({})
+    .describe("Single limits by name, e.g. `mqtt.packetBytesMax: 4MiB`; `--limit mqtt.packetBytesMax=4MiB` as a flag."),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),
+  users: z
+    .array(User)
+    .default([])
+    .describe(
+      "Who may log in with SCRAM-SHA-256 (MQTT 5.0): `name`, `verifier` as `tidewire verifier` prints it, and `policies` of the registry by name.",
+    ),
+  serverReference: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Where MQTT 5.0 clients are sent when this server stops, e.g. `other.example:8883`."),
+  sysSeconds: z
+    .int()
+    .min(0)
+    .max(3600)
+    .default(10)
+    .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });
 

@@ -10,14 +10,17 @@ import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
 import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
-import type { Clock, Random, Scheduler } from "../base/mod.ts";
+import type { Clock, Limits, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
+import { withinDescriptors } from "./descriptors.ts";
+import { limitsOf } from "./limits.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Foundation {
+  readonly limits: Limits;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly random: Random;
@@ -32,10 +35,12 @@ export interface Foundation {
 
 /** Throws DATA_FOLDER_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
 export async function layFoundation(config: PlatformConfig, teardown: Teardown): Promise<Foundation> {
+  const wanted = limitsOf(config);
   const folder = openDataFolder(config.data);
   teardown.add("data folder", () => folder.release());
   const logger = openLogger({ level: "info", file: join(config.data, "platform.log"), terminal: config.verbose });
   teardown.add("log file", () => logger.close());
+  const limits = withinDescriptors(wanted, logger);
   const [clock, scheduler, random] = [systemClock, systemScheduler, systemRandom];
   const metrics = new PrometheusMetrics();
   const registryPath = join(config.data, "registry.db");
@@ -43,7 +48,9 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const authority = await CertificateAuthority.open({ secrets, clock, logger });
   const stores = openRegistry(registryPath);
   teardown.add("registry", () => stores.close());
-  const registry = new Registry({ store: stores.store, rules: registryRules, clock, random, logger, metrics });
+  const { principalsCachedMax } = limits.registry;
+  const ports = { clock, random, logger, metrics };
+  const registry = new Registry({ store: stores.store, rules: registryRules, principalsCachedMax, ...ports });
   if (!registry.listPolicies({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
     registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
@@ -51,5 +58,5 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   teardown.add("presence", () => presence.close());
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
   teardown.add("gatekeeper", () => gatekeeper.close());
-  return { clock, scheduler, random, logger, metrics, secrets, authority, registry, presence, gatekeeper };
+  return { limits, clock, scheduler, random, logger, metrics, secrets, authority, registry, presence, gatekeeper };
 }

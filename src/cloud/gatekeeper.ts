@@ -40,6 +40,13 @@ export interface StandingConnection {
   readonly remoteAddress: string;
 }
 
+/** What a grant is made of. A user has no certificate, and stands for no thing. */
+export interface Rights {
+  readonly policies: readonly Policy[];
+  readonly things: Principal["things"];
+  readonly certificate: Principal["certificate"] | null;
+}
+
 type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized";
 
 const REFUSALS: readonly Refusal[] = [
@@ -87,7 +94,8 @@ export class RegistryGatekeeper implements Gatekeeper {
       ]),
     );
     this.#cancel = options.registry.onChange((change) => {
-      if (change.principals.length > 0) this.generation++;
+      // Users have policies by name, so a policy that no certificate has may be somebody's too.
+      if (change.principals.length > 0 || change.kind === "policy") this.generation++;
     });
   }
 
@@ -112,7 +120,20 @@ export class RegistryGatekeeper implements Gatekeeper {
       return this.#refuse("not-authorized", NOT_AUTHORIZED, "A policy of the certificate cannot be evaluated");
     if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
     const thing = grant.context.thing?.thingName ?? null;
-    return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, grant) };
+    const look = (): Rights | null => this.current(principal.certificate.certificateId);
+    return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
+  }
+
+  /** Somebody who proved to be a user, and has `look()` for rights; asked again when the registry has changed. */
+  admitUser(peer: Peer, connect: ConnectPacket, look: () => Rights | null): Admission {
+    const rights = look();
+    const grant = rights === null ? null : this.grant(rights, connectionOf(peer, connect));
+    if (rights === null || grant === null)
+      return this.#refuse("not-authorized", NOT_AUTHORIZED, "A policy of the user is missing or cannot be evaluated");
+    if (grant.policy.connect(connect.clientId))
+      return { admitted: true, thing: null, authorizer: new ConnectionAuthorizer(this, rights, look, grant) };
+    const { sentence, notes } = grant.policy.explain("Connect", connect.clientId);
+    return this.#refuse("not-authorized", NOT_AUTHORIZED, [sentence, ...notes].join("; "));
   }
 
   /** Why a connection of this certificate and client id may or may not do something; for the API and command line. */
@@ -143,7 +164,7 @@ export class RegistryGatekeeper implements Gatekeeper {
   }
 
   /** Null where a stored policy cannot be parsed: leaving one out could leave out a Deny. */
-  grant(principal: Principal, connection: Omit<PolicyContext, "thing" | "certificate">): Grant | null {
+  grant(principal: Rights, connection: Omit<PolicyContext, "thing" | "certificate">): Grant | null {
     const context: PolicyContext = {
       ...connection,
       thing: thingOf(principal, connection.clientId),
@@ -230,18 +251,18 @@ interface Grant {
 /** Compiled once; looked at again only after a change in the registry, and compiled again only if it touched this one. */
 class ConnectionAuthorizer implements Authorizer {
   readonly #gate: RegistryGatekeeper;
-  readonly #certificateId: string;
-  #principal: Principal | null;
+  readonly #look: () => Rights | null;
+  #rights: Rights | null;
   #context: PolicyContext;
   /** Null: nothing is allowed any more. */
   #policy: CompiledPolicy | null;
   #generation: number;
   #revision = 0;
 
-  constructor(gate: RegistryGatekeeper, principal: Principal, grant: Grant) {
+  constructor(gate: RegistryGatekeeper, rights: Rights, look: () => Rights | null, grant: Grant) {
     this.#gate = gate;
-    this.#certificateId = principal.certificate.certificateId;
-    this.#principal = principal;
+    this.#look = look;
+    this.#rights = rights;
     this.#context = grant.context;
     this.#policy = grant.policy;
     this.#generation = gate.generation;
@@ -269,11 +290,11 @@ class ConnectionAuthorizer implements Authorizer {
 
   #lookAgain(): void {
     this.#generation = this.#gate.generation;
-    const principal = this.#gate.current(this.#certificateId);
-    if (principal !== null && principal === this.#principal) return;
+    const rights = this.#look();
+    if (rights !== null && rights === this.#rights) return;
     this.#revision++;
-    this.#principal = principal;
-    const grant = principal === null ? null : this.#gate.grant(principal, this.#context);
+    this.#rights = rights;
+    const grant = rights === null ? null : this.#gate.grant(rights, this.#context);
     this.#context = grant?.context ?? this.#context;
     // Whoever would not be let in any more has no other right either, even before the broker ends the connection.
     this.#policy = grant?.policy.connect(this.#context.clientId) === true ? grant.policy : null;
@@ -327,12 +348,12 @@ export function evictOnChange(options: EvictionOptions): Cancel {
 const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };
 
 /** Lets everybody do everything, as nobody in particular: only for the loopback benchmark listener, `?auth=none`. */
-export const anonymousGatekeeper: Gatekeeper = {
-  admit: () => ({ admitted: true, thing: null, authorizer: EVERYTHING }),
-};
+export const anonymousGatekeeper = {
+  admit: (): Admission => ({ admitted: true, thing: null, authorizer: EVERYTHING }),
+} satisfies Gatekeeper;
 
 /** The thing a connection speaks for: the one its certificate belongs to alone, else the attached one of its client id. */
-function thingOf(principal: Principal, clientId: string): Thing | null {
+function thingOf(principal: Rights, clientId: string): Thing | null {
   const found = principal.things.find(({ thing, exclusive }) => exclusive || thing.thingName === clientId);
   return found?.thing ?? null;
 }

@@ -4,7 +4,8 @@ import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
-import { LIMITS } from "../base/mod.ts";
+import { VERSION } from "../adapters/version.ts";
+import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
@@ -17,6 +18,8 @@ import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { UserLogin } from "./users.ts";
+import { scramHash } from "../adapters/scram-hash.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -38,7 +41,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const log = await openLog(config, base, Math.max(resumeRulesAt, (await state.load()).appliedOffset));
   teardown.add("log", () => log.close());
   const journal = new LogJournal({ log, ...base });
-  const newest = log.durable > 0 ? await journal.read(log.durable - 1) : null;
+  const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
   const storeReady = store.start();
@@ -59,9 +62,9 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules' filter", hot.close);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
-  const broker = await openBroker(base, watched(journal, base.presence), state, teardown);
+  const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
   await storeReady;
-  return { log, broker, rules, store, newestRecordAt: newest?.receivedAt ?? null };
+  return { log, broker, rules, store, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
@@ -73,12 +76,20 @@ function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown)
     ...config.webhooks.map((url) => ({ webhook: { url } })),
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
-  return new HotRules({ ...base, store, http, hmacSha256, notify, defaults: defaultRules() });
+  return new HotRules({
+    ...base,
+    limits: base.limits.rules,
+    store,
+    http,
+    hmacSha256,
+    notify,
+    defaults: defaultRules(),
+  });
 }
 
 async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {
   const directory = await openLogDirectory(join(config.data, "log"));
-  return Log.open({ ...base, directory, crc32: fileCrc32, limits: LIMITS.log, nextAtLeast });
+  return Log.open({ ...base, directory, crc32: fileCrc32, limits: base.limits.log, nextAtLeast });
 }
 
 function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreClient {
@@ -87,19 +98,20 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
     ...base,
     databasePath: join(config.data, "telemetry.duckdb"),
     logFolder: join(config.data, "log"),
-    limits: LIMITS,
+    limits: base.limits,
   });
 }
 
 /** A thing that publishes is alive; noted where the message is taken, before anybody else looks at it. */
 function watched(journal: LogJournal, presence: PresenceBook): Journal {
   return {
-    append: (topic, view, publisher: Publisher, topicBytes) => {
-      const offset = journal.append(topic, view, publisher, topicBytes);
+    append: (topic, view, publisher: Publisher, topicBytes, identified) => {
+      const offset = journal.append(topic, view, publisher, topicBytes, identified);
       if (publisher.thing !== null) presence.seen(publisher.thing);
       return offset;
     },
     appendMessage: (message) => journal.appendMessage(message),
+    appendNote: (note) => journal.appendNote(note),
     get durable() {
       return journal.durable;
     },
@@ -110,6 +122,7 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
 }
 
 async function openBroker(
+  config: PlatformConfig,
   base: Foundation,
   journal: Journal,
   state: SqliteBrokerState,
@@ -118,8 +131,18 @@ async function openBroker(
   const { registry, gatekeeper, presence, scheduler, logger } = base;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit(peer, connect) : gatekeeper.admit(peer, connect);
-  const broker = new Broker({ ...base, journal, state, gatekeeper: { admit }, limits: LIMITS.mqtt });
+    peer.anonymous === true ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
+  const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
+  teardown.add("users", () => users.close());
+  const broker = new Broker({
+    ...base,
+    journal,
+    state,
+    gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
+    limits: base.limits.mqtt,
+    system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
+    ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
+  });
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

@@ -71,7 +71,7 @@ test("a PUBLISH becomes the message that every consumer reads, durable when the 
   const durable: number[] = [];
   port.onDurable((below) => durable.push(below));
   publish({ topic: "telemetry/press-1/tempé", payload: "21.5", properties: PROPERTIES }, (view) => {
-    assert.equal(port.append(TOPIC, view, PUBLISHER, encodeUtf8(TOPIC)), 0);
+    assert.equal(port.append(TOPIC, view, PUBLISHER, encodeUtf8(TOPIC), false), 0);
   });
   assert.equal(port.durable, 0);
   await log.flush();
@@ -119,7 +119,9 @@ test("messages without a packet, and the replay of everything after a restart", 
 
   const again = await scene.open();
   const kept: { readonly offset: number; readonly message: Message }[] = [];
-  for await (const entry of again.journal.replay(3)) kept.push(entry); // kept beyond its batch: must not change
+  for await (const entry of again.journal.replay(3)) {
+    if (entry.kind === "message") kept.push(entry); // beyond its batch: must not change
+  }
   assert.equal(kept.length, 4_997);
   for (const [i, { offset, message }] of kept.entries()) {
     assert.equal(offset, i + 3);
@@ -131,6 +133,26 @@ test("messages without a packet, and the replay of everything after a restart", 
   await again.log.close();
 });
 
+test("notes and packet identifiers are replayed in their places, and nobody who reads messages meets them", async (context) => {
+  const scene = await Scene.make(context);
+  const { log, journal } = await scene.open();
+  const note = { clientId: "press-1-client", released: [7], received: [], sent: [40_000, 0] };
+  publish({ topic: "a", payload: "1" }, (view) => {
+    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), true), 0);
+    assert.equal(journal.appendNote(note), 1);
+    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), false), 2);
+  });
+  assert.equal(journal.appendNote({ ...note, released: [8], sent: [] }), 3);
+  await log.flush();
+  const replayed: unknown[] = [];
+  for await (const entry of journal.replay(0)) replayed.push(entry.kind === "note" ? entry.note : entry.packetId);
+  assert.deepEqual(replayed, [7, note, 0, { ...note, released: [8], sent: [] }]);
+  assert.deepEqual([await journal.read(1), (await journal.read(2))?.topic], [null, "a"]);
+  assert.equal(await journal.newestAt(), scene.clock.now(), "a note tells the time as well");
+  assert.equal(scene.metrics.value("tidewire_log_unreadable_records_total"), 0);
+  await log.close();
+});
+
 test("a record that is no message is skipped, logged and counted; the others are replayed", async (context) => {
   const scene = await Scene.make(context);
   const { log, journal } = await scene.open();
@@ -139,7 +161,7 @@ test("a record that is no message is skipped, logged and counted; the others are
   publish({ topic: "b", payload: "2" }, (view) => void journal.append("b", view, PUBLISHER));
   await log.flush();
   const topics: string[] = [];
-  for await (const { message } of journal.replay(0)) topics.push(message.topic);
+  for await (const entry of journal.replay(0)) topics.push(entry.kind === "message" ? entry.message.topic : "a note");
   assert.deepEqual(topics, ["a", "b"]);
   assert.equal(await journal.read(1), null);
   assert.equal(scene.metrics.value("tidewire_log_unreadable_records_total"), 2);

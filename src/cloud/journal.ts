@@ -1,18 +1,21 @@
 /** The broker's journal: messages as records in the durable log. */
 import { encodeUtf8, reasonOf } from "../base/mod.ts";
-import type { Cancel, Clock, Counter, Logger, Message, Metrics } from "../base/mod.ts";
+import type { Cancel, Clock, Counter, EpochMs, Logger, Message, Metrics } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import {
   RecordError,
   encodePublisher,
   messageRecordBytes,
-  readRecord,
+  noteBytes,
+  readLogged,
   recordBytes,
+  recordTime,
   writeMessageRecord,
+  writeNote,
   writeRecord,
 } from "../wire/record/mod.ts";
-import type { EncodedPublisher } from "../wire/record/mod.ts";
+import type { EncodedPublisher, Logged, SessionNote } from "../wire/record/mod.ts";
 
 /** Topics whose bytes are kept where the caller has none; a fleet that uses more pays an encoding per message. */
 const TOPICS_KEPT_MAX = 20_000;
@@ -32,6 +35,8 @@ export interface JournalPublisher {
   readonly encoded?: EncodedPublisher;
 }
 
+type Kept = { readonly offset: number } & Logged;
+
 /** Serves the broker's `Journal` port. */
 export class LogJournal {
   readonly #log: Log;
@@ -48,7 +53,7 @@ export class LogJournal {
     this.#logger = options.logger;
     this.#unreadable = options.metrics.counter({
       name: "tidewire_log_unreadable_records_total",
-      help: "Records of the log that are whole, yet no message: written by a newer Tidewire, or by a mistake.",
+      help: "Records of the log that are whole, yet cannot be read: written by a newer Tidewire, or by a mistake.",
     });
   }
 
@@ -58,19 +63,20 @@ export class LogJournal {
 
   /**
    * HOT: writes straight into the log's batch and allocates nothing. `publisher` is the same object for all messages of a
-   * connection; `topicBytes`, where the caller has them, are the topic's UTF-8. Throws LOG_FULL, LOG_FAILED,
-   * LOG_RECORD_TOO_LARGE.
+   * connection; `topicBytes`, where the caller has them, are the topic's UTF-8; `identified`: the record keeps the packet
+   * identifier. Throws LOG_FULL, LOG_FAILED, LOG_RECORD_TOO_LARGE.
    */
   append(
     topic: string,
     view: PublishView,
     publisher: JournalPublisher,
     topicBytes: Uint8Array = this.#topicBytes(topic),
+    identified = false,
   ): number {
     const encoded = publisher.encoded ?? this.#encoded(publisher);
     const log = this.#log;
-    const at = log.reserve(recordBytes(view, topicBytes, encoded));
-    writeRecord(log.buffer, at, view, topicBytes, encoded, this.#clock.now());
+    const at = log.reserve(recordBytes(view, topicBytes, encoded, identified));
+    writeRecord(log.buffer, at, view, topicBytes, encoded, this.#clock.now(), identified);
     return log.commit();
   }
 
@@ -82,34 +88,54 @@ export class LogJournal {
     return log.commit();
   }
 
+  /** Throws as `append` does. */
+  appendNote(note: SessionNote): number {
+    const log = this.#log;
+    const at = log.reserve(noteBytes(note));
+    writeNote(log.buffer, at, note, this.#clock.now());
+    return log.commit();
+  }
+
   onDurable(listener: (durable: number) => void): Cancel {
     return this.#log.onDurable(listener);
   }
 
+  /** `null` also where the record is no message. */
   async read(offset: number): Promise<Message | null> {
     const record = await this.#log.read(offset);
-    return record === null ? null : this.#message(offset, record);
+    const kept = record === null ? null : this.#logged(offset, record);
+    return kept?.kind === "message" ? kept.message : null;
   }
 
-  async *replay(from: number): AsyncGenerator<{ readonly offset: number; readonly message: Message }> {
+  /** When the newest record was written; null in an empty log, or where that cannot be read. */
+  async newestAt(): Promise<EpochMs | null> {
+    const record = this.durable === 0 ? null : await this.#log.read(this.durable - 1);
+    return record === null ? null : this.#readable(this.durable - 1, () => recordTime(record));
+  }
+
+  async *replay(from: number): AsyncGenerator<Kept> {
     for await (const batch of this.#log.readBatches(from)) {
-      const messages: { readonly offset: number; readonly message: Message }[] = [];
+      const kept: Kept[] = [];
       batch.forEach((offset, record) => {
-        const message = this.#message(offset, record.slice()); // it outlives the batch
-        if (message !== null) messages.push({ offset, message });
+        const logged = this.#logged(offset, record.slice()); // it outlives the batch
+        if (logged !== null) kept.push({ offset, ...logged });
       });
-      yield* messages;
+      yield* kept;
     }
   }
 
-  /** `null` where the record is no message that this Tidewire knows: one such record must not keep the rest from anyone. */
-  #message(offset: number, record: Uint8Array): Message | null {
+  #logged(offset: number, record: Uint8Array): Logged | null {
+    return this.#readable(offset, () => readLogged(record));
+  }
+
+  /** `null` where the record is nothing that this Tidewire knows: one such record must not keep the rest from anyone. */
+  #readable<T>(offset: number, read: () => T): T | null {
     try {
-      return readRecord(record);
+      return read();
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       this.#unreadable.value++;
-      this.#logger.error("a record of the log is no message and was skipped", { offset, reason: reasonOf(error) });
+      this.#logger.error("a record of the log cannot be read and was skipped", { offset, reason: reasonOf(error) });
       return null;
     }
   }

@@ -7,11 +7,10 @@ import { join } from "node:path";
 import { ConnectionCounts, MqttWebSockets, listenMqtt, listenMqttWebSocket } from "../adapters/net/mod.ts";
 import type { MqttListener, MqttListenerOptions, TlsMaterial, Visitor } from "../adapters/net/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
-import { LIMITS, TidewireError, isTidewireError, reasonOf, seconds } from "../base/mod.ts";
+import { TidewireError, isTidewireError, reasonOf, seconds } from "../base/mod.ts";
 import { refuseForeignPage } from "./api/guard.ts";
 import type { ApiServer, TakeUpgrade } from "./api/server.ts";
 import type { PlatformConfig } from "./config.ts";
-import { connectionsWithin, descriptorLimit } from "./descriptors.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
@@ -44,7 +43,6 @@ export class Listeners {
   readonly #ingest: Ingest;
   readonly #names: ServerNames;
   readonly #ownNames: ReadonlySet<string>;
-  readonly #limits: MqttListenerOptions["limits"];
   readonly #counts = new ConnectionCounts();
   readonly #webSockets: MqttWebSockets;
   readonly #visitors = new WeakMap<Socket, Visitor>();
@@ -61,7 +59,6 @@ export class Listeners {
     this.#ingest = ingest;
     this.#names = names;
     this.#ownNames = new Set([...names.names, ...names.addresses].map((name) => name.toLowerCase()));
-    this.#limits = { ...LIMITS.mqtt, connectionsMax: this.#connectionsMax() };
     // A certificate of ours is good for our names only, so a page of another name cannot get this far.
     const objection = (request: IncomingMessage): string | null => objectionOf(request, null);
     this.#webSockets = new MqttWebSockets({ ...this.#shared(), name: "websocket", objection });
@@ -143,7 +140,7 @@ export class Listeners {
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
       accept: (transport, peer) => broker.accept(transport, peer),
-      limits: this.#limits,
+      limits: this.#base.limits.mqtt,
       counts: this.#counts,
     };
   }
@@ -215,23 +212,6 @@ export class Listeners {
     const count = (this.#used.get(kind) ?? 0) + 1;
     this.#used.set(kind, count);
     return count === 1 ? kind : `${kind}-${count}`;
-  }
-
-  #connectionsMax(): number {
-    const { logger } = this.#base;
-    const limit = descriptorLimit();
-    const wanted = LIMITS.mqtt.connectionsMax;
-    const possible = connectionsWithin(limit, wanted);
-    if (possible < wanted) {
-      const hint = "raise it: `ulimit -Hn`, systemd's LimitNOFILE=, or the container's ulimits";
-      logger.warn("The system allows too few open files for all connections; fewer are taken.", {
-        limit,
-        wanted,
-        possible,
-        hint,
-      });
-    }
-    return possible;
   }
 
   /** Takes nobody new, tells everybody who is there, then waits for them to go. */

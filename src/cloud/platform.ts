@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
-import { assertLimits, seconds } from "../base/mod.ts";
+import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
@@ -65,7 +65,6 @@ const TIDY_AFTER = seconds(5);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
-  assertLimits();
   for (const text of given.listen) listenerUrlOf(text); // a wrong one is told before anything is started
   const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();

@@ -3,7 +3,7 @@ import { actionBit } from "./actions.ts";
 import type { MqttAction } from "./actions.ts";
 import { conditionHolds } from "./conditions.ts";
 import type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
-import { bindResource, resourceMatches } from "./resource.ts";
+import { bindResource, isSystemTopic, resourceMatches } from "./resource.ts";
 import type { BoundResource, ResourceKind } from "./resource.ts";
 import type { PolicyContext } from "./variables.ts";
 
@@ -145,13 +145,17 @@ function unshared(filter: string): string | null {
 }
 
 function decide(rules: RuleSet, kind: ResourceKind, name: string): Decision {
-  for (const rule of rules.denies) if (ruleMatches(rule, kind, name)) return { verdict: "deny", rule };
-  for (const rule of rules.allows) if (ruleMatches(rule, kind, name)) return { verdict: "allow", rule };
+  for (const rule of rules.denies) if (ruleMatches(rule, kind, name, false)) return { verdict: "deny", rule };
+  const named = kind !== "client" && isSystemTopic(name);
+  for (const rule of rules.allows) if (ruleMatches(rule, kind, name, named)) return { verdict: "allow", rule };
   return NO_DECISION;
 }
 
-function ruleMatches(rule: Rule, kind: ResourceKind, name: string): boolean {
-  for (const resource of rule.resources) if (resourceMatches(resource, kind, name)) return true;
+/** `named`: only resources that are written for `$SYS` count. */
+function ruleMatches(rule: Rule, kind: ResourceKind, name: string, named: boolean): boolean {
+  for (const resource of rule.resources) {
+    if ((resource.system || !named) && resourceMatches(resource, kind, name)) return true;
+  }
   return false;
 }
 

@@ -5,7 +5,7 @@ export const DEFAULT_POLICY_NAME = "tidewire-default";
 const THING = "${iot:Connection.Thing.ThingName}";
 const arn = (resource: string): string => `arn:aws:iot:local:000000000000:${resource}`;
 
-/** Connect as itself, report under its own name, be commanded, and use its own shadow and jobs. */
+/** Connect as itself, report under its own name, be commanded and answered, and use its own shadow and jobs. */
 export const DEFAULT_POLICY_DOCUMENT: string = JSON.stringify(
   {
     Version: "2012-10-17",
@@ -21,13 +21,21 @@ export const DEFAULT_POLICY_DOCUMENT: string = JSON.stringify(
         Sid: "ListenFor",
         Effect: "Allow",
         Action: "iot:Subscribe",
-        Resource: [arn(`topicfilter/commands/${THING}/*`), arn(`topicfilter/$aws/things/${THING}/*`)],
+        Resource: [
+          arn(`topicfilter/commands/${THING}/*`),
+          arn(`topicfilter/responses/${THING}/*`),
+          arn(`topicfilter/$aws/things/${THING}/*`),
+        ],
       },
       {
         Sid: "Hear",
         Effect: "Allow",
         Action: "iot:Receive",
-        Resource: [arn(`topic/commands/${THING}/*`), arn(`topic/$aws/things/${THING}/*`)],
+        Resource: [
+          arn(`topic/commands/${THING}/*`),
+          arn(`topic/responses/${THING}/*`),
+          arn(`topic/$aws/things/${THING}/*`),
+        ],
       },
     ],
   },

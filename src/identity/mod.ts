@@ -8,3 +8,5 @@ export type { CertificateContext, DistinguishedName, PolicyContext, ThingContext
 export { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "./default-policy.ts";
 export { mayBecome, verdict } from "./certificate-status.ts";
 export type { CertificateState, CertificateStatus, RefusalReason, Verdict } from "./certificate-status.ts";
+export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramVerifier } from "./scram.ts";
+export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";

@@ -54,6 +54,31 @@ const connectAsThing = allow(["iot:Connect"], [aws(`client/${THING}`)]);
 
 export const POLICY_CASES: readonly PolicyCase[] = [
   {
+    title: "$SYS (ours, not AWS's): no wildcard allows it, only a resource that names it; a wildcard denies it",
+    statements: [allow("*", "*"), allow(["iot:Subscribe", "iot:Receive"], [aws("topic/*"), aws("topicfilter/*")])],
+    context: BARE,
+    questions: [
+      ["subscribe", "$SYS/#", false],
+      ["receive", "$SYS/broker/uptime", false],
+      ["subscribe", "$aws/things/x/#", true],
+      ["connect", "$SYS/x", true],
+    ],
+  },
+  {
+    title: "$SYS for an administrator",
+    statements: [
+      allow(["iot:Subscribe", "iot:Receive"], [aws("topicfilter/$SYS/*"), aws("topic/$SYS/*")]),
+      deny("iot:Receive", aws("topic/*/version")),
+    ],
+    context: BARE,
+    questions: [
+      ["subscribe", "$SYS/#", true],
+      ["receive", "$SYS/broker/uptime", true],
+      ["receive", "$SYS/broker/version", false],
+      ["subscribe", "a", false],
+    ],
+  },
+  {
     title: "a named client may connect, others may not",
     statements: [allow(["iot:Connect"], [aws("client/client1")])],
     context: BARE,

@@ -52,6 +52,15 @@ function splitKind(pieces: readonly Piece[]): Pick<ResourcePattern, "kind" | "pi
 export interface BoundResource {
   readonly kind: ResourceKind | null;
   readonly glob: Glob;
+  /** Written for `$SYS` topics. */
+  readonly system: boolean;
+}
+
+const SYSTEM = "$SYS/";
+
+/** What the platform says about itself: a wildcard does not reach it, as none of MQTT does [MQTT-4.7.2-1]. */
+export function isSystemTopic(name: string): boolean {
+  return name.startsWith(SYSTEM);
 }
 
 /**
@@ -67,7 +76,9 @@ export function bindResource(
   if (source.kind === "other") return null;
   const bound = bindTemplate(source.pieces, context, connecting, { kind: "any" });
   if (bound.unresolved.length > 0 && effect === "Allow") return { unresolved: bound.unresolved };
-  return { kind: source.kind, glob: compileGlob(bound.pieces) };
+  const first = source.pieces[0];
+  const system = source.kind !== null && first?.kind === "text" && first.text.startsWith(SYSTEM);
+  return { kind: source.kind, glob: compileGlob(bound.pieces), system };
 }
 
 export function resourceMatches(resource: BoundResource, kind: ResourceKind, name: string): boolean {

@@ -154,6 +154,15 @@ for (const [reasonCode, reason, fix] of [
   });
 }
 
+test("a broker that goes on with a session where a clean start was asked for is left [MQTT-3.2.2-4]", () => {
+  const world = new AgentWorld(1);
+  world.broker.behaviour.connack = () => ({ sessionPresent: true, reasonCode: 0 });
+  world.put("one");
+  world.run(2000);
+  assert.match(world.agent.uplink.status().lastLoss!.reason, /session/);
+  assert.deepEqual(world.broker.arrivals, []);
+});
+
 test("a broker without QoS 1 is refused: nothing else keeps readings safe [MQTT-3.2.2-11]", () => {
   const world = new AgentWorld(1);
   world.broker.behaviour.connack = () => ({ reasonCode: 0, maximumQos: 0 });

@@ -215,6 +215,9 @@ export class Uplink {
       this.#input({ type: "fault", reasonCode: REASON.protocolError, detail: "CONNACK at the wrong time" });
     } else if (packet.reasonCode >= 0x80) {
       this.#input({ type: "refused", reasonCode: packet.reasonCode });
+    } else if (packet.sessionPresent) {
+      // We asked for a clean start and have no session to go on with [MQTT-3.2.2-4].
+      this.#input({ type: "fault", reasonCode: REASON.protocolError, detail: "a session where none was asked for" });
     } else if (packet.maximumQos === 0) {
       this.#input({ type: "refused", reasonCode: REASON.qosNotSupported }); // [MQTT-3.2.2-11]
     } else {

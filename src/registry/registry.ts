@@ -33,6 +33,8 @@ export interface RegistryRules {
 }
 
 export interface RegistryOptions {
+  /** Default: `LIMITS.registry.principalsCachedMax`. */
+  readonly principalsCachedMax?: number;
   readonly store: RegistryStore;
   readonly rules: RegistryRules;
   readonly clock: Clock;
@@ -74,7 +76,10 @@ export class Registry {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.logger;
-    this.#principals = new Principals(options.store, LIMITS.registry.principalsCachedMax);
+    this.#principals = new Principals(
+      options.store,
+      options.principalsCachedMax ?? LIMITS.registry.principalsCachedMax,
+    );
     const { metrics } = options;
     metrics.observe({ name: "tidewire_registry_things", help: "Registered things" }, () => this.countThings());
     metrics.observe(

@@ -137,7 +137,7 @@ test("login-link prints one link that works once", async () => {
 });
 
 test("log verify: findings on standard output, --json one per line; without a log it makes none", async () => {
-  assert.match(resultOf(await cli("log", "verify")), /messages in .* batches/);
+  assert.match(resultOf(await cli("log", "verify")), /records in .* batches/);
   const findings = resultOf(await cli("log", "verify", "--json"))
     .trimEnd()
     .split("\n")

@@ -96,6 +96,7 @@ const CLIENT_ID = 0x85;
 const NOT_AUTHORIZED = 0x87;
 const FILTER = 0x8f;
 const TOPIC = 0x90;
+const RECEIVE_MAXIMUM = 0x93;
 const TOO_LARGE = 0x95;
 
 const disconnect = (...codes: readonly number[]): Outcome => ({ packet: "disconnect", codes });
@@ -227,14 +228,14 @@ export const HOSTILE_CASES: readonly HostileCase[] = [
     () => [publish(utf8("$x/y"))],
     { packet: "puback", codes: [NOT_AUTHORIZED] },
 
-    { packet: "puback", codes: [0, 0x10] },
+    { packet: "puback", codes: [NOT_AUTHORIZED, 0, 0x10] },
   ),
   behind(
     "PUBLISH to $SYS/broker/uptime",
     () => [publish(utf8("$SYS/broker/uptime"))],
     { packet: "puback", codes: [NOT_AUTHORIZED] },
 
-    { packet: "puback", codes: [0, 0x10, NOT_AUTHORIZED] },
+    { packet: "puback", codes: [NOT_AUTHORIZED, 0, 0x10] },
   ),
   behind(
     "a topic alias that was never set [MQTT-3.3.2-8]",
@@ -320,6 +321,16 @@ export const HOSTILE_CASES: readonly HostileCase[] = [
   opening("user name #", (id) => connect(id, { flags: CLEAN | USER_NAME, rest: [utf8("#")] }), SERVED),
   opening("user name +", (id) => connect(id, { flags: CLEAN | USER_NAME, rest: [utf8("+")] }), SERVED),
   opening("a client id of 65,535 bytes", () => connect("x".repeat(65_535 - 20)), connack(CLIENT_ID, TOO_LARGE)),
+
+  behind(
+    "QoS 2 identifiers that are never released: no more than our Receive Maximum [MQTT-3.3.4-9]",
+    (id) => {
+      const unreleased = (i: number): Buffer =>
+        packet(0x34, utf8(`telemetry/${id}/m`), Buffer.of(i >> 8, i & 0xff), properties(), Buffer.from("x"));
+      return [Buffer.concat(Array.from({ length: 20_000 }, (_, i) => unreleased(i + 1)))];
+    },
+    disconnect(RECEIVE_MAXIMUM),
+  ),
 
   // ── races ──────────────────────────────────────────────────────────────────────────────────
   behind(

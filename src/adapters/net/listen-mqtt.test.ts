@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import type { EventEmitter } from "node:events";
 import { createConnection } from "node:net";
+import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
@@ -272,7 +273,7 @@ describe("the plain listener", () => {
     }
   }
 
-  test("a large message goes both ways over many chunks, byte for byte", () =>
+  test("a large message goes both ways over many chunks, byte for byte [MQTT-4.2.0-1], [MQTT311-7.1.1-1]", () =>
     withPlain(async ({ listener }) => {
       const one = await client({ port: listener.port, protocol: "mqtt", clientId: "one", protocolVersion: 5 });
       await one.subscribeAsync("big", { qos: 1 });
@@ -320,11 +321,30 @@ describe("the plain listener", () => {
     }),
   );
 
-  test("connections above the limits are refused, per address and in all", async () => {
-    for (const [limits, reason] of [
-      [{ connectionsPerAddressMax: 2 }, "connections-per-address-full"],
-      [{ connectionsMax: 2 }, "connections-full"],
-    ] as const) {
+  test("sockets beyond all clients and those that are about to be are refused", async () => {
+    await withPlain(
+      async ({ listener, metrics }) => {
+        const one = await client({ port: listener.port, protocol: "mqtt", clientId: "1" });
+        const opened = (): Promise<Socket> => {
+          const socket = createConnection({ host: "127.0.0.1", port: listener.port });
+          socket.on("error", () => {});
+          socket.resume();
+          return once(socket, "connect").then(() => socket);
+        };
+        const stranger = await opened();
+        const third = await opened();
+        await once(third, "close");
+        const labels = { listener: "mqtt", reason: "connections-full" };
+        assert.equal(metrics.value("tidewire_listener_refused_total", labels), 1);
+        stranger.destroy();
+        await one.endAsync();
+      },
+      { connectionsMax: 1, greetingsMax: 1 },
+    );
+  });
+
+  test("connections above the limit of one address are refused", async () => {
+    for (const [limits, reason] of [[{ connectionsPerAddressMax: 2 }, "connections-per-address-full"]] as const) {
       await withPlain(async ({ listener, metrics }) => {
         const options = { port: listener.port, protocol: "mqtt", protocolVersion: 5 } as const;
         const [one, two] = [await client({ ...options, clientId: "1" }), await client({ ...options, clientId: "2" })];

@@ -11,6 +11,7 @@ import { readFirst } from "./first-bytes.ts";
 import type { Look } from "./first-bytes.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
 import { SocketTransport } from "./socket-transport.ts";
+import { Strangers } from "./strangers.ts";
 import { TlsDoor } from "./tls-door.ts";
 import type { Credential, Protocol, TlsMaterial } from "./tls-door.ts";
 
@@ -50,7 +51,7 @@ export interface MqttListenerOptions {
   readonly accept: (transport: Transport, peer: Peer) => BrokerConnection;
   /** The command line option that sets the port, for the error message. */
   readonly portOption: string;
-  readonly limits: Pick<MqttLimits, "connectionsMax" | "connectionsPerAddressMax" | "connectTimeout">;
+  readonly limits: Pick<MqttLimits, "connectionsMax" | "connectionsPerAddressMax" | "greetingsMax" | "connectTimeout">;
   /** Shared by listeners whose connections count together; by default each counts for itself. */
   readonly counts?: ConnectionCounts;
   readonly clock: Clock;
@@ -97,12 +98,15 @@ class Listener implements MqttListener {
   /** The same below TLS, where a handshake that failed is told when the socket is closed already. */
   readonly #addresses = new WeakMap<Socket, string>();
   readonly #counts: ConnectionCounts;
+  /** Behind a proxy's header or TLS: those that have not come through yet. */
+  readonly #strangers: Strangers<Socket>;
 
   constructor(options: MqttListenerOptions) {
     this.#options = options;
     this.#name = options.name ?? (options.tls === undefined ? "mqtt" : "mqtts");
     this.#refusals = new ListenerRefusals(this.#name, options);
     this.#counts = options.counts ?? new ConnectionCounts();
+    this.#strangers = new Strangers(options.limits.greetingsMax);
     const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
     this.#server = createServer(socketOptions, (socket) => this.#arrived(socket));
     this.#tls = options.tls === undefined ? null : this.#tlsDoor(options.tls);
@@ -160,7 +164,8 @@ class Listener implements MqttListener {
   /** Counts and limits, before any cryptography is spent on the peer. */
   #arrived(socket: Socket): void {
     const address = addressOf(socket);
-    const { connectionsMax } = this.#options.limits;
+    // Beyond its clients the broker is shown some more, whom it can tell that it is busy.
+    const connectionsMax = this.#options.limits.connectionsMax + this.#options.limits.greetingsMax;
     if (this.#counts.total >= connectionsMax) {
       return this.#refuse(socket, address, "connections-full", `limit: ${connectionsMax} connections`);
     }
@@ -168,9 +173,17 @@ class Listener implements MqttListener {
     this.#counts.total++;
     socket.on("close", () => this.#left(socket)); // one listener: a connection is to cost little while it is idle
     socket.on("error", ignore); // whoever serves the socket is told by "close"
+    if (this.#proxies !== null || this.#tls !== null) this.#admitStranger(socket);
     if (this.#proxies === null) this.#counted(socket, address);
     else if (this.#proxies.check(address, isIPv6(address) ? "ipv6" : "ipv4")) this.#behindProxy(socket, address);
     else this.#refuse(socket, address, "proxy-address", "only the proxies that were named may connect here");
+  }
+
+  #admitStranger(socket: Socket): void {
+    const oldest = this.#strangers.add(socket);
+    if (oldest === null) return;
+    const hint = "others wait, and this one has not shown who it is";
+    this.#refuse(oldest, this.#sockets.get(oldest) ?? addressOf(oldest), "strangers-full", hint);
   }
 
   #behindProxy(socket: Socket, proxyAddress: string): void {
@@ -208,6 +221,7 @@ class Listener implements MqttListener {
     const { perAddress } = this.#counts;
     const address = this.#sockets.get(socket)!;
     this.#sockets.delete(socket);
+    this.#strangers.delete(socket);
     this.#counts.total--;
     if (address === null) return;
     const others = (perAddress.get(address) ?? 1) - 1;
@@ -239,9 +253,8 @@ class Listener implements MqttListener {
     });
   }
 
-  #addressBelow(socket: TLSSocket & { readonly _parent?: Socket | null }): string {
-    const below = socket._parent;
-    return (below === undefined || below === null ? undefined : this.#addresses.get(below)) ?? addressOf(socket);
+  #addressBelow(socket: TLSSocket): string {
+    return this.#addresses.get(belowOf(socket)) ?? addressOf(socket);
   }
 
   // ── what is spoken ───────────────────────────────────────────────────────────────────────────
@@ -259,6 +272,7 @@ class Listener implements MqttListener {
   }
 
   #http(socket: Socket, remoteAddress: string, credential: Credential): void {
+    this.#strangers.delete(belowOf(socket));
     const { http, proxy } = this.#options;
     if (http === undefined) return this.#refuse(socket, remoteAddress, "http", "only MQTT is spoken here");
     // Limits and logs of an HTTP server go by this.
@@ -268,6 +282,7 @@ class Listener implements MqttListener {
   }
 
   #mqtt(socket: Socket, remoteAddress: string, credential: Credential): void {
+    this.#strangers.delete(belowOf(socket));
     const { admitPeer, accept, anonymous = false } = this.#options;
     if (credential.kind === "unusable") return this.#refuse(socket, remoteAddress, credential.reason, credential.hint);
     if (credential.kind === "certificate") {
@@ -284,6 +299,11 @@ class Listener implements MqttListener {
 export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean): Peer {
   if (credential.kind === "certificate") return { remoteAddress, certificateId: credential.certificateId };
   return anonymous ? { remoteAddress, certificateId: null, anonymous } : { remoteAddress, certificateId: null };
+}
+
+/** The TCP socket below TLS, by a name that Node's types do not know. */
+function belowOf(socket: Socket & { readonly _parent?: Socket | null }): Socket {
+  return socket._parent ?? socket;
 }
 
 /** `networks` have been checked by whoever read them from the user. */

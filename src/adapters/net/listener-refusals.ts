@@ -1,5 +1,13 @@
 /** Connections that never became MQTT, or broke the rules below it: counted by reason, logged once per address, reason, hint and minute. */
 import type { Clock, Counter, Logger, Metrics } from "../../base/mod.ts";
+import { LIMIT_REACHED } from "../../broker/mod.ts";
+
+/** The limits that are kept before MQTT. */
+const LIMIT_OF_REASON: Readonly<Record<string, string>> = {
+  "connections-full": "connectionsMax",
+  "connections-per-address-full": "connectionsPerAddressMax",
+  "strangers-full": "greetingsMax",
+};
 
 const QUIET_MS = 60_000;
 /** Address and reason pairs remembered; a scan from more addresses than this is logged by its first ones. */
@@ -18,6 +26,8 @@ export class ListenerRefusals {
 
   refuse(remoteAddress: string, reason: string, hint: string, error?: string): void {
     this.#counter(reason).value++;
+    const limit = LIMIT_OF_REASON[reason];
+    if (limit !== undefined) this.#ports.metrics.counter({ ...LIMIT_REACHED, labels: { limit } }).value++;
     const now = this.#ports.clock.monotonic();
     // The hint too: a certificate that is revoked now says more than that it was inactive a moment ago.
     const key = `${reason} ${hint} ${remoteAddress}`;

@@ -8,7 +8,7 @@ import { SimClient } from "../../../sim/mqtt-client.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import { Broker } from "../../broker/mod.ts";
-import type { SavedSession } from "../../broker/mod.ts";
+import type { SavedExchanges, SavedSession } from "../../broker/mod.ts";
 import { SqliteBrokerState } from "./broker-state.ts";
 import { openDatabase } from "./open.ts";
 
@@ -25,6 +25,7 @@ const session = (clientId: string, fields: Partial<SavedSession> = {}): SavedSes
   expirySeconds: 600,
   disconnectedAt: null,
   versionNumber: 0,
+  since: 0,
   will: null,
   ...fields,
 });
@@ -43,7 +44,7 @@ async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerS
 
 test("an empty store starts at the beginning of the log", async () => {
   const state = new SqliteBrokerState(path);
-  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [], retained: [] });
+  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [], exchanges: [], retained: [] });
   state.close();
 });
 
@@ -92,6 +93,7 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveProgress({
       appliedOffset: 6,
       outboxes: [{ clientId, head: 0, sentBefore: 1, chunks: [chunk] }],
+      exchanges: [],
       retained: [],
     });
   }
@@ -128,6 +130,7 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
     return state.saveProgress({
       appliedOffset: far,
       outboxes: [{ clientId: "c", head, sentBefore: 2, chunks: [{ first, slots, identifiers }] }],
+      exchanges: [],
       retained: [],
     });
   };
@@ -149,6 +152,58 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
   });
 });
 
+test("QoS 2 exchanges are replaced as a whole, gone when empty, and gone with their session", async () => {
+  const state = new SqliteBrokerState(path);
+  const none = { received: [], sent: [], released: [], done: [] };
+  const full = {
+    clientId: "a",
+    received: [1, 65_535],
+    sent: [2 ** 40, 32_768],
+    released: [40_000, 3],
+    done: [2 ** 40 + 1],
+  };
+  const save = (...exchanges: SavedExchanges[]) =>
+    state.saveProgress({ appliedOffset: 1, outboxes: [], exchanges, retained: [] });
+  for (const clientId of ["a", "b", "c"]) {
+    await state.saveSessions([
+      { clientId, reset: true, session: session(clientId, { since: 2 ** 41 }), subscriptions: [] },
+    ]);
+  }
+  await save({ ...none, clientId: "a", received: [5] }, { ...full, clientId: "b" }, { ...full, clientId: "c" });
+  await save(full, { ...none, clientId: "b" });
+  await state.saveSessions([{ clientId: "c", reset: true, session: null, subscriptions: [] }]);
+  await reopened(state, async (again) => {
+    const saved = await again.load();
+    assert.deepEqual(saved.exchanges, [full]);
+    assert.deepEqual(
+      saved.sessions.map(({ since }) => since),
+      [2 ** 41, 2 ** 41],
+    );
+  });
+});
+
+test("a file from before there was QoS 2 is upgraded: its sessions and queues are as they were", async () => {
+  const old = openDatabase({ path, name: "broker", migrations: [VERSION_1], durability: "normal" });
+  old.exec(`
+    UPDATE progress SET applied_offset = 7;
+    INSERT INTO sessions VALUES ('c', 600, NULL, 3, NULL);
+    INSERT INTO subscriptions VALUES ('c', 'a', 1, 0, 0, 0, 2);
+    INSERT INTO outboxes VALUES ('c', 0, 1);
+  `);
+  const slots = new Uint8Array(Float64Array.of(5, 403).buffer); // 100 bytes, retained, finished
+  old.prepare("INSERT INTO queued VALUES ('c', 0, 1, ?, NULL)").run(slots);
+  old.close();
+  const state = new SqliteBrokerState(path);
+  const saved = await state.load();
+  assert.deepEqual([saved.appliedOffset, saved.exchanges], [7, []]);
+  assert.deepEqual(
+    saved.sessions.map(({ clientId, since, subscriptions }) => [clientId, since, subscriptions.length]),
+    [["c", 0, 1]],
+  );
+  assert.deepEqual(saved.outboxes[0]?.chunks[0]?.slots, Float64Array.of(5, 403));
+  state.close();
+});
+
 test("retained messages are replaced and removed", async () => {
   const state = new SqliteBrokerState(path);
   const retained = (topic: string, frame: Uint8Array | null, expiresAt: number | null = null) =>
@@ -156,11 +211,13 @@ test("retained messages are replaced and removed", async () => {
   await state.saveProgress({
     appliedOffset: 1,
     outboxes: [],
+    exchanges: [],
     retained: [retained("a", Uint8Array.of(1)), retained("b", Uint8Array.of(2))],
   });
   await state.saveProgress({
     appliedOffset: 2,
     outboxes: [],
+    exchanges: [],
     retained: [retained("a", Uint8Array.of(3), 17), retained("b", null)],
   });
   await reopened(state, async (again) => {
@@ -181,7 +238,7 @@ test("a call that fails leaves nothing of itself", async () => {
     chunks: [{ first: 0, slots: Float64Array.of(1, 2), identifiers: [[1, [1n as never]]] as never }],
   };
   const good = { clientId: "good", head: 0, sentBefore: 0, chunks: [] };
-  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], retained: [] }));
+  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], exchanges: [], retained: [] }));
   const saved = await state.load();
   assert.deepEqual([saved.appliedOffset, saved.outboxes], [0, []]);
   state.close();
@@ -251,3 +308,26 @@ test("a broker on it survives a crash: session, queue, identifiers and retained 
   );
   second.state.close();
 });
+
+/** The file's first version, as it was. */
+const VERSION_1 = `CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), applied_offset INTEGER NOT NULL) STRICT;
+   INSERT INTO progress VALUES (1, 0);
+   CREATE TABLE sessions (
+     client_id TEXT PRIMARY KEY, expiry_seconds INTEGER NOT NULL, disconnected_at INTEGER, version_number INTEGER NOT NULL,
+     will TEXT
+   ) STRICT;
+   CREATE TABLE subscriptions (
+     client_id TEXT NOT NULL, filter TEXT NOT NULL, qos INTEGER NOT NULL, no_local INTEGER NOT NULL,
+     retain_as_published INTEGER NOT NULL, identifier INTEGER NOT NULL, since INTEGER NOT NULL,
+     PRIMARY KEY (client_id, filter)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE outboxes (client_id TEXT PRIMARY KEY, head INTEGER NOT NULL, sent_before INTEGER NOT NULL) STRICT;
+   -- One row is what one saving added: consecutive entries, two little-endian doubles each (offset, bytes and flags).
+   CREATE TABLE queued (
+     client_id TEXT NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL, slots BLOB NOT NULL, identifiers TEXT,
+     PRIMARY KEY (client_id, first)
+   ) STRICT;
+   CREATE TABLE retained (
+     topic TEXT PRIMARY KEY, frame BLOB NOT NULL, offset INTEGER NOT NULL, client_id TEXT NOT NULL,
+     received_at INTEGER NOT NULL, expires_at INTEGER
+   ) STRICT;`;

@@ -4,6 +4,7 @@ import type { QoS } from "../../base/mod.ts";
 import type {
   OutboxChunk,
   Progress,
+  SavedExchanges,
   SavedOutbox,
   SavedRetained,
   SavedSession,
@@ -36,6 +37,11 @@ const MIGRATIONS = [
    CREATE TABLE retained (
      topic TEXT PRIMARY KEY, frame BLOB NOT NULL, offset INTEGER NOT NULL, client_id TEXT NOT NULL,
      received_at INTEGER NOT NULL, expires_at INTEGER
+   ) STRICT;`,
+  `ALTER TABLE sessions ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+   -- QoS 2. Little-endian: identifiers in two bytes each; places in the outbox, and (place, identifier) in eight each.
+   CREATE TABLE exchanges (
+     client_id TEXT PRIMARY KEY, received BLOB NOT NULL, sent BLOB NOT NULL, released BLOB NOT NULL, done BLOB NOT NULL
    ) STRICT;`,
 ];
 
@@ -71,10 +77,11 @@ export class SqliteBrokerState implements StateStore {
     });
   }
 
-  saveProgress({ appliedOffset, outboxes, retained }: Progress): Promise<void> {
+  saveProgress({ appliedOffset, outboxes, exchanges, retained }: Progress): Promise<void> {
     return promised(() =>
       transaction(this.#database, () => {
         for (const outbox of outboxes) this.#saveOutbox(outbox);
+        for (const entry of exchanges) this.#saveExchanges(entry);
         for (const message of retained) this.#saveRetained(message);
         this.#run("UPDATE progress SET applied_offset = ?", appliedOffset);
       }),
@@ -102,21 +109,22 @@ export class SqliteBrokerState implements StateStore {
         sentBefore: number(row["sent_before"]),
         chunks: (chunks.get(text(row["client_id"])) ?? []).map(chunkOf),
       })),
+      exchanges: this.#all("SELECT * FROM exchanges").map(exchangesOf),
       retained: this.#all("SELECT * FROM retained").map(retainedOf),
     };
   }
 
   #saveSession({ clientId, reset, session, subscriptions }: SessionChange): void {
     if (reset) {
-      for (const table of ["sessions", "subscriptions", "outboxes", "queued"]) {
+      for (const table of ["sessions", "subscriptions", "outboxes", "queued", "exchanges"]) {
         this.#run(`DELETE FROM ${table} WHERE client_id = ?`, clientId);
       }
     }
     if (session === null) return;
-    const { expirySeconds, disconnectedAt, versionNumber, will } = session;
+    const { expirySeconds, disconnectedAt, versionNumber, since, will } = session;
     const willText = will === null ? null : willToJson(will);
-    const sessionSql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)";
-    this.#run(sessionSql, clientId, expirySeconds, disconnectedAt, versionNumber, willText);
+    const sessionSql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)";
+    this.#run(sessionSql, clientId, expirySeconds, disconnectedAt, versionNumber, willText, since);
     for (const [filter, subscription] of subscriptions) {
       if (subscription === null) {
         this.#run("DELETE FROM subscriptions WHERE client_id = ? AND filter = ?", clientId, filter);
@@ -132,7 +140,7 @@ export class SqliteBrokerState implements StateStore {
     this.#run("INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?)", clientId, head, sentBefore);
     this.#run("DELETE FROM queued WHERE client_id = ? AND first + count <= ?", clientId, head);
     for (const { first, slots, identifiers } of chunks) {
-      const bytes = new Uint8Array(slots.buffer, slots.byteOffset, slots.byteLength);
+      const bytes = bytesOf(slots);
       const named = identifiers.length === 0 ? null : JSON.stringify(identifiers);
       this.#run(
         "INSERT OR REPLACE INTO queued VALUES (?, ?, ?, ?, ?)",
@@ -143,6 +151,16 @@ export class SqliteBrokerState implements StateStore {
         named,
       );
     }
+  }
+
+  #saveExchanges({ clientId, received, sent, released, done }: SavedExchanges): void {
+    if (received.length + sent.length + released.length + done.length === 0) {
+      this.#run("DELETE FROM exchanges WHERE client_id = ?", clientId);
+      return;
+    }
+    const sql = "INSERT OR REPLACE INTO exchanges VALUES (?, ?, ?, ?, ?)";
+    const blobs = [Uint16Array.from(received), Float64Array.from(sent), Uint16Array.from(released)];
+    this.#run(sql, clientId, ...blobs.map(bytesOf), bytesOf(Float64Array.from(done)));
   }
 
   #saveRetained({ topic, frame, offset, clientId, receivedAt, expiresAt }: SavedRetained): void {
@@ -178,6 +196,7 @@ function sessionOf(row: Row): SavedSession {
     expirySeconds: number(row["expiry_seconds"]),
     disconnectedAt: numberOrNull(row["disconnected_at"]),
     versionNumber: number(row["version_number"]),
+    since: number(row["since"]),
     will: typeof will === "string" ? willFromJson(will) : null,
   };
 }
@@ -194,12 +213,34 @@ function subscriptionOf(row: Row): SavedSubscription {
 }
 
 function chunkOf(row: Row): OutboxChunk {
-  const bytes = row["slots"] as Uint8Array;
-  const copy = bytes.slice(); // a Float64Array needs eight-byte alignment
-  const slots = new Float64Array(copy.buffer, 0, copy.byteLength / 8);
+  const slots = doublesOf(row["slots"]);
   const named = row["identifiers"];
   const identifiers = typeof named === "string" ? (JSON.parse(named) as OutboxChunk["identifiers"]) : [];
   return { first: number(row["first"]), slots, identifiers };
+}
+
+function exchangesOf(row: Row): SavedExchanges {
+  return {
+    clientId: text(row["client_id"]),
+    received: identifiersOf(row["received"]),
+    sent: [...doublesOf(row["sent"])],
+    released: identifiersOf(row["released"]),
+    done: [...doublesOf(row["done"])],
+  };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint16Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function doublesOf(blob: Row[string] | undefined): Float64Array {
+  const copy = (blob as Uint8Array).slice(); // numbers need alignment
+  return new Float64Array(copy.buffer, 0, copy.byteLength / 8);
+}
+
+function identifiersOf(blob: Row[string] | undefined): number[] {
+  const copy = (blob as Uint8Array).slice();
+  return [...new Uint16Array(copy.buffer, 0, copy.byteLength / 2)];
 }
 
 function retainedOf(row: Row): SavedRetained {

@@ -1,6 +1,6 @@
 /** CONNECT and CONNACK of `packets.cases.ts`, byte by byte. */
+import { listing } from "../../../sim/listing.ts";
 import { connectPacket } from "./connect-packet.ts";
-import { listing } from "./packets.fixture.ts";
 import type { PacketValue } from "./packets.fixture.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
 
@@ -37,7 +37,7 @@ export const CONNECT_CASES: readonly PacketCase[] = [
     value: { type: "connect", packet: connectPacket({ version: 4, clientId: "c" }) },
   },
   {
-    title: "CONNECT 3.1.1 of a persistent session with will, user name and password",
+    title: "CONNECT 3.1.1 of a persistent session with will, user name and password, in this order [MQTT311-3.1.3-1]",
     version: 4,
     to: "server",
     opening: true,
@@ -81,7 +81,7 @@ export const CONNECT_CASES: readonly PacketCase[] = [
     value: { type: "connect", packet: connectPacket({ version: 5, clientId: "" }) },
   },
   {
-    title: "CONNECT 5.0 with every property",
+    title: "CONNECT 5.0 with every property, and its payload in order [MQTT-3.1.3-1]",
     version: 5,
     to: "server",
     opening: true,

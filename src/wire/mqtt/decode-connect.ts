@@ -2,7 +2,7 @@
 import { topicNameFault } from "../../base/mod.ts";
 import type { QoS } from "../../base/mod.ts";
 import type { Cursor } from "./cursor.ts";
-import { PacketError, malformed, protocolError } from "./fault.ts";
+import { PacketError, malformed, protocolError, topicRefused } from "./fault.ts";
 import { ID, PLACE, PropertyBag } from "./properties.ts";
 import { REASON, reasonAllowed } from "./reason.ts";
 import type { ConnackPacket, ConnectPacket, ProtocolVersion, ReaderLimits, Will } from "./types.ts";
@@ -32,7 +32,10 @@ export function decodeProtocol(cursor: Cursor): ProtocolVersion {
   );
 }
 
-/** What follows the protocol level. */
+/**
+ * What follows the protocol level: the fields that the flags announce, no others, in this order [MQTT-3.1.3-1],
+ * [MQTT311-3.1.3-1].
+ */
 export function decodeConnect(cursor: Cursor, version: ProtocolVersion, limits: ReaderLimits): ConnectPacket {
   const flags = decodeConnectFlags(cursor, version);
   const keepAliveSeconds = cursor.u16("keep alive");
@@ -42,11 +45,11 @@ export function decodeConnect(cursor: Cursor, version: ProtocolVersion, limits: 
   if (authenticationData !== null && authenticationMethod === null) {
     throw protocolError("authentication data without an authentication method"); // section 3.1.2.11.10
   }
-  const clientId = decodeClientId(cursor, limits.clientIdBytesMax);
+  const clientId = decodeClientId(cursor, limits.clientIdBytesMax); // [MQTT-3.1.3-3], [MQTT311-3.1.3-3]
   const will = (flags & FLAG.will) === 0 ? null : decodeWill(cursor, version, flags, limits);
-  const username = (flags & FLAG.username) === 0 ? null : cursor.text("user name");
-  const password = (flags & FLAG.password) === 0 ? null : cursor.binary("password");
-  cursor.done("CONNECT");
+  const username = (flags & FLAG.username) === 0 ? null : cursor.text("user name"); // [MQTT-3.1.2-17], [MQTT-3.1.3-12]
+  const password = (flags & FLAG.password) === 0 ? null : cursor.binary("password"); // [MQTT-3.1.2-19]
+  cursor.done("CONNECT"); // [MQTT-3.1.2-16], [MQTT-3.1.2-18]
   const cleanStart = (flags & FLAG.cleanStart) !== 0;
   return {
     version,
@@ -74,29 +77,31 @@ function decodeConnectFlags(cursor: Cursor, version: ProtocolVersion): number {
   if ((flags & FLAG.reserved) !== 0) throw malformed("the reserved connect flag is set"); // [MQTT-3.1.2-3]
   const willQos = (flags >> 3) & 3;
   if ((flags & FLAG.will) === 0) {
-    if (willQos !== 0) throw malformed("a will QoS without a will"); // [MQTT-3.1.2-11], 3.1.1: [MQTT-3.1.2-13]
-    if ((flags & FLAG.willRetain) !== 0) throw malformed("will retain without a will"); // [MQTT-3.1.2-13], 3.1.1: [MQTT-3.1.2-15]
-  } else if (willQos === 3) throw malformed("the will's QoS is 3"); // [MQTT-3.1.2-12], 3.1.1: [MQTT-3.1.2-14]
+    if (willQos !== 0) throw malformed("a will QoS without a will"); // [MQTT-3.1.2-11], [MQTT311-3.1.2-13]
+    if ((flags & FLAG.willRetain) !== 0) throw malformed("will retain without a will"); // [MQTT-3.1.2-13], [MQTT311-3.1.2-15]
+  } else if (willQos === 3) throw malformed("the will's QoS is 3"); // [MQTT-3.1.2-12], [MQTT311-3.1.2-14]
   if (version === 4 && (flags & FLAG.password) !== 0 && (flags & FLAG.username) === 0) {
-    throw malformed("a password without a user name"); // 3.1.1: [MQTT-3.1.2-22]; 5.0 allows it
+    throw malformed("a password without a user name"); // [MQTT311-3.1.2-22]; 5.0 allows it
   }
   return flags;
 }
 
+/** Any text up to the limit [MQTT-3.1.3-5]. */
 function decodeClientId(cursor: Cursor, bytesMax: number): string {
   const from = cursor.at;
-  const clientId = cursor.text("client identifier");
+  const clientId = cursor.text("client identifier"); // [MQTT-3.1.3-4]
   if (cursor.at - from - 2 > bytesMax) {
-    throw new PacketError(REASON.clientIdentifierNotValid, `the client identifier is longer than ${bytesMax} bytes`);
+    const detail = `the client identifier is longer than ${bytesMax} bytes`;
+    throw new PacketError(REASON.clientIdentifierNotValid, detail, "clientIdBytesMax");
   }
   return clientId;
 }
 
 function decodeWill(cursor: Cursor, version: ProtocolVersion, flags: number, limits: ReaderLimits): Will {
   const bag = version === 5 ? PropertyBag.read(cursor, PLACE.will, limits.userPropertiesMax) : null;
-  const topic = cursor.text("will topic");
+  const topic = cursor.text("will topic"); // [MQTT-3.1.2-9], [MQTT-3.1.3-11]
   const fault = topicNameFault(topic, limits);
-  if (fault !== null) throw new PacketError(REASON.topicNameInvalid, `the will topic is refused: ${fault}`);
+  if (fault !== null) throw topicRefused("the will topic", fault);
   return {
     topic,
     payload: cursor.binary("will payload"),
@@ -114,7 +119,7 @@ export function decodeConnack(cursor: Cursor, version: ProtocolVersion, limits: 
   const sessionPresent = flags === 1;
   const known = version === 5 ? reasonAllowed("connack", reasonCode) : reasonCode <= 5;
   if (!known) throw protocolError(`CONNACK does not know the reason code ${reasonCode}`); // [MQTT-3.2.2-8]
-  // [MQTT-3.2.2-6], 3.1.1: [MQTT-3.2.2-4]
+  // [MQTT-3.2.2-6], [MQTT311-3.2.2-4]
   if (sessionPresent && reasonCode !== 0) throw protocolError("CONNACK refuses, but with a session present");
   if (version === 4) {
     cursor.done("CONNACK");

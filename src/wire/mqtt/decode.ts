@@ -17,7 +17,7 @@ import type {
   UnsubscribePacket,
 } from "./types.ts";
 
-/** [MQTT-2.2.1-3], [MQTT-2.2.1-4]; 3.1.1: [MQTT-2.3.1-1]. */
+/** [MQTT-2.2.1-3], [MQTT-2.2.1-4]; [MQTT311-2.3.1-1]. */
 export function decodePacketId(cursor: Cursor): number {
   const packetId = cursor.u16("packet identifier");
   if (packetId === 0) throw protocolError("the packet identifier is 0");
@@ -57,11 +57,11 @@ export function decodeSubscribe(cursor: Cursor, version: ProtocolVersion, limits
   const packetId = decodePacketId(cursor);
   const bag = version === 5 ? PropertyBag.read(cursor, PLACE.subscribe, limits.userPropertiesMax) : null;
   const requests: SubscribeRequest[] = [];
-  // [MQTT-3.8.3-2], 3.1.1: [MQTT-3.8.3-3]
+  // [MQTT-3.8.3-2], [MQTT311-3.8.3-3]
   if (cursor.left === 0) throw protocolError("SUBSCRIBE without a topic filter");
   while (cursor.left > 0) {
     refuseMoreFilters(requests.length, limits);
-    const filter = cursor.text("topic filter");
+    const filter = cursor.text("topic filter"); // [MQTT-3.8.3-1]
     requests.push(decodeSubscribeOptions(filter, cursor.u8("subscription options"), version));
   }
   return { packetId, requests, subscriptionIdentifier: bag?.subscriptionIdentifiers[0] ?? 0 };
@@ -69,12 +69,13 @@ export function decodeSubscribe(cursor: Cursor, version: ProtocolVersion, limits
 
 function refuseMoreFilters(count: number, limits: ReaderLimits): void {
   if (count < limits.filtersPerSubscribeMax) return;
-  throw new PacketError(REASON.quotaExceeded, `more than ${limits.filtersPerSubscribeMax} topic filters in one packet`);
+  const detail = `more than ${limits.filtersPerSubscribeMax} topic filters in one packet`;
+  throw new PacketError(REASON.quotaExceeded, detail, "filtersPerSubscribeMax");
 }
 
 function decodeSubscribeOptions(filter: string, options: number, version: ProtocolVersion): SubscribeRequest {
   const reserved = version === 5 ? 0xc0 : 0xfc;
-  // [MQTT-3.8.3-5], 3.1.1: [MQTT-3.8.3-4]
+  // [MQTT-3.8.3-5], [MQTT311-3.8.3-4]
   if ((options & reserved) !== 0) throw malformed("a reserved subscription option is set");
   const qos = options & 3;
   if (qos === 3) throw version === 5 ? protocolError("a subscription asks for QoS 3") : malformed("QoS 3 is asked for");
@@ -99,7 +100,7 @@ export function decodeUnsubscribe(cursor: Cursor, version: ProtocolVersion, limi
   if (cursor.left === 0) throw protocolError("UNSUBSCRIBE without a topic filter"); // [MQTT-3.10.3-2]
   while (cursor.left > 0) {
     refuseMoreFilters(filters.length, limits);
-    filters.push(cursor.text("topic filter"));
+    filters.push(cursor.text("topic filter")); // [MQTT-3.10.3-1]
   }
   return { packetId, filters };
 }

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import mqttPacket from "mqtt-packet";
+import type { Packet } from "mqtt-packet";
 import { laterPacket, openingPacket, theirs } from "./arbitrary.fixture.ts";
+import { PACKET_CASES } from "./packets.cases.ts";
 import { newReader, openReader, packetBytes } from "./packets.fixture.ts";
 import type { PacketValue } from "./packets.fixture.ts";
 import type { ProtocolVersion, Role } from "./types.ts";
@@ -45,6 +47,27 @@ function compare(value: PacketValue, version: ProtocolVersion, to: Role, opening
     return;
   }
   assert.deepEqual(readByThem(ours, version), readByThem(written, version), "they read both the same");
+}
+
+/** Cases that mqtt-packet refuses, with its words. Ours are right: sections 3.1.2.9 and 3.15.2.1 of MQTT 5.0. */
+const THEY_REFUSE: Readonly<Record<string, RegExp>> = {
+  "CONNECT 5.0 with every property, and its payload in order [MQTT-3.1.3-1]": /Username is required to use password/,
+  "AUTH 5.0 that says nothing but Success": /Invalid auth reason code/,
+};
+
+for (const { title, version, to, bytes, value, opening } of PACKET_CASES) {
+  const refusal = THEY_REFUSE[title];
+  test(`mqtt-packet ${refusal === undefined ? "reads" : "refuses"}: ${title}`, () => {
+    const theirs = (): Buffer =>
+      mqttPacket.generate(readByThem(bytes, version) as Packet, { protocolVersion: version });
+    if (refusal !== undefined) {
+      assert.throws(theirs, refusal);
+      return;
+    }
+    const { reader, values } = opening === true ? newReader(to, version) : openReader(to, version);
+    reader.push(theirs());
+    assert.deepEqual(values, [value], "what they made of it is what it was");
+  });
 }
 
 suite("mqtt-packet and we understand each other", () => {

@@ -49,6 +49,7 @@ function binary(out: Output, id: number, value: Uint8Array | null | undefined): 
   out.binary(value);
 }
 
+/** In the order in which they came [MQTT-3.1.3-10]. */
 function pairs(out: Output, values: Pairs | undefined): void {
   if (values === undefined) return;
   for (const [name, value] of values) {
@@ -80,7 +81,7 @@ export function encodeSubscriptionIdentifiers(out: Output, identifiers: readonly
 export function encodeConnect(out: Output, packet: ConnectPacket): void {
   const { version, will } = packet;
   if (version === 4 && packet.password !== null && packet.username === null) {
-    throw malformed("MQTT 3.1.1 has no password without a user name"); // 3.1.1: [MQTT-3.1.2-22]
+    throw malformed("MQTT 3.1.1 has no password without a user name"); // [MQTT311-3.1.2-22]
   }
   out.text("MQTT");
   out.u8(version);
@@ -127,8 +128,9 @@ function encodeWill(out: Output, will: Will, version: ProtocolVersion): void {
   out.binary(will.payload);
 }
 
+/** The broker gives no user properties, so they make no CONNACK too large [MQTT-3.2.2-20]. */
 export function encodeConnack(out: Output, packet: ConnackPacket, version: ProtocolVersion): void {
-  // [MQTT-3.2.2-6], 3.1.1: [MQTT-3.2.2-4]: a refusal has no session
+  // [MQTT-3.2.2-6], [MQTT311-3.2.2-4]: a refusal has no session
   out.u8(packet.sessionPresent && packet.reasonCode === REASON.success ? 1 : 0);
   if (version === 4) {
     out.u8(connackV3(packet.reasonCode));
@@ -156,7 +158,10 @@ export function encodeConnack(out: Output, packet: ConnackPacket, version: Proto
   out.closeLength(from);
 }
 
-/** The part of an acknowledgement that follows the packet identifier in MQTT 5.0. */
+/**
+ * The part of an acknowledgement that follows the packet identifier in MQTT 5.0. User properties are never sent, so they make
+ * no packet too large [MQTT-3.4.2-3].
+ */
 export function encodeAcknowledgeReason(out: Output, reasonCode: number, reasonString: string | undefined): void {
   if (reasonCode === REASON.success && reasonString === undefined) return;
   out.u8(reasonCode);
@@ -177,11 +182,11 @@ export function encodeSubscribe(out: Output, packet: SubscribePacket, version: P
   for (const request of packet.requests) {
     out.text(request.filter);
     const options = (request.noLocal ? 4 : 0) | (request.retainAsPublished ? 8 : 0) | (request.retainHandling << 4);
-    out.u8(request.qos | (version === 5 ? options : 0)); // 3.1.1: [MQTT-3.8.3-4], the rest is reserved
+    out.u8(request.qos | (version === 5 ? options : 0)); // [MQTT311-3.8.3-4]: the rest is reserved
   }
 }
 
-/** In 3.1.1 every refusal is 0x80 (section 3.9.3 there). */
+/** Under the identifier of the request [MQTT-2.2.1-6]. In 3.1.1 every refusal is 0x80 [MQTT311-3.9.3-2]. */
 export function encodeSuback(out: Output, packet: SubackPacket, version: ProtocolVersion): void {
   out.u16(packet.packetId);
   if (version === 5) encodeReasonString(out, packet.reasonString);
@@ -196,6 +201,10 @@ export function encodeUnsuback(out: Output, packet: SubackPacket, version: Proto
   for (const code of packet.reasonCodes) out.u8(code);
 }
 
+/**
+ * Whoever gives a reason leaves it out where the packet would be too large with it [MQTT-3.9.2-1], [MQTT-3.11.2-1]. User
+ * properties are never sent [MQTT-3.9.2-2], [MQTT-3.11.2-2].
+ */
 function encodeReasonString(out: Output, reasonString: string | undefined): void {
   const from = out.openLength();
   text(out, ID.reasonString, reasonString);
@@ -211,6 +220,7 @@ export function encodeUnsubscribe(out: Output, packet: UnsubscribePacket, versio
 /** What a DISCONNECT needs; the rest of `DisconnectPacket` may be left out. */
 export type DisconnectFields = Partial<DisconnectPacket> & { readonly reasonCode: number };
 
+/** User properties are never sent, so they make no packet too large [MQTT-3.14.2-4]. */
 export function encodeDisconnect(out: Output, packet: DisconnectFields, version: ProtocolVersion): void {
   if (version === 4) return;
   const { reasonCode, sessionExpirySeconds = null, reasonString = null, serverReference } = packet;

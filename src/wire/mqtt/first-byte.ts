@@ -43,10 +43,14 @@ const NAMES = [
 const FROM_CLIENT: readonly number[] = [1, 3, 4, 5, 6, 7, 8, 10, 12, 14, 15];
 const FROM_SERVER: readonly number[] = [2, 3, 4, 5, 6, 7, 9, 11, 13, 14, 15];
 
+/** `authenticating`: between a CONNECT with an authentication method and its CONNACK. */
+export type Stage = "closed" | "authenticating" | "open";
+const STAGES: readonly Stage[] = ["closed", "authenticating", "open"];
+
 /** Reason code by first byte; 0 where it is fine. */
 export type FirstByteTable = Uint8Array;
 
-function faultOf(first: number, role: Role, version: ProtocolVersion, open: boolean): number {
+function faultOf(first: number, role: Role, version: ProtocolVersion, stage: Stage): number {
   const type = first >> 4;
   if (type === 0 || (type === PACKET.auth && version === 4)) return REASON.malformedPacket; // table 2-1: reserved
   if (!flagsAllowed(type, first & 15)) return REASON.malformedPacket;
@@ -54,13 +58,16 @@ function faultOf(first: number, role: Role, version: ProtocolVersion, open: bool
   if (role === "client" && version === 4 && type === PACKET.disconnect) return REASON.protocolError; // 3.1.1 section 3.14
   const opens = type === (role === "server" ? PACKET.connect : PACKET.connack);
   // [MQTT-3.1.0-1], [MQTT-3.1.0-2]; [MQTT-3.2.0-1], [MQTT-3.2.0-2]
-  if (opens) return open ? REASON.protocolError : REASON.success;
-  if (open) return REASON.success;
+  if (opens) return stage === "closed" ? REASON.success : REASON.protocolError;
+  if (stage === "open") return REASON.success;
+  if (stage === "authenticating") {
+    return type === PACKET.auth || type === PACKET.disconnect ? REASON.success : REASON.protocolError; // [MQTT-3.1.2-30]
+  }
   // Before CONNACK a server may only ask on (AUTH); the text of section 4.12 knows nothing else.
   return role === "client" && type === PACKET.auth ? REASON.success : REASON.protocolError;
 }
 
-/** [MQTT-2.1.3-1], 3.1.1: [MQTT-2.2.2-2] */
+/** [MQTT-2.1.3-1], [MQTT311-2.2.2-2] */
 function flagsAllowed(type: number, flags: number): boolean {
   if (type === PACKET.publish) {
     const qos = (flags >> 1) & 3;
@@ -68,28 +75,28 @@ function flagsAllowed(type: number, flags: number): boolean {
     return qos !== 3 && !(dup && qos === 0); // [MQTT-3.3.1-4], [MQTT-3.3.1-2]
   }
   const twos = type === PACKET.pubrel || type === PACKET.subscribe || type === PACKET.unsubscribe;
-  return flags === (twos ? 2 : 0); // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]
+  return flags === (twos ? 2 : 0); // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1], [MQTT-3.14.1-1], [MQTT-3.15.1-1]
 }
 
 const tables = new Map<string, FirstByteTable>();
 for (const role of ["server", "client"] as const) {
   for (const version of [4, 5] as const) {
-    for (const open of [false, true]) {
+    for (const stage of STAGES) {
       tables.set(
-        `${role} ${version} ${open}`,
-        Uint8Array.from({ length: 256 }, (_, first) => faultOf(first, role, version, open)),
+        `${role} ${version} ${stage}`,
+        Uint8Array.from({ length: 256 }, (_, first) => faultOf(first, role, version, stage)),
       );
     }
   }
 }
 
-export function firstByteTable(role: Role, version: ProtocolVersion, open: boolean): FirstByteTable {
-  return tables.get(`${role} ${version} ${open}`)!;
+export function firstByteTable(role: Role, version: ProtocolVersion, stage: Stage): FirstByteTable {
+  return tables.get(`${role} ${version} ${stage}`)!;
 }
 
 /** Says in words what a table refuses. */
-export function firstByteError(first: number, reasonCode: number, role: Role, open: boolean): PacketError {
-  if (!open && role === "server") {
+export function firstByteError(first: number, reasonCode: number, role: Role, stage: Stage): PacketError {
+  if (stage === "closed" && role === "server") {
     // The usual mix-ups of an operator; worth a sentence that names them.
     if (first === 0x16) return new PacketError(reasonCode, "the client speaks TLS, but this listener is a plain one");
     if (first >= 0x41 && first <= 0x5a) {
@@ -104,7 +111,7 @@ export function firstByteError(first: number, reasonCode: number, role: Role, op
       `${name(first)} has the fixed header flags ${(first & 15).toString(2).padStart(4, "0")}`,
     );
   }
-  return new PacketError(reasonCode, `${name(first)} is not allowed ${open ? "here" : "before CONNACK"}`);
+  return new PacketError(reasonCode, `${name(first)} is not allowed ${stage === "open" ? "here" : "before CONNACK"}`);
 }
 
 function name(first: number): string {

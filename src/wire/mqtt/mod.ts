@@ -1,7 +1,7 @@
 export { connectPacket } from "./connect-packet.ts";
 export { PacketError } from "./fault.ts";
 export { BufferPool } from "./output.ts";
-export { propertiesOf, subscriptionIdentifiersOf, topicOf } from "./publish-view.ts";
+export { FilledView, propertiesOf, subscriptionIdentifiersOf, topicOf } from "./publish-view.ts";
 export { PacketReader } from "./reader.ts";
 export { REASON } from "./reason.ts";
 export { PacketWriter } from "./writer.ts";

@@ -152,7 +152,10 @@ export class Output {
     this.length = copyBytes(this.buffer, this.length, source, from, to);
   }
 
-  /** Leaves one byte for a length; `closeLength` fills it with what was written since, and makes more room if that is much. */
+  /**
+   * Leaves one byte for a length; `closeLength` fills it with what was written since, and makes more room if that is much.
+   * Properties that are not there are a length of 0 [MQTT-2.2.2-1].
+   */
   openLength(): number {
     this.u8(0);
     return this.length;

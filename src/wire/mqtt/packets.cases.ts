@@ -1,7 +1,7 @@
 /** Every packet of MQTT 3.1.1 and 5.0, byte by byte, and the value that it is. */
+import { listing } from "../../../sim/listing.ts";
 import { CONNECT_CASES } from "./connect.cases.ts";
 import type { PacketCase } from "./connect.cases.ts";
-import { listing } from "./packets.fixture.ts";
 import type { PublishValue } from "./packets.fixture.ts";
 
 export type { PacketCase } from "./connect.cases.ts";
@@ -159,42 +159,33 @@ const PUBLISH_CASES: readonly PacketCase[] = [
   },
 ];
 
+const VERSIONS = [
+  [4, "3.1.1"],
+  [5, "5.0"],
+] as const;
+
+/** The four acknowledgements are the same in both versions and both directions, where 5.0 leaves out Success. */
+const BARE_ACKNOWLEDGE_CASES: readonly PacketCase[] = (
+  [
+    ["puback", "40"],
+    ["pubrec", "50"],
+    ["pubrel", "62"], // with its flags 0010
+    ["pubcomp", "70"],
+  ] as const
+).flatMap(([kind, first]) =>
+  VERSIONS.flatMap(([version, name]) =>
+    (["server", "client"] as const).map((to): PacketCase => ({
+      title: `${kind.toUpperCase()} ${name} to a ${to}`,
+      version,
+      to,
+      bytes: listing(`${first} 02 01 0a // remaining length 2, packet identifier 266`),
+      value: { type: "acknowledge", kind, packetId: 266, reasonCode: 0 },
+    })),
+  ),
+);
+
 const ACKNOWLEDGE_CASES: readonly PacketCase[] = [
-  {
-    title: "PUBACK 3.1.1",
-    version: 4,
-    to: "client",
-    bytes: listing("40 02 00 0a // PUBACK, remaining length 2, packet identifier 10"),
-    value: { type: "acknowledge", kind: "puback", packetId: 10, reasonCode: 0 },
-  },
-  {
-    title: "PUBREC 3.1.1",
-    version: 4,
-    to: "server",
-    bytes: listing("50 02 01 00 // PUBREC, remaining length 2, packet identifier 256"),
-    value: { type: "acknowledge", kind: "pubrec", packetId: 256, reasonCode: 0 },
-  },
-  {
-    title: "PUBREL 3.1.1",
-    version: 4,
-    to: "server",
-    bytes: listing("62 02 00 0a // PUBREL with its flags 0010, remaining length 2, packet identifier 10"),
-    value: { type: "acknowledge", kind: "pubrel", packetId: 10, reasonCode: 0 },
-  },
-  {
-    title: "PUBCOMP 3.1.1",
-    version: 4,
-    to: "client",
-    bytes: listing("70 02 ff ff // PUBCOMP, remaining length 2, packet identifier 65535"),
-    value: { type: "acknowledge", kind: "pubcomp", packetId: 65_535, reasonCode: 0 },
-  },
-  {
-    title: "PUBACK 5.0 that leaves out Success",
-    version: 5,
-    to: "client",
-    bytes: listing("40 02 00 0a // PUBACK, remaining length 2, packet identifier 10"),
-    value: { type: "acknowledge", kind: "puback", packetId: 10, reasonCode: 0 },
-  },
+  ...BARE_ACKNOWLEDGE_CASES,
   {
     title: "PUBACK 5.0 with a reason code and no property length",
     version: 5,
@@ -350,8 +341,20 @@ const SUBSCRIBE_CASES: readonly PacketCase[] = [
 ];
 
 const REST_CASES: readonly PacketCase[] = [
-  { title: "PINGREQ 3.1.1", version: 4, to: "server", bytes: listing("c0 00"), value: { type: "pingreq" } },
-  { title: "PINGRESP 5.0", version: 5, to: "client", bytes: listing("d0 00"), value: { type: "pingresp" } },
+  ...VERSIONS.map(([version, name]): PacketCase => ({
+    title: `PINGREQ ${name}`,
+    version,
+    to: "server",
+    bytes: listing("c0 00"),
+    value: { type: "pingreq" },
+  })),
+  ...VERSIONS.map(([version, name]): PacketCase => ({
+    title: `PINGRESP ${name}`,
+    version,
+    to: "client",
+    bytes: listing("d0 00"),
+    value: { type: "pingresp" },
+  })),
   {
     title: "DISCONNECT 3.1.1",
     version: 4,

@@ -159,18 +159,3 @@ export function openReader(role: Role, version: ProtocolVersion): ReaderUnderTes
   opened.values.length = 0;
   return opened;
 }
-
-/**
- * Bytes of an annotated listing: pairs of hex digits and 'quoted ASCII', and `//` comments to the end of the line.
- */
-export function listing(text: string): Uint8Array {
-  const bytes: number[] = [];
-  for (const line of text.split("\n")) {
-    for (const [token] of line.replace(/\/\/.*$/, "").matchAll(/'[^']*'|\S+/g)) {
-      if (token.startsWith("'")) for (const character of token.slice(1, -1)) bytes.push(character.charCodeAt(0));
-      else if (/^[0-9a-f]{2}$/i.test(token)) bytes.push(Number.parseInt(token, 16));
-      else throw new Error(`'${token}' is neither two hex digits nor quoted`);
-    }
-  }
-  return Uint8Array.from(bytes);
-}

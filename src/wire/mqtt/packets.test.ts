@@ -13,6 +13,9 @@ function readerFor(packet: { to: PacketCase["to"]; version: PacketCase["version"
   return packet.opening === true ? newReader(packet.to, packet.version) : openReader(packet.to, packet.version);
 }
 
+/** Where the rest of a case is one thing again and again. */
+const SPLITS_MAX = 64;
+
 function twice(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from([...bytes, ...bytes]);
 }
@@ -109,7 +112,61 @@ for (const { title, bytes, reasonCode, ...where } of MALFORMED_CASES) {
       }, refusal);
       assert.deepEqual(values, []);
     });
+
+    test("split anywhere", () => {
+      for (let cut = 1; cut < Math.min(bytes.length, SPLITS_MAX); cut++) {
+        const { reader, values } = readerFor(where);
+        assert.throws(
+          () => {
+            reader.push(bytes.slice(0, cut));
+            reader.push(bytes.slice(cut));
+          },
+          refusal,
+          `after ${cut} bytes`,
+        );
+        assert.deepEqual(values, []);
+      }
+    });
   });
+}
+
+test("the table has every packet of either version, to whoever may be sent it", () => {
+  const names = new Set(
+    PACKET_CASES.map(({ value, version, to }) => {
+      return `${value.type === "acknowledge" ? value.kind : value.type} ${version} ${to}`;
+    }),
+  );
+  const both = ["publish", "puback", "pubrec", "pubrel", "pubcomp"];
+  const toServer = [...both, "connect", "subscribe", "unsubscribe", "pingreq", "disconnect"];
+  const toClient = [...both, "connack", "suback", "unsuback", "pingresp"];
+  const expected = [
+    ...toServer.flatMap((name) => [`${name} 4 server`, `${name} 5 server`]),
+    ...toClient.flatMap((name) => [`${name} 4 client`, `${name} 5 client`]),
+    "auth 5 server",
+    "auth 5 client",
+    "disconnect 5 client",
+  ];
+  assert.deepEqual([...names].sort(), expected.sort());
+});
+
+for (const version of [4, 5] as const) {
+  for (const to of ["server", "client"] as const) {
+    test(`all packets ${version === 4 ? "3.1.1" : "5.0"} to a ${to} in one chunk, in two and byte by byte`, () => {
+      const later = PACKET_CASES.filter((one) => one.version === version && one.to === to && one.opening !== true);
+      const bytes = Uint8Array.from(later.flatMap((one) => [...one.bytes]));
+      const expected = later.map(({ value }) => value);
+      for (let cut = 0; cut <= bytes.length; cut++) {
+        const { reader, values } = openReader(to, version);
+        reader.push(bytes.slice(0, cut));
+        reader.push(bytes.slice(cut));
+        assert.deepEqual(values, expected, `split after ${cut} bytes`);
+      }
+      const { reader, values } = openReader(to, version);
+      for (const byte of bytes) reader.push(Uint8Array.of(byte));
+      assert.deepEqual(values, expected);
+      assert.equal(reader.keptBytes, 0);
+    });
+  }
 }
 
 suite("broken packets", () => {

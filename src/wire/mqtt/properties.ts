@@ -139,7 +139,7 @@ export function checkProperties(
 }
 
 function tooManyUserProperties(max: number): PacketError {
-  return new PacketError(REASON.quotaExceeded, `more than ${max} user properties`);
+  return new PacketError(REASON.quotaExceeded, `more than ${max} user properties`, "userPropertiesMax");
 }
 
 /** Returns the position after the value. */
@@ -162,7 +162,7 @@ function checkValue(bytes: Uint8Array, at: number, end: number, id: number, type
     case TYPE.binary:
       return checkBinary(bytes, at, end, id);
     case TYPE.pair:
-      return checkString(bytes, checkString(bytes, at, end, id), end, id);
+      return checkString(bytes, checkString(bytes, at, end, id), end, id); // [MQTT-1.5.7-1]
     default:
       return checkString(bytes, at, end, id);
   }
@@ -201,7 +201,7 @@ function checkBinary(bytes: Uint8Array, at: number, end: number, id: number): nu
 
 function checkString(bytes: Uint8Array, at: number, end: number, id: number): number {
   const to = checkBinary(bytes, at, end, id);
-  checkText(bytes, at + 2, to, nameOf[id]!);
+  checkText(bytes, at + 2, to, nameOf[id]!); // [MQTT-3.3.2-13], [MQTT-3.3.2-19]
   if (id === ID.responseTopic) checkResponseTopic(bytes, at + 2, to);
   return to;
 }

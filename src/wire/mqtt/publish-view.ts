@@ -2,17 +2,20 @@
 import { decodeUtf8, topicNameFault } from "../../base/mod.ts";
 import type { MessageProperties, QoS, TopicLimits } from "../../base/mod.ts";
 import { checkText } from "./cursor.ts";
-import { PacketError, protocolError } from "./fault.ts";
+import { PacketError, protocolError, topicRefused } from "./fault.ts";
 import { PropertyBag } from "./properties.ts";
 import { REASON } from "./reason.ts";
 import type { ProtocolVersion, PublishView } from "./types.ts";
 
-/** The one view that a reader fills again and again. Numbers are small integers, so filling it allocates nothing. */
-export class ReusedView implements PublishView {
+/**
+ * A view that is filled in by whoever has the bytes: a reader, again and again, or the keeper of a packet. Numbers are small
+ * integers, so filling it allocates nothing; it is one class for all, so that what reads views meets one shape.
+ */
+export class FilledView implements PublishView {
   buffer: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
-  version: ProtocolVersion = 4;
+  version: ProtocolVersion = 5;
   dup = false;
   qos: QoS = 0;
   retain = false;
@@ -34,12 +37,13 @@ export function topicOf(view: PublishView, limits: TopicLimits): string {
   const { buffer, topicStart, topicEnd } = view;
   if (topicStart === topicEnd) throw protocolError("the topic is empty"); // [MQTT-4.7.3-1]
   if (topicEnd - topicStart > limits.topicBytesMax) {
-    throw new PacketError(REASON.topicNameInvalid, `the topic is longer than ${limits.topicBytesMax} bytes`);
+    const detail = `the topic is longer than ${limits.topicBytesMax} bytes`;
+    throw new PacketError(REASON.topicNameInvalid, detail, "topicBytesMax");
   }
-  checkText(buffer, topicStart, topicEnd, "the topic");
-  const topic = decodeUtf8(buffer, topicStart, topicEnd);
+  checkText(buffer, topicStart, topicEnd, "the topic"); // [MQTT-3.3.2-1]
+  const topic = decodeUtf8(buffer, topicStart, topicEnd); // as it is, without normalization [MQTT-4.7.3-4]
   const fault = topicNameFault(topic, limits);
-  if (fault !== null) throw new PacketError(REASON.topicNameInvalid, `the topic is refused: ${fault}`);
+  if (fault !== null) throw topicRefused("the topic", fault);
   return topic;
 }
 

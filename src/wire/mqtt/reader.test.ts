@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { listing } from "../../../sim/listing.ts";
 import { LIMITS } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
 import { PacketError } from "./fault.ts";
@@ -227,4 +228,30 @@ test("a Buffer as chunk reaches the handler as a plain array, whose slice is a c
   reader.push(chunk);
   chunk.fill(0);
   assert.deepEqual(kept, new Uint8Array(4).fill(7));
+});
+
+test("a paused reader keeps what follows, at whatever byte the chunks are cut, and goes on in order", () => {
+  const connect = packetBytes(5, { type: "connect", packet: connectPacket({ version: 5, clientId: "c" }) });
+  const rest = listing("c0 00 30 05 00 01 'a' 00 'x' c0 00");
+  for (let cut = 0; cut <= rest.length; cut++) {
+    const seen: string[] = [];
+    const reader: PacketReader = new PacketReader(
+      {
+        ...recording([]),
+        connect: () => reader.pause(),
+        pingreq: () => seen.push("pingreq"),
+        publish: () => seen.push("publish"),
+      },
+      { role: "server", limits: LIMITS.mqtt },
+    );
+    reader.push(Uint8Array.from([...connect, ...rest.subarray(0, cut)]));
+    reader.push(rest.subarray(cut));
+    assert.deepEqual(seen, []);
+    assert.equal(reader.keptBytes, rest.length);
+    reader.resume();
+    assert.deepEqual(seen, ["pingreq", "publish", "pingreq"]);
+    assert.equal(reader.keptBytes, 0);
+    reader.push(Uint8Array.of(0xc0, 0));
+    assert.equal(seen.length, 4);
+  }
 });

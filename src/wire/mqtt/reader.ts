@@ -13,9 +13,9 @@ import {
 import { decodeConnack, decodeConnect, decodeProtocol } from "./decode-connect.ts";
 import { PacketError, malformed, protocolError } from "./fault.ts";
 import { PACKET, firstByteError, firstByteTable } from "./first-byte.ts";
-import type { FirstByteTable } from "./first-byte.ts";
+import type { FirstByteTable, Stage } from "./first-byte.ts";
 import { ID, PLACE, checkProperties, hasProperty, u16Property } from "./properties.ts";
-import { ReusedView } from "./publish-view.ts";
+import { FilledView } from "./publish-view.ts";
 import { REASON } from "./reason.ts";
 import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, ReaderOptions, Role } from "./types.ts";
 
@@ -23,6 +23,8 @@ import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, Rea
 const PARTIAL_BYTES_MIN = 256;
 /** Type byte and at most four length bytes (section 2.1.4). */
 const HEADER_BYTES_MAX = 5;
+/** Held at least: some chunks of a transport, which arrive before it is really paused. */
+const HELD_BYTES_MIN = 128 * 1024;
 /** Answers of `#header` where it has no body position to give. */
 const INCOMPLETE = 0;
 
@@ -30,12 +32,17 @@ export class PacketReader {
   readonly #handler: PacketHandler;
   readonly #role: Role;
   readonly #limits: ReaderLimits;
-  readonly #view = new ReusedView();
+  readonly #view = new FilledView();
   #version: ProtocolVersion;
-  #open = false;
+  #stage: Stage = "closed";
   #firstBytes: FirstByteTable;
   #bytesMax: number;
   #stopped = false;
+  #paused = false;
+  /** Neither stopped nor paused. */
+  #going = true;
+  /** What came while paused. */
+  #held: Uint8Array | null = null;
   #busy = false;
   #failure: PacketError | null = null;
   /** Remaining Length that `#header` has just read. */
@@ -48,7 +55,7 @@ export class PacketReader {
     this.#role = options.role;
     this.#limits = options.limits;
     this.#version = options.version ?? 4;
-    this.#firstBytes = firstByteTable(this.#role, this.#role === "server" ? 5 : this.#version, false);
+    this.#firstBytes = firstByteTable(this.#role, this.#role === "server" ? 5 : this.#version, "closed");
     this.#bytesMax = this.#role === "server" ? this.#limits.connectBytesMax : this.#limits.packetBytesMax;
     this.#view.version = this.#version;
   }
@@ -59,8 +66,13 @@ export class PacketReader {
   }
 
   /** Bytes kept of a packet that has not arrived whole. */
-  get keptBytes(): number {
+  get partialBytes(): number {
     return this.#partial === null ? 0 : this.#partial.length;
+  }
+
+  /** The same, and of those that came while paused. */
+  get keptBytes(): number {
+    return (this.#partial === null ? 0 : this.#partial.length) + (this.#held === null ? 0 : this.#held.length);
   }
 
   /**
@@ -77,7 +89,7 @@ export class PacketReader {
       // A Buffer becomes a plain array: its `slice` shares memory, and one kind of array keeps all that follows fast.
       const bytes =
         chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      const at = this.#partialLength > 0 ? this.#completePartial(bytes) : 0;
+      const at = this.#partialLength > 0 && !this.#paused ? this.#completePartial(bytes) : 0;
       this.#wholePackets(bytes, at);
     } catch (error) {
       if (error instanceof PacketError && !this.#stopped) this.#failure = error;
@@ -89,16 +101,48 @@ export class PacketReader {
     }
   }
 
+  /**
+   * Delivers nothing more until `resume`: the packet at hand takes its time. What comes meanwhile is kept, a packet's worth
+   * at most, because whoever pauses the reader pauses the transport too.
+   */
+  pause(): void {
+    this.#paused = true;
+    this.#going = false;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  /** Goes on with what was kept; throws what `push` throws. */
+  resume(): void {
+    const held = this.#held;
+    this.#paused = false;
+    this.#going = !this.#stopped;
+    this.#held = null;
+    if (held !== null) this.push(held);
+  }
+
+  /** The broker has answered a CONNECT with an authentication method: packets of all kinds may come. */
+  open(): void {
+    this.#stage = "open";
+    this.#firstBytes = firstByteTable(this.#role, this.#version, "open");
+    this.#bytesMax = this.#limits.packetBytesMax;
+  }
+
   /** Delivers nothing more, neither of this chunk nor of later ones: the connection is being closed. */
   stop(): void {
     this.#stopped = true;
+    this.#paused = false;
+    this.#going = false;
+    this.#held = null;
     this.#partial = null;
     this.#partialLength = 0;
   }
 
   #wholePackets(bytes: Uint8Array, at: number): void {
     const end = bytes.length;
-    while (at < end && !this.#stopped) {
+    while (at < end && this.#going) {
       const bodyAt = this.#header(bytes, at, end);
       const packetEnd = bodyAt + this.#remaining;
       if (bodyAt === INCOMPLETE || packetEnd > end) {
@@ -108,6 +152,7 @@ export class PacketReader {
       this.#packet(bytes, at, bodyAt, packetEnd);
       at = packetEnd;
     }
+    if (this.#paused && at < end) this.#hold(bytes, at);
   }
 
   /**
@@ -117,7 +162,7 @@ export class PacketReader {
   #header(bytes: Uint8Array, at: number, end: number): number {
     const first = bytes[at]!;
     const fault = this.#firstBytes[first]!;
-    if (fault !== 0) throw firstByteError(first, fault, this.#role, this.#open);
+    if (fault !== 0) throw firstByteError(first, fault, this.#role, this.#stage);
     let bodyAt = at + 1;
     if (bodyAt >= end) return INCOMPLETE;
     let byte = bytes[bodyAt++]!;
@@ -132,13 +177,14 @@ export class PacketReader {
         shift += 7;
       } while (byte >= 0x80);
       // [MQTT-1.5.5-1]; 3.1.1 has no such rule, and clients that always send four bytes exist.
-      if (byte === 0 && this.#open && this.#version === 5) throw overlong();
+      if (byte === 0 && this.#stage !== "closed" && this.#version === 5) throw overlong();
     }
     if (bodyAt - at + remaining > this.#bytesMax) {
       const size = bodyAt - at + remaining;
       throw new PacketError(
         REASON.packetTooLarge,
         `a packet of ${size} bytes; at most ${this.#bytesMax} are taken here`,
+        this.#stage === "open" ? "packetBytesMax" : "connectBytesMax",
       );
     }
     this.#remaining = remaining;
@@ -178,7 +224,7 @@ export class PacketReader {
     if (topicStart > end) throw cutPublish("topic");
     const topicEnd = topicStart + ((bytes[bodyAt]! << 8) | bytes[bodyAt + 1]!);
     const qos = (first >> 1) & 3;
-    let at = topicEnd;
+    let at = topicEnd; // where QoS 0 has no packet identifier [MQTT-2.2.1-2]
     let packetId = 0;
     if (qos !== 0) {
       at += 2;
@@ -251,19 +297,17 @@ export class PacketReader {
     this.#setVersion(version);
     if (version === 5 && bytes[bodyAt - 1] === 0 && bodyAt - start > 2) throw overlong();
     const packet = decodeConnect(cursor, version, this.#limits);
-    this.#setOpen();
+    if (packet.authenticationMethod === null) this.open();
+    else {
+      this.#stage = "authenticating";
+      this.#firstBytes = firstByteTable(this.#role, version, "authenticating");
+    }
     this.#handler.connect(packet);
   }
 
   #setVersion(version: ProtocolVersion): void {
     this.#version = version;
     this.#view.version = version;
-  }
-
-  #setOpen(): void {
-    this.#open = true;
-    this.#firstBytes = firstByteTable(this.#role, this.#version, true);
-    this.#bytesMax = this.#limits.packetBytesMax;
   }
 
   #rare(type: number, cursor: Cursor): void {
@@ -273,7 +317,7 @@ export class PacketReader {
     switch (type) {
       case PACKET.connack: {
         const packet = decodeConnack(cursor, version, limits);
-        this.#setOpen();
+        this.open();
         handler.connack(packet);
         return;
       }
@@ -303,6 +347,17 @@ export class PacketReader {
       default: // `#firstBytes` lets nothing else pass
         handler.auth(decodeAuth(cursor, limits));
     }
+  }
+
+  #hold(bytes: Uint8Array, at: number): void {
+    const before = this.#held ?? NOTHING;
+    const length = before.length + bytes.length - at;
+    if (length > this.#limits.packetBytesMax + HELD_BYTES_MIN) {
+      throw new PacketError(REASON.quotaExceeded, "too much was sent before an answer");
+    }
+    const held = new Uint8Array(length);
+    copyBytes(held, copyBytes(held, 0, before, 0, before.length), bytes, at, bytes.length);
+    this.#held = held;
   }
 
   #keep(bytes: Uint8Array, at: number, end: number): void {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { listing } from "../../../sim/listing.ts";
 import { LIMITS } from "../../base/mod.ts";
 import type { MessageProperties } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
 import { PacketError } from "./fault.ts";
 import { BufferPool } from "./output.ts";
-import { listing, openReader, packetBytes, recording } from "./packets.fixture.ts";
+import { openReader, packetBytes, recording } from "./packets.fixture.ts";
 import type { PublishValue } from "./packets.fixture.ts";
 import { PacketReader } from "./reader.ts";
 import { REASON, connackV3 } from "./reason.ts";
@@ -72,6 +73,23 @@ function forwardedBytes(
   return writer.take();
 }
 
+/** The same with `forwardAliased`, both ends MQTT 5.0. */
+function aliased(value: PublishValue, fields: ForwardFields, alias: number, named: boolean): PublishValue {
+  const writer = new PacketWriter(5);
+  const handler = {
+    ...recording([]),
+    publish: (view: PublishView) => writer.forwardAliased(view, fields, alias, named),
+  };
+  const source = new PacketReader(handler, { role: "server", limits: LIMITS.mqtt });
+  source.push(packetBytes(5, { type: "connect", packet: connectPacket({ version: 5, clientId: "c" }) }));
+  source.push(packetBytes(5, value));
+  const { reader, values } = openReader("client", 5);
+  reader.push(writer.take());
+  const [delivered] = values;
+  assert.ok(delivered?.type === "publish" && values.length === 1);
+  return delivered;
+}
+
 suite("forward", () => {
   const to1: ForwardFields = { qos: 1, retain: false, packetId: 0x0203 };
   const to0: ForwardFields = { qos: 0, retain: false, packetId: 0 };
@@ -123,6 +141,24 @@ suite("forward", () => {
     assert.deepEqual(forwarded({ ...message, topicAlias: 2 }, 5, 5, to0).properties, PROPERTIES);
   });
 
+  for (const qos of [0, 1, 2] as const) {
+    for (const properties of [null, PROPERTIES]) {
+      for (const identifiers of [undefined, [5, 300_000]]) {
+        for (const size of [0, 119, 20_000]) {
+          const title = `with an alias: QoS ${qos}, ${size} bytes, ${properties === null ? "no" : "with"} properties, ${identifiers === undefined ? "no" : "with"} identifiers`;
+          test(title, () => {
+            const value = { ...MESSAGE, dup: false, payload: new Uint8Array(size).fill(0x5a), properties };
+            const to = { ...to1, qos, ...(identifiers === undefined ? {} : { subscriptionIdentifiers: identifiers }) };
+            const fields = { retain: false, qos, packetId: qos === 0 ? 0 : to1.packetId };
+            const told = { ...value, ...fields, topicAlias: 7, subscriptionIdentifiers: identifiers ?? [] };
+            assert.deepEqual(aliased({ ...value, topicAlias: 3 }, to, 7, true), told);
+            assert.deepEqual(aliased(value, to, 7, false), { ...told, topic: "" });
+          });
+        }
+      }
+    }
+  }
+
   test("subscription identifiers are added for 5.0 and left out for 3.1.1", () => {
     const fields = { ...to1, subscriptionIdentifiers: [5, 300_000] };
     assert.deepEqual(forwarded(MESSAGE, 4, 5, fields).subscriptionIdentifiers, [5, 300_000]);
@@ -169,7 +205,7 @@ suite("what cannot be said in MQTT", () => {
 });
 
 suite("3.1.1", () => {
-  test("CONNACK's reason codes become its return codes, and mapping twice changes nothing [MQTT-3.2.2-6]", () => {
+  test("CONNACK's reason codes become its return codes, and mapping twice changes nothing (section 3.2.2.3 of 3.1.1)", () => {
     for (const code of Object.values(REASON)) {
       const mapped = connackV3(code);
       assert.ok(mapped >= 0 && mapped <= 5, `0x${code.toString(16)} became ${mapped}`);
@@ -186,7 +222,7 @@ suite("3.1.1", () => {
     for (const [code, mapped] of expected) assert.equal(connackV3(code), mapped);
   });
 
-  test("a refusal says that there is no session, whatever the caller says [MQTT-3.2.2-4], in 5.0 [MQTT-3.2.2-6]", () => {
+  test("a refusal says that there is no session, whatever the caller says [MQTT311-3.2.2-4], [MQTT-3.2.2-6]", () => {
     const refusal = { sessionPresent: true, reasonCode: REASON.notAuthorized };
     assert.deepEqual(packetBytes(4, { type: "connack", packet: refusal }), listing("20 02 00 05"));
     assert.deepEqual(packetBytes(5, { type: "connack", packet: refusal }), listing("20 03 00 87 00"));

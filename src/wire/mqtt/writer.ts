@@ -185,7 +185,7 @@ export class PacketWriter {
     out.begin(2 + extra + known);
     const before = out.length;
     try {
-      out.buffer[out.length] = firstByte(packet.dup && qos !== 0, qos, packet.retain);
+      out.buffer[out.length] = firstByte(packet.dup && qos !== 0, qos, packet.retain); // [MQTT-4.3.1-1]
       out.length += 2 + extra;
       const body = out.length;
       out.u16(topicBytes);
@@ -214,7 +214,7 @@ export class PacketWriter {
   }
 
   /**
-   * HOT: writes a received PUBLISH for another connection. DUP is not passed on [MQTT-3.3.1-3], nor are the topic alias and
+   * HOT: writes a received PUBLISH for another connection. DUP is not passed on [MQTT-3.3.1-3], [MQTT-4.3.2-2], nor are the topic alias and
    * the subscription identifiers that it came with; other properties are, unaltered [MQTT-3.3.2-4], [MQTT-3.3.2-15],
    * [MQTT-3.3.2-16], [MQTT-3.3.2-17], [MQTT-3.3.2-18], [MQTT-3.3.2-20], where this connection speaks MQTT 5.0.
    */
@@ -223,6 +223,29 @@ export class PacketWriter {
     else if (this.version === 5 && view.propertiesStart !== view.propertiesEnd && !allTravel(view))
       this.#reencode(view, to);
     else this.#copy(view, to);
+  }
+
+  /**
+   * As `forward`, for an MQTT 5.0 connection, with a topic alias (section 3.3.2.3.4): `named` sends the topic along and sets
+   * the alias, else the alias stands for it. HOT for clients that take aliases.
+   */
+  forwardAliased(view: PublishView, to: ForwardFields, alias: number, named: boolean): void {
+    const { buffer: source, topicStart, topicEnd } = view;
+    const out = this.#out;
+    const before = out.length;
+    try {
+      out.u8(firstByte(false, to.qos, to.retain));
+      const body = out.openLength();
+      if (named) out.raw(source, topicStart - 2, topicEnd);
+      else out.u16(0);
+      if (to.qos !== 0) out.u16(to.packetId);
+      this.#forwardProperties(view, to.subscriptionIdentifiers, alias);
+      out.raw(source, view.payloadStart, view.payloadEnd);
+      out.closeLength(body);
+    } catch (error) {
+      out.length = before;
+      throw error;
+    }
   }
 
   /** All that goes along is copied from where it lies. */
@@ -270,7 +293,7 @@ export class PacketWriter {
       else if (to.topic !== undefined && to.topic.length > 0) out.binary(to.topic);
       else throw protocolError("a topic alias is forwarded without the topic that it stands for");
       if (to.qos !== 0) out.u16(to.packetId);
-      if (this.version === 5) this.#forwardProperties(view, to.subscriptionIdentifiers);
+      if (this.version === 5) this.#forwardProperties(view, to.subscriptionIdentifiers, 0);
       out.raw(source, view.payloadStart, view.payloadEnd);
       out.closeLength(body);
     } catch (error) {
@@ -279,16 +302,20 @@ export class PacketWriter {
     }
   }
 
-  #forwardProperties(view: PublishView, subscriptionIdentifiers: readonly number[] | undefined): void {
+  #forwardProperties(view: PublishView, identifiers: readonly number[] | undefined, alias: number): void {
     const out = this.#out;
     const from = out.openLength();
+    if (alias !== 0) {
+      out.u8(ID.topicAlias);
+      out.u16(alias);
+    }
     const { buffer, propertiesEnd } = view;
     for (let at = view.propertiesStart; at < propertiesEnd;) {
       const next = propertyEnd(buffer, at);
       if (travels(buffer[at]!)) out.raw(buffer, at, next);
       at = next;
     }
-    encodeSubscriptionIdentifiers(out, subscriptionIdentifiers);
+    encodeSubscriptionIdentifiers(out, identifiers); // [MQTT-3.3.4-3]
     out.closeLength(from);
   }
 

@@ -4,9 +4,9 @@
  * A small table with two places per hash: bounded, so random topics cannot make it grow.
  */
 import { decodeUtf8 } from "../../base/mod.ts";
-import { TOPIC_AT, VERSION } from "./layout.ts";
+import { KIND, TOPIC_AT } from "./layout.ts";
 
-/** The record lies in `bytes[from, to)`. One that cannot be read is wanted: its reader is to tell why. */
+/** The record lies in `bytes[from, to)`. A note is never wanted; one that cannot be read is: its reader is to tell why. */
 export type RecordFilter = (bytes: Uint8Array, from: number, to: number) => boolean;
 
 interface Known {
@@ -23,7 +23,9 @@ export function recordFilter(wants: (topic: string) => boolean): RecordFilter {
   const places: (Known | null)[] = Array.from({ length: PAIRS * 2 }, () => null);
   return (bytes, from, to) => {
     const start = from + TOPIC_AT + 2;
-    if (start > to || bytes[from]! >> 4 !== VERSION) return true;
+    const kind = bytes[from]! >> 4;
+    if (kind === KIND.note) return false;
+    if (start > to || (kind !== KIND.message && kind !== KIND.identified)) return true;
     const end = start + ((bytes[start - 2]! << 8) | bytes[start - 1]!);
     if (end > to) return true;
     let hash = 0x811c9dc5; // FNV-1a

@@ -1,19 +1,37 @@
 /**
- * One message in the log, format 1. Big-endian, nothing aligned:
+ * One record in the log. Big-endian, nothing aligned. The upper four bits of its first byte say what it is, its next six
+ * bytes when it was written. A message:
  *
- *   0       version 1 in the upper four bits; in the lower: QoS (2 bits), 4 retain, 8 the publisher has a thing
+ *   0       1, or 2 with a packet identifier; in the lower four bits: QoS (2 bits), 4 retain, 8 the publisher has a thing
  *   1–6     receivedAt, milliseconds since 1970
  *   7       topic: two length bytes, UTF-8
  *           client identifier: likewise
  *           thing name: likewise, only with flag 8
+ *           packet identifier that it came with: two bytes, not 0; only in a record of kind 2
  *           property length (1 to 4 bytes as MQTT's Variable Byte Integer), MQTT 5.0 property bytes
  *           payload, to the end
+ *
+ * A note: what a session has to remember of its QoS 2 exchanges; no message, and nothing for those who want messages:
+ *
+ *   0       3; the lower four bits are 0
+ *   1–6     when it was written
+ *   7       client identifier: two length bytes, UTF-8
+ *           parts in the order of their kinds, each at most once and never empty: kind (one byte), number of entries (two
+ *           bytes), entries. 1 released, 2 received: packet identifiers, two bytes each; 3 sent: packet identifier, and
+ *           the offset of its message in eight bytes
  *
  * How long the record is, and whether it is whole, is the log's to know (its batches have lengths and checksums).
  */
 import type { QoS } from "../../base/mod.ts";
 
-export const VERSION = 1;
+export const KIND = { message: 1, identified: 2, note: 3 } as const;
+export const KIND_MAX = 3;
+export const PART = { released: 1, received: 2, sent: 3 } as const;
+export const IDENTIFIER_BYTES = 2;
+/** Identifier and offset. */
+export const SENT_BYTES = 10;
+/** Entries of one part, each with a packet identifier of its own. */
+export const PART_ENTRIES_MAX = 65_535;
 export const FLAG = { qos: 3, retain: 4, thing: 8 } as const;
 /** Where the topic's length stands. */
 export const TOPIC_AT = 7;
@@ -33,6 +51,8 @@ export interface RecordHead {
   /** Both 0 where the publisher has no thing. */
   readonly thingStart: number;
   readonly thingEnd: number;
+  /** 0 where the record has none. */
+  readonly packetId: number;
   readonly propertiesStart: number;
   readonly propertiesEnd: number;
   /** The payload reaches to the end of the bytes. */

@@ -1,7 +1,7 @@
 /** Records to messages. The layout is in `layout.ts`. */
 import type { Message, QoS } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
-import { FLAG, TOPIC_AT, VERSION } from "./layout.ts";
+import { FLAG, IDENTIFIER_BYTES, KIND, KIND_MAX, TOPIC_AT } from "./layout.ts";
 import type { RecordHead } from "./layout.ts";
 import { readProperties, readText } from "./properties.ts";
 
@@ -10,7 +10,7 @@ import { readProperties, readText } from "./properties.ts";
  * Throws `RecordError`: "newer" where a newer Tidewire wrote it, "malformed" otherwise.
  */
 export function recordHead(bytes: Uint8Array): RecordHead {
-  const first = checkVersion(bytes);
+  const first = checkKind(bytes);
   const qos = first & FLAG.qos;
   if (qos === 3) throw new RecordError("malformed", "a record's QoS is 3");
   const topicEnd = fieldEnd(bytes, TOPIC_AT, "topic");
@@ -19,6 +19,13 @@ export function recordHead(bytes: Uint8Array): RecordHead {
   const hasThing = (first & FLAG.thing) !== 0;
   const thingEnd = hasThing ? fieldEnd(bytes, clientIdEnd, "thing name") : 0;
   let at = hasThing ? thingEnd : clientIdEnd;
+  let packetId = 0;
+  if (first >> 4 === KIND.identified) {
+    if (at + IDENTIFIER_BYTES > bytes.length) throw ends("packet identifier");
+    packetId = u16(bytes, at);
+    if (packetId === 0) throw new RecordError("malformed", "a record's packet identifier is 0");
+    at += IDENTIFIER_BYTES;
+  }
   let length = 0;
   for (let shift = 0; ; shift += 7) {
     if (at >= bytes.length) throw ends("property length");
@@ -32,43 +39,61 @@ export function recordHead(bytes: Uint8Array): RecordHead {
   return {
     qos: qos as QoS,
     retain: (first & FLAG.retain) !== 0,
-    receivedAt: u16(bytes, 1) * 0x1_0000_0000 + u16(bytes, 3) * 0x1_0000 + u16(bytes, 5),
+    receivedAt: timeOf(bytes),
     topicStart: TOPIC_AT + 2,
     topicEnd,
     clientIdStart: topicEnd + 2,
     clientIdEnd,
     thingStart: hasThing ? clientIdEnd + 2 : 0,
     thingEnd,
+    packetId,
     propertiesStart: at,
     propertiesEnd: at + length,
     payloadStart: at + length,
   };
 }
 
-function checkVersion(bytes: Uint8Array): number {
-  if (bytes.length < TOPIC_AT + 2) throw ends("head");
-  const first = bytes[0]!;
-  const version = first >> 4;
-  if (version > VERSION) {
-    throw new RecordError("newer", `a record has format ${version}; this Tidewire knows formats up to ${VERSION}`);
-  }
-  if (version !== VERSION) throw new RecordError("malformed", "a record has no format version");
+function checkKind(bytes: Uint8Array): number {
+  const first = anyKind(bytes);
+  if (first >> 4 === KIND.note) throw new RecordError("note", "a record is a session's note, not a message");
   return first;
 }
 
+/** The first byte of a record that this program knows. */
+export function anyKind(bytes: Uint8Array): number {
+  if (bytes.length < TOPIC_AT + 2) throw ends("head");
+  const first = bytes[0]!;
+  const kind = first >> 4;
+  if (kind > KIND_MAX) {
+    throw new RecordError("newer", `a record is of kind ${kind}; this Tidewire knows kinds up to ${KIND_MAX}`);
+  }
+  if (kind === 0) throw new RecordError("malformed", "a record says of no kind that it is");
+  return first;
+}
+
+function timeOf(bytes: Uint8Array): number {
+  return u16(bytes, 1) * 0x1_0000_0000 + u16(bytes, 3) * 0x1_0000 + u16(bytes, 5);
+}
+
+/** When a record was written, whatever it is. Throws `RecordError` where that is not known. */
+export function recordTime(bytes: Uint8Array): number {
+  anyKind(bytes);
+  return timeOf(bytes);
+}
+
 /** `at`: where the two length bytes stand. */
-function fieldEnd(bytes: Uint8Array, at: number, field: string): number {
+export function fieldEnd(bytes: Uint8Array, at: number, field: string): number {
   if (at + 2 > bytes.length) throw ends(field);
   const end = at + 2 + u16(bytes, at);
   if (end > bytes.length) throw ends(field);
   return end;
 }
 
-function u16(bytes: Uint8Array, at: number): number {
+export function u16(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 8) | bytes[at + 1]!;
 }
 
-function ends(field: string): RecordError {
+export function ends(field: string): RecordError {
   return new RecordError("malformed", `a record ends within its ${field}`);
 }
 
@@ -92,6 +117,6 @@ export function readRecord(bytes: Uint8Array): Message {
 
 /** Only the topic, for consumers that filter first. Checks no more than it needs. */
 export function recordTopic(bytes: Uint8Array): string {
-  checkVersion(bytes);
+  checkKind(bytes);
   return readText(bytes, TOPIC_AT + 2, fieldEnd(bytes, TOPIC_AT, "topic"));
 }

@@ -19,6 +19,7 @@ function view(properties: Uint8Array, payloadBytes: number): PublishedBytes {
     buffer,
     qos: 1,
     retain: false,
+    packetId: 1,
     propertiesStart: 0,
     propertiesEnd: properties.length,
     payloadStart: properties.length,
@@ -49,13 +50,13 @@ for (const [name, properties] of [
   [", stamped", stamp],
 ] as const) {
   const published = view(properties, 100);
-  const length = recordBytes(published, topic, publisher);
+  const length = recordBytes(published, topic, publisher, false);
   const batch = new Uint8Array(RECORDS * length);
   report(`write${name}`, () => {
     let at = 0;
     for (let i = 0; i < RECORDS; i++) {
-      if (at + recordBytes(published, topic, publisher) > batch.length) throw new Error("the batch is full");
-      at = writeRecord(batch, at, published, topic, publisher, 1_767_225_600_000 + i);
+      if (at + recordBytes(published, topic, publisher, false) > batch.length) throw new Error("the batch is full");
+      at = writeRecord(batch, at, published, topic, publisher, 1_767_225_600_000 + i, false);
     }
     return RECORDS;
   });

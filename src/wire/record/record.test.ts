@@ -130,6 +130,7 @@ suite("a received PUBLISH", () => {
       buffer,
       qos: 1,
       retain: false,
+      packetId: 0x1234,
       propertiesStart: 2,
       propertiesEnd: payloadStart,
       payloadStart,
@@ -137,9 +138,9 @@ suite("a received PUBLISH", () => {
     };
   }
 
-  function record(published: PublishedBytes, by = publisher): Uint8Array {
-    return written(recordBytes(published, topic, by), (target, at) =>
-      writeRecord(target, at, published, topic, by, PLAIN.receivedAt),
+  function record(published: PublishedBytes, by = publisher, identified = false): Uint8Array {
+    return written(recordBytes(published, topic, by, identified), (target, at) =>
+      writeRecord(target, at, published, topic, by, PLAIN.receivedAt, identified),
     );
   }
 
@@ -223,11 +224,11 @@ suite("what is no record", () => {
   });
 
   test("is told apart from what a newer Tidewire wrote", () => {
-    const newer = recordListing("20 00 00 00 00 00 00 00 01 61 00 00 00");
+    const newer = recordListing("40 00 00 00 00 00 00 00 01 61 00 00 00");
     for (const read of [readRecord, recordTopic, recordHead]) {
       assert.throws(
         () => read(newer),
-        (error) => error instanceof RecordError && error.kind === "newer" && /format 2/.test(error.message),
+        (error) => error instanceof RecordError && error.kind === "newer" && /kind 4/.test(error.message),
       );
     }
   });

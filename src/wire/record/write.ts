@@ -2,7 +2,7 @@
 import { copyBytes } from "../../base/mod.ts";
 import type { Message, QoS } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
-import { FLAG, PROPERTIES_BYTES_MAX, TIME_MAX, TOPIC_AT, VERSION } from "./layout.ts";
+import { FLAG, IDENTIFIER_BYTES, KIND, PROPERTIES_BYTES_MAX, TIME_MAX, TOPIC_AT } from "./layout.ts";
 import {
   copyProperties,
   keptBytes,
@@ -18,6 +18,7 @@ export interface PublishedBytes {
   readonly buffer: Uint8Array;
   readonly qos: QoS;
   readonly retain: boolean;
+  readonly packetId: number;
   readonly propertiesStart: number;
   readonly propertiesEnd: number;
   readonly payloadStart: number;
@@ -47,14 +48,23 @@ function publisherBytes(clientId: string, thing: string | null): number {
 }
 
 /** HOT: exact number of bytes that `writeRecord` writes. `topicBytes`: at most 65535, checked UTF-8. */
-export function recordBytes(view: PublishedBytes, topicBytes: Uint8Array, publisher: EncodedPublisher): number {
+export function recordBytes(
+  view: PublishedBytes,
+  topicBytes: Uint8Array,
+  publisher: EncodedPublisher,
+  identified: boolean,
+): number {
   const { propertiesStart, propertiesEnd } = view;
   const properties = propertiesStart === propertiesEnd ? 0 : keptBytes(view.buffer, propertiesStart, propertiesEnd);
   const payload = view.payloadEnd - view.payloadStart;
-  return TOPIC_AT + 2 + topicBytes.length + publisher.bytes.length + varintBytes(properties) + properties + payload;
+  const head = TOPIC_AT + 2 + topicBytes.length + publisher.bytes.length + (identified ? IDENTIFIER_BYTES : 0);
+  return head + varintBytes(properties) + properties + payload;
 }
 
-/** HOT: writes a received PUBLISH at `at`, where `recordBytes` are free; returns the position after it. */
+/**
+ * HOT: writes a received PUBLISH at `at`, where `recordBytes` are free; returns the position after it. `identified`: with the
+ * packet identifier that it came with.
+ */
 export function writeRecord(
   target: Uint8Array,
   at: number,
@@ -62,12 +72,15 @@ export function writeRecord(
   topicBytes: Uint8Array,
   publisher: EncodedPublisher,
   receivedAt: number,
+  identified: boolean,
 ): number {
   const { buffer, propertiesStart, propertiesEnd } = view;
-  at = writeFixed(target, at, view.qos, view.retain, publisher.hasThing, receivedAt);
+  const flags = view.qos | (view.retain ? FLAG.retain : 0) | (publisher.hasThing ? FLAG.thing : 0);
+  at = writeFixed(target, at, identified ? KIND.identified : KIND.message, flags, receivedAt);
   at = writeU16(target, at, topicBytes.length);
   at = copyBytes(target, at, topicBytes, 0, topicBytes.length);
   at = copyBytes(target, at, publisher.bytes, 0, publisher.bytes.length);
+  if (identified) at = writeU16(target, at, view.packetId);
   if (propertiesStart === propertiesEnd) target[at++] = 0;
   else {
     const kept = keptBytes(buffer, propertiesStart, propertiesEnd);
@@ -78,18 +91,12 @@ export function writeRecord(
   return copyBytes(target, at, buffer, view.payloadStart, view.payloadEnd);
 }
 
-function writeFixed(
-  target: Uint8Array,
-  at: number,
-  qos: QoS,
-  retain: boolean,
-  hasThing: boolean,
-  receivedAt: number,
-): number {
+/** What all records begin with. */
+export function writeFixed(target: Uint8Array, at: number, kind: number, flags: number, receivedAt: number): number {
   if (!(receivedAt >= 0 && receivedAt <= TIME_MAX)) {
-    throw new RecordError("unfit", "the time of a message lies before 1970 or beyond the year 10889");
+    throw new RecordError("unfit", "the time of a record lies before 1970 or beyond the year 10889");
   }
-  target[at] = (VERSION << 4) | qos | (retain ? FLAG.retain : 0) | (hasThing ? FLAG.thing : 0);
+  target[at] = (kind << 4) | flags;
   const high = Math.floor(receivedAt / 0x1_0000_0000);
   const low = receivedAt >>> 0;
   target[at + 1] = high >> 8;
@@ -113,7 +120,8 @@ export function messageRecordBytes(message: Message): number {
 /** Writes a message at `at`, where `messageRecordBytes` are free; returns the position after it. */
 export function writeMessageRecord(target: Uint8Array, at: number, message: Message): number {
   const { qos, retain, clientId, thing, payload, properties } = message;
-  at = writeFixed(target, at, qos, retain, thing !== null, message.receivedAt);
+  const flags = qos | (retain ? FLAG.retain : 0) | (thing === null ? 0 : FLAG.thing);
+  at = writeFixed(target, at, KIND.message, flags, message.receivedAt);
   at = writeText(target, at, message.topic);
   at = writeText(target, at, clientId);
   if (thing !== null) at = writeText(target, at, thing);

@@ -1,0 +1,103 @@
+/**
+ * What sessions have to say to the log about their QoS 2 exchanges: one note per session and turn, so that whatever dies,
+ * both ends still agree on which identifier stands for which message (docs/decisions/0004). Packets that depend on a note
+ * wait for it among the pending acknowledgements.
+ */
+import { isTidewireError, reasonOf } from "../base/mod.ts";
+import { REASON } from "../wire/mqtt/mod.ts";
+import { ANSWER } from "./acknowledgements.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import type { Session } from "./session.ts";
+
+/** Bounded by the windows of both ends, and `answers` by how long its connection is read from. */
+export interface PendingNote {
+  readonly released: number[];
+  readonly received: number[];
+  /** Identifier and offset, in turns. */
+  readonly sent: number[];
+  /** PUBCOMPs, as `PendingAcknowledgements` takes them (identifier, code, in turns), for `answersTo`. */
+  readonly answers: number[];
+  answersTo: Connection | null;
+}
+
+/** What a note takes in the log, about. */
+const NOTE_BYTES = 100;
+const ENTRY_BYTES = 10;
+
+export class Notes {
+  readonly #core: Core;
+  #sessions: Session[] = [];
+  /** Deliveries were named whose message, and all else, is on disk already. */
+  #ready = false;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  of(session: Session): PendingNote {
+    if (session.note === null) {
+      session.note = { released: [], received: [], sent: [], answers: [], answersTo: null };
+      this.#sessions.push(session);
+      this.#core.planTurnEnd();
+    }
+    return session.note;
+  }
+
+  /** Called at the end of each turn. What the log does not take is offered to it again. True where some need not wait. */
+  flush(): boolean {
+    if (this.#sessions.length === 0) return false;
+    const sessions = this.#sessions;
+    this.#sessions = [];
+    for (const session of sessions) if (!this.write(session)) this.#sessions.push(session);
+    const ready = this.#ready;
+    this.#ready = false;
+    return ready;
+  }
+
+  /** Notes that the log did not take wait for another turn. */
+  retry(): void {
+    if (this.#sessions.length > 0) this.#core.planTurnEnd();
+  }
+
+  /** Writes the session's note now; false where the log does not take it. */
+  write(session: Session): boolean {
+    const core = this.#core;
+    const { note, clientId } = session;
+    if (note === null || session.ended) return true;
+    const { released, received, sent, answers, answersTo } = note;
+    const entries = released.length + received.length + sent.length;
+    if (session.persistent && entries > 0) {
+      try {
+        core.lastOffset = core.journal.appendNote({ clientId, released, received, sent });
+      } catch (error) {
+        this.#refused(session, error);
+        return false;
+      }
+      core.backlog.add(NOTE_BYTES + entries * ENTRY_BYTES);
+    }
+    session.note = null;
+    const { connection } = session;
+    const { exchanges } = session.outbox;
+    const offset = core.lastOffset;
+    if (connection !== null) {
+      for (const packetId of received) core.acknowledgements.push(connection, packetId, ANSWER.pubrel, offset);
+    }
+    if (answersTo !== null) {
+      for (let i = 0; i < answers.length; i += 2) {
+        core.acknowledgements.push(answersTo, answers[i]!, answers[i + 1]!, offset);
+      }
+    }
+    if (sent.length === 0 || exchanges === null) return true;
+    exchanges.noted(offset);
+    if (offset < core.journal.durable) this.#ready = true;
+    return true;
+  }
+
+  #refused(session: Session, error: unknown): void {
+    const full = isTidewireError(error) && error.entry.mqtt === REASON.quotaExceeded;
+    const fields = { clientId: session.clientId, error: reasonOf(error) };
+    const kind = full ? "journal-full" : "journal-failed";
+    this.#core.refusals.refuse(kind, "QoS 2 deliveries and releases wait: the log does not take their note", fields);
+  }
+}

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { LIMITS, assertLimits, isTidewireError } from "../base/mod.ts";
+import { PlatformConfigSchema } from "./config.ts";
+import { limitsOf } from "./limits.ts";
+
+const refused = (limit: Record<string, string | number>, reason: RegExp): void => {
+  assert.throws(
+    () => limitsOf({ limits: "default", limit }),
+    (error) => isTidewireError(error) && error.code === "CONFIG_VALUE_INVALID" && reason.test(error.message),
+  );
+};
+
+describe("limits that an operator sets", () => {
+  test("nothing set: the defaults, to the last one", () => {
+    assert.deepEqual(limitsOf(PlatformConfigSchema.parse({})), LIMITS);
+  });
+
+  test("numbers, and units of bytes and time", () => {
+    const { mqtt } = limitsOf({
+      limits: "default",
+      limit: {
+        "mqtt.topicLevelsMax": 7,
+        "mqtt.topicBytesMax": "2KiB",
+        "mqtt.connectTimeout": "30s",
+        "mqtt.messagesPerSecondMax": "unlimited",
+      },
+    });
+    assert.equal(mqtt.topicLevelsMax, 7);
+    assert.equal(mqtt.topicBytesMax, 2048);
+    assert.equal(mqtt.connectTimeout, 30_000);
+    assert.equal(mqtt.messagesPerSecondMax, Number.MAX_SAFE_INTEGER);
+  });
+
+  test("a larger packet takes along what has to hold it, and contradicts nothing", () => {
+    const limits = limitsOf({ limits: "default", limit: { "mqtt.packetBytesMax": "32MiB" } });
+    assertLimits(limits);
+    assert.ok(limits.log.recordBytesMax > 32 * 1024 * 1024);
+    assert.ok(limits.mqtt.outputBytesMax >= 32 * 1024 * 1024);
+    assert.ok(limits.log.groupBytesMax > limits.log.recordBytesMax);
+    assert.equal(limits.mqtt.topicBytesMax, LIMITS.mqtt.topicBytesMax);
+  });
+
+  test("a smaller one needs no more either", () => {
+    const { mqtt } = limitsOf({ limits: "default", limit: { "mqtt.packetBytesMax": "16KiB" } });
+    assert.equal(mqtt.connectBytesMax, 16_384);
+  });
+
+  test("what was set is never changed behind the operator's back: a contradiction is told", () => {
+    refused({ "mqtt.packetBytesMax": "32MiB", "log.recordBytesMax": "1MiB" }, /fits a log record/);
+  });
+
+  test("unknown names and values are refused with a hint", () => {
+    refused({ "mqtt.packetByteMax": 5 }, /did you mean 'mqtt\.packetBytesMax'/);
+    refused({ packetBytesMax: 5 }, /no such limit/);
+    refused({ "rules.rulesMax": 5 }, /no such limit/);
+    refused({ "mqtt.packetBytesMax": 0 }, /above 0/);
+    refused({ "mqtt.packetBytesMax": "4 elephants" }, /above 0/);
+    refused({ "mqtt.packetBytesMax": "" }, /above 0/);
+    refused({ "mqtt.__proto__": 5 }, /no such limit/);
+  });
+
+  test("the preset of the protocol holds together, survives JSON, and single limits win over it", () => {
+    const limits = limitsOf({ limits: "protocol", limit: { "mqtt.topicLevelsMax": 10 } });
+    assertLimits(limits);
+    assert.deepEqual(JSON.parse(JSON.stringify(limits)), limits);
+    assert.equal(limits.mqtt.topicLevelsMax, 10);
+    assert.equal(limits.mqtt.packetBytesMax, 268_435_460);
+    assert.equal(limits.mqtt.inflightMax, 65_535);
+    assert.equal(limits.mqtt.sessionExpirySecondsMax, 0xffff_ffff);
+  });
+});
