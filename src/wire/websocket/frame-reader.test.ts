@@ -32,7 +32,7 @@ function expected({ data = "", pings = [], close, fault }: FrameCase): Outcome {
   return { data, pings, close: close ?? null, fault: fault ?? null };
 }
 
-describe("every case of the table: whole, byte by byte, split at every offset [MQTT-6.0.0-1] [MQTT-6.0.0-2]", () => {
+describe("every case of the table: whole, byte by byte, split at every offset [MQTT-6.0.0-1] [MQTT-6.0.0-2] [MQTT311-6.0.0-1] [MQTT311-6.0.0-2]", () => {
   for (const one of FRAME_CASES) {
     test(one.title, () => {
       const { bytes } = one;

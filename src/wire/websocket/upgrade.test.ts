@@ -26,7 +26,7 @@ for (const [offer, subprotocol] of [
   ["chat,mqtt ,x", "mqtt"],
   [["chat", "mqtt"], "mqtt"],
 ] as const) {
-  test(`the client offers ${String(offer)}: ${subprotocol} is chosen [MQTT-6.0.0-3] [MQTT-6.0.0-4]`, () => {
+  test(`the client offers ${String(offer)}: ${subprotocol} is chosen [MQTT-6.0.0-3] [MQTT-6.0.0-4] [MQTT311-6.0.0-3] [MQTT311-6.0.0-4]`, () => {
     const verdict = judgeUpgrade(withHeader("sec-websocket-protocol", offer));
     assert.deepEqual(verdict, { ok: true, key: "dGhlIHNhbXBsZSBub25jZQ==", subprotocol });
   });
