@@ -353,6 +353,10 @@ export class SimBrokerClient {
 
   #acknowledged(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
     if (kind === "pubrel") {
+      this.#ports.trace.add(
+        "released",
+        `${this.traits.clientId} ${packetId} ${short(this.#received.get(packetId) ?? "")}`,
+      );
       this.#received.delete(packetId);
       this.#later(() => {
         this.#open.delete(packetId);

@@ -308,23 +308,23 @@ function requestFrom(random: SimRandom): SubscribeRequest {
 
 /** Small segments, batches, windows and memories, so that a few seconds meet every corner; the others as they are. */
 function limitsFrom(random: SimRandom): Limits {
-  const groupBytesMax = 1_200 + random.below(4_000);
+  const groupBytesMax = 2_600 + random.below(4_000);
   const log = {
     ...LIMITS.log,
-    batchBytesMax: 600 + random.below(1_000),
+    batchBytesMax: 2_100 + random.below(400),
     groupBytesMax,
-    recordBytesMax: 600,
+    recordBytesMax: 2_000, // a note of everything that may be under way fits
     segmentBytesMax: groupBytesMax + 2_000 + random.below(20_000),
-    pendingBytesMax: random.pick([3_000, 100_000, 100_000]),
+    pendingBytesMax: random.pick([6_000, 100_000, 100_000]),
     recentBytesMax: random.below(4_000),
     diskFreeBytesMin: 1_000_000,
   };
   const mqtt = {
     ...LIMITS.mqtt,
     recentBytesMax: random.pick([0, 1_000, 20_000]),
-    inflightMax: random.pick([5, 50, LIMITS.mqtt.inflightMax]),
+    inflightMax: random.pick([5, 50, 200]),
     routesCachedMax: 32, // also: a table of 32,768 for each short life would cost more than all the rest
-    deliveriesInflightMax: random.pick([2, 10, LIMITS.mqtt.deliveriesInflightMax]),
+    deliveriesInflightMax: random.pick([2, 10, 100]),
     queuedMessagesMax: random.chance(0.15) ? 20 : LIMITS.mqtt.queuedMessagesMax,
     backlogBytesMax: random.pick([1_000, LIMITS.mqtt.backlogBytesMax]),
     stateSavePeriod: random.pick([100, 1_000]),
