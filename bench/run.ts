@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: the numbers that Tidewire claims, measured on this machine, as one table. `npm run bench -- fan-in`
- * measures one part; parts: fan-in, match, latency, ready, memory, clone. Writes nothing; `bench/README.md` keeps the
- * results.
+ * measures one part; parts: fan-in, match, latency, ready, memory, sessions, clone. Writes nothing; `bench/README.md` keeps
+ * the results.
  */
 import { parseArgs } from "node:util";
 import { clone } from "./clone.ts";
@@ -12,6 +12,7 @@ import { machine } from "./machine.ts";
 import { match } from "./match.ts";
 import { tableOf } from "./report.ts";
 import type { Row } from "./report.ts";
+import { sessions } from "./sessions.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,6 +27,8 @@ const { values, positionals } = parseArgs({
     qos: { type: "string", multiple: true, default: ["0", "1"] },
     "broker-alone": { type: "boolean", default: false },
     "memory-after": { type: "string", default: "60" },
+    sessions: { type: "string", default: "200000" },
+    retained: { type: "string", default: "1000000" },
   },
 });
 
@@ -46,6 +49,13 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   latency: () => latency({ runs: runs(5), seconds, rate: 1000 }),
   ready: () => readiness(runs(5)),
   memory: () => memory(runs(2), Number(values["memory-after"])),
+  sessions: () =>
+    sessions({
+      runs: runs(3),
+      sessions: Number(values.sessions),
+      retained: Number(values.retained),
+      queued: 10_000,
+    }),
   clone: () => clone(runs(1)),
 };
 

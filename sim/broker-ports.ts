@@ -8,13 +8,15 @@ import type {
   Publisher,
   Replayed,
   SavedExchanges,
-  SavedRetained,
   SavedSession,
   SavedState,
   SavedSubscription,
   SessionChange,
   StateStore,
+  StoredOutbox,
+  StoredSession,
 } from "../src/broker/mod.ts";
+import { SimRetained } from "./retained-store.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { PublishView } from "../src/wire/mqtt/mod.ts";
 import type { SessionNote } from "../src/wire/record/mod.ts";
@@ -110,42 +112,65 @@ export class SimJournal implements Journal {
   }
 }
 
-interface StoredSession {
+interface SimSession {
   readonly session: SavedSession;
   readonly subscriptions: Map<string, SavedSubscription>;
-  head: number;
-  sentBefore: number;
+  outbox: StoredOutbox | null;
   chunks: OutboxChunk[];
   exchanges: SavedExchanges | null;
 }
 
+async function* inTwos(sessions: readonly StoredSession[]): AsyncGenerator<readonly StoredSession[]> {
+  for (let i = 0; i < sessions.length; i += 2) yield sessions.slice(i, i + 2);
+}
+
 /** A state store in memory that outlives the broker. */
 export class SimState implements StateStore {
-  readonly sessions = new Map<string, StoredSession>();
-  readonly retained = new Map<string, SavedRetained>();
+  readonly sessions = new Map<string, SimSession>();
+  readonly retained = new SimRetained();
   appliedOffset = 0;
-  failure: Error | null = null;
+  #failure: Error | null = null;
   /** Calls wait for this, where a test wants to see what happens meanwhile. */
   gate: Promise<void> = Promise.resolve();
 
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  /** Thrown by every call but `load`. */
+  set failure(failure: Error | null) {
+    this.#failure = failure;
+    this.retained.failure = failure;
+  }
+
   load(): Promise<SavedState> {
-    const sessions = [...this.sessions.values()].map(({ session, subscriptions }) =>
-      Object.assign({}, session, { subscriptions: [...subscriptions.values()] }),
+    const sessions = [...this.sessions.values()].map(({ session, subscriptions, outbox, exchanges }) =>
+      Object.assign({}, session, { subscriptions: [...subscriptions.values()], outbox, exchanges }),
     );
-    const outboxes = [...this.sessions].map(([clientId, { head, sentBefore, chunks }]) => ({
-      clientId,
-      head,
-      sentBefore,
-      chunks,
-    }));
-    const exchanges = [...this.sessions.values()].flatMap((stored) => stored.exchanges ?? []);
-    return Promise.resolve({
-      appliedOffset: this.appliedOffset,
-      sessions,
-      outboxes,
-      exchanges,
-      retained: [...this.retained.values()],
-    });
+    return Promise.resolve({ appliedOffset: this.appliedOffset, sessions: inTwos(sessions) });
+  }
+
+  async queued(clientId: string, from: number, max: number): Promise<readonly OutboxChunk[]> {
+    await this.gate;
+    if (this.failure !== null) throw this.failure;
+    const chunks: OutboxChunk[] = [];
+    let entries = 0;
+    for (const chunk of this.sessions.get(clientId)?.chunks ?? []) {
+      if (chunk.first + chunk.slots.length / 2 <= from || entries >= max) continue;
+      chunks.push(chunk);
+      entries += chunk.slots.length / 2;
+    }
+    return chunks;
+  }
+
+  copy(): SimState {
+    const copy = new SimState();
+    copy.appliedOffset = this.appliedOffset;
+    for (const [clientId, stored] of this.sessions) {
+      copy.sessions.set(clientId, { ...stored, subscriptions: new Map(stored.subscriptions) });
+    }
+    for (const [topic, message] of this.retained.messages) copy.retained.messages.set(topic, message);
+    return copy;
   }
 
   async saveSessions(changes: readonly SessionChange[], life = { alive: true }): Promise<void> {
@@ -156,8 +181,8 @@ export class SimState implements StateStore {
       if (reset) this.sessions.delete(clientId);
       if (session === null) continue;
       const before = this.sessions.get(clientId);
-      const none = { subscriptions: new Map(), head: 0, sentBefore: 0, chunks: [], exchanges: null };
-      const stored: StoredSession = { ...none, ...before, session };
+      const none = { subscriptions: new Map(), outbox: null, chunks: [], exchanges: null };
+      const stored: SimSession = { ...none, ...before, session };
       for (const [filter, subscription] of subscriptions) {
         if (subscription === null) stored.subscriptions.delete(filter);
         else stored.subscriptions.set(filter, subscription);
@@ -166,28 +191,20 @@ export class SimState implements StateStore {
     }
   }
 
-  async saveProgress(
-    { appliedOffset, outboxes, exchanges, retained }: Progress,
-    life = { alive: true },
-  ): Promise<void> {
+  async saveProgress({ appliedOffset, outboxes, exchanges }: Progress, life = { alive: true }): Promise<void> {
     await this.gate;
     if (!life.alive) return;
     if (this.failure !== null) throw this.failure;
     this.appliedOffset = appliedOffset;
-    for (const { clientId, head, sentBefore, chunks } of outboxes) {
+    for (const { clientId, head, tail, sentBefore, bytes, applied, chunks } of outboxes) {
       const stored = this.sessions.get(clientId);
       if (stored === undefined) continue;
-      stored.head = head;
-      stored.sentBefore = sentBefore;
+      stored.outbox = { head, tail, sentBefore, bytes, applied };
       stored.chunks = [...stored.chunks.filter((c) => c.first + c.slots.length / 2 > head), ...chunks];
     }
     for (const saved of exchanges) {
       const stored = this.sessions.get(saved.clientId);
       if (stored !== undefined) stored.exchanges = saved;
-    }
-    for (const message of retained) {
-      if (message.frame === null) this.retained.delete(message.topic);
-      else this.retained.set(message.topic, message);
     }
   }
 }

@@ -144,5 +144,13 @@ function storeWhileAlive(life: { alive: boolean }, store: SimState): StateStore 
     load: () => store.load(),
     saveSessions: (changes) => (life.alive ? store.saveSessions(changes, life) : never),
     saveProgress: (progress) => (life.alive ? store.saveProgress(progress, life) : never),
+    queued: (clientId, from, max) => (life.alive ? store.queued(clientId, from, max) : never),
+    retained: {
+      save: (changes, room) => (life.alive ? store.retained.save(changes, room) : never),
+      page: (filter, after, max) => (life.alive ? store.retained.page(filter, after, max) : never),
+      at: (offset) => (life.alive ? store.retained.at(offset) : never),
+      expire: (now, max) => (life.alive ? store.retained.expire(now, max) : never),
+      forgetFrom: (offset) => (life.alive ? store.retained.forgetFrom(offset) : never),
+    },
   };
 }

@@ -30,6 +30,7 @@ export class SimNetwork {
   weather: NetworkWeather = "open";
   /** Longest latency of one way, in milliseconds. */
   latencyMax = 40;
+  readonly redialMax = 1_500;
   /** Null: nothing listens. */
   listener: ((transport: Transport, link: SimLink) => BrokerConnection) | null = null;
   tap: Tap | null = null;

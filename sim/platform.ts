@@ -143,7 +143,7 @@ export class PlatformWorld {
   powerCut(): void {
     if (!this.platform.life.alive) return;
     this.disk.powerCut();
-    void this.#brokerDatabase.powerCut();
+    this.#brokerDatabase.powerCut();
     this.platformDies(this.random.pick(["told", "silent"] as const), "power cut");
   }
 
@@ -225,7 +225,7 @@ export class PlatformWorld {
     if (planned !== null && count >= planned.at) {
       this.diskFault = null;
       this.trace.add("disk", `${planned.fault} at ${operation}`);
-      if (planned.fault === "power-cut") void this.#brokerDatabase.powerCut();
+      if (planned.fault === "power-cut") this.#brokerDatabase.powerCut();
       return planned.fault;
     }
     const writes = operation === "write" || operation === "create";

@@ -1,41 +1,72 @@
-/** `npm run sim -- --seed 7`: one seed with its trace. `npm run sim -- --seed 1 --count 1000`: many; those that fail are printed. */
+/**
+ * `npm run sim -- broker --seed 7`: one seed of a system with its trace. `npm run sim -- broker --seed 1 --count 1000`:
+ * many; those that fail are printed with the end of their trace.
+ */
 import { parseArgs } from "node:util";
+import { playBrokerSeed } from "./broker-story.ts";
 import { playPlatformSeed } from "./platform-story.ts";
-import type { Story } from "./platform-story.ts";
 
-const { values } = parseArgs({
+/** What every system's story tells. */
+interface Story {
+  readonly drainTime: number;
+  readonly violation: string | null;
+}
+
+const SYSTEMS: Readonly<Record<string, (seed: number, print: ((line: string) => void) | null) => Promise<Story>>> = {
+  platform: playPlatformSeed,
+  broker: (seed, print) => playBrokerSeed(seed, { print }),
+};
+
+/** Lines of a failing seed's trace. */
+const TRACE_LINES = 25;
+
+const { values, positionals } = parseArgs({
   options: { seed: { type: "string", default: "1" }, count: { type: "string", default: "1" } },
+  allowPositionals: true,
 });
+const [system = "platform"] = positionals;
+const play = SYSTEMS[system];
 const first = Number(values.seed);
 const count = Number(values.count);
-if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
-  process.stderr.write("usage: npm run sim -- [--seed N] [--count M]\n");
+if (
+  play === undefined ||
+  positionals.length > 1 ||
+  !Number.isSafeInteger(first) ||
+  !Number.isSafeInteger(count) ||
+  count < 1
+) {
+  process.stderr.write(`usage: npm run sim -- [${Object.keys(SYSTEMS).join("|")}] [--seed N] [--count M]\n`);
   process.exit(2);
 }
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 if (count === 1) {
-  const story = await playPlatformSeed(first, say);
+  const story = await play(first, say);
   say(JSON.stringify(story, null, 2));
   process.exitCode = story.violation === null ? 0 : 1;
-} else await playMany();
+} else await playMany(play);
 
-async function playMany(): Promise<void> {
-  const failed: number[] = [];
-  const sum = { accepted: 0, dropped: 0, stored: 0, duplicates: 0, lostToPowerCuts: 0, refusals: 0, recoveries: 0 };
+async function playMany(one: NonNullable<typeof play>): Promise<void> {
+  let failed = 0;
+  const sums = new Map<string, number>();
   let longest = 0;
   const startedAt = performance.now();
   for (let seed = first; seed < first + count; seed++) {
-    const story: Story = await playPlatformSeed(seed);
-    for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += story[key];
+    const story = await one(seed, null);
+    for (const [key, value] of Object.entries(story))
+      if (typeof value === "number" && key !== "seed" && key !== "drainTime")
+        sums.set(key, (sums.get(key) ?? 0) + value);
     longest = Math.max(longest, story.drainTime);
     if (story.violation === null) continue;
-    failed.push(seed);
-    say(`seed ${seed} fails: ${story.violation}\n  npm run sim -- --seed ${seed}`);
+    failed++;
+    const trace: string[] = [];
+    await one(seed, (line) => void trace.push(line));
+    const end = trace.findIndex((line) => line.includes("VIOLATION")) + 1;
+    say(`seed ${seed} fails: ${story.violation}\n${trace.slice(Math.max(0, end - TRACE_LINES), end).join("\n")}`);
+    say(`  npm run sim -- ${system} --seed ${seed}`);
   }
   const took = ((performance.now() - startedAt) / 1000).toFixed(1);
-  say(
-    `${count} seeds in ${took} s, ${failed.length} failed; slowest to drain: ${longest / 1000} s; ${JSON.stringify(sum)}`,
-  );
-  process.exitCode = failed.length === 0 ? 0 : 1;
+  const summary = JSON.stringify(Object.fromEntries(sums));
+  say(`${count} seeds in ${took} s, ${failed} failed; slowest to drain: ${longest / 1000} s; ${summary}`);
+  process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -1,6 +1,17 @@
 /**
- * Sees everything that crosses a boundary of the simulated system and knows what must be true of it. What is wrong is
+ * Sees everything that crosses a boundary of the simulated platform and knows what must be true of it. What is wrong is
  * kept, not thrown: the code that is watched must not be able to swallow it.
+ *
+ * 1. A reading that an agent has on disk is stored exactly once, or counted as dropped, and keeps its value and time.
+ * 2. The log holds each outbox's readings in order; what the log refused while it was full, or lost from a torn group of
+ *    batches of which a later one was whole, may come later.
+ * 3. No PUBACK leaves for what is not durable, and what was acknowledged is in the log after every restart.
+ * 4. Nothing is stored, or delivered, that no agent accepted; an offset that was durable keeps its message for ever.
+ * 5. A QoS 1 subscriber with a session gets everything since it subscribed, at first in order.
+ * 6. The retained message is the last one in the log.
+ * 7. The store never runs ahead of the log, misses no record of it, and its file is never blamed.
+ * 8. Every reading in the log reaches a rule's webhook, durable, under one identifier.
+ * 9. Once faults end, everything has arrived within five simulated minutes.
  */
 import { stampOf } from "../src/base/mod.ts";
 import type { Message } from "../src/base/mod.ts";

@@ -260,6 +260,11 @@ export class SimMetrics implements Metrics {
     return cell?.value ?? read!();
   }
 
+  /** As `value`, for one that may not have been needed yet. */
+  valueOr(otherwise: number, name: string, labels?: Readonly<Record<string, string>>): number {
+    return this.#values.get(keyOf(name, labels))?.value ?? otherwise;
+  }
+
   #cell(definition: MetricDefinition): { value: number } {
     const key = keyOf(definition.name, definition.labels);
     let cell = this.#values.get(key);

@@ -35,10 +35,13 @@ export const LIMITS = {
     connectTimeout: seconds(10),
     keepAliveSecondsMax: 3600,
     sessionExpirySecondsMax: days(30) / 1000,
-    /** Messages that wait for one absent session; the newest is dropped and counted when full. */
+    /**
+     * Messages at QoS 1 and 2 that wait for one session, connected or not; when full, the newest is dropped and counted. At
+     * QoS 0 nothing waits for a client that is away.
+     */
     queuedMessagesMax: 10_000,
     queuedBytesMax: mib(16),
-    /** Of all sessions, at 24 bytes each; above it, each may keep a sixty-fourth of `queuedMessagesMax`. */
+    /** Of all sessions, at 16 bytes each on disk; above it, each may keep a sixty-fourth of `queuedMessagesMax`. */
     queuedTotalMessagesMax: 10_000_000,
     /**
      * Bytes waiting in one connection's output before its deliveries pause. An eighth of it slows its publishers down; a
@@ -77,14 +80,20 @@ export const LIMITS = {
     /** Packets that have not arrived whole, of all connections; above it, each may have a sixty-fourth of `packetBytesMax`. */
     partialTotalBytesMax: mib(128),
     /** Sessions, connected or not; each absent one may queue messages. At the limit nobody new may leave one behind. */
-    sessionsMax: 100_000,
+    sessionsMax: 250_000,
     /** Of them, those that one thing leaves behind under different client ids. */
     sessionsPerThingMax: 1_000,
     /** Topics and payloads of wills that wait; above it, each may have a sixty-fourth of `connectBytesMax`. */
     willsTotalBytesMax: mib(64),
-    retainedMessagesMax: 100_000,
-    /** They live in memory. */
-    retainedBytesMax: mib(256),
+    /** They are on disk, with about 200 bytes each beside their packets. */
+    retainedMessagesMax: 2_000_000,
+    retainedBytesMax: mib(1024),
+    /**
+     * Changes of retained messages in memory before those who publish more are held back; from half of it on they are saved
+     * at once. Every look-up with wildcards walks through them.
+     */
+    retainedUnsavedMessagesMax: 4_096,
+    retainedUnsavedBytesMax: mib(16),
     /** Unacknowledged QoS 1 and 2 deliveries to one client, where its Receive Maximum allows that many. */
     deliveriesInflightMax: 16_384,
     /** Topics whose subscribers are known without a walk of the tree; some 300 bytes each. */
@@ -319,6 +328,7 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [mqtt.packetBytesMax < mqtt.outputBytesMax, "a packet fits an empty output"],
     [mqtt.connectionsMax <= mqtt.sessionsMax, "every connection may have a session"],
     [mqtt.packetBytesMax < mqtt.retainedBytesMax, "the largest message may be retained"],
+    [mqtt.packetBytesMax < mqtt.retainedUnsavedBytesMax, "the largest message may wait until it is saved"],
     [mqtt.backlogBytesMax < log.pendingBytesMax, "publishers are held back before the log refuses"],
     [log.batchBytesMax < log.segmentBytesMax, "a batch fits a segment"],
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],

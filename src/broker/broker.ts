@@ -1,6 +1,6 @@
 /** The broker's front: connections and local services in, presence out. */
 import type { Cancel, Message } from "../base/mod.ts";
-import { topicFilterFault } from "../base/mod.ts";
+import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
@@ -17,7 +17,7 @@ import type { SystemTopicsOptions } from "./system-topics.ts";
 
 /** How often keep-alives, expiries and will delays are looked at: their precision. */
 const SWEEP_MS = 500;
-/** How long an expired retained message stays in memory at most; nobody is sent it meanwhile. */
+/** How long an expired retained message stays on disk at most; nobody is sent it meanwhile. */
 const RETAINED_SWEEP_MS = 60_000;
 
 /** What a listener holds of a connection. */
@@ -39,7 +39,7 @@ export class Broker {
     const core = this.#core;
     core.afterSync = () => pumpWaiting(core);
     core.onStop(scheduler.every(SWEEP_MS, () => sweep(core)));
-    core.onStop(scheduler.every(RETAINED_SWEEP_MS, () => core.retained.sweep(core.clock.now())));
+    core.onStop(scheduler.every(RETAINED_SWEEP_MS, () => void sweepRetained(core)));
     core.onStop(scheduler.every(limits.stateSavePeriod, () => core.saving.progressDue()));
     if (options.system !== undefined && options.system.period > 0) startSystemTopics(core, options.system);
   }
@@ -129,4 +129,15 @@ function pumpWaiting(core: Core): void {
   const waiting = [...core.waitingForDisk];
   core.waitingForDisk.clear();
   for (const session of waiting) pump(core, session);
+}
+
+/** Some hundred in one turn, until none is left. */
+async function sweepRetained(core: Core): Promise<void> {
+  if (core.restoring || core.closing) return;
+  try {
+    const more = await core.retained.sweep(core.clock.now());
+    if (more) core.options.scheduler.defer(() => void sweepRetained(core));
+  } catch (error) {
+    core.logger.error("expired retained messages cannot be removed", { error: reasonOf(error) });
+  }
 }

@@ -9,6 +9,8 @@ import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
 import type { ThingScope } from "./fairness.ts";
+import { HOLD_BIT } from "./hold-reasons.ts";
+import type { HoldReason } from "./hold-reasons.ts";
 import { Intake } from "./intake.ts";
 import type { IdentifierSet } from "./identifier-set.ts";
 import { detach } from "./lifecycle.ts";
@@ -20,38 +22,19 @@ import { mayPublish } from "./reserved-topics.ts";
 import { forwardAliased, plain, writePublish } from "./publish-writing.ts";
 import type { SendAgain, SendAs } from "./publish-writing.ts";
 import type { Meter, Rate } from "./rates.ts";
+import { kindOfFault } from "./refusals.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Route } from "./routes.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** `greeting`: before CONNECT is answered. `authenticating`: AUTH goes back and forth. `closing`: nothing is read any more, the last output is on its way. */
 export type ConnectionState = "greeting" | "authenticating" | "connected" | "closing" | "closed";
-const HOLD_BIT = {
-  journal: 1,
-  acknowledgements: 2,
-  output: 4,
-  pace: 8,
-  rate: 16,
-  turn: 32,
-  connect: 64,
-  gatekeeper: 128,
-} as const;
-/**
- * Why reading is paused: the disk is behind, too much is unacknowledged, the client does not take its output, `Pacing`, a
- * rate is exceeded, the connection's share of the turn is used, too many connect at once, the gatekeeper has not answered yet.
- */
-export type HoldReason = keyof typeof HOLD_BIT;
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
 /** Nobody waits longer for a client that is sent away, and holds memory by not reading. */
 const CLOSING_MS = 5_000;
 /** Who has taken nothing for this long does not read at all. */
 const PROGRESS_MS = 100;
-
-const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
-  [REASON.topicNameInvalid]: "publish-topic",
-  [REASON.clientIdentifierNotValid]: "client-id",
-};
 
 const PIECE_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -181,7 +164,7 @@ export class Connection {
     if (this.isOver) return;
     if (error instanceof PacketError) {
       if (error.limit !== null) this.core.reached.count(error.limit);
-      const kind = KIND_OF_FAULT[error.reasonCode] ?? "malformed-packet";
+      const kind = kindOfFault(error);
       if (this.state === "connected") this.refuse(kind, error.reasonCode, "CLIENT_ERROR", error.detail);
       else {
         this.version = this.intake.version;
@@ -464,6 +447,7 @@ export class Connection {
     this.core.greetings.delete(this);
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
+    this.core.retained.forget(this);
     this.#writer = null;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;

@@ -6,6 +6,7 @@ import { ANSWER, PendingAcknowledgements } from "./acknowledgements.ts";
 import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectRates } from "./connect-rates.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Fairness } from "./fairness.ts";
 import { HandOver } from "./hand-over.ts";
 import type { LimitName } from "./limit-effects.ts";
@@ -17,6 +18,7 @@ import { ReachedLimits } from "./reached-limits.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
 import { sendAnswer } from "./receive-once.ts";
+import { RetainedLookups } from "./retained-lookups.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
@@ -71,6 +73,7 @@ export class Core {
   readonly tree: Subscriptions;
   readonly routes: RouteCache;
   readonly retained: RetainedMessages;
+  readonly lookups: RetainedLookups;
   readonly recent: RecentFrames;
   readonly refusals: Refusals;
   readonly saving: Saving;
@@ -100,8 +103,12 @@ export class Core {
   readonly versionNumbers = new Map<string, number>();
   /** Sessions whose next delivery is not on disk yet. */
   readonly waitingForDisk = new Set<Session>();
-  /** Sessions and wills without a connection that time changes. */
-  readonly absent = new Set<Session>();
+  /** Sessions without a connection, by when they end or their will is due. */
+  readonly deadlines = new Deadlines<Session>();
+  /** Messages that sessions without a connection owe. */
+  queuedAbsent = 0;
+  queuedBytesAbsent = 0;
+  readonly absentWithWill = new Set<Session>();
   /** Messages that all sessions owe, as of the last sweep. */
   queued = 0;
   queuedBytes = 0;
@@ -132,7 +139,8 @@ export class Core {
     const number = (seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!;
     this.tree = new Subscriptions(limits, number);
     this.routes = this.tree.routes;
-    this.retained = new RetainedMessages(limits);
+    this.retained = new RetainedMessages(options.state.retained, limits);
+    this.lookups = new RetainedLookups(this);
     this.recent = new RecentFrames(limits.recentBytesMax);
     this.refusals = new Refusals(options);
     this.saving = new Saving(this);
@@ -221,11 +229,13 @@ export class Core {
   }
 
   countQueued(): number {
-    this.queued = 0;
-    this.queuedBytes = 0;
-    for (const { outbox } of this.sessions.values()) {
-      this.queued += outbox.size;
-      this.queuedBytes += outbox.bytes;
+    this.queued = this.queuedAbsent;
+    this.queuedBytes = this.queuedBytesAbsent;
+    for (const connection of this.connections) {
+      const { session } = connection;
+      if (session?.connection !== connection) continue;
+      this.queued += session.outbox.size;
+      this.queuedBytes += session.outbox.bytes;
     }
     return this.queued;
   }

@@ -18,7 +18,7 @@ export function mayLeave(core: Core, session: Session, connection: Connection, s
   const { outbox } = session;
   const exchanges = (outbox.exchanges ??= new Exchanges());
   const end = Math.min(outbox.tail, outbox.head + connection.window - exchanges.released.size);
-  for (let at = Math.max(sequence, exchanges.namedUpTo); at < end; at++) {
+  for (let at = Math.max(sequence, exchanges.namedUpTo); at < end && !outbox.isStored(at); at++) {
     exchanges.namedUpTo = at + 1;
     if (!outbox.isExactlyOnce(at) || outbox.isDone(at) || exchanges.identifier(at) !== undefined) continue;
     const note = core.notes.of(session);

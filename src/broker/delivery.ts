@@ -11,14 +11,14 @@ import { PublishForms } from "./publish-forms.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { Retained } from "./retained.ts";
-import type { Session, Subscription } from "./session.ts";
+import type { RetainedWanted, Session } from "./session.ts";
 import type { SharedGroup } from "./shared-group.ts";
 
 /** Messages read from the journal at once for one session, and where to stop before that. */
 const READ_AHEAD = 64;
 const READ_AHEAD_BYTES = 256 * 1024;
-/** Retained messages sent, or passed over, for one session in one turn. */
-const RETAINED_STEPS = 500;
+/** Entries of a session's outbox that are brought back from the state store at once: some milliseconds. */
+const STORED_AT_ONCE = 2000;
 /** `place` of a message that no session has needed yet. */
 const NOT_KEPT_YET = -2;
 
@@ -220,6 +220,13 @@ function enqueue(
   const exactlyOnce = view.qos === 2 && target.qos === 2;
   const retain = view.retain && target.retainAsPublished;
   outbox.push(offset, bytes, retain, placeOfMessage, target.identifiers, exactlyOnce, target.mark);
+  if (connection === null) {
+    session.queuedCounted++;
+    session.queuedBytesCounted += bytes;
+    core.queuedAbsent++;
+    core.queuedBytesAbsent += bytes;
+    core.saving.touched(session);
+  }
   return true;
 }
 
@@ -278,6 +285,10 @@ export function pump(core: Core, session: Session): void {
   while (outbox.waiting > 0) {
     if (outbox.inFlight >= connection.window || !connection.hasRoom) return; // [MQTT-4.9.0-2]; nothing but messages waits for it [MQTT-3.3.4-10], [MQTT-4.9.0-3]
     const sequence = outbox.sent;
+    if (outbox.isStored(sequence)) {
+      void loadStored(core, session, connection);
+      return;
+    }
     if (outbox.isDone(sequence)) {
       skip(core, session);
       continue;
@@ -287,10 +298,7 @@ export function pump(core: Core, session: Session): void {
       sendNext(core, session, connection, recentView, core.routes.of(recentView).topic, core.recent.receivedAt);
       continue;
     }
-    const retained = core.retained.atOffset(outbox.offset(sequence));
-    if (retained !== undefined) {
-      sendNext(core, session, connection, retained.frame, retained.topic, retained.receivedAt);
-    } else if (outbox.offset(sequence) < core.journal.durable) {
+    if (outbox.offset(sequence) < core.journal.durable) {
       void readBack(core, session, connection);
       return;
     } else {
@@ -298,7 +306,7 @@ export function pump(core: Core, session: Session): void {
       return;
     }
   }
-  planRetained(core, session, connection);
+  if (session.retainedWanted !== null && connection.hasRoom) core.lookups.plan(session);
 }
 
 /** The first waiting entry is not sent. */
@@ -359,20 +367,45 @@ export function expiryLeft(view: PublishView, receivedAt: EpochMs, now: EpochMs)
   return expiry - Math.max(0, Math.floor((now - receivedAt) / 1000));
 }
 
+/** Brings the next entries of a session that was away back from the state store. */
+async function loadStored(core: Core, session: Session, connection: Connection): Promise<void> {
+  const { outbox, clientId } = session;
+  const sequence = outbox.sent;
+  session.reading = true;
+  try {
+    const chunks = await core.options.state.queued(clientId, sequence, STORED_AT_ONCE);
+    if (session.connection === connection) {
+      outbox.bringBack(chunks);
+      if (outbox.isStored(sequence)) {
+        const fields = { ...connection.describe(), lost: outbox.loseStored() };
+        core.logger.error("queued messages of a session are not in the state store any more", fields);
+      }
+      if (!outbox.hasStored) core.saving.changed(session); // nothing keeps the store from forgetting one that ends now
+    }
+  } catch (error) {
+    const fields = { ...connection.describe(), error: reasonOf(error) };
+    core.logger.error("queued messages of a session cannot be read from the state store", fields);
+    connection.refuse("state-failed", 0x83, "SERVER_ERROR", "the platform cannot read the session's queue");
+  } finally {
+    session.reading = false;
+    pump(core, session); // somebody else may be here now, and has waited for this
+  }
+}
+
 /** Reads the next waiting messages from the journal and sends them. Off the hot path: the session is behind. */
 async function readBack(core: Core, session: Session, connection: Connection): Promise<void> {
   const { outbox } = session;
   const first = outbox.sent;
   const room = Math.min(READ_AHEAD, connection.window - outbox.inFlight, outbox.waiting);
-  const reads: Promise<Message | null>[] = [];
+  const reads: Promise<Kept | null>[] = [];
   let bytes = 0;
   for (let i = 0; i < room && bytes < READ_AHEAD_BYTES; i++) {
-    if (outbox.offset(first + i) >= core.journal.durable) break;
+    if (outbox.isStored(first + i) || outbox.offset(first + i) >= core.journal.durable) break;
     bytes += outbox.sizeOf(first + i);
-    reads.push(core.journal.read(outbox.offset(first + i)));
+    reads.push(readKept(core, outbox.offset(first + i)));
   }
   session.reading = true;
-  let messages: (Message | null)[];
+  let messages: (Kept | null)[];
   try {
     messages = await Promise.all(reads);
   } catch (error) {
@@ -400,9 +433,23 @@ async function readBack(core: Core, session: Session, connection: Connection): P
   pump(core, session);
 }
 
-function sendReadBack(core: Core, session: Session, connection: Connection, message: Message | null): void {
+/** A message that has left memory. */
+interface Kept {
+  readonly frame: PublishView;
+  readonly topic: string;
+  readonly receivedAt: EpochMs;
+}
+
+/** From the journal, or from the retained messages, which may be older than anything that the journal keeps. */
+async function readKept(core: Core, offset: number): Promise<Kept | null> {
+  const message = await core.journal.read(offset);
+  if (message === null) return core.retained.at(offset);
+  return { frame: frameOf(message), topic: message.topic, receivedAt: message.receivedAt };
+}
+
+function sendReadBack(core: Core, session: Session, connection: Connection, message: Kept | null): void {
   if (message !== null) {
-    sendNext(core, session, connection, frameOf(message), message.topic, message.receivedAt);
+    sendNext(core, session, connection, message.frame, message.topic, message.receivedAt);
     return;
   }
   const fields = { clientId: session.clientId, offset: session.outbox.offset(session.outbox.sent) };
@@ -412,55 +459,16 @@ function sendReadBack(core: Core, session: Session, connection: Connection, mess
 
 // ── retained messages ──────────────────────────────────────────────────────────────────────────
 
-/**
- * Retained messages of new subscriptions go out as the client takes them, in steps: one subscription is looked up at a
- * time, a few hundred messages are looked at in one turn. So whoever subscribes to everything again and again holds one
- * list of references, and its turn does not become everybody's.
- */
-function planRetained(core: Core, session: Session, connection: Connection): void {
-  if (session.retainedPlanned || (session.backlog.length === 0 && session.retainedWanted.size === 0)) return;
-  if (!connection.hasRoom || session.outbox.inFlight >= connection.window) return; // asked again once that has changed
-  session.retainedPlanned = true;
-  core.options.scheduler.defer(() => {
-    session.retainedPlanned = false;
-    if (session.connection?.state !== "connected") return;
-    if (session.outbox.waiting === 0 && !session.reading) stepRetained(core, session, session.connection);
-    pump(core, session);
-  });
-}
-
-function stepRetained(core: Core, session: Session, connection: Connection): void {
-  if (session.backlog.length === 0) lookUpRetained(core, session);
-  const subscription = session.backlogFor;
-  if (subscription === null) return;
-  for (let step = 0; step < RETAINED_STEPS && session.backlog.length > 0; step++) {
-    const { inFlight, waiting } = session.outbox;
-    if (!connection.hasRoom || inFlight + waiting >= connection.window || connection.isOver) return;
-    sendRetained(core, session, connection, session.backlog.pop()!, subscription);
-  }
-}
-
-/** Fills the empty backlog with the retained messages of the next subscription that wants them. */
-function lookUpRetained(core: Core, session: Session): void {
-  for (const [filter, subscription] of session.retainedWanted) {
-    session.retainedWanted.delete(filter);
-    if (session.subscriptions.get(filter) !== subscription) continue;
-    session.backlog = core.retained.match(filter);
-    session.backlogFor = subscription;
-    return;
-  }
-}
-
-function sendRetained(
+/** Sends one message that was there before the subscription was. */
+export function sendRetained(
   core: Core,
   session: Session,
   connection: Connection,
   retained: Retained,
-  subscription: Subscription,
+  { subscription, before }: RetainedWanted,
 ): void {
   const { frame, topic } = retained;
-  // A newer message of the topic was already delivered as it came; the older one would overtake it backwards.
-  if (!retained.current || session.subscriptions.get(subscription.filter) !== subscription) return;
+  if (retained.offset >= before) return; // delivered as it came
   if (subscription.noLocal && retained.clientId === session.clientId) return;
   if (!connection.authorizer.receive(topic)) {
     receiveForbidden(core, connection, topic);

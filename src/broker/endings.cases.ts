@@ -261,6 +261,33 @@ const live: readonly Ending[] = [
     reason: "journal-failed",
   },
   {
+    what: "a queue that cannot be read from the state store",
+    callers: ['delivery.ts "state-failed"'],
+    act: async (world, version) => {
+      (await world.connected("c1", { version, ...kept })).subscribe("a").cut();
+      (await world.connected("pub")).publish("a", "x", { qos: 1 });
+      await world.run(2_500);
+      world.state.queued = () => Promise.reject(new Error("the disk is gone"));
+      return world.connected("c1", { version, ...kept });
+    },
+    told: REASON.implementationSpecificError,
+    cause: "SERVER_ERROR",
+    reason: "state-failed",
+  },
+  {
+    what: "retained messages that cannot be looked up",
+    callers: ['retained-lookups.ts "state-failed"'],
+    act: async (world, version) => {
+      (await world.connected("pub")).publish("a", "x", { retain: true });
+      await world.run(1_500);
+      world.state.retained.page = () => Promise.reject(new Error("the disk is gone"));
+      return (await world.connected("c1", { version })).subscribe("a");
+    },
+    told: REASON.implementationSpecificError,
+    cause: "SERVER_ERROR",
+    reason: "state-failed",
+  },
+  {
     what: "a mistake of ours",
     callers: ['connection.ts "internal"'],
     act: connected((client, world) => {

@@ -75,7 +75,8 @@ describe("an outbox with QoS 2 in it", () => {
     assert.deepEqual(state.done, [1, 2]);
     exchanges.release(0); // after the exchanges were looked at, and before the outbox is saved
     outbox.finish(0);
-    const saved = { clientId: "c", head: outbox.head, sentBefore: outbox.sentBefore, chunks: [chunk] };
+    const { head, sentBefore } = outbox;
+    const saved = { clientId: "c", head, tail: 8, sentBefore, bytes: outbox.bytes, applied: 0, chunks: [chunk] };
     const restored = new Outbox();
     restored.restore(saved, Infinity, state);
     assert.deepEqual([restored.head, restored.tail, restored.sentBefore], [3, 8, 6]);

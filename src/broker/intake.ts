@@ -4,7 +4,8 @@
  */
 import { PacketReader, REASON } from "../wire/mqtt/mod.ts";
 import type { ProtocolVersion } from "../wire/mqtt/mod.ts";
-import type { Connection, HoldReason } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { HoldReason } from "./hold-reasons.ts";
 import { Inbound } from "./inbound.ts";
 
 export class Intake {

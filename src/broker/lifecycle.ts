@@ -1,17 +1,17 @@
 /** How connections leave, and how sessions and wills live on without them (MQTT 5.0 sections 3.1.2.5 and 4.1). */
-import { reasonOf } from "../base/mod.ts";
+import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { isFull } from "./delivery.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { countWills, disown, vacate } from "./quotas.ts";
-import { NOWHERE } from "./recent-frames.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** Version numbers kept for clients that left no session. */
 const VERSION_NUMBERS_KEPT = 20_000;
+/** Sessions whose end or will is looked after in one turn. */
+const DUE_AT_ONCE = 500;
 
 /** Parts the connection from its session. Harmless when that has happened already. */
 export function detach(connection: Connection, cause: DisconnectCause, withWill: boolean): void {
@@ -31,34 +31,43 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   session.outbox.rewind(); // [MQTT-3.1.2-23]: all the rest stays as it is
   if (session.outbox.exchanges?.idle === true) session.outbox.exchanges = null;
   if (session.received?.size === 0) session.received = null;
-  keepBacklog(core, session);
   session.expiresAt = now + session.expirySeconds * 1000;
   session.disconnectedAt = core.clock.now();
-  core.absent.add(session);
   if (session.will !== null) {
     session.willAt = now + session.will.will.delaySeconds * 1000;
     // A server that stops keeps wills for its next start (section 3.1.2.5): the client may come back to that one.
     if (session.will.will.delaySeconds === 0 && !core.closing) publishWill(core, session);
   }
+  away(core, session);
+  core.saving.touched(session);
   core.saving.changed(session);
 }
 
-/**
- * Retained messages that the client was still owed at QoS 1 wait for it like others, as many as its queue takes. Those of
- * subscriptions that have not been looked up yet are looked up when it is back.
- */
-function keepBacklog(core: Core, session: Session): void {
-  const subscription = session.backlogFor;
-  const backlog = session.backlog.splice(0);
-  session.backlogFor = null;
-  if (subscription === null || session.subscriptions.get(subscription.filter) !== subscription) return;
-  const identifiers = subscription.identifier === 0 ? null : [subscription.identifier];
-  for (const { frame, current, offset } of backlog) {
-    if (subscription.qos === 0 || frame.qos === 0 || !current) continue;
-    if (isFull(core, session, frame.end)) return;
-    const exactlyOnce = subscription.qos === 2 && frame.qos === 2;
-    session.outbox.push(offset, frame.end, true, NOWHERE, identifiers, exactlyOnce);
-  }
+/** The session is without a connection: time may end it, or make its will due, and what it owes is counted apart. */
+export function away(core: Core, session: Session): void {
+  core.deadlines.set(session, Math.min(session.expiresAt ?? Infinity, session.willAt ?? Infinity));
+  countAbsent(core, session);
+  if (session.will !== null) core.absentWithWill.add(session);
+  else core.absentWithWill.delete(session);
+  if (session.saved) session.outbox.leave(session.savedTail);
+}
+
+/** It has a connection again, or is over. */
+export function back(core: Core, session: Session): void {
+  core.deadlines.delete(session);
+  core.absentWithWill.delete(session);
+  core.queuedAbsent -= session.queuedCounted;
+  core.queuedBytesAbsent -= session.queuedBytesCounted;
+  session.queuedCounted = session.queuedBytesCounted = 0;
+}
+
+/** What it owes without a connection has changed. */
+function countAbsent(core: Core, session: Session): void {
+  const { size, bytes } = session.outbox;
+  core.queuedAbsent += size - session.queuedCounted;
+  core.queuedBytesAbsent += bytes - session.queuedBytesCounted;
+  session.queuedCounted = size;
+  session.queuedBytesCounted = bytes;
 }
 
 /**
@@ -68,18 +77,18 @@ function keepBacklog(core: Core, session: Session): void {
 export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
-  for (const subscription of session.subscriptions.values()) core.tree.remove(subscription.filter, subscription);
+  const subscriptions = session.subscriptions.list();
+  const wasMember = subscriptions.some(({ filter }) => sharedFilterOf(filter) !== null);
+  for (const subscription of subscriptions) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
-  session.retainedWanted.clear();
-  session.backlog = [];
-  session.backlogFor = null;
-  core.absent.delete(session);
+  session.retainedWanted = null;
+  back(core, session);
   core.waitingForDisk.delete(session);
   if (core.sessions.get(session.clientId) === session) core.sessions.delete(session.clientId);
   rememberVersion(core, session);
   disown(core, session);
   if (session.will !== null) publishWill(core, session);
-  if (!core.handOver.take(session)) core.saving.ended(session);
+  if (!core.handOver.take(session, wasMember)) core.saving.ended(session);
 }
 
 function rememberVersion(core: Core, session: Session): void {
@@ -142,15 +151,27 @@ export function sweep(core: Core): void {
   countWills(core);
   core.notes.retry();
   for (const connection of core.connections) connection.check(now);
-  for (const session of core.absent) {
+  sweepAbsent(core);
+}
+
+/** Some hundred in one turn: many that came at the same time leave at the same time. */
+function sweepAbsent(core: Core): void {
+  const now = core.now();
+  for (let i = 0; i < DUE_AT_ONCE; i++) {
+    const session = core.deadlines.take(now);
+    if (session === null) return;
     if (session.expiresAt !== null && now >= session.expiresAt) {
       core.sessionsExpired++;
       endSession(core, session); // [MQTT-4.1.0-2]
-    } else if (session.willAt !== null && now >= session.willAt) {
-      publishWill(core, session);
+    } else {
+      if (session.willAt !== null && now >= session.willAt) publishWill(core, session);
+      away(core, session);
       core.saving.changed(session);
     }
   }
+  core.options.scheduler.defer(() => {
+    if (!core.closing) sweepAbsent(core);
+  });
 }
 
 export function tellPresence(

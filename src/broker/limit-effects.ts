@@ -69,6 +69,11 @@ export const LIMIT_EFFECTS: Readonly<Record<LimitName, LimitEffect>> = {
   ),
   retainedMessagesMax: reached("platform", "delivered, but not retained"),
   retainedBytesMax: reached("platform", "delivered, but not retained"),
+  retainedUnsavedMessagesMax: reached(
+    "platform",
+    "who retains more is not read from until the state store has caught up",
+  ),
+  retainedUnsavedBytesMax: reached("platform", "who retains more is not read from until the state store has caught up"),
   deliveriesInflightMax: inner("more wait in the queue, as the client's own Receive Maximum makes them"),
   routesCachedMax: inner("topics beyond are looked up anew"),
   routeTargetsMax: inner("subscribers beyond are looked up anew"),

@@ -428,7 +428,9 @@ const CASES: Partial<Record<LimitName, Case>> = {
     },
   },
   retainedMessagesMax: { limits: { retainedMessagesMax: 2 }, hit: (world) => retainThree(world) },
-  retainedBytesMax: { limits: { retainedBytesMax: 1_000 }, hit: (world) => retainThree(world) },
+  retainedBytesMax: { limits: { retainedBytesMax: 200 }, hit: (world) => retainThree(world) },
+  retainedUnsavedMessagesMax: { limits: { retainedUnsavedMessagesMax: 5 }, hit: (world) => retainMore(world) },
+  retainedUnsavedBytesMax: { limits: { retainedUnsavedBytesMax: 3_000 }, hit: (world) => retainMore(world) },
   backlogBytesMax: {
     limits: { backlogBytesMax: 4_000 },
     hit: async (world) => {
@@ -482,9 +484,23 @@ async function retainThree(world: BrokerWorld): Promise<void> {
   const client = await world.connected("sender");
   await world.run();
   for (const topic of ["r/1", "r/2", "r/3"]) client.publish(topic, "x".repeat(80), { retain: true });
-  await world.run();
+  await world.run(1_500); // there is room, or not, once they are saved
   assert.equal(live.publishes.length, 3, "delivered in any case");
   assert.ok(world.metrics.value("tidewire_mqtt_retained_messages") < 3);
+}
+
+/** More than the state store has taken. */
+async function retainMore(world: BrokerWorld): Promise<void> {
+  let open: () => void = () => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const save = world.state.retained.save.bind(world.state.retained);
+  world.state.retained.save = (changes, room) => gate.then(() => save(changes, room));
+  const client = await world.connected("bad");
+  for (let i = 0; i < 30 && !client.paused; i++) client.publish(`r/${i}`, "x".repeat(100), { retain: true });
+  assert.ok(client.paused);
+  open();
+  await world.run(1_500);
+  assert.ok(!client.paused);
 }
 
 /** All who come from now on have the certificate of one thing; those before are things of their own. */

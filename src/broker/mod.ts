@@ -15,6 +15,10 @@ export type {
   Peer,
   Progress,
   Publisher,
+  RetainedPage,
+  RetainedSaved,
+  RetainedStore,
+  RetainedTotals,
   Replayed,
   SavedState,
   SessionChange,
@@ -22,6 +26,7 @@ export type {
   Transport,
 } from "./ports.ts";
 export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
+export { compareTopics } from "./topic-order.ts";
 export type {
   OutboxChunk,
   SavedExchanges,
@@ -29,4 +34,6 @@ export type {
   SavedRetained,
   SavedSession,
   SavedSubscription,
+  StoredOutbox,
+  StoredSession,
 } from "./session.ts";

@@ -10,7 +10,7 @@
  */
 import { Exchanges } from "./exchanges.ts";
 import { NOWHERE } from "./recent-frames.ts";
-import type { OutboxChunk, SavedExchanges, SavedOutbox } from "./session.ts";
+import type { OutboxChunk, SavedExchanges, SavedOutbox, StoredOutbox } from "./session.ts";
 
 /** Numbers per entry in the ring. */
 const STRIDE = 3;
@@ -45,6 +45,11 @@ export class Outbox {
   sentBefore = 0;
   /** Bytes of all entries. */
   bytes = 0;
+  /** Entries from here up to `storedTo` are in the state store alone: all up to there while nobody is connected. */
+  storedFrom = 0;
+  storedTo = 0;
+  /** How many of them the ring has no place for. */
+  #leftOut = 0;
   #slots: Float64Array | null = null;
   #mask = 0;
   #identifiers: Map<number, readonly number[]> | null = null;
@@ -75,7 +80,7 @@ export class Outbox {
     mark = 0,
   ): number {
     const sequence = this.tail;
-    if (this.#slots === null || this.size > this.#mask) this.#grow();
+    if (this.#slots === null || this.size - this.#leftOut > this.#mask) this.#grow();
     const at = (sequence & this.#mask) * STRIDE;
     this.#slots![at + OFFSET] = offset;
     this.#slots![at + PLACE] = place;
@@ -121,7 +126,7 @@ export class Outbox {
 
   /** Forgets what is finished at the front, while no client is there. */
   trim(): void {
-    while (this.head < this.tail && this.isDone(this.head)) {
+    while (this.head < this.tail && !this.isStored(this.head) && this.isDone(this.head)) {
       this.sent = this.head + 1;
       this.finish(this.head);
     }
@@ -179,6 +184,95 @@ export class Outbox {
     return { first: from, slots, identifiers };
   }
 
+  // ── what only the state store has ────────────────────────────────────────────────────────────
+
+  isStored(sequence: number): boolean {
+    return sequence < this.storedTo && sequence >= this.storedFrom;
+  }
+
+  get hasStored(): boolean {
+    return this.storedFrom < this.storedTo;
+  }
+
+  /**
+   * Nobody is connected: all entries below `savedTail` leave memory. Not where one of them is finished before its turn,
+   * which the store does not know.
+   */
+  leave(savedTail: number): void {
+    const from = Math.max(this.head, this.#leftOut === 0 ? 0 : this.storedTo);
+    if (savedTail <= from || this.exchanges !== null) return;
+    const sent = Math.min(this.sentBefore, savedTail);
+    for (let sequence = from; sequence < sent; sequence++) {
+      if (!this.isStored(sequence) && this.isDone(sequence)) return;
+    }
+    for (const sequence of this.#identifiers?.keys() ?? [])
+      if (sequence < savedTail) this.#identifiers!.delete(sequence);
+    const rest = this.#slots;
+    const mask = this.#mask;
+    this.#slots = null;
+    this.storedFrom = this.head;
+    this.storedTo = savedTail;
+    this.#leftOut = savedTail - this.head;
+    if (savedTail < this.tail) this.#resize(capacityFor(this.tail - savedTail), rest, mask);
+  }
+
+  /** Takes over what the state store has, without the entries. */
+  adopt({ head, tail, sentBefore, bytes }: StoredOutbox): void {
+    this.head = this.sent = this.storedFrom = head;
+    this.tail = this.storedTo = tail;
+    this.sentBefore = sentBefore;
+    this.bytes = bytes;
+    this.#leftOut = tail - head;
+  }
+
+  /** Puts entries that come from the state store into their places; those that are not the next ones are passed over. */
+  bringBack(chunks: readonly OutboxChunk[]): void {
+    if (this.#leftOut > 0) {
+      const rest = this.#slots;
+      const mask = this.#mask;
+      const loaded = this.#leftOut;
+      this.#leftOut = 0;
+      this.#resize(capacityFor(this.size), rest, mask, this.head + loaded);
+    }
+    for (const { first, slots, identifiers } of chunks) {
+      const end = Math.min(first + slots.length / 2, this.storedTo);
+      for (const [sequence, own] of identifiers) {
+        if (sequence >= this.storedFrom && sequence < end) (this.#identifiers ??= new Map()).set(sequence, own);
+      }
+      for (let sequence = this.storedFrom; sequence >= first && sequence < end; sequence++) {
+        const at = this.#at(sequence);
+        this.#slots![at + OFFSET] = slots[(sequence - first) * 2]!;
+        this.#slots![at + PLACE] = NOWHERE;
+        this.#slots![at + BITS] = slots[(sequence - first) * 2 + 1]!;
+        this.storedFrom = sequence + 1;
+      }
+    }
+  }
+
+  /** The oldest entry, which only the store has, is not owed any more; how large it was is not known. */
+  dropStored(): void {
+    this.bytes -= Math.floor(this.bytes / this.size);
+    this.head++;
+    this.sent = this.storedFrom = this.head;
+    this.sentBefore = Math.max(this.sentBefore, this.head);
+    this.#leftOut--;
+  }
+
+  /** The store does not have them after all: they count as finished. Returns how many they were. */
+  loseStored(): number {
+    const lost = this.storedTo - this.storedFrom;
+    const slots = new Float64Array(lost * 2).map((_, i) => (i % 2 === 0 ? 0 : FLAG_DONE));
+    this.bringBack([{ first: this.storedFrom, slots, identifiers: [] }]);
+    return lost;
+  }
+
+  /** Bytes of the entries below `to`, which are all that the store is given. */
+  bytesBelow(to: number): number {
+    let bytes = this.bytes;
+    for (let sequence = to; sequence < this.tail; sequence++) bytes -= this.sizeOf(sequence);
+    return bytes;
+  }
+
   /**
    * Fills an empty outbox with what was saved; entries at or above `offsetEnd` are not kept: the journal lost them. What
    * remains then gets new sequence numbers, behind all that were saved, so that the next saving replaces all of it. Returns
@@ -219,6 +313,7 @@ export class Outbox {
   finishedEarly(): number[] {
     const found: number[] = [];
     for (let sequence = this.head; sequence < this.sentBefore && sequence < this.tail; sequence++) {
+      if (this.isStored(sequence)) continue; // they left memory because they were not
       if (this.isExactlyOnce(sequence) && this.isDone(sequence)) found.push(sequence);
     }
     return found;
@@ -239,10 +334,15 @@ export class Outbox {
 
   #grow(): void {
     const capacity = this.#slots === null ? CAPACITY_MIN : (this.#mask + 1) * 2;
+    this.#resize(capacity, this.#slots, this.#mask);
+  }
+
+  /** A ring of its own with the entries of another, from `first` on. */
+  #resize(capacity: number, from: Float64Array | null, mask: number, first = this.head + this.#leftOut): void {
     const slots = new Float64Array(capacity * STRIDE);
-    for (let sequence = this.head; sequence < this.tail; sequence++) {
-      const from = this.#at(sequence);
-      slots.set(this.#slots!.subarray(from, from + STRIDE), (sequence & (capacity - 1)) * STRIDE);
+    for (let sequence = first; sequence < this.tail; sequence++) {
+      const at = (sequence & mask) * STRIDE;
+      slots.set(from!.subarray(at, at + STRIDE), (sequence & (capacity - 1)) * STRIDE);
     }
     this.#slots = slots;
     this.#mask = capacity - 1;
@@ -256,4 +356,10 @@ function bytesOf(bits: number): number {
 
 function isExactlyOnce(bits: number): boolean {
   return bits >= EXACTLY_ONCE && bits % MARK >= EXACTLY_ONCE;
+}
+
+function capacityFor(entries: number): number {
+  let capacity = CAPACITY_MIN;
+  while (capacity < entries) capacity *= 2;
+  return capacity;
 }

@@ -7,7 +7,6 @@ import { PendingAcknowledgements } from "./acknowledgements.ts";
 import { FrameView, frameOf } from "./frame.ts";
 import { Outbox } from "./outbox.ts";
 import { NOWHERE, RecentFrames } from "./recent-frames.ts";
-import { RetainedMessages } from "./retained.ts";
 import { SubscriptionTree } from "./subscription-tree.ts";
 
 const byNumber = (a: number, b: number): number => a - b;
@@ -45,42 +44,15 @@ describe("the subscription tree", () => {
   });
 });
 
-describe("retained messages", () => {
-  test("are found by the filters that match their topics", () => {
-    const entry = (name: string, offset: number) => {
-      const frame = frameOf({ topic: name, payload: new Uint8Array(1), qos: 0, retain: true, properties: null });
-      return { topic: name, frame, offset, clientId: "c", receivedAt: 0, expiresAt: null, current: true };
-    };
-    const property = fc.property(
-      fc.array(topic),
-      fc.array(fc.nat(20)),
-      fc.array(filter),
-      (topics, removals, filters) => {
-        const kept = new RetainedMessages({ retainedMessagesMax: 1000, retainedBytesMax: 1e9 });
-        for (const [i, name] of topics.entries()) kept.set(entry(name, i));
-        const names = new Set(topics);
-        for (const i of removals) {
-          if (i >= topics.length) continue;
-          kept.delete(topics[i]!);
-          names.delete(topics[i]!);
-        }
-        assert.equal(kept.size, names.size);
-        for (const f of filters) {
-          const found = kept.match(f).map((r) => r.topic);
-          assert.deepEqual(found.sort(), [...names].filter((name) => topicMatches(f, name)).sort(), f);
-        }
-      },
-    );
-    fc.assert(property, { seed: 1 });
-  });
-});
-
 /** The ring and a plain list of what it should hold, through random steps. */
 function outboxAgainstList(seed: number): void {
   const random = new SimRandom(seed);
   const start = random.pick([0, 32_760, 65_530]);
   const outbox = new Outbox();
-  outbox.restore({ clientId: "c", head: start, sentBefore: 0, chunks: [] }, Infinity);
+  outbox.restore(
+    { clientId: "c", head: start, tail: start, sentBefore: 0, bytes: 0, applied: 0, chunks: [] },
+    Infinity,
+  );
   const list: { offset: number; sequence: number; done: boolean }[] = [];
   let sent = 0;
   for (let step = 0; step < 400; step++) {
@@ -138,7 +110,7 @@ describe("the outbox", () => {
       outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null, i % 3 === 1, 4095 * (i % 2));
     for (let i = 0; i < 6; i++) outbox.markSent();
     const chunks = [outbox.pack(0, 8), outbox.pack(8, 20)];
-    const saved = { clientId: "c", head: 3, sentBefore: outbox.sentBefore, chunks };
+    const saved = { clientId: "c", head: 3, tail: 20, sentBefore: outbox.sentBefore, bytes: 0, applied: 0, chunks };
     const restored = new Outbox();
     assert.equal(restored.restore(saved, 120), 20);
     assert.deepEqual([restored.head, restored.sent, restored.tail, restored.sentBefore], [3, 3, 20, 6]);

@@ -1,8 +1,16 @@
 /** What the broker needs from the outside; `cloud/` connects it. */
-import type { Cancel, Message } from "../base/mod.ts";
+import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { ConnectPacket, PublishView } from "../wire/mqtt/mod.ts";
 import type { EncodedPublisher, Logged, SessionNote } from "../wire/record/mod.ts";
-import type { SavedExchanges, SavedOutbox, SavedRetained, SavedSession, SavedSubscription } from "./session.ts";
+import type {
+  OutboxChunk,
+  SavedExchanges,
+  SavedOutbox,
+  SavedRetained,
+  SavedSession,
+  SavedSubscription,
+  StoredSession,
+} from "./session.ts";
 
 /** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one; ordered and lossless [MQTT-4.2.0-1]. */
 export interface Transport {
@@ -106,15 +114,55 @@ export interface Journal {
 export type Replayed = { readonly offset: number } & Logged;
 
 /**
- * Sessions and retained messages on disk: a view of the journal that is a moment behind it. Whatever was reported saved
- * survives a crash; every call is one transaction.
+ * Sessions on disk: a view of the journal that is a moment behind it. Whatever was reported saved survives a crash; every
+ * call is one transaction.
  */
 export interface StateStore {
   load(): Promise<SavedState>;
+  /** Entries of a session's outbox, in order, from the one that `from` is in; no more than `max` need, or one chunk. */
+  queued(clientId: string, from: number, max: number): Promise<readonly OutboxChunk[]>;
   /** Must be on disk when it resolves, power cut included: a CONNACK or SUBACK waits for it. */
   saveSessions(changes: readonly SessionChange[]): Promise<void>;
   /** May lose the latest calls in a power cut, all of a call or nothing: the journal is replayed from `appliedOffset`. */
   saveProgress(progress: Progress): Promise<void>;
+  readonly retained: RetainedStore;
+}
+
+/**
+ * Retained messages on disk; nowhere else is there a list of them. What changes them may lose its latest calls in a power
+ * cut, like `saveProgress`. No call takes longer than some hundred messages do.
+ */
+export interface RetainedStore {
+  /** Makes the changes, of different topics each, as far as `room` goes; saving the same again changes nothing. */
+  save(changes: readonly SavedRetained[], room: RetainedTotals): Promise<RetainedSaved>;
+  /**
+   * Those that the filter matches, in the order of `compareTopics`, behind the topic `after`: at most `max`, fewer where
+   * they are large or lie far apart.
+   */
+  page(filter: string, after: string | null, max: number): Promise<RetainedPage>;
+  /** The one that the journal has, or had, at this offset; null where another took its place. */
+  at(offset: number): Promise<SavedRetained | null>;
+  /** Removes at most `max` of those that expired by then. */
+  expire(now: EpochMs, max: number): Promise<RetainedTotals & { readonly removed: number }>;
+  /** Removes those from this offset on: the journal lost them. */
+  forgetFrom(offset: number): Promise<RetainedTotals>;
+}
+
+export interface RetainedTotals {
+  readonly messages: number;
+  /** Of their packets. */
+  readonly bytes: number;
+}
+
+export interface RetainedSaved extends RetainedTotals {
+  /** Those for which there was no room; what their topics had before is gone too, because it is true no longer. */
+  readonly refused: readonly SavedRetained[];
+}
+
+export interface RetainedPage {
+  readonly found: readonly SavedRetained[];
+  /** Every topic up to here has been looked at; null: there are no more. */
+  readonly upTo: string | null;
 }
 
 export interface SessionChange {
@@ -133,13 +181,10 @@ export interface Progress {
   readonly outboxes: readonly SavedOutbox[];
   /** Those that changed, each as a whole. */
   readonly exchanges: readonly SavedExchanges[];
-  readonly retained: readonly SavedRetained[];
 }
 
 export interface SavedState {
   readonly appliedOffset: number;
-  readonly sessions: readonly (SavedSession & { readonly subscriptions: readonly SavedSubscription[] })[];
-  readonly outboxes: readonly SavedOutbox[];
-  readonly exchanges: readonly SavedExchanges[];
-  readonly retained: readonly SavedRetained[];
+  /** Some at a time, so that nobody holds them all twice. */
+  readonly sessions: AsyncIterable<readonly StoredSession[]>;
 }

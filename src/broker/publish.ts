@@ -32,7 +32,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   const offset = append(connection, route, view);
   if (offset < 0) return;
   // Without RETAIN, what is retained stays as it is [MQTT-3.3.1-8].
-  if (view.retain) retain(core, route, view, offset, connection.publisher.clientId, connection.receivedAt);
+  if (view.retain) retainFrom(connection, route, view, offset);
   if (route.isWanted) deliver(core, route, view, offset, connection.receivedAt, connection.session);
   if (view.qos === 1) {
     connection.unacknowledged++;
@@ -58,7 +58,8 @@ export function publishMessage(core: Core, message: Message): number {
   core.backlog.add(view.end);
   const route = core.routes.of(view);
   if (view.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
-  deliver(core, route, view, offset, message.receivedAt, null);
+  // A will is its client's own publish: No Local holds for it [MQTT-3.8.3-3].
+  deliver(core, route, view, offset, message.receivedAt, core.sessions.get(message.clientId) ?? null);
   if (route.locals.length > 0) deliverLocally(core, message, route);
   core.planTurnEnd();
   return offset;
@@ -182,32 +183,36 @@ function refuseForJournal(connection: Connection, view: PublishView, error: unkn
   }
 }
 
-/** Keeps the message as its topic's retained one; an empty payload removes it [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]. */
+function retainFrom(connection: Connection, route: Route, view: PublishView, offset: number): void {
+  const { core } = connection;
+  retain(core, route, view, offset, connection.publisher.clientId, connection.receivedAt);
+  if (!core.retained.crowded) return;
+  core.saving.progressSoon();
+  const limit = core.retained.limitReached;
+  if (limit === null) return;
+  core.reached.count(limit);
+  core.retained.hold(connection);
+}
+
+/**
+ * Keeps the message as its topic's retained one; an empty payload removes it [MQTT-3.3.1-5], [MQTT-3.3.1-6],
+ * [MQTT-3.3.1-7]. Whether there is room for it is known once it is saved.
+ */
 export function retain(
   core: Core,
-  route: Route,
+  { topic }: Route,
   view: PublishView,
   offset: number,
   clientId: string,
   receivedAt: number,
 ): void {
-  const { topic } = route;
   if (view.payloadStart === view.payloadEnd) {
-    core.retained.delete(topic);
+    core.retained.change({ topic, frame: null, offset, clientId, receivedAt, expiresAt: null });
     return;
   }
   const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
-  const frame = frameOf({ topic, payload, qos: view.qos, retain: true, properties: propertiesOf(view) });
+  const frame = frameOf({ topic, payload, qos: view.qos, retain: true, properties: propertiesOf(view) }).buffer;
   const seconds = expiryLeft(view, 0, 0);
   const expiresAt = seconds === null ? null : receivedAt + seconds * 1000;
-  if (!core.retained.set({ topic, frame, offset, clientId, receivedAt, expiresAt, current: true })) {
-    const { retainedMessagesMax, retainedBytesMax } = core.limits;
-    core.reached.count(core.retained.size >= retainedMessagesMax ? "retainedMessagesMax" : "retainedBytesMax");
-    const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
-    core.refusals.refuse(
-      "retained-full",
-      "a message was delivered but not retained: too many retained messages, or too large ones",
-      fields,
-    );
-  }
+  core.retained.change({ topic, frame, offset, clientId, receivedAt, expiresAt });
 }

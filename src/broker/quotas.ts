@@ -88,7 +88,7 @@ export function disown(core: Core, session: Session): void {
 export function countWills(core: Core): void {
   let bytes = 0;
   for (const connection of core.connections) bytes += standingBytes(connection.will);
-  for (const session of core.absent) bytes += standingBytes(session.will);
+  for (const session of core.absentWithWill) bytes += standingBytes(session.will);
   core.willBytes = bytes;
 }
 

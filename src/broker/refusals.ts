@@ -3,6 +3,7 @@
  * the same refusal costs a few lines, and the next line says how many were left out.
  */
 import type { Clock, Counter, LogFields, Logger, Metrics } from "../base/mod.ts";
+import { REASON } from "../wire/mqtt/mod.ts";
 
 /** Lines per kind and window. */
 const LINES_PER_WINDOW = 5;
@@ -50,6 +51,16 @@ export type DropKind =
   | "receive-forbidden"
   | "no-longer-kept"
   | "handler-failed";
+
+const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {
+  [REASON.topicNameInvalid]: "publish-topic",
+  [REASON.clientIdentifierNotValid]: "client-id",
+};
+
+/** What a packet that cannot be accepted is counted as. */
+export function kindOfFault({ reasonCode }: { readonly reasonCode: number }): RefusalKind {
+  return KIND_OF_FAULT[reasonCode] ?? "malformed-packet";
+}
 
 interface Window {
   since: number;

@@ -1,11 +1,13 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
-import type { EpochMs, Message } from "../base/mod.ts";
+import { sharedFilterOf } from "../base/mod.ts";
+import type { Message } from "../base/mod.ts";
 import type { SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
 import { Exchanges } from "./exchanges.ts";
-import { frameOf, ownFrame } from "./frame.ts";
+import { frameOf } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
+import { away } from "./lifecycle.ts";
 import { NOT_KEPT } from "./notes.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
@@ -13,11 +15,18 @@ import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
+import type { StoredSession } from "./session.ts";
 import { SharedReplay } from "./shared-replay.ts";
 import type { OpenMessage } from "./shared-replay.ts";
 
-/** Until when each client was there, as far as the store knows: for ever where it was not seen to leave. */
-type ThereUntil = Map<Session, EpochMs>;
+interface Loaded {
+  /** Clients that were not seen to leave, as far as the store knows. */
+  readonly there: Set<Session>;
+  /** Sessions whose queues reflect more than all the rest does, and up to where. */
+  readonly ahead: Map<Session, number>;
+  /** What queues of such sessions hold of shared subscriptions, beyond what all the rest reflects: marks by offset. */
+  readonly queued: Map<number, number[]>;
+}
 
 /** Where it fails, `restoring` stays: half a state must never be saved as if it were the whole. */
 export async function restoreState(core: Core): Promise<void> {
@@ -31,21 +40,24 @@ export async function restoreState(core: Core): Promise<void> {
   }
   const applied = Math.min(saved.appliedOffset, durable);
   core.lastOffset = Math.max(core.lastOffset, durable - 1);
-  const there = loadSessions(core, saved, durable);
-  loadRetained(core, saved, durable);
   core.saving.startAt(saved.appliedOffset);
+  const loaded = await loadSessions(core, saved, durable);
+  await core.retained.start(durable);
   let replayed = 0;
   const shared = new SharedReplay();
   for await (const logged of core.journal.replay(applied)) {
-    if (logged.kind === "note") applyNote(core, there, shared, logged.offset, logged.note);
-    else applyAgain(core, there, shared, logged.offset, logged.message, logged.packetId);
+    if (logged.kind === "note") {
+      await bringBack(core, logged.note.clientId);
+      applyNote(core, loaded, shared, logged.offset, logged.note);
+    } else applyAgain(core, loaded, shared, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
-  for (const open of shared.rest()) oweOneOf(core, there, open);
-  for (const { outbox } of core.sessions.values()) {
-    if (outbox.exchanges === null) continue;
-    if (outbox.exchanges.idle) outbox.exchanges = null;
-    else outbox.exchanges.namedUpTo = 0; // what the notes left out is named when it is about to leave
+  for (const open of shared.rest()) oweOneOf(core, loaded, open);
+  for (const session of core.sessions.values()) {
+    const { outbox } = session;
+    if (outbox.exchanges?.idle === true) outbox.exchanges = null;
+    else if (outbox.exchanges !== null) outbox.exchanges.namedUpTo = 0; // what the notes left out is named when it is about to leave
+    away(core, session);
   }
   core.restoring = false;
   core.saving.progressDue();
@@ -58,79 +70,102 @@ export async function restoreState(core: Core): Promise<void> {
   });
 }
 
-function loadSessions(core: Core, saved: SavedState, durable: number): ThereUntil {
+async function loadSessions(core: Core, saved: SavedState, durable: number): Promise<Loaded> {
+  const there = new Set<Session>();
+  const ahead = new Map<Session, number>();
+  const queued = new Map<number, number[]>();
+  for await (const batch of saved.sessions) {
+    for (const entry of batch) {
+      const session = loadSession(core, entry, durable);
+      if (entry.disconnectedAt === null) there.add(session);
+      const { outbox, exchanges } = entry;
+      if (outbox !== null && outbox.applied > saved.appliedOffset) ahead.set(session, outbox.applied);
+      const shorter = Math.max(saved.appliedOffset, outbox?.applied ?? 0) > durable;
+      const entries = outbox !== null && outbox.tail > outbox.head && (shorter || outbox.bytes < 0);
+      if (entries || exchanges !== null) await loadOutbox(core, session, entry, durable);
+      else if (outbox !== null) {
+        session.outbox.adopt(outbox);
+        session.savedHead = outbox.head;
+        session.savedTail = outbox.tail;
+      }
+    }
+  }
+  for (const session of ahead.keys()) await noteQueued(core, session, saved.appliedOffset, queued);
+  return { there, ahead, queued };
+}
+
+function loadSession(core: Core, entry: StoredSession, durable: number): Session {
   const { clock, limits } = core;
-  const there: ThereUntil = new Map();
   const now = core.now();
-  for (const entry of saved.sessions) {
-    const session = new Session(entry.clientId);
-    const absentFor = entry.disconnectedAt === null ? 0 : Math.max(0, clock.now() - entry.disconnectedAt);
-    there.set(session, entry.disconnectedAt ?? Infinity);
-    session.saved = true;
-    session.expirySeconds = entry.expirySeconds;
-    session.versionNumber = entry.versionNumber;
-    session.since = Math.min(entry.since, durable); // as with subscriptions, below
-    session.disconnectedAt = entry.disconnectedAt ?? clock.now();
-    session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);
-    if (entry.will !== null) {
-      const { will, thing } = entry.will;
-      const delay = Math.max(will.delaySeconds * 1000 - absentFor, limits.willGraceAfterRestart);
-      session.will = { will, thing, authorizer: null };
-      session.willAt = now + delay;
-      // The session ends with its will at the latest, so a client that comes back within the grace takes the will away.
-      session.expiresAt = Math.max(session.expiresAt, session.willAt);
-    }
-    for (const subscription of entry.subscriptions) {
-      // Offsets that were lost before they were on disk are given to other messages now, and those are owed.
-      const since = Math.min(subscription.since, durable);
-      const restored = { kind: "session", session, ...subscription, since } as const;
-      session.subscriptions.set(subscription.filter, restored);
-      core.tree.add(subscription.filter, restored);
-      if (since < subscription.since) core.saving.subscribed(session, restored, null);
-    }
-    core.sessions.set(session.clientId, session);
-    core.absent.add(session);
-    if (session.since < entry.since) core.saving.changed(session);
+  const session = new Session(entry.clientId);
+  const absentFor = entry.disconnectedAt === null ? 0 : Math.max(0, clock.now() - entry.disconnectedAt);
+  session.saved = true;
+  session.expirySeconds = entry.expirySeconds;
+  session.versionNumber = entry.versionNumber;
+  session.since = Math.min(entry.since, durable); // as with subscriptions, below
+  session.disconnectedAt = entry.disconnectedAt ?? clock.now();
+  session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);
+  if (entry.will !== null) {
+    const { will, thing } = entry.will;
+    const delay = Math.max(will.delaySeconds * 1000 - absentFor, limits.willGraceAfterRestart);
+    session.will = { will, thing, authorizer: null };
+    session.willAt = now + delay;
+    // The session ends with its will at the latest, so a client that comes back within the grace takes the will away.
+    session.expiresAt = Math.max(session.expiresAt, session.willAt);
   }
-  loadOutboxes(core, saved, durable);
-  return there;
+  for (const subscription of entry.subscriptions) {
+    // Offsets that were lost before they were on disk are given to other messages now, and those are owed.
+    const since = Math.min(subscription.since, durable);
+    const restored = { kind: "session", session, ...subscription, since } as const;
+    session.subscriptions.set(restored);
+    core.tree.add(subscription.filter, restored);
+    if (since < subscription.since) core.saving.subscribed(session, restored, null);
+  }
+  core.sessions.set(session.clientId, session);
+  if (session.since < entry.since) core.saving.changed(session);
+  return session;
 }
 
-function loadOutboxes(core: Core, saved: SavedState, durable: number): void {
-  const exchanges = new Map(saved.exchanges.map((entry) => [entry.clientId, entry]));
-  for (const { clientId, received } of saved.exchanges) {
-    const session = core.sessions.get(clientId);
-    if (session === undefined) continue;
-    session.received = new IdentifierSet();
-    for (const packetId of received) session.received.add(packetId);
-    core.saving.exchanged(session); // places in the outbox may change with what follows
-  }
-  const without = new Set(exchanges.keys());
-  for (const outbox of saved.outboxes) without.delete(outbox.clientId);
-  const empty = Array.from(without, (clientId) => ({ clientId, head: 0, sentBefore: 0, chunks: [] }));
-  for (const outbox of [...saved.outboxes, ...empty]) {
-    const session = core.sessions.get(outbox.clientId);
-    if (session === undefined) continue;
-    session.savedTail = session.outbox.restore(outbox, durable, exchanges.get(outbox.clientId));
-    session.savedHead = outbox.head;
-  }
+/** Entry by entry: the log has lost some of them, or it is not known how large they are, or some have exchanges. */
+async function loadOutbox(core: Core, session: Session, entry: StoredSession, durable: number): Promise<void> {
+  const { clientId, exchanges } = entry;
+  const outbox = entry.outbox ?? { head: 0, tail: 0, sentBefore: 0, bytes: 0, applied: 0 };
+  const chunks = await core.options.state.queued(clientId, outbox.head, Infinity);
+  session.savedTail = session.outbox.restore({ ...outbox, clientId, chunks }, durable, exchanges);
+  session.savedHead = outbox.bytes < 0 ? -1 : outbox.head; // -1: to be written anew
+  core.saving.touched(session);
+  if (exchanges === null) return;
+  session.received = new IdentifierSet();
+  for (const packetId of exchanges.received) session.received.add(packetId);
+  core.saving.exchanged(session); // places in the outbox may change with what follows
 }
 
-function loadRetained(core: Core, saved: SavedState, durable: number): void {
-  const lost: string[] = [];
-  for (const { topic, frame, offset, clientId, receivedAt, expiresAt } of saved.retained) {
-    if (frame === null) continue;
-    if (offset >= durable) lost.push(topic);
-    else core.retained.set({ topic, frame: ownFrame(frame), offset, clientId, receivedAt, expiresAt, current: true });
+/** Notes speak of entries. */
+async function bringBack(core: Core, clientId: string): Promise<void> {
+  const outbox = core.sessions.get(clientId)?.outbox;
+  if (outbox === undefined || !outbox.hasStored) return;
+  outbox.bringBack(await core.options.state.queued(clientId, outbox.head, Infinity));
+  if (outbox.hasStored) outbox.loseStored();
+}
+
+/** Whoever was queued a shared message has it: of what is replayed, nobody else is chosen for that. */
+async function noteQueued(core: Core, session: Session, applied: number, queued: Map<number, number[]>): Promise<void> {
+  if (!session.subscriptions.list().some(({ filter }) => sharedFilterOf(filter) !== null)) return;
+  const { clientId, outbox } = session;
+  await bringBack(core, clientId);
+  for (let sequence = outbox.head; sequence < outbox.tail; sequence++) {
+    const [offset, mark] = [outbox.offset(sequence), outbox.mark(sequence)];
+    if (mark === 0 || offset < applied) continue;
+    const marks = queued.get(offset);
+    if (marks === undefined) queued.set(offset, [mark]);
+    else marks.push(mark);
   }
-  core.retained.changed.clear();
-  for (const topic of lost) core.retained.changed.add(topic); // else it would be back once the log has grown again
 }
 
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
 function applyAgain(
   core: Core,
-  there: ThereUntil,
+  loaded: Loaded,
   shared: SharedReplay,
   offset: number,
   message: Message,
@@ -143,33 +178,35 @@ function applyAgain(
   if (packetId !== 0) receivedAgain(core, offset, message.clientId, packetId);
   for (const target of route.targets) {
     const share = target.session.clientId === message.clientId ? target.own : target;
-    if (share !== null && share.qos > 0 && offset >= share.since)
-      oweAgain(core, there, share, offset, message, view.end);
+    if (share === null || share.qos === 0) continue;
+    if (offset < Math.max(share.since, loaded.ahead.get(target.session) ?? 0)) continue;
+    oweAgain(core, loaded, share, offset, message, view.end);
   }
   const { topic, qos, receivedAt } = message;
   for (const group of route.groups) {
+    if (loaded.queued.get(offset)?.includes(group.mark) === true) continue;
     const open = { group, offset, message: { topic, qos, retain: message.retain, receivedAt }, bytes: view.end };
-    if (qos === 1) oweOneOf(core, there, open);
-    else for (const oldest of shared.add(open)) oweOneOf(core, there, oldest);
+    if (qos === 1) oweOneOf(core, loaded, open);
+    else for (const oldest of shared.add(open)) oweOneOf(core, loaded, oldest);
   }
 }
 
 /** Who of the group had it is not known: one is chosen anew, and at QoS 1 a second time does no harm. */
-function oweOneOf(core: Core, there: ThereUntil, { group, offset, message, bytes }: OpenMessage): void {
+function oweOneOf(core: Core, loaded: Loaded, { group, offset, message, bytes }: OpenMessage): void {
   const member = group.choose(core, null, { qos: message.qos, bytes, replayed: offset });
-  if (member !== null) oweAgain(core, there, member, offset, message, bytes);
+  if (member !== null) oweAgain(core, loaded, member, offset, message, bytes);
 }
 
 function oweAgain(
   core: Core,
-  there: ThereUntil,
+  loaded: Loaded,
   target: Target,
   offset: number,
   message: OpenMessage["message"],
   bytes: number,
 ): void {
   const { session } = target;
-  if (message.receivedAt <= (there.get(session) ?? 0)) makeRoom(core, session);
+  if (loaded.there.has(session) || message.receivedAt <= (session.disconnectedAt ?? 0)) makeRoom(core, session);
   else if (isFull(core, session, bytes)) {
     const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
     core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);
@@ -178,6 +215,7 @@ function oweAgain(
   const retained = message.retain && target.retainAsPublished;
   const exactlyOnce = message.qos === 2 && target.qos === 2;
   session.outbox.push(offset, bytes, retained, NOWHERE, target.identifiers, exactlyOnce, target.mark);
+  core.saving.touched(session);
 }
 
 /** The publisher may send it again, because its PUBREC was not sent or got lost. */
@@ -190,7 +228,7 @@ function receivedAgain(core: Core, offset: number, clientId: string, packetId: n
 }
 
 /** What the session had noted of its QoS 2 exchanges, so that both ends mean the same by an identifier. */
-function applyNote(core: Core, there: ThereUntil, shared: SharedReplay, offset: number, note: SessionNote): void {
+function applyNote(core: Core, loaded: Loaded, shared: SharedReplay, offset: number, note: SessionNote): void {
   const { clientId, released, received, sent } = note;
   if (clientId === NOT_KEPT) for (let i = 0; i < sent.length; i += 2) shared.noted(sent[i + 1]!, null);
   const session = core.sessions.get(clientId);
@@ -207,16 +245,17 @@ function applyNote(core: Core, there: ThereUntil, shared: SharedReplay, offset: 
     }
   }
   for (let i = 0; i < sent.length; i += 2) {
-    if (outbox.unnamed(sent[i + 1]!, 0) < 0) oweNoted(core, there, session, shared.noted(sent[i + 1]!, session));
+    if (outbox.unnamed(sent[i + 1]!, 0) < 0) oweNoted(core, loaded, session, shared.noted(sent[i + 1]!, session));
     nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
   }
   outbox.trim();
   core.saving.exchanged(session);
+  core.saving.touched(session);
 }
 
-function oweNoted(core: Core, there: ThereUntil, session: Session, open: OpenMessage | null): void {
+function oweNoted(core: Core, loaded: Loaded, session: Session, open: OpenMessage | null): void {
   const target = open?.group.targetOf(session) ?? null;
-  if (open !== null && target !== null) oweAgain(core, there, target, open.offset, open.message, open.bytes);
+  if (open !== null && target !== null) oweAgain(core, loaded, target, open.offset, open.message, open.bytes);
 }
 
 function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offset: number): void {
@@ -237,5 +276,9 @@ function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offse
  */
 function makeRoom(core: Core, session: Session): void {
   const { queuedMessagesMax, deliveriesInflightMax } = core.limits;
-  while (session.outbox.size >= queuedMessagesMax + deliveriesInflightMax) skip(core, session);
+  const { outbox } = session;
+  while (outbox.size >= queuedMessagesMax + deliveriesInflightMax) {
+    if (outbox.isStored(outbox.head)) outbox.dropStored();
+    else skip(core, session);
+  }
 }

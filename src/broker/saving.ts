@@ -18,6 +18,10 @@ import type {
   Subscription,
 } from "./session.ts";
 
+/** Retained messages given to the store in one turn: a few milliseconds. */
+const RETAINED_AT_ONCE = 64;
+/** Queues of sessions given to it in one turn; likewise. */
+const OUTBOXES_AT_ONCE = 128;
 /** After a failure of the store. */
 const RETRY_AFTER_MS = 1000;
 
@@ -37,11 +41,19 @@ interface Snapshot {
   readonly horizon: number;
   readonly exchanges: ReadonlyMap<Session, SavedExchanges>;
   readonly retained: readonly SavedRetained[];
+  /** How many of them the store has. */
+  done: number;
+  /** Whose queues are to be looked at; null until the retained messages are done. */
+  sessions: Session[] | null;
+  /** Those whose queues are saved together with `exchanges`. */
+  readonly together: Session[];
 }
 
 export class Saving {
   readonly #core: Core;
   readonly #pending = new Map<string, Pending>();
+  /** What the store is being given now. */
+  #underWay: ReadonlyMap<string, Pending> | null = null;
   #busy = false;
   #progressDue = false;
   /** What the next progress saves, once all of it is on disk: an offset beyond that may come to mean another message. */
@@ -49,6 +61,8 @@ export class Saving {
   /** The last call was for sessions, and succeeded. */
   #sessionsSaved = false;
   #appliedOffset = -1;
+  /** Sessions without a connection whose outbox the store may not have as it is. */
+  readonly #touched = new Set<Session>();
   /** Sessions whose QoS 2 exchanges changed since they were last given to the store. */
   readonly #exchanged = new Set<Session>();
   #idle: (() => void)[] = [];
@@ -72,6 +86,12 @@ export class Saving {
     if (session.persistent) hold(pending, connection);
   }
 
+  /** The connection's output waits until what is known of an earlier session of its client is on disk: its end, for one. */
+  awaited({ clientId }: Session, connection: Connection): void {
+    const pending = this.#pending.get(clientId);
+    if (pending !== undefined) hold(pending, connection);
+  }
+
   subscribed(session: Session, subscription: Subscription, connection: Connection | null): void {
     if (!session.persistent) return;
     const { filter, qos, noLocal, retainAsPublished, identifier, since } = subscription;
@@ -90,13 +110,24 @@ export class Saving {
     hold(pending, connection);
   }
 
+  /** Something came for a session that has no connection, or it has just lost it. */
+  touched(session: Session): void {
+    this.#touched.add(session);
+  }
+
   ended(session: Session): void {
+    this.#touched.delete(session);
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
   /** The same, where its client may have begun another session meanwhile, which takes its place in the store. */
   endedBefore(session: Session, newer: Session | undefined): void {
     if (newer === undefined || !this.#worthKeeping(newer)) this.ended(session);
+  }
+
+  /** The store does not hold the session as it is: what was to be told of it before, and was not, must not be told now. */
+  isBehind({ clientId }: Session): boolean {
+    return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
   }
 
   /** Something about its QoS 2 exchanges changed. */
@@ -109,6 +140,11 @@ export class Saving {
     if (this.#snapshot !== null && !this.#busy) this.#releaseIdle(); // the log takes longer to sync than a stop should wait
     this.#progressDue = true;
     this.#core.planTurnEnd();
+  }
+
+  /** As `progressDue`, because much has gathered. */
+  progressSoon(): void {
+    this.#progressDue = true;
   }
 
   /** More is on disk. */
@@ -128,6 +164,7 @@ export class Saving {
     const progressNext = snapshot !== null && this.#sessionsSaved && !lacksSession(snapshot);
     const sessions = progressNext ? null : this.#takeReady();
     if (sessions !== null) void this.#saveSessions(sessions);
+    else if (snapshot !== null && snapshot.done < snapshot.retained.length) void this.#saveRetained(snapshot);
     else if (snapshot !== null) void this.#saveProgress(snapshot);
     else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
@@ -147,18 +184,34 @@ export class Saving {
   }
 
   #readySnapshot(): Snapshot | null {
-    this.#snapshot ??= snapshotOf(this.#core, this.#exchanged);
+    this.#snapshot ??= this.#takeSnapshot();
     return this.#snapshot.horizon <= this.#core.journal.durable ? this.#snapshot : null;
   }
 
+  #takeSnapshot(): Snapshot {
+    const exchanges = new Map<Session, SavedExchanges>();
+    for (const session of this.#exchanged) if (!session.ended) exchanges.set(session, exchangesOf(session));
+    this.#exchanged.clear();
+    const { lastOffset, retained } = this.#core;
+    return {
+      horizon: lastOffset + 1,
+      exchanges,
+      retained: retained.unsaved(),
+      done: 0,
+      sessions: null,
+      together: [],
+    };
+  }
+
   #dropSnapshot(): void {
-    for (const { topic } of this.#snapshot?.retained ?? []) this.#core.retained.changed.add(topic);
     for (const session of this.#snapshot?.exchanges.keys() ?? []) this.exchanged(session);
     this.#snapshot = null;
   }
 
   #worthKeeping(session: Session): boolean {
-    return session.persistent || willOf(session) !== null;
+    // What is still to be brought back from the store is lost once that forgets the session.
+    const owed = session.connection !== null && session.outbox.hasStored;
+    return session.persistent || willOf(session) !== null || owed;
   }
 
   #pendingOf(session: Session): Pending {
@@ -197,6 +250,7 @@ export class Saving {
     const held: Connection[] = [];
     for (const change of pending.values()) held.push(...change.held);
     this.#busy = true;
+    this.#underWay = pending;
     this.#sessionsSaved = false;
     const changes = [...pending].map(([clientId, change]) => changeOf(clientId, change));
     for (const { session } of pending.values()) if (session !== null && !session.ended) session.saved = true;
@@ -220,6 +274,7 @@ export class Saving {
       }
     } finally {
       this.#busy = false;
+      this.#underWay = null;
       this.#core.planTurnEnd();
     }
   }
@@ -244,26 +299,27 @@ export class Saving {
     }
   }
 
-  async #saveProgress(snapshot: Snapshot): Promise<void> {
-    this.#progressDue = false;
+  /** Ahead of `appliedOffset`, some in each turn: what a start replays on top of them comes to the same. */
+  async #saveRetained(snapshot: Snapshot): Promise<void> {
     this.#sessionsSaved = false;
     const core = this.#core;
-    const progress = progressOf(core, snapshot);
-    const { appliedOffset, outboxes, exchanges, retained } = progress;
-    const changes = outboxes.length + exchanges.length + retained.length;
-    if (changes === 0 && appliedOffset === this.#appliedOffset) {
-      this.#snapshot = null;
-      this.flush(); // somebody may be waiting for just this
-      return;
-    }
+    const changes = snapshot.retained.slice(snapshot.done, snapshot.done + RETAINED_AT_ONCE);
     this.#busy = true;
     try {
-      await core.options.state.saveProgress(progress);
-      this.#appliedOffset = appliedOffset;
-      this.#snapshot = null;
-      for (const saved of outboxes) noteSaved(core, saved);
+      const refused = await core.retained.save(changes);
+      snapshot.done += changes.length;
+      for (const { topic, clientId } of refused) {
+        const { retainedMessagesMax, retainedBytesMax } = core.limits;
+        core.reached.count(core.retained.size >= retainedMessagesMax ? "retainedMessagesMax" : "retainedBytesMax");
+        const fields = { clientId, topic, retainedMessagesMax, retainedBytesMax };
+        core.refusals.refuse(
+          "retained-full",
+          "a message was delivered but not retained: too many retained messages, or too large ones",
+          fields,
+        );
+      }
     } catch (error) {
-      core.logger.error("queues and retained messages cannot be saved", { error: reasonOf(error) });
+      core.logger.error("retained messages cannot be saved", { error: reasonOf(error) });
       this.#failed();
       this.#dropSnapshot();
     } finally {
@@ -271,6 +327,79 @@ export class Saving {
       core.planTurnEnd();
     }
   }
+
+  /** Whoever is connected may have got and acknowledged something; of all others only those are looked at that were touched. */
+  #mayHaveChanged(): Session[] {
+    const sessions: Session[] = [];
+    for (const connection of this.#core.connections) {
+      if (connection.session?.connection === connection) sessions.push(connection.session);
+    }
+    for (const session of this.#touched) {
+      if (session.connection !== null || isSaved(session)) this.#touched.delete(session);
+      else sessions.push(session);
+    }
+    return sessions;
+  }
+
+  /**
+   * Some of the queues, ahead of `appliedOffset`: each says up to where it is true. In the end those with QoS 2 exchanges, in
+   * one transaction with these and with `appliedOffset`, because their notes in the log speak of both.
+   */
+  #nextProgress(snapshot: Snapshot): Progress & { readonly last: boolean } {
+    const { horizon } = snapshot;
+    const outboxes: SavedOutbox[] = [];
+    snapshot.sessions ??= this.#mayHaveChanged();
+    while (snapshot.sessions.length > 0 && outboxes.length < OUTBOXES_AT_ONCE) {
+      const session = snapshot.sessions.pop()!;
+      if (snapshot.exchanges.has(session) || session.outbox.exchanges !== null) snapshot.together.push(session);
+      else addChanged(outboxes, session, horizon);
+    }
+    if (snapshot.sessions.length > 0) {
+      return { appliedOffset: this.#appliedOffset, outboxes, exchanges: [], last: false };
+    }
+    for (const session of snapshot.together) addChanged(outboxes, session, horizon);
+    const exchanges: SavedExchanges[] = [];
+    for (const [session, saved] of snapshot.exchanges) {
+      if (session.saved && !session.ended) exchanges.push(saved);
+      else this.exchanged(session);
+    }
+    return { appliedOffset: horizon, outboxes, exchanges, last: true };
+  }
+
+  async #saveProgress(snapshot: Snapshot): Promise<void> {
+    this.#sessionsSaved = false;
+    const core = this.#core;
+    const { last, ...progress } = this.#nextProgress(snapshot);
+    const { appliedOffset, outboxes, exchanges } = progress;
+    if (last) this.#progressDue = false;
+    if (outboxes.length + exchanges.length === 0 && appliedOffset === this.#appliedOffset) {
+      if (last) this.#snapshot = null;
+      this.flush(); // somebody may be waiting for just this
+      return;
+    }
+    this.#busy = true;
+    try {
+      await core.options.state.saveProgress(progress);
+      for (const saved of outboxes) noteSaved(core, saved);
+      if (last) {
+        this.#appliedOffset = appliedOffset;
+        this.#snapshot = null;
+        if (core.retained.crowded) this.#progressDue = true;
+      }
+    } catch (error) {
+      core.logger.error("queues cannot be saved", { error: reasonOf(error) });
+      this.#failed();
+      this.#dropSnapshot();
+    } finally {
+      this.#busy = false;
+      core.planTurnEnd();
+    }
+  }
+}
+
+function addChanged(outboxes: SavedOutbox[], session: Session, horizon: number): void {
+  const outbox = session.saved && session.persistent ? changedOutbox(session, horizon) : null;
+  if (outbox !== null) outboxes.push(outbox);
 }
 
 function hold(pending: Pending, connection: Connection | null): void {
@@ -289,9 +418,7 @@ function changeOf(clientId: string, { session, reset, subscriptions }: Pending):
   const { expirySeconds, disconnectedAt, versionNumber, since } = session;
   const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, will: willOf(session) };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
-  const all = reset
-    ? [...session.subscriptions.values()].map((s) => [s.filter, savedOf(s)] as const)
-    : [...subscriptions];
+  const all = reset ? session.subscriptions.list().map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
   return { clientId, reset, session: saved, subscriptions: all };
 }
 
@@ -299,23 +426,20 @@ function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }:
   return { filter, qos, noLocal, retainAsPublished, identifier, since };
 }
 
-function snapshotOf(core: Core, exchanged: Set<Session>): Snapshot {
-  const horizon = core.lastOffset + 1;
-  const retained: SavedRetained[] = [];
-  for (const topic of core.retained.changed) {
-    const entry = core.retained.get(topic);
-    if (entry === undefined) {
-      retained.push({ topic, frame: null, offset: horizon, clientId: "", receivedAt: 0, expiresAt: null });
-    } else {
-      const { frame, offset, clientId, receivedAt, expiresAt } = entry;
-      retained.push({ topic, frame: frame.buffer, offset, clientId, receivedAt, expiresAt });
-    }
-  }
-  core.retained.changed.clear();
-  const exchanges = new Map<Session, SavedExchanges>();
-  for (const session of exchanged) if (!session.ended) exchanges.set(session, exchangesOf(session));
-  exchanged.clear();
-  return { horizon, exchanges, retained };
+/** What the store does not have of the session's outbox, as far as it is below the horizon; null where that is nothing. */
+function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, horizon: number): SavedOutbox | null {
+  const { head, sentBefore } = outbox;
+  const from = Math.max(savedTail, head);
+  let to = from;
+  while (to < outbox.tail && outbox.offset(to) < horizon) to++;
+  if (to === from && savedHead === head) return null;
+  const chunks = to > from ? [outbox.pack(from, to)] : [];
+  return { clientId, head, tail: to, sentBefore, bytes: outbox.bytesBelow(to), applied: horizon, chunks };
+}
+
+/** Or never will be. */
+function isSaved({ saved, persistent, ended, outbox, savedTail }: Session): boolean {
+  return ended || !persistent || (saved && savedTail >= outbox.tail);
 }
 
 function exchangesOf({ clientId, received, outbox }: Session): SavedExchanges {
@@ -335,36 +459,10 @@ function lacksSession({ exchanges }: Snapshot): boolean {
   return false;
 }
 
-/** What changed since the last time, up to the snapshot's horizon. */
-function progressOf(core: Core, snapshot: Snapshot): Progress {
-  const { horizon, retained } = snapshot;
-  const exchanges: SavedExchanges[] = [];
-  for (const [session, saved] of snapshot.exchanges) {
-    if (session.saved && !session.ended) exchanges.push(saved);
-    else core.saving.exchanged(session);
-  }
-  const outboxes: SavedOutbox[] = [];
-  for (const session of core.sessions.values()) {
-    const { outbox, savedHead, savedTail } = session;
-    if (!session.saved || !session.persistent) continue;
-    const from = Math.max(savedTail, outbox.head);
-    let to = from;
-    while (to < outbox.tail && outbox.offset(to) < horizon) to++;
-    if (to === from && savedHead === outbox.head) continue;
-    const chunks = to > from ? [outbox.pack(from, to)] : [];
-    outboxes.push({ clientId: session.clientId, head: outbox.head, sentBefore: outbox.sentBefore, chunks });
-  }
-  return { appliedOffset: horizon, outboxes, exchanges, retained };
-}
-
 function noteSaved(core: Core, saved: SavedOutbox): void {
   const session = core.sessions.get(saved.clientId);
   if (session === undefined || !session.saved) return;
   session.savedHead = saved.head;
-  const chunk = saved.chunks[0];
-  session.savedTail = Math.max(
-    session.savedTail,
-    saved.head,
-    chunk === undefined ? 0 : chunk.first + chunk.slots.length / 2,
-  );
+  session.savedTail = Math.max(session.savedTail, saved.tail);
+  if (session.connection === null) session.outbox.leave(session.savedTail);
 }

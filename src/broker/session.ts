@@ -8,7 +8,7 @@ import type { IdentifierSet } from "./identifier-set.ts";
 import type { PendingNote } from "./notes.ts";
 import { Outbox } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
-import type { Retained } from "./retained.ts";
+import { SubscriptionSet } from "./subscription-set.ts";
 
 export interface Subscription {
   readonly kind: "session";
@@ -28,6 +28,15 @@ export interface LocalSubscription {
   readonly kind: "local";
   readonly filter: string;
   readonly handler: (message: Message) => void;
+}
+
+/** The retained messages of a subscription, as far as they were not sent. */
+export interface RetainedWanted {
+  readonly subscription: Subscription;
+  /** Of messages from this offset on, the subscription has got its own copy, as they came. */
+  readonly before: number;
+  /** All topics up to here are done; null: none is. */
+  after: string | null;
 }
 
 /** A Will that was accepted, with the right to publish it [MQTT-3.1.2-7]. */
@@ -50,7 +59,7 @@ export class Session {
   expiresAt: Millis | null = null;
   /** Wall clock time of the same, so that another process can tell how long ago it was. */
   disconnectedAt: EpochMs | null = null;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly subscriptions = new SubscriptionSet();
   /** What it is owed: unacknowledged until its PUBACK has come [MQTT-4.3.2-3]. */
   readonly outbox = new Outbox();
   /** The client's identifiers of QoS 2 messages that we have and it has not released; null until the first. */
@@ -59,13 +68,10 @@ export class Session {
   note: PendingNote | null = null;
   /** The journal's offset when it began: older records speak of an earlier session of the same client. */
   since = 0;
-  /** Subscriptions whose retained messages are still to be looked up, one after the other, by filter. Not saved. */
-  readonly retainedWanted = new Map<string, Subscription>();
-  /** Retained messages still to be sent, and the subscription that wants them; lives as long as the connection. */
-  backlog: Retained[] = [];
-  backlogFor: Subscription | null = null;
-  /** The next step with them is planned. */
-  retainedPlanned = false;
+  /** Subscriptions that were not sent all their retained messages, one after the other, by filter. Not saved. */
+  retainedWanted: Map<string, RetainedWanted> | null = null;
+  /** Retained messages are being looked up. */
+  lookingUp = false;
   /** A read from the journal is under way; deliveries wait for it, to keep their order. */
   reading = false;
   /** The will of a client that is gone, waiting for its delay. */
@@ -76,6 +82,12 @@ export class Session {
   willOffset = -1;
   /** Grows with each connection of this client id; presence events carry it. */
   versionNumber = 0;
+  /** When the earlier of `expiresAt` and `willAt` is, and its place among all of them (`Deadlines`). */
+  dueAt: Millis = 0;
+  duePlace = -1;
+  /** What this absent session adds to `Core.queuedAbsent` and `Core.queuedBytesAbsent`. */
+  queuedCounted = 0;
+  queuedBytesCounted = 0;
   /** Over; nothing may be delivered to it or saved for it. */
   ended = false;
   /** What the state store holds of the outbox: entries from `savedHead` up to `savedTail`. */
@@ -90,7 +102,7 @@ export class Session {
 
   /** Something waits that could be sent as soon as the client takes it. */
   get owes(): boolean {
-    return this.outbox.waiting > 0 || this.backlog.length > 0 || this.retainedWanted.size > 0;
+    return this.outbox.waiting > 0 || this.retainedWanted !== null;
   }
 
   get persistent(): boolean {
@@ -126,13 +138,22 @@ export interface OutboxChunk {
   readonly identifiers: readonly (readonly [sequence: number, identifiers: readonly number[]])[];
 }
 
-export interface SavedOutbox {
-  readonly clientId: string;
+export interface StoredOutbox {
   /** Entries below this are finished. */
   readonly head: number;
+  /** Where the store's entries end. */
+  readonly tail: number;
   /** Entries below this were sent at least once. */
   readonly sentBefore: number;
-  /** When saving: what the store does not have yet. When loading: all of it, in order. */
+  /** Of the entries from `head` up to `tail`; -1: a file of an earlier version does not say. */
+  readonly bytes: number;
+  /** Every record below this offset is reflected in it; may be above that of all (`Progress.appliedOffset`). */
+  readonly applied: number;
+}
+
+export interface SavedOutbox extends StoredOutbox {
+  readonly clientId: string;
+  /** What the store does not have yet. */
   readonly chunks: readonly OutboxChunk[];
 }
 
@@ -147,6 +168,13 @@ export interface SavedExchanges {
   readonly released: readonly number[];
   /** Places in the outbox that are finished although an older one is not. */
   readonly done: readonly number[];
+}
+
+/** A session as it is loaded: all but what it is owed. */
+export interface StoredSession extends SavedSession {
+  readonly subscriptions: readonly SavedSubscription[];
+  readonly outbox: StoredOutbox | null;
+  readonly exchanges: SavedExchanges | null;
 }
 
 export interface SavedRetained {

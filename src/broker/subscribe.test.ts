@@ -413,6 +413,7 @@ describe("retained messages", () => {
     const publisher = await world.connected("pub");
     for (const topic of ["a", "b", "c"]) publisher.publish(topic, "1", { retain: true });
     publisher.publish("b", "2", { retain: true });
+    await world.run(1_500);
     const late = (await world.connected("late")).subscribe("#");
     await world.run();
     assert.deepEqual(late.take().sort(), ["a=1", "b=2"]);

@@ -54,6 +54,8 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
   for (const filter of packet.filters) {
     const subscription = session.subscriptions.get(filter); // [MQTT-3.10.4-1]: compared character by character
     if (subscription === undefined) {
+      // Perhaps it ended a moment ago, and its UNSUBACK was lost on the way.
+      if (core.saving.isBehind(session)) core.saving.changed(session, connection);
       reasonCodes.push(REASON.noSubscriptionExisted);
       continue;
     }
@@ -107,7 +109,7 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
 function sharesTooMany(session: Session, filter: string, most: number): boolean {
   if (sharedFilterOf(filter) === null || session.subscriptions.size < most) return false;
   let shared = 0;
-  for (const other of session.subscriptions.keys()) if (sharedFilterOf(other) !== null) shared++;
+  for (const other of session.subscriptions.list()) if (sharedFilterOf(other.filter) !== null) shared++;
   return shared >= most;
 }
 
@@ -138,12 +140,15 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
     since,
   };
   if (before !== undefined) core.tree.remove(filter, before);
-  session.subscriptions.set(filter, subscription);
+  session.subscriptions.set(subscription);
   core.tree.add(filter, subscription);
   core.saving.subscribed(session, subscription, connection);
   if (sharedFilterOf(filter) !== null) return qos; // no retained messages (section 4.8.2)
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
   if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);
-  if (wanted && core.retained.size > 0) session.retainedWanted.set(filter, subscription);
+  if (wanted && core.retained.size > 0) {
+    const before = core.lastOffset + 1;
+    (session.retainedWanted ??= new Map()).set(filter, { subscription, before, after: null });
+  }
   return qos;
 }

@@ -118,7 +118,7 @@ export class SystemTopics {
     const totals = this.#totals();
     let connected = 0;
     for (const connection of core.connections) if (connection.state === "connected") connected++;
-    const disconnected = core.absent.size;
+    const disconnected = core.deadlines.size;
     this.#clientsMaximum = Math.max(this.#clientsMaximum, connected + disconnected);
     const heap = this.#options.heapBytes();
     this.#heapMaximum = Math.max(this.#heapMaximum, heap);

@@ -8,7 +8,7 @@ import type { Core } from "./core.ts";
 import { resumeExchanges } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
 import { hex } from "./hex.ts";
-import { endSession, tellPresence } from "./lifecycle.ts";
+import { back, endSession, tellPresence } from "./lifecycle.ts";
 import { WINDOW_MAX } from "./outbox.ts";
 import { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Admission, Authorizer } from "./ports.ts";
@@ -48,11 +48,13 @@ export function welcome(
   const { session, present } = enter(connection, packet);
   noteShortened(core, packet, connection.keepAliveSeconds);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
-  const promised = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
+  const changed = !present || session.expirySeconds !== expirySeconds || connection.will !== null;
+  const promised = changed || core.saving.isBehind(session);
   session.expirySeconds = expirySeconds;
   if (present) dropRevoked(connection, session);
   // Saved in any case: a store that takes the client for absent would let the session expire after a crash [MQTT-4.1.0-1].
   core.saving.changed(session, promised ? connection : null);
+  if (!session.persistent) core.saving.awaited(session, connection); // else a crash brings back what was discarded [MQTT-3.1.2-4]
   core.meters.controlSent.value++;
   connection.out().connack({ ...connack, sessionPresent: present }); // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
   tellPresence(connection, "connected", null);
@@ -133,7 +135,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   const session = kept ?? new Session(clientId);
   if (kept === undefined) session.since = core.lastOffset + 1;
   core.sessions.set(clientId, session);
-  core.absent.delete(session);
+  back(core, session);
   session.will = null; // [MQTT-3.1.3-9]
   session.willAt = null;
   session.expiresAt = null;
@@ -149,7 +151,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
 /** A resumed session keeps only what its client may still subscribe to. */
 export function dropRevoked(connection: Connection, session: Session): void {
   const { core, authorizer } = connection;
-  for (const subscription of session.subscriptions.values()) {
+  for (const subscription of session.subscriptions.list()) {
     if (authorizer.subscribe(subscription.filter)) continue;
     session.subscriptions.delete(subscription.filter);
     core.tree.remove(subscription.filter, subscription);

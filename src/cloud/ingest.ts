@@ -38,7 +38,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"));
   teardown.add("broker state", () => state.close());
-  const log = await openLog(config, base, Math.max(resumeRulesAt, (await state.load()).appliedOffset));
+  const log = await openLog(config, base, Math.max(resumeRulesAt, state.appliedOffset()));
   teardown.add("log", () => log.close());
   const journal = new LogJournal({ log, ...base });
   const newestRecordAt = await journal.newestAt();

@@ -63,6 +63,7 @@ function followed(limits: Limits, set: ReadonlySet<string>): Limits {
   raise("mqtt", "sessionsMax", mqtt.connectionsMax);
   raise("mqtt", "queuedBytesMax", mqtt.packetBytesMax);
   raise("mqtt", "retainedBytesMax", 2 * mqtt.packetBytesMax);
+  raise("mqtt", "retainedUnsavedBytesMax", 2 * mqtt.packetBytesMax);
   raise("mqtt", "outputBytesMax", 2 * mqtt.packetBytesMax);
   raise("mqtt", "outputTotalBytesMax", 2 * mqtt.outputBytesMax);
   // A record holds the packet's content, the topic where an alias stood for it, and who sent it.

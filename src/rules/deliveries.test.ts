@@ -256,6 +256,19 @@ describe("deliveries", () => {
       await begin();
     });
 
+    test("a clock that is set back while the platform restarts delays none either", async () => {
+      await begin();
+      receiver.standing = 503;
+      world.rules.put("hot", webhookRule(receiver.url));
+      world.publish("a", { n: 1 });
+      await world.pass(seconds(5), seconds(1));
+      world.clock.jump(-3_600_000);
+      receiver.standing = 200;
+      await world.restart();
+      await world.pass(minutes(2), seconds(1));
+      assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
+    });
+
     test("given up after 24 hours: a dead letter, that can be sent again by hand", async () => {
       await begin();
       receiver.standing = 503;

@@ -77,6 +77,7 @@ export class Deliveries {
 
   start(state: StoredState): void {
     this.#wall(); // from here on a step back is seen
+    this.#noticeStepBack(state);
     this.#waiting = state.waiting;
     this.#savedOffsetMax = state.savedOffsetMax;
     for (const { target, kind } of state.targets) this.#noteBacklog(this.#target(target, kind), 0);
@@ -278,6 +279,13 @@ export class Deliveries {
     const { clock } = this.#o;
     this.#wallOrigin = Math.max(this.#wallOrigin, clock.now() - clock.monotonic());
     return Math.round(this.#wallOrigin + clock.monotonic());
+  }
+
+  /** Nobody watched the clock between two processes: the first of what waits is due now, whatever its time says. */
+  #noticeStepBack(state: StoredState): void {
+    const dueAt = state.targets.map(({ target }) => this.#o.store.nextDue(target)).filter((due) => due !== null);
+    if (dueAt.length === 0) return;
+    this.#wallOrigin = Math.max(this.#wallOrigin, Math.min(...dueAt) - this.#o.clock.monotonic());
   }
 
   /** Whether this is a replay of what was saved. Where the store cannot tell, rather twice than never. */

@@ -44,7 +44,11 @@ test("--limits protocol: 200 MiB in one message arrive whole; the log that holds
     await refused.endAsync(true);
     assert.equal(await platform.metric(reached), 1);
     const { stdout } = await runCli(["log", "verify", "--data", folder.path], folder.path);
-    assert.match(stdout, /: 1 messages in 1 batches/);
+    assert.match(
+      stdout,
+      /^\S+\.seg: \d+ records in \d+ batches, offsets 0 to \d+, 2097\d{5} bytes\n/,
+      "whole, and readable",
+    );
   } finally {
     await platform.end("SIGKILL");
     folder.remove();

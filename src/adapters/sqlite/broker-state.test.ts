@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -8,7 +8,8 @@ import { SimClient } from "../../../sim/mqtt-client.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import { Broker } from "../../broker/mod.ts";
-import type { SavedExchanges, SavedSession } from "../../broker/mod.ts";
+import type { SavedExchanges, SavedSession, StoredSession } from "../../broker/mod.ts";
+import { brokerDatabaseOfFormat1 } from "./broker-state.fixture.ts";
 import { SqliteBrokerState } from "./broker-state.ts";
 import { openDatabase } from "./open.ts";
 
@@ -32,6 +33,13 @@ const session = (clientId: string, fields: Partial<SavedSession> = {}): SavedSes
 const subscription = (filter: string) =>
   ({ filter, qos: 1, noLocal: true, retainAsPublished: false, identifier: 268_435_455, since: 2 ** 40 }) as const;
 
+async function loaded(state: SqliteBrokerState): Promise<{ appliedOffset: number; sessions: StoredSession[] }> {
+  const { appliedOffset, sessions } = await state.load();
+  const all: StoredSession[] = [];
+  for await (const some of sessions) all.push(...some);
+  return { appliedOffset, sessions: all };
+}
+
 async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerState) => Promise<T>): Promise<T> {
   state.close();
   const again = new SqliteBrokerState(path);
@@ -44,7 +52,7 @@ async function reopened<T>(state: SqliteBrokerState, work: (again: SqliteBrokerS
 
 test("an empty store starts at the beginning of the log", async () => {
   const state = new SqliteBrokerState(path);
-  assert.deepEqual(await state.load(), { appliedOffset: 0, sessions: [], outboxes: [], exchanges: [], retained: [] });
+  assert.deepEqual(await loaded(state), { appliedOffset: 0, sessions: [] });
   state.close();
 });
 
@@ -70,14 +78,17 @@ test("sessions, subscriptions and wills come back as they were saved", async () 
     { clientId: "plain", reset: true, session: plain, subscriptions: [] },
   ]);
   await reopened(state, async (again) => {
-    const { sessions } = await again.load();
+    const { sessions } = await loaded(again);
     const [first, second] = sessions.toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1));
-    assert.deepEqual({ ...first, subscriptions: null }, { ...full, subscriptions: null });
+    assert.deepEqual(
+      { ...first, subscriptions: null },
+      { ...full, subscriptions: null, outbox: null, exchanges: null },
+    );
     assert.deepEqual(
       first?.subscriptions.toSorted((a, b) => (a.filter < b.filter ? -1 : 1)),
       [subscription("$b/#"), subscription("a/+")],
     );
-    assert.deepEqual(second, { ...plain, subscriptions: [] });
+    assert.deepEqual(second, { ...plain, subscriptions: [], outbox: null, exchanges: null });
   });
 });
 
@@ -92,9 +103,8 @@ test("a change touches only what it names; a reset takes everything of the clien
     await state.saveSessions([{ clientId, reset: true, session: session(clientId), subscriptions }]);
     await state.saveProgress({
       appliedOffset: 6,
-      outboxes: [{ clientId, head: 0, sentBefore: 1, chunks: [chunk] }],
+      outboxes: [{ clientId, head: 0, tail: 1, sentBefore: 1, bytes: 100, applied: 6, chunks: [chunk] }],
       exchanges: [],
-      retained: [],
     });
   }
   const change = [
@@ -106,17 +116,15 @@ test("a change touches only what it names; a reset takes everything of the clien
     { clientId: "two", reset: true, session: null, subscriptions: [] },
   ]);
   await reopened(state, async (again) => {
-    const saved = await again.load();
+    const saved = await loaded(again);
     assert.deepEqual(
       saved.sessions.map((s) => [s.clientId, s.versionNumber]),
       [["one", 1]],
     );
     assert.deepEqual(saved.sessions[0]?.subscriptions.map((s) => s.filter).sort(), ["b", "c"]);
-    assert.deepEqual(
-      saved.outboxes.map((o) => o.clientId),
-      ["one"],
-    );
-    assert.equal(saved.outboxes[0]?.chunks.length, 1);
+    assert.deepEqual(saved.sessions[0]?.outbox, { head: 0, tail: 1, sentBefore: 1, bytes: 100, applied: 6 });
+    assert.deepEqual(await again.queued("one", 0, 10), [chunk]);
+    assert.deepEqual(await again.queued("two", 0, 10), []);
   });
 });
 
@@ -127,28 +135,30 @@ test("queues grow by chunks and lose those that are finished; offsets beyond 32 
   const save = (head: number, first: number, ...offsets: number[]): Promise<void> => {
     const slots = Float64Array.from(offsets.flatMap((offset) => [offset, 401]));
     const identifiers = [[first, [1, 2]]] as const;
+    const tail = first + offsets.length;
     return state.saveProgress({
       appliedOffset: far,
-      outboxes: [{ clientId: "c", head, sentBefore: 2, chunks: [{ first, slots, identifiers }] }],
+      outboxes: [
+        { clientId: "c", head, tail, sentBefore: 2, bytes: 7, applied: far, chunks: [{ first, slots, identifiers }] },
+      ],
       exchanges: [],
-      retained: [],
     });
   };
   await save(0, 0, 1, 2, 3);
   await save(1, 3, far, far + 1);
   await save(3, 5, far + 2);
   await reopened(state, async (again) => {
-    const { appliedOffset, outboxes } = await again.load();
+    const { appliedOffset, sessions } = await loaded(again);
     assert.equal(appliedOffset, far);
-    assert.deepEqual(outboxes[0], {
-      clientId: "c",
-      head: 3,
-      sentBefore: 2,
-      chunks: [
-        { first: 3, slots: Float64Array.of(far, 401, far + 1, 401), identifiers: [[3, [1, 2]]] },
-        { first: 5, slots: Float64Array.of(far + 2, 401), identifiers: [[5, [1, 2]]] },
-      ],
-    });
+    assert.deepEqual(sessions[0]?.outbox, { head: 3, tail: 6, sentBefore: 2, bytes: 7, applied: far });
+    const chunks = [
+      { first: 3, slots: Float64Array.of(far, 401, far + 1, 401), identifiers: [[3, [1, 2]]] },
+      { first: 5, slots: Float64Array.of(far + 2, 401), identifiers: [[5, [1, 2]]] },
+    ];
+    assert.deepEqual(await again.queued("c", 3, 100), chunks);
+    assert.deepEqual(await again.queued("c", 4, 1), [chunks[0]], "at least one chunk, that with the entry in it");
+    assert.deepEqual(await again.queued("c", 5, 1), [chunks[1]]);
+    assert.deepEqual(await again.queued("c", 6, 1), []);
   });
 });
 
@@ -162,8 +172,7 @@ test("QoS 2 exchanges are replaced as a whole, gone when empty, and gone with th
     released: [40_000, 3],
     done: [2 ** 40 + 1],
   };
-  const save = (...exchanges: SavedExchanges[]) =>
-    state.saveProgress({ appliedOffset: 1, outboxes: [], exchanges, retained: [] });
+  const save = (...exchanges: SavedExchanges[]) => state.saveProgress({ appliedOffset: 1, outboxes: [], exchanges });
   for (const clientId of ["a", "b", "c"]) {
     await state.saveSessions([
       { clientId, reset: true, session: session(clientId, { since: 2 ** 41 }), subscriptions: [] },
@@ -173,58 +182,14 @@ test("QoS 2 exchanges are replaced as a whole, gone when empty, and gone with th
   await save(full, { ...none, clientId: "b" });
   await state.saveSessions([{ clientId: "c", reset: true, session: null, subscriptions: [] }]);
   await reopened(state, async (again) => {
-    const saved = await again.load();
-    assert.deepEqual(saved.exchanges, [full]);
+    const saved = await loaded(again);
+    assert.deepEqual(
+      saved.sessions.map(({ exchanges }) => exchanges),
+      [full, null],
+    );
     assert.deepEqual(
       saved.sessions.map(({ since }) => since),
       [2 ** 41, 2 ** 41],
-    );
-  });
-});
-
-test("a file from before there was QoS 2 is upgraded: its sessions and queues are as they were", async () => {
-  const old = openDatabase({ path, name: "broker", migrations: [VERSION_1], durability: "normal" });
-  old.exec(`
-    UPDATE progress SET applied_offset = 7;
-    INSERT INTO sessions VALUES ('c', 600, NULL, 3, NULL);
-    INSERT INTO subscriptions VALUES ('c', 'a', 1, 0, 0, 0, 2);
-    INSERT INTO outboxes VALUES ('c', 0, 1);
-  `);
-  const slots = new Uint8Array(Float64Array.of(5, 403).buffer); // 100 bytes, retained, finished
-  old.prepare("INSERT INTO queued VALUES ('c', 0, 1, ?, NULL)").run(slots);
-  old.close();
-  const state = new SqliteBrokerState(path);
-  const saved = await state.load();
-  assert.deepEqual([saved.appliedOffset, saved.exchanges], [7, []]);
-  assert.deepEqual(
-    saved.sessions.map(({ clientId, since, subscriptions }) => [clientId, since, subscriptions.length]),
-    [["c", 0, 1]],
-  );
-  assert.deepEqual(saved.outboxes[0]?.chunks[0]?.slots, Float64Array.of(5, 403));
-  state.close();
-});
-
-test("retained messages are replaced and removed", async () => {
-  const state = new SqliteBrokerState(path);
-  const retained = (topic: string, frame: Uint8Array | null, expiresAt: number | null = null) =>
-    ({ topic, frame, offset: 3, clientId: "c", receivedAt: 1_767_225_600_000, expiresAt }) as const;
-  await state.saveProgress({
-    appliedOffset: 1,
-    outboxes: [],
-    exchanges: [],
-    retained: [retained("a", Uint8Array.of(1)), retained("b", Uint8Array.of(2))],
-  });
-  await state.saveProgress({
-    appliedOffset: 2,
-    outboxes: [],
-    exchanges: [],
-    retained: [retained("a", Uint8Array.of(3), 17), retained("b", null)],
-  });
-  await reopened(state, async (again) => {
-    const saved = (await again.load()).retained;
-    assert.deepEqual(
-      saved.map(({ topic, frame, expiresAt }) => [topic, frame![0], expiresAt]),
-      [["a", 3, 17]],
     );
   });
 });
@@ -234,13 +199,58 @@ test("a call that fails leaves nothing of itself", async () => {
   const wrong = {
     clientId: "bad",
     head: 0,
+    tail: 1,
     sentBefore: 0,
+    bytes: 0,
+    applied: 0,
     chunks: [{ first: 0, slots: Float64Array.of(1, 2), identifiers: [[1, [1n as never]]] as never }],
   };
-  const good = { clientId: "good", head: 0, sentBefore: 0, chunks: [] };
-  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], exchanges: [], retained: [] }));
-  const saved = await state.load();
-  assert.deepEqual([saved.appliedOffset, saved.outboxes], [0, []]);
+  const good = { clientId: "good", head: 0, tail: 1, sentBefore: 0, bytes: 0, applied: 0, chunks: [] };
+  await state.saveSessions([{ clientId: "good", reset: true, session: session("good"), subscriptions: [] }]);
+  await assert.rejects(state.saveProgress({ appliedOffset: 9, outboxes: [good, wrong], exchanges: [] }));
+  const saved = await loaded(state);
+  assert.deepEqual([saved.appliedOffset, saved.sessions[0]?.outbox], [0, null]);
+  state.close();
+});
+
+test("a file of format 1 is brought up to date with all that it held", async () => {
+  await writeFile(path, brokerDatabaseOfFormat1());
+  const state = new SqliteBrokerState(path);
+  const { appliedOffset, sessions } = await loaded(state);
+  assert.equal(appliedOffset, 9);
+  assert.equal(state.appliedOffset(), 9);
+  assert.deepEqual(
+    sessions.map(({ clientId, subscriptions }) => [
+      clientId,
+      subscriptions.map((s) => [s.filter, s.qos, s.identifier]),
+    ]),
+    [
+      [
+        "c1",
+        [
+          ["q/#", 1, 4],
+          ["x/+", 0, 0],
+        ],
+      ],
+    ],
+  );
+  assert.deepEqual(sessions[0]?.outbox, { head: 0, tail: 2, sentBefore: 0, bytes: -1, applied: 0 });
+  const [chunk] = await state.queued("c1", 0, 10);
+  assert.deepEqual([chunk?.slots[0], chunk?.slots[2]], [6, 7]);
+  const { found, upTo } = await state.retained.page("#", null, 100);
+  assert.deepEqual(
+    found.map(({ topic, offset, clientId, expiresAt }) => [topic, offset, clientId, expiresAt !== null]),
+    [
+      ["/lead/", 3, "pub", false],
+      ["mortal", 5, "pub", true],
+      ["r", 0, "pub", false],
+      ["r/-1", 2, "pub", false],
+      ["r/ü/1", 1, "pub", false],
+    ],
+  );
+  assert.equal(upTo, null);
+  const bytes = found.reduce((sum, { frame }) => sum + frame!.length, 0);
+  assert.deepEqual(await state.retained.forgetFrom(9), { messages: 5, bytes });
   state.close();
 });
 
@@ -308,26 +318,3 @@ test("a broker on it survives a crash: session, queue, identifiers and retained 
   );
   second.state.close();
 });
-
-/** The file's first version, as it was. */
-const VERSION_1 = `CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), applied_offset INTEGER NOT NULL) STRICT;
-   INSERT INTO progress VALUES (1, 0);
-   CREATE TABLE sessions (
-     client_id TEXT PRIMARY KEY, expiry_seconds INTEGER NOT NULL, disconnected_at INTEGER, version_number INTEGER NOT NULL,
-     will TEXT
-   ) STRICT;
-   CREATE TABLE subscriptions (
-     client_id TEXT NOT NULL, filter TEXT NOT NULL, qos INTEGER NOT NULL, no_local INTEGER NOT NULL,
-     retain_as_published INTEGER NOT NULL, identifier INTEGER NOT NULL, since INTEGER NOT NULL,
-     PRIMARY KEY (client_id, filter)
-   ) STRICT, WITHOUT ROWID;
-   CREATE TABLE outboxes (client_id TEXT PRIMARY KEY, head INTEGER NOT NULL, sent_before INTEGER NOT NULL) STRICT;
-   -- One row is what one saving added: consecutive entries, two little-endian doubles each (offset, bytes and flags).
-   CREATE TABLE queued (
-     client_id TEXT NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL, slots BLOB NOT NULL, identifiers TEXT,
-     PRIMARY KEY (client_id, first)
-   ) STRICT;
-   CREATE TABLE retained (
-     topic TEXT PRIMARY KEY, frame BLOB NOT NULL, offset INTEGER NOT NULL, client_id TEXT NOT NULL,
-     received_at INTEGER NOT NULL, expires_at INTEGER
-   ) STRICT;`;

@@ -6,14 +6,14 @@ import type {
   Progress,
   SavedExchanges,
   SavedOutbox,
-  SavedRetained,
-  SavedSession,
   SavedState,
   SavedSubscription,
   SessionChange,
   StateStore,
+  StoredSession,
 } from "../../broker/mod.ts";
 import { openDatabase, transaction } from "./open.ts";
+import { RETAINED_BY_KEY, SqliteRetained, promised } from "./retained-store.ts";
 import { willFromJson, willToJson } from "./will-json.ts";
 
 const MIGRATIONS = [
@@ -43,21 +43,53 @@ const MIGRATIONS = [
    CREATE TABLE exchanges (
      client_id TEXT PRIMARY KEY, received BLOB NOT NULL, sent BLOB NOT NULL, released BLOB NOT NULL, done BLOB NOT NULL
    ) STRICT;`,
+  RETAINED_BY_KEY,
+  // -1: how large those entries are was not saved.
+  `ALTER TABLE outboxes ADD COLUMN tail INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE outboxes ADD COLUMN bytes INTEGER NOT NULL DEFAULT -1;
+   ALTER TABLE outboxes ADD COLUMN applied INTEGER NOT NULL DEFAULT 0;
+   UPDATE outboxes SET tail = max(head, coalesce(
+     (SELECT max(first + count) FROM queued WHERE queued.client_id = outboxes.client_id), 0));`,
 ];
 
-type Row = Record<string, string | number | null | Uint8Array>;
+const SESSIONS_AT_ONCE = 1000;
+
+type Value = string | number | null | Uint8Array;
+type Row = Record<string, Value>;
+type Values = readonly Value[];
 
 export class SqliteBrokerState implements StateStore {
+  readonly retained: SqliteRetained;
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
 
   /** Throws `TidewireError` DATABASE_UNUSABLE or DATABASE_NEWER. */
   constructor(path: string) {
     this.#database = openDatabase({ path, name: "broker", migrations: MIGRATIONS, durability: "normal" });
+    this.retained = new SqliteRetained(this.#database);
+  }
+
+  /** What `load` says about it, without the rest. */
+  appliedOffset(): number {
+    return number((this.#statement("SELECT applied_offset FROM progress").get() as Row)["applied_offset"]);
   }
 
   load(): Promise<SavedState> {
-    return promised(() => this.#load());
+    return Promise.resolve({ appliedOffset: this.appliedOffset(), sessions: this.#sessions() });
+  }
+
+  queued(clientId: string, from: number, max: number): Promise<readonly OutboxChunk[]> {
+    return promised(() => {
+      const sql = "SELECT * FROM queued WHERE client_id = ? AND first + count > ? ORDER BY first";
+      const chunks: OutboxChunk[] = [];
+      let entries = 0;
+      for (const row of this.#statement(sql).iterate(clientId, from) as Iterable<Row>) {
+        chunks.push(chunkOf(row));
+        entries += number(row["count"]);
+        if (entries >= max) break;
+      }
+      return chunks;
+    });
   }
 
   /**
@@ -77,12 +109,11 @@ export class SqliteBrokerState implements StateStore {
     });
   }
 
-  saveProgress({ appliedOffset, outboxes, exchanges, retained }: Progress): Promise<void> {
+  saveProgress({ appliedOffset, outboxes, exchanges }: Progress): Promise<void> {
     return promised(() =>
       transaction(this.#database, () => {
         for (const outbox of outboxes) this.#saveOutbox(outbox);
         for (const entry of exchanges) this.#saveExchanges(entry);
-        for (const message of retained) this.#saveRetained(message);
         this.#run("UPDATE progress SET applied_offset = ?", appliedOffset);
       }),
     );
@@ -92,26 +123,27 @@ export class SqliteBrokerState implements StateStore {
     this.#database.close();
   }
 
-  #load(): SavedState {
-    const subscriptions = Map.groupBy(this.#all("SELECT * FROM subscriptions"), (row) => text(row["client_id"]));
-    const chunks = Map.groupBy(this.#all("SELECT * FROM queued ORDER BY client_id, first"), (row) =>
-      text(row["client_id"]),
+  /** One walk through the tables, all in the same order. */
+  async *#sessions(): AsyncGenerator<readonly StoredSession[]> {
+    const subscriptions = new Following(
+      this.#rows(
+        `SELECT client_id, filter, qos, no_local, retain_as_published, identifier, since FROM subscriptions
+         WHERE client_id IN (SELECT client_id FROM sessions) ORDER BY client_id`,
+      ),
     );
-    return {
-      appliedOffset: number(this.#all("SELECT applied_offset FROM progress")[0]!["applied_offset"]),
-      sessions: this.#all("SELECT * FROM sessions").map((row) => {
-        const own = subscriptions.get(text(row["client_id"])) ?? [];
-        return Object.assign(sessionOf(row), { subscriptions: own.map(subscriptionOf) });
-      }),
-      outboxes: this.#all("SELECT * FROM outboxes").map((row) => ({
-        clientId: text(row["client_id"]),
-        head: number(row["head"]),
-        sentBefore: number(row["sent_before"]),
-        chunks: (chunks.get(text(row["client_id"])) ?? []).map(chunkOf),
-      })),
-      exchanges: this.#all("SELECT * FROM exchanges").map(exchangesOf),
-      retained: this.#all("SELECT * FROM retained").map(retainedOf),
-    };
+    const sessions = this.#rows(
+      `SELECT client_id, expiry_seconds, disconnected_at, version_number, since, will, head, tail, sent_before, bytes, applied,
+         received, sent, released, done
+       FROM sessions LEFT JOIN outboxes USING (client_id) LEFT JOIN exchanges USING (client_id) ORDER BY client_id`,
+    );
+    let batch: StoredSession[] = [];
+    for (const row of sessions) {
+      batch.push(sessionOf(row, subscriptions));
+      if (batch.length < SESSIONS_AT_ONCE) continue;
+      yield batch;
+      batch = [];
+    }
+    yield batch;
   }
 
   #saveSession({ clientId, reset, session, subscriptions }: SessionChange): void {
@@ -136,8 +168,9 @@ export class SqliteBrokerState implements StateStore {
     }
   }
 
-  #saveOutbox({ clientId, head, sentBefore, chunks }: SavedOutbox): void {
-    this.#run("INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?)", clientId, head, sentBefore);
+  #saveOutbox({ clientId, head, tail, sentBefore, bytes, applied, chunks }: SavedOutbox): void {
+    const sql = "INSERT OR REPLACE INTO outboxes VALUES (?, ?, ?, ?, ?, ?)";
+    this.#run(sql, clientId, head, sentBefore, tail, bytes, applied);
     this.#run("DELETE FROM queued WHERE client_id = ? AND first + count <= ?", clientId, head);
     for (const { first, slots, identifiers } of chunks) {
       const bytes = bytesOf(slots);
@@ -163,52 +196,87 @@ export class SqliteBrokerState implements StateStore {
     this.#run(sql, clientId, ...blobs.map(bytesOf), bytesOf(Float64Array.from(done)));
   }
 
-  #saveRetained({ topic, frame, offset, clientId, receivedAt, expiresAt }: SavedRetained): void {
-    if (frame === null) this.#run("DELETE FROM retained WHERE topic = ?", topic);
-    else {
-      const sql = "INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?, ?, ?)";
-      this.#run(sql, topic, frame, offset, clientId, receivedAt, expiresAt);
-    }
+  #run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
+    this.#statement(sql).run(...values);
   }
 
-  #run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
+  #statement(sql: string): StatementSync {
     let statement = this.#prepared.get(sql);
     if (statement === undefined) this.#prepared.set(sql, (statement = this.#database.prepare(sql)));
-    statement.run(...values);
+    return statement;
   }
 
-  #all(sql: string): Row[] {
-    return this.#database.prepare(sql).all() as Row[];
+  /** Rows as arrays: a start reads hundreds of thousands. A statement of its own, because several are under way. */
+  #rows(sql: string): Iterable<Values> & Iterator<Values> {
+    const statement = this.#database.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement.iterate() as unknown as Iterable<Values> & Iterator<Values>;
   }
 }
 
-/** The store's calls are promises, so that an engine across the network can serve them too; this one is done at once. */
-function promised<T>(work: () => T): Promise<T> {
-  return new Promise((resolve) => {
-    resolve(work());
-  });
+/** Subscriptions of the clients that a walk comes by, in the same order. */
+class Following {
+  readonly #rows: Iterator<Values>;
+  #next: IteratorResult<Values>;
+
+  constructor(rows: Iterator<Values>) {
+    this.#rows = rows;
+    this.#next = rows.next();
+  }
+
+  of(clientId: string): SavedSubscription[] {
+    const found: SavedSubscription[] = [];
+    while (this.#next.done !== true && this.#next.value[0] === clientId) {
+      found.push(subscriptionOf(this.#next.value));
+      this.#next = this.#rows.next();
+    }
+    return found;
+  }
 }
 
-function sessionOf(row: Row): SavedSession {
-  const will = row["will"];
+function sessionOf(row: Values, following: Following): StoredSession {
+  const [id, expirySeconds, disconnectedAt, versionNumber, since, will, head, tail, sentBefore, bytes, applied] = row;
+  const [received, sent, released, done] = row.slice(11);
+  const clientId = text(id);
   return {
-    clientId: text(row["client_id"]),
-    expirySeconds: number(row["expiry_seconds"]),
-    disconnectedAt: numberOrNull(row["disconnected_at"]),
-    versionNumber: number(row["version_number"]),
-    since: number(row["since"]),
+    clientId,
+    expirySeconds: number(expirySeconds),
+    disconnectedAt: numberOrNull(disconnectedAt),
+    versionNumber: number(versionNumber),
+    since: number(since),
     will: typeof will === "string" ? willFromJson(will) : null,
+    subscriptions: following.of(clientId),
+    outbox:
+      head === null
+        ? null
+        : {
+            head: number(head),
+            tail: number(tail),
+            sentBefore: number(sentBefore),
+            bytes: number(bytes),
+            applied: number(applied),
+          },
+    exchanges:
+      received === null
+        ? null
+        : {
+            clientId,
+            received: identifiersOf(received),
+            sent: [...doublesOf(sent)],
+            released: identifiersOf(released),
+            done: [...doublesOf(done)],
+          },
   };
 }
 
-function subscriptionOf(row: Row): SavedSubscription {
+function subscriptionOf([, filter, qos, noLocal, retainAsPublished, identifier, since]: Values): SavedSubscription {
   return {
-    filter: text(row["filter"]),
-    qos: number(row["qos"]) as QoS,
-    noLocal: row["no_local"] === 1,
-    retainAsPublished: row["retain_as_published"] === 1,
-    identifier: number(row["identifier"]),
-    since: number(row["since"]),
+    filter: text(filter),
+    qos: number(qos) as QoS,
+    noLocal: noLocal === 1,
+    retainAsPublished: retainAsPublished === 1,
+    identifier: number(identifier),
+    since: number(since),
   };
 }
 
@@ -219,51 +287,30 @@ function chunkOf(row: Row): OutboxChunk {
   return { first: number(row["first"]), slots, identifiers };
 }
 
-function exchangesOf(row: Row): SavedExchanges {
-  return {
-    clientId: text(row["client_id"]),
-    received: identifiersOf(row["received"]),
-    sent: [...doublesOf(row["sent"])],
-    released: identifiersOf(row["released"]),
-    done: [...doublesOf(row["done"])],
-  };
-}
-
 function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint16Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-function doublesOf(blob: Row[string] | undefined): Float64Array {
+function doublesOf(blob: Value | undefined): Float64Array {
   const copy = (blob as Uint8Array).slice(); // numbers need alignment
   return new Float64Array(copy.buffer, 0, copy.byteLength / 8);
 }
 
-function identifiersOf(blob: Row[string] | undefined): number[] {
+function identifiersOf(blob: Value | undefined): number[] {
   const copy = (blob as Uint8Array).slice();
   return [...new Uint16Array(copy.buffer, 0, copy.byteLength / 2)];
 }
 
-function retainedOf(row: Row): SavedRetained {
-  return {
-    topic: text(row["topic"]),
-    frame: row["frame"] as Uint8Array,
-    offset: number(row["offset"]),
-    clientId: text(row["client_id"]),
-    receivedAt: number(row["received_at"]),
-    expiresAt: numberOrNull(row["expires_at"]),
-  };
-}
-
-function text(value: Row[string] | undefined): string {
+function text(value: Value | undefined): string {
   if (typeof value !== "string") throw new TypeError("broker.db: a text was expected");
   return value;
 }
 
-function number(value: Row[string] | undefined): number {
+function number(value: Value | undefined): number {
   if (typeof value !== "number") throw new TypeError("broker.db: a number was expected");
   return value;
 }
 
-function numberOrNull(value: Row[string] | undefined): number | null {
+function numberOrNull(value: Value | undefined): number | null {
   return value === null ? null : number(value);
 }

@@ -47,27 +47,28 @@ export class PlatformProcess {
   }
 
   /** Ports 0 take free ones; pass the earlier ports to come back where the devices look. */
-  static async start(
+  static start(
     data: string,
     options: readonly string[] = [],
     nodeOptions: readonly string[] = [],
   ): Promise<PlatformProcess> {
+    return PlatformProcess.begin(data, options, nodeOptions).ready;
+  }
+
+  /** As `start`, for who wants to end it before it is ready; `ready` rejects then. */
+  static begin(
+    data: string,
+    options: readonly string[] = [],
+    nodeOptions: readonly string[] = [],
+  ): { readonly ready: Promise<PlatformProcess>; kill(): Promise<void> } {
     const ports = options.includes("--mqtts-port")
       ? []
       : ["--mqtts-port", "0", "--http-port", "0", "--https-port", "0"];
-    const args = [
-      ...nodeOptions,
-      MAIN,
-      "up",
-      "--data",
-      data,
-      "--bind",
-      "127.0.0.1",
-      "--ready-json",
-      ...ports,
-      ...options,
-    ];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], cwd: data });
+    const up = ["up", "--data", data, "--bind", "127.0.0.1", "--ready-json", ...ports, ...options];
+    const child = spawn(process.execPath, [...nodeOptions, MAIN, ...up], {
+      stdio: ["ignore", "pipe", "pipe"],
+      cwd: data,
+    });
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
     const exited = once(child, "exit");
@@ -77,8 +78,15 @@ export class PlatformProcess {
         Promise.reject(new Error(`the platform ended with ${String(code)} before it was ready:\n${stderr}`)),
       ),
     ]);
-    const ready = JSON.parse(await first) as Ready;
-    return new PlatformProcess(child, exited, ready, () => stderr);
+    const ready = first.then((line) => new PlatformProcess(child, exited, JSON.parse(line) as Ready, () => stderr));
+    ready.catch(() => {}); // who begins and does not wait is not interested
+    return {
+      ready,
+      kill: async () => {
+        child.kill("SIGKILL");
+        await exited;
+      },
+    };
   }
 
   /** Options that make a restart listen on the same ports. */

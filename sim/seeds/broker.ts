@@ -1,0 +1,8 @@
+/** Seeds of `sim/broker-story.ts` that failed once. `broker-story.test.ts` plays each of them, for ever. */
+export const FAILED_SEEDS: readonly { readonly seed: number; readonly what: string }[] = [
+  { seed: 91, what: "a will was delivered to its own client, whose subscription said No Local" },
+  { seed: 112, what: "the same" },
+  { seed: 746, what: "the state file failed, and the repeated UNSUBSCRIBE was answered before it held the change" },
+  { seed: 895, what: "the same" },
+  { seed: 1289, what: "a crash brought back a session that a 3.1.1 client with Clean Session had been told was gone" },
+];
