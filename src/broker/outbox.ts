@@ -357,12 +357,6 @@ export class Outbox {
   }
 }
 
-function capacityFor(entries: number): number {
-  let capacity = CAPACITY_MIN;
-  while (capacity < entries) capacity *= 2;
-  return capacity;
-}
-
 /** Most entries are smaller than what the rest begins with, and need no division. */
 function bytesOf(bits: number): number {
   return Math.floor((bits >= EXACTLY_ONCE ? bits % EXACTLY_ONCE : bits) / FLAGS);
@@ -370,4 +364,10 @@ function bytesOf(bits: number): number {
 
 function isExactlyOnce(bits: number): boolean {
   return bits >= EXACTLY_ONCE && bits % MARK >= EXACTLY_ONCE;
+}
+
+function capacityFor(entries: number): number {
+  let capacity = CAPACITY_MIN;
+  while (capacity < entries) capacity *= 2;
+  return capacity;
 }
