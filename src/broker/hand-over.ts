@@ -3,7 +3,7 @@
  * section 4.8.2 asks for. One at QoS 2 that has a packet identifier may have begun to leave, and goes to nobody else
  * [MQTT-4.8.2-5].
  */
-import { reasonOf, sharedFilterOf } from "../base/mod.ts";
+import { reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Core } from "./core.ts";
 import { deliverToGroup, expiryLeft } from "./delivery.ts";
@@ -39,27 +39,6 @@ export class HandOver {
     stored.catch(() => {}); // said when its turn comes
     this.#work = this.#work.then(() => this.#giveAll(session, stored));
     return true;
-  }
-
-  async #giveStored(session: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
-    await this.#readQueue(session, stored);
-    await this.#giveAll(session, owedOf(session));
-  }
-
-  async #readQueue({ outbox, clientId }: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
-    try {
-      outbox.bringBack(await stored);
-    } catch (error) {
-      const fields = { clientId, error: reasonOf(error) };
-      this.#core.logger.error("the queue of a session that ended cannot be read", fields);
-    }
-    if (!outbox.hasStored) return;
-    const fields = { clientId, messages: outbox.loseStored() };
-    this.#core.refusals.drop(
-      "no-longer-kept",
-      "messages of a session that ended are gone from the state store",
-      fields,
-    );
   }
 
   settled(): Promise<void> {

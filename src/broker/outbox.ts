@@ -319,14 +319,6 @@ export class Outbox {
     return found;
   }
 
-  /** An entry in memory is for that message, finished or not. */
-  holds(offset: number): boolean {
-    for (let sequence = this.head; sequence < this.tail; sequence++) {
-      if (!this.isStored(sequence) && this.offset(sequence) === offset) return true;
-    }
-    return false;
-  }
-
   /** The first QoS 2 entry from `from` on that is for that message and has no identifier; -1 where there is none. */
   unnamed(offset: number, from: number): number {
     for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {

@@ -191,17 +191,6 @@ function applyAgain(
   }
 }
 
-/** Whether a member of the group, whose saved queue reflects more than the rest does, holds the message already. */
-async function isQueued(core: Core, { ahead }: Loaded, group: SharedGroup, offset: number): Promise<boolean> {
-  if (ahead.size === 0) return false;
-  for (const session of group.sessions()) {
-    if (offset >= (ahead.get(session) ?? 0)) continue;
-    await bringBack(core, session.clientId);
-    if (session.outbox.holds(offset)) return true;
-  }
-  return false;
-}
-
 /** Who of the group had it is not known: one is chosen anew, and at QoS 1 a second time does no harm. */
 function oweOneOf(core: Core, loaded: Loaded, { group, offset, message, bytes }: OpenMessage): void {
   const member = group.choose(core, null, { qos: message.qos, bytes, replayed: offset });

@@ -287,11 +287,9 @@ test("user properties, content type and payload format travel as they are, in or
   const lines = await clients.subscribe("-V", "mqttv5", "-t", topic, "-F", "> %P|%C|%p");
   const subscriber = await clients.connect();
   await subscriber.client.subscribeAsync(topic, { qos: 1 });
-  await clients.publish(
-    ...["-V", "mqttv5", "-t", topic, "-q", "1", "-m", "{}"],
-    ...["-D", "publish", "user-property", "b", "2", "-D", "publish", "user-property", "a", "1"],
-    ...["-D", "publish", "content-type", "application/json"],
-  );
+  const flags =
+    "-V mqttv5 -q 1 -m {} -D publish user-property b 2 -D publish user-property a 1 -D publish content-type application/json";
+  await clients.publish("-t", topic, ...flags.split(" "));
   const [packet] = await subscriber.got(1);
   assert.deepEqual(Object.entries({ ...packet?.properties?.userProperties }), [
     ["b", "2"],
