@@ -19,7 +19,7 @@ let clients: Clients;
 
 const ARN = "arn:aws:iot:local:000000000000";
 const allow = (...statements: readonly object[]): string =>
-  JSON.stringify({ Version: "2012-10-17", Statement: statements.map((s) => ({ Effect: "Allow", ...s })) });
+  JSON.stringify({ Version: "2012-10-17", Statement: statements.map((s) => Object.assign({ Effect: "Allow" }, s)) });
 const EVERYTHING = allow(
   { Action: "iot:Connect", Resource: `${ARN}:client/*` },
   {
