@@ -3,12 +3,12 @@
  * section 4.8.2 asks for. One at QoS 2 that has a packet identifier may have begun to leave, and goes to nobody else
  * [MQTT-4.8.2-5].
  */
-import { reasonOf, sharedFilterOf } from "../base/mod.ts";
+import { reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Core } from "./core.ts";
 import { deliverToGroup, expiryLeft } from "./delivery.ts";
 import { frameOf } from "./frame.ts";
-import type { OutboxChunk, Session, Subscription } from "./session.ts";
+import type { OutboxChunk, Session } from "./session.ts";
 
 /** How long one wait for the disk lasts; who stops the broker waits no longer. */
 const WAIT_MS = 1000;
@@ -26,58 +26,36 @@ export class HandOver {
   }
 
   /**
-   * Takes over what the session owes, once it has left its groups; false where that is nothing. The state store keeps the
+   * Takes over what the session owes, once it has left its groups; false where that is nothing. `wasMember`: until now; else
+   * what the state store alone has of its queue is not worth looking at. The state store keeps the
    * session until others have its messages in their queues on disk: after a crash it ends once more.
    */
-  take(session: Session, subscriptions: readonly Subscription[]): boolean {
-    const { outbox, clientId } = session;
-    if (!outbox.hasStored) {
-      const owed = owedOf(session);
-      if (owed.length === 0) return false;
-      this.#work = this.#work.then(() => this.#giveAll(session, owed));
-      return true;
-    }
-    // What lies in the store alone is read only for who has shared something to the end: most queues hold none of that.
-    if (!subscriptions.some(({ filter }) => sharedFilterOf(filter) !== null)) return false;
-    // Asked now: a new session of the client may take the queue's place in the store.
-    const stored = this.#core.options.state.queued(clientId, outbox.head, Infinity);
-    stored.catch(() => {}); // awaited below
-    this.#work = this.#work.then(() => this.#giveStored(session, stored));
+  take(session: Session, wasMember: boolean): boolean {
+    const { clientId, outbox } = session;
+    const isStored = outbox.hasStored;
+    if (isStored ? !wasMember : owedOf(session).length === 0) return false;
+    // Asked for at once: the next session of the client takes its place in the store.
+    const stored = isStored ? this.#core.options.state.queued(clientId, outbox.head, Infinity) : Promise.resolve([]);
+    stored.catch(() => {}); // said when its turn comes
+    this.#work = this.#work.then(() => this.#giveAll(session, stored));
     return true;
-  }
-
-  async #giveStored(session: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
-    await this.#readQueue(session, stored);
-    await this.#giveAll(session, owedOf(session));
-  }
-
-  async #readQueue({ outbox, clientId }: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
-    try {
-      outbox.bringBack(await stored);
-    } catch (error) {
-      const fields = { clientId, error: reasonOf(error) };
-      this.#core.logger.error("the queue of a session that ended cannot be read", fields);
-    }
-    if (!outbox.hasStored) return;
-    const fields = { clientId, messages: outbox.loseStored() };
-    this.#core.refusals.drop(
-      "no-longer-kept",
-      "messages of a session that ended are gone from the state store",
-      fields,
-    );
   }
 
   settled(): Promise<void> {
     return this.#work;
   }
 
-  async #giveAll(session: Session, owed: Owed): Promise<void> {
+  async #giveAll(session: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
     const core = this.#core;
     try {
+      const { outbox } = session;
+      if (outbox.hasStored) outbox.bringBack(await stored);
+      if (outbox.hasStored) outbox.loseStored();
+      const owed = owedOf(session);
       for (let i = 0; i < owed.length; i += 2) await this.#give(session, owed[i]!, owed[i + 1]!);
     } catch (error) {
       const fields = { clientId: session.clientId, error: reasonOf(error) };
-      core.logger.error("messages of a session that ended cannot be read from the log", fields);
+      core.logger.error("messages of a session that ended cannot be read", fields);
     }
     if (session.saved && !core.closing) await core.saving.settled();
     core.saving.endedBefore(session, core.sessions.get(session.clientId));

@@ -1,5 +1,5 @@
 /** How connections leave, and how sessions and wills live on without them (MQTT 5.0 sections 3.1.2.5 and 4.1). */
-import { reasonOf } from "../base/mod.ts";
+import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -78,6 +78,7 @@ export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
   const subscriptions = session.subscriptions.list();
+  const wasMember = subscriptions.some(({ filter }) => sharedFilterOf(filter) !== null);
   for (const subscription of subscriptions) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
   session.retainedWanted = null;
@@ -87,7 +88,7 @@ export function endSession(core: Core, session: Session): void {
   rememberVersion(core, session);
   disown(core, session);
   if (session.will !== null) publishWill(core, session);
-  if (!core.handOver.take(session, subscriptions)) core.saving.ended(session);
+  if (!core.handOver.take(session, wasMember)) core.saving.ended(session);
 }
 
 function rememberVersion(core: Core, session: Session): void {

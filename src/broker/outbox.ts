@@ -319,14 +319,6 @@ export class Outbox {
     return found;
   }
 
-  /** An entry in memory is for that message, finished or not. */
-  holds(offset: number): boolean {
-    for (let sequence = this.head; sequence < this.tail; sequence++) {
-      if (!this.isStored(sequence) && this.offset(sequence) === offset) return true;
-    }
-    return false;
-  }
-
   /** The first QoS 2 entry from `from` on that is for that message and has no identifier; -1 where there is none. */
   unnamed(offset: number, from: number): number {
     for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
@@ -357,12 +349,6 @@ export class Outbox {
   }
 }
 
-function capacityFor(entries: number): number {
-  let capacity = CAPACITY_MIN;
-  while (capacity < entries) capacity *= 2;
-  return capacity;
-}
-
 /** Most entries are smaller than what the rest begins with, and need no division. */
 function bytesOf(bits: number): number {
   return Math.floor((bits >= EXACTLY_ONCE ? bits % EXACTLY_ONCE : bits) / FLAGS);
@@ -370,4 +356,10 @@ function bytesOf(bits: number): number {
 
 function isExactlyOnce(bits: number): boolean {
   return bits >= EXACTLY_ONCE && bits % MARK >= EXACTLY_ONCE;
+}
+
+function capacityFor(entries: number): number {
+  let capacity = CAPACITY_MIN;
+  while (capacity < entries) capacity *= 2;
+  return capacity;
 }

@@ -29,8 +29,10 @@ export interface Transport {
 /** Who the transport already proved to be, before CONNECT. */
 export interface Peer {
   readonly remoteAddress: string;
-  /** SHA-256 of the certificate's DER, 64 hex digits; null on a listener without client certificates. */
+  /** SHA-256 of the certificate's DER, 64 hex digits; null where none came. */
   readonly certificateId: string | null;
+  /** It came through a listener that was opened for anybody. */
+  readonly anonymous?: boolean;
 }
 
 /** Decides about CONNECT, and hands out what the connection may do. */

@@ -1,4 +1,6 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
+import { sharedFilterOf } from "../base/mod.ts";
+import type { Message } from "../base/mod.ts";
 import type { SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
@@ -7,24 +9,23 @@ import { frameOf } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
 import { away } from "./lifecycle.ts";
 import { NOT_KEPT } from "./notes.ts";
-import type { Replayed, SavedState } from "./ports.ts";
+import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
 import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
 import type { StoredSession } from "./session.ts";
-import type { SharedGroup } from "./shared-group.ts";
 import { SharedReplay } from "./shared-replay.ts";
 import type { OpenMessage } from "./shared-replay.ts";
-
-type ReplayedMessage = Extract<Replayed, { readonly kind: "message" }>;
 
 interface Loaded {
   /** Clients that were not seen to leave, as far as the store knows. */
   readonly there: Set<Session>;
   /** Sessions whose queues reflect more than all the rest does, and up to where. */
   readonly ahead: Map<Session, number>;
+  /** What queues of such sessions hold of shared subscriptions, beyond what all the rest reflects: marks by offset. */
+  readonly queued: Map<number, number[]>;
 }
 
 /** Where it fails, `restoring` stays: half a state must never be saved as if it were the whole. */
@@ -48,7 +49,7 @@ export async function restoreState(core: Core): Promise<void> {
     if (logged.kind === "note") {
       await bringBack(core, logged.note.clientId);
       applyNote(core, loaded, shared, logged.offset, logged.note);
-    } else await applyAgain(core, loaded, shared, logged);
+    } else applyAgain(core, loaded, shared, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
   for (const open of shared.rest()) oweOneOf(core, loaded, open);
@@ -72,6 +73,7 @@ export async function restoreState(core: Core): Promise<void> {
 async function loadSessions(core: Core, saved: SavedState, durable: number): Promise<Loaded> {
   const there = new Set<Session>();
   const ahead = new Map<Session, number>();
+  const queued = new Map<number, number[]>();
   for await (const batch of saved.sessions) {
     for (const entry of batch) {
       const session = loadSession(core, entry, durable);
@@ -88,7 +90,8 @@ async function loadSessions(core: Core, saved: SavedState, durable: number): Pro
       }
     }
   }
-  return { there, ahead };
+  for (const session of ahead.keys()) await noteQueued(core, session, saved.appliedOffset, queued);
+  return { there, ahead, queued };
 }
 
 function loadSession(core: Core, entry: StoredSession, durable: number): Session {
@@ -145,9 +148,29 @@ async function bringBack(core: Core, clientId: string): Promise<void> {
   if (outbox.hasStored) outbox.loseStored();
 }
 
+/** Whoever was queued a shared message has it: of what is replayed, nobody else is chosen for that. */
+async function noteQueued(core: Core, session: Session, applied: number, queued: Map<number, number[]>): Promise<void> {
+  if (!session.subscriptions.list().some(({ filter }) => sharedFilterOf(filter) !== null)) return;
+  const { clientId, outbox } = session;
+  await bringBack(core, clientId);
+  for (let sequence = outbox.head; sequence < outbox.tail; sequence++) {
+    const [offset, mark] = [outbox.offset(sequence), outbox.mark(sequence)];
+    if (mark === 0 || offset < applied) continue;
+    const marks = queued.get(offset);
+    if (marks === undefined) queued.set(offset, [mark]);
+    else marks.push(mark);
+  }
+}
+
 /** What the message did to queues and retained messages when it was accepted, and was not saved any more. */
-async function applyAgain(core: Core, loaded: Loaded, shared: SharedReplay, logged: ReplayedMessage): Promise<void> {
-  const { offset, message, packetId } = logged;
+function applyAgain(
+  core: Core,
+  loaded: Loaded,
+  shared: SharedReplay,
+  offset: number,
+  message: Message,
+  packetId: number,
+): void {
   const view = frameOf(message);
   const route = core.routes.of(view);
   if (message.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
@@ -156,28 +179,16 @@ async function applyAgain(core: Core, loaded: Loaded, shared: SharedReplay, logg
   for (const target of route.targets) {
     const share = target.session.clientId === message.clientId ? target.own : target;
     if (share === null || share.qos === 0) continue;
-    if (offset >= Math.max(share.since, loaded.ahead.get(target.session) ?? 0)) {
-      oweAgain(core, loaded, share, offset, message, view.end);
-    }
+    if (offset < Math.max(share.since, loaded.ahead.get(target.session) ?? 0)) continue;
+    oweAgain(core, loaded, share, offset, message, view.end);
   }
   const { topic, qos, receivedAt } = message;
   for (const group of route.groups) {
+    if (loaded.queued.get(offset)?.includes(group.mark) === true) continue;
     const open = { group, offset, message: { topic, qos, retain: message.retain, receivedAt }, bytes: view.end };
-    if (await isQueued(core, loaded, group, offset)) continue;
     if (qos === 1) oweOneOf(core, loaded, open);
     else for (const oldest of shared.add(open)) oweOneOf(core, loaded, oldest);
   }
-}
-
-/** Whether a member of the group, whose saved queue reflects more than the rest does, holds the message already. */
-async function isQueued(core: Core, { ahead }: Loaded, group: SharedGroup, offset: number): Promise<boolean> {
-  if (ahead.size === 0) return false;
-  for (const session of group.sessions()) {
-    if (offset >= (ahead.get(session) ?? 0)) continue;
-    await bringBack(core, session.clientId);
-    if (session.outbox.holds(offset)) return true;
-  }
-  return false;
 }
 
 /** Who of the group had it is not known: one is chosen anew, and at QoS 1 a second time does no harm. */
@@ -188,14 +199,14 @@ function oweOneOf(core: Core, loaded: Loaded, { group, offset, message, bytes }:
 
 function oweAgain(
   core: Core,
-  { there }: Loaded,
+  loaded: Loaded,
   target: Target,
   offset: number,
   message: OpenMessage["message"],
   bytes: number,
 ): void {
   const { session } = target;
-  if (there.has(session) || message.receivedAt <= (session.disconnectedAt ?? 0)) makeRoom(core, session);
+  if (loaded.there.has(session) || message.receivedAt <= (session.disconnectedAt ?? 0)) makeRoom(core, session);
   else if (isFull(core, session, bytes)) {
     const fields = { clientId: session.clientId, topic: message.topic, waiting: session.outbox.waiting };
     core.refusals.drop("queue-full", "a message was dropped again: the session's queue is full", fields);

@@ -120,14 +120,14 @@ export class Saving {
     if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
   }
 
-  /** The store does not hold the session as it is: what was to be told of it before, and was not, must not be told now. */
-  isBehind({ clientId }: Session): boolean {
-    return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
-  }
-
   /** The same, where its client may have begun another session meanwhile, which takes its place in the store. */
   endedBefore(session: Session, newer: Session | undefined): void {
     if (newer === undefined || !this.#worthKeeping(newer)) this.ended(session);
+  }
+
+  /** The store does not hold the session as it is: what was to be told of it before, and was not, must not be told now. */
+  isBehind({ clientId }: Session): boolean {
+    return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
   }
 
   /** Something about its QoS 2 exchanges changed. */

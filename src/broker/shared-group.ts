@@ -64,11 +64,6 @@ export class SharedGroup {
     this.mark = 1 + (hash % MARKS);
   }
 
-  /** Its members. */
-  sessions(): Iterable<Session> {
-    return this.#bySession.keys();
-  }
-
   get size(): number {
     return this.#members.length;
   }

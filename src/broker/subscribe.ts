@@ -109,7 +109,7 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
 function sharesTooMany(session: Session, filter: string, most: number): boolean {
   if (sharedFilterOf(filter) === null || session.subscriptions.size < most) return false;
   let shared = 0;
-  for (const other of session.subscriptions.keys()) if (sharedFilterOf(other) !== null) shared++;
+  for (const other of session.subscriptions.list()) if (sharedFilterOf(other.filter) !== null) shared++;
   return shared >= most;
 }
 

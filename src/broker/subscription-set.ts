@@ -42,12 +42,6 @@ export class SubscriptionSet {
     this.#only = this.#all = null;
   }
 
-  /** Their filters; the set must not change meanwhile. */
-  keys(): Iterable<string> {
-    if (this.#all !== null) return this.#all.keys();
-    return this.#only === null ? [] : [this.#only.filter];
-  }
-
   /** As they are now: the set may change meanwhile. */
   list(): readonly Subscription[] {
     if (this.#all !== null) return [...this.#all.values()];

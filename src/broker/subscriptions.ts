@@ -59,6 +59,6 @@ export class Subscriptions {
   /** The session has a connection again. */
   connected(session: Session): void {
     if (this.#groups.size === 0) return;
-    for (const filter of session.subscriptions.keys()) this.#groups.get(filter)?.connected(session);
+    for (const { filter } of session.subscriptions.list()) this.#groups.get(filter)?.connected(session);
   }
 }

@@ -19,6 +19,7 @@ interface Options {
   readonly httpsPort?: number;
   readonly host?: readonly string[];
   readonly listen?: readonly string[];
+  readonly clientCa?: readonly string[];
   readonly limits?: string;
   readonly limit?: readonly string[];
   readonly webhook?: readonly string[];
@@ -39,7 +40,11 @@ export function upCommand(output: Output): Command {
     .option("--webhook <url...>", "POST every alert to this URL")
     .option("--slack-webhook <url...>", "send every alert to this Slack incoming webhook")
     .option("--first-device", "also run an agent for this machine, in a process of its own")
-    .option("--listen <url...>", "benchmark listener: mqtt://127.0.0.1:PORT?auth=none")
+    .option(
+      "--listen <url...>",
+      "one more listener: mqtts:// or wss://ADDRESS:PORT, mqtt://127.0.0.1:PORT?auth=none, …",
+    )
+    .option("--client-ca <file...>", "PEM file with a further CA whose client certificates may connect")
     .option("--limits <preset>", "`protocol` lifts the limits of MQTT to the protocol's own maxima (default: default)")
     .option("--limit <name=value...>", "set one limit of docs/reference/limits.md, e.g. mqtt.packetBytesMax=4MiB")
     .option("--ready-json", "print one JSON line when ready, for programs")
@@ -56,7 +61,7 @@ async function up(options: Options, output: Output): Promise<void> {
     crashed.then((error) => Promise.reject(unexpected(error))),
   ]);
   // Only from here on: a Ctrl-C during the start ends the process as it is, and the log makes that harmless.
-  const stop = stopSignal();
+  const stop = stopSignal(() => void platform.reload());
   if (options.readyJson === true) output.result(JSON.stringify({ event: "ready", ...platform.ready() }));
   else greet(platform, options, output);
   const end = await Promise.race([stop, platform.failed, crashed.then((error) => new Crash(error))]);
@@ -108,6 +113,7 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     httpsPort: options.httpsPort,
     hosts: options.host,
     listen: options.listen,
+    clientCas: options.clientCa?.map((path) => resolve(path)),
     limits: options.limits,
     limit: options.limit === undefined ? undefined : { ...fromFile.limit, ...limitsFrom(options.limit) },
     webhooks: options.webhook,
@@ -140,6 +146,7 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   bind: "--bind",
   hosts: "--host",
   listen: "--listen",
+  clientCas: "--client-ca",
   limits: "--limits",
   limit: "--limit",
   webhooks: "--webhook",

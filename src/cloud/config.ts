@@ -1,6 +1,5 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
-import { TidewireError } from "../base/mod.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
@@ -23,9 +22,13 @@ export const PlatformConfigSchema = z.strictObject({
     .min(1)
     .default("::")
     .describe("Address of the MQTT and HTTPS listeners. Plain HTTP is always on 127.0.0.1."),
-  mqttsPort: Port.default(8883).describe("Port for MQTT over TLS with client certificates; 0 takes a free one."),
+  mqttsPort: Port.default(8883).describe(
+    "Port for MQTT over TLS with client certificates; 0 takes a free one. The same number as `httpsPort` (443, say): one port for all.",
+  ),
   httpPort: Port.default(8080).describe("Port for the dashboard and API on this machine (127.0.0.1 only)."),
-  httpsPort: Port.default(8443).describe("Port for the dashboard and API over TLS."),
+  httpsPort: Port.default(8443).describe(
+    "Port for the dashboard and API over TLS, and for MQTT over WebSocket (`/mqtt`).",
+  ),
   hosts: z
     .array(z.string().min(1))
     .default([])
@@ -34,7 +37,13 @@ export const PlatformConfigSchema = z.strictObject({
     .array(z.string())
     .default([])
     .describe(
-      "Further listeners, for benchmarks only: `mqtt://127.0.0.1:PORT?auth=none` (loopback, no encryption, no login).",
+      "Further listeners: `mqtts://ADDRESS:PORT`, `wss://ADDRESS:PORT`; behind a proxy with `?proxy=v2&from=10.0.0.0/8` (or `v1`). For tests and benchmarks `mqtt://127.0.0.1:PORT?auth=none` and `ws://127.0.0.1:PORT?auth=none`: no encryption, no login, loopback unless `&exposed=yes-without-encryption`.",
+    ),
+  clientCas: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      "PEM files with further CAs whose client certificates may connect, once they are registered. Read again when they change, and on SIGHUP.",
     ),
   limits: z
     .enum(LIMIT_PRESETS)
@@ -67,28 +76,3 @@ export const PlatformConfigSchema = z.strictObject({
 });
 
 export type PlatformConfig = z.infer<typeof PlatformConfigSchema>;
-
-export interface PlainListener {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Reads `mqtt://127.0.0.1:1883?auth=none`. Anything that is not loopback, or does not say `auth=none`, is refused. */
-export function plainListenerOf(text: string): PlainListener {
-  const wrong = (reason: string): TidewireError =>
-    new TidewireError("CONFIG_VALUE_INVALID", {
-      file: "the command line",
-      key: `listen ${text}`,
-      reason,
-      command: "up",
-    });
-  if (!URL.canParse(text)) throw wrong("it is not a URL");
-  const url = new URL(text);
-  if (url.protocol !== "mqtt:") throw wrong("only mqtt:// listeners can be added");
-  if (url.searchParams.get("auth") !== "none") throw wrong("a listener without certificates must say ?auth=none");
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  if (host !== "127.0.0.1" && host !== "::1")
-    throw wrong("a listener without certificates may only be on 127.0.0.1 or [::1]");
-  if (url.port === "") throw wrong("it names no port");
-  return { host, port: Number(url.port) };
-}

@@ -15,6 +15,7 @@ import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
+import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -34,11 +35,12 @@ export interface Foundation {
 
 /** Throws DATA_FOLDER_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
 export async function layFoundation(config: PlatformConfig, teardown: Teardown): Promise<Foundation> {
-  const limits = limitsOf(config);
+  const wanted = limitsOf(config);
   const folder = openDataFolder(config.data);
   teardown.add("data folder", () => folder.release());
   const logger = openLogger({ level: "info", file: join(config.data, "platform.log"), terminal: config.verbose });
   teardown.add("log file", () => logger.close());
+  const limits = withinDescriptors(wanted, logger);
   const [clock, scheduler, random] = [systemClock, systemScheduler, systemRandom];
   const metrics = new PrometheusMetrics();
   const registryPath = join(config.data, "registry.db");

@@ -129,10 +129,9 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, presence, scheduler, logger } = base;
-  const open = config.listen.length > 0;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
-    // Only a listener that was asked for with ?auth=none hands over a peer without a certificate.
-    open && peer.certificateId === null ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
+    // Only a listener that was asked for with ?auth=none hands over such a peer.
+    peer.anonymous === true ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({

@@ -2,10 +2,9 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { listenAddress, listenMqtt } from "../adapters/net/mod.ts";
-import type { MqttListener } from "../adapters/net/mod.ts";
+import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
-import type { ServerCertificate } from "../adapters/pki/mod.ts";
+import type { ServerNames } from "../adapters/pki/mod.ts";
 import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
@@ -15,7 +14,6 @@ import type { ApiServer } from "./api/server.ts";
 import { Sessions } from "./api/session.ts";
 import { certificateIssuer, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
-import { plainListenerOf } from "./config.ts";
 import type { PlatformConfig } from "./config.ts";
 import { endedSessionsFile } from "./ended-sessions.ts";
 import { startFirstDevice } from "./first-device.ts";
@@ -24,6 +22,8 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { listenerUrlOf } from "./listener-url.ts";
+import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
 import { releaseStartMemory } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
@@ -41,7 +41,7 @@ export interface Ready {
   readonly adminToken: string;
   readonly dataDir: string;
   readonly pid: number;
-  /** Benchmark listeners that were asked for. */
+  /** What `--listen` added. */
   readonly listen: readonly string[];
 }
 
@@ -53,18 +53,19 @@ export interface Platform {
   loginCode(): string;
   /** Resolves with the reason when the platform cannot go on: the log failed, so nothing may be acknowledged any more. */
   readonly failed: Promise<Error>;
+  /** Reads certificates and clients' CAs again; connections stay. */
+  reload(): Promise<void>;
   /** Keeps in the log what nobody caught; the caller ends the process. */
   noteCrash(error: Error): void;
   close(): Promise<void>;
 }
 
-const CLOSE_GRACE = seconds(1);
 /** By then the devices that were there before are back, and the first page is served. */
 const TIDY_AFTER = seconds(5);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
-  for (const text of given.listen) plainListenerOf(text); // a wrong one is told before anything is started
+  for (const text of given.listen) listenerUrlOf(text); // a wrong one is told before anything is started
   const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();
   let base: Foundation | null = null;
@@ -92,7 +93,6 @@ async function assemble(
     caEndsAt: base.authority.notAfter,
   });
   const names = serverNames(config.hosts);
-  const certificate = await base.authority.serverCertificate(names);
   const sessions = new Sessions({
     ...base,
     adminToken: base.secrets.adminToken,
@@ -100,17 +100,16 @@ async function assemble(
     ended: endedSessionsFile(join(config.data, "secrets", "ended-sessions.json"), base.logger),
   });
 
-  const mqtt = await listenSecure(config, base, ingest, certificate, teardown);
-  const mqtts = `mqtts://${config.bind === "::" || config.bind === "0.0.0.0" ? "127.0.0.1" : config.bind}:${mqtt.port}`;
-  const listen = await listenPlain(config, base, ingest, teardown);
-  const { api, http, https } = await serveApi(
-    config,
-    base,
-    ingest,
-    { sessions, certificate, startedAt, mqtts, names },
-    teardown,
-  );
-  teardown.add("upkeep", startUpkeep({ ...base, ingest, api, mqtt, names }));
+  const listeners = new Listeners(config, base, ingest, names);
+  const address = { mqtts: "" };
+  const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
+  const ports = await listeners.open(api, teardown);
+  const everywhere = config.bind === "::" || config.bind === "0.0.0.0";
+  const mqtts = (address.mqtts = `mqtts://${everywhere ? "127.0.0.1" : config.bind}:${ports.mqtts}`);
+  const http = `http://127.0.0.1:${ports.http}`;
+  const https = `https://${everywhere ? hostname() : config.bind}:${ports.https}`;
+  const { listen } = ports;
+  teardown.add("upkeep", startUpkeep({ ...base, ingest, api, listeners }));
 
   const ready: Ready = {
     mqtts,
@@ -130,6 +129,7 @@ async function assemble(
     newAdminToken: base.secrets.adminTokenIsNew ? base.secrets.adminToken : null,
     loginCode: () => sessions.issueCode(),
     failed: new Promise((resolve) => ingest.log.onFailed(resolve)),
+    reload: () => listeners.reload("it was asked for"),
     noteCrash: (error) => base.logger.error("Nobody caught an error; the platform ends.", { error }),
     close: async () => {
       base.logger.info("The platform stops.");
@@ -138,98 +138,45 @@ async function assemble(
   };
 }
 
-async function listenSecure(
-  config: PlatformConfig,
-  base: Foundation,
-  { broker }: Ingest,
-  certificate: ServerCertificate,
-  teardown: Teardown,
-): Promise<MqttListener> {
-  const listener = await listenMqtt({
-    ...base,
-    host: config.bind,
-    port: config.mqttsPort,
-    portOption: "--mqtts-port",
-    tls: { key: certificate.keyPem, cert: certificate.chainPem, ca: base.authority.certificatePem },
-    admitPeer: (certificateId) => base.gatekeeper.admitPeer(certificateId),
-    accept: (transport, peer) => broker.accept(transport, peer),
-    limits: base.limits.mqtt,
-  });
-  teardown.add("MQTT listener", () => listener.close(CLOSE_GRACE));
-  return listener;
-}
-
-/** Listeners for benchmarks: loopback, no encryption, no login, and every start says so. */
-async function listenPlain(
-  config: PlatformConfig,
-  base: Foundation,
-  { broker }: Ingest,
-  teardown: Teardown,
-): Promise<readonly string[]> {
-  const urls: string[] = [];
-  for (const text of config.listen) {
-    const { host, port } = plainListenerOf(text);
-    const listener = await listenMqtt({
-      ...base,
-      host,
-      port,
-      portOption: "--listen",
-      admitPeer: () => ({ ok: false, reason: "this listener takes no certificates" }),
-      accept: (transport, peer) => broker.accept(transport, peer),
-      limits: base.limits.mqtt,
-    });
-    teardown.add("plain listener", () => listener.close(CLOSE_GRACE));
-    const url = `mqtt://${host.includes(":") ? `[${host}]` : host}:${listener.port}`;
-    base.logger.warn(
-      "A LISTENER WITHOUT ENCRYPTION AND WITHOUT LOGIN is open on loopback, because --listen asked for it.",
-      { url },
-    );
-    process.stderr.write(
-      `tidewire: WARNING: ${url} takes anybody on this machine without encryption or login (--listen …?auth=none).\n`,
-    );
-    urls.push(url);
-  }
-  return urls;
-}
-
 interface ApiParts {
   readonly sessions: Sessions;
-  readonly certificate: ServerCertificate;
+  readonly listeners: Listeners;
   readonly startedAt: EpochMs;
-  readonly mqtts: string;
-  readonly names: { readonly names: readonly string[]; readonly addresses: readonly string[] };
+  /** Known once the listeners are open. */
+  readonly address: { readonly mqtts: string };
+  readonly names: ServerNames;
 }
 
-async function serveApi(
+async function openApi(
   config: PlatformConfig,
   base: Foundation,
   ingest: Ingest,
   parts: ApiParts,
   teardown: Teardown,
-): Promise<{ api: ApiServer; http: string; https: string }> {
+): Promise<ApiServer> {
   const { log, rules, store } = ingest;
-  const api = await buildApi({
-    ...base,
-    sessions: parts.sessions,
-    rules,
-    alerts: rules.alerts,
-    telemetry: store,
-    certificates: certificateIssuer(base.authority),
-    health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
-    logNext: () => log.next,
-    ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
-    version: VERSION,
-    webRoot: join(import.meta.dirname, "../../dist/web"),
-    connection: () => connectionInfo(base, parts),
-  });
+  const api = await buildApi(
+    {
+      ...base,
+      sessions: parts.sessions,
+      rules,
+      alerts: rules.alerts,
+      telemetry: store,
+      certificates: certificateIssuer(base.authority),
+      health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
+      logNext: () => log.next,
+      ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
+      version: VERSION,
+      webRoot: join(import.meta.dirname, "../../dist/web"),
+      connection: () => connectionInfo(base, parts),
+    },
+    parts.listeners.takeUpgrade,
+  );
   teardown.add("HTTP API", () => api.close());
-  const tls = { key: parts.certificate.keyPem, cert: parts.certificate.chainPem };
-  const { httpPort, httpsPort } = await api.listen({ ...config, tls });
-  const name = config.bind === "::" || config.bind === "0.0.0.0" ? hostname() : config.bind;
-  return { api, http: `http://127.0.0.1:${httpPort}`, https: `https://${name}:${httpsPort}` };
+  return api;
 }
 
-function connectionInfo(base: Foundation, { mqtts, names }: ApiParts): ConnectionInfo {
+function connectionInfo(base: Foundation, { address: { mqtts }, names }: ApiParts): ConnectionInfo {
   const port = mqtts.slice(mqtts.lastIndexOf(":") + 1);
   const hosts = [...names.names, ...names.addresses].filter(
     (host) => !["localhost", "127.0.0.1", "::1"].includes(host),

@@ -12,7 +12,7 @@ function neighbours(): {
   readonly logger: SimLogger;
   readonly told: string[];
   readonly state: {
-    isNew: boolean;
+    touched: boolean;
     checkpoint: number;
     stored: number | null;
     online: string[];
@@ -24,7 +24,7 @@ function neighbours(): {
   const logger = new SimLogger();
   const told: string[] = [];
   const state = {
-    isNew: false,
+    touched: false,
     checkpoint: 10,
     stored: 5 as number | null,
     online: [] as string[],
@@ -34,14 +34,6 @@ function neighbours(): {
   const options = {
     scheduler: clock,
     logger,
-    names: { names: ["localhost"], addresses: [] },
-    authority: {
-      serverCertificate: async () => {
-        if (state.broken) throw new Error("the disk is full");
-        return { keyPem: "k", chainPem: "c", isNew: state.isNew, notAfter: clock.now() };
-      },
-      certificatePem: "ca",
-    },
     presence: {
       list: (_state: string, after: string | null, limit: number) =>
         state.online.filter((thing) => after === null || thing > after).slice(0, limit),
@@ -59,30 +51,33 @@ function neighbours(): {
         refreshHeadlines: async (things: readonly string[]) =>
           void told.push(`headlines ${things[0]}+${things.length}`),
       },
-      reloadTls: (tls: { key: string; cert: string }) => told.push(`https ${tls.key} ${tls.cert}`),
     },
-    mqtt: {
-      reload: (tls: { key: string; cert: string; ca: string }) => told.push(`mqtts ${tls.key} ${tls.cert} ${tls.ca}`),
+    listeners: {
+      reload: async () => {
+        if (state.broken) throw new Error("the disk is full");
+        told.push("certificates");
+      },
+      reloadIfChanged: async () => {
+        if (state.touched) told.push("certificate files");
+        state.touched = false;
+      },
     },
   } as unknown as UpkeepOptions;
   return { options, clock, logger, told, state };
 }
 
-test("a renewed certificate goes to both listeners; one that is still good to none", async () => {
+test("certificates are looked at every six hours, and within seconds of a change of their files", async () => {
   const { options, clock, told, state } = neighbours();
   state.viewers = false;
   const stop = startUpkeep(options);
-  await clock.run(hours(6));
-  assert.deepEqual(
-    told.filter((line) => !line.startsWith("retain")),
-    [],
-  );
-  state.isNew = true;
-  await clock.run(hours(6));
-  assert.deepEqual(
-    told.filter((line) => !line.startsWith("retain")),
-    ["mqtts k c ca", "https k c"],
-  );
+  const changes = (): string[] => told.filter((line) => line.startsWith("certificate"));
+  await clock.run(hours(5));
+  assert.deepEqual(changes(), []);
+  state.touched = true;
+  await clock.run(seconds(10));
+  assert.deepEqual(changes(), ["certificate files"]);
+  await clock.run(hours(1));
+  assert.deepEqual(changes(), ["certificate files", "certificates"]);
   stop();
 });
 
@@ -122,9 +117,8 @@ test("a chore that fails is told, done again at its next time, and holds up no o
     [{ chore: "certificate renewal", reason: "the disk is full" }],
   );
   state.broken = false;
-  state.isNew = true;
   await clock.run(hours(6));
-  assert.ok(told.includes("https k c"));
+  assert.ok(told.includes("certificates"));
   stop();
   const before = told.length;
   await clock.run(hours(24));

@@ -1,24 +1,23 @@
 /** What must be done again and again while the platform runs. */
-import type { MqttListener } from "../adapters/net/mod.ts";
-import type { CertificateAuthority, ServerNames } from "../adapters/pki/mod.ts";
 import { LIMITS, hours, minutes, reasonOf, seconds } from "../base/mod.ts";
 import type { Cancel, Logger, Scheduler } from "../base/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import type { ApiServer } from "./api/server.ts";
 import type { Ingest } from "./ingest.ts";
+import type { Listeners } from "./listeners.ts";
 
 export interface UpkeepOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
-  readonly authority: CertificateAuthority;
   readonly presence: PresenceBook;
   readonly ingest: Ingest;
   readonly api: ApiServer;
-  readonly mqtt: MqttListener;
-  readonly names: ServerNames;
+  readonly listeners: Pick<Listeners, "reload" | "reloadIfChanged">;
 }
 
 const RENEWAL_PERIOD = hours(6);
+/** Looked at, because watching misses files that are replaced through links, as in containers. */
+const CERTIFICATE_FILES_PERIOD = seconds(10);
 const RETENTION_PERIOD = minutes(1);
 const HEADLINE_PERIOD = seconds(2);
 
@@ -32,7 +31,12 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
   const cancels = [
     scheduler.every(
       RENEWAL_PERIOD,
-      chore("certificate renewal", () => renew(options)),
+      // Reading it renews it when its time has come.
+      chore("certificate renewal", () => options.listeners.reload("its time has come")),
+    ),
+    scheduler.every(
+      CERTIFICATE_FILES_PERIOD,
+      chore("certificate files", () => options.listeners.reloadIfChanged()),
     ),
     scheduler.every(
       RETENTION_PERIOD,
@@ -43,16 +47,6 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
   return () => {
     for (const cancel of cancels) cancel();
   };
-}
-
-/** Both listeners take the new certificate for new connections; existing ones go on. */
-async function renew({ authority, names, mqtt, api, logger }: UpkeepOptions): Promise<void> {
-  const certificate = await authority.serverCertificate(names);
-  if (!certificate.isNew) return;
-  const tls = { key: certificate.keyPem, cert: certificate.chainPem };
-  mqtt.reload({ ...tls, ca: authority.certificatePem });
-  api.reloadTls(tls);
-  logger.info("The server certificate was renewed.", { notAfter: new Date(certificate.notAfter).toISOString() });
 }
 
 /** The log lets go of nothing that a consumer has not had. */

@@ -3,7 +3,7 @@
 /** Rooms by floor; imports go down only. A room's path is below `src/`. */
 export const FLOORS: readonly (readonly string[])[] = [
   ["base"],
-  ["wire/mqtt", "wire/record", "sql"],
+  ["wire/mqtt", "wire/proxy", "wire/record", "wire/websocket", "sql"],
   ["broker", "identity", "log", "queue", "registry", "rules", "telemetry"],
   ["adapters"],
   ["cloud", "edge"],

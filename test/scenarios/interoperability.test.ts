@@ -19,7 +19,7 @@ let clients: Clients;
 
 const ARN = "arn:aws:iot:local:000000000000";
 const allow = (...statements: readonly object[]): string =>
-  JSON.stringify({ Version: "2012-10-17", Statement: statements.map((s) => ({ Effect: "Allow", ...s })) });
+  JSON.stringify({ Version: "2012-10-17", Statement: statements.map((s) => Object.assign({ Effect: "Allow" }, s)) });
 const EVERYTHING = allow(
   { Action: "iot:Connect", Resource: `${ARN}:client/*` },
   {
@@ -287,11 +287,9 @@ test("user properties, content type and payload format travel as they are, in or
   const lines = await clients.subscribe("-V", "mqttv5", "-t", topic, "-F", "> %P|%C|%p");
   const subscriber = await clients.connect();
   await subscriber.client.subscribeAsync(topic, { qos: 1 });
-  await clients.publish(
-    ...["-V", "mqttv5", "-t", topic, "-q", "1", "-m", "{}"],
-    ...["-D", "publish", "user-property", "b", "2", "-D", "publish", "user-property", "a", "1"],
-    ...["-D", "publish", "content-type", "application/json"],
-  );
+  const flags =
+    "-V mqttv5 -q 1 -m {} -D publish user-property b 2 -D publish user-property a 1 -D publish content-type application/json";
+  await clients.publish("-t", topic, ...flags.split(" "));
   const [packet] = await subscriber.got(1);
   assert.deepEqual(Object.entries({ ...packet?.properties?.userProperties }), [
     ["b", "2"],

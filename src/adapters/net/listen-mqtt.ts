@@ -1,41 +1,59 @@
-/** The MQTT listeners: TLS with client certificates, or plain TCP. A connection reaches the broker once it is known who it is. */
-import { createHash } from "node:crypto";
-import { Socket, createServer as createTcpServer } from "node:net";
-import type { AddressInfo, Server } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
-import type { SecureVersion, Server as TlsServer, TLSSocket } from "node:tls";
+/** The listeners: TCP, optionally behind a proxy, optionally TLS; MQTT to the broker, HTTP to whoever serves it. */
+import { BlockList, createServer, isIPv6 } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, MqttLimits } from "../../base/mod.ts";
 import type { BrokerConnection, Peer, Transport } from "../../broker/mod.ts";
-import { handshakeFault } from "./handshake-fault.ts";
+import { readProxyHeader } from "../../wire/proxy/mod.ts";
+import type { ProxyVersion } from "../../wire/proxy/mod.ts";
+import { readFirst } from "./first-bytes.ts";
+import type { Look } from "./first-bytes.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
-import { Strangers } from "./strangers.ts";
 import { SocketTransport } from "./socket-transport.ts";
-
-/** PEM texts. */
-export interface TlsMaterial {
-  readonly key: string | Uint8Array;
-  readonly cert: string | Uint8Array;
-  /** CAs that issue client certificates. */
-  readonly ca: string | Uint8Array | readonly (string | Uint8Array)[];
-  /** Default TLS 1.2. */
-  readonly minVersion?: SecureVersion;
-}
+import { Strangers } from "./strangers.ts";
+import { TlsDoor } from "./tls-door.ts";
+import type { Credential, Protocol, TlsMaterial } from "./tls-door.ts";
 
 export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
+/** Who is at the other end of an HTTP connection. */
+export interface Visitor {
+  readonly remoteAddress: string;
+  readonly credential: Credential;
+}
+
+export interface ProxyOptions {
+  readonly version: ProxyVersion;
+  /** Addresses and networks (`192.0.2.0/24`) of the proxies; nobody else may connect, and none without its header. */
+  readonly from: readonly string[];
+}
+
 export interface MqttListenerOptions {
+  /** In metrics and log lines; default `mqtts`, or `mqtt` without TLS. */
+  readonly name?: string;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
   /** Absent: plain TCP, and `certificateId` is null. */
   readonly tls?: TlsMaterial;
+  /** Default `required`. */
+  readonly clientCertificate?: "required" | "requested";
+  /** Serves HTTP connections; without it there is only MQTT. */
+  readonly http?: (socket: Socket, visitor: Visitor) => void;
+  /** What a client is taken for that names no protocol (by ALPN). Default `mqtt`. */
+  readonly unnamed?: Protocol | "first-byte";
+  readonly proxy?: ProxyOptions;
+  /** Peers are marked as such: the listener was opened for anybody. */
+  readonly anonymous?: boolean;
   /** Whether a certificate may connect at all; asked before a byte of MQTT is read, for resumed TLS sessions too. */
-  admitPeer(certificateId: string): PeerVerdict;
-  accept(transport: Transport, peer: Peer): BrokerConnection;
+  readonly admitPeer: (certificateId: string) => PeerVerdict;
+  readonly accept: (transport: Transport, peer: Peer) => BrokerConnection;
   /** The command line option that sets the port, for the error message. */
   readonly portOption: string;
   readonly limits: Pick<MqttLimits, "connectionsMax" | "connectionsPerAddressMax" | "greetingsMax" | "connectTimeout">;
+  /** Shared by listeners whose connections count together; by default each counts for itself. */
+  readonly counts?: ConnectionCounts;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -49,10 +67,17 @@ export interface MqttListener {
   close(graceMs: number): Promise<void>;
 }
 
-/** AWS IoT's SDKs offer the first; a client that offers none is served too. */
-const ALPN_PROTOCOLS = ["x-amzn-mqtt-ca", "mqtt"];
 /** TCP probes find peers that vanished without a word, whatever keep-alive they asked for. */
 const TCP_KEEP_ALIVE_MS = 60_000;
+/** The first byte of an MQTT connection is CONNECT's [MQTT-3.1.0-1]; no HTTP request begins with it. */
+const CONNECT_BYTE = 0x10;
+const NOBODY: Credential = { kind: "none" };
+
+/** Open connections, in all and by address; as many entries as connections at most. */
+export class ConnectionCounts {
+  total = 0;
+  readonly perAddress = new Map<string, number>();
+}
 
 /** Throws `TidewireError` PORT_IN_USE or PORT_FORBIDDEN. */
 export async function listenMqtt(options: MqttListenerOptions): Promise<MqttListener> {
@@ -66,20 +91,26 @@ class Listener implements MqttListener {
   readonly #name: string;
   readonly #refusals: ListenerRefusals;
   readonly #server: Server;
-  readonly #tls: TlsServer | null;
-  readonly #sockets = new Set<Socket>();
-  readonly #strangers: Strangers<Socket>;
-  readonly #perAddress = new Map<string, number>();
+  readonly #tls: TlsDoor | null;
+  readonly #proxies: BlockList | null;
+  /** Open TCP sockets and the client's address, null until it is known. */
+  readonly #sockets = new Map<Socket, string | null>();
+  /** The same below TLS, where a handshake that failed is told when the socket is closed already. */
   readonly #addresses = new WeakMap<Socket, string>();
+  readonly #counts: ConnectionCounts;
+  /** Behind a proxy's header or TLS: those that have not come through yet. */
+  readonly #strangers: Strangers<Socket>;
 
   constructor(options: MqttListenerOptions) {
     this.#options = options;
-    this.#name = options.tls === undefined ? "mqtt" : "mqtts";
+    this.#name = options.name ?? (options.tls === undefined ? "mqtt" : "mqtts");
     this.#refusals = new ListenerRefusals(this.#name, options);
+    this.#counts = options.counts ?? new ConnectionCounts();
     this.#strangers = new Strangers(options.limits.greetingsMax);
     const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS };
-    this.#server = createTcpServer(socketOptions, (socket) => this.#arrived(socket));
-    this.#tls = options.tls === undefined ? null : this.#tlsServer(options.tls);
+    this.#server = createServer(socketOptions, (socket) => this.#arrived(socket));
+    this.#tls = options.tls === undefined ? null : this.#tlsDoor(options.tls);
+    this.#proxies = options.proxy === undefined ? null : blockListOf(options.proxy.from);
     options.metrics.observe(
       { name: "tidewire_listener_connections", help: "Open sockets", labels: { listener: this.#name } },
       () => this.#sockets.size,
@@ -106,7 +137,7 @@ class Listener implements MqttListener {
 
   reload(tls: TlsMaterial): void {
     if (this.#tls === null) throw new Error("a plain listener has no certificate");
-    this.#tls.setSecureContext(contextOf(tls));
+    this.#tls.reload(tls);
   }
 
   async close(graceMs: number): Promise<void> {
@@ -114,7 +145,7 @@ class Listener implements MqttListener {
       this.#server.close(() => resolve());
     });
     const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      for (const socket of this.#sockets.keys()) socket.destroy();
     }, graceMs);
     await closed;
     clearTimeout(timer);
@@ -122,107 +153,168 @@ class Listener implements MqttListener {
 
   #listenError(error: NodeJS.ErrnoException): Error {
     const { host, port, portOption: option } = this.#options;
-    const details = { port, host, listener: this.#name, option, reason: reasonOf(error) };
+    const details = { port, host, listener: this.#name.toUpperCase(), option, reason: reasonOf(error) };
     if (error.code === "EADDRINUSE") return new TidewireError("PORT_IN_USE", details, { cause: error });
     const forbidden = error.code === "EACCES" || error.code === "EADDRNOTAVAIL";
     return forbidden ? new TidewireError("PORT_FORBIDDEN", details, { cause: error }) : error;
   }
 
+  // ── TCP ──────────────────────────────────────────────────────────────────────────────────────
+
   /** Counts and limits, before any cryptography is spent on the peer. */
   #arrived(socket: Socket): void {
     const address = addressOf(socket);
-    const { connectionsPerAddressMax, greetingsMax } = this.#options.limits;
     // Beyond its clients the broker is shown some more, whom it can tell that it is busy.
-    const connectionsMax = this.#options.limits.connectionsMax + greetingsMax;
-    const fromThere = this.#perAddress.get(address) ?? 0;
-    if (this.#sockets.size >= connectionsMax || fromThere >= connectionsPerAddressMax) {
-      const all = this.#sockets.size >= connectionsMax;
-      const reason = all ? "connections-full" : "connections-per-address-full";
-      const hint = all ? `limit: ${connectionsMax} connections` : `limit: ${connectionsPerAddressMax} per address`;
-      this.#refusals.refuse(address, reason, hint);
-      socket.destroy();
-      return;
+    const connectionsMax = this.#options.limits.connectionsMax + this.#options.limits.greetingsMax;
+    if (this.#counts.total >= connectionsMax) {
+      return this.#refuse(socket, address, "connections-full", `limit: ${connectionsMax} connections`);
     }
-    this.#sockets.add(socket);
-    this.#addresses.set(socket, address);
-    this.#perAddress.set(address, fromThere + 1);
-    socket.once("close", () => this.#left(socket, address));
+    this.#sockets.set(socket, null);
+    this.#counts.total++;
+    socket.on("close", () => this.#left(socket)); // one listener: a connection is to cost little while it is idle
     socket.on("error", ignore); // whoever serves the socket is told by "close"
-    if (this.#tls === null) return this.#serve(socket, { remoteAddress: address, certificateId: null });
-    this.#admitStranger(socket);
-    this.#tls.emit("connection", socket);
+    if (this.#proxies !== null || this.#tls !== null) this.#admitStranger(socket);
+    if (this.#proxies === null) this.#counted(socket, address);
+    else if (this.#proxies.check(address, isIPv6(address) ? "ipv6" : "ipv4")) this.#behindProxy(socket, address);
+    else this.#refuse(socket, address, "proxy-address", "only the proxies that were named may connect here");
   }
 
   #admitStranger(socket: Socket): void {
     const oldest = this.#strangers.add(socket);
     if (oldest === null) return;
-    this.#refusals.refuse(addressOf(oldest), "strangers-full", "others wait, and this one has not shown who it is");
-    oldest.destroy();
+    const hint = "others wait, and this one has not shown who it is";
+    this.#refuse(oldest, this.#sockets.get(oldest) ?? addressOf(oldest), "strangers-full", hint);
   }
 
-  #left(socket: Socket, address: string): void {
+  #behindProxy(socket: Socket, proxyAddress: string): void {
+    const { version } = this.#options.proxy!;
+    const look = (bytes: Buffer): Look<string> | Look<Error> | null => {
+      const header = readProxyHeader(bytes, version);
+      if (header.kind === "incomplete") return null;
+      if (header.kind === "wrong") return { value: new Error(header.reason), used: 0 };
+      return { value: header.address ?? proxyAddress, used: header.bytes };
+    };
+    readFirst<string | Error>(socket, this.#options.limits.connectTimeout, look, (found) => {
+      if (typeof found === "string") return this.#counted(socket, found);
+      const late = "the proxy sent no PROXY header in time";
+      this.#refuse(socket, proxyAddress, "proxy-header", found?.message ?? late);
+    });
+  }
+
+  /** `address`: the client's own, also behind a proxy. */
+  #counted(socket: Socket, address: string): void {
+    const { connectionsPerAddressMax } = this.#options.limits;
+    const { perAddress } = this.#counts;
+    const fromThere = perAddress.get(address) ?? 0;
+    if (fromThere >= connectionsPerAddressMax) {
+      const hint = `limit: ${connectionsPerAddressMax} per address`;
+      return this.#refuse(socket, address, "connections-per-address-full", hint);
+    }
+    perAddress.set(address, fromThere + 1);
+    this.#sockets.set(socket, address);
+    if (this.#tls === null) return this.#opened(socket, address, null, NOBODY);
+    this.#addresses.set(socket, address);
+    this.#tls.arrived(socket);
+  }
+
+  #left(socket: Socket): void {
+    const { perAddress } = this.#counts;
+    const address = this.#sockets.get(socket)!;
     this.#sockets.delete(socket);
     this.#strangers.delete(socket);
-    const others = (this.#perAddress.get(address) ?? 1) - 1;
-    if (others === 0) this.#perAddress.delete(address);
-    else this.#perAddress.set(address, others);
+    this.#counts.total--;
+    if (address === null) return;
+    const others = (perAddress.get(address) ?? 1) - 1;
+    if (others === 0) perAddress.delete(address);
+    else perAddress.set(address, others);
   }
 
-  #tlsServer(tls: TlsMaterial): TlsServer {
-    const server = createTlsServer({
-      ...contextOf(tls),
-      requestCert: true,
-      rejectUnauthorized: true,
-      ALPNProtocols: ALPN_PROTOCOLS,
-      handshakeTimeout: this.#options.limits.connectTimeout,
+  #refuse(socket: Socket, address: string, reason: string, hint: string, error?: unknown): void {
+    this.#refusals.refuse(address, reason, hint, error === undefined ? undefined : reasonOf(error));
+    socket.destroy();
+  }
+
+  // ── TLS ──────────────────────────────────────────────────────────────────────────────────────
+
+  #tlsDoor(material: TlsMaterial): TlsDoor {
+    const { clientCertificate = "required", http, limits, clock } = this.#options;
+    return new TlsDoor({
+      material,
+      clientCertificate,
+      protocols: http === undefined ? ["mqtt"] : ["mqtt", "http"],
+      handshakeTimeout: limits.connectTimeout,
+      clock,
+      opened: (socket, protocol, credential) => {
+        this.#opened(socket, this.#addressBelow(socket), protocol, credential);
+      },
+      failed: (socket, reason, hint, error) => {
+        this.#refuse(socket, this.#addressBelow(socket), reason, hint, error);
+      },
     });
-    server.on("secureConnection", (socket) => this.#secured(socket));
-    server.on("tlsClientError", (error, socket) => {
-      const fault = handshakeFault(error, socket.authorizationError);
-      this.#refusals.refuse(this.#handshakeAddress(socket), fault.reason, fault.hint, reasonOf(error));
-      socket.destroy();
+  }
+
+  #addressBelow(socket: TLSSocket): string {
+    return this.#addresses.get(belowOf(socket)) ?? addressOf(socket);
+  }
+
+  // ── what is spoken ───────────────────────────────────────────────────────────────────────────
+
+  #opened(socket: Socket, address: string, protocol: Protocol | null, credential: Credential): void {
+    const spoken = protocol ?? this.#options.unnamed ?? "mqtt";
+    if (spoken === "mqtt") return this.#mqtt(socket, address, credential);
+    if (spoken === "http") return this.#http(socket, address, credential);
+    const look = (bytes: Buffer): Look<number> => ({ value: bytes[0]!, used: 0 });
+    readFirst<number>(socket, this.#options.limits.connectTimeout, look, (first) => {
+      if (first === null) this.#refuse(socket, address, "silent", "the client sent nothing");
+      else if (first === CONNECT_BYTE) this.#mqtt(socket, address, credential);
+      else this.#http(socket, address, credential);
     });
-    return server;
   }
 
-  /** Node hands out failed TLS sockets when they have forgotten their address; the TCP socket below is remembered. */
-  #handshakeAddress(socket: TLSSocket & { readonly _parent?: Socket | null }): string {
-    const below = socket._parent;
-    return (below instanceof Socket ? this.#addresses.get(below) : undefined) ?? addressOf(socket);
+  #http(socket: Socket, remoteAddress: string, credential: Credential): void {
+    this.#strangers.delete(belowOf(socket));
+    const { http, proxy } = this.#options;
+    if (http === undefined) return this.#refuse(socket, remoteAddress, "http", "only MQTT is spoken here");
+    // Limits and logs of an HTTP server go by this.
+    if (proxy !== undefined) Object.defineProperty(socket, "remoteAddress", { value: remoteAddress });
+    http(socket, { remoteAddress, credential });
+    socket.resume();
   }
 
-  /** The handshake proved the private key; now the certificate itself: a resumed session has not been verified again. */
-  #secured(socket: TLSSocket): void {
-    const address = addressOf(socket);
-    socket.on("error", ignore);
-    const below = (socket as TLSSocket & { readonly _parent?: Socket | null })._parent;
-    if (below instanceof Socket) this.#strangers.delete(below);
-    const certificate = socket.getPeerX509Certificate();
-    const refuse = (reason: string, hint: string): void => {
-      this.#refusals.refuse(address, reason, hint);
-      socket.destroy();
-    };
-    if (certificate === undefined) return refuse("no-certificate", "the client sent no certificate");
-    const now = this.#options.clock.now();
-    if (now >= certificate.validToDate.getTime()) {
-      return refuse("certificate-expired", "the client's certificate has expired: issue a new one");
+  #mqtt(socket: Socket, remoteAddress: string, credential: Credential): void {
+    this.#strangers.delete(belowOf(socket));
+    const { admitPeer, accept, anonymous = false } = this.#options;
+    if (credential.kind === "unusable") return this.#refuse(socket, remoteAddress, credential.reason, credential.hint);
+    if (credential.kind === "certificate") {
+      const verdict = admitPeer(credential.certificateId);
+      if (!verdict.ok) return this.#refuse(socket, remoteAddress, "certificate-refused", verdict.reason);
     }
-    const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
-    const verdict = this.#options.admitPeer(certificateId);
-    if (!verdict.ok) return refuse("certificate-refused", verdict.reason);
-    this.#serve(socket, { remoteAddress: address, certificateId });
-  }
-
-  #serve(socket: Socket, peer: Peer): void {
-    const transport = new SocketTransport(socket, peer.remoteAddress);
-    transport.attach(this.#options.accept(transport, peer));
+    const peer = peerOf(remoteAddress, credential, anonymous);
+    const transport = new SocketTransport(socket, remoteAddress);
+    transport.attach(accept(transport, peer));
+    socket.resume();
   }
 }
 
-function contextOf(tls: TlsMaterial) {
-  const plain = (text: string | Uint8Array): string => (typeof text === "string" ? text : Buffer.from(text).toString());
-  const ca = (Array.isArray(tls.ca) ? tls.ca : [tls.ca]).map((one: string | Uint8Array) => plain(one));
-  return { key: plain(tls.key), cert: plain(tls.cert), ca, minVersion: tls.minVersion ?? "TLSv1.2" } as const;
+export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean): Peer {
+  if (credential.kind === "certificate") return { remoteAddress, certificateId: credential.certificateId };
+  return anonymous ? { remoteAddress, certificateId: null, anonymous } : { remoteAddress, certificateId: null };
+}
+
+/** The TCP socket below TLS, by a name that Node's types do not know. */
+function belowOf(socket: Socket & { readonly _parent?: Socket | null }): Socket {
+  return socket._parent ?? socket;
+}
+
+/** `networks` have been checked by whoever read them from the user. */
+function blockListOf(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address, prefix] = network.split("/") as [string, string?];
+    const family = isIPv6(address) ? "ipv6" : "ipv4";
+    list.addSubnet(address, prefix === undefined ? (family === "ipv6" ? 128 : 32) : Number(prefix), family);
+  }
+  return list;
 }
 
 /** IPv4 as such where the socket speaks both. */

@@ -1,4 +1,4 @@
-/** Connections that never became MQTT: counted by reason, logged once per address, reason, hint and minute. */
+/** Connections that never became MQTT, or broke the rules below it: counted by reason, logged once per address, reason, hint and minute. */
 import type { Clock, Counter, Logger, Metrics } from "../../base/mod.ts";
 import { LIMIT_REACHED } from "../../broker/mod.ts";
 
@@ -37,7 +37,7 @@ export class ListenerRefusals {
     this.#quietUntil.set(key, now + QUIET_MS);
     const fields = { listener: this.#listener, remoteAddress, reason, hint };
     this.#ports.logger.warn(
-      "a connection was refused before MQTT",
+      "a connection was refused by its listener",
       error === undefined ? fields : { ...fields, error },
     );
   }
@@ -50,7 +50,7 @@ export class ListenerRefusals {
     let counter = this.#counters.get(reason);
     if (counter === undefined) {
       const name = "tidewire_listener_refused_total";
-      const help = "Connections refused before MQTT, by reason";
+      const help = "Connections refused or ended below MQTT, by reason";
       counter = this.#ports.metrics.counter({ name, help, labels: { listener: this.#listener, reason } });
       this.#counters.set(reason, counter);
     }

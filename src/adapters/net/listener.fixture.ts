@@ -1,5 +1,6 @@
 /** A broker behind real listeners on the loopback, for tests with real clients. */
 import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { SimJournal, SimState } from "../../../sim/broker-ports.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { LIMITS } from "../../base/mod.ts";
@@ -8,6 +9,7 @@ import { Broker } from "../../broker/mod.ts";
 import type { PresenceEvent } from "../../broker/mod.ts";
 import { listenMqtt } from "./listen-mqtt.ts";
 import type { MqttListener, MqttListenerOptions } from "./listen-mqtt.ts";
+import { listenMqttWebSocket } from "./mqtt-web-sockets.ts";
 
 export const realClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
@@ -33,8 +35,15 @@ export interface Served {
   stop(): Promise<void>;
 }
 
+type Choices = "tls" | "admitPeer" | "clientCertificate" | "http" | "unnamed" | "proxy";
+
 export async function serve(
-  options: Pick<MqttListenerOptions, "tls" | "admitPeer"> & { limits?: Partial<MqttLimits>; port?: number },
+  options: Pick<MqttListenerOptions, Choices> & {
+    limits?: Partial<MqttLimits>;
+    port?: number;
+    /** A listener for WebSocket alone; `objection` to what its requests say. */
+    webSocket?: (request: IncomingMessage) => string | null;
+  },
 ): Promise<Served> {
   const limits: MqttLimits = { ...LIMITS.mqtt, ...options.limits };
   const [logger, metrics] = [new SimLogger(), new SimMetrics()];
@@ -54,19 +63,21 @@ export async function serve(
   await broker.restore();
   const presence: PresenceEvent[] = [];
   broker.onPresence((event) => presence.push(event));
-  const { tls, admitPeer, port = 0 } = options;
-  const listener = await listenMqtt({
+  const { limits: _limits, webSocket, port = 0, ...choices } = options;
+  const all: MqttListenerOptions = {
+    ...choices,
     host: "127.0.0.1",
     port,
-    ...(tls === undefined ? {} : { tls }),
-    admitPeer,
     accept: (transport, peer) => broker.accept(transport, peer),
     portOption: "--mqtt-port",
     limits,
     clock: realClock,
     logger,
     metrics,
-  }).catch(async (error: unknown) => {
+  };
+  const listening =
+    webSocket === undefined ? listenMqtt(all) : listenMqttWebSocket({ ...all, name: "ws", objection: webSocket });
+  const listener = await listening.catch(async (error: unknown) => {
     await broker.close();
     throw error;
   });

@@ -6,6 +6,14 @@ import { readShared } from "./shared-read.ts";
 /** A peer that does not close after our good-bye is cut off. */
 const CLOSE_GRACE_MS = 5_000;
 
+/** Sends what was written, and `last`; then closes. */
+export function endSocket(socket: Socket, last?: Uint8Array): void {
+  if (last === undefined) socket.end();
+  else socket.end(last);
+  const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
+  socket.once("close", () => clearTimeout(timer));
+}
+
 export class SocketTransport implements Transport {
   readonly remoteAddress: string;
   readonly #socket: Socket;
@@ -36,9 +44,7 @@ export class SocketTransport implements Transport {
   }
 
   end(): void {
-    this.#socket.end();
-    const timer = setTimeout(() => this.#socket.destroy(), CLOSE_GRACE_MS);
-    this.#socket.once("close", () => clearTimeout(timer));
+    endSocket(this.#socket);
   }
 
   destroy(): void {

@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
+import { listenMqtt } from "../../adapters/net/mod.ts";
+import type { MqttListener } from "../../adapters/net/mod.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
 import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
-import { TidewireError, encodeUtf8 } from "../../base/mod.ts";
+import { LIMITS, TidewireError, encodeUtf8 } from "../../base/mod.ts";
 import type { Cancel, EpochMs } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -114,8 +116,15 @@ export interface ApiWorld extends AsyncDisposable {
   readonly ask: (method: Method, url: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
   /** As `ask`, with nothing but these headers. */
   readonly askAs: (headers: Record<string, string>, method: Method, url: string, body?: unknown) => Promise<Answer>;
+  /** Opens the plain listener, and one with TLS that hands its connections over. */
+  readonly listen: (ports?: { readonly httpPort?: number; readonly httpsPort?: number }) => Promise<ListeningWorld>;
   /** A reading as the rules see it. */
   readonly reading: (thing: string, fields: Record<string, unknown>) => void;
+}
+
+export interface ListeningWorld {
+  readonly httpPort: number;
+  readonly httpsPort: number;
 }
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS";
@@ -205,6 +214,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     }),
   });
   const askAs = asker(api);
+  const listeners: MqttListener[] = [];
   return {
     ...base,
     ...parts,
@@ -216,14 +226,45 @@ export async function apiWorld(): Promise<ApiWorld> {
     ask: (method, url, body, headers = {}) =>
       askAs({ authorization: `Bearer ${TOKEN}`, ...headers }, method, url, body),
     reading: readings(parts.rules, clock),
+    listen: async ({ httpPort = 0, httpsPort = 0 } = {}) => {
+      const secure = await listenTls(api, parts.authority, base, httpsPort);
+      listeners.push(secure);
+      return { httpPort: await api.listen({ httpPort }), httpsPort: secure.port };
+    },
     [Symbol.asyncDispose]: async () => {
       const closed = api.close();
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
+      for (const listener of listeners) await listener.close(0);
       await close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function listenTls(
+  api: ApiServer,
+  authority: CertificateAuthority,
+  base: Base,
+  port: number,
+): Promise<MqttListener> {
+  const { keyPem, chainPem } = await authority.serverCertificate({ names: ["localhost"], addresses: ["127.0.0.1"] });
+  return listenMqtt({
+    ...base,
+    name: "https",
+    host: "127.0.0.1",
+    port,
+    portOption: "--https-port",
+    tls: { key: keyPem, cert: chainPem, ca: authority.certificatePem },
+    clientCertificate: "requested",
+    unnamed: "http",
+    http: (socket) => api.take(socket),
+    admitPeer: () => ({ ok: true }),
+    accept: () => {
+      throw new Error("nobody speaks MQTT to this world");
+    },
+    limits: LIMITS.mqtt,
+  });
 }
 
 function asker(api: ApiServer): ApiWorld["askAs"] {

@@ -1,4 +1,5 @@
 /** Who may speak at all: the right host, our own pages, and behind `guard` a valid token or session. */
+import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { TidewireError } from "../../base/mod.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -27,13 +28,22 @@ function isAllowed(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessio
 const OWN_SITES: readonly unknown[] = [undefined, "same-origin", "none"];
 
 /** Throws FORBIDDEN_ORIGIN for a request that another web site's page caused (CSRF, cross-site WebSocket hijacking). */
-export function refuseForeignOrigin({ headers }: FastifyRequest): void {
+export function refuseForeignOrigin({ headers }: Pick<FastifyRequest, "headers">): void {
   const site = headers["sec-fetch-site"];
   const { origin, host } = headers;
   const foreign = origin !== undefined && (URL.canParse(origin) ? new URL(origin).host : null) !== host;
   if (foreign || !OWN_SITES.includes(site)) {
     throw new TidewireError("FORBIDDEN_ORIGIN", { origin: shown(origin ?? String(site)) });
   }
+}
+
+/** As above, and throws HOST_UNKNOWN where a page's name may point here without being ours (DNS rebinding). */
+export function refuseForeignPage(request: IncomingMessage, ownNames: ReadonlySet<string> | null): void {
+  const { host } = request.headers;
+  if (ownNames !== null && host !== undefined && !isOwn(host, ownNames)) {
+    throw new TidewireError("HOST_UNKNOWN", { host: shown(host) });
+  }
+  refuseForeignOrigin(request);
 }
 
 /**

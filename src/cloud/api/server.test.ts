@@ -6,13 +6,11 @@ import { get as httpsGet } from "node:https";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { TLSSocket } from "node:tls";
 import { CONTENT_SECURITY_POLICY } from "../../../test/browser/fake-platform.ts";
 import { LIMITS } from "../../base/mod.ts";
 import { TOKEN, apiWorld } from "./api.fixture.ts";
 import type { Answer, ApiWorld, Method } from "./api.fixture.ts";
 import type { ApiError } from "./contract.ts";
-import type { ServerTls } from "./server.ts";
 
 /** What needs no login, and why each may. */
 const PUBLIC: readonly string[] = [
@@ -261,26 +259,13 @@ async function counted(world: ApiWorld, line: string): Promise<number> {
   return Number(found.slice(line.length + 1));
 }
 
-async function listening(world: ApiWorld): Promise<{ httpPort: number; httpsPort: number; tls: ServerTls }> {
-  const tls = await serverTls(world);
-  return { ...(await world.api.listen({ httpPort: 0, httpsPort: 0, bind: "127.0.0.1", tls })), tls };
-}
-
-async function serverTls(world: ApiWorld): Promise<ServerTls> {
-  const { keyPem, chainPem } = await world.authority.serverCertificate({
-    names: ["localhost"],
-    addresses: ["127.0.0.1"],
-  });
-  return { key: keyPem, cert: chainPem };
-}
-
 /** Status, headers and body of one HTTPS request that trusts our CA only. */
 async function overTls(
   world: ApiWorld,
   port: number,
   path: string,
   headers: Record<string, string> = {},
-): Promise<{ status: number; body: string; serial: string }> {
+): Promise<{ status: number; body: string }> {
   const request = httpsGet({
     host: "127.0.0.1",
     port,
@@ -291,10 +276,9 @@ async function overTls(
     servername: "localhost",
   });
   const [response] = (await once(request, "response")) as [IncomingMessage];
-  const serial = (response.socket as TLSSocket).getPeerCertificate().serialNumber;
   let body = "";
   for await (const chunk of response) body += String(chunk);
-  return { status: response.statusCode!, body, serial };
+  return { status: response.statusCode!, body };
 }
 
 /** Sends bytes and returns all that comes back until the other side closes. */
@@ -310,7 +294,7 @@ async function raw(port: number, bytes: string): Promise<string> {
 
 test("both listeners serve the same; the TLS one answers under any name, and its cookie is Secure", async () => {
   await using world = await apiWorld();
-  const { httpPort, httpsPort } = await listening(world);
+  const { httpPort, httpsPort } = await world.listen();
   const authorization = `Bearer ${TOKEN}`;
   const plain = await fetch(`http://127.0.0.1:${httpPort}/api/health`, { headers: { authorization } });
   assert.equal(plain.status, 200);
@@ -325,22 +309,9 @@ test("both listeners serve the same; the TLS one answers under any name, and its
   assert.match(login.headers.get("set-cookie")!, /HttpOnly; SameSite=Strict$/);
 });
 
-test("a renewed certificate is shown to new connections without a restart", async () => {
-  await using world = await apiWorld();
-  const { httpsPort } = await listening(world);
-  const before = await overTls(world, httpsPort, "/healthz");
-  const names = { names: ["localhost", "new.example"], addresses: ["127.0.0.1"] };
-  const renewed = await world.authority.serverCertificate(names);
-  assert.equal(renewed.isNew, true);
-  world.api.reloadTls({ key: renewed.keyPem, cert: renewed.chainPem });
-  const after = await overTls(world, httpsPort, "/healthz");
-  assert.equal(after.body, "ok\n");
-  assert.notEqual(after.serial, before.serial);
-});
-
 test("bytes that are no HTTP get one sentence and a closed connection; headers beyond 16 KiB too", async () => {
   await using world = await apiWorld();
-  const { httpPort } = await listening(world);
+  const { httpPort } = await world.listen();
   const rubbish = await raw(httpPort, "\u0016\u0003\u0001\u0000 hello\r\n\r\n");
   assert.match(rubbish, /^HTTP\/1\.1 400 [\s\S]*"code":"REQUEST_INVALID"/);
   const large = await raw(httpPort, `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${"y".repeat(20_000)}\r\n\r\n`);
@@ -351,13 +322,13 @@ test("bytes that are no HTTP get one sentence and a closed connection; headers b
 
 test("bytes that are no TLS end a connection to the TLS listener at once", async () => {
   await using world = await apiWorld();
-  const { httpsPort } = await listening(world);
+  const { httpsPort } = await world.listen();
   assert.doesNotMatch(await raw(httpsPort, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"), /^HTTP/);
 });
 
 test("closing ends idle, half-sent and streaming connections of both listeners without waiting for them", async () => {
   await using world = await apiWorld();
-  const { httpPort, httpsPort } = await listening(world);
+  const { httpPort, httpsPort } = await world.listen();
   const idle = connect(httpPort, "127.0.0.1");
   const slow = connect(httpPort, "127.0.0.1");
   const tls = connect(httpsPort, "127.0.0.1");
@@ -376,15 +347,12 @@ test("closing ends idle, half-sent and streaming connections of both listeners w
 
 test("a port in use is told with the option that changes it, for either listener", async () => {
   await using world = await apiWorld();
-  const { httpPort, tls } = await listening(world);
+  const { httpPort } = await world.listen();
   await using second = await apiWorld();
-  await assert.rejects(second.api.listen({ httpPort, httpsPort: 0, bind: "127.0.0.1", tls }), {
+  await assert.rejects(second.listen({ httpPort }), {
     code: "PORT_IN_USE",
     message: new RegExp(`${httpPort} .*HTTP listener`),
   });
   await using third = await apiWorld();
-  await assert.rejects(third.api.listen({ httpPort: 0, httpsPort: httpPort, bind: "127.0.0.1", tls }), {
-    code: "PORT_IN_USE",
-    message: /HTTPS listener/,
-  });
+  await assert.rejects(third.listen({ httpsPort: httpPort }), { code: "PORT_IN_USE", message: /HTTPS listener/ });
 });

@@ -1,8 +1,6 @@
-/** The HTTP server: one Fastify application behind a plain listener on loopback and a TLS listener for everybody else. */
+/** The HTTP server: one Fastify application, for its plain listener on loopback and for what TLS listeners hand over. */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import helmet from "@fastify/helmet";
@@ -14,6 +12,7 @@ import Fastify from "fastify";
 import type { FastifyInstance } from "fastify";
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
+import type { Counter } from "../../base/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
@@ -34,9 +33,11 @@ export interface ApiServer {
   readonly live: LiveHub;
   /** Everything that is served. */
   readonly routes: readonly ApiRoute[];
-  listen(options: ListenOptions): Promise<{ readonly httpPort: number; readonly httpsPort: number }>;
-  /** Replaces the server certificate; connections stay. */
-  reloadTls(tls: ServerTls): void;
+  /** Opens the plain listener, which never leaves loopback; returns its port. */
+  listen(options: { readonly httpPort: number }): Promise<number>;
+  /** Serves a connection that somebody else has accepted, such as a TLS listener. */
+  take(socket: Socket): void;
+  /** May be called twice. */
   close(): Promise<void>;
 }
 
@@ -46,18 +47,8 @@ export interface ApiRoute {
   readonly url: string;
 }
 
-export interface ServerTls {
-  readonly key: string;
-  readonly cert: string;
-}
-
-export interface ListenOptions {
-  readonly httpPort: number;
-  readonly httpsPort: number;
-  /** Address of the TLS listener; the plain one never leaves loopback. */
-  readonly bind: string;
-  readonly tls: ServerTls;
-}
+/** Answers upgrades of connections before the API looks at them; false: they are the API's. */
+export type TakeUpgrade = (request: IncomingMessage, socket: Socket, head: Uint8Array) => boolean;
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -71,9 +62,11 @@ const PATIENCE = {
 
 const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, alertRoutes];
 
-export async function buildApi(ports: ApiPorts): Promise<ApiServer> {
+export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};
   const plain = createServer(PATIENCE, (request, response) => handler(request, response));
+  /** Where the WebSocket plugin listens: it gets what nobody else has taken. */
+  const upgrades = createServer();
   const app = Fastify({
     bodyLimit: LIMITS.http.bodyBytesMax,
     // An ARN, or the id of an alert, percent-encoded.
@@ -96,7 +89,7 @@ export async function buildApi(ports: ApiPorts): Promise<ApiServer> {
   app.setSerializerCompiler(serializerCompiler);
   answerErrors(app, ports, responses);
   refuseStrangers(app, ports.ownNames);
-  await addPlugins(app, ports);
+  await addPlugins(app, ports, upgrades);
   const hub = new LiveHub(ports);
   await app.register(async (scope) => {
     guard(scope, ports);
@@ -107,7 +100,12 @@ export async function buildApi(ports: ApiPorts): Promise<ApiServer> {
   sessionRoutes(app, ports);
   healthRoutes(app, ports);
   await app.ready();
-  return new Listening({ app, live: hub, routes, plain, handler }, ports);
+  const listening = new Listening({ app, live: hub, routes, plain }, ports);
+  plain.on("upgrade", (request, socket: Socket, head) => {
+    if (takeUpgrade(request, socket, head)) listening.forget(socket);
+    else upgrades.emit("upgrade", request, socket, head);
+  });
+  return listening;
 }
 
 function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: ResponseMetrics): void {
@@ -155,7 +153,7 @@ const PAGE_POLICY = {
   "frame-ancestors": ["'none'"],
 };
 
-async function addPlugins(app: FastifyInstance, ports: ApiPorts): Promise<void> {
+async function addPlugins(app: FastifyInstance, ports: ApiPorts, upgrades: Server): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: PAGE_POLICY },
     // A platform with a private CA must stay reachable by plain HTTP on loopback.
@@ -173,7 +171,9 @@ async function addPlugins(app: FastifyInstance, ports: ApiPorts): Promise<void> 
     transform: jsonSchemaTransform,
   });
   await app.register(rateLimit, { global: true, max: LIMITS.http.requestsPerMinuteMax, timeWindow: "1 minute" });
-  await app.register(websocket, { options: { maxPayload: LIMITS.http.liveFrameBytesMax } });
+  await app.register(websocket, {
+    options: { maxPayload: LIMITS.http.liveFrameBytesMax, server: upgrades },
+  });
   await app.register(fastifyStatic, {
     root: ports.webRoot,
     index: ["index.html"],
@@ -193,7 +193,6 @@ interface Built {
   readonly live: LiveHub;
   readonly routes: readonly ApiRoute[];
   readonly plain: Server;
-  readonly handler: Handler;
 }
 
 class Listening implements ApiServer {
@@ -201,62 +200,69 @@ class Listening implements ApiServer {
   readonly live: LiveHub;
   readonly routes: readonly ApiRoute[];
   readonly #plain: Server;
-  readonly #handler: Handler;
-  readonly #ports: Pick<ApiPorts, "logger" | "scheduler" | "metrics">;
-  #tls: TlsServer | null = null;
+  readonly #scheduler: ApiPorts["scheduler"];
+  readonly #refused: Counter;
   readonly #sockets = new Set<Socket>();
+  /** Those of them that came through `take`. */
+  readonly #taken = new Set<Socket>();
+  #closed: Promise<void> | null = null;
 
-  constructor(built: Built, ports: ApiPorts) {
-    this.app = built.app;
-    this.live = built.live;
-    this.routes = built.routes;
-    this.#plain = built.plain;
-    this.#handler = built.handler;
-    this.#ports = ports;
-  }
-
-  async listen(options: ListenOptions): Promise<{ httpPort: number; httpsPort: number }> {
-    const tlsOptions = { ...options.tls, ...PATIENCE, minVersion: "TLSv1.2", handshakeTimeout: seconds(10) } as const;
-    const tls = createTlsServer(tlsOptions, this.#handler);
-    tls.on("clientError", refuseMalformed);
-    // WebSocket upgrades of both listeners are answered where the plugin listens.
-    tls.on("upgrade", (request, socket, head) => this.#plain.emit("upgrade", request, socket, head));
-    this.#tls = tls;
-    this.#guardSockets(this.#plain, "HTTP");
-    this.#guardSockets(tls, "HTTPS");
-    const httpPort = await listenOn(this.#plain, "127.0.0.1", options.httpPort, "HTTP", "--http-port");
-    const httpsPort = await listenOn(tls, options.bind, options.httpsPort, "HTTPS", "--https-port");
-    return { httpPort, httpsPort };
-  }
-
-  #guardSockets(server: Server | TlsServer, listener: string): void {
-    const { logger, metrics } = this.#ports;
-    const refused = metrics.counter({
-      name: "tidewire_http_connections_refused_total",
-      help: "HTTP connections that were closed at once, because too many were open",
-      labels: { listener },
-    });
-    server.maxConnections = LIMITS.http.connectionsMax;
-    server.on("drop", () => refused.value++);
-    server.on("connection", (socket: Socket) => {
+  constructor({ app, live, routes, plain }: Built, { logger, metrics, scheduler }: ApiPorts) {
+    this.app = app;
+    this.live = live;
+    this.routes = routes;
+    this.#plain = plain;
+    this.#scheduler = scheduler;
+    const refused = (listener: string): Counter =>
+      metrics.counter({
+        name: "tidewire_http_connections_refused_total",
+        help: "HTTP connections that were closed at once, because too many were open",
+        labels: { listener },
+      });
+    this.#refused = refused("HTTPS");
+    const refusedPlain = refused("HTTP");
+    plain.maxConnections = LIMITS.http.connectionsMax;
+    plain.on("drop", () => refusedPlain.value++);
+    plain.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
+      socket.once("close", () => this.forget(socket));
     });
     // Such as no descriptors left to accept with; unheard, it would end the process.
-    server.on("error", (error) => {
-      if (server.listening) logger.error("An HTTP listener has a problem.", { listener, reason: error.message });
+    plain.on("error", (error) => {
+      if (plain.listening) logger.error("The HTTP listener has a problem.", { reason: error.message });
     });
   }
 
-  reloadTls(tls: ServerTls): void {
-    this.#tls?.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
+  listen({ httpPort }: { readonly httpPort: number }): Promise<number> {
+    return listenOn(this.#plain, "127.0.0.1", httpPort, "HTTP", "--http-port");
   }
 
-  async close(): Promise<void> {
+  take(socket: Socket): void {
+    if (this.#taken.size >= LIMITS.http.connectionsMax) {
+      this.#refused.value++;
+      socket.destroy();
+      return;
+    }
+    this.#taken.add(socket);
+    this.#plain.emit("connection", socket);
+  }
+
+  /** It is closed, or speaks HTTP no more. */
+  forget(socket: Socket): void {
+    this.#sockets.delete(socket);
+    this.#taken.delete(socket);
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.live.close();
-    const servers = [this.#plain, this.#tls].filter((server) => server?.listening === true);
-    const closed = servers.map((server) => new Promise<void>((resolve) => server!.close(() => resolve())));
-    const cancel = this.#ports.scheduler.after(CLOSE_GRACE, () => {
+    const plain = this.#plain;
+    const closed = [new Promise<void>((resolve) => (plain.listening ? plain.close(() => resolve()) : resolve()))];
+    for (const socket of this.#taken) closed.push(new Promise((resolve) => socket.once("close", () => resolve())));
+    const cancel = this.#scheduler.after(CLOSE_GRACE, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
     await Promise.all(closed);
@@ -265,13 +271,7 @@ class Listening implements ApiServer {
   }
 }
 
-function listenOn(
-  server: Server | TlsServer,
-  host: string,
-  port: number,
-  listener: string,
-  option: string,
-): Promise<number> {
+function listenOn(server: Server, host: string, port: number, listener: string, option: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
       if (error.code === "EADDRINUSE") reject(new TidewireError("PORT_IN_USE", { host, port, listener, option }));

@@ -1,0 +1,113 @@
+/** The TLS part of a listener: handshakes, what protocol the client asked for, and who its certificate says it is. */
+import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
+import { createServer } from "node:tls";
+import type { SecureVersion, Server, TLSSocket } from "node:tls";
+import type { Clock, Millis } from "../../base/mod.ts";
+import { handshakeFault } from "./handshake-fault.ts";
+
+/** PEM texts. */
+export interface TlsMaterial {
+  readonly key: string | Uint8Array;
+  readonly cert: string | Uint8Array;
+  /** CAs that issue client certificates. */
+  readonly ca: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Default TLS 1.2. */
+  readonly minVersion?: SecureVersion;
+}
+
+export type Protocol = "mqtt" | "http";
+
+/** What the handshake proved. */
+export type Credential =
+  | { readonly kind: "certificate"; readonly certificateId: string }
+  | { readonly kind: "none" }
+  /** A certificate came, and nobody may be let in for it. */
+  | { readonly kind: "unusable"; readonly reason: string; readonly hint: string };
+
+export interface TlsDoorOptions {
+  readonly material: TlsMaterial;
+  /** `requested`: who has none still gets in, which browsers need; the broker turns such MQTT clients away. */
+  readonly clientCertificate: "required" | "requested";
+  readonly protocols: readonly Protocol[];
+  readonly handshakeTimeout: Millis;
+  readonly clock: Clock;
+  /** `protocol` null: the client named none. */
+  opened(socket: TLSSocket, protocol: Protocol | null, credential: Credential): void;
+  failed(socket: TLSSocket, reason: string, hint: string, error: unknown): void;
+}
+
+/** By what ALPN calls them; AWS IoT's SDKs offer the names with `x-amzn`. A client that offers none is served too. */
+const ALPN: Readonly<Record<Protocol, readonly string[]>> = {
+  mqtt: ["x-amzn-mqtt-ca", "mqtt"],
+  http: ["http/1.1", "x-amzn-http-ca"],
+};
+
+/**
+ * The hybrid group first: what is recorded today must not be readable once somebody has a quantum computer. A slash is
+ * where OpenSSL would rather ask the client once more than go on to what follows.
+ */
+const KEY_EXCHANGE = "X25519MLKEM768 / X25519:prime256v1:secp384r1";
+
+const NO_CERTIFICATE: Credential = { kind: "none" };
+
+export class TlsDoor {
+  readonly #options: TlsDoorOptions;
+  readonly #server: Server;
+
+  constructor(options: TlsDoorOptions) {
+    this.#options = options;
+    this.#server = createServer({
+      ...contextOf(options.material),
+      requestCert: true,
+      rejectUnauthorized: options.clientCertificate === "required",
+      ALPNProtocols: options.protocols.flatMap((protocol) => ALPN[protocol]),
+      handshakeTimeout: options.handshakeTimeout,
+    });
+    this.#server.on("secureConnection", (socket) => {
+      socket.on("error", ignore); // whoever serves the socket is told by "close"
+      options.opened(socket, this.#protocolOf(socket), this.#credentialOf(socket));
+    });
+    this.#server.on("tlsClientError", (error, socket) => {
+      const fault = handshakeFault(error, socket.authorizationError);
+      options.failed(socket, fault.reason, fault.hint, error);
+      socket.destroy();
+    });
+  }
+
+  arrived(socket: Socket): void {
+    this.#server.emit("connection", socket);
+  }
+
+  /** For new handshakes. Tickets of the old context are worth nothing any more, so nobody comes back by one of them. */
+  reload(material: TlsMaterial): void {
+    this.#server.setSecureContext(contextOf(material));
+  }
+
+  #protocolOf({ alpnProtocol }: TLSSocket): Protocol | null {
+    if (typeof alpnProtocol !== "string") return null;
+    return ALPN.mqtt.includes(alpnProtocol) ? "mqtt" : "http";
+  }
+
+  /** The handshake proved the private key; now the certificate itself: a resumed session has not been verified again. */
+  #credentialOf(socket: TLSSocket): Credential {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) return NO_CERTIFICATE;
+    if (!socket.authorized) return { kind: "unusable", ...handshakeFault(null, socket.authorizationError) };
+    if (this.#options.clock.now() >= certificate.validToDate.getTime()) {
+      const hint = "the client's certificate has expired: issue a new one";
+      return { kind: "unusable", reason: "certificate-expired", hint };
+    }
+    return { kind: "certificate", certificateId: createHash("sha256").update(certificate.raw).digest("hex") };
+  }
+}
+
+/** Throws where key and certificate do not fit, or are none. */
+function contextOf(material: TlsMaterial) {
+  const text = (pem: string | Uint8Array): string => (typeof pem === "string" ? pem : Buffer.from(pem).toString());
+  const ca = (Array.isArray(material.ca) ? material.ca : [material.ca]).map((one: string | Uint8Array) => text(one));
+  const minVersion = material.minVersion ?? "TLSv1.2";
+  return { key: text(material.key), cert: text(material.cert), ca, minVersion, ecdhCurve: KEY_EXCHANGE } as const;
+}
+
+function ignore(): void {}
