@@ -1,15 +1,13 @@
 /**
- * `npm run bench`: the numbers that Tidewire claims, measured on this machine, as one table. `npm run bench -- fan-in`
- * measures one part; parts: fan-in, match, latency, ready, memory, sessions, clone. Writes nothing; `bench/README.md` keeps
- * the results.
+ * `npm run bench`: what Tidewire as a whole claims, measured on this machine, as one table; the broker has `npm run
+ * bench:broker`. `npm run bench -- latency` measures one part; parts: latency, ready, memory, sessions, clone. Writes nothing;
+ * `bench/README.md` keeps the results.
  */
 import { parseArgs } from "node:util";
 import { clone } from "./clone.ts";
-import { fanIn } from "./fan-in.ts";
 import { memory, readiness } from "./footprint.ts";
 import { latency } from "./latency.ts";
 import { machine } from "./machine.ts";
-import { match } from "./match.ts";
 import { tableOf } from "./report.ts";
 import type { Row } from "./report.ts";
 import { sessions } from "./sessions.ts";
@@ -19,13 +17,8 @@ const { values, positionals } = parseArgs({
   options: {
     /** Of each part; without it, each part's own number. */
     runs: { type: "string" },
-    /** Measured time of one run of fan-in and latency. */
+    /** Measured time of one run of latency. */
     seconds: { type: "string", default: "5" },
-    publishers: { type: "string", default: "100" },
-    payload: { type: "string", default: "100" },
-    window: { type: "string", default: "64" },
-    qos: { type: "string", multiple: true, default: ["0", "1"] },
-    "broker-alone": { type: "boolean", default: false },
     "memory-after": { type: "string", default: "60" },
     sessions: { type: "string", default: "200000" },
     retained: { type: "string", default: "1000000" },
@@ -35,17 +28,6 @@ const { values, positionals } = parseArgs({
 const seconds = Number(values.seconds);
 const runs = (otherwise: number): number => Number(values.runs ?? otherwise);
 const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
-  "fan-in": () =>
-    fanIn({
-      runs: runs(5),
-      seconds,
-      publishers: Number(values.publishers),
-      payload: Number(values.payload),
-      window: Number(values.window),
-      brokerAlone: values["broker-alone"],
-      qos: values.qos.map((qos) => (qos === "0" ? 0 : qos === "2" ? 2 : 1)),
-    }),
-  match: () => match(runs(3)),
   latency: () => latency({ runs: runs(5), seconds, rate: 1000 }),
   ready: () => readiness(runs(5)),
   memory: () => memory(runs(2), Number(values["memory-after"])),

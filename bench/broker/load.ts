@@ -19,11 +19,12 @@ export interface LoadRequest {
   readonly topology: "fan-in" | "fan-out" | "pairs";
   readonly publishAt: Address;
   readonly subscribeAt: Address;
-  readonly qos: 0 | 1;
+  /** At QoS 2 sessions are kept: that is where exactly once has to survive a crash, and costs most. */
+  readonly qos: 0 | 1 | 2;
   readonly publishers: number;
   readonly subscribers: number;
   readonly seconds: number;
-  /** Unacknowledged messages per publisher at QoS 1; messages per write at QoS 0. */
+  /** Unacknowledged messages per publisher at QoS 1 and 2; messages per write at QoS 0. */
   readonly window: number;
   /** Bytes. */
   readonly payload: number;

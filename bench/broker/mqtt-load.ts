@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { receiveOnce, releaseOnce } from "./exactly-once-load.ts";
 import type { Address, LoadRequest } from "./load.ts";
 import { Frames, counted, measured } from "./load-meter.ts";
 
@@ -40,7 +41,7 @@ function topicOf(address: Address, publisher: number): string {
 function opened(address: Address, clientId: string, index: number): Promise<Socket> {
   const device = address.devices?.[index];
   const id = device?.thing ?? `${clientId}-${RUN}-${index}`;
-  const hello = packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 0]), text(id)]));
+  const hello = packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, qos === 2 ? 0 : 2, 0, 0]), text(id)]));
   return new Promise((resolve, reject) => {
     const { host, port } = address;
     const ready = (): void => void socket.write(hello);
@@ -68,6 +69,7 @@ async function subscriber(index: number, filter: string, topic: string): Promise
     socket.once("data", resolve);
   });
   const bytes = publishFrame(topic, 1).length;
+  if (qos === 2) return receiveOnce(socket, bytes, bytes - payload - 2);
   const frames = new Frames(bytes, qos === 0 ? -1 : bytes - payload - 2);
   socket.on("data", (chunk: Buffer) => {
     const acknowledgements = frames.take(chunk);
@@ -85,7 +87,7 @@ function flood(socket: Socket, topic: string): void {
   more();
 }
 
-/** QoS 1: at most `window` publishes unacknowledged; PUBACKs come in order, four bytes each. */
+/** QoS 1 and 2: at most `window` publishes under way; answers come in order, four bytes each. */
 function pipeline(socket: Socket, topic: string): void {
   const frames = Buffer.concat(Array.from({ length: window }, (_, i) => publishFrame(topic, i + 1)));
   const frameBytes = frames.length / window;
@@ -100,13 +102,18 @@ function pipeline(socket: Socket, topic: string): void {
       count -= now;
     }
   };
-  socket.on("data", (chunk: Buffer) => {
-    odd += chunk.length;
-    const acknowledged = odd >> 2;
-    odd &= 3;
-    counted.acknowledged += acknowledged;
-    if (acknowledged > 0) send(acknowledged);
-  });
+  const completed = (count: number): void => {
+    counted.acknowledged += count;
+    if (count > 0) send(count);
+  };
+  if (qos === 2) releaseOnce(socket, completed);
+  else
+    socket.on("data", (chunk: Buffer) => {
+      odd += chunk.length;
+      const acknowledged = odd >> 2;
+      odd &= 3;
+      completed(acknowledged);
+    });
   send(window);
 }
 

@@ -10,7 +10,7 @@ import { SERVER_CORE, firstLine, pause, start, startPlatform } from "../processe
 import type { Platform } from "../processes.ts";
 import type { Address, Device } from "./load.ts";
 
-export type TargetName = "tidewire" | "mosquitto" | "nats" | "aedes";
+export type TargetName = "tidewire" | "broker alone" | "mosquitto" | "nats" | "aedes";
 
 export interface Target {
   readonly name: TargetName;
@@ -22,6 +22,7 @@ export interface Target {
 /** What an acknowledgement means at QoS 1. */
 export const DURABILITY: Readonly<Record<TargetName, string>> = {
   tidewire: "on disk (fdatasync per batch)",
+  "broker alone": "on disk, in a bare file, without the rest of the platform",
   mosquitto: "in memory",
   nats: "written to a file, synced every 2 minutes (JetStream's default)",
   aedes: "in memory",
@@ -73,6 +74,14 @@ export async function startNats(folder: string): Promise<Target> {
   const child = start(["nats-server", "-c", path], { core: SERVER_CORE, stdout: "ignore", stderr: "ignore", env });
   await listening(port);
   return { name: "nats", protocol: "nats", address: { host: "127.0.0.1", port }, process: child };
+}
+
+/** Our broker, a listener and a bare journal: what the rest of the platform costs. */
+export async function startBrokerAlone(folder: string): Promise<Target> {
+  const script = join(import.meta.dirname, "broker-alone.ts");
+  const child = start([process.execPath, script, folder], { core: SERVER_CORE });
+  const address = { host: "127.0.0.1", port: Number(await firstLine(child)) };
+  return { name: "broker alone", protocol: "mqtt", address, process: child };
 }
 
 export async function startAedes(): Promise<Target> {

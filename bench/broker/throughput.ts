@@ -5,10 +5,20 @@ import { CLIENT_CORE, cpuSeconds, outputOf, start, stop, tell, waitedSeconds, wi
 import { figure, median } from "../report.ts";
 import type { Row } from "../report.ts";
 import type { Address, Load, LoadRequest } from "./load.ts";
-import { addDevices, secureAddress, startAedes, startMosquitto, startNats, startOurs } from "./targets.ts";
+import {
+  addDevices,
+  secureAddress,
+  startAedes,
+  startBrokerAlone,
+  startMosquitto,
+  startNats,
+  startOurs,
+} from "./targets.ts";
 import type { OurTarget, Target, TargetName } from "./targets.ts";
 
 export interface ThroughputOptions {
+  /** Also our broker without the rest of the platform. */
+  readonly brokerAlone: boolean;
   readonly runs: number;
   readonly seconds: number;
 }
@@ -22,20 +32,29 @@ interface Scenario {
   readonly times: Partial<Record<TargetName, number>>;
   /** Publishers are devices over TLS with a certificate and the default policy; only Tidewire takes part. */
   readonly devices?: boolean;
+  /** Who cannot do it. */
+  readonly without?: readonly TargetName[];
 }
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "fan-in-0": {
     claim: "fan-in 100 → 1, QoS 0",
     shape: { topology: "fan-in", qos: 0, publishers: 100, subscribers: 1 },
-    must: null,
+    must: { rate: 300_000 },
     times: { mosquitto: 5, nats: 1.5 },
   },
   "fan-in-1": {
     claim: "fan-in 100 → 1, QoS 1, durable",
     shape: { topology: "fan-in", qos: 1, publishers: 100, subscribers: 1 },
-    must: null,
+    must: { rate: 150_000 },
     times: { mosquitto: 5, nats: 10 },
+  },
+  "fan-in-2": {
+    claim: "fan-in 100 → 1, QoS 2, durable, sessions kept",
+    shape: { topology: "fan-in", qos: 2, publishers: 100, subscribers: 1 },
+    must: null,
+    times: {},
+    without: ["nats"],
   },
   "fan-out": {
     claim: "fan-out 1 → 100, QoS 0",
@@ -82,22 +101,28 @@ const DIED: Result = {
 const WINDOW = 64;
 const PAYLOAD_BYTES = 100;
 
-export async function throughput(names: readonly string[], options: ThroughputOptions): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const name of names) rows.push(...(await compare(SCENARIOS[name]!, options)));
-  return rows;
+export function throughput(name: string, options: ThroughputOptions): Promise<Row[]> {
+  return compare(SCENARIOS[name]!, options);
 }
 
 const STARTS: Readonly<Record<TargetName, (folder: string) => Promise<Target>>> = {
   tidewire: startOurs,
+  "broker alone": startBrokerAlone,
   mosquitto: startMosquitto,
   nats: startNats,
   aedes: startAedes,
 };
 
-async function compare(scenario: Scenario, { runs, seconds }: ThroughputOptions): Promise<Row[]> {
-  const taking: readonly TargetName[] =
-    scenario.devices === true ? ["tidewire"] : ["tidewire", "mosquitto", "nats", "aedes"];
+async function compare(scenario: Scenario, { runs, seconds, brokerAlone }: ThroughputOptions): Promise<Row[]> {
+  const all: readonly TargetName[] = [
+    "tidewire",
+    ...(brokerAlone ? ["broker alone" as const] : []),
+    "mosquitto",
+    "nats",
+    "aedes",
+  ];
+  const { devices = false, without = [] } = scenario;
+  const taking = devices ? (["tidewire"] as const) : all.filter((name) => !without.includes(name));
   const results = new Map<TargetName, Result[]>(taking.map((name) => [name, []]));
   for (let run = 0; run < runs; run++) {
     for (const name of taking) {
@@ -176,4 +201,9 @@ async function underLoad(target: Target, folder: string, request: LoadRequest): 
     cpuPerMillion: ((cpuSeconds(pid) - cpu) * 1e6) / load.receivedInAll,
     serverWaited: Math.round(((waitedSeconds(pid) - waited) * 100_000) / (performance.now() - startedAt)),
   };
+}
+
+/** What our platform takes at QoS 1, durable, fan-in: messages per second. */
+export async function capacity(seconds: number): Promise<number> {
+  return wentThrough(await measure("tidewire", SCENARIOS["fan-in-1"]!, seconds));
 }

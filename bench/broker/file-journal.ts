@@ -1,9 +1,9 @@
 /** The least that is a durable journal, for measuring the broker alone: one file, one write and one fdatasync per batch. */
 import { fdatasyncSync, openSync } from "node:fs";
 import { fdatasync, write } from "node:fs";
-import type { Cancel, Message } from "../src/base/mod.ts";
-import type { Journal, Publisher, Replayed } from "../src/broker/mod.ts";
-import type { PublishView } from "../src/wire/mqtt/mod.ts";
+import type { Cancel, Message } from "../../src/base/mod.ts";
+import type { Journal, Publisher, Replayed } from "../../src/broker/mod.ts";
+import type { PublishView } from "../../src/wire/mqtt/mod.ts";
 import {
   messageRecordBytes,
   noteBytes,
@@ -12,8 +12,8 @@ import {
   writeMessageRecord,
   writeNote,
   writeRecord,
-} from "../src/wire/record/mod.ts";
-import type { SessionNote } from "../src/wire/record/mod.ts";
+} from "../../src/wire/record/mod.ts";
+import type { SessionNote } from "../../src/wire/record/mod.ts";
 
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** The file is reused from here on, so that a long run does not fill the disk. */

@@ -1,6 +1,6 @@
 /**
  * What a connection costs the real platform: memory of an idle one, handshakes a second, and how long ten thousand devices
- * take to be back after a restart. By hand: `node bench/connections.ts [--count 5000]`.
+ * take to be back after a restart.
  */
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -9,11 +9,10 @@ import { once } from "node:events";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { ROOT, memoryOf, ownCpuSeconds, pause, start, startPlatform, stop, tell, withFolder } from "./processes.ts";
-import type { Platform } from "./processes.ts";
-import { figure, tableOf } from "./report.ts";
-import type { Row } from "./report.ts";
+import { ROOT, memoryOf, ownCpuSeconds, pause, start, startPlatform, stop, tell, withFolder } from "../processes.ts";
+import type { Platform } from "../processes.ts";
+import { figure } from "../report.ts";
+import type { Row } from "../report.ts";
 
 const POLICY = JSON.stringify({
   Version: "2012-10-17",
@@ -33,7 +32,7 @@ class Clients {
   readonly #lines: Interface;
 
   constructor(flags: readonly string[]) {
-    this.#child = spawn(process.execPath, [join(ROOT, "bench/connection-clients.ts"), ...flags], {
+    this.#child = spawn(process.execPath, [join(import.meta.dirname, "connection-clients.ts"), ...flags], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     this.#lines = createInterface(this.#child.stdout!);
@@ -82,7 +81,7 @@ async function resident(platform: Platform): Promise<number> {
 /** Connections that are there before the measurement. */
 const FIRST = 4000;
 
-const GC = join(ROOT, "bench/collect-on-signal.mjs");
+const GC = join(import.meta.dirname, "collect-on-signal.mjs");
 
 async function idle(kind: "plain" | "mTLS" | "WebSocket, mTLS", count: number): Promise<Row[]> {
   return withFolder(async (folder) => {
@@ -176,21 +175,10 @@ async function reconnect(count: number): Promise<Row[]> {
   });
 }
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "8000" },
-    reconnect: { type: "string", default: "10000" },
-    only: { type: "string" },
-  },
-});
-const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
-  plain: () => idle("plain", Number(values.count)),
-  mtls: () => idle("mTLS", Number(values.count)),
-  websocket: () => idle("WebSocket, mTLS", Number(values.count)),
-  reconnect: () => reconnect(Number(values.reconnect)),
-};
-const rows: Row[] = [];
-for (const [name, part] of Object.entries(parts)) {
-  if (values.only === undefined || values.only === name) rows.push(...(await part()));
+/** `count` idle connections of each kind, and `again` devices that come back. */
+export async function connections(count: number, again: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const kind of ["plain", "mTLS", "WebSocket, mTLS"] as const) rows.push(...(await idle(kind, count)));
+  rows.push(...(await reconnect(again)));
+  return rows;
 }
-process.stdout.write(`${tableOf(rows)}\n`);

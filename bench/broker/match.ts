@@ -1,7 +1,7 @@
 /** A million subscriptions: how long a topic takes to find its subscribers. The broker's core alone, in a process of its own. */
 import { join } from "node:path";
-import { ROOT, SERVER_CORE, outputOf, start, tell } from "./processes.ts";
-import type { Row } from "./report.ts";
+import { ROOT, SERVER_CORE, outputOf, start, tell } from "../processes.ts";
+import type { Row } from "../report.ts";
 
 interface Figures {
   readonly p50: number;

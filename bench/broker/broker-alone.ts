@@ -1,11 +1,11 @@
-/** Broker, plain listener and a journal on disk, and nothing else: `node bench/fan-in-server.ts DIR`; prints its port. */
+/** Broker, plain listener and a journal on disk, and nothing else: `node bench/broker/broker-alone.ts DIR`; prints its port. */
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import { LIMITS } from "../src/base/mod.ts";
-import type { Counter, Logger, Metrics } from "../src/base/mod.ts";
-import { listenMqtt } from "../src/adapters/net/mod.ts";
-import { SqliteBrokerState } from "../src/adapters/sqlite/broker-state.ts";
-import { Broker } from "../src/broker/mod.ts";
+import { LIMITS } from "../../src/base/mod.ts";
+import type { Counter, Logger, Metrics } from "../../src/base/mod.ts";
+import { listenMqtt } from "../../src/adapters/net/mod.ts";
+import { SqliteBrokerState } from "../../src/adapters/sqlite/broker-state.ts";
+import { Broker } from "../../src/broker/mod.ts";
 import { FileJournal } from "./file-journal.ts";
 
 const folder = process.argv[2] ?? ".";
