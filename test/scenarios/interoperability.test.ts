@@ -395,6 +395,52 @@ test("will delay: a client that is back in time takes its will away, one that st
   await back.leave();
 });
 
+test("shared subscriptions: each message to one of the group, the work divided; retained ones are for nobody", async () => {
+  const topic = clients.topic();
+  const sender = await clients.connect();
+  await sender.client.publishAsync(`${topic}/r`, "retained", { qos: 1, retain: true });
+  const filter = `$share/workers/${topic}/#`;
+  const workers = [await clients.connect(), await clients.connect()];
+  for (const { client } of workers) await client.subscribeAsync(filter, { qos: 1 });
+  const lines = await clients.subscribe("-V", "mqttv5", "-t", filter, "-q", "1", "-F", "> %p");
+  const alone = await clients.connect();
+  await alone.client.subscribeAsync(`${topic}/work`, { qos: 1 });
+  const work = Array.from({ length: 30 }, (_, i) => `${i}`);
+  for (const piece of work) await sender.client.publishAsync(`${topic}/work`, piece, { qos: 1 });
+  await alone.got(30);
+  const theirs = (): readonly string[] => workers.flatMap(({ texts }) => texts);
+  await until("everything done", async () => theirs().length + (await lines(0)).length >= 30);
+  const byMosquitto = await lines(1);
+  const inOrder = (texts: readonly string[]): string[] => texts.toSorted((a, b) => Number(a) - Number(b));
+  assert.deepEqual(inOrder([...theirs(), ...byMosquitto]), work);
+  for (const { texts } of workers) assert.ok(texts.length > 0, "everybody has some of it");
+});
+
+for (const alpn of ["mqtt", "x-amzn-mqtt-ca"]) {
+  test(`a client that offers ALPN '${alpn}' is served`, async () => {
+    const topic = clients.topic();
+    const peer = await clients.connect({ ALPNProtocols: [alpn] });
+    await peer.client.subscribeAsync(topic, { qos: 1 });
+    await peer.client.publishAsync(topic, alpn, { qos: 1 });
+    await peer.got(1);
+    assert.deepEqual(peer.texts, [alpn]);
+  });
+}
+
+for (const protocolVersion of [4, 5] as const) {
+  test(`MQTT ${protocolVersion === 4 ? "3.1.1" : "5.0"} over WebSocket, on the HTTPS port`, async () => {
+    const topic = clients.topic();
+    const port = Number(new URL(platform.ready.https).port);
+    const peer = await clients.connect({ protocol: "wss", port, path: "/mqtt", protocolVersion });
+    await peer.client.subscribeAsync(topic, { qos: 2 });
+    const large = "x".repeat(100_000);
+    await peer.client.publishAsync(topic, large, { qos: 2 });
+    await clients.publish("-t", topic, "-q", "1", "-m", "from TCP");
+    await peer.got(2);
+    assert.deepEqual(peer.texts, [large, "from TCP"]);
+  });
+}
+
 test("$SYS: an administrator's tool reads what the broker says about itself", async () => {
   const lines = await clients.subscribe(
     "-t",
