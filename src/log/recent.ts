@@ -7,8 +7,8 @@ const COMPACT_BELOW = 1 / 4;
 export class RecentBatches {
   readonly #pool: BatchPool;
   readonly #bytesMax: number;
-  /** In order; `#first` is the index of the oldest kept one, so that dropping one moves nothing. */
-  #batches: BatchBuffer[] = [];
+  /** In order; `#first` is the index of the oldest kept one, so that dropping one moves nothing; before it there is nothing. */
+  #batches: (BatchBuffer | null)[] = [];
   #first = 0;
   #bytes = 0;
 
@@ -53,7 +53,8 @@ export class RecentBatches {
   }
 
   #dropOldest(): void {
-    const oldest = this.#batches[this.#first++]!;
+    const oldest = this.#batches[this.#first]!;
+    this.#batches[this.#first++] = null; // else a thousand dropped ones would stay in memory
     this.#bytes -= oldest.bytes.length;
     this.#pool.release(oldest);
     if (this.#first > 1024 && this.#first * 2 > this.#batches.length) {

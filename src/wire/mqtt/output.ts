@@ -41,9 +41,8 @@ export class BufferPool {
  */
 export class Output {
   readonly #pool: BufferPool;
-  /** Closed blocks, oldest first, from `#taken` on; null before the first. */
+  /** Closed blocks, oldest first; null before the first. */
   #closed: Uint8Array[] | null = null;
-  #taken = 0;
   /** Bytes in closed blocks. */
   closedBytes = 0;
   /** The open block. Valid up to `length`; replaced when it grows, when a packet begins, and after `take`. */
@@ -68,13 +67,9 @@ export class Output {
 
   /** The oldest block with something in it; empty where there is nothing. */
   takeBlock(): Uint8Array {
-    if (this.closedBytes > 0) {
-      const block = this.#closed![this.#taken++]!;
+    const block = this.#closed?.shift(); // few: what one connection may have waiting
+    if (block !== undefined) {
       this.closedBytes -= block.length;
-      if (this.closedBytes === 0) {
-        this.#closed!.length = 0;
-        this.#taken = 0;
-      }
       return block;
     }
     const taken = this.buffer.subarray(0, this.length);

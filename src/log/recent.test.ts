@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { queryObjects } from "node:v8";
+import { BatchBuffer, BatchPool } from "./batch.ts";
+import { RecentBatches } from "./recent.ts";
+
+const SIZE = 1024;
+
+function batchAt(pool: BatchPool, baseOffset: number, used = SIZE): BatchBuffer {
+  return Object.assign(pool.take(1), { baseOffset, count: 10, used });
+}
+
+test("what was dropped is not kept in memory: neither by the list nor by the pool", () => {
+  const before = queryObjects(BatchBuffer);
+  const pool = new BatchPool(SIZE, 2);
+  const recent = new RecentBatches(pool, 4 * SIZE);
+  for (let i = 0; i < 500; i++) recent.add(batchAt(pool, i * 10));
+  assert.ok(queryObjects(BatchBuffer) - before <= 4 + 2 + 1);
+  assert.equal(recent.from, 4960);
+  assert.equal(recent.find(4959), null);
+  assert.equal(recent.find(4975)?.baseOffset, 4970);
+});
+
+test("a batch that fills little of its buffer is kept as a copy, and counts as what that takes", () => {
+  const pool = new BatchPool(SIZE, 2);
+  const recent = new RecentBatches(pool, 4 * SIZE);
+  for (let i = 0; i < 40; i++) recent.add(batchAt(pool, i * 10, 100));
+  assert.equal(recent.from, 0);
+  assert.equal(recent.find(5)?.bytes.length, 100);
+});
+
+test("long after the first, all that is kept is found", () => {
+  const pool = new BatchPool(SIZE, 2);
+  const recent = new RecentBatches(pool, 3 * SIZE);
+  for (let i = 0; i < 5000; i++) {
+    recent.add(batchAt(pool, i * 10));
+    assert.equal(recent.find(i * 10 + 9)?.baseOffset, i * 10);
+  }
+  recent.clear();
+  assert.equal(recent.from, Infinity);
+  assert.equal(recent.find(49_990), null);
+});
