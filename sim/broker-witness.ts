@@ -4,7 +4,6 @@
  */
 import type { Message } from "../src/base/mod.ts";
 import type { SessionChange } from "../src/broker/mod.ts";
-import { SharedGroups } from "./broker-groups.ts";
 import { SessionLedger } from "./broker-ledger.ts";
 import type { Delivery, SentMessage } from "./broker-ledger.ts";
 import type { Trace } from "./trace.ts";
@@ -22,7 +21,6 @@ export class BrokerWitness {
   readonly acknowledged = new Set<string>();
   /** By client id: as its client knows it. */
   readonly ledgers = new Map<string, SessionLedger>();
-  readonly groups = new SharedGroups();
   /** Granted QoS by filter, by client id: what the state file has on disk. */
   readonly saved = new Map<string, Map<string, number>>();
   /** Highest acknowledged offset of a retained message, by topic. */
@@ -96,7 +94,6 @@ export class BrokerWitness {
     this.#appended.set(text, [...appends, { offset, tick: this.tick }]);
     this.log.set(offset, text);
     for (const ledger of this.ledgers.values()) ledger.appended(message, offset, appends.length === 0);
-    this.groups.append(message, offset, this.ledgers.values());
   }
 
   /** What a session has to remember: it has an offset as messages have. */
@@ -139,7 +136,6 @@ export class BrokerWitness {
       this.counts.lostToPowerCuts++;
       this.log.delete(offset);
       for (const ledger of this.ledgers.values()) ledger.lost(text, offset);
-      this.groups.lost(text, offset);
     }
     const texts = new Set(kept.values());
     for (const text of this.acknowledged)
@@ -213,7 +209,6 @@ export class BrokerWitness {
   died(): void {
     for (const [will, { saved }] of this.#withdrawn) if (!saved) this.#withdrawn.delete(will);
     for (const ledger of this.ledgers.values()) ledger.brokerDied();
-    this.groups.brokerDied();
   }
 
   /** The broker knows that the connection was lost, and the will has no delay. */
@@ -227,7 +222,6 @@ export class BrokerWitness {
   /** A session that its client knows nothing about begins. */
   begin(clientId: string, kept: boolean): SessionLedger {
     const ledger = new SessionLedger(clientId, kept);
-    ledger.onLeave = (filter, forGood) => this.groups.leave(filter, forGood, this.sent, this.ledgers.values());
     this.ledgers.set(clientId, ledger);
     return ledger;
   }
@@ -243,7 +237,7 @@ export class BrokerWitness {
     this.tick++;
     this.#trace.add(
       "deliver",
-      `${short(text)} to ${clientId} at ${how.qos}${dup ? " again" : ""}${how.retain ? " retained" : ""}${how.identifiers.length > 0 ? ` for ${how.identifiers.join()}` : ""}`,
+      `${short(text)} to ${clientId} at ${how.qos}${dup ? " again" : ""}${how.retain ? " retained" : ""}`,
     );
     this.counts.delivered++;
     const message = this.sent.get(text);
@@ -255,8 +249,7 @@ export class BrokerWitness {
     if (message.topic !== topic) this.wrong(`${short(text)} of ${message.topic} was delivered as ${topic}`);
     if (ledger.has(text)) this.counts.duplicates++;
     const appended = this.#appended.get(text) ?? [];
-    const shared = this.groups.deliver(ledger, message, how);
-    const fault = shared === undefined ? ledger.deliver({ message, appended, ...how }) : shared;
+    const fault = ledger.deliver({ message, appended, ...how });
     if (fault === null) return text;
     const foreseen = fault.startsWith("came behind") && (this.#overtaken.has(text) || this.dropped() > 0);
     if (!foreseen) this.wrong(`${short(text)} to ${clientId}: it ${fault}`);
@@ -267,10 +260,9 @@ export class BrokerWitness {
 
   /** Deliveries that are still owed, beyond those that were dropped and counted. */
   owed(): readonly string[] {
-    const alone = [...this.ledgers.values()].flatMap((ledger) =>
+    const owed = [...this.ledgers.values()].flatMap((ledger) =>
       [...ledger.owed.keys()].map((text) => `${short(text)} to ${ledger.clientId}`),
     );
-    const owed = [...alone, ...this.groups.owed().map(([text, filter]) => `${short(text)} to ${filter}`)];
     return owed.length > this.dropped() ? owed : [];
   }
 
