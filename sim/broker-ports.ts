@@ -1,5 +1,5 @@
 /** What a broker stands on, simulated: a journal whose disk syncs when told, a state store that survives the broker, a policy. */
-import type { Cancel, Clock, Message, Scheduler } from "../src/base/mod.ts";
+import type { Cancel, Clock, Message, Scheduler, EpochMs } from "../src/base/mod.ts";
 import type {
   Authorizer,
   Journal,
@@ -43,12 +43,18 @@ export class SimJournal implements Journal {
     this.#clock = clock;
   }
 
-  append(topic: string, view: PublishView, publisher: Publisher, _topicBytes?: Uint8Array, identified = false): number {
+  append(
+    topic: string,
+    view: PublishView,
+    publisher: Publisher,
+    _topicBytes: Uint8Array,
+    receivedAt: EpochMs,
+    identified: boolean,
+  ): number {
     const { qos, retain } = view;
     const payload = Uint8Array.from(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);
     const { clientId, thing } = publisher;
-    const receivedAt = this.#clock.now();
     const offset = this.#append({ topic, payload, qos, retain, clientId, thing, receivedAt, properties });
     if (identified) this.packetIds.set(offset, view.packetId);
     return offset;

@@ -1,7 +1,7 @@
 /** The least that is a durable journal, for measuring the broker alone: one file, one write and one fdatasync per batch. */
 import { fdatasyncSync, openSync } from "node:fs";
 import { fdatasync, write } from "node:fs";
-import type { Cancel, Message } from "../../src/base/mod.ts";
+import type { Cancel, Message, EpochMs } from "../../src/base/mod.ts";
 import type { Journal, Publisher, Replayed } from "../../src/broker/mod.ts";
 import type { PublishView } from "../../src/wire/mqtt/mod.ts";
 import {
@@ -37,9 +37,16 @@ export class FileJournal implements Journal {
     fdatasyncSync(this.#file);
   }
 
-  append(_topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array, identified: boolean): number {
+  append(
+    _topic: string,
+    view: PublishView,
+    publisher: Publisher,
+    topicBytes: Uint8Array,
+    receivedAt: EpochMs,
+    identified: boolean,
+  ): number {
     const at = this.#reserve(recordBytes(view, topicBytes, publisher.encoded!, identified));
-    this.#length = writeRecord(this.#batch, at, view, topicBytes, publisher.encoded!, 0, identified);
+    this.#length = writeRecord(this.#batch, at, view, topicBytes, publisher.encoded!, receivedAt, identified);
     return this.#appended();
   }
 

@@ -95,10 +95,17 @@ export interface Journal {
    * Server unavailable, and never acknowledges.
    *
    * HOT. `view` always holds its topic: the broker has resolved aliases. `topicBytes` are the same, in an array of their
-   * own that never changes; `publisher` is the same object for all publishes of one connection. `identified`: the packet
-   * identifier is kept with the message.
+   * own that never changes; `publisher` is the same object for all publishes of one connection. `receivedAt` is what
+   * subscribers are told by, too, where the message expires. `identified`: the packet identifier is kept with the message.
    */
-  append(topic: string, view: PublishView, publisher: Publisher, topicBytes: Uint8Array, identified: boolean): number;
+  append(
+    topic: string,
+    view: PublishView,
+    publisher: Publisher,
+    topicBytes: Uint8Array,
+    receivedAt: EpochMs,
+    identified: boolean,
+  ): number;
   /** Takes a message that has no packet: a will, or one that a service publishes. */
   appendMessage(message: Message): number;
   /** Takes what a session has to remember of its QoS 2 exchanges; it has an offset as messages have. */

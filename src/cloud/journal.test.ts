@@ -61,6 +61,7 @@ function publish(
 }
 
 const TOPIC = "telemetry/press-1/tempé";
+const NOW = 1_700_000_000_000;
 const PUBLISHER = { clientId: "press-1-client", thing: "press-1" };
 const PROPERTIES = { contentType: "application/json", userProperties: [["tw-seq", "5"]] } as const;
 
@@ -71,7 +72,7 @@ test("a PUBLISH becomes the message that every consumer reads, durable when the 
   const durable: number[] = [];
   port.onDurable((below) => durable.push(below));
   publish({ topic: "telemetry/press-1/tempé", payload: "21.5", properties: PROPERTIES }, (view) => {
-    assert.equal(port.append(TOPIC, view, PUBLISHER, encodeUtf8(TOPIC), false), 0);
+    assert.equal(port.append(TOPIC, view, PUBLISHER, encodeUtf8(TOPIC), NOW, false), 0);
   });
   assert.equal(port.durable, 0);
   await log.flush();
@@ -83,7 +84,7 @@ test("a PUBLISH becomes the message that every consumer reads, durable when the 
     qos: 1,
     retain: true,
     ...PUBLISHER,
-    receivedAt: scene.clock.now(),
+    receivedAt: NOW,
     properties: PROPERTIES,
   });
   assert.equal(await port.read(1), null);
@@ -94,8 +95,8 @@ test("a caller that has topic and publisher as bytes saves the encoding, and get
   const { log, journal } = await (await Scene.make(context)).open();
   const topic = "a/ü";
   publish({ topic, payload: "x" }, (view) => {
-    journal.append(topic, view, PUBLISHER);
-    journal.append(topic, view, { ...PUBLISHER, encoded: encodePublisher(PUBLISHER) }, encodeUtf8(topic));
+    journal.append(topic, view, PUBLISHER, encodeUtf8(topic), NOW, false);
+    journal.append(topic, view, { ...PUBLISHER, encoded: encodePublisher(PUBLISHER) }, encodeUtf8(topic), NOW, false);
   });
   assert.deepEqual(await log.read(1), await log.read(0));
   await log.close();
@@ -138,9 +139,9 @@ test("notes and packet identifiers are replayed in their places, and nobody who 
   const { log, journal } = await scene.open();
   const note = { clientId: "press-1-client", released: [7], received: [], sent: [40_000, 0] };
   publish({ topic: "a", payload: "1" }, (view) => {
-    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), true), 0);
+    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, true), 0);
     assert.equal(journal.appendNote(note), 1);
-    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), false), 2);
+    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, false), 2);
   });
   assert.equal(journal.appendNote({ ...note, released: [8], sent: [] }), 3);
   await log.flush();
@@ -156,9 +157,15 @@ test("notes and packet identifiers are replayed in their places, and nobody who 
 test("a record that is no message is skipped, logged and counted; the others are replayed", async (context) => {
   const scene = await Scene.make(context);
   const { log, journal } = await scene.open();
-  publish({ topic: "a", payload: "1" }, (view) => void journal.append("a", view, PUBLISHER));
+  publish(
+    { topic: "a", payload: "1" },
+    (view) => void journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, false),
+  );
   log.append(Uint8Array.of(0xf0, 1, 2, 3, 4, 5, 6, 7, 8, 9)); // of a version that nobody knows
-  publish({ topic: "b", payload: "2" }, (view) => void journal.append("b", view, PUBLISHER));
+  publish(
+    { topic: "b", payload: "2" },
+    (view) => void journal.append("b", view, PUBLISHER, encodeUtf8("b"), NOW, false),
+  );
   await log.flush();
   const topics: string[] = [];
   for await (const entry of journal.replay(0)) topics.push(entry.kind === "message" ? entry.message.topic : "a note");
@@ -173,7 +180,7 @@ test("what the log cannot take, the journal refuses with the log's code", async 
   await log.close();
   publish({ topic: "a", payload: "1" }, (view) => {
     assert.throws(
-      () => journal.append("a", view, PUBLISHER),
+      () => journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, false),
       (error: unknown) => isTidewireError(error) && error.code === "LOG_FAILED",
     );
   });

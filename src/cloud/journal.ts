@@ -1,5 +1,5 @@
 /** The broker's journal: messages as records in the durable log. */
-import { encodeUtf8, reasonOf } from "../base/mod.ts";
+import { reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, EpochMs, Logger, Message, Metrics } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
@@ -16,9 +16,6 @@ import {
   writeRecord,
 } from "../wire/record/mod.ts";
 import type { EncodedPublisher, Logged, SessionNote } from "../wire/record/mod.ts";
-
-/** Topics whose bytes are kept where the caller has none; a fleet that uses more pays an encoding per message. */
-const TOPICS_KEPT_MAX = 20_000;
 
 export interface JournalOptions {
   readonly log: Log;
@@ -45,7 +42,6 @@ export class LogJournal {
   readonly #unreadable: Counter;
   /** Gone with the connection. */
   readonly #publishers = new WeakMap<JournalPublisher, EncodedPublisher>();
-  readonly #topics = new Map<string, Uint8Array>();
 
   constructor(options: JournalOptions) {
     this.#log = options.log;
@@ -63,20 +59,21 @@ export class LogJournal {
 
   /**
    * HOT: writes straight into the log's batch and allocates nothing. `publisher` is the same object for all messages of a
-   * connection; `topicBytes`, where the caller has them, are the topic's UTF-8; `identified`: the record keeps the packet
+   * connection; `topicBytes` are the topic's UTF-8; `identified`: the record keeps the packet
    * identifier. Throws LOG_FULL, LOG_FAILED, LOG_RECORD_TOO_LARGE.
    */
   append(
-    topic: string,
+    _topic: string,
     view: PublishView,
     publisher: JournalPublisher,
-    topicBytes: Uint8Array = this.#topicBytes(topic),
-    identified = false,
+    topicBytes: Uint8Array,
+    receivedAt: EpochMs,
+    identified: boolean,
   ): number {
     const encoded = publisher.encoded ?? this.#encoded(publisher);
     const log = this.#log;
     const at = log.reserve(recordBytes(view, topicBytes, encoded, identified));
-    writeRecord(log.buffer, at, view, topicBytes, encoded, this.#clock.now(), identified);
+    writeRecord(log.buffer, at, view, topicBytes, encoded, receivedAt, identified);
     return log.commit();
   }
 
@@ -144,14 +141,5 @@ export class LogJournal {
     let encoded = this.#publishers.get(publisher);
     if (encoded === undefined) this.#publishers.set(publisher, (encoded = encodePublisher(publisher)));
     return encoded;
-  }
-
-  #topicBytes(topic: string): Uint8Array {
-    let bytes = this.#topics.get(topic);
-    if (bytes === undefined) {
-      if (this.#topics.size >= TOPICS_KEPT_MAX) this.#topics.clear();
-      this.#topics.set(topic, (bytes = encodeUtf8(topic)));
-    }
-    return bytes;
   }
 }
