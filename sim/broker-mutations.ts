@@ -64,7 +64,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
       })),
   },
   "queues are not saved": {
-    noticed: /stuck: .* owed: /,
+    noticed: /stuck: .* owed: |has no such subscription|twice at QoS 2/,
     sabotage: () =>
       savingProgress((progress) => ({
         ...progress,
