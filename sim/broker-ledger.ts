@@ -57,6 +57,9 @@ export class SessionLedger {
   /** Highest number so far of each publisher, topic and quality of service, published and delivered [MQTT-4.6.0-6]. */
   readonly #highest = new Map<string, number>();
 
+  /** Told of each filter that it no longer counts on; `forGood`: because it gives up the session. */
+  onLeave: (filter: string, forGood: boolean) => void = () => {};
+
   constructor(clientId: string, kept: boolean) {
     this.clientId = clientId;
     this.kept = kept;
@@ -100,6 +103,7 @@ export class SessionLedger {
   unsubscribing(filter: string): void {
     for (const interval of this.intervals) if (interval.filter === filter) interval.ending = true;
     this.#unsure = new Set(this.owed.keys());
+    this.onLeave(filter, false);
   }
 
   brokerDied(): void {
@@ -116,7 +120,10 @@ export class SessionLedger {
   abandon(): void {
     this.kept = false;
     this.owed.clear();
-    for (const interval of this.intervals) interval.ending = true;
+    for (const interval of this.intervals) {
+      interval.ending = true;
+      this.onLeave(interval.filter, true);
+    }
   }
 
   /** The log has taken the message; `first`: never before. */

@@ -5,6 +5,7 @@ import type { SubscribeRequest } from "../src/wire/mqtt/mod.ts";
 import { SimBrokerClient } from "./broker-client.ts";
 import type { ClientTraits } from "./broker-client-ports.ts";
 import { SimBrokerDatabase } from "./broker-database.ts";
+import { SHARED_FILTERS } from "./broker-groups.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import type { Sabotage } from "./broker-process.ts";
 import { BrokerTap } from "./broker-tap.ts";
@@ -61,7 +62,7 @@ export class BrokerSystem {
     const { clock, random } = this;
     this.trace = new Trace(clock, print);
     this.witness = new BrokerWitness(this.trace);
-    this.witness.dropped = () => this.#count("queue-full");
+    this.witness.dropped = () => this.#count("queue-full") + this.#count("share-unclaimed");
     this.#tap = new BrokerTap(this.witness);
     this.#tap.onPassing = (kind, link) => this.#passed(kind, link);
     this.#logger = traceLogger(this.trace);
@@ -248,7 +249,11 @@ export class BrokerSystem {
   #act(client: SimBrokerClient): void {
     const { random } = this;
     const what = random.below(100);
-    if (what < 14 || client.filters.length === 0)
+    const mayShare = client.traits.version === 5 && client.traits.sessionExpirySeconds === 3_600;
+    if (what < 3 && mayShare) {
+      const [identifier, filter] = random.pick([...SHARED_FILTERS]);
+      client.subscribe({ ...requestFrom(random), filter, qos: random.pick([1, 2]), noLocal: false }, identifier);
+    } else if (what < 14 || client.filters.length === 0)
       client.subscribe(requestFrom(random), random.chance(0.3) ? 1 + random.below(3) : 0);
     else if (what < 18) client.unsubscribe(random.pick(client.filters));
     else if (what < 21) client.leave(random.below(6_000));

@@ -4,6 +4,7 @@
  */
 import type { Message } from "../src/base/mod.ts";
 import type { SessionChange } from "../src/broker/mod.ts";
+import { SharedGroups } from "./broker-groups.ts";
 import { SessionLedger } from "./broker-ledger.ts";
 import type { Delivery, SentMessage } from "./broker-ledger.ts";
 import type { Trace } from "./trace.ts";
@@ -21,6 +22,7 @@ export class BrokerWitness {
   readonly acknowledged = new Set<string>();
   /** By client id: as its client knows it. */
   readonly ledgers = new Map<string, SessionLedger>();
+  readonly groups = new SharedGroups();
   /** Granted QoS by filter, by client id: what the state file has on disk. */
   readonly saved = new Map<string, Map<string, number>>();
   /** Highest acknowledged offset of a retained message, by topic. */
@@ -94,6 +96,7 @@ export class BrokerWitness {
     this.#appended.set(text, [...appends, { offset, tick: this.tick }]);
     this.log.set(offset, text);
     for (const ledger of this.ledgers.values()) ledger.appended(message, offset, appends.length === 0);
+    this.groups.append(message, offset, this.ledgers.values());
   }
 
   /** What a session has to remember: it has an offset as messages have. */
@@ -136,6 +139,7 @@ export class BrokerWitness {
       this.counts.lostToPowerCuts++;
       this.log.delete(offset);
       for (const ledger of this.ledgers.values()) ledger.lost(text, offset);
+      this.groups.lost(text, offset);
     }
     const texts = new Set(kept.values());
     for (const text of this.acknowledged)
@@ -209,6 +213,7 @@ export class BrokerWitness {
   died(): void {
     for (const [will, { saved }] of this.#withdrawn) if (!saved) this.#withdrawn.delete(will);
     for (const ledger of this.ledgers.values()) ledger.brokerDied();
+    this.groups.brokerDied();
   }
 
   /** The broker knows that the connection was lost, and the will has no delay. */
@@ -222,6 +227,7 @@ export class BrokerWitness {
   /** A session that its client knows nothing about begins. */
   begin(clientId: string, kept: boolean): SessionLedger {
     const ledger = new SessionLedger(clientId, kept);
+    ledger.onLeave = (filter, forGood) => this.groups.leave(filter, forGood, this.sent, this.ledgers.values());
     this.ledgers.set(clientId, ledger);
     return ledger;
   }
@@ -237,7 +243,7 @@ export class BrokerWitness {
     this.tick++;
     this.#trace.add(
       "deliver",
-      `${short(text)} to ${clientId} at ${how.qos}${dup ? " again" : ""}${how.retain ? " retained" : ""}`,
+      `${short(text)} to ${clientId} at ${how.qos}${dup ? " again" : ""}${how.retain ? " retained" : ""}${how.identifiers.length > 0 ? ` for ${how.identifiers.join()}` : ""}`,
     );
     this.counts.delivered++;
     const message = this.sent.get(text);
@@ -249,7 +255,8 @@ export class BrokerWitness {
     if (message.topic !== topic) this.wrong(`${short(text)} of ${message.topic} was delivered as ${topic}`);
     if (ledger.has(text)) this.counts.duplicates++;
     const appended = this.#appended.get(text) ?? [];
-    const fault = ledger.deliver({ message, appended, ...how });
+    const shared = this.groups.deliver(ledger, message, how);
+    const fault = shared === undefined ? ledger.deliver({ message, appended, ...how }) : shared;
     if (fault === null) return text;
     const foreseen = fault.startsWith("came behind") && (this.#overtaken.has(text) || this.dropped() > 0);
     if (!foreseen) this.wrong(`${short(text)} to ${clientId}: it ${fault}`);
@@ -260,9 +267,10 @@ export class BrokerWitness {
 
   /** Deliveries that are still owed, beyond those that were dropped and counted. */
   owed(): readonly string[] {
-    const owed = [...this.ledgers.values()].flatMap((ledger) =>
+    const alone = [...this.ledgers.values()].flatMap((ledger) =>
       [...ledger.owed.keys()].map((text) => `${short(text)} to ${ledger.clientId}`),
     );
+    const owed = [...alone, ...this.groups.owed().map(([text, filter]) => `${short(text)} to ${filter}`)];
     return owed.length > this.dropped() ? owed : [];
   }
 
