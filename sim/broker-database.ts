@@ -26,9 +26,11 @@ export class SimBrokerDatabase {
 
   /** As one life of the process sees it. */
   open(life: Life, scheduler: Scheduler): StateStore {
+    let earlier: Promise<unknown> = Promise.resolve();
     const slowly = async <T>(work: () => Promise<T>): Promise<T> => {
-      await life.wait(scheduler, this.#random.below(15));
-      const result = await work();
+      const mine = earlier.then(() => life.wait(scheduler, this.#random.below(15))).then(work);
+      earlier = mine.catch(() => {});
+      const result = await mine;
       await life.wait(scheduler, this.#random.below(15));
       return result;
     };

@@ -74,7 +74,8 @@ export class SessionLedger {
     for (const other of this.intervals) {
       if (other.filter !== request.filter || other.ending) continue;
       other.ending = true;
-      if ((other.granted ?? 0) > request.qos) this.#unsure = new Set(this.owed.keys());
+      const lowered = (other.granted ?? 0) > request.qos || (request.noLocal && !other.request.noLocal);
+      if (lowered) this.#unsure = new Set(this.owed.keys());
     }
     const retainedBefore = new Map(retained);
     const { filter } = request;

@@ -124,7 +124,7 @@ export type Replayed = { readonly offset: number } & Logged;
 
 /**
  * Sessions on disk: a view of the journal that is a moment behind it. Whatever was reported saved survives a crash; every
- * call is one transaction.
+ * call is one transaction, and calls take effect in the order in which they are made.
  */
 export interface StateStore {
   load(): Promise<SavedState>;

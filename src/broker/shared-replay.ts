@@ -38,7 +38,7 @@ export class SharedReplay {
    */
   noted(offset: number, session: Session | null): OpenMessage | null {
     const open = this.#open.get(offset);
-    const at = open?.findIndex(({ group }) => session === null || group.targetOf(session) !== null) ?? -1;
+    const at = open?.findIndex(({ group }) => session === null || wasMember(group, session, offset)) ?? -1;
     if (open === undefined || at < 0) return null;
     const [named] = open.splice(at, 1);
     if (open.length === 0) this.#open.delete(offset);
@@ -48,4 +48,10 @@ export class SharedReplay {
   rest(): OpenMessage[] {
     return [...this.#open.values()].flat();
   }
+}
+
+/** Who joined later had it by another group, or by a subscription of its own. */
+function wasMember(group: SharedGroup, session: Session, offset: number): boolean {
+  const target = group.targetOf(session);
+  return target !== null && target.since <= offset;
 }
