@@ -64,7 +64,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
       })),
   },
   "queues are not saved": {
-    noticed: /stuck: .* owed: /,
+    // Or the place of a lost entry has come to mean another message.
+    noticed: /stuck: .* owed: |has no such subscription/,
     sabotage: () =>
       savingProgress((progress) => ({
         ...progress,
