@@ -100,3 +100,17 @@ describe("an outbox with QoS 2 in it", () => {
     assert.equal(outbox.inFlight, 4);
   });
 });
+
+test("what was finished before its turn is so after the second restart, too: the queue itself may not have been saved since", () => {
+  const outbox = new Outbox();
+  for (const offset of [20, 45, 51]) outbox.push(offset, 10, false, NOWHERE, null, true);
+  const chunks = [outbox.pack(0, 3)];
+  const saved = { clientId: "c", head: 0, tail: 3, sentBefore: 2, bytes: 30, applied: 66, chunks };
+  let done: readonly number[] = [1, 2];
+  for (let restart = 0; restart < 2; restart++) {
+    const restored = new Outbox();
+    restored.restore(saved, Infinity, { clientId: "c", received: [], sent: [], released: [], done });
+    done = restored.finishedEarly();
+    assert.deepEqual(done, [1, 2]);
+  }
+});

@@ -281,6 +281,7 @@ export class Outbox {
   restore(saved: SavedOutbox, offsetEnd: number, exchanges: SavedExchanges | null = null): number {
     const underWay = Exchanges.restored(exchanges);
     const done = new Set(exchanges?.done);
+    let doneEnd = 0;
     const last = saved.chunks.at(-1);
     const end = last === undefined ? saved.head : Math.max(saved.head, last.first + last.slots.length / 2);
     const whole = saved.chunks.every(({ slots }) => slots.every((value, i) => i % 2 === 1 || value < offsetEnd));
@@ -299,13 +300,16 @@ export class Outbox {
         const mark = Math.floor(bits / MARK);
         const now = this.push(slots[i * 2]!, bytesOf(bits), retain, NOWHERE, named, isExactlyOnce(bits), mark);
         underWay?.moved(sequence, now);
-        if (done.has(sequence)) this.finish(now);
+        if (!done.has(sequence)) continue;
+        this.finish(now);
+        doneEnd = now + 1;
       }
     }
     this.exchanges = underWay?.settled() ?? null;
     this.trim();
     this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
-    this.sentBefore = Math.max(this.sentBefore, this.exchanges?.placesEnd ?? 0); // who has an identifier may have been sent
+    // Who has an identifier may have been sent, and who is finished was.
+    this.sentBefore = Math.max(this.sentBefore, this.exchanges?.placesEnd ?? 0, doneEnd);
     return whole ? this.tail : this.head;
   }
 
