@@ -65,7 +65,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   "queues are not saved": {
     // Or the place of a lost entry has come to mean another message.
-    noticed: /stuck: .* owed: |has no such subscription/,
+    noticed: /stuck: .* owed: |has no such subscription|twice at QoS 2/,
     sabotage: () =>
       savingProgress((progress) => ({
         ...progress,
