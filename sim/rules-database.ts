@@ -24,6 +24,7 @@ export class SimRulesDatabase implements RulesStore {
       targets: [...new Map(waiting.map(({ target, kind }) => [target, { target, kind }])).values()],
       waiting: waiting.length,
       savedOffsetMax: waiting.reduce((highest, { offset }) => Math.max(highest, offset), -1),
+      newestCreatedAt: waiting.length === 0 ? null : Math.max(...waiting.map(({ createdAt }) => createdAt)),
     };
   }
 

@@ -262,6 +262,9 @@ describe("deliveries", () => {
       world.rules.put("hot", webhookRule(receiver.url));
       world.publish("a", { n: 1 });
       await world.pass(seconds(5), seconds(1));
+      world.clock.jump(3_600_000);
+      world.publish("a", { n: 2 }); // an hour younger than the first, and the clock goes back behind both
+      await world.pass(seconds(5), seconds(1));
       world.clock.jump(-3_600_000);
       receiver.standing = 200;
       await world.restart();

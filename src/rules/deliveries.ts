@@ -281,11 +281,15 @@ export class Deliveries {
     return Math.round(this.#wallOrigin + clock.monotonic());
   }
 
-  /** Nobody watched the clock between two processes: the first of what waits is due now, whatever its time says. */
-  #noticeStepBack(state: StoredState): void {
-    const dueAt = state.targets.map(({ target }) => this.#o.store.nextDue(target)).filter((due) => due !== null);
-    if (dueAt.length === 0) return;
-    this.#wallOrigin = Math.max(this.#wallOrigin, Math.min(...dueAt) - this.#o.clock.monotonic());
+  /**
+   * Nobody watched the clock between two processes: it is at least as late as when the newest of what waits was made, and the
+   * first of it is due now, whatever its time says.
+   */
+  #noticeStepBack({ targets, newestCreatedAt }: StoredState): void {
+    if (newestCreatedAt === null) return;
+    const dueAt = targets.map(({ target }) => this.#o.store.nextDue(target)).filter((due) => due !== null);
+    const latest = Math.max(newestCreatedAt, Math.min(...dueAt));
+    this.#wallOrigin = Math.max(this.#wallOrigin, latest - this.#o.clock.monotonic());
   }
 
   /** Whether this is a replay of what was saved. Where the store cannot tell, rather twice than never. */

@@ -453,6 +453,7 @@ function rebased(state: StoredState, logNext: number): StoredState {
     rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
     alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
     savedOffsetMax: -1,
+    newestCreatedAt: null,
   };
 }
 

@@ -69,6 +69,8 @@ export interface StoredState {
   readonly waiting: number;
   /** Highest offset of any saved delivery: above it a replay need not look for doubles. */
   readonly savedOffsetMax: number;
+  /** When the newest delivery that waits was made; null where none waits. */
+  readonly newestCreatedAt: EpochMs | null;
 }
 
 export interface RulesStore {

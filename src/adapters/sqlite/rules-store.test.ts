@@ -82,6 +82,7 @@ describe("rules store", () => {
       checkpoint: null,
       waiting: 0,
       savedOffsetMax: -1,
+      newestCreatedAt: null,
     });
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });

@@ -99,6 +99,7 @@ export class SqliteRulesStore implements RulesStore {
         this.#number("SELECT max(log_offset) AS n FROM deliveries") ?? -1,
         this.#number("SELECT max(log_offset) AS n FROM dead_letters") ?? -1,
       ),
+      newestCreatedAt: this.#number("SELECT max(created_at) AS n FROM deliveries"),
     };
   }
 
