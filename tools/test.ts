@@ -19,8 +19,12 @@ function tests(
   options: readonly string[] = ["--test-isolation=none"],
 ): Step {
   const files = patterns.flatMap((pattern) => globSync(pattern)).sort((a, b) => a.localeCompare(b));
-  return { name, command: ["node", "--test", "--test-reporter=./tools/test-reporter.ts", ...options, ...files] };
+  const common = ["--test-reporter=./tools/test-reporter.ts", `--test-timeout=${TEST_SECONDS_MAX * 1000}`];
+  return { name, command: ["node", "--test", ...common, ...options, ...files] };
 }
+
+/** The slowest test, or file with a process of its own, takes a minute; one that takes this long hangs, and is named. */
+const TEST_SECONDS_MAX = 240;
 
 const STEPS: readonly Step[] = [
   { name: "format", command: ["oxfmt", "--check", "."] },

@@ -64,6 +64,8 @@ export class Connection {
   assignedClientId: string | null = null;
   keepAliveSeconds = 0;
   cleanStart = true;
+  /** It goes on with a session of an earlier connection. */
+  resumed = false;
   /** Most deliveries in flight to this client. */
   window = 0;
   /** The client's; `Infinity` where it set none that matters. */

@@ -74,6 +74,15 @@ function countOpen(connection: Connection, packetId: number): void {
 }
 
 /**
+ * Not known to us: 0x92, but not to a client that resumed its session, whose PUBCOMP may have been lost with the connection
+ * or with our last process. "This is not an error during recovery" (MQTT 5.0 table 3.9), and clients such as MQTT.js
+ * report any code but 0 as a message that failed.
+ */
+function unknownCode({ resumed }: Connection): number {
+  return resumed ? REASON.success : REASON.packetIdentifierNotFound;
+}
+
+/**
  * PUBREL: the next PUBLISH under that identifier is a new message [MQTT-4.3.3-12]; PUBCOMP says so [MQTT-4.3.3-11], whatever
  * became of the message meanwhile [MQTT-4.3.3-13].
  */
@@ -81,7 +90,7 @@ export function acceptPubrel(connection: Connection, packetId: number): void {
   const { core } = connection;
   const session = connection.session!;
   const known = session.received !== null && session.received.delete(packetId);
-  const code = ANSWER.pubcomp + (known ? REASON.success : REASON.packetIdentifierNotFound);
+  const code = ANSWER.pubcomp + (known ? REASON.success : unknownCode(connection));
   const note = core.notes.of(session);
   if (known && session.persistent) {
     note.released.push(packetId);

@@ -143,6 +143,7 @@ function enter(connection: Connection, packet: ConnectPacket): { session: Sessio
   session.versionNumber = version === undefined ? 0 : version + 1;
   session.connection = connection;
   connection.session = session;
+  connection.resumed = kept !== undefined;
   core.tree.connected(session);
   occupy(connection, session);
   return { session, present: kept !== undefined };

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
+import type { TestContext } from "node:test";
 import type { MqttClient } from "mqtt";
 import { addDevice, openDevice } from "./support/device.ts";
 import type { Device } from "./support/device.ts";
@@ -50,8 +51,10 @@ async function killAndRestart(): Promise<void> {
   platform = await PlatformProcess.start(folder.path, ports);
 }
 
-async function connected(device: Device): Promise<MqttClient> {
+/** Ends with its test, however that ends: a client that goes on trying keeps the process, and takes others' sessions over. */
+async function connected(device: Device, context: TestContext): Promise<MqttClient> {
   const client = openDevice(platform, device, STEADY);
+  context.after(() => client.endAsync(true));
   await new Promise((resolve, reject) => client.once("connect", resolve).once("error", reject));
   client.on("error", () => {}); // the platform is away for a moment
   return client;
@@ -73,14 +76,14 @@ async function publishAll(client: MqttClient, topic: string, count: number, prog
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
 
-test("MQTT.js at both ends, the platform killed again and again: every message once [MQTT-4.3.3-10], [MQTT-4.3.3-4]", async () => {
+test("MQTT.js at both ends, the platform killed again and again: every message once [MQTT-4.3.3-10], [MQTT-4.3.3-4]", async (context) => {
   const count = (KILLS + 1) * BETWEEN_KILLS;
   const got: number[] = [];
-  const receiver = await connected(subscriber);
+  const receiver = await connected(subscriber, context);
   receiver.on("message", (_topic, payload) => got.push(Number(payload.toString())));
   const [granted] = await receiver.subscribeAsync("plant/line", { qos: 2 });
   assert.equal(granted?.qos, 2);
-  const sender = await connected(publisher);
+  const sender = await connected(publisher, context);
   let killing: Promise<void> = Promise.resolve();
   let kills = 0;
   await publishAll(sender, "plant/line", count, (done) => {
@@ -103,6 +106,7 @@ test("mosquitto_pub and mosquitto_sub, and a kill while messages wait: every mes
   }
   const got: number[] = [];
   const first = listen(got);
+  context.after(() => first.kill());
   await until("the subscription", async () => (await counted()).connections >= 1);
   await publishRow(0, 500);
   await until("the first half, to the end", async () => got.length >= 500 && (await counted()).exchanges === 0);
