@@ -1,6 +1,6 @@
 /** The durable log: appends are gathered in memory, written and synced in groups, and handed to consumers once on disk. */
 import { TidewireError, reasonOf } from "../base/mod.ts";
-import type { Cancel, Clock, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { BatchPool } from "./batch.ts";
@@ -20,6 +20,7 @@ import type { SegmentTable } from "./segments.ts";
 import { SpaceWatch } from "./space.ts";
 import { streamBatches } from "./stream.ts";
 import type { StreamSource } from "./stream.ts";
+import { offsetAtTime } from "./time-index.ts";
 import { SegmentWriter } from "./writer.ts";
 
 /** Buffers kept for the next burst; a larger backlog's are given back to memory. */
@@ -255,6 +256,15 @@ export class Log {
   /** All kept records of [from, below) in order, in batches trimmed to the range; of what is durable now by default. */
   readBatches(from: number, below = this.#durable): AsyncIterable<LogBatch> {
     return streamBatches(this.#source, from, Math.min(below, this.#durable));
+  }
+
+  /**
+   * The first offset whose batch was closed at `time` or later: no record that was received at `time` or later lies below.
+   * Where there is none yet, `durable`. Reads a few headers, whatever the log's size.
+   */
+  async offsetAt(time: EpochMs): Promise<number> {
+    const { durable } = this; // of before the reading: what was written and not yet synced may still be lost
+    return Math.min((await offsetAtTime(this.#source, time)) ?? durable, durable);
   }
 
   /** A copy of one record, durable or not yet; `null` where it is removed, damaged, or was never there. */
