@@ -17,6 +17,7 @@ import type { Recovered } from "./recover.ts";
 import { RecordReader } from "./record-reader.ts";
 import { applyRetention } from "./retention.ts";
 import type { SegmentTable } from "./segments.ts";
+import { SettledClock } from "./settled-clock.ts";
 import { SpaceWatch } from "./space.ts";
 import { streamBatches } from "./stream.ts";
 import type { StreamSource } from "./stream.ts";
@@ -82,6 +83,7 @@ export class Log {
   readonly #table: SegmentTable;
   readonly #writer: SegmentWriter;
   readonly #space: SpaceWatch;
+  readonly #age: SettledClock;
   readonly #pool: BatchPool;
   readonly #recent: RecentBatches;
   readonly #source: StreamSource;
@@ -119,6 +121,7 @@ export class Log {
     this.#durable = recovered.next;
     this.#writer = new SegmentWriter(options, recovered);
     this.#space = new SpaceWatch(options);
+    this.#age = new SettledClock(options.clock, limits, recovered.newestAt);
     this.#pool = new BatchPool(limits.batchBytesMax, POOLED_BATCHES);
     this.#recent = new RecentBatches(this.#pool, limits.recentBytesMax);
     this.#active = this.#pool.take(0);
@@ -282,9 +285,9 @@ export class Log {
    * one that holds an offset of `keepFrom` or above.
    */
   async retain(keepFrom: number): Promise<void> {
-    const { directory, clock, logger } = this.#options;
-    const limit = Math.min(keepFrom, this.#durable);
-    const removed = await applyRetention({ directory, clock, logger, limits: this.#limits, table: this.#table }, limit);
+    const { directory, logger } = this.#options;
+    const options = { directory, logger, clock: this.#age, limits: this.#limits, table: this.#table };
+    const removed = await applyRetention(options, Math.min(keepFrom, this.#durable));
     this.#metrics.removedSegments.value += removed;
     if (removed > 0) await this.#records.forget();
   }
