@@ -135,6 +135,11 @@ const entries = {
     http: 413,
     mqtt: 0x95,
   },
+  EXPORT_FAILED: {
+    fault: "environment",
+    message: "The export to {path} was not finished: {reason}.",
+    fix: "Choose another place with --output, or free some disk space, and run it again; nothing was left behind.",
+  },
   LOG_OFFSET_AHEAD: {
     fault: "environment",
     message: "{consumer} has read up to offset {offset}, but the log ends at {next}: a part of the log is missing.",
