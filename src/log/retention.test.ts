@@ -7,7 +7,13 @@ import { Scene, bytesOf } from "./log.fixture.ts";
 import type { Log } from "./log.ts";
 
 const YEARS_TEN = days(3652);
-const LIMITS = { diskCheckPeriod: hours(1), retentionAge: days(7), segmentAgeMax: days(1), retentionBytes: 1e9, segmentBytesMax: 1e6 };
+const LIMITS = {
+  diskCheckPeriod: hours(1),
+  retentionAge: days(7),
+  segmentAgeMax: days(1),
+  retentionBytes: 1e9,
+  segmentBytesMax: 1e6,
+};
 
 /** A record every six hours, and retention, for so long. */
 async function live(scene: Scene, log: Log, time: Millis): Promise<void> {
