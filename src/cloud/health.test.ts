@@ -14,6 +14,9 @@ function health(log: object = {}, store: object = {}): ReturnType<typeof healthO
   } as unknown as HealthSources);
 }
 
+const RESTART = "Check the disk (`dmesg`, `smartctl`) and restart Tidewire; everything that was acknowledged is kept.";
+const FREE = "Free disk space if it is the disk, else wait: the log takes messages again by itself.";
+
 test("the whole is as its worst part, and each part says why", () => {
   const table = [
     [{}, {}, "ok", "10 messages kept", "7 points"],
@@ -21,8 +24,8 @@ test("the whole is as its worst part, and each part says why", () => {
     [{}, { state: "starting" }, "degraded", "10 messages kept", "starting"],
     [{}, { lag: 100_000 }, "ok", "10 messages kept", "7 points"],
     [{}, { lag: 100_001 }, "degraded", "10 messages kept", "100001 messages behind"],
-    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", "the disk is gone", "7 points"],
-    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", "no space", "closed"],
+    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", `the disk is gone. ${RESTART}`, "7 points"],
+    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", `no space. ${FREE}`, "closed"],
   ] as const;
   for (const [log, store, state, logSays, storeSays] of table) {
     const { parts, ...whole } = health(log, store);
