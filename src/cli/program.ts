@@ -30,7 +30,16 @@ export function program(output: Output): Command {
     .exitOverride()
     .configureOutput({ writeErr: (text) => output.note(text.trimEnd()) })
     .addHelpText("after", START_HERE);
-  const commands = [upCommand, agentCommand, thingsCommand, rulesCommand, loginLinkCommand, logCommand, backupCommand, restoreCommand];
+  const commands = [
+    upCommand,
+    agentCommand,
+    thingsCommand,
+    rulesCommand,
+    loginLinkCommand,
+    logCommand,
+    backupCommand,
+    restoreCommand,
+  ];
   for (const command of commands) root.addCommand(command(output).copyInheritedSettings(root));
   root.addCommand(verifierCommand(output).copyInheritedSettings(root));
   return root;
