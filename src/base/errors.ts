@@ -83,6 +83,12 @@ const entries = {
     fix: "Check the file's permissions; if it is damaged, restore it from a backup. Tidewire changed nothing.",
     exit: 3,
   },
+  DATABASE_DAMAGED: {
+    fault: "environment",
+    message: "The {name} database {path} is damaged: {reason}.",
+    fix: "Check the disk (`dmesg`, `smartctl`) and restore it by `tidewire restore`; if another program changed it on purpose, delete {path}-pages. Tidewire changed nothing.",
+    exit: 3,
+  },
   DATABASE_NEWER: {
     fault: "environment",
     message: "The {name} database {path} has format {version}; this Tidewire knows formats up to {known}.",
