@@ -1,6 +1,10 @@
 /** The kinds of files of a data folder: how each is made, and what its owner is asked before and after it was damaged. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { once } from "node:events";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { connect, createServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { inspectCredentials } from "../../../src/adapters/device-credentials.ts";
 import { writeDeviceFolder } from "../../../src/adapters/device-folder.ts";
 import { DuckStore } from "../../../src/adapters/duckdb/mod.ts";
@@ -13,7 +17,7 @@ import { openOutboxStore } from "../../../src/adapters/sqlite/outbox-store.ts";
 import { openRegistry } from "../../../src/adapters/sqlite/registry-store.ts";
 import { SqliteRulesStore } from "../../../src/adapters/sqlite/rules-store.ts";
 import { systemScheduler } from "../../../src/adapters/system.ts";
-import { LIMITS, TidewireError } from "../../../src/base/mod.ts";
+import { LIMITS, TidewireError, reasonOf } from "../../../src/base/mod.ts";
 import type { Logger } from "../../../src/base/mod.ts";
 import { loadAgentConfig } from "../../../src/edge/config.ts";
 import { TestAuthority } from "../../../src/edge/certificates.fixture.ts";
@@ -349,40 +353,71 @@ const secrets: Kind = {
   },
 };
 
+/** Its own text is not what counts, but whom it lets in: so a server and the device meet, as at every start. */
 const device: Kind = {
   name: "agent's key and certificates",
   async make(folder) {
     const authority = await TestAuthority.make();
     const { certificate, privateKey } = await authority.device("meter-1");
-    writeDeviceFolder({
-      path: join(folder, "device"),
-      thing: "meter-1",
-      broker: "mqtts://h:1",
-      certificatePem: certificate,
-      privateKeyPem: privateKey,
-      caPem: authority.ca,
-    });
+    const files = { certificatePem: certificate, privateKeyPem: privateKey, caPem: authority.ca };
+    writeDeviceFolder({ path: join(folder, "device"), thing: "meter-1", broker: "mqtts://h:1", ...files });
     renameSync(join(folder, "device", "agent.yaml"), join(folder, "agent.yaml.left-out"));
+    const server = await authority.server();
+    writeFileSync(join(folder, "server.left-out"), JSON.stringify({ ...server, ca: authority.ca }));
   },
-  ask(folder) {
+  async ask(folder) {
     const at = (name: string): string => join(folder, "device", name);
-    const found = inspectCredentials({
-      certificate: at("certificate.pem"),
-      privateKey: at("private-key.pem"),
-      ca: at("ca.pem"),
-    });
-    if (!found.ok)
-      throw new TidewireError("CONFIG_VALUE_INVALID", {
-        file: "agent.yaml",
-        key: found.file,
-        reason: found.reason,
-        command: "agent",
-      });
-    return Promise.resolve(
-      ["certificate.pem", "private-key.pem", "ca.pem"].map((name) => readFileSync(at(name), "latin1")),
-    );
+    const paths = { certificate: at("certificate.pem"), privateKey: at("private-key.pem"), ca: at("ca.pem") };
+    const found = inspectCredentials(paths);
+    if (!found.ok) throw unusable(found.file, found.reason);
+    try {
+      return await handshake(JSON.parse(readFileSync(join(folder, "server.left-out"), "utf8")) as ServerFiles, paths);
+    } catch (error) {
+      throw unusable("tls", reasonOf(error));
+    }
   },
 };
+
+interface ServerFiles {
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly ca: string;
+}
+
+/** Who the server sees. Rejects with what TLS says. */
+async function handshake(
+  server: ServerFiles,
+  device: { readonly certificate: string; readonly privateKey: string; readonly ca: string },
+): Promise<string> {
+  const { certificate: cert, privateKey: key, ca } = server;
+  const listener = createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true }).listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  try {
+    const seen = once(listener, "secureConnection") as Promise<[TLSSocket]>;
+    const refused = once(listener, "tlsClientError").then(([error]) => Promise.reject(error as Error));
+    const { port } = listener.address() as AddressInfo;
+    const read = (path: string): Buffer => readFileSync(path);
+    const files = { cert: read(device.certificate), key: read(device.privateKey), ca: read(device.ca) };
+    const socket = connect({ port, host: "127.0.0.1", ...files });
+    const failed = once(socket, "close").then(() => Promise.reject(new Error("closed")));
+    try {
+      const [accepted] = await Promise.race([seen, refused, failed]);
+      accepted.on("error", () => {});
+      return String(accepted.getPeerCertificate().subject.CN);
+    } finally {
+      failed.catch(() => {});
+      refused.catch(() => {});
+      socket.on("error", () => {});
+      socket.destroy();
+    }
+  } finally {
+    listener.close();
+  }
+}
+
+function unusable(key: string, reason: string): TidewireError {
+  return new TidewireError("CONFIG_VALUE_INVALID", { file: "agent.yaml", key, reason, command: "agent" });
+}
 
 const agentYaml: Kind = {
   name: "agent.yaml",
