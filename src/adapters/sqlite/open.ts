@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
 import { PageChecksums } from "./page-checksums.ts";
+import type { Sizes } from "./page-checksums.ts";
 
 export interface DatabaseOptions {
   readonly path: string;
@@ -20,6 +21,8 @@ export interface DatabaseOptions {
   readonly logger?: Logger;
   /** Another connection of ours to the same file, which is open for longer than this one. */
   readonly beside?: DatabaseSync;
+  /** For tests. */
+  readonly sizes?: Sizes;
 }
 
 /** The page checksums of the file behind each connection, and whether it is the one that ends them. */
@@ -27,10 +30,14 @@ const CHECKSUMS = new WeakMap<DatabaseSync, { readonly pages: PageChecksums; rea
 
 /** Throws `TidewireError` DATABASE_DAMAGED, DATABASE_UNUSABLE, DATABASE_NEWER. To be closed by `closeDatabase`. */
 export function openDatabase(options: DatabaseOptions): DatabaseSync {
-  const { path, name, logger = null, beside } = options;
+  const { path, name, logger = null, beside, sizes } = options;
   const existed = existsSync(path);
   const shared = beside === undefined ? undefined : CHECKSUMS.get(beside)?.pages;
-  const pages = shared ?? checked(options, () => PageChecksums.check({ path, name, logger, now: Date.now }));
+  const pages =
+    shared ??
+    checked(options, () =>
+      PageChecksums.check({ path, name, logger, now: Date.now, ...(sizes === undefined ? {} : { sizes }) }),
+    );
   const database = openFile(options);
   try {
     prepare(database, options, existed);

@@ -33,10 +33,8 @@ import type { WalFrame } from "./wal-file.ts";
 /** "TWPAGES1", page size, number of pages. */
 const MAGIC = 0x5457504147455331n;
 const HEADER_BYTES = 16;
-/** The write-ahead log is brought into the file when it is this large: as SQLite does by itself. */
-const CHECKPOINT_BYTES = 4 * 1024 * 1024;
-/** Appended checksums before the companion is written anew. */
-const APPENDED_BYTES_MAX = 256 * 1024;
+/** A checkpoint as often as SQLite runs them by itself; 256 KiB are the pages of some thirty of them. */
+const SIZES: Sizes = { checkpoint: 4 * 1024 * 1024, appendedMax: 256 * 1024 };
 const READ_BYTES = 1024 * 1024;
 /** https://sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
@@ -48,6 +46,13 @@ export interface PageChecksumsOptions {
   readonly logger: Logger | null;
   /** For the names of copies. */
   readonly now: () => number;
+  readonly sizes?: Sizes;
+}
+
+/** In bytes: of the write-ahead log at a checkpoint, and of what is appended to the companion before it is written anew. */
+export interface Sizes {
+  readonly checkpoint: number;
+  readonly appendedMax: number;
 }
 
 interface Companion {
@@ -60,16 +65,19 @@ interface Companion {
 
 export class PageChecksums {
   readonly #options: PageChecksumsOptions;
+  readonly #sizes: Sizes;
   /** Of the pages as the last complete checkpoint left them; four bytes per page of 4 KiB. `null`: not yet known, or given up. */
   #table: Uint32Array | null;
   #pageBytes: number;
   #appended: number;
   /** How large the write-ahead log is to be for the next checkpoint. */
-  #checkpointAt = CHECKPOINT_BYTES;
+  #checkpointAt: number;
 
   private constructor(options: PageChecksumsOptions, companion: Companion | null, table: Uint32Array | null) {
     this.#options = options;
     this.#table = table;
+    this.#sizes = options.sizes ?? SIZES;
+    this.#checkpointAt = this.#sizes.checkpoint;
     this.#pageBytes = companion?.pageBytes ?? 0;
     this.#appended = companion === null ? 0 : companion.bytes - HEADER_BYTES - companion.base.length * 4;
   }
@@ -110,12 +118,13 @@ export class PageChecksums {
     if (bytes < this.#checkpointAt) return;
     this.#checkpoint(database);
     const left = statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    this.#checkpointAt = left + CHECKPOINT_BYTES;
+    this.#checkpointAt = left + this.#sizes.checkpoint;
   }
 
   /** Before the last connection closes, which runs a checkpoint of its own: it finds nothing to do. */
   end(database: DatabaseSync): void {
     this.#checkpoint(database);
+    if (this.#table !== null && this.#appended > 0) this.#guard(() => this.#writeAnew());
   }
 
   #checkpoint(database: DatabaseSync): void {
@@ -128,7 +137,7 @@ export class PageChecksums {
       if (this.#table === null || checkpointed < log) return;
       this.#table = resized(this.#table, Math.max(pages, this.#table.length));
       for (const { page, crc } of frames) this.#table[page - 1] = crc;
-      if (this.#appended > APPENDED_BYTES_MAX) this.#writeAnew();
+      if (this.#appended > this.#sizes.appendedMax) this.#writeAnew();
     });
   }
 
