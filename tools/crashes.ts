@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { playLogSeed } from "../sim/log-simulation.ts";
 import { SimRandom } from "../sim/world.ts";
-import { killWriters } from "../src/log/kill-writer.scenario.ts";
+import { killWriters } from "../src/log/kill-writers.fixture.ts";
 
 const { values } = parseArgs({
   options: {

@@ -10,7 +10,7 @@ import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
 import { bytesOf, findings, readAll, realClock, textOf } from "./log.fixture.ts";
 import type { LogLimits } from "./log.fixture.ts";
-import { killWriters } from "./kill-writer.scenario.ts";
+import { killWriters } from "./kill-writers.fixture.ts";
 import { Log } from "./log.ts";
 
 async function temporary(context: TestContext): Promise<string> {
