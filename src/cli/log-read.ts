@@ -94,8 +94,8 @@ async function tail(options: TailOptions, output: Output): Promise<void> {
     const last = await records.last(options.lines ?? LINES_AT_FIRST, below);
     await lines.write(last.filter(({ offset }) => offset >= from));
   } else for await (const some of records.read(from, below)) await lines.write(some);
-  while (stopped !== null && !lines.gone) {
-    if ((await Promise.race([stopped, pause(FOLLOW_MS)])) === "stopped") break;
+  for (let more = stopped !== null; more && !lines.gone;) {
+    if ((await Promise.race([stopped, pause(FOLLOW_MS)])) === "stopped") more = false;
     from = below;
     below = await records.end();
     for await (const some of records.read(from, below)) await lines.write(some);

@@ -29,9 +29,7 @@ async function prepared(failing: number, fault: DiskFault): Promise<Life> {
     return fault;
   });
   await scene.write(Array.from({ length: EARLIER }, (_, n) => `record ${n}`));
-  const newest = scene.disk.names
-    .filter((name) => name.endsWith(".seg") && scene.disk.bytesOf(name).length > 64)
-    .at(-1)!;
+  const newest = scene.disk.names.findLast((name) => name.endsWith(".seg") && scene.disk.bytesOf(name).length > 64)!;
   scene.disk.put(newest, Buffer.concat([scene.disk.bytesOf(newest), scene.disk.bytesOf(newest).slice(64, 100)]));
   armed = true;
   return { scene, struck: () => struck, calls: () => calls };

@@ -6,7 +6,7 @@ import type { Millis } from "../base/mod.ts";
 import { Scene, bytesOf } from "./log.fixture.ts";
 import type { Log } from "./log.ts";
 
-const YEARS_TEN = days(3652);
+const YEARS_TEN: number = days(3652);
 const LIMITS = {
   diskCheckPeriod: hours(1),
   retentionAge: days(7),

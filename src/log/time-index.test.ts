@@ -122,7 +122,7 @@ test("a reader's end is behind the last whole batch, and is on disk when it is t
   assert.equal(await reader.end(), 0);
   await writeAt(scene, log, 30, () => 1);
   assert.equal(await reader.end(), 30, "it finds segments that came after it was opened");
-  const newest = scene.disk.names.filter((name) => name.endsWith(".seg")).at(-1)!;
+  const newest = scene.disk.names.findLast((name) => name.endsWith(".seg"))!;
   const whole = scene.disk.bytesOf(newest);
   await scene.drive(log.close());
   scene.disk.put(newest, whole.slice(0, -3));

@@ -28,8 +28,12 @@ export async function offsetAtTime(source: StreamSource, time: EpochMs): Promise
     if (!older) {
       const file = await openSegment(source, segment);
       if (file !== null) {
-        const found = await bisect(source, segment, file, time).finally(() => file.close());
-        if (found !== null) return found;
+        try {
+          const found = await bisect(source, segment, file, time);
+          if (found !== null) return found;
+        } finally {
+          await file.close();
+        }
       }
     }
     segment = source.table.after(segment);

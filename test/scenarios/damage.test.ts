@@ -6,7 +6,11 @@ import { damageCampaign } from "./support/damage-campaign.ts";
 test("bits flipped and ends cut off in every kind of file of a data folder: each is told or changes no answer", async () => {
   const { counts, wrong } = await damageCampaign(400, 1);
   assert.deepEqual(wrong, []);
-  const outcomes = [...counts.values()].flatMap((of) => [...of.keys()]);
-  for (const outcome of ["harmless", "refused", "told"]) assert.ok(outcomes.includes(outcome as "told"), outcome);
+  for (const outcome of ["harmless", "refused", "told"] as const) {
+    assert.ok(
+      [...counts.values()].some((of) => of.has(outcome)),
+      outcome,
+    );
+  }
   assert.ok(counts.size > 20, `${counts.size} kinds of files`);
 });

@@ -138,10 +138,11 @@ test("tail --follow prints what comes while it comes, and ends with 0 when it is
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const client = await connectDevice(platform, device);
   const next = lines.next();
-  let seen = false;
-  void next.then(() => (seen = true));
+  const seen = { line: false };
+  void next.then(() => (seen.line = true));
   // It may not be there yet when the first ones are published.
-  for (let n = 100; !seen; n++) await client.publishAsync("telemetry/meter-1/m", JSON.stringify({ n }), { qos: 1 });
+  for (let n = 100; !seen.line; n++)
+    await client.publishAsync("telemetry/meter-1/m", JSON.stringify({ n }), { qos: 1 });
   const first = JSON.parse((await next).value as string) as Line;
   const second = JSON.parse((await lines.next()).value as string) as Line;
   assert.equal((JSON.parse(second.payload) as { n: number }).n, (JSON.parse(first.payload) as { n: number }).n + 1);

@@ -158,7 +158,7 @@ test("the end of a damaged write-ahead log is left out, kept, and told; what it 
   const again = open(killed, { logger });
   const { n } = again.prepare("SELECT count(*) AS n FROM t").get() as { n: number };
   assert.ok(n > 5 && n < 20, `${n} rows`);
-  const [line] = logger.lines.filter(({ level }) => level === "error");
+  const line = logger.lines.find(({ level }) => level === "error");
   assert.match(line?.message ?? "", /write-ahead log/);
   assert.equal(readFileSync(String(line?.fields["kept"])).length, length);
   closeDatabase(again);
@@ -239,7 +239,7 @@ test("the write-ahead log is read as SQLite reads it: a commit counts only as a 
   assert.equal(pages, readFileSync(path).length / 4096);
   for (let length = 0; length < bytes.length; length += 331) {
     const part = readWal(bytes.subarray(0, length));
-    const end = ends.filter((commit) => commit <= length).at(-1) ?? 32;
+    const end = ends.findLast((commit) => commit <= length) ?? 32;
     assert.equal(part.frames.length, (end - 32) / (24 + 4096), `${length} bytes`);
     assert.deepEqual(part.frames, frames.slice(0, part.frames.length));
     assert.equal(part.lostBytes > 0, length >= end + 16);

@@ -68,7 +68,7 @@ export async function damageCampaign(count: number, seed: number, only = ""): Pr
       }
     }
   } finally {
-    for (const { close } of KINDS) close?.();
+    for (const kind of KINDS) kind.close?.();
     process.umask(umask);
     rmSync(root, { recursive: true, force: true });
   }

@@ -122,7 +122,8 @@ const registry: Kind = {
   name: "registry.db",
   make: (folder) => Promise.resolve(fillRegistry(join(folder, "registry.db")).close()),
   ask(folder, logger) {
-    const { store, presence, close } = openRegistry(join(folder, "registry.db"), logger);
+    const opened = openRegistry(join(folder, "registry.db"), logger);
+    const { store, presence } = opened;
     try {
       const things = store.things({}, { after: null, limit: 1_000 });
       const slice = { after: null, limit: 1_000, descending: false };
@@ -141,7 +142,7 @@ const registry: Kind = {
         presence: presence.load(),
       });
     } finally {
-      close();
+      opened.close();
     }
   },
 };
@@ -165,12 +166,15 @@ function fillBroker(path: string): SqliteBrokerState {
       subscriptions: [["a/#", subscription]],
     })),
   );
-  const outbox = { head: 0, tail: 8, sentBefore: 0, bytes: 80, applied: 9 };
   void state.saveProgress({
     appliedOffset: 4_711,
     outboxes: range(150).map((n) => ({
       clientId: `client-${n}`,
-      ...outbox,
+      head: 0,
+      tail: 8,
+      sentBefore: 0,
+      bytes: 80,
+      applied: 9,
       chunks: [{ first: 0, slots: Float64Array.from(range(16)), identifiers: [] }],
     })),
     exchanges: range(50).map((n) => ({
@@ -206,7 +210,7 @@ const broker: Kind = {
           const queued = await state.queued(session.clientId, 0, 100);
           stored.push(
             session,
-            queued.map(({ slots, ...rest }) => ({ ...rest, slots: [...slots] })),
+            queued.map(({ first, slots, identifiers }) => [first, [...slots], identifiers]),
           );
         }
       }
@@ -281,7 +285,8 @@ const OUTBOX = { outbox: "abc", lastSequence: 200, count: 200, bytes: 1, dropped
 const outbox: Kind = {
   name: "agent's outbox.db",
   make(folder) {
-    const { store, close } = openOutboxStore(join(folder, "outbox.db"), 1);
+    const opened = openOutboxStore(join(folder, "outbox.db"), 1);
+    const { store } = opened;
     const put = range(200).map((n) => ({
       sequence: n + 1,
       topic: "t",
@@ -297,10 +302,11 @@ const outbox: Kind = {
       bury: [{ sequence: 1, reasonCode: 0x87, at: 5 }],
       deadLettersMax: 10,
     });
-    return Promise.resolve(close());
+    return Promise.resolve(opened.close());
   },
   ask(folder, logger) {
-    const { store, movedAside, close } = openOutboxStore(join(folder, "outbox.db"), 1, logger);
+    const opened = openOutboxStore(join(folder, "outbox.db"), 1, logger);
+    const { store, movedAside } = opened;
     try {
       if (movedAside !== null)
         throw new TidewireError("DATABASE_DAMAGED", { name: "outbox", path: movedAside, reason: "moved aside" });
@@ -312,7 +318,7 @@ const outbox: Kind = {
         old: store.expired(NOW + 1e6, 1_000),
       });
     } finally {
-      close();
+      opened.close();
     }
   },
 };
@@ -468,8 +474,9 @@ const telemetry: Kind = {
       given = await askStore(path, "it fell");
     }
     for (const line of given?.told ?? []) logger.error(line);
-    if (given?.unexplained != null) throw new Error(given.unexplained);
-    if (given?.content == null) throw new TidewireError("DATABASE_UNUSABLE", { name: "telemetry", path, reason: "" });
+    if (given !== null && given.unexplained !== null) throw new Error(given.unexplained);
+    if (given === null || given.content === null)
+      throw new TidewireError("DATABASE_UNUSABLE", { name: "telemetry", path, reason: "" });
     return given.content;
   },
   close() {
