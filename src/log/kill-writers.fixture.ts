@@ -26,9 +26,10 @@ export async function killWriters(folder: string, kills: number, random: SimRand
     const promised = await killedWriter(folder, round, random);
     assert.ok(promised.from >= (promises.at(-1)?.below ?? 0), "no promised offset is given out again");
     promises.push(promised);
-    await checkPromise(folder, promised);
+    await checkPromise(await openReader(folder), promised);
   }
-  for (const promised of promises) await checkPromise(folder, promised);
+  const reader = await openReader(folder);
+  for (const promised of promises) await checkPromise(reader, promised);
   for (const finding of await findings(await openLogDirectory(folder))) assert.ok(!isDamage(finding), finding.kind);
   return promises.reduce((sum, { from, below }) => sum + below - from, 0);
 }
@@ -52,10 +53,7 @@ async function killedWriter(folder: string, round: number, random: SimRandom): P
 }
 
 /** Every offset of `promised` is there, in order, as it was appended; so is whatever else is there. */
-async function checkPromise(folder: string, promised: Promised): Promise<void> {
-  const directory = await openLogDirectory(folder);
-  const ports = { directory, crc32: fileCrc32, logger: new SimLogger(), metrics: new SimMetrics() };
-  const reader = await LogReader.open(ports);
+async function checkPromise(reader: LogReader, promised: Promised): Promise<void> {
   let expected = promised.from;
   for await (const batch of reader.readBatches(promised.from, promised.below)) {
     batch.forEach((offset, bytes) => {
@@ -64,4 +62,9 @@ async function checkPromise(folder: string, promised: Promised): Promise<void> {
     });
   }
   assert.equal(expected, promised.below);
+}
+
+async function openReader(folder: string): Promise<LogReader> {
+  const directory = await openLogDirectory(folder);
+  return LogReader.open({ directory, crc32: fileCrc32, logger: new SimLogger(), metrics: new SimMetrics() });
 }

