@@ -32,7 +32,7 @@ describe("a crash does not take along", () => {
     }
     client.acknowledges = false;
     for (const n of numbers(50, 60)) publisher.publish("a", n, { qos: 1, packetId: 1 + Number(n) });
-    await world.run();
+    await world.run(100); // the publisher is paced for a moment
     assert.ok(!world.logger.lines.some((l) => l.fields["reason"] === "queue-full"), "all had room");
     await world.crashAndRestart();
     const back = await world.connected("c1", kept);
