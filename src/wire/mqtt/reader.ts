@@ -374,11 +374,12 @@ export class PacketReader {
     this.#pool?.giveBack(before);
   }
 
-  /** A lent one where it is used for more than a quarter: twenty thousand that wait with a few bytes each are to cost little. */
+  /** Lent, but not a large one for little: twenty thousand that wait with some kilobytes each are not to take a gigabyte. */
   #bufferFor(length: number): Uint8Array {
     const pool = this.#pool;
-    if (pool === null || length > pool.bufferBytes || length <= pool.bufferBytes / 4) return new Uint8Array(length);
-    return pool.lend().subarray(0, length);
+    const fits = pool !== null && length <= pool.bufferBytes;
+    if (!fits || (length > pool.smallBytes && length <= pool.bufferBytes / 4)) return new Uint8Array(length);
+    return pool.lendFor(length).subarray(0, length);
   }
 
   #keep(bytes: Uint8Array, at: number, end: number): void {
