@@ -23,8 +23,8 @@ export function mayLeave(core: Core, session: Session, connection: Connection, s
     if (!outbox.isExactlyOnce(at) || outbox.isDone(at) || exchanges.identifier(at) !== undefined) continue;
     const note = core.notes.of(session);
     const packetId = exchanges.name(at);
-    note.sent.push(packetId, outbox.offset(at));
-    if (outbox.mark(at) !== 0) note.shared.push(packetId, outbox.offset(at));
+    note.sent.push(packetId, outbox.offset(at), outbox.origin(at));
+    if (outbox.mark(at) !== 0) note.shared.push(packetId, outbox.offset(at), outbox.origin(at));
     core.saving.exchanged(session);
   }
   if (exchanges.mayLeave(sequence, core.journal.durable)) return true;
