@@ -5,18 +5,16 @@ import type { Core } from "./core.ts";
 import { Exchanges } from "./exchanges.ts";
 import { NOT_KEPT } from "./notes.ts";
 import { isOriginRetained, markOfOrigin } from "./outbox.ts";
-import type { Outbox } from "./outbox.ts";
 import { NOWHERE } from "./recent-frames.ts";
+import type { Target } from "./routes.ts";
 import type { Session } from "./session.ts";
-import type { OpenMessage, SharedReplay } from "./shared-replay.ts";
+import type { SharedReplay } from "./shared-replay.ts";
 
 export function applyNote(core: Core, shared: SharedReplay, offset: number, note: SessionNote): void {
   const { clientId, released, received, sent } = note;
   const session = core.sessions.get(clientId);
   if (session === undefined || offset < session.since) {
-    // Of a session that is over, or was not kept: what had begun to leave goes to nobody else [MQTT-4.8.2-5].
-    for (let i = 0; i < sent.length; i += SENT_STRIDE)
-      takeFromGroup(shared, clientId, null, sent[i + 1]!, sent[i + 2]!);
+    closeGroups(shared, note);
     return;
   }
   for (const packetId of released) session.received?.delete(packetId);
@@ -32,32 +30,56 @@ export function applyNote(core: Core, shared: SharedReplay, offset: number, note
   }
   for (let i = 0; i < sent.length; i += SENT_STRIDE) {
     const [packetId, of, origin] = [sent[i]!, sent[i + 1]!, sent[i + 2]!];
-    const open = takeFromGroup(shared, clientId, session, of, origin);
-    if (open !== null && outbox.unnamed(of, origin) < 0) owe(session, open, origin);
-    nameAgain(session, exchanges, packetId, of, origin);
+    const owed =
+      origin === ORIGIN_UNKNOWN ? oweGuessed(session, shared, of) : oweAgain(core, session, shared, of, origin);
+    if (owed) nameAgain(session, exchanges, packetId, of, origin);
   }
   outbox.trim();
   core.saving.exchanged(session);
   core.saving.touched(session);
 }
 
-/** The message, where it came by a group that has not been told who had it; nobody else of the group is owed it now. */
-function takeFromGroup(
-  shared: SharedReplay,
-  clientId: string,
-  session: Session | null,
-  offset: number,
-  origin: number,
-): OpenMessage | null {
-  if (origin !== ORIGIN_UNKNOWN) return markOfOrigin(origin) === 0 ? null : shared.noted(offset, markOfOrigin(origin));
-  return session !== null || clientId === NOT_KEPT ? shared.guessed(offset, session) : null;
+/** The session is over, or was not a kept one: what it had begun goes to nobody else [MQTT-4.8.2-5]. */
+function closeGroups(shared: SharedReplay, { clientId, sent }: SessionNote): void {
+  for (let i = 0; i < sent.length; i += SENT_STRIDE) {
+    const [of, origin] = [sent[i + 1]!, sent[i + 2]!];
+    if (origin !== ORIGIN_UNKNOWN) shared.noted(of, markOfOrigin(origin));
+    else if (clientId === NOT_KEPT) shared.guessed(of, null);
+  }
 }
 
-function owe(session: Session, { group, offset, message, bytes }: OpenMessage, origin: number): void {
-  const target = group.targetOf(session); // null: it has left the group since
-  const asPublished = message.retain && target?.retainAsPublished === true;
-  const retained = origin === ORIGIN_UNKNOWN ? asPublished : isOriginRetained(origin);
-  session.outbox.push(offset, bytes, retained, NOWHERE, target?.identifiers ?? null, true, group.mark);
+/** Puts what came by a group into its member's queue; false where the message cannot have left, and is another's to have. */
+function oweAgain(core: Core, session: Session, shared: SharedReplay, offset: number, origin: number): boolean {
+  const { outbox } = session;
+  const mark = markOfOrigin(origin);
+  if (mark === 0) return true;
+  const isQueued = outbox.unnamed(offset, origin) >= 0;
+  // Who leaves a group has all in its queue on disk first; this one had joined, and was not told so before the crash.
+  const target = isQueued ? null : targetByMark(core, session, mark);
+  if (!isQueued && target === null) return false;
+  const open = shared.noted(offset, mark); // nobody else of the group is owed it now [MQTT-4.8.2-4]
+  if (target === null) return true;
+  outbox.push(offset, open?.bytes ?? 1, isOriginRetained(origin), NOWHERE, target.identifiers, true, mark);
+  return true;
+}
+
+function targetByMark(core: Core, session: Session, mark: number): Target | null {
+  for (const { filter } of session.subscriptions.list()) {
+    const group = core.tree.group(filter);
+    if (group?.hasMark(mark) === true) return group.targetOf(session);
+  }
+  return null;
+}
+
+/** A note of an earlier Tidewire does not say by which group. */
+function oweGuessed(session: Session, shared: SharedReplay, offset: number): true {
+  if (session.outbox.unnamed(offset, ORIGIN_UNKNOWN) >= 0) return true;
+  const open = shared.guessed(offset, session);
+  const target = open?.group.targetOf(session) ?? null;
+  if (open === null || target === null) return true;
+  const retained = open.message.retain && target.retainAsPublished;
+  session.outbox.push(offset, open.bytes, retained, NOWHERE, target.identifiers, true, target.mark);
+  return true;
 }
 
 function nameAgain(session: Session, exchanges: Exchanges, packetId: number, offset: number, origin: number): void {
@@ -67,14 +89,10 @@ function nameAgain(session: Session, exchanges: Exchanges, packetId: number, off
   let sequence = outbox.unnamed(offset, origin, exchanges.namedUpTo);
   if (sequence < 0) sequence = outbox.unnamed(offset, origin);
   if (sequence < 0) sequence = outbox.raise(offset, origin, savedTail);
-  if (sequence < 0) sequence = pushUnmatched(outbox, offset, origin);
+  // A retained message, which no replay puts into a queue; or one whose subscription was not on disk.
+  const retained = origin === ORIGIN_UNKNOWN || isOriginRetained(origin);
+  if (sequence < 0) sequence = outbox.push(offset, 1, retained, NOWHERE, null, true);
   exchanges.nameAgain(sequence, packetId);
   exchanges.namedUpTo = sequence + 1;
   outbox.sentBefore = Math.max(outbox.sentBefore, sequence + 1); // it may have been sent
-}
-
-/** A retained message, which no replay puts into a queue; or one whose subscription has ended since. */
-function pushUnmatched(outbox: Outbox, offset: number, origin: number): number {
-  if (origin === ORIGIN_UNKNOWN) return outbox.push(offset, 1, true, NOWHERE, null, true);
-  return outbox.push(offset, 1, isOriginRetained(origin), NOWHERE, null, true, markOfOrigin(origin));
 }

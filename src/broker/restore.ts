@@ -226,13 +226,16 @@ function receivedAgain(core: Core, offset: number, clientId: string, packetId: n
 
 /**
  * What a client that was there has acknowledged since the last saving is not known, so the oldest go: it never owed more
- * at once than its window and its queue hold, and what is older was acknowledged, or dropped and counted at the time.
+ * at once than its window and its queue hold, and what is older was acknowledged, or dropped and counted at the time. Not at
+ * QoS 2, up to as many again: what notes have not said of such a message by now, they may say later.
  */
 function makeRoom(core: Core, session: Session): void {
   const { queuedMessagesMax, deliveriesInflightMax } = core.limits;
   const { outbox } = session;
-  while (outbox.size >= queuedMessagesMax + deliveriesInflightMax) {
+  const most = queuedMessagesMax + deliveriesInflightMax;
+  while (outbox.size >= most) {
     if (outbox.isStored(outbox.head)) outbox.dropStored();
+    else if (outbox.isExactlyOnce(outbox.head) && !outbox.isDone(outbox.head) && outbox.size < 2 * most) return;
     else skip(core, session);
   }
 }

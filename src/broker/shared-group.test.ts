@@ -521,6 +521,26 @@ describe("at QoS 2", () => {
     assert.ok(again.publishes.every(({ qos, dup, retain }) => qos === 2 && dup && !retain));
   });
 
+  test("after a crash: what was begun for a member that had not been told it was one goes to those who were", async () => {
+    const world = await BrokerWorld.started();
+    const [absent] = (await exactly(world, ["absent"], kept)) as [SimClient];
+    absent.disconnect();
+    const told = await world.connected("new", kept);
+    await world.run(2_000);
+    world.state.failure = new Error("disk I/O error");
+    world.state.gate = new Promise(() => {});
+    told.subscribe(JOBS, { qos: 2 });
+    await jobs(world, 4);
+    assert.deepEqual([told.last("suback"), told.publishes.length], [undefined, 0]);
+    assert.ok([...world.journal.notes.values()].some(({ clientId, sent }) => clientId === "new" && sent.length > 0));
+    world.state.failure = null;
+    world.state.gate = Promise.resolve();
+    await world.crashAndRestart();
+    const [back, again] = [await world.connected("absent", kept), await world.connected("new", kept)];
+    await world.run(1_000);
+    assert.deepEqual([payloads(back), payloads(again)], [upTo(4), []]);
+  });
+
   test("after a crash, with the notes of an earlier Tidewire, which name no group", async () => {
     const world = await BrokerWorld.started();
     const [absent] = (await exactly(world, ["absent"], kept)) as [SimClient];
