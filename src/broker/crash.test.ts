@@ -66,8 +66,8 @@ describe("a crash does not take along", () => {
       const back = await world.connected("c1", kept);
       await world.run(100);
       assert.deepEqual(
-        back.publishes.map(({ payload, qos, identifiers }) => [payload, qos, ...identifiers]),
-        [["0", 2, 7], ["1", 1, 7], ["2", 2, 7], ["3", 2, 7]], // prettier-ignore
+        back.publishes.map(({ payload, qos, identifiers }) => `${payload} at ${qos} for ${identifiers.join()}`),
+        ["0 at 2 for 7", "1 at 1 for 7", "2 at 2 for 7", "3 at 2 for 7"],
       );
     });
 
@@ -88,6 +88,34 @@ describe("a crash does not take along", () => {
     assert.deepEqual(client.last("unsuback")?.reasonCodes, [REASON.success]);
     assert.equal(world.state.sessions.get("c1")?.outbox?.tail, 1);
   });
+
+  for (const qos of [1, 2] as const)
+    for (const saved of [false, true])
+      test(`that a message at QoS ${qos} expired ${saved ? "a while" : "a moment"} before: it stays away, and what was sent comes again [MQTT-3.3.2-5], [MQTT-4.3.3-7]`, async () => {
+        const world = await BrokerWorld.started();
+        const client = await world.connected("c1", { ...kept, receiveMaximum: 3 });
+        client.subscribe("a", { qos });
+        client.acknowledges = false;
+        const publisher = await world.connected("pub");
+        for (const [n, messageExpirySeconds] of [20, 20, 20, 5, 3_600].entries())
+          publisher.publish("a", `${n}`, { qos, packetId: 1 + n, properties: { messageExpirySeconds } });
+        await world.run(10_000);
+        for (const { packetId } of client.publishes.slice(0, 2)) {
+          client.acknowledge(qos === 1 ? "puback" : "pubrec", packetId);
+          await world.run();
+          if (qos === 2) client.acknowledge("pubcomp", packetId);
+        }
+        await world.run(saved ? 3_000 : 10);
+        assert.deepEqual(client.take(), ["a=0", "a=1", "a=2", "a=4"]);
+        assert.equal(world.metrics.value("tidewire_mqtt_dropped_total", { reason: "expired" }), 1);
+        await world.crashAndRestart();
+        // What was sent at QoS 1 a moment before the crash is not known for that, and expires with the rest.
+        const known = saved || qos === 2;
+        if (known) world.clock.advance(30_000);
+        const back = await world.connected("c1", kept);
+        await world.run(100);
+        assert.deepEqual(back.take(), known ? ["a=2", "a=4"] : ["a=0", "a=1", "a=2", "a=4"]);
+      });
 
   test("what an absent client's full queue refused is counted again after the restart, and nothing older goes", async () => {
     const world = await BrokerWorld.started({ limits: { queuedMessagesMax: 5 } });

@@ -101,13 +101,17 @@ export function resumeExchanges(connection: Connection, session: Session): void 
 
 /**
  * The QoS 2 entry at `sequence` will not be sent: it expired, is too large, or not allowed any more. Where an earlier
- * connection may have carried it, the client may hold its identifier, and is told to let go of it.
+ * connection may have carried it, the client may hold its identifier, and is told to let go of it. Where none did, that is
+ * noted: after a crash, the note of its name would have it sent after all.
  */
 export function giveUp(core: Core, session: Session, sequence: number): void {
   const { exchanges, sentBefore } = session.outbox;
-  if (exchanges?.identifier(sequence) === undefined) return;
+  const identifier = exchanges?.identifier(sequence);
+  if (exchanges === null || identifier === undefined) return;
   core.saving.exchanged(session);
-  if (sequence >= sentBefore) exchanges.forget(sequence);
-  else if (core.restoring) exchanges.release(sequence);
+  if (sequence >= sentBefore) {
+    exchanges.forget(sequence);
+    if (session.persistent && !core.restoring) core.notes.of(session).received.push(identifier);
+  } else if (core.restoring) exchanges.release(sequence);
   else release(core, session, sequence);
 }

@@ -85,10 +85,14 @@ function oweGuessed(session: Session, shared: SharedReplay, offset: number): tru
 function nameAgain(session: Session, exchanges: Exchanges, packetId: number, offset: number, origin: number): void {
   const { outbox, savedTail } = session;
   const before = exchanges.place(packetId);
-  if (before !== undefined) outbox.finish(before); // the client refused it; that is in no note
+  if (before !== undefined) {
+    // Saved with its name before the log took the note.
+    if (outbox.isCopy(before, offset, origin)) return;
+    outbox.finish(before); // the client refused it; that is in no note
+  }
   let sequence = outbox.unnamed(offset, origin, exchanges.namedUpTo);
   if (sequence < 0) sequence = outbox.unnamed(offset, origin);
-  if (sequence < 0) sequence = outbox.raise(offset, origin, savedTail);
+  if (sequence < 0 && origin !== ORIGIN_UNKNOWN) sequence = outbox.raise(offset, origin, savedTail);
   // A retained message, which no replay puts into a queue; or one whose subscription was not on disk.
   const retained = origin === ORIGIN_UNKNOWN || isOriginRetained(origin);
   if (sequence < 0) sequence = outbox.push(offset, 1, retained, NOWHERE, null, true);

@@ -48,6 +48,8 @@ export class Outbox {
   tail = 0;
   /** Entries below this were sent on this or an earlier connection: sent again, they carry DUP. */
   sentBefore = 0;
+  /** Of those, entries below this certainly were: before a crash, or the last saving before it, one may have been skipped. */
+  begunBefore = 0;
   /** Bytes of all entries. */
   bytes = 0;
   /** Entries from here up to `storedTo` are in the state store alone: all up to there while nobody is connected. */
@@ -105,6 +107,7 @@ export class Outbox {
 
   /** The client is gone: all that is not acknowledged has to be sent again, in order [MQTT-4.4.0-1], [MQTT-4.6.0-1]. */
   rewind(): void {
+    this.begunBefore = Math.max(this.begunBefore, this.sent);
     this.sent = this.head;
   }
 
@@ -231,7 +234,7 @@ export class Outbox {
   adopt({ head, tail, sentBefore, bytes }: StoredOutbox): void {
     this.head = this.sent = this.storedFrom = head;
     this.tail = this.storedTo = tail;
-    this.sentBefore = sentBefore;
+    this.sentBefore = this.begunBefore = sentBefore;
     this.bytes = bytes;
     this.#leftOut = tail - head;
   }
@@ -317,20 +320,25 @@ export class Outbox {
     }
     this.exchanges = underWay?.settled() ?? null;
     this.trim();
-    this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
+    this.sentBefore = this.begunBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
     // Who has an identifier may have been sent, and who is finished was.
     this.sentBefore = Math.max(this.sentBefore, this.exchanges?.placesEnd ?? 0, doneEnd);
     return whole ? this.tail : this.head;
   }
 
-  /** Finished QoS 2 entries behind one that is not: after a crash they must not be taken for owed. */
+  /** Finished entries behind one that is not: after a crash they must not be taken for owed. */
   finishedEarly(): number[] {
     const found: number[] = [];
     for (let sequence = this.head; sequence < this.sentBefore && sequence < this.tail; sequence++) {
       if (this.isStored(sequence)) continue; // they left memory because they were not
-      if (this.isExactlyOnce(sequence) && this.isDone(sequence)) found.push(sequence);
+      if (this.isDone(sequence)) found.push(sequence);
     }
     return found;
+  }
+
+  /** Whether the entry is for that message, and of that origin where it is known. */
+  isCopy(sequence: number, offset: number, origin: number): boolean {
+    return this.offset(sequence) === offset && (origin === ORIGIN_UNKNOWN || this.origin(sequence) === origin);
   }
 
   /**
@@ -339,8 +347,7 @@ export class Outbox {
    */
   unnamed(offset: number, origin: number, from = this.head): number {
     for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
-      if (this.offset(sequence) !== offset || !this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
-      if (origin !== ORIGIN_UNKNOWN && this.origin(sequence) !== origin) continue;
+      if (!this.isCopy(sequence, offset, origin) || !this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
       if (this.exchanges?.identifier(sequence) === undefined) return sequence;
     }
     return -1;
@@ -352,8 +359,7 @@ export class Outbox {
    */
   raise(offset: number, origin: number, from: number): number {
     for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
-      if (this.offset(sequence) !== offset || this.origin(sequence) !== origin) continue;
-      if (this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
+      if (!this.isCopy(sequence, offset, origin) || this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
       this.#slots![this.#at(sequence) + BITS]! += EXACTLY_ONCE * MARK;
       return sequence;
     }
