@@ -37,5 +37,9 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly what: stri
     seed: 31990,
     what: "exchanges were saved before the log took their note, which then named the same message a second time",
   },
+  {
+    seed: 43245,
+    what: "who left a group, and then ended its session, took along what waited for it in the state file",
+  },
   { seed: 5166, what: "the same, and the message came once more as a retained one" },
 ];

@@ -30,7 +30,8 @@ export class HandOver {
   }
 
   /**
-   * Takes over what the session owes, once it has left its groups; false where that is nothing. `wasMember`: until now; else
+   * Takes over what the session owes, once it has left its groups; false where that is nothing. `wasMember`: until now, or
+   * while something waited; else
    * what the state store alone has of its queue is not worth looking at. The state store keeps the
    * session until others have its messages in their queues on disk: after a crash it ends once more.
    */

@@ -9,6 +9,7 @@ import { away } from "./lifecycle.ts";
 import { applyNote } from "./note-replay.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
+import { own } from "./quotas.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
@@ -99,6 +100,8 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
   session.saved = true;
   session.expirySeconds = entry.expirySeconds;
   session.versionNumber = entry.versionNumber;
+  session.leftGroup = entry.leftGroup;
+  own(core, session, core.fairness.enter(entry.thing));
   session.since = Math.min(entry.since, durable); // as with subscriptions, below
   session.disconnectedAt = entry.disconnectedAt ?? clock.now();
   session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);

@@ -3,7 +3,7 @@
  * one transaction; queues and retained messages about once a second. One call to the store at a time, the two kinds in
  * turn where both wait.
  */
-import { reasonOf } from "../base/mod.ts";
+import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -121,6 +121,7 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, null);
+    if (sharedFilterOf(filter) !== null && session.outbox.size > 0) session.leftGroup = true;
     this.#reflectFirst(pending, session);
     hold(pending, connection);
   }
@@ -461,8 +462,10 @@ function hold(pending: Pending, connection: Connection | null): void {
 
 function changeOf(clientId: string, { session, reset, subscriptions }: Pending): SessionChange {
   if (session === null || session.ended) return { clientId, reset: true, session: null, subscriptions: [] };
-  const { expirySeconds, disconnectedAt, versionNumber, since } = session;
-  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, will: willOf(session) };
+  const { expirySeconds, disconnectedAt, versionNumber, since, leftGroup } = session;
+  const thing = session.scope?.thing ?? null;
+  const will = willOf(session);
+  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, thing, leftGroup, will };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
   const all = reset ? session.subscriptions.list().map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
   return { clientId, reset, session: saved, subscriptions: all };

@@ -310,6 +310,26 @@ describe("a member that leaves", () => {
     }
   });
 
+  test("first its group, and then for good: what waited for it still goes to another, also over a crash", async () => {
+    for (const crash of [false, true]) {
+      const world = await BrokerWorld.started();
+      const [gone] = (await workers(world, 1, { ...kept, sessionExpirySeconds: 60 })) as [SimClient];
+      gone.acknowledges = false;
+      await work(world, 20);
+      (await world.connected("other", kept)).subscribe(JOBS).cut();
+      gone.unsubscribe(JOBS);
+      await world.run(20);
+      assert.equal(gone.last("unsuback")?.reasonCodes[0], REASON.success);
+      gone.cut();
+      await world.run(5_000); // saved, and out of memory
+      if (crash) await world.crashAndRestart();
+      await world.run(90_000);
+      const other = await world.connected("other", kept);
+      await world.run();
+      assert.deepEqual(ascending(payloads(other)), upTo(20), crash ? "after a crash" : "");
+    }
+  });
+
   test("hands on what it owed once the log can be read again; what never can is counted", async () => {
     for (const failures of [3, Infinity]) {
       const world = await BrokerWorld.started();
