@@ -31,9 +31,8 @@ export class HandOver {
 
   /**
    * Takes over what the session owes, once it has left its groups; false where that is nothing. `wasMember`: until now, or
-   * while something waited; else
-   * what the state store alone has of its queue is not worth looking at. The state store keeps the
-   * session until others have its messages in their queues on disk: after a crash it ends once more.
+   * while something waited; else what the state store alone has of its queue is not worth looking at. The state store keeps
+   * the session until others have its messages in their queues on disk: after a crash it ends once more.
    */
   take(session: Session, wasMember: boolean): boolean {
     const { clientId, outbox } = session;
@@ -70,8 +69,14 @@ export class HandOver {
         core.refusals.drop("no-longer-kept", "a message of a session that ended cannot be read", fields);
       }
     }
-    if (session.saved && !core.closing) await core.saving.settled();
+    if (session.saved) await this.#othersAreSaved();
     core.saving.endedBefore(session, core.sessions.get(session.clientId));
+  }
+
+  async #othersAreSaved(): Promise<void> {
+    const { saving, lastOffset } = this.#core;
+    // The store may fail meanwhile, or the log take long: neither is waited for by `settled`.
+    while (!this.#core.closing && !saving.reflects(lastOffset + 1)) await saving.settled();
   }
 
   /** What the state store alone has of its queue. Only the session that has its place there now may be asked for. */

@@ -207,6 +207,11 @@ export class Saving {
     else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
 
+  /** Everything below that offset is in the store, and what came of it in the queues there. */
+  reflects(offset: number): boolean {
+    return this.#appliedOffset >= offset;
+  }
+
   /** Resolves once everything that is known now has been given to the store. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
