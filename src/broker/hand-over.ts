@@ -74,9 +74,12 @@ export class HandOver {
   }
 
   async #othersAreSaved(): Promise<void> {
-    const { saving, lastOffset } = this.#core;
-    // The store may fail meanwhile, or the log take long: neither is waited for by `settled`.
-    while (!this.#core.closing && !saving.reflects(lastOffset + 1)) await saving.settled();
+    const core = this.#core;
+    const { saving } = core;
+    const { begun } = saving;
+    if (!core.closing) await saving.settled();
+    // Which does not wait for a store that fails, or a log that takes long.
+    while (saving.finished <= begun && !core.closing && !core.restoring) await this.#pause();
   }
 
   /** What the state store alone has of its queue. Only the session that has its place there now may be asked for. */
@@ -132,9 +135,13 @@ export class HandOver {
         if (this.#attemptsLeft === 0 || this.#core.closing) throw error;
         const fields = { clientId: session.clientId, error: reasonOf(error) };
         this.#core.logger.warn("what a session that ended owes cannot be read, and is asked for again", fields);
-        await new Promise<void>((resolve) => void this.#core.options.scheduler.after(WAIT_MS, resolve));
+        await this.#pause();
       }
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#core.options.scheduler.after(WAIT_MS, resolve));
   }
 
   #moreDurable(): Promise<void> {

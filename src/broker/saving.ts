@@ -46,6 +46,7 @@ interface Pending {
 
 /** Retained messages and QoS 2 exchanges as they are after every record below `horizon`, and no other. */
 interface Snapshot {
+  readonly number: number;
   readonly horizon: number;
   readonly exchanges: ReadonlyMap<Session, SavedExchanges>;
   readonly retained: readonly SavedRetained[];
@@ -74,6 +75,9 @@ export class Saving {
   /** Sessions whose QoS 2 exchanges changed since they were last given to the store. */
   readonly #exchanged = new Set<Session>();
   #idle: (() => void)[] = [];
+  /** How many snapshots were taken, and the number of the latest that is in the store as a whole. */
+  begun = 0;
+  finished = 0;
   /** When the latest snapshot was taken, monotonic. */
   #snapshotAt: Millis = -Infinity;
   /** A timer for the next one is set. */
@@ -207,11 +211,6 @@ export class Saving {
     else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
   }
 
-  /** Everything below that offset is in the store, and what came of it in the queues there. */
-  reflects(offset: number): boolean {
-    return this.#appliedOffset >= offset;
-  }
-
   /** Resolves once everything that is known now has been given to the store. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
@@ -238,6 +237,7 @@ export class Saving {
     this.#snapshotAt = this.#core.now();
     const { lastOffset, retained } = this.#core;
     return {
+      number: ++this.begun,
       horizon: lastOffset + 1,
       exchanges,
       retained: retained.unsaved(),
@@ -423,6 +423,11 @@ export class Saving {
     return { appliedOffset: horizon, outboxes, exchanges, last: true };
   }
 
+  #finish({ number }: Snapshot): void {
+    this.finished = number;
+    this.#snapshot = null;
+  }
+
   async #saveProgress(snapshot: Snapshot): Promise<void> {
     this.#sessionsSaved = false;
     const core = this.#core;
@@ -430,7 +435,7 @@ export class Saving {
     const { appliedOffset, outboxes, exchanges } = progress;
     if (last) this.#progressDue = false;
     if (outboxes.length + exchanges.length === 0 && appliedOffset === this.#appliedOffset) {
-      if (last) this.#snapshot = null;
+      if (last) this.#finish(snapshot);
       this.flush(); // somebody may be waiting for just this
       return;
     }
@@ -440,7 +445,7 @@ export class Saving {
       for (const saved of outboxes) noteSaved(core, saved);
       if (last) {
         this.#appliedOffset = appliedOffset;
-        this.#snapshot = null;
+        this.#finish(snapshot);
         if (core.retained.crowded) this.#progressDue = true;
       }
     } catch (error) {

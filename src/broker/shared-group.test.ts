@@ -330,6 +330,25 @@ describe("a member that leaves", () => {
     }
   });
 
+  test("is kept in the store until others have its messages there, also while the store takes no queues", async () => {
+    const world = await BrokerWorld.started();
+    const [gone] = (await workers(world, 1, { ...kept, sessionExpirySeconds: 60 })) as [SimClient];
+    gone.cut();
+    await work(world, 20);
+    (await world.connected("other", kept)).subscribe(JOBS).cut();
+    await world.run(5_000);
+    const save = world.state.saveProgress.bind(world.state);
+    world.state.saveProgress = () => Promise.reject(new Error("disk I/O error"));
+    await world.run(90_000);
+    world.state.saveProgress = save;
+    await world.crashAndRestart();
+    await world.run(5_000);
+    assert.deepEqual([...world.state.sessions.keys()], ["other"]);
+    const other = await world.connected("other", kept);
+    await world.run();
+    assert.deepEqual(ascending(payloads(other)), upTo(20));
+  });
+
   test("hands on what it owed once the log can be read again; what never can is counted", async () => {
     for (const failures of [3, Infinity]) {
       const world = await BrokerWorld.started();
