@@ -157,7 +157,15 @@ function fillBroker(path: string): SqliteBrokerState {
     identifier: 0,
     since: 1,
   } as const;
-  const session = { expirySeconds: 100, disconnectedAt: NOW, versionNumber: 5, since: 1, will: null };
+  const session = {
+    expirySeconds: 100,
+    disconnectedAt: NOW,
+    versionNumber: 5,
+    since: 1,
+    will: null,
+    thing: null,
+    leftGroup: false,
+  };
   void state.saveSessions(
     range(150).map((n) => ({
       clientId: `client-${n}`,
@@ -485,20 +493,22 @@ const telemetry: Kind = {
   },
 };
 
+const STORE = join(import.meta.dirname, "damage-store.fixture.ts");
 let storeProcess: ChildProcess | null = null;
 /** A store that takes longer than this over a small file hangs. */
 const STORE_MS_MAX = 30_000;
 
 /** `null`: the process fell at it. */
 async function askStore(path: string, distrust: string | null): Promise<StoreAnswer | null> {
-  storeProcess ??= fork(join(import.meta.dirname, "damage-store.fixture.ts"), {
-    stdio: ["ignore", "ignore", "ignore", "ipc"],
-  });
+  // It may have fallen after its last answer.
+  if (storeProcess?.connected !== true) {
+    storeProcess = fork(STORE, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+  }
   const child = storeProcess;
   const ended = new AbortController();
   const { signal } = ended;
   const late = setTimeout(() => child.kill("SIGKILL"), STORE_MS_MAX);
-  child.send({ path, distrust });
+  child.send({ path, distrust }, () => {}); // where it cannot be sent, its exit says so
   try {
     const answered = once(child, "message", { signal }).then(([given]) => given as StoreAnswer);
     const fell = once(child, "exit", { signal }).then(() => null);
