@@ -93,9 +93,9 @@ async function run(title: string, { things, samples, every, jitter }: Load): Pro
   const at = performance.now();
   const during: number[] = [];
   const queries: number[] = [];
-  let done = false;
+  const beside = { goesOn: true };
   const work = (async () => {
-    while (!done) {
+    while (beside.goesOn) {
       for (let i = 0; i < 2_000; i++) batch.add(i % store.series.size, start + i, 1);
       const from = performance.now();
       await store.commit({ points: batch, sequences: [], offset: ++points });
@@ -118,7 +118,7 @@ async function run(title: string, { things, samples, every, jitter }: Load): Pro
   })();
   await compacted(store, () => pause(10));
   const elapsed = performance.now() - at;
-  done = true;
+  beside.goesOn = false;
   await work;
   const used = process.cpuUsage(cpu);
   say(
