@@ -65,6 +65,13 @@ const entries = {
     fix: "Stop that process, or choose another folder with --data.",
     exit: 3,
   },
+  DATA_NEWER: {
+    fault: "environment",
+    message:
+      "The data folder {path} has format {version}, written by Tidewire {writer}; this one knows formats up to {known}.",
+    fix: "Start that Tidewire, or the folder before-upgrade-from-… that it has kept inside: `tidewire up --data {path}/before-upgrade-from-{known}`.",
+    exit: 3,
+  },
   CLOCK_IMPLAUSIBLE: {
     fault: "environment",
     message: "This machine's clock says {now}, {reason}.",
