@@ -2,7 +2,7 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { reasonOf } from "../../base/mod.ts";
 import type { Limits } from "../../base/mod.ts";
-import { LatestBook, SeriesBook } from "../../telemetry/mod.ts";
+import { LatestBook, SeriesBook, answerSeries } from "../../telemetry/mod.ts";
 import type {
   Commit,
   FieldName,
@@ -18,7 +18,8 @@ import { appendLatest, appendPoints, appendSequences, appendSeries, eachChunk } 
 import { isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
-import { runSeriesQuery } from "./series-query.ts";
+import { relationsOfTables } from "./table-relations.ts";
+import { DuckSeriesReader } from "./series-reader.ts";
 
 export interface DuckStoreOptions extends FileOptions {
   readonly limits: Limits["telemetry"];
@@ -116,10 +117,10 @@ export class DuckStore implements TelemetryStore {
   }
 
   async query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult> {
-    const entries = this.series.find(query.thing, query.measurement, query.fields);
-    const { thing, from, to, window, aggregate } = query;
-    const answer = await this.#readers.use((connection) => runSeriesQuery(connection, query, entries), signal);
-    return { thing, from, to, window, aggregate, ...answer };
+    return this.#readers.use(
+      (connection) => answerSeries(new DuckSeriesReader(connection, relationsOfTables, this.series), query),
+      signal,
+    );
   }
 
   latest(thing: string): LatestValues {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { isTidewireError } from "../base/mod.ts";
-import { parseSeriesQuery } from "./query.ts";
-import type { QueryParameters } from "./query.ts";
+import { parseSeriesQuery } from "./query-parse.ts";
+import type { QueryParameters } from "./query-parse.ts";
 
 const NOW = 1_767_225_600_000;
 
@@ -69,7 +69,7 @@ describe("a wrong request says which parameter, and what it may be", () => {
     [{ thing: "a", window: "0s" }, /'window' is '0s'.*10s/],
     [{ thing: "a", window: "5 m" }, /'window'/],
     [{ thing: "a", window: "367d" }, /at most 366d/],
-    [{ thing: "a", window: "1m", aggregate: "median" }, /'aggregate' is 'median'.*avg, min, max, count, last/],
+    [{ thing: "a", window: "1m", aggregate: "median" }, /'aggregate' is 'median'.*avg, min, max, count, last, first/],
     [{ thing: "a", aggregate: "avg" }, /needs a 'window'/],
     [{ thing: "a", fields: " , " }, /'fields' names no field/],
     [{ thing: "a", fields: Array.from({ length: 201 }, (_, i) => i).join(",") }, /at most 200/],
