@@ -34,7 +34,7 @@ export async function answerSeries(reader: SeriesReader, query: SeriesQuery): Pr
   const { thing, from, to, window, aggregate } = query;
   const { series, truncated, level } =
     query.expression === undefined ? await fieldsOf(reader, query) : await arithmeticOf(reader, query);
-  return { thing, from, to, window, aggregate, series, truncated, level };
+  return { thing, from, to, window, aggregate, series, truncated, level, incomplete: reader.incomplete };
 }
 
 interface Found {

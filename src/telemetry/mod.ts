@@ -6,8 +6,6 @@ export { answerSeries } from "./answer.ts";
 export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
 export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
 export { coarsestOf, planLevels } from "./level-plan.ts";
-export { LEVELS, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
-export type { Level, Rollup } from "./levels.ts";
 export type {
   Fill,
   LatestValue,
@@ -38,4 +36,7 @@ export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from ".
 export { PointBatch } from "./point-batch.ts";
 export { LatestBook, asType } from "./latest-book.ts";
 export type { FieldName, LatestRow } from "./latest-book.ts";
-export type { Commit, TelemetryStore } from "./store.ts";
+export { LEVELS, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
+export type { Level, Retention, Rollup } from "./levels.ts";
+export { NO_EXTENT } from "./store.ts";
+export type { Commit, LevelExtent, StoreExtent, TelemetryStore } from "./store.ts";

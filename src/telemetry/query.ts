@@ -97,6 +97,8 @@ export interface SeriesResult {
   readonly truncated: boolean;
   /** The coarsest level that the answer was made from. */
   readonly level: Level;
+  /** True where stored points that belong here are damaged and left out. */
+  readonly incomplete: boolean;
 }
 
 export interface LatestValue {

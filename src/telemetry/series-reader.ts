@@ -70,6 +70,8 @@ export interface ExtremePoints {
 
 export interface SeriesReader {
   readonly series: SeriesBook;
+  /** Whether something that was asked for is damaged and left out; final after the last question. */
+  readonly incomplete: boolean;
   points(selection: PointSelection): Promise<PointRows>;
   /** Throws QUERY_TOO_LARGE and POINTS_GONE. */
   windows(selection: WindowSelection): Promise<WindowRows>;

@@ -68,7 +68,17 @@ export class FakeStore {
         values: found.values.slice(0, times.length),
       });
     }
-    return { thing, from, to, window, aggregate: window === null ? null : aggregate, series, truncated, level: "raw" };
+    return {
+      thing,
+      from,
+      to,
+      window,
+      aggregate: window === null ? null : aggregate,
+      series,
+      truncated,
+      level: "raw",
+      incomplete: false,
+    };
   }
 }
 

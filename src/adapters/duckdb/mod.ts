@@ -1,3 +1,5 @@
 export { DuckStore } from "./duck-store.ts";
 export type { DuckStoreOptions } from "./duck-store.ts";
 export { isDamage, isEnvironment } from "./open.ts";
+export type { StoreView } from "./cold-store.ts";
+export { ROLLUP_COLUMNS, instant, mergedRollup } from "./rollup.ts";

@@ -34,6 +34,8 @@ import type { Members, SourcePart } from "./series-sql.ts";
 
 /** What stands behind FROM: rows of a range, and maybe others. */
 export interface Relations {
+  /** Whether something of what was asked for is damaged and left out. */
+  readonly incomplete: boolean;
   /** What lies before this may have been removed from a level. */
   knownFrom(level: Level): EpochMs;
   /** SELECT series, time, value, arrival. */
@@ -56,6 +58,10 @@ export class DuckSeriesReader implements SeriesReader {
     this.#connection = connection;
     this.#relations = relations;
     this.series = series;
+  }
+
+  get incomplete(): boolean {
+    return this.#relations.incomplete;
   }
 
   async points({ groups, from, to, rowsMax }: PointSelection): Promise<PointRows> {

@@ -164,6 +164,8 @@ export interface SeriesResult {
   readonly truncated: boolean;
   /** The coarsest level that the answer was made from. */
   readonly level: Level;
+  /** True where stored points that belong here are damaged and left out; the platform's health says more. */
+  readonly incomplete: boolean;
 }
 
 export interface SeriesOfResult {

@@ -4,7 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { setPriority } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
@@ -56,6 +56,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   await mkdir(dirname(databasePath), { recursive: true });
   const store = await DuckStore.open({
     path: databasePath,
+    folder: join(dirname(databasePath), "telemetry"),
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
     clock: systemClock,
