@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { SimRandom } from "../../../sim/world.ts";
+import { isTidewireError } from "../../base/mod.ts";
 import { AGGREGATES } from "../../telemetry/mod.ts";
 import type { SeriesOfResult, SeriesQuery } from "../../telemetry/mod.ts";
 import { modelAnswer } from "./query-model.scenario.ts";
+import { RolledUp } from "./rolled-up.scenario.ts";
 import { START, StoreFolder, commit } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
 import type { DuckStore } from "./duck-store.ts";
@@ -138,6 +140,73 @@ describe("queries against a naive model", () => {
 
   test("any windows, aggregates, gaps, zones, groups and rankings", async () => {
     await fc.assert(fc.asyncProperty(windowQueries, compare), { numRuns: 250, seed: 12 });
+  });
+});
+
+describe("rollups give what the points give", () => {
+  let rolled: RolledUp;
+  const readings: Reading[] = [];
+
+  before(async () => {
+    rolled = await RolledUp.make();
+    const random = new SimRandom(8);
+    for (let generation = 0; generation < 4; generation++) {
+      const batch = readingsOf(random);
+      readings.push(...batch);
+      await rolled.addReadings(batch);
+    }
+  });
+  after(() => rolled.close());
+
+  test("with late data, equal times, booleans and strings, in windows of any width, at any edge", async () => {
+    const used = new Map<string, number>();
+    await fc.assert(
+      fc.asyncProperty(windowQueries, async (query) => {
+        const answer = await rolled.ask(query);
+        used.set(answer.level, (used.get(answer.level) ?? 0) + 1);
+        assertAlike(answer.series, modelAnswer(readings, query));
+      }),
+      { numRuns: 150, seed: 13 },
+    );
+    assert.deepEqual([...used.keys()].sort(), ["1d", "1h", "1m", "raw"]);
+  });
+
+  test("where points have left by retention, the finest level that is left answers, and says so", async () => {
+    const query: SeriesQuery = {
+      thing: "line-1",
+      measurement: null,
+      fields: null,
+      from: START,
+      to: START + 2 * DAY,
+      window: HOUR,
+      aggregate: "avg",
+      aggregates: ["avg", "min", "max", "count", "sum", "first", "last", "change"],
+      limit: 100_000,
+    };
+    const whole = modelAnswer(readings, query);
+    for (const gone of [["raw"], ["raw", "1m"]] as const) {
+      rolled.knownFrom = new Map(gone.map((level) => [level, START + DAY]));
+      const answer = await rolled.ask(query);
+      assertAlike(answer.series, whole);
+      assert.equal(answer.level, "1h");
+      // Narrower windows than the level: a bucket counts where it starts, and nothing is counted twice or lost.
+      const narrow = await rolled.ask({
+        ...query,
+        window: 7_000,
+        from: START + 1,
+        aggregate: "count",
+        aggregates: ["count"],
+      });
+      const total = (series: readonly SeriesOfResult[]): number =>
+        series.flatMap(({ values }) => values).reduce<number>((sum, value) => sum + Number(value), 0);
+      assert.equal(total(narrow.series), total(whole.filter((one) => one.aggregate === "count")));
+      assert.equal(narrow.level, gone.length === 1 ? "1m" : "1h");
+    }
+    await assert.rejects(
+      rolled.ask({ ...query, aggregate: "rate", aggregates: ["rate"] }),
+      (error) => isTidewireError(error) && error.code === "POINTS_GONE",
+    );
+    rolled.knownFrom = new Map();
   });
 });
 
