@@ -75,7 +75,14 @@ describe("an expression", () => {
   test("no text does anything but parse or be refused", () =>
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom(...'ab1."()+-*/^%, ', "sqrt(", "1e", "\u0000", "é")).map((parts) => parts.join("")),
+        fc
+          .array(
+            fc.oneof(
+              fc.constantFrom("a", "b1", ".", '"', "(", ")", "+", "-", "*", "^", ",", " ", "sqrt("),
+              fc.string({ maxLength: 3 }),
+            ),
+          )
+          .map((parts) => parts.join("")),
         (text) => {
           try {
             evaluate(parseExpression(text), () => 1);

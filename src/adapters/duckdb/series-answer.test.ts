@@ -30,10 +30,11 @@ function ask(parameters: QueryParameters): Promise<SeriesResult> {
 /** Of every series: what names it, and its points as minute and value. */
 async function shown(parameters: QueryParameters): Promise<unknown> {
   const { series } = await ask(parameters);
-  return series.map(({ thing, aggregate, times, values }) => [
-    ...[thing, aggregate].filter((name) => name !== undefined),
-    times.map((time, i) => [(time - START) / MINUTE, values[i]]),
-  ]);
+  return series.map(({ thing, aggregate, times, values }) => {
+    const points = times.map((time, i) => [(time - START) / MINUTE, values[i]]);
+    const names: unknown[] = [thing, aggregate].filter((name) => name !== undefined);
+    return names.concat([points]);
+  });
 }
 
 async function refused(code: string, reason: RegExp, parameters: QueryParameters): Promise<void> {

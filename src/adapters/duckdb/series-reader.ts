@@ -29,7 +29,7 @@ import type {
   WindowSelection,
 } from "../../telemetry/mod.ts";
 import { eachChunk } from "./columns.ts";
-import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import { INSTANT, binWidth, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 
 /** What stands behind FROM: rows of a range, and maybe others. */
@@ -97,11 +97,11 @@ export class DuckSeriesReader implements SeriesReader {
     if (measures.some(isPercentile) && ofNumbers !== null) await this.#refuseTooMany(ofNumbers, from, to);
     const selects: string[] = [];
     if (ofNumbers !== null) {
-      const sql = windowsSql(parts.numbers, ofNumbers, grid, measures, false);
+      const sql = windowsSql(parts.numbers, { members: ofNumbers, grid, measures, text: false });
       selects.push(`SELECT ${columnsOfNumbers(measures, withText)} FROM (${sql})`);
     }
     if (ofTexts !== null && known.length > 0) {
-      const sql = windowsSql(parts.texts, ofTexts, grid, known, true);
+      const sql = windowsSql(parts.texts, { members: ofTexts, grid, measures: known, text: true });
       selects.push(`SELECT ${columnsOfTexts(measures, known)} FROM (${sql})`);
     }
     const level = coarsestOf(ofNumbers === null ? parts.texts : parts.numbers);
@@ -117,18 +117,20 @@ export class DuckSeriesReader implements SeriesReader {
     const members = membersOf(groups, false);
     if (members === null) return { groups: [], level: "raw" };
     const source = await this.#chartSource(members, selection);
-    const building = groups.map((): Building => ({ times: [], values: [], count: 0 }));
+    const building = groups.map((): Building => ({ times: [], values: [], count: 0, bins: [] }));
     await eachChunk(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
-      for (let row = 0; row < rows; row++)
+      for (let row = 0; row < rows; row++) {
         takeBin(building[members.indexOf.get(columns[0]![row] as number)!]!, columns, row);
+      }
     });
     if (source.level !== "raw") return { groups: building, level: source.level };
+    await this.#addEnds(building, selection);
     // Few points are given as they are: a bin shows four of them at most.
     const few = building.flatMap(({ count }, i) => (count > 0 && count <= bins ? [i] : []));
     if (few.length > 0) {
       const rowsMax = few.reduce((sum, i) => sum + building[i]!.count, 0);
       const rows = await this.points({ groups: few.map((i) => groups[i]!), from, to, rowsMax });
-      for (const i of few) building[i] = { times: [], values: [], count: 0 };
+      for (const i of few) building[i] = { times: [], values: [], count: 0, bins: [] };
       for (const [row, group] of rows.groups.entries()) {
         const points = building[few[group]!]!;
         points.times.push(rows.times[row]!);
@@ -137,6 +139,27 @@ export class DuckSeriesReader implements SeriesReader {
       }
     }
     return { groups: building, level: "raw" };
+  }
+
+  /** First and last point of each group. Only the outermost bins are read again, which is less than to ask for them in all. */
+  async #addEnds(building: readonly Building[], { groups, from, to, bins }: ExtremeSelection): Promise<void> {
+    const width = binWidth(from, to, bins);
+    const found = building.flatMap(({ bins: own }) => (own.length === 0 ? [] : [own[0]!, own.at(-1)!]));
+    if (found.length === 0) return;
+    const firsts = building.flatMap(({ bins: own }) => own.slice(0, 1));
+    const lasts = building.flatMap(({ bins: own }) => own.slice(-1));
+    const begin = from + Math.min(...firsts) * width;
+    const end = Math.min(to, from + (Math.max(...lasts) + 1) * width);
+    const first = { groups, side: "from", at: begin, reach: (Math.max(...firsts) + 1) * width + from - begin } as const;
+    const last = { groups, side: "before", at: end, reach: end - from - Math.min(...lasts) * width } as const;
+    for (const [rows, side] of [
+      [await this.edges(first), "unshift"],
+      [await this.edges(last), "push"],
+    ] as const) {
+      for (const [i, group] of rows.groups.entries()) {
+        put(building[group]!, side, rows.times[i]!, rows.values[i] as number);
+      }
+    }
   }
 
   /** Numbers and texts may lie in different places. */
@@ -193,7 +216,7 @@ export class DuckSeriesReader implements SeriesReader {
     const [{ relation }] = (await this.#located([{ level, from, to }], "numbers")) as [SourcePart];
     const [count, time] = level === "raw" ? ["count(*)", "time"] : ["sum(count)", "bucket"];
     let total = 0;
-    const sql = `SELECT ${count}::DOUBLE FROM (${relation}) WHERE ${members.where} AND ${within(time, from, to)}`;
+    const sql = `SELECT ${count}::DOUBLE FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
     await eachChunk(this.#connection, sql, ([counts]) => (total = (counts![0] as number | null) ?? 0));
     return total;
   }
@@ -267,6 +290,8 @@ interface Building {
   readonly times: EpochMs[];
   readonly values: number[];
   count: number;
+  /** Those that have points, ascending. */
+  readonly bins: number[];
 }
 
 /** Those of `withText` have a column for numbers and one for texts. */
@@ -295,20 +320,22 @@ function startOfNumber(grid: Grid, bucket: number): EpochMs {
   return grid.kind === "wall" || grid.kind === "months" ? startOfBucket(grid, bucket) : bucket;
 }
 
-/** Columns: g, bin, count, min, its time, max, its time, first time, first, last time, last. */
+/** Columns: g, bin, count, lowest, its time, highest, its time. */
 function takeBin(points: Building, columns: readonly (readonly DuckDBValue[])[], row: number): void {
   const at = (column: number): number => columns[column]![row] as number;
+  points.bins.push(Number(columns[1]![row]));
   points.count += at(2);
-  const four: [EpochMs, number][] = [
-    [at(7), at(8)],
-    [at(4), at(3)],
-    [at(6), at(5)],
-    [at(9), at(10)],
-  ];
-  four.sort(([a], [b]) => a - b);
-  for (const [i, [time, value]] of four.entries()) {
-    if (four.slice(0, i).some(([otherTime, other]) => otherTime === time && other === value)) continue;
-    points.times.push(time);
-    points.values.push(value);
-  }
+  const [lowest, highest] = [at(4), at(6)];
+  if (lowest <= highest) put(points, "push", lowest, at(3));
+  put(points, "push", highest, at(5));
+  if (lowest > highest) put(points, "push", lowest, at(3));
+}
+
+/** A point that is among the last two there already is not put a second time. */
+function put({ times, values }: Building, end: "push" | "unshift", time: EpochMs, value: number): void {
+  const last = end === "push" ? times.length - 1 : 0;
+  const next = end === "push" ? last - 1 : 1;
+  if ([last, next].some((i) => times[i] === time && values[i] === value)) return;
+  times[end](time);
+  values[end](value);
 }

@@ -2,8 +2,7 @@
  * Statements for series. All that stands in them are numbers of our own and checked integers, never a request's text;
  * the relations behind FROM come from the store's layout.
  */
-import { days } from "../../base/mod.ts";
-import type { EpochMs } from "../../base/mod.ts";
+import type { EpochMs, Millis } from "../../base/mod.ts";
 import { isPercentile, quantileOf } from "../../telemetry/mod.ts";
 import type { Grid, Level, Measure, SeriesGroup, ZoneSegment } from "../../telemetry/mod.ts";
 import { instant } from "./rollup.ts";
@@ -35,22 +34,34 @@ export function membersOf(groups: readonly SeriesGroup[], text: boolean): Member
     }
   }
   if (ids.length === 0) return null;
-  const where = among(ids);
-  if (new Set(owners).size === owners.length) {
-    return { where, join: "", group: "series", indexOf: new Map(ids.map((id, i) => [id, owners[i]!])) };
-  }
-  const indexOf = new Map(owners.map((owner) => [owner, owner]));
-  if (indexOf.size === 1) return { where, join: "", group: integer(owners[0]!), indexOf };
-  const members = `SELECT unnest([${ids.map(integer).join(",")}]) AS member, unnest([${owners.map(integer).join(",")}]) AS owner`;
-  return { where, join: ` JOIN (${members}) ON series = member`, group: "owner", indexOf };
+  const groupCount = new Set(owners).size;
+  const single = groupCount === owners.length;
+  const range = rangeOf(ids);
+  const own = new Map(
+    single ? ids.map((id, i) => [id, owners[i]!] as const) : owners.map((owner) => [owner, owner] as const),
+  );
+  if (range !== null && single) return { where: range, join: "", group: "series", indexOf: own };
+  if (range !== null && groupCount === 1) return { where: range, join: "", group: integer(owners[0]!), indexOf: own };
+  const list = (numbers: readonly number[]): string => `unnest([${numbers.map(integer).join(",")}])`;
+  const members = `SELECT ${list(ids)} AS member${single ? "" : `, ${list(owners)} AS owner`}`;
+  return {
+    where: "true",
+    join: ` JOIN (${members}) ON series = member`,
+    group: single ? "series" : "owner",
+    indexOf: own,
+  };
 }
 
-/** Neighbouring numbers, as a thing's series mostly are, compare faster than a list. */
-function among(ids: readonly number[]): string {
+/** Neighbouring numbers, as those of one thing mostly are; null where there are gaps: then a join is the fastest. */
+function rangeOf(ids: readonly number[]): string | null {
   if (ids.length === 1) return `series = ${integer(ids[0]!)}`;
-  const [low, high] = [Math.min(...ids), Math.max(...ids)];
-  const range = `series >= ${integer(low)} AND series <= ${integer(high)}`;
-  return high - low === ids.length - 1 ? range : `${range} AND series IN (${ids.map(integer).join(",")})`;
+  let low = Infinity;
+  let high = -Infinity;
+  for (const id of ids) {
+    low = Math.min(low, id);
+    high = Math.max(high, id);
+  }
+  return high - low === ids.length - 1 ? `series >= ${integer(low)} AND series <= ${integer(high)}` : null;
 }
 
 export function within(column: string, from: EpochMs, to: EpochMs): string {
@@ -152,51 +163,51 @@ export interface SourcePart {
   readonly relation: string;
 }
 
-/** SELECT g, bucket and the measures, one row per group and window. Strings know count, first and last. */
-export function windowsSql(
-  parts: readonly SourcePart[],
-  members: Members,
-  grid: Grid,
-  measures: readonly Measure[],
-  text: boolean,
-): string {
-  const columnsOf = (of: (measure: Measure) => string): string =>
-    measures.map((m) => `, ${of(m)} AS ${nameOf(m)}`).join("");
-  const several = parts.length > 1;
-  const keys = (first: string, last: string): string => {
-    if (!several) return "";
-    const wanted = [
-      measures.includes("first") ? `, ${first} AS first_key` : "",
-      measures.includes("last") ? `, ${last} AS last_key` : "",
-    ];
-    return wanted.join("");
-  };
-  const selects = parts.map(({ level, from, to, relation }) => {
-    const raw = level === "raw";
-    const time = raw ? "time" : "bucket";
-    const tail = `FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
-    const head = `${members.group} AS g, ${bucketOf(grid, time)} AS b`;
-    if (!raw) {
-      const of = (m: Measure): string =>
-        text
-          ? OF_ROLLUPS[m as Additive].replace("(first,", "(first_text,").replace("(last,", "(last_text,")
-          : OF_ROLLUPS[m as Additive];
-      return `SELECT ${head}${columnsOf(of)}${keys(`min(${FIRST})`, `max(${LAST})`)} ${tail} GROUP BY ALL`;
-    }
-    const own = columnsOf(ofPoints);
-    const order = keys(`min(${INSTANT})`, `max(${INSTANT})`);
-    if (!measures.some((measure) => NEEDS_NEIGHBOURS.includes(measure))) {
-      return `SELECT ${head}${own}${order} ${tail} GROUP BY ALL`;
-    }
+export interface WindowsAsked {
+  readonly members: Members;
+  readonly grid: Grid;
+  readonly measures: readonly Measure[];
+  /** Strings know count, first and last. */
+  readonly text: boolean;
+}
+
+/** SELECT g, b (the window, see `bucketOf`) and the measures; one row per group and window. */
+export function windowsSql(parts: readonly SourcePart[], asked: WindowsAsked): string {
+  if (parts.length === 1) return partSql(parts[0]!, asked, false);
+  const columns = asked.measures.map((measure) => `${OF_PARTS[measure as Additive]} AS ${nameOf(measure)}`);
+  const selects = parts.map((part) => partSql(part, asked, true));
+  return `SELECT g, b, ${columns.join(", ")} FROM (${selects.join(" UNION ALL ")}) GROUP BY ALL`;
+}
+
+/** `keyed`: with what tells which of several parts has the first and the last point. */
+function partSql({ level, from, to, relation }: SourcePart, asked: WindowsAsked, keyed: boolean): string {
+  const { members, grid, measures, text } = asked;
+  const raw = level === "raw";
+  const time = raw ? "time" : "bucket";
+  const columns = measures.map(
+    (measure) => `${raw ? ofPoints(measure) : ofRollups(measure, text)} AS ${nameOf(measure)}`,
+  );
+  if (keyed && measures.includes("first")) columns.push(`min(${raw ? INSTANT : FIRST}) AS first_key`);
+  if (keyed && measures.includes("last")) columns.push(`max(${raw ? INSTANT : LAST}) AS last_key`);
+  const head = `${members.group} AS g, ${bucketOf(grid, time)} AS b`;
+  const tail = `FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
+  if (measures.some((measure) => NEEDS_NEIGHBOURS.includes(measure))) {
     const neighbours = "lag(value) OVER neighbours AS before, lag(time) OVER neighbours AS before_time";
     return (
-      `SELECT g, b${own}${order} FROM (SELECT *, ${neighbours} FROM (SELECT ${head}, time, value, arrival ${tail}) ` +
+      `SELECT g, b, ${columns.join(", ")} FROM (SELECT *, ${neighbours} FROM (SELECT ${head}, time, value, arrival ${tail}) ` +
       "WINDOW neighbours AS (PARTITION BY g, b ORDER BY time, arrival)) GROUP BY ALL"
     );
-  });
-  if (!several) return selects[0]!;
-  const merged = columnsOf((measure) => OF_PARTS[measure as Additive]);
-  return `SELECT g, b${merged} FROM (${selects.join(" UNION ALL ")}) GROUP BY ALL`;
+  }
+  // A constant among the keys would double the time of the whole.
+  const keys = [/^\d+$/.test(members.group) ? [] : ["g"], grid.kind === "whole" ? [] : ["b"]].flat();
+  const group = keys.length === 0 ? "HAVING count(*) > 0" : `GROUP BY ${keys.join(", ")}`;
+  return `SELECT ${head}, ${columns.join(", ")} ${tail} ${group}`;
+}
+
+function ofRollups(measure: Measure, text: boolean): string {
+  if (text && measure === "first") return `arg_min(first_text, ${FIRST})`;
+  if (text && measure === "last") return `arg_max(last_text, ${LAST})`;
+  return OF_ROLLUPS[measure as Additive];
 }
 
 /** A measure as a column's name. */
@@ -211,25 +222,23 @@ function ofPoints(measure: Measure): string {
   return OF_POINTS[measure];
 }
 
-/** Lowest, highest, first and last of each of `bins` equal parts of the range, in their order. */
+/** SELECT g, bin, count, lowest and its time, highest and its time, of each of `bins` equal parts of the range. */
 export function extremesSql({ level, from, to, relation }: SourcePart, members: Members, bins: number): string {
   const raw = level === "raw";
   const time = raw ? "time" : "bucket";
-  const [low, high] = raw ? ["value", "value"] : ["min", "max"];
-  const ends = raw
-    ? `min(time)::DOUBLE, arg_min(value, ${INSTANT}), max(time)::DOUBLE, arg_max(value, ${INSTANT})`
-    : `min(first_time)::DOUBLE, arg_min(first, ${FIRST}), max(last_time)::DOUBLE, arg_max(last, ${LAST})`;
+  const [low, high, count] = raw ? ["value", "value", "count(*)"] : ["min", "max", "sum(count)"];
   return (
-    `SELECT ${members.group} AS g, ((${time} - ${integer(from)}) * ${integer(bins)}) // ${integer(Math.max(1, to - from))} AS bin, ` +
-    `${raw ? "count(*)" : "sum(count)"}::DOUBLE, min(${low}), arg_min(${time}, ${low})::DOUBLE, max(${high}), arg_max(${time}, ${high})::DOUBLE, ${ends} ` +
+    `SELECT ${members.group} AS g, (${time} - ${integer(from)}) // ${integer(binWidth(from, to, bins))} AS bin, ${count}::DOUBLE, ` +
+    `min(${low}), arg_min(${time}, ${low})::DOUBLE, max(${high}), arg_max(${time}, ${high})::DOUBLE ` +
     `FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)} GROUP BY g, bin ORDER BY g, bin`
   );
+}
+
+export function binWidth(from: EpochMs, to: EpochMs, bins: number): Millis {
+  return Math.max(1, Math.ceil((to - from) / bins));
 }
 
 export function integer(value: number): string {
   if (!Number.isSafeInteger(value)) throw new Error(`not an integer: ${value}`);
   return String(value);
 }
-
-/** The first bin of a level starts no later than this before the range. */
-export const BUCKET_MAX = days(1);

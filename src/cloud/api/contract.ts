@@ -21,6 +21,9 @@
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
+ *          … &things=a,line-*&group=thing|all&top=5|bottom=5&by=avg&tz=&fill=&interpolation=&expr=&points=&limit=
+ *          … &format=json|csv|ndjson|parquet&layout=long|wide, or by Accept; headers x-tidewire-level, -truncated, -incomplete
+ *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
  *   POST   /api/alerts/:id/acknowledge               → Alert
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
@@ -149,7 +152,10 @@ export type Level = "raw" | "1m" | "1h" | "1d";
 /**
  * `from` and `to`: epoch milliseconds, ISO 8601, or relative (`-1h`, `now`); half-open [from, to). `window`: `10s`, `5m`,
  * `1h`, `1d`, `1mo`, `all`; without it raw points come back. Windows are aligned to the epoch, or with `tz` to the clock
- * of a zone; a window without points is left out, unless `fill` says what stands for it.
+ * of a zone; a window without points is left out, unless `fill` says what stands for it (`null`, `previous`, `linear` or a
+ * number). `aggregate` may name several. `group=all` takes all things as one; `top` and `bottom` keep the series with the
+ * highest or lowest `by` over the whole range; `expr` is arithmetic over fields (`power * 1000 / flow`,
+ * `"boiler-1".t - "boiler-2".t`); `points` chooses so many raw points that a chart of them looks as one of all.
  */
 export interface SeriesResult {
   readonly thing: string;
