@@ -1,6 +1,6 @@
 export { pointsOf, subjectOf, typeOf } from "./points.ts";
 export type { FieldType, FieldValue, PointContext, PointLimits, Points } from "./points.ts";
-export { AGGREGATES, aggregateOf, isPercentile, needsPoints, quantileOf, typeOfAggregate } from "./aggregate.ts";
+export { AGGREGATES, isPercentile, needsPoints, quantileOf } from "./aggregate.ts";
 export type { Aggregate, Interpolation, Measure, Percentile } from "./aggregate.ts";
 export { answerSeries } from "./answer.ts";
 export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
