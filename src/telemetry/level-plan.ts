@@ -33,14 +33,19 @@ export function planLevels(
   const parts: LevelPart[] = [];
   for (let i = 0; i + 1 < borders.length; i++) {
     const [low, high] = [borders[i]!, borders[i + 1]!];
-    const there = LEVELS.filter((level) => since.get(level)! <= low);
-    const finest = there[0];
-    if (finest === undefined) continue;
+    const complete = LEVELS.filter((level) => since.get(level)! <= low);
+    const there = complete.length > 0 ? complete : [longestKept(since)];
+    const finest = there[0]!;
     const coarser = fitting.filter((level) => there.includes(level) && level !== finest);
     const size = sizeOf(finest);
     cover(low - (low % size), Math.ceil(high / size) * size, [finest, ...coarser], parts);
   }
   return parts;
+}
+
+/** What has the most of a time of which no level has all. */
+function longestKept(since: ReadonlyMap<Level, EpochMs>): Level {
+  return LEVELS.reduce((best, level) => (since.get(level)! <= since.get(best)! ? level : best));
 }
 
 /** The coarsest level of a plan. */

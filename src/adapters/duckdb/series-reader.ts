@@ -125,7 +125,7 @@ export class DuckSeriesReader implements SeriesReader {
     });
     if (source.level !== "raw") return { groups: building, level: source.level };
     await this.#addEnds(building, selection);
-    // Few points are given as they are: a bin shows four of them at most.
+    // Few points are given as they are: a bin shows two of them.
     const few = building.flatMap(({ count }, i) => (count > 0 && count <= bins ? [i] : []));
     if (few.length > 0) {
       const rowsMax = few.reduce((sum, i) => sum + building[i]!.count, 0);
@@ -177,7 +177,11 @@ export class DuckSeriesReader implements SeriesReader {
     }
     const plan = planLevels(from, to, grid, knownFrom);
     const numbers = demanding === undefined ? plan : [{ level: "raw" as const, from, to }];
-    return { numbers: await this.#located(numbers, "numbers"), texts: await this.#located(plan, "texts") };
+    const asked = (text: boolean): boolean => groups.some((group) => group.text === text);
+    return {
+      numbers: asked(false) ? await this.#located(numbers, "numbers") : [],
+      texts: asked(true) ? await this.#located(plan, "texts") : [],
+    };
   }
 
   async #located(
