@@ -332,6 +332,18 @@ const entries = {
     fix: "Narrow the time range, ask for fewer fields, or widen the window.",
     http: 504,
   },
+  QUERY_TOO_LARGE: {
+    fault: "peer",
+    message: "The query asks for too much: {reason}.",
+    fix: "Narrow the time range, ask for fewer series, or widen the window.",
+    http: 400,
+  },
+  POINTS_GONE: {
+    fault: "peer",
+    message: "The query needs points from before {since}, of which only rollups are kept.",
+    fix: "Ask for avg, min, max, sum, count, first, last or change, which rollups know, or for a later time range.",
+    http: 400,
+  },
   INTERNAL: {
     fault: "bug",
     message: "Tidewire failed unexpectedly: {reason}.",

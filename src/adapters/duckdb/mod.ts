@@ -3,3 +3,4 @@ export type { DuckStoreOptions } from "./duck-store.ts";
 export { isDamage, isEnvironment } from "./open.ts";
 export type { StoreView } from "./cold-store.ts";
 export { ROLLUP_COLUMNS, instant, mergedRollup } from "./rollup.ts";
+export { parquetOf } from "./series-parquet.ts";

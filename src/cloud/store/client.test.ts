@@ -51,6 +51,8 @@ describe("from the log into the store", () => {
           ["state", "string", [START], ["läuft"]],
         ],
       );
+      const { bytes, truncated, level } = await client.parquet(all());
+      assert.deepEqual([String.fromCharCode(...bytes.slice(0, 4)), truncated, level], ["PAR1", false, "raw"]);
       assert.deepEqual(await client.things(), ["press-1"]);
       assert.deepEqual(
         (await client.latest("press-1")).map(({ value }) => value),

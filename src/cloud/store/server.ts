@@ -2,13 +2,13 @@
 import { TidewireError, isTidewireError, reasonOf, seconds } from "../../base/mod.ts";
 import type { Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
-import type { PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
+import type { PointBatch, SeriesQuery, SeriesResult, TelemetryStore } from "../../telemetry/mod.ts";
 import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
 import { MessageSink } from "./message-sink.ts";
 import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
-import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
+import type { FromStore, ParquetAnswer, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
 export interface ServerOptions {
   readonly store: TelemetryStore;
@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly send: (news: FromStore) => void;
+  /** An answer as a Parquet file. */
+  readonly parquetOf: (result: SeriesResult) => Promise<Uint8Array>;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
@@ -149,6 +151,8 @@ export class StoreServer {
     switch (question.kind) {
       case "query":
         return store.query(question.query, signal);
+      case "parquet":
+        return this.#parquet(question.query, signal);
       case "latest":
         return store.latest(question.thing);
       case "headline":
@@ -157,6 +161,14 @@ export class StoreServer {
         break;
     }
     return store.series.things();
+  }
+
+  async #parquet(query: SeriesQuery, signal: AbortSignal): Promise<ParquetAnswer> {
+    const result = await this.#options.store.query(query, signal);
+    const { truncated, incomplete, level } = result;
+    const bytes = await this.#options.parquetOf(result);
+    signal.throwIfAborted();
+    return { bytes, truncated, incomplete, level };
   }
 
   #committed(points: PointBatch): void {
