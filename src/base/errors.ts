@@ -89,6 +89,12 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
+  MANIFEST_NEWER: {
+    fault: "environment",
+    message: "The manifest {path} has format {version}; this Tidewire knows formats up to {known}.",
+    fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
+    exit: 3,
+  },
   SECRET_DAMAGED: {
     fault: "environment",
     message: "The secret {file} cannot be used: {reason}.",
@@ -299,6 +305,26 @@ const entries = {
     message: "The query took longer than {limit} and was stopped.",
     fix: "Narrow the time range, ask for fewer fields, or widen the window.",
     http: 504,
+  },
+  // ── objects: a folder or bucket for what is old or large ─────────────────────────────────────
+  OBJECTS_UNAVAILABLE: {
+    fault: "environment",
+    message: "{store} cannot be reached now: {reason}.",
+    fix: "Check the network, the server and its disk; nothing is lost, and Tidewire tries again by itself.",
+    http: 503,
+    retryable: true,
+  },
+  OBJECTS_REFUSED: {
+    fault: "misuse",
+    message: "{store} refuses the request: {reason}.",
+    fix: "Check the bucket's or folder's name, the region, the credentials and their rights; Tidewire tries again by itself.",
+    http: 502,
+  },
+  OBJECT_DAMAGED: {
+    fault: "environment",
+    message: "{store} gives other bytes for '{key}' than were put there: {reason}.",
+    fix: "Restore it from a copy if there is one; what is damaged is never served.",
+    http: 500,
   },
   INTERNAL: {
     fault: "bug",

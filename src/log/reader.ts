@@ -36,6 +36,11 @@ export class LogReader {
     return reader;
   }
 
+  /** Which log this is: one that begins anew has another. `null` in an empty folder. */
+  get identity(): string | null {
+    return this.#logId?.map((word) => word.toString(16).padStart(8, "0")).join("") ?? null;
+  }
+
   /** The oldest offset kept, as far as this reader has seen; 0 in an empty folder. */
   get first(): number {
     return this.#table.oldest?.baseOffset ?? 0;

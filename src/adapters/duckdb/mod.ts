@@ -1,3 +1,5 @@
 export { DuckStore } from "./duck-store.ts";
 export type { DuckStoreOptions } from "./duck-store.ts";
 export { isDamage, isEnvironment } from "./open.ts";
+export { DuckEventFormat } from "./event-format.ts";
+export type { EventFormatOptions } from "./event-format.ts";

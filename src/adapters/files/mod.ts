@@ -1,1 +1,3 @@
+export { openArchiveCatalog } from "./archive-catalog.ts";
+export { digestOf, openArchiveFolder } from "./archive-folder.ts";
 export { fileCrc32, openLogDirectory } from "./log-directory.ts";
