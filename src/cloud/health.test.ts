@@ -4,7 +4,7 @@ import { healthOf } from "./health.ts";
 import type { HealthSources } from "./health.ts";
 
 const LOG = { state: "ok", reason: null, durable: 12, first: 2 };
-const STORE = { state: "ready", reason: null, lag: 0, rows: 7 };
+const STORE = { state: "ready", reason: null, lag: 0, rows: 7, archive: null };
 
 function health(log: object = {}, store: object = {}): ReturnType<typeof healthOf> {
   return healthOf({

@@ -18,7 +18,7 @@ const STORE_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf({ log, store, startedAt }: HealthSources): Health {
-  const parts = [logPart(log), storePart(store)];
+  const parts = [logPart(log), storePart(store), ...archivePart(store)];
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 
@@ -34,6 +34,15 @@ function storePart(store: HealthSources["store"]): Part {
   if (state !== "ready") return { name: "store", state: "degraded", detail: reason ?? state };
   if (lag > STORE_LAG_DEGRADED) return { name: "store", state: "degraded", detail: `${lag} messages behind` };
   return { name: "store", state: "ok", detail: `${rows} points` };
+}
+
+/** What is not archived is in the log; a damaged file stays degraded until somebody has put it right. */
+function archivePart(store: HealthSources["store"]): readonly Part[] {
+  const { archive } = store.status();
+  if (archive === null) return [];
+  const { problem, rows, files, lag } = archive;
+  if (problem !== null) return [{ name: "archive", state: "degraded", detail: problem }];
+  return [{ name: "archive", state: "ok", detail: `${rows} messages in ${files} files, ${lag} still to come` }];
 }
 
 function worst(parts: readonly Part[]): HealthState {

@@ -15,6 +15,7 @@ function neighbours(): {
     touched: boolean;
     checkpoint: number;
     stored: number | null;
+    archive: { offset: number | null } | null;
     online: string[];
     viewers: boolean;
     broken: boolean;
@@ -27,6 +28,7 @@ function neighbours(): {
     touched: false,
     checkpoint: 10,
     stored: 5 as number | null,
+    archive: null as { offset: number | null } | null,
     online: [] as string[],
     viewers: true,
     broken: false,
@@ -41,7 +43,7 @@ function neighbours(): {
     ingest: {
       log: { retain: async (below: number) => void told.push(`retain ${below}`) },
       rules: { checkpoint: () => state.checkpoint },
-      store: { status: () => ({ offset: state.stored }) },
+      store: { status: () => ({ offset: state.stored, archive: state.archive }) },
     },
     api: {
       live: {

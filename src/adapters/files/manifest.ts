@@ -102,12 +102,13 @@ export class ManifestFile<C> {
 
   /** One after the other. Throws the system's error; `current` is then what it was. */
   async write(content: C): Promise<void> {
-    const turn = this.#writing.then(() => this.#write(content));
+    const turn = this.#write(this.#writing, content);
     this.#writing = turn.catch(() => {});
     await turn;
   }
 
-  async #write(content: C): Promise<void> {
+  async #write(before: Promise<void>, content: C): Promise<void> {
+    await before;
     const { path, format, version, onStep = () => {} } = this.#options;
     const document = { number: this.number + 1, content };
     const body = JSON.stringify({ format, version, ...document });

@@ -43,7 +43,7 @@ export class PlayedStore implements TelemetryPort {
     this.#fail();
     this.queries.push(query);
     const { thing, from, to, window, aggregate } = query;
-    return { thing, from, to, window, aggregate, series: [], truncated: false };
+    return { thing, from, to, window, aggregate, series: [], truncated: false, incomplete: false };
   }
 
   async latest(thing: string): Promise<readonly LatestValue[]> {

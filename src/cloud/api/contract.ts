@@ -142,6 +142,8 @@ export interface SeriesResult {
   readonly series: readonly Series[];
   /** True where the limit cut the answer; narrow the range or widen the window. */
   readonly truncated: boolean;
+  /** True where stored points that belong here are damaged and left out; the platform's health says more. */
+  readonly incomplete: boolean;
 }
 
 export interface Series {

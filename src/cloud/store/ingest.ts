@@ -55,6 +55,11 @@ export class Ingest {
     return this.#committed;
   }
 
+  /** Durable records that are not read yet. */
+  get backlog(): number {
+    return Math.max(0, this.#durable - this.#position);
+  }
+
   /** Records that could not be had from the log: damaged, or removed before they were read. */
   get gapRecords(): number {
     return this.#gapRecords;

@@ -1,4 +1,6 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
+import type { ColdPlace } from "../../adapters/objects/mod.ts";
+import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
@@ -22,7 +24,9 @@ export type Question =
       readonly wanted: readonly FieldName[];
       readonly otherwise: number;
     }
-  | { readonly kind: "things" };
+  | { readonly kind: "things" }
+  /** Archive what is durable now. */
+  | { readonly kind: "archive" };
 
 /** What each kind of question is answered with. */
 export interface Answers {
@@ -30,6 +34,8 @@ export interface Answers {
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];
+  /** Every message below is archived; `null` where nothing is. */
+  archive: number | null;
 }
 
 export interface OpenOrder {
@@ -37,8 +43,17 @@ export interface OpenOrder {
   readonly databasePath: string;
   readonly logFolder: string;
   readonly limits: Limits;
+  /** `null`: there is no event archive. */
+  readonly archive: ArchiveOrder | null;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
+}
+
+/** Where the event archive lies. No credentials: the process reads them itself. */
+export interface ArchiveOrder {
+  readonly folder: string;
+  readonly settings: ArchiveSettings;
+  readonly cold: ColdPlace | null;
 }
 
 export type ToStore =
@@ -72,6 +87,7 @@ export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
+  | { readonly type: "archived"; readonly progress: ArchiveProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
   | ({ readonly type: "points" } & LivePoints)
   /** Points were committed that are not sent: query again. */
