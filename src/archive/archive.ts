@@ -61,6 +61,22 @@ export interface ArchiveProgress {
   readonly counters: ArchiveCounters;
 }
 
+/** Before there is an archive to ask. */
+export const NOTHING_ARCHIVED: ArchiveProgress = {
+  offset: null,
+  files: 0,
+  rows: 0,
+  warmBytes: 0,
+  coldFiles: 0,
+  coldBytes: 0,
+  cachedBytes: 0,
+  damagedFiles: 0,
+  days: null,
+  scrubbedAt: null,
+  problem: null,
+  counters: newCounters(),
+};
+
 export class Archive {
   readonly #counters: ArchiveCounters;
   readonly #catalog: Catalog;

@@ -1,8 +1,7 @@
-export { Archive } from "./archive.ts";
+export { Archive, NOTHING_ARCHIVED } from "./archive.ts";
 export type { ArchiveOptions, ArchiveProgress, ArchiveSettings } from "./archive.ts";
 export { CATALOG_VERSION, catalogContent, dayOf } from "./catalog.ts";
 export type { ArchivedFile, CatalogContent, CatalogStore } from "./catalog.ts";
-export { newCounters } from "./counters.ts";
 export type { ArchiveCounters } from "./counters.ts";
 export type {
   ArchiveFolder,

@@ -2,19 +2,18 @@
  * The event archive inside the store process: put together from real parts, opened when there is something to archive, and
  * opened again where that failed. Whatever happens to it, telemetry goes on and the log keeps the messages.
  */
-import { Archive, newCounters } from "../../archive/mod.ts";
-import type { ArchiveProgress, EventFiles } from "../../archive/mod.ts";
+import { Archive, NOTHING_ARCHIVED } from "../../archive/mod.ts";
+import type { ArchiveProgress, ArchiveSource, EventFiles } from "../../archive/mod.ts";
 import { DuckEventFormat } from "../../adapters/duckdb/mod.ts";
 import { digestOf, openArchiveCatalog, openArchiveFolder } from "../../adapters/files/mod.ts";
 import { openObjects } from "../../adapters/objects/mod.ts";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Scheduler } from "../../base/mod.ts";
 import type { ArchiveOrder } from "./protocol.ts";
-import type { RecordSource } from "./ports.ts";
 
 export interface ArchiveHostOptions {
   readonly order: ArchiveOrder;
-  readonly source: RecordSource;
+  readonly source: ArchiveSource;
   readonly limits: Limits["archive"];
   readonly busy: () => boolean;
   readonly clock: Clock;
@@ -89,7 +88,7 @@ export class ArchiveHost {
     } catch (error) {
       this.#problem = reasonOf(error);
       logger.error("The event archive cannot be opened; the log keeps the messages", { reason: this.#problem });
-      onChange({ ...UNOPENED, problem: this.#problem });
+      onChange({ ...NOTHING_ARCHIVED, problem: this.#problem });
       const delay = Math.min(limits.retryDelayMax, limits.retryDelayMin * 2 ** Math.min(this.#failures++, 20));
       if (!this.#closed) this.#cancelRetry = scheduler.after(delay, () => this.start());
     }
@@ -111,18 +110,3 @@ export class ArchiveHost {
     }
   }
 }
-
-const UNOPENED: ArchiveProgress = {
-  offset: null,
-  files: 0,
-  rows: 0,
-  warmBytes: 0,
-  coldFiles: 0,
-  coldBytes: 0,
-  cachedBytes: 0,
-  damagedFiles: 0,
-  days: null,
-  scrubbedAt: null,
-  problem: null,
-  counters: newCounters(),
-};

@@ -1,7 +1,7 @@
 /** The platform's side of the store: starts the process, keeps it running, asks it. */
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
-import { newCounters } from "../../archive/mod.ts";
+import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
 import type { ArchiveProgress } from "../../archive/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { ArchiveMetrics } from "./archive-metrics.ts";
@@ -68,22 +68,6 @@ const DURABLE_PERIOD: Millis = 50;
 const CLOSE_TIMEOUT: Millis = seconds(10);
 /** Signals of a program that fell, not of one that was killed. */
 const CRASH_SIGNALS: readonly (string | null)[] = ["SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"];
-
-/** Before the process has said anything. */
-const NOTHING_ARCHIVED: ArchiveProgress = {
-  offset: null,
-  files: 0,
-  rows: 0,
-  warmBytes: 0,
-  coldFiles: 0,
-  coldBytes: 0,
-  cachedBytes: 0,
-  damagedFiles: 0,
-  days: null,
-  scrubbedAt: null,
-  problem: null,
-  counters: newCounters(),
-};
 
 type Phase = StoreStatus["state"];
 

@@ -14,8 +14,6 @@ export interface RecordBatch {
 export interface RecordSource {
   /** Offset of the oldest kept record. */
   first(): Promise<number>;
-  /** Which log it is: one that begins anew has another. `null` while there is none. */
-  identity(): Promise<string | null>;
   /** All readable records in [from, below), in order; the first batch may begin before `from`. */
   readBatches(from: number, below: number): AsyncIterable<RecordBatch>;
   /** How many of the offsets in [from, below), which were read, the log left out on purpose: nothing was ever lost there. */

@@ -1,5 +1,6 @@
 /** The log's segments, as the store process reads them. */
 import type { Counter, Gauge, Logger, Metrics } from "../../base/mod.ts";
+import type { ArchiveSource } from "../../archive/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
 import { LogReader } from "../../log/mod.ts";
 import type { RecordSource } from "./ports.ts";
@@ -12,7 +13,7 @@ const NO_METRICS: Metrics = {
 };
 
 /** Opened when first needed: the platform may make the log while this process starts. */
-export function openRecordSource(folder: string, logger: Logger): RecordSource {
+export function openRecordSource(folder: string, logger: Logger): RecordSource & ArchiveSource {
   let reader: Promise<LogReader> | null = null;
   let present: LogReader | null = null;
   const open = async (): Promise<LogReader> => {

@@ -23,8 +23,8 @@ export interface ServerOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly send: (news: FromStore) => void;
-  /** The event archive; `null` where there is none. */
-  readonly archive: Pick<ArchiveHost, "durable" | "flush"> | null;
+  /** The event archive, where there is one. */
+  readonly archive?: Pick<ArchiveHost, "durable" | "flush"> | null;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
