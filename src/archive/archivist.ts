@@ -86,7 +86,7 @@ export class Archivist {
   async flush(): Promise<void> {
     const { clock, limits, scheduler } = this.#options;
     const below = this.#durable;
-    if (this.#closing || (this.offset ?? 0) >= below) return;
+    if (this.#closing || this.#due() === Infinity) return;
     if (this.#waiting.size === 0 && clock.monotonic() - this.#lastStepAt < limits.flushPeriodMin) return;
     let cancel: Cancel = () => {};
     let waiting: Waiting | null = null;

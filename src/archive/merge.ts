@@ -26,7 +26,7 @@ export async function mergeOnce(options: MergeOptions, now: EpochMs): Promise<bo
   const { catalog, files, folder, format, counters } = options;
   const sources = dueMerge(catalog.content.files, options.limits, now);
   if (sources === null) return false;
-  for (const source of sources) if (!(await files.sound(source))) return true; // what is damaged is not mixed in
+  for (const source of sources) if (!(await files.sound(source, "again"))) return true; // what is damaged is not mixed in
   const [first, last] = [sources[0]!, sources.at(-1)!];
   const paths = await Promise.all(sources.map(({ name }) => folder.place(name)));
   const range = { day: first.day, log: first.log, from: first.from, below: last.below };

@@ -9,7 +9,7 @@ import { digestOf, openArchiveCatalog, openArchiveFolder } from "../../adapters/
 import { systemScheduler } from "../../adapters/system.ts";
 import { Archive } from "../../archive/mod.ts";
 import type { ArchiveFolder, ArchiveOptions, ArchiveSettings, ArchiveSource, CatalogStore } from "../../archive/mod.ts";
-import { LIMITS, days, gib, minutes } from "../../base/mod.ts";
+import { LIMITS, days, gib, hours, minutes } from "../../base/mod.ts";
 import type { Limits, Message, Objects } from "../../base/mod.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 
@@ -106,7 +106,7 @@ export class ArchiveWorld {
 
   private constructor(root: string) {
     this.root = root;
-    this.clock.advance(START + days(1) - this.clock.now());
+    this.clock.jump(START + hours(1) - this.clock.now());
   }
 
   static async make(): Promise<ArchiveWorld> {
