@@ -12,6 +12,7 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { StoreClient } from "./client.ts";
 import type { RuleLike } from "./orders.ts";
+import type { ArchiveOrder } from "./protocol.ts";
 
 export const START = 1_767_225_600_000;
 
@@ -47,6 +48,8 @@ export class Platform {
   readonly folder: string;
   readonly logger = new SimLogger();
   readonly metrics = new SimMetrics();
+  /** Of the next client. */
+  archive: ArchiveOrder | null = null;
   client: StoreClient;
   log: Log;
   #rules: readonly RuleLike[];
@@ -129,6 +132,7 @@ export class Platform {
     return new StoreClient({
       databasePath: this.databasePath,
       logFolder: join(this.folder, "log"),
+      archive: this.archive,
       compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
       limits: LIMITS,
       clock: systemClock,
