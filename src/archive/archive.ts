@@ -95,7 +95,9 @@ export class Archive {
     const parts = { ...options, catalog, counters, onChange };
     const files = new WarmFiles(parts);
     this.#cold =
-      objects === null ? null : new ColdTier({ ...parts, objects, files, moveAfter: settings.warm, bytesMax, cacheBytesMax });
+      objects === null
+        ? null
+        : new ColdTier({ ...parts, objects, files, moveAfter: settings.warm, bytesMax, cacheBytesMax });
     this.#archivist = new Archivist({ ...parts, files, stepPeriod: settings.every });
     this.#keeper = new Keeper({ ...parts, files, cold: this.#cold, keep, bytesMax, hasColderTier: objects !== null });
     this.#reader = new EventReader({ ...parts, files, cold: this.#cold, cacheBytesMax });
@@ -137,7 +139,11 @@ export class Archive {
    * The Parquet files with the events that were received in [from, to), the newest flushed first where `to` reaches them.
    * Call `release` when they have been read.
    */
-  async eventFiles(from: EpochMs, to: EpochMs, signal: AbortSignal = new AbortController().signal): Promise<EventFiles> {
+  async eventFiles(
+    from: EpochMs,
+    to: EpochMs,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<EventFiles> {
     const newest = this.#catalog.content.files.reduce((time, { timeTo }) => Math.max(time, timeTo), 0);
     if (to > newest) await this.flush();
     return this.#reader.open(from, to, signal);

@@ -145,7 +145,8 @@ export class Archivist {
       const delay = Math.min(limits.retryDelayMax, limits.retryDelayMin * 2 ** Math.min(this.#failuresInRow++, 20));
       this.#retryAt = clock.monotonic() + delay;
       const reason = reasonOf(error).split("\n")[0]!;
-      if (this.#problem !== reason) logger.error("The event archive does not get on; the log keeps the messages", { reason, delay });
+      if (this.#problem !== reason)
+        logger.error("The event archive does not get on; the log keeps the messages", { reason, delay });
       this.#problem = reason;
       this.#letGo(Infinity);
     }
@@ -205,7 +206,9 @@ export class Archivist {
         position = offset + 1;
         step.take(offset, bytes, start, end);
         full =
-          step.rows >= limits.stepRowsMax || step.bytes >= limits.stepBytesMax || step.days.length >= limits.stepDaysMax;
+          step.rows >= limits.stepRowsMax ||
+          step.bytes >= limits.stepBytesMax ||
+          step.days.length >= limits.stepDaysMax;
       });
       if (full || this.#closing) return position;
       if (clock.monotonic() >= sliceEnd) {

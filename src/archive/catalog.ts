@@ -149,7 +149,9 @@ export function dayOf(time: EpochMs): string {
 
 /** When a day ends. */
 export function endOfDay(day: string): EpochMs {
-  return Date.parse(`${day.length > 10 ? "+" : ""}${day.padStart(day.length > 10 ? 12 : 10, "0")}T00:00:00Z`) + 86_400_000;
+  return (
+    Date.parse(`${day.length > 10 ? "+" : ""}${day.padStart(day.length > 10 ? 12 : 10, "0")}T00:00:00Z`) + 86_400_000
+  );
 }
 
 /** What was loaded, checked. Throws an `Error` that says what is wrong. */

@@ -129,7 +129,8 @@ export class Keeper {
     let failure: unknown = null;
     for (const gone of catalog.content.discarded) {
       try {
-        if (gone.tier === "warm" ? await files.deleteUnread(gone.name) : await this.#deleteCold(gone, cold)) done.add(gone);
+        if (gone.tier === "warm" ? await files.deleteUnread(gone.name) : await this.#deleteCold(gone, cold))
+          done.add(gone);
       } catch (error) {
         failure ??= error;
       }

@@ -52,7 +52,10 @@ export class EventReader {
     const coldBytes = wanted.reduce((sum, { tier, bytes }) => sum + (tier === "cold" ? bytes : 0), 0);
     if (coldBytes > cacheBytesMax) {
       const limit = `${Math.floor(cacheBytesMax / 1_048_576)} MiB`;
-      throw new TidewireError("LIMIT_REACHED", { what: "event files that one query fetches from the cold tier", limit });
+      throw new TidewireError("LIMIT_REACHED", {
+        what: "event files that one query fetches from the cold tier",
+        limit,
+      });
     }
     for (const { name } of wanted) files.leases.take(name);
     let held = true;
@@ -79,7 +82,9 @@ export class EventReader {
   async #find(
     file: ArchivedFile,
     signal: AbortSignal,
-  ): Promise<{ readonly kind: "whole"; readonly path: string } | { readonly kind: "missing"; readonly reason: string }> {
+  ): Promise<
+    { readonly kind: "whole"; readonly path: string } | { readonly kind: "missing"; readonly reason: string }
+  > {
     const { catalog, files, folder, cold } = this.#options;
     if (file.damaged !== null) return { kind: "missing", reason: file.damaged };
     if (file.tier === "warm" && (await files.sound(file, "once", signal))) {

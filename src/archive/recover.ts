@@ -31,7 +31,8 @@ export async function recover(options: RecoverOptions): Promise<void> {
   for (const { name } of found) {
     const kind = kindOf(name, catalog.content);
     if (kind === "left over") await folder.remove(name);
-    else if (kind === "foreign") logger.warn("A file in the archive's folder is not ours; it is left alone", { file: name });
+    else if (kind === "foreign")
+      logger.warn("A file in the archive's folder is not ours; it is left alone", { file: name });
     else if (kind === "orphan") orphans.push({ name, range: rangeOf(name)! });
   }
   orphans.sort((a, b) => a.range.log - b.range.log || a.range.from - b.range.from || b.range.below - a.range.below);
@@ -59,7 +60,12 @@ async function settle(orphan: Orphan, present: ReadonlySet<string>, options: Rec
   // A step that did not come to its end: it is taken again.
   if (sameLog && range.from >= (content.offset ?? 0) && logFirst <= range.from) return folder.remove(name);
   // A merge that did not: its sources are there.
-  if (isCovered(range, content.files.filter((file) => present.has(file.name) || file.tier === "cold"))) {
+  if (
+    isCovered(
+      range,
+      content.files.filter((file) => present.has(file.name) || file.tier === "cold"),
+    )
+  ) {
     return folder.remove(name);
   }
   return adopt(orphan, options);

@@ -36,14 +36,15 @@ export class LogReader {
     return reader;
   }
 
-  /** Which log this is: one that begins anew has another. `null` in an empty folder. */
-  get identity(): string | null {
-    return this.#logId?.map((word) => word.toString(16).padStart(8, "0")).join("") ?? null;
-  }
-
   /** The oldest offset kept, as far as this reader has seen; 0 in an empty folder. */
   get first(): number {
     return this.#table.oldest?.baseOffset ?? 0;
+  }
+
+  /** Of this log and no other; null in an empty folder. */
+  async identity(): Promise<string | null> {
+    if (this.#logId === null) await this.#refresh();
+    return this.#logId === null ? null : this.#logId.map((half) => half.toString(16).padStart(8, "0")).join("");
   }
 
   /**

@@ -4,7 +4,7 @@
  *   kind        one file per            rows, sorted
  *   numbers     day or year *           series, generation, time, value          by series, time, arrival
  *   texts       day or year *           the same; `value` is a string
- *   1m          day or year *           partial aggregates (`rollup.ts`)         by series, bucket
+ *   1m          day or year *           partial aggregates (`rollup.ts`)         by series, bucket; see `inMinutes`
  *   1h          month or year *
  *   1d          year
  *   series      range of numbers        id, thing, measurement, field, type      by id
@@ -43,6 +43,8 @@ export interface PointFile extends FileEntry {
   readonly timeMax: EpochMs;
   readonly seriesMin: number;
   readonly seriesMax: number;
+  /** Whether its points are in files of one minute as well; where they are not, minutes are made of points when asked for. */
+  readonly inMinutes: boolean;
 }
 
 export interface StateFile extends FileEntry {
@@ -70,6 +72,8 @@ export interface ColdContent {
   readonly quarantined: readonly Quarantined[];
   /** By level: points before this time may have been removed by retention. */
   readonly knownFrom: Readonly<Record<Level, EpochMs>>;
+  /** When the clock was last believed; retention does nothing right after a jump (`retention.ts`). */
+  readonly trustedAt: EpochMs | null;
 }
 
 export const COLD_FORMAT = "tidewire-telemetry";
@@ -84,6 +88,7 @@ export const EMPTY_CONTENT: ColdContent = {
   states: [],
   quarantined: [],
   knownFrom: { raw: 0, "1m": 0, "1h": 0, "1d": 0 },
+  trustedAt: null,
 };
 
 export function levelOf(kind: PointKind): Level {
@@ -91,7 +96,7 @@ export function levelOf(kind: PointKind): Level {
 }
 
 const NAME = /^[0-9a-z][0-9a-z.-]{0,100}\.parquet$/;
-const PERIOD = /^\d{4,6}(-\d{2}(-\d{2})?)?$/;
+const PERIOD = /^\d{4}(-\d{2}(-\d{2})?)?$/;
 
 /** Whether a file in the folder can be one of ours. */
 export function isColdFile(name: string): boolean {
@@ -114,6 +119,7 @@ export function validateContent(content: unknown): ColdContent {
       return { file: pointFile(file), at: integer(at), reason: text(reason) };
     }),
     knownFrom: Object.fromEntries(LEVELS.map((level) => [level, integer(known[level])])) as ColdContent["knownFrom"],
+    trustedAt: given["trustedAt"] === null ? null : integer(given["trustedAt"]),
   };
 }
 
@@ -127,6 +133,7 @@ function pointFile(value: unknown): PointFile {
     timeMax: integer(given["timeMax"]),
     seriesMin: count(given["seriesMin"]),
     seriesMax: count(given["seriesMax"]),
+    inMinutes: given["inMinutes"] === true,
   };
 }
 

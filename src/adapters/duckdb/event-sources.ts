@@ -25,7 +25,7 @@ export class SourceTable {
     const to = Math.max(head.clientIdEnd, head.thingEnd);
     let hash = 0x811c9dc5 ^ head.thingEnd; // FNV-1a
     for (let i = from; i < to; i++) hash = Math.imul(hash ^ record[i]!, 0x01000193);
-    for (;; hash = (hash + 1) | 0) {
+    for (; ; hash = (hash + 1) | 0) {
       const number = this.#numbers.get(hash);
       if (number === undefined) return this.#add(hash, record, head, from, to);
       if (isSame(this.#sources[number]!, record, head, from, to)) return number;

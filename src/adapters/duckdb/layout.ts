@@ -34,9 +34,16 @@ export class Layout {
     return this.content.points.filter((file) => file.kind === kind && file.timeMin < to && file.timeMax >= from);
   }
 
+  /** Those of them whose points no file of minutes has. */
+  pointsOnly(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): readonly PointFile[] {
+    return this.files(kind, from, to).filter(({ inMinutes }) => !inMinutes);
+  }
+
   /** Whether points of [from, to) are known to be damaged, and are not in the relations. */
-  missing(kind: PointKind, from: EpochMs, to: EpochMs): boolean {
-    return this.content.quarantined.some(({ file }) => file.kind === kind && file.timeMin < to && file.timeMax >= from);
+  missing(kind: PointKind, from: EpochMs, to: EpochMs, wanted: (file: PointFile) => boolean): boolean {
+    return this.content.quarantined.some(
+      ({ file }) => file.kind === kind && file.timeMin < to && file.timeMax >= from && wanted(file),
+    );
   }
 
   /** The same moment, less what has turned out to be damaged. */
@@ -55,12 +62,7 @@ export class Layout {
   points(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string {
     const parts = this.generations.map(({ number }) => generationPoints(kind, number));
     const files = this.files(kind, from, to);
-    if (files.length > 0) {
-      parts.push(
-        `SELECT series, time, value, generation::BIGINT * ${GENERATION_STRIDE} + file_row_number AS arrival ` +
-          `FROM ${this.#parquet(files, ", file_row_number = true")}`,
-      );
-    }
+    if (files.length > 0) parts.push(this.#filePoints(files));
     if (parts.length === 0) return `SELECT * FROM (SELECT ${EMPTY_TYPES[kind]}) WHERE false`;
     return parts.join(" UNION ALL ");
   }
@@ -71,8 +73,15 @@ export class Layout {
       numbersAsRollup(rollup, generationPoints("numbers", number)),
       textsAsRollup(rollup, generationPoints("texts", number)),
     ]);
-    const files = this.files(rollup, from - ROLLUP_WIDTH[rollup] + 1, to);
+    const start = from - ROLLUP_WIDTH[rollup] + 1;
+    const files = this.files(rollup, start, to);
     if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));
+    if (rollup === "1m") {
+      const numbers = this.pointsOnly("numbers", start, to);
+      if (numbers.length > 0) parts.push(numbersAsRollup(rollup, this.#filePoints(numbers)));
+      const texts = this.pointsOnly("texts", start, to);
+      if (texts.length > 0) parts.push(textsAsRollup(rollup, this.#filePoints(texts)));
+    }
     if (parts.length > 0) return parts.join(" UNION ALL ");
     return `SELECT * FROM (${numbersAsRollup(rollup, `SELECT ${EMPTY_TYPES.numbers}`)}) WHERE false`;
   }
@@ -84,9 +93,18 @@ export class Layout {
     return { files: files.length, bytes: sum(({ bytes }) => bytes), rows: sum(({ rows }) => rows) };
   }
 
+  #filePoints(files: readonly PointFile[]): string {
+    return pointsIn(this.#parquet(files, ", file_row_number = true"));
+  }
+
   #parquet(files: readonly PointFile[], options: string): string {
     return `read_parquet([${files.map((file) => quoted(this.#pathOf(file))).join(", ")}]${options})`;
   }
+}
+
+/** `SELECT series, time, value, arrival …` of `read_parquet(…, file_row_number = true)`. */
+export function pointsIn(files: string): string {
+  return `SELECT series, time, value, generation::BIGINT * ${GENERATION_STRIDE} + file_row_number AS arrival FROM ${files}`;
 }
 
 export function generationPoints(kind: "numbers" | "texts", generation: number): string {

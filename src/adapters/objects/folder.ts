@@ -31,7 +31,8 @@ export class FolderObjects implements Objects {
         await rm(temporary, { force: true }); // a full disk must not fill with attempts
         throw error;
       }
-      for (let folder = dirname(path); folder.length >= this.#root.length; folder = dirname(folder)) await syncFolder(folder);
+      for (let folder = dirname(path); folder.length >= this.#root.length; folder = dirname(folder))
+        await syncFolder(folder);
     });
   }
 
@@ -80,7 +81,8 @@ export class FolderObjects implements Objects {
   }
 
   #path(key: string): string {
-    if (!isObjectKey(key)) throw new TidewireError("OBJECTS_REFUSED", { store: this.name, reason: `'${key}' is no key` });
+    if (!isObjectKey(key))
+      throw new TidewireError("OBJECTS_REFUSED", { store: this.name, reason: `'${key}' is no key` });
     return join(this.#root, key);
   }
 

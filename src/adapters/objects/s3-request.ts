@@ -112,7 +112,9 @@ export class S3Client {
 
   async #once({ method, url, headers = {}, body, signal }: S3Request): Promise<IncomingMessage> {
     const { credentials, region, limits } = this.#options;
-    const sha256 = createHash("sha256").update(body ?? "").digest("hex");
+    const sha256 = createHash("sha256")
+      .update(body ?? "")
+      .digest("hex");
     const signer = new AwsV4Signer({
       method,
       url,
@@ -143,7 +145,11 @@ export class S3Client {
     const text = /<Message>([^<]{1,300})/.exec(body)?.[1];
     const reason = `${code ?? `status ${status}`}${text === undefined ? "" : ` (${text})`}`;
     const passing =
-      status >= 500 || status === 408 || status === 429 || status < 300 || /^(?:SlowDown|RequestTimeout|BadDigest)$/.test(code ?? "");
+      status >= 500 ||
+      status === 408 ||
+      status === 429 ||
+      status < 300 ||
+      /^(?:SlowDown|RequestTimeout|BadDigest)$/.test(code ?? "");
     return new TidewireError(passing ? "OBJECTS_UNAVAILABLE" : "OBJECTS_REFUSED", { store, reason });
   }
 }

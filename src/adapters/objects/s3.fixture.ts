@@ -24,7 +24,10 @@ type MakeS3rver = new (options: object) => S3rver;
 const HASTY: Scheduler = { ...systemScheduler, after: (delay, task) => systemScheduler.after(delay / 50, task) };
 
 /** What happens to the next request; `null`: nothing. */
-export type Fault = (request: IncomingMessage, response: ServerResponse) => "done" | "pass" | "cut-answer" | "damage-on-the-way" | "damage-at-rest";
+export type Fault = (
+  request: IncomingMessage,
+  response: ServerResponse,
+) => "done" | "pass" | "cut-answer" | "damage-on-the-way" | "damage-at-rest";
 
 export class FaultyS3 {
   readonly #folder: string;
@@ -43,10 +46,17 @@ export class FaultyS3 {
   static async start(): Promise<FaultyS3> {
     const Server = createRequire(import.meta.url)("s3rver") as MakeS3rver;
     const folder = mkdtempSync(join(tmpdir(), "tidewire-s3-"));
-    const server = new Server({ silent: true, directory: folder, configureBuckets: [{ name: "archive" }], vhostBuckets: false });
+    const server = new Server({
+      silent: true,
+      directory: folder,
+      configureBuckets: [{ name: "archive" }],
+      vhostBuckets: false,
+    });
     await server.configureBuckets();
     const faulty = new FaultyS3(server, folder);
-    await Promise.all([faulty.#back, faulty.#front].map((one) => new Promise<void>((go) => one.listen(0, "127.0.0.1", go))));
+    await Promise.all(
+      [faulty.#back, faulty.#front].map((one) => new Promise<void>((go) => one.listen(0, "127.0.0.1", go))),
+    );
     return faulty;
   }
 
@@ -87,7 +97,8 @@ export class FaultyS3 {
       if (what === "damage-on-the-way") body.fill(0, 0, 1);
       const wrong = faultOf(incoming, body);
       if (wrong !== null) refuse(response, wrong === "BadDigest" ? 400 : 403, wrong);
-      else this.#forward(incoming, response, what === "damage-at-rest" ? body.fill(0, 0, 1) : body, what === "cut-answer");
+      else
+        this.#forward(incoming, response, what === "damage-at-rest" ? body.fill(0, 0, 1) : body, what === "cut-answer");
     });
   }
 
@@ -97,7 +108,10 @@ export class FaultyS3 {
     const back = request({ host: "127.0.0.1", port, method, path: url, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       if (!cut) answer.pipe(response);
-      else answer.once("data", (part: Buffer) => response.write(part.subarray(0, part.length >> 1), () => response.destroy()));
+      else
+        answer.once("data", (part: Buffer) =>
+          response.write(part.subarray(0, part.length >> 1), () => response.destroy()),
+        );
     });
     back.on("error", () => response.destroy());
     back.end(body);
@@ -110,18 +124,25 @@ const SECRET = "S3RVER";
  * What AWS would refuse and s3rver does not look at: digests that are not the body's, and a Signature Version 4 that is
  * not the request's. Written after AWS's own description, apart from the code under test.
  */
-function faultOf({ method, url, headers }: IncomingMessage, body: Buffer): "BadDigest" | "SignatureDoesNotMatch" | null {
+function faultOf(
+  { method, url, headers }: IncomingMessage,
+  body: Buffer,
+): "BadDigest" | "SignatureDoesNotMatch" | null {
   const digest = (name: string, encoding: "hex" | "base64"): string => createHash(name).update(body).digest(encoding);
   const md5 = headers["content-md5"];
   if (md5 !== undefined && md5 !== digest("md5", "base64")) return "BadDigest";
   if (headers["x-amz-content-sha256"] !== digest("sha256", "hex")) return "BadDigest";
-  const match = /^AWS4-HMAC-SHA256 Credential=S3RVER\/((\d{8})\/([^/]+)\/s3\/aws4_request), SignedHeaders=([^,]+), Signature=(.+)$/.exec(
-    headers.authorization ?? "",
-  );
+  const match =
+    /^AWS4-HMAC-SHA256 Credential=S3RVER\/((\d{8})\/([^/]+)\/s3\/aws4_request), SignedHeaders=([^,]+), Signature=(.+)$/.exec(
+      headers.authorization ?? "",
+    );
   if (match === null) return "SignatureDoesNotMatch";
   const [, scope, date, region, signed, signature] = match;
   const { pathname, searchParams } = new URL(url ?? "", "http://localhost");
-  const query = [...searchParams].map((pair) => pair.map(encodeURIComponent).join("=")).sort().join("&");
+  const query = [...searchParams]
+    .map((pair) => pair.map(encodeURIComponent).join("="))
+    .sort()
+    .join("&");
   const lines = signed!.split(";").map((name) => `${name}:${String(headers[name]).trim()}\n`);
   const canonical = [method, pathname, query, lines.join(""), signed, headers["x-amz-content-sha256"]].join("\n");
   const hashed = createHash("sha256").update(canonical).digest("hex");

@@ -76,7 +76,9 @@ describe("an S3-compatible bucket", () => {
   test("an upload that cannot be ended is given up, and its parts with it", async () => {
     server.requests.length = 0;
     server.fault = (request, response) =>
-      request.method === "PUT" && (request.url ?? "").includes("partNumber=2") ? refuse(response, 403, "AccessDenied") : "pass";
+      request.method === "PUT" && (request.url ?? "").includes("partNumber=2")
+        ? refuse(response, 403, "AccessDenied")
+        : "pass";
     await assert.rejects(server.objects().put("given-up", sourceOf(randomBytes(mib(12)))), hasCode("OBJECTS_REFUSED"));
     assert.equal(server.requests.at(-1), "DELETE /archive/plant/7/given-up");
     assert.equal(await server.objects().facts("given-up"), null);
@@ -86,7 +88,11 @@ describe("an S3-compatible bucket", () => {
     const bytes = randomBytes(mib(2));
     await server.objects().put("cut", sourceOf(bytes));
     server.requests.length = 0;
-    server.fault = first(3, () => "cut-answer", (method) => method === "GET");
+    server.fault = first(
+      3,
+      () => "cut-answer",
+      (method) => method === "GET",
+    );
     assert.ok(bytes.equals(await bytesOf(server.objects().get("cut"))));
     assert.equal(server.requests.length, 4);
   });
@@ -96,7 +102,11 @@ describe("an S3-compatible bucket", () => {
     const large = randomBytes(mib(7));
     for (const bytes of [small, large]) {
       server.requests.length = 0;
-      server.fault = first(1, () => "damage-on-the-way", (method) => method === "PUT");
+      server.fault = first(
+        1,
+        () => "damage-on-the-way",
+        (method) => method === "PUT",
+      );
       await server.objects().put("changed", sourceOf(bytes));
       assert.ok(bytes.equals(await bytesOf(server.objects().get("changed"))));
       assert.ok(server.requests.filter((one) => one.startsWith("PUT")).length >= 2);
@@ -114,14 +124,19 @@ describe("an S3-compatible bucket", () => {
 
   test("wrong credentials, no rights and no bucket are OBJECTS_REFUSED at once, and no secret is told", async () => {
     server.requests.length = 0;
-    const wrong = server.objects({ credentials: async () => ({ accessKeyId: "S3RVER", secretAccessKey: "hunter2hunter2" }) });
+    const wrong = server.objects({
+      credentials: async () => ({ accessKeyId: "S3RVER", secretAccessKey: "hunter2hunter2" }),
+    });
     await assert.rejects(wrong.put("x", sourceOf(Buffer.from("x"))), (error) => {
       assert.ok(isTidewireError(error) && error.code === "OBJECTS_REFUSED");
       assert.match(error.message, /SignatureDoesNotMatch/);
       assert.doesNotMatch(`${error.message} ${JSON.stringify(error.details)} ${error.stack}`, /hunter2/);
       return true;
     });
-    await assert.rejects(server.objects({ bucket: "nobodys" }).put("x", sourceOf(Buffer.from("x"))), hasCode("OBJECTS_REFUSED"));
+    await assert.rejects(
+      server.objects({ bucket: "nobodys" }).put("x", sourceOf(Buffer.from("x"))),
+      hasCode("OBJECTS_REFUSED"),
+    );
     assert.equal(server.requests.length, 2);
   });
 });
@@ -130,10 +145,17 @@ describe("credentials", () => {
   test("come from the default section of a file, or from the environment", async () => {
     const folder = mkdtempSync(join(tmpdir(), "tidewire-credentials-"));
     const file = join(folder, "credentials");
-    writeFileSync(file, "[other]\naws_access_key_id = no\n\n[default]\naws_access_key_id = AKIA1\r\naws_secret_access_key=s/e=c\n");
+    writeFileSync(
+      file,
+      "[other]\naws_access_key_id = no\n\n[default]\naws_access_key_id = AKIA1\r\naws_secret_access_key=s/e=c\n",
+    );
     assert.deepEqual(await credentialsFrom(file, {}), { accessKeyId: "AKIA1", secretAccessKey: "s/e=c" });
     const environment = { AWS_ACCESS_KEY_ID: "A", AWS_SECRET_ACCESS_KEY: "B", AWS_SESSION_TOKEN: "C" };
-    assert.deepEqual(await credentialsFrom(null, environment), { accessKeyId: "A", secretAccessKey: "B", sessionToken: "C" });
+    assert.deepEqual(await credentialsFrom(null, environment), {
+      accessKeyId: "A",
+      secretAccessKey: "B",
+      sessionToken: "C",
+    });
     await assert.rejects(credentialsFrom(null, {}), hasCode("OBJECTS_REFUSED"));
     await assert.rejects(credentialsFrom(join(folder, "none"), environment), hasCode("OBJECTS_REFUSED"));
     rmSync(folder, { recursive: true });

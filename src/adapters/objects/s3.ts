@@ -63,7 +63,8 @@ export class S3Objects implements Objects {
     let etag: string | null = null;
     let failures = 0;
     for (;;) {
-      const headers: Record<string, string> = at === 0 ? {} : { range: `bytes=${at}-`, ...(etag === null ? {} : { "if-match": etag }) };
+      const headers: Record<string, string> =
+        at === 0 ? {} : { range: `bytes=${at}-`, ...(etag === null ? {} : { "if-match": etag }) };
       const answer: IncomingMessage = await this.#client.attempts(signal, () =>
         this.#client.stream({ method: "GET", url, headers, signal }),
       );
@@ -86,7 +87,11 @@ export class S3Objects implements Objects {
       } catch (error) {
         signal?.throwIfAborted();
         if (at === before && ++failures >= this.#options.limits.objectAttemptsMax) {
-          throw new TidewireError("OBJECTS_UNAVAILABLE", { store: this.name, reason: "its answers break off" }, { cause: error });
+          throw new TidewireError(
+            "OBJECTS_UNAVAILABLE",
+            { store: this.name, reason: "its answers break off" },
+            { cause: error },
+          );
         }
       }
       if (at >= total) return;
@@ -100,7 +105,11 @@ export class S3Objects implements Objects {
     for (let token: string | null = ""; token !== null;) {
       const query = new URLSearchParams({ "list-type": "2", prefix: base + prefix });
       if (token !== "") query.set("continuation-token", token);
-      const { body } = await this.#client.send({ method: "GET", url: `${this.#bucketUrl()}?${query.toString()}`, signal });
+      const { body } = await this.#client.send({
+        method: "GET",
+        url: `${this.#bucketUrl()}?${query.toString()}`,
+        signal,
+      });
       for (const [, key] of body.matchAll(/<Key>([^<]+)<\/Key>/g)) {
         const name = key!.slice(base.length);
         if (isObjectKey(name)) yield name;
@@ -117,7 +126,10 @@ export class S3Objects implements Objects {
   async #putWhole(key: string, source: ObjectSource, signal: AbortSignal | undefined): Promise<void> {
     const body = await source.read(0, source.bytes);
     if (createHash("sha256").update(body).digest("hex") !== source.sha256) throw this.#changed(key);
-    const headers = { "content-md5": md5(body), "x-amz-checksum-sha256": Buffer.from(source.sha256, "hex").toString("base64") };
+    const headers = {
+      "content-md5": md5(body),
+      "x-amz-checksum-sha256": Buffer.from(source.sha256, "hex").toString("base64"),
+    };
     await this.#found(key, this.#client.send({ method: "PUT", url: this.#url(key), headers, body, signal }));
   }
 

@@ -72,7 +72,9 @@ class Guillotine {
   }
 }
 
-const LIMITS_SMALL = { limits: { mergeFilesMin: 3, stepRowsMax: 25, retryDelayMin: 1, retryDelayMax: 1, flushTimeout: 400 } };
+const LIMITS_SMALL = {
+  limits: { mergeFilesMin: 3, stepRowsMax: 25, retryDelayMin: 1, retryDelayMax: 1, flushTimeout: 400 },
+};
 
 /** Each death takes a second; `ARCHIVE_KILLS=all` dies before every step. */
 const STRIDE = process.env["ARCHIVE_KILLS"] === "all" ? 1 : 5;
@@ -103,7 +105,11 @@ test("killed before any step to the disk, every message is archived once", { tim
       await world.close();
       await story(world, { ...LIMITS_SMALL, settings, objects });
       const offsets = (await world.offsets()).toSorted((a, b) => a - b);
-      assert.deepEqual(offsets, Array.from({ length: world.log.durable }, (_, n) => n), `killed at ${at}`);
+      assert.deepEqual(
+        offsets,
+        Array.from({ length: world.log.durable }, (_, n) => n),
+        `killed at ${at}`,
+      );
       const { damagedFiles, problem, coldFiles } = world.archive.progress();
       assert.deepEqual([damagedFiles, problem], [0, null], `killed at ${at}`);
       assert.ok(coldFiles > 0);

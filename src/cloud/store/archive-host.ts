@@ -73,7 +73,8 @@ export class ArchiveHost {
 
   async #ready(): Promise<Opened> {
     await this.#opening;
-    if (this.#opened === null) throw new TidewireError("STORE_UNAVAILABLE", { reason: `event archive: ${this.#problem}` });
+    if (this.#opened === null)
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: `event archive: ${this.#problem}` });
     return this.#opened;
   }
 

@@ -8,7 +8,8 @@ export class ArchiveMetrics {
   #last: ArchiveCounters | null = null;
 
   constructor(metrics: Metrics, status: () => ArchiveStatus | null) {
-    const counter = (name: string, help: string): Counter => metrics.counter({ name: `tidewire_archive_${name}`, help });
+    const counter = (name: string, help: string): Counter =>
+      metrics.counter({ name: `tidewire_archive_${name}`, help });
     this.#counters = {
       steps: counter("steps_total", "Times that messages of the log were written to the event archive."),
       messages: counter("messages_total", "Messages archived."),

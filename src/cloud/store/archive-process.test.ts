@@ -71,23 +71,30 @@ test("killed again and again while messages come, every message is archived once
     await archived(platform);
     await platform.client.close();
     const offsets = await offsetsOf(platform);
-    assert.deepEqual(offsets, Array.from({ length: 8_000 }, (_, n) => n));
+    assert.deepEqual(
+      offsets,
+      Array.from({ length: 8_000 }, (_, n) => n),
+    );
   }),
 );
 
-test("an archive that cannot be opened stops nothing else: the log keeps the messages, and health can tell", TIMEOUT, async () => {
-  const platform = await Platform.make([STORE_ALL]);
-  try {
-    platform.archive = orderOf(platform);
-    await writeFile(join(platform.folder, "archive"), "a file where the folder should be");
-    await platform.restart();
-    platform.append(message({ n: 1 }));
-    await platform.stored();
-    while (platform.client.status().archive?.problem == null) await pause(20);
-    const { archive, offset } = platform.client.status();
-    assert.deepEqual([archive?.offset, offset], [null, 1]);
-    await assert.rejects(platform.client.archiveNow(), /STORE_UNAVAILABLE|cannot answer now/);
-  } finally {
-    await platform.close();
-  }
-});
+test(
+  "an archive that cannot be opened stops nothing else: the log keeps the messages, and health can tell",
+  TIMEOUT,
+  async () => {
+    const platform = await Platform.make([STORE_ALL]);
+    try {
+      platform.archive = orderOf(platform);
+      await writeFile(join(platform.folder, "archive"), "a file where the folder should be");
+      await platform.restart();
+      platform.append(message({ n: 1 }));
+      await platform.stored();
+      while (platform.client.status().archive?.problem == null) await pause(20);
+      const { archive, offset } = platform.client.status();
+      assert.deepEqual([archive?.offset, offset], [null, 1]);
+      await assert.rejects(platform.client.archiveNow(), /STORE_UNAVAILABLE|cannot answer now/);
+    } finally {
+      await platform.close();
+    }
+  },
+);

@@ -66,7 +66,9 @@ async function fiveDays(options: WorldOptions = {}): Promise<void> {
 }
 
 function here(): readonly string[] {
-  return readdirSync(world.folder, { recursive: true }).map(String).filter((name) => /^day=.*parquet$/.test(name));
+  return readdirSync(world.folder, { recursive: true })
+    .map(String)
+    .filter((name) => /^day=.*parquet$/.test(name));
 }
 
 describe("the cold tier", () => {
@@ -133,7 +135,10 @@ describe("the cold tier", () => {
   test("damaged there later, it is named as missing and never served", async () => {
     await fiveDays();
     await world.archive.tidy();
-    const [name] = readdirSync(bucket, { recursive: true }).map(String).filter((file) => file.endsWith(".parquet")).sort();
+    const [name] = readdirSync(bucket, { recursive: true })
+      .map(String)
+      .filter((file) => file.endsWith(".parquet"))
+      .sort();
     const bytes = await readFile(join(bucket, name!));
     bytes[50]! ^= 4;
     await writeFile(join(bucket, name!), bytes);
@@ -159,7 +164,10 @@ describe("the cold tier", () => {
     second.release();
     const third = await world.archive.eventFiles(START, START + 20);
     third.release();
-    await assert.rejects(world.archive.eventFiles(0, START + days(9)), (error) => isTidewireError(error) && error.code === "LIMIT_REACHED");
+    await assert.rejects(
+      world.archive.eventFiles(0, START + days(9)),
+      (error) => isTidewireError(error) && error.code === "LIMIT_REACHED",
+    );
     assert.ok(world.archive.progress().cachedBytes <= one * 2.1);
   });
 
@@ -185,7 +193,9 @@ describe("the cold tier", () => {
     assert.ok(left < 5, `${left}`);
     away = false;
     await world.archive.tidy();
-    const there = readdirSync(bucket, { recursive: true }).map(String).filter((file) => file.endsWith(".parquet"));
+    const there = readdirSync(bucket, { recursive: true })
+      .map(String)
+      .filter((file) => file.endsWith(".parquet"));
     assert.equal(there.length, world.archive.progress().coldFiles);
   });
 });

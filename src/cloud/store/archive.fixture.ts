@@ -64,7 +64,10 @@ export class MemoryLog implements ArchiveSource {
     return 0;
   }
 
-  async *readBatches(from: number, below: number): AsyncGenerator<{
+  async *readBatches(
+    from: number,
+    below: number,
+  ): AsyncGenerator<{
     baseOffset: number;
     count: number;
     locate(take: (offset: number, bytes: Uint8Array, from: number, to: number) => void): void;
@@ -128,7 +131,14 @@ export class ArchiveWorld {
     const store = await openArchiveCatalog(this.folder, this.logger);
     this.#format = await DuckEventFormat.open({ folder: this.folder, memoryBytes: LIMITS.archive.writerBytesMax });
     const all: ArchiveOptions = {
-      settings: { every: minutes(15), keep: null, bytesMax: null, warm: days(30), cacheBytesMax: gib(1), ...options.settings },
+      settings: {
+        every: minutes(15),
+        keep: null,
+        bytesMax: null,
+        warm: days(30),
+        cacheBytesMax: gib(1),
+        ...options.settings,
+      },
       source: this.log,
       format: this.#format,
       folder: options.folder?.(folder) ?? folder,

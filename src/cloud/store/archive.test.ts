@@ -41,13 +41,18 @@ describe("from the log into files", () => {
     assert.deepEqual(await world.offsets(), upTo(1500));
     assert.deepEqual(filesThere(), ["day=2026-11-22/0-1500.parquet", "day=2026-11-23/0-1500.parquet"]);
     const { offset, rows, days: held, problem } = world.archive.progress();
-    assert.deepEqual({ offset, rows, held, problem }, { offset: 1500, rows: 1500, held: ["2026-11-22", "2026-11-23"], problem: null });
+    assert.deepEqual(
+      { offset, rows, held, problem },
+      { offset: 1500, rows: 1500, held: ["2026-11-22", "2026-11-23"], problem: null },
+    );
   });
 
   test("all that a message is can be read back", async () => {
     const text = new TextEncoder();
     const binary = Uint8Array.of(0xff, 0x00, 0x80);
-    world.log.append(event(1, { topic: "a/ä", thing: null, clientId: "c-1", payload: text.encode("grün"), qos: 2, retain: true }));
+    world.log.append(
+      event(1, { topic: "a/ä", thing: null, clientId: "c-1", payload: text.encode("grün"), qos: 2, retain: true }),
+    );
     world.log.append(event(2, { payload: binary }));
     world.log.append(event(3, { payload: text.encode("ends\0here") }));
     world.log.append(event(4, { payload: new Uint8Array(0) }));
@@ -71,7 +76,9 @@ describe("from the log into files", () => {
     world.log.append(event(6, { properties: { userProperties: [["tw-seq", "not a number"]] } }));
     await world.open();
     await world.flush();
-    const basic = await world.rows('topic, thing, client, qos, retain, text, payload::VARCHAR, epoch_ms("time")::DOUBLE');
+    const basic = await world.rows(
+      'topic, thing, client, qos, retain, text, payload::VARCHAR, epoch_ms("time")::DOUBLE',
+    );
     assert.deepEqual(basic.slice(0, 4), [
       ["a/ä", null, "c-1", 2, true, "grün", null, START + 1],
       ["line/2/press", "press-2", "client-2", 1, false, null, "\\xFF\\x00\\x80", START + 2],
@@ -91,7 +98,9 @@ describe("from the log into files", () => {
       "o1",
       999_999_999_999_999,
     ]);
-    const pairs = await world.rows("user_properties[1].name, user_properties[1].value, user_properties[2].value, len(user_properties)::INTEGER");
+    const pairs = await world.rows(
+      "user_properties[1].name, user_properties[1].value, user_properties[2].value, len(user_properties)::INTEGER",
+    );
     assert.deepEqual(pairs[4], ["colour", "red", 'blue "quoted" \\ ☃', 2]);
     assert.deepEqual(pairs[5], ["tw-seq", "not a number", null, 1]);
   });
@@ -100,7 +109,10 @@ describe("from the log into files", () => {
     for (let n = 0; n < 40; n++) world.log.fill(50, { receivedAt: START + days(n) });
     await world.open({ limits: { stepRowsMax: 300, stepDaysMax: 4 } });
     await world.flush();
-    assert.deepEqual((await world.offsets()).toSorted((a, b) => a - b), upTo(2000));
+    assert.deepEqual(
+      (await world.offsets()).toSorted((a, b) => a - b),
+      upTo(2000),
+    );
     assert.ok(world.archive.progress().counters.steps >= 12);
     await world.open({ limits: { stepBytesMax: 5_000 } });
     world.log.fill(1000);

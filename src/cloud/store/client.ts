@@ -3,14 +3,15 @@ import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
 import type { ArchiveProgress } from "../../archive/mod.ts";
-import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import { NO_EXTENT } from "../../telemetry/mod.ts";
+import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";
 import { ArchiveMetrics } from "./archive-metrics.ts";
 import { StoreChild } from "./child.ts";
 import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
 import type { LivePoints } from "./live.ts";
 import { fieldNameOf, storeRulesOf } from "./orders.ts";
 import type { RuleLike } from "./orders.ts";
-import type { Answers, ArchiveOrder, FromStore, Question, StoreProgress, StoreRule } from "./protocol.ts";
+import type { Answers, ArchiveOrder, FromStore, Keeping, Question, StoreProgress, StoreRule } from "./protocol.ts";
 import { QuestionBook } from "./question-book.ts";
 import { StoreMetrics } from "./store-metrics.ts";
 
@@ -26,6 +27,7 @@ export interface StoreClientOptions {
   /** Starts the store process; default: forks it. */
   readonly startChild?: (events: ChildEvents) => StoreProcess;
   readonly limits: Limits;
+  readonly keeping: Keeping;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly random: Random;
@@ -37,8 +39,10 @@ export interface StoreStatus {
   readonly state: "starting" | "ready" | "restarting" | "closed";
   /** Why it is not ready; null where it is. */
   readonly reason: string | null;
-  /** Everything below is stored; null until it was ready once. The log must keep what lies above. */
+  /** Everything below is stored; null until it was ready once. */
   readonly offset: number | null;
+  /** Everything below is in the store of record: the log may forget it. 0 until that is known. */
+  readonly forgettable: number;
   /** Durable records that are not stored yet. */
   readonly lag: number;
   readonly rows: number;
@@ -49,6 +53,9 @@ export interface StoreStatus {
   readonly restarts: number;
   /** Why the file was made anew since the platform started; null where it was not. */
   readonly rebuilt: string | null;
+  /** Why its offset was set anew: the log is another one, or has lost its end. Null where it was right. */
+  readonly realigned: string | null;
+  readonly extent: StoreExtent;
   readonly pid: number | null;
 }
 
@@ -110,6 +117,7 @@ export class StoreClient {
       rows: () => this.#progress?.rows ?? 0,
       series: () => this.#progress?.series ?? 0,
       up: () => (this.#phase === "ready" ? 1 : 0),
+      extent: () => this.status().extent,
     });
     if ((options.archive ?? null) !== null) {
       this.#archiveMetrics = new ArchiveMetrics(metrics, () => this.#archiveStatus());
@@ -209,7 +217,7 @@ export class StoreClient {
     return subscribe(this.#rejoinListeners, listener);
   }
 
-  /** After each commit: everything below `offset` is stored, and the log may let go of it. */
+  /** After each commit: everything below `offset` is stored and can be asked for. */
   onCommitted(listener: (offset: number) => void): Cancel {
     return subscribe(this.#committedListeners, listener);
   }
@@ -220,6 +228,7 @@ export class StoreClient {
       state: this.#phase,
       reason: this.#phase === "ready" ? null : this.#reason,
       offset: progress?.offset ?? null,
+      forgettable: progress?.forgettable ?? 0,
       lag: Math.max(0, (this.#durable ?? 0) - (progress?.offset ?? 0)),
       rows: progress?.rows ?? 0,
       series: progress?.series ?? 0,
@@ -227,6 +236,8 @@ export class StoreClient {
       archive: this.#archiveStatus(),
       restarts: this.#restarts,
       rebuilt: this.#rebuilt,
+      realigned: progress?.realigned ?? null,
+      extent: progress?.extent ?? NO_EXTENT,
       pid: this.#child?.pid ?? null,
     };
   }
@@ -259,7 +270,7 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits, archive, compileCacheFolder, startChild } = this.#options;
+    const { databasePath, logFolder, limits, keeping, archive = null, compileCacheFolder, startChild } = this.#options;
     this.#metrics.started();
     this.#archiveMetrics?.started();
     const distrust = this.#distrust();
@@ -267,7 +278,7 @@ export class StoreClient {
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
     const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, logFolder, limits, archive: archive ?? null, distrust });
+    child.send({ type: "open", databasePath, logFolder, limits, keeping, archive, distrust });
   }
 
   #distrust(): string | null {
@@ -319,6 +330,9 @@ export class StoreClient {
       case "archived":
         this.#archived = news.progress;
         this.#archiveMetrics?.take(news.progress.counters);
+        break;
+      case "progress":
+        this.#progress = news.progress;
         break;
       case "watching":
         this.#join(news.thing, news.at);

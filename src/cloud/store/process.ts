@@ -11,7 +11,6 @@ import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { ArchiveHost } from "./archive-host.ts";
-import { StoreAhead } from "./ingest.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
@@ -56,13 +55,15 @@ function causes(error: unknown): string {
 
 async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
   const logger = openLogger();
-  const { databasePath, logFolder, limits, distrust } = order;
+  const { databasePath, logFolder, limits, distrust, keeping } = order;
   await mkdir(dirname(databasePath), { recursive: true });
   const store = await DuckStore.open({
     path: databasePath,
     folder: join(dirname(databasePath), "telemetry"),
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
+    ...keeping,
+    scheduler: systemScheduler,
     clock: systemClock,
     logger,
     ...(distrust === null ? {} : { distrust }),
@@ -98,13 +99,13 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
   archive?.start();
-  await server.run();
+  await Promise.race([server.run(), store.damaged]);
   await archive?.close();
 }
 
 function fail(error: unknown): void {
   const reason = causes(error);
-  const useless = error instanceof StoreAhead || error instanceof StoreDamaged || isDamage(reason);
+  const useless = error instanceof StoreDamaged || isDamage(reason);
   const cause = useless ? "useless" : isEnvironment(reason) ? "environment" : "unknown";
   send({ type: "fatal", reason, cause }, () => process.exit(1));
 }

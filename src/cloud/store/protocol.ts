@@ -3,7 +3,16 @@ import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
-import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import type {
+  DiskRoom,
+  FieldName,
+  LatestValue,
+  LatestValues,
+  Retention,
+  SeriesQuery,
+  SeriesResult,
+  StoreExtent,
+} from "../../telemetry/mod.ts";
 import type { LivePoints } from "./live.ts";
 import type { SinkCounters } from "./message-sink.ts";
 
@@ -38,6 +47,12 @@ export interface Answers {
   archive: number | null;
 }
 
+/** How long and how much. */
+export interface Keeping {
+  readonly retention: Retention;
+  readonly room: DiskRoom;
+}
+
 export interface OpenOrder {
   readonly type: "open";
   readonly databasePath: string;
@@ -47,6 +62,7 @@ export interface OpenOrder {
   readonly archive: ArchiveOrder | null;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
+  readonly keeping: Keeping;
 }
 
 /** Where the event archive lies. No credentials: the process reads them itself. */
@@ -77,6 +93,11 @@ export interface StoreCounters extends SinkCounters {
 export interface StoreProgress {
   /** Everything below is stored. */
   readonly offset: number;
+  /** Everything below is where it stays: the log may forget it. */
+  readonly forgettable: number;
+  /** Why the store's offset was set anew; null where it was right. */
+  readonly realigned: string | null;
+  readonly extent: StoreExtent;
   readonly rows: number;
   readonly series: number;
   readonly things: number;
@@ -88,6 +109,8 @@ export type FromStore =
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
   | { readonly type: "archived"; readonly progress: ArchiveProgress }
+  /** Nothing was committed, but something has changed: files, what the log may forget. */
+  | { readonly type: "progress"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
   | ({ readonly type: "points" } & LivePoints)
   /** Points were committed that are not sent: query again. */
@@ -101,7 +124,7 @@ export type FromStore =
       readonly fields: LogFields;
     }
   /**
-   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged, or does not
-   * belong to this log; it must be made anew.
+   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged and must be
+   * made anew.
    */
   | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "useless" | "unknown" };

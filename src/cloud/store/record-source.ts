@@ -1,6 +1,5 @@
 /** The log's segments, as the store process reads them. */
 import type { Counter, Gauge, Logger, Metrics } from "../../base/mod.ts";
-import type { ArchiveSource } from "../../archive/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
 import { LogReader } from "../../log/mod.ts";
 import type { RecordSource } from "./ports.ts";
@@ -13,7 +12,7 @@ const NO_METRICS: Metrics = {
 };
 
 /** Opened when first needed: the platform may make the log while this process starts. */
-export function openRecordSource(folder: string, logger: Logger): RecordSource & ArchiveSource {
+export function openRecordSource(folder: string, logger: Logger): RecordSource {
   let reader: Promise<LogReader> | null = null;
   let present: LogReader | null = null;
   const open = async (): Promise<LogReader> => {
@@ -31,7 +30,7 @@ export function openRecordSource(folder: string, logger: Logger): RecordSource &
   };
   return {
     first: async () => (await opened()).first,
-    identity: async () => (await opened()).identity,
+    identity: async () => (await opened()).identity(),
     async *readBatches(from, below) {
       yield* (await opened()).readBatches(from, below);
     },
