@@ -76,12 +76,7 @@ export class Catalog {
 
   /** `next` gets what is there when its turn comes; returning the same saves nothing. Rejects where it could not be saved. */
   change(next: (content: CatalogContent) => CatalogContent): Promise<void> {
-    const done = this.#turn.then(async () => {
-      const changed = next(this.#content);
-      if (changed === this.#content) return;
-      await this.#store.save(changed);
-      this.#content = changed;
-    });
+    const done = this.#change(this.#turn, next);
     this.#turn = done.catch(() => {});
     return done;
   }
@@ -98,6 +93,14 @@ export class Catalog {
   /** Saves it once more, so that the copy before it says the same: to be done before what it no longer names is deleted. */
   again(): Promise<void> {
     return this.change((content) => ({ ...content }));
+  }
+
+  async #change(turn: Promise<unknown>, next: (content: CatalogContent) => CatalogContent): Promise<void> {
+    await turn;
+    const changed = next(this.#content);
+    if (changed === this.#content) return;
+    await this.#store.save(changed);
+    this.#content = changed;
   }
 
   /** Takes files out; they are deleted once nobody reads them. */

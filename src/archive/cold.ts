@@ -88,14 +88,14 @@ export class ColdTier {
   }
 
   /** Whether the file lies in the cache afterwards, whole. Rejects where the store cannot be reached. */
-  async fetch(file: ArchivedFile, signal: AbortSignal): Promise<boolean> {
+  async bring(file: ArchivedFile, signal: AbortSignal): Promise<boolean> {
     if (this.#cached.has(file.name)) {
       this.#touch(file.name, file.bytes);
       return true;
     }
     const running = this.#fetching.get(file.name);
     if (running !== undefined) return running;
-    const fetching = this.#fetch(file, signal).finally(() => this.#fetching.delete(file.name));
+    const fetching = this.#bring(file, signal).finally(() => this.#fetching.delete(file.name));
     this.#fetching.set(file.name, fetching);
     return fetching;
   }
@@ -158,7 +158,7 @@ export class ColdTier {
     if (there !== sha256) throw damaged(objects, name, "its checksum differs");
   }
 
-  async #fetch(file: ArchivedFile, signal: AbortSignal): Promise<boolean> {
+  async #bring(file: ArchivedFile, signal: AbortSignal): Promise<boolean> {
     const { objects, folder, catalog, counters, logger } = this.#options;
     const { name } = file;
     const temporary = `${cacheName(name)}${TEMPORARY}`;

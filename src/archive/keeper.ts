@@ -51,15 +51,15 @@ export class Keeper {
   }
 
   start(): void {
-    const round = (): void => {
-      this.#cancel = this.#options.scheduler.after(this.#options.limits.choresPeriod, () => {
-        void this.tidy().then(() => {
-          if (!this.#abort.signal.aborted) round();
-        });
-      });
-    };
-    void this.tidy();
-    round();
+    void this.#again();
+  }
+
+  /** A round, and after a pause the next: a slow one is not followed by those that it has held up. */
+  async #again(): Promise<void> {
+    await this.tidy();
+    if (this.#abort.signal.aborted) return;
+    const { scheduler, limits } = this.#options;
+    this.#cancel = scheduler.after(limits.choresPeriod, () => void this.#again());
   }
 
   /** Resolves when nothing of it runs any more. */

@@ -94,7 +94,7 @@ export class EventReader {
     if (now.damaged !== null) return { kind: "missing", reason: now.damaged };
     if (cold === null) return { kind: "missing", reason: "it lies in a cold tier, and none is configured" };
     try {
-      if (await cold.fetch(now, signal)) return { kind: "whole", path: await cold.path(file.name) };
+      if (await cold.bring(now, signal)) return { kind: "whole", path: await cold.path(file.name) };
       return { kind: "missing", reason: catalog.file(file.name)?.damaged ?? "it is damaged" };
     } catch (error) {
       if (signal.aborted) throw error;

@@ -44,3 +44,14 @@ test("the whole is as its worst part, and each part says why", () => {
   }
   assert.equal(health().startedAt, 5);
 });
+
+test("the archive is a part where there is one: degraded with its reason, never failed, because the log keeps the messages", () => {
+  const archive = { problem: null, rows: 12, files: 2, lag: 3 };
+  assert.deepEqual(health({}, { archive }).parts[2], {
+    name: "archive",
+    state: "ok",
+    detail: "12 messages in 2 files, 3 still to come",
+  });
+  const { state, parts } = health({}, { archive: { ...archive, problem: "the bucket is away" } });
+  assert.deepEqual([state, parts[2]?.detail], ["degraded", "the bucket is away"]);
+});

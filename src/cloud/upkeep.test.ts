@@ -83,16 +83,22 @@ test("certificates are looked at every six hours, and within seconds of a change
   stop();
 });
 
-test("the log keeps what rules have not had, or the store has not put where it stays; everything, while that is not known", async () => {
+test("the log keeps what rules have not had, or the store or the archive has not put where it stays; everything, while that is not known", async () => {
   const { options, clock, told, state } = neighbours();
   state.viewers = false;
   const stop = startUpkeep(options);
   await clock.run(minutes(1));
   state.checkpoint = 3;
   await clock.run(minutes(1));
+  state.archive = { offset: 2 };
+  await clock.run(minutes(1));
+  state.archive = { offset: null };
+  await clock.run(minutes(1));
+  state.archive = null;
+  await clock.run(minutes(1));
   state.stored = 0;
   await clock.run(minutes(1));
-  assert.deepEqual(told, ["retain 5", "retain 3", "retain 0"]);
+  assert.deepEqual(told, ["retain 5", "retain 3", "retain 2", "retain 0", "retain 3", "retain 0"]);
   stop();
 });
 

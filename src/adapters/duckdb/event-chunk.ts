@@ -14,7 +14,7 @@ type Width = 1 | 4 | 8;
 
 /** A column of whole numbers, or booleans. */
 export class NumberColumn {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Int32Array;
   readonly #width: Width;
   readonly #validity = new Validity();
@@ -37,7 +37,7 @@ export class NumberColumn {
   }
 
   copyTo(vector: duckdb.Vector): void {
-    duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer as ArrayBuffer, 0, this.#bytes.length);
+    duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer, 0, this.#bytes.length);
     this.#validity.copyTo(vector);
   }
 }
@@ -67,7 +67,7 @@ class Validity {
   /** And begins anew. */
   copyTo(vector: duckdb.Vector): void {
     duckdb.vector_ensure_validity_writable(vector);
-    duckdb.copy_data_to_vector_validity(vector, 0, this.#bits.buffer as ArrayBuffer, 0, this.#bits.length);
+    duckdb.copy_data_to_vector_validity(vector, 0, this.#bits.buffer, 0, this.#bits.length);
     this.#bits.fill(0);
   }
 }

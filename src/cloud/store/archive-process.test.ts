@@ -89,7 +89,7 @@ test(
       await platform.restart();
       platform.append(message({ n: 1 }));
       await platform.stored();
-      while (platform.client.status().archive?.problem == null) await pause(20);
+      while ((platform.client.status().archive?.problem ?? null) === null) await pause(20);
       const { archive, offset } = platform.client.status();
       assert.deepEqual([archive?.offset, offset], [null, 1]);
       await assert.rejects(platform.client.archiveNow(), /STORE_UNAVAILABLE|cannot answer now/);

@@ -345,7 +345,7 @@ describe("retention", () => {
     world.clock.jump(days(3650));
     await world.archive.tidy();
     assert.equal(world.archive.progress().rows, 40);
-    world.clock.jump(-days(3650));
+    world.clock.jump(-1 * days(3650));
     await world.archive.tidy();
     assert.equal(world.archive.progress().rows, 40);
     world.clock.jump(days(3650));
