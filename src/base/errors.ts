@@ -344,6 +344,26 @@ const entries = {
     fix: "Ask for avg, min, max, sum, count, first, last or change, which rollups know, or for a later time range.",
     http: 400,
   },
+  // ── objects: a folder or bucket for what is old or large ─────────────────────────────────────
+  OBJECTS_UNAVAILABLE: {
+    fault: "environment",
+    message: "{store} cannot be reached now: {reason}.",
+    fix: "Check the network, the server and its disk; nothing is lost, and Tidewire tries again by itself.",
+    http: 503,
+    retryable: true,
+  },
+  OBJECTS_REFUSED: {
+    fault: "misuse",
+    message: "{store} refuses the request: {reason}.",
+    fix: "Check the bucket's or folder's name, the region, the credentials and their rights; Tidewire tries again by itself.",
+    http: 502,
+  },
+  OBJECT_DAMAGED: {
+    fault: "environment",
+    message: "{store} gives other bytes for '{key}' than were put there: {reason}.",
+    fix: "Restore it from a copy if there is one; what is damaged is never served.",
+    http: 500,
+  },
   INTERNAL: {
     fault: "bug",
     message: "Tidewire failed unexpectedly: {reason}.",

@@ -5,7 +5,7 @@ import { healthOf } from "./health.ts";
 import type { HealthSources } from "./health.ts";
 
 const LOG = { state: "ok", reason: null, durable: 12, first: 2 };
-const STORE = { state: "ready", reason: null, lag: 0, rows: 7, realigned: null, extent: NO_EXTENT };
+const STORE = { state: "ready", reason: null, lag: 0, rows: 7, realigned: null, extent: NO_EXTENT, archive: null };
 
 function health(log: object = {}, store: object = {}): ReturnType<typeof healthOf> {
   return healthOf({
@@ -43,4 +43,15 @@ test("the whole is as its worst part, and each part says why", () => {
     );
   }
   assert.equal(health().startedAt, 5);
+});
+
+test("the archive is a part where there is one: degraded with its reason, never failed, because the log keeps the messages", () => {
+  const archive = { problem: null, rows: 12, files: 2, lag: 3 };
+  assert.deepEqual(health({}, { archive }).parts[2], {
+    name: "archive",
+    state: "ok",
+    detail: "12 messages in 2 files, 3 still to come",
+  });
+  const { state, parts } = health({}, { archive: { ...archive, problem: "the bucket is away" } });
+  assert.deepEqual([state, parts[2]?.detail], ["degraded", "the bucket is away"]);
 });

@@ -19,7 +19,7 @@ const STORE_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf({ log, store, startedAt }: HealthSources): Health {
-  const parts = [logPart(log), storePart(store)];
+  const parts = [logPart(log), storePart(store), ...archivePart(store)];
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 
@@ -37,6 +37,15 @@ function storePart(store: HealthSources["store"]): Part {
   const trouble = troubleOf(extent) ?? realigned;
   if (trouble !== null) return { name: "store", state: "degraded", detail: trouble };
   return { name: "store", state: "ok", detail: `${rows} points` };
+}
+
+/** What is not archived is in the log; a damaged file stays degraded until somebody has put it right. */
+function archivePart(store: HealthSources["store"]): readonly Part[] {
+  const { archive } = store.status();
+  if (archive === null) return [];
+  const { problem, rows, files, lag } = archive;
+  if (problem !== null) return [{ name: "archive", state: "degraded", detail: problem }];
+  return [{ name: "archive", state: "ok", detail: `${rows} messages in ${files} files, ${lag} still to come` }];
 }
 
 function troubleOf({ quarantined, waiting }: StoreExtent): string | null {

@@ -1,4 +1,6 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
+import type { ColdPlace } from "../../adapters/objects/mod.ts";
+import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type {
@@ -33,7 +35,9 @@ export type Question =
       readonly wanted: readonly FieldName[];
       readonly otherwise: number;
     }
-  | { readonly kind: "things" };
+  | { readonly kind: "things" }
+  /** Archive what is durable now. */
+  | { readonly kind: "archive" };
 
 export type ParquetAnswer = { readonly bytes: Uint8Array } & Pick<SeriesResult, "truncated" | "incomplete" | "level">;
 
@@ -44,6 +48,8 @@ export interface Answers {
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];
+  /** Every message below is archived; `null` where nothing is. */
+  archive: number | null;
 }
 
 /** How long and how much. */
@@ -57,9 +63,18 @@ export interface OpenOrder {
   readonly databasePath: string;
   readonly logFolder: string;
   readonly limits: Limits;
+  /** `null`: there is no event archive. */
+  readonly archive: ArchiveOrder | null;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
   readonly keeping: Keeping;
+}
+
+/** Where the event archive lies. No credentials: the process reads them itself. */
+export interface ArchiveOrder {
+  readonly folder: string;
+  readonly settings: ArchiveSettings;
+  readonly cold: ColdPlace | null;
 }
 
 export type ToStore =
@@ -98,6 +113,7 @@ export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
+  | { readonly type: "archived"; readonly progress: ArchiveProgress }
   /** Nothing was committed, but something has changed: files, what the log may forget. */
   | { readonly type: "progress"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }

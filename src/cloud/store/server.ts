@@ -3,6 +3,7 @@ import { TidewireError, isTidewireError, reasonOf, seconds } from "../../base/mo
 import type { Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
 import type { PointBatch, SeriesQuery, SeriesResult, TelemetryStore } from "../../telemetry/mod.ts";
+import type { ArchiveHost } from "./archive-host.ts";
 import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly send: (news: FromStore) => void;
   /** An answer as a Parquet file. */
   readonly parquetOf: (result: SeriesResult) => Promise<Uint8Array>;
+  /** The event archive, where there is one. */
+  readonly archive?: Pick<ArchiveHost, "durable" | "flush"> | null;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
@@ -63,6 +66,11 @@ export class StoreServer {
     });
   }
 
+  /** Durable records that are not read yet. */
+  get backlog(): number {
+    return this.#ingest.backlog;
+  }
+
   static async open(options: ServerOptions): Promise<StoreServer> {
     const { store, limits } = options;
     const sequences = new SequenceBook(limits.telemetry);
@@ -93,6 +101,7 @@ export class StoreServer {
         break;
       case "durable":
         this.#ingest.durable(order.offset);
+        this.#options.archive?.durable(order.offset);
         break;
       case "watch":
         this.#live.watch(order.thing);
@@ -157,6 +166,8 @@ export class StoreServer {
         return store.latest(question.thing);
       case "headline":
         return store.headline(question.things, question.wanted, question.otherwise);
+      case "archive":
+        return this.#options.archive?.flush() ?? null;
       case "things":
         break;
     }
