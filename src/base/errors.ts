@@ -90,6 +90,12 @@ const entries = {
     fix: "Check the file's permissions; if it is damaged, restore it from a backup. Tidewire changed nothing.",
     exit: 3,
   },
+  DATABASE_DAMAGED: {
+    fault: "environment",
+    message: "The {name} database {path} is damaged: {reason}.",
+    fix: "Check the disk (`dmesg`, `smartctl`) and restore it by `tidewire restore`; if another program changed it on purpose, delete {path}-pages. Tidewire changed nothing.",
+    exit: 3,
+  },
   DATABASE_NEWER: {
     fault: "environment",
     message: "The {name} database {path} has format {version}; this Tidewire knows formats up to {known}.",
@@ -166,6 +172,11 @@ const entries = {
     fix: "Send smaller messages.",
     http: 413,
     mqtt: 0x95,
+  },
+  EXPORT_FAILED: {
+    fault: "environment",
+    message: "The export to {path} was not finished: {reason}.",
+    fix: "Choose another place with --output, or free some disk space, and run it again; nothing was left behind.",
   },
   LOG_OFFSET_AHEAD: {
     fault: "environment",

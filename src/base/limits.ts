@@ -122,6 +122,10 @@ export const LIMITS = {
     retentionBytes: mib(4096),
     /** One sync carries at most this: what recovery writes again, and what a power cut can tear. */
     groupBytesMax: mib(4),
+    /** A clock that is further ahead than this without the time having passed makes nothing old until it has stayed so … */
+    clockAheadMax: hours(1),
+    /** … for this long: an operator has a day to correct it before retention believes it. */
+    clockAheadTrustedAfter: days(1),
     /** A segment is ended after this even when small, so that retention by age, which removes whole segments, is fine-grained. */
     segmentAgeMax: days(1),
     /** Batches just written stay in memory up to this, for consumers that keep up: 40 ms of traffic at full speed. */

@@ -15,6 +15,9 @@ function health(log: object = {}, store: object = {}): ReturnType<typeof healthO
   } as unknown as HealthSources);
 }
 
+const RESTART = "Check the disk (`dmesg`, `smartctl`) and restart Tidewire; everything that was acknowledged is kept.";
+const FREE = "Free disk space if it is the disk, else wait: the log takes messages again by itself.";
+
 test("the whole is as its worst part, and each part says why", () => {
   const table = [
     [{}, {}, "ok", "10 messages kept", "7 points"],
@@ -31,8 +34,8 @@ test("the whole is as its worst part, and each part says why", () => {
       "10 messages kept",
       "2 telemetry files are damaged or gone: answers that need them are incomplete",
     ],
-    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", "the disk is gone", "7 points"],
-    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", "no space", "closed"],
+    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", `the disk is gone. ${RESTART}`, "7 points"],
+    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", `no space. ${FREE}`, "closed"],
   ] as const;
   for (const [log, store, state, logSays, storeSays] of table) {
     const { parts, ...whole } = health(log, store);

@@ -1,5 +1,6 @@
 /** How the platform is: the worst of its parts, each with a sentence. */
 import { hostname } from "node:os";
+import { ERROR_CATALOGUE } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
@@ -26,7 +27,10 @@ export function healthOf({ log, store, startedAt }: HealthSources): Health {
 function logPart(log: HealthSources["log"]): Part {
   const { state, reason, durable, first } = log.status();
   if (state === "ok") return { name: "log", state: "ok", detail: `${durable - first} messages kept` };
-  return { name: "log", state: "failed", detail: reason ?? "it takes no messages" };
+  // Red although a full disk heals: publishes are refused, and somebody has to do something.
+  const { fix } = ERROR_CATALOGUE[state === "full" ? "LOG_FULL" : "LOG_FAILED"];
+  const sentence = reason ?? "it takes no messages";
+  return { name: "log", state: "failed", detail: `${sentence}${sentence.endsWith(".") ? "" : "."} ${fix}` };
 }
 
 /** Without the store nothing is lost: messages wait in the log. */

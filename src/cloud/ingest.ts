@@ -38,7 +38,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const rules = openRules(config, base, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
-  const state = new SqliteBrokerState(join(config.data, "broker.db"));
+  const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
   teardown.add("broker state", () => state.close());
   const log = await openLog(config, base, Math.max(resumeRulesAt, state.appliedOffset()));
   teardown.add("log", () => log.close());
@@ -70,7 +70,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db") });
+  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), logger: base.logger });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
