@@ -15,10 +15,14 @@ import type {
   TelemetryStore,
 } from "../../telemetry/mod.ts";
 import { appendLatest, appendPoints, appendSequences, appendSeries, eachChunk } from "./columns.ts";
+import { HotSnapshot } from "./hot-snapshot.ts";
 import { isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { runSeriesQuery } from "./series-query.ts";
+import type { UserRelation } from "./user-sql.ts";
+import { userViews } from "./user-views.ts";
+import type { UserView } from "./user-views.ts";
 
 export interface DuckStoreOptions extends FileOptions {
   readonly limits: Limits["telemetry"];
@@ -39,6 +43,7 @@ export class DuckStore implements TelemetryStore {
   readonly #writer: DuckDBConnection;
   readonly #readers: ReaderPool;
   readonly #latest: LatestBook;
+  readonly #snapshot: HotSnapshot | null;
   #offset: number | null = null;
   #points = 0;
   #texts = 0;
@@ -47,13 +52,14 @@ export class DuckStore implements TelemetryStore {
   #sequenceRowsMax = SEQUENCE_ROWS_SPARE;
   #closed = false;
 
-  private constructor(file: OpenFile, readers: ReaderPool, limits: Limits["telemetry"]) {
+  private constructor(file: OpenFile, readers: ReaderPool, { limits, snapshotFolder }: DuckStoreOptions) {
     this.#instance = file.instance;
     this.#writer = file.writer;
     this.rebuilt = file.rebuilt;
     this.#readers = readers;
     this.series = new SeriesBook(limits);
     this.#latest = new LatestBook(this.series);
+    this.#snapshot = snapshotFolder === undefined ? null : new HotSnapshot(snapshotFolder);
   }
 
   /** Throws DATABASE_UNUSABLE where the machine refuses the file; a damaged one is moved aside (see `rebuilt`). */
@@ -130,6 +136,22 @@ export class DuckStore implements TelemetryStore {
     return this.#latest.headline(things, wanted, otherwise);
   }
 
+  /**
+   * Puts the files of these relations, as of the last commit, into `folder`, and says how they are read. `folder` lies in the
+   * same file system as the store's `snapshotFolder`.
+   */
+  async snapshotInto(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]> {
+    const snapshot = this.#snapshot;
+    if (snapshot === null) throw new Error("this store makes no snapshots");
+    const files = await this.#readers.use((connection) => snapshot.into(folder, connection));
+    return userViews(new Set(relations), { ...files, things: null });
+  }
+
+  /** Gives back the space that snapshots take. */
+  async forgetSnapshot(): Promise<void> {
+    await this.#snapshot?.forget();
+  }
+
   /** Saves what makes the next start fast, and lets the file go. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -141,7 +163,7 @@ export class DuckStore implements TelemetryStore {
   }
 
   static async #load(file: OpenFile, options: DuckStoreOptions): Promise<DuckStore> {
-    const store = new DuckStore(file, await ReaderPool.open(file.instance, READERS), options.limits);
+    const store = new DuckStore(file, await ReaderPool.open(file.instance, READERS), options);
     await store.#loadAll();
     return store;
   }

@@ -14,6 +14,8 @@ export interface FileOptions {
   readonly memoryBytes: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Where snapshots for users' queries are written; no other file can be reached. */
+  readonly snapshotFolder?: string;
   /** Why the present file is not to be trusted; it is then moved aside unread. */
   readonly distrust?: string;
 }
@@ -72,7 +74,7 @@ export function isEnvironment(reason: string): boolean {
   return ENVIRONMENT.test(reason);
 }
 
-async function openOnce({ path, memoryBytes }: FileOptions): Promise<Omit<OpenFile, "rebuilt">> {
+async function openOnce({ path, memoryBytes, snapshotFolder }: FileOptions): Promise<Omit<OpenFile, "rebuilt">> {
   const instance = await DuckDBInstance.create(path, {
     threads: "1", // the second core is the broker's
     memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
@@ -84,6 +86,9 @@ async function openOnce({ path, memoryBytes }: FileOptions): Promise<Omit<OpenFi
   });
   try {
     const writer = await instance.connect();
+    if (snapshotFolder !== undefined) {
+      await writer.run(`SET allowed_directories = ['${snapshotFolder.replaceAll("'", "''")}/']`);
+    }
     await writer.run("SET enable_external_access = false"); // queries reach no other file
     await prepareSchema(writer);
     await chmod(path, 0o600);

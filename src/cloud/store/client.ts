@@ -1,6 +1,7 @@
 /** The platform's side of the store: starts the process, keeps it running, asks it. */
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
+import type { UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { StoreChild } from "./child.ts";
 import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
@@ -140,6 +141,11 @@ export class StoreClient {
     otherwise: number = fields.length,
   ): Promise<ReadonlyMap<string, readonly LatestValue[]>> {
     return this.#ask({ kind: "headline", things, wanted: fields.map(fieldNameOf), otherwise });
+  }
+
+  /** Puts the files of these relations into `folder` and says how they are read; for one user's query. */
+  snapshot(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]> {
+    return this.#ask({ kind: "snapshot", folder, relations });
   }
 
   /** All things that have stored values. */

@@ -4,7 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { setPriority } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
@@ -17,6 +17,9 @@ import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
 
 /** Nice value: where there is one core for all, the broker gets three quarters; the log keeps what waits for us. */
 const PRIORITY = 5;
+
+/** Beside the database, below the folder that `cloud/ask` empties at the start: users' queries take links of what lies there. */
+const SNAPSHOTS = join("asking", "hot");
 
 function send(news: FromStore, sent: () => void = () => {}): void {
   // A channel that the platform has closed reports to `disconnect`; there is nobody else to tell.
@@ -56,6 +59,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   await mkdir(dirname(databasePath), { recursive: true });
   const store = await DuckStore.open({
     path: databasePath,
+    snapshotFolder: join(dirname(databasePath), SNAPSHOTS),
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
     clock: systemClock,
@@ -64,6 +68,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   });
   const server = await StoreServer.open({
     store,
+    snapshots: store,
     rebuilt: store.rebuilt,
     source: openRecordSource(logFolder, logger),
     filter: recordFilter,

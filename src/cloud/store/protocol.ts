@@ -2,6 +2,7 @@
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import type { UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
 import type { LivePoints } from "./live.ts";
 import type { SinkCounters } from "./message-sink.ts";
 
@@ -22,7 +23,9 @@ export type Question =
       readonly wanted: readonly FieldName[];
       readonly otherwise: number;
     }
-  | { readonly kind: "things" };
+  | { readonly kind: "things" }
+  /** Files of these relations, put into the folder for a process that answers a user's query. */
+  | { readonly kind: "snapshot"; readonly folder: string; readonly relations: readonly UserRelation[] };
 
 /** What each kind of question is answered with. */
 export interface Answers {
@@ -30,6 +33,7 @@ export interface Answers {
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];
+  snapshot: readonly UserView[];
 }
 
 export interface OpenOrder {

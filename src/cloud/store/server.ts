@@ -1,6 +1,7 @@
 /** The store process without the process: orders in, news out. */
-import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
-import type { Clock, EpochMs, Limits, Logger, Scheduler } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, minutes, reasonOf } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
+import type { UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
 import type { PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
 import { CompiledRules } from "./compiled-rules.ts";
@@ -10,8 +11,18 @@ import { MessageSink } from "./message-sink.ts";
 import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
 import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
+export interface Snapshots {
+  snapshotInto(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]>;
+  forgetSnapshot(): Promise<void>;
+}
+
+/** A snapshot that nobody has asked for in this time is not kept up. */
+const SNAPSHOT_KEPT: Millis = minutes(5);
+
 export interface ServerOptions {
   readonly store: TelemetryStore;
+  /** Files for users' queries; without it nobody may ask. */
+  readonly snapshots?: Snapshots;
   /** Why the store's file was made anew; null where it was not. */
   readonly rebuilt: string | null;
   readonly source: RecordSource;
@@ -38,6 +49,7 @@ export class StoreServer {
   readonly #damaged: Promise<never>;
   #fail: (error: StoreDamaged) => void = () => {};
   #commits = 0;
+  #cancelForget: Cancel = () => {};
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
     const { store, source, filter, decode, limits, clock, scheduler, logger } = options;
@@ -70,6 +82,7 @@ export class StoreServer {
     const { send, rebuilt, store } = this.#options;
     send({ type: "ready", progress: this.#progress(), rebuilt });
     await Promise.race([this.#ingest.run(), this.#damaged]);
+    this.#cancelForget();
     const asked = [...this.#asked.values()];
     for (const { controller } of asked) controller.abort(unavailable("it is closing"));
     await Promise.all(asked.map(({ done }) => done)); // a connection in use must not be closed
@@ -147,9 +160,21 @@ export class StoreServer {
       case "headline":
         return store.headline(question.things, question.wanted, question.otherwise);
       case "things":
+        return store.series.things();
+      case "snapshot":
         break;
     }
-    return store.series.things();
+    return this.#snapshot(question.folder, question.relations);
+  }
+
+  #snapshot(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]> {
+    const { snapshots, scheduler, logger } = this.#options;
+    if (snapshots === undefined) throw unavailable("it makes no snapshots");
+    this.#cancelForget();
+    this.#cancelForget = scheduler.after(SNAPSHOT_KEPT, () => {
+      snapshots.forgetSnapshot().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));
+    });
+    return snapshots.snapshotInto(folder, relations);
   }
 
   #committed(points: PointBatch): void {
