@@ -89,6 +89,12 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
+  MANIFEST_NEWER: {
+    fault: "environment",
+    message: "The manifest {path} has format {version}; this Tidewire knows formats up to {known}.",
+    fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
+    exit: 3,
+  },
   SECRET_DAMAGED: {
     fault: "environment",
     message: "The secret {file} cannot be used: {reason}.",

@@ -199,6 +199,10 @@ export const LIMITS = {
     stampedPublishersMax: 200_000,
     /** DuckDB's own memory, mostly cached blocks; what needs more goes through files. */
     databaseBytesMax: mib(128),
+    /** Rows in one generation: what compaction sorts at once (100 MB), and what a start reads again. */
+    generationRowsMax: 4_000_000,
+    /** What is younger is in DuckDB and the log only; the log keeps at least so much. */
+    generationAgeMax: hours(1),
   },
   asking: {
     /** A statement; a page of SQL has 4 KiB. */

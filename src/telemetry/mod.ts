@@ -17,4 +17,7 @@ export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from ".
 export { PointBatch } from "./point-batch.ts";
 export { LatestBook, asType } from "./latest-book.ts";
 export type { FieldName, LatestRow } from "./latest-book.ts";
-export type { Commit, TelemetryStore } from "./store.ts";
+export { LEVELS, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
+export type { Level, Retention, Rollup } from "./levels.ts";
+export { NO_EXTENT } from "./store.ts";
+export type { Commit, LevelExtent, StoreExtent, TelemetryStore } from "./store.ts";

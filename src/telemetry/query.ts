@@ -46,6 +46,8 @@ export interface SeriesResult {
   readonly series: readonly Series[];
   /** True where the limit cut the answer: it is then complete up to its last time. */
   readonly truncated: boolean;
+  /** True where stored points that belong here are damaged and left out. */
+  readonly incomplete: boolean;
 }
 
 export interface LatestValue {

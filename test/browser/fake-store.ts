@@ -68,7 +68,16 @@ export class FakeStore {
         values: found.values.slice(0, times.length),
       });
     }
-    return { thing, from, to, window, aggregate: window === null ? null : aggregate, series, truncated };
+    return {
+      thing,
+      from,
+      to,
+      window,
+      aggregate: window === null ? null : aggregate,
+      series,
+      truncated,
+      incomplete: false,
+    };
   }
 }
 

@@ -1,8 +1,14 @@
 export { DuckStore } from "./duck-store.ts";
 export type { DuckStoreOptions } from "./duck-store.ts";
 export { isDamage, isEnvironment } from "./open.ts";
+export type { StoreView } from "./cold-store.ts";
+export { ROLLUP_COLUMNS, instant, mergedRollup } from "./rollup.ts";
 export { UserQuery } from "./user-query.ts";
 export type { Parameter, Parameters } from "./user-query.ts";
 export { writeAnswer } from "./user-formats.ts";
+export type { AnswerEnd } from "./user-formats.ts";
+export { UserSnapshots } from "./user-snapshots.ts";
+export type { TimeRange, UserSnapshot } from "./user-snapshots.ts";
 export type { UserRelation } from "./user-sql.ts";
+export { thingsView } from "./user-views.ts";
 export type { UserView } from "./user-views.ts";

@@ -7,6 +7,7 @@ try {
   const path = process.argv[2]!;
   await DuckStore.open({
     path,
+    folder: `${path}.elsewhere`,
     memoryBytes: mib(64),
     clock: new SimClock(),
     logger: new SimLogger(),

@@ -3,12 +3,11 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { asType } from "../../telemetry/mod.ts";
 import type { Aggregate, FieldType, FieldValue, Series, SeriesEntry, SeriesQuery } from "../../telemetry/mod.ts";
 import { eachChunk } from "./columns.ts";
+import type { StoreView } from "./cold-store.ts";
+import { instant } from "./rollup.ts";
 
-/**
- * The newest of equal times is the one that arrived last: rows keep the order of arrival, so (time, rowid) is a total
- * order. As one number: arg_max over a HUGEINT is as fast as over the time alone, an ordered aggregate is not.
- */
-const ARRIVAL = "time::HUGEINT * 1099511627776 + rowid";
+/** The newest of equal times is the one that arrived last; an ordered aggregate would be slower. */
+const ARRIVAL = instant("time", "arrival");
 
 const NUMBERS: Readonly<Record<Aggregate, string>> = {
   avg: "avg(value)",
@@ -21,6 +20,7 @@ const NUMBERS: Readonly<Record<Aggregate, string>> = {
 export interface Answer {
   readonly series: readonly Series[];
   readonly truncated: boolean;
+  readonly incomplete: boolean;
 }
 
 interface Building {
@@ -35,6 +35,7 @@ interface Building {
 /** `entries`: the series that the query's names mean. Where there are more points than its limit: the earliest. */
 export async function runSeriesQuery(
   connection: DuckDBConnection,
+  view: StoreView,
   query: SeriesQuery,
   entries: readonly SeriesEntry[],
 ): Promise<Answer> {
@@ -43,8 +44,8 @@ export async function runSeriesQuery(
     const type = typeOfAggregate(stored, query.aggregate);
     if (type !== null) building.set(id, { measurement, field, stored, type, times: [], values: [] });
   }
-  if (building.size === 0) return { series: [], truncated: false };
-  const sql = statement(query, building);
+  if (building.size === 0) return { series: [], truncated: false, incomplete: false };
+  const sql = await statement(view, query, building);
   let left = query.limit;
   let truncated = false;
   await eachChunk(connection, sql, ([ids, times, values, texts], rows) => {
@@ -68,7 +69,7 @@ export async function runSeriesQuery(
     times,
     values,
   }));
-  return { series, truncated };
+  return { series, truncated, incomplete: view.incomplete };
 }
 
 /** The type of the answer's values, or null where the aggregate makes no sense for the series. */
@@ -78,31 +79,36 @@ function typeOfAggregate(stored: FieldType, aggregate: Aggregate | null): FieldT
   return stored === "boolean" && aggregate === "avg" ? "number" : stored;
 }
 
-function statement(query: SeriesQuery, building: ReadonlyMap<number, Building>): string {
+async function statement(
+  view: StoreView,
+  query: SeriesQuery,
+  building: ReadonlyMap<number, Building>,
+): Promise<string> {
+  const { from, to } = query;
   const numbers: number[] = [];
   const texts: number[] = [];
   for (const [id, { stored }] of building) (stored === "string" ? texts : numbers).push(id);
   const parts: string[] = [];
-  if (numbers.length > 0) parts.push(select(query, "points", numbers));
-  if (texts.length > 0) parts.push(select(query, "texts", texts));
+  if (numbers.length > 0) parts.push(select(query, "numbers", await view.numbers(from, to), numbers));
+  if (texts.length > 0) parts.push(select(query, "texts", await view.texts(from, to), texts));
   return `SELECT series, time::DOUBLE, value, text FROM (${parts.join(" UNION ALL ")}) ORDER BY time, series, arrival LIMIT ${integer(query.limit + 1)}`;
 }
 
 /** All that stands in the statement are numbers of our own and checked integers; nothing of a request's text. */
-function select(query: SeriesQuery, table: "points" | "texts", ids: readonly number[]): string {
+function select(query: SeriesQuery, kind: "numbers" | "texts", relation: string, ids: readonly number[]): string {
   const { from, to, window, aggregate } = query;
   const which = ids.length === 1 ? `series = ${ids[0]}` : `series IN (${ids.join(",")})`;
   const where = `${which} AND time >= ${integer(from)} AND time < ${integer(to)}`;
   if (window === null || aggregate === null) {
-    const columns = table === "points" ? "value, NULL::VARCHAR AS text" : "NULL::DOUBLE AS value, value AS text";
-    return `SELECT series, time, ${columns}, rowid AS arrival FROM ${table} WHERE ${where}`;
+    const columns = kind === "numbers" ? "value, NULL::VARCHAR AS text" : "NULL::DOUBLE AS value, value AS text";
+    return `SELECT series, time, ${columns}, arrival FROM (${relation}) WHERE ${where}`;
   }
   const bucket = `time - time % ${integer(window)}`;
   const columns =
-    table === "points" || aggregate === "count"
+    kind === "numbers" || aggregate === "count"
       ? `${NUMBERS[aggregate]} AS value, NULL::VARCHAR AS text`
       : `NULL::DOUBLE AS value, arg_max(value, ${ARRIVAL}) AS text`;
-  return `SELECT series, ${bucket} AS time, ${columns}, 0 AS arrival FROM ${table} WHERE ${where} GROUP BY series, ${bucket}`;
+  return `SELECT series, ${bucket} AS time, ${columns}, 0 AS arrival FROM (${relation}) WHERE ${where} GROUP BY series, ${bucket}`;
 }
 
 function integer(value: number): string {

@@ -21,12 +21,14 @@ export interface Reading {
 export class StoreFolder {
   readonly folder: string;
   readonly path: string;
+  readonly coldPath: string;
   readonly logger = new SimLogger();
   readonly #open = new Set<DuckStore>();
 
   private constructor(folder: string) {
     this.folder = folder;
     this.path = join(folder, "telemetry.duckdb");
+    this.coldPath = join(folder, "telemetry");
   }
 
   static async make(): Promise<StoreFolder> {
@@ -38,6 +40,7 @@ export class StoreFolder {
     const clock = new SimClock();
     const store = await DuckStore.open({
       path,
+      folder: this.coldPath,
       memoryBytes: LIMITS.telemetry.databaseBytesMax,
       clock,
       logger,

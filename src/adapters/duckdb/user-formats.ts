@@ -17,23 +17,29 @@ export interface AnswerEnd {
   readonly truncated: boolean;
 }
 
+export interface AnswerShape {
+  readonly format: TextFormat;
+  /** More are left out, and said to be. */
+  readonly rowsMax: number;
+  /** Files that should have been read are damaged. */
+  readonly incomplete: boolean;
+}
+
 /** Takes text; resolves when there is room for more. Throws where there is too much of it. */
 export type WriteText = (text: string) => Promise<void>;
 
 /** Characters gathered before they are written: one system call for hundreds of rows. */
 const WRITE_CHARS = 32_768;
 
-/** `rowsMax`: more are left out, and said to be. */
 export async function writeAnswer(
   result: DuckDBResult,
-  format: TextFormat,
-  rowsMax: number,
+  { format, rowsMax, incomplete }: AnswerShape,
   write: WriteText,
 ): Promise<AnswerEnd> {
   const names = result.deduplicatedColumnNames();
   const columns = names.map((name, index) => ({ name, type: typeName(result, index) }));
   const texts = result.columnTypes().map(jsonTextOf);
-  const shape = SHAPES[format](columns);
+  const shape = SHAPES[format](columns, incomplete);
   let rows = 0;
   let truncated = false;
   let text = shape.begin;
@@ -63,11 +69,13 @@ interface Shape {
   end(end: AnswerEnd): string;
 }
 
-const SHAPES: Readonly<Record<TextFormat, (columns: readonly AnswerColumn[]) => Shape>> = {
-  json: (columns) => ({
+type MakeShape = (columns: readonly AnswerColumn[], incomplete: boolean) => Shape;
+
+const SHAPES: Readonly<Record<TextFormat, MakeShape>> = {
+  json: (columns, incomplete) => ({
     begin: `{"columns":${JSON.stringify(columns)},"rows":[`,
     row: (cells, first) => `${first ? "\n" : ",\n"}[${cells.map((cell) => cell ?? "null").join(",")}]`,
-    end: ({ rows, truncated }) => `],\n"rowCount":${rows},"truncated":${truncated}}\n`,
+    end: ({ rows, truncated }) => `],\n"rowCount":${rows},"truncated":${truncated},"incomplete":${incomplete}}\n`,
   }),
   ndjson: (columns) => {
     const keys = columns.map(({ name }, index) => `${index === 0 ? "{" : ","}${JSON.stringify(name)}:`);

@@ -7,6 +7,8 @@ import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult } from "@d
 import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
 import { checkText, checkTree, clauseOf, invalid } from "./user-sql.ts";
 import type { SqlPlace, UserRelation } from "./user-sql.ts";
+import { ALL_TIMES } from "./user-snapshots.ts";
+import type { TimeRange } from "./user-snapshots.ts";
 import { viewStatement } from "./user-views.ts";
 import type { UserView } from "./user-views.ts";
 
@@ -21,6 +23,11 @@ export type ScalarParameter = string | number | boolean | null;
 export type Parameter = ScalarParameter | readonly (string | number)[];
 /** By position or by name, as the statement has it. */
 export type Parameters = readonly Parameter[] | Readonly<Record<string, Parameter>>;
+
+export interface CheckedQuery {
+  readonly relations: ReadonlySet<UserRelation>;
+  readonly range: TimeRange;
+}
 
 /** The temporary table that an answer in Parquet is gathered in. */
 const ANSWER = "tidewire_answer";
@@ -57,10 +64,11 @@ export class UserQuery {
   }
 
   /** What the statement reads. Throws QUERY_SQL_INVALID or QUERY_NOT_ALLOWED; nothing of it has run then. */
-  async check(sql: string): Promise<ReadonlySet<UserRelation>> {
+  async check(sql: string, parameters: Parameters): Promise<CheckedQuery> {
     checkText(sql, this.#limits.sqlBytesMax);
     this.#sql = sql;
-    return checkTree(sql, await this.#treeOf(sql));
+    void parameters;
+    return { relations: checkTree(sql, await this.#treeOf(sql)), range: ALL_TIMES };
   }
 
   /** From here on nothing but the files of `folder` can be reached. */

@@ -2,9 +2,14 @@
  * What a user's SQL sees, as views over Parquet files that lie in one folder. The only place that knows how our tables and
  * files become the relations of docs/reference/query.md.
  */
+import { ROLLUPS } from "../../telemetry/mod.ts";
+import type { Rollup } from "../../telemetry/mod.ts";
+import type { PointKind } from "./cold-files.ts";
+import { coldPoints, quoted } from "./layout.ts";
+import { mergedRollup, numbersAsRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
 import type { UserRelation } from "./user-sql.ts";
 
-/** One view for the asking process to make. `sql` names files of the asker's folder, which it knows as `$FOLDER/`. */
+/** One view for the asking process to make. `sql` names files of its folder as `$FOLDER/…`. */
 export interface UserView {
   readonly name: string;
   readonly sql: string;
@@ -13,68 +18,85 @@ export interface UserView {
 /** Files of the asker's folder, by what they hold. */
 export interface UserFiles {
   readonly series: readonly string[];
-  readonly points: readonly string[];
+  /** Rows of tables. */
+  readonly numbers: readonly string[];
   readonly texts: readonly string[];
-  /** One of NDJSON, written by the platform. */
-  readonly things: string | null;
+  /** Of the kinds that are read; see `cold-files.ts`. */
+  readonly cold: ReadonlyMap<PointKind, readonly string[]>;
 }
 
 const FOLDER = "$FOLDER/";
+/** Not among the relations that a user may name. */
+const NAMES = "tidewire_series";
 
-/** The tables that a relation is made of; views that another one needs come before it. */
+/** Views that another one needs come before it. */
 export function userViews(relations: ReadonlySet<UserRelation>, files: UserFiles): readonly UserView[] {
-  const views: UserView[] = [];
-  const add = (name: string, sql: string): void => void views.push({ name, sql });
-  const levels = LEVELS.filter(({ name }) => relations.has(name));
-  const needsTelemetry = relations.has("telemetry") || levels.length > 0;
-  if (needsTelemetry || relations.has("series")) {
-    add("tidewire_series", parquet(files.series));
-    add("series", "SELECT thing, measurement, field, type FROM tidewire_series");
+  const views: UserView[] = [{ name: NAMES, sql: `SELECT * FROM ${parquet(files.series)}` }];
+  if (relations.has("series")) {
+    views.push({ name: "series", sql: `SELECT thing, measurement, field, type FROM ${NAMES}` });
   }
-  if (needsTelemetry) add("telemetry", telemetry(files));
-  for (const { name, width } of levels) add(name, rollup(width));
-  if (relations.has("things") && files.things !== null) add("things", things(files.things));
+  if (relations.has("telemetry")) views.push({ name: "telemetry", sql: telemetry(files) });
+  for (const rollup of ROLLUPS) {
+    const name = rollupOf(rollup);
+    if (relations.has(name)) views.push({ name, sql: rolledUp(rollup, files) });
+  }
   return views;
 }
 
-const LEVELS = [
-  { name: "rollups_1m", width: "1 minute" },
-  { name: "rollups_1h", width: "1 hour" },
-  { name: "rollups_1d", width: "1 day" },
-] as const;
-
-function telemetry(files: UserFiles): string {
-  const select = (table: readonly string[], value: string, text: string): string =>
-    `SELECT p.time, s.thing, s.measurement, s.field, s.type, ${value} AS value, ${text} AS text ` +
-    `FROM (${parquet(table)}) p JOIN tidewire_series s ON s.id = p.series`;
-  return `${select(files.points, "p.value", "NULL::VARCHAR")} UNION ALL ${select(files.texts, "NULL::DOUBLE", "p.value")}`;
+export function rollupOf(rollup: Rollup): UserRelation {
+  return `rollups_${rollup}`;
 }
 
-/** Of equal times the one that arrived last is `last`: files and their rows are in the order of arrival. */
-function rollup(width: string): string {
-  return (
-    `SELECT time_bucket(INTERVAL '${width}', time) AS time, thing, measurement, field, count(*) AS count, sum(value) AS sum, ` +
-    "min(value) AS min, max(value) AS max, avg(value) AS avg, arg_min(value, time) AS first, min(time) AS first_time, " +
-    "arg_max(value, time) AS last, max(time) AS last_time FROM telemetry WHERE type <> 'string' GROUP BY ALL"
-  );
-}
-
-function things(file: string): string {
-  return (
-    `SELECT thing, type, attributes, created, state, last_seen FROM read_json(${quoted(FOLDER + file)}, format = 'newline_delimited', ` +
-    "columns = {thing: 'VARCHAR', type: 'VARCHAR', attributes: 'MAP(VARCHAR, VARCHAR)', created: 'TIMESTAMPTZ', state: 'VARCHAR', last_seen: 'TIMESTAMPTZ'})"
-  );
-}
-
-function parquet(files: readonly string[]): string {
-  return `SELECT * FROM read_parquet([${files.map((file) => quoted(FOLDER + file)).join(", ")}])`;
+/** One of NDJSON in the asker's folder, written by the platform: the registry is not the store's. */
+export function thingsView(file: string): UserView {
+  return {
+    name: "things",
+    sql:
+      `SELECT * FROM read_json(${quoted(FOLDER + file)}, format = 'newline_delimited', columns = {thing: 'VARCHAR', type: 'VARCHAR', ` +
+      "attributes: 'MAP(VARCHAR, VARCHAR)', created: 'TIMESTAMPTZ', state: 'VARCHAR', last_seen: 'TIMESTAMPTZ'})",
+  };
 }
 
 /** The view's statement with the folder's real path in place. */
 export function viewStatement({ name, sql }: UserView, folder: string): string {
-  return `CREATE VIEW ${name} AS ${sql.replaceAll(`'${FOLDER}`, `'${quoted(folder).slice(1, -1)}/`)}`;
+  return `CREATE VIEW ${name} AS ${sql.replaceAll(`'${FOLDER}`, () => `'${quoted(folder).slice(1, -1)}/`)}`;
 }
 
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+function telemetry(files: UserFiles): string {
+  const select = (kind: "numbers" | "texts", value: string, text: string): string =>
+    `SELECT ${timestamp("p.time")} AS time, s.thing, s.measurement, s.field, s.type, ${value} AS value, ${text} AS text ` +
+    `FROM (${points(kind, files)}) p JOIN ${NAMES} s ON s.id = p.series`;
+  return `${select("numbers", "p.value", "NULL::VARCHAR")} UNION ALL ${select("texts", "NULL::DOUBLE", "p.value")}`;
+}
+
+function rolledUp(rollup: Rollup, files: UserFiles): string {
+  const parts = [
+    numbersAsRollup(rollup, hot("numbers", files)),
+    textsAsRollup(rollup, hot("texts", files)),
+    ...(files.cold.get(rollup)?.length ? [unpackedRollup(parquet(files.cold.get(rollup)!))] : []),
+  ];
+  return (
+    `SELECT ${timestamp("r.bucket")} AS time, s.thing, s.measurement, s.field, s.type, r.count, r.sum, r.sum / r.count AS avg, ` +
+    `r.min, r.max, r.first, ${timestamp("r.first_time")} AS first_time, r.last, ${timestamp("r.last_time")} AS last_time, ` +
+    `r.first_text, r.last_text FROM (${mergedRollup(parts.join(" UNION ALL "))}) r JOIN ${NAMES} s ON s.id = r.series`
+  );
+}
+
+function points(kind: "numbers" | "texts", files: UserFiles): string {
+  const cold = files.cold.get(kind) ?? [];
+  return cold.length === 0
+    ? hot(kind, files)
+    : `${hot(kind, files)} UNION ALL ${coldPoints(cold.map((name) => FOLDER + name))}`;
+}
+
+function hot(kind: "numbers" | "texts", files: UserFiles): string {
+  return `SELECT series, time, value, arrival FROM ${parquet(files[kind])}`;
+}
+
+function timestamp(milliseconds: string): string {
+  return `make_timestamptz(${milliseconds} * 1000)`;
+}
+
+function parquet(files: readonly string[]): string {
+  return `read_parquet([${files.map((file) => quoted(FOLDER + file)).join(", ")}])`;
 }

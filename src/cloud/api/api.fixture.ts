@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
@@ -21,7 +22,8 @@ import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
-import type { LivePoints, TelemetryPort } from "./ports.ts";
+import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { AskPort, LivePoints, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -43,7 +45,7 @@ export class PlayedStore implements TelemetryPort {
     this.#fail();
     this.queries.push(query);
     const { thing, from, to, window, aggregate } = query;
-    return { thing, from, to, window, aggregate, series: [], truncated: false };
+    return { thing, from, to, window, aggregate, series: [], truncated: false, incomplete: false };
   }
 
   async latest(thing: string): Promise<readonly LatestValue[]> {
@@ -94,6 +96,22 @@ export class PlayedStore implements TelemetryPort {
   }
 }
 
+/** Answers every query with what it is told to, and remembers what it was asked. */
+export class PlayedAsker implements AskPort {
+  readonly asked: AskRequest[] = [];
+  answer: string | Error = '{"rows":[]}';
+  incomplete = false;
+  /** Set when the client of the last query has gone. */
+  signal: AbortSignal | null = null;
+
+  async ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
+    this.asked.push(request);
+    this.signal = signal;
+    if (this.answer instanceof Error) throw this.answer;
+    return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
 export const TOKEN = "tw_the-right-one";
@@ -102,6 +120,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly api: ApiServer;
   readonly folder: string;
   readonly store: PlayedStore;
+  readonly asker: PlayedAsker;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -192,6 +211,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const store = new PlayedStore();
+  const asker = new PlayedAsker();
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
@@ -200,6 +220,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     ...parts,
     alerts: parts.rules.alerts,
     telemetry: store,
+    asker,
     certificates: certificateIssuer(parts.authority),
     health: () => health.now,
     logNext: () => 42,
@@ -221,6 +242,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     api,
     folder,
     store,
+    asker,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

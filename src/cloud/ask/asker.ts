@@ -7,9 +7,9 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { TidewireError } from "../../base/mod.ts";
 import type { Cancel, Clock, Limits, Logger, Metrics, Millis, Scheduler } from "../../base/mod.ts";
-import type { Parameters, UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
+import type { Parameters, TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { AskMetrics } from "./metrics.ts";
-import type { AnswerFormat } from "./protocol.ts";
+import type { AnswerFormat, RunOrder } from "./protocol.ts";
 import { Worker } from "./worker.ts";
 import type { AnswerDone, StartAsker } from "./worker.ts";
 
@@ -25,12 +25,21 @@ export interface AskRequest {
   readonly timeout: Millis;
 }
 
+export interface AskAnswer {
+  /** The bytes in the format that was asked for. */
+  readonly stream: Readable;
+  /** Files that should have been read are damaged. */
+  readonly incomplete: boolean;
+}
+
+const NOTHING: UserSnapshot = { views: [], incomplete: false };
+
 export interface AskOptions {
   /** Its own; emptied at the start. In the file system of the data folder, so that files can be linked. */
   readonly folder: string;
   readonly start: StartAsker;
   /** Puts the files of these relations into `folder` and says how they are read. */
-  readonly snapshot: (folder: string, relations: readonly UserRelation[]) => Promise<readonly UserView[]>;
+  readonly snapshot: (folder: string, relations: readonly UserRelation[], range: TimeRange) => Promise<UserSnapshot>;
   readonly limits: Limits["asking"];
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -79,7 +88,7 @@ export class Asker {
    * The answer, once its first bytes are there; destroying it ends the query. Throws QUERY_… refusals, STORE_UNAVAILABLE
    * (retryable), or what `signal` was aborted with.
    */
-  async ask(request: AskRequest, signal: AbortSignal): Promise<Readable> {
+  async ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
     const { clock } = this.#options;
     const begun = clock.monotonic();
     try {
@@ -151,7 +160,7 @@ export class Asker {
     else next.go();
   }
 
-  async #run(request: AskRequest, signal: AbortSignal): Promise<Readable> {
+  async #run(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
     const { scheduler } = this.#options;
     const begun = this.#options.clock.monotonic();
     let worker: Worker | null = null;
@@ -190,12 +199,14 @@ export class Asker {
     request: AskRequest,
     folder: string,
     end: (done: AnswerDone | null) => void,
-  ): Promise<Readable> {
-    const relations = await worker.check(request.sql);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const views = relations.length === 0 ? [] : await this.#options.snapshot(folder, relations);
+  ): Promise<AskAnswer> {
     const { parameters, format, explain, rowsMax } = request;
-    return worker.run({ type: "run", folder, views, parameters, format, explain, rowsMax }, end);
+    const { relations, range } = await worker.check(request.sql, parameters);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const snapshot = relations.length === 0 ? NOTHING : await this.#options.snapshot(folder, relations, range);
+    const { views, incomplete } = snapshot;
+    const order: RunOrder = { type: "run", folder, views, parameters, format, explain, rowsMax, incomplete };
+    return { stream: await worker.run(order, end), incomplete };
   }
 
   async #take(): Promise<Worker> {

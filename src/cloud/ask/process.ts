@@ -7,8 +7,10 @@ import { setPriority } from "node:os";
 import { join } from "node:path";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Limits } from "../../base/mod.ts";
-import { UserQuery, writeAnswer } from "../../adapters/duckdb/mod.ts";
+import { UserQuery, thingsView, writeAnswer } from "../../adapters/duckdb/mod.ts";
+import type { AnswerEnd, Parameters } from "../../adapters/duckdb/mod.ts";
 import { systemScheduler } from "../../adapters/system.ts";
+import { THINGS_FILE } from "./protocol.ts";
 import type { FromAsker, RunOrder, ToAsker } from "./protocol.ts";
 
 /** Nice value: the broker first, then the store, then whoever asks. */
@@ -26,6 +28,7 @@ class Asker {
   /** The next query's database, opened ahead: 20 ms that nobody waits for. */
   #query: Promise<UserQuery>;
   #written = 0;
+  #withThings = false;
 
   constructor(limits: Limits["asking"]) {
     this.#limits = limits;
@@ -38,10 +41,12 @@ class Asker {
     this.#watchMemory(process.memoryUsage.rss() + 2 * this.#limits.queryMemoryBytesMax);
   }
 
-  async check(sql: string): Promise<void> {
+  async check(sql: string, parameters: Parameters): Promise<void> {
     const query = await this.#query;
     try {
-      send({ type: "checked", relations: [...(await query.check(sql))] });
+      const { relations, range } = await query.check(sql, parameters);
+      this.#withThings = relations.has("things");
+      send({ type: "checked", relations: [...relations], range });
     } catch (error) {
       this.#refuse(query, error);
     }
@@ -52,7 +57,8 @@ class Asker {
     this.#written = 0;
     try {
       await mkdir(join(order.folder, "spill"), { recursive: true, mode: 0o700 });
-      await query.bind(order.folder, order.views);
+      const things = this.#withThings ? [thingsView(THINGS_FILE)] : [];
+      await query.bind(order.folder, [...order.views, ...things]);
       const end = await this.#answer(query, order);
       this.#renew(query);
       send({ type: "done", bytes: this.#written, ...end });
@@ -61,31 +67,33 @@ class Asker {
     }
   }
 
-  async #answer(query: UserQuery, order: RunOrder): Promise<{ readonly rows: number; readonly truncated: boolean }> {
-    const { format, parameters, explain, rowsMax } = order;
+  async #answer(query: UserQuery, order: RunOrder): Promise<AnswerEnd> {
+    const { format, parameters, explain, folder, incomplete } = order;
     if (format === "parquet") {
-      const path = join(order.folder, "answer.parquet");
+      const path = join(folder, "answer.parquet");
       const rows = await query.writeParquet(parameters, path);
-      for await (const bytes of createReadStream(path, { highWaterMark: 262_144 }))
+      for await (const bytes of createReadStream(path, { highWaterMark: 262_144 })) {
         await this.#write(bytes as Uint8Array);
+      }
       return { rows, truncated: false };
     }
     const result = await query.stream(parameters, explain);
+    if (format === "json") return this.#answerWhole(result, order);
+    const rowsMax = Number.POSITIVE_INFINITY;
+    return writeAnswer(result, { format, rowsMax, incomplete }, (text) => this.#write(bytesOf(text, order)));
+  }
+
+  /** A JSON answer is whole, or a refusal. */
+  async #answerWhole(result: Awaited<ReturnType<UserQuery["stream"]>>, order: RunOrder): Promise<AnswerEnd> {
     const { jsonBytesMax } = this.#limits;
     const gathered: Uint8Array[] = [];
     let size = 0;
-    const end = await writeAnswer(
-      result,
-      format,
-      format === "json" ? rowsMax : Number.POSITIVE_INFINITY,
-      async (text) => {
-        const bytes = Buffer.from(text);
-        if (format !== "json") return this.#write(bytes);
-        size += bytes.length;
-        if (size > jsonBytesMax) throw tooLarge(jsonBytesMax);
-        gathered.push(bytes); // a JSON answer is whole, or a refusal
-      },
-    );
+    const end = await writeAnswer(result, { ...order, format: "json" }, async (text) => {
+      const bytes = bytesOf(text, order);
+      size += bytes.length;
+      if (size > jsonBytesMax) throw tooLarge(jsonBytesMax);
+      gathered.push(bytes);
+    });
     for (const bytes of gathered) await this.#write(bytes);
     return end;
   }
@@ -123,6 +131,11 @@ class Asker {
   }
 }
 
+/** A plan names the files that it reads, and so where they lie. */
+function bytesOf(text: string, { explain, folder }: RunOrder): Uint8Array {
+  return Buffer.from(explain ? text.replaceAll(folder, "…") : text);
+}
+
 function tooLarge(bytes: number): TidewireError {
   return new TidewireError("QUERY_ANSWER_TOO_LARGE", { limit: `${Math.round(bytes / 1024 / 1024)} MiB` });
 }
@@ -147,7 +160,7 @@ function main(): void {
     if (order.type === "open") {
       asker = new Asker(order.limits);
       asker.opened().then(() => send({ type: "ready" }), fail);
-    } else if (order.type === "check") asker?.check(order.sql).catch(fail);
+    } else if (order.type === "check") asker?.check(order.sql, order.parameters).catch(fail);
     else asker?.run(order).catch(fail);
   });
   process.on("disconnect", () => process.exit(0));

@@ -9,10 +9,13 @@
  * case the process is killed: that ends whatever it does, at once, and gives back all that it held.
  */
 import type { ErrorCode, ErrorDetails, Limits } from "../../base/mod.ts";
-import type { Parameters, UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
+import type { Parameters, TimeRange, UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
 
 export const ANSWER_FORMATS = ["json", "ndjson", "csv", "parquet"] as const;
 export type AnswerFormat = (typeof ANSWER_FORMATS)[number];
+
+/** In a query's folder: the registry's things, where it reads them. */
+export const THINGS_FILE = "things.ndjson";
 
 export interface RunOrder {
   readonly type: "run";
@@ -23,16 +26,18 @@ export interface RunOrder {
   readonly format: AnswerFormat;
   readonly explain: boolean;
   readonly rowsMax: number;
+  /** Said in the answer, where its format has a place for it. */
+  readonly incomplete: boolean;
 }
 
 export type ToAsker =
   | { readonly type: "open"; readonly limits: Limits["asking"] }
-  | { readonly type: "check"; readonly sql: string }
+  | { readonly type: "check"; readonly sql: string; readonly parameters: Parameters }
   | RunOrder;
 
 export type FromAsker =
   | { readonly type: "ready" }
-  | { readonly type: "checked"; readonly relations: readonly UserRelation[] }
+  | { readonly type: "checked"; readonly relations: readonly UserRelation[]; readonly range: TimeRange }
   /** Bytes follow on the pipe. */
   | { readonly type: "answering" }
   /** `bytes`: how many there were on the pipe. */

@@ -1,7 +1,7 @@
 /** One asking process as its owner sees it: asked step by step, its answer a stream with back-pressure, killed at any moment. */
 import { Readable } from "node:stream";
 import { TidewireError } from "../../base/mod.ts";
-import type { UserRelation } from "../../adapters/duckdb/mod.ts";
+import type { Parameters, TimeRange, UserRelation } from "../../adapters/duckdb/mod.ts";
 import type { AskerEvents, AskerProcess } from "./child.ts";
 import type { FromAsker, RunOrder, ToAsker } from "./protocol.ts";
 
@@ -9,6 +9,13 @@ export interface AnswerDone {
   readonly bytes: number;
   readonly rows: number;
   readonly truncated: boolean;
+}
+
+/** What a statement reads. */
+export interface Checked {
+  readonly relations: readonly UserRelation[];
+  /** Of telemetry and rollups: nothing outside of it can matter. */
+  readonly range: TimeRange;
 }
 
 /** What the worker is waiting for, or is in the middle of. */
@@ -47,9 +54,9 @@ export class Worker {
   }
 
   /** What the statement reads; throws the refusal. */
-  async check(sql: string): Promise<readonly UserRelation[]> {
-    const { relations } = await this.#step({ type: "check", sql }, "checked");
-    return relations;
+  async check(sql: string, parameters: Parameters): Promise<Checked> {
+    const { relations, range } = await this.#step({ type: "check", sql, parameters }, "checked");
+    return { relations, range };
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The platform's side of the store: starts the process, keeps it running, asks it. */
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
-import type { UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { StoreChild } from "./child.ts";
 import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
@@ -144,8 +144,8 @@ export class StoreClient {
   }
 
   /** Puts the files of these relations into `folder` and says how they are read; for one user's query. */
-  snapshot(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]> {
-    return this.#ask({ kind: "snapshot", folder, relations });
+  snapshot(folder: string, relations: readonly UserRelation[], range: TimeRange): Promise<UserSnapshot> {
+    return this.#ask({ kind: "snapshot", folder, relations, range });
   }
 
   /** All things that have stored values. */

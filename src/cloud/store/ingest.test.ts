@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { SimClock, SimLogger, settle } from "../../../sim/world.ts";
 import { LIMITS } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
-import { LatestBook, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
+import { NO_EXTENT, LatestBook, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
 import type { Commit, PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
 import { CommitFailed, Ingest } from "./ingest.ts";
 import { MessageSink } from "./message-sink.ts";
@@ -47,12 +47,22 @@ class MemoryStore implements TelemetryStore {
   readonly series = new SeriesBook(LIMITS.telemetry);
   readonly #latest = new LatestBook(this.series);
   offset: number | null = null;
+  log: string | null = null;
   rows = 0;
   commits: { readonly offset: number; readonly values: readonly number[] }[] = [];
   broken = false;
 
   async loadSequences(): Promise<[]> {
     return [];
+  }
+  get forgettable(): number {
+    return this.offset ?? 0;
+  }
+  follow(log: string): void {
+    this.log = log;
+  }
+  extent(): typeof NO_EXTENT {
+    return NO_EXTENT;
   }
   async commit({ points, offset }: Commit): Promise<void> {
     if (this.broken) throw new Error("IO Error: No space left on device");

@@ -7,7 +7,7 @@ import { setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
-import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
+import { DuckStore, UserSnapshots, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { StoreAhead } from "./ingest.ts";
@@ -57,9 +57,11 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   const logger = openLogger();
   const { databasePath, logFolder, limits, distrust } = order;
   await mkdir(dirname(databasePath), { recursive: true });
+  const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
   const store = await DuckStore.open({
     path: databasePath,
-    snapshotFolder: join(dirname(databasePath), SNAPSHOTS),
+    folder: join(dirname(databasePath), "telemetry"),
+    snapshotFolder,
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
     clock: systemClock,
@@ -68,7 +70,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   });
   const server = await StoreServer.open({
     store,
-    snapshots: store,
+    snapshots: new UserSnapshots(store, snapshotFolder),
     rebuilt: store.rebuilt,
     source: openRecordSource(logFolder, logger),
     filter: recordFilter,

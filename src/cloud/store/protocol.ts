@@ -2,7 +2,7 @@
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
-import type { UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import type { LivePoints } from "./live.ts";
 import type { SinkCounters } from "./message-sink.ts";
 
@@ -25,7 +25,12 @@ export type Question =
     }
   | { readonly kind: "things" }
   /** Files of these relations, put into the folder for a process that answers a user's query. */
-  | { readonly kind: "snapshot"; readonly folder: string; readonly relations: readonly UserRelation[] };
+  | {
+      readonly kind: "snapshot";
+      readonly folder: string;
+      readonly relations: readonly UserRelation[];
+      readonly range: TimeRange;
+    };
 
 /** What each kind of question is answered with. */
 export interface Answers {
@@ -33,7 +38,7 @@ export interface Answers {
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];
-  snapshot: readonly UserView[];
+  snapshot: UserSnapshot;
 }
 
 export interface OpenOrder {

@@ -1,7 +1,7 @@
 /** The store process without the process: orders in, news out. */
 import { TidewireError, isTidewireError, minutes, reasonOf } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
-import type { UserRelation, UserView } from "../../adapters/duckdb/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
 import type { PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
 import { CompiledRules } from "./compiled-rules.ts";
@@ -12,8 +12,13 @@ import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
 import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
 export interface Snapshots {
-  snapshotInto(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]>;
-  forgetSnapshot(): Promise<void>;
+  into(
+    folder: string,
+    relations: readonly UserRelation[],
+    range: TimeRange,
+    signal: AbortSignal,
+  ): Promise<UserSnapshot>;
+  forget(): Promise<void>;
 }
 
 /** A snapshot that nobody has asked for in this time is not kept up. */
@@ -164,17 +169,17 @@ export class StoreServer {
       case "snapshot":
         break;
     }
-    return this.#snapshot(question.folder, question.relations);
+    return this.#snapshot(question, signal);
   }
 
-  #snapshot(folder: string, relations: readonly UserRelation[]): Promise<readonly UserView[]> {
+  #snapshot(question: Extract<Question, { kind: "snapshot" }>, signal: AbortSignal): Promise<UserSnapshot> {
     const { snapshots, scheduler, logger } = this.#options;
     if (snapshots === undefined) throw unavailable("it makes no snapshots");
     this.#cancelForget();
     this.#cancelForget = scheduler.after(SNAPSHOT_KEPT, () => {
-      snapshots.forgetSnapshot().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));
+      snapshots.forget().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));
     });
-    return snapshots.snapshotInto(folder, relations);
+    return snapshots.into(question.folder, question.relations, question.range, signal);
   }
 
   #committed(points: PointBatch): void {
