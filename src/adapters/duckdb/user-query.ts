@@ -56,7 +56,6 @@ export class UserQuery {
       allow_community_extensions: "false",
       allow_unsigned_extensions: "false",
       allow_persistent_secrets: "false",
-      python_enable_replacements: "false",
     });
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");

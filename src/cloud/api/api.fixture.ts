@@ -120,7 +120,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly api: ApiServer;
   readonly folder: string;
   readonly store: PlayedStore;
-  readonly asker: PlayedAsker;
+  readonly queries: PlayedAsker;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -211,7 +211,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const store = new PlayedStore();
-  const asker = new PlayedAsker();
+  const queries = new PlayedAsker();
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
@@ -220,7 +220,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     ...parts,
     alerts: parts.rules.alerts,
     telemetry: store,
-    asker,
+    asker: queries,
     certificates: certificateIssuer(parts.authority),
     health: () => health.now,
     logNext: () => 42,
@@ -242,7 +242,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     api,
     folder,
     store,
-    asker,
+    queries,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>
