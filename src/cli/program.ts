@@ -5,6 +5,8 @@ import { agentCommand } from "./agent.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
 import type { Output } from "./output.ts";
+import { planCommand } from "./plan.ts";
+import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
@@ -28,7 +30,16 @@ export function program(output: Output): Command {
     .exitOverride()
     .configureOutput({ writeErr: (text) => output.note(text.trimEnd()) })
     .addHelpText("after", START_HERE);
-  const commands = [upCommand, agentCommand, thingsCommand, rulesCommand, loginLinkCommand, logCommand];
+  const commands = [
+    upCommand,
+    agentCommand,
+    thingsCommand,
+    rulesCommand,
+    queryCommand,
+    loginLinkCommand,
+    logCommand,
+    planCommand,
+  ];
   for (const command of commands) root.addCommand(command(output).copyInheritedSettings(root));
   root.addCommand(verifierCommand(output).copyInheritedSettings(root));
   return root;
