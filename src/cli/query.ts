@@ -30,7 +30,7 @@ interface Options {
 /** A test runs each of them. */
 export const QUERY_EXAMPLES: readonly string[] = [
   `tidewire query "SELECT thing, field, count(*) AS points FROM telemetry GROUP BY ALL ORDER BY ALL"`,
-  `tidewire query "SELECT time_bucket(INTERVAL '5 minutes', time) AS at, avg(value) AS cpu FROM telemetry WHERE field = 'cpu.percent' AND time > now() - INTERVAL '1 hour' GROUP BY at ORDER BY at"`,
+  `tidewire query "SELECT time_bucket(INTERVAL '5 minutes', time) AS slot, avg(value) AS cpu FROM telemetry WHERE field = 'cpu.percent' AND time > now() - INTERVAL '1 hour' GROUP BY slot ORDER BY slot"`,
   `tidewire query 'SELECT time, value FROM telemetry WHERE thing = $thing AND time >= $from' --param thing=press-1 --param from=2026-01-01 --format csv`,
   `tidewire query "SELECT thing, time, avg, max FROM rollups_1h WHERE field LIKE 'cpu%'" --output hours.parquet`,
   `echo "SELECT * FROM things WHERE state = 'online'" | tidewire query --format json`,

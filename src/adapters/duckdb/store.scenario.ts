@@ -35,7 +35,7 @@ export class StoreFolder {
     return new StoreFolder(await mkdtemp(join(tmpdir(), "tidewire-store-")));
   }
 
-  async open(more: { readonly distrust?: string } = {}): Promise<DuckStore> {
+  async open(more: { readonly distrust?: string; readonly snapshotFolder?: string } = {}): Promise<DuckStore> {
     const { path, logger } = this;
     const clock = new SimClock();
     const store = await DuckStore.open({

@@ -2,20 +2,20 @@
  * One user's query, in a process of its own: an empty DuckDB in memory, views over the files of one folder, and settings
  * that close everything else and can no longer be opened. Used once and thrown away.
  */
-import { DuckDBInstance, LIST, DOUBLE, VARCHAR, StatementType, listValue } from "@duckdb/node-api";
-import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult } from "@duckdb/node-api";
+import { LIST, DOUBLE, VARCHAR, StatementType, listValue } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement, DuckDBResult } from "@duckdb/node-api";
 import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
+import { quoted } from "./layout.ts";
+import { confine, openUserDatabase } from "./user-database.ts";
+import type { UserDatabaseLimits } from "./user-database.ts";
 import { checkText, checkTree, clauseOf, invalid } from "./user-sql.ts";
 import type { SqlPlace, UserRelation } from "./user-sql.ts";
 import { ALL_TIMES } from "./user-snapshots.ts";
 import type { TimeRange } from "./user-snapshots.ts";
-import { viewStatement } from "./user-views.ts";
 import type { UserView } from "./user-views.ts";
 
-export interface UserQueryLimits {
+export interface UserQueryLimits extends UserDatabaseLimits {
   readonly sqlBytesMax: number;
-  readonly queryMemoryBytesMax: number;
-  readonly querySpillBytesMax: number;
   readonly columnsMax: number;
 }
 
@@ -46,19 +46,7 @@ export class UserQuery {
   }
 
   static async open(limits: UserQueryLimits): Promise<UserQuery> {
-    const instance = await DuckDBInstance.create(":memory:", {
-      threads: "1",
-      memory_limit: `${Math.floor(limits.queryMemoryBytesMax / 1024)}KiB`,
-      max_temp_directory_size: `${Math.floor(limits.querySpillBytesMax / 1024)}KiB`,
-      temp_directory: "",
-      autoinstall_known_extensions: "false",
-      autoload_known_extensions: "false",
-      allow_community_extensions: "false",
-      allow_unsigned_extensions: "false",
-      allow_persistent_secrets: "false",
-    });
-    const connection = await instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
+    const { instance, connection } = await openUserDatabase(limits);
     return new UserQuery(instance, connection, limits);
   }
 
@@ -73,12 +61,7 @@ export class UserQuery {
   /** From here on nothing but the files of `folder` can be reached. */
   async bind(folder: string, views: readonly UserView[]): Promise<void> {
     this.#folder = folder;
-    const connection = this.#connection;
-    await connection.run(`SET temp_directory = ${quoted(`${folder}/spill`)}`);
-    await connection.run(`SET allowed_directories = [${quoted(`${folder}/`)}]`);
-    await connection.run("SET enable_external_access = false");
-    for (const view of views) await connection.run(viewStatement(view, folder));
-    await connection.run("SET lock_configuration = true");
+    await confine(this.#connection, folder, views, this.#limits);
   }
 
   /** The answer as it is made, row by row as it is fetched. `explain`: the plan instead, nothing runs. */
@@ -215,8 +198,4 @@ function withCandidates(reason: string, message: string): string {
 
 function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 1024 / 1024)} MiB`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
