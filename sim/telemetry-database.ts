@@ -65,6 +65,7 @@ export class SimTelemetryDatabase {
       },
       follow: (other) => {
         log = other;
+        return Promise.resolve();
       },
       extent: () => NO_EXTENT,
       series,

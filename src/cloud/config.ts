@@ -1,10 +1,23 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
+import { reasonOf } from "../base/mod.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
+import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
 const Port = z.int().min(0).max(65_535);
 const HttpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
+
+/** A text that `parse` takes; what it throws is told. */
+function parsed(parse: (text: string) => unknown): z.ZodString {
+  return z.string().superRefine((text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: reasonOf(error) });
+    }
+  });
+}
 
 const User = z.strictObject({
   name: z.string().refine((name) => preparedPassword(name) === name, "must be in its normal form, without controls"),
@@ -72,6 +85,16 @@ export const PlatformConfigSchema = z.strictObject({
     .max(3600)
     .default(10)
     .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
+  telemetryRetention: parsed(parseRetention)
+    .default("raw 30d, 1m 90d, 1h 2y, 1d 10y")
+    .describe(
+      "How long telemetry is kept: points as they came (`raw`) and rollups of one minute, hour and day; `h`, `d`, `w`, `y` or `forever`. A level that is not named keeps its default.",
+    ),
+  telemetryRoom: parsed(parseDiskRoom)
+    .default("50%")
+    .describe(
+      "What telemetry files may take, as bytes (`20GiB`) or of the disk (`50%`); beyond it the oldest points go first, and the log says so.",
+    ),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });
 

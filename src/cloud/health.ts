@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { EpochMs } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
+import type { StoreExtent } from "../telemetry/mod.ts";
 import type { StoreClient } from "./store/mod.ts";
 import { VERSION } from "../adapters/version.ts";
 
@@ -30,10 +31,18 @@ function logPart(log: HealthSources["log"]): Part {
 
 /** Without the store nothing is lost: messages wait in the log. */
 function storePart(store: HealthSources["store"]): Part {
-  const { state, reason, lag, rows } = store.status();
+  const { state, reason, lag, rows, realigned, extent } = store.status();
   if (state !== "ready") return { name: "store", state: "degraded", detail: reason ?? state };
   if (lag > STORE_LAG_DEGRADED) return { name: "store", state: "degraded", detail: `${lag} messages behind` };
+  const trouble = troubleOf(extent) ?? realigned;
+  if (trouble !== null) return { name: "store", state: "degraded", detail: trouble };
   return { name: "store", state: "ok", detail: `${rows} points` };
+}
+
+function troubleOf({ quarantined, waiting }: StoreExtent): string | null {
+  if (quarantined > 0)
+    return `${quarantined} telemetry files are damaged or gone: answers that need them are incomplete`;
+  return waiting === null ? null : `compaction waits: ${waiting}`;
 }
 
 function worst(parts: readonly Part[]): HealthState {

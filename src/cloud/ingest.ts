@@ -20,6 +20,7 @@ import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
+import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -99,6 +100,7 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
     databasePath: join(config.data, "telemetry.duckdb"),
     logFolder: join(config.data, "log"),
     limits: base.limits,
+    keeping: { retention: parseRetention(config.telemetryRetention), room: parseDiskRoom(config.telemetryRoom) },
   });
 }
 

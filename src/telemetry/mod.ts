@@ -17,8 +17,8 @@ export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from ".
 export { PointBatch } from "./point-batch.ts";
 export { LatestBook, asType } from "./latest-book.ts";
 export type { FieldName, LatestRow } from "./latest-book.ts";
-export { LEVELS, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
-export type { Level, Retention, Rollup } from "./levels.ts";
+export { DEFAULT_RETENTION, LEVELS, parseDiskRoom, parseRetention, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
+export type { DiskRoom, Level, Retention, Rollup } from "./levels.ts";
 export { NO_EXTENT } from "./store.ts";
 export type { Commit, LevelExtent, StoreExtent, TelemetryStore } from "./store.ts";
 export { compact, planOf, shownBytes } from "./plan.ts";

@@ -60,8 +60,11 @@ export interface TelemetryStore {
   readonly series: SeriesBook;
   /** Saved de-duplication states, in the order of last use. */
   loadSequences(): Promise<readonly SequenceRow[]>;
-  /** From the next commit on, `offset` counts in this log; points and de-duplication states stay. */
-  follow(log: string): void;
+  /**
+   * `offset` counts in this log from now on, and is this one: the log is another than before, or has lost its end.
+   * Points and de-duplication states stay. Not during a commit.
+   */
+  follow(log: string, offset: number): Promise<void>;
   /** One at a time. After a throw the store is not to be used any more: what is on disk is the last commit. */
   commit(commit: Commit): Promise<void>;
   query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult>;

@@ -70,6 +70,8 @@ export interface ColdContent {
   readonly quarantined: readonly Quarantined[];
   /** By level: points before this time may have been removed by retention. */
   readonly knownFrom: Readonly<Record<Level, EpochMs>>;
+  /** When the clock was last believed; retention does nothing right after a jump (`retention.ts`). */
+  readonly trustedAt: EpochMs | null;
 }
 
 export const COLD_FORMAT = "tidewire-telemetry";
@@ -84,6 +86,7 @@ export const EMPTY_CONTENT: ColdContent = {
   states: [],
   quarantined: [],
   knownFrom: { raw: 0, "1m": 0, "1h": 0, "1d": 0 },
+  trustedAt: null,
 };
 
 export function levelOf(kind: PointKind): Level {
@@ -91,7 +94,7 @@ export function levelOf(kind: PointKind): Level {
 }
 
 const NAME = /^[0-9a-z][0-9a-z.-]{0,100}\.parquet$/;
-const PERIOD = /^\d{4,6}(-\d{2}(-\d{2})?)?$/;
+const PERIOD = /^\d{4}(-\d{2}(-\d{2})?)?$/;
 
 /** Whether a file in the folder can be one of ours. */
 export function isColdFile(name: string): boolean {
@@ -114,6 +117,7 @@ export function validateContent(content: unknown): ColdContent {
       return { file: pointFile(file), at: integer(at), reason: text(reason) };
     }),
     knownFrom: Object.fromEntries(LEVELS.map((level) => [level, integer(known[level])])) as ColdContent["knownFrom"],
+    trustedAt: given["trustedAt"] === null ? null : integer(given["trustedAt"]),
   };
 }
 

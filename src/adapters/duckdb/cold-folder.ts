@@ -1,7 +1,7 @@
 /** `data/telemetry/` on disk: the manifest, the files that it names, and whether they are what was written. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger } from "../../base/mod.ts";
@@ -96,6 +96,16 @@ export class ColdFolder {
     const { size } = await stat(path);
     this.#verified.add(name);
     return { name, bytes: size, sha256: await sha256Of(path) };
+  }
+
+  /** Of the whole file system. */
+  async diskBytes(): Promise<number> {
+    const { blocks, bsize } = await statfs(this.path);
+    return blocks * bsize;
+  }
+
+  async sync(): Promise<void> {
+    await syncFolder(this.path);
   }
 
   /** New files are on disk under their names, then the manifest names them. */

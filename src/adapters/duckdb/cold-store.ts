@@ -55,8 +55,17 @@ export class ColdStore {
     await before;
     const content = next(this.folder.content);
     if (content === this.folder.content) return;
-    await this.folder.publish(content);
-    this.#layout = this.#lay(this.#layout.generations, content);
+    try {
+      await this.folder.publish(content);
+    } finally {
+      this.#layout = this.#lay(this.#layout.generations, this.folder.content);
+    }
+  }
+
+  /** Both manifests, so that none of them asks the log for what it cannot mean. */
+  async follow(log: string, offset: number): Promise<void> {
+    if (!this.folder.begun) return;
+    for (let n = 0; n < 2; n++) await this.change((content) => ({ ...content, log, offset }));
   }
 
   /** Nobody reads any more what the present layout does not have. */

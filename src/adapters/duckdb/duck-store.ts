@@ -5,13 +5,15 @@
 import { existsSync } from "node:fs";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { reasonOf } from "../../base/mod.ts";
-import type { Limits, Millis } from "../../base/mod.ts";
+import type { Limits, Millis, Scheduler } from "../../base/mod.ts";
 import { LEVELS, LatestBook, SeriesBook } from "../../telemetry/mod.ts";
 import type {
   Commit,
+  DiskRoom,
   FieldName,
   LatestValue,
   LatestValues,
+  Retention,
   SequenceRow,
   SeriesQuery,
   SeriesResult,
@@ -25,8 +27,9 @@ import type { StoreView } from "./cold-store.ts";
 import { appendPoints, appendSequences, appendSeries } from "./columns.ts";
 import { startGenerations } from "./generations.ts";
 import type { Generations, Sealed } from "./generations.ts";
+import { Keeper } from "./keeper.ts";
 import { quoted } from "./layout.ts";
-import { isEnvironment, openFile } from "./open.ts";
+import { inTransaction, isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { newGeneration } from "./schema.ts";
@@ -39,6 +42,10 @@ export interface DuckStoreOptions extends Omit<FileOptions, "folders" | "upgrade
   /** Where the rows of tables are written for readers in other processes; without it they cannot be. */
   readonly snapshotFolder?: string;
   readonly limits: Limits["telemetry"];
+  readonly retention: Retention;
+  /** For all files together. */
+  readonly room: DiskRoom;
+  readonly scheduler: Scheduler;
   readonly onStep?: OnColdStep;
 }
 
@@ -55,9 +62,11 @@ export class DuckStore implements TelemetryStore {
   readonly #latest: LatestBook;
   readonly #cold: ColdStore;
   readonly #options: DuckStoreOptions;
+  readonly #keeper: Keeper;
+  /** Rejects where DuckDB's file is found to be damaged outside of any question. */
+  readonly damaged: Promise<never>;
   /** As they were at the start. */
-  readonly #states: States;
-  #sealed: Sealed[];
+  readonly #sequences: readonly SequenceRow[];
   #generation: number;
   #offset: number | null;
   #log: string | null;
@@ -78,8 +87,18 @@ export class DuckStore implements TelemetryStore {
     this.series = series;
     this.#latest = latest;
     this.#cold = cold;
-    this.#states = parts.states;
-    this.#sealed = [...generations.sealed];
+    this.#sequences = parts.sequences;
+    let damage: (error: unknown) => void = () => {};
+    this.damaged = new Promise<never>((_, reject) => (damage = reject));
+    this.damaged.catch(() => {}); // whoever waits for it is told as well
+    this.#keeper = new Keeper({
+      ...options,
+      cold,
+      connection: parts.background,
+      sealed: generations.sealed,
+      bytesMax: parts.bytesMax,
+      onDamage: damage,
+    });
     this.#generation = generations.open;
     this.#offset = generations.offset;
     this.#log = generations.log;
@@ -131,12 +150,23 @@ export class DuckStore implements TelemetryStore {
     return this.series.things();
   }
 
-  follow(log: string): void {
+  async follow(log: string, offset: number): Promise<void> {
     this.#log = log;
+    if (this.#offset === null || this.#offset === offset) return; // the next commit says it
+    const [below, name] = [Math.trunc(offset), quoted(log)];
+    // Files first: from then on a start with nothing but them asks this log for what they lack.
+    await this.#cold.follow(log, below);
+    await inTransaction(this.#writer, [
+      `UPDATE progress SET log_offset = ${below}, log = ${name}`,
+      `UPDATE generations SET below = ${below}, log = ${name} WHERE below IS NOT NULL`,
+    ]);
+    this.#keeper.follow(log, below);
+    this.#offset = below;
+    this.#openedAt = Number.NEGATIVE_INFINITY; // what the other log brought is in no log any more: into files soon
   }
 
   loadSequences(): Promise<readonly SequenceRow[]> {
-    return loadSequences(this.#writer, this.#states, [...this.#sealed.map(({ number }) => number), this.#generation]);
+    return Promise.resolve(this.#sequences);
   }
 
   async commit({ points, sequences, offset }: Commit): Promise<void> {
@@ -191,16 +221,14 @@ export class DuckStore implements TelemetryStore {
       levels,
       generations: layout.generations.length,
       quarantined: layout.content.quarantined.length,
-      compactions: 0,
-      compactionTime: 0,
-      compactedAt: null,
-      waiting: null,
+      ...this.#keeper.work,
     };
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#keeper.close();
     this.#readers.close();
     this.#writer.closeSync();
     this.#instance.closeSync();
@@ -214,7 +242,10 @@ export class DuckStore implements TelemetryStore {
   }
 
   #next(sealed: Sealed): void {
-    this.#sealed.push(sealed);
+    for (const number of this.#tableRows.keys()) {
+      if (number <= this.#cold.folder.content.generation) this.#tableRows.delete(number);
+    }
+    this.#keeper.take(sealed);
     this.#generation = sealed.number + 1;
     this.#openRows = 0;
     this.#openedAt = this.#options.clock.monotonic();
@@ -238,7 +269,12 @@ export class DuckStore implements TelemetryStore {
     const tableRows = new Map<number, number>();
     for (const number of numbers) tableRows.set(number, await rowsIn(writer, ["numbers", "texts"], number));
     const openRows = await rowsIn(writer, ["numbers", "texts", "sequences"], generations.open);
-    const parts = { file, rebuilt: file.rebuilt, cold, states, series, latest, generations, tableRows, openRows };
+    const sequences = await loadSequences(writer, states, numbers);
+    const background = await file.instance.connect();
+    const { room } = options;
+    const bytesMax = "bytes" in room ? room.bytes : (await folder.diskBytes()) * room.diskShare;
+    const loaded = { cold, sequences, series, latest, generations, tableRows, openRows, background, bytesMax };
+    const parts = { file, rebuilt: file.rebuilt, ...loaded };
     return new DuckStore(parts, await ReaderPool.open(file.instance, READERS), options);
   }
 }
@@ -247,7 +283,9 @@ interface OpenParts {
   readonly file: OpenFile;
   readonly rebuilt: string | null;
   readonly cold: ColdStore;
-  readonly states: States;
+  readonly sequences: readonly SequenceRow[];
+  readonly background: DuckDBConnection;
+  readonly bytesMax: number;
   readonly series: SeriesBook;
   readonly latest: LatestBook;
   readonly generations: Generations;

@@ -21,11 +21,11 @@ export class States {
     this.damaged = damaged;
   }
 
-  static async open(folder: ColdFolder, content: ColdContent, logger: Logger): Promise<States> {
+  static async open(folder: ColdFolder, content: ColdContent, logger: Logger, again = false): Promise<States> {
     const good: StateFile[] = [];
     const damaged: StateKind[] = [];
     for (const file of content.states) {
-      const reason = await folder.faultOf(file);
+      const reason = await folder.faultOf(file, again);
       if (reason === null) good.push(file);
       else {
         logger.error("A file of the telemetry store's state is damaged", { file: file.name, kind: file.kind, reason });

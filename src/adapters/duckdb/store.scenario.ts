@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LIMITS } from "../../base/mod.ts";
 import { SimClock, SimLogger } from "../../../sim/world.ts";
-import { PointBatch, typeOf } from "../../telemetry/mod.ts";
+import { DEFAULT_RETENTION, PointBatch, typeOf } from "../../telemetry/mod.ts";
 import type { FieldType, FieldValue, SequenceRow, Series, SeriesQuery } from "../../telemetry/mod.ts";
 import { DuckStore } from "./duck-store.ts";
+import type { DuckStoreOptions } from "./duck-store.ts";
 
 export const START = 1_767_225_600_000;
 
@@ -23,9 +24,10 @@ export class StoreFolder {
   readonly path: string;
   readonly coldPath: string;
   readonly logger = new SimLogger();
+  readonly clock = new SimClock();
   readonly #open = new Set<DuckStore>();
 
-  private constructor(folder: string) {
+  constructor(folder: string) {
     this.folder = folder;
     this.path = join(folder, "telemetry.duckdb");
     this.coldPath = join(folder, "telemetry");
@@ -35,9 +37,8 @@ export class StoreFolder {
     return new StoreFolder(await mkdtemp(join(tmpdir(), "tidewire-store-")));
   }
 
-  async open(more: { readonly distrust?: string; readonly snapshotFolder?: string } = {}): Promise<DuckStore> {
-    const { path, logger } = this;
-    const clock = new SimClock();
+  async open(more: Partial<DuckStoreOptions> = {}): Promise<DuckStore> {
+    const { path, logger, clock } = this;
     const store = await DuckStore.open({
       path,
       folder: this.coldPath,
@@ -45,6 +46,9 @@ export class StoreFolder {
       clock,
       logger,
       limits: LIMITS.telemetry,
+      retention: DEFAULT_RETENTION,
+      room: { diskShare: 0.5 },
+      scheduler: clock,
       ...more,
     });
     this.#open.add(store);
@@ -76,6 +80,15 @@ export async function commit(
     else points.add(id, time, Number(value));
   }
   await store.commit({ points, sequences, offset });
+}
+
+/** Generations that are in files by the last commit's end; those that are open never are. */
+export async function compacted(store: DuckStore, others: () => Promise<void> = immediately): Promise<void> {
+  while (store.extent().generations > 1) await others();
+}
+
+export async function immediately(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 /** All raw points of a thing. */

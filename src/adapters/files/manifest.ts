@@ -100,7 +100,10 @@ export class ManifestFile<C> {
     return this.#current?.number ?? 0;
   }
 
-  /** One after the other. Throws the system's error; `current` is then what it was. */
+  /**
+   * One after the other. Throws the system's error: `current` is then what it was, or, where only the last sync failed,
+   * what was written; `previous` is on disk in any case.
+   */
   async write(content: C): Promise<void> {
     const turn = this.#write(this.#writing, content);
     this.#writing = turn.catch(() => {});
@@ -124,10 +127,10 @@ export class ManifestFile<C> {
       await rm(temporary, { force: true }); // a full disk must not fill with attempts
       throw error;
     }
+    this.#previous = this.#current;
+    this.#current = document; // also where the sync fails: it may be what the next start finds
     await onStep("sync-folder");
     await syncFolder(dirname(path));
-    this.#previous = this.#current;
-    this.#current = document;
   }
 }
 

@@ -2,13 +2,14 @@
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
-import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import { NO_EXTENT } from "../../telemetry/mod.ts";
+import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";
 import { StoreChild } from "./child.ts";
 import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
 import type { LivePoints } from "./live.ts";
 import { fieldNameOf, storeRulesOf } from "./orders.ts";
 import type { RuleLike } from "./orders.ts";
-import type { Answers, FromStore, Question, StoreProgress, StoreRule } from "./protocol.ts";
+import type { Answers, FromStore, Keeping, Question, StoreProgress, StoreRule } from "./protocol.ts";
 import { QuestionBook } from "./question-book.ts";
 import { StoreMetrics } from "./store-metrics.ts";
 
@@ -22,6 +23,7 @@ export interface StoreClientOptions {
   /** Starts the store process; default: forks it. */
   readonly startChild?: (events: ChildEvents) => StoreProcess;
   readonly limits: Limits;
+  readonly keeping: Keeping;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly random: Random;
@@ -33,8 +35,10 @@ export interface StoreStatus {
   readonly state: "starting" | "ready" | "restarting" | "closed";
   /** Why it is not ready; null where it is. */
   readonly reason: string | null;
-  /** Everything below is stored; null until it was ready once. The log must keep what lies above. */
+  /** Everything below is stored; null until it was ready once. */
   readonly offset: number | null;
+  /** Everything below is in the store of record: the log may forget it. 0 until that is known. */
+  readonly forgettable: number;
   /** Durable records that are not stored yet. */
   readonly lag: number;
   readonly rows: number;
@@ -43,6 +47,9 @@ export interface StoreStatus {
   readonly restarts: number;
   /** Why the file was made anew since the platform started; null where it was not. */
   readonly rebuilt: string | null;
+  /** Why its offset was set anew: the log is another one, or has lost its end. Null where it was right. */
+  readonly realigned: string | null;
+  readonly extent: StoreExtent;
   readonly pid: number | null;
 }
 
@@ -97,6 +104,7 @@ export class StoreClient {
       rows: () => this.#progress?.rows ?? 0,
       series: () => this.#progress?.series ?? 0,
       up: () => (this.#phase === "ready" ? 1 : 0),
+      extent: () => this.status().extent,
     });
     this.#questions = new QuestionBook(limits.telemetry, scheduler, this.#metrics);
   }
@@ -193,7 +201,7 @@ export class StoreClient {
     return subscribe(this.#rejoinListeners, listener);
   }
 
-  /** After each commit: everything below `offset` is stored, and the log may let go of it. */
+  /** After each commit: everything below `offset` is stored and can be asked for. */
   onCommitted(listener: (offset: number) => void): Cancel {
     return subscribe(this.#committedListeners, listener);
   }
@@ -204,12 +212,15 @@ export class StoreClient {
       state: this.#phase,
       reason: this.#phase === "ready" ? null : this.#reason,
       offset: progress?.offset ?? null,
+      forgettable: progress?.forgettable ?? 0,
       lag: Math.max(0, (this.#durable ?? 0) - (progress?.offset ?? 0)),
       rows: progress?.rows ?? 0,
       series: progress?.series ?? 0,
       things: progress?.things ?? 0,
       restarts: this.#restarts,
       rebuilt: this.#rebuilt,
+      realigned: progress?.realigned ?? null,
+      extent: progress?.extent ?? NO_EXTENT,
       pid: this.#child?.pid ?? null,
     };
   }
@@ -236,14 +247,14 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits, compileCacheFolder, startChild } = this.#options;
+    const { databasePath, logFolder, limits, keeping, compileCacheFolder, startChild } = this.#options;
     this.#metrics.started();
     const distrust = this.#distrust();
     this.#fatal = null;
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
     const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, logFolder, limits, distrust });
+    child.send({ type: "open", databasePath, logFolder, limits, keeping, distrust });
   }
 
   #distrust(): string | null {
@@ -291,6 +302,9 @@ export class StoreClient {
         break;
       case "committed":
         this.#committed(news.progress);
+        break;
+      case "progress":
+        this.#progress = news.progress;
         break;
       case "watching":
         this.#join(news.thing, news.at);

@@ -18,11 +18,16 @@ class MemoryLog implements RecordSource {
   /** Offsets that were never used: a crash came before they were durable. */
   readonly unused = new Set<number>();
   kept = 0;
+  identityNow = "first";
   failures = 0;
   reads = 0;
 
   async first(): Promise<number> {
     return this.kept;
+  }
+
+  async identity(): Promise<string> {
+    return this.identityNow;
   }
 
   async *readBatches(from: number, below: number): AsyncGenerator<RecordBatch> {
@@ -58,8 +63,9 @@ class MemoryStore implements TelemetryStore {
   get forgettable(): number {
     return this.offset ?? 0;
   }
-  follow(log: string): void {
+  async follow(log: string, offset: number): Promise<void> {
     this.log = log;
+    if (this.offset !== null) this.offset = offset;
   }
   extent(): typeof NO_EXTENT {
     return NO_EXTENT;
@@ -298,10 +304,39 @@ describe("a log with troubles", () => {
     await world.close();
   });
 
-  test("a store that holds more than the log is not written to", async () => {
+  test("a log that has lost its end: the store goes on where it ends, and says so", async () => {
     const world = new World(10);
+    world.store.log = "first";
     world.ingest.setRules(ALL);
-    assert.throws(() => world.ingest.durable(9), /holds the log up to 10, and the log ends at 9/);
+    world.append(...[0, 1, 2].map((n) => message({ n })));
+    await world.clock.run(1_000);
+    assert.deepEqual([world.values(), world.store.offset], [[], 3]);
+    world.append(message({ n: 3 }));
+    await world.clock.run(1_000);
+    assert.deepEqual(world.values(), [3]);
+    assert.match(world.ingest.realigned ?? "", /up to 10, and the log ends at 3/);
+    await world.close();
+  });
+
+  test("another log is read from its start, whatever the offset in the one before", async () => {
+    const world = new World(2);
+    world.store.log = "first";
+    world.log.identityNow = "second";
+    assert.equal(world.ingest.forgettable, 0);
+    world.ingest.setRules(ALL);
+    world.append(...[0, 1, 2].map((n) => message({ n })));
+    await world.clock.run(1_000);
+    assert.deepEqual([world.values(), world.store.log], [[0, 1, 2], "second"]);
+    assert.match(world.ingest.realigned ?? "", /another log \(second\)/);
+    await world.close();
+  });
+
+  test("the log's name is learned where it was not known, and nothing is set anew", async () => {
+    const world = new World(2);
+    world.ingest.setRules(ALL);
+    world.append(...[0, 1, 2].map((n) => message({ n })));
+    await world.clock.run(1_000);
+    assert.deepEqual([world.values(), world.store.log, world.ingest.realigned], [[2], "first", null]);
     await world.close();
   });
 });

@@ -10,7 +10,6 @@ import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
-import { StoreAhead } from "./ingest.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
@@ -55,7 +54,7 @@ function causes(error: unknown): string {
 
 async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
   const logger = openLogger();
-  const { databasePath, logFolder, limits, distrust } = order;
+  const { databasePath, logFolder, limits, distrust, keeping } = order;
   await mkdir(dirname(databasePath), { recursive: true });
   const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
   const store = await DuckStore.open({
@@ -64,6 +63,8 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     snapshotFolder,
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
+    ...keeping,
+    scheduler: systemScheduler,
     clock: systemClock,
     logger,
     ...(distrust === null ? {} : { distrust }),
@@ -84,12 +85,12 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
-  await server.run();
+  await Promise.race([server.run(), store.damaged]);
 }
 
 function fail(error: unknown): void {
   const reason = causes(error);
-  const useless = error instanceof StoreAhead || error instanceof StoreDamaged || isDamage(reason);
+  const useless = error instanceof StoreDamaged || isDamage(reason);
   const cause = useless ? "useless" : isEnvironment(reason) ? "environment" : "unknown";
   send({ type: "fatal", reason, cause }, () => process.exit(1));
 }

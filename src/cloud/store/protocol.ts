@@ -1,8 +1,17 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
-import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
+import type {
+  DiskRoom,
+  FieldName,
+  LatestValue,
+  LatestValues,
+  Retention,
+  SeriesQuery,
+  SeriesResult,
+  StoreExtent,
+} from "../../telemetry/mod.ts";
 import type { LivePoints } from "./live.ts";
 import type { SinkCounters } from "./message-sink.ts";
 
@@ -41,6 +50,12 @@ export interface Answers {
   snapshot: UserSnapshot;
 }
 
+/** How long and how much. */
+export interface Keeping {
+  readonly retention: Retention;
+  readonly room: DiskRoom;
+}
+
 export interface OpenOrder {
   readonly type: "open";
   readonly databasePath: string;
@@ -48,6 +63,7 @@ export interface OpenOrder {
   readonly limits: Limits;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
+  readonly keeping: Keeping;
 }
 
 export type ToStore =
@@ -71,6 +87,11 @@ export interface StoreCounters extends SinkCounters {
 export interface StoreProgress {
   /** Everything below is stored. */
   readonly offset: number;
+  /** Everything below is where it stays: the log may forget it. */
+  readonly forgettable: number;
+  /** Why the store's offset was set anew; null where it was right. */
+  readonly realigned: string | null;
+  readonly extent: StoreExtent;
   readonly rows: number;
   readonly series: number;
   readonly things: number;
@@ -81,6 +102,8 @@ export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
+  /** Nothing was committed, but something has changed: files, what the log may forget. */
+  | { readonly type: "progress"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
   | ({ readonly type: "points" } & LivePoints)
   /** Points were committed that are not sent: query again. */
@@ -94,7 +117,7 @@ export type FromStore =
       readonly fields: LogFields;
     }
   /**
-   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged, or does not
-   * belong to this log; it must be made anew.
+   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged and must be
+   * made anew.
    */
   | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "useless" | "unknown" };

@@ -1,5 +1,5 @@
 /** The store process without the process: orders in, news out. */
-import { TidewireError, isTidewireError, minutes, reasonOf } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
@@ -45,6 +45,8 @@ export interface ServerOptions {
 /** A query met bytes that are not those that were written; nothing of the file can be trusted any more. */
 export class StoreDamaged extends Error {}
 
+const PROGRESS_PERIOD: Millis = seconds(5);
+
 export class StoreServer {
   readonly #options: ServerOptions;
   readonly #sink: MessageSink;
@@ -55,6 +57,7 @@ export class StoreServer {
   #fail: (error: StoreDamaged) => void = () => {};
   #commits = 0;
   #cancelForget: Cancel = () => {};
+  #told = "";
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
     const { store, source, filter, decode, limits, clock, scheduler, logger } = options;
@@ -84,17 +87,21 @@ export class StoreServer {
 
   /** Runs until the order to close. Rejects where the store has failed. */
   async run(): Promise<void> {
-    const { send, rebuilt, store } = this.#options;
+    const { send, rebuilt, store, scheduler } = this.#options;
     send({ type: "ready", progress: this.#progress(), rebuilt });
-    await Promise.race([this.#ingest.run(), this.#damaged]);
-    this.#cancelForget();
+    const stop = scheduler.every(PROGRESS_PERIOD, () => this.#tellProgress());
+    try {
+      await Promise.race([this.#ingest.run(), this.#damaged]);
+    } finally {
+      stop();
+      this.#cancelForget();
+    }
     const asked = [...this.#asked.values()];
     for (const { controller } of asked) controller.abort(unavailable("it is closing"));
     await Promise.all(asked.map(({ done }) => done)); // a connection in use must not be closed
     await store.close();
   }
 
-  /** Throws `StoreAhead`. */
   handle(order: Exclude<ToStore, { readonly type: "open" }>): void {
     switch (order.type) {
       case "rules":
@@ -191,11 +198,24 @@ export class StoreServer {
     }
   }
 
+  /** What changes without a commit is told as well, when it has. */
+  #tellProgress(): void {
+    const progress = this.#progress();
+    const { forgettable, extent } = progress;
+    const now = JSON.stringify([forgettable, extent]);
+    if (now === this.#told) return;
+    this.#told = now;
+    this.#options.send({ type: "progress", progress });
+  }
+
   #progress(): StoreProgress {
     const { store } = this.#options;
-    const { committed: offset, gapRecords } = this.#ingest;
+    const { committed: offset, forgettable, realigned, gapRecords } = this.#ingest;
     return {
       offset,
+      forgettable,
+      realigned,
+      extent: store.extent(),
       rows: store.rows,
       series: store.series.size,
       things: store.series.thingCount,

@@ -7,6 +7,7 @@ import { LIMITS } from "../../base/mod.ts";
 import type { JsonValue, Message } from "../../base/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
+import { DEFAULT_RETENTION } from "../../telemetry/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
@@ -131,6 +132,7 @@ export class Platform {
       logFolder: join(this.folder, "log"),
       compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
       limits: LIMITS,
+      keeping: { retention: DEFAULT_RETENTION, room: { diskShare: 0.5 } },
       clock: systemClock,
       scheduler: systemScheduler,
       random: systemRandom,
