@@ -26,8 +26,8 @@ export function alignedTable({ columns, rows }: Pick<QueryResult, "columns" | "r
 
 function cellOf(value: unknown): string {
   if (value === null) return "NULL";
-  const text = shown(typeof value === "object" ? JSON.stringify(value) : String(value));
-  const characters = [...text];
+  const text = shown(typeof value === "string" ? value : JSON.stringify(value));
+  const characters = Array.from(text);
   return characters.length > CELL_CHARS_MAX ? `${characters.slice(0, CELL_CHARS_MAX - 1).join("")}…` : text;
 }
 

@@ -174,7 +174,7 @@ function bindOne(statement: DuckDBPreparedStatement, index: number, value: Param
   } else {
     const texts = value.some((item) => typeof item === "string");
     if (texts) statement.bindList(index, listValue(value.map(String)), LIST(VARCHAR));
-    else statement.bindList(index, listValue(value as readonly number[]), LIST(DOUBLE));
+    else statement.bindList(index, listValue(value), LIST(DOUBLE));
   }
 }
 

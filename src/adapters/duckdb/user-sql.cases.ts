@@ -230,7 +230,7 @@ export const FINE: readonly string[] = [
   "SELECT * EXCLUDE (text) REPLACE (round(value, 1) AS value) RENAME (time AS slot) FROM telemetry",
   "FROM (SELECT thing, field, value FROM telemetry) PIVOT (avg(value) FOR field IN ('cpu', 'rpm'))",
   "FROM telemetry UNPIVOT (v FOR k IN (thing, field))",
-  "SELECT 1 UNION BY NAME SELECT 2 AS b INTERSECT SELECT 3 EXCEPT ALL SELECT 4",
+  "SELECT 1 AS a UNION BY NAME (SELECT 2 AS b, 3 AS a INTERSECT SELECT 3, 4 EXCEPT ALL SELECT 4, 5)",
   "SELECT thing, field, GROUPING(thing) FROM series GROUP BY CUBE (thing, field)",
   "SELECT thing.upper(), text->>'a', text->'$.b', json_extract(text, '$.c') FROM telemetry",
   "SELECT attributes['site'], count(*) FROM things GROUP BY 1",

@@ -103,16 +103,14 @@ describe("what a user's SQL may not do", () => {
 
   test("a statement that came past the check reaches no file, changes no setting and writes nothing elsewhere", async () => {
     const before = await readdir(outside);
-    for (const statement of Object.values(ATTACKS).flat()) {
-      const sql = statement.replaceAll("$SECRET", join(outside, "secret"));
-      if (/sleep|repeat_row|BEGIN|COMMIT/.test(sql)) continue; // these harm nobody but themselves
+    for (const statements of Object.values(ATTACKS)) {
       const database = await uncheckedDatabase();
-      try {
-        const answer = await unchecked(database, sql);
-        assert.ok(!answer.includes(SECRET), sql);
-      } finally {
-        closeDatabase(database);
+      for (const statement of statements) {
+        const sql = statement.replaceAll("$SECRET", join(outside, "secret"));
+        if (/sleep|repeat_row|profiling/.test(sql)) continue; // harm nobody but themselves, and the test output
+        assert.ok(!(await unchecked(database, sql)).includes(SECRET), sql);
       }
+      closeDatabase(database);
     }
     assert.deepEqual(await readdir(outside), before);
   });
@@ -320,7 +318,9 @@ function mutated({ sql, other, token, at, how }: Mutation): string {
     case "splice":
       return sql.slice(0, place) + other.slice(Math.floor(at * other.length));
     case "swap case":
-      return [...sql].map((letter, index) => (index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase())).join("");
+      return Array.from(sql, (letter, index) => (index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase())).join(
+        "",
+      );
     case "nest":
       return `SELECT * FROM (${sql}) x, (${other}) y`;
     case "with":

@@ -277,9 +277,9 @@ describe("what is stopped", () => {
     await using world = await World.make();
     const endless = world.refusal(ENDLESS, { timeout: 1000 });
     let commits = 0;
-    let over = false;
-    const ended = endless.finally(() => (over = true));
-    while (!over) await commit(world.store, [reading("press-1", "rpm", commits, 1)], ++commits);
+    const state = { over: false };
+    const ended = endless.finally(() => (state.over = true));
+    while (!state.over) await commit(world.store, [reading("press-1", "rpm", commits, 1)], ++commits);
     assert.equal(await ended, "QUERY_TOO_SLOW");
     assert.ok(commits > 10, `${commits} commits`);
     assert.deepEqual(await world.rows("SELECT count(*) FROM telemetry"), [[commits]]);
