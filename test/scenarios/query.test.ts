@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { QUERY_EXAMPLES } from "../../src/cli/query.ts";
@@ -12,6 +12,7 @@ let platform: PlatformProcess;
 
 /** A real platform with a real device: its own machine. */
 before(async () => {
+  mkdirSync(data);
   platform = await PlatformProcess.start(data, ["--first-device"]);
   for (;;) {
     const { stdout } = await query("SELECT count(*) AS n FROM telemetry", "--format", "ndjson");
@@ -130,7 +131,7 @@ test("Ctrl-C ends the query at the platform, too", async () => {
   while (!/^tidewire_query_running 0$/m.test(await metrics()));
 });
 
-test("--explain prints a plan; --plan's sibling: what a fleet needs, as text and as JSON, with prices of one's own", async () => {
+test("--explain prints how; `tidewire plan` what a fleet needs, as text and as JSON, with prices of one's own", async () => {
   assert.match((await query("SELECT thing FROM series", "--explain")).stdout, /PROJECTION|READ_PARQUET/);
   const plan = await runCli(
     ["plan", "--sensors", "1M", "--every", "10s", "--raw", "1w", "--rollup", "1h:1y"],
