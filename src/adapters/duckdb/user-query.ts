@@ -4,12 +4,14 @@
  */
 import { LIST, DOUBLE, VARCHAR, StatementType, listValue } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement, DuckDBResult } from "@duckdb/node-api";
-import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, minutes, reasonOf } from "../../base/mod.ts";
 import { quoted } from "./layout.ts";
 import { confine, openUserDatabase } from "./user-database.ts";
 import type { UserDatabaseLimits } from "./user-database.ts";
 import { checkText, checkTree, clauseOf, invalid } from "./user-sql.ts";
 import type { SqlPlace, UserRelation } from "./user-sql.ts";
+import { timeBoundsOf } from "./user-range.ts";
+import type { TimeBounds } from "./user-range.ts";
 import { ALL_TIMES } from "./user-snapshots.ts";
 import type { TimeRange } from "./user-snapshots.ts";
 import type { UserView } from "./user-views.ts";
@@ -54,8 +56,10 @@ export class UserQuery {
   async check(sql: string, parameters: Parameters): Promise<CheckedQuery> {
     checkText(sql, this.#limits.sqlBytesMax);
     this.#sql = sql;
-    void parameters;
-    return { relations: checkTree(sql, await this.#treeOf(sql)), range: ALL_TIMES };
+    const tree = await this.#treeOf(sql);
+    const relations = checkTree(sql, tree);
+    const bounds = timeBoundsOf(tree);
+    return { relations, range: bounds === null ? ALL_TIMES : await this.#rangeOf(bounds, parameters) };
   }
 
   /** From here on nothing but the files of `folder` can be reached. */
@@ -115,10 +119,36 @@ export class UserQuery {
 
   async #treeOf(sql: string): Promise<string> {
     try {
-      const serialized = await this.#connection.runAndReadAll("SELECT json_serialize_sql($sql::VARCHAR)", { sql });
+      const serialized = await this.#connection.runAndReadAll(
+        "SELECT json_serialize_sql($sql::VARCHAR, skip_null := false)",
+        { sql },
+      );
       return serialized.value(0, 0) as string;
     } catch (error) {
       throw invalid(clauseOf(reasonOf(error)));
+    }
+  }
+
+  /** What `time` is compared with, computed where nothing at all can be reached; whatever cannot be computed bounds nothing. */
+  async #rangeOf({ tree, sides }: TimeBounds, parameters: Parameters): Promise<TimeRange> {
+    const { instance, connection } = await openUserDatabase(this.#limits);
+    try {
+      await connection.run("SET enable_external_access = false");
+      await connection.run("SET lock_configuration = true");
+      const text = await connection.runAndReadAll("SELECT json_deserialize_sql($tree::JSON)", { tree });
+      const names = sides.map((_, index) => `c${index}`);
+      const times = names.map((name) => `epoch_ms(${name}::TIMESTAMPTZ)::DOUBLE`).join(", ");
+      const statement = await connection.prepare(
+        `SELECT ${times} FROM (${String(text.value(0, 0))}) t(${names.join(", ")})`,
+      );
+      bind(statement, parameters, false);
+      const [row] = (await statement.runAndReadAll()).getRows();
+      return rangeFrom(row as readonly (number | null)[], sides);
+    } catch {
+      return ALL_TIMES; // the statement itself will say what is wrong with it
+    } finally {
+      connection.closeSync();
+      instance.closeSync();
     }
   }
 
@@ -147,7 +177,21 @@ export class UserQuery {
   }
 }
 
-function bind(statement: DuckDBPreparedStatement, parameters: Parameters): void {
+/** `now()` is a little later when the query runs. */
+const SLACK = minutes(1);
+
+function rangeFrom(row: readonly (number | null)[], sides: TimeBounds["sides"]): TimeRange {
+  let { from, to } = ALL_TIMES;
+  row.forEach((time, index) => {
+    if (time === null || !Number.isFinite(time)) return;
+    if (sides[index]!.includes("from")) from = Math.max(from, Math.floor(time) - SLACK);
+    if (sides[index]!.includes("to")) to = Math.min(to, Math.ceil(time) + SLACK);
+  });
+  return { from, to };
+}
+
+/** `all`: a value that the statement has no place for is a mistake. */
+function bind(statement: DuckDBPreparedStatement, parameters: Parameters, all = true): void {
   const given = new Map<string, Parameter>(
     Array.isArray(parameters)
       ? (parameters as readonly Parameter[]).map((value, index) => [String(index + 1), value])
@@ -160,7 +204,7 @@ function bind(statement: DuckDBPreparedStatement, parameters: Parameters): void 
     given.delete(name);
   }
   const [unused] = given.keys();
-  if (unused !== undefined)
+  if (all && unused !== undefined)
     throw invalid(`there is a value for the parameter ${shownName(unused)}, which it does not have`);
 }
 

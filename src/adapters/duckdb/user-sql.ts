@@ -15,6 +15,9 @@ export const USER_RELATIONS = [
   "rollups_1h",
   "rollups_1d",
 ] as const;
+/** Those whose rows have a `time`, and whose files are by day. */
+export const TIMED_RELATIONS: ReadonlySet<string> = new Set(["telemetry", "rollups_1m", "rollups_1h", "rollups_1d"]);
+
 export type UserRelation = (typeof USER_RELATIONS)[number];
 
 /** Line and column, both from 1. */

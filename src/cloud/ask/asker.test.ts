@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { LIMITS, isTidewireError, mib, seconds } from "../../base/mod.ts";
+import { LIMITS, days, isTidewireError, mib, seconds } from "../../base/mod.ts";
 import type { Limits } from "../../base/mod.ts";
 import { UserSnapshots } from "../../adapters/duckdb/mod.ts";
-import { START, StoreFolder, commit } from "../../adapters/duckdb/store.scenario.ts";
+import { START, StoreFolder, commit, compacted } from "../../adapters/duckdb/store.scenario.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { Asker } from "./asker.ts";
@@ -57,9 +57,10 @@ class World implements AsyncDisposable {
     });
   }
 
-  static async make(changed: Partial<Limits["asking"]> = {}): Promise<World> {
+  static async make(changed: Partial<Limits["asking"]> = {}, generationRowsMax?: number): Promise<World> {
     const files = await StoreFolder.make();
-    const store = await files.open({ snapshotFolder: join(files.folder, "asking", "hot") });
+    const limits = { ...LIMITS.telemetry, ...(generationRowsMax === undefined ? {} : { generationRowsMax }) };
+    const store = await files.open({ snapshotFolder: join(files.folder, "asking", "hot"), limits });
     const world = new World(files, store, { ...LIMITS.asking, queryTimeout: seconds(60), ...changed });
     await world.asker.start();
     return world;
@@ -169,6 +170,40 @@ describe("what is answered", () => {
       assert.deepEqual(await world.rows(`SELECT * FROM ${relation}`), [], relation);
     }
     assert.equal(await world.refusal("SELECT * FROM events"), "QUERY_NOT_ALLOWED");
+  });
+
+  test("points in day files and points in tables answer as one; files of other days are not even linked", async () => {
+    await using world = await World.make({}, 200);
+    const sqls = [
+      "SELECT time, thing, value, text FROM telemetry ORDER BY ALL",
+      "SELECT * FROM rollups_1h ORDER BY ALL",
+      "SELECT time, count, first, last FROM rollups_1d ORDER BY ALL",
+      "SELECT count(*), min(time), max(value) FROM telemetry WHERE time >= '2026-01-03' AND time < '2026-01-04'",
+    ];
+    const answers = () => Promise.all(sqls.map((sql) => world.rows(sql)));
+    for (let batch = 0; batch < 10; batch++) {
+      const readings = Array.from({ length: 100 }, (_, i) =>
+        reading(
+          `press-${i % 3}`,
+          i % 5 === 0 ? "state" : "rpm",
+          (batch * 100 + i) * 400_000,
+          i % 5 === 0 ? `s${i}` : i / 10,
+        ),
+      );
+      await commit(world.store, readings, batch + 1);
+    }
+    const before = await answers();
+    await compacted(world.store);
+    assert.ok(world.store.extent().levels.raw.files >= 5);
+    assert.deepEqual(await answers(), before);
+    assert.equal(((before[3] as unknown[][])[0] as unknown[])[0], 216);
+    const target = join(world.folder, "one-day");
+    await mkdir(target);
+    const range = { from: START + days(2), to: START + days(3) };
+    await world.snapshots.into(target, ["telemetry"], range);
+    const days3 = (await readdir(target)).filter((name) => /2026-01-0/.test(name));
+    assert.ok(days3.length > 0 && days3.every((name) => name.includes("2026-01-03")), days3.join());
+    await rm(target, { recursive: true });
   });
 
   test("only new rows are written for the next query, and everything is removed", async () => {
@@ -401,7 +436,6 @@ describe("many at once", () => {
 
 /** Asking processes of this machine. */
 async function pidsOf(): Promise<number[]> {
-  const { readFile } = await import("node:fs/promises");
   const found: number[] = [];
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
