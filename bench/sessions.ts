@@ -240,6 +240,8 @@ function sessionChange(clientId: string): SessionChange {
     disconnectedAt: Date.now(),
     versionNumber: 1,
     since: 0,
+    thing: clientId,
+    leftGroup: false,
     will: null,
   };
   return { clientId, reset: true, session, subscriptions: [[filter, subscription]] };

@@ -94,7 +94,7 @@ export class SharedGroups {
     const others = [...ledgers].some(({ kept, intervals }) => kept && intervals.some((one) => isSteady(one, filter)));
     for (const text of owed.keys()) {
       if (!others || (forGood && sent.get(text)?.qos === 2)) owed.delete(text);
-      else unsure.add(text);
+      else if (forGood) unsure.add(text);
     }
   }
 

@@ -48,8 +48,6 @@ export class SessionLedger {
   readonly intervals: Interval[] = [];
   /** Texts that have to arrive, with the offsets for which they are owed. */
   readonly owed = new Map<string, readonly number[]>();
-  /** Of those: their subscription was ended or lowered since, so a crash that comes soon takes them along (README). */
-  #unsure = new Set<string>();
   /** Texts that were owed when the log took them for the first time. */
   readonly #owedAtFirst = new Set<string>();
   /** How often each text came as a live message, at each quality of service. */
@@ -74,8 +72,6 @@ export class SessionLedger {
     for (const other of this.intervals) {
       if (other.filter !== request.filter || other.ending) continue;
       other.ending = true;
-      const lowered = (other.granted ?? 0) > request.qos || (request.noLocal && !other.request.noLocal);
-      if (lowered) this.#unsure = new Set(this.owed.keys());
     }
     const retainedBefore = new Map(retained);
     const { filter } = request;
@@ -103,13 +99,7 @@ export class SessionLedger {
   /** UNSUBSCRIBE was sent. */
   unsubscribing(filter: string): void {
     for (const interval of this.intervals) if (interval.filter === filter) interval.ending = true;
-    this.#unsure = new Set(this.owed.keys());
     this.onLeave(filter, false);
-  }
-
-  brokerDied(): void {
-    for (const text of this.#unsure) this.owed.delete(text);
-    this.#unsure.clear();
   }
 
   unsubscribed(filter: string, now: number): void {

@@ -313,12 +313,12 @@ function requestFrom(random: SimRandom): SubscribeRequest {
 
 /** Small segments, batches, windows and memories, so that a few seconds meet every corner; the others as they are. */
 function limitsFrom(random: SimRandom): Limits {
-  const groupBytesMax = 2_600 + random.below(4_000);
+  const groupBytesMax = 2_700 + random.below(4_000);
   const log = {
     ...LIMITS.log,
-    batchBytesMax: 2_100 + random.below(400),
+    batchBytesMax: 2_200 + random.below(400),
     groupBytesMax,
-    recordBytesMax: 2_000, // a note of everything that may be under way fits
+    recordBytesMax: 2_100, // a note of everything that may be under way fits
     segmentBytesMax: groupBytesMax + 2_000 + random.below(20_000),
     pendingBytesMax: random.pick([6_000, 100_000, 100_000]),
     recentBytesMax: random.below(4_000),

@@ -17,13 +17,15 @@ export class BrokerTap implements Tap {
   onPassing: (kind: Passing, link: SimLink) => void = () => {};
   readonly #witness: BrokerWitness;
   readonly #wires = new WeakMap<SimLink, Wire>();
+  /** By client id: whose CONNECT came last. */
+  readonly #latest = new Map<string, Wire>();
 
   constructor(witness: BrokerWitness) {
     this.#witness = witness;
   }
 
   opened(link: SimLink): void {
-    this.#wires.set(link, new Wire(this.#witness, (kind) => this.onPassing(kind, link)));
+    this.#wires.set(link, new Wire(this.#witness, this.#latest, (kind) => this.onPassing(kind, link)));
   }
 
   toServer(link: SimLink, chunk: Uint8Array): void {
@@ -54,6 +56,7 @@ class Wire {
   readonly fromClient: PacketReader;
   fromBroker: PacketReader | null = null;
   readonly #witness: BrokerWitness;
+  readonly #latest: Map<string, Wire>;
   readonly #passing: (kind: Passing) => void;
   #clientId = "";
   #kept = false;
@@ -63,8 +66,9 @@ class Wire {
   readonly #subscribes = new Map<number, SubscribePacket>();
   readonly #unsubscribes = new Map<number, readonly string[]>();
 
-  constructor(witness: BrokerWitness, passing: (kind: Passing) => void) {
+  constructor(witness: BrokerWitness, latest: Map<string, Wire>, passing: (kind: Passing) => void) {
     this.#witness = witness;
+    this.#latest = latest;
     this.#passing = passing;
     this.fromClient = new PacketReader(this.#clientsPackets(), { role: "server", limits: LIMITS.mqtt });
   }
@@ -75,11 +79,17 @@ class Wire {
     this.#will = null;
   }
 
+  /** What it says of the session is a promise: the client has not begun another one on another connection meanwhile. */
+  get #promises(): boolean {
+    return this.#kept && this.#latest.get(this.#clientId) === this;
+  }
+
   #clientsPackets(): PacketHandler {
     return {
       ...NO_PACKETS,
       connect: ({ version, clientId, sessionExpirySeconds, will }) => {
         this.#clientId = clientId;
+        this.#latest.set(clientId, this);
         this.#kept = sessionExpirySeconds > 0;
         this.#will = will;
         this.fromBroker = new PacketReader(this.#brokersPackets(), { role: "client", version, limits: LIMITS.mqtt });
@@ -104,7 +114,7 @@ class Wire {
       connack: ({ reasonCode }) => {
         if (reasonCode !== 0) return;
         this.#welcome = true;
-        if (this.#kept) this.#witness.welcome(this.#clientId);
+        if (this.#promises) this.#witness.welcome(this.#clientId);
         this.#passing("connack");
       },
       acknowledge: (kind, packetId, reasonCode) => {
@@ -116,13 +126,13 @@ class Wire {
         const { requests = [] } = this.#subscribes.get(packetId) ?? {};
         requests.forEach(({ filter }, i) => {
           const granted = reasonCodes[i] ?? 0x80;
-          if (granted < 0x80 && this.#kept) this.#witness.grant(this.#clientId, filter, granted);
+          if (granted < 0x80 && this.#promises) this.#witness.grant(this.#clientId, filter, granted);
         });
         this.#passing("suback");
       },
       unsuback: ({ packetId }) => {
         for (const filter of this.#unsubscribes.get(packetId) ?? [])
-          if (this.#kept) this.#witness.end(this.#clientId, filter);
+          if (this.#promises) this.#witness.end(this.#clientId, filter);
         this.#passing("unsuback");
       },
     };

@@ -212,7 +212,6 @@ export class BrokerWitness {
   /** The broker died: nobody was told that it had heard a good-bye. */
   died(): void {
     for (const [will, { saved }] of this.#withdrawn) if (!saved) this.#withdrawn.delete(will);
-    for (const ledger of this.ledgers.values()) ledger.brokerDied();
     this.groups.brokerDied();
   }
 
@@ -258,7 +257,9 @@ export class BrokerWitness {
     const shared = this.groups.deliver(ledger, message, how);
     const fault = shared === undefined ? ledger.deliver({ message, appended, ...how }) : shared;
     if (fault === null) return text;
-    const foreseen = fault.startsWith("came behind") && (this.#overtaken.has(text) || this.dropped() > 0);
+    // Refused, and the refusal lost on the way: its publisher sends it again, behind what was taken meanwhile.
+    const late = this.#overtaken.has(text) || this.#refused.has(text);
+    const foreseen = fault.startsWith("came behind") && (late || this.dropped() > 0);
     if (!foreseen) this.wrong(`${short(text)} to ${clientId}: it ${fault}`);
     return text;
   }

@@ -3,6 +3,7 @@
  * whole, torn, or not at all, in any combination; what was synced is there. A failed sync says nothing: some of what it
  * should have carried is on disk, the rest never will be although reads still show it (as Linux does).
  */
+import { writeThenSync } from "../src/log/mod.ts";
 import type { LogDirectory, LogFile } from "../src/log/mod.ts";
 import type { SimRandom } from "./world.ts";
 
@@ -158,7 +159,7 @@ export class SimDisk {
   #file(life: number, name: string, inode: Inode): LogFile {
     const during = <T>(operation: DiskOperation, work: () => T): Promise<T> =>
       this.#during(life, operation, name, work, inode);
-    return {
+    const file: LogFile = {
       write: (bytes, position) => {
         const copy = bytes.slice();
         return this.#during(
@@ -176,6 +177,7 @@ export class SimDisk {
           else inode.durable = inode.content;
           inode.changes = [];
         }),
+      writeDurably: (parts, position) => writeThenSync(file, parts, position),
       read: (into, position) =>
         during("read", () => {
           const part = inode.content.subarray(position, position + into.length);
@@ -186,6 +188,7 @@ export class SimDisk {
       truncate: (size) => during("truncate", () => write(inode, { kind: "truncate", size })),
       close: () => during("close", () => {}),
     };
+    return file;
   }
 
   /** Every operation takes a while, so that others come between; then it happens, or its fault does. */

@@ -1,5 +1,6 @@
 /** A process that can die at any moment: what it had begun never goes on, what it was waiting for never comes. */
 import type { Scheduler } from "../src/base/mod.ts";
+import { writeThenSync } from "../src/log/mod.ts";
 import type { LogDirectory, LogFile } from "../src/log/mod.ts";
 
 export class Life {
@@ -67,17 +68,21 @@ export function folderOf(
     await life.wait(scheduler, delay(operation));
     return result;
   };
-  const fileOf = (file: LogFile): LogFile => ({
-    write: (bytes, position) => {
-      const copy = bytes.slice();
-      return slow("write", () => file.write(copy, position));
-    },
-    sync: () => slow("sync", () => file.sync()),
-    read: (into, position) => life.whileAlive(file.read(into, position)),
-    size: () => life.whileAlive(file.size()),
-    truncate: (size) => slow("other", () => file.truncate(size)),
-    close: () => life.whileAlive(file.close()),
-  });
+  const fileOf = (file: LogFile): LogFile => {
+    const slowFile: LogFile = {
+      write: (bytes, position) => {
+        const copy = bytes.slice();
+        return slow("write", () => file.write(copy, position));
+      },
+      sync: () => slow("sync", () => file.sync()),
+      writeDurably: (parts, position) => writeThenSync(slowFile, parts, position),
+      read: (into, position) => life.whileAlive(file.read(into, position)),
+      size: () => life.whileAlive(file.size()),
+      truncate: (size) => slow("other", () => file.truncate(size)),
+      close: () => life.whileAlive(file.close()),
+    };
+    return slowFile;
+  };
   return {
     list: () => life.whileAlive(folder.list()),
     open: async (name, mode) => fileOf(await life.whileAlive(folder.open(name, mode))),

@@ -82,6 +82,7 @@ export class SimStoreProcess implements StoreProcess {
       source: this.#source(),
       filter: recordFilter,
       decode: readRecord,
+      parquetOf: () => Promise.reject(new Error("the simulated store makes no files")),
       isDamage: () => false, // the simulated file does not rot
       limits: LIMITS,
       clock,

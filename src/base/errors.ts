@@ -65,6 +65,13 @@ const entries = {
     fix: "Stop that process, or choose another folder with --data.",
     exit: 3,
   },
+  DATA_NEWER: {
+    fault: "environment",
+    message:
+      "The data folder {path} has format {version}, written by Tidewire {writer}; this one knows formats up to {known}.",
+    fix: "Start that Tidewire, or the folder before-upgrade-from-… that it has kept inside: `tidewire up --data {path}/before-upgrade-from-{known}`.",
+    exit: 3,
+  },
   CLOCK_IMPLAUSIBLE: {
     fault: "environment",
     message: "This machine's clock says {now}, {reason}.",
@@ -370,6 +377,18 @@ const entries = {
     fix: "Ask again; with --timeout for longer, or for less. The platform's log says why it ended.",
     exit: 5,
     retryable: true,
+  },
+  QUERY_TOO_LARGE: {
+    fault: "peer",
+    message: "The query asks for too much: {reason}.",
+    fix: "Narrow the time range, ask for fewer series, or widen the window.",
+    http: 400,
+  },
+  POINTS_GONE: {
+    fault: "peer",
+    message: "The query needs points from before {since}, of which only rollups are kept.",
+    fix: "Ask for avg, min, max, sum, count, first, last or change, which rollups know, or for a later time range.",
+    http: 400,
   },
   INTERNAL: {
     fault: "bug",

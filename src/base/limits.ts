@@ -184,6 +184,17 @@ export const LIMITS = {
     /** A reading stamped further ahead than this has a wrong clock; its time of arrival is taken instead. */
     timeAheadMax: days(1),
     pointsPerQueryMax: 100_000,
+    /** Names in one query; patterns such as `line-*` may mean more. */
+    thingNamesPerQueryMax: 1_000,
+    /** Series that one query may read; their numbers stand in the statement, which DuckDB parses in milliseconds. */
+    seriesPerQueryMax: 20_000,
+    /** Points per series of a chart; no screen is wider. */
+    chartPointsMax: 10_000,
+    /** A percentile keeps its values in DuckDB's memory, 8 bytes each, and there they cannot go through files. */
+    percentilePointsMax: 5_000_000,
+    /** How far beyond its range a query looks for the neighbours of its first and last window. */
+    neighbourReach: days(7),
+    expressionCharsMax: 2_000,
     outboxesPerThingMax: 16,
     /** Remembered gaps in one outbox's numbers; an agent that sends urgent readings first leaves one gap per burst. */
     sequenceGapsMax: 1024,

@@ -148,6 +148,7 @@ export class Connection {
     if (this.outputBytes > this.core.crowdedBytes) return;
     this.releaseRead("output");
     if (this.#crowdedSince === null || session.outbox.waiting > 0) return;
+    if (this.outputBytes > this.core.crowdedBytes / 2) return; // else publishers would be held again after some messages
     this.#crowdedSince = null;
     this.core.pacing.release();
   }

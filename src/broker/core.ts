@@ -42,8 +42,9 @@ export interface BrokerOptions {
   readonly system?: SystemTopicsOptions;
 }
 
-/** One output buffer: most turns of most connections fit, and a busy subscriber's is written in a few of them. */
+/** One output buffer: a busy subscriber's turn is written in a few of them; and a small one, for most turns of most connections. */
 const BUFFER_BYTES = 64 * 1024;
+const SMALL_BUFFER_BYTES = 4 * 1024;
 const BUFFERS_KEPT = 128;
 
 interface Meters {
@@ -96,7 +97,11 @@ export class Core {
   /** Bytes in all outputs, as of the last flush of each. */
   outputBytes = 0;
   readonly acknowledgements = new PendingAcknowledgements<Connection>();
-  readonly buffers = new BufferPool({ bufferBytes: BUFFER_BYTES, keepMax: BUFFERS_KEPT });
+  readonly buffers = new BufferPool({
+    bufferBytes: BUFFER_BYTES,
+    smallBytes: SMALL_BUFFER_BYTES,
+    keepMax: BUFFERS_KEPT,
+  });
   readonly meters: Meters;
   readonly presenceListeners = new Set<(event: PresenceEvent) => void>();
   /** Connects so far per client id, of clients that left no session; bounded, the oldest are forgotten. */

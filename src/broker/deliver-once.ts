@@ -23,8 +23,8 @@ export function mayLeave(core: Core, session: Session, connection: Connection, s
     if (!outbox.isExactlyOnce(at) || outbox.isDone(at) || exchanges.identifier(at) !== undefined) continue;
     const note = core.notes.of(session);
     const packetId = exchanges.name(at);
-    note.sent.push(packetId, outbox.offset(at));
-    if (outbox.mark(at) !== 0) note.shared.push(packetId, outbox.offset(at));
+    note.sent.push(packetId, outbox.offset(at), outbox.origin(at));
+    if (outbox.mark(at) !== 0) note.shared.push(packetId, outbox.offset(at), outbox.origin(at));
     core.saving.exchanged(session);
   }
   if (exchanges.mayLeave(sequence, core.journal.durable)) return true;
@@ -101,13 +101,17 @@ export function resumeExchanges(connection: Connection, session: Session): void 
 
 /**
  * The QoS 2 entry at `sequence` will not be sent: it expired, is too large, or not allowed any more. Where an earlier
- * connection may have carried it, the client may hold its identifier, and is told to let go of it.
+ * connection may have carried it, the client may hold its identifier, and is told to let go of it. Where none did, that is
+ * noted: after a crash, the note of its name would have it sent after all.
  */
 export function giveUp(core: Core, session: Session, sequence: number): void {
   const { exchanges, sentBefore } = session.outbox;
-  if (exchanges?.identifier(sequence) === undefined) return;
+  const identifier = exchanges?.identifier(sequence);
+  if (exchanges === null || identifier === undefined) return;
   core.saving.exchanged(session);
-  if (sequence >= sentBefore) exchanges.forget(sequence);
-  else if (core.restoring) exchanges.release(sequence);
+  if (sequence >= sentBefore) {
+    exchanges.forget(sequence);
+    if (session.persistent && !core.restoring) core.notes.of(session).received.push(identifier);
+  } else if (core.restoring) exchanges.release(sequence);
   else release(core, session, sequence);
 }

@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BrokerWorld } from "../../sim/broker.ts";
+import { encodeUtf8 } from "../base/mod.ts";
+import { PacketWriter } from "../wire/mqtt/mod.ts";
 
 const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `${from + i}`);
+
+/** QoS 0 messages on topic "a" in one chunk, as a socket hands them over. */
+function chunkOf(payloads: readonly string[]): Uint8Array {
+  const writer = new PacketWriter(5);
+  const plain = { topic: "a", qos: 0, retain: false, dup: false, packetId: 0, properties: null } as const;
+  for (const payload of payloads) writer.publish({ ...plain, payload: encodeUtf8(payload) });
+  return writer.take();
+}
 
 describe("sessions", () => {
   test("belong to their client id [MQTT-3.1.3-2], [MQTT-3.1.4-4]; without expiry they end with their connection [MQTT-3.1.2-6]; with it they are present again [MQTT-3.1.2-5], [MQTT-3.2.2-3]", async () => {
@@ -313,6 +323,40 @@ describe("a client that is there", () => {
     await world.run();
     assert.equal(publisher.paused, false, "released as soon as its output has left");
     assert.equal(slow.publishes.length, 31);
+  });
+
+  test("a publisher waits for it within what it sent, and nothing is lost where it keeps up", async () => {
+    const world = await BrokerWorld.started({ limits: { outputBytesMax: 80_000 } });
+    const quick = (await world.connected("quick")).subscribe("a", { qos: 0 });
+    const publisher = await world.connected("pub");
+    publisher.publish("b", "x"); // it is known how much it sends
+    await world.run();
+    const before = world.journal.messages.length;
+    publisher.sendBytes(chunkOf(numbers(0, 200).map((n) => n.padEnd(600))));
+    assert.ok(publisher.paused);
+    assert.ok(world.journal.messages.length - before <= 20, "an eighth of the output, and not the chunk");
+    await world.run(40);
+    assert.deepEqual(
+      quick.publishes.map(({ payload }) => payload.trim()),
+      numbers(0, 200),
+    );
+    assert.ok(!publisher.paused);
+  });
+
+  test("what a publisher had sent when it was held counts, also where it is gone by then", async () => {
+    const world = await BrokerWorld.started({ limits: { outputBytesMax: 80_000 } });
+    const quick = (await world.connected("quick")).subscribe("a", { qos: 0 });
+    const publisher = await world.connected("pub");
+    publisher.publish("b", "x"); // as above
+    await world.run();
+    publisher.sendBytes(chunkOf(numbers(0, 50).map((n) => n.padEnd(600))));
+    assert.ok(publisher.paused);
+    publisher.cut();
+    await world.run();
+    assert.deepEqual(
+      quick.publishes.map(({ payload }) => payload.trim()),
+      numbers(0, 50),
+    );
   });
 
   test("a packet above its Maximum Packet Size is not sent to it [MQTT-3.1.2-24], [MQTT-3.1.2-25]", async () => {

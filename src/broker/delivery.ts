@@ -336,16 +336,17 @@ function sendNext(
     return;
   }
   const expirySeconds = expiryLeft(view, receivedAt, core.clock.now());
+  const qos = outbox.isExactlyOnce(sequence) ? 2 : 1;
   // What was sent before does not expire any more [MQTT-4.3.3-7].
-  if (expirySeconds !== null && expirySeconds <= 0 && !dup) {
-    // [MQTT-4.3.3-7]
+  const begun = sequence < (qos === 2 ? outbox.sentBefore : outbox.begunBefore);
+  if (expirySeconds !== null && expirySeconds <= 0 && !begun) {
+    if (outbox.head < sequence) core.saving.exchanged(session); // to be known for finished after a crash
     const fields = { clientId: session.clientId, topic };
     core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
     skip(core, session);
     return;
   }
   const again = dup || expirySeconds !== null ? { dup, expirySeconds: atLeastZero(expirySeconds) } : null;
-  const qos = outbox.isExactlyOnce(sequence) ? 2 : 1;
   const packetId = qos === 2 ? outbox.exchanges!.identifier(sequence)! : outbox.packetId(sequence);
   const identifiers = outbox.identifiers(sequence);
   const sent = connection.send(view, topic, { qos, retain: outbox.retain(sequence), packetId, identifiers }, again);

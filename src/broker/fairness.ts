@@ -41,14 +41,16 @@ export class Fairness {
   /** Counts turns, so that a connection notices a new one without being told. */
   turn = 1;
   #active = 0;
-  /** Messages and deliveries that one connection may cause in this turn. */
-  share: number;
+  /** Messages and deliveries that one connection may cause in this turn, and that all together still may. */
+  #share: number;
+  #left: number;
 
   constructor(core: Core, scheduler: Scheduler, limits: MqttLimits) {
     this.#core = core;
     this.#scheduler = scheduler;
     this.#limits = limits;
-    this.share = limits.turnWorkMax;
+    this.#share = limits.turnWorkMax;
+    this.#left = limits.turnWorkMax;
     const burst = limits.rateBurst;
     const of = (scope: "" | "PerThing" | "PerTenant" | "Total"): MeterLimits => ({
       messages: `messagesPerSecond${scope}Max`,
@@ -134,15 +136,30 @@ export class Fairness {
 
   // ── turns ────────────────────────────────────────────────────────────────────────────────────
 
-  /** The connection has input in this turn, which it had not before. */
-  activeInTurn(): void {
+  /**
+   * One more connection has input in this turn: what it may cause. Where more of them come than in the turn before, after
+   * which shares are measured, those that come late get the least there is.
+   */
+  creditFor(): number {
     this.#active++;
+    return Math.max(SHARE_MIN, Math.min(this.#share, this.#left));
+  }
+
+  /** A connection has caused so much more. */
+  spent(work: number): void {
+    this.#left -= work;
   }
 
   /** The connection has used its share; the rest of its input waits for the next turn. */
   yield(connection: Connection): void {
     this.#core.reached.count("turnWorkMax");
     this.#yielded.push(connection);
+  }
+
+  /** The connection may go on with what it sent, in the next turn. */
+  goOn(connection: Connection): void {
+    this.#yielded.push(connection);
+    this.#core.planTurnEnd();
   }
 
   /** Those who had to wait go on, before the turn ends. Others have been read from meanwhile. */
@@ -157,7 +174,8 @@ export class Fairness {
   /** Ends the turn; true where somebody still waits. */
   endTurn(): boolean {
     this.turn++;
-    this.share = Math.max(SHARE_MIN, Math.floor(this.#limits.turnWorkMax / Math.max(1, this.#active)));
+    this.#share = Math.max(SHARE_MIN, Math.floor(this.#limits.turnWorkMax / Math.max(1, this.#active)));
+    this.#left = this.#limits.turnWorkMax;
     this.#active = 0;
     if (this.#yielded.length === 0) return false;
     this.#waiting = this.#yielded;

@@ -12,6 +12,8 @@ import type { OutboxChunk, Session } from "./session.ts";
 
 /** How long one wait for the disk lasts; who stops the broker waits no longer. */
 const WAIT_MS = 1000;
+/** What cannot be read is asked for again this often: a disk that fails may work a moment later. */
+const ATTEMPTS = 60;
 
 /** Offset, mark, offset, mark, … of what is owed, in order. As long as the session's queue was. */
 type Owed = readonly number[];
@@ -20,15 +22,17 @@ export class HandOver {
   readonly #core: Core;
   /** One session after the other, so that order is kept and little is read at once. */
   #work: Promise<void> = Promise.resolve();
+  /** As many as `ATTEMPTS` again with each read that succeeds: a disk that is broken for good holds up nobody for hours. */
+  #attemptsLeft = ATTEMPTS;
 
   constructor(core: Core) {
     this.#core = core;
   }
 
   /**
-   * Takes over what the session owes, once it has left its groups; false where that is nothing. `wasMember`: until now; else
-   * what the state store alone has of its queue is not worth looking at. The state store keeps the
-   * session until others have its messages in their queues on disk: after a crash it ends once more.
+   * Takes over what the session owes, once it has left its groups; false where that is nothing. `wasMember`: until now, or
+   * while something waited; else what the state store alone has of its queue is not worth looking at. The state store keeps
+   * the session until others have its messages in their queues on disk: after a crash it ends once more.
    */
   take(session: Session, wasMember: boolean): boolean {
     const { clientId, outbox } = session;
@@ -47,23 +51,54 @@ export class HandOver {
 
   async #giveAll(session: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
     const core = this.#core;
+    const { clientId, outbox } = session;
     try {
-      const { outbox } = session;
-      if (outbox.hasStored) outbox.bringBack(await stored);
-      if (outbox.hasStored) outbox.loseStored();
-      const owed = owedOf(session);
-      for (let i = 0; i < owed.length; i += 2) await this.#give(session, owed[i]!, owed[i + 1]!);
+      if (outbox.hasStored) await this.#bringBack(session, stored);
     } catch (error) {
-      const fields = { clientId: session.clientId, error: reasonOf(error) };
-      core.logger.error("messages of a session that ended cannot be read", fields);
+      if (core.closing) return; // the state store keeps the session, and the next start ends it once more
+      core.logger.error("the queue of a session that ended cannot be read", { clientId, error: reasonOf(error) });
     }
-    if (session.saved && !core.closing) await core.saving.settled();
+    if (outbox.hasStored) outbox.loseStored();
+    const owed = owedOf(session);
+    for (let i = 0; i < owed.length; i += 2) {
+      try {
+        await this.#give(session, owed[i]!, owed[i + 1]!);
+      } catch (error) {
+        if (core.closing) return; // likewise
+        const fields = { clientId, offset: owed[i]!, error: reasonOf(error) };
+        core.refusals.drop("no-longer-kept", "a message of a session that ended cannot be read", fields);
+      }
+    }
+    if (session.saved) await this.#othersAreSaved();
     core.saving.endedBefore(session, core.sessions.get(session.clientId));
+  }
+
+  async #othersAreSaved(): Promise<void> {
+    const core = this.#core;
+    const { saving } = core;
+    const { begun } = saving;
+    if (!core.closing) await saving.settled();
+    // Which does not wait for a store that fails, or a log that takes long.
+    while (saving.finished <= begun && !core.closing && !core.restoring) await this.#pause();
+  }
+
+  /** What the state store alone has of its queue. Only the session that has its place there now may be asked for. */
+  async #bringBack(session: Session, stored: Promise<readonly OutboxChunk[]>): Promise<void> {
+    const { state } = this.#core.options;
+    const { clientId, outbox } = session;
+    const isReplaced = (): boolean => this.#core.sessions.has(clientId);
+    const chunks = await stored.catch((error: unknown) => {
+      if (isReplaced()) throw error;
+      return this.#patiently(session, () =>
+        isReplaced() ? Promise.resolve([]) : state.queued(clientId, outbox.head, Infinity),
+      );
+    });
+    outbox.bringBack(chunks);
   }
 
   async #give(session: Session, offset: number, mark: number): Promise<void> {
     const core = this.#core;
-    const message = await this.#read(offset);
+    const message = await this.#read(session, offset);
     if (message === null) {
       const fields = { clientId: session.clientId, offset };
       core.refusals.drop("no-longer-kept", "a message of a session that ended is gone from the log", fields);
@@ -71,7 +106,7 @@ export class HandOver {
     }
     const view = frameOf(message);
     const route = core.routes.of(view);
-    const group = route.groups.find((each) => each.mark === mark);
+    const group = route.groups.find((each) => each.hasMark(mark));
     if (group === undefined) return; // the last member has left, and the shared subscription ended with it
     const left = expiryLeft(view, message.receivedAt, core.clock.now());
     if (left !== null && left <= 0) {
@@ -80,13 +115,33 @@ export class HandOver {
     } else deliverToGroup(core, group, route, view, offset, message.receivedAt);
   }
 
-  async #read(offset: number): Promise<Message | null> {
+  async #read(session: Session, offset: number): Promise<Message | null> {
     const { journal } = this.#core;
     while (offset >= journal.durable) {
       await this.#moreDurable();
       if (this.#core.closing && offset >= journal.durable) return null;
     }
-    return journal.read(offset);
+    return this.#patiently(session, () => journal.read(offset));
+  }
+
+  async #patiently<T>(session: Session, read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        const result = await read();
+        this.#attemptsLeft = ATTEMPTS;
+        return result;
+      } catch (error) {
+        this.#attemptsLeft = Math.max(0, this.#attemptsLeft - 1);
+        if (this.#attemptsLeft === 0 || this.#core.closing) throw error;
+        const fields = { clientId: session.clientId, error: reasonOf(error) };
+        this.#core.logger.warn("what a session that ended owes cannot be read, and is asked for again", fields);
+        await this.#pause();
+      }
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#core.options.scheduler.after(WAIT_MS, resolve));
   }
 
   #moreDurable(): Promise<void> {

@@ -157,8 +157,10 @@ describe("a client that takes its output slowly", () => {
     const publisher = await world.connected("pub", { keepAliveSeconds: 3600 });
     await world.run();
     slow.stall();
-    for (let i = 0; i < 20; i++) publisher.publish("a", "x".repeat(100_000), { qos: 1, packetId: 1 + i });
-    await world.run();
+    for (let i = 0; i < 20; i++) {
+      publisher.publish("a", "x".repeat(100_000), { qos: 1, packetId: 1 + i });
+      await world.run(publisher.paused ? 60 : 0);
+    }
     for (let i = 0; i < pieces; i++) {
       await world.run(pause);
       slow.unstall();

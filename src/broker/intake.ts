@@ -19,7 +19,8 @@ export class Intake {
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    this.#reader = new PacketReader(new Inbound(connection), { role: "server", limits: connection.core.limits });
+    const { limits, buffers: pool } = connection.core;
+    this.#reader = new PacketReader(new Inbound(connection), { role: "server", limits, pool });
   }
 
   get version(): ProtocolVersion {
@@ -33,16 +34,17 @@ export class Intake {
     const { fairness } = core;
     if (this.#turn !== fairness.turn) {
       this.#turn = fairness.turn;
-      this.#credit = fairness.share;
-      fairness.activeInTurn();
+      this.#credit = fairness.creditFor();
     }
     const before = core.received;
+    const credit = this.#credit;
     try {
       if (chunk !== null) this.#reader.push(chunk);
       else this.#goOn();
     } catch (error) {
       connection.failed(error);
     }
+    fairness.spent(credit - this.#credit);
     if (connection.isOver) return;
     const { partialBytes } = this.#reader;
     if (partialBytes !== this.#partialCounted) this.#countPartial(partialBytes);
@@ -65,7 +67,7 @@ export class Intake {
     const connection = this.#connection;
     this.#reader.resume();
     // Paused for another reason, it goes on when that is over.
-    if (this.#reader.isPaused && !this.#waits) connection.core.fairness.yield(connection);
+    if (this.#reader.isPaused && !this.#waits && !connection.isHeld("pace")) connection.core.fairness.yield(connection);
     else connection.releaseRead("turn");
   }
 
@@ -93,6 +95,26 @@ export class Intake {
     return this.#connection.isHeld("connect") || this.#connection.isHeld("gatekeeper");
   }
 
+  /**
+   * A subscriber has to catch up: this publisher is not read from for a moment. `atOnce`: what has arrived waits, too, but not
+   * that of a client that owes acknowledgements: they may lie in it, behind what it publishes.
+   */
+  pace(atOnce: boolean): void {
+    const connection = this.#connection;
+    connection.holdRead("pace");
+    if (atOnce && connection.session!.outbox.inFlight === 0 && this.#credit !== Infinity) this.#reader.pause();
+  }
+
+  /** What waits here is served in a turn, as others' is. */
+  paceEnds(): void {
+    const connection = this.#connection;
+    if (this.#reader.isPaused && !connection.isOver && !connection.isHeld("turn") && !this.#waits) {
+      connection.holdRead("turn");
+      connection.core.fairness.goOn(connection);
+    }
+    connection.releaseRead("pace");
+  }
+
   /** The client is in: packets of all kinds may come. */
   open(): void {
     this.#reader.open();
@@ -113,7 +135,7 @@ export class Intake {
 
   /** What had arrived before the end counts, a DISCONNECT in it above all; a chunk or two, so it is done at once. */
   takeRest(): void {
-    if (!this.#connection.isHeld("turn")) return;
+    if (!this.#connection.isHeld("turn") && !this.#connection.isHeld("pace")) return;
     this.#credit = Infinity;
     try {
       this.#reader.resume();

@@ -78,7 +78,7 @@ export function endSession(core: Core, session: Session): void {
   if (session.ended) return;
   session.ended = true;
   const subscriptions = session.subscriptions.list();
-  const wasMember = subscriptions.some(({ filter }) => sharedFilterOf(filter) !== null);
+  const wasMember = session.leftGroup || subscriptions.some(({ filter }) => sharedFilterOf(filter) !== null);
   for (const subscription of subscriptions) core.tree.remove(subscription.filter, subscription);
   session.subscriptions.clear();
   session.retainedWanted = null;

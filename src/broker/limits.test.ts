@@ -473,7 +473,7 @@ async function stall(world: BrokerWorld): Promise<void> {
   slow.stall();
   for (let i = 0; i < 10; i++) {
     client.publish("s", "x".repeat(500));
-    await world.run();
+    await world.run(60); // longer than a publisher is paced at once
   }
   assert.ok(slow.open);
   assert.ok(world.metrics.value("tidewire_mqtt_dropped_total", { reason: "slow-subscriber" }) > 0);

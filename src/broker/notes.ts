@@ -14,7 +14,7 @@ import type { Session } from "./session.ts";
 export interface PendingNote {
   readonly released: number[];
   readonly received: number[];
-  /** Identifier and offset, in turns. */
+  /** As `SessionNote.sent`. */
   readonly sent: number[];
   /** PUBCOMPs, as `PendingAcknowledgements` takes them (identifier, code, in turns), for `answersTo`. */
   readonly answers: number[];
@@ -27,7 +27,7 @@ export interface PendingNote {
 export const NOT_KEPT = "";
 /** What a note takes in the log, about. */
 const NOTE_BYTES = 100;
-const ENTRY_BYTES = 10;
+const ENTRY_BYTES = 5;
 
 export class Notes {
   readonly #core: Core;

@@ -8,6 +8,7 @@
  * again after 32,767 others, and no more than that are ever in flight [MQTT-4.3.2-1]. No object per message. QoS 2 has the
  * identifiers above, and `Exchanges` to remember them.
  */
+import { ORIGIN_UNKNOWN } from "../wire/record/mod.ts";
 import { Exchanges } from "./exchanges.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { OutboxChunk, SavedExchanges, SavedOutbox, StoredOutbox } from "./session.ts";
@@ -17,16 +18,20 @@ const STRIDE = 3;
 const OFFSET = 0;
 /** Where the packet lies in `RecentFrames`, or -1. */
 const PLACE = 1;
-/** Bytes × 4 + flags; and `EXACTLY_ONCE` at QoS 2, and the mark × `MARK`. */
+/** Bytes × 4 + flags; and the mark × `MARK`, with `EXACTLY_ONCE` in it at QoS 2. */
 const BITS = 2;
 
 const FLAG_RETAIN = 1;
 const FLAG_DONE = 2;
 const FLAGS = 4;
-/** Above all that bytes and flags can be, so that what was saved before there was QoS 2 still means what it did. */
-const EXACTLY_ONCE = 2 ** 40;
-/** Of the shared subscription that the message came by, up to 4095; 0 for none. */
-const MARK = 2 ** 41;
+/**
+ * Above all that bytes and flags can be, so that what was saved before there were marks still means what it did. A mark has
+ * 22 bits: 12 that it always had, one in which QoS 2 stands since before that, and 9 that were still free.
+ */
+const MARK = 2 ** 31;
+const EXACTLY_ONCE = 512;
+const MARK_LATER = 511;
+const MARK_FIRST = 1024;
 
 /** Packet identifiers of QoS 1 are 1 to this; so many deliveries may be in flight at most. */
 export const WINDOW_MAX = 32_767;
@@ -43,6 +48,8 @@ export class Outbox {
   tail = 0;
   /** Entries below this were sent on this or an earlier connection: sent again, they carry DUP. */
   sentBefore = 0;
+  /** Of those, entries below this certainly were: before a crash, or the last saving before it, one may have been skipped. */
+  begunBefore = 0;
   /** Bytes of all entries. */
   bytes = 0;
   /** Entries from here up to `storedTo` are in the state store alone: all up to there while nobody is connected. */
@@ -84,8 +91,8 @@ export class Outbox {
     const at = (sequence & this.#mask) * STRIDE;
     this.#slots![at + OFFSET] = offset;
     this.#slots![at + PLACE] = place;
-    const flags = (retain ? FLAG_RETAIN : 0) + (exactlyOnce ? EXACTLY_ONCE : 0);
-    this.#slots![at + BITS] = mark * MARK + bytes * FLAGS + flags;
+    const upper = exactlyOnce ? mark + EXACTLY_ONCE : mark;
+    this.#slots![at + BITS] = upper * MARK + bytes * FLAGS + (retain ? FLAG_RETAIN : 0);
     if (identifiers !== null) (this.#identifiers ??= new Map()).set(sequence, identifiers);
     this.bytes += bytes;
     this.tail++;
@@ -100,6 +107,7 @@ export class Outbox {
 
   /** The client is gone: all that is not acknowledged has to be sent again, in order [MQTT-4.4.0-1], [MQTT-4.6.0-1]. */
   rewind(): void {
+    this.begunBefore = Math.max(this.begunBefore, this.sent);
     this.sent = this.head;
   }
 
@@ -155,7 +163,13 @@ export class Outbox {
   }
 
   mark(sequence: number): number {
-    return Math.floor(this.#slots![this.#at(sequence) + BITS]! / MARK);
+    return markOf(this.#slots![this.#at(sequence) + BITS]!);
+  }
+
+  /** Mark and RETAIN: which of the copies of one message it is that the session owes, for notes. */
+  origin(sequence: number): number {
+    const bits = this.#slots![this.#at(sequence) + BITS]!;
+    return markOf(bits) * 2 + (bits & FLAG_RETAIN);
   }
 
   retain(sequence: number): boolean {
@@ -220,7 +234,7 @@ export class Outbox {
   adopt({ head, tail, sentBefore, bytes }: StoredOutbox): void {
     this.head = this.sent = this.storedFrom = head;
     this.tail = this.storedTo = tail;
-    this.sentBefore = sentBefore;
+    this.sentBefore = this.begunBefore = sentBefore;
     this.bytes = bytes;
     this.#leftOut = tail - head;
   }
@@ -297,8 +311,7 @@ export class Outbox {
         if (slots[i * 2]! >= offsetEnd) continue;
         const retain = (bits & FLAG_RETAIN) !== 0;
         const named = names.get(sequence) ?? null;
-        const mark = Math.floor(bits / MARK);
-        const now = this.push(slots[i * 2]!, bytesOf(bits), retain, NOWHERE, named, isExactlyOnce(bits), mark);
+        const now = this.push(slots[i * 2]!, bytesOf(bits), retain, NOWHERE, named, isExactlyOnce(bits), markOf(bits));
         underWay?.moved(sequence, now);
         if (!done.has(sequence)) continue;
         this.finish(now);
@@ -307,27 +320,48 @@ export class Outbox {
     }
     this.exchanges = underWay?.settled() ?? null;
     this.trim();
-    this.sentBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
+    this.sentBefore = this.begunBefore = whole ? Math.min(saved.sentBefore, this.tail) : this.head;
     // Who has an identifier may have been sent, and who is finished was.
     this.sentBefore = Math.max(this.sentBefore, this.exchanges?.placesEnd ?? 0, doneEnd);
     return whole ? this.tail : this.head;
   }
 
-  /** Finished QoS 2 entries behind one that is not: after a crash they must not be taken for owed. */
+  /** Finished entries behind one that is not: after a crash they must not be taken for owed. */
   finishedEarly(): number[] {
     const found: number[] = [];
     for (let sequence = this.head; sequence < this.sentBefore && sequence < this.tail; sequence++) {
       if (this.isStored(sequence)) continue; // they left memory because they were not
-      if (this.isExactlyOnce(sequence) && this.isDone(sequence)) found.push(sequence);
+      if (this.isDone(sequence)) found.push(sequence);
     }
     return found;
   }
 
-  /** The first QoS 2 entry from `from` on that is for that message and has no identifier; -1 where there is none. */
-  unnamed(offset: number, from: number): number {
+  /** Whether the entry is for that message, and of that origin where it is known. */
+  isCopy(sequence: number, offset: number, origin: number): boolean {
+    return this.offset(sequence) === offset && (origin === ORIGIN_UNKNOWN || this.origin(sequence) === origin);
+  }
+
+  /**
+   * The first QoS 2 entry from `from` on that is for that message, of that origin, and has no identifier; -1 where there is
+   * none.
+   */
+  unnamed(offset: number, origin: number, from = this.head): number {
     for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
-      if (this.offset(sequence) !== offset || !this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
+      if (!this.isCopy(sequence, offset, origin) || !this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
       if (this.exchanges?.identifier(sequence) === undefined) return sequence;
+    }
+    return -1;
+  }
+
+  /**
+   * The QoS 1 entry from `from` on that is the same copy of that message, which its session was sent at QoS 2 before or
+   * after it changed its subscription: it is of QoS 2 from now on. -1 where there is none.
+   */
+  raise(offset: number, origin: number, from: number): number {
+    for (let sequence = Math.max(from, this.head); sequence < this.tail; sequence++) {
+      if (!this.isCopy(sequence, offset, origin) || this.isExactlyOnce(sequence) || this.isDone(sequence)) continue;
+      this.#slots![this.#at(sequence) + BITS]! += EXACTLY_ONCE * MARK;
+      return sequence;
     }
     return -1;
   }
@@ -355,11 +389,34 @@ export class Outbox {
 
 /** Most entries are smaller than what the rest begins with, and need no division. */
 function bytesOf(bits: number): number {
-  return Math.floor((bits >= EXACTLY_ONCE ? bits % EXACTLY_ONCE : bits) / FLAGS);
+  return Math.floor((bits >= MARK ? bits % MARK : bits) / FLAGS);
 }
 
 function isExactlyOnce(bits: number): boolean {
-  return bits >= EXACTLY_ONCE && bits % MARK >= EXACTLY_ONCE;
+  return bits >= MARK && (Math.floor(bits / MARK) & EXACTLY_ONCE) !== 0;
+}
+
+function markOf(bits: number): number {
+  return bits < MARK ? 0 : Math.floor(bits / MARK) & ~EXACTLY_ONCE;
+}
+
+/** See `Outbox.origin`. */
+export function markOfOrigin(origin: number): number {
+  return origin >> 1;
+}
+
+export function isOriginRetained(origin: number): boolean {
+  return (origin & FLAG_RETAIN) !== 0;
+}
+
+/** From 32 bits. Never 0, which stands for no mark, in either of its halves. */
+export function markFrom(hash: number): number {
+  return (1 + (hash % 4095)) * MARK_FIRST + 1 + (Math.floor(hash / 4095) % MARK_LATER);
+}
+
+/** Entries of an earlier Tidewire's queues have only the first half. */
+export function isSameMark(mark: number, kept: number): boolean {
+  return kept === mark || kept === mark - (mark % MARK_FIRST);
 }
 
 function capacityFor(entries: number): number {

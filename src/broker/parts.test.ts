@@ -5,7 +5,7 @@ import { SimRandom } from "../../sim/world.ts";
 import { topicMatches } from "../base/mod.ts";
 import { PendingAcknowledgements } from "./acknowledgements.ts";
 import { FrameView, frameOf } from "./frame.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, isSameMark, markFrom } from "./outbox.ts";
 import { NOWHERE, RecentFrames } from "./recent-frames.ts";
 import { SubscriptionTree } from "./subscription-tree.ts";
 
@@ -107,7 +107,7 @@ describe("the outbox", () => {
   test("packs and restores itself; what the journal lost is left out, and the rest is numbered anew", () => {
     const outbox = new Outbox();
     for (let i = 0; i < 20; i++)
-      outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null, i % 3 === 1, 4095 * (i % 2));
+      outbox.push(100 + i, 10 + i, i % 2 === 1, NOWHERE, i === 7 ? [9] : null, i % 3 === 1, 4_193_791 * (i % 2));
     for (let i = 0; i < 6; i++) outbox.markSent();
     const chunks = [outbox.pack(0, 8), outbox.pack(8, 20)];
     const saved = { clientId: "c", head: 3, tail: 20, sentBefore: outbox.sentBefore, bytes: 0, applied: 0, chunks };
@@ -116,7 +116,8 @@ describe("the outbox", () => {
     assert.deepEqual([restored.head, restored.sent, restored.tail, restored.sentBefore], [3, 3, 20, 6]);
     assert.deepEqual([restored.offset(7), restored.sizeOf(7), restored.retain(7)], [107, 17, true]);
     assert.deepEqual(restored.identifiers(7), [9]);
-    assert.deepEqual([restored.mark(7), restored.mark(8)], [4095, 0]);
+    assert.deepEqual([restored.mark(7), restored.mark(8)], [4_193_791, 0]);
+    assert.deepEqual([restored.origin(7), restored.origin(8)], [2 * 4_193_791 + 1, 0]);
     assert.deepEqual(
       [7, 9, 10].map((at) => restored.isExactlyOnce(at)),
       [true, false, true],
@@ -129,6 +130,25 @@ describe("the outbox", () => {
     assert.deepEqual([cut.offset(24), cut.sizeOf(24), cut.retain(24)], [107, 17, true]);
     assert.deepEqual(cut.identifiers(24), [9]);
   });
+});
+
+test("marks tell two million shared subscriptions apart, and know what was kept when they told apart four thousand", () => {
+  for (const hash of [0, 1, 4094, 4095, 4096, 1_234_567_890, 0xffff_ffff]) {
+    const mark = markFrom(hash);
+    const outbox = new Outbox();
+    outbox.push(7, 536_870_911, true, NOWHERE, null, true, mark);
+    assert.deepEqual([outbox.mark(0), outbox.sizeOf(0), outbox.retain(0)], [mark, 536_870_911, true]);
+    assert.ok(isSameMark(mark, outbox.mark(0)));
+    // As it was packed then: bytes and flags, 2 ** 40 for QoS 2, the mark above that.
+    const bits = (1 + (hash % 4095)) * 2 ** 41 + 2 ** 40 + 99 * 4;
+    const chunks = [{ first: 0, slots: Float64Array.of(7, bits), identifiers: [] }];
+    const earlier = new Outbox();
+    earlier.restore({ clientId: "c", head: 0, tail: 1, sentBefore: 0, bytes: 99, applied: 8, chunks }, 8);
+    assert.deepEqual([earlier.sizeOf(0), earlier.isExactlyOnce(0)], [99, true]);
+    assert.ok(isSameMark(mark, earlier.mark(0)));
+  }
+  assert.equal(isSameMark(markFrom(0), markFrom(1)), false);
+  assert.equal(isSameMark(markFrom(0), markFrom(4095)), false);
 });
 
 describe("pending acknowledgements", () => {

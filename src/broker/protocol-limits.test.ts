@@ -11,15 +11,25 @@ async function started(): Promise<BrokerWorld> {
   return BrokerWorld.started({ limits: { ...PROTOCOL_LIMITS, outputBytesMax: 1e9, backlogBytesMax: 1e9 } });
 }
 
+/** With a wildcard as late as 65,535 bytes allow. */
+function deepFilterOf(topic: string): string {
+  if (topic.endsWith("/")) return `${topic.slice(0, -1)}#`;
+  return topic.includes("/") ? `${topic.slice(0, topic.lastIndexOf("/"))}/+` : "+";
+}
+
 describe("topics of 65,535 bytes", () => {
-  for (const [name, topic] of [["one level", "x".repeat(65_535)]] as const) {
+  for (const [name, topic] of [
+    ["one level", "x".repeat(65_535)],
+    ["30,000 levels", `${"a/".repeat(29_999)}${"b".repeat(5_537)}`],
+    ["65,536 levels, all of them empty", "/".repeat(65_535)],
+  ] as const) {
     for (const version of [5, 4] as const) {
       test(`${name}, ${version === 5 ? "5.0" : "3.1.1"}: published, retained, subscribed to and left`, async () => {
         const world = await started();
         const reader = await world.connected("reader", { version });
         reader.subscribe(topic);
         const deep = await world.connected("deep", { version });
-        deep.subscribe(topic.includes("/") ? `${topic.slice(0, topic.lastIndexOf("/"))}/+` : "+");
+        deep.subscribe(deepFilterOf(topic));
         const writer = await world.connected("writer", { version });
         writer.publish(topic, "live", { qos: 1, retain: true });
         await world.run();

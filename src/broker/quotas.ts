@@ -3,6 +3,7 @@ import type { ConnectPacket } from "../wire/mqtt/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import type { ThingScope } from "./fairness.ts";
 import type { LimitName } from "./limit-effects.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { Session, StandingWill } from "./session.ts";
@@ -59,6 +60,11 @@ export function occupy(connection: Connection, session: Session): void {
   core.greetings.delete(connection);
   core.willBytes += willBytes(connection.will?.will ?? null);
   if (scope !== null) scope.connections++;
+  own(core, session, scope);
+}
+
+/** The session is the thing's; after a restart, before its client is back. */
+export function own(core: Core, session: Session, scope: ThingScope | null): void {
   if (session.scope === scope) return;
   disown(core, session);
   session.scope = scope;

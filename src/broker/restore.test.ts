@@ -119,6 +119,27 @@ describe("after a crash", () => {
     assert.equal(world.state.sessions.has("c1"), false);
   });
 
+  test("sessions are their things', also before their clients are back", async () => {
+    const world = await BrokerWorld.started({ limits: { sessionsPerThingMax: 2 } });
+    world.admit = (_peer, { clientId }) => ({ admitted: true, thing: "hoarder", authorizer: world.policy(clientId) });
+    for (const id of ["h1", "h2"]) (await world.connected(id, kept)).cut();
+    await world.crashAndRestart();
+    assert.equal((await world.connected("h3", kept)).last("connack")?.reasonCode, REASON.quotaExceeded);
+    (await world.connected("h1", { cleanStart: true })).disconnect();
+    assert.equal((await world.connected("h3", kept)).last("connack")?.reasonCode, 0);
+    world.admit = (_peer, { clientId }) => ({
+      admitted: true,
+      thing: `of ${clientId}`,
+      authorizer: world.policy(clientId),
+    });
+    (await world.connected("h2", kept)).cut();
+    await world.crashAndRestart();
+    assert.deepEqual(
+      [...world.state.sessions].map(([id, { session }]) => [id, session.thing]),
+      [["h2", "of h2"], ["h3", "hoarder"]], // prettier-ignore
+    );
+  });
+
   test("a session without expiry is gone", async () => {
     const world = await BrokerWorld.started();
     await world.connected("c1", kept);

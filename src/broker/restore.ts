@@ -1,17 +1,15 @@
 /** After a start: sessions and retained messages from the state store, then what the journal has beyond it. */
 import { sharedFilterOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
-import type { SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull, skip } from "./delivery.ts";
-import { Exchanges } from "./exchanges.ts";
 import { frameOf } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
 import { away } from "./lifecycle.ts";
-import { NOT_KEPT } from "./notes.ts";
+import { applyNote } from "./note-replay.ts";
 import type { SavedState } from "./ports.ts";
 import { retain } from "./publish.ts";
-import type { Outbox } from "./outbox.ts";
+import { own } from "./quotas.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Target } from "./routes.ts";
 import { Session } from "./session.ts";
@@ -48,7 +46,7 @@ export async function restoreState(core: Core): Promise<void> {
   for await (const logged of core.journal.replay(applied)) {
     if (logged.kind === "note") {
       await bringBack(core, logged.note.clientId);
-      applyNote(core, loaded, shared, logged.offset, logged.note);
+      applyNote(core, shared, logged.offset, logged.note);
     } else applyAgain(core, loaded, shared, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
@@ -102,6 +100,8 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
   session.saved = true;
   session.expirySeconds = entry.expirySeconds;
   session.versionNumber = entry.versionNumber;
+  session.leftGroup = entry.leftGroup;
+  own(core, session, core.fairness.enter(entry.thing));
   session.since = Math.min(entry.since, durable); // as with subscriptions, below
   session.disconnectedAt = entry.disconnectedAt ?? clock.now();
   session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);
@@ -184,7 +184,7 @@ function applyAgain(
   }
   const { topic, qos, receivedAt } = message;
   for (const group of route.groups) {
-    if (loaded.queued.get(offset)?.includes(group.mark) === true) continue;
+    if (loaded.queued.get(offset)?.some((mark) => group.hasMark(mark)) === true) continue;
     const open = { group, offset, message: { topic, qos, retain: message.retain, receivedAt }, bytes: view.end };
     if (qos === 1) oweOneOf(core, loaded, open);
     else for (const oldest of shared.add(open)) oweOneOf(core, loaded, oldest);
@@ -227,58 +227,18 @@ function receivedAgain(core: Core, offset: number, clientId: string, packetId: n
   core.saving.exchanged(session);
 }
 
-/** What the session had noted of its QoS 2 exchanges, so that both ends mean the same by an identifier. */
-function applyNote(core: Core, loaded: Loaded, shared: SharedReplay, offset: number, note: SessionNote): void {
-  const { clientId, released, received, sent } = note;
-  if (clientId === NOT_KEPT) for (let i = 0; i < sent.length; i += 2) shared.noted(sent[i + 1]!, null);
-  const session = core.sessions.get(clientId);
-  if (session === undefined || offset < session.since) return;
-  for (const packetId of released) session.received?.delete(packetId);
-  const { outbox } = session;
-  const exchanges = (outbox.exchanges ??= new Exchanges());
-  for (const packetId of received) {
-    const sequence = exchanges.place(packetId);
-    if (sequence === undefined) exchanges.released.add(packetId);
-    else {
-      exchanges.release(sequence);
-      outbox.finish(sequence);
-    }
-  }
-  for (let i = 0; i < sent.length; i += 2) {
-    if (outbox.unnamed(sent[i + 1]!, 0) < 0) oweNoted(core, loaded, session, shared.noted(sent[i + 1]!, session));
-    nameAgain(outbox, exchanges, sent[i]!, sent[i + 1]!);
-  }
-  outbox.trim();
-  core.saving.exchanged(session);
-  core.saving.touched(session);
-}
-
-function oweNoted(core: Core, loaded: Loaded, session: Session, open: OpenMessage | null): void {
-  const target = open?.group.targetOf(session) ?? null;
-  if (open !== null && target !== null) oweAgain(core, loaded, target, open.offset, open.message, open.bytes);
-}
-
-function nameAgain(outbox: Outbox, exchanges: Exchanges, packetId: number, offset: number): void {
-  const before = exchanges.place(packetId);
-  if (before !== undefined) outbox.finish(before); // the client refused it; that is in no note
-  let sequence = outbox.unnamed(offset, exchanges.namedUpTo);
-  if (sequence < 0) sequence = outbox.unnamed(offset, 0);
-  // A retained message, which no replay puts into a queue; or one whose subscription has ended since.
-  if (sequence < 0) sequence = outbox.push(offset, 1, true, NOWHERE, null, true);
-  exchanges.nameAgain(sequence, packetId);
-  exchanges.namedUpTo = sequence + 1;
-  outbox.sentBefore = Math.max(outbox.sentBefore, sequence + 1); // it may have been sent
-}
-
 /**
  * What a client that was there has acknowledged since the last saving is not known, so the oldest go: it never owed more
- * at once than its window and its queue hold, and what is older was acknowledged, or dropped and counted at the time.
+ * at once than its window and its queue hold, and what is older was acknowledged, or dropped and counted at the time. Not at
+ * QoS 2, up to as many again: what notes have not said of such a message by now, they may say later.
  */
 function makeRoom(core: Core, session: Session): void {
   const { queuedMessagesMax, deliveriesInflightMax } = core.limits;
   const { outbox } = session;
-  while (outbox.size >= queuedMessagesMax + deliveriesInflightMax) {
+  const most = queuedMessagesMax + deliveriesInflightMax;
+  while (outbox.size >= most) {
     if (outbox.isStored(outbox.head)) outbox.dropStored();
+    else if (outbox.isExactlyOnce(outbox.head) && !outbox.isDone(outbox.head) && outbox.size < 2 * most) return;
     else skip(core, session);
   }
 }

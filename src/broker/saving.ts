@@ -3,11 +3,12 @@
  * one transaction; queues and retained messages about once a second. One call to the store at a time, the two kinds in
  * turn where both wait.
  */
-import { reasonOf } from "../base/mod.ts";
+import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import type { Progress, SessionChange } from "./ports.ts";
+import { changedOutbox, exchangesOf, isSaved, savedOf, willOf } from "./saved-forms.ts";
 import type {
   SavedExchanges,
   SavedOutbox,
@@ -22,6 +23,8 @@ import type {
 const RETAINED_AT_ONCE = 64;
 /** Queues of sessions given to it in one turn; likewise. */
 const OUTBOXES_AT_ONCE = 128;
+/** Savings that somebody waits for are so far apart for each connection, all of which they look at: a tenth of the time. */
+const APART_MS = 0.001;
 /** After a failure of the store. */
 const RETRY_AFTER_MS = 1000;
 
@@ -34,10 +37,16 @@ interface Pending {
   readonly held: Set<Connection>;
   /** Not before this offset is on disk: it is the will that is to leave the store. */
   after: number;
+  /**
+   * Not before what is saved reflects all below this offset: a subscription by which something waits is to be taken away,
+   * and a start finds no more by it [MQTT-3.10.4-3].
+   */
+  reflected: number;
 }
 
 /** Retained messages and QoS 2 exchanges as they are after every record below `horizon`, and no other. */
 interface Snapshot {
+  readonly number: number;
   readonly horizon: number;
   readonly exchanges: ReadonlyMap<Session, SavedExchanges>;
   readonly retained: readonly SavedRetained[];
@@ -66,6 +75,13 @@ export class Saving {
   /** Sessions whose QoS 2 exchanges changed since they were last given to the store. */
   readonly #exchanged = new Set<Session>();
   #idle: (() => void)[] = [];
+  /** How many snapshots were taken, and the number of the latest that is in the store as a whole. */
+  begun = 0;
+  finished = 0;
+  /** When the latest snapshot was taken, monotonic. */
+  #snapshotAt: Millis = -Infinity;
+  /** A timer for the next one is set. */
+  #prompt = false;
   /** Monotonic time before which a store that failed is left alone. */
   #notBefore: Millis = 0;
 
@@ -92,13 +108,15 @@ export class Saving {
     if (pending !== undefined) hold(pending, connection);
   }
 
-  subscribed(session: Session, subscription: Subscription, connection: Connection | null): void {
+  /** `before`: what it replaces. */
+  subscribed(session: Session, subscription: Subscription, connection: Connection | null, before?: Subscription): void {
     if (!session.persistent) return;
-    const { filter, qos, noLocal, retainAsPublished, identifier, since } = subscription;
-    const saved = { filter, qos, noLocal, retainAsPublished, identifier, since };
+    const { filter, qos, noLocal } = subscription;
     const pending = this.#pendingOf(session);
     pending.session = session;
-    pending.subscriptions.set(filter, saved);
+    pending.subscriptions.set(filter, savedOf(subscription));
+    const lowered = before !== undefined && (qos < before.qos || (noLocal && !before.noLocal));
+    if (lowered) this.#reflectFirst(pending, session);
     hold(pending, connection);
   }
 
@@ -107,7 +125,13 @@ export class Saving {
     const pending = this.#pendingOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, null);
+    if (sharedFilterOf(filter) !== null && session.outbox.size > 0) session.leftGroup = true;
+    this.#reflectFirst(pending, session);
     hold(pending, connection);
+  }
+
+  #reflectFirst(pending: Pending, { saved, outbox }: Session): void {
+    if (saved && outbox.size > 0) pending.reflected = this.#core.lastOffset + 1;
   }
 
   /** Something came for a session that has no connection, or it has just lost it. */
@@ -145,6 +169,24 @@ export class Saving {
   /** As `progressDue`, because much has gathered. */
   progressSoon(): void {
     this.#progressDue = true;
+  }
+
+  /** As `progressDue`, because somebody waits for it. */
+  #progressPromptly(): void {
+    const core = this.#core;
+    if (this.#progressDue || (this.#prompt && !core.closing)) return;
+    const wait = this.#snapshotAt + core.connections.size * APART_MS - core.now();
+    if (wait < 1 || core.closing) {
+      this.#progressDue = true;
+      core.planTurnEnd();
+      return;
+    }
+    this.#prompt = true;
+    core.options.scheduler.after(Math.ceil(wait), () => {
+      this.#prompt = false;
+      if (!core.closing) this.progressSoon();
+      core.planTurnEnd();
+    });
   }
 
   /** More is on disk. */
@@ -192,8 +234,10 @@ export class Saving {
     const exchanges = new Map<Session, SavedExchanges>();
     for (const session of this.#exchanged) if (!session.ended) exchanges.set(session, exchangesOf(session));
     this.#exchanged.clear();
+    this.#snapshotAt = this.#core.now();
     const { lastOffset, retained } = this.#core;
     return {
+      number: ++this.begun,
       horizon: lastOffset + 1,
       exchanges,
       retained: retained.unsaved(),
@@ -218,7 +262,14 @@ export class Saving {
     this.#core.planTurnEnd();
     let pending = this.#pending.get(session.clientId);
     if (pending === undefined) {
-      pending = { session: null, reset: !session.saved, subscriptions: new Map(), held: new Set(), after: -1 };
+      pending = {
+        session: null,
+        reset: !session.saved,
+        subscriptions: new Map(),
+        held: new Set(),
+        after: -1,
+        reflected: 0,
+      };
       this.#pending.set(session.clientId, pending);
     }
     pending.after = Math.max(pending.after, session.willOffset);
@@ -231,6 +282,10 @@ export class Saving {
     const ready = new Map<string, Pending>();
     for (const [clientId, pending] of this.#pending) {
       if (pending.after >= this.#core.journal.durable) continue;
+      if (pending.reflected > this.#appliedOffset) {
+        this.#progressPromptly();
+        continue;
+      }
       ready.set(clientId, pending);
       this.#pending.delete(clientId);
     }
@@ -242,6 +297,7 @@ export class Saving {
     session.saved = false;
     pending.session = null;
     pending.reset = true;
+    pending.reflected = 0;
     pending.subscriptions.clear();
   }
 
@@ -292,6 +348,7 @@ export class Saving {
       if (newer === undefined) this.#pending.set(clientId, old);
       else if (!newer.reset) {
         newer.reset = old.reset;
+        newer.reflected = Math.max(newer.reflected, old.reflected);
         for (const [filter, saved] of old.subscriptions) {
           if (!newer.subscriptions.has(filter)) newer.subscriptions.set(filter, saved);
         }
@@ -366,6 +423,11 @@ export class Saving {
     return { appliedOffset: horizon, outboxes, exchanges, last: true };
   }
 
+  #finish({ number }: Snapshot): void {
+    this.finished = number;
+    this.#snapshot = null;
+  }
+
   async #saveProgress(snapshot: Snapshot): Promise<void> {
     this.#sessionsSaved = false;
     const core = this.#core;
@@ -373,7 +435,7 @@ export class Saving {
     const { appliedOffset, outboxes, exchanges } = progress;
     if (last) this.#progressDue = false;
     if (outboxes.length + exchanges.length === 0 && appliedOffset === this.#appliedOffset) {
-      if (last) this.#snapshot = null;
+      if (last) this.#finish(snapshot);
       this.flush(); // somebody may be waiting for just this
       return;
     }
@@ -383,7 +445,7 @@ export class Saving {
       for (const saved of outboxes) noteSaved(core, saved);
       if (last) {
         this.#appliedOffset = appliedOffset;
-        this.#snapshot = null;
+        this.#finish(snapshot);
         if (core.retained.crowded) this.#progressDue = true;
       }
     } catch (error) {
@@ -408,49 +470,15 @@ function hold(pending: Pending, connection: Connection | null): void {
   connection.holdOutput();
 }
 
-function willOf(session: Session): SavedSession["will"] {
-  const standing = session.connection === null ? session.will : session.connection.will;
-  return standing === null ? null : { will: standing.will, thing: standing.thing };
-}
-
 function changeOf(clientId: string, { session, reset, subscriptions }: Pending): SessionChange {
   if (session === null || session.ended) return { clientId, reset: true, session: null, subscriptions: [] };
-  const { expirySeconds, disconnectedAt, versionNumber, since } = session;
-  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, will: willOf(session) };
+  const { expirySeconds, disconnectedAt, versionNumber, since, leftGroup } = session;
+  const thing = session.scope?.thing ?? null;
+  const will = willOf(session);
+  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, thing, leftGroup, will };
   // Written anew, a session has all its subscriptions, also those made while it was not kept.
   const all = reset ? session.subscriptions.list().map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
   return { clientId, reset, session: saved, subscriptions: all };
-}
-
-function savedOf({ filter, qos, noLocal, retainAsPublished, identifier, since }: Subscription): SavedSubscription {
-  return { filter, qos, noLocal, retainAsPublished, identifier, since };
-}
-
-/** What the store does not have of the session's outbox, as far as it is below the horizon; null where that is nothing. */
-function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, horizon: number): SavedOutbox | null {
-  const { head, sentBefore } = outbox;
-  const from = Math.max(savedTail, head);
-  let to = from;
-  while (to < outbox.tail && outbox.offset(to) < horizon) to++;
-  if (to === from && savedHead === head) return null;
-  const chunks = to > from ? [outbox.pack(from, to)] : [];
-  return { clientId, head, tail: to, sentBefore, bytes: outbox.bytesBelow(to), applied: horizon, chunks };
-}
-
-/** Or never will be. */
-function isSaved({ saved, persistent, ended, outbox, savedHead, savedTail }: Session): boolean {
-  return ended || !persistent || (saved && savedTail >= outbox.tail && savedHead === outbox.head);
-}
-
-function exchangesOf({ clientId, received, outbox }: Session): SavedExchanges {
-  const { exchanges } = outbox;
-  return {
-    clientId,
-    received: received?.values() ?? [],
-    sent: exchanges?.pack() ?? [],
-    released: [...(exchanges?.released ?? [])],
-    done: outbox.finishedEarly(),
-  };
 }
 
 /** A session that the store does not have yet, or it could not take its exchanges, and they are saved as of now or never. */

@@ -51,7 +51,7 @@ export class Session {
   /** What it is found by [MQTT-3.1.3-2]. */
   readonly clientId: string;
   connection: Connection | null = null;
-  /** Whose it is; null where it stands for no thing, and after a restart until its client is back. */
+  /** Whose it is; null where it stands for no thing. */
   scope: ThingScope | null = null;
   /** Seconds that the session outlives its connection; 0: not at all. */
   expirySeconds = 0;
@@ -88,6 +88,8 @@ export class Session {
   /** What this absent session adds to `Core.queuedAbsent` and `Core.queuedBytesAbsent`. */
   queuedCounted = 0;
   queuedBytesCounted = 0;
+  /** It has left a group while its queue held something, and may owe what came by it. */
+  leftGroup = false;
   /** Over; nothing may be delivered to it or saved for it. */
   ended = false;
   /** What the state store holds of the outbox: entries from `savedHead` up to `savedTail`. */
@@ -118,6 +120,9 @@ export interface SavedSession {
   readonly disconnectedAt: EpochMs | null;
   readonly versionNumber: number;
   readonly since: number;
+  /** Whose it is; null for no thing's, and in a file of an earlier version. */
+  readonly thing: string | null;
+  readonly leftGroup: boolean;
   readonly will: { readonly will: Will; readonly thing: string | null } | null;
 }
 

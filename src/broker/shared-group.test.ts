@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { BrokerWorld } from "../../sim/broker.ts";
 import type { SimClient } from "../../sim/mqtt-client.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
+import { ORIGIN_UNKNOWN, SENT_STRIDE } from "../wire/record/mod.ts";
 
 const kept = { cleanStart: false, sessionExpirySeconds: 600, keepAliveSeconds: 3600 } as const;
 const JOBS = "$share/workers/jobs/+";
@@ -309,6 +310,63 @@ describe("a member that leaves", () => {
     }
   });
 
+  test("first its group, and then for good: what waited for it still goes to another, also over a crash", async () => {
+    for (const crash of [false, true]) {
+      const world = await BrokerWorld.started();
+      const [gone] = (await workers(world, 1, { ...kept, sessionExpirySeconds: 60 })) as [SimClient];
+      gone.acknowledges = false;
+      await work(world, 20);
+      (await world.connected("other", kept)).subscribe(JOBS).cut();
+      gone.unsubscribe(JOBS);
+      await world.run(20);
+      assert.equal(gone.last("unsuback")?.reasonCodes[0], REASON.success);
+      gone.cut();
+      await world.run(5_000); // saved, and out of memory
+      if (crash) await world.crashAndRestart();
+      await world.run(90_000);
+      const other = await world.connected("other", kept);
+      await world.run();
+      assert.deepEqual(ascending(payloads(other)), upTo(20), crash ? "after a crash" : "");
+    }
+  });
+
+  test("is kept in the store until others have its messages there, also while the store takes no queues", async () => {
+    const world = await BrokerWorld.started();
+    const [gone] = (await workers(world, 1, { ...kept, sessionExpirySeconds: 60 })) as [SimClient];
+    gone.cut();
+    await work(world, 20);
+    (await world.connected("other", kept)).subscribe(JOBS).cut();
+    await world.run(5_000);
+    const save = world.state.saveProgress.bind(world.state);
+    world.state.saveProgress = () => Promise.reject(new Error("disk I/O error"));
+    await world.run(90_000);
+    world.state.saveProgress = save;
+    await world.crashAndRestart();
+    await world.run(5_000);
+    assert.deepEqual([...world.state.sessions.keys()], ["other"]);
+    const other = await world.connected("other", kept);
+    await world.run();
+    assert.deepEqual(ascending(payloads(other)), upTo(20));
+  });
+
+  test("hands on what it owed once the log can be read again; what never can is counted", async () => {
+    for (const failures of [3, Infinity]) {
+      const world = await BrokerWorld.started();
+      const [lost, other] = (await workers(world, 2, { receiveMaximum: 20 })) as [SimClient, SimClient];
+      lost.acknowledges = false;
+      await work(world, 10);
+      const read = world.journal.read.bind(world.journal);
+      let failed = 0;
+      world.journal.read = (offset) => (failed++ < failures ? Promise.reject(new Error("EIO")) : read(offset));
+      lost.cut();
+      await world.run(120_000);
+      const all = ascending(payloads(other));
+      const dropped = world.metrics.valueOr(0, "tidewire_mqtt_dropped_total", { reason: "no-longer-kept" });
+      assert.equal(all.length + dropped, 10);
+      assert.equal(dropped, failures === 3 ? 0 : 5);
+    }
+  });
+
   test("what it was sent by a subscription of its own is nobody else's", async () => {
     const world = await BrokerWorld.started();
     const [lost, other] = (await workers(world, 2)) as [SimClient, SimClient];
@@ -443,6 +501,102 @@ describe("at QoS 2", () => {
       assert.deepEqual([payloads(back), payloads(again)], [[], []]);
     });
   }
+
+  for (const options of [kept, {}]) {
+    const session = "sessionExpirySeconds" in options ? "a kept session" : "a session that the crash ends";
+    test(`after a crash: of two groups that share ${session}, only what went out at QoS 1 comes again [MQTT-4.8.2-4], [MQTT-4.8.2-5]`, async () => {
+      const world = await BrokerWorld.started();
+      const all = "$share/all/#";
+      const absent = (await world.connected("absent", kept)).subscribe(all, { qos: 2, identifier: 1 });
+      absent.subscribe(JOBS, { qos: 2, identifier: 2 }).disconnect();
+      await world.run(2_000);
+      const there = (await world.connected("there", options)).subscribe(all, { qos: 1, identifier: 1 });
+      there.subscribe(JOBS, { qos: 2, identifier: 2 });
+      await jobs(world, 8);
+      assert.deepEqual(
+        [1, 2].map((group) => there.publishes.filter((p) => p.identifiers[0] === group && p.qos === group).length),
+        [8, 8],
+      );
+      await world.crashAndRestart();
+      const back = [await world.connected("absent", kept), await world.connected("there", options)];
+      await world.run(1_000);
+      const again = back.flatMap(({ publishes }) => publishes);
+      // Nothing says who had what the one group sent at QoS 1: it comes to one member again.
+      assert.deepEqual(ascending(back.flatMap(payloads)), upTo(8));
+      assert.ok(again.every(({ identifiers, retain }) => identifiers[0] === 1 && !retain));
+    });
+  }
+
+  test("after a crash: what was begun with a session that is over goes to nobody else [MQTT-4.8.2-5]", async () => {
+    const world = await BrokerWorld.started();
+    const [absent] = (await exactly(world, ["absent"], kept)) as [SimClient];
+    absent.disconnect();
+    await world.run(2_000);
+    const [over] = (await exactly(world, ["over"], kept)) as [SimClient];
+    over.acknowledges = false;
+    await jobs(world, 4);
+    assert.deepEqual(payloads(over), upTo(4));
+    over.disconnect(0, 0);
+    await world.run(10);
+    await world.crashAndRestart();
+    const back = await world.connected("absent", kept);
+    await world.run(1_000);
+    assert.deepEqual(payloads(back), []);
+  });
+
+  test("after a crash: what was begun is its member's although it has left the group, and comes as it came", async () => {
+    const world = await BrokerWorld.started();
+    const [absent, left] = (await exactly(world, ["absent", "left"], kept)) as [SimClient, SimClient];
+    absent.disconnect();
+    await world.run(2_000);
+    left.acknowledges = false;
+    await jobs(world, 4);
+    left.unsubscribe(JOBS);
+    await world.run(20);
+    await world.crashAndRestart();
+    const [back, again] = [await world.connected("absent", kept), await world.connected("left", kept)];
+    await world.run(1_000);
+    assert.deepEqual([payloads(back), payloads(again)], [[], upTo(4)]);
+    assert.ok(again.publishes.every(({ qos, dup, retain }) => qos === 2 && dup && !retain));
+  });
+
+  test("after a crash: what was begun for a member that had not been told it was one goes to those who were", async () => {
+    const world = await BrokerWorld.started();
+    const [absent] = (await exactly(world, ["absent"], kept)) as [SimClient];
+    absent.disconnect();
+    const told = await world.connected("new", kept);
+    await world.run(2_000);
+    world.state.failure = new Error("disk I/O error");
+    world.state.gate = new Promise(() => {});
+    told.subscribe(JOBS, { qos: 2 });
+    await jobs(world, 4);
+    assert.deepEqual([told.last("suback"), told.publishes.length], [undefined, 0]);
+    assert.ok([...world.journal.notes.values()].some(({ clientId, sent }) => clientId === "new" && sent.length > 0));
+    world.state.failure = null;
+    world.state.gate = Promise.resolve();
+    await world.crashAndRestart();
+    const [back, again] = [await world.connected("absent", kept), await world.connected("new", kept)];
+    await world.run(1_000);
+    assert.deepEqual([payloads(back), payloads(again)], [upTo(4), []]);
+  });
+
+  test("after a crash, with the notes of an earlier Tidewire, which name no group", async () => {
+    const world = await BrokerWorld.started();
+    const [absent] = (await exactly(world, ["absent"], kept)) as [SimClient];
+    absent.disconnect();
+    await world.run(2_000);
+    const [there] = (await exactly(world, ["there"], kept)) as [SimClient];
+    await jobs(world, 8);
+    assert.deepEqual(payloads(there), upTo(8));
+    for (const [offset, note] of world.journal.notes) {
+      const sent = note.sent.map((value, i) => (i % SENT_STRIDE === 2 ? ORIGIN_UNKNOWN : value));
+      world.journal.notes.set(offset, { ...note, sent });
+    }
+    await world.crashAndRestart();
+    const [back, again] = [await world.connected("absent", kept), await world.connected("there", kept)];
+    await world.run(1_000);
+    assert.deepEqual([payloads(back), payloads(again)], [[], []]);
+  });
 
   test("after a crash: what was queued for a member that was away goes to one, once", async () => {
     const world = await BrokerWorld.started();

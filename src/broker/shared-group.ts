@@ -6,6 +6,7 @@
 import type { QoS } from "../base/mod.ts";
 import type { Core } from "./core.ts";
 import { isFull } from "./delivery.ts";
+import { isSameMark, markFrom } from "./outbox.ts";
 import type { Authorizer } from "./ports.ts";
 import { Target } from "./routes.ts";
 import type { Route } from "./routes.ts";
@@ -17,9 +18,6 @@ const COMPARED = 16;
 const LOOKED_AT = 256;
 /** Load that stands for "has no room": anybody who has some is better. */
 const CROWDED = 1e12;
-/** Marks are 1 to 4095, 0 is for what was not shared. */
-const MARKS = 4095;
-
 /** Topics whose verdict one member keeps: it shares those of a fleet with others. */
 const VERDICTS_KEPT = 256;
 
@@ -47,7 +45,7 @@ export class SharedGroup {
   readonly written: string;
   /**
    * Stands in the outbox beside each message that came this way, and survives a restart with it: where the session ends,
-   * the message's topic and this lead back to the group. Groups of one topic may share a mark, one in thousands.
+   * the message's topic and this lead back to the group. Two groups of one topic have the same with odds of one to two million.
    */
   readonly mark: number;
   /** Those that were connected when last looked at, then the others. */
@@ -61,7 +59,7 @@ export class SharedGroup {
     this.written = written;
     let hash = 0;
     for (let i = 0; i < written.length; i++) hash = Math.imul(hash ^ written.charCodeAt(i), 0x01000193) >>> 0;
-    this.mark = 1 + (hash % MARKS);
+    this.mark = markFrom(hash);
   }
 
   get size(): number {
@@ -95,6 +93,11 @@ export class SharedGroup {
     this.#noteAbsent(member);
     this.#swap(member.at, this.#members.length - 1);
     this.#members.pop();
+  }
+
+  /** Whether an entry with this mark came by it. */
+  hasMark(mark: number): boolean {
+    return isSameMark(this.mark, mark);
   }
 
   /** Null where the session is no member. */

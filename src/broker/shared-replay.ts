@@ -32,17 +32,23 @@ export class SharedReplay {
     return [];
   }
 
-  /**
-   * A note says that the client had the message at `offset`; returns what it is to be owed, null where that came otherwise.
-   * `session` is null where the client's session was not a kept one: nobody is owed it then.
-   */
-  noted(offset: number, session: Session | null): OpenMessage | null {
+  /** A note says that a member had the message at `offset`, by the group of this mark: nobody else is owed it now. */
+  noted(offset: number, mark: number): OpenMessage | null {
+    return this.#take(offset, ({ group }) => group.hasMark(mark));
+  }
+
+  /** The same, where a note of an earlier Tidewire does not say by which group, or whether by any. Null: a session that was not kept. */
+  guessed(offset: number, session: Session | null): OpenMessage | null {
+    return this.#take(offset, ({ group }) => session === null || wasMember(group, session, offset));
+  }
+
+  #take(offset: number, isIt: (open: OpenMessage) => boolean): OpenMessage | null {
     const open = this.#open.get(offset);
-    const at = open?.findIndex(({ group }) => session === null || wasMember(group, session, offset)) ?? -1;
+    const at = open?.findIndex(isIt) ?? -1;
     if (open === undefined || at < 0) return null;
-    const [named] = open.splice(at, 1);
+    const [taken] = open.splice(at, 1);
     if (open.length === 0) this.#open.delete(offset);
-    return session === null ? null : named!;
+    return taken!;
   }
 
   rest(): OpenMessage[] {

@@ -142,7 +142,7 @@ function subscribe(connection: Connection, session: Session, request: SubscribeR
   if (before !== undefined) core.tree.remove(filter, before);
   session.subscriptions.set(subscription);
   core.tree.add(filter, subscription);
-  core.saving.subscribed(session, subscription, connection);
+  core.saving.subscribed(session, subscription, connection, before);
   if (sharedFilterOf(filter) !== null) return qos; // no retained messages (section 4.8.2)
   const wanted = retainHandling === 0 || (retainHandling === 1 && before === undefined); // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4]
   if (wanted && asksForSystemTopics(filter)) core.greetSystem?.(session, subscription);

@@ -56,6 +56,11 @@ export class Subscriptions {
     this.routes.changed(shared.filter);
   }
 
+  /** Of a shared subscription as clients write it; of any other filter there is none. */
+  group(filter: string): SharedGroup | undefined {
+    return this.#groups.get(filter);
+  }
+
   /** The session has a connection again. */
   connected(session: Session): void {
     if (this.#groups.size === 0) return;

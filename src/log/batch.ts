@@ -88,12 +88,13 @@ export class BatchBuffer {
     this.view = viewOf(this.bytes);
   }
 
-  /** A copy that takes no more memory than it needs. */
-  compact(): BatchBuffer {
-    const copy = new BatchBuffer(this.used);
-    copy.bytes.set(this.bytes.subarray(0, this.used));
-    const { used, count, baseOffset, time } = this;
-    return Object.assign(copy, { used, count, baseOffset, time, holders: 1 });
+  /** Becomes a copy; there is room for it. */
+  copyOf(batch: BatchBuffer): void {
+    this.bytes.set(batch.bytes.subarray(0, batch.used));
+    this.used = batch.used;
+    this.count = batch.count;
+    this.baseOffset = batch.baseOffset;
+    this.time = batch.time;
   }
 
   get below(): number {
@@ -133,11 +134,21 @@ export class BatchBuffer {
   }
 }
 
-/** Buffers that are used again and again. Keeps a few; more than that is a backlog's, and is given back to memory. */
+/** Buffers for copies are smaller by so much. Few sizes: with many, the one that is asked for is seldom the one that is free. */
+const PARTS = [1, 4, 32] as const;
+/** How many more of the smaller ones are kept; together they take three quarters of what the large ones do. */
+const KEPT_TIMES = [1, 2, 8] as const;
+
+/**
+ * Buffers that are used again and again. Keeps a few of each size; more than that is a backlog's, and is given back to
+ * memory. Allocated for each sync, they would outlive the young generation, and V8 would collect all of its heap for them
+ * twice a second.
+ */
 export class BatchPool {
   readonly #size: number;
   readonly #keep: number;
-  readonly #free: BatchBuffer[] = [];
+  /** By size, as in `PARTS`. */
+  readonly #free: readonly BatchBuffer[][] = PARTS.map(() => []);
 
   constructor(size: number, keep: number) {
     this.#size = size;
@@ -147,15 +158,33 @@ export class BatchPool {
   /** A clear buffer with room for a record of `length` bytes; one of its own where it is larger than a batch. */
   take(length: number): BatchBuffer {
     const need = BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + length;
-    const buffer = need > this.#size ? new BatchBuffer(need) : (this.#free.pop() ?? new BatchBuffer(this.#size));
-    buffer.holders = 1;
-    return buffer;
+    return need > this.#size ? lent(new BatchBuffer(need)) : this.#lend(0);
+  }
+
+  /** `batch`, or in its place a copy in a smaller buffer, where there is a size that is enough. Takes over the caller's hold. */
+  compact(batch: BatchBuffer): BatchBuffer {
+    const size = PARTS.findLastIndex((part) => batch.used <= this.#size / part);
+    if (size < 1) return batch;
+    const copy = this.#lend(size);
+    copy.copyOf(batch);
+    this.release(batch);
+    return copy;
   }
 
   release(buffer: BatchBuffer): void {
     if (--buffer.holders !== 0) return;
-    if (buffer.bytes.length !== this.#size || this.#free.length >= this.#keep) return;
+    const size = PARTS.findIndex((part) => buffer.bytes.length === this.#size / part);
+    if (size < 0 || this.#free[size]!.length >= this.#keep * KEPT_TIMES[size]!) return;
     buffer.clear();
-    this.#free.push(buffer);
+    this.#free[size]!.push(buffer);
   }
+
+  #lend(size: number): BatchBuffer {
+    return lent(this.#free[size]!.pop() ?? new BatchBuffer(this.#size / PARTS[size]!));
+  }
+}
+
+function lent(buffer: BatchBuffer): BatchBuffer {
+  buffer.holders = 1;
+  return buffer;
 }

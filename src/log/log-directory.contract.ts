@@ -39,6 +39,22 @@ export function logDirectoryContract(kind: string, make: Make): void {
     await again.close();
   });
 
+  test(`${kind}: several parts are written one behind the other, and are durable`, async (context) => {
+    const directory = await make(context);
+    const file = await directory.open(NAME, "create");
+    await file.write(bytes(9, 9, 9), 0);
+    await file.writeDurably([bytes(1, 2), bytes(), new Uint8Array(70_000).fill(7), bytes(3)], 1);
+    await file.close();
+    const again = await directory.open(NAME, "append");
+    const into = new Uint8Array(80_000);
+    assert.equal(await again.read(into, 0), 70_004);
+    assert.deepEqual(into.subarray(0, 4), bytes(9, 1, 2, 7));
+    assert.deepEqual(into.subarray(70_001, 70_004), bytes(7, 7, 3));
+    await again.writeDurably([bytes(4), bytes(5)], 70_004);
+    assert.equal(await again.size(), 70_006);
+    await again.close();
+  });
+
   test(`${kind}: create makes no file twice, open none at all`, async (context) => {
     const directory = await make(context);
     await assert.rejects(directory.open(NAME, "read"), isMissing);

@@ -21,6 +21,8 @@ export interface LogDirectory {
 export interface LogFile {
   /** Writes all of `bytes`, or rejects. */
   write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Writes all of `parts`, one behind the other, and syncs them: in one call of the system where it has one. */
+  writeDurably(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync: content and length are durable afterwards. */
   sync(): Promise<void>;
   /** Reads until `into` is full or the file ends; the number of bytes read. */
@@ -28,6 +30,19 @@ export interface LogFile {
   size(): Promise<number>;
   truncate(size: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** `writeDurably` where the system has no call for it. */
+export async function writeThenSync(
+  file: Pick<LogFile, "write" | "sync">,
+  parts: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  for (const part of parts) {
+    await file.write(part, position);
+    position += part.length;
+  }
+  await file.sync();
 }
 
 export const QUARANTINE = "quarantine/";

@@ -1,9 +1,6 @@
 /** The batches that became durable last, kept in memory for consumers that keep up. */
 import type { BatchBuffer, BatchPool } from "./batch.ts";
 
-/** A batch smaller than this part of its buffer is kept as a copy, so that the buffer can be filled again. */
-const COMPACT_BELOW = 1 / 4;
-
 export class RecentBatches {
   readonly #pool: BatchPool;
   readonly #bytesMax: number;
@@ -24,11 +21,7 @@ export class RecentBatches {
 
   /** Takes over the caller's hold on `batch`. */
   add(batch: BatchBuffer): void {
-    let kept = batch;
-    if (batch.used < batch.bytes.length * COMPACT_BELOW) {
-      kept = batch.compact();
-      this.#pool.release(batch);
-    }
+    const kept = this.#pool.compact(batch);
     this.#batches.push(kept);
     this.#bytes += kept.bytes.length;
     while (this.#bytes > this.#bytesMax) this.#dropOldest();

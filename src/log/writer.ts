@@ -47,12 +47,12 @@ export class SegmentWriter {
     const { segment, file } = this.#current;
     const bytes = batches.reduce((sum, batch) => sum + batch.used, 0);
     if (this.#isLastGroup(segment, bytes)) this.#following = this.#prepare(next, segment.baseOffset);
+    const parts = batches.map((batch) => batch.bytes.subarray(0, batch.used));
+    await file.writeDurably(parts, this.#position);
     for (const batch of batches) {
-      await file.write(batch.bytes.subarray(0, batch.used), this.#position);
       segment.index.note(batch.baseOffset, this.#position);
       this.#position += batch.used;
     }
-    await file.sync();
     segment.bytes = this.#position;
   }
 

@@ -1,15 +1,34 @@
 export { pointsOf, subjectOf, typeOf } from "./points.ts";
 export type { FieldType, FieldValue, PointContext, PointLimits, Points } from "./points.ts";
-export { AGGREGATES, parseSeriesQuery } from "./query.ts";
+export { AGGREGATES, isPercentile, needsPoints, quantileOf } from "./aggregate.ts";
+export type { Aggregate, Interpolation, Measure, Percentile } from "./aggregate.ts";
+export { answerSeries } from "./answer.ts";
+export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
+export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
+export { coarsestOf, planLevels } from "./level-plan.ts";
 export type {
-  Aggregate,
+  Fill,
   LatestValue,
   LatestValues,
-  QueryParameters,
+  Ranking,
   Series,
+  SeriesOfResult,
   SeriesQuery,
   SeriesResult,
 } from "./query.ts";
+export { QUERY_PARAMETERS, parseSeriesQuery } from "./query-parse.ts";
+export type { QueryParameters } from "./query-parse.ts";
+export type {
+  EdgeSelection,
+  ExtremePoints,
+  ExtremeSelection,
+  PointRows,
+  PointSelection,
+  SeriesGroup,
+  SeriesReader,
+  WindowRows,
+  WindowSelection,
+} from "./series-reader.ts";
 export { SequenceBook, sourceOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
 export { SeriesBook } from "./series-book.ts";

@@ -4,7 +4,7 @@
  *   kind        one file per            rows, sorted
  *   numbers     day or year *           series, generation, time, value          by series, time, arrival
  *   texts       day or year *           the same; `value` is a string
- *   1m          day or year *           partial aggregates (`rollup.ts`)         by series, bucket
+ *   1m          day or year *           partial aggregates (`rollup.ts`)         by series, bucket; see `inMinutes`
  *   1h          month or year *
  *   1d          year
  *   series      range of numbers        id, thing, measurement, field, type      by id
@@ -43,6 +43,8 @@ export interface PointFile extends FileEntry {
   readonly timeMax: EpochMs;
   readonly seriesMin: number;
   readonly seriesMax: number;
+  /** Whether its points are in files of one minute as well; where they are not, minutes are made of points when asked for. */
+  readonly inMinutes: boolean;
 }
 
 export interface StateFile extends FileEntry {
@@ -131,6 +133,7 @@ function pointFile(value: unknown): PointFile {
     timeMax: integer(given["timeMax"]),
     seriesMin: count(given["seriesMin"]),
     seriesMax: count(given["seriesMax"]),
+    inMinutes: given["inMinutes"] === true,
   };
 }
 

@@ -1,5 +1,6 @@
 /** What is where at this moment, for readers who must not see it change under them, and for those who change it. */
 import type { Clock, EpochMs } from "../../base/mod.ts";
+import { ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Level, Rollup } from "../../telemetry/mod.ts";
 import type { ColdContent, PointFile, PointKind } from "./cold-files.ts";
 import type { ColdFolder } from "./cold-folder.ts";
@@ -137,7 +138,12 @@ export class StoreView {
 
   /** SELECT the columns that `rollup.ts` describes: partial aggregates of the buckets that touch [from, to), and maybe others. */
   async rollup(rollup: Rollup, from: EpochMs, to: EpochMs): Promise<string> {
-    await this.#prepare(rollup, from, to);
+    const start = from - ROLLUP_WIDTH[rollup] + 1;
+    await this.#prepare(rollup, start, to);
+    if (rollup === "1m") {
+      await this.#prepare("numbers", start, to, ({ inMinutes }) => !inMinutes);
+      await this.#prepare("texts", start, to, ({ inMinutes }) => !inMinutes);
+    }
     return this.#layout.rollup(rollup, from, to);
   }
 
@@ -146,10 +152,28 @@ export class StoreView {
     return this.#layout.generations.map(({ number }) => number);
   }
 
-  /** Paths of a kind's files for [from, to), compared with their checksums; for a reader outside of this database. */
-  async files(kind: PointKind, from: EpochMs, to: EpochMs): Promise<readonly string[]> {
+  /** Paths of a kind's files for [from, to), for a reader outside of this database. */
+  async paths(kind: PointKind, from: EpochMs, to: EpochMs): Promise<readonly string[]> {
     await this.#prepare(kind, from, to);
-    return this.#layout.paths(kind, from, to);
+    return this.#layout.pathsOf(this.#layout.files(kind, from, to));
+  }
+
+  /** Those of them whose points no file of minutes has. */
+  async pathsWithoutMinutes(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): Promise<readonly string[]> {
+    await this.#prepare(kind, from, to, ({ inMinutes }) => !inMinutes);
+    return this.#layout.pathsOf(this.#layout.pointsOnly(kind, from, to));
+  }
+
+  /** How many rows of files the relation of a level reads for [from, to), before any filter. */
+  fileRows(level: Level, from: EpochMs, to: EpochMs): number {
+    const files =
+      level === "raw"
+        ? [...this.#layout.files("numbers", from, to), ...this.#layout.files("texts", from, to)]
+        : [...this.#layout.files(level, from, to)];
+    if (level === "1m") {
+      files.push(...this.#layout.pointsOnly("numbers", from, to), ...this.#layout.pointsOnly("texts", from, to));
+    }
+    return files.reduce((sum, { rows }) => sum + rows, 0);
   }
 
   /** Whether any of the used files has changed since; those are out of the way then. */
@@ -164,11 +188,16 @@ export class StoreView {
     return this.#layout.points(kind, from, to);
   }
 
-  async #prepare(kind: PointKind, from: EpochMs, to: EpochMs): Promise<void> {
-    const files = this.#layout.files(kind, from, to);
+  async #prepare(
+    kind: PointKind,
+    from: EpochMs,
+    to: EpochMs,
+    wanted: (file: PointFile) => boolean = () => true,
+  ): Promise<void> {
+    const files = this.#layout.files(kind, from, to).filter(wanted);
     if (await this.#cold.verify(files)) this.#layout = this.#layout.without(this.#cold.layout.content.quarantined);
     for (const file of files) this.#used.set(file.name, file);
-    if (this.#layout.missing(kind, from, to)) this.#incomplete = true;
+    if (this.#layout.missing(kind, from, to, wanted)) this.#incomplete = true;
   }
 
   #gone(layout: Layout): boolean {

@@ -65,7 +65,7 @@ export async function eachChunk(
   }
 }
 
-async function append(
+export async function append(
   connection: DuckDBConnection,
   table: string,
   types: readonly DuckDBType[],

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { reasonOf } from "../../base/mod.ts";
 import type { Limits, Millis, Scheduler } from "../../base/mod.ts";
-import { LEVELS, LatestBook, SeriesBook } from "../../telemetry/mod.ts";
+import { LEVELS, LatestBook, SeriesBook, answerSeries } from "../../telemetry/mod.ts";
 import type {
   Commit,
   DiskRoom,
@@ -33,7 +33,7 @@ import { inTransaction, isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { newGeneration } from "./schema.ts";
-import { runSeriesQuery } from "./series-query.ts";
+import { DuckSeriesReader } from "./series-reader.ts";
 import { States, loadLatest, loadSequences, loadSeries } from "./states.ts";
 
 export interface DuckStoreOptions extends Omit<FileOptions, "folders" | "upgrade"> {
@@ -200,10 +200,10 @@ export class DuckStore implements TelemetryStore {
   }
 
   async query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult> {
-    const entries = this.series.find(query.thing, query.measurement, query.fields);
-    const { thing, from, to, window, aggregate } = query;
-    const answer = await this.read((connection, view) => runSeriesQuery(connection, view, query, entries), signal);
-    return { thing, from, to, window, aggregate, ...answer };
+    return this.read(
+      (connection, view) => answerSeries(new DuckSeriesReader(connection, view, this.series), query),
+      signal,
+    );
   }
 
   latest(thing: string): LatestValues {

@@ -13,7 +13,7 @@ import type { OnColdStep } from "./cold-folder.ts";
 import type { Sealed } from "./generations.ts";
 import { isDamage } from "./open.ts";
 import { mergeable } from "./periods.ts";
-import { ClockTrust, retentionPlan, without, withoutOldDamage } from "./retention.ts";
+import { ClockTrust, retentionPlan, without, withoutOldDamage, worthRollingUp } from "./retention.ts";
 
 export interface KeeperOptions {
   readonly cold: ColdStore;
@@ -162,6 +162,12 @@ export class Keeper {
         files: overflowing.length,
         periods: overflowing.map(({ kind, period }) => `${kind} ${period}`).slice(0, 20),
       });
+    }
+    const rolled = worthRollingUp(expired, retention, now);
+    if (rolled.length > 0) {
+      if (await cold.verify(rolled, true)) return await this.#retain(); // what is damaged is no minute
+      await this.#compaction.rollUp(rolled, (content) => without(content, rolled, true));
+      return await this.#retain();
     }
     const files = [...expired, ...overflowing];
     const quiet = files.length === 0 && now - (cold.folder.content.trustedAt ?? 0) < days(1);

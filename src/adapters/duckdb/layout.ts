@@ -34,9 +34,16 @@ export class Layout {
     return this.content.points.filter((file) => file.kind === kind && file.timeMin < to && file.timeMax >= from);
   }
 
+  /** Those of them whose points no file of minutes has. */
+  pointsOnly(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): readonly PointFile[] {
+    return this.files(kind, from, to).filter(({ inMinutes }) => !inMinutes);
+  }
+
   /** Whether points of [from, to) are known to be damaged, and are not in the relations. */
-  missing(kind: PointKind, from: EpochMs, to: EpochMs): boolean {
-    return this.content.quarantined.some(({ file }) => file.kind === kind && file.timeMin < to && file.timeMax >= from);
+  missing(kind: PointKind, from: EpochMs, to: EpochMs, wanted: (file: PointFile) => boolean): boolean {
+    return this.content.quarantined.some(
+      ({ file }) => file.kind === kind && file.timeMin < to && file.timeMax >= from && wanted(file),
+    );
   }
 
   /** The same moment, less what has turned out to be damaged. */
@@ -55,9 +62,7 @@ export class Layout {
   points(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string {
     const parts = this.generations.map(({ number }) => generationPoints(kind, number));
     const files = this.files(kind, from, to);
-    if (files.length > 0) {
-      parts.push(coldPoints(files.map((file) => this.#pathOf(file))));
-    }
+    if (files.length > 0) parts.push(this.#filePoints(files));
     if (parts.length === 0) return `SELECT * FROM (SELECT ${EMPTY_TYPES[kind]}) WHERE false`;
     return parts.join(" UNION ALL ");
   }
@@ -68,14 +73,21 @@ export class Layout {
       numbersAsRollup(rollup, generationPoints("numbers", number)),
       textsAsRollup(rollup, generationPoints("texts", number)),
     ]);
-    const files = this.files(rollup, from - ROLLUP_WIDTH[rollup] + 1, to);
-    if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files)));
+    const start = from - ROLLUP_WIDTH[rollup] + 1;
+    const files = this.files(rollup, start, to);
+    if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));
+    if (rollup === "1m") {
+      const numbers = this.pointsOnly("numbers", start, to);
+      if (numbers.length > 0) parts.push(numbersAsRollup(rollup, this.#filePoints(numbers)));
+      const texts = this.pointsOnly("texts", start, to);
+      if (texts.length > 0) parts.push(textsAsRollup(rollup, this.#filePoints(texts)));
+    }
     if (parts.length > 0) return parts.join(" UNION ALL ");
     return `SELECT * FROM (${numbersAsRollup(rollup, `SELECT ${EMPTY_TYPES.numbers}`)}) WHERE false`;
   }
 
-  paths(kind: PointKind, from: EpochMs, to: EpochMs): readonly string[] {
-    return this.files(kind, from, to).map((file) => this.#pathOf(file));
+  pathsOf(files: readonly PointFile[]): readonly string[] {
+    return files.map((file) => this.#pathOf(file));
   }
 
   /** How much a level takes. */
@@ -85,17 +97,18 @@ export class Layout {
     return { files: files.length, bytes: sum(({ bytes }) => bytes), rows: sum(({ rows }) => rows) };
   }
 
-  #parquet(files: readonly PointFile[]): string {
-    return `read_parquet([${files.map((file) => quoted(this.#pathOf(file))).join(", ")}])`;
+  #filePoints(files: readonly PointFile[]): string {
+    return pointsIn(this.#parquet(files, ", file_row_number = true"));
+  }
+
+  #parquet(files: readonly PointFile[], options: string): string {
+    return `read_parquet([${files.map((file) => quoted(this.#pathOf(file))).join(", ")}]${options})`;
   }
 }
 
-/** Points of files, as of tables. */
-export function coldPoints(paths: readonly string[]): string {
-  return (
-    `SELECT series, time, value, generation::BIGINT * ${GENERATION_STRIDE} + file_row_number AS arrival ` +
-    `FROM read_parquet([${paths.map(quoted).join(", ")}], file_row_number = true)`
-  );
+/** `SELECT series, time, value, arrival …` of `read_parquet(…, file_row_number = true)`. */
+export function pointsIn(files: string): string {
+  return `SELECT series, time, value, generation::BIGINT * ${GENERATION_STRIDE} + file_row_number AS arrival FROM ${files}`;
 }
 
 export function generationPoints(kind: "numbers" | "texts", generation: number): string {

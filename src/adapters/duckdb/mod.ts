@@ -12,3 +12,4 @@ export type { TimeRange, UserSnapshot } from "./user-snapshots.ts";
 export type { UserRelation } from "./user-sql.ts";
 export { thingsView } from "./user-views.ts";
 export type { UserView } from "./user-views.ts";
+export { parquetOf } from "./series-parquet.ts";

@@ -24,8 +24,14 @@ const OWN_FILES_MAX = 16;
 
 /** Files of about the same size that are merged into one; in a period that is over, already two are. */
 const MERGE_FILES = 8;
-/** A merge sorts no more rows than that. */
-const MERGE_ROWS_MAX = 32_000_000;
+/** A merge takes no more rows than that: points are sorted on disk if need be, rollups are added up in memory. */
+const MERGE_ROWS_MAX: Readonly<Record<PointKind, number>> = {
+  numbers: 32_000_000,
+  texts: 8_000_000,
+  "1m": 4_000_000,
+  "1h": 4_000_000,
+  "1d": 4_000_000,
+};
 /** Sizes whose quotient is below this are about the same. */
 const TIER = 4;
 const TIER_ROWS_MIN = 10_000;
@@ -72,7 +78,7 @@ export function boundsOf(period: string): readonly [from: EpochMs, to: EpochMs] 
 export function mergeable(files: readonly PointFile[], now: EpochMs): readonly PointFile[] | null {
   const groups = new Map<string, PointFile[]>();
   for (const file of files) {
-    const key = `${file.kind} ${file.period}`;
+    const key = `${file.kind} ${file.period} ${file.inMinutes}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [file]);
     else group.push(file);
@@ -96,7 +102,7 @@ function alike(group: readonly PointFile[], least: number): readonly PointFile[]
     const taken: PointFile[] = [];
     let rows = 0;
     for (const file of files.toSorted((a, b) => a.rows - b.rows)) {
-      if (rows + file.rows > MERGE_ROWS_MAX) break;
+      if (rows + file.rows > MERGE_ROWS_MAX[file.kind]) break;
       taken.push(file);
       rows += file.rows;
     }

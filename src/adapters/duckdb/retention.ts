@@ -41,14 +41,15 @@ export function retentionPlan(
   return { expired, overflowing };
 }
 
-/** The content without these files; it says what is no longer known. */
-export function without(content: ColdContent, files: readonly PointFile[]): ColdContent {
+/** The content without these files; it says what is no longer known. `rolledUp`: their minutes are. */
+export function without(content: ColdContent, files: readonly PointFile[], rolledUp = false): ColdContent {
   if (files.length === 0) return content;
   const gone = new Set(files.map(({ name }) => name));
   const knownFrom = { ...content.knownFrom };
   for (const file of files) {
     const level = levelOf(file.kind);
     knownFrom[level] = Math.max(knownFrom[level], endOf(file));
+    if (!file.inMinutes && !rolledUp) knownFrom["1m"] = Math.max(knownFrom["1m"], endOf(file));
   }
   return { ...content, knownFrom, points: content.points.filter(({ name }) => !gone.has(name)) };
 }
@@ -60,6 +61,16 @@ export function withoutOldDamage(content: ColdContent, retention: Retention, now
     return keep === null || endOf(file) > now - keep;
   });
   return quarantined.length === content.quarantined.length ? content : { ...content, quarantined };
+}
+
+/** Those whose minutes are to be kept for longer, and are in no file yet. */
+export function worthRollingUp(
+  expired: readonly PointFile[],
+  retention: Retention,
+  now: EpochMs,
+): readonly PointFile[] {
+  const keep = retention["1m"];
+  return expired.filter((file) => !file.inMinutes && (keep === null || endOf(file) > now - keep));
 }
 
 function endOf({ kind, timeMax }: PointFile): EpochMs {

@@ -4,15 +4,15 @@ import { copyFile, link } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { EpochMs } from "../../base/mod.ts";
-import { ROLLUPS } from "../../telemetry/mod.ts";
 import type { PointKind } from "./cold-files.ts";
 import type { StoreView } from "./cold-store.ts";
 import { HotFiles } from "./hot-files.ts";
 import type { HotTable } from "./hot-files.ts";
 import { GENERATION_STRIDE } from "./rollup.ts";
+import { TIMED_RELATIONS } from "./user-sql.ts";
 import type { UserRelation } from "./user-sql.ts";
-import { rollupOf, userViews } from "./user-views.ts";
-import type { UserFiles, UserView } from "./user-views.ts";
+import { userViews } from "./user-views.ts";
+import type { ColdNames, UserFiles, UserView } from "./user-views.ts";
 
 /** The store, as far as it is read here. */
 export interface SnapshotSource {
@@ -53,25 +53,18 @@ export class UserSnapshots {
   ): Promise<UserSnapshot> {
     const wanted = new Set(relations);
     return this.#source.read(async (connection, view) => {
-      const kinds = kindsOf(wanted);
-      const cold = new Map<PointKind, readonly string[]>();
-      for (const kind of kinds) cold.set(kind, await view.files(kind, range.from, range.to));
+      const cold = await coldPaths(view, wanted, range);
       const { generations } = view;
-      const tables = [SERIES, ...generations.flatMap((number) => tablesOf(number, kinds.length > 0))];
+      const needsPoints = [...wanted].some((relation) => TIMED_RELATIONS.has(relation));
+      const tables = [SERIES, ...generations.flatMap((number) => tablesOf(number, needsPoints))];
       return this.#hot.with(connection, tables, async (hot) => {
+        for (const path of Object.values(cold).flat()) await take(path, target);
         const files: UserFiles = {
           series: await this.#take(target, hot.get("series") ?? []),
           numbers: await this.#take(target, hotFiles(hot, "numbers", generations)),
           texts: await this.#take(target, hotFiles(hot, "texts", generations)),
-          cold: new Map(),
+          cold: namesOf(cold),
         };
-        for (const [kind, paths] of cold) {
-          for (const path of paths) await take(path, target);
-          (files.cold as Map<PointKind, readonly string[]>).set(
-            kind,
-            paths.map((path) => basename(path)),
-          );
-        }
         return { views: userViews(wanted, files), incomplete: view.incomplete };
       });
     }, signal);
@@ -106,9 +99,29 @@ function hotFiles(
   return generations.flatMap((number) => hot.get(`${kind}_${number}`) ?? []);
 }
 
-function kindsOf(relations: ReadonlySet<UserRelation>): readonly PointKind[] {
-  const raw: readonly PointKind[] = relations.has("telemetry") ? ["numbers", "texts"] : [];
-  return [...raw, ...ROLLUPS.filter((rollup) => relations.has(rollupOf(rollup)))];
+/** Files of what is read, compared with their checksums. */
+async function coldPaths(
+  view: StoreView,
+  wanted: ReadonlySet<UserRelation>,
+  { from, to }: TimeRange,
+): Promise<ColdNames> {
+  const raw = wanted.has("telemetry");
+  const minutes = wanted.has("rollups_1m");
+  const kind = (name: PointKind, is: boolean) => (is ? view.paths(name, from, to) : Promise.resolve([]));
+  return {
+    numbers: await kind("numbers", raw),
+    texts: await kind("texts", raw),
+    "1m": await kind("1m", minutes),
+    "1h": await kind("1h", wanted.has("rollups_1h")),
+    "1d": await kind("1d", wanted.has("rollups_1d")),
+    numbersWithoutMinutes: minutes ? await view.pathsWithoutMinutes("numbers", from, to) : [],
+    textsWithoutMinutes: minutes ? await view.pathsWithoutMinutes("texts", from, to) : [],
+  };
+}
+
+function namesOf(cold: ColdNames): ColdNames {
+  const names = Object.entries(cold).map(([kind, paths]) => [kind, paths.map((path) => basename(path))] as const);
+  return Object.fromEntries(names) as unknown as ColdNames;
 }
 
 /** A link where the file system has them, else a copy (a cheap one where it can). */

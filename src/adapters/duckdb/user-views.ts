@@ -5,7 +5,7 @@
 import { ROLLUPS } from "../../telemetry/mod.ts";
 import type { Rollup } from "../../telemetry/mod.ts";
 import type { PointKind } from "./cold-files.ts";
-import { coldPoints, quoted } from "./layout.ts";
+import { pointsIn, quoted } from "./layout.ts";
 import { mergedRollup, numbersAsRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
 import type { UserRelation } from "./user-sql.ts";
 
@@ -21,9 +21,14 @@ export interface UserFiles {
   /** Rows of tables. */
   readonly numbers: readonly string[];
   readonly texts: readonly string[];
-  /** Of the kinds that are read; see `cold-files.ts`. */
-  readonly cold: ReadonlyMap<PointKind, readonly string[]>;
+  /** Empty where it is not read. */
+  readonly cold: ColdNames;
 }
+
+/** Of each kind of `cold-files.ts`; and the points that minutes are made of where no file of minutes has them. */
+export type ColdNames = Readonly<
+  Record<PointKind | "numbersWithoutMinutes" | "textsWithoutMinutes", readonly string[]>
+>;
 
 const FOLDER = "$FOLDER/";
 /** Not among the relations that a user may name. */
@@ -73,7 +78,8 @@ function rolledUp(rollup: Rollup, files: UserFiles): string {
   const parts = [
     numbersAsRollup(rollup, hot("numbers", files)),
     textsAsRollup(rollup, hot("texts", files)),
-    ...(files.cold.get(rollup)?.length ? [unpackedRollup(parquet(files.cold.get(rollup)!))] : []),
+    ...(files.cold[rollup].length > 0 ? [unpackedRollup(parquet(files.cold[rollup]))] : []),
+    ...(rollup === "1m" ? withoutMinutes(files.cold) : []),
   ];
   return (
     `SELECT ${timestamp("r.bucket")} AS time, s.thing, s.measurement, s.field, s.type, r.count, r.sum, r.sum / r.count AS avg, ` +
@@ -82,11 +88,16 @@ function rolledUp(rollup: Rollup, files: UserFiles): string {
   );
 }
 
+function withoutMinutes({ numbersWithoutMinutes: numbers, textsWithoutMinutes: texts }: ColdNames): readonly string[] {
+  return [
+    ...(numbers.length > 0 ? [numbersAsRollup("1m", coldPoints(numbers))] : []),
+    ...(texts.length > 0 ? [textsAsRollup("1m", coldPoints(texts))] : []),
+  ];
+}
+
 function points(kind: "numbers" | "texts", files: UserFiles): string {
-  const cold = files.cold.get(kind) ?? [];
-  return cold.length === 0
-    ? hot(kind, files)
-    : `${hot(kind, files)} UNION ALL ${coldPoints(cold.map((name) => FOLDER + name))}`;
+  const cold = files.cold[kind];
+  return cold.length === 0 ? hot(kind, files) : `${hot(kind, files)} UNION ALL ${coldPoints(cold)}`;
 }
 
 function hot(kind: "numbers" | "texts", files: UserFiles): string {
@@ -97,6 +108,10 @@ function timestamp(milliseconds: string): string {
   return `make_timestamptz(${milliseconds} * 1000)`;
 }
 
-function parquet(files: readonly string[]): string {
-  return `read_parquet([${files.map((file) => quoted(FOLDER + file)).join(", ")}])`;
+function coldPoints(files: readonly string[]): string {
+  return pointsIn(parquet(files, ", file_row_number = true"));
+}
+
+function parquet(files: readonly string[], options = ""): string {
+  return `read_parquet([${files.map((file) => quoted(FOLDER + file)).join(", ")}]${options})`;
 }

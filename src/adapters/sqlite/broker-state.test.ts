@@ -27,6 +27,8 @@ const session = (clientId: string, fields: Partial<SavedSession> = {}): SavedSes
   disconnectedAt: null,
   versionNumber: 0,
   since: 0,
+  thing: null,
+  leftGroup: false,
   will: null,
   ...fields,
 });
@@ -65,7 +67,13 @@ test("sessions, subscriptions and wills come back as they were saved", async () 
     contentType: "c",
   } as const;
   const will = { topic: "w/ü", payload, qos: 1, retain: true, delaySeconds: 5, properties } as const;
-  const full = session("full", { disconnectedAt: 1_767_225_600_000, versionNumber: 7, will: { will, thing: "t" } });
+  const full = session("full", {
+    disconnectedAt: 1_767_225_600_000,
+    versionNumber: 7,
+    thing: "t2",
+    leftGroup: true,
+    will: { will, thing: "t" },
+  });
   const plain = session("plain", {
     will: { will: { ...will, properties: null, payload: new Uint8Array(0) }, thing: null },
   });

@@ -50,6 +50,8 @@ const MIGRATIONS = [
    ALTER TABLE outboxes ADD COLUMN applied INTEGER NOT NULL DEFAULT 0;
    UPDATE outboxes SET tail = max(head, coalesce(
      (SELECT max(first + count) FROM queued WHERE queued.client_id = outboxes.client_id), 0));`,
+  `ALTER TABLE sessions ADD COLUMN thing TEXT;
+   ALTER TABLE sessions ADD COLUMN left_group INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 const SESSIONS_AT_ONCE = 1000;
@@ -132,7 +134,7 @@ export class SqliteBrokerState implements StateStore {
       ),
     );
     const sessions = this.#rows(
-      `SELECT client_id, expiry_seconds, disconnected_at, version_number, since, will, head, tail, sent_before, bytes, applied,
+      `SELECT client_id, expiry_seconds, disconnected_at, version_number, since, thing, left_group, will, head, tail, sent_before, bytes, applied,
          received, sent, released, done
        FROM sessions LEFT JOIN outboxes USING (client_id) LEFT JOIN exchanges USING (client_id) ORDER BY client_id`,
     );
@@ -153,10 +155,20 @@ export class SqliteBrokerState implements StateStore {
       }
     }
     if (session === null) return;
-    const { expirySeconds, disconnectedAt, versionNumber, since, will } = session;
+    const { expirySeconds, disconnectedAt, versionNumber, since, thing, leftGroup, will } = session;
     const willText = will === null ? null : willToJson(will);
-    const sessionSql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)";
-    this.#run(sessionSql, clientId, expirySeconds, disconnectedAt, versionNumber, willText, since);
+    const sessionSql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    this.#run(
+      sessionSql,
+      clientId,
+      expirySeconds,
+      disconnectedAt,
+      versionNumber,
+      willText,
+      since,
+      thing,
+      Number(leftGroup),
+    );
     for (const [filter, subscription] of subscriptions) {
       if (subscription === null) {
         this.#run("DELETE FROM subscriptions WHERE client_id = ? AND filter = ?", clientId, filter);
@@ -235,8 +247,8 @@ class Following {
 }
 
 function sessionOf(row: Values, following: Following): StoredSession {
-  const [id, expirySeconds, disconnectedAt, versionNumber, since, will, head, tail, sentBefore, bytes, applied] = row;
-  const [received, sent, released, done] = row.slice(11);
+  const [id, expirySeconds, disconnectedAt, versionNumber, since, thing, leftGroup, will] = row;
+  const [head, tail, sentBefore, bytes, applied, received, sent, released, done] = row.slice(8);
   const clientId = text(id);
   return {
     clientId,
@@ -244,6 +256,8 @@ function sessionOf(row: Values, following: Following): StoredSession {
     disconnectedAt: numberOrNull(disconnectedAt),
     versionNumber: number(versionNumber),
     since: number(since),
+    thing: thing === null ? null : text(thing),
+    leftGroup: leftGroup === 1,
     will: typeof will === "string" ? willFromJson(will) : null,
     subscriptions: following.of(clientId),
     outbox:

@@ -10,6 +10,8 @@ import type { Sessions } from "./session.ts";
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
   query(query: SeriesQuery): Promise<SeriesResult>;
+  /** The answer as a Parquet file. */
+  parquet(query: SeriesQuery): Promise<ParquetAnswer>;
   latest(thing: string): Promise<readonly LatestValue[]>;
   headline(things: readonly string[], fields: readonly string[]): Promise<ReadonlyMap<string, readonly LatestValue[]>>;
   /** Resolves once every later commit will be reported through `onPoints`. */
@@ -19,6 +21,8 @@ export interface TelemetryPort {
   /** Points were committed that `onPoints` did not get: from `at` on the watch is whole again. */
   onRejoin(listener: (thing: string, at: EpochMs) => void): Cancel;
 }
+
+export type ParquetAnswer = { readonly bytes: Uint8Array } & Pick<SeriesResult, "truncated" | "incomplete" | "level">;
 
 export interface LivePoints {
   readonly thing: string;

@@ -9,7 +9,7 @@ import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
 import type { LivePoints } from "./live.ts";
 import { fieldNameOf, storeRulesOf } from "./orders.ts";
 import type { RuleLike } from "./orders.ts";
-import type { Answers, FromStore, Keeping, Question, StoreProgress, StoreRule } from "./protocol.ts";
+import type { Answers, FromStore, Keeping, ParquetAnswer, Question, StoreProgress, StoreRule } from "./protocol.ts";
 import { QuestionBook } from "./question-book.ts";
 import { StoreMetrics } from "./store-metrics.ts";
 
@@ -132,6 +132,11 @@ export class StoreClient {
   /** Throws QUERY_TOO_SLOW, or STORE_UNAVAILABLE (retryable), as all questions do. */
   query(query: SeriesQuery): Promise<SeriesResult> {
     return this.#ask({ kind: "query", query });
+  }
+
+  /** The answer as a Parquet file. */
+  parquet(query: SeriesQuery): Promise<ParquetAnswer> {
+    return this.#ask({ kind: "parquet", query });
   }
 
   /** Of every field the newest stored value. */

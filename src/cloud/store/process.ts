@@ -7,7 +7,7 @@ import { setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
-import { DuckStore, UserSnapshots, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
+import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { openRecordSource } from "./record-source.ts";
@@ -82,6 +82,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     logger,
     send,
     isDamage,
+    parquetOf,
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);

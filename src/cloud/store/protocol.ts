@@ -25,6 +25,8 @@ export interface StoreRule {
 
 export type Question =
   | { readonly kind: "query"; readonly query: SeriesQuery }
+  /** The answer as a Parquet file. */
+  | { readonly kind: "parquet"; readonly query: SeriesQuery }
   | { readonly kind: "latest"; readonly thing: string }
   | {
       readonly kind: "headline";
@@ -41,9 +43,12 @@ export type Question =
       readonly range: TimeRange;
     };
 
+export type ParquetAnswer = { readonly bytes: Uint8Array } & Pick<SeriesResult, "truncated" | "incomplete" | "level">;
+
 /** What each kind of question is answered with. */
 export interface Answers {
   query: SeriesResult;
+  parquet: ParquetAnswer;
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];

@@ -3,13 +3,13 @@ import { TidewireError, isTidewireError, minutes, reasonOf, seconds } from "../.
 import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
-import type { PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
+import type { PointBatch, SeriesQuery, SeriesResult, TelemetryStore } from "../../telemetry/mod.ts";
 import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
 import { MessageSink } from "./message-sink.ts";
 import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
-import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
+import type { FromStore, ParquetAnswer, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
 export interface Snapshots {
   into(
@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly send: (news: FromStore) => void;
+  /** An answer as a Parquet file. */
+  readonly parquetOf: (result: SeriesResult) => Promise<Uint8Array>;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
@@ -167,6 +169,8 @@ export class StoreServer {
     switch (question.kind) {
       case "query":
         return store.query(question.query, signal);
+      case "parquet":
+        return this.#parquet(question.query, signal);
       case "latest":
         return store.latest(question.thing);
       case "headline":
@@ -187,6 +191,14 @@ export class StoreServer {
       snapshots.forget().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));
     });
     return snapshots.into(question.folder, question.relations, question.range, signal);
+  }
+
+  async #parquet(query: SeriesQuery, signal: AbortSignal): Promise<ParquetAnswer> {
+    const result = await this.#options.store.query(query, signal);
+    const { truncated, incomplete, level } = result;
+    const bytes = await this.#options.parquetOf(result);
+    signal.throwIfAborted();
+    return { bytes, truncated, incomplete, level };
   }
 
   #committed(points: PointBatch): void {

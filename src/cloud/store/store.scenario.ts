@@ -4,10 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LIMITS } from "../../base/mod.ts";
-import type { JsonValue, Message } from "../../base/mod.ts";
+import type { JsonValue, Limits, Message } from "../../base/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
-import { DEFAULT_RETENTION } from "../../telemetry/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
@@ -15,6 +14,8 @@ import { StoreClient } from "./client.ts";
 import type { RuleLike } from "./orders.ts";
 
 export const START = 1_767_225_600_000;
+/** START lies further back than raw points are kept. */
+const FOR_EVER = { raw: null, "1m": null, "1h": null, "1d": null };
 
 export const STORE_ALL: RuleLike = {
   ruleName: "tidewire_telemetry",
@@ -50,18 +51,20 @@ export class Platform {
   readonly metrics = new SimMetrics();
   client: StoreClient;
   log: Log;
+  readonly #limits: Limits;
   #rules: readonly RuleLike[];
 
-  private constructor(folder: string, log: Log, rules: readonly RuleLike[]) {
+  private constructor(folder: string, log: Log, rules: readonly RuleLike[], limits: Limits) {
     this.folder = folder;
     this.log = log;
     this.#rules = rules;
+    this.#limits = limits;
     this.client = this.#client();
   }
 
-  static async make(rules: readonly RuleLike[] = [STORE_ALL]): Promise<Platform> {
+  static async make(rules: readonly RuleLike[] = [STORE_ALL], limits: Limits = LIMITS): Promise<Platform> {
     const folder = await mkdtemp(join(tmpdir(), "tidewire-platform-"));
-    return new Platform(folder, await openLog(folder), rules);
+    return new Platform(folder, await openLog(folder), rules, limits);
   }
 
   get databasePath(): string {
@@ -131,8 +134,8 @@ export class Platform {
       databasePath: this.databasePath,
       logFolder: join(this.folder, "log"),
       compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
-      limits: LIMITS,
-      keeping: { retention: DEFAULT_RETENTION, room: { diskShare: 0.5 } },
+      limits: this.#limits,
+      keeping: { retention: FOR_EVER, room: { diskShare: 0.5 } },
       clock: systemClock,
       scheduler: systemScheduler,
       random: systemRandom,

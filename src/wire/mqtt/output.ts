@@ -13,12 +13,18 @@ const POOLED_BUFFERS = 64;
  */
 export class BufferPool {
   readonly bufferBytes: number;
+  readonly smallBytes: number;
   readonly #keepMax: number;
   readonly #free: Uint8Array[] = [];
+  readonly #freeSmall: Uint8Array[] = [];
   readonly #lent = new WeakSet<ArrayBufferLike>();
 
-  constructor(options: { readonly bufferBytes?: number; readonly keepMax?: number } = {}) {
+  /** `smallBytes`: who has little to say is lent so much at first; as much memory as `keepMax` buffers is kept of those, too. */
+  constructor(
+    options: { readonly bufferBytes?: number; readonly smallBytes?: number; readonly keepMax?: number } = {},
+  ) {
     this.bufferBytes = options.bufferBytes ?? POOLED_BYTES;
+    this.smallBytes = options.smallBytes ?? 0;
     this.#keepMax = options.keepMax ?? POOLED_BUFFERS;
   }
 
@@ -28,16 +34,28 @@ export class BufferPool {
     return buffer;
   }
 
+  /** Of at least `bytes`, which `bufferBytes` are not less than. */
+  lendFor(bytes: number): Uint8Array {
+    if (bytes > this.smallBytes) return this.lend();
+    const buffer = this.#freeSmall.pop() ?? new Uint8Array(this.smallBytes);
+    this.#lent.add(buffer.buffer);
+    return buffer;
+  }
+
   /** Takes a lent buffer, or any part of it. Anything else is left to the garbage collector. */
   giveBack(bytes: Uint8Array): void {
     if (!this.#lent.delete(bytes.buffer)) return;
-    if (this.#free.length < this.#keepMax) this.#free.push(new Uint8Array(bytes.buffer));
+    const small = bytes.buffer.byteLength < this.bufferBytes;
+    const free = small ? this.#freeSmall : this.#free;
+    const keepMax = small ? this.#keepMax * (this.bufferBytes / this.smallBytes) : this.#keepMax;
+    if (free.length < keepMax) free.push(new Uint8Array(bytes.buffer));
   }
 }
 
 /**
  * Bytes that are being put together, in blocks of the pool's size: a block that is full is closed before a packet begins,
- * so that much output is neither copied as it grows nor allocated anew each time. A packet lies in one block.
+ * so that much output is neither copied as it grows nor allocated anew each time. A packet lies in one block. The first
+ * block is small at first: ten thousand connections with one packet each are not to take a gigabyte.
  */
 export class Output {
   readonly #pool: BufferPool;
@@ -56,7 +74,9 @@ export class Output {
   /** A packet of at least `count` bytes begins: it is not to be torn by the end of a block. */
   begin(count: number): void {
     if (this.length + count <= this.buffer.length) return;
-    if (this.length > 0) {
+    const { bufferBytes } = this.#pool;
+    const grows = this.buffer.length < bufferBytes && this.length + count <= bufferBytes;
+    if (this.length > 0 && !grows) {
       (this.#closed ??= []).push(this.buffer.subarray(0, this.length));
       this.closedBytes += this.length;
       this.buffer = NOTHING;
@@ -101,8 +121,8 @@ export class Output {
 
   #grow(wanted: number): void {
     const old = this.buffer;
-    const lend = old === NOTHING && wanted <= this.#pool.bufferBytes;
-    this.buffer = lend ? this.#pool.lend() : new Uint8Array(Math.max(wanted, 2 * old.length));
+    const lend = old.length < this.#pool.bufferBytes && wanted <= this.#pool.bufferBytes;
+    this.buffer = lend ? this.#pool.lendFor(wanted) : new Uint8Array(Math.max(wanted, 2 * old.length));
     copyBytes(this.buffer, 0, old, 0, this.length);
     if (old !== NOTHING) this.#pool.giveBack(old);
   }

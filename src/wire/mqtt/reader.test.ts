@@ -4,6 +4,7 @@ import { listing } from "../../../sim/listing.ts";
 import { LIMITS } from "../../base/mod.ts";
 import { connectPacket } from "./connect-packet.ts";
 import { PacketError } from "./fault.ts";
+import { BufferPool } from "./output.ts";
 import { newReader, openReader, packetBytes, recording } from "./packets.fixture.ts";
 import type { PacketValue } from "./packets.fixture.ts";
 import { topicOf } from "./publish-view.ts";
@@ -228,6 +229,41 @@ test("a Buffer as chunk reaches the handler as a plain array, whose slice is a c
   reader.push(chunk);
   chunk.fill(0);
   assert.deepEqual(kept, new Uint8Array(4).fill(7));
+});
+
+test("what a paused reader keeps is copied once, into memory that is lent, and given back when all of it is delivered", () => {
+  const pool = new BufferPool({ bufferBytes: 4_096, keepMax: 4 });
+  const first = pool.lend();
+  pool.giveBack(first);
+  const seen: number[] = [];
+  const memory = new Set<ArrayBufferLike>();
+  const reader: PacketReader = new PacketReader(
+    {
+      ...recording([]),
+      publish: (view) => {
+        memory.add(view.buffer.buffer);
+        seen.push(view.buffer[view.payloadStart]!);
+        reader.pause();
+      },
+    },
+    { role: "server", limits: LIMITS.mqtt, pool },
+  );
+  reader.push(CONNECT_4);
+  const chunk = Uint8Array.from(Array.from({ length: 200 }, (_, i) => [0x30, 8, 0, 1, 0x78, i, 0, 0, 0, 0]).flat());
+  reader.push(chunk);
+  chunk.fill(0);
+  while (seen.length < 200) {
+    const before = pool.lend();
+    assert.notEqual(before.buffer, first.buffer, "it is in use");
+    reader.resume();
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 200 }, (_, i) => i),
+  );
+  assert.deepEqual([...memory], [chunk.buffer, first.buffer]);
+  reader.resume();
+  assert.equal(pool.lend().buffer, first.buffer);
 });
 
 test("a paused reader keeps what follows, at whatever byte the chunks are cut, and goes on in order", () => {

@@ -15,6 +15,7 @@ import { PacketError, malformed, protocolError } from "./fault.ts";
 import { PACKET, firstByteError, firstByteTable } from "./first-byte.ts";
 import type { FirstByteTable, Stage } from "./first-byte.ts";
 import { ID, PLACE, checkProperties, hasProperty, u16Property } from "./properties.ts";
+import type { BufferPool } from "./output.ts";
 import { FilledView } from "./publish-view.ts";
 import { REASON } from "./reason.ts";
 import type { AcknowledgeKind, PacketHandler, ProtocolVersion, ReaderLimits, ReaderOptions, Role } from "./types.ts";
@@ -41,8 +42,10 @@ export class PacketReader {
   #paused = false;
   /** Neither stopped nor paused. */
   #going = true;
-  /** What came while paused. */
+  /** What came while paused, and of that what is being gone through. */
   #held: Uint8Array | null = null;
+  #resumed: Uint8Array | null = null;
+  readonly #pool: BufferPool | null;
   #busy = false;
   #failure: PacketError | null = null;
   /** Remaining Length that `#header` has just read. */
@@ -55,6 +58,7 @@ export class PacketReader {
     this.#role = options.role;
     this.#limits = options.limits;
     this.#version = options.version ?? 4;
+    this.#pool = options.pool ?? null;
     this.#firstBytes = firstByteTable(this.#role, this.#role === "server" ? 5 : this.#version, "closed");
     this.#bytesMax = this.#role === "server" ? this.#limits.connectBytesMax : this.#limits.packetBytesMax;
     this.#view.version = this.#version;
@@ -120,7 +124,12 @@ export class PacketReader {
     this.#paused = false;
     this.#going = !this.#stopped;
     this.#held = null;
-    if (held !== null) this.push(held);
+    if (held === null) return;
+    this.#resumed = held;
+    this.push(held);
+    this.#resumed = null;
+    if (this.#held !== null) return; // paused again within it
+    this.#pool?.giveBack(held);
   }
 
   /** The broker has answered a CONNECT with an authentication method: packets of all kinds may come. */
@@ -350,14 +359,27 @@ export class PacketReader {
   }
 
   #hold(bytes: Uint8Array, at: number): void {
+    if (bytes === this.#resumed) {
+      this.#held = bytes.subarray(at); // it is ours: with a share of some packets a turn, copies would cost more than they
+      return;
+    }
     const before = this.#held ?? NOTHING;
     const length = before.length + bytes.length - at;
     if (length > this.#limits.packetBytesMax + HELD_BYTES_MIN) {
       throw new PacketError(REASON.quotaExceeded, "too much was sent before an answer");
     }
-    const held = new Uint8Array(length);
+    const held = this.#bufferFor(length);
     copyBytes(held, copyBytes(held, 0, before, 0, before.length), bytes, at, bytes.length);
     this.#held = held;
+    this.#pool?.giveBack(before);
+  }
+
+  /** Lent, but not a large one for little: twenty thousand that wait with some kilobytes each are not to take a gigabyte. */
+  #bufferFor(length: number): Uint8Array {
+    const pool = this.#pool;
+    const fits = pool !== null && length <= pool.bufferBytes;
+    if (!fits || (length > pool.smallBytes && length <= pool.bufferBytes / 4)) return new Uint8Array(length);
+    return pool.lendFor(length).subarray(0, length);
   }
 
   #keep(bytes: Uint8Array, at: number, end: number): void {

@@ -1,5 +1,6 @@
 /** MQTT control packets as values. Section numbers are those of MQTT 5.0 unless they say 3.1.1. */
 import type { MessageProperties, QoS } from "../../base/mod.ts";
+import type { BufferPool } from "./output.ts";
 
 /** Protocol level byte of CONNECT: 4 is MQTT 3.1.1, 5 is MQTT 5.0. */
 export type ProtocolVersion = 4 | 5;
@@ -173,4 +174,6 @@ export interface ReaderOptions {
   /** What the client has put into its CONNECT. A server learns it from there. */
   readonly version?: ProtocolVersion;
   readonly limits: ReaderLimits;
+  /** Lends memory for what comes while the reader is paused. */
+  readonly pool?: BufferPool;
 }

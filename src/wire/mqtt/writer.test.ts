@@ -299,6 +299,32 @@ suite("output buffers", () => {
     assert.equal(pool.lend().length, 64);
   });
 
+  test("who says little is lent little; who goes on gets a large block in its place, and loses nothing", () => {
+    const pool = new BufferPool({ bufferBytes: 1024, smallBytes: 64, keepMax: 1 });
+    const small = pool.lendFor(64);
+    pool.giveBack(small);
+    const writer = new PacketWriter(4, { pool });
+    const { reader, values } = openReader("client", 4);
+    for (let i = 1; i <= 3; i++) writer.acknowledge("puback", i);
+    const few = writer.takeBlock();
+    assert.equal(few.buffer, small.buffer);
+    reader.push(few);
+    writer.giveBack(few);
+    for (let i = 4; i <= 50; i++) writer.acknowledge("puback", i);
+    assert.notEqual(pool.lendFor(1), small, "it is free again");
+    const many = writer.takeBlock();
+    assert.equal(many.buffer.byteLength, 1024);
+    assert.equal(writer.length, 0, "one block");
+    reader.push(many);
+    writer.giveBack(many);
+    writer.publish({ ...MESSAGE, payload: new Uint8Array(10) });
+    writer.publish({ ...MESSAGE, payload: new Uint8Array(1010) });
+    const blocks = [writer.takeBlock(), writer.takeBlock()];
+    for (const block of blocks) reader.push(block);
+    assert.equal(blocks[0]!.buffer.byteLength, 64, "the next packet does not fit a large one with it");
+    assert.deepEqual([values.length, writer.length], [52, 0]);
+  });
+
   test("more than a block holds is taken block by block, without a packet torn between two, and copied by none", () => {
     const pool = new BufferPool({ bufferBytes: 64 });
     const writer = new PacketWriter(4, { pool });

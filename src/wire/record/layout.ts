@@ -17,8 +17,9 @@
  *   1–6     when it was written
  *   7       client identifier: two length bytes, UTF-8
  *           parts in the order of their kinds, each at most once and never empty: kind (one byte), number of entries (two
- *           bytes), entries. 1 released, 2 received: packet identifiers, two bytes each; 3 sent: packet identifier, and
- *           the offset of its message in eight bytes
+ *           bytes), entries. 1 released, 2 received: packet identifiers, two bytes each; 4 sent: packet identifier,
+ *           the offset of its message in eight bytes, its origin in four (all bits set: not known); 3 sent, as it was
+ *           written before there were origins, never together with 4
  *
  * How long the record is, and whether it is whole, is the log's to know (its batches have lengths and checksums).
  */
@@ -26,10 +27,11 @@ import type { QoS } from "../../base/mod.ts";
 
 export const KIND = { message: 1, identified: 2, note: 3 } as const;
 export const KIND_MAX = 3;
-export const PART = { released: 1, received: 2, sent: 3 } as const;
+export const PART = { released: 1, received: 2, sentBefore: 3, sent: 4 } as const;
 export const IDENTIFIER_BYTES = 2;
-/** Identifier and offset. */
-export const SENT_BYTES = 10;
+/** Identifier and offset; with origin. */
+export const SENT_BEFORE_BYTES = 10;
+export const SENT_BYTES = 14;
 /** Entries of one part, each with a packet identifier of its own. */
 export const PART_ENTRIES_MAX = 65_535;
 export const FLAG = { qos: 3, retain: 4, thing: 8 } as const;

@@ -2,7 +2,7 @@ export { RecordError } from "./fault.ts";
 export { recordFilter } from "./filter.ts";
 export type { RecordFilter } from "./filter.ts";
 export type { RecordHead } from "./layout.ts";
-export { noteBytes, readLogged, writeNote } from "./note.ts";
+export { ORIGIN_UNKNOWN, SENT_STRIDE, noteBytes, readLogged, writeNote } from "./note.ts";
 export type { Logged, SessionNote } from "./note.ts";
 export { readRecord, recordTime } from "./read.ts";
 export { encodePublisher, messageRecordBytes, recordBytes, writeMessageRecord, writeRecord } from "./write.ts";

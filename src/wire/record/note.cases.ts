@@ -9,6 +9,8 @@ export interface LoggedCase {
   readonly title: string;
   readonly hex: string;
   readonly logged: Logged;
+  /** As an earlier Tidewire wrote it: read for ever, and never written. */
+  readonly earlier?: boolean;
   /** Where it may be cut and still be whole: the payload, or a part, ends where the log says. */
   readonly wholeAt: readonly number[];
 }
@@ -42,7 +44,33 @@ export const LOGGED_CASES: readonly LoggedCase[] = [
     wholeAt: [28, 29],
   },
   {
-    title: "a note of everything at once",
+    title: "a note of everything at once, with the origins of what was sent",
+    hex: `
+      30                        // a note
+      01 9b 76 da 89 ff         // 2026-01-01T00:00:00.511Z
+      00 03 63 c3 a4            // client identifier "cä"
+      01 00 02                  // released: two identifiers
+      00 01 ff ff               // 1 and 65535
+      02 00 01                  // received: one identifier
+      80 00                     // 32768
+      04 00 03                  // sent: three identifiers, their messages and origins
+      80 01 00 00 00 00 00 00 00 00 00 00 00 00   // 32769: offset 0, a subscription of its own
+      80 02 00 00 00 00 00 00 01 00 00 00 08 03   // 32770: offset 256, origin 2051
+      ff ff 00 1f ff ff ff ff ff ff 7f ff ff ff   // 65535: offset 2^53 - 1, origin 2^31 - 1
+    `,
+    logged: {
+      kind: "note",
+      note: {
+        clientId: "cä",
+        released: [1, 65_535],
+        received: [32_768],
+        sent: [32_769, 0, 0, 32_770, 256, 2051, 65_535, Number.MAX_SAFE_INTEGER, 0x7fff_ffff],
+      },
+    },
+    wholeAt: [19, 24],
+  },
+  {
+    title: "a note of everything at once, as it was before there were origins",
     hex: `
       30                        // a note
       01 9b 76 da 89 ff         // 2026-01-01T00:00:00.511Z
@@ -61,9 +89,10 @@ export const LOGGED_CASES: readonly LoggedCase[] = [
         clientId: "cä",
         released: [1, 65_535],
         received: [32_768],
-        sent: [32_769, 0, 65_535, Number.MAX_SAFE_INTEGER],
+        sent: [32_769, 0, -1, 65_535, Number.MAX_SAFE_INTEGER, -1],
       },
     },
+    earlier: true,
     wholeAt: [19, 24],
   },
   {

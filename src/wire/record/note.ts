@@ -1,7 +1,7 @@
 /** Notes: what a session has to remember of its QoS 2 exchanges. The layout is in `layout.ts`. */
 import type { Message } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
-import { IDENTIFIER_BYTES, KIND, PART, PART_ENTRIES_MAX, SENT_BYTES, TOPIC_AT } from "./layout.ts";
+import { IDENTIFIER_BYTES, KIND, PART, PART_ENTRIES_MAX, SENT_BEFORE_BYTES, SENT_BYTES, TOPIC_AT } from "./layout.ts";
 import { readText, textBytes, writeText, writeU16 } from "./properties.ts";
 import { anyKind, ends, fieldEnd, readRecord, recordHead, u16 } from "./read.ts";
 import { writeFixed } from "./write.ts";
@@ -12,9 +12,17 @@ export interface SessionNote {
   readonly released: readonly number[];
   /** Our packet identifiers whose message the client has, and is not sent again. */
   readonly received: readonly number[];
-  /** Our packet identifiers and the offsets of the messages that they stand for from now on, in turns. */
+  /**
+   * Our packet identifiers, the offsets of the messages that they stand for from now on, and their origins, in turns: of the
+   * copies of one message that a client is owed, the origin tells which, in 31 bits that only the broker understands.
+   */
   readonly sent: readonly number[];
 }
+
+/** Numbers per entry of `SessionNote.sent`. */
+export const SENT_STRIDE = 3;
+/** Of notes that were written before there were origins. */
+export const ORIGIN_UNKNOWN = -1;
 
 /** Whatever a record is. `packetId`: 0 where it was not kept. */
 export type Logged =
@@ -27,7 +35,8 @@ const PART_HEAD_BYTES = 3;
 /** Exact number of bytes that `writeNote` writes. Throws `RecordError` ("unfit") where no note could say it. */
 export function noteBytes({ clientId, released, received, sent }: SessionNote): number {
   const identifiers = partBytes(released.length, IDENTIFIER_BYTES) + partBytes(received.length, IDENTIFIER_BYTES);
-  return TOPIC_AT + textBytes(clientId, "client identifier") + identifiers + partBytes(sent.length / 2, SENT_BYTES);
+  const sentBytes = partBytes(sent.length / SENT_STRIDE, SENT_BYTES);
+  return TOPIC_AT + textBytes(clientId, "client identifier") + identifiers + sentBytes;
 }
 
 function partBytes(entries: number, entryBytes: number): number {
@@ -43,12 +52,13 @@ export function writeNote(target: Uint8Array, at: number, note: SessionNote, wri
   at = writeIdentifiers(target, at, PART.released, released);
   at = writeIdentifiers(target, at, PART.received, received);
   if (sent.length === 0) return at;
-  at = writePartHead(target, at, PART.sent, sent.length / 2);
-  for (let i = 0; i < sent.length; i += 2) {
+  at = writePartHead(target, at, PART.sent, sent.length / SENT_STRIDE);
+  for (let i = 0; i < sent.length; i += SENT_STRIDE) {
     const offset = sent[i + 1]!;
     at = writeU16(target, at, sent[i]!);
     at = writeU32(target, at, Math.floor(offset / 0x1_0000_0000));
     at = writeU32(target, at, offset >>> 0);
+    at = writeU32(target, at, sent[i + 2]!);
   }
   return at;
 }
@@ -82,14 +92,14 @@ function readNote(bytes: Uint8Array): SessionNote {
   const released: number[] = [];
   const received: number[] = [];
   const sent: number[] = [];
-  const parts: readonly number[][] = [[], released, received, sent];
+  const parts: readonly number[][] = [[], released, received, sent, sent];
   let at = clientIdEnd;
   let before = 0;
   while (at < bytes.length) {
     const part = bytes[at]!;
     if (part >= parts.length) throw new RecordError("newer", `a note has a part of kind ${part}`);
     if (part <= before) throw new RecordError("malformed", "the parts of a note are out of order");
-    at = part === PART.sent ? readSent(bytes, at, sent) : readIdentifiers(bytes, at, parts[part]!);
+    at = part >= PART.sentBefore ? readSent(bytes, at, part, sent) : readIdentifiers(bytes, at, parts[part]!);
     before = part;
   }
   if (before === 0) throw new RecordError("malformed", "a note says nothing");
@@ -103,13 +113,13 @@ function readIdentifiers(bytes: Uint8Array, at: number, into: number[]): number 
   return end;
 }
 
-function readSent(bytes: Uint8Array, at: number, into: number[]): number {
-  const end = partEnd(bytes, at, SENT_BYTES);
-  for (at += PART_HEAD_BYTES; at < end; at += SENT_BYTES) {
-    const high = u16(bytes, at + 2) * 0x1_0000 + u16(bytes, at + 4);
-    const offset = high * 0x1_0000_0000 + u16(bytes, at + 6) * 0x1_0000 + u16(bytes, at + 8);
+function readSent(bytes: Uint8Array, at: number, part: number, into: number[]): number {
+  const entryBytes = part === PART.sent ? SENT_BYTES : SENT_BEFORE_BYTES;
+  const end = partEnd(bytes, at, entryBytes);
+  for (at += PART_HEAD_BYTES; at < end; at += entryBytes) {
+    const offset = u32(bytes, at + 2) * 0x1_0000_0000 + u32(bytes, at + 6);
     if (offset > Number.MAX_SAFE_INTEGER) throw new RecordError("malformed", "a note's offset is too large");
-    into.push(identifierAt(bytes, at), offset);
+    into.push(identifierAt(bytes, at), offset, part === PART.sent ? u32(bytes, at + 10) | 0 : ORIGIN_UNKNOWN);
   }
   return end;
 }
@@ -121,6 +131,10 @@ function partEnd(bytes: Uint8Array, at: number, entryBytes: number): number {
   const end = at + PART_HEAD_BYTES + entries * entryBytes;
   if (end > bytes.length) throw ends("part");
   return end;
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return u16(bytes, at) * 0x1_0000 + u16(bytes, at + 2);
 }
 
 function identifierAt(bytes: Uint8Array, at: number): number {
