@@ -254,6 +254,33 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  asking: {
+    /** A statement; a page of SQL has 4 KiB. */
+    sqlBytesMax: kib(64),
+    parametersMax: 100,
+    /** Queries at once, each in a process of its own: one per core of a small machine. */
+    queriesRunningMax: 2,
+    /** Queries that wait for one of those; a dashboard of six charts fits. */
+    queriesWaitingMax: 8,
+    /** How long one waits before it is refused. */
+    queryWaitMax: seconds(10),
+    queryTimeout: seconds(10),
+    /** What an asker may raise it to: an export of a year over a slow line. */
+    queryTimeoutMax: minutes(30),
+    /** DuckDB's memory of one query, beside some 60 MiB for its process; what needs more goes to files. */
+    queryMemoryBytesMax: mib(256),
+    /** Those files. */
+    querySpillBytesMax: mib(2048),
+    /** Rows of a JSON answer, which is made in memory; an asker may raise it. */
+    rowsMax: 10_000,
+    rowsMaxMax: 100_000,
+    jsonBytesMax: mib(32),
+    /** CSV, NDJSON and Parquet are streamed: bounded by time and by this. */
+    streamBytesMax: mib(8192),
+    columnsMax: 1_000,
+    /** A process that nobody asks anything ends after this. */
+    idleMax: seconds(60),
+  },
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
     policyBytesMax: kib(16),
@@ -362,7 +389,7 @@ export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { archive, edge, http, log, mqtt, registry, rules, telemetry } = limits;
+  const { archive, asking, edge, http, log, mqtt, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [archive.diskFreeBytesMin > log.diskFreeBytesMin, "archiving stops before the log does"],
     [archive.partBytes >= mib(5), "archive.partBytes is what S3 takes"],
@@ -399,6 +426,9 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [rules.retryDelayMin < rules.retryDelayMax, "rules.retryDelayMin < rules.retryDelayMax"],
     [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
     [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
+    [asking.queryTimeout <= asking.queryTimeoutMax, "asking.queryTimeout <= asking.queryTimeoutMax"],
+    [asking.rowsMax <= asking.rowsMaxMax, "asking.rowsMax <= asking.rowsMaxMax"],
+    [asking.sqlBytesMax < http.bodyBytesMax, "a statement fits a request"],
     [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
     [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
     [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],

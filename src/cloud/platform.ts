@@ -13,6 +13,7 @@ import { archiveOrderOf } from "./archive-config.ts";
 import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
 import { Sessions } from "./api/session.ts";
+import { Asker, snapshotsOf, startAsker } from "./ask/mod.ts";
 import { certificateIssuer, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -158,6 +159,7 @@ async function openApi(
   teardown: Teardown,
 ): Promise<ApiServer> {
   const { log, rules, store } = ingest;
+  const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
       ...base,
@@ -165,6 +167,7 @@ async function openApi(
       rules,
       alerts: rules.alerts,
       telemetry: store,
+      asker,
       certificates: certificateIssuer(base.authority),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
@@ -177,6 +180,25 @@ async function openApi(
   );
   teardown.add("HTTP API", () => api.close());
   return api;
+}
+
+async function openAsker(
+  config: PlatformConfig,
+  base: Foundation,
+  { store }: Ingest,
+  teardown: Teardown,
+): Promise<Asker> {
+  const limits = base.limits.asking;
+  const asker = new Asker({
+    ...base,
+    folder: join(config.data, "asking"),
+    start: (events) => startAsker(events, limits),
+    snapshot: snapshotsOf({ ...base, store }),
+    limits,
+  });
+  await asker.start();
+  teardown.add("users' queries", () => asker.close());
+  return asker;
 }
 
 function connectionInfo(base: Foundation, { address: { mqtts }, names }: ApiParts): ConnectionInfo {

@@ -40,3 +40,9 @@ export { DEFAULT_RETENTION, LEVELS, parseDiskRoom, parseRetention, ROLLUPS, ROLL
 export type { DiskRoom, Level, Retention, Rollup } from "./levels.ts";
 export { NO_EXTENT } from "./store.ts";
 export type { Commit, LevelExtent, StoreExtent, TelemetryStore } from "./store.ts";
+export { compact, planOf, shownBytes } from "./plan.ts";
+export type { Plan, PlanCost, PlanRequest, PlanStorage } from "./plan.ts";
+export { LIST_PRICES, MEASURED } from "./plan-figures.ts";
+export type { Figure, PriceStep, Prices } from "./plan-figures.ts";
+export { planRequestOf } from "./plan-request.ts";
+export type { PlanWords } from "./plan-request.ts";

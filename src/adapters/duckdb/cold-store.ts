@@ -147,6 +147,23 @@ export class StoreView {
     return this.#layout.rollup(rollup, from, to);
   }
 
+  /** Generations whose rows are in tables, for a reader that takes those by itself. */
+  get generations(): readonly number[] {
+    return this.#layout.generations.map(({ number }) => number);
+  }
+
+  /** Paths of a kind's files for [from, to), for a reader outside of this database. */
+  async paths(kind: PointKind, from: EpochMs, to: EpochMs): Promise<readonly string[]> {
+    await this.#prepare(kind, from, to);
+    return this.#layout.pathsOf(this.#layout.files(kind, from, to));
+  }
+
+  /** Those of them whose points no file of minutes has. */
+  async pathsWithoutMinutes(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): Promise<readonly string[]> {
+    await this.#prepare(kind, from, to, ({ inMinutes }) => !inMinutes);
+    return this.#layout.pathsOf(this.#layout.pointsOnly(kind, from, to));
+  }
+
   /** How many rows of files the relation of a level reads for [from, to), before any filter. */
   fileRows(level: Level, from: EpochMs, to: EpochMs): number {
     const files =

@@ -39,6 +39,8 @@ import { States, loadLatest, loadSequences, loadSeries } from "./states.ts";
 export interface DuckStoreOptions extends Omit<FileOptions, "folders" | "upgrade"> {
   /** `…/telemetry`: the Parquet files and their manifest. */
   readonly folder: string;
+  /** Where the rows of tables are written for readers in other processes; without it they cannot be. */
+  readonly snapshotFolder?: string;
   readonly limits: Limits["telemetry"];
   readonly retention: Retention;
   /** For all files together. */
@@ -111,7 +113,8 @@ export class DuckStore implements TelemetryStore {
    */
   static async open(options: DuckStoreOptions): Promise<DuckStore> {
     const folder = await ColdFolder.open(options);
-    const fileOptions = { ...options, folders: [folder.path], upgrade: !folder.begun };
+    const folders = [folder.path, ...(options.snapshotFolder === undefined ? [] : [options.snapshotFolder])];
+    const fileOptions = { ...options, folders, upgrade: !folder.begun };
     const isNew = !existsSync(options.path);
     const first = await openFile(fileOptions);
     const missing = isNew && folder.begun ? "it was gone" : null;

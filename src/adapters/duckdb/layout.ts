@@ -86,6 +86,10 @@ export class Layout {
     return `SELECT * FROM (${numbersAsRollup(rollup, `SELECT ${EMPTY_TYPES.numbers}`)}) WHERE false`;
   }
 
+  pathsOf(files: readonly PointFile[]): readonly string[] {
+    return files.map((file) => this.#pathOf(file));
+  }
+
   /** How much a level takes. */
   sizeOf(level: Level): { readonly files: number; readonly bytes: number; readonly rows: number } {
     const files = this.content.points.filter(({ kind }) => levelOf(kind) === level);

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
@@ -21,7 +22,8 @@ import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
-import type { LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -102,6 +104,22 @@ export class PlayedStore implements TelemetryPort {
   }
 }
 
+/** Answers every query with what it is told to, and remembers what it was asked. */
+export class PlayedAsker implements AskPort {
+  readonly asked: AskRequest[] = [];
+  answer: string | Error = '{"rows":[]}';
+  incomplete = false;
+  /** Set when the client of the last query has gone. */
+  signal: AbortSignal | null = null;
+
+  async ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
+    this.asked.push(request);
+    this.signal = signal;
+    if (this.answer instanceof Error) throw this.answer;
+    return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
 export const TOKEN = "tw_the-right-one";
@@ -110,6 +128,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly api: ApiServer;
   readonly folder: string;
   readonly store: PlayedStore;
+  readonly queries: PlayedAsker;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -200,6 +219,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const store = new PlayedStore();
+  const queries = new PlayedAsker();
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
@@ -208,6 +228,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     ...parts,
     alerts: parts.rules.alerts,
     telemetry: store,
+    asker: queries,
     certificates: certificateIssuer(parts.authority),
     health: () => health.now,
     logNext: () => 42,
@@ -229,6 +250,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     api,
     folder,
     store,
+    queries,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

@@ -21,6 +21,8 @@
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
+ *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
+ *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
  *          … &things=a,line-*&group=thing|all&top=5|bottom=5&by=avg&tz=&fill=&interpolation=&expr=&points=&limit=
  *          … &format=json|csv|ndjson|parquet&layout=long|wide, or by Accept; headers x-tidewire-level, -truncated, -incomplete
  *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
@@ -198,6 +200,35 @@ export interface Series {
   /** Ascending; same length as `values`. */
   readonly times: readonly EpochMs[];
   readonly values: readonly FieldValue[];
+}
+
+/**
+ * Read-only SQL; relations and functions: docs/reference/query.md. `parameters`: by position (`?`) or name (`$name`); bound,
+ * never pasted. `timeout`: `30s`, `5m`. `rows`: of a JSON answer, at most. `explain`: the plan instead.
+ */
+export interface QueryRequest {
+  readonly sql: string;
+  readonly parameters?: readonly QueryParameter[] | Readonly<Record<string, QueryParameter>>;
+  readonly format?: "json" | "ndjson" | "csv" | "parquet";
+  readonly timeout?: string;
+  readonly rows?: number;
+  readonly explain?: boolean;
+}
+
+export type QueryParameter = string | number | boolean | null | readonly (string | number)[];
+
+/**
+ * Exact: integers beyond 2^53, decimals beyond 15 digits, NaN and infinities are strings; points in time are ISO 8601 in UTC;
+ * lists, structs and maps are JSON.
+ */
+export interface QueryResult {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly rows: readonly (readonly unknown[])[];
+  readonly rowCount: number;
+  /** There were more rows than `rows` allows. */
+  readonly truncated: boolean;
+  /** Files that should have been read are damaged; the answer lacks their points. */
+  readonly incomplete: boolean;
 }
 
 export type Severity = "info" | "warning" | "critical";

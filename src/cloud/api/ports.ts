@@ -3,6 +3,7 @@ import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from 
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
+import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
@@ -29,6 +30,11 @@ export interface LivePoints {
   readonly series: readonly Series[];
 }
 
+/** Users' queries; see `cloud/ask`. */
+export interface AskPort {
+  ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
+}
+
 /** Issues certificates; the private key of a CSR never comes here. */
 export interface CertificateIssuer {
   /** Throws CERTIFICATE_REFUSED. */
@@ -49,6 +55,7 @@ export interface ApiPorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
+  readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;

@@ -3,6 +3,8 @@ import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
 import type { ArchiveProgress } from "../../archive/mod.ts";
+
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { NO_EXTENT } from "../../telemetry/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";
 import { ArchiveMetrics } from "./archive-metrics.ts";
@@ -184,6 +186,11 @@ export class StoreClient {
   /** Archives what is durable now, within a few seconds; the offset below which everything is archived then. */
   archiveNow(): Promise<number | null> {
     return this.#ask({ kind: "archive" });
+  }
+
+  /** Puts the files of these relations into `folder` and says how they are read; for one user's query. */
+  snapshot(folder: string, relations: readonly UserRelation[], range: TimeRange): Promise<UserSnapshot> {
+    return this.#ask({ kind: "snapshot", folder, relations, range });
   }
 
   /** All things that have stored values. */

@@ -7,7 +7,7 @@ import { setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
-import { DuckStore, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
+import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { ArchiveHost } from "./archive-host.ts";
@@ -20,6 +20,9 @@ const PRIORITY = 5;
 
 /** Records of telemetry's backlog at which the archive waits: what is watched live shall not wait for it. */
 const ARCHIVE_YIELDS_AT = 20_000;
+
+/** Beside the database, below the folder that `cloud/ask` empties at the start: users' queries take links of what lies there. */
+const SNAPSHOTS = join("asking", "hot");
 
 function send(news: FromStore, sent: () => void = () => {}): void {
   // A channel that the platform has closed reports to `disconnect`; there is nobody else to tell.
@@ -57,9 +60,11 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   const logger = openLogger();
   const { databasePath, logFolder, limits, distrust, keeping } = order;
   await mkdir(dirname(databasePath), { recursive: true });
+  const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
   const store = await DuckStore.open({
     path: databasePath,
     folder: join(dirname(databasePath), "telemetry"),
+    snapshotFolder,
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
     ...keeping,
@@ -84,6 +89,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
         });
   const server = await StoreServer.open({
     store,
+    snapshots: new UserSnapshots(store, snapshotFolder),
     rebuilt: store.rebuilt,
     source,
     archive,

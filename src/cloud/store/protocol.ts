@@ -3,6 +3,7 @@ import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import type {
   DiskRoom,
   FieldName,
@@ -37,7 +38,14 @@ export type Question =
     }
   | { readonly kind: "things" }
   /** Archive what is durable now. */
-  | { readonly kind: "archive" };
+  | { readonly kind: "archive" }
+  /** Files of these relations, put into the folder for a process that answers a user's query. */
+  | {
+      readonly kind: "snapshot";
+      readonly folder: string;
+      readonly relations: readonly UserRelation[];
+      readonly range: TimeRange;
+    };
 
 export type ParquetAnswer = { readonly bytes: Uint8Array } & Pick<SeriesResult, "truncated" | "incomplete" | "level">;
 
@@ -50,6 +58,8 @@ export interface Answers {
   things: readonly string[];
   /** Every message below is archived; `null` where nothing is. */
   archive: number | null;
+
+  snapshot: UserSnapshot;
 }
 
 /** How long and how much. */

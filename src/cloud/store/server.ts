@@ -1,6 +1,7 @@
 /** The store process without the process: orders in, news out. */
-import { TidewireError, isTidewireError, reasonOf, seconds } from "../../base/mod.ts";
-import type { Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
 import type { PointBatch, SeriesQuery, SeriesResult, TelemetryStore } from "../../telemetry/mod.ts";
 import type { ArchiveHost } from "./archive-host.ts";
@@ -11,8 +12,23 @@ import { MessageSink } from "./message-sink.ts";
 import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
 import type { FromStore, ParquetAnswer, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
+export interface Snapshots {
+  into(
+    folder: string,
+    relations: readonly UserRelation[],
+    range: TimeRange,
+    signal: AbortSignal,
+  ): Promise<UserSnapshot>;
+  forget(): Promise<void>;
+}
+
+/** A snapshot that nobody has asked for in this time is not kept up. */
+const SNAPSHOT_KEPT: Millis = minutes(5);
+
 export interface ServerOptions {
   readonly store: TelemetryStore;
+  /** Files for users' queries; without it nobody may ask. */
+  readonly snapshots?: Snapshots;
   /** Why the store's file was made anew; null where it was not. */
   readonly rebuilt: string | null;
   readonly source: RecordSource;
@@ -45,6 +61,7 @@ export class StoreServer {
   readonly #damaged: Promise<never>;
   #fail: (error: StoreDamaged) => void = () => {};
   #commits = 0;
+  #cancelForget: Cancel = () => {};
   #told = "";
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
@@ -87,6 +104,7 @@ export class StoreServer {
       await Promise.race([this.#ingest.run(), this.#damaged]);
     } finally {
       stop();
+      this.#cancelForget();
     }
     const asked = [...this.#asked.values()];
     for (const { controller } of asked) controller.abort(unavailable("it is closing"));
@@ -169,9 +187,21 @@ export class StoreServer {
       case "archive":
         return this.#options.archive?.flush() ?? null;
       case "things":
+        return store.series.things();
+      case "snapshot":
         break;
     }
-    return store.series.things();
+    return this.#snapshot(question, signal);
+  }
+
+  #snapshot(question: Extract<Question, { kind: "snapshot" }>, signal: AbortSignal): Promise<UserSnapshot> {
+    const { snapshots, scheduler, logger } = this.#options;
+    if (snapshots === undefined) throw unavailable("it makes no snapshots");
+    this.#cancelForget();
+    this.#cancelForget = scheduler.after(SNAPSHOT_KEPT, () => {
+      snapshots.forget().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));
+    });
+    return snapshots.into(question.folder, question.relations, question.range, signal);
   }
 
   async #parquet(query: SeriesQuery, signal: AbortSignal): Promise<ParquetAnswer> {
