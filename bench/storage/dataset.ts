@@ -20,7 +20,7 @@ export interface DataSet {
   readonly to: number;
   readonly points: number;
   /** In the order of time, all devices in turns. */
-  readings(): Generator<Reading>;
+  readonly readings: () => Generator<Reading>;
 }
 
 const FLEET_START = Date.UTC(2026, 0, 5);

@@ -111,11 +111,11 @@ async function timed(
 /** Databases that answer differently were not asked the same. */
 function sameAnswers(results: ReadonlyMap<StoreName, readonly Result[]>): void {
   for (const query of ["averages", "byDevice"] as const) {
-    const given = [...results].map(([name, [first]]) => ({ name, ...first!.answers[query] }));
+    const given = [...results].map(([name, [first]]) => ({ name, answer: first!.answers[query] }));
     const [one, ...others] = given;
     for (const other of others) {
-      const near = Math.abs(other.sum - one!.sum) <= 1 + Math.abs(one!.sum) / 1e6;
-      if (other.size !== one!.size || !near) throw new Error(`${query}: ${JSON.stringify([one, other])}`);
+      const near = Math.abs(other.answer.sum - one!.answer.sum) <= 1 + Math.abs(one!.answer.sum) / 1e6;
+      if (other.answer.size !== one!.answer.size || !near) throw new Error(`${query}: ${JSON.stringify([one, other])}`);
     }
   }
 }

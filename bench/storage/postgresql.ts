@@ -23,9 +23,10 @@ export async function startPostgres(folder: string): Promise<Store> {
   const [uid, gid] = ["-u", "-g"].map((flag) => Number(execFileSync("id", [flag, "postgres"]).toString()));
   await chown(data, uid!, gid!);
   await chown(folder, uid!, gid!);
-  const asUser = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
-  const [program, ...args] = [...asUser, join(programs, "initdb"), "-D", data, "-A", "trust", "-U", "bench"];
-  execFileSync(program!, args, { stdio: "pipe", cwd: folder });
+  const asUser = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"] as const;
+  const [program, ...rights] = asUser;
+  const made = [...rights, join(programs, "initdb"), "-D", data, "-A", "trust", "-U", "bench"];
+  execFileSync(program, made, { stdio: "pipe", cwd: folder });
   const own = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", data];
   const child = start([...asUser, join(programs, "postgres"), ...own], {
     core: SERVER_CORE,

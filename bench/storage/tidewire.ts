@@ -2,19 +2,26 @@
 import { join } from "node:path";
 import { startOurs } from "../broker/targets.ts";
 import { pause } from "../processes.ts";
+import type { Platform } from "../processes.ts";
 import type { DataSet } from "./dataset.ts";
+import { unchanging } from "./influxdb.ts";
 import { MqttPipe, publishPacket } from "./mqtt-pipe.ts";
 import { WINDOW, answerOf, bytesBelow } from "./store.ts";
 import type { Answer, Store } from "./store.ts";
 
 const CONNECTIONS = 8;
+const COMPACTED_AFTER_MS = 10_000;
 
 interface Series {
   readonly series: readonly { readonly values: readonly number[] }[];
 }
 
 export async function startTidewire(folder: string): Promise<Store> {
-  const { platform, address } = await startOurs(folder);
+  // What is seconds old goes into files; an hour by default, and nobody waits that long here.
+  const { platform, address } = await startOurs(folder, [
+    "--limit",
+    `telemetry.generationAgeMax=${COMPACTED_AFTER_MS}ms`,
+  ]);
   const series = async (parameters: Readonly<Record<string, string>>): Promise<Answer> => {
     const found = await platform.api<Series>("GET", `/api/series?${new URLSearchParams(parameters).toString()}`);
     return answerOf(found.series.flatMap(({ values }) => values));
@@ -43,10 +50,19 @@ export async function startTidewire(folder: string): Promise<Store> {
     },
     async visible(set) {
       stored += set.points;
-      while ((await metric(platform.http, platform.adminToken, "tidewire_store_rows")) < stored) await pause(20);
+      while ((await metric(platform, "tidewire_store_rows")) < stored) await pause(20);
     },
     async settle() {
-      await platform.api("POST", "/api/storage/compact");
+      await pause(COMPACTED_AFTER_MS);
+      const rowsInFiles = (): Promise<number> => metric(platform, 'tidewire_store_file_rows{level="raw"}');
+      for (let n = 0; (await rowsInFiles()) < stored; n++) {
+        // A generation is looked at when something is committed.
+        const pipe = await MqttPipe.open(address.host, address.port, "clock");
+        await pipe.publish([publishPacket({ topic: "telemetry/clock/tick", payload: `{"n":${n}}` }, 0)]);
+        pipe.close();
+        await pause(1_000);
+      }
+      await unchanging(() => bytesBelow(join(platform.dataDir, "telemetry")), 2);
     },
     bytes: () => bytesBelow(join(platform.dataDir, "telemetry")),
     averages: (set, device, field) => series({ ...what(set, device, field), window: `${WINDOW}ms`, aggregate: "avg" }),
@@ -84,11 +100,9 @@ function packetsOf({ measurement, fields, devices, readings }: DataSet): Buffer[
   return packets;
 }
 
-/** The sum over its labels. */
-async function metric(http: string, token: string, name: string): Promise<number> {
-  const response = await fetch(`${http}/metrics`, { headers: { authorization: `Bearer ${token}` } });
-  const lines = (await response.text())
-    .split("\n")
-    .filter((line) => line.startsWith(name) && /[ {]/.test(line[name.length] ?? ""));
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+/** `name` with its labels, as it stands in a line. */
+async function metric({ http, adminToken }: Platform, name: string): Promise<number> {
+  const response = await fetch(`${http}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
+  const line = (await response.text()).split("\n").find((candidate) => candidate.startsWith(`${name} `));
+  return line === undefined ? 0 : Number(line.slice(name.length + 1));
 }

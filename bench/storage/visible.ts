@@ -50,11 +50,11 @@ async function measure(
   const load = Promise.all(
     pipes.map((pipe, i) => pipe.publishPaced(packetsOf(i, perConnection * seconds), perConnection)),
   );
-  let over = false;
-  void load.then(() => (over = true));
+  const over = new AbortController();
+  void load.then(() => over.abort());
   const delays: number[] = [];
   const startedAt = performance.now();
-  for (let n = 1; !over; n++) {
+  for (let n = 1; !over.signal.aborted; n++) {
     await probe.publish([publishPacket({ topic: "telemetry/probe/n", payload: `{"n":${n}}` }, n)]);
     const acknowledgedAt = performance.now();
     while ((await newest(platform)) < n) await pause(5);
