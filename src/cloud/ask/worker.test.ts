@@ -76,7 +76,7 @@ describe("an answer is whole in whatever order its news and its bytes come", () 
     const played = new Played();
     const worker = await played.worker();
     const asked = worker.run(RUN, played.onEnd);
-    played.events.news({ ...DONE, bytes: 0, rows: 0 } as FromAsker);
+    played.events.news({ type: "done", bytes: 0, rows: 0, truncated: false });
     assert.equal(await textOf(await asked), "");
     assert.equal(played.ends.length, 1);
   });
