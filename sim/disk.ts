@@ -61,6 +61,7 @@ export class SimDisk {
   #life = 0;
   #dead = false;
   #count = 0;
+  #powerCuts = 0;
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -111,8 +112,14 @@ export class SimDisk {
     };
   }
 
+  /** How often the power went. */
+  get powerCuts(): number {
+    return this.#powerCuts;
+  }
+
   /** The power goes. Each unsynced change is kept, torn or lost, as chance has it. */
   powerCut(): void {
+    this.#powerCuts++;
     const random = this.#random;
     for (const change of this.#folderChanges) if (random.chance(0.5)) applyToFolder(this.#durableNames, change);
     this.#names = new Map(this.#durableNames);

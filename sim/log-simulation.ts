@@ -291,10 +291,12 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-/** Rejects where an invariant does not hold; the same seed always tells the same story. */
-export async function playLogSeed(seed: number): Promise<void> {
+/** Rejects where an invariant does not hold; the same seed always tells the same story. Returns the power cuts in it. */
+export async function playLogSeed(seed: number): Promise<number> {
   try {
-    await new Run(seed).play();
+    const run = new Run(seed);
+    await run.play();
+    return run.disk.powerCuts;
   } catch (error) {
     const replay = `SEED=${seed} node --test sim/log.test.ts`;
     throw new Error(`seed ${seed} fails (${reasonOf(error)}); replay it with: ${replay}`, { cause: error });

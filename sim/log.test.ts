@@ -17,4 +17,4 @@ if (only === undefined) {
     const worker = new Worker(new URL("log-simulation.ts", import.meta.url), { workerData: range });
     await once(worker, "exit"); // rejects with the worker's error
   });
-} else test(`the log under the faults of seed ${only}`, () => playLogSeed(Number(only)));
+} else test(`the log under the faults of seed ${only}`, async () => void (await playLogSeed(Number(only))));

@@ -90,6 +90,12 @@ const entries = {
     fix: "Check the file's permissions; if it is damaged, restore it from a backup. Tidewire changed nothing.",
     exit: 3,
   },
+  DATABASE_DAMAGED: {
+    fault: "environment",
+    message: "The {name} database {path} is damaged: {reason}.",
+    fix: "Check the disk (`dmesg`, `smartctl`) and restore it by `tidewire restore`; if another program changed it on purpose, delete {path}-pages. Tidewire changed nothing.",
+    exit: 3,
+  },
   DATABASE_NEWER: {
     fault: "environment",
     message: "The {name} database {path} has format {version}; this Tidewire knows formats up to {known}.",
@@ -166,6 +172,11 @@ const entries = {
     fix: "Send smaller messages.",
     http: 413,
     mqtt: 0x95,
+  },
+  EXPORT_FAILED: {
+    fault: "environment",
+    message: "The export to {path} was not finished: {reason}.",
+    fix: "Choose another place with --output, or free some disk space, and run it again; nothing was left behind.",
   },
   LOG_OFFSET_AHEAD: {
     fault: "environment",
@@ -389,6 +400,26 @@ const entries = {
     message: "The query needs points from before {since}, of which only rollups are kept.",
     fix: "Ask for avg, min, max, sum, count, first, last or change, which rollups know, or for a later time range.",
     http: 400,
+  },
+  // ── objects: a folder or bucket for what is old or large ─────────────────────────────────────
+  OBJECTS_UNAVAILABLE: {
+    fault: "environment",
+    message: "{store} cannot be reached now: {reason}.",
+    fix: "Check the network, the server and its disk; nothing is lost, and Tidewire tries again by itself.",
+    http: 503,
+    retryable: true,
+  },
+  OBJECTS_REFUSED: {
+    fault: "misuse",
+    message: "{store} refuses the request: {reason}.",
+    fix: "Check the bucket's or folder's name, the region, the credentials and their rights; Tidewire tries again by itself.",
+    http: 502,
+  },
+  OBJECT_DAMAGED: {
+    fault: "environment",
+    message: "{store} gives other bytes for '{key}' than were put there: {reason}.",
+    fix: "Restore it from a copy if there is one; what is damaged is never served.",
+    http: 500,
   },
   INTERNAL: {
     fault: "bug",

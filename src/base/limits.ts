@@ -122,6 +122,10 @@ export const LIMITS = {
     retentionBytes: mib(4096),
     /** One sync carries at most this: what recovery writes again, and what a power cut can tear. */
     groupBytesMax: mib(4),
+    /** A clock that is further ahead than this without the time having passed makes nothing old until it has stayed so … */
+    clockAheadMax: hours(1),
+    /** … for this long: an operator has a day to correct it before retention believes it. */
+    clockAheadTrustedAfter: days(1),
     /** A segment is ended after this even when small, so that retention by age, which removes whole segments, is fine-grained. */
     segmentAgeMax: days(1),
     /** Batches just written stay in memory up to this, for consumers that keep up: 40 ms of traffic at full speed. */
@@ -214,6 +218,41 @@ export const LIMITS = {
     generationRowsMax: 4_000_000,
     /** What is younger is in DuckDB and the log only; the log keeps at least so much. */
     generationAgeMax: hours(1),
+  },
+  archive: {
+    /** What one step takes from the log: its rows are in memory until they are in a file. */
+    stepRowsMax: 200_000,
+    stepBytesMax: mib(32),
+    /** Days of reception in one step; each becomes a file, and a clock that jumps must not make thousands. */
+    stepDaysMax: 8,
+    /** Without this many rows a step is taken after so long: the log has it anyway, and small files cost more than they give. */
+    stepPeriod: minutes(15),
+    /** While the store is behind with telemetry the archive waits, but no longer than this. */
+    yieldMax: minutes(60),
+    /** One turn of the event loop belongs to it for no longer than this: live points and answers share the thread. */
+    sliceMax: 5,
+    /** A reader's wish to see the newest messages: how often it makes a step, and how long the reader waits for it. */
+    flushPeriodMin: seconds(1),
+    flushTimeout: seconds(3),
+    /** Above what the log refuses messages at, so that archiving stops before them. */
+    diskFreeBytesMin: mib(384),
+    retryDelayMin: seconds(1),
+    retryDelayMax: minutes(5),
+    /** So many small files of one day become one; more are waited for while the day lasts. */
+    mergeFilesMin: 8,
+    mergedBytesMax: mib(128),
+    /** A day takes messages for a while after its end: the step that holds its last ones. */
+    dayClosedAfter: minutes(60),
+    choresPeriod: minutes(1),
+    scrubPeriod: days(1),
+    /** After the clock has jumped ahead, nothing is removed for being old for so long: somebody may set it right again. */
+    clockDistrust: days(1),
+    /** Of the Parquet writer: rows of a step, and what a merge needs. */
+    writerBytesMax: mib(192),
+    /** Parts of an upload; S3 takes 5 MiB to 5 GiB, and 10,000 of them. */
+    partBytes: mib(8),
+    objectTimeout: seconds(30),
+    objectAttemptsMax: 5,
   },
   asking: {
     /** A statement; a page of SQL has 4 KiB. */
@@ -350,8 +389,10 @@ export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { asking, edge, http, log, mqtt, registry, rules, telemetry } = limits;
+  const { archive, asking, edge, http, log, mqtt, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
+    [archive.diskFreeBytesMin > log.diskFreeBytesMin, "archiving stops before the log does"],
+    [archive.partBytes >= mib(5), "archive.partBytes is what S3 takes"],
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
     [mqtt.inflightMax <= 65_535, "mqtt.inflightMax <= number of packet identifiers"],

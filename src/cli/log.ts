@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { TidewireError } from "../base/mod.ts";
 import type { Finding } from "../log/mod.ts";
+import { exportCommand, tailCommand } from "./log-read.ts";
 import type { Output } from "./output.ts";
 
 /** Exit status where something is damaged. */
@@ -18,6 +19,8 @@ export function logCommand(output: Output): Command {
       .option("--json", "print one JSON line per finding")
       .action((options: { data: string; json?: boolean }) => verifyLog(options, output)),
   );
+  log.addCommand(tailCommand(output));
+  log.addCommand(exportCommand(output));
   return log;
 }
 
@@ -29,11 +32,40 @@ async function verifyLog(options: { data: string; json?: boolean }, output: Outp
   }
   const directory = await openLogDirectory(join(options.data, "log"));
   let damaged = 0;
+  const kept: Kept = { kind: "kept", records: 0, bytes: 0, from: null, below: null, since: null, until: null };
   for await (const finding of verify({ directory, crc32: fileCrc32 })) {
     if (isDamage(finding)) damaged++;
+    if (finding.kind === "segment") addTo(kept, finding);
     output.result(options.json === true ? JSON.stringify(finding) : sentenceOf(finding));
   }
+  output.result(options.json === true ? JSON.stringify(kept) : sentenceOfKept(kept));
   if (damaged > 0) process.exitCode = EXIT_DAMAGED;
+}
+
+/** What the log has as a whole: the last line. Times are those of its first and last batch. */
+interface Kept {
+  readonly kind: "kept";
+  records: number;
+  bytes: number;
+  from: number | null;
+  below: number | null;
+  since: number | null;
+  until: number | null;
+}
+
+function addTo(kept: Kept, segment: Extract<Finding, { kind: "segment" }>): void {
+  kept.records += segment.records;
+  kept.bytes += segment.bytes;
+  kept.from ??= segment.from;
+  kept.below = segment.below;
+  kept.since ??= segment.firstTime;
+  kept.until = segment.lastTime ?? kept.until;
+}
+
+function sentenceOfKept({ records, bytes, from, below, since, until }: Kept): string {
+  if (since === null || until === null) return "Kept: no records.";
+  const times = `since ${new Date(since).toISOString()}, until ${new Date(until).toISOString()}`;
+  return `Kept: ${records} records, offsets ${from} to ${below! - 1}, ${times}, ${bytes} bytes`;
 }
 
 type Sentences = { readonly [K in Finding["kind"]]: (finding: Extract<Finding, { kind: K }>) => string };

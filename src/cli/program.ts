@@ -44,7 +44,14 @@ export function program(output: Output): Command {
     restoreCommand,
     planCommand,
   ];
-  for (const command of commands) root.addCommand(command(output).copyInheritedSettings(root));
-  root.addCommand(verifierCommand(output).copyInheritedSettings(root));
+  for (const command of commands) root.addCommand(command(output));
+  root.addCommand(verifierCommand(output));
+  for (const command of root.commands) inherit(command, root);
   return root;
+}
+
+/** Commands of commands too: a wrong option of any of them is a usage error like every other. */
+function inherit(command: Command, parent: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
 }

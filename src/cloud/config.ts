@@ -1,6 +1,7 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
 import { reasonOf } from "../base/mod.ts";
+import { ArchiveConfigSchema } from "./archive-config.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
@@ -66,6 +67,9 @@ export const PlatformConfigSchema = z.strictObject({
     .record(z.string(), z.union([z.number(), z.string()]))
     .default({})
     .describe("Single limits by name, e.g. `mqtt.packetBytesMax: 4MiB`; `--limit mqtt.packetBytesMax=4MiB` as a flag."),
+  archive: ArchiveConfigSchema.prefault({}).describe(
+    "The event archive: every accepted message as Parquet files by day in `DIR/archive`. `enabled`; `every` (15min: a file after so long at the latest), `keep` (1y, or `forever`), `size` (8GiB on this machine, or `unlimited`; above it the oldest goes); cold tier, to which files move after `warm` (30d): `folder` (an absolute path) or `s3` (`endpoint`, `bucket`, `region`, `prefix`, `credentials` (a file as `~/.aws/credentials`; else from the environment), `ca`); `cache` (1GiB for what is fetched back). `docs/internals/archive.md`. As a flag only `--no-archive`.",
+  ),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),
   users: z

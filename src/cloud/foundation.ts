@@ -48,7 +48,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const registryPath = join(config.data, "registry.db");
   const secrets = openSecrets(join(config.data, "secrets"), { logger, established: existsSync(registryPath) });
   const authority = await CertificateAuthority.open({ secrets, clock, logger });
-  const stores = openRegistry(registryPath);
+  const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };

@@ -5,7 +5,7 @@ import { healthOf } from "./health.ts";
 import type { HealthSources } from "./health.ts";
 
 const LOG = { state: "ok", reason: null, durable: 12, first: 2 };
-const STORE = { state: "ready", reason: null, lag: 0, rows: 7, realigned: null, extent: NO_EXTENT };
+const STORE = { state: "ready", reason: null, lag: 0, rows: 7, realigned: null, extent: NO_EXTENT, archive: null };
 
 function health(log: object = {}, store: object = {}): ReturnType<typeof healthOf> {
   return healthOf({
@@ -14,6 +14,9 @@ function health(log: object = {}, store: object = {}): ReturnType<typeof healthO
     startedAt: 5,
   } as unknown as HealthSources);
 }
+
+const RESTART = "Check the disk (`dmesg`, `smartctl`) and restart Tidewire; everything that was acknowledged is kept.";
+const FREE = "Free disk space if it is the disk, else wait: the log takes messages again by itself.";
 
 test("the whole is as its worst part, and each part says why", () => {
   const table = [
@@ -31,8 +34,8 @@ test("the whole is as its worst part, and each part says why", () => {
       "10 messages kept",
       "2 telemetry files are damaged or gone: answers that need them are incomplete",
     ],
-    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", "the disk is gone", "7 points"],
-    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", "no space", "closed"],
+    [{ state: "failed", reason: "the disk is gone" }, {}, "failed", `the disk is gone. ${RESTART}`, "7 points"],
+    [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", `no space. ${FREE}`, "closed"],
   ] as const;
   for (const [log, store, state, logSays, storeSays] of table) {
     const { parts, ...whole } = health(log, store);
@@ -43,4 +46,15 @@ test("the whole is as its worst part, and each part says why", () => {
     );
   }
   assert.equal(health().startedAt, 5);
+});
+
+test("the archive is a part where there is one: degraded with its reason, never failed, because the log keeps the messages", () => {
+  const archive = { problem: null, rows: 12, files: 2, lag: 3 };
+  assert.deepEqual(health({}, { archive }).parts[2], {
+    name: "archive",
+    state: "ok",
+    detail: "12 messages in 2 files, 3 still to come",
+  });
+  const { state, parts } = health({}, { archive: { ...archive, problem: "the bucket is away" } });
+  assert.deepEqual([state, parts[2]?.detail], ["degraded", "the bucket is away"]);
 });

@@ -1,5 +1,6 @@
 /** How the platform is: the worst of its parts, each with a sentence. */
 import { hostname } from "node:os";
+import { ERROR_CATALOGUE } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
@@ -19,14 +20,17 @@ const STORE_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf({ log, store, startedAt }: HealthSources): Health {
-  const parts = [logPart(log), storePart(store)];
+  const parts = [logPart(log), storePart(store), ...archivePart(store)];
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 
 function logPart(log: HealthSources["log"]): Part {
   const { state, reason, durable, first } = log.status();
   if (state === "ok") return { name: "log", state: "ok", detail: `${durable - first} messages kept` };
-  return { name: "log", state: "failed", detail: reason ?? "it takes no messages" };
+  // Red although a full disk heals: publishes are refused, and somebody has to do something.
+  const { fix } = ERROR_CATALOGUE[state === "full" ? "LOG_FULL" : "LOG_FAILED"];
+  const sentence = reason ?? "it takes no messages";
+  return { name: "log", state: "failed", detail: `${sentence}${sentence.endsWith(".") ? "" : "."} ${fix}` };
 }
 
 /** Without the store nothing is lost: messages wait in the log. */
@@ -37,6 +41,15 @@ function storePart(store: HealthSources["store"]): Part {
   const trouble = troubleOf(extent) ?? realigned;
   if (trouble !== null) return { name: "store", state: "degraded", detail: trouble };
   return { name: "store", state: "ok", detail: `${rows} points` };
+}
+
+/** What is not archived is in the log; a damaged file stays degraded until somebody has put it right. */
+function archivePart(store: HealthSources["store"]): readonly Part[] {
+  const { archive } = store.status();
+  if (archive === null) return [];
+  const { problem, rows, files, lag } = archive;
+  if (problem !== null) return [{ name: "archive", state: "degraded", detail: problem }];
+  return [{ name: "archive", state: "ok", detail: `${rows} messages in ${files} files, ${lag} still to come` }];
 }
 
 function troubleOf({ quarantined, waiting }: StoreExtent): string | null {

@@ -20,6 +20,7 @@ import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
+import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
@@ -37,7 +38,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const rules = openRules(config, base, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
-  const state = new SqliteBrokerState(join(config.data, "broker.db"));
+  const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
   teardown.add("broker state", () => state.close());
   const log = await openLog(config, base, Math.max(resumeRulesAt, state.appliedOffset()));
   teardown.add("log", () => log.close());
@@ -69,7 +70,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db") });
+  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), logger: base.logger });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
@@ -99,6 +100,7 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
     ...base,
     databasePath: join(config.data, "telemetry.duckdb"),
     logFolder: join(config.data, "log"),
+    archive: archiveOrderOf(config.archive, config.data),
     limits: base.limits,
     keeping: { retention: parseRetention(config.telemetryRetention), room: parseDiskRoom(config.telemetryRoom) },
   });

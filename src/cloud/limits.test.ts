@@ -70,3 +70,9 @@ describe("limits that an operator sets", () => {
     assert.equal(limits.mqtt.sessionExpirySecondsMax, 0xffff_ffff);
   });
 });
+
+test("what the log keeps is set by age and by bytes", () => {
+  const limit = { "log.retentionAge": "30d", "log.retentionBytes": "20GiB" };
+  const { log } = limitsOf({ limits: "default", limit });
+  assert.deepEqual([log.retentionAge, log.retentionBytes], [30 * 86_400_000, 20 * 2 ** 30]);
+});

@@ -75,7 +75,12 @@ function followed(limits: Limits, set: ReadonlySet<string>): Limits {
   registry.principalsCachedMax = Math.max(registry.principalsCachedMax, mqtt.connectionsMax);
   // Of agents here; one that runs elsewhere makes readings far smaller than that.
   const edge = { ...limits.edge, outboxBytesMax: Math.max(limits.edge.outboxBytesMax, mqtt.packetBytesMax) };
-  return { ...limits, mqtt, log, registry, edge };
+  // Archiving stops before messages are refused.
+  const archive = {
+    ...limits.archive,
+    diskFreeBytesMin: Math.max(limits.archive.diskFreeBytesMin, log.diskFreeBytesMin + mib(128)),
+  };
+  return { ...limits, mqtt, log, archive, registry, edge };
 }
 
 function numberOf(name: string, value: string | number, file: string): number {

@@ -9,6 +9,7 @@ import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
+import { archiveOrderOf } from "./archive-config.ts";
 import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
 import { Sessions } from "./api/session.ts";
@@ -66,7 +67,9 @@ const TIDY_AFTER = seconds(5);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
-  for (const text of given.listen) listenerUrlOf(text); // a wrong one is told before anything is started
+  // What is wrong is told before anything is started.
+  for (const text of given.listen) listenerUrlOf(text);
+  archiveOrderOf(given.archive, given.data);
   const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();
   let base: Foundation | null = null;

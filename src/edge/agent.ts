@@ -60,7 +60,7 @@ export async function runAgent(config: AgentConfig, given: AgentPorts): Promise<
   const folder = openDataFolder(config.data);
   let file: OutboxFile;
   try {
-    file = openOutboxStore(join(config.data, "outbox.db"), ports.clock.now());
+    file = openOutboxStore(join(config.data, "outbox.db"), ports.clock.now(), ports.logger);
   } catch (error) {
     folder.release();
     throw error;

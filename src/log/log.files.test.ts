@@ -1,7 +1,5 @@
 /** The log on a real file system, under a process that is really killed. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,9 +10,8 @@ import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
 import { bytesOf, findings, readAll, realClock, textOf } from "./log.fixture.ts";
 import type { LogLimits } from "./log.fixture.ts";
+import { killWriters } from "./kill-writers.fixture.ts";
 import { Log } from "./log.ts";
-import { LogReader } from "./reader.ts";
-import { isDamage } from "./verify.ts";
 
 async function temporary(context: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tidewire-log-"));
@@ -97,51 +94,6 @@ test("a half-written end of a real file is cut off, kept in quarantine, and told
   assert.deepEqual(kinds.sort(), ["foreign file", "quarantined", "segment", "segment"]);
 });
 
-/** Runs a writer until it has promised something, and kills it; the range that it promised. */
-async function killedWriter(folder: string, round: number): Promise<{ readonly from: number; readonly below: number }> {
-  const writer = spawn(process.execPath, [join(import.meta.dirname, "kill-writer.fixture.ts"), folder, String(round)]);
-  const exited = once(writer, "exit");
-  let output = "";
-  let complaints = "";
-  writer.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
-  const syncs = 1 + Math.floor(Math.random() * 8);
-  for await (const chunk of writer.stdout) {
-    output += String(chunk);
-    if (output.split("\n").length > syncs) writer.kill("SIGKILL");
-  }
-  await exited;
-  assert.equal(complaints, "", "it died of the signal, not of a mistake");
-  const [from, below] = output.split("\n").at(-2)!.split(" ").map(Number);
-  return { from: from!, below: below! };
-}
-
-/** Every offset of `promised` is there, in order, as it was appended; so is whatever else is there. */
-async function checkPromise(
-  folder: string,
-  promised: { readonly from: number; readonly below: number },
-): Promise<void> {
-  const directory = await openLogDirectory(folder);
-  const ports = { directory, crc32: fileCrc32, logger: new SimLogger(), metrics: new SimMetrics() };
-  const reader = await LogReader.open(ports);
-  let expected = promised.from;
-  for await (const batch of reader.readBatches(promised.from, promised.below)) {
-    batch.forEach((offset, bytes) => {
-      assert.equal(offset, expected++);
-      assert.equal(textOf(bytes), `${offset}:${"x".repeat(offset % 700)}`);
-    });
-  }
-  assert.equal(expected, promised.below);
-}
-
 test("a process that is killed with SIGKILL while it appends, twenty times: what it promised is there", async (context) => {
-  const folder = await temporary(context);
-  const promises: { readonly from: number; readonly below: number }[] = [];
-  for (let round = 0; round < 20; round++) {
-    const promised = await killedWriter(folder, round);
-    assert.ok(promised.from >= (promises.at(-1)?.below ?? 0), "no promised offset is given out again");
-    promises.push(promised);
-    await checkPromise(folder, promised);
-  }
-  for (const promised of promises) await checkPromise(folder, promised);
-  for (const finding of await findings(await openLogDirectory(folder))) assert.ok(!isDamage(finding), finding.kind);
+  assert.ok((await killWriters(await temporary(context), 20, new SimRandom(1))) > 1_000);
 });

@@ -1,6 +1,6 @@
 /** The durable log: appends are gathered in memory, written and synced in groups, and handed to consumers once on disk. */
 import { TidewireError, reasonOf } from "../base/mod.ts";
-import type { Cancel, Clock, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { BatchPool } from "./batch.ts";
@@ -17,9 +17,11 @@ import type { Recovered } from "./recover.ts";
 import { RecordReader } from "./record-reader.ts";
 import { applyRetention } from "./retention.ts";
 import type { SegmentTable } from "./segments.ts";
+import { SettledClock } from "./settled-clock.ts";
 import { SpaceWatch } from "./space.ts";
 import { streamBatches } from "./stream.ts";
 import type { StreamSource } from "./stream.ts";
+import { offsetAtTime } from "./time-index.ts";
 import { SegmentWriter } from "./writer.ts";
 
 /** Buffers kept for the next burst; a larger backlog's are given back to memory. */
@@ -81,6 +83,7 @@ export class Log {
   readonly #table: SegmentTable;
   readonly #writer: SegmentWriter;
   readonly #space: SpaceWatch;
+  readonly #age: SettledClock;
   readonly #pool: BatchPool;
   readonly #recent: RecentBatches;
   readonly #source: StreamSource;
@@ -118,6 +121,7 @@ export class Log {
     this.#durable = recovered.next;
     this.#writer = new SegmentWriter(options, recovered);
     this.#space = new SpaceWatch(options);
+    this.#age = new SettledClock(options.clock, limits, recovered.newestAt);
     this.#pool = new BatchPool(limits.batchBytesMax, POOLED_BATCHES);
     this.#recent = new RecentBatches(this.#pool, limits.recentBytesMax);
     this.#active = this.#pool.take(0);
@@ -257,6 +261,15 @@ export class Log {
     return streamBatches(this.#source, from, Math.min(below, this.#durable));
   }
 
+  /**
+   * The first offset whose batch was closed at `time` or later: no record that was received at `time` or later lies below.
+   * Where there is none yet, `durable`. Reads a few headers, whatever the log's size.
+   */
+  async offsetAt(time: EpochMs): Promise<number> {
+    const { durable } = this; // of before the reading: what was written and not yet synced may still be lost
+    return Math.min((await offsetAtTime(this.#source, time)) ?? durable, durable);
+  }
+
   /** A copy of one record, durable or not yet; `null` where it is removed, damaged, or was never there. */
   async read(offset: number): Promise<Uint8Array | null> {
     if (offset >= this.#next || offset < this.first) return null;
@@ -272,9 +285,9 @@ export class Log {
    * one that holds an offset of `keepFrom` or above.
    */
   async retain(keepFrom: number): Promise<void> {
-    const { directory, clock, logger } = this.#options;
-    const limit = Math.min(keepFrom, this.#durable);
-    const removed = await applyRetention({ directory, clock, logger, limits: this.#limits, table: this.#table }, limit);
+    const { directory, logger } = this.#options;
+    const options = { directory, logger, clock: this.#age, limits: this.#limits, table: this.#table };
+    const removed = await applyRetention(options, Math.min(keepFrom, this.#durable));
     this.#metrics.removedSegments.value += removed;
     if (removed > 0) await this.#records.forget();
   }

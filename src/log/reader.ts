@@ -1,21 +1,27 @@
 /** Reading a log that another process writes. */
-import type { Logger, Metrics } from "../base/mod.ts";
+import type { EpochMs, Logger, Metrics } from "../base/mod.ts";
 import type { LogBatch } from "./batch.ts";
 import { GapReporter } from "./damage.ts";
+import type { Gap } from "./damage.ts";
 import { inspectFolder } from "./folder.ts";
 import { SEGMENT_HEADER_BYTES } from "./format.ts";
 import type { LogId } from "./format.ts";
+import { segmentOffset } from "./format.ts";
 import type { Crc32, LogDirectory } from "./ports.ts";
+import { SegmentScanner } from "./scan.ts";
 import { newSegment, SegmentTable } from "./segments.ts";
 import type { Segment } from "./segments.ts";
-import { streamBatches } from "./stream.ts";
+import { openSegment, streamBatches } from "./stream.ts";
 import type { StreamSource } from "./stream.ts";
+import { offsetAtTime } from "./time-index.ts";
 
 export interface LogReaderOptions {
   readonly directory: LogDirectory;
   readonly crc32: Crc32;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Told of each range that `readBatches` had to skip, beside the logger. */
+  readonly onGap?: (gap: Gap) => void;
 }
 
 export class LogReader {
@@ -67,6 +73,51 @@ export class LogReader {
     return this.#table.leftOut(from, below);
   }
 
+  /**
+   * The first offset whose batch was closed at `time` or later: no record that was received at `time` or later lies below.
+   * Where there is none yet, the log's `end`. Reads a few headers, whatever the log's size.
+   */
+  async offsetAt(time: EpochMs): Promise<number> {
+    await this.#refresh();
+    return (await offsetAtTime(this.#source(), time)) ?? this.end();
+  }
+
+  /**
+   * Behind the last whole batch that is on disk: how far `readBatches` may go for who is not told by the writer. What was
+   * written and not yet synced is synced first, because whoever reads it may rely on it.
+   */
+  async end(): Promise<number> {
+    const newest = (await this.#directoryNewest()) ?? -1;
+    if (newest > (this.#table.newest?.baseOffset ?? -1)) await this.#refresh();
+    for (;;) {
+      const segment = this.#table.newest;
+      if (segment === undefined) return 0;
+      const file = await openSegment(this.#source(), segment);
+      if (file === null) continue;
+      try {
+        const { crc32 } = this.#options;
+        const { position, offset } = segment.index.floor(Infinity);
+        const from = { position, expected: offset, upper: Infinity, skimBelow: 0 };
+        const scanner = new SegmentScanner(file, { crc32, logId: this.#logId ?? [0, 0], ...from });
+        let end = offset;
+        for (let step = await scanner.next(); step.kind !== "end"; step = await scanner.next()) {
+          if (step.kind !== "batch") continue;
+          segment.index.note(step.header.baseOffset, step.position);
+          end = scanner.expected;
+        }
+        await file.sync();
+        return end;
+      } finally {
+        await file.close();
+      }
+    }
+  }
+
+  async #directoryNewest(): Promise<number | undefined> {
+    const offsets = (await this.#options.directory.list()).map(segmentOffset).filter((offset) => offset !== null);
+    return offsets.sort((a, b) => a - b).at(-1);
+  }
+
   #source(): StreamSource {
     const { directory, crc32 } = this.#options;
     return {
@@ -75,7 +126,10 @@ export class LogReader {
       logId: this.#logId ?? [0, 0],
       table: this.#table,
       refresh: () => this.#refresh(),
-      gap: (gap) => this.#gaps.report(gap),
+      gap: (gap) => {
+        this.#gaps.report(gap);
+        this.#options.onGap?.(gap);
+      },
     };
   }
 

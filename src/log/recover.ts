@@ -2,7 +2,7 @@
  * What `Log.open` does with what the last run left. The rules stand in docs/internals/log-format.md; in short: only the
  * end is ever changed, what is cut there is put aside first, and no offset that anyone may know is given out again.
  */
-import type { Clock, Counter, Logger, Random } from "../base/mod.ts";
+import type { Clock, Counter, EpochMs, Logger, Random } from "../base/mod.ts";
 import { SEGMENT_HEADER_BYTES, viewOf } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { beginSegment, createSegment } from "./create.ts";
@@ -34,6 +34,8 @@ export interface Recovered {
   readonly file: LogFile;
   readonly position: number;
   readonly next: number;
+  /** When its newest record was written; 0 where it has none. */
+  readonly newestAt: EpochMs;
 }
 
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
@@ -55,16 +57,17 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     const next = await nextOffset(options, { tail, bare, logId });
     const before = older.map((found) => newSegment(found, found.header));
     const ended = { logId, tail, bare, next };
+    const newestAt = tail?.lastTime ?? 0;
     if (tail !== null && bare.length === 0 && next === tail.end) {
       await putAsideEnd(options, tail);
       await secure(tail);
       await directory.sync(); // for a folder that was just copied here, from a backup
       const { segment, file, position } = tail;
-      return { logId, table: new SegmentTable([...before, segment]), file, position, next };
+      return { logId, table: new SegmentTable([...before, segment]), file, position, next, newestAt };
     }
     const { segment, file } = await beginAnew(options, ended);
     const kept = tail === null ? before : [...before, tail.segment];
-    return { logId, table: new SegmentTable([...kept, segment]), file, position: SEGMENT_HEADER_BYTES, next };
+    return { logId, table: new SegmentTable([...kept, segment]), file, position: SEGMENT_HEADER_BYTES, next, newestAt };
   } catch (error) {
     await Promise.allSettled([...bare, ...(tail === null ? [] : [tail])].map(({ file }) => file.close()));
     throw error;

@@ -7,7 +7,7 @@ import type { Segment, SegmentTable } from "./segments.ts";
 
 export interface RetentionOptions {
   readonly directory: LogDirectory;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
   readonly limits: Limits["log"];
   readonly table: SegmentTable;
@@ -41,8 +41,9 @@ function removable(options: RetentionOptions, keepFrom: number): Segment | null 
   const [oldest, ...later] = table.all;
   if (oldest === undefined || later.length === 0 || table.upper(oldest) > keepFrom) return null;
   if (table.bytes > limits.retentionBytes) return oldest;
-  // Its newest record is as old as the next segment; one whose header is damaged does not say (0).
-  const endedAt = later.find((segment) => segment.createdAt > 0)?.createdAt ?? clock.now();
+  // Its newest record is as old as the next segment, or older: the clock may have been wrong when that was begun, and been
+  // set back since. A segment whose header is damaged does not say (0).
+  const endedAt = Math.min(...later.map(({ createdAt }) => createdAt || Infinity), clock.now());
   return clock.now() - endedAt > limits.retentionAge ? oldest : null;
 }
 

@@ -127,6 +127,17 @@ export class SegmentScanner {
     }
   }
 
+  /**
+   * The next batch header from `position` on, its records unseen; `null` where there is none. For who looks for a place in
+   * the segment, not for its records: the scan itself stays where it is.
+   */
+  async headerFrom(position: number): Promise<BatchStep | null> {
+    const at = await this.#search(position);
+    if ((await this.#window.load(at, BATCH_HEADER_BYTES)) < BATCH_HEADER_BYTES) return null;
+    const header = this.#headerAt(at);
+    return header === null ? null : { kind: "batch", position: at, header };
+  }
+
   async #probe(at: number): Promise<Probe> {
     const { crc32, upper, skimBelow } = this.#options;
     const window = this.#window;

@@ -60,7 +60,7 @@ export function scannerAt(source: StreamSource, segment: Segment, file: LogFile,
 }
 
 /** Opens a segment; `null` where it is gone, and then the table knows. */
-async function openSegment(source: StreamSource, segment: Segment): Promise<LogFile | null> {
+export async function openSegment(source: StreamSource, segment: Segment): Promise<LogFile | null> {
   try {
     return await source.directory.open(segment.name, "read");
   } catch (error) {

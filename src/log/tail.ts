@@ -1,5 +1,6 @@
 /** The end of a segment that was being written when the last run ended. */
 import { TidewireError, reasonOf } from "../base/mod.ts";
+import type { EpochMs } from "../base/mod.ts";
 import {
   BATCH_HEADER_BYTES,
   RECORD_HEADER_BYTES,
@@ -29,6 +30,8 @@ export interface Walked {
   /** Where the batches begin that the last sync carried. */
   readonly lastGroup: number;
   readonly size: number;
+  /** When its last whole batch was closed; 0 where there is none. */
+  readonly lastTime: EpochMs;
 }
 
 /** Reads a segment to its end. Damage with whole batches behind it is told and stays where it is. */
@@ -43,14 +46,16 @@ export async function walk(options: RecoveryOptions, found: FoundSegment, logId:
   let end = found.baseOffset;
   let lastGroup = position;
   let lastDurable = -1;
+  let lastTime = 0;
   for (let step = await scanner.next(); step.kind !== "end"; step = await scanner.next()) {
     if (step.kind === "batch") {
-      const { baseOffset, count, bodyBytes, durableOffset } = step.header;
+      const { baseOffset, count, bodyBytes, durableOffset, time } = step.header;
       segment.index.note(baseOffset, step.position);
       if (durableOffset !== lastDurable) lastGroup = step.position; // constant within what one sync carried
       lastDurable = durableOffset;
       position = step.position + BATCH_HEADER_BYTES + bodyBytes;
       end = baseOffset + count;
+      lastTime = time;
     } else if (step.below !== null) {
       logger.error("a part of the log is damaged; what follows it is kept", {
         segment: found.name,
@@ -62,7 +67,7 @@ export async function walk(options: RecoveryOptions, found: FoundSegment, logId:
       });
     }
   }
-  return { found, segment, file, position, end, lastGroup, size };
+  return { found, segment, file, position, end, lastGroup, size, lastTime };
 }
 
 /**

@@ -73,7 +73,8 @@ export class SegmentWriter {
   #isLastGroup(segment: Segment, bytes: number): boolean {
     const { limits, clock } = this.#options;
     if (this.#position + bytes > limits.segmentBytesMax - limits.groupBytesMax) return true;
-    return clock.now() - segment.createdAt > limits.segmentAgeMax;
+    const age = clock.now() - segment.createdAt;
+    return age > limits.segmentAgeMax || age < 0; // begun by a clock that was set back since: its age would never come
   }
 
   async #rotate(following: Promise<OpenSegment>): Promise<void> {

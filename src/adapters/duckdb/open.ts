@@ -69,7 +69,7 @@ export async function openFile(options: FileOptions): Promise<OpenFile> {
 
 /** Whether DuckDB's words say that the file's bytes are not those that were written. */
 export function isDamage(reason: string): boolean {
-  return /checksum|corrupt/i.test(reason);
+  return /checksum|corrupt|Could not read enough bytes/i.test(reason);
 }
 
 /** Whether DuckDB's words blame the machine, not the file. */

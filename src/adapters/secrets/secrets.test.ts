@@ -52,6 +52,7 @@ describe("first start", () => {
       "admin-token",
       "ca.crt",
       "ca.key",
+      "checksums",
       "server.crt",
       "server.key",
       "session-key",
@@ -95,13 +96,13 @@ describe("first start", () => {
       );
       const left = new Map(
         readdirSync(folder)
-          .filter((file) => !file.startsWith("."))
+          .filter((file) => !file.startsWith(".") && file !== "checksums")
           .map((file) => [file, readFileSync(at(file), "utf8")]),
       );
       const secrets = await start();
       for (const [file, content] of left)
         assert.equal(secrets.read(file as SecretFile), content, `${file}, step ${crashAt}`);
-      assert.equal(readdirSync(folder).length, 6, `no leftovers, step ${crashAt}`);
+      assert.equal(readdirSync(folder).length, 7, `no leftovers, step ${crashAt}`);
       assert.ok(
         new X509Certificate(secrets.read("server.crt")!).checkIssued(new X509Certificate(secrets.read("ca.crt")!)),
       );
@@ -223,6 +224,7 @@ describe("damage is named and never repaired by making something new", () => {
     await start();
     writeFileSync(at("ca.crt"), readFileSync(at("server.crt")));
     writeFileSync(at("ca.key"), readFileSync(at("server.key")));
+    rmSync(at("checksums"));
     await assert.rejects(start(), damaged("ca.crt", /not a certificate authority's/));
   });
 
@@ -234,6 +236,7 @@ describe("damage is named and never repaired by making something new", () => {
     const { keyPem } = await authority.serverCertificate({ names: ["other"], addresses: [] });
     writeFileSync(at("server.key"), keyPem);
     writeFileSync(at("server.crt"), secrets.read("server.crt")!);
+    rmSync(at("checksums"));
     await assert.rejects(start(), damaged("server.crt", /not issued by the CA beside it/));
     assert.equal(readFileSync(at("server.crt"), "utf8"), secrets.read("server.crt"));
   });
@@ -245,5 +248,47 @@ describe("damage is named and never repaired by making something new", () => {
     rmSync(at("server.key"));
     rmSync(at("server.crt"));
     assert.equal((await start()).read("ca.crt"), before);
+  });
+
+  test("one wrong letter in a token or key, one flipped bit in a certificate: noticed, although each would pass for a good one", async () => {
+    for (const file of ["admin-token", "session-key", "ca.crt", "ca.key", "server.crt", "server.key"] as const) {
+      rmSync(folder, { recursive: true, force: true });
+      await start();
+      const whole = readFileSync(at(file), "utf8");
+      const letter = file.includes("-") ? 10 : whole.lastIndexOf("-----END") - 10;
+      writeFileSync(
+        at(file),
+        `${whole.slice(0, letter)}${whole[letter] === "A" ? "B" : "A"}${whole.slice(letter + 1)}`,
+      );
+      assert.throws(
+        () => openSecrets(folder, { logger }),
+        (error) =>
+          isTidewireError(error) && error.code === "SECRET_DAMAGED" && error.message.includes(`secrets/${file} `),
+        file,
+      );
+    }
+  });
+
+  test("a secret that was changed on purpose is taken when the checksums are deleted, as the sentence says", async () => {
+    await start();
+    const token = `tw_${"x".repeat(43)}`;
+    writeFileSync(at("admin-token"), `${token}\n`);
+    assert.throws(() => openSecrets(folder, { logger }), damaged("admin-token", /delete .*secrets\/checksums/));
+    rmSync(at("checksums"));
+    assert.equal((await start()).adminToken, token);
+    assert.equal((await start()).adminToken, token);
+  });
+
+  test("damaged checksums are told and made anew; a folder of an earlier Tidewire gets some", async () => {
+    await start();
+    logger.lines.length = 0;
+    writeFileSync(at("checksums"), readFileSync(at("checksums"), "utf8").replace(/^./, "g"));
+    await start();
+    assert.ok(logger.lines.some(({ level, message }) => level === "warn" && message.includes("checksums")));
+    rmSync(at("checksums"));
+    await start();
+    const whole = readFileSync(at("session-key"), "utf8");
+    writeFileSync(at("session-key"), whole.replace(/^./, whole.startsWith("A") ? "B" : "A"));
+    assert.throws(() => openSecrets(folder, { logger }), damaged("session-key", /not as it was written/));
   });
 });

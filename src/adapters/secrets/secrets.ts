@@ -10,6 +10,7 @@ import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
 import { removeTemporaryFiles, writeAtomically } from "./atomic-file.ts";
 import type { OnStep } from "./atomic-file.ts";
+import { SecretChecksums, contentOf } from "./checksums.ts";
 
 export const SECRET_FILES = ["admin-token", "session-key", "ca.key", "ca.crt", "server.key", "server.crt"] as const;
 export type SecretFile = (typeof SECRET_FILES)[number];
@@ -53,17 +54,37 @@ export function openSecrets(folder: string, options: SecretsOptions): Secrets {
     for (const file of SECRET_FILES) protect(join(folder, file), 0o600, logger);
   });
   const read = (file: SecretFile): string | null => guarded(folder, () => readIfThere(join(folder, file)));
+  const checksums = guarded(folder, () => new SecretChecksums(folder, logger, onStep));
   const write = (file: SecretFile, content: string): void =>
-    guarded(folder, () => writeAtomically(folder, file, content, onStep));
+    guarded(folder, () => {
+      checksums.announce(file, content);
+      writeAtomically(folder, file, content, onStep);
+    });
   checkAuthority(folder, read, options.established === true);
   checkPair(folder, read, "server");
   const token = tokenIn(folder, read("admin-token"));
+  const key = sessionKeyIn(folder, read("session-key"));
+  checkAll(folder, checksums);
   const adminToken = token ?? `tw_${randomBytes(32).toString("base64url")}`;
   if (token === null) write("admin-token", `${adminToken}\n`);
-  const key = sessionKeyIn(folder, read("session-key"));
   const sessionKey = key ?? new Uint8Array(randomBytes(32));
   if (key === null) write("session-key", `${Buffer.from(sessionKey).toString("base64url")}\n`);
   return { folder, adminTokenIsNew: token === null, adminToken, sessionKey, read, write };
+}
+
+function checkAll(folder: string, checksums: SecretChecksums): void {
+  guarded(folder, () => {
+    const there: [SecretFile, string][] = [];
+    for (const file of SECRET_FILES) {
+      const content = contentOf(join(folder, file));
+      if (content === null) continue;
+      if (!checksums.fits(file, content)) {
+        throw damaged(folder, file, `it is not as it was written; if that was on purpose, delete ${folder}/checksums`);
+      }
+      there.push([file, content]);
+    }
+    checksums.adopt(there);
+  });
 }
 
 export function damaged(folder: string, file: SecretFile, reason: string): TidewireError {

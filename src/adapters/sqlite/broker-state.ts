@@ -1,6 +1,6 @@
 /** The broker's `StateStore` in SQLite: a view of the log that is a moment behind it. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { QoS } from "../../base/mod.ts";
+import type { Logger, QoS } from "../../base/mod.ts";
 import type {
   OutboxChunk,
   Progress,
@@ -12,7 +12,7 @@ import type {
   StateStore,
   StoredSession,
 } from "../../broker/mod.ts";
-import { openDatabase, transaction } from "./open.ts";
+import { closeDatabase, openDatabase, transaction } from "./open.ts";
 import { RETAINED_BY_KEY, SqliteRetained, promised } from "./retained-store.ts";
 import { willFromJson, willToJson } from "./will-json.ts";
 
@@ -65,9 +65,10 @@ export class SqliteBrokerState implements StateStore {
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
 
-  /** Throws `TidewireError` DATABASE_UNUSABLE or DATABASE_NEWER. */
-  constructor(path: string) {
-    this.#database = openDatabase({ path, name: "broker", migrations: MIGRATIONS, durability: "normal" });
+  /** Throws `TidewireError` DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
+  constructor(path: string, logger?: Logger) {
+    const told = logger === undefined ? {} : { logger };
+    this.#database = openDatabase({ path, name: "broker", migrations: MIGRATIONS, durability: "normal", ...told });
     this.retained = new SqliteRetained(this.#database);
   }
 
@@ -122,7 +123,7 @@ export class SqliteBrokerState implements StateStore {
   }
 
   close(): void {
-    this.#database.close();
+    closeDatabase(this.#database);
   }
 
   /** One walk through the tables, all in the same order. */

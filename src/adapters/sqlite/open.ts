@@ -1,7 +1,10 @@
 /** Opening one of our SQLite files: durable settings, a format version, and migrations in one transaction each. */
 import { chmodSync, existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { TidewireError, reasonOf } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
+import type { Logger } from "../../base/mod.ts";
+import { PageChecksums } from "./page-checksums.ts";
+import type { Sizes } from "./page-checksums.ts";
 
 export interface DatabaseOptions {
   readonly path: string;
@@ -14,17 +17,61 @@ export interface DatabaseOptions {
    * damages the file; only for views that are rebuilt from the log.
    */
   readonly durability: "full" | "normal";
+  /** Told of what was lost at the end of the write-ahead log. */
+  readonly logger?: Logger;
+  /** Another connection of ours to the same file, which is open for longer than this one. */
+  readonly beside?: DatabaseSync;
+  /** For tests. */
+  readonly sizes?: Sizes;
 }
 
+/** The page checksums of the file behind each connection, and whether it is the one that ends them. */
+const CHECKSUMS = new WeakMap<DatabaseSync, { readonly pages: PageChecksums; readonly ends: boolean }>();
+
+/** Throws `TidewireError` DATABASE_DAMAGED, DATABASE_UNUSABLE, DATABASE_NEWER. To be closed by `closeDatabase`. */
 export function openDatabase(options: DatabaseOptions): DatabaseSync {
-  const existed = existsSync(options.path);
+  const { path, name, logger = null, beside, sizes } = options;
+  const existed = existsSync(path);
+  const shared = beside === undefined ? undefined : CHECKSUMS.get(beside)?.pages;
+  const pages =
+    shared ??
+    checked(options, () =>
+      PageChecksums.check({ path, name, logger, now: Date.now, ...(sizes === undefined ? {} : { sizes }) }),
+    );
   const database = openFile(options);
+  try {
+    prepare(database, options, existed);
+    pages.begin(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  CHECKSUMS.set(database, { pages, ends: shared === undefined });
+  return database;
+}
+
+export function closeDatabase(database: DatabaseSync): void {
+  const checksums = CHECKSUMS.get(database);
+  if (checksums?.ends === true && database.isOpen) checksums.pages.end(database);
+  database.close();
+}
+
+function prepare(database: DatabaseSync, options: DatabaseOptions, existed: boolean): void {
   if (!existed) chmodSync(options.path, 0o600);
   database.exec("PRAGMA journal_mode = WAL");
   database.exec(`PRAGMA synchronous = ${options.durability === "full" ? "FULL" : "NORMAL"}`);
   database.exec("PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2000");
   migrate(database, options);
-  return database;
+}
+
+/** What the file system refuses is not damage. */
+function checked<T>({ name, path }: DatabaseOptions, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (isTidewireError(error)) throw error;
+    throw new TidewireError("DATABASE_UNUSABLE", { name, path, reason: reasonOf(error) }, { cause: error });
+  }
 }
 
 /** Runs `work` in one transaction; rolls back and rethrows when it throws. */
@@ -33,6 +80,7 @@ export function transaction<T>(database: DatabaseSync, work: () => T): T {
   try {
     const result = work();
     database.exec("COMMIT");
+    CHECKSUMS.get(database)?.pages.committed(database);
     return result;
   } catch (error) {
     // SQLite rolls back by itself on SQLITE_FULL and SQLITE_IOERR; a second ROLLBACK would hide the real error.
@@ -58,7 +106,6 @@ function openFile(options: DatabaseOptions): DatabaseSync {
 function migrate(database: DatabaseSync, options: DatabaseOptions): void {
   const version = (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
   if (version > options.migrations.length) {
-    database.close();
     throw new TidewireError("DATABASE_NEWER", {
       name: options.name,
       path: options.path,

@@ -6,9 +6,10 @@
 import { existsSync, renameSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { isTidewireError, reasonOf } from "../../base/mod.ts";
+import type { Logger } from "../../base/mod.ts";
 import type { Change, DeadLetter, OutboxState, QueueStore, Reading, StoredSize } from "../../queue/mod.ts";
 import { QueueStoreError, sizeOf } from "../../queue/mod.ts";
-import { openDatabase, transaction } from "./open.ts";
+import { closeDatabase, openDatabase, transaction } from "./open.ts";
 
 const MIGRATIONS = [
   `CREATE TABLE state (
@@ -56,19 +57,19 @@ export interface OutboxFile {
  * Opens or makes the file. A damaged one is moved aside, because an unattended device must go on recording; its readings
  * may be recovered with SQLite's `.recover`. Throws DATABASE_UNUSABLE or DATABASE_NEWER for everything else.
  */
-export function openOutboxStore(path: string, now: number): OutboxFile {
+export function openOutboxStore(path: string, now: number, logger?: Logger): OutboxFile {
   let movedAside: string | null = null;
   let store: SqliteQueueStore;
   try {
-    store = new SqliteQueueStore(path);
+    store = new SqliteQueueStore(path, logger);
     store.check();
   } catch (error) {
     if (!isDamage(error)) throw error;
     movedAside = `${path}.damaged-${now}`;
-    for (const suffix of ["", "-wal", "-shm"]) {
+    for (const suffix of ["", "-wal", "-shm", "-pages"]) {
       if (existsSync(path + suffix)) renameSync(path + suffix, movedAside + suffix);
     }
-    store = new SqliteQueueStore(path);
+    store = new SqliteQueueStore(path, logger);
   }
   return { store, movedAside, close: () => store.close() };
 }
@@ -89,8 +90,9 @@ export class SqliteQueueStore implements QueueStore {
   readonly #database: DatabaseSync;
   readonly #statements: ReturnType<typeof statementsOf>;
 
-  constructor(path: string) {
-    this.#database = openDatabase({ path, name: "outbox", migrations: MIGRATIONS, durability: "full" });
+  constructor(path: string, logger?: Logger) {
+    const told = logger === undefined ? {} : { logger };
+    this.#database = openDatabase({ path, name: "outbox", migrations: MIGRATIONS, durability: "full", ...told });
     this.#statements = statementsOf(this.#database);
   }
 
@@ -187,7 +189,7 @@ export class SqliteQueueStore implements QueueStore {
   }
 
   close(): void {
-    this.#database.close();
+    closeDatabase(this.#database);
   }
 
   /** At most this many pages of 4 KiB; how a test makes the disk full. */
@@ -262,6 +264,7 @@ function errorCodeOf(error: unknown): number | null {
 }
 
 function isDamage(error: unknown): boolean {
+  if (isTidewireError(error) && error.code === "DATABASE_DAMAGED") return true;
   const code = errorCodeOf(isTidewireError(error) ? error.cause : error);
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }

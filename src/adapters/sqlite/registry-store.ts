@@ -1,5 +1,6 @@
 /** The registry and presence in `registry.db`. Plain prepared statements; every registry commit is on disk. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { Logger } from "../../base/mod.ts";
 import type {
   Attachment,
   Certificate,
@@ -14,7 +15,7 @@ import type {
   Thing,
   ThingFilter,
 } from "../../registry/mod.ts";
-import { openDatabase, transaction } from "./open.ts";
+import { closeDatabase, openDatabase, transaction } from "./open.ts";
 
 const MIGRATIONS = [
   `CREATE TABLE things (
@@ -62,17 +63,18 @@ export interface OpenRegistry {
   close(): void;
 }
 
-/** Throws DATABASE_UNUSABLE or DATABASE_NEWER. */
-export function openRegistry(path: string): OpenRegistry {
-  const database = openDatabase({ path, name: "registry", migrations: MIGRATIONS, durability: "full" });
+/** Throws DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
+export function openRegistry(path: string, logger?: Logger): OpenRegistry {
+  const file = { path, name: "registry", migrations: MIGRATIONS, ...(logger === undefined ? {} : { logger }) };
+  const database = openDatabase({ ...file, durability: "full" });
   // Presence has its own connection: it may lose its last changes, so it need not wait for the disk in the broker's thread.
-  const presence = openDatabase({ path, name: "registry", migrations: MIGRATIONS, durability: "normal" });
+  const presence = openDatabase({ ...file, durability: "normal", beside: database });
   return {
     store: new SqliteRegistryStore(database),
     presence: new SqlitePresenceStore(presence),
     close: () => {
-      presence.close();
-      database.close();
+      closeDatabase(presence);
+      closeDatabase(database);
     },
   };
 }

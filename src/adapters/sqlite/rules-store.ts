@@ -5,7 +5,7 @@
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import { LIMITS } from "../../base/mod.ts";
-import type { EpochMs } from "../../base/mod.ts";
+import type { EpochMs, Logger } from "../../base/mod.ts";
 import { keyOf } from "../../rules/mod.ts";
 import type {
   Alert,
@@ -20,7 +20,7 @@ import type {
   StoredAlert,
   StoredState,
 } from "../../rules/mod.ts";
-import { openDatabase, transaction } from "./open.ts";
+import { closeDatabase, openDatabase, transaction } from "./open.ts";
 
 const DELIVERY_COLUMNS = "key, id, target, kind, rule, url, headers, secret, body, log_offset, created_at";
 
@@ -49,6 +49,7 @@ type Row = Record<string, SQLOutputValue>;
 
 export interface RulesStoreOptions {
   readonly path: string;
+  readonly logger?: Logger;
   readonly limits?: Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 }
 
@@ -58,7 +59,7 @@ export class SqliteRulesStore implements RulesStore {
   readonly #statements: Statements;
   #waiting: number;
 
-  /** Throws `TidewireError` DATABASE_UNUSABLE or DATABASE_NEWER. */
+  /** Throws `TidewireError` DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
   constructor(options: RulesStoreOptions) {
     this.#limits = options.limits ?? LIMITS.rules;
     this.#database = openDatabase({
@@ -66,13 +67,14 @@ export class SqliteRulesStore implements RulesStore {
       name: "rules",
       migrations: MIGRATIONS,
       durability: "full",
+      ...(options.logger === undefined ? {} : { logger: options.logger }),
     });
     this.#statements = prepare(this.#database);
     this.#waiting = this.#number("SELECT count(*) AS n FROM deliveries") ?? 0;
   }
 
   close(): void {
-    this.#database.close();
+    closeDatabase(this.#database);
   }
 
   load(): StoredState {

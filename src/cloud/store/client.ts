@@ -1,15 +1,28 @@
 /** The platform's side of the store: starts the process, keeps it running, asks it. */
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
+import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
+import type { ArchiveProgress } from "../../archive/mod.ts";
+
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { NO_EXTENT } from "../../telemetry/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";
+import { ArchiveMetrics } from "./archive-metrics.ts";
 import { StoreChild } from "./child.ts";
 import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
 import type { LivePoints } from "./live.ts";
 import { fieldNameOf, storeRulesOf } from "./orders.ts";
 import type { RuleLike } from "./orders.ts";
-import type { Answers, FromStore, Keeping, ParquetAnswer, Question, StoreProgress, StoreRule } from "./protocol.ts";
+import type {
+  Answers,
+  ArchiveOrder,
+  FromStore,
+  Keeping,
+  ParquetAnswer,
+  Question,
+  StoreProgress,
+  StoreRule,
+} from "./protocol.ts";
 import { QuestionBook } from "./question-book.ts";
 import { StoreMetrics } from "./store-metrics.ts";
 
@@ -18,6 +31,8 @@ export interface StoreClientOptions {
   readonly databasePath: string;
   /** The folder of the log's segments. */
   readonly logFolder: string;
+  /** The event archive; without it, or with `null`, there is none. */
+  readonly archive?: ArchiveOrder | null;
   /** Where compiled sources are kept; nobody else may write there. Default: the environment's NODE_COMPILE_CACHE. */
   readonly compileCacheFolder?: string;
   /** Starts the store process; default: forks it. */
@@ -44,6 +59,8 @@ export interface StoreStatus {
   readonly rows: number;
   readonly series: number;
   readonly things: number;
+  /** `null` where there is no event archive. The log must keep what lies above its offset. */
+  readonly archive: ArchiveStatus | null;
   readonly restarts: number;
   /** Why the file was made anew since the platform started; null where it was not. */
   readonly rebuilt: string | null;
@@ -51,6 +68,11 @@ export interface StoreStatus {
   readonly realigned: string | null;
   readonly extent: StoreExtent;
   readonly pid: number | null;
+}
+
+export interface ArchiveStatus extends Omit<ArchiveProgress, "counters"> {
+  /** Durable messages that are not archived yet. */
+  readonly lag: number;
 }
 
 const RESTART_DELAY_MIN: Millis = seconds(1) / 4;
@@ -70,6 +92,7 @@ type Phase = StoreStatus["state"];
 export class StoreClient {
   readonly #options: StoreClientOptions;
   readonly #metrics: StoreMetrics;
+  readonly #archiveMetrics: ArchiveMetrics | null = null;
   readonly #questions: QuestionBook;
   readonly #watched = new Set<string>();
   /** Who waits for a thing's join point. */
@@ -86,6 +109,7 @@ export class StoreClient {
   #cancelDurable: Cancel | null = null;
   #cancelRestart: Cancel = () => {};
   #progress: StoreProgress | null = null;
+  #archived: ArchiveProgress | null = null;
   #reason: string | null = "it is starting";
   #rebuilt: string | null = null;
   #fatal: Extract<FromStore, { type: "fatal" }> | null = null;
@@ -106,6 +130,9 @@ export class StoreClient {
       up: () => (this.#phase === "ready" ? 1 : 0),
       extent: () => this.status().extent,
     });
+    if ((options.archive ?? null) !== null) {
+      this.#archiveMetrics = new ArchiveMetrics(metrics, () => this.#archiveStatus());
+    }
     this.#questions = new QuestionBook(limits.telemetry, scheduler, this.#metrics);
   }
 
@@ -154,6 +181,11 @@ export class StoreClient {
     otherwise: number = fields.length,
   ): Promise<ReadonlyMap<string, readonly LatestValue[]>> {
     return this.#ask({ kind: "headline", things, wanted: fields.map(fieldNameOf), otherwise });
+  }
+
+  /** Archives what is durable now, within a few seconds; the offset below which everything is archived then. */
+  archiveNow(): Promise<number | null> {
+    return this.#ask({ kind: "archive" });
   }
 
   /** Puts the files of these relations into `folder` and says how they are read; for one user's query. */
@@ -222,12 +254,19 @@ export class StoreClient {
       rows: progress?.rows ?? 0,
       series: progress?.series ?? 0,
       things: progress?.things ?? 0,
+      archive: this.#archiveStatus(),
       restarts: this.#restarts,
       rebuilt: this.#rebuilt,
       realigned: progress?.realigned ?? null,
       extent: progress?.extent ?? NO_EXTENT,
       pid: this.#child?.pid ?? null,
     };
+  }
+
+  #archiveStatus(): ArchiveStatus | null {
+    if ((this.#options.archive ?? null) === null) return null;
+    const { counters: _, ...archive } = this.#archived ?? NOTHING_ARCHIVED;
+    return { ...archive, lag: Math.max(0, (this.#durable ?? 0) - (archive.offset ?? 0)) };
   }
 
   /** Lets the process commit what it has read, and ends it. */
@@ -252,14 +291,15 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits, keeping, compileCacheFolder, startChild } = this.#options;
+    const { databasePath, logFolder, limits, keeping, archive = null, compileCacheFolder, startChild } = this.#options;
     this.#metrics.started();
+    this.#archiveMetrics?.started();
     const distrust = this.#distrust();
     this.#fatal = null;
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
     const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, logFolder, limits, keeping, distrust });
+    child.send({ type: "open", databasePath, logFolder, limits, keeping, archive, distrust });
   }
 
   #distrust(): string | null {
@@ -307,6 +347,10 @@ export class StoreClient {
         break;
       case "committed":
         this.#committed(news.progress);
+        break;
+      case "archived":
+        this.#archived = news.progress;
+        this.#archiveMetrics?.take(news.progress.counters);
         break;
       case "progress":
         this.#progress = news.progress;

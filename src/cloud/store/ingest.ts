@@ -55,6 +55,11 @@ export class Ingest {
     return this.#committed;
   }
 
+  /** Durable records that are not read yet. */
+  get backlog(): number {
+    return Math.max(0, this.#durable - this.#position);
+  }
+
   /** Everything below is where it stays: the log may forget it. */
   get forgettable(): number {
     return this.#placed ? Math.min(this.#options.store.forgettable, this.#committed) : 0;

@@ -10,12 +10,16 @@ import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
+import { ArchiveHost } from "./archive-host.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
 
 /** Nice value: where there is one core for all, the broker gets three quarters; the log keeps what waits for us. */
 const PRIORITY = 5;
+
+/** Records of telemetry's backlog at which the archive waits: what is watched live shall not wait for it. */
+const ARCHIVE_YIELDS_AT = 20_000;
 
 /** Beside the database, below the folder that `cloud/ask` empties at the start: users' queries take links of what lies there. */
 const SNAPSHOTS = join("asking", "hot");
@@ -69,11 +73,26 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     logger,
     ...(distrust === null ? {} : { distrust }),
   });
+  const source = openRecordSource(logFolder, logger);
+  const archive =
+    order.archive === null
+      ? null
+      : new ArchiveHost({
+          order: order.archive,
+          source,
+          limits: limits.archive,
+          busy: () => server.backlog > ARCHIVE_YIELDS_AT,
+          clock: systemClock,
+          scheduler: systemScheduler,
+          logger,
+          onChange: (progress) => send({ type: "archived", progress }),
+        });
   const server = await StoreServer.open({
     store,
     snapshots: new UserSnapshots(store, snapshotFolder),
     rebuilt: store.rebuilt,
-    source: openRecordSource(logFolder, logger),
+    source,
+    archive,
     filter: recordFilter,
     decode: readRecord,
     limits,
@@ -86,7 +105,9 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
+  archive?.start();
   await Promise.race([server.run(), store.damaged]);
+  await archive?.close();
 }
 
 function fail(error: unknown): void {

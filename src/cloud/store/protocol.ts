@@ -1,4 +1,6 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
+import type { ColdPlace } from "../../adapters/objects/mod.ts";
+import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
@@ -35,6 +37,8 @@ export type Question =
       readonly otherwise: number;
     }
   | { readonly kind: "things" }
+  /** Archive what is durable now. */
+  | { readonly kind: "archive" }
   /** Files of these relations, put into the folder for a process that answers a user's query. */
   | {
       readonly kind: "snapshot";
@@ -52,6 +56,9 @@ export interface Answers {
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];
+  /** Every message below is archived; `null` where nothing is. */
+  archive: number | null;
+
   snapshot: UserSnapshot;
 }
 
@@ -66,9 +73,18 @@ export interface OpenOrder {
   readonly databasePath: string;
   readonly logFolder: string;
   readonly limits: Limits;
+  /** `null`: there is no event archive. */
+  readonly archive: ArchiveOrder | null;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
   readonly keeping: Keeping;
+}
+
+/** Where the event archive lies. No credentials: the process reads them itself. */
+export interface ArchiveOrder {
+  readonly folder: string;
+  readonly settings: ArchiveSettings;
+  readonly cold: ColdPlace | null;
 }
 
 export type ToStore =
@@ -107,6 +123,7 @@ export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
+  | { readonly type: "archived"; readonly progress: ArchiveProgress }
   /** Nothing was committed, but something has changed: files, what the log may forget. */
   | { readonly type: "progress"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }

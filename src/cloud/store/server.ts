@@ -4,6 +4,7 @@ import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
 import type { PointBatch, SeriesQuery, SeriesResult, TelemetryStore } from "../../telemetry/mod.ts";
+import type { ArchiveHost } from "./archive-host.ts";
 import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
@@ -40,6 +41,8 @@ export interface ServerOptions {
   readonly send: (news: FromStore) => void;
   /** An answer as a Parquet file. */
   readonly parquetOf: (result: SeriesResult) => Promise<Uint8Array>;
+  /** The event archive, where there is one. */
+  readonly archive?: Pick<ArchiveHost, "durable" | "flush"> | null;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
@@ -80,6 +83,11 @@ export class StoreServer {
     });
   }
 
+  /** Durable records that are not read yet. */
+  get backlog(): number {
+    return this.#ingest.backlog;
+  }
+
   static async open(options: ServerOptions): Promise<StoreServer> {
     const { store, limits } = options;
     const sequences = new SequenceBook(limits.telemetry);
@@ -111,6 +119,7 @@ export class StoreServer {
         break;
       case "durable":
         this.#ingest.durable(order.offset);
+        this.#options.archive?.durable(order.offset);
         break;
       case "watch":
         this.#live.watch(order.thing);
@@ -175,6 +184,8 @@ export class StoreServer {
         return store.latest(question.thing);
       case "headline":
         return store.headline(question.things, question.wanted, question.otherwise);
+      case "archive":
+        return this.#options.archive?.flush() ?? null;
       case "things":
         return store.series.things();
       case "snapshot":

@@ -12,6 +12,7 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { StoreClient } from "./client.ts";
 import type { RuleLike } from "./orders.ts";
+import type { ArchiveOrder } from "./protocol.ts";
 
 export const START = 1_767_225_600_000;
 /** START lies further back than raw points are kept. */
@@ -49,6 +50,8 @@ export class Platform {
   readonly folder: string;
   readonly logger = new SimLogger();
   readonly metrics = new SimMetrics();
+  /** Of the next client. */
+  archive: ArchiveOrder | null = null;
   client: StoreClient;
   log: Log;
   readonly #limits: Limits;
@@ -133,6 +136,7 @@ export class Platform {
     return new StoreClient({
       databasePath: this.databasePath,
       logFolder: join(this.folder, "log"),
+      archive: this.archive,
       compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
       limits: this.#limits,
       keeping: { retention: FOR_EVER, room: { diskShare: 0.5 } },

@@ -1,0 +1,254 @@
+/** Flipped bits in SQLite's files are noticed, and nothing that a crash can leave is taken for one. */
+import assert from "node:assert/strict";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { SimLogger, SimRandom } from "../../../sim/world.ts";
+import { isTidewireError } from "../../base/mod.ts";
+import { closeDatabase, openDatabase, transaction } from "./open.ts";
+import type { DatabaseOptions } from "./open.ts";
+import { readWal } from "./wal-file.ts";
+
+const MIGRATIONS = [
+  "CREATE TABLE t (id INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT; CREATE INDEX by_value ON t (value)",
+];
+/** A checkpoint every ten pages or so, and the companion written anew every hundred. */
+const SIZES = { checkpoint: 40_000, appendedMax: 1_000 };
+const FILES = ["", "-wal", "-pages"];
+
+function temporary(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "tidewire-pages-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, "x.db");
+}
+
+function open(path: string, more: Partial<DatabaseOptions> = {}): DatabaseSync {
+  return openDatabase({ path, name: "x", migrations: MIGRATIONS, durability: "normal", sizes: SIZES, ...more });
+}
+
+function put(database: DatabaseSync, id: number, bytes = 300): void {
+  transaction(database, () =>
+    database.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)").run(id, Buffer.alloc(bytes, id)),
+  );
+}
+
+function contents(database: DatabaseSync): string {
+  return JSON.stringify(database.prepare("SELECT id, hex(value) AS v FROM t ORDER BY id").all());
+}
+
+/** What a SIGKILL at this moment leaves. */
+function snapshot(path: string, to: string): void {
+  for (const suffix of FILES) {
+    rmSync(to + suffix, { force: true });
+    if (existsSync(path + suffix)) copyFileSync(path + suffix, to + suffix);
+  }
+}
+
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at]! ^= 4;
+  writeFileSync(path, bytes);
+}
+
+const damaged = (error: unknown): boolean => isTidewireError(error) && error.code === "DATABASE_DAMAGED";
+
+test("a bit that flips anywhere in the file is told before anything is served, and the file stays as it is", (context) => {
+  const path = temporary(context);
+  const database = open(path);
+  for (let id = 0; id < 100; id++) put(database, id);
+  closeDatabase(database);
+  assert.equal(existsSync(`${path}-wal`), false);
+  const whole = readFileSync(path);
+  for (let at = 0; at < whole.length; at += 997) {
+    flip(path, at);
+    assert.throws(() => open(path), damaged, `byte ${at}`);
+    flip(path, at);
+  }
+  writeFileSync(path, whole.subarray(0, whole.length - 4096));
+  assert.throws(() => open(path), damaged, "the last page is missing");
+  writeFileSync(path, Buffer.concat([whole, whole.subarray(0, 4096)]));
+  assert.throws(() => open(path), damaged, "a page too many");
+  writeFileSync(path, whole);
+  closeDatabase(open(path));
+});
+
+test("a killed process leaves a file that is taken, whenever it was killed, with everything that was committed", (context) => {
+  const path = temporary(context);
+  const killed = `${path}-killed.db`;
+  const random = new SimRandom(5);
+  let database = open(path);
+  let beside = open(path, { beside: database });
+  for (let turn = 0; turn < 120; turn++) {
+    put(random.chance(0.3) ? beside : database, random.below(200), random.below(3_000));
+    if (random.chance(0.2)) {
+      snapshot(path, killed);
+      const again = open(killed);
+      assert.equal(contents(again), contents(database), `turn ${turn}`);
+      put(again, 1_000);
+      closeDatabase(again);
+      closeDatabase(open(killed));
+    }
+    if (random.chance(0.03)) {
+      closeDatabase(beside);
+      closeDatabase(database);
+      database = open(path);
+      beside = open(path, { beside: database });
+    }
+    if (random.chance(0.03)) {
+      snapshot(path, killed);
+      closeDatabase(beside);
+      closeDatabase(database);
+      snapshot(killed, path);
+      database = open(path);
+      beside = open(path, { beside: database });
+    }
+  }
+  closeDatabase(beside);
+  closeDatabase(database);
+});
+
+test("a power cut within a checkpoint: torn pages that the write-ahead log still holds are no damage", (context) => {
+  const path = temporary(context);
+  const big = { sizes: { checkpoint: 1e9, appendedMax: 1e9 } };
+  const database = open(path, big);
+  for (let id = 0; id < 200; id++) put(database, id, 1_000);
+  const before = `${path}-before.db`;
+  snapshot(path, before);
+  const expected = contents(database);
+  closeDatabase(database); // the checkpoint
+  const after = readFileSync(path);
+  const random = new SimRandom(9);
+  for (let cut = 0; cut < 12; cut++) {
+    const torn = `${path}-torn.db`;
+    snapshot(before, torn);
+    copyFileSync(`${path}-pages`, `${torn}-pages`); // it was synced before the first page was written
+    const pages = Buffer.alloc(after.length);
+    readFileSync(before).copy(pages);
+    for (let at = 0; at < after.length; at += 512) if (random.chance(0.5)) after.copy(pages, at, at, at + 512);
+    writeFileSync(torn, pages.subarray(0, random.chance(0.5) ? pages.length : random.below(pages.length)));
+    const again = open(torn, big);
+    assert.equal(contents(again), expected);
+    closeDatabase(again);
+    closeDatabase(open(torn, big));
+  }
+});
+
+test("the end of a damaged write-ahead log is left out, kept, and told; what it held before is served", (context) => {
+  const path = temporary(context);
+  const database = open(path, { sizes: { checkpoint: 1e9, appendedMax: 1e9 } });
+  for (let id = 0; id < 20; id++) put(database, id);
+  const killed = `${path}-killed.db`;
+  snapshot(path, killed);
+  closeDatabase(database);
+  const { length } = readFileSync(`${killed}-wal`);
+  flip(`${killed}-wal`, Math.floor(length * 0.7));
+  const logger = new SimLogger();
+  const again = open(killed, { logger });
+  const { n } = again.prepare("SELECT count(*) AS n FROM t").get() as { n: number };
+  assert.ok(n > 5 && n < 20, `${n} rows`);
+  const line = logger.lines.find(({ level }) => level === "error");
+  assert.match(line?.message ?? "", /write-ahead log/);
+  assert.equal(readFileSync(String(line?.fields["kept"])).length, length);
+  closeDatabase(again);
+});
+
+test("a file that another program changed is refused; without its companion it is taken as it is", (context) => {
+  const path = temporary(context);
+  closeDatabase(open(path));
+  const stranger = new DatabaseSync(path);
+  stranger.exec("INSERT INTO t VALUES (1, x'00')");
+  stranger.close();
+  assert.throws(
+    () => open(path),
+    (error) => damaged(error) && (error as { fix: string }).fix.includes(`${path}-pages`),
+  );
+  rmSync(`${path}-pages`);
+  closeDatabase(open(path));
+  assert.ok(existsSync(`${path}-pages`));
+  flip(path, 5_000);
+  assert.throws(() => open(path), damaged);
+});
+
+test("a damaged companion is told and made anew; where it cannot be written, the database goes on without", (context) => {
+  const path = temporary(context);
+  const first = open(path);
+  put(first, 1);
+  closeDatabase(first);
+  flip(`${path}-pages`, 20);
+  const logger = new SimLogger();
+  const database = open(path, { logger });
+  assert.match(logger.lines[0]?.message ?? "", /page checksums of a database are damaged/);
+  mkdirSync(`${path}-pages.new`); // in the way of the next time that it is written anew
+  for (let id = 0; id < 150; id++) put(database, id, 1_000);
+  assert.ok(logger.lines.some(({ message }) => message.includes("cannot be kept")));
+  assert.equal(existsSync(`${path}-pages`), false);
+  const expected = contents(database);
+  closeDatabase(database);
+  rmSync(`${path}-pages.new`, { recursive: true });
+  const again = open(path);
+  assert.equal(contents(again), expected);
+  closeDatabase(again);
+  assert.ok(readdirSync(join(path, "..")).includes("x.db-pages"));
+});
+
+test("somebody who reads meanwhile holds a checkpoint up, and nothing else", (context) => {
+  const path = temporary(context);
+  const database = open(path);
+  const reader = open(path, { beside: database });
+  for (let id = 0; id < 50; id++) put(database, id);
+  const rows = reader.prepare("SELECT * FROM t").iterate();
+  rows.next();
+  for (let id = 0; id < 80; id++) put(database, id, 1_000);
+  const killed = `${path}-killed.db`;
+  snapshot(path, killed);
+  closeDatabase(open(killed));
+  rows.return?.();
+  for (let id = 0; id < 80; id++) put(database, id, 900);
+  const expected = contents(database);
+  closeDatabase(reader);
+  closeDatabase(database);
+  const again = open(path);
+  assert.equal(contents(again), expected);
+  closeDatabase(again);
+});
+
+test("the write-ahead log is read as SQLite reads it: a commit counts only as a whole, and a damaged log up to there", (context) => {
+  const path = temporary(context);
+  const database = open(path, { sizes: { checkpoint: 1e9, appendedMax: 1e9 } });
+  const ends: number[] = [];
+  for (let id = 0; id < 12; id++) {
+    put(database, id, 5_000);
+    ends.push(readFileSync(`${path}-wal`).length);
+  }
+  const bytes = readFileSync(`${path}-wal`);
+  closeDatabase(database);
+  const { frames, pages, lostBytes } = readWal(bytes);
+  assert.deepEqual([frames.length * (24 + 4096) + 32, lostBytes], [bytes.length, 0]);
+  assert.equal(pages, readFileSync(path).length / 4096);
+  for (let length = 0; length < bytes.length; length += 331) {
+    const part = readWal(bytes.subarray(0, length));
+    const end = ends.findLast((commit) => commit <= length) ?? 32;
+    assert.equal(part.frames.length, (end - 32) / (24 + 4096), `${length} bytes`);
+    assert.deepEqual(part.frames, frames.slice(0, part.frames.length));
+    assert.equal(part.lostBytes > 0, length >= end + 16);
+  }
+  for (let at = 0; at < bytes.length; at += 577) {
+    const copy = Buffer.from(bytes);
+    copy[at]! ^= 1;
+    const part = readWal(copy);
+    assert.ok(part.lostBytes > 0, `byte ${at}`);
+    assert.ok(part.frames.length < frames.length);
+  }
+});

@@ -1,0 +1,34 @@
+/**
+ * `npm run damage -- --count 10000 --seed 1 [--kind log]`: bits flipped and ends cut off in every kind of file of a data folder. Prints what
+ * became of each; status 1 where an answer changed silently, or an error had no sentence.
+ */
+import { parseArgs } from "node:util";
+import { damageCampaign } from "../test/scenarios/support/damage-campaign.ts";
+
+const { values } = parseArgs({
+  options: {
+    count: { type: "string", default: "1000" },
+    seed: { type: "string", default: "1" },
+    kind: { type: "string", default: "" },
+  },
+});
+const count = Number(values.count);
+const seed = Number(values.seed);
+if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed)) {
+  process.stderr.write("usage: npm run damage -- [--count N] [--seed S] [--kind NAME]\n");
+  process.exit(2);
+}
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const startedAt = performance.now();
+const { counts, wrong } = await damageCampaign(count, seed, values.kind);
+const totals = new Map<string, number>();
+for (const [file, outcomes] of [...counts].sort(([a], [b]) => a.localeCompare(b))) {
+  const parts = [...outcomes].sort(([a], [b]) => a.localeCompare(b));
+  say(`${file.padEnd(52)} ${parts.map(([outcome, times]) => `${outcome} ${times}`).join(", ")}`);
+  for (const [outcome, times] of parts) totals.set(outcome, (totals.get(outcome) ?? 0) + times);
+}
+say(
+  `${count} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s: ${JSON.stringify(Object.fromEntries(totals))}`,
+);
+for (const one of wrong) say(`wrong: ${one}`);
+process.exitCode = wrong.length === 0 ? 0 : 1;
