@@ -9,7 +9,7 @@ export type { Parameter, Parameters } from "./user-query.ts";
 export { writeAnswer } from "./user-formats.ts";
 export type { AnswerEnd } from "./user-formats.ts";
 export { UserSnapshots } from "./user-snapshots.ts";
-export type { TimeRange, UserSnapshot } from "./user-snapshots.ts";
+export type { OpenEvents, TimeRange, UserSnapshot } from "./user-snapshots.ts";
 export type { UserRelation } from "./user-sql.ts";
 export { thingsView } from "./user-views.ts";
 export type { UserView } from "./user-views.ts";

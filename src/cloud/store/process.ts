@@ -89,7 +89,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
         });
   const server = await StoreServer.open({
     store,
-    snapshots: new UserSnapshots(store, snapshotFolder),
+    snapshots: new UserSnapshots(store, snapshotFolder, archive?.eventFiles.bind(archive) ?? null),
     rebuilt: store.rebuilt,
     source,
     archive,
