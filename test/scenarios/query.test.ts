@@ -100,7 +100,7 @@ test("refusals: their sentence, what to do, their code, an exit status; an answe
     /broke off after \d+ bytes/,
     "SELECT * FROM range(100000000000)",
     "--timeout",
-    "1s",
+    "5s",
     "--output",
     "big.csv",
   );
