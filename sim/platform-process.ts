@@ -14,6 +14,7 @@ import type { LogDirectory } from "../src/log/mod.ts";
 import { HotRules, defaultRules } from "../src/rules/mod.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { SimBrokerDatabase } from "./broker-database.ts";
+import { DEFAULT_RETENTION } from "../src/telemetry/mod.ts";
 import { Life, folderOf } from "./life.ts";
 import type { SimNetwork } from "./network.ts";
 import { RECEIVER_RULE } from "./receiver.ts";
@@ -174,6 +175,7 @@ export class PlatformProcess {
       databasePath: "telemetry",
       logFolder: "log",
       limits: LIMITS,
+      keeping: { retention: DEFAULT_RETENTION, room: { diskShare: 0.5 } },
       clock,
       scheduler: this.#scheduler,
       random,

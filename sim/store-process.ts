@@ -3,7 +3,6 @@ import { LIMITS, reasonOf } from "../src/base/mod.ts";
 import type { Logger, Scheduler } from "../src/base/mod.ts";
 import { fileCrc32 } from "../src/adapters/files/mod.ts";
 import type { ChildEvents, StoreProcess } from "../src/cloud/store/child.ts";
-import { StoreAhead } from "../src/cloud/store/ingest.ts";
 import type { RecordSource } from "../src/cloud/store/ports.ts";
 import type { FromStore, ToStore } from "../src/cloud/store/protocol.ts";
 import { StoreServer } from "../src/cloud/store/server.ts";
@@ -83,6 +82,7 @@ export class SimStoreProcess implements StoreProcess {
       source: this.#source(),
       filter: recordFilter,
       decode: readRecord,
+      parquetOf: () => Promise.reject(new Error("the simulated store makes no files")),
       isDamage: () => false, // the simulated file does not rot
       limits: LIMITS,
       clock,
@@ -103,6 +103,7 @@ export class SimStoreProcess implements StoreProcess {
       (opened ??= await LogReader.open({ directory, crc32: fileCrc32, logger, metrics: new SimMetrics() }));
     return {
       first: async () => (await reader()).first,
+      identity: async () => (await reader()).identity(),
       async *readBatches(from, below) {
         yield* (await reader()).readBatches(from, below);
       },
@@ -111,16 +112,18 @@ export class SimStoreProcess implements StoreProcess {
   }
 
   #tell(news: FromStore): void {
-    if (news.type === "committed") this.#ports.witness.storeMissed(news.progress.counters.gapRecords);
+    if (news.type === "committed") {
+      const { counters, realigned } = news.progress;
+      this.#ports.witness.storeMissed(counters.gapRecords);
+      if (realigned !== null) this.#ports.witness.wrong(`the store does not go with the log: ${realigned}`);
+    }
     if (this.#life.alive) this.#deliver("outside", () => this.#events.news(news));
   }
 
   #fail(error: unknown): void {
     if (!this.#life.alive) return;
-    const ahead = error instanceof StoreAhead;
-    if (ahead) this.#ports.witness.wrong(`the store is ahead of the log: ${error.message}`);
-    else if (!this.#ports.database.broken) this.#ports.trace.add("store", `fails: ${reasonOf(error)}`);
-    this.#tell({ type: "fatal", reason: reasonOf(error), cause: ahead ? "useless" : "environment" });
+    if (!this.#ports.database.broken) this.#ports.trace.add("store", `fails: ${reasonOf(error)}`);
+    this.#tell({ type: "fatal", reason: reasonOf(error), cause: "environment" });
     this.#exit(1, null);
   }
 

@@ -1,7 +1,7 @@
 /** A telemetry store whose file survives its process: a commit is on disk as a whole, or it never was. */
 import { LIMITS } from "../src/base/mod.ts";
 import type { Scheduler } from "../src/base/mod.ts";
-import { LatestBook, SeriesBook } from "../src/telemetry/mod.ts";
+import { LatestBook, NO_EXTENT, SeriesBook } from "../src/telemetry/mod.ts";
 import type { Commit, SequenceRow, SeriesEntry, TelemetryStore } from "../src/telemetry/mod.ts";
 import type { Life } from "./life.ts";
 import type { SimRandom } from "./world.ts";
@@ -20,6 +20,7 @@ export class SimTelemetryDatabase {
   /** By source and outbox, in the order of last use. */
   readonly #sequences = new Map<string, SequenceRow>();
   offset: number | null = null;
+  log: string | null = null;
   rows = 0;
   /** The disk takes no commit. */
   broken = false;
@@ -37,6 +38,7 @@ export class SimTelemetryDatabase {
     this.#series.length = 0;
     this.#sequences.clear();
     this.offset = null;
+    this.log = null;
     this.rows = 0;
   }
 
@@ -47,6 +49,7 @@ export class SimTelemetryDatabase {
     const latest = new LatestBook(series);
     const offset = (): number | null => this.offset;
     const rows = (): number => this.rows;
+    let log = this.log;
     return {
       get offset() {
         return offset();
@@ -54,12 +57,24 @@ export class SimTelemetryDatabase {
       get rows() {
         return rows();
       },
+      get forgettable() {
+        return offset() ?? 0;
+      },
+      get log() {
+        return log;
+      },
+      follow: (other) => {
+        log = other;
+        return Promise.resolve();
+      },
+      extent: () => NO_EXTENT,
       series,
       loadSequences: () => Promise.resolve([...this.#sequences.values()]),
       commit: async (commit) => {
         await life.wait(scheduler, this.#random.below(this.latencyMax));
         if (this.broken) throw new Error("IO Error: No space left on device");
         this.#apply(commit, series);
+        this.log = log;
         latest.apply(commit.points);
         await life.wait(scheduler, this.#random.below(this.latencyMax));
       },

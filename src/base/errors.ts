@@ -65,6 +65,13 @@ const entries = {
     fix: "Stop that process, or choose another folder with --data.",
     exit: 3,
   },
+  DATA_NEWER: {
+    fault: "environment",
+    message:
+      "The data folder {path} has format {version}, written by Tidewire {writer}; this one knows formats up to {known}.",
+    fix: "Start that Tidewire, or the folder before-upgrade-from-… that it has kept inside: `tidewire up --data {path}/before-upgrade-from-{known}`.",
+    exit: 3,
+  },
   CLOCK_IMPLAUSIBLE: {
     fault: "environment",
     message: "This machine's clock says {now}, {reason}.",
@@ -92,6 +99,12 @@ const entries = {
   DATABASE_NEWER: {
     fault: "environment",
     message: "The {name} database {path} has format {version}; this Tidewire knows formats up to {known}.",
+    fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
+    exit: 3,
+  },
+  MANIFEST_NEWER: {
+    fault: "environment",
+    message: "The manifest {path} has format {version}; this Tidewire knows formats up to {known}.",
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
@@ -329,6 +342,84 @@ const entries = {
     message: "The query took longer than {limit} and was stopped.",
     fix: "Narrow the time range, ask for fewer fields, or widen the window.",
     http: 504,
+  },
+  QUERY_SQL_INVALID: {
+    fault: "peer",
+    message: "The query is not valid SQL{at}: {reason}.",
+    fix: "Correct the statement; docs/reference/query.md lists relations, columns and functions, the dialect is DuckDB's.",
+    http: 400,
+    exit: 2,
+  },
+  QUERY_NOT_ALLOWED: {
+    fault: "peer",
+    message: "The query asks for what no query may do{at}: {reason}.",
+    fix: "Ask with one SELECT over the relations and functions of docs/reference/query.md.",
+    http: 400,
+    exit: 2,
+  },
+  QUERY_FAILED: {
+    fault: "peer",
+    message: "The query could not be answered{at}: {reason}.",
+    fix: "Correct the statement; TRY_CAST and TRY give NULL where a value cannot be computed.",
+    http: 422,
+  },
+  QUERY_TOO_MUCH_MEMORY: {
+    fault: "peer",
+    message: "The query needed more than {limit} of {what} and was stopped.",
+    fix: "Narrow the time range, group by fewer values, or ask for less at once; windows and joins of raw points need most.",
+    http: 422,
+  },
+  QUERY_ANSWER_TOO_LARGE: {
+    fault: "peer",
+    message: "The query's answer has more than {limit} and was stopped.",
+    fix: "Aggregate, add a LIMIT, choose fewer columns, or ask for shorter ranges of time one after the other.",
+    http: 422,
+  },
+  QUERY_BUSY: {
+    fault: "environment",
+    message: "The query was not started: {reason}.",
+    fix: "Wait a few seconds and ask again.",
+    http: 503,
+    retryable: true,
+  },
+  ANSWER_BROKEN_OFF: {
+    fault: "environment",
+    message: "The answer broke off after {bytes} bytes: {reason}.",
+    fix: "Ask again; with --timeout for longer, or for less. The platform's log says why it ended.",
+    exit: 5,
+    retryable: true,
+  },
+  QUERY_TOO_LARGE: {
+    fault: "peer",
+    message: "The query asks for too much: {reason}.",
+    fix: "Narrow the time range, ask for fewer series, or widen the window.",
+    http: 400,
+  },
+  POINTS_GONE: {
+    fault: "peer",
+    message: "The query needs points from before {since}, of which only rollups are kept.",
+    fix: "Ask for avg, min, max, sum, count, first, last or change, which rollups know, or for a later time range.",
+    http: 400,
+  },
+  // ── objects: a folder or bucket for what is old or large ─────────────────────────────────────
+  OBJECTS_UNAVAILABLE: {
+    fault: "environment",
+    message: "{store} cannot be reached now: {reason}.",
+    fix: "Check the network, the server and its disk; nothing is lost, and Tidewire tries again by itself.",
+    http: 503,
+    retryable: true,
+  },
+  OBJECTS_REFUSED: {
+    fault: "misuse",
+    message: "{store} refuses the request: {reason}.",
+    fix: "Check the bucket's or folder's name, the region, the credentials and their rights; Tidewire tries again by itself.",
+    http: 502,
+  },
+  OBJECT_DAMAGED: {
+    fault: "environment",
+    message: "{store} gives other bytes for '{key}' than were put there: {reason}.",
+    fix: "Restore it from a copy if there is one; what is damaged is never served.",
+    http: 500,
   },
   INTERNAL: {
     fault: "bug",

@@ -188,6 +188,17 @@ export const LIMITS = {
     /** A reading stamped further ahead than this has a wrong clock; its time of arrival is taken instead. */
     timeAheadMax: days(1),
     pointsPerQueryMax: 100_000,
+    /** Names in one query; patterns such as `line-*` may mean more. */
+    thingNamesPerQueryMax: 1_000,
+    /** Series that one query may read; their numbers stand in the statement, which DuckDB parses in milliseconds. */
+    seriesPerQueryMax: 20_000,
+    /** Points per series of a chart; no screen is wider. */
+    chartPointsMax: 10_000,
+    /** A percentile keeps its values in DuckDB's memory, 8 bytes each, and there they cannot go through files. */
+    percentilePointsMax: 5_000_000,
+    /** How far beyond its range a query looks for the neighbours of its first and last window. */
+    neighbourReach: days(7),
+    expressionCharsMax: 2_000,
     outboxesPerThingMax: 16,
     /** Remembered gaps in one outbox's numbers; an agent that sends urgent readings first leaves one gap per burst. */
     sequenceGapsMax: 1024,
@@ -203,6 +214,72 @@ export const LIMITS = {
     stampedPublishersMax: 200_000,
     /** DuckDB's own memory, mostly cached blocks; what needs more goes through files. */
     databaseBytesMax: mib(128),
+    /** Rows in one generation: what compaction sorts at once (100 MB), and what a start reads again. */
+    generationRowsMax: 4_000_000,
+    /** What is younger is in DuckDB and the log only; the log keeps at least so much. */
+    generationAgeMax: hours(1),
+  },
+  archive: {
+    /** What one step takes from the log: its rows are in memory until they are in a file. */
+    stepRowsMax: 200_000,
+    stepBytesMax: mib(32),
+    /** Days of reception in one step; each becomes a file, and a clock that jumps must not make thousands. */
+    stepDaysMax: 8,
+    /** Without this many rows a step is taken after so long: the log has it anyway, and small files cost more than they give. */
+    stepPeriod: minutes(15),
+    /** While the store is behind with telemetry the archive waits, but no longer than this. */
+    yieldMax: minutes(60),
+    /** One turn of the event loop belongs to it for no longer than this: live points and answers share the thread. */
+    sliceMax: 5,
+    /** A reader's wish to see the newest messages: how often it makes a step, and how long the reader waits for it. */
+    flushPeriodMin: seconds(1),
+    flushTimeout: seconds(3),
+    /** Above what the log refuses messages at, so that archiving stops before them. */
+    diskFreeBytesMin: mib(384),
+    retryDelayMin: seconds(1),
+    retryDelayMax: minutes(5),
+    /** So many small files of one day become one; more are waited for while the day lasts. */
+    mergeFilesMin: 8,
+    mergedBytesMax: mib(128),
+    /** A day takes messages for a while after its end: the step that holds its last ones. */
+    dayClosedAfter: minutes(60),
+    choresPeriod: minutes(1),
+    scrubPeriod: days(1),
+    /** After the clock has jumped ahead, nothing is removed for being old for so long: somebody may set it right again. */
+    clockDistrust: days(1),
+    /** Of the Parquet writer: rows of a step, and what a merge needs. */
+    writerBytesMax: mib(192),
+    /** Parts of an upload; S3 takes 5 MiB to 5 GiB, and 10,000 of them. */
+    partBytes: mib(8),
+    objectTimeout: seconds(30),
+    objectAttemptsMax: 5,
+  },
+  asking: {
+    /** A statement; a page of SQL has 4 KiB. */
+    sqlBytesMax: kib(64),
+    parametersMax: 100,
+    /** Queries at once, each in a process of its own: one per core of a small machine. */
+    queriesRunningMax: 2,
+    /** Queries that wait for one of those; a dashboard of six charts fits. */
+    queriesWaitingMax: 8,
+    /** How long one waits before it is refused. */
+    queryWaitMax: seconds(10),
+    queryTimeout: seconds(10),
+    /** What an asker may raise it to: an export of a year over a slow line. */
+    queryTimeoutMax: minutes(30),
+    /** DuckDB's memory of one query, beside some 60 MiB for its process; what needs more goes to files. */
+    queryMemoryBytesMax: mib(256),
+    /** Those files. */
+    querySpillBytesMax: mib(2048),
+    /** Rows of a JSON answer, which is made in memory; an asker may raise it. */
+    rowsMax: 10_000,
+    rowsMaxMax: 100_000,
+    jsonBytesMax: mib(32),
+    /** CSV, NDJSON and Parquet are streamed: bounded by time and by this. */
+    streamBytesMax: mib(8192),
+    columnsMax: 1_000,
+    /** A process that nobody asks anything ends after this. */
+    idleMax: seconds(60),
   },
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
@@ -312,8 +389,10 @@ export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { edge, http, log, mqtt, registry, rules, telemetry } = limits;
+  const { archive, asking, edge, http, log, mqtt, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
+    [archive.diskFreeBytesMin > log.diskFreeBytesMin, "archiving stops before the log does"],
+    [archive.partBytes >= mib(5), "archive.partBytes is what S3 takes"],
     [mqtt.connectBytesMax <= mqtt.packetBytesMax, "mqtt.connectBytesMax <= mqtt.packetBytesMax"],
     [mqtt.topicBytesMax < 65_536, "mqtt.topicBytesMax fits MQTT's two length bytes"],
     [mqtt.inflightMax <= 65_535, "mqtt.inflightMax <= number of packet identifiers"],
@@ -347,6 +426,9 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [rules.retryDelayMin < rules.retryDelayMax, "rules.retryDelayMin < rules.retryDelayMax"],
     [telemetry.seriesPerThingMax <= telemetry.seriesMax, "one thing's series fit all series"],
     [telemetry.fieldsPerMessageMax <= telemetry.seriesPerThingMax, "one message's fields fit its thing's series"],
+    [asking.queryTimeout <= asking.queryTimeoutMax, "asking.queryTimeout <= asking.queryTimeoutMax"],
+    [asking.rowsMax <= asking.rowsMaxMax, "asking.rowsMax <= asking.rowsMaxMax"],
+    [asking.sqlBytesMax < http.bodyBytesMax, "a statement fits a request"],
     [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
     [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
     [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],

@@ -25,3 +25,5 @@ export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
 export type { Utf8Fault } from "./bytes.ts";
 export { closestWord } from "./suggest.ts";
+export { isObjectKey } from "./objects.ts";
+export type { ObjectFacts, ObjectSource, Objects } from "./objects.ts";

@@ -1,5 +1,6 @@
 /** The command line's way to a running platform: its HTTP API. */
 import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { ERROR_CATALOGUE, TidewireError, reasonOf } from "../base/mod.ts";
 import type { ErrorCode } from "../base/mod.ts";
@@ -42,6 +43,33 @@ export class PlatformClient {
     if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
     if (status < 200 || status > 299) throw remoteError(json, status);
     return json as T;
+  }
+
+  /**
+   * An answer as it comes, however long it takes; the caller reads it, or destroys it. Not by fetch, which gives up on a
+   * server that computes for five minutes before its first byte.
+   */
+  async stream(path: string, body: unknown): Promise<IncomingMessage> {
+    const url = new URL(`${this.url}${path}`);
+    const text = JSON.stringify(body);
+    const { request } = url.protocol === "https:" ? await import("node:https") : await import("node:http");
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = {
+        authorization: `Bearer ${this.#token}`,
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(text),
+      };
+      request(url, { method: "POST", headers }, resolve)
+        .on("error", (error) => reject(this.#unreachable(reasonOf(error), error)))
+        .end(text);
+    });
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    let answer = "";
+    for await (const part of response.setEncoding("utf8")) answer += part as string;
+    const json = jsonOf(answer);
+    if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
+    throw remoteError(json, status);
   }
 
   async #fetch(

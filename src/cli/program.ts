@@ -6,6 +6,8 @@ import { backupCommand, restoreCommand } from "./backup.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
 import type { Output } from "./output.ts";
+import { planCommand } from "./plan.ts";
+import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
@@ -35,10 +37,12 @@ export function program(output: Output): Command {
     agentCommand,
     thingsCommand,
     rulesCommand,
+    queryCommand,
     loginLinkCommand,
     logCommand,
     backupCommand,
     restoreCommand,
+    planCommand,
   ];
   for (const command of commands) root.addCommand(command(output));
   root.addCommand(verifierCommand(output));

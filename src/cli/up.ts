@@ -22,6 +22,7 @@ interface Options {
   readonly clientCa?: readonly string[];
   readonly limits?: string;
   readonly limit?: readonly string[];
+  readonly archive?: boolean;
   readonly webhook?: readonly string[];
   readonly slackWebhook?: readonly string[];
   readonly verbose?: boolean;
@@ -37,6 +38,7 @@ export function upCommand(output: Output): Command {
     .option("--http-port <port>", "dashboard and API on 127.0.0.1 (default: 8080)", portOf)
     .option("--https-port <port>", "dashboard and API over TLS (default: 8443)", portOf)
     .option("--host <name...>", "more names or addresses for the server certificate")
+    .option("--no-archive", "keep no event archive (default: every message as Parquet in the data folder, for a year)")
     .option("--webhook <url...>", "POST every alert to this URL")
     .option("--slack-webhook <url...>", "send every alert to this Slack incoming webhook")
     .option("--first-device", "also run an agent for this machine, in a process of its own")
@@ -116,6 +118,8 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     clientCas: options.clientCa?.map((path) => resolve(path)),
     limits: options.limits,
     limit: options.limit === undefined ? undefined : { ...fromFile.limit, ...limitsFrom(options.limit) },
+    // Commander says true where the flag is not given.
+    archive: options.archive === false ? { ...fromFile.archive, enabled: false } : undefined,
     webhooks: options.webhook,
     slackWebhooks: options.slackWebhook,
     verbose: options.verbose,

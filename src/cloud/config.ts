@@ -1,10 +1,24 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
+import { reasonOf } from "../base/mod.ts";
+import { ArchiveConfigSchema } from "./archive-config.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
+import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
 const Port = z.int().min(0).max(65_535);
 const HttpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
+
+/** A text that `parse` takes; what it throws is told. */
+function parsed(parse: (text: string) => unknown): z.ZodString {
+  return z.string().superRefine((text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: reasonOf(error) });
+    }
+  });
+}
 
 const User = z.strictObject({
   name: z.string().refine((name) => preparedPassword(name) === name, "must be in its normal form, without controls"),
@@ -53,6 +67,9 @@ export const PlatformConfigSchema = z.strictObject({
     .record(z.string(), z.union([z.number(), z.string()]))
     .default({})
     .describe("Single limits by name, e.g. `mqtt.packetBytesMax: 4MiB`; `--limit mqtt.packetBytesMax=4MiB` as a flag."),
+  archive: ArchiveConfigSchema.prefault({}).describe(
+    "The event archive: every accepted message as Parquet files by day in `DIR/archive`. `enabled`; `every` (15min: a file after so long at the latest), `keep` (1y, or `forever`), `size` (8GiB on this machine, or `unlimited`; above it the oldest goes); cold tier, to which files move after `warm` (30d): `folder` (an absolute path) or `s3` (`endpoint`, `bucket`, `region`, `prefix`, `credentials` (a file as `~/.aws/credentials`; else from the environment), `ca`); `cache` (1GiB for what is fetched back). `docs/internals/archive.md`. As a flag only `--no-archive`.",
+  ),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),
   users: z
@@ -72,6 +89,16 @@ export const PlatformConfigSchema = z.strictObject({
     .max(3600)
     .default(10)
     .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
+  telemetryRetention: parsed(parseRetention)
+    .default("raw 30d, 1m 90d, 1h 2y, 1d 10y")
+    .describe(
+      "How long telemetry is kept: points as they came (`raw`) and rollups of one minute, hour and day; `h`, `d`, `w`, `y` or `forever`. A level that is not named keeps its default.",
+    ),
+  telemetryRoom: parsed(parseDiskRoom)
+    .default("50%")
+    .describe(
+      "What telemetry files may take, as bytes (`20GiB`) or of the disk (`50%`); beyond it the oldest points go first, and the log says so.",
+    ),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openDataFolder } from "../adapters/data-folder.ts";
+import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
 import type { LoggerHandle } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
@@ -33,7 +34,7 @@ export interface Foundation {
   readonly gatekeeper: RegistryGatekeeper;
 }
 
-/** Throws DATA_FOLDER_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
+/** Throws DATA_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
 export async function layFoundation(config: PlatformConfig, teardown: Teardown): Promise<Foundation> {
   const wanted = limitsOf(config);
   const folder = openDataFolder(config.data);
@@ -41,6 +42,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const logger = openLogger({ level: "info", file: join(config.data, "platform.log"), terminal: config.verbose });
   teardown.add("log file", () => logger.close());
   const limits = withinDescriptors(wanted, logger);
+  prepareUpgrade({ data: config.data, logger });
   const [clock, scheduler, random] = [systemClock, systemScheduler, systemRandom];
   const metrics = new PrometheusMetrics();
   const registryPath = join(config.data, "registry.db");

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NO_EXTENT } from "../telemetry/mod.ts";
 import { healthOf } from "./health.ts";
 import type { HealthSources } from "./health.ts";
 
 const LOG = { state: "ok", reason: null, durable: 12, first: 2 };
-const STORE = { state: "ready", reason: null, lag: 0, rows: 7 };
+const STORE = { state: "ready", reason: null, lag: 0, rows: 7, realigned: null, extent: NO_EXTENT, archive: null };
 
 function health(log: object = {}, store: object = {}): ReturnType<typeof healthOf> {
   return healthOf({
@@ -24,6 +25,15 @@ test("the whole is as its worst part, and each part says why", () => {
     [{}, { state: "starting" }, "degraded", "10 messages kept", "starting"],
     [{}, { lag: 100_000 }, "ok", "10 messages kept", "7 points"],
     [{}, { lag: 100_001 }, "degraded", "10 messages kept", "100001 messages behind"],
+    [{}, { realigned: "another log" }, "degraded", "10 messages kept", "another log"],
+    [{}, { extent: { ...NO_EXTENT, waiting: "full" } }, "degraded", "10 messages kept", "compaction waits: full"],
+    [
+      {},
+      { extent: { ...NO_EXTENT, quarantined: 2 } },
+      "degraded",
+      "10 messages kept",
+      "2 telemetry files are damaged or gone: answers that need them are incomplete",
+    ],
     [{ state: "failed", reason: "the disk is gone" }, {}, "failed", `the disk is gone. ${RESTART}`, "7 points"],
     [{ state: "full", reason: "no space" }, { state: "closed" }, "failed", `no space. ${FREE}`, "closed"],
   ] as const;
@@ -36,4 +46,15 @@ test("the whole is as its worst part, and each part says why", () => {
     );
   }
   assert.equal(health().startedAt, 5);
+});
+
+test("the archive is a part where there is one: degraded with its reason, never failed, because the log keeps the messages", () => {
+  const archive = { problem: null, rows: 12, files: 2, lag: 3 };
+  assert.deepEqual(health({}, { archive }).parts[2], {
+    name: "archive",
+    state: "ok",
+    detail: "12 messages in 2 files, 3 still to come",
+  });
+  const { state, parts } = health({}, { archive: { ...archive, problem: "the bucket is away" } });
+  assert.deepEqual([state, parts[2]?.detail], ["degraded", "the bucket is away"]);
 });

@@ -4,6 +4,7 @@ import { ERROR_CATALOGUE } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
+import type { StoreExtent } from "../telemetry/mod.ts";
 import type { StoreClient } from "./store/mod.ts";
 import { VERSION } from "../adapters/version.ts";
 
@@ -19,7 +20,7 @@ const STORE_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf({ log, store, startedAt }: HealthSources): Health {
-  const parts = [logPart(log), storePart(store)];
+  const parts = [logPart(log), storePart(store), ...archivePart(store)];
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 
@@ -34,10 +35,27 @@ function logPart(log: HealthSources["log"]): Part {
 
 /** Without the store nothing is lost: messages wait in the log. */
 function storePart(store: HealthSources["store"]): Part {
-  const { state, reason, lag, rows } = store.status();
+  const { state, reason, lag, rows, realigned, extent } = store.status();
   if (state !== "ready") return { name: "store", state: "degraded", detail: reason ?? state };
   if (lag > STORE_LAG_DEGRADED) return { name: "store", state: "degraded", detail: `${lag} messages behind` };
+  const trouble = troubleOf(extent) ?? realigned;
+  if (trouble !== null) return { name: "store", state: "degraded", detail: trouble };
   return { name: "store", state: "ok", detail: `${rows} points` };
+}
+
+/** What is not archived is in the log; a damaged file stays degraded until somebody has put it right. */
+function archivePart(store: HealthSources["store"]): readonly Part[] {
+  const { archive } = store.status();
+  if (archive === null) return [];
+  const { problem, rows, files, lag } = archive;
+  if (problem !== null) return [{ name: "archive", state: "degraded", detail: problem }];
+  return [{ name: "archive", state: "ok", detail: `${rows} messages in ${files} files, ${lag} still to come` }];
+}
+
+function troubleOf({ quarantined, waiting }: StoreExtent): string | null {
+  if (quarantined > 0)
+    return `${quarantined} telemetry files are damaged or gone: answers that need them are incomplete`;
+  return waiting === null ? null : `compaction waits: ${waiting}`;
 }
 
 function worst(parts: readonly Part[]): HealthState {

@@ -20,6 +20,8 @@ import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
+import { archiveOrderOf } from "./archive-config.ts";
+import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -98,7 +100,9 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
     ...base,
     databasePath: join(config.data, "telemetry.duckdb"),
     logFolder: join(config.data, "log"),
+    archive: archiveOrderOf(config.archive, config.data),
     limits: base.limits,
+    keeping: { retention: parseRetention(config.telemetryRetention), room: parseDiskRoom(config.telemetryRoom) },
   });
 }
 

@@ -9,9 +9,11 @@ import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
+import { archiveOrderOf } from "./archive-config.ts";
 import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
 import { Sessions } from "./api/session.ts";
+import { Asker, snapshotsOf, startAsker } from "./ask/mod.ts";
 import { certificateIssuer, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -65,7 +67,9 @@ const TIDY_AFTER = seconds(5);
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
-  for (const text of given.listen) listenerUrlOf(text); // a wrong one is told before anything is started
+  // What is wrong is told before anything is started.
+  for (const text of given.listen) listenerUrlOf(text);
+  archiveOrderOf(given.archive, given.data);
   const config = { ...given, bind: listenAddress(given.bind) };
   const teardown = new Teardown();
   let base: Foundation | null = null;
@@ -155,6 +159,7 @@ async function openApi(
   teardown: Teardown,
 ): Promise<ApiServer> {
   const { log, rules, store } = ingest;
+  const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
       ...base,
@@ -162,6 +167,7 @@ async function openApi(
       rules,
       alerts: rules.alerts,
       telemetry: store,
+      asker,
       certificates: certificateIssuer(base.authority),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
@@ -174,6 +180,25 @@ async function openApi(
   );
   teardown.add("HTTP API", () => api.close());
   return api;
+}
+
+async function openAsker(
+  config: PlatformConfig,
+  base: Foundation,
+  { store }: Ingest,
+  teardown: Teardown,
+): Promise<Asker> {
+  const limits = base.limits.asking;
+  const asker = new Asker({
+    ...base,
+    folder: join(config.data, "asking"),
+    start: (events) => startAsker(events, limits),
+    snapshot: snapshotsOf({ ...base, store }),
+    limits,
+  });
+  await asker.start();
+  teardown.add("users' queries", () => asker.close());
+  return asker;
 }
 
 function connectionInfo(base: Foundation, { address: { mqtts }, names }: ApiParts): ConnectionInfo {

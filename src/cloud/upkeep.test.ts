@@ -14,7 +14,8 @@ function neighbours(): {
   readonly state: {
     touched: boolean;
     checkpoint: number;
-    stored: number | null;
+    stored: number;
+    archive: { offset: number | null } | null;
     online: string[];
     viewers: boolean;
     broken: boolean;
@@ -26,7 +27,8 @@ function neighbours(): {
   const state = {
     touched: false,
     checkpoint: 10,
-    stored: 5 as number | null,
+    stored: 5,
+    archive: null as { offset: number | null } | null,
     online: [] as string[],
     viewers: true,
     broken: false,
@@ -41,7 +43,7 @@ function neighbours(): {
     ingest: {
       log: { retain: async (below: number) => void told.push(`retain ${below}`) },
       rules: { checkpoint: () => state.checkpoint },
-      store: { status: () => ({ offset: state.stored }) },
+      store: { status: () => ({ forgettable: state.stored, archive: state.archive }) },
     },
     api: {
       live: {
@@ -81,16 +83,22 @@ test("certificates are looked at every six hours, and within seconds of a change
   stop();
 });
 
-test("the log keeps what rules or store have not had; everything, while the store was never ready", async () => {
+test("the log keeps what rules have not had, or the store or the archive has not put where it stays; everything, while that is not known", async () => {
   const { options, clock, told, state } = neighbours();
   state.viewers = false;
   const stop = startUpkeep(options);
   await clock.run(minutes(1));
   state.checkpoint = 3;
   await clock.run(minutes(1));
-  state.stored = null;
+  state.archive = { offset: 2 };
   await clock.run(minutes(1));
-  assert.deepEqual(told, ["retain 5", "retain 3", "retain 0"]);
+  state.archive = { offset: null };
+  await clock.run(minutes(1));
+  state.archive = null;
+  await clock.run(minutes(1));
+  state.stored = 0;
+  await clock.run(minutes(1));
+  assert.deepEqual(told, ["retain 5", "retain 3", "retain 2", "retain 0", "retain 3", "retain 0"]);
   stop();
 });
 

@@ -47,6 +47,12 @@ export class LogReader {
     return this.#table.oldest?.baseOffset ?? 0;
   }
 
+  /** Of this log and no other; null in an empty folder. */
+  async identity(): Promise<string | null> {
+    if (this.#logId === null) await this.#refresh();
+    return this.#logId === null ? null : this.#logId.map((half) => half.toString(16).padStart(8, "0")).join("");
+  }
+
   /**
    * All kept records of [from, below) in order, in batches; the first and last batch are trimmed to the range.
    * `below` must not exceed the writer's `durable`: what lies above may still be lost. Segments that are added or

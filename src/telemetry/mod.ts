@@ -1,15 +1,34 @@
 export { pointsOf, subjectOf, typeOf } from "./points.ts";
 export type { FieldType, FieldValue, PointContext, PointLimits, Points } from "./points.ts";
-export { AGGREGATES, parseSeriesQuery } from "./query.ts";
+export { AGGREGATES, isPercentile, needsPoints, quantileOf } from "./aggregate.ts";
+export type { Aggregate, Interpolation, Measure, Percentile } from "./aggregate.ts";
+export { answerSeries } from "./answer.ts";
+export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
+export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
+export { coarsestOf, planLevels } from "./level-plan.ts";
 export type {
-  Aggregate,
+  Fill,
   LatestValue,
   LatestValues,
-  QueryParameters,
+  Ranking,
   Series,
+  SeriesOfResult,
   SeriesQuery,
   SeriesResult,
 } from "./query.ts";
+export { QUERY_PARAMETERS, parseSeriesQuery } from "./query-parse.ts";
+export type { QueryParameters } from "./query-parse.ts";
+export type {
+  EdgeSelection,
+  ExtremePoints,
+  ExtremeSelection,
+  PointRows,
+  PointSelection,
+  SeriesGroup,
+  SeriesReader,
+  WindowRows,
+  WindowSelection,
+} from "./series-reader.ts";
 export { SequenceBook, sourceOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
 export { SeriesBook } from "./series-book.ts";
@@ -17,4 +36,13 @@ export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from ".
 export { PointBatch } from "./point-batch.ts";
 export { LatestBook, asType } from "./latest-book.ts";
 export type { FieldName, LatestRow } from "./latest-book.ts";
-export type { Commit, TelemetryStore } from "./store.ts";
+export { DEFAULT_RETENTION, LEVELS, parseDiskRoom, parseRetention, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
+export type { DiskRoom, Level, Retention, Rollup } from "./levels.ts";
+export { NO_EXTENT } from "./store.ts";
+export type { Commit, LevelExtent, StoreExtent, TelemetryStore } from "./store.ts";
+export { compact, planOf, shownBytes } from "./plan.ts";
+export type { Plan, PlanCost, PlanRequest, PlanStorage } from "./plan.ts";
+export { LIST_PRICES, MEASURED } from "./plan-figures.ts";
+export type { Figure, PriceStep, Prices } from "./plan-figures.ts";
+export { planRequestOf } from "./plan-request.ts";
+export type { PlanWords } from "./plan-request.ts";

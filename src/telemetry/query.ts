@@ -1,33 +1,66 @@
-/** What can be asked of the series, and the check of a request's parameters. Shapes as in `cloud/api/contract.ts`. */
-import { LIMITS, TidewireError, days, hours, minutes, seconds } from "../base/mod.ts";
+/** What can be asked of the series, and the answer. Shapes as in `cloud/api/contract.ts`. */
 import type { EpochMs, Millis } from "../base/mod.ts";
-import { parseIsoTime } from "./iso-time.ts";
+import type { Aggregate, Interpolation } from "./aggregate.ts";
+import type { Calendar } from "./grid.ts";
 import type { FieldType, FieldValue } from "./points.ts";
+import type { Level } from "./levels.ts";
 
-export const AGGREGATES = ["avg", "min", "max", "count", "last"] as const;
-export type Aggregate = (typeof AGGREGATES)[number];
+/**
+ * What stands for a window without points: nothing at all, null, the value of the window before, a value on the line
+ * between its neighbours (numbers), or a number.
+ */
+export type Fill = "none" | "null" | "previous" | "linear" | number;
 
-/** Points of one thing with `from <= time < to`. */
+/** The `count` series with the highest (or lowest) aggregate over the whole range, of each measurement and field. */
+export interface Ranking {
+  readonly count: number;
+  readonly by: Aggregate;
+  readonly lowest: boolean;
+}
+
+/** Points with `from <= time < to`. What is optional is absent where it was not asked for. */
 export interface SeriesQuery {
+  /** One thing, to the letter; where there is `things`, the names as they were asked for. */
   readonly thing: string;
+  /** Names, and patterns with `*` and `?`. */
+  readonly things?: readonly string[];
   /** Null: all measurements. */
   readonly measurement: string | null;
   /** Null: all fields. */
   readonly fields: readonly string[] | null;
   readonly from: EpochMs;
   readonly to: EpochMs;
-  /** Null: raw points. Windows start at multiples of this since 1970, so the first one may start before `from`. */
+  /**
+   * Null: raw points. Windows start at multiples of this since 1970, so the first one may start before `from`. With
+   * `calendar` its nominal width.
+   */
   readonly window: Millis | null;
+  /** Windows by the clock of a zone, or one for the whole range. */
+  readonly calendar?: Calendar;
   /** Null exactly where `window` is. */
   readonly aggregate: Aggregate | null;
-  /** Points of the whole answer, at most. */
+  /** Where there are several; `aggregate` is the first of them. */
+  readonly aggregates?: readonly Aggregate[];
+  readonly fill?: Fill;
+  /** How numbers are held between points, for `integral` and `twa`; absent: linear. Booleans are always steps. */
+  readonly interpolation?: Interpolation;
+  /** One series per measurement and field over all things, not one per thing. */
+  readonly together?: true;
+  readonly top?: Ranking;
+  /** Arithmetic over fields, parsed by `series-expression.ts`; the answer is its value. */
+  readonly expression?: string;
+  /** At most so many points per series, chosen so that a chart looks as with all of them. Raw points only. */
+  readonly points?: number;
+  /** Nothing is carried on behind this. */
+  readonly now?: EpochMs;
+  /** Values of the whole answer, at most. */
   readonly limit: number;
 }
 
 /**
  * One field's points, ascending; equal times in the order of their arrival. A field whose type changed comes as one
  * series per type. Aggregates: `count` and the `avg` of booleans (the share of true) are numbers; `min` and `max` of
- * booleans are booleans; strings know `count` and `last` only and are left out of the others.
+ * booleans are booleans; strings know `count`, `first` and `last` only and are left out of the others.
  */
 export interface Series {
   readonly measurement: string;
@@ -37,15 +70,35 @@ export interface Series {
   readonly values: readonly FieldValue[];
 }
 
+export interface SeriesOfResult {
+  /** Where the query may name several things and does not take them together. */
+  readonly thing?: string;
+  readonly measurement: string;
+  /** Of an expression: its text. */
+  readonly field: string;
+  readonly type: FieldType;
+  /** Where the query names several. */
+  readonly aggregate?: Aggregate;
+  /** How many points `times` and `values` stand for, where there were more than the `points` asked for. */
+  readonly reducedFrom?: number;
+  readonly times: readonly EpochMs[];
+  /** Null with `fill=null` only. */
+  readonly values: readonly (FieldValue | null)[];
+}
+
 export interface SeriesResult {
   readonly thing: string;
   readonly from: EpochMs;
   readonly to: EpochMs;
   readonly window: Millis | null;
   readonly aggregate: Aggregate | null;
-  readonly series: readonly Series[];
+  readonly series: readonly SeriesOfResult[];
   /** True where the limit cut the answer: it is then complete up to its last time. */
   readonly truncated: boolean;
+  /** The coarsest level that the answer was made from. */
+  readonly level: Level;
+  /** True where stored points that belong here are damaged and left out. */
+  readonly incomplete: boolean;
 }
 
 export interface LatestValue {
@@ -58,112 +111,4 @@ export interface LatestValue {
 export interface LatestValues {
   readonly thing: string;
   readonly values: readonly LatestValue[];
-}
-
-/** Parameters as they stand in the URL. */
-export type QueryParameters = Readonly<Record<string, string | undefined>>;
-
-const KNOWN: readonly string[] = ["thing", "measurement", "fields", "from", "to", "window", "aggregate", "limit"];
-const UNIT_MS: Readonly<Record<string, Millis>> = {
-  ms: 1,
-  s: seconds(1),
-  m: minutes(1),
-  h: hours(1),
-  d: days(1),
-  w: days(7),
-};
-const FIELDS_MAX = 200;
-const WINDOW_MAX = days(366);
-/** Within ±8.64e15 ms a JavaScript date exists; 9999-12-31 is enough. */
-const TIME_MAX = 253_402_300_800_000;
-
-/** Throws REQUEST_INVALID with the parameter's name and what it may be. Without times: the last hour. */
-export function parseSeriesQuery(parameters: QueryParameters, now: EpochMs): SeriesQuery {
-  for (const name of Object.keys(parameters)) {
-    if (!KNOWN.includes(name)) throw invalid(`'${name}' is no parameter of a query; known are ${KNOWN.join(", ")}`);
-  }
-  const thing = parameters["thing"];
-  if (thing === undefined || thing === "") throw invalid("'thing' is missing");
-  const from = parseTime("from", parameters["from"] ?? "-1h", now);
-  const to = parseTime("to", parameters["to"] ?? "now", now);
-  if (from >= to) throw invalid(`'from' (${iso(from)}) does not lie before 'to' (${iso(to)})`);
-  const window = parseWindow(parameters["window"]);
-  return {
-    thing,
-    measurement: orNull(parameters["measurement"]),
-    fields: parseFields(parameters["fields"]),
-    from,
-    to,
-    window,
-    aggregate: parseAggregate(parameters["aggregate"], window),
-    limit: parseLimit(parameters["limit"]),
-  };
-}
-
-/** Epoch milliseconds, ISO 8601 with a zone, `now`, or relative to now: `-1h`, `-90s`, `now-7d`. */
-export function parseTime(name: string, text: string, now: EpochMs): EpochMs {
-  if (text === "now") return now;
-  const relative = /^(?:now)?([+-])(\d{1,9})(ms|s|m|h|d|w)$/.exec(text);
-  let time: EpochMs | null = null;
-  if (relative !== null) time = now + (relative[1] === "-" ? -1 : 1) * Number(relative[2]) * UNIT_MS[relative[3]!]!;
-  else if (/^\d{1,15}$/.test(text)) time = Number(text);
-  else time = parseIsoTime(text) ?? parseIsoTime(text.replace(/ (\d{2}:?\d{2})$/, "+$1")); // a `+` that a URL made a space
-  if (time === null || time < 0 || time >= TIME_MAX) {
-    throw invalid(
-      `'${name}' is '${shown(text)}'; it must be epoch milliseconds, ISO 8601 with a zone (2026-01-31T12:00:00Z) or relative (-1h, -30m, now)`,
-    );
-  }
-  return time;
-}
-
-function parseWindow(text: string | undefined): Millis | null {
-  if (text === undefined || text === "") return null;
-  const match = /^(\d{1,9})(ms|s|m|h|d|w)$/.exec(text);
-  const window = match === null ? 0 : Number(match[1]) * UNIT_MS[match[2]!]!;
-  if (window < 1 || window > WINDOW_MAX) {
-    throw invalid(`'window' is '${shown(text)}'; it must be a duration such as 10s, 5m, 1h or 1d, at most 366d`);
-  }
-  return window;
-}
-
-function parseAggregate(text: string | undefined, window: Millis | null): Aggregate | null {
-  if (text === undefined || text === "") return window === null ? null : "avg";
-  const aggregate = AGGREGATES.find((known) => known === text);
-  if (aggregate === undefined) {
-    throw invalid(`'aggregate' is '${shown(text)}'; it must be one of ${AGGREGATES.join(", ")}`);
-  }
-  if (window === null) throw invalid("'aggregate' needs a 'window' to aggregate over, such as 1m");
-  return aggregate;
-}
-
-function parseLimit(text: string | undefined): number {
-  const max = LIMITS.telemetry.pointsPerQueryMax;
-  if (text === undefined || text === "") return max;
-  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > max) throw invalid(`'limit' is '${shown(text)}'; it must be a number from 1 to ${max}`);
-  return limit;
-}
-
-function parseFields(text: string | undefined): readonly string[] | null {
-  if (text === undefined || text === "") return null;
-  const fields = [...new Set(text.split(",").map((field) => field.trim()))].filter((field) => field !== "");
-  if (fields.length === 0) throw invalid("'fields' names no field; leave it out to get all");
-  if (fields.length > FIELDS_MAX) throw invalid(`'fields' names ${fields.length} fields; at most ${FIELDS_MAX} may be`);
-  return fields;
-}
-
-function orNull(text: string | undefined): string | null {
-  return text === undefined || text === "" ? null : text;
-}
-
-function iso(time: EpochMs): string {
-  return new Date(time).toISOString();
-}
-
-function shown(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function invalid(reason: string): TidewireError {
-  return new TidewireError("REQUEST_INVALID", { reason });
 }

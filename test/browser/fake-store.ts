@@ -68,7 +68,17 @@ export class FakeStore {
         values: found.values.slice(0, times.length),
       });
     }
-    return { thing, from, to, window, aggregate: window === null ? null : aggregate, series, truncated };
+    return {
+      thing,
+      from,
+      to,
+      window,
+      aggregate: window === null ? null : aggregate,
+      series,
+      truncated,
+      level: "raw",
+      incomplete: false,
+    };
   }
 }
 
@@ -103,18 +113,10 @@ function windows(column: Column, { from, to, window, aggregate }: WindowQuery): 
 }
 
 function aggregated(group: readonly FieldValue[], aggregate: Aggregate): FieldValue {
-  switch (aggregate) {
-    case "count":
-      return group.length;
-    case "last":
-      return group.at(-1)!;
-    case "min":
-      return Math.min(...group.map(Number));
-    case "max":
-      return Math.max(...group.map(Number));
-    case "avg":
-      break;
-  }
+  if (aggregate === "count") return group.length;
+  if (aggregate === "last") return group.at(-1)!;
+  if (aggregate === "min") return Math.min(...group.map(Number));
+  if (aggregate === "max") return Math.max(...group.map(Number));
   return group.reduce<number>((sum, value) => sum + Number(value), 0) / group.length;
 }
 

@@ -30,7 +30,7 @@ export interface Taken {
  * program's own log, and files that are being written.
  */
 const LEFT_OUT =
-  /(?:^|\/)(?:lock|lock-journal|lock\.pid|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
+  /^before-upgrade-from-\d+\/|(?:^|\/)(?:lock|lock-journal|lock\.pid|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
 const DATABASE = /\.db$/;
 const SEGMENT = /^log\/\d{20}\.seg$/;
 /** They name the files beside them, which are never changed, only replaced. */

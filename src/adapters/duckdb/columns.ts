@@ -1,7 +1,7 @@
 /** Rows to and from DuckDB as data chunks: columns of up to 2,048 values, which is what makes it fast. */
 import { BIGINT, DOUBLE, DuckDBDataChunk, INTEGER, VARCHAR } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBType, DuckDBValue } from "@duckdb/node-api";
-import type { LatestRow, PointBatch, SequenceRow, SeriesEntry } from "../../telemetry/mod.ts";
+import type { PointBatch, SequenceRow, SeriesEntry } from "../../telemetry/mod.ts";
 
 /** DuckDB's vector size; a data chunk holds no more. */
 const CHUNK = 2048;
@@ -10,16 +10,19 @@ const POINT_COLUMNS = [INTEGER, BIGINT, DOUBLE];
 const TEXT_COLUMNS = [INTEGER, BIGINT, VARCHAR];
 const SERIES_COLUMNS = [INTEGER, VARCHAR, VARCHAR, VARCHAR, VARCHAR];
 const SEQUENCE_COLUMNS = [VARCHAR, VARCHAR, VARCHAR];
-const LATEST_COLUMNS = [INTEGER, BIGINT, DOUBLE, VARCHAR];
 
-export async function appendPoints(connection: DuckDBConnection, points: PointBatch): Promise<void> {
+export async function appendPoints(
+  connection: DuckDBConnection,
+  generation: number,
+  points: PointBatch,
+): Promise<void> {
   const { series, times, values } = points;
-  await append(connection, "points", POINT_COLUMNS, points.count, [
+  await append(connection, `numbers_${generation}`, POINT_COLUMNS, points.count, [
     (row) => series[row]!,
     (row) => BigInt(times[row]!),
     (row) => values[row]!,
   ]);
-  await append(connection, "texts", TEXT_COLUMNS, points.texts.length, [
+  await append(connection, `texts_${generation}`, TEXT_COLUMNS, points.texts.length, [
     (row) => points.textSeries[row]!,
     (row) => BigInt(points.textTimes[row]!),
     (row) => points.texts[row]!,
@@ -36,20 +39,15 @@ export async function appendSeries(connection: DuckDBConnection, entries: readon
   ]);
 }
 
-export async function appendSequences(connection: DuckDBConnection, rows: readonly SequenceRow[]): Promise<void> {
-  await append(connection, "sequences", SEQUENCE_COLUMNS, rows.length, [
+export async function appendSequences(
+  connection: DuckDBConnection,
+  generation: number,
+  rows: readonly SequenceRow[],
+): Promise<void> {
+  await append(connection, `sequences_${generation}`, SEQUENCE_COLUMNS, rows.length, [
     (row) => rows[row]!.source,
     (row) => rows[row]!.outbox,
     (row) => rows[row]!.state,
-  ]);
-}
-
-export async function appendLatest(connection: DuckDBConnection, rows: readonly LatestRow[]): Promise<void> {
-  await append(connection, "latest", LATEST_COLUMNS, rows.length, [
-    (row) => rows[row]!.series,
-    (row) => BigInt(rows[row]!.time),
-    (row) => rows[row]!.value,
-    (row) => rows[row]!.text,
   ]);
 }
 
@@ -67,7 +65,7 @@ export async function eachChunk(
   }
 }
 
-async function append(
+export async function append(
   connection: DuckDBConnection,
   table: string,
   types: readonly DuckDBType[],

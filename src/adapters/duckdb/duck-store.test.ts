@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { copyFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
-import fc from "fast-check";
+import { describe, test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { SimRandom } from "../../../sim/world.ts";
 import { isTidewireError, reasonOf } from "../../base/mod.ts";
-import { AGGREGATES } from "../../telemetry/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { isDamage } from "./open.ts";
 import { START, StoreFolder, commit, everything, modelAnswer } from "./store.scenario.ts";
@@ -180,59 +177,6 @@ describe("headlines", () => {
     }));
 });
 
-describe("queries against a naive model", () => {
-  let folder: StoreFolder;
-  before(async () => (folder = await StoreFolder.make()));
-  after(() => folder.remove());
-
-  test("any range, window, aggregate and field selection answers as the model does", async () => {
-    const random = new SimRandom(7);
-    const store = await folder.open();
-    const readings: Reading[] = [];
-    for (let round = 0; round < 6; round++) {
-      const batch = Array.from({ length: 700 }, () => {
-        const value = random.pick<Reading["value"]>([
-          random.below(100),
-          random.below(100) / 4,
-          random.chance(0.5),
-          `s${random.below(3)}`,
-        ]);
-        const measurement = random.pick(["system", "line/4"]);
-        return reading(random.below(7_200_000), value, {
-          thing: random.pick(["a", "b"]),
-          measurement,
-          field: random.pick(["x", "y.z"]),
-        });
-      });
-      readings.push(...batch);
-      await commit(store, batch, readings.length);
-    }
-    const queries = fc.record({
-      thing: fc.constantFrom("a", "b", "c"),
-      measurement: fc.constantFrom(null, "system", "line/4"),
-      fields: fc.constantFrom<SeriesQuery["fields"]>(null, ["x"], ["y.z", "x"], ["none"]),
-      from: fc.integer({ min: START - 10_000, max: START + 7_200_000 }),
-      span: fc.integer({ min: 1, max: 7_300_000 }),
-      window: fc.constantFrom(null, 1, 7, 1000, 60_000, 3_600_000, 86_400_000),
-      aggregate: fc.constantFrom(...AGGREGATES),
-    });
-    await fc.assert(
-      fc.asyncProperty(queries, async ({ span, aggregate, ...rest }) => {
-        const query: SeriesQuery = {
-          ...rest,
-          to: rest.from + span,
-          aggregate: rest.window === null ? null : aggregate,
-          limit: 100_000,
-        };
-        const answer = await store.query(query);
-        assert.equal(answer.truncated, false);
-        assert.deepEqual(rounded(answer.series), rounded(modelAnswer(readings, query)));
-      }),
-      { numRuns: 150, seed: 11 },
-    );
-  });
-});
-
 describe("limits of an answer", () => {
   test("more points than the limit: the earliest, complete up to the last time, and truncated says so", () =>
     inFolder(async (folder) => {
@@ -391,11 +335,3 @@ describe("a file that cannot be used", () => {
       assert.equal(fresh.rows, 0);
     }));
 });
-
-/** Sums in another order differ in the last bits. */
-function rounded(series: readonly { readonly values: readonly Reading["value"][] }[]): unknown {
-  return series.map((one) => ({
-    ...one,
-    values: one.values.map((value) => (typeof value === "number" ? Number(value.toPrecision(12)) : value)),
-  }));
-}

@@ -1,35 +1,56 @@
-/** The embedded telemetry store. One writer, a few readers, all in the process that opened it. */
+/**
+ * The embedded telemetry store: newest points in DuckDB, the others in Parquet files. One writer, a few readers, all in
+ * the process that opened it.
+ */
+import { existsSync } from "node:fs";
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { reasonOf } from "../../base/mod.ts";
-import type { Limits } from "../../base/mod.ts";
-import { LatestBook, SeriesBook } from "../../telemetry/mod.ts";
+import type { Limits, Millis, Scheduler } from "../../base/mod.ts";
+import { LEVELS, LatestBook, SeriesBook, answerSeries } from "../../telemetry/mod.ts";
 import type {
   Commit,
+  DiskRoom,
   FieldName,
-  FieldType,
   LatestValue,
   LatestValues,
+  Retention,
   SequenceRow,
   SeriesQuery,
   SeriesResult,
+  StoreExtent,
   TelemetryStore,
 } from "../../telemetry/mod.ts";
-import { appendLatest, appendPoints, appendSequences, appendSeries, eachChunk } from "./columns.ts";
-import { isEnvironment, openFile } from "./open.ts";
+import { ColdFolder } from "./cold-folder.ts";
+import type { OnColdStep } from "./cold-folder.ts";
+import { ColdStore } from "./cold-store.ts";
+import type { StoreView } from "./cold-store.ts";
+import { appendPoints, appendSequences, appendSeries } from "./columns.ts";
+import { startGenerations } from "./generations.ts";
+import type { Generations, Sealed } from "./generations.ts";
+import { Keeper } from "./keeper.ts";
+import { quoted } from "./layout.ts";
+import { inTransaction, isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
-import { runSeriesQuery } from "./series-query.ts";
+import { newGeneration } from "./schema.ts";
+import { DuckSeriesReader } from "./series-reader.ts";
+import { States, loadLatest, loadSequences, loadSeries } from "./states.ts";
 
-export interface DuckStoreOptions extends FileOptions {
+export interface DuckStoreOptions extends Omit<FileOptions, "folders" | "upgrade"> {
+  /** `…/telemetry`: the Parquet files and their manifest. */
+  readonly folder: string;
+  /** Where the rows of tables are written for readers in other processes; without it they cannot be. */
+  readonly snapshotFolder?: string;
   readonly limits: Limits["telemetry"];
+  readonly retention: Retention;
+  /** For all files together. */
+  readonly room: DiskRoom;
+  readonly scheduler: Scheduler;
+  readonly onStep?: OnColdStep;
 }
 
 /** Queries that run at once; more wait. Each may use a core. */
 const READERS = 2;
-/** New rows before `latest` is saved again: a start reads at most so many rows to bring it up to date. */
-const SNAPSHOT_ROWS = 2_000_000;
-/** Superseded rows of `sequences` before it is rewritten. */
-const SEQUENCE_ROWS_SPARE = 50_000;
 
 export class DuckStore implements TelemetryStore {
   readonly series: SeriesBook;
@@ -39,33 +60,71 @@ export class DuckStore implements TelemetryStore {
   readonly #writer: DuckDBConnection;
   readonly #readers: ReaderPool;
   readonly #latest: LatestBook;
-  #offset: number | null = null;
-  #points = 0;
-  #texts = 0;
-  #covered = 0;
-  #sequenceRows = 0;
-  #sequenceRowsMax = SEQUENCE_ROWS_SPARE;
+  readonly #cold: ColdStore;
+  readonly #options: DuckStoreOptions;
+  readonly #keeper: Keeper;
+  /** Rejects where DuckDB's file is found to be damaged outside of any question. */
+  readonly damaged: Promise<never>;
+  /** As they were at the start. */
+  readonly #sequences: readonly SequenceRow[];
+  #generation: number;
+  #offset: number | null;
+  #log: string | null;
+  /** Rows of points and texts in tables, by generation. */
+  readonly #tableRows: Map<number, number>;
+  /** Rows of all three tables of the open generation; what seals it. */
+  #openRows = 0;
+  #openedAt: Millis;
   #closed = false;
 
-  private constructor(file: OpenFile, readers: ReaderPool, limits: Limits["telemetry"]) {
+  private constructor(parts: OpenParts, readers: ReaderPool, options: DuckStoreOptions) {
+    const { file, cold, series, latest, generations } = parts;
+    this.#options = options;
     this.#instance = file.instance;
     this.#writer = file.writer;
-    this.rebuilt = file.rebuilt;
+    this.rebuilt = parts.rebuilt;
     this.#readers = readers;
-    this.series = new SeriesBook(limits);
-    this.#latest = new LatestBook(this.series);
+    this.series = series;
+    this.#latest = latest;
+    this.#cold = cold;
+    this.#sequences = parts.sequences;
+    let damage: (error: unknown) => void = () => {};
+    this.damaged = new Promise<never>((_, reject) => (damage = reject));
+    this.damaged.catch(() => {}); // whoever waits for it is told as well
+    this.#keeper = new Keeper({
+      ...options,
+      cold,
+      connection: parts.background,
+      sealed: generations.sealed,
+      bytesMax: parts.bytesMax,
+      onDamage: damage,
+    });
+    this.#generation = generations.open;
+    this.#offset = generations.offset;
+    this.#log = generations.log;
+    this.#tableRows = parts.tableRows;
+    this.#openRows = parts.openRows;
+    this.#openedAt = options.clock.monotonic();
   }
 
-  /** Throws DATABASE_UNUSABLE where the machine refuses the file; a damaged one is moved aside (see `rebuilt`). */
+  /**
+   * Throws DATABASE_UNUSABLE where the machine refuses the file, MANIFEST_NEWER where another version wrote the folder.
+   * A damaged database is moved aside and made anew from the files (see `rebuilt`); the log has the rest.
+   */
   static async open(options: DuckStoreOptions): Promise<DuckStore> {
-    const first = await openFile(options);
+    const folder = await ColdFolder.open(options);
+    const folders = [folder.path, ...(options.snapshotFolder === undefined ? [] : [options.snapshotFolder])];
+    const fileOptions = { ...options, folders, upgrade: !folder.begun };
+    const isNew = !existsSync(options.path);
+    const first = await openFile(fileOptions);
+    const missing = isNew && folder.begun ? "it was gone" : null;
     try {
-      return await DuckStore.#load(first, options);
+      return await DuckStore.#load({ ...first, rebuilt: first.rebuilt ?? missing ?? folder.lost }, folder, options);
     } catch (error) {
       first.instance.closeSync();
       if (first.rebuilt !== null || isEnvironment(reasonOf(error))) throw error;
-      const distrust = `its content cannot be read (${reasonOf(error).split("\n")[0]})`;
-      return await DuckStore.#load(await openFile({ ...options, distrust }), options);
+      const distrust = `its content cannot be used (${reasonOf(error).split("\n")[0]})`;
+      return await DuckStore.#load(await openFile({ ...fileOptions, distrust }), folder, options);
     }
   }
 
@@ -73,53 +132,78 @@ export class DuckStore implements TelemetryStore {
     return this.#offset;
   }
 
+  get log(): string | null {
+    return this.#log;
+  }
+
+  get forgettable(): number {
+    return this.#cold.folder.content.log === this.#log ? this.#cold.folder.forgettable : 0;
+  }
+
   get rows(): number {
-    return this.#points + this.#texts;
+    let rows = this.#cold.layout.sizeOf("raw").rows;
+    for (const { number } of this.#cold.layout.generations) rows += this.#tableRows.get(number) ?? 0;
+    return rows;
   }
 
   things(): readonly string[] {
     return this.series.things();
   }
 
-  async loadSequences(): Promise<readonly SequenceRow[]> {
-    const newest = new Map<string, SequenceRow>();
-    await eachChunk(
-      this.#writer,
-      "SELECT source, outbox, state FROM sequences ORDER BY rowid",
-      ([sources, outboxes, states], rows) => {
-        this.#sequenceRows += rows;
-        for (let row = 0; row < rows; row++) {
-          const source = sources![row] as string;
-          const outbox = outboxes![row] as string;
-          const key = JSON.stringify([source, outbox]);
-          newest.delete(key); // the order of last use
-          newest.set(key, { source, outbox, state: states![row] as string | null });
-        }
-      },
-    );
-    return [...newest.values()].filter(({ state }) => state !== null);
+  async follow(log: string, offset: number): Promise<void> {
+    this.#log = log;
+    if (this.#offset === null || this.#offset === offset) return; // the next commit says it
+    const [below, name] = [Math.trunc(offset), quoted(log)];
+    // Files first: from then on a start with nothing but them asks this log for what they lack.
+    await this.#cold.follow(log, below);
+    await inTransaction(this.#writer, [
+      `UPDATE progress SET log_offset = ${below}, log = ${name}`,
+      `UPDATE generations SET below = ${below}, log = ${name} WHERE below IS NOT NULL`,
+    ]);
+    this.#keeper.follow(log, below);
+    this.#offset = below;
+    this.#openedAt = Number.NEGATIVE_INFINITY; // what the other log brought is in no log any more: into files soon
+  }
+
+  loadSequences(): Promise<readonly SequenceRow[]> {
+    return Promise.resolve(this.#sequences);
   }
 
   async commit({ points, sequences, offset }: Commit): Promise<void> {
-    await this.#writer.run("BEGIN");
-    await appendSeries(this.#writer, this.series.takeNew());
-    await appendPoints(this.#writer, points);
-    await this.#saveSequences(sequences);
-    await this.#writer.run(`UPDATE progress SET log_offset = ${Math.trunc(offset)}`);
-    await this.#writer.run("COMMIT");
+    const writer = this.#writer;
+    const generation = this.#generation;
+    const rows = points.rows + sequences.length;
+    const seals = this.#sealsAfter(rows);
+    const log = this.#log === null ? "NULL" : quoted(this.#log);
+    await writer.run("BEGIN");
+    await appendSeries(writer, this.series.takeNew());
+    await appendPoints(writer, generation, points);
+    await appendSequences(writer, generation, sequences);
+    await writer.run(`UPDATE progress SET log_offset = ${Math.trunc(offset)}, log = ${log}`);
+    if (seals) {
+      await writer.run(
+        `UPDATE generations SET below = ${Math.trunc(offset)}, series = ${this.series.size}, log = ${log} WHERE number = ${generation}`,
+      );
+      for (const statement of newGeneration(generation + 1)) await writer.run(statement);
+    }
+    await writer.run("COMMIT");
     this.#offset = offset;
-    this.#points += points.count;
-    this.#texts += points.texts.length;
+    this.#openRows += rows;
+    this.#tableRows.set(generation, (this.#tableRows.get(generation) ?? 0) + points.rows);
     this.#latest.apply(points);
-    const snapshotRows = Math.max(SNAPSHOT_ROWS, 10 * this.series.size);
-    if (this.rows - this.#covered >= snapshotRows) await this.#saveLatest();
+    if (seals) this.#next({ number: generation, below: offset, series: this.series.size, log: this.#log });
+  }
+
+  /** What `work` reads stays in place until it is done; an aborted `signal` interrupts it inside DuckDB. */
+  read<T>(work: (connection: DuckDBConnection, view: StoreView) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#cold.reading((view) => this.#readers.use((connection) => work(connection, view), signal));
   }
 
   async query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult> {
-    const entries = this.series.find(query.thing, query.measurement, query.fields);
-    const { thing, from, to, window, aggregate } = query;
-    const answer = await this.#readers.use((connection) => runSeriesQuery(connection, query, entries), signal);
-    return { thing, from, to, window, aggregate, ...answer };
+    return this.read(
+      (connection, view) => answerSeries(new DuckSeriesReader(connection, view, this.series), query),
+      signal,
+    );
   }
 
   latest(thing: string): LatestValues {
@@ -130,103 +214,87 @@ export class DuckStore implements TelemetryStore {
     return this.#latest.headline(things, wanted, otherwise);
   }
 
-  /** Saves what makes the next start fast, and lets the file go. */
+  extent(): StoreExtent {
+    const { layout } = this.#cold;
+    const levels = Object.fromEntries(LEVELS.map((level) => [level, layout.sizeOf(level)])) as StoreExtent["levels"];
+    return {
+      levels,
+      generations: layout.generations.length,
+      quarantined: layout.content.quarantined.length,
+      ...this.#keeper.work,
+    };
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.rows > this.#covered) await this.#saveLatest();
+    await this.#keeper.close();
     this.#readers.close();
     this.#writer.closeSync();
     this.#instance.closeSync();
   }
 
-  static async #load(file: OpenFile, options: DuckStoreOptions): Promise<DuckStore> {
-    const store = new DuckStore(file, await ReaderPool.open(file.instance, READERS), options.limits);
-    await store.#loadAll();
-    return store;
+  #sealsAfter(rows: number): boolean {
+    const { generationRowsMax, generationAgeMax } = this.#options.limits;
+    const all = this.#openRows + rows;
+    if (all === 0) return false;
+    return all >= generationRowsMax || this.#options.clock.monotonic() - this.#openedAt >= generationAgeMax;
   }
 
-  async #loadAll(): Promise<void> {
-    await eachChunk(
-      this.#writer,
-      "SELECT id, thing, measurement, field, type FROM series ORDER BY id",
-      ([ids, things, measurements, fields, types], rows) => {
-        for (let row = 0; row < rows; row++) {
-          this.series.load(ids![row] as number, {
-            thing: things![row] as string,
-            measurement: measurements![row] as string,
-            field: fields![row] as string,
-            type: types![row] as FieldType,
-          });
-        }
-      },
-    );
-    let covered: readonly [points: number, texts: number] = [0, 0];
-    await eachChunk(
-      this.#writer,
-      "SELECT log_offset::DOUBLE, points_covered::DOUBLE, texts_covered::DOUBLE FROM progress",
-      ([offsets, points, texts]) => {
-        this.#offset = offsets![0] as number;
-        covered = [points![0] as number, texts![0] as number];
-      },
-    );
-    if (this.#offset === null) throw new Error("the table progress is empty");
-    if (this.#offset < 0) this.#offset = null;
-    await this.#loadLatest(covered);
+  #next(sealed: Sealed): void {
+    for (const number of this.#tableRows.keys()) {
+      if (number <= this.#cold.folder.content.generation) this.#tableRows.delete(number);
+    }
+    this.#keeper.take(sealed);
+    this.#generation = sealed.number + 1;
+    this.#openRows = 0;
+    this.#openedAt = this.#options.clock.monotonic();
+    this.#cold.opened({ number: this.#generation });
   }
 
-  async #loadLatest([points, texts]: readonly [number, number]): Promise<void> {
-    await this.#takeLatest("SELECT series, time::DOUBLE, value, text FROM latest");
-    const newest = "max(time)::DOUBLE, arg_max(value, time::HUGEINT * 1099511627776 + rowid)";
-    await this.#takeLatest(
-      `SELECT series, ${newest}, NULL::VARCHAR FROM points WHERE rowid >= ${points} GROUP BY series`,
+  static async #load(file: OpenFile, folder: ColdFolder, options: DuckStoreOptions): Promise<DuckStore> {
+    const { writer } = file;
+    const states = await States.open(folder, folder.content, options.logger);
+    const generations = await startGenerations(writer, folder.content, states);
+    const numbers = [...generations.sealed.map(({ number }) => number), generations.open];
+    const cold = new ColdStore(
+      folder,
+      options.clock,
+      numbers.map((number) => ({ number })),
     );
-    await this.#takeLatest(
-      `SELECT series, max(time)::DOUBLE, NULL::DOUBLE, arg_max(value, time::HUGEINT * 1099511627776 + rowid) FROM texts WHERE rowid >= ${texts} GROUP BY series`,
-    );
-    await eachChunk(
-      this.#writer,
-      "SELECT (SELECT count(*) FROM points)::DOUBLE, (SELECT count(*) FROM texts)::DOUBLE",
-      ([pointRows, textRows]) => {
-        this.#points = pointRows![0] as number;
-        this.#texts = textRows![0] as number;
-      },
-    );
-    this.#covered = points + texts;
+    const series = new SeriesBook(options.limits);
+    await loadSeries(writer, series);
+    const latest = new LatestBook(series);
+    await loadLatest(writer, states, cold.layout, (row) => latest.load(row));
+    const tableRows = new Map<number, number>();
+    for (const number of numbers) tableRows.set(number, await rowsIn(writer, ["numbers", "texts"], number));
+    const openRows = await rowsIn(writer, ["numbers", "texts", "sequences"], generations.open);
+    const sequences = await loadSequences(writer, states, numbers);
+    const background = await file.instance.connect();
+    const { room } = options;
+    const bytesMax = "bytes" in room ? room.bytes : (await folder.diskBytes()) * room.diskShare;
+    const loaded = { cold, sequences, series, latest, generations, tableRows, openRows, background, bytesMax };
+    const parts = { file, rebuilt: file.rebuilt, ...loaded };
+    return new DuckStore(parts, await ReaderPool.open(file.instance, READERS), options);
   }
+}
 
-  async #takeLatest(sql: string): Promise<void> {
-    await eachChunk(this.#writer, sql, ([series, times, values, texts], rows) => {
-      for (let row = 0; row < rows; row++) {
-        this.#latest.load({
-          series: series![row] as number,
-          time: times![row] as number,
-          value: values![row] as number | null,
-          text: texts![row] as string | null,
-        });
-      }
-    });
-  }
+interface OpenParts {
+  readonly file: OpenFile;
+  readonly rebuilt: string | null;
+  readonly cold: ColdStore;
+  readonly sequences: readonly SequenceRow[];
+  readonly background: DuckDBConnection;
+  readonly bytesMax: number;
+  readonly series: SeriesBook;
+  readonly latest: LatestBook;
+  readonly generations: Generations;
+  readonly tableRows: Map<number, number>;
+  readonly openRows: number;
+}
 
-  async #saveSequences(changed: readonly SequenceRow[]): Promise<void> {
-    await appendSequences(this.#writer, changed);
-    this.#sequenceRows += changed.length;
-    if (this.#sequenceRows < this.#sequenceRowsMax) return;
-    await this.#writer.run(
-      "CREATE OR REPLACE TABLE sequences AS SELECT source, outbox, state FROM (SELECT *, rowid AS arrival FROM sequences) " +
-        "QUALIFY row_number() OVER (PARTITION BY source, outbox ORDER BY arrival DESC) = 1 AND state IS NOT NULL ORDER BY arrival",
-    );
-    const left = await this.#writer.runAndReadAll("SELECT count(*)::DOUBLE FROM sequences");
-    this.#sequenceRows = Number(left.value(0, 0));
-    this.#sequenceRowsMax = this.#sequenceRows * 4 + SEQUENCE_ROWS_SPARE;
-  }
-
-  async #saveLatest(): Promise<void> {
-    await this.#writer.run("BEGIN");
-    await this.#writer.run("DELETE FROM latest");
-    await appendLatest(this.#writer, this.#latest.rows());
-    await this.#writer.run(`UPDATE progress SET points_covered = ${this.#points}, texts_covered = ${this.#texts}`);
-    await this.#writer.run("COMMIT");
-    this.#covered = this.rows;
-  }
+async function rowsIn(connection: DuckDBConnection, tables: readonly string[], generation: number): Promise<number> {
+  const counts = tables.map((table) => `(SELECT count(*) FROM ${table}_${generation})`);
+  const result = await connection.runAndReadAll(`SELECT (${counts.join(" + ")})::DOUBLE`);
+  return Number(result.value(0, 0));
 }

@@ -1,3 +1,16 @@
 export { DuckStore } from "./duck-store.ts";
 export type { DuckStoreOptions } from "./duck-store.ts";
 export { isDamage, isEnvironment } from "./open.ts";
+export { DuckEventFormat } from "./event-format.ts";
+export type { EventFormatOptions } from "./event-format.ts";
+export type { StoreView } from "./cold-store.ts";
+export { UserQuery } from "./user-query.ts";
+export type { Parameter, Parameters } from "./user-query.ts";
+export { writeAnswer } from "./user-formats.ts";
+export type { AnswerEnd } from "./user-formats.ts";
+export { UserSnapshots } from "./user-snapshots.ts";
+export type { OpenEvents, TimeRange, UserSnapshot } from "./user-snapshots.ts";
+export type { UserRelation } from "./user-sql.ts";
+export { thingsView } from "./user-views.ts";
+export type { UserView } from "./user-views.ts";
+export { parquetOf } from "./series-parquet.ts";

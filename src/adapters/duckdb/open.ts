@@ -6,7 +6,8 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger } from "../../base/mod.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { quoted } from "./layout.ts";
+import { SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_1 } from "./schema.ts";
 
 export interface FileOptions {
   readonly path: string;
@@ -14,6 +15,10 @@ export interface FileOptions {
   readonly memoryBytes: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Absolute paths of folders that statements may read and write. */
+  readonly folders: readonly string[];
+  /** Whether a file of format 1 is taken over: not where its points may be in files already. */
+  readonly upgrade: boolean;
   /** Why the present file is not to be trusted; it is then moved aside unread. */
   readonly distrust?: string;
 }
@@ -72,7 +77,13 @@ export function isEnvironment(reason: string): boolean {
   return ENVIRONMENT.test(reason);
 }
 
-async function openOnce({ path, memoryBytes }: FileOptions): Promise<Omit<OpenFile, "rebuilt">> {
+async function openOnce({
+  path,
+  memoryBytes,
+  folders,
+  upgrade,
+  logger,
+}: FileOptions): Promise<Omit<OpenFile, "rebuilt">> {
   const instance = await DuckDBInstance.create(path, {
     threads: "1", // the second core is the broker's
     memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
@@ -84,8 +95,10 @@ async function openOnce({ path, memoryBytes }: FileOptions): Promise<Omit<OpenFi
   });
   try {
     const writer = await instance.connect();
+    await writer.run(`SET allowed_directories = [${folders.map((folder) => quoted(`${folder}/`)).join(", ")}]`);
     await writer.run("SET enable_external_access = false"); // queries reach no other file
-    await prepareSchema(writer);
+    if ((await prepareSchema(writer, upgrade)) === "upgraded")
+      logger.info("The telemetry database was upgraded", { path });
     await chmod(path, 0o600);
     return { instance, writer };
   } catch (error) {
@@ -94,19 +107,27 @@ async function openOnce({ path, memoryBytes }: FileOptions): Promise<Omit<OpenFi
   }
 }
 
-async function prepareSchema(writer: DuckDBConnection): Promise<void> {
+async function prepareSchema(writer: DuckDBConnection, upgrade: boolean): Promise<"as it was" | "upgraded"> {
   const tables = await writer.runAndReadAll("SELECT count(*)::INTEGER FROM duckdb_tables() WHERE NOT internal");
   if (tables.value(0, 0) === 0) {
-    await writer.run("BEGIN");
-    for (const statement of SCHEMA) await writer.run(statement);
-    await writer.run("COMMIT");
-    return;
+    await inTransaction(writer, SCHEMA);
+    return "as it was";
   }
   const format = await writer.runAndReadAll("SELECT version FROM format");
   const version = format.currentRowCount === 1 ? Number(format.value(0, 0)) : Number.NaN;
-  if (version === SCHEMA_VERSION) return;
+  if (version === SCHEMA_VERSION) return "as it was";
+  if (version === 1 && upgrade) {
+    await inTransaction(writer, UPGRADE_FROM_1);
+    return "upgraded";
+  }
   if (version > SCHEMA_VERSION) throw new NewerFormat(`it has the newer format ${version}`);
   throw new Error("its format is not known");
+}
+
+export async function inTransaction(connection: DuckDBConnection, statements: readonly string[]): Promise<void> {
+  await connection.run("BEGIN");
+  for (const statement of statements) await connection.run(statement);
+  await connection.run("COMMIT");
 }
 
 /** Renames the file and its write-ahead log to `….damaged-<time>`; of several only the newest are kept. */
@@ -116,7 +137,7 @@ async function moveAside({ path, clock, logger }: FileOptions, reason: string): 
   for (let n = 2; existsSync(aside) || existsSync(`${aside}.wal`); n++) aside = `${path}.damaged-${stamp}-${n}`;
   if (existsSync(path)) await rename(path, aside);
   if (existsSync(`${path}.wal`)) await rename(`${path}.wal`, `${aside}.wal`);
-  logger.error("The telemetry database was moved aside and is rebuilt from the log", { path, aside, reason });
+  logger.error("The telemetry database was moved aside and is rebuilt from files and log", { path, aside, reason });
   const folder = dirname(path);
   const all = (await readdir(folder)).filter(
     (name) => name.startsWith(`${basename(path)}.damaged-`) && !name.endsWith(".wal"),

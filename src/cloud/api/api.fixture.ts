@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
@@ -21,7 +22,8 @@ import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
-import type { LivePoints, TelemetryPort } from "./ports.ts";
+import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -30,6 +32,8 @@ import { Sessions } from "./session.ts";
 export class PlayedStore implements TelemetryPort {
   readonly values = new Map<string, LatestValue[]>();
   readonly queries: SeriesQuery[] = [];
+  /** What an answer holds besides what was asked. */
+  answer: ((query: SeriesQuery) => Partial<SeriesResult>) | null = null;
   /** Things that are watched now. */
   readonly watched = new Set<string>();
   /** What the next questions fail with. */
@@ -43,7 +47,13 @@ export class PlayedStore implements TelemetryPort {
     this.#fail();
     this.queries.push(query);
     const { thing, from, to, window, aggregate } = query;
-    return { thing, from, to, window, aggregate, series: [], truncated: false };
+    const about = { thing, from, to, window, aggregate, level: "raw", incomplete: false } as const;
+    return { ...about, series: [], truncated: false, ...this.answer?.(query) };
+  }
+
+  async parquet(query: SeriesQuery): Promise<ParquetAnswer> {
+    const { truncated, incomplete, level } = await this.query(query);
+    return { bytes: Uint8Array.of(0x50, 0x41, 0x52, 0x31), truncated, incomplete, level };
   }
 
   async latest(thing: string): Promise<readonly LatestValue[]> {
@@ -94,6 +104,22 @@ export class PlayedStore implements TelemetryPort {
   }
 }
 
+/** Answers every query with what it is told to, and remembers what it was asked. */
+export class PlayedAsker implements AskPort {
+  readonly asked: AskRequest[] = [];
+  answer: string | Error = '{"rows":[]}';
+  incomplete = false;
+  /** Set when the client of the last query has gone. */
+  signal: AbortSignal | null = null;
+
+  async ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
+    this.asked.push(request);
+    this.signal = signal;
+    if (this.answer instanceof Error) throw this.answer;
+    return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
 export const TOKEN = "tw_the-right-one";
@@ -102,6 +128,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly api: ApiServer;
   readonly folder: string;
   readonly store: PlayedStore;
+  readonly queries: PlayedAsker;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -192,6 +219,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const store = new PlayedStore();
+  const queries = new PlayedAsker();
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
@@ -200,6 +228,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     ...parts,
     alerts: parts.rules.alerts,
     telemetry: store,
+    asker: queries,
     certificates: certificateIssuer(parts.authority),
     health: () => health.now,
     logNext: () => 42,
@@ -221,6 +250,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     api,
     folder,
     store,
+    queries,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>
@@ -271,7 +301,7 @@ function asker(api: ApiServer): ApiWorld["askAs"] {
   return async (headers, method, url, body) => {
     const payload = body === undefined ? {} : { payload: body as string | object };
     const response = await api.app.inject({ method, url, headers, ...payload });
-    const isJson = String(response.headers["content-type"]).includes("json");
+    const isJson = String(response.headers["content-type"]).startsWith("application/json");
     const json: unknown = isJson && response.body !== "" ? response.json() : undefined;
     return { status: response.statusCode, headers: response.headers, text: response.body, json };
   };

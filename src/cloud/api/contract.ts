@@ -21,6 +21,11 @@
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
+ *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
+ *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
+ *          … &things=a,line-*&group=thing|all&top=5|bottom=5&by=avg&tz=&fill=&interpolation=&expr=&points=&limit=
+ *          … &format=json|csv|ndjson|parquet&layout=long|wide, or by Accept; headers x-tidewire-level, -truncated, -incomplete
+ *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
  *   POST   /api/alerts/:id/acknowledge               → Alert
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
@@ -126,22 +131,66 @@ export interface LatestValues {
   readonly values: readonly LatestValue[];
 }
 
-export type Aggregate = "avg" | "min" | "max" | "count" | "last";
+export type Aggregate =
+  | "avg"
+  | "min"
+  | "max"
+  | "count"
+  | "last"
+  | "first"
+  | "sum"
+  | "stddev"
+  | "rate"
+  | "delta"
+  | "change"
+  | "integral"
+  | "twa"
+  /** Percentiles: `p50`, `p99.9`. */
+  | `p${number}`;
+
+/** What an answer was made from: the points, or rollups of a minute, an hour or a day. */
+export type Level = "raw" | "1m" | "1h" | "1d";
 
 /**
  * `from` and `to`: epoch milliseconds, ISO 8601, or relative (`-1h`, `now`); half-open [from, to). `window`: `10s`, `5m`,
- * `1h`, `1d`; without it raw points come back. Windows are aligned to the epoch; a window without points is left out.
+ * `1h`, `1d`, `1mo`, `all`; without it raw points come back. Windows are aligned to the epoch, or with `tz` to the clock
+ * of a zone; a window without points is left out, unless `fill` says what stands for it (`null`, `previous`, `linear` or a
+ * number). `aggregate` may name several. `group=all` takes all things as one; `top` and `bottom` keep the series with the
+ * highest or lowest `by` over the whole range; `expr` is arithmetic over fields (`power * 1000 / flow`,
+ * `"boiler-1".t - "boiler-2".t`); `points` chooses so many raw points that a chart of them looks as one of all.
  */
 export interface SeriesResult {
   readonly thing: string;
   readonly from: EpochMs;
   readonly to: EpochMs;
-  /** Null where the points are raw. */
+  /** Null where the points are raw; nominal for months. */
   readonly window: Millis | null;
+  /** The first of them, where several were asked for. */
   readonly aggregate: Aggregate | null;
-  readonly series: readonly Series[];
+  readonly series: readonly SeriesOfResult[];
   /** True where the limit cut the answer; narrow the range or widen the window. */
   readonly truncated: boolean;
+  /** The coarsest level that the answer was made from. */
+  readonly level: Level;
+  /** True where stored points that belong here are damaged and left out; the platform's health says more. */
+  readonly incomplete: boolean;
+}
+
+export interface SeriesOfResult {
+  /** Where the query may name several things. */
+  readonly thing?: string;
+  readonly measurement: string;
+  /** Of an expression: its text. */
+  readonly field: string;
+  readonly type: "number" | "boolean" | "string";
+  /** Where the query names several. */
+  readonly aggregate?: Aggregate;
+  /** How many points these stand for, where there were more than the `points` asked for. */
+  readonly reducedFrom?: number;
+  /** Ascending; same length as `values`. */
+  readonly times: readonly EpochMs[];
+  /** Null with `fill=null` only. */
+  readonly values: readonly (FieldValue | null)[];
 }
 
 export interface Series {
@@ -151,6 +200,35 @@ export interface Series {
   /** Ascending; same length as `values`. */
   readonly times: readonly EpochMs[];
   readonly values: readonly FieldValue[];
+}
+
+/**
+ * Read-only SQL; relations and functions: docs/reference/query.md. `parameters`: by position (`?`) or name (`$name`); bound,
+ * never pasted. `timeout`: `30s`, `5m`. `rows`: of a JSON answer, at most. `explain`: the plan instead.
+ */
+export interface QueryRequest {
+  readonly sql: string;
+  readonly parameters?: readonly QueryParameter[] | Readonly<Record<string, QueryParameter>>;
+  readonly format?: "json" | "ndjson" | "csv" | "parquet";
+  readonly timeout?: string;
+  readonly rows?: number;
+  readonly explain?: boolean;
+}
+
+export type QueryParameter = string | number | boolean | null | readonly (string | number)[];
+
+/**
+ * Exact: integers beyond 2^53, decimals beyond 15 digits, NaN and infinities are strings; points in time are ISO 8601 in UTC;
+ * lists, structs and maps are JSON.
+ */
+export interface QueryResult {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly rows: readonly (readonly unknown[])[];
+  readonly rowCount: number;
+  /** There were more rows than `rows` allows. */
+  readonly truncated: boolean;
+  /** Files that should have been read are damaged; the answer lacks their points. */
+  readonly incomplete: boolean;
 }
 
 export type Severity = "info" | "warning" | "critical";

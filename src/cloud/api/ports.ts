@@ -3,12 +3,15 @@ import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from 
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
+import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
   query(query: SeriesQuery): Promise<SeriesResult>;
+  /** The answer as a Parquet file. */
+  parquet(query: SeriesQuery): Promise<ParquetAnswer>;
   latest(thing: string): Promise<readonly LatestValue[]>;
   headline(things: readonly string[], fields: readonly string[]): Promise<ReadonlyMap<string, readonly LatestValue[]>>;
   /** Resolves once every later commit will be reported through `onPoints`. */
@@ -19,10 +22,17 @@ export interface TelemetryPort {
   onRejoin(listener: (thing: string, at: EpochMs) => void): Cancel;
 }
 
+export type ParquetAnswer = { readonly bytes: Uint8Array } & Pick<SeriesResult, "truncated" | "incomplete" | "level">;
+
 export interface LivePoints {
   readonly thing: string;
   readonly measurement: string;
   readonly series: readonly Series[];
+}
+
+/** Users' queries; see `cloud/ask`. */
+export interface AskPort {
+  ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
 }
 
 /** Issues certificates; the private key of a CSR never comes here. */
@@ -45,6 +55,7 @@ export interface ApiPorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
+  readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;

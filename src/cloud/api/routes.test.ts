@@ -381,6 +381,9 @@ test("series: parameters become a query; what is too large or nonsense is refuse
     "thing=a&window=1m&aggregate=median",
     "thing=a&aggregate=avg",
     "thing=a&thing=b",
+    "thing=a&format=xlsx",
+    "thing=a&layout=wide",
+    "thing=a&expr=)",
     "thing=a&form=1",
     `thing=a&fields=${Array.from({ length: 201 }, (_, i) => `f${i}`).join(",")}`,
   ]) {

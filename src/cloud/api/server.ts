@@ -22,6 +22,7 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { sessionRoutes } from "./routes-session.ts";
@@ -60,7 +61,7 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, alertRoutes];
+const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { describe, test } from "node:test";
 import { SimRandom } from "../../../sim/world.ts";
 import { LIMITS, isRetryable, isTidewireError } from "../../base/mod.ts";
+import type { Limits } from "../../base/mod.ts";
 import type { SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import type { LivePoints } from "./live.ts";
 import { Platform, START, STORE_ALL, killStore, message, pause } from "./store.scenario.ts";
@@ -12,8 +13,12 @@ import { Platform, START, STORE_ALL, killStore, message, pause } from "./store.s
 /** A hang must fail, not wait for ever. */
 const TIMEOUT = { timeout: 120_000 };
 
-async function onPlatform(work: (platform: Platform) => Promise<void>, rules = [STORE_ALL]): Promise<void> {
-  const platform = await Platform.make(rules);
+async function onPlatform(
+  work: (platform: Platform) => Promise<void>,
+  rules = [STORE_ALL],
+  limits: Limits = LIMITS,
+): Promise<void> {
+  const platform = await Platform.make(rules, limits);
   try {
     await work(platform);
   } finally {
@@ -46,6 +51,8 @@ describe("from the log into the store", () => {
           ["state", "string", [START], ["läuft"]],
         ],
       );
+      const { bytes, truncated, level } = await client.parquet(all());
+      assert.deepEqual([String.fromCharCode(...bytes.slice(0, 4)), truncated, level], ["PAR1", false, "raw"]);
       assert.deepEqual(await client.things(), ["press-1"]);
       assert.deepEqual(
         (await client.latest("press-1")).map(({ value }) => value),
@@ -255,6 +262,53 @@ describe("a store process that dies", () => {
     }),
   );
 
+  test(
+    "killed 8 times while it brings points into files, and its database deleted at last: all is there once",
+    TIMEOUT,
+    () =>
+      onPlatform(
+        async (platform) => {
+          await platform.start();
+          const random = new SimRandom(7);
+          let n = 0;
+          for (let round = 0; round < 8; round++) {
+            for (let burst = 0; burst < 10; burst++) {
+              for (let i = 0; i < 40; i++) {
+                const sequence = ++n;
+                platform.append(message({ n: sequence, ts: START + sequence }, { sequence }));
+              }
+              await pause(random.below(60));
+            }
+            if (round % 3 !== 0) await platform.committed(); // else while it starts
+            await killStore(platform.client);
+          }
+          await platform.stored();
+          while (platform.client.status().forgettable === 0) {
+            for (let i = 0; i < 200; i++) {
+              const sequence = ++n;
+              platform.append(message({ n: sequence, ts: START + sequence }, { sequence }));
+            }
+            await platform.stored();
+          }
+          const expected = Array.from({ length: n }, (_, i) => i + 1);
+          assert.deepEqual(valuesOf(await platform.client.query(all()), "n"), expected);
+          await rm(platform.databasePath);
+          await killStore(platform.client);
+          while (platform.client.status().rebuilt === null) await pause(5);
+          while (platform.client.status().rows < n) await pause(5);
+          assert.deepEqual(valuesOf(await platform.client.query(all()), "n"), expected);
+          assert.equal(platform.client.status().rows, n);
+          for (let sequence = 1; sequence <= n; sequence += 7) {
+            platform.append(message({ n: sequence, ts: START + sequence }, { sequence })); // resent
+          }
+          await platform.stored();
+          assert.equal(platform.client.status().rows, n, "what was seen before the database was lost is still known");
+        },
+        [STORE_ALL],
+        { ...LIMITS, telemetry: { ...LIMITS.telemetry, generationRowsMax: 300 } },
+      ),
+  );
+
   test("a file with which it falls three times in a row is moved aside and rebuilt", TIMEOUT, () =>
     onPlatform(async (platform) => {
       await platform.start();
@@ -411,18 +465,20 @@ describe("a view of the log", () => {
     }),
   );
 
-  test("holding more than the log ever had, it is moved aside and rebuilt", TIMEOUT, () =>
+  test("the log is lost: what was stored stays, the new log is added to it, and health can tell", TIMEOUT, () =>
     onPlatform(async (platform) => {
       await filled(platform);
+      const before = platform.client.status().rows;
       await platform.client.close();
       await platform.replaceLog();
-      for (let n = 0; n < 10; n++) platform.append(message({ n, ts: START + n }));
+      for (let n = 0; n < 10; n++) platform.append(message({ later: n, ts: START + n }));
       await platform.log.flush();
       await platform.restart();
-      while (platform.client.status().rebuilt === null) await pause(5);
-      await platform.stored();
-      assert.deepEqual(valuesOf(await platform.client.query(all()), "n"), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-      assert.match(platform.client.status().rebuilt ?? "", /holds the log up to 3000, and the log ends at 10/);
+      while (platform.client.status().realigned === null) await pause(5);
+      while (platform.client.status().rows < before + 10) await pause(5);
+      assert.deepEqual(valuesOf(await platform.client.query(all()), "later"), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      assert.equal(platform.client.status().rows, before + 10);
+      assert.match(platform.client.status().realigned ?? "", /another log/);
     }),
   );
 

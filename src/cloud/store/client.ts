@@ -1,13 +1,28 @@
 /** The platform's side of the store: starts the process, keeps it running, asks it. */
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
-import type { LatestValue, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
+import type { ArchiveProgress } from "../../archive/mod.ts";
+
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
+import { NO_EXTENT } from "../../telemetry/mod.ts";
+import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";
+import { ArchiveMetrics } from "./archive-metrics.ts";
 import { StoreChild } from "./child.ts";
 import type { ChildEvents, ChildExit, StoreProcess } from "./child.ts";
 import type { LivePoints } from "./live.ts";
 import { fieldNameOf, storeRulesOf } from "./orders.ts";
 import type { RuleLike } from "./orders.ts";
-import type { Answers, FromStore, Question, StoreProgress, StoreRule } from "./protocol.ts";
+import type {
+  Answers,
+  ArchiveOrder,
+  FromStore,
+  Keeping,
+  ParquetAnswer,
+  Question,
+  StoreProgress,
+  StoreRule,
+} from "./protocol.ts";
 import { QuestionBook } from "./question-book.ts";
 import { StoreMetrics } from "./store-metrics.ts";
 
@@ -16,11 +31,14 @@ export interface StoreClientOptions {
   readonly databasePath: string;
   /** The folder of the log's segments. */
   readonly logFolder: string;
+  /** The event archive; without it, or with `null`, there is none. */
+  readonly archive?: ArchiveOrder | null;
   /** Where compiled sources are kept; nobody else may write there. Default: the environment's NODE_COMPILE_CACHE. */
   readonly compileCacheFolder?: string;
   /** Starts the store process; default: forks it. */
   readonly startChild?: (events: ChildEvents) => StoreProcess;
   readonly limits: Limits;
+  readonly keeping: Keeping;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly random: Random;
@@ -32,17 +50,29 @@ export interface StoreStatus {
   readonly state: "starting" | "ready" | "restarting" | "closed";
   /** Why it is not ready; null where it is. */
   readonly reason: string | null;
-  /** Everything below is stored; null until it was ready once. The log must keep what lies above. */
+  /** Everything below is stored; null until it was ready once. */
   readonly offset: number | null;
+  /** Everything below is in the store of record: the log may forget it. 0 until that is known. */
+  readonly forgettable: number;
   /** Durable records that are not stored yet. */
   readonly lag: number;
   readonly rows: number;
   readonly series: number;
   readonly things: number;
+  /** `null` where there is no event archive. The log must keep what lies above its offset. */
+  readonly archive: ArchiveStatus | null;
   readonly restarts: number;
   /** Why the file was made anew since the platform started; null where it was not. */
   readonly rebuilt: string | null;
+  /** Why its offset was set anew: the log is another one, or has lost its end. Null where it was right. */
+  readonly realigned: string | null;
+  readonly extent: StoreExtent;
   readonly pid: number | null;
+}
+
+export interface ArchiveStatus extends Omit<ArchiveProgress, "counters"> {
+  /** Durable messages that are not archived yet. */
+  readonly lag: number;
 }
 
 const RESTART_DELAY_MIN: Millis = seconds(1) / 4;
@@ -62,6 +92,7 @@ type Phase = StoreStatus["state"];
 export class StoreClient {
   readonly #options: StoreClientOptions;
   readonly #metrics: StoreMetrics;
+  readonly #archiveMetrics: ArchiveMetrics | null = null;
   readonly #questions: QuestionBook;
   readonly #watched = new Set<string>();
   /** Who waits for a thing's join point. */
@@ -78,6 +109,7 @@ export class StoreClient {
   #cancelDurable: Cancel | null = null;
   #cancelRestart: Cancel = () => {};
   #progress: StoreProgress | null = null;
+  #archived: ArchiveProgress | null = null;
   #reason: string | null = "it is starting";
   #rebuilt: string | null = null;
   #fatal: Extract<FromStore, { type: "fatal" }> | null = null;
@@ -96,7 +128,11 @@ export class StoreClient {
       rows: () => this.#progress?.rows ?? 0,
       series: () => this.#progress?.series ?? 0,
       up: () => (this.#phase === "ready" ? 1 : 0),
+      extent: () => this.status().extent,
     });
+    if ((options.archive ?? null) !== null) {
+      this.#archiveMetrics = new ArchiveMetrics(metrics, () => this.#archiveStatus());
+    }
     this.#questions = new QuestionBook(limits.telemetry, scheduler, this.#metrics);
   }
 
@@ -125,6 +161,11 @@ export class StoreClient {
     return this.#ask({ kind: "query", query });
   }
 
+  /** The answer as a Parquet file. */
+  parquet(query: SeriesQuery): Promise<ParquetAnswer> {
+    return this.#ask({ kind: "parquet", query });
+  }
+
   /** Of every field the newest stored value. */
   async latest(thing: string): Promise<readonly LatestValue[]> {
     return (await this.#ask({ kind: "latest", thing })).values;
@@ -140,6 +181,16 @@ export class StoreClient {
     otherwise: number = fields.length,
   ): Promise<ReadonlyMap<string, readonly LatestValue[]>> {
     return this.#ask({ kind: "headline", things, wanted: fields.map(fieldNameOf), otherwise });
+  }
+
+  /** Archives what is durable now, within a few seconds; the offset below which everything is archived then. */
+  archiveNow(): Promise<number | null> {
+    return this.#ask({ kind: "archive" });
+  }
+
+  /** Puts the files of these relations into `folder` and says how they are read; for one user's query. */
+  snapshot(folder: string, relations: readonly UserRelation[], range: TimeRange): Promise<UserSnapshot> {
+    return this.#ask({ kind: "snapshot", folder, relations, range });
   }
 
   /** All things that have stored values. */
@@ -187,7 +238,7 @@ export class StoreClient {
     return subscribe(this.#rejoinListeners, listener);
   }
 
-  /** After each commit: everything below `offset` is stored, and the log may let go of it. */
+  /** After each commit: everything below `offset` is stored and can be asked for. */
   onCommitted(listener: (offset: number) => void): Cancel {
     return subscribe(this.#committedListeners, listener);
   }
@@ -198,14 +249,24 @@ export class StoreClient {
       state: this.#phase,
       reason: this.#phase === "ready" ? null : this.#reason,
       offset: progress?.offset ?? null,
+      forgettable: progress?.forgettable ?? 0,
       lag: Math.max(0, (this.#durable ?? 0) - (progress?.offset ?? 0)),
       rows: progress?.rows ?? 0,
       series: progress?.series ?? 0,
       things: progress?.things ?? 0,
+      archive: this.#archiveStatus(),
       restarts: this.#restarts,
       rebuilt: this.#rebuilt,
+      realigned: progress?.realigned ?? null,
+      extent: progress?.extent ?? NO_EXTENT,
       pid: this.#child?.pid ?? null,
     };
+  }
+
+  #archiveStatus(): ArchiveStatus | null {
+    if ((this.#options.archive ?? null) === null) return null;
+    const { counters: _, ...archive } = this.#archived ?? NOTHING_ARCHIVED;
+    return { ...archive, lag: Math.max(0, (this.#durable ?? 0) - (archive.offset ?? 0)) };
   }
 
   /** Lets the process commit what it has read, and ends it. */
@@ -230,14 +291,15 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits, compileCacheFolder, startChild } = this.#options;
+    const { databasePath, logFolder, limits, keeping, archive = null, compileCacheFolder, startChild } = this.#options;
     this.#metrics.started();
+    this.#archiveMetrics?.started();
     const distrust = this.#distrust();
     this.#fatal = null;
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
     const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, logFolder, limits, distrust });
+    child.send({ type: "open", databasePath, logFolder, limits, keeping, archive, distrust });
   }
 
   #distrust(): string | null {
@@ -285,6 +347,13 @@ export class StoreClient {
         break;
       case "committed":
         this.#committed(news.progress);
+        break;
+      case "archived":
+        this.#archived = news.progress;
+        this.#archiveMetrics?.take(news.progress.counters);
+        break;
+      case "progress":
+        this.#progress = news.progress;
         break;
       case "watching":
         this.#join(news.thing, news.at);

@@ -10,9 +10,11 @@ test("shapes of the API are the shapes of the store", () => {
   const same: readonly true[] = [
     true satisfies Same<contract.SeriesResult, telemetry.SeriesResult>,
     true satisfies Same<contract.Series, telemetry.Series>,
+    true satisfies Same<contract.SeriesOfResult, telemetry.SeriesOfResult>,
+    true satisfies Same<contract.Level, telemetry.Level>,
     true satisfies Same<contract.LatestValues, telemetry.LatestValues>,
     true satisfies Same<contract.Aggregate, telemetry.Aggregate>,
     true satisfies Same<contract.FieldValue, telemetry.FieldValue>,
   ];
-  assert.equal(same.length, 5);
+  assert.equal(same.length, 7);
 });

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { SimClock, SimLogger, settle } from "../../../sim/world.ts";
 import { LIMITS } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
-import { LatestBook, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
+import { NO_EXTENT, LatestBook, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
 import type { Commit, PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
 import { CommitFailed, Ingest } from "./ingest.ts";
 import { MessageSink } from "./message-sink.ts";
@@ -18,11 +18,16 @@ class MemoryLog implements RecordSource {
   /** Offsets that were never used: a crash came before they were durable. */
   readonly unused = new Set<number>();
   kept = 0;
+  identityNow = "first";
   failures = 0;
   reads = 0;
 
   async first(): Promise<number> {
     return this.kept;
+  }
+
+  async identity(): Promise<string> {
+    return this.identityNow;
   }
 
   async *readBatches(from: number, below: number): AsyncGenerator<RecordBatch> {
@@ -47,12 +52,23 @@ class MemoryStore implements TelemetryStore {
   readonly series = new SeriesBook(LIMITS.telemetry);
   readonly #latest = new LatestBook(this.series);
   offset: number | null = null;
+  log: string | null = null;
   rows = 0;
   commits: { readonly offset: number; readonly values: readonly number[] }[] = [];
   broken = false;
 
   async loadSequences(): Promise<[]> {
     return [];
+  }
+  get forgettable(): number {
+    return this.offset ?? 0;
+  }
+  async follow(log: string, offset: number): Promise<void> {
+    this.log = log;
+    if (this.offset !== null) this.offset = offset;
+  }
+  extent(): typeof NO_EXTENT {
+    return NO_EXTENT;
   }
   async commit({ points, offset }: Commit): Promise<void> {
     if (this.broken) throw new Error("IO Error: No space left on device");
@@ -288,10 +304,39 @@ describe("a log with troubles", () => {
     await world.close();
   });
 
-  test("a store that holds more than the log is not written to", async () => {
+  test("a log that has lost its end: the store goes on where it ends, and says so", async () => {
     const world = new World(10);
+    world.store.log = "first";
     world.ingest.setRules(ALL);
-    assert.throws(() => world.ingest.durable(9), /holds the log up to 10, and the log ends at 9/);
+    world.append(...[0, 1, 2].map((n) => message({ n })));
+    await world.clock.run(1_000);
+    assert.deepEqual([world.values(), world.store.offset], [[], 3]);
+    world.append(message({ n: 3 }));
+    await world.clock.run(1_000);
+    assert.deepEqual(world.values(), [3]);
+    assert.match(world.ingest.realigned ?? "", /up to 10, and the log ends at 3/);
+    await world.close();
+  });
+
+  test("another log is read from its start, whatever the offset in the one before", async () => {
+    const world = new World(2);
+    world.store.log = "first";
+    world.log.identityNow = "second";
+    assert.equal(world.ingest.forgettable, 0);
+    world.ingest.setRules(ALL);
+    world.append(...[0, 1, 2].map((n) => message({ n })));
+    await world.clock.run(1_000);
+    assert.deepEqual([world.values(), world.store.log], [[0, 1, 2], "second"]);
+    assert.match(world.ingest.realigned ?? "", /another log \(second\)/);
+    await world.close();
+  });
+
+  test("the log's name is learned where it was not known, and nothing is set anew", async () => {
+    const world = new World(2);
+    world.ingest.setRules(ALL);
+    world.append(...[0, 1, 2].map((n) => message({ n })));
+    await world.clock.run(1_000);
+    assert.deepEqual([world.values(), world.store.log, world.ingest.realigned], [[2], "first", null]);
     await world.close();
   });
 });

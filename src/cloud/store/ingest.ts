@@ -33,8 +33,9 @@ export class Ingest {
   #position: number;
   #committed: number;
   #durable = 0;
-  /** False in an empty store, which begins where the log does. */
-  #placed: boolean;
+  /** Whether store and log were brought together. */
+  #placed = false;
+  #realigned: string | null = null;
   #ruled = false;
   #closing = false;
   #shortReads = 0;
@@ -45,7 +46,6 @@ export class Ingest {
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#position = options.store.offset ?? 0;
-    this.#placed = options.store.offset !== null;
     this.#committed = this.#position;
     this.#lastCommitAt = options.clock.monotonic() - options.limits.commitDelay;
   }
@@ -53,6 +53,21 @@ export class Ingest {
   /** Everything below is stored. */
   get committed(): number {
     return this.#committed;
+  }
+
+  /** Durable records that are not read yet. */
+  get backlog(): number {
+    return Math.max(0, this.#durable - this.#position);
+  }
+
+  /** Everything below is where it stays: the log may forget it. */
+  get forgettable(): number {
+    return this.#placed ? Math.min(this.#options.store.forgettable, this.#committed) : 0;
+  }
+
+  /** Why the store's offset was set anew; null where it was right. */
+  get realigned(): string | null {
+    return this.#realigned;
   }
 
   /** Records that could not be had from the log: damaged, or removed before they were read. */
@@ -67,9 +82,8 @@ export class Ingest {
     this.#wake();
   }
 
-  /** Everything below `offset` is on disk in the log. Throws where the store holds more than the log ever had. */
+  /** Everything below `offset` is on disk in the log. */
   durable(offset: number): void {
-    if (this.#durable === 0 && offset < this.#position) throw new StoreAhead(this.#position, offset);
     this.#durable = Math.max(this.#durable, offset);
     this.#wake();
   }
@@ -77,7 +91,8 @@ export class Ingest {
   /** Runs until `close`; what was read is then committed. Rejects where a commit fails: the store is unusable then. */
   async run(): Promise<void> {
     while (!this.#closing) {
-      if (this.#ruled && this.#position < this.#durable) await this.#readOn(this.#durable);
+      if (this.#ruled && this.#durable > 0 && !this.#placed) await this.#place();
+      else if (this.#ruled && this.#position < this.#durable) await this.#readOn(this.#durable);
       else if (this.#due() <= 0) await this.#commit();
       else await this.#sleep(this.#due());
     }
@@ -92,7 +107,6 @@ export class Ingest {
   async #readOn(below: number): Promise<void> {
     const { source, sink, logger, limits } = this.#options;
     try {
-      if (!this.#placed) await this.#place();
       for await (const batch of source.readBatches(this.#position, below)) {
         const end = Math.min(batch.baseOffset + batch.count, below);
         this.#skipTo(Math.min(batch.baseOffset, below));
@@ -117,10 +131,40 @@ export class Ingest {
     else this.#skipTo(below);
   }
 
+  /** An empty store begins where the log does, and so does one that knows another log: its points stay. */
   async #place(): Promise<void> {
-    this.#position = Math.min(await this.#options.source.first(), this.#durable);
-    this.#committed = this.#position;
-    this.#placed = true;
+    const { source, store, logger } = this.#options;
+    try {
+      const log = await source.identity();
+      if (log === null) throw new Error("the log has no segment yet");
+      const first = Math.min(await source.first(), this.#durable);
+      const known = store.offset;
+      if (known === null) await this.#follow(log, first);
+      else if (store.log !== null && store.log !== log) {
+        this.#realigned = `it goes on with another log (${log}) than it knew (${store.log})`;
+        await this.#follow(log, first);
+      } else if (known > this.#durable) {
+        this.#realigned = `it has the log up to ${known}, and the log ends at ${this.#durable}`;
+        await this.#follow(log, this.#durable);
+      } else if (store.log === null) await store.follow(log, known);
+      this.#placed = true;
+      if (this.#realigned !== null)
+        logger.error("The telemetry store and the log do not go together", { reason: this.#realigned });
+    } catch (error) {
+      if (error instanceof CommitFailed) throw error;
+      logger.error("The log cannot be read; trying again", { position: this.#position, error });
+      await this.#sleep(READ_RETRY_DELAY, "all of it");
+    }
+  }
+
+  async #follow(log: string, offset: number): Promise<void> {
+    try {
+      await this.#options.store.follow(log, offset);
+    } catch (error) {
+      throw new CommitFailed("the store cannot go on with the log", { cause: error });
+    }
+    this.#position = offset;
+    this.#committed = offset;
   }
 
   #skipTo(offset: number): void {
@@ -172,13 +216,6 @@ export class Ingest {
 
   #wake(): void {
     this.#wakeUp?.();
-  }
-}
-
-/** The log has lost its end, or is another one: its offsets mean other messages than those in the store. */
-export class StoreAhead extends Error {
-  constructor(position: number, durable: number) {
-    super(`it holds the log up to ${position}, and the log ends at ${durable}`);
   }
 }
 

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { LIMITS } from "../../base/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
+import { DEFAULT_RETENTION } from "../../telemetry/mod.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { StoreClient } from "./client.ts";
 
@@ -10,6 +11,7 @@ const client = new StoreClient({
   databasePath: join(folder, "telemetry.duckdb"),
   logFolder: join(folder, "log"),
   limits: LIMITS,
+  keeping: { retention: DEFAULT_RETENTION, room: { diskShare: 0.5 } },
   clock: systemClock,
   scheduler: systemScheduler,
   random: systemRandom,

@@ -14,6 +14,8 @@ export interface RecordBatch {
 export interface RecordSource {
   /** Offset of the oldest kept record. */
   first(): Promise<number>;
+  /** Of this log and no other; null while there is none. */
+  identity(): Promise<string | null>;
   /** All readable records in [from, below), in order; the first batch may begin before `from`. */
   readBatches(from: number, below: number): AsyncIterable<RecordBatch>;
   /** How many of the offsets in [from, below), which were read, the log left out on purpose: nothing was ever lost there. */

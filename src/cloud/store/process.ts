@@ -4,19 +4,25 @@
  */
 import { mkdir } from "node:fs/promises";
 import { setPriority } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
-import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
+import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
-import { StoreAhead } from "./ingest.ts";
+import { ArchiveHost } from "./archive-host.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
 
 /** Nice value: where there is one core for all, the broker gets three quarters; the log keeps what waits for us. */
 const PRIORITY = 5;
+
+/** Records of telemetry's backlog at which the archive waits: what is watched live shall not wait for it. */
+const ARCHIVE_YIELDS_AT = 20_000;
+
+/** Beside the database, below the folder that `cloud/ask` empties at the start: users' queries take links of what lies there. */
+const SNAPSHOTS = join("asking", "hot");
 
 function send(news: FromStore, sent: () => void = () => {}): void {
   // A channel that the platform has closed reports to `disconnect`; there is nobody else to tell.
@@ -52,20 +58,41 @@ function causes(error: unknown): string {
 
 async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
   const logger = openLogger();
-  const { databasePath, logFolder, limits, distrust } = order;
+  const { databasePath, logFolder, limits, distrust, keeping } = order;
   await mkdir(dirname(databasePath), { recursive: true });
+  const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
   const store = await DuckStore.open({
     path: databasePath,
+    folder: join(dirname(databasePath), "telemetry"),
+    snapshotFolder,
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
+    ...keeping,
+    scheduler: systemScheduler,
     clock: systemClock,
     logger,
     ...(distrust === null ? {} : { distrust }),
   });
+  const source = openRecordSource(logFolder, logger);
+  const archive =
+    order.archive === null
+      ? null
+      : new ArchiveHost({
+          order: order.archive,
+          source,
+          limits: limits.archive,
+          busy: () => server.backlog > ARCHIVE_YIELDS_AT,
+          clock: systemClock,
+          scheduler: systemScheduler,
+          logger,
+          onChange: (progress) => send({ type: "archived", progress }),
+        });
   const server = await StoreServer.open({
     store,
+    snapshots: new UserSnapshots(store, snapshotFolder, archive?.eventFiles.bind(archive) ?? null),
     rebuilt: store.rebuilt,
-    source: openRecordSource(logFolder, logger),
+    source,
+    archive,
     filter: recordFilter,
     decode: readRecord,
     limits,
@@ -74,15 +101,18 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     logger,
     send,
     isDamage,
+    parquetOf,
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
-  await server.run();
+  archive?.start();
+  await Promise.race([server.run(), store.damaged]);
+  await archive?.close();
 }
 
 function fail(error: unknown): void {
   const reason = causes(error);
-  const useless = error instanceof StoreAhead || error instanceof StoreDamaged || isDamage(reason);
+  const useless = error instanceof StoreDamaged || isDamage(reason);
   const cause = useless ? "useless" : isEnvironment(reason) ? "environment" : "unknown";
   send({ type: "fatal", reason, cause }, () => process.exit(1));
 }

@@ -1,7 +1,19 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
+import type { ColdPlace } from "../../adapters/objects/mod.ts";
+import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
-import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
+import type {
+  DiskRoom,
+  FieldName,
+  LatestValue,
+  LatestValues,
+  Retention,
+  SeriesQuery,
+  SeriesResult,
+  StoreExtent,
+} from "../../telemetry/mod.ts";
 import type { LivePoints } from "./live.ts";
 import type { SinkCounters } from "./message-sink.ts";
 
@@ -15,6 +27,8 @@ export interface StoreRule {
 
 export type Question =
   | { readonly kind: "query"; readonly query: SeriesQuery }
+  /** The answer as a Parquet file. */
+  | { readonly kind: "parquet"; readonly query: SeriesQuery }
   | { readonly kind: "latest"; readonly thing: string }
   | {
       readonly kind: "headline";
@@ -22,14 +36,36 @@ export type Question =
       readonly wanted: readonly FieldName[];
       readonly otherwise: number;
     }
-  | { readonly kind: "things" };
+  | { readonly kind: "things" }
+  /** Archive what is durable now. */
+  | { readonly kind: "archive" }
+  /** Files of these relations, put into the folder for a process that answers a user's query. */
+  | {
+      readonly kind: "snapshot";
+      readonly folder: string;
+      readonly relations: readonly UserRelation[];
+      readonly range: TimeRange;
+    };
+
+export type ParquetAnswer = { readonly bytes: Uint8Array } & Pick<SeriesResult, "truncated" | "incomplete" | "level">;
 
 /** What each kind of question is answered with. */
 export interface Answers {
   query: SeriesResult;
+  parquet: ParquetAnswer;
   latest: LatestValues;
   headline: ReadonlyMap<string, readonly LatestValue[]>;
   things: readonly string[];
+  /** Every message below is archived; `null` where nothing is. */
+  archive: number | null;
+
+  snapshot: UserSnapshot;
+}
+
+/** How long and how much. */
+export interface Keeping {
+  readonly retention: Retention;
+  readonly room: DiskRoom;
 }
 
 export interface OpenOrder {
@@ -37,8 +73,18 @@ export interface OpenOrder {
   readonly databasePath: string;
   readonly logFolder: string;
   readonly limits: Limits;
+  /** `null`: there is no event archive. */
+  readonly archive: ArchiveOrder | null;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
+  readonly keeping: Keeping;
+}
+
+/** Where the event archive lies. No credentials: the process reads them itself. */
+export interface ArchiveOrder {
+  readonly folder: string;
+  readonly settings: ArchiveSettings;
+  readonly cold: ColdPlace | null;
 }
 
 export type ToStore =
@@ -62,6 +108,11 @@ export interface StoreCounters extends SinkCounters {
 export interface StoreProgress {
   /** Everything below is stored. */
   readonly offset: number;
+  /** Everything below is where it stays: the log may forget it. */
+  readonly forgettable: number;
+  /** Why the store's offset was set anew; null where it was right. */
+  readonly realigned: string | null;
+  readonly extent: StoreExtent;
   readonly rows: number;
   readonly series: number;
   readonly things: number;
@@ -72,6 +123,9 @@ export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
+  | { readonly type: "archived"; readonly progress: ArchiveProgress }
+  /** Nothing was committed, but something has changed: files, what the log may forget. */
+  | { readonly type: "progress"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
   | ({ readonly type: "points" } & LivePoints)
   /** Points were committed that are not sent: query again. */
@@ -85,7 +139,7 @@ export type FromStore =
       readonly fields: LogFields;
     }
   /**
-   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged, or does not
-   * belong to this log; it must be made anew.
+   * It will exit now. `environment`: another file would fare no better. `useless`: the file is damaged and must be
+   * made anew.
    */
   | { readonly type: "fatal"; readonly reason: string; readonly cause: "environment" | "useless" | "unknown" };

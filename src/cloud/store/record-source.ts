@@ -30,6 +30,7 @@ export function openRecordSource(folder: string, logger: Logger): RecordSource {
   };
   return {
     first: async () => (await opened()).first,
+    identity: async () => (await opened()).identity(),
     async *readBatches(from, below) {
       yield* (await opened()).readBatches(from, below);
     },

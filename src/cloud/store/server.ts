@@ -1,17 +1,34 @@
 /** The store process without the process: orders in, news out. */
-import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
-import type { Clock, EpochMs, Limits, Logger, Scheduler } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
+import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
-import type { PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
+import type { PointBatch, SeriesQuery, SeriesResult, TelemetryStore } from "../../telemetry/mod.ts";
+import type { ArchiveHost } from "./archive-host.ts";
 import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
 import { MessageSink } from "./message-sink.ts";
 import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
-import type { FromStore, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
+import type { FromStore, ParquetAnswer, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
+
+export interface Snapshots {
+  into(
+    folder: string,
+    relations: readonly UserRelation[],
+    range: TimeRange,
+    signal: AbortSignal,
+  ): Promise<UserSnapshot>;
+  forget(): Promise<void>;
+}
+
+/** A snapshot that nobody has asked for in this time is not kept up. */
+const SNAPSHOT_KEPT: Millis = minutes(5);
 
 export interface ServerOptions {
   readonly store: TelemetryStore;
+  /** Files for users' queries; without it nobody may ask. */
+  readonly snapshots?: Snapshots;
   /** Why the store's file was made anew; null where it was not. */
   readonly rebuilt: string | null;
   readonly source: RecordSource;
@@ -22,12 +39,18 @@ export interface ServerOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly send: (news: FromStore) => void;
+  /** An answer as a Parquet file. */
+  readonly parquetOf: (result: SeriesResult) => Promise<Uint8Array>;
+  /** The event archive, where there is one. */
+  readonly archive?: Pick<ArchiveHost, "durable" | "flush"> | null;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
 
 /** A query met bytes that are not those that were written; nothing of the file can be trusted any more. */
 export class StoreDamaged extends Error {}
+
+const PROGRESS_PERIOD: Millis = seconds(5);
 
 export class StoreServer {
   readonly #options: ServerOptions;
@@ -38,6 +61,8 @@ export class StoreServer {
   readonly #damaged: Promise<never>;
   #fail: (error: StoreDamaged) => void = () => {};
   #commits = 0;
+  #cancelForget: Cancel = () => {};
+  #told = "";
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
     const { store, source, filter, decode, limits, clock, scheduler, logger } = options;
@@ -58,6 +83,11 @@ export class StoreServer {
     });
   }
 
+  /** Durable records that are not read yet. */
+  get backlog(): number {
+    return this.#ingest.backlog;
+  }
+
   static async open(options: ServerOptions): Promise<StoreServer> {
     const { store, limits } = options;
     const sequences = new SequenceBook(limits.telemetry);
@@ -67,16 +97,21 @@ export class StoreServer {
 
   /** Runs until the order to close. Rejects where the store has failed. */
   async run(): Promise<void> {
-    const { send, rebuilt, store } = this.#options;
+    const { send, rebuilt, store, scheduler } = this.#options;
     send({ type: "ready", progress: this.#progress(), rebuilt });
-    await Promise.race([this.#ingest.run(), this.#damaged]);
+    const stop = scheduler.every(PROGRESS_PERIOD, () => this.#tellProgress());
+    try {
+      await Promise.race([this.#ingest.run(), this.#damaged]);
+    } finally {
+      stop();
+      this.#cancelForget();
+    }
     const asked = [...this.#asked.values()];
     for (const { controller } of asked) controller.abort(unavailable("it is closing"));
     await Promise.all(asked.map(({ done }) => done)); // a connection in use must not be closed
     await store.close();
   }
 
-  /** Throws `StoreAhead`. */
   handle(order: Exclude<ToStore, { readonly type: "open" }>): void {
     switch (order.type) {
       case "rules":
@@ -84,6 +119,7 @@ export class StoreServer {
         break;
       case "durable":
         this.#ingest.durable(order.offset);
+        this.#options.archive?.durable(order.offset);
         break;
       case "watch":
         this.#live.watch(order.thing);
@@ -142,14 +178,38 @@ export class StoreServer {
     switch (question.kind) {
       case "query":
         return store.query(question.query, signal);
+      case "parquet":
+        return this.#parquet(question.query, signal);
       case "latest":
         return store.latest(question.thing);
       case "headline":
         return store.headline(question.things, question.wanted, question.otherwise);
+      case "archive":
+        return this.#options.archive?.flush() ?? null;
       case "things":
+        return store.series.things();
+      case "snapshot":
         break;
     }
-    return store.series.things();
+    return this.#snapshot(question, signal);
+  }
+
+  #snapshot(question: Extract<Question, { kind: "snapshot" }>, signal: AbortSignal): Promise<UserSnapshot> {
+    const { snapshots, scheduler, logger } = this.#options;
+    if (snapshots === undefined) throw unavailable("it makes no snapshots");
+    this.#cancelForget();
+    this.#cancelForget = scheduler.after(SNAPSHOT_KEPT, () => {
+      snapshots.forget().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));
+    });
+    return snapshots.into(question.folder, question.relations, question.range, signal);
+  }
+
+  async #parquet(query: SeriesQuery, signal: AbortSignal): Promise<ParquetAnswer> {
+    const result = await this.#options.store.query(query, signal);
+    const { truncated, incomplete, level } = result;
+    const bytes = await this.#options.parquetOf(result);
+    signal.throwIfAborted();
+    return { bytes, truncated, incomplete, level };
   }
 
   #committed(points: PointBatch): void {
@@ -161,11 +221,24 @@ export class StoreServer {
     }
   }
 
+  /** What changes without a commit is told as well, when it has. */
+  #tellProgress(): void {
+    const progress = this.#progress();
+    const { forgettable, extent } = progress;
+    const now = JSON.stringify([forgettable, extent]);
+    if (now === this.#told) return;
+    this.#told = now;
+    this.#options.send({ type: "progress", progress });
+  }
+
   #progress(): StoreProgress {
     const { store } = this.#options;
-    const { committed: offset, gapRecords } = this.#ingest;
+    const { committed: offset, forgettable, realigned, gapRecords } = this.#ingest;
     return {
       offset,
+      forgettable,
+      realigned,
+      extent: store.extent(),
       rows: store.rows,
       series: store.series.size,
       things: store.series.thingCount,

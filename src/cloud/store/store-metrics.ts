@@ -1,5 +1,7 @@
 /** The store process's counters as the platform's metrics; they go on where a restarted process begins anew. */
 import type { Counter, Metrics } from "../../base/mod.ts";
+import { LEVELS } from "../../telemetry/mod.ts";
+import type { StoreExtent } from "../../telemetry/mod.ts";
 import type { StoreCounters } from "./protocol.ts";
 
 export interface StoreGauges {
@@ -7,6 +9,7 @@ export interface StoreGauges {
   readonly rows: () => number;
   readonly series: () => number;
   readonly up: () => number;
+  readonly extent: () => StoreExtent;
 }
 
 export class StoreMetrics {
@@ -44,6 +47,7 @@ export class StoreMetrics {
     observe("rows", "Points in the store.", gauges.rows);
     observe("series", "Series in the store.", gauges.series);
     observe("up", "1 while the store process answers.", gauges.up);
+    observeExtent(metrics, gauges.extent);
   }
 
   /** A new process counts from 0. */
@@ -57,4 +61,28 @@ export class StoreMetrics {
     }
     this.#last = counters;
   }
+}
+
+/** What lies where; as of the last commit. */
+function observeExtent(metrics: Metrics, extent: () => StoreExtent): void {
+  const observe = (name: string, help: string, read: () => number, labels?: Readonly<Record<string, string>>): void =>
+    metrics.observe({ name: `tidewire_store_${name}`, help, ...(labels === undefined ? {} : { labels }) }, read);
+  for (const level of LEVELS) {
+    const labels = { level };
+    observe("file_rows", "Points, or rollups of points, in files.", () => extent().levels[level].rows, labels);
+    observe("file_bytes", "Bytes of telemetry files.", () => extent().levels[level].bytes, labels);
+    observe("files", "Telemetry files.", () => extent().levels[level].files, labels);
+  }
+  observe(
+    "generations",
+    "Parts of the telemetry that are in the database, not in files yet.",
+    () => extent().generations,
+  );
+  observe("quarantined_files", "Telemetry files that are damaged or gone.", () => extent().quarantined);
+  observe("compactions", "Generations brought into files since the store process started.", () => extent().compactions);
+  observe("compaction_seconds", "Time that took.", () => extent().compactionTime / 1000);
+  observe("compacted_at_seconds", "When the last one was, as Unix time.", () => (extent().compactedAt ?? 0) / 1000);
+  observe("compaction_waiting", "1 while compaction waits, for a full disk for example.", () =>
+    extent().waiting === null ? 0 : 1,
+  );
 }

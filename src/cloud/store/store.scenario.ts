@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LIMITS } from "../../base/mod.ts";
-import type { JsonValue, Message } from "../../base/mod.ts";
+import type { JsonValue, Limits, Message } from "../../base/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
 import { Log } from "../../log/mod.ts";
@@ -12,8 +12,11 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { StoreClient } from "./client.ts";
 import type { RuleLike } from "./orders.ts";
+import type { ArchiveOrder } from "./protocol.ts";
 
 export const START = 1_767_225_600_000;
+/** START lies further back than raw points are kept. */
+const FOR_EVER = { raw: null, "1m": null, "1h": null, "1d": null };
 
 export const STORE_ALL: RuleLike = {
   ruleName: "tidewire_telemetry",
@@ -47,20 +50,24 @@ export class Platform {
   readonly folder: string;
   readonly logger = new SimLogger();
   readonly metrics = new SimMetrics();
+  /** Of the next client. */
+  archive: ArchiveOrder | null = null;
   client: StoreClient;
   log: Log;
+  readonly #limits: Limits;
   #rules: readonly RuleLike[];
 
-  private constructor(folder: string, log: Log, rules: readonly RuleLike[]) {
+  private constructor(folder: string, log: Log, rules: readonly RuleLike[], limits: Limits) {
     this.folder = folder;
     this.log = log;
     this.#rules = rules;
+    this.#limits = limits;
     this.client = this.#client();
   }
 
-  static async make(rules: readonly RuleLike[] = [STORE_ALL]): Promise<Platform> {
+  static async make(rules: readonly RuleLike[] = [STORE_ALL], limits: Limits = LIMITS): Promise<Platform> {
     const folder = await mkdtemp(join(tmpdir(), "tidewire-platform-"));
-    return new Platform(folder, await openLog(folder), rules);
+    return new Platform(folder, await openLog(folder), rules, limits);
   }
 
   get databasePath(): string {
@@ -129,8 +136,10 @@ export class Platform {
     return new StoreClient({
       databasePath: this.databasePath,
       logFolder: join(this.folder, "log"),
+      archive: this.archive,
       compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
-      limits: LIMITS,
+      limits: this.#limits,
+      keeping: { retention: FOR_EVER, room: { diskShare: 0.5 } },
       clock: systemClock,
       scheduler: systemScheduler,
       random: systemRandom,

@@ -5,7 +5,7 @@
  * into the same epoch-aligned windows here, so that the newest window grows as readings arrive instead of appearing late.
  */
 import type { EpochMs, Millis } from "../../base/mod.ts";
-import type { Aggregate, Series } from "../../cloud/api/contract.ts";
+import type { Aggregate, SeriesOfResult } from "../../cloud/api/contract.ts";
 import { PointTable, firstAtOrAfter } from "./point-table.ts";
 import type { Cell, ColumnInput } from "./point-table.ts";
 import { windowStart } from "./ranges.ts";
@@ -56,7 +56,7 @@ export class ThingSeries {
    * Takes raw points, from history or live. Returns the stretch of late points that belong to windows which only the
    * server can compute now; null where there are none. The caller fetches that stretch again.
    */
-  addRaw(measurement: string, series: readonly Series[]): Span | null {
+  addRaw(measurement: string, series: readonly SeriesOfResult[]): Span | null {
     const inputs: ColumnInput[] = [];
     let late: Span | null = null;
     for (const one of series) {
@@ -72,7 +72,7 @@ export class ThingSeries {
   }
 
   /** Takes windows that the server computed. Windows from `openFrom` on are left out: they are folded here. */
-  addWindows(measurement: string, aggregate: Aggregate, series: readonly Series[]): void {
+  addWindows(measurement: string, aggregate: Aggregate, series: readonly SeriesOfResult[]): void {
     const part: Part = aggregate === "min" ? "min" : aggregate === "max" ? "max" : "value";
     const inputs: ColumnInput[] = [];
     for (const one of series) {
@@ -213,8 +213,8 @@ function tableOf(tables: Map<string, PointTable>, measurement: string): PointTab
   return table;
 }
 
-function numbers(values: Series["values"]): number[] {
-  return values.map(Number);
+function numbers(values: SeriesOfResult["values"]): number[] {
+  return values.map((value) => (value === null ? NaN : Number(value)));
 }
 
 function widen(span: Span | null, from: EpochMs, to: EpochMs): Span {

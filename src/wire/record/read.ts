@@ -1,5 +1,5 @@
 /** Records to messages. The layout is in `layout.ts`. */
-import type { Message, QoS } from "../../base/mod.ts";
+import type { Message, MessageProperties, QoS } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
 import { FLAG, IDENTIFIER_BYTES, KIND, KIND_MAX, TOPIC_AT } from "./layout.ts";
 import type { RecordHead } from "./layout.ts";
@@ -113,6 +113,11 @@ export function readRecord(bytes: Uint8Array): Message {
     receivedAt: head.receivedAt,
     properties: readProperties(bytes, head.propertiesStart, head.propertiesEnd),
   };
+}
+
+/** Only the properties, for those who take the rest from its bytes. `head`: of the same bytes. */
+export function recordProperties(bytes: Uint8Array, head: RecordHead): MessageProperties | null {
+  return readProperties(bytes, head.propertiesStart, head.propertiesEnd);
 }
 
 /** Only the topic, for consumers that filter first. Checks no more than it needs. */

@@ -24,6 +24,7 @@ import type { Logger } from "../../../src/base/mod.ts";
 import { loadAgentConfig } from "../../../src/edge/config.ts";
 import { TestAuthority } from "../../../src/edge/certificates.fixture.ts";
 import { Log } from "../../../src/log/mod.ts";
+import { DEFAULT_RETENTION } from "../../../src/telemetry/mod.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 
 import type { StoreAnswer } from "./damage-store.fixture.ts";
@@ -528,11 +529,15 @@ async function askStore(path: string, distrust: string | null): Promise<StoreAns
 }
 
 function openDuck(folder: string, logger: Logger): Promise<DuckStore> {
-  const path = join(folder, "telemetry.duckdb");
+  const clock = new SimClock();
   return DuckStore.open({
-    path,
+    path: join(folder, "telemetry.duckdb"),
+    folder: join(folder, "telemetry"),
     memoryBytes: LIMITS.telemetry.databaseBytesMax,
-    clock: new SimClock(),
+    retention: DEFAULT_RETENTION,
+    room: { diskShare: 0.5 },
+    clock,
+    scheduler: clock,
     logger,
     limits: LIMITS.telemetry,
   });

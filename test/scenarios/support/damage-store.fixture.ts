@@ -1,7 +1,9 @@
 /** A process that opens DuckDB files as the store process does, and answers with all that is in them; it may fall at it. */
+import { dirname, join } from "node:path";
 import { DuckStore, isDamage } from "../../../src/adapters/duckdb/mod.ts";
 import { everything } from "../../../src/adapters/duckdb/store.scenario.ts";
 import { LIMITS, isTidewireError, reasonOf } from "../../../src/base/mod.ts";
+import { DEFAULT_RETENTION } from "../../../src/telemetry/mod.ts";
 import { SimClock, SimLogger } from "../../../sim/world.ts";
 
 export interface StoreAnswer {
@@ -18,7 +20,17 @@ async function answer(path: string, distrust: string | null): Promise<StoreAnswe
   const logger = new SimLogger();
   const told = (): string[] =>
     logger.lines.filter(({ level }) => level === "warn" || level === "error").map(({ message }) => message);
-  const common = { path, clock: new SimClock(), logger, limits: LIMITS.telemetry };
+  const clock = new SimClock();
+  const common = {
+    path,
+    folder: join(dirname(path), "telemetry"),
+    retention: DEFAULT_RETENTION,
+    room: { diskShare: 0.5 },
+    clock,
+    scheduler: clock,
+    logger,
+    limits: LIMITS.telemetry,
+  };
   const memoryBytes = LIMITS.telemetry.databaseBytesMax;
   try {
     const store = await DuckStore.open({ ...common, memoryBytes, ...(distrust === null ? {} : { distrust }) });

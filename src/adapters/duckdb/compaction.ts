@@ -1,0 +1,362 @@
+/**
+ * Sealed generations into files, and files into larger ones. Each step writes files, syncs them, then the manifest, then
+ * drops what is not needed any more; killed anywhere, the next start finds either what was or what is.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { DuckDBConnection } from "@duckdb/node-api";
+import type { Logger } from "../../base/mod.ts";
+import { ROLLUPS, ROLLUP_WIDTH } from "../../telemetry/mod.ts";
+import type { Rollup } from "../../telemetry/mod.ts";
+import type { OnColdStep } from "./cold-folder.ts";
+import type { ColdContent, FileEntry, PointFile, PointKind, StateFile, StateKind } from "./cold-files.ts";
+import type { ColdStore } from "./cold-store.ts";
+import { eachChunk } from "./columns.ts";
+import type { Sealed } from "./generations.ts";
+import { Layout, generationPoints, pointsIn, quoted } from "./layout.ts";
+import { inTransaction } from "./open.ts";
+import { DAY, partsOf, within } from "./periods.ts";
+import type { DayRows, Part } from "./periods.ts";
+import { mergedRollup, numbersAsRollup, packedRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
+import { dropGeneration } from "./schema.ts";
+import { States, newestOfAll, newestSequences } from "./states.ts";
+
+export interface CompactionOptions {
+  readonly cold: ColdStore;
+  /** Of its own: a statement may take seconds. */
+  readonly connection: DuckDBConnection;
+  readonly logger: Logger;
+  readonly onStep?: OnColdStep;
+}
+
+/**
+ * Measured with 1-decimal values, bytes per point (4 series with common times, no jitter / 50 ms / 1 s):
+ *
+ *   version 1, dictionaries up to 8,192 (this)    0.95   1.21   1.41
+ *   version 1, DuckDB's limit (24,576)            0.95   2.04   1.41
+ *   version 2 (delta, byte-stream split)          0.95   2.05   1.82   and 1.42 or more without dictionaries
+ *   zstd level 9, 19                              0.94   0.91 at 3 times the work
+ *   row groups of 61,440, 30,720                  1.01   1.14
+ *
+ * Times that the fields of a message share are repeated byte by byte for zstd only when stored plainly.
+ */
+const PARQUET =
+  "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192, ROW_GROUP_SIZE 122880";
+
+/** Minutes of fewer points take as much room as the points, and are made only when the points go. */
+const MINUTE_POINTS_MIN = 20;
+/** Points that are rolled up at once. */
+const ROLL_UP_ROWS = 4_000_000;
+
+export class Compaction {
+  readonly #options: CompactionOptions;
+
+  constructor(options: CompactionOptions) {
+    this.#options = options;
+  }
+
+  /** The generation's rows are in files afterwards, and its tables are gone. `latest`: what is known of it by then. */
+  async compact(sealed: Sealed, latest: () => Sealed): Promise<void> {
+    const { cold } = this.#options;
+    const added: PointFile[] = [];
+    const { content } = cold.folder;
+    if (content.generation >= sealed.number) return await this.#drop(sealed); // only that failed the last time
+    await this.#writing(async (write) => {
+      const inMinutes = await this.#isDense(sealed.number);
+      for (const kind of ["numbers", "texts"] as const) {
+        added.push(...(await this.#points(kind, sealed.number, inMinutes, write)));
+      }
+      added.push(...(await this.#rollups(inMinutes ? ROLLUPS : ["1h", "1d"], sealed.number, write)));
+      const states = await this.#states(content, sealed, write);
+      await this.#step("publish");
+      await cold.change((now) => ({
+        ...now,
+        log: latest().log,
+        offset: latest().below,
+        generation: sealed.number,
+        series: sealed.series,
+        points: [...now.points, ...added],
+        states,
+      }));
+    });
+    await this.#drop(sealed);
+  }
+
+  async #drop(sealed: Sealed): Promise<void> {
+    const { cold, connection } = this.#options;
+    await this.#step("drop");
+    await cold.folder.sync();
+    await cold.unread();
+    await inTransaction(connection, dropGeneration(sealed.number));
+    await this.tidy();
+  }
+
+  /** One file instead of several of the same kind and period. */
+  async merge(files: readonly PointFile[]): Promise<void> {
+    const { cold } = this.#options;
+    const { kind, period, inMinutes } = files[0]!;
+    if (await cold.verify(files, true)) return; // damage must not be merged into what is whole
+    await this.#writing(async (write) => {
+      const merged = await write.points(kind, period, this.#merged(kind, files), inMinutes);
+      const rows = files.reduce((sum, file) => sum + file.rows, 0);
+      if ((kind === "numbers" || kind === "texts") && merged.rows !== rows) {
+        throw new Error(`${merged.rows} of ${rows} rows came out of a merge`);
+      }
+      await this.#step("publish");
+      const gone = new Set(files.map(({ name }) => name));
+      await cold.change((now) => ({
+        ...now,
+        points: [...now.points.filter(({ name }) => !gone.has(name)), merged],
+      }));
+    });
+    await this.tidy();
+  }
+
+  /**
+   * Files of points become files of minutes, which are kept for longer. `change` does the rest of what retention wants
+   * in the same step.
+   */
+  async rollUp(files: readonly PointFile[], change: (content: ColdContent) => ColdContent): Promise<void> {
+    const { cold } = this.#options;
+    await this.#writing(async (write) => {
+      const made: PointFile[] = [];
+      for (const period of new Set(files.map((file) => file.period))) {
+        const own = files.filter((file) => file.period === period);
+        const [numbers, texts] = [
+          own.filter(({ kind }) => kind === "numbers"),
+          own.filter(({ kind }) => kind === "texts"),
+        ];
+        for (const range of seriesRanges(own)) {
+          const points = (of: readonly PointFile[]): string =>
+            `SELECT * FROM (${pointsIn(this.#read(of, ", file_row_number = true"))}) WHERE ${range}`;
+          const parts: string[] = [];
+          if (numbers.length > 0) parts.push(numbersAsRollup("1m", points(numbers)));
+          if (texts.length > 0) parts.push(textsAsRollup("1m", points(texts)));
+          const file = await write.points("1m", period, rollupRows(parts.join(" UNION ALL ")));
+          if (file.rows > 0) made.push(file);
+        }
+      }
+      await this.#step("publish");
+      await cold.change((now) => {
+        const next = change(now);
+        return { ...next, points: [...next.points, ...made] };
+      });
+    });
+    await this.tidy();
+  }
+
+  /** Removes files that are named no more and that nobody reads. */
+  async tidy(): Promise<void> {
+    await this.#step("tidy");
+    await this.#options.cold.unread();
+    await this.#options.cold.folder.removeUnnamed();
+  }
+
+  async #points(
+    kind: "numbers" | "texts",
+    generation: number,
+    inMinutes: boolean,
+    write: Writer,
+  ): Promise<PointFile[]> {
+    const relation = generationPoints(kind, generation);
+    const files: PointFile[] = [];
+    const rowsByDay = await this.#days(`SELECT time FROM ${kind}_${generation}`);
+    for (const part of partsOf(kind, rowsByDay)) {
+      const rows =
+        `SELECT series, ${generation}::INTEGER AS generation, time, value FROM (${relation}) ` +
+        `WHERE ${within("time", part)} ORDER BY series, time, arrival`;
+      files.push(await write.points(kind, part.period, rows, inMinutes));
+    }
+    const written = files.reduce((sum, file) => sum + file.rows, 0);
+    const given = rowsByDay.reduce((sum, { rows }) => sum + rows, 0);
+    if (written !== given) throw new Error(`${written} of ${given} rows came into files`);
+    return files;
+  }
+
+  /** The finest from points, hours from minutes where there are such, days from hours. */
+  async #rollups(rollups: readonly Rollup[], generation: number, write: Writer): Promise<PointFile[]> {
+    let finer: PointFile[] | null = null;
+    const all: PointFile[] = [];
+    for (const rollup of rollups) {
+      const source = finer === null ? null : this.#read(finer);
+      const made: PointFile[] = [];
+      for (const part of partsOf(rollup, await this.#days(timesOf(generation, source)))) {
+        const relation =
+          source === null
+            ? generationAsRollup(rollup, generation, part)
+            : `SELECT * FROM (${coarser(rollup, unpackedRollup(source))}) WHERE ${within("bucket", part)}`;
+        made.push(await write.points(rollup, part.period, rollupRows(relation)));
+      }
+      all.push(...made);
+      finer = made;
+      if (made.length === 0) break; // not a single point
+    }
+    return all;
+  }
+
+  /** Points that share a minute with others, on average: whether minutes are much smaller than points. */
+  async #isDense(generation: number): Promise<boolean> {
+    let dense = false;
+    const minute = `hash(series, time // ${ROLLUP_WIDTH["1m"]})`;
+    await eachChunk(
+      this.#options.connection,
+      `SELECT count(*)::DOUBLE, approx_count_distinct(${minute})::DOUBLE FROM numbers_${generation}`,
+      ([rows, distinct]) => {
+        dense = (rows![0] as number) >= MINUTE_POINTS_MIN * (distinct![0] as number);
+      },
+    );
+    return dense;
+  }
+
+  async #states(content: ColdContent, sealed: Sealed, write: Writer): Promise<readonly StateFile[]> {
+    const { cold, logger } = this.#options;
+    const states = await States.open(cold.folder, content, logger, true);
+    const kept = content.states.filter(({ kind }) => kind === "series" && !states.damaged.includes("series"));
+    const from = states.damaged.includes("series") ? 0 : content.series;
+    const made: StateFile[] = [];
+    if (sealed.series > from) {
+      const range = `id >= ${from} AND id < ${sealed.series}`;
+      made.push(
+        await write.state(
+          "series",
+          `SELECT id, thing, measurement, field, type FROM series WHERE ${range} ORDER BY id`,
+        ),
+      );
+    }
+    const sequences = newestSequences(states, [sealed.number]);
+    if (sequences !== null) {
+      made.push(await write.state("sequences", `SELECT source, outbox, state FROM (${sequences}) ORDER BY turn`));
+    }
+    const until = new Layout([{ number: sealed.number }], content, (file) => cold.folder.pathOf(file));
+    made.push(await write.state("latest", `${newestOfAll(states, until)} ORDER BY series`));
+    return [...kept, ...made];
+  }
+
+  async #days(times: string): Promise<readonly DayRows[]> {
+    const found: DayRows[] = [];
+    const day = `time // ${DAY}`;
+    const sql = `SELECT (${day})::DOUBLE, count(*)::DOUBLE FROM (${times}) GROUP BY ${day}`;
+    await eachChunk(this.#options.connection, sql, ([dayOf, rows], count) => {
+      for (let row = 0; row < count; row++) found.push({ day: dayOf![row] as number, rows: rows![row] as number });
+    });
+    return found;
+  }
+
+  #read(files: readonly PointFile[], options = ""): string {
+    const paths = files.map((file) => quoted(this.#options.cold.folder.pathOf(file)));
+    return `read_parquet([${paths.join(", ")}]${options})`;
+  }
+
+  #merged(kind: PointKind, files: readonly PointFile[]): string {
+    if (kind !== "numbers" && kind !== "texts") return rollupRows(unpackedRollup(this.#read(files)));
+    const from = this.#read(files, ", file_row_number = true");
+    return `SELECT series, generation, time, value FROM ${from} ORDER BY series, time, generation, file_row_number`;
+  }
+
+  /** What `work` has written is removed where it fails. */
+  async #writing(work: (write: Writer) => Promise<void>): Promise<void> {
+    const { cold, connection } = this.#options;
+    const write = new Writer(cold, connection, (step) => this.#step(step));
+    try {
+      await work(write);
+    } catch (error) {
+      await write.undo();
+      throw error;
+    }
+  }
+
+  async #step(step: string): Promise<void> {
+    await this.#options.onStep?.(step);
+  }
+}
+
+/** Names, writes, checks and syncs the files of one step. */
+class Writer {
+  readonly #cold: ColdStore;
+  readonly #connection: DuckDBConnection;
+  readonly #step: (step: string) => Promise<void>;
+  readonly #written: string[] = [];
+  readonly #number: string;
+
+  constructor(cold: ColdStore, connection: DuckDBConnection, step: (step: string) => Promise<void>) {
+    this.#cold = cold;
+    this.#connection = connection;
+    this.#step = step;
+    this.#number = String(cold.folder.nextNumber).padStart(8, "0");
+  }
+
+  async points(kind: PointKind, period: string, rows: string, inMinutes = true): Promise<PointFile> {
+    const time = kind === "numbers" || kind === "texts" ? "time" : "bucket";
+    const measures = `min(${time})::DOUBLE, max(${time})::DOUBLE, min(series)::DOUBLE, max(series)::DOUBLE`;
+    const { entry, found } = await this.#write(`${kind}-${period}`, rows, measures);
+    const [timeMin = 0, timeMax = 0, seriesMin = 0, seriesMax = 0] = found.map((value) => value ?? 0);
+    return { ...entry, kind, period, timeMin, timeMax, seriesMin, seriesMax, inMinutes };
+  }
+
+  async state(kind: StateKind, rows: string): Promise<StateFile> {
+    const { entry } = await this.#write(kind, rows, "0");
+    return { ...entry, kind };
+  }
+
+  async undo(): Promise<void> {
+    const named = new Set(
+      [...this.#cold.folder.content.points, ...this.#cold.folder.content.states].map(({ name }) => name),
+    );
+    for (const name of this.#written) {
+      if (!named.has(name)) await rm(join(this.#cold.folder.path, name), { force: true });
+    }
+  }
+
+  async #write(
+    stem: string,
+    rows: string,
+    measures: string,
+  ): Promise<{ readonly entry: FileEntry; readonly found: readonly (number | null)[] }> {
+    const name = `${stem}-${this.#number}-${this.#written.length}.parquet`;
+    const path = quoted(join(this.#cold.folder.path, name));
+    this.#written.push(name);
+    await this.#step(`write ${stem}`);
+    await this.#connection.run(`COPY (${rows}) TO ${path} (${PARQUET})`);
+    await this.#step(`sync ${stem}`);
+    const sealed = await this.#cold.folder.seal(name);
+    const found: (number | null)[] = [];
+    // Read back: what cannot be read must be known while the rows are still elsewhere.
+    await eachChunk(this.#connection, `SELECT count(*)::DOUBLE, ${measures} FROM read_parquet(${path})`, (columns) => {
+      for (const column of columns) found.push(column[0] as number | null);
+    });
+    const [count = 0, ...measured] = found;
+    return { entry: { ...sealed, rows: count ?? 0 }, found: measured };
+  }
+}
+
+/** What a file of rollups holds of these partial aggregates. */
+function rollupRows(relation: string): string {
+  return `${packedRollup(mergedRollup(relation))} ORDER BY series, bucket`;
+}
+
+function generationAsRollup(rollup: Rollup, generation: number, part: Part): string {
+  const points = (kind: "numbers" | "texts"): string =>
+    `SELECT * FROM (${generationPoints(kind, generation)}) WHERE ${within("time", part)}`;
+  return `${numbersAsRollup(rollup, points("numbers"))} UNION ALL ${textsAsRollup(rollup, points("texts"))}`;
+}
+
+/** `SELECT time …` of a generation's points, or of the buckets in files. */
+function timesOf(generation: number, files: string | null): string {
+  if (files !== null) return `SELECT bucket AS time FROM ${files}`;
+  return `SELECT time FROM numbers_${generation} UNION ALL SELECT time FROM texts_${generation}`;
+}
+
+/** Conditions that divide the points of files into parts that can be added up in memory. */
+function seriesRanges(files: readonly PointFile[]): readonly string[] {
+  const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  const from = Math.min(...files.map(({ seriesMin }) => seriesMin));
+  const below = Math.max(...files.map(({ seriesMax }) => seriesMax)) + 1;
+  const parts = Math.max(1, Math.min(Math.ceil(rows / ROLL_UP_ROWS), below - from));
+  const bound = (part: number): number => from + Math.floor(((below - from) * part) / parts);
+  return Array.from({ length: parts }, (_, part) => `series >= ${bound(part)} AND series < ${bound(part + 1)}`);
+}
+
+/** Partial aggregates of a finer rollup, by the buckets of a coarser one. */
+function coarser(rollup: Rollup, relation: string): string {
+  return `SELECT * REPLACE (bucket - bucket % ${ROLLUP_WIDTH[rollup]} AS bucket) FROM (${relation})`;
+}

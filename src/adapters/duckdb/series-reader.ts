@@ -1,0 +1,345 @@
+/** What the query model asks of a store, as DuckDB statements over the store's relations. */
+import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
+import { LIMITS, TidewireError } from "../../base/mod.ts";
+import type { EpochMs } from "../../base/mod.ts";
+import {
+  ROLLUPS,
+  ROLLUP_WIDTH,
+  coarsestOf,
+  isPercentile,
+  needsPoints,
+  planLevels,
+  startOfBucket,
+} from "../../telemetry/mod.ts";
+import type {
+  EdgeSelection,
+  ExtremePoints,
+  ExtremeSelection,
+  FieldValue,
+  Grid,
+  Level,
+  Measure,
+  PointRows,
+  PointSelection,
+  Rollup,
+  SeriesBook,
+  SeriesGroup,
+  SeriesReader,
+  WindowRows,
+  WindowSelection,
+} from "../../telemetry/mod.ts";
+import { eachChunk } from "./columns.ts";
+import { INSTANT, binWidth, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import type { Members, SourcePart } from "./series-sql.ts";
+
+/** What stands behind FROM: rows of a range, and maybe others. */
+export interface Relations {
+  /** Whether something of what was asked for is damaged and left out. */
+  readonly incomplete: boolean;
+  /** What lies before this may have been removed from a level. */
+  knownFrom(level: Level): EpochMs;
+  /** SELECT series, time, value, arrival. */
+  numbers(from: EpochMs, to: EpochMs): Promise<string>;
+  texts(from: EpochMs, to: EpochMs): Promise<string>;
+  /** SELECT the columns that `rollup.ts` names: partial aggregates of buckets. */
+  rollup(rollup: Rollup, from: EpochMs, to: EpochMs): Promise<string>;
+}
+
+const TEXT_MEASURES: readonly Measure[] = ["count", "first", "last"];
+/** A chart of more points than this is drawn from rollups where its pixels are wider than their buckets. */
+const CHART_ROWS_MAX = 2_000_000;
+
+export class DuckSeriesReader implements SeriesReader {
+  readonly series: SeriesBook;
+  readonly #connection: DuckDBConnection;
+  readonly #relations: Relations;
+
+  constructor(connection: DuckDBConnection, relations: Relations, series: SeriesBook) {
+    this.#connection = connection;
+    this.#relations = relations;
+    this.series = series;
+  }
+
+  get incomplete(): boolean {
+    return this.#relations.incomplete;
+  }
+
+  async points({ groups, from, to, rowsMax }: PointSelection): Promise<PointRows> {
+    const range = ["time", from, to] as const;
+    const selects = await this.#eachKind(groups, from, to, (relation, members, text) => {
+      const value = text ? "NULL::DOUBLE AS value, value AS text" : "value, NULL::VARCHAR AS text";
+      return `SELECT ${members.group} AS g, time, ${value}, arrival FROM (${relation})${members.join} WHERE ${members.where} AND ${within(...range)}`;
+    });
+    if (selects.length === 0) return { groups: [], times: [], values: [], truncated: false };
+    const sql = `SELECT g, time::DOUBLE, value, text FROM (${selects.join(" UNION ALL ")}) ORDER BY time, g, arrival LIMIT ${integer(rowsMax + 1)}`;
+    return this.#pointRows(sql, groups, rowsMax);
+  }
+
+  async edges({ groups, side, at, reach }: EdgeSelection): Promise<PointRows> {
+    const [from, to] = side === "before" ? [Math.max(0, at - reach), at] : [at, at + reach];
+    const [when, which] = side === "before" ? ["max", "arg_max"] : ["min", "arg_min"];
+    const selects = await this.#eachKind(groups, from, to, (relation, members, text) => {
+      const value = `${which}(value, ${INSTANT})`;
+      const columns = text ? `NULL::DOUBLE AS value, ${value} AS text` : `${value} AS value, NULL::VARCHAR AS text`;
+      return `SELECT ${members.group} AS g, ${when}(time)::DOUBLE AS time, ${columns} FROM (${relation})${members.join} WHERE ${members.where} AND ${within("time", from, to)} GROUP BY g`;
+    });
+    if (selects.length === 0) return { groups: [], times: [], values: [], truncated: false };
+    return this.#pointRows(selects.join(" UNION ALL "), groups, Infinity);
+  }
+
+  async windows(selection: WindowSelection): Promise<WindowRows> {
+    const { groups, from, to, grid, measures, rowsMax } = selection;
+    const parts = await this.#sources(selection);
+    const ofNumbers = membersOf(groups, false);
+    const ofTexts = membersOf(groups, true);
+    const known = measures.filter((measure) => TEXT_MEASURES.includes(measure));
+    const withText = ofTexts === null ? [] : known;
+    if (measures.some(isPercentile) && ofNumbers !== null) await this.#refuseTooMany(ofNumbers, from, to);
+    const selects: string[] = [];
+    if (ofNumbers !== null) {
+      const sql = windowsSql(parts.numbers, { members: ofNumbers, grid, measures, text: false });
+      selects.push(`SELECT ${columnsOfNumbers(measures, withText)} FROM (${sql})`);
+    }
+    if (ofTexts !== null && known.length > 0) {
+      const sql = windowsSql(parts.texts, { members: ofTexts, grid, measures: known, text: true });
+      selects.push(`SELECT ${columnsOfTexts(measures, known)} FROM (${sql})`);
+    }
+    const level = coarsestOf(ofNumbers === null ? parts.texts : parts.numbers);
+    const sql = `${selects.join(" UNION ALL ")} ORDER BY 2, 1 LIMIT ${integer(rowsMax + 1)}`;
+    const indexOf = indexesOf(ofNumbers, ofTexts);
+    return { ...(await this.#windowRows(selects.length === 0 ? null : sql, selection, withText, indexOf)), level };
+  }
+
+  async extremes(
+    selection: ExtremeSelection,
+  ): Promise<{ readonly groups: readonly ExtremePoints[]; readonly level: Level }> {
+    const { groups, from, to, bins } = selection;
+    const members = membersOf(groups, false);
+    if (members === null) return { groups: [], level: "raw" };
+    const source = await this.#chartSource(members, selection);
+    const building = groups.map((): Building => ({ times: [], values: [], count: 0, bins: [] }));
+    await eachChunk(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
+      for (let row = 0; row < rows; row++) {
+        takeBin(building[members.indexOf.get(columns[0]![row] as number)!]!, columns, row);
+      }
+    });
+    if (source.level !== "raw") return { groups: building, level: source.level };
+    await this.#addEnds(building, selection);
+    // Few points are given as they are: a bin shows two of them.
+    const few = building.flatMap(({ count }, i) => (count > 0 && count <= bins ? [i] : []));
+    if (few.length > 0) {
+      const rowsMax = few.reduce((sum, i) => sum + building[i]!.count, 0);
+      const rows = await this.points({ groups: few.map((i) => groups[i]!), from, to, rowsMax });
+      for (const i of few) building[i] = { times: [], values: [], count: 0, bins: [] };
+      for (const [row, group] of rows.groups.entries()) {
+        const points = building[few[group]!]!;
+        points.times.push(rows.times[row]!);
+        points.values.push(rows.values[row] as number);
+        points.count++;
+      }
+    }
+    return { groups: building, level: "raw" };
+  }
+
+  /** First and last point of each group. Only the outermost bins are read again, which is less than to ask for them in all. */
+  async #addEnds(building: readonly Building[], { groups, from, to, bins }: ExtremeSelection): Promise<void> {
+    const width = binWidth(from, to, bins);
+    const found = building.flatMap(({ bins: own }) => (own.length === 0 ? [] : [own[0]!, own.at(-1)!]));
+    if (found.length === 0) return;
+    const firsts = building.flatMap(({ bins: own }) => own.slice(0, 1));
+    const lasts = building.flatMap(({ bins: own }) => own.slice(-1));
+    const begin = from + Math.min(...firsts) * width;
+    const end = Math.min(to, from + (Math.max(...lasts) + 1) * width);
+    const first = { groups, side: "from", at: begin, reach: (Math.max(...firsts) + 1) * width + from - begin } as const;
+    const last = { groups, side: "before", at: end, reach: end - from - Math.min(...lasts) * width } as const;
+    for (const [rows, side] of [
+      [await this.edges(first), "unshift"],
+      [await this.edges(last), "push"],
+    ] as const) {
+      for (const [i, group] of rows.groups.entries()) {
+        put(building[group]!, side, rows.times[i]!, rows.values[i] as number);
+      }
+    }
+  }
+
+  /** Numbers and texts may lie in different places. */
+  async #sources({
+    groups,
+    from,
+    to,
+    grid,
+    measures,
+  }: WindowSelection): Promise<{ readonly numbers: readonly SourcePart[]; readonly texts: readonly SourcePart[] }> {
+    const knownFrom = (level: Level): EpochMs => this.#relations.knownFrom(level);
+    const demanding = measures.find(needsPoints);
+    if (demanding !== undefined && knownFrom("raw") > from && groups.some(({ text }) => !text)) {
+      throw new TidewireError("POINTS_GONE", { since: new Date(knownFrom("raw")).toISOString() });
+    }
+    const plan = planLevels(from, to, grid, knownFrom);
+    const numbers = demanding === undefined ? plan : [{ level: "raw" as const, from, to }];
+    const asked = (text: boolean): boolean => groups.some((group) => group.text === text);
+    return {
+      numbers: asked(false) ? await this.#located(numbers, "numbers") : [],
+      texts: asked(true) ? await this.#located(plan, "texts") : [],
+    };
+  }
+
+  async #located(
+    plan: readonly Omit<SourcePart, "relation">[],
+    kind: "numbers" | "texts",
+  ): Promise<readonly SourcePart[]> {
+    const parts: SourcePart[] = [];
+    for (const part of plan) {
+      const { level, from, to } = part;
+      const relation = level === "raw" ? this.#relations[kind](from, to) : this.#relations.rollup(level, from, to);
+      parts.push({ ...part, relation: await relation });
+    }
+    return parts;
+  }
+
+  /** The points, where there are not too many of them; rollups that are finer than a bin, or all that is left. */
+  async #chartSource(members: Members, { from, to, bins }: ExtremeSelection): Promise<SourcePart> {
+    const known = (level: Level): boolean => this.#relations.knownFrom(level) <= from;
+    const fine = ROLLUPS.filter((level) => known(level) && ROLLUP_WIDTH[level] <= (to - from) / bins);
+    const coarsest = fine.at(-1);
+    const few = coarsest === undefined || (await this.#count(members, from, to, coarsest)) <= CHART_ROWS_MAX;
+    const level: Level = known("raw") && few ? "raw" : (coarsest ?? ROLLUPS.find(known) ?? "raw");
+    return (await this.#located([{ level, from, to }], "numbers"))[0]!;
+  }
+
+  /** A percentile holds all its values in memory. */
+  async #refuseTooMany(members: Members, from: EpochMs, to: EpochMs): Promise<void> {
+    const { percentilePointsMax } = LIMITS.telemetry;
+    const count = await this.#count(members, from, to, "raw");
+    if (count <= percentilePointsMax) return;
+    const reason = `a percentile over ${count} points needs too much memory; at most ${percentilePointsMax} may be`;
+    throw new TidewireError("QUERY_TOO_LARGE", { reason });
+  }
+
+  async #count(members: Members, from: EpochMs, to: EpochMs, level: Level): Promise<number> {
+    const [{ relation }] = (await this.#located([{ level, from, to }], "numbers")) as [SourcePart];
+    const [count, time] = level === "raw" ? ["count(*)", "time"] : ["sum(count)", "bucket"];
+    let total = 0;
+    const sql = `SELECT ${count}::DOUBLE FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
+    await eachChunk(this.#connection, sql, ([counts]) => (total = (counts![0] as number | null) ?? 0));
+    return total;
+  }
+
+  async #eachKind(
+    groups: readonly SeriesGroup[],
+    from: EpochMs,
+    to: EpochMs,
+    select: (relation: string, members: Members, text: boolean) => string,
+  ): Promise<readonly string[]> {
+    const selects: string[] = [];
+    for (const text of [false, true]) {
+      const members = membersOf(groups, text);
+      if (members === null) continue;
+      const relation = await (text ? this.#relations.texts(from, to) : this.#relations.numbers(from, to));
+      selects.push(select(relation, members, text));
+    }
+    return selects;
+  }
+
+  async #pointRows(sql: string, selected: readonly SeriesGroup[], rowsMax: number): Promise<PointRows> {
+    const indexOf = indexesOf(membersOf(selected, false), membersOf(selected, true));
+    const groups: number[] = [];
+    const times: EpochMs[] = [];
+    const values: (number | string)[] = [];
+    let truncated = false;
+    await eachChunk(this.#connection, sql, ([ids, at, numbers, texts], rows) => {
+      for (let row = 0; row < rows; row++) {
+        if (times.length >= rowsMax) {
+          truncated = true;
+          return;
+        }
+        groups.push(indexOf.get(ids![row] as number)!);
+        times.push(at![row] as number);
+        values.push((numbers![row] as number | null) ?? (texts![row] as string));
+      }
+    });
+    return { groups, times, values, truncated };
+  }
+
+  async #windowRows(
+    sql: string | null,
+    { grid, measures, rowsMax }: WindowSelection,
+    withText: readonly Measure[],
+    indexOf: ReadonlyMap<number, number>,
+  ): Promise<Omit<WindowRows, "level">> {
+    const groups: number[] = [];
+    const starts: EpochMs[] = [];
+    const found = new Map<Measure, (FieldValue | null)[]>(measures.map((measure) => [measure, []]));
+    let truncated = false;
+    if (sql === null) return { groups, starts, measures: found, truncated };
+    await eachChunk(this.#connection, sql, (columns, all) => {
+      const rows = Math.min(all, rowsMax - starts.length);
+      truncated ||= rows < all;
+      for (let row = 0; row < rows; row++) {
+        groups.push(indexOf.get(columns[0]![row] as number)!);
+        starts.push(startOfNumber(grid, columns[1]![row] as number));
+      }
+      let next = 2;
+      for (const [measure, values] of found) {
+        const numbers = columns[next++]!;
+        const texts = withText.includes(measure) ? columns[next++]! : null;
+        for (let row = 0; row < rows; row++) values.push((numbers[row] ?? texts?.[row] ?? null) as FieldValue | null);
+      }
+    });
+    return { groups, starts, measures: found, truncated };
+  }
+}
+
+interface Building {
+  readonly times: EpochMs[];
+  readonly values: number[];
+  count: number;
+  /** Those that have points, ascending. */
+  readonly bins: number[];
+}
+
+/** Those of `withText` have a column for numbers and one for texts. */
+function columnsOfNumbers(measures: readonly Measure[], withText: readonly Measure[]): string {
+  const columns = measures.map((measure) => {
+    const number = `${nameOf(measure)}::DOUBLE`;
+    return withText.includes(measure) ? `${number}, NULL::VARCHAR` : number;
+  });
+  return ["g", "b::DOUBLE", ...columns].join(", ");
+}
+
+function columnsOfTexts(measures: readonly Measure[], known: readonly Measure[]): string {
+  const columns = measures.map((measure) => {
+    if (!known.includes(measure)) return "NULL::DOUBLE";
+    return measure === "count" ? "count::DOUBLE, NULL::VARCHAR" : `NULL::DOUBLE, ${measure}`;
+  });
+  return ["g", "b::DOUBLE", ...columns].join(", ");
+}
+
+function indexesOf(numbers: Members | null, texts: Members | null): ReadonlyMap<number, number> {
+  return new Map([...(numbers?.indexOf ?? []), ...(texts?.indexOf ?? [])]);
+}
+
+function startOfNumber(grid: Grid, bucket: number): EpochMs {
+  if (grid.kind === "whole") return grid.start;
+  return grid.kind === "wall" || grid.kind === "months" ? startOfBucket(grid, bucket) : bucket;
+}
+
+/** Columns: g, bin, count, lowest, its time, highest, its time. */
+function takeBin(points: Building, columns: readonly (readonly DuckDBValue[])[], row: number): void {
+  const at = (column: number): number => columns[column]![row] as number;
+  points.bins.push(Number(columns[1]![row]));
+  points.count += at(2);
+  const [lowest, highest] = [at(4), at(6)];
+  if (lowest <= highest) put(points, "push", lowest, at(3));
+  put(points, "push", highest, at(5));
+  if (lowest > highest) put(points, "push", lowest, at(3));
+}
+
+/** A point that is among the last two there already is not put a second time. */
+function put({ times, values }: Building, end: "push" | "unshift", time: EpochMs, value: number): void {
+  const last = end === "push" ? times.length - 1 : 0;
+  const next = end === "push" ? last - 1 : 1;
+  if ([last, next].some((i) => times[i] === time && values[i] === value)) return;
+  times[end](time);
+  values[end](value);
+}

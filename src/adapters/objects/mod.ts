@@ -1,0 +1,3 @@
+export { FolderObjects } from "./folder.ts";
+export { openObjects } from "./open.ts";
+export type { ColdPlace, ObjectPorts } from "./open.ts";

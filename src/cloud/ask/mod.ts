@@ -1,0 +1,7 @@
+export { Asker } from "./asker.ts";
+export type { AskAnswer, AskOptions, AskRequest } from "./asker.ts";
+export { startAsker } from "./child.ts";
+export { ANSWER_FORMATS } from "./protocol.ts";
+export type { AnswerFormat } from "./protocol.ts";
+export { snapshotsOf } from "./sources.ts";
+export type { AskSources } from "./sources.ts";
