@@ -450,15 +450,12 @@ test("$SYS: an administrator's tool reads what the broker says about itself", as
     "-F",
     "> %t %p",
   );
-  const told = await lines(2);
-  assert.ok(
-    told.some((line) => /^\$SYS\/broker\/version tidewire /i.test(line)),
-    told.join("\n"),
-  );
-  assert.ok(
-    told.some((line) => /^\$SYS\/broker\/clients\/connected [1-9]/.test(line)),
-    told.join("\n"),
-  );
+  // What is said at once was true some seconds ago, when there may have been nobody; the next one counts this client.
+  for (let count = 2; ; count++) {
+    const told = (await lines(count)).join("\n");
+    assert.match(told, /^\$SYS\/broker\/version tidewire /im);
+    if (/^\$SYS\/broker\/clients\/connected [1-9]/m.test(told)) return;
+  }
 });
 
 test("a platform that is stopped says so to its clients", async () => {
