@@ -1,0 +1,4 @@
+export { PostgresStore } from "./postgres-store.ts";
+export type { PostgresStoreOptions } from "./postgres-store.ts";
+export { nameOfServer, parsePostgresUrl } from "./server-url.ts";
+export type { PostgresServerAddress } from "./server-url.ts";
