@@ -14,6 +14,14 @@ const User = z.strictObject({
   policies: z.array(z.string().min(1)).min(1),
 });
 
+function Database(embedded: string) {
+  const text = `must be \`${embedded}\` or a URL that begins with postgres://`;
+  return z
+    .string()
+    .refine((value) => value === embedded || /^postgres(?:ql)?:\/\//.test(value), text)
+    .default(embedded);
+}
+
 /** Keys are those of the YAML file; `docs/reference/configuration.md` is generated from the descriptions. */
 export const PlatformConfigSchema = z.strictObject({
   data: z.string().min(1).default("tidewire-data").describe("Folder that holds everything: keys, log, databases."),
@@ -72,6 +80,12 @@ export const PlatformConfigSchema = z.strictObject({
     .max(3600)
     .default(10)
     .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
+  telemetry: Database("duckdb").describe(
+    "Where points are stored: `duckdb` (in `data`), or `postgres://user@host:5432/database?passwordfile=/path` (see below).",
+  ),
+  registry: Database("sqlite").describe(
+    "Where things, certificates and policies are: `sqlite` (in `data`), or a PostgreSQL URL; several platforms may share one.",
+  ),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });
 

@@ -31,7 +31,7 @@ function logPart(log: HealthSources["log"]): Part {
 /** Without the store nothing is lost: messages wait in the log. */
 function storePart(store: HealthSources["store"]): Part {
   const { state, reason, lag, rows } = store.status();
-  if (state !== "ready") return { name: "store", state: "degraded", detail: reason ?? state };
+  if (state !== "ready" || reason !== null) return { name: "store", state: "degraded", detail: reason ?? state };
   if (lag > STORE_LAG_DEGRADED) return { name: "store", state: "degraded", detail: `${lag} messages behind` };
   return { name: "store", state: "ok", detail: `${rows} points` };
 }

@@ -275,9 +275,15 @@ function queries(withStore: WithStore): void {
     test(`${aggregate} of windows that begin at multiples of their length, by type`, () =>
       withStore(async (store) => {
         const readings = [
-          ...[reading(1000, 10), reading(1, 1), reading(2, 3), reading(999, 2)],
-          ...[reading(3, true, boolean), reading(4, false, boolean), reading(1999, true, boolean)],
-          ...[reading(1, "on", text), reading(2, "off", text)],
+          reading(1000, 10),
+          reading(1, 1),
+          reading(2, 3),
+          reading(999, 2),
+          reading(3, true, boolean),
+          reading(4, false, boolean),
+          reading(1999, true, boolean),
+          reading(1, "on", text),
+          reading(2, "off", text),
         ];
         await commit(store, readings, 9);
         const wanted = JSON.parse(JSON.stringify(expected[aggregate]).replace("boolean→", "")) as unknown;

@@ -195,7 +195,8 @@ describe("a server that goes away", { skip: missing ?? false }, () => {
     let next = 0;
     const state = (n: number) => [{ source: "thing press-1", outbox: "o", state: `${n}:` }];
     while (going) {
-      const batch = Array.from({ length: 1 + random.below(400) }, () => reading(next, next++));
+      const batch = Array.from({ length: 1 + random.below(400) }, (_, i) => reading(next + i, next + i));
+      next += batch.length;
       await commitReadings(store, [...batch, reading(next, `${next}`, { field: "s" })], next, state(next));
     }
     await killer;

@@ -5,10 +5,12 @@
 import { mkdir } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { dirname } from "node:path";
-import { reasonOf } from "../../base/mod.ts";
+import { isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, isDamage, isEnvironment } from "../../adapters/duckdb/mod.ts";
-import { systemClock, systemScheduler } from "../../adapters/system.ts";
+import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
+import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
+import type { TelemetryStore } from "../../telemetry/mod.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { StoreAhead } from "./ingest.ts";
 import { openRecordSource } from "./record-source.ts";
@@ -50,11 +52,16 @@ function causes(error: unknown): string {
     : reasonOf(error);
 }
 
-async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
-  const logger = openLogger();
-  const { databasePath, logFolder, limits, distrust } = order;
+interface OpenStore extends TelemetryStore {
+  readonly rebuilt: string | null;
+}
+
+/** Aborted by the order to close: a database server that is away is then not waited for. */
+const closing = new AbortController();
+
+async function openDuck({ databasePath, limits, distrust }: OpenOrder, logger: Logger): Promise<OpenStore> {
   await mkdir(dirname(databasePath), { recursive: true });
-  const store = await DuckStore.open({
+  return DuckStore.open({
     path: databasePath,
     memoryBytes: limits.telemetry.databaseBytesMax,
     limits: limits.telemetry,
@@ -62,6 +69,32 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     logger,
     ...(distrust === null ? {} : { distrust }),
   });
+}
+
+/** The driver is an optional package, and loaded by nobody else. */
+async function openPostgres(
+  address: PostgresServerAddress,
+  { limits, distrust }: OpenOrder,
+  logger: Logger,
+): Promise<OpenStore> {
+  const { PostgresStore } = await import("../../adapters/postgres/mod.ts");
+  return PostgresStore.open({
+    address,
+    limits: limits.telemetry,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    random: systemRandom,
+    logger,
+    onWaiting: (reason) => send({ type: "waiting", reason }),
+    stop: closing.signal,
+    ...(distrust === null ? {} : { distrust }),
+  });
+}
+
+async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
+  const logger = openLogger();
+  const { logFolder, limits, postgres } = order;
+  const store = postgres === null ? await openDuck(order, logger) : await openPostgres(postgres, order, logger);
   const server = await StoreServer.open({
     store,
     rebuilt: store.rebuilt,
@@ -73,17 +106,19 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     scheduler: systemScheduler,
     logger,
     send,
-    isDamage,
+    isDamage: postgres === null ? isDamage : () => false, // another server's disk is not ours to judge
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
   await server.run();
 }
 
-function fail(error: unknown): void {
-  const reason = causes(error);
-  const useless = error instanceof StoreAhead || error instanceof StoreDamaged || isDamage(reason);
-  const cause = useless ? "useless" : isEnvironment(reason) ? "environment" : "unknown";
+function fail(error: unknown, onServer: boolean): void {
+  const unreachable = isTidewireError(error) && error.code === "DATABASE_UNREACHABLE";
+  const reason = unreachable ? String(error.details["reason"]) : causes(error);
+  const damaged = !onServer && (error instanceof StoreDamaged || isDamage(reason));
+  const useless = error instanceof StoreAhead || damaged;
+  const cause = useless ? "useless" : onServer || isEnvironment(reason) ? "environment" : "unknown";
   send({ type: "fatal", reason, cause }, () => process.exit(1));
 }
 
@@ -99,15 +134,22 @@ function stepBack(): void {
 function main(): void {
   stepBack();
   let server: StoreServer | null = null;
+  let onServer = false;
   const waiting: ToStore[] = [];
   process.on("message", (order: ToStore) => {
     try {
+      if (order.type === "close") closing.abort(new Error("the platform stops"));
       if (order.type === "open") {
-        serve(order, waiting, (opened) => (server = opened)).then(() => process.exit(0), fail);
+        onServer = order.postgres !== null;
+        const served = serve(order, waiting, (opened) => (server = opened));
+        served.then(
+          () => process.exit(0),
+          (error) => fail(error, onServer),
+        );
       } else if (server === null) waiting.push(order);
       else server.handle(order);
     } catch (error) {
-      fail(error);
+      fail(error, onServer);
     }
   });
   // The platform is gone, even if it was killed: what is not committed is still in the log.

@@ -1,4 +1,5 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
+import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type { FieldName, LatestValue, LatestValues, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
@@ -35,6 +36,8 @@ export interface Answers {
 export interface OpenOrder {
   readonly type: "open";
   readonly databasePath: string;
+  /** Points go to this server, not into the file. */
+  readonly postgres: PostgresServerAddress | null;
   readonly logFolder: string;
   readonly limits: Limits;
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
@@ -71,6 +74,8 @@ export interface StoreProgress {
 export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
+  /** Why the database server is waited for; null: it is back. */
+  | { readonly type: "waiting"; readonly reason: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }
   | ({ readonly type: "points" } & LivePoints)

@@ -11,6 +11,7 @@ import { Log } from "../../log/mod.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { StoreClient } from "./client.ts";
+import type { StoreClientOptions } from "./client.ts";
 import type { RuleLike } from "./orders.ts";
 
 export const START = 1_767_225_600_000;
@@ -50,17 +51,22 @@ export class Platform {
   client: StoreClient;
   log: Log;
   #rules: readonly RuleLike[];
+  readonly #more: Partial<StoreClientOptions>;
 
-  private constructor(folder: string, log: Log, rules: readonly RuleLike[]) {
+  private constructor(folder: string, log: Log, rules: readonly RuleLike[], more: Partial<StoreClientOptions>) {
     this.folder = folder;
     this.log = log;
     this.#rules = rules;
+    this.#more = more;
     this.client = this.#client();
   }
 
-  static async make(rules: readonly RuleLike[] = [STORE_ALL]): Promise<Platform> {
+  static async make(
+    rules: readonly RuleLike[] = [STORE_ALL],
+    more: Partial<StoreClientOptions> = {},
+  ): Promise<Platform> {
     const folder = await mkdtemp(join(tmpdir(), "tidewire-platform-"));
-    return new Platform(folder, await openLog(folder), rules);
+    return new Platform(folder, await openLog(folder), rules, more);
   }
 
   get databasePath(): string {
@@ -136,6 +142,7 @@ export class Platform {
       random: systemRandom,
       logger: this.logger,
       metrics: this.metrics,
+      ...this.#more,
     });
   }
 }
