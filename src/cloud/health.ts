@@ -9,6 +9,8 @@ import { VERSION } from "../adapters/version.ts";
 export interface HealthSources {
   readonly log: Pick<Log, "status">;
   readonly store: Pick<StoreClient, "status">;
+  /** Why the registry's database is away; null where all is well. */
+  readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
 }
 
@@ -17,8 +19,11 @@ const STORE_LAG_DEGRADED = 100_000;
 
 type Part = Health["parts"][number];
 
-export function healthOf({ log, store, startedAt }: HealthSources): Health {
+export function healthOf({ log, store, registryAway, startedAt }: HealthSources): Health {
   const parts = [logPart(log), storePart(store)];
+  const away = registryAway?.() ?? null;
+  // Who is connected goes on; nobody new gets in.
+  if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 

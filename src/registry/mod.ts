@@ -2,7 +2,15 @@ export { Registry } from "./registry.ts";
 export type { ListThings, NewThing, RegistryOptions, RegistryRules, ThingUpdate } from "./registry.ts";
 export { PresenceBook } from "./presence.ts";
 export type { Presence, PresenceOptions, PresenceState } from "./presence.ts";
-export type { PresenceStore, RegistryStore, SavedPresence, Slice, ThingFilter } from "./store.ts";
+export type {
+  ForeignChanges,
+  OtherWriters,
+  PresenceStore,
+  RegistryStore,
+  SavedPresence,
+  Slice,
+  ThingFilter,
+} from "./store.ts";
 export type {
   Attachment,
   Certificate,

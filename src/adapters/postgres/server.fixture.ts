@@ -105,12 +105,17 @@ export class PostgresServer {
     }
   }
 
+  /** Of the first process. */
+  get pid(): number {
+    return this.#process!.pid!;
+  }
+
   /** As a power failure of the server's machine, but for the disk. */
   async kill(): Promise<void> {
     const child = this.#process;
     if (child === null) return;
     const pids = [child.pid!, ...childrenOf(child.pid!)];
-    const gone = once(child, "exit");
+    const gone = child.exitCode === null && child.signalCode === null ? once(child, "exit") : null;
     for (const pid of pids) signal(pid, "SIGKILL");
     await gone;
     this.#process = null;
