@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
+import { backupCommand, restoreCommand } from "./backup.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
 import type { Output } from "./output.ts";
@@ -25,10 +26,20 @@ export function program(output: Output): Command {
     .version(VERSION)
     .showHelpAfterError("(`tidewire --help` lists the commands)")
     .showSuggestionAfterError()
+    .enablePositionalOptions() // the `--json` of `backup list --json` is list's
     .exitOverride()
     .configureOutput({ writeErr: (text) => output.note(text.trimEnd()) })
     .addHelpText("after", START_HERE);
-  const commands = [upCommand, agentCommand, thingsCommand, rulesCommand, loginLinkCommand, logCommand];
+  const commands = [
+    upCommand,
+    agentCommand,
+    thingsCommand,
+    rulesCommand,
+    loginLinkCommand,
+    logCommand,
+    backupCommand,
+    restoreCommand,
+  ];
   for (const command of commands) root.addCommand(command(output).copyInheritedSettings(root));
   root.addCommand(verifierCommand(output).copyInheritedSettings(root));
   return root;
