@@ -11,6 +11,7 @@ import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
 import { Principals } from "./principals.ts";
 import { checkVersion, limit, notFound } from "./refusals.ts";
+import type { ListThings, NewThing, ThingUpdate } from "./requests.ts";
 import type {
   Attachment,
   Certificate,
@@ -44,22 +45,6 @@ export interface RegistryOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
-
-export interface NewThing {
-  readonly thingTypeName?: string | null | undefined;
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-}
-
-export interface ThingUpdate {
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-  /** True: other attributes stay. False (AWS's default): they go. An empty value removes its attribute either way. */
-  readonly merge?: boolean | undefined;
-  readonly thingTypeName?: string | undefined;
-  readonly removeThingType?: boolean | undefined;
-  readonly expectedVersion?: number | undefined;
-}
-
-export type ListThings = PageOptions & ThingFilter;
 
 export class Registry {
   readonly #store: RegistryStore;

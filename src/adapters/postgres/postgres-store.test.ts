@@ -183,18 +183,17 @@ describe("a server that goes away", { skip: missing ?? false }, () => {
     const place = new StoreSchema(own);
     let store = await place.open({ onWaiting });
     const random = new SimRandom(3);
-    let going = true;
+    const kills = { left: 8 };
     const killer = (async () => {
-      for (let round = 0; round < 8; round++) {
+      for (; kills.left > 0; kills.left--) {
         await new Promise((resolve) => setTimeout(resolve, random.below(120)));
         await own.kill();
         await own.up();
       }
-      going = false;
     })();
     let next = 0;
     const state = (n: number) => [{ source: "thing press-1", outbox: "o", state: `${n}:` }];
-    while (going) {
+    while (kills.left > 0) {
       const batch = Array.from({ length: 1 + random.below(400) }, (_, i) => reading(next + i, next + i));
       next += batch.length;
       await commitReadings(store, [...batch, reading(next, `${next}`, { field: "s" })], next, state(next));

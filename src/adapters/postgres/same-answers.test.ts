@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { AGGREGATES } from "../../telemetry/mod.ts";
-import type { SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import type { Aggregate, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import {
   CONTRACT_START as START,
   commitReadings,
@@ -42,6 +42,12 @@ const readings = fc.array(
 
 const commits = fc.array(readings, { minLength: 1, maxLength: 6 });
 
+type Asked = Omit<SeriesQuery, "to" | "aggregate"> & { readonly span: number; readonly aggregate: Aggregate };
+
+function queryOf({ span, aggregate, ...rest }: Asked): SeriesQuery {
+  return { ...rest, to: rest.from + span, aggregate: rest.window === null ? null : aggregate };
+}
+
 const queries = fc.array(
   fc
     .record({
@@ -54,10 +60,7 @@ const queries = fc.array(
       aggregate: fc.constantFrom(...AGGREGATES),
       limit: fc.constantFrom(1, 10, 100_000),
     })
-    .map(({ span, aggregate, ...rest }): SeriesQuery => {
-      const to = rest.from + span;
-      return { ...rest, to, aggregate: rest.window === null ? null : aggregate };
-    }),
+    .map(queryOf),
   { minLength: 1, maxLength: 12 },
 );
 
