@@ -279,6 +279,39 @@ describe("a server that goes away", { skip: missing ?? false }, () => {
   });
 });
 
+describe("TLS", { skip: missing ?? false }, () => {
+  let own: PostgresServer;
+  let passwordfile: string;
+  before(async () => {
+    own = await PostgresServer.start({ tls: true });
+    passwordfile = join(own.folder, "password");
+    writeFileSync(passwordfile, own.password);
+  });
+  after(() => own.remove());
+
+  const encrypted = async (parameters: Readonly<Record<string, string>>, host = "127.0.0.1"): Promise<unknown> => {
+    const url = own.tcpUrl({ passwordfile, ...parameters }).replace("127.0.0.1", host);
+    const session = await Session.open({ address: parsePostgresUrl(url), name: "tls", statementTimeout: 5_000 });
+    const rows = await session.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    await session.end();
+    return rows[0]?.[0];
+  };
+
+  test("verify-full takes the named CA's certificate for this host and no other", async () => {
+    const sslrootcert = own.caFile;
+    assert.equal(await encrypted({ sslmode: "verify-full", sslrootcert }), true);
+    await assert.rejects(encrypted({ sslmode: "verify-full" }), /self-signed/);
+    await assert.rejects(encrypted({ sslmode: "verify-full", sslrootcert }, "localhost"), /altnames|Hostname/);
+  });
+
+  test("verify-ca takes it for any host, require takes any, disable encrypts nothing", async () => {
+    assert.equal(await encrypted({ sslmode: "verify-ca", sslrootcert: own.caFile }, "localhost"), true);
+    await assert.rejects(encrypted({ sslmode: "verify-ca" }), /self-signed/);
+    assert.equal(await encrypted({ sslmode: "require" }), true);
+    assert.equal(await encrypted({ sslmode: "disable" }), false);
+  });
+});
+
 /** Passes everything on, but the answer to a COMMIT when told so: then both sides see a broken connection. */
 class LosingProxy {
   loseNextCommit = false;

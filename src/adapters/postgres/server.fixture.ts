@@ -11,6 +11,8 @@ import { join } from "node:path";
 export interface ServerOptions {
   /** Waits for the disk as in production; for tests that kill. Default: false, which is faster. */
   readonly durable?: boolean;
+  /** With a certificate of its own for 127.0.0.1, and for no name. */
+  readonly tls?: boolean;
   /** Further lines of postgresql.conf. */
   readonly settings?: readonly string[];
 }
@@ -71,9 +73,15 @@ export class PostgresServer {
     const { status, stderr } = spawnSync(made.command, made.args, { encoding: "utf8", cwd: folder });
     if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
     rmSync(passwordFile);
+    const tls = options.tls === true ? certify(folder, user) : [];
     const speed = options.durable === true ? [] : ["fsync=off", "full_page_writes=off"];
     const small = ["shared_buffers=64MB", "max_connections=30", "autovacuum=off", "max_wal_size=1GB"];
-    const server = new PostgresServer(folder, await freePort(), [...small, ...speed, ...(options.settings ?? [])]);
+    const server = new PostgresServer(folder, await freePort(), [
+      ...small,
+      ...speed,
+      ...tls,
+      ...(options.settings ?? []),
+    ]);
     await server.up();
     const { default: pg } = await import("pg");
     const client = new pg.Client({ host: folder, port: server.port, user: "tidewire", database: "postgres" });
@@ -81,6 +89,11 @@ export class PostgresServer {
     await client.query("CREATE DATABASE tidewire");
     await client.end();
     return server;
+  }
+
+  /** Of a server with `tls`. */
+  get caFile(): string {
+    return join(this.folder, "server.crt");
   }
 
   /** Through the socket, where no password is asked for. */
@@ -177,6 +190,25 @@ function serverUser(): { readonly uid: number; readonly gid: number } | null {
   const [, , uid, gid] = line?.split(":") ?? [];
   if (uid === undefined) throw new Error("there is no user postgres to run the server as");
   return { uid: Number(uid), gid: Number(gid) };
+}
+
+function certify(folder: string, user: ReturnType<typeof serverUser>): readonly string[] {
+  const [key, certificate] = [join(folder, "server.key"), join(folder, "server.crt")];
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const name = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const { status, stderr } = spawnSync("openssl", [
+    "req",
+    "-x509",
+    ...curve,
+    ...name,
+    "-keyout",
+    key,
+    "-out",
+    certificate,
+  ]);
+  if (status !== 0) throw new Error(`openssl failed: ${stderr.toString()}`);
+  if (user !== null) for (const file of [key, certificate]) chownSync(file, user.uid, user.gid);
+  return ["ssl=on", `ssl_cert_file=${certificate}`, `ssl_key_file=${key}`];
 }
 
 /** The server ends with this process, however that ends. */
