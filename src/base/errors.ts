@@ -108,6 +108,18 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
+  DATABASE_UNREACHABLE: {
+    fault: "environment",
+    message: "The database {server} cannot be used: {reason}.",
+    fix: "Check that PostgreSQL runs there, and the user, password, rights and TLS settings of the URL. Tidewire changed nothing.",
+    exit: 3,
+  },
+  POSTGRES_URL_INVALID: {
+    fault: "misuse",
+    message: "The PostgreSQL URL cannot be used: {reason}.",
+    fix: "Write it as postgres://user@host:5432/database?passwordfile=/path; docs/reference/configuration.md names the parameters.",
+    exit: 2,
+  },
   SECRET_DAMAGED: {
     fault: "environment",
     message: "The secret {file} cannot be used: {reason}.",
@@ -335,6 +347,14 @@ const entries = {
     message: "The telemetry store cannot answer now: {reason}.",
     fix: "Try again in a few seconds; incoming data is safe in the log and is stored when the store is back.",
     http: 503,
+    retryable: true,
+  },
+  REGISTRY_UNAVAILABLE: {
+    fault: "environment",
+    message: "The registry cannot answer now: {reason}.",
+    fix: "Try again in a few seconds; connected devices go on, and Tidewire reconnects to PostgreSQL by itself.",
+    http: 503,
+    mqtt: 0x88,
     retryable: true,
   },
   QUERY_TOO_SLOW: {
