@@ -3,6 +3,8 @@
  * here and a house test holds the two together. Programs ask the predicates, never the text.
  */
 
+import { fill } from "./error-text.ts";
+
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
 
@@ -493,16 +495,4 @@ export function isTidewireError(error: unknown): error is TidewireError {
 /** Whether the same call may succeed later without anything being changed. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof TidewireError && error.entry.retryable === true;
-}
-
-/** The text of whatever was thrown, for a `reason` detail. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function fill(template: string, details: ErrorDetails): string {
-  return template.replace(/\{(\w+)\}/g, (placeholder, name: string) => {
-    const value = details[name];
-    return value === undefined ? placeholder : String(value);
-  });
 }

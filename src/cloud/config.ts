@@ -105,7 +105,7 @@ export const PlatformConfigSchema = z.strictObject({
   telemetryRoom: parsed(parseDiskRoom)
     .default("50%")
     .describe(
-      "What telemetry files may take, as bytes (`20GiB`) or of the disk (`50%`); beyond it the oldest points go first, and the log says so.",
+      "What telemetry files may take, as bytes (`20GiB`) or of the disk (`50%`); beyond it the oldest points go first, and the log says so. Not with PostgreSQL.",
     ),
   telemetry: Database("duckdb").describe(
     "Where points are stored: `duckdb` (in `data`), or `postgres://user@host:5432/database?passwordfile=/path` (see below).",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LIMITS } from "../base/mod.ts";
+import { AGGREGATES } from "./aggregate.ts";
 import type { Aggregate } from "./aggregate.ts";
 import { PointBatch } from "./point-batch.ts";
 import { typeOf } from "./points.ts";
@@ -176,6 +177,28 @@ function commits(withPlace: WithPlace, withStore: WithStore): void {
       await store.close();
     }));
 
+  test("offsets count in one log; another one is followed from where it is told, and the points stay", () =>
+    withPlace(async (place) => {
+      let store = await place.open();
+      assert.equal(store.log, null);
+      await store.follow("log-a", 3);
+      await commit(store, [reading(0, 1)], 7);
+      assert.deepEqual([store.log, store.offset], ["log-a", 7]);
+      assert.ok(store.forgettable <= 7);
+      await store.close();
+      store = await place.open();
+      assert.deepEqual([store.log, store.offset], ["log-a", 7]);
+      await store.follow("log-b", 2);
+      assert.ok(store.forgettable <= 2);
+      await store.close();
+      store = await place.open();
+      assert.deepEqual([store.log, store.offset, store.rows], ["log-b", 2, 1]);
+      await commit(store, [reading(1, 2)], 4);
+      assert.deepEqual([store.log, store.offset, store.rows], ["log-b", 4, 2]);
+      assert.equal(store.extent().quarantined, 0);
+      await store.close();
+    }));
+
   test("a large commit over many days is whole", () =>
     withStore(async (store) => {
       const readings = Array.from({ length: 30_000 }, (_, i) =>
@@ -189,6 +212,10 @@ function commits(withPlace: WithPlace, withStore: WithStore): void {
       }
       assert.equal(found, 30_000);
     }));
+}
+
+function rounded(value: unknown): unknown {
+  return typeof value === "number" ? Math.round(value * 1e9) / 1e9 : value;
 }
 
 function rank(value: FieldValue): number {
@@ -299,6 +326,93 @@ function queries(withStore: WithStore): void {
         assert.deepEqual(cut, [["system/x number", [0, 1000], [2, 1]]]);
       }));
   }
+
+  const borders: Readonly<Partial<Record<Aggregate, readonly unknown[]>>> = {
+    sum: [15, 5],
+    first: [0, 5],
+    stddev: [5],
+    delta: [10, 5],
+    rate: [1.666666667, 0.5],
+    change: [10, -5],
+    // At 10 s the line is at 9.
+    integral: [54, 56],
+    twa: [6.75, 7],
+    p50: [5, 5],
+    p90: [9, 5],
+  };
+  for (const [aggregate, wanted] of Object.entries(borders) as [Aggregate, readonly unknown[]][]) {
+    test(`${aggregate} of windows, and what lies between them`, () =>
+      withStore(async (store) => {
+        // 0 at 2 s, 5 at 4 s, 10 at 8 s; then, after a reset, 5 at 18 s.
+        await commit(store, [reading(2_000, 0), reading(4_000, 5), reading(8_000, 10), reading(18_000, 5)], 4);
+        const range = { from: CONTRACT_START, to: CONTRACT_START + 20_000 };
+        const { series, incomplete } = await store.query({
+          ...everything("press-1"),
+          ...range,
+          window: 10_000,
+          aggregate,
+        });
+        assert.deepEqual([series[0]!.values.map(rounded), incomplete], [wanted, false]);
+      }));
+  }
+
+  test("windows by a zone's clock, gaps filled, several aggregates, several things together", () =>
+    withStore(async (store) => {
+      // Berlin's midnight is 23:00 UTC.
+      const night = 23 * 3_600_000;
+      const other = { thing: "press-2" };
+      await commit(store, [reading(0, 1), reading(night, 3, other), reading(night + 2 * DAY, 5)], 3);
+      const { series } = await store.query({
+        ...everything("press-1"),
+        things: ["press-?"],
+        together: true,
+        from: CONTRACT_START,
+        to: CONTRACT_START + 3 * DAY,
+        window: DAY,
+        calendar: { zone: "Europe/Berlin", unit: "time", size: DAY },
+        aggregate: "max",
+        aggregates: ["max", "count"],
+        fill: "null",
+      });
+      assert.deepEqual(
+        series.map(({ times, values }) => [times.map((time) => (time - CONTRACT_START) / 3_600_000), values]),
+        [
+          [
+            [-1, 23, 47, 71],
+            [1, 3, null, 5],
+          ],
+          [
+            [-1, 23, 47, 71],
+            [1, 1, null, 1],
+          ],
+        ],
+      );
+    }));
+
+  test("what is too large or too small to be worked out is left out, and never an error", () =>
+    withStore(async (store) => {
+      const huge = Number.MAX_VALUE;
+      await commit(
+        store,
+        [reading(1, huge), reading(2, -huge), reading(3, huge), reading(4, huge), reading(5, 5e-324)],
+        5,
+      );
+      await commit(store, [reading(1, 5e-324, { field: "y" }), reading(7, 5e-324, { field: "y" })], 7);
+      const every: readonly Aggregate[] = [...AGGREGATES, "p50", "p33"];
+      for (const interpolation of ["linear", "previous"] as const) {
+        const asked = {
+          ...everything("press-1"),
+          window: 1000,
+          aggregate: every[0]!,
+          aggregates: every,
+          interpolation,
+        };
+        const { series } = await store.query({ ...asked, from: CONTRACT_START, to: CONTRACT_START + 1000 });
+        for (const { values } of series) assert.ok(values.every((value) => Number.isFinite(value)));
+        const smallest = series.find(({ field, aggregate }) => field === "y" && aggregate === "max");
+        assert.deepEqual(smallest?.values, [5e-324]);
+      }
+    }));
 
   test("an average whose squares are beyond all numbers is no error", () =>
     withStore(async (store) => {

@@ -12,6 +12,11 @@ const DAY = days(1);
 /** Older than this is late, and takes a month. */
 const LATE = days(31);
 
+/** Bytes with indexes, and how many there are. */
+export const MEASURE_PARTITIONS =
+  "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint, count(*) FROM pg_inherits " +
+  "WHERE inhparent = ANY (ARRAY['points'::regclass, 'texts'::regclass])";
+
 export interface Partition {
   readonly table: "points" | "texts";
   readonly name: string;

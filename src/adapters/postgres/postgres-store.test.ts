@@ -21,6 +21,7 @@ import { Session } from "./session.ts";
 import { StoreSchema } from "./store.fixture.ts";
 
 const DAY = 86_400_000;
+const HOUR = DAY / 24;
 const missing = postgresMissing();
 let server: PostgresServer;
 
@@ -111,6 +112,51 @@ describe("partitions", { skip: missing ?? false }, () => {
       }
       await commitReadings(store, [reading(-3 * DAY, -3)], 2);
       assert.deepEqual(await valuesOf(store), [-3, -1, 0]);
+    }));
+});
+
+describe("retention", { skip: missing ?? false }, () => {
+  /** Resolves when the store has as many rows. */
+  const until = async (store: PostgresStore, rows: number): Promise<void> => {
+    while (store.rows !== rows || store.extent().levels.raw.bytes === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const days = Array.from({ length: 10 }, (_, day) => reading(-day * DAY, day));
+
+  test("points older than they are kept go at the start and every hour, while commits run", () =>
+    inSchema(async (place) => {
+      await commitReadings(await place.open(), days, 1);
+      await place.remove();
+      const store = await place.open({ keep: 5 * DAY, scheduler: place.clock });
+      await until(store, 6);
+      const { bytes, files } = store.extent().levels.raw;
+      assert.deepEqual([files > 6, bytes > 8192], [true, true]);
+      let written = 6;
+      for (let hour = 0; hour < 25; hour++) {
+        place.clock.advance(HOUR);
+        await commitReadings(store, [reading(hour * HOUR, 1)], hour + 2);
+        written++;
+      }
+      await until(store, written - 1);
+      await store.close();
+      const again = await place.open();
+      assert.equal(again.rows, written - 1);
+      assert.deepEqual(await ask(place.schema, "SELECT count(*)::integer FROM points"), [[written - 1]]);
+    }));
+
+  test("a clock that is a year ahead at the start removes nothing", () =>
+    inSchema(async (place) => {
+      const before = await place.open({ keep: 30 * DAY });
+      await commitReadings(before, days, 1);
+      await before.close(); // after its keeper has believed the clock
+      place.clock.advance(365 * DAY);
+      const store = await place.open({ keep: 30 * DAY });
+      while (!place.logger.lines.some(({ message }) => message.startsWith("The clock has jumped"))) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await store.close();
+      assert.equal((await place.open()).rows, days.length);
     }));
 });
 

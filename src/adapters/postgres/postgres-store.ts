@@ -2,7 +2,7 @@
  * The telemetry store in a PostgreSQL server. One writer, held by an advisory lock; a few readers. A server that goes away
  * is waited for: the commit that it did not answer is looked up when it is back, and written again only if it is not there.
  */
-import { TidewireError, reasonOf, seconds } from "../../base/mod.ts";
+import { TidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
 import type { Clock, EpochMs, Limits, Logger, Millis, Random, Scheduler } from "../../base/mod.ts";
 import { LatestBook, NO_EXTENT, SeriesBook, answerSeries } from "../../telemetry/mod.ts";
 import type {
@@ -18,7 +18,10 @@ import type {
   StoreExtent,
   TelemetryStore,
 } from "../../telemetry/mod.ts";
-import { Partitions } from "./partitions.ts";
+import { Keeper } from "./keeper.ts";
+import { saveSequences, saveSeries } from "./name-rows.ts";
+import { MEASURE_PARTITIONS, Partitions } from "./partitions.ts";
+import type { Partition } from "./partitions.ts";
 import { COPY_POINTS, COPY_TEXTS, pointRows, textRows } from "./point-rows.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { prepare, telemetryMigrations } from "./schema.ts";
@@ -27,7 +30,7 @@ import { PostgresSeriesReader } from "./series-reader.ts";
 import { nameOfServer } from "./server-url.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
 import { Session, isPassing } from "./session.ts";
-import { DROP_CHUNKS, layoutFor } from "./timescale.ts";
+import { DROP_CHUNKS, MEASURE_CHUNKS, layoutFor } from "./timescale.ts";
 
 export interface PostgresStoreOptions {
   readonly address: PostgresServerAddress;
@@ -49,6 +52,8 @@ const SCHEMA = "tidewire_telemetry";
 const READERS = 2;
 /** The largest commit takes two seconds; a server that needs longer is stuck. */
 const COMMIT_TIMEOUT: Millis = seconds(20);
+/** Counting the rows of the largest day. */
+const COUNT_TIMEOUT: Millis = minutes(10);
 /** New rows before `latest` is saved again: a start reads at most so many rows to bring it up to date. */
 const SNAPSHOT_ROWS = 2_000_000;
 const PAGE_ROWS = 50_000;
@@ -75,6 +80,11 @@ export class PostgresStore implements TelemetryStore {
   #arrivals = 0;
   #rows = 0;
   #covered = 0;
+  /** The writer does one thing after the other: commits, and what the keeper wants. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #keeper: Keeper | null = null;
+  /** As of the last measuring. */
+  #measured = { bytes: 0, files: 0 };
   #closed = false;
 
   private constructor(options: PostgresStoreOptions) {
@@ -93,6 +103,7 @@ export class PostgresStore implements TelemetryStore {
         store.#writer = await store.#openWriter(true);
         await store.#loadAll(store.#writer);
       });
+      store.#keeper = new Keeper({ ...options, store: store.#kept() });
       return store;
     } catch (error) {
       await store.#writer?.end();
@@ -131,23 +142,18 @@ export class PostgresStore implements TelemetryStore {
       this.#log = log; // the first commit says it
       return;
     }
-    await this.#change(async (writer) => {
-      await writer.query("BEGIN");
-      await this.#move(writer, offset, 0, log);
+    await this.#alone(async () => {
+      await this.#change(async (writer) => {
+        await writer.query("BEGIN");
+        await this.#move(writer, offset, 0, log);
+      });
+      this.#offset = offset;
+      this.#log = log;
     });
-    this.#offset = offset;
-    this.#log = log;
   }
 
-  async commit(commit: Commit): Promise<void> {
-    const fresh = this.series.takeNew();
-    await this.#change((writer) => this.#write(writer, commit, fresh));
-    const { points, offset } = commit;
-    this.#offset = offset;
-    this.#arrivals += points.rows;
-    this.#rows += points.rows;
-    this.#latest.apply(points);
-    if (this.#arrivals - this.#covered >= Math.max(SNAPSHOT_ROWS, 10 * this.series.size)) await this.#trySaveLatest();
+  commit(commit: Commit): Promise<void> {
+    return this.#alone(() => this.#commit(commit));
   }
 
   async query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult> {
@@ -167,30 +173,29 @@ export class PostgresStore implements TelemetryStore {
 
   /** Removes the partitions that hold nothing at or after `time`; how many there were. Latest values stay. */
   async forgetBefore(time: EpochMs): Promise<number> {
-    const writer = await this.#openedWriter();
     if (this.#layout === "hypertables") {
-      let dropped = 0;
-      for (const table of ["points", "texts"]) dropped += (await writer.query(DROP_CHUNKS, [table, time])).length;
-      return dropped;
+      return this.#alone(async () => {
+        const writer = await this.#openedWriter();
+        let dropped = 0;
+        for (const table of ["points", "texts"]) dropped += (await writer.query(DROP_CHUNKS, [table, time])).length;
+        return dropped;
+      });
     }
     const ended = this.#partitions.endedBefore(time);
-    if (this.#arrivals > this.#covered && ended.length > 0) await this.#saveLatest();
-    for (const { table, name } of ended) {
-      await writer.query("BEGIN");
-      const [row] = await writer.query(`SELECT count(*) FROM ${name}`);
-      // Two steps: the first lets readers go on, the second touches only what nobody can reach any more.
-      await writer.query(`ALTER TABLE ${table} DETACH PARTITION ${name}`);
-      await writer.query(`DROP TABLE ${name}`);
-      await writer.query("UPDATE state SET row_count = row_count - $1", [Number(row![0])]);
-      await writer.query("COMMIT");
-      this.#rows -= Number(row![0]);
+    if (ended.length === 0) return 0;
+    await this.#alone(() => this.#saveLatest());
+    const counter = await this.#openReader(COUNT_TIMEOUT);
+    try {
+      for (const partition of ended) await this.#drop(partition, counter);
+    } finally {
+      await counter.end();
     }
-    this.#partitions.dropped(ended);
     return ended.length;
   }
 
+  /** `files` are partitions, bytes with their indexes; both as of the last hour. */
   extent(): StoreExtent {
-    const raw = { rows: this.#rows, bytes: 0, files: 0 };
+    const raw = { rows: this.#rows, ...this.#measured };
     return { ...NO_EXTENT, levels: { ...NO_EXTENT.levels, raw } };
   }
 
@@ -198,6 +203,8 @@ export class PostgresStore implements TelemetryStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#keeper?.close();
+    await this.#turn;
     if (this.#writer?.alive === true && this.#arrivals > this.#covered) await this.#trySaveLatest();
     await this.#readers.close();
     await this.#writer?.end();
@@ -271,14 +278,31 @@ export class PostgresStore implements TelemetryStore {
     }
   }
 
-  async #openReader(): Promise<Session> {
-    const { address, limits } = this.#options;
-    const session = await Session.open({ address, name: "tidewire query", statementTimeout: limits.queryTimeout });
+  async #openReader(statementTimeout = this.#options.limits.queryTimeout): Promise<Session> {
+    const { address } = this.#options;
+    const session = await Session.open({ address, name: "tidewire query", statementTimeout });
     await session.query(`SET search_path = ${this.#schema}; SET default_transaction_read_only = on`);
     return session;
   }
 
   // ── writing ──────────────────────────────────────────────────────────────────────────────────
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async #commit(commit: Commit): Promise<void> {
+    const fresh = this.series.takeNew();
+    await this.#change((writer) => this.#write(writer, commit, fresh));
+    const { points, offset } = commit;
+    this.#offset = offset;
+    this.#arrivals += points.rows;
+    this.#rows += points.rows;
+    this.#latest.apply(points);
+    if (this.#arrivals - this.#covered >= Math.max(SNAPSHOT_ROWS, 10 * this.series.size)) await this.#trySaveLatest();
+  }
 
   /** Does one commit, once, however often the server goes away meanwhile. */
   async #change(write: (writer: Session) => Promise<void>): Promise<void> {
@@ -330,6 +354,7 @@ export class PostgresStore implements TelemetryStore {
   }
 
   async #saveLatest(): Promise<void> {
+    if (this.#arrivals === this.#covered) return;
     const writer = await this.#openedWriter();
     const rows = this.#latest.rows();
     await writer.query("BEGIN");
@@ -349,6 +374,54 @@ export class PostgresStore implements TelemetryStore {
     await writer.query("UPDATE state SET latest_covers = $1", [this.#arrivals]);
     await writer.query("COMMIT");
     this.#covered = this.#arrivals;
+  }
+
+  // ── what the keeper does ─────────────────────────────────────────────────────────────────────
+
+  #kept() {
+    return {
+      trustedAt: async (): Promise<EpochMs | null> => {
+        const [row] = await this.#readers.use((session) => session.query("SELECT trusted_at FROM state"));
+        return Number(row?.[0]) < 0 ? null : Number(row?.[0]);
+      },
+      trust: (now: EpochMs): Promise<void> =>
+        this.#alone(async () => {
+          await (await this.#openedWriter()).query("UPDATE state SET trusted_at = $1", [now]);
+        }),
+      forgetBefore: (time: EpochMs) => this.forgetBefore(time),
+      measure: () => this.#measure(),
+    };
+  }
+
+  /** Counted before the writer's turn; what came late meanwhile is counted in it, with the index by arrival. */
+  async #drop(partition: Partition, counter: Session): Promise<void> {
+    const { table, name } = partition;
+    const until = this.#arrivals;
+    const [early] = await counter.query(`SELECT count(*) FROM ${name} WHERE arrival < $1`, [until]);
+    await this.#alone(async () => {
+      const writer = await this.#openedWriter();
+      try {
+        const [late] = await writer.query(`SELECT count(*) FROM ${name} WHERE arrival >= $1`, [until]);
+        if (late![0] !== 0) await this.#saveLatest();
+        const gone = Number(early![0]) + Number(late![0]);
+        await writer.query("BEGIN");
+        await writer.query(`ALTER TABLE ${table} DETACH PARTITION ${name}`);
+        await writer.query(`DROP TABLE ${name}`);
+        await writer.query("UPDATE state SET row_count = row_count - $1", [gone]);
+        await writer.query("COMMIT");
+        this.#rows -= gone;
+        this.#partitions.dropped([partition]);
+      } catch (error) {
+        writer.destroy(new Error("left after a failure", { cause: error })); // with the transaction that it was in
+        throw error;
+      }
+    });
+  }
+
+  async #measure(): Promise<void> {
+    const sql = this.#layout === "hypertables" ? MEASURE_CHUNKS : MEASURE_PARTITIONS;
+    const [row] = await this.#readers.use((session) => session.query(sql));
+    this.#measured = { bytes: Number(row?.[0]), files: Number(row?.[1]) };
   }
 
   // ── reading at the start ─────────────────────────────────────────────────────────────────────
@@ -405,42 +478,6 @@ async function beDurable(session: Session, logger: Logger): Promise<void> {
       "PostgreSQL runs with fsync = off: a power cut there can damage or lose what the log has already forgotten",
     );
   }
-}
-
-async function saveSeries(session: Session, entries: readonly SeriesEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  await session.query(
-    "INSERT INTO series SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::text[])",
-    [
-      entries.map(({ id }) => id),
-      entries.map(({ thing }) => thing),
-      entries.map(({ measurement }) => measurement),
-      entries.map(({ field }) => field),
-      entries.map(({ type }) => type),
-    ],
-  );
-}
-
-/** `used` orders by commit, and within one by place. */
-async function saveSequences(session: Session, changed: readonly SequenceRow[], commit: number): Promise<void> {
-  if (changed.length === 0) return;
-  const newest = new Map(changed.map((row) => [JSON.stringify([row.source, row.outbox]), row]));
-  const rows = [...newest.values()];
-  const gone = rows.filter(({ state }) => state === null);
-  const kept = rows.filter(({ state }) => state !== null);
-  if (gone.length > 0) {
-    await session.query(
-      "DELETE FROM sequences USING unnest($1::text[], $2::text[]) AS gone (source, outbox) WHERE sequences.source = gone.source AND sequences.outbox = gone.outbox",
-      [gone.map(({ source }) => source), gone.map(({ outbox }) => outbox)],
-    );
-  }
-  if (kept.length === 0) return;
-  await session.query(
-    `INSERT INTO sequences SELECT source, outbox, state, $4::bigint * 16777216 + place
-     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (source, outbox, state, place)
-     ON CONFLICT (source, outbox) DO UPDATE SET state = excluded.state, used = excluded.used`,
-    [kept.map(({ source }) => source), kept.map(({ outbox }) => outbox), kept.map(({ state }) => state), commit],
-  );
 }
 
 /** The driver writes a negative zero as "0". */

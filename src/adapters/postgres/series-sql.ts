@@ -54,7 +54,8 @@ export function membersOf(groups: readonly SeriesGroup[], table: Kind): Members 
 /** SELECT g, time, value, text; ascending by time, group, arrival. */
 export function pointsSql(members: readonly Members[], from: EpochMs, to: EpochMs, limit: number): string {
   const selects = members.map((one) => {
-    const value = one.table === "texts" ? "NULL::double precision AS value, value AS text" : "value, NULL::text AS text";
+    const value =
+      one.table === "texts" ? "NULL::double precision AS value, value AS text" : "value, NULL::text AS text";
     return `SELECT ${one.group} AS g, time, ${value}, arrival ${tailOf(one, from, to)}`;
   });
   return `SELECT g, time, value, text FROM (${selects.join(" UNION ALL ")}) AS found ORDER BY time, g, arrival LIMIT ${integer(limit)}`;
@@ -103,10 +104,7 @@ function rowsOf(members: Members, { grid, measures, from, to }: Omit<WindowSelec
 export function extremesSql(members: Members, selection: Omit<ExtremeSelection, "groups">): string {
   const { from, to } = selection;
   // Arrays compare element by element: of equal values the first one in time.
-  const [lowest, highest] = [
-    "min(ARRAY[value, time::double precision])",
-    "max(ARRAY[value, -time::double precision])",
-  ];
+  const [lowest, highest] = ["min(ARRAY[value, time::double precision])", "max(ARRAY[value, -time::double precision])"];
   return (
     `SELECT g, bin, count, lowest[1], lowest[2], highest[1], -highest[2] FROM (SELECT ${members.group} AS g, ` +
     `(time - ${integer(from)}) / ${integer(binWidth(selection))} AS bin, count(*) AS count, ${lowest} AS lowest, ${highest} AS highest ` +
@@ -171,7 +169,10 @@ function sumOf(large: string, term: (value: string, before: string) => string): 
 }
 
 const OF_NEIGHBOURS: Readonly<Partial<Record<Measure, string>>> = {
-  increase: sumOf("large", (value, before) => `CASE WHEN value >= before THEN ${value} - ${before} WHEN value < before THEN ${value} END`),
+  increase: sumOf(
+    "large",
+    (value, before) => `CASE WHEN value >= before THEN ${value} - ${before} WHEN value < before THEN ${value} END`,
+  ),
   area: sumOf("large", (value, before) => `(${value} + ${before}) * elapsed`),
   steps: sumOf("large", (_, before) => `${before} * elapsed`),
 };
@@ -203,16 +204,10 @@ function ofPoints(measure: Measure): string {
 }
 
 function ofTexts(measure: Measure): string {
-  switch (measure) {
-    case "count":
-      return "count(*), NULL::text";
-    case "first":
-      return `NULL::double precision, (min(${TEXT_ROW}))[3]`;
-    case "last":
-      return `NULL::double precision, (max(${TEXT_ROW}))[3]`;
-    default:
-      return "NULL::double precision, NULL::text";
-  }
+  if (measure === "count") return "count(*), NULL::text";
+  if (measure === "first") return `NULL::double precision, (min(${TEXT_ROW}))[3]`;
+  if (measure === "last") return `NULL::double precision, (max(${TEXT_ROW}))[3]`;
+  return "NULL::double precision, NULL::text";
 }
 
 function array(numbers: readonly number[]): string {

@@ -40,6 +40,11 @@ export const HYPERTABLES = `
 
 export const DROP_CHUNKS = "SELECT drop_chunks($1::text::regclass, older_than => $2::bigint)";
 
+/** Bytes with indexes, and how many there are. */
+export const MEASURE_CHUNKS =
+  "SELECT (hypertable_size('points') + hypertable_size('texts'))::bigint, " +
+  "(SELECT count(*) FROM show_chunks('points')) + (SELECT count(*) FROM show_chunks('texts'))";
+
 /** What the tables have, or what new ones shall have. */
 export async function layoutFor(session: Session, schema: string, logger: Logger): Promise<Layout> {
   const [made] = await session.query("SELECT to_regclass($1) IS NOT NULL", [`${schema}.state`]);
