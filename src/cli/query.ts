@@ -42,6 +42,7 @@ The SQL is DuckDB's, read-only: one SELECT over the relations
   rollups_1m, rollups_1h, rollups_1d
                time, thing, measurement, field, type, count, sum, avg, min, max, first, first_time, last, last_time, …
   series       thing, measurement, field, type
+  events       time, topic, thing, client, qos, retain, text, payload, user_properties, …: as far as archived
   things       thing, type, attributes, created, state, last_seen
 DESCRIBE lists a relation's columns; docs/reference/query.md says more.
 

@@ -32,6 +32,15 @@ describe("limits that an operator sets", () => {
     assert.equal(mqtt.messagesPerSecondMax, Number.MAX_SAFE_INTEGER);
   });
 
+  test("what devices may store can be set, what one query may ask cannot: that is the same everywhere", () => {
+    const { telemetry } = limitsOf({
+      limits: "default",
+      limit: { "telemetry.seriesPerThingMax": 500, "telemetry.generationAgeMax": "5min" },
+    });
+    assert.deepEqual(telemetry, { ...LIMITS.telemetry, seriesPerThingMax: 500, generationAgeMax: 300_000 });
+    refused({ "telemetry.pointsPerQueryMax": 5 }, /no such limit/);
+  });
+
   test("a larger packet takes along what has to hold it, and contradicts nothing", () => {
     const limits = limitsOf({ limits: "default", limit: { "mqtt.packetBytesMax": "32MiB" } });
     assertLimits(limits);

@@ -1,6 +1,6 @@
 /**
  * The limits that this platform runs with: the defaults or MQTT's own maxima, what the operator set, and what has to follow
- * from it (a larger packet needs a larger log record). Only `mqtt.*` and `log.*` can be set.
+ * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*` and what devices may store can be set.
  */
 import { LIMITS, TidewireError, assertLimits, closestWord, kib, mib, reasonOf } from "../base/mod.ts";
 import type { Limits } from "../base/mod.ts";
@@ -21,7 +21,24 @@ const UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-type Changeable = { mqtt: Record<string, number>; log: Record<string, number> };
+/** Those of telemetry that bound what is taken in and kept. What one query may ask is the same everywhere. */
+export const TELEMETRY_LIMITS_TO_SET = [
+  "fieldsPerMessageMax",
+  "fieldDepthMax",
+  "arrayItemsMax",
+  "stringBytesMax",
+  "seriesMax",
+  "seriesPerThingMax",
+  "timeAheadMax",
+  "commitDelay",
+  "commitRowsMax",
+  "generationRowsMax",
+  "generationAgeMax",
+  "databaseBytesMax",
+] as const satisfies readonly (keyof Limits["telemetry"])[];
+
+type Room = "mqtt" | "log" | "telemetry";
+type Changeable = Record<Room, Record<string, number>>;
 
 /** Throws CONFIG_VALUE_INVALID where a limit is not known, cannot be set, or contradicts another. `file`: who said it. */
 export function limitsOf(
@@ -31,13 +48,19 @@ export function limitsOf(
   const set = new Map(Object.entries(config.limit).map(([name, value]) => [name, numberOf(name, value, file)]));
   const chosen: Changeable = {
     mqtt: { ...LIMITS.mqtt, ...(config.limits === "protocol" ? PROTOCOL_LIMITS : {}) },
-    log: { ...LIMITS.log },
+    log: {},
+    telemetry: {},
   };
   for (const [name, value] of set) {
-    const [room, key] = name.split(".") as ["mqtt" | "log", string];
+    const [room, key] = name.split(".") as [Room, string];
     chosen[room][key] = value;
   }
-  const limits = { ...LIMITS, mqtt: { ...LIMITS.mqtt, ...chosen.mqtt }, log: { ...LIMITS.log, ...chosen.log } };
+  const limits = {
+    ...LIMITS,
+    mqtt: { ...LIMITS.mqtt, ...chosen.mqtt },
+    log: { ...LIMITS.log, ...chosen.log },
+    telemetry: { ...LIMITS.telemetry, ...chosen.telemetry },
+  };
   const whole = followed(limits, new Set(set.keys()));
   try {
     assertLimits(whole);
@@ -106,7 +129,8 @@ function numberOf(name: string, value: string | number, file: string): number {
 }
 
 function knownNames(): readonly string[] {
-  return (["mqtt", "log"] as const).flatMap((room) => Object.keys(LIMITS[room]).map((key) => `${room}.${key}`));
+  const names = (["mqtt", "log"] as const).flatMap((room) => Object.keys(LIMITS[room]).map((key) => `${room}.${key}`));
+  return [...names, ...TELEMETRY_LIMITS_TO_SET.map((key) => `telemetry.${key}`)];
 }
 
 function invalid(file: string, key: string, reason: string): TidewireError {

@@ -26,6 +26,8 @@ const CONNECTIONS = 4;
 const SESSION_EXPIRY_SECONDS = 5;
 const KEEP_ALIVE_SECONDS = 30;
 const ROUTES_CACHED_MAX = 16;
+/** `HOLD_MS` of `broker/pacing.ts`, and a turn. */
+const PACED_MS = 60;
 /** Longer than keep-alive, CONNECT timeout, stalled output, session expiry and will delay. */
 const UNTIL_ALL_IS_OVER = 120_000;
 
@@ -172,12 +174,19 @@ export async function play(steps: readonly Step[], { leaks = false } = {}): Prom
     act(world, connections, step);
     good.publish();
     await world.run(step.type === "time" ? step.ms : 0);
-    const fault = inside(world) ?? good.fault();
+    const fault = inside(world) ?? (await faultOfLate(world, good));
     if (fault !== null) return fault;
   }
   const fault = (await theEnd(world, good, connections)) ?? good.fault();
   connections.clear();
   return fault ?? (before === null ? null : leftInMemory(before, alive(), good.all.length));
+}
+
+/** Who sends much is held for a moment, once, where a subscriber does not take what it is sent: longer than that is a fault. */
+async function faultOfLate(world: BrokerWorld, good: GoodParty): Promise<string | null> {
+  if (good.fault() === null) return null;
+  await world.run(PACED_MS);
+  return inside(world) ?? good.fault();
 }
 
 type Alive = Readonly<Record<"sessions" | "connections", number>>;

@@ -100,7 +100,7 @@ test("refusals: their sentence, what to do, their code, an exit status; an answe
     /broke off after \d+ bytes/,
     "SELECT * FROM range(100000000000)",
     "--timeout",
-    "1s",
+    "5s",
     "--output",
     "big.csv",
   );
@@ -158,3 +158,27 @@ async function metrics(): Promise<string> {
   });
   return response.text();
 }
+
+test("archived messages can be asked, and joined with what was stored of them", async () => {
+  const folderOfArchive = join(data, "archive");
+  assert.ok(existsSync(folderOfArchive));
+  const described = await query("DESCRIBE events", "--format", "csv");
+  assert.deepEqual([described.code, described.stderr], [0, ""]);
+  const columns = described.stdout
+    .split("\r\n")
+    .slice(1, -1)
+    .map((line) => line.split(",", 1)[0]);
+  assert.deepEqual(columns.slice(0, 9), [
+    "offset",
+    "time",
+    "topic",
+    "thing",
+    "client",
+    "qos",
+    "retain",
+    "text",
+    "payload",
+  ]);
+  const messages = await query("SELECT count(*) >= 0 AS fine FROM events WHERE time > now() - INTERVAL '1 day'");
+  assert.equal(messages.stdout, '{"fine":true}\n');
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { PlatformProcess, ROOT, temporaryFolder, until } from "./support/platform-process.ts";
@@ -76,4 +76,13 @@ test("the README's rule is put in force, and its reading from mosquitto_pub is s
     const { alerts } = await platform.api<{ alerts: { summary: string }[] }>("GET", "/api/alerts");
     return alerts.some(({ summary }) => summary === "pump-7: 6.5 bar");
   });
+});
+
+test("the README's query answers with the rule's reading, and its backup is restored", async () => {
+  const query = block("tidewire -- query");
+  assert.match(run(query), /pump-7/);
+  const [backup, restore] = block("tidewire -- backup").trim().split("\n");
+  assert.match(run(`${backup} --data ${platform.ready.dataDir}`), /files/);
+  assert.match(run(restore!), /Restored .* to tidewire-again/);
+  assert.ok(existsSync(join(folder.path, "tidewire-again", "registry.db")));
 });

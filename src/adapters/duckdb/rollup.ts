@@ -15,9 +15,6 @@ import type { Rollup } from "../../telemetry/mod.ts";
 /** An arrival is generation × this + place in it. */
 export const GENERATION_STRIDE = 4_294_967_296;
 
-export const ROLLUP_COLUMNS =
-  "series, bucket, count, sum, min, max, first, first_time, first_arrival, last, last_time, last_arrival, first_text, last_text";
-
 /** Every point as a rollup of itself. `relation`: series, time, value, arrival. */
 export function numbersAsRollup(rollup: Rollup, relation: string): string {
   return (
@@ -40,7 +37,7 @@ export function instant(time: string, arrival: string): string {
   return `${time}::HUGEINT * 9007199254740992 + ${arrival}`;
 }
 
-/** One row per (series, bucket) of a relation with `ROLLUP_COLUMNS`. */
+/** One row per (series, bucket) of a relation with the columns above. */
 export function mergedRollup(relation: string): string {
   const first = instant("first_time", "first_arrival");
   const last = instant("last_time", "last_arrival");
@@ -53,7 +50,7 @@ export function mergedRollup(relation: string): string {
   );
 }
 
-/** What a file holds of a relation with `ROLLUP_COLUMNS` and one row per (series, bucket). */
+/** What a file holds of a relation with the columns above and one row per (series, bucket). */
 export function packedRollup(relation: string): string {
   const many = (column: string): string => `CASE WHEN count > 1 THEN ${column} END AS ${column}`;
   return (
@@ -65,7 +62,7 @@ export function packedRollup(relation: string): string {
   );
 }
 
-/** A file's rows with `ROLLUP_COLUMNS` again. */
+/** A file's rows with the columns above again. */
 export function unpackedRollup(files: string): string {
   return (
     "SELECT series, bucket, count, sum, coalesce(min, sum) AS min, coalesce(max, sum) AS max, coalesce(first, sum) AS first, " +

@@ -1,8 +1,10 @@
 /** What one user's query reads, as files of a folder of its own: links, so nothing that happens to the originals touches it. */
 import { constants } from "node:fs";
-import { copyFile, link } from "node:fs/promises";
+import { copyFile, link, mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
+import type { EventFiles } from "../../archive/mod.ts";
+import { TidewireError } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import type { PointKind } from "./cold-files.ts";
 import type { StoreView } from "./cold-store.ts";
@@ -11,7 +13,7 @@ import type { HotTable } from "./hot-files.ts";
 import { GENERATION_STRIDE } from "./rollup.ts";
 import { TIMED_RELATIONS } from "./user-sql.ts";
 import type { UserRelation } from "./user-sql.ts";
-import { userViews } from "./user-views.ts";
+import { eventsView, userViews } from "./user-views.ts";
 import type { ColdNames, UserFiles, UserView } from "./user-views.ts";
 
 /** The store, as far as it is read here. */
@@ -34,24 +36,61 @@ export interface UserSnapshot {
 /** Every time that a point may have. */
 export const ALL_TIMES: TimeRange = { from: -8.64e15, to: 8.64e15 };
 
+/** The event archive, as far as it is read here. */
+export type OpenEvents = (from: EpochMs, to: EpochMs, signal?: AbortSignal) => Promise<EventFiles>;
+
+/** In the asker's folder. */
+const EVENTS_FOLDER = "events";
+
 export class UserSnapshots {
   readonly #source: SnapshotSource;
   readonly #hot: HotFiles;
+  readonly #events: OpenEvents | null;
 
-  /** `folder`: for rows that are in tables; the store's option `snapshotFolder`. */
-  constructor(source: SnapshotSource, folder: string) {
+  /** `folder`: for rows that are in tables; the store's option `snapshotFolder`. `events`: null where no archive is kept. */
+  constructor(source: SnapshotSource, folder: string, events: OpenEvents | null = null) {
     this.#source = source;
+    this.#events = events;
     this.#hot = new HotFiles(folder);
   }
 
-  /** Puts the files of these relations, as of the last commit, into `target`, and says how they are read. */
-  into(
+  /** Puts the files of these relations, as of the last commit (events: as far as they are archived), into `target`, and says how they are read. */
+  async into(
     target: string,
     relations: readonly UserRelation[],
     range: TimeRange,
     signal?: AbortSignal,
   ): Promise<UserSnapshot> {
-    const wanted = new Set(relations);
+    const stored = new Set(relations.filter((relation) => relation !== "events"));
+    const parts: UserSnapshot[] = [];
+    if (stored.size > 0) parts.push(await this.#stored(target, stored, range, signal));
+    if (relations.includes("events")) parts.push(await this.#archived(target, range, signal));
+    return { views: parts.flatMap(({ views }) => views), incomplete: parts.some(({ incomplete }) => incomplete) };
+  }
+
+  async #archived(target: string, { from, to }: TimeRange, signal?: AbortSignal): Promise<UserSnapshot> {
+    if (this.#events === null) {
+      const reason = "there is no relation 'events' here, because no archive is kept";
+      throw new TidewireError("QUERY_NOT_ALLOWED", { at: "", reason });
+    }
+    const files = await this.#events(from, to, signal);
+    try {
+      const folder = join(target, EVENTS_FOLDER);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      for (const path of files.paths) await take(path, folder);
+      const view = eventsView(files.paths.map((path) => `${EVENTS_FOLDER}/${basename(path)}`));
+      return { views: [view], incomplete: files.missing.length > 0 };
+    } finally {
+      files.release();
+    }
+  }
+
+  #stored(
+    target: string,
+    wanted: ReadonlySet<UserRelation>,
+    range: TimeRange,
+    signal?: AbortSignal,
+  ): Promise<UserSnapshot> {
     return this.#source.read(async (connection, view) => {
       const cold = await coldPaths(view, wanted, range);
       const { generations } = view;

@@ -16,7 +16,13 @@ export const USER_RELATIONS = [
   "rollups_1d",
 ] as const;
 /** Those whose rows have a `time`, and whose files are by day. */
-export const TIMED_RELATIONS: ReadonlySet<string> = new Set(["telemetry", "rollups_1m", "rollups_1h", "rollups_1d"]);
+export const TIMED_RELATIONS: ReadonlySet<string> = new Set([
+  "telemetry",
+  "events",
+  "rollups_1m",
+  "rollups_1h",
+  "rollups_1d",
+]);
 
 export type UserRelation = (typeof USER_RELATIONS)[number];
 

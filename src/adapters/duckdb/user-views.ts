@@ -52,6 +52,34 @@ export function rollupOf(rollup: Rollup): UserRelation {
   return `rollups_${rollup}`;
 }
 
+/** Messages as they were archived; docs/internals/archive.md says what each column means. */
+export function eventsView(files: readonly string[]): UserView {
+  const nothing = EVENT_TYPES.map(([name, type]) => `NULL::${type} AS "${name}"`).join(", ");
+  const sql = files.length === 0 ? `SELECT * FROM (SELECT ${nothing}) WHERE false` : `SELECT * FROM ${parquet(files)}`;
+  return { name: "events", sql };
+}
+
+/** Of files of events, in their order. */
+const EVENT_TYPES = [
+  ["offset", "BIGINT"],
+  ["time", "TIMESTAMPTZ"],
+  ["topic", "VARCHAR"],
+  ["thing", "VARCHAR"],
+  ["client", "VARCHAR"],
+  ["qos", "TINYINT"],
+  ["retain", "BOOLEAN"],
+  ["text", "VARCHAR"],
+  ["payload", "BLOB"],
+  ["content_type", "VARCHAR"],
+  ["response_topic", "VARCHAR"],
+  ["correlation", "BLOB"],
+  ["user_properties", "STRUCT(name VARCHAR, value VARCHAR)[]"],
+  ["payload_format", "TINYINT"],
+  ["expires_after", "BIGINT"],
+  ["outbox", "VARCHAR"],
+  ["sequence", "BIGINT"],
+] as const;
+
 /** One of NDJSON in the asker's folder, written by the platform: the registry is not the store's. */
 export function thingsView(file: string): UserView {
   return {

@@ -8,6 +8,8 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { LIMITS, days, isTidewireError, mib, seconds } from "../../base/mod.ts";
 import type { Limits } from "../../base/mod.ts";
 import { UserSnapshots } from "../../adapters/duckdb/mod.ts";
+import type { OpenEvents } from "../../adapters/duckdb/mod.ts";
+import { ArchiveWorld, event } from "../store/archive.fixture.ts";
 import { START, StoreFolder, commit, compacted } from "../../adapters/duckdb/store.scenario.ts";
 import { systemClock, systemScheduler } from "../../adapters/system.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
@@ -32,11 +34,11 @@ class World implements AsyncDisposable {
   readonly folder: string;
   readonly #files: StoreFolder;
 
-  private constructor(files: StoreFolder, store: World["store"], limits: Limits["asking"]) {
+  private constructor(files: StoreFolder, store: World["store"], limits: Limits["asking"], events: OpenEvents | null) {
     this.#files = files;
     this.store = store;
     this.folder = join(files.folder, "asking");
-    this.snapshots = new UserSnapshots(store, join(this.folder, "hot"));
+    this.snapshots = new UserSnapshots(store, join(this.folder, "hot"), events);
     const things = [
       { thingName: "press-1", thingTypeName: "press", attributes: { site: "north" }, createdAt: START },
       { thingName: "press-2", thingTypeName: null, attributes: {}, createdAt: START },
@@ -57,11 +59,15 @@ class World implements AsyncDisposable {
     });
   }
 
-  static async make(changed: Partial<Limits["asking"]> = {}, generationRowsMax?: number): Promise<World> {
+  static async make(
+    changed: Partial<Limits["asking"]> = {},
+    generationRowsMax?: number,
+    events: OpenEvents | null = null,
+  ): Promise<World> {
     const files = await StoreFolder.make();
     const limits = { ...LIMITS.telemetry, ...(generationRowsMax === undefined ? {} : { generationRowsMax }) };
     const store = await files.open({ snapshotFolder: join(files.folder, "asking", "hot"), limits });
-    const world = new World(files, store, { ...LIMITS.asking, queryTimeout: seconds(60), ...changed });
+    const world = new World(files, store, { ...LIMITS.asking, queryTimeout: seconds(60), ...changed }, events);
     await world.asker.start();
     return world;
   }
@@ -205,6 +211,35 @@ describe("what is answered", () => {
     const days3 = (await readdir(target)).filter((name) => /2026-01-0/.test(name));
     assert.ok(days3.length > 0 && days3.every((name) => name.includes("2026-01-03")), days3.join());
     await rm(target, { recursive: true });
+  });
+
+  test("archived messages, beside what was stored of them; the same columns before there is any", async () => {
+    const archive = await ArchiveWorld.make();
+    try {
+      for (let n = 1; n <= 3; n++) archive.log.append(event(n));
+      archive.log.append(event(4, { payload: new Uint8Array([0xff, 0x00]) }));
+      await archive.open();
+      const events: OpenEvents = (from, to, signal) => archive.archive.eventFiles(from, to, signal);
+      await using world = await World.make({}, undefined, events);
+      const none = await world.rows("DESCRIBE events");
+      assert.deepEqual(await world.rows("SELECT * FROM events"), []);
+      await archive.flush();
+      assert.deepEqual(await world.rows("DESCRIBE events"), none);
+      assert.deepEqual(await world.rows("SELECT topic, thing, text->>'n', payload FROM events ORDER BY \"offset\""), [
+        ["line/1/press", "press-1", "1", null],
+        ["line/2/press", "press-2", "2", null],
+        ["line/0/press", null, "3", null],
+        ["line/1/press", "press-1", null, "/wA="],
+      ]);
+      assert.deepEqual(
+        await world.rows(
+          "SELECT count(*) FROM events e JOIN things t USING (thing) WHERE e.time < now() + INTERVAL 10 YEAR",
+        ),
+        [[3]],
+      );
+    } finally {
+      await archive.end();
+    }
   });
 
   test("only new rows are written for the next query, and everything is removed", async () => {

@@ -1,7 +1,6 @@
 /** Where a query's relations come from: the store's files, and the registry's things. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { TidewireError } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import type { PresenceBook, Registry, Thing } from "../../registry/mod.ts";
 import { THINGS_FILE } from "./protocol.ts";
@@ -16,10 +15,6 @@ export interface AskSources {
 
 export function snapshotsOf(sources: AskSources) {
   return async (folder: string, relations: readonly UserRelation[], range: TimeRange): Promise<UserSnapshot> => {
-    if (relations.includes("events")) {
-      const reason = "there is no relation 'events' here, because no archive is kept";
-      throw new TidewireError("QUERY_NOT_ALLOWED", { at: "", reason });
-    }
     const stored = relations.filter((relation) => relation !== "things");
     const snapshot =
       stored.length === 0 ? { views: [], incomplete: false } : await sources.store.snapshot(folder, stored, range);

@@ -63,23 +63,20 @@ export class Worker {
    * The answer, once its first bytes are there; throws the refusal. `onEnd` is called once: with what was answered, or null
    * where it broke off, and then the worker is dead.
    */
-  async run(order: RunOrder, onEnd: (done: AnswerDone | null) => void): Promise<Readable> {
-    const first = await this.#ask(order);
-    if (first.type === "refused") throw errorOf(first);
-    if (this.#state.is === "dead") throw this.#state.reason;
-    const stream: Readable = new Readable({
-      read: () => this.#process.resume(),
-      destroy: (error, callback) => {
-        this.#abandon(stream, error);
-        callback(error);
-      },
+  run(order: RunOrder, onEnd: (done: AnswerDone | null) => void): Promise<Readable> {
+    return new Promise((resolve, reject) => {
+      if (this.#state.is === "dead") {
+        reject(this.#state.reason);
+        return;
+      }
+      // In the call itself, not after an `await`: the news that it is done may come in the same turn.
+      const begin = (news: FromAsker): void => {
+        if (news.type === "refused") reject(errorOf(news));
+        else resolve(this.#begin(news, onEnd));
+      };
+      this.#state = { is: "asked", resolve: begin, reject };
+      this.#process.send(order);
     });
-    stream.on("error", () => {}); // whoever reads it hears of it, too; nobody must
-    this.#onEnd = onEnd;
-    this.#state = { is: "answering", stream, received: 0, done: null };
-    for (const bytes of this.#early.splice(0)) this.#bytes(bytes);
-    if (first.type === "done") this.#news(first); // nothing at all: no rows of NDJSON
-    return stream;
   }
 
   /** Ends the process at once, and whatever it was asked with `reason`. */
@@ -92,6 +89,22 @@ export class Worker {
     if (state.is !== "answering") return;
     state.stream.destroy(reason instanceof Error ? reason : new Error(String(reason)));
     this.#ended(null);
+  }
+
+  #begin(news: FromAsker, onEnd: (done: AnswerDone | null) => void): Readable {
+    const stream: Readable = new Readable({
+      read: () => this.#process.resume(),
+      destroy: (error, callback) => {
+        this.#abandon(stream, error);
+        callback(error);
+      },
+    });
+    stream.on("error", () => {}); // whoever reads it hears of it, too; nobody must
+    this.#onEnd = onEnd;
+    this.#state = { is: "answering", stream, received: 0, done: null };
+    for (const bytes of this.#early.splice(0)) this.#bytes(bytes);
+    if (news.type === "done") this.#news(news); // nothing at all: no rows of NDJSON
+    return stream;
   }
 
   async #step<T extends FromAsker["type"]>(order: ToAsker, wanted: T): Promise<Extract<FromAsker, { type: T }>> {

@@ -62,7 +62,8 @@ function causes(error: unknown): string {
 const closing = new AbortController();
 
 /** What differs between the embedded store and a server. */
-type OpenStore = Pick<ServerOptions, "store" | "snapshots" | "rebuilt" | "isDamage"> & {
+type OpenStore = Pick<ServerOptions, "store" | "rebuilt" | "isDamage"> & {
+  readonly snapshotsOf: (events: ConstructorParameters<typeof UserSnapshots>[2]) => Pick<ServerOptions, "snapshots">;
   /** Rejects where the store is found to be damaged outside of any question. */
   readonly damaged: readonly Promise<never>[];
 };
@@ -84,7 +85,10 @@ async function openDuck(order: OpenOrder, logger: Logger): Promise<OpenStore> {
     ...(distrust === null ? {} : { distrust }),
   });
   const { rebuilt } = store;
-  return { store, snapshots: new UserSnapshots(store, snapshotFolder), rebuilt, isDamage, damaged: [store.damaged] };
+  const snapshotsOf: OpenStore["snapshotsOf"] = (events) => ({
+    snapshots: new UserSnapshots(store, snapshotFolder, events),
+  });
+  return { store, snapshotsOf, rebuilt, isDamage, damaged: [store.damaged] };
 }
 
 /** The driver is an optional package, and loaded by nobody else. */
@@ -106,14 +110,14 @@ async function openPostgres(
     stop: closing.signal,
   });
   // Another server's disk is not ours to judge.
-  return { store, rebuilt: null, isDamage: () => false, damaged: [] };
+  return { store, snapshotsOf: () => ({}), rebuilt: null, isDamage: () => false, damaged: [] };
 }
 
 async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
   const logger = openLogger();
   const { logFolder, limits, postgres } = order;
   const opened = postgres === null ? await openDuck(order, logger) : await openPostgres(postgres, order, logger);
-  const { damaged, ...store } = opened;
+  const { damaged, snapshotsOf, ...store } = opened;
   const source = openRecordSource(logFolder, logger);
   const archive =
     order.archive === null
@@ -130,6 +134,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
         });
   const server = await StoreServer.open({
     ...store,
+    ...snapshotsOf(archive?.eventFiles.bind(archive) ?? null),
     source,
     archive,
     filter: recordFilter,

@@ -499,12 +499,18 @@ let storeProcess: ChildProcess | null = null;
 /** A store that takes longer than this over a small file hangs. */
 const STORE_MS_MAX = 30_000;
 
+function startStore(): ChildProcess {
+  const child = fork(STORE, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+  // Also between two questions, which is why nobody waits for it there.
+  child.once("exit", () => {
+    if (storeProcess === child) storeProcess = null;
+  });
+  return child;
+}
+
 /** `null`: the process fell at it. */
 async function askStore(path: string, distrust: string | null): Promise<StoreAnswer | null> {
-  // It may have fallen after its last answer.
-  if (storeProcess?.connected !== true) {
-    storeProcess = fork(STORE, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
-  }
+  storeProcess ??= startStore();
   const child = storeProcess;
   const ended = new AbortController();
   const { signal } = ended;
@@ -515,7 +521,6 @@ async function askStore(path: string, distrust: string | null): Promise<StoreAns
     const fell = once(child, "exit", { signal }).then(() => null);
     const given = await Promise.race([answered, fell]);
     for (const other of [answered, fell]) other.catch(() => {});
-    if (given === null) storeProcess = null;
     return given;
   } finally {
     clearTimeout(late);

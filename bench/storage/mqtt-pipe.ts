@@ -1,0 +1,95 @@
+/** Publishes at QoS 1 as fast as the broker acknowledges: MQTT 3.1.1 over TCP, packets made beforehand. */
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+
+/** Publishes that wait for their PUBACK, per connection. */
+const WINDOW = 256;
+/** Written at once, at most. */
+const AT_ONCE = 64;
+
+export interface Publish {
+  readonly topic: string;
+  readonly payload: string;
+}
+
+export class MqttPipe {
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  static open(host: string, port: number, clientId: string): Promise<MqttPipe> {
+    return new Promise((resolve, reject) => {
+      const hello = packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 0]), text(clientId)]));
+      const socket = connect({ host, port, noDelay: true }, () => void socket.write(hello));
+      socket.once("error", reject);
+      socket.once("data", (connack: Buffer) => {
+        if (connack[0] === 0x20 && connack[3] === 0) resolve(new MqttPipe(socket));
+        else reject(new Error(`CONNACK ${connack.toString("hex")}`));
+      });
+    });
+  }
+
+  /** Resolves when all of them are acknowledged. */
+  publish(packets: readonly Buffer[]): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve, reject) => {
+      let sent = 0;
+      let acknowledged = 0;
+      let odd = 0;
+      const send = (): void => {
+        while (sent < packets.length && sent - acknowledged < WINDOW) {
+          const end = Math.min(packets.length, sent + AT_ONCE, acknowledged + WINDOW);
+          socket.write(Buffer.concat(packets.slice(sent, end)));
+          sent = end;
+        }
+      };
+      const lost = (): void => reject(new Error("the broker closed the connection"));
+      socket.once("close", lost);
+      socket.on("data", (chunk: Buffer) => {
+        odd += chunk.length;
+        acknowledged += odd >> 2; // PUBACK of 3.1.1 has four bytes
+        odd &= 3;
+        if (acknowledged < packets.length) return send();
+        socket.removeAllListeners("data");
+        socket.off("close", lost);
+        resolve();
+      });
+      send();
+    });
+  }
+
+  /** Open loop: `perSecond` of them, whatever is acknowledged; resolves when all are sent. */
+  async publishPaced(packets: readonly Buffer[], perSecond: number): Promise<void> {
+    this.#socket.on("data", () => {});
+    const startedAt = performance.now();
+    for (let sent = 0; sent < packets.length;) {
+      const due = Math.min(packets.length, Math.ceil(((performance.now() - startedAt) / 1000) * perSecond));
+      if (due > sent) this.#socket.write(Buffer.concat(packets.slice(sent, due)));
+      sent = Math.max(sent, due);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** `index`: of the message on its connection. */
+export function publishPacket({ topic, payload }: Publish, index: number): Buffer {
+  const packetId = (index % 65_535) + 1;
+  const id = Buffer.from([packetId >> 8, packetId & 255]);
+  return packet(0x32, Buffer.concat([text(topic), id, Buffer.from(payload)]));
+}
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+}
+
+function packet(first: number, body: Buffer): Buffer {
+  const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
+  return Buffer.concat([Buffer.from([first, ...length]), body]);
+}
