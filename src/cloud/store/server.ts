@@ -197,7 +197,8 @@ export class StoreServer {
   #snapshot(question: Extract<Question, { kind: "snapshot" }>, signal: AbortSignal): Promise<UserSnapshot> {
     const { snapshots, scheduler, logger } = this.#options;
     if (snapshots === undefined) {
-      const reason = "the points are in PostgreSQL, which answers SQL about them itself, over its view 'readings'";
+      const reason =
+        "only 'things' can be asked for here: the points are in PostgreSQL, which answers SQL itself, over its view 'readings'";
       throw new TidewireError("QUERY_NOT_ALLOWED", { at: "", reason });
     }
     this.#cancelForget();
