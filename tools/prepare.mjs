@@ -110,10 +110,17 @@ async function buildDashboard() {
 
 /** Real servers and a real browser for the tests, from Debian's packages, where this user may install them. */
 async function installTestPrograms() {
-  const wanted = { chromium: "chromium", mosquitto: "mosquitto", mosquitto_pub: "mosquitto-clients" };
+  const wanted = {
+    chromium: "chromium",
+    mosquitto: "mosquitto",
+    mosquitto_pub: "mosquitto-clients",
+    initdb: "postgresql",
+  };
   const onPath = (name) => spawnSync("sh", ["-c", `command -v ${name} || command -v /usr/sbin/${name}`]).status === 0;
+  // Debian keeps the server's programs off the path, by version.
+  const there = (name) => onPath(name) || spawnSync("sh", ["-c", `ls /usr/lib/postgresql/*/bin/${name}`]).status === 0;
   const missing = Object.entries(wanted)
-    .filter(([program]) => !onPath(program))
+    .filter(([program]) => !there(program))
     .map(([, debianPackage]) => debianPackage);
   if (missing.length === 0) return;
   const mayInstall = process.getuid?.() === 0 && onPath("apt-get");

@@ -93,6 +93,22 @@ Every key is also a flag (\`tidewire up --help\`); flags win. An unknown key is 
 |---|---|---|---|
 ${rows.join("\n")}
 
+## PostgreSQL URLs
+
+\`postgres://USER@HOST:5432/DATABASE?…\`, or \`postgres://USER@localhost/DATABASE?host=/run/postgresql\` for a socket. The tables are made and upgraded at the start; the user needs the right to
+create schemas (or to own the one that is named). While the server is away, points wait in the log, connected devices go on, and new connections are refused for now.
+
+Of \`telemetryRetention\` only \`raw\` is meant: whole partitions are dropped once an hour. Without rollups a query that reaches further back finds nothing there. (With TimescaleDB there are
+continuous aggregates for who asks with SQL; our queries do not read them.) \`tidewire query\` and \`/api/query\` refuse \`telemetry\`, \`series\` and rollups: ask PostgreSQL itself, over the view \`readings\`.
+
+| parameter | default | what |
+|---|---|---|
+| \`passwordfile\` | | File that holds the password; read at every connection. Other ways: \`PGPASSWORD\`, \`~/.pgpass\`, and in a configuration file (not in a flag) the URL itself. |
+| \`sslmode\` | \`verify-full\`, on this machine \`disable\` | \`disable\`, \`require\` (encrypted, anybody), \`verify-ca\`, \`verify-full\`. |
+| \`sslrootcert\`, \`sslcert\`, \`sslkey\` | | PEM files: the server's CA, and a certificate of our own. |
+| \`schema\` | \`tidewire_telemetry\`, \`tidewire_registry\` | Where the tables are. Each platform needs its own for telemetry; a registry may be shared. |
+| \`host\` | | Folder of the server's socket. |
+
 ## Agent: \`tidewire agent --config agent.yaml\`
 
 Paths are relative to the file. An unknown key is refused.

@@ -3,6 +3,8 @@
  * here and a house test holds the two together. Programs ask the predicates, never the text.
  */
 
+import { fill } from "./error-text.ts";
+
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
 
@@ -107,6 +109,18 @@ const entries = {
     message: "The manifest {path} has format {version}; this Tidewire knows formats up to {known}.",
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
+  },
+  DATABASE_UNREACHABLE: {
+    fault: "environment",
+    message: "The database {server} cannot be used: {reason}.",
+    fix: "Check that PostgreSQL runs there, and the user, password, rights and TLS settings of the URL. Tidewire changed nothing.",
+    exit: 3,
+  },
+  POSTGRES_URL_INVALID: {
+    fault: "misuse",
+    message: "The PostgreSQL URL cannot be used: {reason}.",
+    fix: "Write it as postgres://user@host:5432/database?passwordfile=/path; docs/reference/configuration.md names the parameters.",
+    exit: 2,
   },
   SECRET_DAMAGED: {
     fault: "environment",
@@ -337,6 +351,14 @@ const entries = {
     http: 503,
     retryable: true,
   },
+  REGISTRY_UNAVAILABLE: {
+    fault: "environment",
+    message: "The registry cannot answer now: {reason}.",
+    fix: "Try again in a few seconds; connected devices go on, and Tidewire reconnects to PostgreSQL by itself.",
+    http: 503,
+    mqtt: 0x88,
+    retryable: true,
+  },
   QUERY_TOO_SLOW: {
     fault: "peer",
     message: "The query took longer than {limit} and was stopped.",
@@ -473,16 +495,4 @@ export function isTidewireError(error: unknown): error is TidewireError {
 /** Whether the same call may succeed later without anything being changed. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof TidewireError && error.entry.retryable === true;
-}
-
-/** The text of whatever was thrown, for a `reason` detail. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function fill(template: string, details: ErrorDetails): string {
-  return template.replace(/\{(\w+)\}/g, (placeholder, name: string) => {
-    const value = details[name];
-    return value === undefined ? placeholder : String(value);
-  });
 }

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import type { Platform, PlatformConfig } from "../cloud/mod.ts";
+import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { systemScheduler } from "../adapters/system.ts";
 import { TidewireError, seconds } from "../base/mod.ts";
 import { coloursFor } from "./output.ts";
@@ -25,6 +26,8 @@ interface Options {
   readonly archive?: boolean;
   readonly webhook?: readonly string[];
   readonly slackWebhook?: readonly string[];
+  readonly telemetry?: string;
+  readonly registry?: string;
   readonly verbose?: boolean;
 }
 
@@ -49,6 +52,11 @@ export function upCommand(output: Output): Command {
     .option("--client-ca <file...>", "PEM file with a further CA whose client certificates may connect")
     .option("--limits <preset>", "`protocol` lifts the limits of MQTT to the protocol's own maxima (default: default)")
     .option("--limit <name=value...>", "set one limit of docs/reference/limits.md, e.g. mqtt.packetBytesMax=4MiB")
+    .option(
+      "--telemetry <url>",
+      "store points in PostgreSQL: postgres://user@host/database (default: DuckDB in the folder)",
+    )
+    .option("--registry <url>", "keep things, certificates and policies in PostgreSQL (default: SQLite in the folder)")
     .option("--ready-json", "print one JSON line when ready, for programs")
     .option("--verbose", "print the log to the terminal too")
     .action((options: Options) => up(options, output));
@@ -122,6 +130,8 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     archive: options.archive === false ? { ...fromFile.archive, enabled: false } : undefined,
     webhooks: options.webhook,
     slackWebhooks: options.slackWebhook,
+    telemetry: withoutPassword("--telemetry", options.telemetry),
+    registry: withoutPassword("--registry", options.registry),
     verbose: options.verbose,
   };
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
@@ -132,6 +142,18 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     throw new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "up" });
   }
   return { ...parsed.data, data: resolve(parsed.data.data) };
+}
+
+/** The command line of a process is everybody's to read. */
+function withoutPassword(key: string, url: string | undefined): string | undefined {
+  if (url === undefined || !url.includes("://") || parsePostgresUrl(url).password === null) return url;
+  const reason = "every user of this machine can read it; use ?passwordfile=/path, PGPASSWORD or ~/.pgpass";
+  throw new TidewireError("CONFIG_VALUE_INVALID", {
+    file: "The command line",
+    key,
+    reason: `it holds a password, which ${reason}`,
+    command: "up",
+  });
 }
 
 /** `name=value`, several times. */
@@ -155,6 +177,8 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   limit: "--limit",
   webhooks: "--webhook",
   slackWebhooks: "--slack-webhook",
+  telemetry: "--telemetry",
+  registry: "--registry",
 };
 
 /** Three short lines: where to look, what to do next, how to stop. */

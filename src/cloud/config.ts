@@ -28,6 +28,14 @@ const User = z.strictObject({
   policies: z.array(z.string().min(1)).min(1),
 });
 
+function Database(embedded: string) {
+  const text = `must be \`${embedded}\` or a URL that begins with postgres://`;
+  return z
+    .string()
+    .refine((value) => value === embedded || /^postgres(?:ql)?:\/\//.test(value), text)
+    .default(embedded);
+}
+
 /** Keys are those of the YAML file; `docs/reference/configuration.md` is generated from the descriptions. */
 export const PlatformConfigSchema = z.strictObject({
   data: z.string().min(1).default("tidewire-data").describe("Folder that holds everything: keys, log, databases."),
@@ -97,8 +105,14 @@ export const PlatformConfigSchema = z.strictObject({
   telemetryRoom: parsed(parseDiskRoom)
     .default("50%")
     .describe(
-      "What telemetry files may take, as bytes (`20GiB`) or of the disk (`50%`); beyond it the oldest points go first, and the log says so.",
+      "What telemetry files may take, as bytes (`20GiB`) or of the disk (`50%`); beyond it the oldest points go first, and the log says so. Not with PostgreSQL.",
     ),
+  telemetry: Database("duckdb").describe(
+    "Where points are stored: `duckdb` (in `data`), or `postgres://user@host:5432/database?passwordfile=/path` (see below).",
+  ),
+  registry: Database("sqlite").describe(
+    "Where things, certificates and policies are: `sqlite` (in `data`), or a PostgreSQL URL; several platforms may share one.",
+  ),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });
 

@@ -7,6 +7,8 @@ import { openLogger } from "../adapters/logger.ts";
 import type { LoggerHandle } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
 import { CertificateAuthority } from "../adapters/pki/mod.ts";
+import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
+import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
 import { openRegistry } from "../adapters/sqlite/registry-store.ts";
@@ -18,6 +20,7 @@ import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
+import { moveRegistry } from "./move-registry.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Foundation {
@@ -30,6 +33,8 @@ export interface Foundation {
   readonly secrets: Secrets;
   readonly authority: CertificateAuthority;
   readonly registry: Registry;
+  /** Why the registry's database cannot be asked now; null where it can, or is in the data folder. */
+  readonly registryAway: () => string | null;
   readonly presence: PresenceBook;
   readonly gatekeeper: RegistryGatekeeper;
 }
@@ -50,9 +55,16 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const authority = await CertificateAuthority.open({ secrets, clock, logger });
   const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
+  const shared = await openSharedRegistry(config, logger, teardown);
+  if (shared !== null) moveRegistry(stores.store, shared, logger);
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };
-  const registry = new Registry({ store: stores.store, rules: registryRules, principalsCachedMax, ...ports });
+  const registry = new Registry({
+    store: shared ?? stores.store,
+    rules: registryRules,
+    principalsCachedMax,
+    ...ports,
+  });
   if (!registry.listPolicies({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
     registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
@@ -60,5 +72,20 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   teardown.add("presence", () => presence.close());
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
   teardown.add("gatekeeper", () => gatekeeper.close());
-  return { limits, clock, scheduler, random, logger, metrics, secrets, authority, registry, presence, gatekeeper };
+  const registryAway = (): string | null => shared?.away ?? null;
+  const stands = { secrets, authority, registry, registryAway, presence, gatekeeper };
+  return { limits, clock, scheduler, random, logger, metrics, ...stands };
+}
+
+/** Null where the registry is in the data folder. Presence stays there either way: each platform knows its own connections. */
+async function openSharedRegistry(
+  { registry }: PlatformConfig,
+  logger: LoggerHandle,
+  teardown: Teardown,
+): Promise<PostgresRegistryStore | null> {
+  if (registry === "sqlite") return null;
+  const { PostgresRegistryStore: Store } = await import("../adapters/postgres/mod.ts");
+  const store = await Store.open(parsePostgresUrl(registry), logger);
+  teardown.add("shared registry", () => store.close());
+  return store;
 }

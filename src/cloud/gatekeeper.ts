@@ -1,5 +1,5 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
-import { minutes, reasonOf } from "../base/mod.ts";
+import { isTidewireError, minutes, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
 import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
@@ -19,6 +19,7 @@ type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 /** MQTT 5.0 section 3.2.2.2. */
 const CLIENT_IDENTIFIER_NOT_VALID = 0x85;
 const NOT_AUTHORIZED = 0x87;
+const SERVER_UNAVAILABLE = 0x88;
 
 /** What the registry asks identity. */
 export const registryRules: RegistryRules = {
@@ -47,7 +48,7 @@ export interface Rights {
   readonly certificate: Principal["certificate"] | null;
 }
 
-type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized";
+type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized" | "registry-away";
 
 const REFUSALS: readonly Refusal[] = [
   "no-certificate",
@@ -59,6 +60,7 @@ const REFUSALS: readonly Refusal[] = [
   "pending",
   "client-id",
   "not-authorized",
+  "registry-away",
 ];
 
 /** Every combination that a CONNECT may ask for, shared by all connections. */
@@ -111,16 +113,20 @@ export class RegistryGatekeeper implements Gatekeeper {
     return { ok: false, reason: found.sentence };
   }
 
+  /** Nobody gets in on what another platform may have revoked meanwhile: it is looked up, or refused for now. */
   admit(peer: Peer, connect: ConnectPacket): Admission {
-    const found = this.#principal(peer.certificateId);
-    if (!found.ok) return this.#refuse(found.refusal, NOT_AUTHORIZED, found.sentence);
+    const found = this.#principal(peer.certificateId, (id) => this.#registry.freshPrincipalOf(id));
+    if (!found.ok) {
+      const code = found.refusal === "registry-away" ? SERVER_UNAVAILABLE : NOT_AUTHORIZED;
+      return this.#refuse(found.refusal, code, found.sentence);
+    }
     const { principal } = found;
     const grant = this.grant(principal, connectionOf(peer, connect));
     if (grant === null)
       return this.#refuse("not-authorized", NOT_AUTHORIZED, "A policy of the certificate cannot be evaluated");
     if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
     const thing = grant.context.thing?.thingName ?? null;
-    const look = (): Rights | null => this.current(principal.certificate.certificateId);
+    const look = (before: Rights | null): Rights | null => this.current(principal.certificate.certificateId, before);
     return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
   }
 
@@ -150,16 +156,20 @@ export class RegistryGatekeeper implements Gatekeeper {
     const { certificateId, clientId, remoteAddress } = connection;
     if (certificateId === null) return true; // it came through a listener that asks for none
     const found = this.#principal(certificateId);
-    if (!found.ok) return false;
+    if (!found.ok) return found.refusal === "registry-away";
     return CONNECT_ATTRIBUTES.some((connectAttributes) => {
       const asked = { clientId, sourceIp: plainAddress(remoteAddress), connectAttributes, willTopic: null };
       return this.grant(found.principal, asked)?.policy.connect(clientId) === true;
     });
   }
 
-  /** The principal now, for a connection that looks again; null where it may not do anything any more. */
-  current(certificateId: string): Principal | null {
+  /**
+   * The principal now, for a connection that looks again: null where it may not do anything any more, and `before` where
+   * the registry is away, which ends nobody's work.
+   */
+  current(certificateId: string, before: Rights | null): Rights | null {
     const found = this.#principal(certificateId);
+    if (!found.ok && found.refusal === "registry-away") return before;
     return found.ok ? found.principal : null;
   }
 
@@ -181,13 +191,20 @@ export class RegistryGatekeeper implements Gatekeeper {
 
   #principal(
     certificateId: string | null,
+    look: (id: string) => Principal | undefined = (id) => this.#registry.principalOf(id),
   ):
     | { readonly ok: true; readonly principal: Principal }
     | { readonly ok: false; readonly refusal: Refusal; readonly sentence: string } {
     if (certificateId === null) {
       return { ok: false, refusal: "no-certificate", sentence: "The client shows no certificate" };
     }
-    const principal = this.#registry.principalOf(certificateId);
+    let principal: Principal | undefined;
+    try {
+      principal = look(certificateId);
+    } catch (error) {
+      if (!isTidewireError(error)) throw error;
+      return { ok: false, refusal: "registry-away", sentence: error.message };
+    }
     const answer = verdict(principal?.certificate, this.#clock.now());
     if (!answer.ok) return { ok: false, refusal: answer.reason, sentence: answer.sentence };
     return { ok: true, principal: principal! };
@@ -251,7 +268,7 @@ interface Grant {
 /** Compiled once; looked at again only after a change in the registry, and compiled again only if it touched this one. */
 class ConnectionAuthorizer implements Authorizer {
   readonly #gate: RegistryGatekeeper;
-  readonly #look: () => Rights | null;
+  readonly #look: (before: Rights | null) => Rights | null;
   #rights: Rights | null;
   #context: PolicyContext;
   /** Null: nothing is allowed any more. */
@@ -259,7 +276,7 @@ class ConnectionAuthorizer implements Authorizer {
   #generation: number;
   #revision = 0;
 
-  constructor(gate: RegistryGatekeeper, rights: Rights, look: () => Rights | null, grant: Grant) {
+  constructor(gate: RegistryGatekeeper, rights: Rights, look: (before: Rights | null) => Rights | null, grant: Grant) {
     this.#gate = gate;
     this.#look = look;
     this.#rights = rights;
@@ -290,7 +307,7 @@ class ConnectionAuthorizer implements Authorizer {
 
   #lookAgain(): void {
     this.#generation = this.#gate.generation;
-    const rights = this.#look();
+    const rights = this.#look(this.#rights);
     if (rights !== null && rights === this.#rights) return;
     this.#revision++;
     this.#rights = rights;

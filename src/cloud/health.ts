@@ -11,6 +11,8 @@ import { VERSION } from "../adapters/version.ts";
 export interface HealthSources {
   readonly log: Pick<Log, "status">;
   readonly store: Pick<StoreClient, "status">;
+  /** Why the registry's database is away; null where all is well. */
+  readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
 }
 
@@ -19,8 +21,11 @@ const STORE_LAG_DEGRADED = 100_000;
 
 type Part = Health["parts"][number];
 
-export function healthOf({ log, store, startedAt }: HealthSources): Health {
+export function healthOf({ log, store, registryAway, startedAt }: HealthSources): Health {
   const parts = [logPart(log), storePart(store), ...archivePart(store)];
+  const away = registryAway?.() ?? null;
+  // Who is connected goes on; nobody new gets in.
+  if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 
@@ -36,7 +41,7 @@ function logPart(log: HealthSources["log"]): Part {
 /** Without the store nothing is lost: messages wait in the log. */
 function storePart(store: HealthSources["store"]): Part {
   const { state, reason, lag, rows, realigned, extent } = store.status();
-  if (state !== "ready") return { name: "store", state: "degraded", detail: reason ?? state };
+  if (state !== "ready" || reason !== null) return { name: "store", state: "degraded", detail: reason ?? state };
   if (lag > STORE_LAG_DEGRADED) return { name: "store", state: "degraded", detail: `${lag} messages behind` };
   const trouble = troubleOf(extent) ?? realigned;
   if (trouble !== null) return { name: "store", state: "degraded", detail: trouble };

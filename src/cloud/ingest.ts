@@ -1,6 +1,7 @@
 /** The way of a message: broker, durable log, and the two consumers of the log: hot rules here, the store beside us. */
 import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
+import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
@@ -99,6 +100,7 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
   return new StoreClient({
     ...base,
     databasePath: join(config.data, "telemetry.duckdb"),
+    postgres: config.telemetry === "duckdb" ? null : parsePostgresUrl(config.telemetry),
     logFolder: join(config.data, "log"),
     archive: archiveOrderOf(config.archive, config.data),
     limits: base.limits,

@@ -1,8 +1,17 @@
 export { Registry } from "./registry.ts";
-export type { ListThings, NewThing, RegistryOptions, RegistryRules, ThingUpdate } from "./registry.ts";
+export type { RegistryOptions, RegistryRules } from "./registry.ts";
+export type { ListThings, NewThing, ThingUpdate } from "./requests.ts";
 export { PresenceBook } from "./presence.ts";
 export type { Presence, PresenceOptions, PresenceState } from "./presence.ts";
-export type { PresenceStore, RegistryStore, SavedPresence, Slice, ThingFilter } from "./store.ts";
+export type {
+  ForeignChanges,
+  OtherWriters,
+  PresenceStore,
+  RegistryStore,
+  SavedPresence,
+  Slice,
+  ThingFilter,
+} from "./store.ts";
 export type {
   Attachment,
   Certificate,

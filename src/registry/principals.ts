@@ -31,6 +31,11 @@ export class Principals {
     return read;
   }
 
+  /** Certificates whose rights are in memory. */
+  known(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
   drop(certificateId: string): void {
     this.#entries.delete(certificateId);
   }

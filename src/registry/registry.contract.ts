@@ -11,8 +11,8 @@ import type { RegistryStore } from "./store.ts";
 export interface StoreUnderTest {
   readonly store: RegistryStore;
   /** Closes and opens the same data again, as a restart does. */
-  reopen(): RegistryStore;
-  close(): void;
+  reopen(): RegistryStore | Promise<RegistryStore>;
+  close(): void | Promise<void>;
 }
 
 /** The n-th certificate of a test. */
@@ -38,7 +38,7 @@ function refused(code: string, says: RegExp = /./): (error: unknown) => boolean 
   return (error) => isTidewireError(error) && error.code === code && says.test(error.message);
 }
 
-export function registryContract(adapter: string, open: () => StoreUnderTest): void {
+export function registryContract(adapter: string, open: () => StoreUnderTest | Promise<StoreUnderTest>): void {
   describe(`registry over ${adapter}`, () => {
     let under: StoreUnderTest;
     let clock: SimClock;
@@ -54,8 +54,8 @@ export function registryContract(adapter: string, open: () => StoreUnderTest): v
       made.onChange((change) => changes.push(change));
       return made;
     };
-    beforeEach(() => {
-      under = open();
+    beforeEach(async () => {
+      under = await open();
       clock = new SimClock();
       logger = new SimLogger();
       registry = start(under.store);
@@ -63,7 +63,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest): v
     afterEach(() => under.close());
 
     describe("things", () => {
-      test("a thing is made, changed and found again after a restart", () => {
+      test("a thing is made, changed and found again after a restart", async () => {
         const { thing } = registry.createThing("dev:1", {
           thingTypeName: "pump",
           attributes: { room: "Halle 3 – Süd" },
@@ -72,7 +72,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest): v
         assert.match(thing.thingId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
         clock.advance(1000);
         registry.updateThing("dev:1", { attributes: { floor: "2" }, merge: true, expectedVersion: 1 });
-        registry = start(under.reopen());
+        registry = start(await under.reopen());
         const found = registry.describeThing("dev:1");
         assert.deepEqual(found, {
           ...thing,
@@ -189,13 +189,13 @@ export function registryContract(adapter: string, open: () => StoreUnderTest): v
     });
 
     describe("certificates", () => {
-      test("status changes, is kept, and ends with REVOKED", () => {
+      test("status changes, is kept, and ends with REVOKED", async () => {
         registry.registerCertificate("PEM 1", factsOf(1));
         assert.throws(() => registry.registerCertificate("PEM 1", factsOf(1)), refused("ALREADY_EXISTS"));
         registry.updateCertificateStatus(id(1), "INACTIVE");
         clock.advance(5);
         registry.updateCertificateStatus(`arn:aws:iot:eu-west-1:1:cert/${id(1)}`, "REVOKED");
-        registry = start(under.reopen());
+        registry = start(await under.reopen());
         const { pem, status, subject, notAfter, createdAt, updatedAt } = registry.describeCertificate(id(1));
         assert.deepEqual([pem, status, updatedAt - createdAt], ["PEM 1", "REVOKED", 5]);
         assert.deepEqual([subject, notAfter], [factsOf(1).subject, factsOf(1).notAfter]);
@@ -262,13 +262,13 @@ export function registryContract(adapter: string, open: () => StoreUnderTest): v
     });
 
     describe("attachments", () => {
-      test("things and certificates find each other; a thing in use is not deleted", () => {
+      test("things and certificates find each other; a thing in use is not deleted", async () => {
         for (const name of ["a", "b"]) registry.createThing(name);
         for (const n of [1, 2]) registry.registerCertificate("PEM", factsOf(n));
         registry.attachThingPrincipal("a", id(1));
         registry.attachThingPrincipal("b", id(1));
         registry.attachThingPrincipal("a", id(2));
-        registry = start(under.reopen());
+        registry = start(await under.reopen());
         assert.deepEqual(
           registry.listThingPrincipals("a").map((attachment) => attachment.certificateId),
           [id(1), id(2)],

@@ -2,13 +2,16 @@
  * Things, certificates and policies, and what belongs to what. Every change is on disk before the call returns, is told to
  * the listeners, and is written to the audit log.
  */
-import { LIMITS, TidewireError, reasonOf } from "../base/mod.ts";
+import { LIMITS, TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Logger, Metrics, Random } from "../base/mod.ts";
 import { checkAttributes, checkFilter, sameAttributes, withoutEmpty } from "./attributes.ts";
+import { certificatesOfPolicy, certificatesOfThing, changesOf } from "./concerned.ts";
 import { certificateIdOf, checkName, checkPolicyName, invalid } from "./names.ts";
 import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
 import { Principals } from "./principals.ts";
+import { checkVersion, limit, notFound } from "./refusals.ts";
+import type { ListThings, NewThing, ThingUpdate } from "./requests.ts";
 import type {
   Attachment,
   Certificate,
@@ -22,7 +25,7 @@ import type {
   PrincipalType,
   Thing,
 } from "./records.ts";
-import type { RegistryStore, ThingFilter } from "./store.ts";
+import type { ForeignChanges, OtherWriters, RegistryStore, ThingFilter } from "./store.ts";
 import { uuid } from "./uuid.ts";
 
 /** What the registry must know about policies and statuses without knowing the room `identity`. */
@@ -43,22 +46,6 @@ export interface RegistryOptions {
   readonly metrics: Metrics;
 }
 
-export interface NewThing {
-  readonly thingTypeName?: string | null | undefined;
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-}
-
-export interface ThingUpdate {
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-  /** True: other attributes stay. False (AWS's default): they go. An empty value removes its attribute either way. */
-  readonly merge?: boolean | undefined;
-  readonly thingTypeName?: string | undefined;
-  readonly removeThingType?: boolean | undefined;
-  readonly expectedVersion?: number | undefined;
-}
-
-export type ListThings = PageOptions & ThingFilter;
-
 export class Registry {
   readonly #store: RegistryStore;
   readonly #rules: RegistryRules;
@@ -67,6 +54,8 @@ export class Registry {
   readonly #log: Logger;
   readonly #principals: Principals;
   readonly #listeners = new Set<(change: Change) => void>();
+  /** Who else writes to the store; null where nobody does. */
+  readonly #others: OtherWriters | null;
   /** Changes of the transaction that runs now; null outside of one. */
   #pending: Change[] | null = null;
 
@@ -81,7 +70,17 @@ export class Registry {
       options.principalsCachedMax ?? LIMITS.registry.principalsCachedMax,
     );
     const { metrics } = options;
-    metrics.observe({ name: "tidewire_registry_things", help: "Registered things" }, () => this.countThings());
+    this.#others = options.store.others ?? null;
+    this.#others?.onNews(() => this.#hear(this.#others?.take() ?? null));
+    let things = 0;
+    metrics.observe({ name: "tidewire_registry_things", help: "Registered things" }, () => {
+      try {
+        things = this.countThings();
+      } catch (error) {
+        if (!isTidewireError(error)) throw error; // a database that is away: the last number stays
+      }
+      return things;
+    });
     metrics.observe(
       { name: "tidewire_registry_principals_cached", help: "Certificates whose rights are in memory" },
       () => this.#principals.size,
@@ -100,10 +99,14 @@ export class Registry {
     const pending: Change[] = [];
     this.#pending = pending;
     let result: T;
+    let begun = false;
     try {
-      result = this.#store.transaction(work);
+      result = this.#store.transaction(() => {
+        begun = true;
+        return work();
+      });
     } catch (error) {
-      this.#principals.clear(); // they may hold what the transaction saw before it was undone
+      if (begun) this.#principals.clear(); // they may hold what the transaction saw before it was undone
       throw error;
     } finally {
       this.#pending = null;
@@ -175,7 +178,12 @@ export class Registry {
         updatedAt: this.#clock.now(),
       };
       this.#store.saveThing(thing);
-      this.#changed({ kind: "thing", id: thingName, change: "updated", principals: this.#certificateIdsOf(thingName) });
+      this.#changed({
+        kind: "thing",
+        id: thingName,
+        change: "updated",
+        principals: certificatesOfThing(this.#store, thingName),
+      });
       return thing;
     });
   }
@@ -354,7 +362,7 @@ export class Registry {
       const version = (before?.version ?? 0) + 1;
       const policy: Policy = { policyName, document, version, createdAt: before?.createdAt ?? now, updatedAt: now };
       this.#store.savePolicy(policy);
-      const principals = before === undefined ? [] : this.#allTargetsOf(policyName);
+      const principals = before === undefined ? [] : certificatesOfPolicy(this.#store, policyName);
       const change = before === undefined ? "created" : "updated";
       this.#changed({ kind: "policy", id: policyName, change, principals });
       return { policy, warnings };
@@ -445,12 +453,37 @@ export class Registry {
     return this.#principals.of(certificateId);
   }
 
+  /**
+   * As `principalOf`, with every change that another platform had committed before this call. For letting somebody in;
+   * waits for the database where others write to it, and throws REGISTRY_UNAVAILABLE where it is away.
+   */
+  freshPrincipalOf(certificateId: string): Principal | undefined {
+    if (this.#others !== null && this.#pending === null) this.#hear(this.#others.ask());
+    return this.#principals.of(certificateId);
+  }
+
   // ── changes ──────────────────────────────────────────────────────────────────────────────────
 
   #changed(change: Change): void {
     if (this.#pending === null) throw new Error("a change outside of a transaction");
     for (const id of change.principals) this.#principals.drop(id);
     this.#pending.push(change);
+  }
+
+  /** Changes by others: what they concern is forgotten here, and told as a change of our own is. */
+  #hear(news: readonly ForeignChanges[] | null): void {
+    if (news !== null && news.length === 0) return;
+    const principals = this.#principals.known();
+    try {
+      if (news === null) throw new Error("changes were missed");
+      const changes = news.flatMap((one) => changesOf(this.#store, one));
+      for (const change of changes) for (const id of change.principals) this.#principals.drop(id);
+      for (const change of changes) this.#publish(change);
+    } catch (error) {
+      this.#log.info("everything is read again from the registry", { reason: reasonOf(error) });
+      this.#principals.clear();
+      this.#publish({ kind: "policy", id: "*", change: "updated", principals });
+    }
   }
 
   #publish(change: Change): void {
@@ -464,26 +497,4 @@ export class Registry {
       }
     }
   }
-
-  #certificateIdsOf(thingName: string): readonly string[] {
-    return this.#store.certificatesOf(thingName).map((attachment) => attachment.certificateId);
-  }
-
-  #allTargetsOf(policyName: string): readonly string[] {
-    return this.#store.targetsOf(policyName, { after: null, limit: Number.MAX_SAFE_INTEGER });
-  }
-}
-
-function notFound(kind: string, name: string): never {
-  throw new TidewireError("NOT_FOUND", { kind, name });
-}
-
-function limit(what: string, max: number): never {
-  throw new TidewireError("LIMIT_REACHED", { what, limit: max });
-}
-
-function checkVersion(thing: Thing, expected: number | undefined): void {
-  if (expected === undefined || expected === thing.version) return;
-  const details = { kind: "thing", name: thing.thingName, actual: thing.version, expected };
-  throw new TidewireError("VERSION_CONFLICT", details);
 }

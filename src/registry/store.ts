@@ -1,4 +1,5 @@
 /** The port under the registry. Calls are synchronous: admission must not wait, and the embedded store never does. */
+import type { Cancel } from "../base/mod.ts";
 import type { Attachment, Certificate, CertificateRecord, Policy, Thing } from "./records.ts";
 
 export interface ThingFilter {
@@ -18,7 +19,28 @@ export interface Slice<Key> {
   readonly descending?: boolean | undefined;
 }
 
+/** What one transaction of somebody else touched. */
+export interface ForeignChanges {
+  readonly things: readonly (readonly [name: string, change: "updated" | "deleted"])[];
+  /** Ids of certificates that have changed, or to which something was attached or from which it was detached. */
+  readonly certificates: readonly string[];
+  readonly policies: readonly string[];
+}
+
+/** Where other platforms write to the same data. */
+export interface OtherWriters {
+  /** What they changed since the last call, as far as it is known here; null: so much that everything may be different. */
+  take(): readonly ForeignChanges[] | null;
+  /** The same, with all that was committed before this call. Waits for the database; throws REGISTRY_UNAVAILABLE. */
+  ask(): readonly ForeignChanges[] | null;
+  /** Told soon after there is something to take. */
+  onNews(listener: () => void): Cancel;
+}
+
 export interface RegistryStore {
+  /** Only where others write to the same data. */
+  readonly others?: OtherWriters;
+
   /** All or nothing, on disk when it returns. Not reentrant. */
   transaction<T>(work: () => T): T;
 

@@ -5,6 +5,7 @@ export type { Aggregate, Interpolation, Measure, Percentile } from "./aggregate.
 export { answerSeries } from "./answer.ts";
 export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
 export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
+export { ClockTrust } from "./clock-trust.ts";
 export { coarsestOf, planLevels } from "./level-plan.ts";
 export type {
   Fill,
@@ -16,6 +17,7 @@ export type {
   SeriesQuery,
   SeriesResult,
 } from "./query.ts";
+export { ExtremeBins, binWidth } from "./extreme-bins.ts";
 export { QUERY_PARAMETERS, parseSeriesQuery } from "./query-parse.ts";
 export type { QueryParameters } from "./query-parse.ts";
 export type {

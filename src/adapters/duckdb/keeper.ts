@@ -5,6 +5,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { days, hours, minutes, reasonOf, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Logger, Millis, Scheduler } from "../../base/mod.ts";
+import { ClockTrust } from "../../telemetry/mod.ts";
 import type { Retention, StoreExtent } from "../../telemetry/mod.ts";
 import type { PointFile } from "./cold-files.ts";
 import type { ColdStore } from "./cold-store.ts";
@@ -13,7 +14,7 @@ import type { OnColdStep } from "./cold-folder.ts";
 import type { Sealed } from "./generations.ts";
 import { isDamage } from "./open.ts";
 import { mergeable } from "./periods.ts";
-import { ClockTrust, retentionPlan, without, withoutOldDamage, worthRollingUp } from "./retention.ts";
+import { retentionPlan, without, withoutOldDamage, worthRollingUp } from "./retention.ts";
 
 export interface KeeperOptions {
   readonly cold: ColdStore;

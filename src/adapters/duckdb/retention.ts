@@ -1,6 +1,5 @@
 /** Which files may go: by age, level by level, and where the folder is too large, the oldest. Pure. */
-import { days } from "../../base/mod.ts";
-import type { EpochMs, Millis } from "../../base/mod.ts";
+import type { EpochMs } from "../../base/mod.ts";
 import { ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Level, Retention } from "../../telemetry/mod.ts";
 import { levelOf } from "./cold-files.ts";
@@ -75,32 +74,4 @@ export function worthRollingUp(
 
 function endOf({ kind, timeMax }: PointFile): EpochMs {
   return timeMax + (kind === "numbers" || kind === "texts" ? 1 : ROLLUP_WIDTH[kind]);
-}
-
-/** Off for longer than that, or ahead by more than that, and the clock must prove itself. */
-const ABSENCE_MAX: Millis = days(31);
-const JUMP_MAX: Millis = days(1);
-/** How long it must then run without another jump. */
-const PATIENCE: Millis = days(1);
-
-/**
- * A wall clock that jumps ten years ahead must not remove ten years of points. It is believed while it goes on from
- * where it was last believed, at the pace of the monotonic one.
- */
-export class ClockTrust {
-  #last: { readonly now: EpochMs; readonly monotonic: Millis } | null = null;
-  #doubtedAt: Millis | null = null;
-
-  trusts(trustedAt: EpochMs | null, now: EpochMs, monotonic: Millis): boolean {
-    const last = this.#last;
-    const jumped =
-      last === null
-        ? trustedAt !== null && now - trustedAt > ABSENCE_MAX
-        : now - last.now - (monotonic - last.monotonic) > JUMP_MAX;
-    this.#last = { now, monotonic };
-    if (jumped) this.#doubtedAt = monotonic;
-    if (this.#doubtedAt !== null && monotonic - this.#doubtedAt < PATIENCE) return false;
-    this.#doubtedAt = null;
-    return true;
-  }
 }

@@ -1,8 +1,9 @@
 /** What the query model asks of a store, as DuckDB statements over the store's relations. */
-import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import {
+  ExtremeBins,
   ROLLUPS,
   ROLLUP_WIDTH,
   coarsestOf,
@@ -29,7 +30,7 @@ import type {
   WindowSelection,
 } from "../../telemetry/mod.ts";
 import { eachChunk } from "./columns.ts";
-import { INSTANT, binWidth, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 
 /** What stands behind FROM: rows of a range, and maybe others. */
@@ -113,53 +114,21 @@ export class DuckSeriesReader implements SeriesReader {
   async extremes(
     selection: ExtremeSelection,
   ): Promise<{ readonly groups: readonly ExtremePoints[]; readonly level: Level }> {
-    const { groups, from, to, bins } = selection;
+    const { groups, bins } = selection;
     const members = membersOf(groups, false);
     if (members === null) return { groups: [], level: "raw" };
     const source = await this.#chartSource(members, selection);
-    const building = groups.map((): Building => ({ times: [], values: [], count: 0, bins: [] }));
+    const found = new ExtremeBins(groups.length);
     await eachChunk(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
       for (let row = 0; row < rows; row++) {
-        takeBin(building[members.indexOf.get(columns[0]![row] as number)!]!, columns, row);
+        const at = (column: number): number => columns[column]![row] as number;
+        const [count, lowest, lowestTime, highest, highestTime] = [at(2), at(3), at(4), at(5), at(6)];
+        const bin = { count, lowest, lowestTime, highest, highestTime };
+        found.take(members.indexOf.get(at(0))!, Number(columns[1]![row]), bin);
       }
     });
-    if (source.level !== "raw") return { groups: building, level: source.level };
-    await this.#addEnds(building, selection);
-    // Few points are given as they are: a bin shows two of them.
-    const few = building.flatMap(({ count }, i) => (count > 0 && count <= bins ? [i] : []));
-    if (few.length > 0) {
-      const rowsMax = few.reduce((sum, i) => sum + building[i]!.count, 0);
-      const rows = await this.points({ groups: few.map((i) => groups[i]!), from, to, rowsMax });
-      for (const i of few) building[i] = { times: [], values: [], count: 0, bins: [] };
-      for (const [row, group] of rows.groups.entries()) {
-        const points = building[few[group]!]!;
-        points.times.push(rows.times[row]!);
-        points.values.push(rows.values[row] as number);
-        points.count++;
-      }
-    }
-    return { groups: building, level: "raw" };
-  }
-
-  /** First and last point of each group. Only the outermost bins are read again, which is less than to ask for them in all. */
-  async #addEnds(building: readonly Building[], { groups, from, to, bins }: ExtremeSelection): Promise<void> {
-    const width = binWidth(from, to, bins);
-    const found = building.flatMap(({ bins: own }) => (own.length === 0 ? [] : [own[0]!, own.at(-1)!]));
-    if (found.length === 0) return;
-    const firsts = building.flatMap(({ bins: own }) => own.slice(0, 1));
-    const lasts = building.flatMap(({ bins: own }) => own.slice(-1));
-    const begin = from + Math.min(...firsts) * width;
-    const end = Math.min(to, from + (Math.max(...lasts) + 1) * width);
-    const first = { groups, side: "from", at: begin, reach: (Math.max(...firsts) + 1) * width + from - begin } as const;
-    const last = { groups, side: "before", at: end, reach: end - from - Math.min(...lasts) * width } as const;
-    for (const [rows, side] of [
-      [await this.edges(first), "unshift"],
-      [await this.edges(last), "push"],
-    ] as const) {
-      for (const [i, group] of rows.groups.entries()) {
-        put(building[group]!, side, rows.times[i]!, rows.values[i] as number);
-      }
-    }
+    if (source.level === "raw") await found.complete(this, selection);
+    return { groups: found.groups, level: source.level };
   }
 
   /** Numbers and texts may lie in different places. */
@@ -290,14 +259,6 @@ export class DuckSeriesReader implements SeriesReader {
   }
 }
 
-interface Building {
-  readonly times: EpochMs[];
-  readonly values: number[];
-  count: number;
-  /** Those that have points, ascending. */
-  readonly bins: number[];
-}
-
 /** Those of `withText` have a column for numbers and one for texts. */
 function columnsOfNumbers(measures: readonly Measure[], withText: readonly Measure[]): string {
   const columns = measures.map((measure) => {
@@ -322,24 +283,4 @@ function indexesOf(numbers: Members | null, texts: Members | null): ReadonlyMap<
 function startOfNumber(grid: Grid, bucket: number): EpochMs {
   if (grid.kind === "whole") return grid.start;
   return grid.kind === "wall" || grid.kind === "months" ? startOfBucket(grid, bucket) : bucket;
-}
-
-/** Columns: g, bin, count, lowest, its time, highest, its time. */
-function takeBin(points: Building, columns: readonly (readonly DuckDBValue[])[], row: number): void {
-  const at = (column: number): number => columns[column]![row] as number;
-  points.bins.push(Number(columns[1]![row]));
-  points.count += at(2);
-  const [lowest, highest] = [at(4), at(6)];
-  if (lowest <= highest) put(points, "push", lowest, at(3));
-  put(points, "push", highest, at(5));
-  if (lowest > highest) put(points, "push", lowest, at(3));
-}
-
-/** A point that is among the last two there already is not put a second time. */
-function put({ times, values }: Building, end: "push" | "unshift", time: EpochMs, value: number): void {
-  const last = end === "push" ? times.length - 1 : 0;
-  const next = end === "push" ? last - 1 : 1;
-  if ([last, next].some((i) => times[i] === time && values[i] === value)) return;
-  times[end](time);
-  values[end](value);
 }

@@ -2,8 +2,8 @@
  * Statements for series. All that stands in them are numbers of our own and checked integers, never a request's text;
  * the relations behind FROM come from the store's layout.
  */
-import type { EpochMs, Millis } from "../../base/mod.ts";
-import { isPercentile, quantileOf } from "../../telemetry/mod.ts";
+import type { EpochMs } from "../../base/mod.ts";
+import { binWidth, isPercentile, quantileOf } from "../../telemetry/mod.ts";
 import type { Grid, Level, Measure, SeriesGroup, ZoneSegment } from "../../telemetry/mod.ts";
 import { instant } from "./rollup.ts";
 
@@ -35,7 +35,8 @@ export function membersOf(groups: readonly SeriesGroup[], text: boolean): Member
   }
   if (ids.length === 0) return null;
   const groupCount = new Set(owners).size;
-  const single = groupCount === owners.length;
+  // Of all kinds: numbers of series and of groups must not meet in one answer.
+  const single = groups.every((group) => group.ids.length === 1);
   const range = rangeOf(ids);
   const own = new Map(
     single ? ids.map((id, i) => [id, owners[i]!] as const) : owners.map((owner) => [owner, owner] as const),
@@ -228,14 +229,10 @@ export function extremesSql({ level, from, to, relation }: SourcePart, members: 
   const time = raw ? "time" : "bucket";
   const [low, high, count] = raw ? ["value", "value", "count(*)"] : ["min", "max", "sum(count)"];
   return (
-    `SELECT ${members.group} AS g, (${time} - ${integer(from)}) // ${integer(binWidth(from, to, bins))} AS bin, ${count}::DOUBLE, ` +
+    `SELECT ${members.group} AS g, (${time} - ${integer(from)}) // ${integer(binWidth({ from, to, bins }))} AS bin, ${count}::DOUBLE, ` +
     `min(${low}), arg_min(${time}, ${low})::DOUBLE, max(${high}), arg_max(${time}, ${high})::DOUBLE ` +
     `FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)} GROUP BY g, bin ORDER BY g, bin`
   );
-}
-
-export function binWidth(from: EpochMs, to: EpochMs, bins: number): Millis {
-  return Math.max(1, Math.ceil((to - from) / bins));
 }
 
 export function integer(value: number): string {

@@ -18,7 +18,7 @@ async function onPlatform(
   rules = [STORE_ALL],
   limits: Limits = LIMITS,
 ): Promise<void> {
-  const platform = await Platform.make(rules, limits);
+  const platform = await Platform.make(rules, { limits });
   try {
     await work(platform);
   } finally {

@@ -1,4 +1,6 @@
 /** The platform's side of the store: starts the process, keeps it running, asks it. */
+import { nameOfServer } from "../../adapters/postgres/server-url.ts";
+import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
 import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
@@ -29,6 +31,8 @@ import { StoreMetrics } from "./store-metrics.ts";
 export interface StoreClientOptions {
   /** `…/telemetry.duckdb`; its folder is made. */
   readonly databasePath: string;
+  /** Points go to this server instead. While it is away they wait in the log. */
+  readonly postgres?: PostgresServerAddress | null;
   /** The folder of the log's segments. */
   readonly logFolder: string;
   /** The event archive; without it, or with `null`, there is none. */
@@ -48,7 +52,7 @@ export interface StoreClientOptions {
 
 export interface StoreStatus {
   readonly state: "starting" | "ready" | "restarting" | "closed";
-  /** Why it is not ready; null where it is. */
+  /** Why it is not ready, or what it waits for; null where all is well. */
   readonly reason: string | null;
   /** Everything below is stored; null until it was ready once. */
   readonly offset: number | null;
@@ -112,6 +116,8 @@ export class StoreClient {
   #archived: ArchiveProgress | null = null;
   #reason: string | null = "it is starting";
   #rebuilt: string | null = null;
+  /** Why the database server is waited for. */
+  #waiting: string | null = null;
   #fatal: Extract<FromStore, { type: "fatal" }> | null = null;
   #restarts = 0;
   #failuresInRow = 0;
@@ -136,7 +142,10 @@ export class StoreClient {
     this.#questions = new QuestionBook(limits.telemetry, scheduler, this.#metrics);
   }
 
-  /** Resolves when it answers. Throws DATABASE_UNUSABLE where the machine refuses the file at the first start. */
+  /**
+   * Resolves when it answers, or waits for a database server that is away. Throws DATABASE_UNUSABLE or DATABASE_UNREACHABLE
+   * where the file or the server cannot be used at the first start.
+   */
   async start(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#started = { resolve, reject };
@@ -247,7 +256,7 @@ export class StoreClient {
     const progress = this.#progress;
     return {
       state: this.#phase,
-      reason: this.#phase === "ready" ? null : this.#reason,
+      reason: this.#waiting ?? (this.#phase === "ready" ? null : this.#reason),
       offset: progress?.offset ?? null,
       forgettable: progress?.forgettable ?? 0,
       lag: Math.max(0, (this.#durable ?? 0) - (progress?.offset ?? 0)),
@@ -291,7 +300,8 @@ export class StoreClient {
   }
 
   #fork(): void {
-    const { databasePath, logFolder, limits, keeping, archive = null, compileCacheFolder, startChild } = this.#options;
+    const { databasePath, postgres = null, logFolder, limits, keeping, archive = null } = this.#options;
+    const { compileCacheFolder, startChild } = this.#options;
     this.#metrics.started();
     this.#archiveMetrics?.started();
     const distrust = this.#distrust();
@@ -299,12 +309,13 @@ export class StoreClient {
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
     const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, logFolder, limits, keeping, archive, distrust });
+    child.send({ type: "open", databasePath, postgres, logFolder, limits, keeping, archive, distrust });
   }
 
   #distrust(): string | null {
     if (this.#fatal?.cause === "useless") return this.#fatal.reason;
     if (this.#crashesInRow < CRASHES_BEFORE_DISTRUST) return null;
+    if ((this.#options.postgres ?? null) !== null) return null; // a server that stands is not what makes us fall
     const now = this.#options.clock.monotonic();
     if (this.#distrustedAt !== null && now - this.#distrustedAt < DISTRUST_PERIOD) return null;
     this.#distrustedAt = now;
@@ -313,15 +324,15 @@ export class StoreClient {
 
   #ended(exit: ChildExit): void {
     this.#child = null;
+    this.#waiting = null;
     this.#exited?.();
     if (this.#phase === "closed") return;
     const { logger, scheduler, random } = this.#options;
     this.#reason = this.#fatal?.reason ?? `it ended unexpectedly (${exit.signal ?? `status ${exit.code}`})`;
     this.#questions.failSent(unavailable(this.#reason));
     if (this.#started !== null && this.#fatal?.cause === "environment") {
-      const { databasePath: path } = this.#options;
       this.#phase = "closed";
-      this.#started.reject(new TidewireError("DATABASE_UNUSABLE", { name: "telemetry", path, reason: this.#reason }));
+      this.#started.reject(this.#unusable(this.#reason));
       return;
     }
     this.#phase = "restarting";
@@ -340,10 +351,19 @@ export class StoreClient {
     this.#cancelRestart = scheduler.after(delay, () => this.#fork());
   }
 
+  #unusable(reason: string): TidewireError {
+    const { databasePath: path, postgres = null } = this.#options;
+    if (postgres === null) return new TidewireError("DATABASE_UNUSABLE", { name: "telemetry", path, reason });
+    return new TidewireError("DATABASE_UNREACHABLE", { server: nameOfServer(postgres), reason });
+  }
+
   #take(news: FromStore): void {
     switch (news.type) {
       case "ready":
         this.#ready(news.progress, news.rebuilt);
+        break;
+      case "waiting":
+        this.#wait(news.reason);
         break;
       case "committed":
         this.#committed(news.progress);
@@ -390,6 +410,14 @@ export class StoreClient {
     this.#durableSent = null;
     this.#sendDurable();
     this.#questions.connect((order) => child.send(order));
+    this.#started?.resolve();
+    this.#started = null;
+  }
+
+  /** The platform does not wait along at its start: what is published meanwhile is safe in the log. */
+  #wait(reason: string | null): void {
+    this.#waiting = reason;
+    if (reason === null) return;
     this.#started?.resolve();
     this.#started = null;
   }

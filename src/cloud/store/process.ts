@@ -5,14 +5,16 @@
 import { mkdir } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { dirname, join } from "node:path";
-import { reasonOf } from "../../base/mod.ts";
+import { isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
-import { systemClock, systemScheduler } from "../../adapters/system.ts";
+import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
+import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { ArchiveHost } from "./archive-host.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
+import type { ServerOptions } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
 
 /** Nice value: where there is one core for all, the broker gets three quarters; the log keeps what waits for us. */
@@ -56,9 +58,18 @@ function causes(error: unknown): string {
     : reasonOf(error);
 }
 
-async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
-  const logger = openLogger();
-  const { databasePath, logFolder, limits, distrust, keeping } = order;
+/** Aborted by the order to close: a database server that is away is then not waited for. */
+const closing = new AbortController();
+
+/** What differs between the embedded store and a server. */
+type OpenStore = Pick<ServerOptions, "store" | "rebuilt" | "isDamage"> & {
+  readonly snapshotsOf: (events: ConstructorParameters<typeof UserSnapshots>[2]) => Pick<ServerOptions, "snapshots">;
+  /** Rejects where the store is found to be damaged outside of any question. */
+  readonly damaged: readonly Promise<never>[];
+};
+
+async function openDuck(order: OpenOrder, logger: Logger): Promise<OpenStore> {
+  const { databasePath, limits, distrust, keeping } = order;
   await mkdir(dirname(databasePath), { recursive: true });
   const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
   const store = await DuckStore.open({
@@ -73,6 +84,40 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     logger,
     ...(distrust === null ? {} : { distrust }),
   });
+  const { rebuilt } = store;
+  const snapshotsOf: OpenStore["snapshotsOf"] = (events) => ({
+    snapshots: new UserSnapshots(store, snapshotFolder, events),
+  });
+  return { store, snapshotsOf, rebuilt, isDamage, damaged: [store.damaged] };
+}
+
+/** The driver is an optional package, and loaded by nobody else. */
+async function openPostgres(
+  address: PostgresServerAddress,
+  { limits, keeping }: OpenOrder,
+  logger: Logger,
+): Promise<OpenStore> {
+  const { PostgresStore } = await import("../../adapters/postgres/mod.ts");
+  const store = await PostgresStore.open({
+    address,
+    limits: limits.telemetry,
+    keep: keeping.retention.raw,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    random: systemRandom,
+    logger,
+    onWaiting: (reason) => send({ type: "waiting", reason }),
+    stop: closing.signal,
+  });
+  // Another server's disk is not ours to judge.
+  return { store, snapshotsOf: () => ({}), rebuilt: null, isDamage: () => false, damaged: [] };
+}
+
+async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
+  const logger = openLogger();
+  const { logFolder, limits, postgres } = order;
+  const opened = postgres === null ? await openDuck(order, logger) : await openPostgres(postgres, order, logger);
+  const { damaged, snapshotsOf, ...store } = opened;
   const source = openRecordSource(logFolder, logger);
   const archive =
     order.archive === null
@@ -88,9 +133,8 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
           onChange: (progress) => send({ type: "archived", progress }),
         });
   const server = await StoreServer.open({
-    store,
-    snapshots: new UserSnapshots(store, snapshotFolder, archive?.eventFiles.bind(archive) ?? null),
-    rebuilt: store.rebuilt,
+    ...store,
+    ...snapshotsOf(archive?.eventFiles.bind(archive) ?? null),
     source,
     archive,
     filter: recordFilter,
@@ -100,20 +144,20 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     scheduler: systemScheduler,
     logger,
     send,
-    isDamage,
     parquetOf,
   });
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
   archive?.start();
-  await Promise.race([server.run(), store.damaged]);
+  await Promise.race([server.run(), ...damaged]);
   await archive?.close();
 }
 
-function fail(error: unknown): void {
-  const reason = causes(error);
-  const useless = error instanceof StoreDamaged || isDamage(reason);
-  const cause = useless ? "useless" : isEnvironment(reason) ? "environment" : "unknown";
+function fail(error: unknown, onServer: boolean): void {
+  const unreachable = isTidewireError(error) && error.code === "DATABASE_UNREACHABLE";
+  const reason = unreachable ? String(error.details["reason"]) : causes(error);
+  const useless = !onServer && (error instanceof StoreDamaged || isDamage(reason));
+  const cause = useless ? "useless" : onServer || isEnvironment(reason) ? "environment" : "unknown";
   send({ type: "fatal", reason, cause }, () => process.exit(1));
 }
 
@@ -129,15 +173,22 @@ function stepBack(): void {
 function main(): void {
   stepBack();
   let server: StoreServer | null = null;
+  let onServer = false;
   const waiting: ToStore[] = [];
   process.on("message", (order: ToStore) => {
     try {
+      if (order.type === "close") closing.abort(new Error("the platform stops"));
       if (order.type === "open") {
-        serve(order, waiting, (opened) => (server = opened)).then(() => process.exit(0), fail);
+        onServer = order.postgres !== null;
+        const served = serve(order, waiting, (opened) => (server = opened));
+        served.then(
+          () => process.exit(0),
+          (error) => fail(error, onServer),
+        );
       } else if (server === null) waiting.push(order);
       else server.handle(order);
     } catch (error) {
-      fail(error);
+      fail(error, onServer);
     }
   });
   // The platform is gone, even if it was killed: what is not committed is still in the log.

@@ -1,6 +1,7 @@
 /** What the platform and the store process say to each other, over Node's IPC channel. */
 import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import type { ArchiveProgress, ArchiveSettings } from "../../archive/mod.ts";
+import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
 import type { EpochMs, Limits, LogFields } from "../../base/mod.ts";
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
@@ -71,6 +72,8 @@ export interface Keeping {
 export interface OpenOrder {
   readonly type: "open";
   readonly databasePath: string;
+  /** Points go to this server, not into the file. */
+  readonly postgres: PostgresServerAddress | null;
   readonly logFolder: string;
   readonly limits: Limits;
   /** `null`: there is no event archive. */
@@ -122,6 +125,8 @@ export interface StoreProgress {
 export type FromStore =
   /** `rebuilt`: why the file had to be made anew; null where it was not. */
   | { readonly type: "ready"; readonly progress: StoreProgress; readonly rebuilt: string | null }
+  /** Why the database server is waited for; null: it is back. */
+  | { readonly type: "waiting"; readonly reason: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
   | { readonly type: "archived"; readonly progress: ArchiveProgress }
   /** Nothing was committed, but something has changed: files, what the log may forget. */

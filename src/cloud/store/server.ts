@@ -27,7 +27,7 @@ const SNAPSHOT_KEPT: Millis = minutes(5);
 
 export interface ServerOptions {
   readonly store: TelemetryStore;
-  /** Files for users' queries; without it nobody may ask. */
+  /** Files for users' queries; none where another server has the points. */
   readonly snapshots?: Snapshots;
   /** Why the store's file was made anew; null where it was not. */
   readonly rebuilt: string | null;
@@ -196,7 +196,11 @@ export class StoreServer {
 
   #snapshot(question: Extract<Question, { kind: "snapshot" }>, signal: AbortSignal): Promise<UserSnapshot> {
     const { snapshots, scheduler, logger } = this.#options;
-    if (snapshots === undefined) throw unavailable("it makes no snapshots");
+    if (snapshots === undefined) {
+      const reason =
+        "only 'things' can be asked for here: the points are in PostgreSQL, which answers SQL itself, over its view 'readings'";
+      throw new TidewireError("QUERY_NOT_ALLOWED", { at: "", reason });
+    }
     this.#cancelForget();
     this.#cancelForget = scheduler.after(SNAPSHOT_KEPT, () => {
       snapshots.forget().catch((error: unknown) => logger.warn("A snapshot could not be removed", { error }));

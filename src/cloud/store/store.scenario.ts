@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LIMITS } from "../../base/mod.ts";
-import type { JsonValue, Limits, Message } from "../../base/mod.ts";
+import type { JsonValue, Message } from "../../base/mod.ts";
 import { fileCrc32, openLogDirectory } from "../../adapters/files/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
 import { Log } from "../../log/mod.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { StoreClient } from "./client.ts";
+import type { StoreClientOptions } from "./client.ts";
 import type { RuleLike } from "./orders.ts";
 import type { ArchiveOrder } from "./protocol.ts";
 
@@ -54,20 +55,23 @@ export class Platform {
   archive: ArchiveOrder | null = null;
   client: StoreClient;
   log: Log;
-  readonly #limits: Limits;
   #rules: readonly RuleLike[];
+  readonly #more: Partial<StoreClientOptions>;
 
-  private constructor(folder: string, log: Log, rules: readonly RuleLike[], limits: Limits) {
+  private constructor(folder: string, log: Log, rules: readonly RuleLike[], more: Partial<StoreClientOptions>) {
     this.folder = folder;
     this.log = log;
     this.#rules = rules;
-    this.#limits = limits;
+    this.#more = more;
     this.client = this.#client();
   }
 
-  static async make(rules: readonly RuleLike[] = [STORE_ALL], limits: Limits = LIMITS): Promise<Platform> {
+  static async make(
+    rules: readonly RuleLike[] = [STORE_ALL],
+    more: Partial<StoreClientOptions> = {},
+  ): Promise<Platform> {
     const folder = await mkdtemp(join(tmpdir(), "tidewire-platform-"));
-    return new Platform(folder, await openLog(folder), rules, limits);
+    return new Platform(folder, await openLog(folder), rules, more);
   }
 
   get databasePath(): string {
@@ -138,13 +142,14 @@ export class Platform {
       logFolder: join(this.folder, "log"),
       archive: this.archive,
       compileCacheFolder: fileURLToPath(new URL("../../../.cache/compiled", import.meta.url)),
-      limits: this.#limits,
+      limits: LIMITS,
       keeping: { retention: FOR_EVER, room: { diskShare: 0.5 } },
       clock: systemClock,
       scheduler: systemScheduler,
       random: systemRandom,
       logger: this.logger,
       metrics: this.metrics,
+      ...this.#more,
     });
   }
 }

@@ -1,0 +1,45 @@
+/** The registry's tables. Names sort by their bytes, as everywhere else. */
+import type { Migrations } from "./schema.ts";
+
+/** Who listens here hears of every change. One per schema: several registries may share a database. */
+export function channelOf(schema: string): string {
+  return `${schema}_changed`;
+}
+
+const REGISTRY_1 = `
+  CREATE TABLE state (format integer NOT NULL, revision bigint NOT NULL) WITH (fillfactor = 50);
+  INSERT INTO state VALUES (1, 0);
+  CREATE TABLE things (
+    name text COLLATE "C" PRIMARY KEY, id text NOT NULL, type text COLLATE "C", attributes jsonb NOT NULL,
+    version bigint NOT NULL, created_at bigint NOT NULL, updated_at bigint NOT NULL, searchable text COLLATE "C" NOT NULL
+  );
+  CREATE INDEX things_by_type ON things (type, name);
+  CREATE INDEX things_by_attribute ON things USING gin (attributes);
+  CREATE TABLE certificates (
+    id text COLLATE "C" PRIMARY KEY, pem text NOT NULL, status text NOT NULL, serial text NOT NULL, subject text NOT NULL,
+    issuer text NOT NULL, not_before bigint NOT NULL, not_after bigint NOT NULL, created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+  );
+  CREATE INDEX certificates_by_creation ON certificates (created_at, id);
+  CREATE TABLE policies (
+    name text COLLATE "C" PRIMARY KEY, document text NOT NULL, version bigint NOT NULL,
+    created_at bigint NOT NULL, updated_at bigint NOT NULL
+  );
+  CREATE TABLE thing_principals (
+    thing text COLLATE "C" NOT NULL REFERENCES things (name) ON DELETE CASCADE,
+    certificate text COLLATE "C" NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
+    exclusive boolean NOT NULL,
+    PRIMARY KEY (thing, certificate)
+  );
+  CREATE INDEX thing_principals_by_certificate ON thing_principals (certificate, thing);
+  CREATE TABLE policy_targets (
+    policy text COLLATE "C" NOT NULL REFERENCES policies (name) ON DELETE RESTRICT,
+    certificate text COLLATE "C" NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
+    PRIMARY KEY (policy, certificate)
+  );
+  CREATE INDEX policy_targets_by_certificate ON policy_targets (certificate, policy);
+`;
+
+export function registryMigrations(schema: string): Migrations {
+  return { name: "registry", schema, steps: [REGISTRY_1] };
+}

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
+import { isTidewireError } from "../../base/mod.ts";
+import { Registry } from "../../registry/mod.ts";
+import type { Change, Principal, RegistryStore } from "../../registry/mod.ts";
+import { factsOf, registryContract } from "../../registry/registry.contract.ts";
+import { PostgresRegistryStore } from "./registry-store.ts";
+import { PostgresServer, postgresMissing } from "./server.fixture.ts";
+import { parsePostgresUrl } from "./server-url.ts";
+
+const missing = postgresMissing();
+let server: PostgresServer;
+let schemas = 0;
+
+function open(schema: string): Promise<PostgresRegistryStore> {
+  return PostgresRegistryStore.open(parsePostgresUrl(server.url({ schema })), new SimLogger());
+}
+
+/** A platform's registry, and what its listeners heard. */
+class Peer {
+  readonly store: PostgresRegistryStore;
+  readonly registry: Registry;
+  readonly heard: Change[] = [];
+
+  private constructor(store: PostgresRegistryStore) {
+    this.store = store;
+    this.registry = registryOver(store);
+    this.registry.onChange((change) => this.heard.push(change));
+  }
+
+  static async open(schema: string): Promise<Peer> {
+    return new Peer(await open(schema));
+  }
+}
+
+function registryOver(store: RegistryStore): Registry {
+  const ports = {
+    clock: new SimClock(),
+    random: new SimRandom(++schemas),
+    logger: new SimLogger(),
+    metrics: new SimMetrics(),
+  };
+  const rules = { checkPolicy: () => [], mayBecome: () => true };
+  return new Registry({ store, rules, ...ports });
+}
+
+async function until(what: () => boolean): Promise<void> {
+  while (!what()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+const id = (n: number): string => factsOf(n).certificateId;
+const unavailable = (error: unknown): boolean => isTidewireError(error) && error.code === "REGISTRY_UNAVAILABLE";
+
+if (missing === null) {
+  before(async () => (server = await PostgresServer.start()));
+  after(() => server.remove());
+  registryContract("PostgreSQL", async () => {
+    const schema = `r${++schemas}`;
+    let store = await open(schema);
+    return {
+      store,
+      reopen: async () => {
+        await store.close();
+        store = await open(schema);
+        return store;
+      },
+      close: () => store.close(),
+    };
+  });
+}
+
+describe("two platforms on one registry", { skip: missing ?? false }, () => {
+  async function withPeers(work: (a: Peer, b: Peer) => Promise<void>): Promise<void> {
+    const schema = `r${++schemas}`;
+    const [a, b] = [await Peer.open(schema), await Peer.open(schema)];
+    a.registry.createThing("t", { attributes: { room: "1" } });
+    a.registry.putPolicy("p", "one");
+    a.registry.registerCertificate("PEM", factsOf(1));
+    a.registry.attachThingPrincipal("t", id(1));
+    a.registry.attachPolicy("p", id(1));
+    await until(() => b.heard.length >= 5);
+    try {
+      await work(a, b);
+    } finally {
+      await a.store.close();
+      await b.store.close();
+    }
+  }
+
+  test("a certificate that one revokes is never let in by the other, however soon it asks", () =>
+    withPeers(async (a, b) => {
+      for (let round = 0; round < 100; round++) {
+        const status = round % 2 === 0 ? "REVOKED" : "ACTIVE";
+        b.registry.principalOf(id(1)); // so that it is remembered
+        a.registry.updateCertificateStatus(id(1), status);
+        assert.equal(b.registry.freshPrincipalOf(id(1))?.certificate.status, status, `round ${round}`);
+      }
+    }));
+
+  const effects: readonly (readonly [
+    string,
+    (registry: Registry) => void,
+    (principal: Principal | undefined) => unknown,
+  ])[] = [
+    ["a revocation", (r) => r.updateCertificateStatus(id(1), "REVOKED"), (p) => p?.certificate.status === "REVOKED"],
+    [
+      "a thing's attributes",
+      (r) => r.updateThing("t", { attributes: { room: "2" } }),
+      (p) => p?.things[0]?.thing.attributes["room"] === "2",
+    ],
+    ["a policy's text", (r) => r.putPolicy("p", "two"), (p) => p?.policies[0]?.document === "two"],
+    ["a detached policy", (r) => r.detachPolicy("p", id(1)), (p) => p?.policies.length === 0],
+    ["a detached thing", (r) => r.detachThingPrincipal("t", id(1)), (p) => p?.things.length === 0],
+  ];
+  for (const [what, change, seen] of effects) {
+    test(`${what}: the other hears of it without asking, with the certificates that it concerns`, () =>
+      withPeers(async (a, b) => {
+        b.registry.principalOf(id(1));
+        b.heard.length = 0;
+        change(a.registry);
+        await until(() => b.heard.length > 0);
+        assert.deepEqual(b.heard[0]?.principals, [id(1)]);
+        assert.equal(seen(b.registry.principalOf(id(1))), true);
+      }));
+  }
+
+  test("its own changes come back to nobody, and an unconcerned certificate stays in memory", () =>
+    withPeers(async (a, b) => {
+      const [first, heard] = [b.registry.principalOf(id(1)), a.heard.length];
+      b.registry.createThing("other");
+      b.registry.putPolicy("other", "x");
+      await until(() => a.heard.length >= heard + 2);
+      assert.equal(b.registry.freshPrincipalOf(id(1)), first);
+      assert.deepEqual(
+        b.heard.slice(-2).map(({ id: name, change }) => [name, change]),
+        [
+          ["other", "created"],
+          ["other", "created"],
+        ],
+      );
+    }));
+
+  test("a change too large to tell: everything is read again", () =>
+    withPeers(async (a, b) => {
+      b.registry.principalOf(id(1));
+      b.heard.length = 0;
+      a.registry.atomically(() => {
+        for (let i = 2; i < 400; i++) a.registry.registerCertificate("PEM", factsOf(i));
+        a.registry.updateCertificateStatus(id(1), "REVOKED");
+      });
+      await until(() => b.heard.length > 0);
+      assert.deepEqual(
+        b.heard.map(({ id: what, principals }) => [what, principals]),
+        [["*", [id(1)]]],
+      );
+      assert.equal(b.registry.principalOf(id(1))?.certificate.status, "REVOKED");
+    }));
+
+  test("both write at once: no change is lost, and no limit is passed", () =>
+    withPeers(async (a, b) => {
+      for (let i = 0; i < 40; i++) {
+        const [one, two] = i % 2 === 0 ? [a, b] : [b, a];
+        const { version } = one.registry.describeThing("t");
+        two.registry.updateThing("t", { attributes: { n: String(i) }, expectedVersion: version });
+        assert.throws(
+          () => one.registry.updateThing("t", { attributes: {}, expectedVersion: version }),
+          /VERSION|version/,
+        );
+      }
+      assert.equal(a.registry.describeThing("t").attributes["n"], "39");
+    }));
+});
+
+describe("a registry whose server goes away", { skip: missing ?? false }, () => {
+  let own: PostgresServer;
+  before(async () => (own = await PostgresServer.start({ durable: true })));
+  const stores: PostgresRegistryStore[] = [];
+  after(async () => {
+    for (const store of stores) await store.close();
+    await own.remove();
+  });
+  const peer = async (schema: string): Promise<{ store: PostgresRegistryStore; registry: Registry }> => {
+    const store = await PostgresRegistryStore.open(parsePostgresUrl(own.url({ schema })), new SimLogger());
+    stores.push(store);
+    return { store, registry: registryOver(store) };
+  };
+
+  test("killed: a clear error at once, what is in memory stays, what was committed is there when it is back", async () => {
+    const { store, registry } = await peer("killed");
+    registry.registerCertificate("PEM", factsOf(1));
+    const known = registry.principalOf(id(1));
+    for (let round = 0; round < 3; round++) {
+      registry.createThing(`kept-${round}`);
+      await own.kill();
+      assert.throws(() => registry.createThing("lost"), unavailable);
+      assert.throws(() => registry.freshPrincipalOf(id(1)), unavailable);
+      assert.equal(registry.principalOf(id(1)), known, "who is connected stays connected");
+      const began = performance.now();
+      for (let i = 0; i < 1_000; i++) assert.throws(() => registry.describeThing("lost"), unavailable);
+      assert.ok(performance.now() - began < 2_000, "asking a server that is away must not wait each time");
+      assert.notEqual(store.away, null);
+      await own.up();
+      await until(() => store.away === null);
+    }
+    const names = registry.listThings().items.map(({ thingName }) => thingName);
+    assert.deepEqual(names, ["kept-0", "kept-1", "kept-2"]);
+    assert.equal(registry.freshPrincipalOf(id(1)), known, "nothing was missed, so nothing is read again");
+  });
+
+  test("what another platform changed meanwhile is known when it is back", async () => {
+    const [one, two] = [await peer("missed"), await peer("missed")];
+    one.registry.registerCertificate("PEM", factsOf(1));
+    two.registry.freshPrincipalOf(id(1));
+    const heard: Change[] = [];
+    two.registry.onChange((change) => heard.push(change));
+    await own.kill();
+    await own.up();
+    await until(() => one.store.away === null);
+    one.registry.updateCertificateStatus(id(1), "REVOKED");
+    await until(() => two.store.away === null && heard.length > 0);
+    assert.equal(two.registry.principalOf(id(1))?.certificate.status, "REVOKED");
+  });
+
+  test("killed within a transaction: none of it is there", async () => {
+    const { store, registry } = await peer("within");
+    registry.createThing("before");
+    const { spawnSync } = await import("node:child_process");
+    assert.throws(
+      () =>
+        registry.atomically(() => {
+          registry.createThing("a");
+          // The event loop stands still here, so somebody else has to kill it.
+          spawnSync("kill", ["-9", String(own.pid)]);
+          spawnSync("sleep", ["0.3"]);
+          registry.createThing("b");
+        }),
+      unavailable,
+    );
+    await own.kill();
+    await own.up();
+    await until(() => store.away === null);
+    assert.deepEqual(
+      registry.listThings().items.map(({ thingName }) => thingName),
+      ["before"],
+    );
+    registry.createThing("a");
+  });
+
+  test("a server that stands still costs one wait, not one for each question", async () => {
+    const { store, registry } = await peer("still");
+    registry.createThing("a");
+    own.freeze();
+    assert.throws(() => registry.describeThing("a"), unavailable);
+    const began = performance.now();
+    for (let i = 0; i < 100; i++) assert.throws(() => registry.describeThing("a"), unavailable);
+    assert.ok(performance.now() - began < 1_000);
+    own.thaw();
+    await until(() => store.away === null);
+    assert.equal(registry.describeThing("a").thingName, "a");
+  });
+
+  test("a newer format, and a database that is not there, are told at the start", async () => {
+    const { store } = await peer("newer");
+    await store.close();
+    const { Session } = await import("./session.ts");
+    const session = await Session.open({ address: parsePostgresUrl(own.url()), name: "t", statementTimeout: 5_000 });
+    await session.query("UPDATE newer.state SET format = 99");
+    await session.end();
+    await assert.rejects(peer("newer"), (error) => isTidewireError(error) && error.code === "DATABASE_NEWER");
+    const nowhere = parsePostgresUrl(own.url().replace("/tidewire?", "/none?"));
+    await assert.rejects(PostgresRegistryStore.open(nowhere, new SimLogger()), (error) => {
+      return isTidewireError(error) && error.code === "DATABASE_UNREACHABLE" && /"none"/.test(error.message);
+    });
+  });
+});
