@@ -115,12 +115,28 @@ describe("partitions", { skip: missing ?? false }, () => {
     }));
 });
 
+/** Whether it comes true within two seconds. */
+async function happens(what: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (let i = 0; i < 400; i++) {
+    if (await what()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return false;
+}
+
+async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 15; tries++) if (await happens(isSo)) return;
+  assert.fail(`waited in vain: ${what}`);
+}
+
 describe("retention", { skip: missing ?? false }, () => {
-  /** Resolves when the store has as many rows. */
-  const until = async (store: PostgresStore, rows: number): Promise<void> => {
-    while (store.rows !== rows || store.extent().levels.raw.bytes === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+  /** An hour at a time: a keeper that is still at work when its hour comes waits for the next one. */
+  const until = async (place: StoreSchema, store: PostgresStore, rows: number): Promise<void> => {
+    for (let hour = 0; hour < 20; hour++) {
+      if (await happens(() => store.rows === rows && store.extent().levels.raw.bytes > 0)) return;
+      place.clock.advance(HOUR);
     }
+    assert.fail(`${store.rows} rows, not ${rows}: ${JSON.stringify(place.logger.lines)}`);
   };
   const days = Array.from({ length: 10 }, (_, day) => reading(-day * DAY, day));
 
@@ -129,7 +145,7 @@ describe("retention", { skip: missing ?? false }, () => {
       await commitReadings(await place.open(), days, 1);
       await place.remove();
       const store = await place.open({ keep: 5 * DAY, scheduler: place.clock });
-      await until(store, 6);
+      await until(place, store, 6);
       const { bytes, files } = store.extent().levels.raw;
       assert.deepEqual([files > 6, bytes > 8192], [true, true]);
       let written = 6;
@@ -138,7 +154,7 @@ describe("retention", { skip: missing ?? false }, () => {
         await commitReadings(store, [reading(hour * HOUR, 1)], hour + 2);
         written++;
       }
-      await until(store, written - 1);
+      await until(place, store, written - 1);
       await store.close();
       const again = await place.open();
       assert.equal(again.rows, written - 1);
@@ -149,12 +165,15 @@ describe("retention", { skip: missing ?? false }, () => {
     inSchema(async (place) => {
       const before = await place.open({ keep: 30 * DAY });
       await commitReadings(before, days, 1);
-      await before.close(); // after its keeper has believed the clock
+      const believed = async (): Promise<boolean> =>
+        (await ask(place.schema, "SELECT trusted_at IS NOT NULL FROM state"))[0]?.[0] === true;
+      await eventually("its keeper has believed the clock", believed);
+      await before.close();
       place.clock.advance(365 * DAY);
       const store = await place.open({ keep: 30 * DAY });
-      while (!place.logger.lines.some(({ message }) => message.startsWith("The clock has jumped"))) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await eventually("it says that the clock has jumped", () =>
+        place.logger.lines.some(({ message }) => message.startsWith("The clock has jumped")),
+      );
       await store.close();
       assert.equal((await place.open()).rows, days.length);
     }));
@@ -288,7 +307,7 @@ describe("a server that goes away", { skip: missing ?? false }, () => {
     const stop = new AbortController();
     const waited: (string | null)[] = [];
     const opening = new StoreSchema(own).open({ stop: stop.signal, onWaiting: (reason) => waited.push(reason) });
-    while (waited.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    await eventually("it has waited three times", () => waited.length >= 3);
     stop.abort(new Error("the platform stops"));
     await assert.rejects(opening, /the platform stops/);
     await own.up();

@@ -46,7 +46,8 @@ function registryOver(store: RegistryStore): Registry {
 }
 
 async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 2));
+  for (let i = 0; i < 15_000 && !what(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+  assert.ok(what(), "waited in vain for half a minute");
 }
 
 const id = (n: number): string => factsOf(n).certificateId;
