@@ -93,6 +93,8 @@ describe("tidewire backup", () => {
     const traffic = await publisher(0);
     await until("some traffic", async () => traffic.acknowledged() > 50);
     const acknowledged = traffic.acknowledged();
+    mkdirSync(join(data, "archive", "cache"), { recursive: true });
+    writeFileSync(join(data, "archive", "cache", "fetched.parquet"), "what the cold tier has");
     const taken = await backup();
     await traffic.stop();
     assert.ok(taken.added > 0 && taken.files > 5);
@@ -102,6 +104,9 @@ describe("tidewire backup", () => {
     assert.equal(code, 0);
     assert.match(stdout, /Start it: tidewire up --data/);
     assert.equal(statSync(join(restored, "secrets", "ca.key")).mode & 0o777, 0o600);
+    for (const left of ["archive/cache", "asking", "telemetry.duckdb"]) {
+      assert.equal(existsSync(join(restored, left)), false, left);
+    }
     const again = await PlatformProcess.start(restored, ["--listen", "mqtt://127.0.0.1:0?auth=none"]);
     try {
       await until("the readings", async () => (await numbersOf(again)).length >= acknowledged);

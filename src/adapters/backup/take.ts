@@ -26,11 +26,11 @@ export interface Taken {
 }
 
 /**
- * What is not taken: locks, what SQLite has beside its file (the copy has all of it), the view that DuckDB holds, the
- * program's own log, and files that are being written.
+ * What is not taken: locks, what SQLite has beside its file (the copy has all of it), the view that DuckDB holds, what queries
+ * have linked, copies of what is in the cold tier, the program's own log, and files that are being written.
  */
 const LEFT_OUT =
-  /^before-upgrade-from-\d+\/|(?:^|\/)(?:lock|lock-journal|lock\.pid|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
+  /^(?:before-upgrade-from-\d+|asking|archive\/cache|telemetry\.duckdb[^/]*)\/|(?:^|\/)(?:lock|lock-journal|lock\.pid|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
 const DATABASE = /\.db$/;
 const SEGMENT = /^log\/\d{20}\.seg$/;
 /** They name the files beside them, which are never changed, only replaced. */

@@ -150,33 +150,6 @@ describe("what was committed", () => {
     }));
 });
 
-describe("headlines", () => {
-  test("wanted values in the order asked for; a thing without any of them shows its own numbers", () =>
-    inFolder(async (folder) => {
-      const store = await folder.open();
-      await commit(
-        store,
-        [
-          reading(0, 10, { field: "b" }),
-          reading(0, 20, { field: "a" }),
-          reading(5, 21.5, { thing: "cellar", measurement: "climate", field: "celsius" }),
-          reading(5, "ok", { thing: "cellar", measurement: "climate", field: "state" }),
-        ],
-        4,
-      );
-      const wanted = ["b", "a", "none"].map((field) => ({ measurement: "system", field }));
-      const headline = store.headline(["press-1", "cellar", "unknown"], wanted, 2);
-      assert.deepEqual(
-        [...headline].map(([thing, values]) => [thing, values.map(({ value }) => value)]),
-        [
-          ["press-1", [10, 20]],
-          ["cellar", [21.5]],
-          ["unknown", []],
-        ],
-      );
-    }));
-});
-
 describe("limits of an answer", () => {
   test("more points than the limit: the earliest, complete up to the last time, and truncated says so", () =>
     inFolder(async (folder) => {

@@ -5,6 +5,7 @@ import type { FileHandle } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import type { ArchiveFolder, Digest } from "../../archive/mod.ts";
 import { mib } from "../../base/mod.ts";
+import { syncFolder } from "./manifest.ts";
 
 const READ_BYTES = mib(1);
 
@@ -137,15 +138,6 @@ async function syncFile(path: string): Promise<void> {
   try {
     await handle.chmod(0o600); // whatever the umask of its writer made of it
     await handle.datasync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
   } finally {
     await handle.close();
   }

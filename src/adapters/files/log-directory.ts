@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { writeThenSync } from "../../log/mod.ts";
 import type { Crc32, LogDirectory, LogFile } from "../../log/mod.ts";
+import { syncFolder } from "./manifest.ts";
 
 /**
  * On Linux each write is durable when it returns (`O_DSYNC`, as if fdatasync followed), so that a group of batches takes one
@@ -103,15 +104,6 @@ async function moveFile(path: string, from: string, to: string): Promise<void> {
 async function syncParents(path: string, top: string): Promise<void> {
   for (let folder = resolve(path); folder.length >= resolve(top).length; folder = dirname(folder)) {
     await syncFolder(dirname(folder));
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

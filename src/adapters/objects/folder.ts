@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { TidewireError, isObjectKey, mib, reasonOf } from "../../base/mod.ts";
 import type { ObjectFacts, ObjectSource, Objects } from "../../base/mod.ts";
+import { syncFolder } from "../files/mod.ts";
 
 const PART_BYTES = mib(1);
 const TEMPORARY = /\.[0-9a-f]{16}\.tmp$/;
@@ -114,15 +115,6 @@ async function writeSynced(path: string, source: ObjectSource, signal: AbortSign
       hash.update(part);
     }
     if (hash.digest("hex") !== source.sha256) throw new Damaged("its source is not what it was");
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
     await handle.sync();
   } finally {
     await handle.close();
