@@ -1,11 +1,11 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
 import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { People } from "../../people/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
-import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
@@ -49,7 +49,7 @@ export interface IssuedCertificate {
 }
 
 export interface ApiPorts {
-  readonly sessions: Sessions;
+  readonly people: People;
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
