@@ -214,11 +214,7 @@ describe("a crash", () => {
       logger.lines.some(({ level, message }) => level === "error" && /END OF THE AUDIT LOG IS MISSING/.test(message)),
     );
     const { entries } = await searchAudit(readAuditFolder(folder), { action: "audit.truncated", limit: 10 });
-    assert.deepEqual(entries[0]?.details, {
-      found: 2,
-      expected: 3,
-      hash: (entries[0]?.details as { hash: string }).hash,
-    });
+    assert.partialDeepStrictEqual(entries[0]?.details, { found: 2, expected: 3 });
   });
 });
 

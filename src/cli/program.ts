@@ -2,7 +2,9 @@
 import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
+import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { keysCommand } from "./keys.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
 import type { Output } from "./output.ts";
@@ -10,7 +12,9 @@ import { planCommand } from "./plan.ts";
 import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
 import { thingsCommand } from "./things.ts";
+import { tokenCommand } from "./token.ts";
 import { upCommand } from "./up.ts";
+import { usersCommand } from "./users.ts";
 import { verifierCommand } from "./verifier.ts";
 
 const DESCRIPTION =
@@ -39,6 +43,10 @@ export function program(output: Output): Command {
     rulesCommand,
     queryCommand,
     loginLinkCommand,
+    usersCommand,
+    keysCommand,
+    tokenCommand,
+    auditCommand,
     logCommand,
     backupCommand,
     restoreCommand,

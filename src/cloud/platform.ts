@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
+import { searchAudit } from "../audit/mod.ts";
 import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
@@ -12,12 +13,10 @@ import type { ConnectionInfo } from "./api/contract.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
-import { Sessions } from "./api/session.ts";
 import { Asker, snapshotsOf, startAsker } from "./ask/mod.ts";
 import { certificateIssuer, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
 import type { PlatformConfig } from "./config.ts";
-import { endedSessionsFile } from "./ended-sessions.ts";
 import { startFirstDevice } from "./first-device.ts";
 import { layFoundation } from "./foundation.ts";
 import type { Foundation } from "./foundation.ts";
@@ -97,16 +96,9 @@ async function assemble(
     caEndsAt: base.authority.notAfter,
   });
   const names = serverNames(config.hosts);
-  const sessions = new Sessions({
-    ...base,
-    adminToken: base.secrets.adminToken,
-    sessionKey: base.secrets.sessionKey,
-    ended: endedSessionsFile(join(config.data, "secrets", "ended-sessions.json"), base.logger),
-  });
-
   const listeners = new Listeners(config, base, ingest, names);
   const address = { mqtts: "" };
-  const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
+  const api = await openApi(config, base, ingest, { listeners, startedAt, address, names }, teardown);
   const ports = await listeners.open(api, teardown);
   const everywhere = config.bind === "::" || config.bind === "0.0.0.0";
   const mqtts = (address.mqtts = `mqtts://${everywhere ? "127.0.0.1" : config.bind}:${ports.mqtts}`);
@@ -131,7 +123,7 @@ async function assemble(
   return {
     ready: () => ready,
     newAdminToken: base.secrets.adminTokenIsNew ? base.secrets.adminToken : null,
-    loginCode: () => sessions.issueCode(),
+    loginCode: () => base.people.issueCode(),
     failed: new Promise((resolve) => ingest.log.onFailed(resolve)),
     reload: () => listeners.reload("it was asked for"),
     noteCrash: (error) => base.logger.error("Nobody caught an error; the platform ends.", { error }),
@@ -143,7 +135,6 @@ async function assemble(
 }
 
 interface ApiParts {
-  readonly sessions: Sessions;
   readonly listeners: Listeners;
   readonly startedAt: EpochMs;
   /** Known once the listeners are open. */
@@ -163,7 +154,7 @@ async function openApi(
   const api = await buildApi(
     {
       ...base,
-      sessions: parts.sessions,
+      auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
       alerts: rules.alerts,
       telemetry: store,

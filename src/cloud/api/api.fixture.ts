@@ -4,6 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
+import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
+import { openAuditFolder } from "../../adapters/files/audit-log.ts";
+import { passwordHasher } from "../../adapters/password-hash.ts";
+import { sealingWith } from "../../adapters/sealing.ts";
+import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
+import { systemScheduler } from "../../adapters/system.ts";
+import { AuditTrail, searchAudit } from "../../audit/mod.ts";
+import type { AuditPage, AuditQuery } from "../../audit/mod.ts";
+import { People } from "../../people/mod.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
 import type { MqttListener } from "../../adapters/net/mod.ts";
@@ -19,14 +28,12 @@ import { PresenceBook, Registry } from "../../registry/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { certificateIssuer } from "../certificate-issuer.ts";
-import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
-import { Sessions } from "./session.ts";
 
 /** A store that is told what it holds, and remembers what it was asked. */
 export class PlayedStore implements TelemetryPort {
@@ -135,7 +142,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
-  readonly sessions: Sessions;
+  readonly people: People;
+  readonly audit: AuditTrail;
   readonly authority: CertificateAuthority;
   /** What `/readyz` and `/api/health` say. */
   readonly health: { now: Health };
@@ -165,7 +173,27 @@ export interface Answer {
 }
 
 /** The parts behind the API, each on its own file below `folder`. */
-async function openParts(folder: string, base: Base) {
+async function openParts(folder: string, ground: Base) {
+  const peopleStore = new SqlitePeopleStore({ path: join(folder, "people.db") });
+  const token = { now: TOKEN };
+  const people = new People({
+    ...ground,
+    store: peopleStore,
+    passwords: passwordHasher(),
+    sealing: sealingWith(new Uint8Array(32).fill(5)),
+    token: { read: () => token.now, write: (next) => (token.now = next) },
+  });
+  const auditFiles = openAuditFolder(join(folder, "audit"));
+  // The disk's time is real: entries that are waited for must not wait for simulated timers.
+  const audit = new AuditTrail({
+    ...ground,
+    scheduler: systemScheduler,
+    files: auditFiles,
+    anchor: peopleStore.auditAnchor,
+    sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
+  });
+  const auditScopes = new AuditScopes();
+  const base = { ...ground, logger: auditedLogger(ground.logger, audit, auditScopes) };
   const { clock, logger } = base;
   const secrets = openSecrets(join(folder, "secrets"), { logger });
   const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
@@ -177,16 +205,18 @@ async function openParts(folder: string, base: Base) {
   const http = new NodeOutgoingHttp();
   const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
   await rules.start();
-  const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
-  const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const close = async (): Promise<void> => {
     await rules.close();
     rulesStore.close();
     http.close();
     presence.close();
     stores.close();
+    people.close();
+    await audit.close();
+    peopleStore.close();
   };
-  return { authority, registry, presence, rules, sessions, close };
+  const auditSearch = (query: AuditQuery): Promise<AuditPage> => searchAudit(auditFiles, query);
+  return { authority, registry, presence, rules, people, audit, auditSearch, auditScopes, close };
 }
 
 /** A folder with the built dashboard, as far as the server cares. */

@@ -4,16 +4,34 @@
  * when a change inside would break it.
  * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
- * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie; marked ones need no login. Errors
+ * Every call carries `Authorization: Bearer <token or API key>`, a signature of an access key (AWS's Signature Version 4), or
+ * the dashboard's session cookie, and needs the permission that its route states; marked ones need no login. Errors
  * are `ApiError`, also those of routes that do not exist; `x-amzn-errortype` names AWS's exception.
  *
  *   GET    /healthz                                  → 200 "ok" while the process lives (no login)
  *   GET    /readyz                                   → 200 | 503 {state} (no login)
  *   GET    /metrics                                  → Prometheus text (login)
- *   POST   /api/session     {token} | {code}         → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
+ *   POST   /api/session     {token} | {code} | {name, password} | {invitation, password}
+ *                                                    → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
+ *   POST   /api/invitation  {invitation}             → {name, role}: whose it is (no login)
  *   GET    /api/session                              → SessionInfo | 401
  *   DELETE /api/session                              → 204, logged out; its live connections end (no login)
  *   POST   /api/login-codes                          → {code} for a link `/#code=…` that logs in once (token only)
+ *   POST   /api/account/password {current, password} → 204; the user's other sessions end
+ *   GET    /api/sessions?all=                        → SessionList: one's own, or everybody's (people:read)
+ *   DELETE /api/sessions/:id                         → 204; one's own, or anybody's (people:write)
+ *   GET    /api/users                                → UserList
+ *   POST   /api/users       {name, role}             → InvitedUser
+ *   PATCH  /api/users/:name {role, disabled}         → UserView
+ *   POST   /api/users/:name/invitation               → InvitedUser; the password ends
+ *   DELETE /api/users/:name                          → 204, with his keys and sessions
+ *   GET    /api/keys?all=                            → KeyList
+ *   POST   /api/keys        NewKeyRequest            → NewKeyResult
+ *   DELETE /api/keys/:id                             → 204, revoked at once
+ *   GET    /api/permissions                          → {permissions, roles}
+ *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
+ *   DELETE /api/token                                → 204, revoked
+ *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
@@ -60,9 +78,108 @@ export interface ApiError {
 }
 
 export interface SessionInfo {
-  readonly user: "administrator";
-  readonly expiresAt: EpochMs;
+  /** A user's or a key's name; `administrator` for the platform's token. */
+  readonly user: string;
+  readonly kind: "user" | "token" | "key";
+  readonly role: Role | null;
+  /** What may be asked for: pages leave out what would be refused. */
+  readonly permissions: readonly string[];
+  /** Patterns of things that a key is narrowed to; null: all. */
+  readonly things: readonly string[] | null;
+  /** Null for keys and tokens. */
+  readonly session: string | null;
+  readonly expiresAt: EpochMs | null;
   readonly version: string;
+}
+
+export type Role = "administrator" | "operator" | "viewer";
+
+export interface UserView {
+  readonly name: string;
+  readonly role: Role;
+  readonly state: "active" | "invited" | "disabled";
+  readonly createdAt: EpochMs;
+  readonly lastLoginAt: EpochMs | null;
+  readonly passwordChangedAt: EpochMs | null;
+}
+
+export interface UserList {
+  readonly users: readonly UserView[];
+}
+
+export interface InvitedUser {
+  readonly user: UserView;
+  /** Shown once; the link is `/#invitation=CODE`. */
+  readonly invitation: { readonly code: string; readonly expiresAt: EpochMs };
+}
+
+export interface SessionView {
+  readonly id: string;
+  /** Null: begun with the platform's token or a login link. */
+  readonly user: string | null;
+  readonly createdAt: EpochMs;
+  readonly lastSeenAt: EpochMs;
+  readonly endsAt: EpochMs;
+  readonly address: string;
+  readonly agent: string;
+}
+
+export interface SessionList {
+  readonly sessions: readonly SessionView[];
+}
+
+/** `api`: a bearer token. `access`: an id and a secret for Signature Version 4, as AWS's SDKs take them. */
+export type KeyKind = "api" | "access";
+
+export interface KeyView {
+  readonly id: string;
+  readonly kind: KeyKind;
+  readonly name: string;
+  readonly owner: string | null;
+  readonly permissions: readonly string[];
+  readonly things: readonly string[] | null;
+  readonly createdAt: EpochMs;
+  readonly expiresAt: EpochMs | null;
+  readonly lastUsedAt: EpochMs | null;
+  readonly lastUsedFrom: string | null;
+}
+
+export interface KeyList {
+  readonly keys: readonly KeyView[];
+}
+
+export interface NewKeyRequest {
+  readonly kind?: KeyKind;
+  readonly name: string;
+  readonly permissions: readonly string[];
+  /** Thing names, with `*` for any characters: the key is good only for routes that are about named things. */
+  readonly things?: readonly string[] | null;
+  readonly expiresAt?: EpochMs | null;
+}
+
+export interface NewKeyResult {
+  readonly key: KeyView;
+  /** Shown once: the bearer token, or the secret of an access key. */
+  readonly secret: string;
+}
+
+export interface AuditEntryView {
+  readonly sequence: number;
+  readonly time: EpochMs;
+  readonly actor: { readonly kind: string } & Readonly<Record<string, string | null>>;
+  readonly address: string | null;
+  readonly action: string;
+  readonly target: string | null;
+  readonly outcome: "ok" | "refused" | "failed";
+  readonly reason?: string | null;
+  readonly incident?: string | null;
+  readonly details?: Readonly<Record<string, unknown>> | null;
+}
+
+export interface AuditPageView {
+  readonly entries: readonly AuditEntryView[];
+  /** Pass it as `before` for the next page; null at the end. */
+  readonly before: number | null;
 }
 
 export type HealthState = "ok" | "degraded" | "failed";

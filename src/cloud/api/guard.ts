@@ -1,6 +1,5 @@
 /** Who may speak at all: the right host, our own pages, and behind `guard` an actor: by token, signature or session. */
 import type { IncomingMessage } from "node:http";
-import type { Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { TidewireError } from "../../base/mod.ts";
 import type { Actor } from "../../people/mod.ts";
@@ -18,7 +17,7 @@ export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "people" | "
   });
   scope.addHook("preParsing", async (request, _reply, payload) => {
     if (request.actor !== null) return payload;
-    const signed = await verifySigned(request, payload as Readable, ports);
+    const signed = await verifySigned(request, payload, ports);
     admit(request, signed.actor);
     return signed.payload;
   });
@@ -26,8 +25,8 @@ export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "people" | "
 
 function admit(request: FastifyRequest, actor: Actor | null): void {
   if (actor === null) throw new TidewireError("UNAUTHORIZED");
+  request.actor = actor; // known before he is refused, so that the refusal has a name
   demand(request, actor);
-  request.actor = actor;
 }
 
 /** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */

@@ -75,7 +75,12 @@ export class LiveHub {
       ports.telemetry.onPoints((points) => this.#sendPoints(points)),
       ports.telemetry.onRejoin((thing, at) => this.#rejoin(thing, at)),
       ports.presence.onChange((thing, presence) => this.#sendFleet({ type: "presence", thing, presence })),
-      ports.alerts.onChange((alert) => this.#broadcast({ type: "alert", alert }, ({ actor }) => actor.permissions.has("alerts:read") && mayTouch(actor, alert.thing))),
+      ports.alerts.onChange((alert) =>
+        this.#broadcast(
+          { type: "alert", alert },
+          ({ actor }) => actor.permissions.has("alerts:read") && mayTouch(actor, alert.thing),
+        ),
+      ),
       ports.people.onChange(() => this.#reconsider()),
       ports.scheduler.every(LIMITS.http.livePingPeriod, () => this.#lookAtAll()),
     ];
@@ -109,7 +114,14 @@ export class LiveHub {
       socket.close(CLOSE_TRY_LATER, "too many live connections");
       return;
     }
-    const viewer: Viewer = { socket, actor: actorOf(request), things: new Map(), fleet: false, alive: true, waiting: 0 };
+    const viewer: Viewer = {
+      socket,
+      actor: actorOf(request),
+      things: new Map(),
+      fleet: false,
+      alive: true,
+      waiting: 0,
+    };
     this.#viewers.add(viewer);
     socket.on("message", (data: Buffer) => this.#take(viewer, data));
     socket.on("pong", () => (viewer.alive = true));

@@ -1,5 +1,7 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
 import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { AuditScopes } from "../../adapters/audit-logger.ts";
+import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
 import type { People } from "../../people/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
@@ -50,6 +52,9 @@ export interface IssuedCertificate {
 
 export interface ApiPorts {
   readonly people: People;
+  readonly audit: AuditTrail;
+  readonly auditScopes: AuditScopes;
+  readonly auditSearch: (query: AuditQuery) => Promise<AuditPage>;
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;

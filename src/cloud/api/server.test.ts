@@ -19,6 +19,7 @@ const PUBLIC: readonly string[] = [
   "GET /readyz", // one word
   "HEAD /readyz",
   "POST /api/session", // logging in
+  "POST /api/invitation", // whose it is, for who holds its code
   "DELETE /api/session", // logging out what is logged in
   "GET /*", // the dashboard's own files
   "HEAD /*",
