@@ -25,22 +25,16 @@ function issuingRoutes(app: FastifyInstance, { registry, certificates }: ApiPort
 
   routes.post("/keys-and-certificate", { schema: { querystring: Activate } }, async (request) => {
     const issued = await certificates.withKey();
-    const certificate = registry.registerCertificate(
-      issued.certificatePem,
-      issued.facts,
-      statusOf(request.query.setAsActive),
-    );
+    const status = statusOf(request.query.setAsActive);
+    const certificate = registry.certificates.register(issued.certificatePem, issued.facts, { status });
     return awsShapes.createCertificate(certificate, issued);
   });
 
   const body = z.looseObject({ certificateSigningRequest: z.string().max(16_384) });
   routes.post("/certificates", { schema: { querystring: Activate, body } }, async (request) => {
     const issued = await certificates.fromCsr(request.body.certificateSigningRequest);
-    const certificate = registry.registerCertificate(
-      issued.certificatePem,
-      issued.facts,
-      statusOf(request.query.setAsActive),
-    );
+    const status = statusOf(request.query.setAsActive);
+    const certificate = registry.certificates.register(issued.certificatePem, issued.facts, { status });
     return awsShapes.createCertificate(certificate);
   });
 }
@@ -50,12 +44,12 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 
   routes.get("/certificates", { schema: { querystring: AwsMarkerPage } }, async (request) => {
     const { pageSize, marker, isAscendingOrder } = request.query;
-    const page = registry.listCertificates({ maxResults: pageSize, nextToken: marker, ascending: isAscendingOrder });
+    const page = registry.certificates.list({ maxResults: pageSize, nextToken: marker, ascending: isAscendingOrder });
     return awsShapes.listCertificates(page);
   });
 
   routes.get("/certificates/:certificateId", { schema: { params: IdParameters } }, async (request) =>
-    awsShapes.describeCertificate(registry.describeCertificate(request.params.certificateId)),
+    awsShapes.describeCertificate(registry.certificates.describe(request.params.certificateId)),
   );
 
   const newStatus = z.strictObject({ newStatus: z.enum(["ACTIVE", "INACTIVE", "REVOKED"]) });
@@ -63,7 +57,7 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/certificates/:certificateId",
     { schema: { params: IdParameters, querystring: newStatus } },
     async (request) => {
-      registry.updateCertificateStatus(request.params.certificateId, request.query.newStatus);
+      registry.certificates.updateStatus(request.params.certificateId, request.query.newStatus);
       return {};
     },
   );
@@ -73,7 +67,7 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/certificates/:certificateId",
     { schema: { params: IdParameters, querystring: force } },
     async (request) => {
-      registry.deleteCertificate(request.params.certificateId, { force: request.query.forceDelete });
+      registry.certificates.delete(request.params.certificateId, { force: request.query.forceDelete });
       return {};
     },
   );
@@ -84,21 +78,21 @@ function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 
   routes.get("/policies", { schema: { querystring: AwsMarkerPage } }, async (request) => {
     const { pageSize, marker } = request.query;
-    return awsShapes.listPolicies(registry.listPolicies({ maxResults: pageSize, nextToken: marker }));
+    return awsShapes.listPolicies(registry.policies.list({ maxResults: pageSize, nextToken: marker }));
   });
 
   const body = z.looseObject({ policyDocument: z.string() });
   routes.post("/policies/:policyName", { schema: { params: PolicyParameters, body } }, async (request) => {
-    const { policy, warnings } = registry.createPolicy(request.params.policyName, request.body.policyDocument);
+    const { policy, warnings } = registry.policies.create(request.params.policyName, request.body.policyDocument);
     return { ...awsShapes.createPolicy(policy), ...(warnings.length === 0 ? {} : { warnings }) };
   });
 
   routes.get("/policies/:policyName", { schema: { params: PolicyParameters } }, async (request) =>
-    awsShapes.getPolicy(registry.getPolicy(request.params.policyName)),
+    awsShapes.getPolicy(registry.policies.describe(request.params.policyName)),
   );
 
   routes.delete("/policies/:policyName", { schema: { params: PolicyParameters } }, async (request) => {
-    registry.deletePolicy(request.params.policyName);
+    registry.policies.delete(request.params.policyName);
     return {};
   });
 }
@@ -110,7 +104,7 @@ function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/target-policies/:policyName",
     { schema: { params: PolicyParameters, body: Target } },
     async (request) => {
-      registry.attachPolicy(request.params.policyName, request.body.target);
+      registry.policies.attach(request.params.policyName, request.body.target);
       return {};
     },
   );
@@ -119,17 +113,17 @@ function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/target-policies/:policyName",
     { schema: { params: PolicyParameters, body: Target } },
     async (request) => {
-      registry.detachPolicy(request.params.policyName, request.body.target);
+      registry.policies.detach(request.params.policyName, request.body.target);
       return {};
     },
   );
 
   routes.post("/policy-targets/:policyName", { schema: { params: PolicyParameters } }, async (request) =>
-    awsShapes.listTargetsForPolicy(registry.listTargetsForPolicy(request.params.policyName)),
+    awsShapes.listTargetsForPolicy(registry.policies.targets(request.params.policyName)),
   );
 
   const params = z.strictObject({ target: z.string().max(512) });
   routes.post("/attached-policies/:target", { schema: { params } }, async (request) =>
-    awsShapes.listPolicies({ items: registry.listAttachedPolicies(request.params.target), nextToken: null }),
+    awsShapes.listPolicies({ items: registry.policies.attachedTo(request.params.target), nextToken: null }),
   );
 }

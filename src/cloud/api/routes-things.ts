@@ -41,7 +41,7 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
       throw new TidewireError("REQUEST_INVALID", { reason: "attributeValue needs an attributeName" });
     }
     return awsShapes.listThings(
-      registry.listThings({
+      registry.things.list({
         attributeName,
         attributeValue,
         prefix: usePrefixAttributeValue,
@@ -54,7 +54,7 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
 
   routes.post("/things/:thingName", { schema: { params: NameParameters, body: CreateThing } }, async (request) => {
     const { thingTypeName, attributePayload } = request.body ?? {};
-    const { thing } = registry.createThing(request.params.thingName, {
+    const { thing } = registry.things.create(request.params.thingName, {
       thingTypeName,
       attributes: attributePayload?.attributes,
     });
@@ -62,12 +62,12 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
   });
 
   routes.get("/things/:thingName", { schema: { params: NameParameters } }, async (request) =>
-    awsShapes.describeThing(registry.describeThing(request.params.thingName)),
+    awsShapes.describeThing(registry.things.describe(request.params.thingName)),
   );
 
   routes.patch("/things/:thingName", { schema: { params: NameParameters, body: UpdateThing } }, async (request) => {
     const { attributePayload, thingTypeName, removeThingType, expectedVersion } = request.body;
-    registry.updateThing(request.params.thingName, {
+    registry.things.update(request.params.thingName, {
       attributes: attributePayload?.attributes,
       merge: attributePayload?.merge,
       thingTypeName,
@@ -79,26 +79,26 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
 
   const querystring = z.strictObject({ expectedVersion: z.coerce.number().int().optional() });
   routes.delete("/things/:thingName", { schema: { params: NameParameters, querystring } }, async (request) => {
-    registry.deleteThing(request.params.thingName, request.query.expectedVersion);
+    registry.things.delete(request.params.thingName, request.query.expectedVersion);
     return {};
   });
 
   routes.get("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) =>
-    awsShapes.listThingPrincipals(registry.listThingPrincipals(request.params.thingName)),
+    awsShapes.listThingPrincipals(registry.things.principalsOf(request.params.thingName)),
   );
 
   routes.put("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) => {
-    registry.attachThingPrincipal(request.params.thingName, principalOf(request));
+    registry.things.attach(request.params.thingName, principalOf(request));
     return {};
   });
 
   routes.delete("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) => {
-    registry.detachThingPrincipal(request.params.thingName, principalOf(request));
+    registry.things.detach(request.params.thingName, principalOf(request));
     return {};
   });
 
   routes.get("/principals/things", async (request) =>
-    awsShapes.listPrincipalThings(registry.listPrincipalThings(principalOf(request))),
+    awsShapes.listPrincipalThings(registry.things.ofPrincipal(principalOf(request))),
   );
 }
 
