@@ -4,6 +4,7 @@
  */
 
 import { PEOPLE_ERRORS } from "./errors-people.ts";
+import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { fill } from "./error-text.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
@@ -291,30 +292,7 @@ const entries = {
     http: 400,
     exit: 2,
   },
-  VERSION_CONFLICT: {
-    fault: "peer",
-    message: "The {kind} '{name}' has version {actual}, not {expected}: somebody else changed it.",
-    fix: "Read it again and repeat the change on what it is now.",
-    http: 409,
-  },
-  THING_HAS_PRINCIPALS: {
-    fault: "peer",
-    message: "The thing '{name}' still has {count} certificate(s) attached.",
-    fix: "Detach them first, then delete the thing.",
-    http: 400,
-  },
-  STILL_IN_USE: {
-    fault: "peer",
-    message: "The {kind} '{name}' cannot be deleted: {reason}.",
-    fix: "Detach it everywhere first, then delete it.",
-    http: 409,
-  },
-  CERTIFICATE_STATE: {
-    fault: "peer",
-    message: "Certificate {id} is {status} and cannot be {wanted}.",
-    fix: "{remedy}",
-    http: 406,
-  },
+  ...REGISTRY_ERRORS,
   CERTIFICATE_REFUSED: {
     fault: "peer",
     message: "The {kind} is refused: {reason}.",
