@@ -30,22 +30,16 @@ function issuingRoutes(app: FastifyInstance, { registry, certificates }: ApiPort
 
   routes.post("/keys-and-certificate", { config: WRITES, schema: { querystring: Activate } }, async (request) => {
     const issued = await certificates.withKey();
-    const certificate = registry.registerCertificate(
-      issued.certificatePem,
-      issued.facts,
-      statusOf(request.query.setAsActive),
-    );
+    const status = statusOf(request.query.setAsActive);
+    const certificate = registry.certificates.register(issued.certificatePem, issued.facts, { status });
     return awsShapes.createCertificate(certificate, issued);
   });
 
   const body = z.looseObject({ certificateSigningRequest: z.string().max(16_384) });
   routes.post("/certificates", { config: WRITES, schema: { querystring: Activate, body } }, async (request) => {
     const issued = await certificates.fromCsr(request.body.certificateSigningRequest);
-    const certificate = registry.registerCertificate(
-      issued.certificatePem,
-      issued.facts,
-      statusOf(request.query.setAsActive),
-    );
+    const status = statusOf(request.query.setAsActive);
+    const certificate = registry.certificates.register(issued.certificatePem, issued.facts, { status });
     return awsShapes.createCertificate(certificate);
   });
 }
@@ -55,12 +49,12 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 
   routes.get("/certificates", { config: READS, schema: { querystring: AwsMarkerPage } }, async (request) => {
     const { pageSize, marker, isAscendingOrder } = request.query;
-    const page = registry.listCertificates({ maxResults: pageSize, nextToken: marker, ascending: isAscendingOrder });
+    const page = registry.certificates.list({ maxResults: pageSize, nextToken: marker, ascending: isAscendingOrder });
     return awsShapes.listCertificates(page);
   });
 
   routes.get("/certificates/:certificateId", { config: READS, schema: { params: IdParameters } }, async (request) =>
-    awsShapes.describeCertificate(registry.describeCertificate(request.params.certificateId)),
+    awsShapes.describeCertificate(registry.certificates.describe(request.params.certificateId)),
   );
 
   const newStatus = z.strictObject({ newStatus: z.enum(["ACTIVE", "INACTIVE", "REVOKED"]) });
@@ -68,7 +62,7 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/certificates/:certificateId",
     { config: WRITES, schema: { params: IdParameters, querystring: newStatus } },
     async (request) => {
-      registry.updateCertificateStatus(request.params.certificateId, request.query.newStatus);
+      registry.certificates.updateStatus(request.params.certificateId, request.query.newStatus);
       return {};
     },
   );
@@ -78,7 +72,7 @@ function lifeCycleRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/certificates/:certificateId",
     { config: WRITES, schema: { params: IdParameters, querystring: force } },
     async (request) => {
-      registry.deleteCertificate(request.params.certificateId, { force: request.query.forceDelete });
+      registry.certificates.delete(request.params.certificateId, { force: request.query.forceDelete });
       return {};
     },
   );
@@ -89,7 +83,7 @@ function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 
   routes.get("/policies", { config: POLICIES_READS, schema: { querystring: AwsMarkerPage } }, async (request) => {
     const { pageSize, marker } = request.query;
-    return awsShapes.listPolicies(registry.listPolicies({ maxResults: pageSize, nextToken: marker }));
+    return awsShapes.listPolicies(registry.policies.list({ maxResults: pageSize, nextToken: marker }));
   });
 
   const body = z.looseObject({ policyDocument: z.string() });
@@ -97,7 +91,7 @@ function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/policies/:policyName",
     { config: POLICIES_WRITES, schema: { params: PolicyParameters, body } },
     async (request) => {
-      const { policy, warnings } = registry.createPolicy(request.params.policyName, request.body.policyDocument);
+      const { policy, warnings } = registry.policies.create(request.params.policyName, request.body.policyDocument);
       return { ...awsShapes.createPolicy(policy), ...(warnings.length === 0 ? {} : { warnings }) };
     },
   );
@@ -105,14 +99,14 @@ function policyRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   routes.get(
     "/policies/:policyName",
     { config: POLICIES_READS, schema: { params: PolicyParameters } },
-    async (request) => awsShapes.getPolicy(registry.getPolicy(request.params.policyName)),
+    async (request) => awsShapes.getPolicy(registry.policies.describe(request.params.policyName)),
   );
 
   routes.delete(
     "/policies/:policyName",
     { config: POLICIES_WRITES, schema: { params: PolicyParameters } },
     async (request) => {
-      registry.deletePolicy(request.params.policyName);
+      registry.policies.delete(request.params.policyName);
       return {};
     },
   );
@@ -125,7 +119,7 @@ function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/target-policies/:policyName",
     { config: WRITES, schema: { params: PolicyParameters, body: Target } },
     async (request) => {
-      registry.attachPolicy(request.params.policyName, request.body.target);
+      registry.policies.attach(request.params.policyName, request.body.target);
       return {};
     },
   );
@@ -134,7 +128,7 @@ function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/target-policies/:policyName",
     { config: WRITES, schema: { params: PolicyParameters, body: Target } },
     async (request) => {
-      registry.detachPolicy(request.params.policyName, request.body.target);
+      registry.policies.detach(request.params.policyName, request.body.target);
       return {};
     },
   );
@@ -142,11 +136,11 @@ function attachmentRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   routes.post(
     "/policy-targets/:policyName",
     { config: POLICIES_READS, schema: { params: PolicyParameters } },
-    async (request) => awsShapes.listTargetsForPolicy(registry.listTargetsForPolicy(request.params.policyName)),
+    async (request) => awsShapes.listTargetsForPolicy(registry.policies.targets(request.params.policyName)),
   );
 
   const params = z.strictObject({ target: z.string().max(512) });
   routes.post("/attached-policies/:target", { config: POLICIES_READS, schema: { params } }, async (request) =>
-    awsShapes.listPolicies({ items: registry.listAttachedPolicies(request.params.target), nextToken: null }),
+    awsShapes.listPolicies({ items: registry.policies.attachedTo(request.params.target), nextToken: null }),
   );
 }

@@ -28,7 +28,7 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
     { config: READS, schema: { querystring: FleetParameters } },
     async (request): Promise<FleetPage> => {
       const { search, limit, cursor } = request.query;
-      const page = ports.registry.listThings({ search, maxResults: limit, nextToken: cursor });
+      const page = ports.registry.things.list({ search, maxResults: limit, nextToken: cursor });
       const headlines = await headlinesOf(
         ports,
         page.items.map((thing) => thing.thingName),
@@ -36,7 +36,7 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
       return {
         things: page.items.map((thing) => entryOf(ports, thing, headlines.get(thing.thingName) ?? [])),
         cursor: page.nextToken,
-        total: ports.registry.countThings({ search }),
+        total: ports.registry.things.count({ search }),
         online: ports.presence.onlineCount,
       };
     },
@@ -46,10 +46,10 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
     "/api/things/:thing",
     { config: { ...READS, things: thingInPath }, schema: { params: ThingParameters } },
     async (request): Promise<ThingDetail> => {
-      const thing = ports.registry.describeThing(request.params.thing);
+      const thing = ports.registry.things.describe(request.params.thing);
       const headlines = await headlinesOf(ports, [thing.thingName]);
-      const certificates = ports.registry.listThingPrincipals(thing.thingName).map(({ certificateId }) => {
-        const { status, notAfter } = ports.registry.describeCertificate(certificateId);
+      const certificates = ports.registry.things.principalsOf(thing.thingName).map(({ certificateId }) => {
+        const { status, notAfter } = ports.registry.certificates.describe(certificateId);
         return { certificateId, status, expiresAt: notAfter };
       });
       const alerts = ports.alerts.list({ state: "all", limit: ALERTS_SHOWN, thing: thing.thingName });

@@ -50,7 +50,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
       throw new TidewireError("REQUEST_INVALID", { reason: "attributeValue needs an attributeName" });
     }
     return awsShapes.listThings(
-      registry.listThings({
+      registry.things.list({
         attributeName,
         attributeValue,
         prefix: usePrefixAttributeValue,
@@ -66,7 +66,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     { config: WRITES, schema: { params: NameParameters, body: CreateThing } },
     async (request) => {
       const { thingTypeName, attributePayload } = request.body ?? {};
-      const { thing } = registry.createThing(request.params.thingName, {
+      const { thing } = registry.things.create(request.params.thingName, {
         thingTypeName,
         attributes: attributePayload?.attributes,
       });
@@ -77,7 +77,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   routes.get(
     "/things/:thingName",
     { config: { ...READS, things: thingInPath }, schema: { params: NameParameters } },
-    async (request) => awsShapes.describeThing(registry.describeThing(request.params.thingName)),
+    async (request) => awsShapes.describeThing(registry.things.describe(request.params.thingName)),
   );
 
   routes.patch(
@@ -85,7 +85,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     { config: WRITES, schema: { params: NameParameters, body: UpdateThing } },
     async (request) => {
       const { attributePayload, thingTypeName, removeThingType, expectedVersion } = request.body;
-      registry.updateThing(request.params.thingName, {
+      registry.things.update(request.params.thingName, {
         attributes: attributePayload?.attributes,
         merge: attributePayload?.merge,
         thingTypeName,
@@ -101,7 +101,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/things/:thingName",
     { config: WRITES, schema: { params: NameParameters, querystring } },
     async (request) => {
-      registry.deleteThing(request.params.thingName, request.query.expectedVersion);
+      registry.things.delete(request.params.thingName, request.query.expectedVersion);
       return {};
     },
   );
@@ -111,14 +111,14 @@ function principalRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get("/things/:thingName/principals", { config: READS, schema: { params: NameParameters } }, async (request) =>
-    awsShapes.listThingPrincipals(registry.listThingPrincipals(request.params.thingName)),
+    awsShapes.listThingPrincipals(registry.things.principalsOf(request.params.thingName)),
   );
 
   routes.put(
     "/things/:thingName/principals",
     { config: CERTIFICATES_WRITES, schema: { params: NameParameters } },
     async (request) => {
-      registry.attachThingPrincipal(request.params.thingName, principalOf(request));
+      registry.things.attach(request.params.thingName, principalOf(request));
       return {};
     },
   );
@@ -127,13 +127,13 @@ function principalRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     "/things/:thingName/principals",
     { config: CERTIFICATES_WRITES, schema: { params: NameParameters } },
     async (request) => {
-      registry.detachThingPrincipal(request.params.thingName, principalOf(request));
+      registry.things.detach(request.params.thingName, principalOf(request));
       return {};
     },
   );
 
   routes.get("/principals/things", { config: READS }, async (request) =>
-    awsShapes.listPrincipalThings(registry.listPrincipalThings(principalOf(request))),
+    awsShapes.listPrincipalThings(registry.things.ofPrincipal(principalOf(request))),
   );
 }
 
