@@ -162,8 +162,7 @@ export class AuditTrail {
 
   async #writeAll(): Promise<void> {
     while (this.#pending.length > 0) {
-      const batch = this.#pending;
-      this.#pending = [];
+      const batch = this.#pending.splice(0, this.#limits.batchEntriesMax);
       try {
         await this.#writeBatch(batch);
       } catch (error) {
