@@ -6,7 +6,8 @@ export { answerSeries } from "./answer.ts";
 export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
 export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
 export { ClockTrust } from "./clock-trust.ts";
-export { coarsestOf, planLevels } from "./level-plan.ts";
+export { cheapestPlan, coarsestOf } from "./level-plan.ts";
+export type { LevelPart } from "./level-plan.ts";
 export type {
   Fill,
   LatestValue,

@@ -24,6 +24,9 @@ export type StateKind = "series" | "sequences" | "latest";
 export const POINT_KINDS: readonly PointKind[] = ["numbers", "texts", "1m", "1h", "1d"];
 export const STATE_KINDS: readonly StateKind[] = ["series", "sequences", "latest"];
 
+/** What is read of a file at least, and what its statistics are about. */
+export const ROW_GROUP_ROWS = 122_880;
+
 /** Of one file; what can be said without opening it. */
 export interface FileEntry {
   /** Inside the folder. A name is never used twice. */

@@ -107,7 +107,7 @@ describe("generations become files", () => {
           store.series.find(name, null, null),
         )) {
           const rows = await store.read(async (connection, view) => {
-            const relation = await view.rollup(rollup, 0, START * 2);
+            const relation = await view.rollup(rollup, type === "string" ? "texts" : "numbers", 0, START * 2);
             const result = await connection.runAndReadAll(
               "SELECT bucket::DOUBLE, sum(count)::DOUBLE, sum(sum), min(min), max(max), " +
                 "arg_min(coalesce(first_text, first::VARCHAR), first_time::HUGEINT * 9007199254740992 + first_arrival), " +
@@ -142,7 +142,7 @@ describe("generations become files", () => {
       await compacted(store);
       const minutesRead = (): Promise<unknown> =>
         store.read(async (connection, view) => {
-          const relation = await view.rollup("1m", START, START + minutes(10));
+          const relation = await view.rollup("1m", "numbers", START, START + minutes(10));
           const sql = `SELECT bucket::DOUBLE, sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket < ${START + minutes(10)} GROUP BY bucket ORDER BY bucket`;
           return (await connection.runAndReadAll(sql)).getRows();
         });
@@ -452,7 +452,7 @@ describe("retention", () => {
           ["1h", 0],
           ["1d", 0],
         ] as const) {
-          const relation = await view.rollup(level, from, START * 2);
+          const relation = await view.rollup(level, "numbers", from, START * 2);
           const sql = `SELECT sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket >= ${from}`;
           const own = week.filter(({ time }) => time >= from);
           const sum = own.reduce((total, { value }) => total + value, 0);

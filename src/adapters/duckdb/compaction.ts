@@ -9,6 +9,7 @@ import type { Logger } from "../../base/mod.ts";
 import { ROLLUPS, ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Rollup } from "../../telemetry/mod.ts";
 import type { OnColdStep } from "./cold-folder.ts";
+import { ROW_GROUP_ROWS } from "./cold-files.ts";
 import type { ColdContent, FileEntry, PointFile, PointKind, StateFile, StateKind } from "./cold-files.ts";
 import type { ColdStore } from "./cold-store.ts";
 import { eachChunk } from "./columns.ts";
@@ -40,8 +41,7 @@ export interface CompactionOptions {
  *
  * Times that the fields of a message share are repeated byte by byte for zstd only when stored plainly.
  */
-const PARQUET =
-  "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192, ROW_GROUP_SIZE 122880";
+const PARQUET = `FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`;
 
 /** Minutes of fewer points take as much room as the points, and are made only when the points go. */
 const MINUTE_POINTS_MIN = 20;

@@ -67,21 +67,22 @@ export class Layout {
     return parts.join(" UNION ALL ");
   }
 
-  /** `SELECT ROLLUP_COLUMNS …`: partial aggregates, several per (series, bucket); buckets of files that overlap [from, to). */
-  rollup(rollup: Rollup, from: EpochMs, to: EpochMs): string {
-    const parts = this.generations.flatMap(({ number }) => [
-      numbersAsRollup(rollup, generationPoints("numbers", number)),
-      textsAsRollup(rollup, generationPoints("texts", number)),
-    ]);
+  /**
+   * `SELECT ROLLUP_COLUMNS …`: partial aggregates of numbers or of texts, several per (series, bucket); buckets of files that
+   * overlap [from, to), which may hold the others, too.
+   */
+  rollup(rollup: Rollup, kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string {
     const start = from - ROLLUP_WIDTH[rollup] + 1;
+    const asRollup = kind === "numbers" ? numbersAsRollup : textsAsRollup;
+    // A bucket's bounds say nothing to a table's zone maps; its points' times do.
+    const near = `time >= ${start} AND time < ${to + ROLLUP_WIDTH[rollup]}`;
+    const parts = this.generations.map(({ number }) =>
+      asRollup(rollup, `${generationPoints(kind, number)} WHERE ${near}`),
+    );
     const files = this.files(rollup, start, to);
     if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));
-    if (rollup === "1m") {
-      const numbers = this.pointsOnly("numbers", start, to);
-      if (numbers.length > 0) parts.push(numbersAsRollup(rollup, this.#filePoints(numbers)));
-      const texts = this.pointsOnly("texts", start, to);
-      if (texts.length > 0) parts.push(textsAsRollup(rollup, this.#filePoints(texts)));
-    }
+    const points = rollup === "1m" ? this.pointsOnly(kind, start, to) : [];
+    if (points.length > 0) parts.push(asRollup(rollup, this.#filePoints(points)));
     if (parts.length > 0) return parts.join(" UNION ALL ");
     return `SELECT * FROM (${numbersAsRollup(rollup, `SELECT ${EMPTY_TYPES.numbers}`)}) WHERE false`;
   }

@@ -6,10 +6,10 @@ import {
   ExtremeBins,
   ROLLUPS,
   ROLLUP_WIDTH,
+  cheapestPlan,
   coarsestOf,
   isPercentile,
   needsPoints,
-  planLevels,
   startOfBucket,
 } from "../../telemetry/mod.ts";
 import type {
@@ -19,6 +19,7 @@ import type {
   FieldValue,
   Grid,
   Level,
+  LevelPart,
   Measure,
   PointRows,
   PointSelection,
@@ -43,7 +44,9 @@ export interface Relations {
   numbers(from: EpochMs, to: EpochMs): Promise<string>;
   texts(from: EpochMs, to: EpochMs): Promise<string>;
   /** SELECT the columns that `rollup.ts` names: partial aggregates of buckets. */
-  rollup(rollup: Rollup, from: EpochMs, to: EpochMs): Promise<string>;
+  rollup(rollup: Rollup, kind: "numbers" | "texts", from: EpochMs, to: EpochMs): Promise<string>;
+  /** About how many rows are read for series low to high of a level's relation. */
+  rowsRead(level: Level, kind: "numbers" | "texts", from: EpochMs, to: EpochMs, low: number, high: number): number;
 }
 
 const TEXT_MEASURES: readonly Measure[] = ["count", "first", "last"];
@@ -144,23 +147,28 @@ export class DuckSeriesReader implements SeriesReader {
     if (demanding !== undefined && knownFrom("raw") > from && groups.some(({ text }) => !text)) {
       throw new TidewireError("POINTS_GONE", { since: new Date(knownFrom("raw")).toISOString() });
     }
-    const plan = planLevels(from, to, grid, knownFrom);
-    const numbers = demanding === undefined ? plan : [{ level: "raw" as const, from, to }];
-    const asked = (text: boolean): boolean => groups.some((group) => group.text === text);
+    const plan = (text: boolean): readonly LevelPart[] => {
+      const ids = groups.filter((group) => group.text === text).flatMap((group) => group.ids);
+      if (ids.length === 0) return [];
+      if (!text && demanding !== undefined) return [{ level: "raw", from, to }];
+      const kind = text ? "texts" : "numbers";
+      const [low, high] = rangeOf(ids);
+      return cheapestPlan(from, to, grid, knownFrom, (part) =>
+        this.#relations.rowsRead(part.level, kind, part.from, part.to, low, high),
+      );
+    };
     return {
-      numbers: asked(false) ? await this.#located(numbers, "numbers") : [],
-      texts: asked(true) ? await this.#located(plan, "texts") : [],
+      numbers: await this.#located(plan(false), "numbers"),
+      texts: await this.#located(plan(true), "texts"),
     };
   }
 
-  async #located(
-    plan: readonly Omit<SourcePart, "relation">[],
-    kind: "numbers" | "texts",
-  ): Promise<readonly SourcePart[]> {
+  async #located(plan: readonly LevelPart[], kind: "numbers" | "texts"): Promise<readonly SourcePart[]> {
     const parts: SourcePart[] = [];
     for (const part of plan) {
       const { level, from, to } = part;
-      const relation = level === "raw" ? this.#relations[kind](from, to) : this.#relations.rollup(level, from, to);
+      const relation =
+        level === "raw" ? this.#relations[kind](from, to) : this.#relations.rollup(level, kind, from, to);
       parts.push({ ...part, relation: await relation });
     }
     return parts;
@@ -278,6 +286,13 @@ function columnsOfTexts(measures: readonly Measure[], known: readonly Measure[])
 
 function indexesOf(numbers: Members | null, texts: Members | null): ReadonlyMap<number, number> {
   return new Map([...(numbers?.indexOf ?? []), ...(texts?.indexOf ?? [])]);
+}
+
+function rangeOf(ids: readonly number[]): readonly [low: number, high: number] {
+  return ids.reduce<readonly [number, number]>(
+    ([low, high], id) => [Math.min(low, id), Math.max(high, id)],
+    [Infinity, -Infinity],
+  );
 }
 
 function startOfNumber(grid: Grid, bucket: number): EpochMs {
