@@ -50,7 +50,7 @@ export async function startTidewire(folder: string): Promise<Store> {
     },
     async visible(set) {
       stored += set.points;
-      while ((await metric(platform, "tidewire_store_rows")) < stored) await pause(20);
+      while ((await metric(platform, "tidewire_store_rows")) < stored) await pause(100);
     },
     async settle() {
       await pause(COMPACTED_AFTER_MS);

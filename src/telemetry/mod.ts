@@ -36,6 +36,7 @@ export { SequenceBook, sourceOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
 export { SeriesBook } from "./series-book.ts";
 export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from "./series-book.ts";
+export { PayloadTemplate } from "./payload-template.ts";
 export { PointBatch } from "./point-batch.ts";
 export { LatestBook, asType } from "./latest-book.ts";
 export type { FieldName, LatestRow } from "./latest-book.ts";
