@@ -125,9 +125,9 @@ export class Keeper {
       return true;
     }
     if (this.#mergeAt <= clock.monotonic()) {
-      const files = mergeable(cold.folder.content.points, clock.now());
-      if (files === null) this.#mergeAt = clock.monotonic() + MERGE_PERIOD;
-      else await this.#compaction.merge(files);
+      const merge = mergeable(cold.folder.content.points, this.#options.retention, clock.now());
+      if (merge === null) this.#mergeAt = clock.monotonic() + MERGE_PERIOD;
+      else await this.#compaction.merge(merge);
       return true;
     }
     if (this.#scrubAt <= clock.monotonic()) {
