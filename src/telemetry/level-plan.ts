@@ -44,9 +44,23 @@ export function planLevels(
   return parts;
 }
 
+/** The same range up to whole buckets, as far as that adds no point: then coarse levels answer up to its ends, too. */
+export function widened(
+  from: EpochMs,
+  to: EpochMs,
+  grid: Grid,
+  isEmpty: (from: EpochMs, to: EpochMs) => boolean,
+): { readonly from: EpochMs; readonly to: EpochMs } {
+  if (grid.kind !== "whole" && grid.kind !== "fixed") return { from, to };
+  const widths = ROLLUPS.toReversed().map((level) => ROLLUP_WIDTH[level]);
+  const low = widths.map((width) => from - (from % width)).find((start) => start === from || isEmpty(start, from));
+  const high = widths.map((width) => Math.ceil(to / width) * width).find((end) => end === to || isEmpty(to, end));
+  return { from: low ?? from, to: high ?? to };
+}
+
 /** A part is a statement of its own to plan: as much work as aggregating so many rows. */
 const PART_ROWS = 200_000;
-const CHOICES: readonly (readonly Level[])[] = [ROLLUPS, ["1h", "1d"], ["1d"], ["1h"], ["1m"], []];
+const CHOICES: readonly (readonly Level[])[] = [[], ["1d"], ["1h"], ["1m"], ["1h", "1d"], ROLLUPS];
 
 /** The same answers from the levels that are read soonest. `rowsRead`: what a part costs. */
 export function cheapestPlan(

@@ -6,7 +6,7 @@ export { answerSeries } from "./answer.ts";
 export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
 export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
 export { ClockTrust } from "./clock-trust.ts";
-export { cheapestPlan, coarsestOf } from "./level-plan.ts";
+export { cheapestPlan, coarsestOf, widened } from "./level-plan.ts";
 export type { LevelPart } from "./level-plan.ts";
 export type {
   Fill,

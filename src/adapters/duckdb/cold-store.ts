@@ -6,7 +6,7 @@ import { ROW_GROUP_ROWS } from "./cold-files.ts";
 import type { ColdContent, PointFile, PointKind } from "./cold-files.ts";
 import type { ColdFolder } from "./cold-folder.ts";
 import { Layout } from "./layout.ts";
-import type { Generation } from "./layout.ts";
+import type { Generation, RollupRange } from "./layout.ts";
 import { Leases } from "./leases.ts";
 
 export class ColdStore {
@@ -138,11 +138,17 @@ export class StoreView {
   }
 
   /** SELECT the columns that `rollup.ts` describes: partial aggregates of the buckets that touch [from, to), and maybe others. */
-  async rollup(rollup: Rollup, kind: "numbers" | "texts", from: EpochMs, to: EpochMs): Promise<string> {
-    const start = from - ROLLUP_WIDTH[rollup] + 1;
-    await this.#prepare(rollup, start, to);
-    if (rollup === "1m") await this.#prepare(kind, start, to, ({ inMinutes }) => !inMinutes);
-    return this.#layout.rollup(rollup, kind, from, to);
+  async rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string> {
+    const [start, end] = [range.from - ROLLUP_WIDTH[rollup] + 1, range.to];
+    await this.#prepare(rollup, start, end);
+    if (rollup === "1m") await this.#prepare(kind, start, end, ({ inMinutes }) => !inMinutes);
+    return this.#layout.rollup(rollup, kind, range);
+  }
+
+  isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean {
+    const layout = this.#layout;
+    if (layout.knownFrom("raw") > from || layout.missing(kind, from, to, () => true)) return false;
+    return layout.files(kind, from, to).length === 0;
   }
 
   /** Generations whose rows are in tables, for a reader that takes those by itself. */

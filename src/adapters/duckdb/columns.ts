@@ -101,6 +101,22 @@ export async function eachChunk(
   }
 }
 
+/** The same for columns of DOUBLE without NULL, each chunk as it lies in memory; false from `take` ends it. */
+export async function eachNumbers(
+  connection: DuckDBConnection,
+  sql: string,
+  columns: number,
+  take: (columns: readonly Float64Array[]) => boolean,
+): Promise<void> {
+  const result = await connection.stream(sql);
+  for (;;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) return;
+    const all = Array.from({ length: columns }, (_, i) => itemsOf(chunk.getColumnVector(i), Float64Array));
+    if (!take(all)) return;
+  }
+}
+
 export async function append(
   connection: DuckDBConnection,
   table: string,

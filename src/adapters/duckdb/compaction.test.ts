@@ -10,6 +10,7 @@ import { DEFAULT_RETENTION } from "../../telemetry/mod.ts";
 import type { SequenceRow, SeriesQuery } from "../../telemetry/mod.ts";
 import type { PointFile, PointKind } from "./cold-files.ts";
 import type { DuckStore, DuckStoreOptions } from "./duck-store.ts";
+import type { RollupRange } from "./layout.ts";
 import { boundsOf, mergeable } from "./periods.ts";
 import { START, StoreFolder, commit, compacted, everything, immediately, modelAnswer } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
@@ -26,6 +27,10 @@ async function inFolder(work: (folder: StoreFolder) => Promise<void>): Promise<v
 }
 
 const FOR_EVER = { raw: null, "1m": null, "1h": null, "1d": null };
+
+function wholly(from: number, to: number): RollupRange {
+  return { from, to, pointsFrom: from, pointsTo: to };
+}
 
 /** Readings of three things over a few days, equal times, every type, not in order. */
 function readingsOf(seed: number, count: number, span = days(3)): Reading[] {
@@ -109,7 +114,7 @@ describe("generations become files", () => {
           store.series.find(name, null, null),
         )) {
           const rows = await store.read(async (connection, view) => {
-            const relation = await view.rollup(rollup, type === "string" ? "texts" : "numbers", 0, START * 2);
+            const relation = await view.rollup(rollup, type === "string" ? "texts" : "numbers", wholly(0, START * 2));
             const result = await connection.runAndReadAll(
               "SELECT bucket::DOUBLE, sum(count)::DOUBLE, sum(sum), min(min), max(max), " +
                 "arg_min(coalesce(first_text, first::VARCHAR), first_time::HUGEINT * 9007199254740992 + first_arrival), " +
@@ -144,7 +149,7 @@ describe("generations become files", () => {
       await compacted(store);
       const minutesRead = (): Promise<unknown> =>
         store.read(async (connection, view) => {
-          const relation = await view.rollup("1m", "numbers", START, START + minutes(10));
+          const relation = await view.rollup("1m", "numbers", wholly(START, START + minutes(10)));
           const sql = `SELECT bucket::DOUBLE, sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket < ${START + minutes(10)} GROUP BY bucket ORDER BY bucket`;
           return (await connection.runAndReadAll(sql)).getRows();
         });
@@ -509,7 +514,7 @@ describe("retention", () => {
           ["1h", 0],
           ["1d", 0],
         ] as const) {
-          const relation = await view.rollup(level, "numbers", from, START * 2);
+          const relation = await view.rollup(level, "numbers", wholly(from, START * 2));
           const sql = `SELECT sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket >= ${from}`;
           const own = week.filter(({ time }) => time >= from);
           const sum = own.reduce((total, { value }) => total + value, 0);

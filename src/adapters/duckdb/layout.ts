@@ -12,6 +12,14 @@ export interface Generation {
   readonly number: number;
 }
 
+/** Whole buckets; of points that are in tables, only those of [pointsFrom, pointsTo). */
+export interface RollupRange {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  readonly pointsFrom: EpochMs;
+  readonly pointsTo: EpochMs;
+}
+
 /** Where a relation has no rows at all. */
 const EMPTY_TYPES = {
   numbers: "NULL::INTEGER AS series, NULL::BIGINT AS time, NULL::DOUBLE AS value, NULL::BIGINT AS arrival",
@@ -71,13 +79,12 @@ export class Layout {
    * `SELECT ROLLUP_COLUMNS …`: partial aggregates of numbers or of texts, several per (series, bucket); buckets of files that
    * overlap [from, to), which may hold the others, too.
    */
-  rollup(rollup: Rollup, kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string {
+  rollup(rollup: Rollup, kind: "numbers" | "texts", { from, to, pointsFrom, pointsTo }: RollupRange): string {
     const start = from - ROLLUP_WIDTH[rollup] + 1;
     const asRollup = kind === "numbers" ? numbersAsRollup : textsAsRollup;
-    // A bucket's bounds say nothing to a table's zone maps; its points' times do.
-    const near = `time >= ${start} AND time < ${to + ROLLUP_WIDTH[rollup]}`;
+    const asked = `time >= ${pointsFrom} AND time < ${pointsTo}`;
     const parts = this.generations.map(({ number }) =>
-      asRollup(rollup, `${generationPoints(kind, number)} WHERE ${near}`),
+      asRollup(rollup, `${generationPoints(kind, number)} WHERE ${asked}`),
     );
     const files = this.files(rollup, start, to);
     if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));

@@ -11,6 +11,7 @@ import {
   isPercentile,
   needsPoints,
   startOfBucket,
+  widened,
 } from "../../telemetry/mod.ts";
 import type {
   EdgeSelection,
@@ -31,7 +32,9 @@ import type {
   WindowSelection,
 } from "../../telemetry/mod.ts";
 import { eachChunk } from "./columns.ts";
+import { mayBeFew, windowsOfFew } from "./few-points.ts";
 import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import type { RollupRange } from "./layout.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 
 /** What stands behind FROM: rows of a range, and maybe others. */
@@ -44,7 +47,9 @@ export interface Relations {
   numbers(from: EpochMs, to: EpochMs): Promise<string>;
   texts(from: EpochMs, to: EpochMs): Promise<string>;
   /** SELECT the columns that `rollup.ts` names: partial aggregates of buckets. */
-  rollup(rollup: Rollup, kind: "numbers" | "texts", from: EpochMs, to: EpochMs): Promise<string>;
+  rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string>;
+  /** Whether there is certainly no point in files; what is in tables is read by its time. */
+  isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean;
   /** About how many rows are read for series low to high of a level's relation. */
   rowsRead(level: Level, kind: "numbers" | "texts", from: EpochMs, to: EpochMs, low: number, high: number): number;
 }
@@ -98,6 +103,10 @@ export class DuckSeriesReader implements SeriesReader {
     const ofTexts = membersOf(groups, true);
     const known = measures.filter((measure) => TEXT_MEASURES.includes(measure));
     const withText = ofTexts === null ? [] : known;
+    if (ofNumbers !== null && ofTexts === null) {
+      const few = await this.#windowsOfFew(parts.numbers, ofNumbers, selection);
+      if (few !== null) return few;
+    }
     if (measures.some(isPercentile) && ofNumbers !== null) await this.#refuseTooMany(ofNumbers, from, to);
     const selects: string[] = [];
     if (ofNumbers !== null) {
@@ -112,6 +121,19 @@ export class DuckSeriesReader implements SeriesReader {
     const sql = `${selects.join(" UNION ALL ")} ORDER BY 2, 1 LIMIT ${integer(rowsMax + 1)}`;
     const indexOf = indexesOf(ofNumbers, ofTexts);
     return { ...(await this.#windowRows(selects.length === 0 ? null : sql, selection, withText, indexOf)), level };
+  }
+
+  async #windowsOfFew(
+    parts: readonly SourcePart[],
+    members: Members,
+    selection: WindowSelection,
+  ): Promise<WindowRows | null> {
+    const { from, to, groups, measures } = selection;
+    const [low, high] = rangeOf(groups.flatMap(({ ids }) => ids));
+    const rowsRead = this.#relations.rowsRead("raw", "numbers", from, to, low, high);
+    if (!mayBeFew(parts, members, measures, rowsRead)) return null;
+    const few = await windowsOfFew(this.#connection, parts[0]!, members, selection);
+    return few === null ? null : { ...few, level: "raw" };
   }
 
   async extremes(
@@ -153,23 +175,37 @@ export class DuckSeriesReader implements SeriesReader {
       if (!text && demanding !== undefined) return [{ level: "raw", from, to }];
       const kind = text ? "texts" : "numbers";
       const [low, high] = rangeOf(ids);
-      return cheapestPlan(from, to, grid, knownFrom, (part) =>
+      const wide =
+        knownFrom("raw") <= from
+          ? widened(from, to, grid, (start, end) => this.#relations.isEmpty(kind, start, end))
+          : { from, to };
+      return cheapestPlan(wide.from, wide.to, grid, knownFrom, (part) =>
         this.#relations.rowsRead(part.level, kind, part.from, part.to, low, high),
       );
     };
     return {
-      numbers: await this.#located(plan(false), "numbers"),
-      texts: await this.#located(plan(true), "texts"),
+      numbers: await this.#located(plan(false), "numbers", { from, to }),
+      texts: await this.#located(plan(true), "texts", { from, to }),
     };
   }
 
-  async #located(plan: readonly LevelPart[], kind: "numbers" | "texts"): Promise<readonly SourcePart[]> {
+  /** `asked`: beyond, a plan may reach where there is nothing but what has just come in. */
+  async #located(
+    plan: readonly LevelPart[],
+    kind: "numbers" | "texts",
+    asked: { readonly from: EpochMs; readonly to: EpochMs },
+  ): Promise<readonly SourcePart[]> {
     const parts: SourcePart[] = [];
-    for (const part of plan) {
-      const { level, from, to } = part;
-      const relation =
-        level === "raw" ? this.#relations[kind](from, to) : this.#relations.rollup(level, kind, from, to);
-      parts.push({ ...part, relation: await relation });
+    const clips = this.#relations.knownFrom("raw") <= asked.from;
+    for (const { level, from, to } of plan) {
+      const [start, end] = clips ? [Math.max(from, asked.from), Math.min(to, asked.to)] : [from, to];
+      if (start >= end) continue; // nothing was asked for there
+      if (level === "raw") {
+        parts.push({ level, from: start, to: end, relation: await this.#relations[kind](start, end) });
+        continue;
+      }
+      const range = { from, to, pointsFrom: start, pointsTo: end };
+      parts.push({ level, from, to, relation: await this.#relations.rollup(level, kind, range) });
     }
     return parts;
   }
@@ -181,7 +217,7 @@ export class DuckSeriesReader implements SeriesReader {
     const coarsest = fine.at(-1);
     const few = coarsest === undefined || (await this.#count(members, from, to, coarsest)) <= CHART_ROWS_MAX;
     const level: Level = known("raw") && few ? "raw" : (coarsest ?? ROLLUPS.find(known) ?? "raw");
-    return (await this.#located([{ level, from, to }], "numbers"))[0]!;
+    return (await this.#located([{ level, from, to }], "numbers", { from, to }))[0]!;
   }
 
   /** A percentile holds all its values in memory. */
@@ -194,7 +230,7 @@ export class DuckSeriesReader implements SeriesReader {
   }
 
   async #count(members: Members, from: EpochMs, to: EpochMs, level: Level): Promise<number> {
-    const [{ relation }] = (await this.#located([{ level, from, to }], "numbers")) as [SourcePart];
+    const [{ relation }] = (await this.#located([{ level, from, to }], "numbers", { from, to })) as [SourcePart];
     const [count, time] = level === "raw" ? ["count(*)", "time"] : ["sum(count)", "bucket"];
     let total = 0;
     const sql = `SELECT ${count}::DOUBLE FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
