@@ -84,16 +84,41 @@ export class DuckSeriesReader implements SeriesReader {
     return this.#pointRows(sql, groups, rowsMax);
   }
 
-  async edges({ groups, side, at, reach }: EdgeSelection): Promise<PointRows> {
-    const [from, to] = side === "before" ? [Math.max(0, at - reach), at] : [at, at + reach];
-    const [when, which] = side === "before" ? ["max", "arg_max"] : ["min", "arg_min"];
-    const selects = await this.#eachKind(groups, from, to, (relation, members, text) => {
-      const value = `${which}(value, ${INSTANT})`;
-      const columns = text ? `NULL::DOUBLE AS value, ${value} AS text` : `${value} AS value, NULL::VARCHAR AS text`;
-      return `SELECT ${members.group} AS g, ${when}(time)::DOUBLE AS time, ${columns} FROM (${relation})${members.join} WHERE ${members.where} AND ${within("time", from, to)} GROUP BY g`;
+  async edges(selection: EdgeSelection): Promise<PointRows> {
+    return (await this.#edges([selection]))[0]!;
+  }
+
+  /** Of the same groups, in one statement. */
+  async #edges(selections: readonly EdgeSelection[]): Promise<readonly PointRows[]> {
+    const { groups } = selections[0]!;
+    const selects: string[] = [];
+    for (const [number, { side, at, reach }] of selections.entries()) {
+      const [from, to] = side === "before" ? [Math.max(0, at - reach), at] : [at, at + reach];
+      const [when, which] = side === "before" ? ["max", "arg_max"] : ["min", "arg_min"];
+      const own = await this.#eachKind(groups, from, to, (relation, members, text) => {
+        const value = `${which}(value, ${INSTANT})`;
+        const columns = text ? `NULL::DOUBLE AS value, ${value} AS text` : `${value} AS value, NULL::VARCHAR AS text`;
+        return `SELECT ${members.group} AS g, ${when}(time)::DOUBLE AS time, ${columns}, ${number} AS side FROM (${relation})${members.join} WHERE ${members.where} AND ${within("time", from, to)} GROUP BY g`;
+      });
+      selects.push(...own);
+    }
+    const found = selections.map(() => ({
+      groups: [] as number[],
+      times: [] as EpochMs[],
+      values: [] as (number | string)[],
+      truncated: false,
+    }));
+    if (selects.length === 0) return found;
+    const indexOf = indexesOf(membersOf(groups, false), membersOf(groups, true));
+    await eachChunk(this.#connection, selects.join(" UNION ALL "), ([ids, at, numbers, texts, sides], rows) => {
+      for (let row = 0; row < rows; row++) {
+        const rowsOf = found[sides![row] as number]!;
+        rowsOf.groups.push(indexOf.get(ids![row] as number)!);
+        rowsOf.times.push(at![row] as number);
+        rowsOf.values.push((numbers![row] as number | null) ?? (texts![row] as string));
+      }
     });
-    if (selects.length === 0) return { groups: [], times: [], values: [], truncated: false };
-    return this.#pointRows(selects.join(" UNION ALL "), groups, Infinity);
+    return found;
   }
 
   async windows(selection: WindowSelection): Promise<WindowRows> {
@@ -152,7 +177,15 @@ export class DuckSeriesReader implements SeriesReader {
         found.take(members.indexOf.get(at(0))!, Number(columns[1]![row]), bin);
       }
     });
-    if (source.level === "raw") await found.complete(this, selection);
+    if (source.level === "raw") {
+      await found.complete(
+        {
+          points: (points) => this.points(points),
+          bothEdges: async (edges) => (await this.#edges(edges)) as [PointRows, PointRows],
+        },
+        selection,
+      );
+    }
     return { groups: found.groups, level: source.level };
   }
 
@@ -211,11 +244,15 @@ export class DuckSeriesReader implements SeriesReader {
   }
 
   /** The points, where there are not too many of them; rollups that are finer than a bin, or all that is left. */
-  async #chartSource(members: Members, { from, to, bins }: ExtremeSelection): Promise<SourcePart> {
+  async #chartSource(members: Members, { groups, from, to, bins }: ExtremeSelection): Promise<SourcePart> {
     const known = (level: Level): boolean => this.#relations.knownFrom(level) <= from;
     const fine = ROLLUPS.filter((level) => known(level) && ROLLUP_WIDTH[level] <= (to - from) / bins);
     const coarsest = fine.at(-1);
-    const few = coarsest === undefined || (await this.#count(members, from, to, coarsest)) <= CHART_ROWS_MAX;
+    const [low, high] = rangeOf(groups.flatMap(({ ids }) => ids));
+    const few =
+      coarsest === undefined ||
+      this.#relations.rowsRead("raw", "numbers", from, to, low, high) <= CHART_ROWS_MAX / 2 ||
+      (await this.#count(members, from, to, coarsest)) <= CHART_ROWS_MAX;
     const level: Level = known("raw") && few ? "raw" : (coarsest ?? ROLLUPS.find(known) ?? "raw");
     return (await this.#located([{ level, from, to }], "numbers", { from, to }))[0]!;
   }
