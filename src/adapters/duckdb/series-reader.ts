@@ -31,7 +31,7 @@ import type {
   WindowRows,
   WindowSelection,
 } from "../../telemetry/mod.ts";
-import { eachChunk } from "./columns.ts";
+import { eachChunkAtOnce } from "./columns.ts";
 import { mayBeFew, windowsOfFew } from "./few-points.ts";
 import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { RollupRange } from "./layout.ts";
@@ -110,7 +110,7 @@ export class DuckSeriesReader implements SeriesReader {
     }));
     if (selects.length === 0) return found;
     const indexOf = indexesOf(membersOf(groups, false), membersOf(groups, true));
-    await eachChunk(this.#connection, selects.join(" UNION ALL "), ([ids, at, numbers, texts, sides], rows) => {
+    await eachChunkAtOnce(this.#connection, selects.join(" UNION ALL "), ([ids, at, numbers, texts, sides], rows) => {
       for (let row = 0; row < rows; row++) {
         const rowsOf = found[sides![row] as number]!;
         rowsOf.groups.push(indexOf.get(ids![row] as number)!);
@@ -169,7 +169,7 @@ export class DuckSeriesReader implements SeriesReader {
     if (members === null) return { groups: [], level: "raw" };
     const source = await this.#chartSource(members, selection);
     const found = new ExtremeBins(groups.length);
-    await eachChunk(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
+    await eachChunkAtOnce(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
       for (let row = 0; row < rows; row++) {
         const at = (column: number): number => columns[column]![row] as number;
         const [count, lowest, lowestTime, highest, highestTime] = [at(2), at(3), at(4), at(5), at(6)];
@@ -271,7 +271,7 @@ export class DuckSeriesReader implements SeriesReader {
     const [count, time] = level === "raw" ? ["count(*)", "time"] : ["sum(count)", "bucket"];
     let total = 0;
     const sql = `SELECT ${count}::DOUBLE FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
-    await eachChunk(this.#connection, sql, ([counts]) => (total = (counts![0] as number | null) ?? 0));
+    await eachChunkAtOnce(this.#connection, sql, ([counts]) => (total = (counts![0] as number | null) ?? 0));
     return total;
   }
 
@@ -297,7 +297,7 @@ export class DuckSeriesReader implements SeriesReader {
     const times: EpochMs[] = [];
     const values: (number | string)[] = [];
     let truncated = false;
-    await eachChunk(this.#connection, sql, ([ids, at, numbers, texts], rows) => {
+    await eachChunkAtOnce(this.#connection, sql, ([ids, at, numbers, texts], rows) => {
       for (let row = 0; row < rows; row++) {
         if (times.length >= rowsMax) {
           truncated = true;
@@ -322,7 +322,7 @@ export class DuckSeriesReader implements SeriesReader {
     const found = new Map<Measure, (FieldValue | null)[]>(measures.map((measure) => [measure, []]));
     let truncated = false;
     if (sql === null) return { groups, starts, measures: found, truncated };
-    await eachChunk(this.#connection, sql, (columns, all) => {
+    await eachChunkAtOnce(this.#connection, sql, (columns, all) => {
       const rows = Math.min(all, rowsMax - starts.length);
       truncated ||= rows < all;
       for (let row = 0; row < rows; row++) {
@@ -362,10 +362,12 @@ function indexesOf(numbers: Members | null, texts: Members | null): ReadonlyMap<
 }
 
 function rangeOf(ids: readonly number[]): readonly [low: number, high: number] {
-  return ids.reduce<readonly [number, number]>(
-    ([low, high], id) => [Math.min(low, id), Math.max(high, id)],
-    [Infinity, -Infinity],
-  );
+  let [low, high] = [Infinity, -Infinity];
+  for (const id of ids) {
+    if (id < low) low = id;
+    if (id > high) high = id;
+  }
+  return [low, high];
 }
 
 function startOfNumber(grid: Grid, bucket: number): EpochMs {
