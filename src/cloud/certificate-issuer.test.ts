@@ -20,7 +20,7 @@ test("a provisioned device has a thing, an active certificate of our CA, and the
     );
   }
   const x509 = new X509Certificate(first.certificatePem);
-  assert.ok(x509.checkIssued(new X509Certificate(world.authority.certificatePem)));
+  assert.ok(x509.checkIssued(new X509Certificate(world.authority.issuingChain[0]!)));
   assert.ok(x509.checkPrivateKey(createPrivateKey(first.privateKeyPem)));
 });
 

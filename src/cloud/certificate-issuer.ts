@@ -11,7 +11,9 @@ export function certificateIssuer(authority: CertificateAuthority): CertificateI
   return {
     fromCsr: (csrPem) => authority.issueDeviceCertificate({ csrPem }),
     withKey: () => authority.createDeviceKeyAndCertificate(NOBODY),
-    caPem: authority.certificatePem,
+    get caPem() {
+      return authority.certificatePem;
+    },
   };
 }
 

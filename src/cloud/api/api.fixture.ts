@@ -285,7 +285,7 @@ async function listenTls(
     host: "127.0.0.1",
     port,
     portOption: "--https-port",
-    tls: { key: keyPem, cert: chainPem, ca: authority.certificatePem },
+    tls: { key: keyPem, cert: chainPem, ca: authority.clientCas },
     clientCertificate: "requested",
     unnamed: "http",
     http: (socket) => api.take(socket),

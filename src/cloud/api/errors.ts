@@ -24,6 +24,7 @@ const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   RULE_SQL_INVALID: "SqlParseException",
   POLICY_INVALID: "MalformedPolicyException",
   CERTIFICATE_STATE: "CertificateStateException",
+  PERMISSION_DENIED: "AccessDeniedException",
 };
 
 export function apiErrorOf(error: TidewireError): ApiError {

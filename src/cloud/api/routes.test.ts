@@ -126,7 +126,7 @@ test("certificates: with a key made here, by signing request, their life cycle, 
   const x509 = new X509Certificate(withKey.certificatePem);
   assert.ok(x509.checkPrivateKey(createPrivateKey(withKey.keyPair.PrivateKey)));
   assert.match(withKey.keyPair.PublicKey, /BEGIN PUBLIC KEY/);
-  assert.ok(x509.checkIssued(new X509Certificate(world.authority.certificatePem)));
+  assert.ok(x509.checkIssued(new X509Certificate(world.authority.issuingChain[0]!)));
   const { csrPem } = await createKeyAndCsr("pump");
   const byCsr = ok<Made>(await ask("POST", "/certificates", { certificateSigningRequest: csrPem }));
   assert.equal("keyPair" in byCsr, false);
