@@ -4,7 +4,8 @@ import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.t
 import { isTidewireError } from "../../base/mod.ts";
 import { Registry } from "../../registry/mod.ts";
 import type { Change, Principal, RegistryStore } from "../../registry/mod.ts";
-import { factsOf, registryContract } from "../../registry/registry.contract.ts";
+import { factsOf } from "../../registry/contract.fixture.ts";
+import { registryContract } from "../../registry/registry.contract.ts";
 import { PostgresRegistryStore } from "./registry-store.ts";
 import { PostgresServer, postgresMissing } from "./server.fixture.ts";
 import { parsePostgresUrl } from "./server-url.ts";
