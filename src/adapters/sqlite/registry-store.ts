@@ -8,7 +8,7 @@ import type { Row, Sql, Value } from "../registry-sql/sql.ts";
 import { registryTables } from "../registry-sql/tables.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
 
-const MIGRATIONS = [
+export const REGISTRY_MIGRATIONS: readonly string[] = [
   `CREATE TABLE things (
      name TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT, attributes TEXT NOT NULL,
      version INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, searchable TEXT NOT NULL
@@ -73,7 +73,7 @@ export interface OpenRegistry {
 
 /** Throws DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
 export function openRegistry(path: string, logger?: Logger, tenant: string = FIRST_TENANT): OpenRegistry {
-  const file = { path, name: "registry", migrations: MIGRATIONS, ...(logger === undefined ? {} : { logger }) };
+  const file = { path, name: "registry", migrations: REGISTRY_MIGRATIONS, ...(logger === undefined ? {} : { logger }) };
   const database = openDatabase({ ...file, durability: "full" });
   // Presence has its own connection: it may lose its last changes, so it need not wait for the disk in the broker's thread.
   const presence = openDatabase({ ...file, durability: "normal", beside: database });
