@@ -16,8 +16,8 @@ const missing = postgresMissing();
 let server: PostgresServer;
 let schemas = 0;
 
-function open(schema: string): Promise<PostgresRegistryStore> {
-  return PostgresRegistryStore.open(parsePostgresUrl(server.url({ schema })), new SimLogger());
+function open(schema: string, tenant?: string): Promise<PostgresRegistryStore> {
+  return PostgresRegistryStore.open(parsePostgresUrl(server.url({ schema })), new SimLogger(), tenant);
 }
 
 /** A platform's registry, and what its listeners heard. */
@@ -32,8 +32,8 @@ class Peer {
     this.registry.onChange((change) => this.heard.push(change));
   }
 
-  static async open(schema: string): Promise<Peer> {
-    return new Peer(await open(schema));
+  static async open(schema: string, tenant?: string): Promise<Peer> {
+    return new Peer(await open(schema, tenant));
   }
 }
 
@@ -178,6 +178,28 @@ describe("two platforms on one registry", { skip: missing ?? false }, () => {
       );
       assert.equal(b.registry.principalOf(id(1))?.certificate.status, "REVOKED");
     }));
+
+  test("another tenant of the same database sees nothing, hears nothing, and misses nothing", async () => {
+    const schema = `r${++schemas}`;
+    const [ours, theirs] = [await Peer.open(schema), await Peer.open(schema, "neighbour")];
+    try {
+      theirs.registry.things.create("t", { attributes: { whose: "theirs" } });
+      theirs.registry.certificates.register("PEM", factsOf(1), { status: "INACTIVE" });
+      const known = theirs.registry.principalOf(id(1));
+      theirs.heard.length = 0;
+      for (let i = 0; i < 20; i++) ours.registry.things.create(`thing-${i}`);
+      ours.registry.things.create("t");
+      ours.registry.certificates.register("PEM", factsOf(1));
+      assert.equal(theirs.registry.freshPrincipalOf(id(1)), known);
+      assert.equal(theirs.registry.things.count(), 1);
+      assert.deepEqual(theirs.registry.things.describe("t").attributes, { whose: "theirs" });
+      assert.equal(ours.registry.principalOf(id(1))?.certificate.status, "ACTIVE");
+      assert.deepEqual(theirs.heard, []);
+    } finally {
+      await ours.store.close();
+      await theirs.store.close();
+    }
+  });
 
   test("both write at once: no change is lost, and no limit is passed", () =>
     withPeers(async (a, b) => {

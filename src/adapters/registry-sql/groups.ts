@@ -6,8 +6,8 @@ import type { Row, Sql, Touched, Value } from "./sql.ts";
 const GROUP = `g.name, g.id, g.parent, g.description, g.attributes, g.version, g.created_at, g.updated_at,
   g.query, g.query_index, g.query_version, g.status`;
 
-/** Rows of one statement: PostgreSQL takes 65,535 values, SQLite 32,766. */
-const MEMBERS_AT_ONCE = 250;
+/** Rows of one statement. Few sizes are few texts, and prepared statements are kept by their text. */
+const MEMBERS_AT_ONCE = [250, 50, 10, 1];
 
 /** More than fit one notification to other platforms, which then read everything again. */
 const CONCERNED_TOLD_MAX = 1_000;
@@ -135,7 +135,11 @@ export class GroupTable implements GroupStore {
 }
 
 function* inPieces(things: readonly string[]): Generator<readonly string[]> {
-  for (let at = 0; at < things.length; at += MEMBERS_AT_ONCE) yield things.slice(at, at + MEMBERS_AT_ONCE);
+  for (let at = 0; at < things.length;) {
+    const size = MEMBERS_AT_ONCE.find((one) => one <= things.length - at) ?? 1;
+    yield things.slice(at, at + size);
+    at += size;
+  }
 }
 
 function touchedBy(groupName: string, things: readonly string[]): readonly Touched[] {

@@ -162,7 +162,8 @@ describe("registry.db", () => {
         INSERT INTO policy_targets VALUES ('p', '${"c".repeat(64)}');
         INSERT INTO presence VALUES ('a', 1, 9, NULL, '192.0.2.1');`);
       old.close();
-      const { store, presence, close } = openRegistry(path);
+      const opened = openRegistry(path);
+      const { store, presence } = opened;
       const id = "c".repeat(64);
       assert.deepEqual(store.things.list({ attributeName: "odd", attributeValue: "it's" }, { after: null, limit: 9 }), [
         {
@@ -195,7 +196,7 @@ describe("registry.db", () => {
         presence.load().map(({ thing, lastSeenAt }) => [thing, lastSeenAt]),
         [["a", 9]],
       );
-      close();
+      opened.close();
     });
   });
 

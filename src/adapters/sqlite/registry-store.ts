@@ -99,7 +99,7 @@ class SqliteSql implements Sql {
   readonly position = "instr";
   readonly #database: DatabaseSync;
   readonly #tenant: string;
-  /** By text; there are as many as the tables' parts write, with up to as many rows at once as a limit allows. */
+  /** By text; as many as the parts of `registry-sql/` write: a text per filter, and per number of attributes or tags. */
   readonly #statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync, tenant: string) {
