@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import { isTidewireError } from "../base/mod.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
 import type { RegistryRules } from "./context.ts";
-import type { Page } from "./records.ts";
-import type { Certificate, CertificateFacts, CertificateStatus, Change } from "./records.ts";
+import type { Certificate, CertificateFacts, CertificateStatus, Change, Page } from "./records.ts";
 import { Registry } from "./registry.ts";
 import type { RegistryStore } from "./store.ts";
 

@@ -126,6 +126,22 @@ export function groupsContract(adapter: string, open: OpenStore): void {
         });
       }
 
+      test("a name that is not there is told without what it could do to a terminal", () => {
+        const name = `\u202e\u001b[31m${"x".repeat(1_000)}`;
+        for (const look of [
+          () => registry.things.describe(name),
+          () => registry.groups.members(name),
+          () => registry.policies.version(name, "\u0007"),
+          () => registry.policies.attachedTo(`thinggroup/${name}`),
+        ]) {
+          assert.throws(look, (error) => {
+            refused("NOT_FOUND", /no .* named '\?\?\[31mx+'/)(error);
+            assert.ok((error as Error).message.length < 200);
+            return true;
+          });
+        }
+      });
+
       test("descriptions and values are printable and end somewhere", () => {
         const wrong =
           (attributes: Record<string, string>): (() => unknown) =>

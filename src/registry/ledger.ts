@@ -91,13 +91,21 @@ export class Ledger {
     else for (const id of principals) this.#principals.drop(id);
   }
 
+  /** A policy's attachments touch their targets, so where it was updated, only its text is different. */
+  #apply(change: Change): void {
+    const replaced = change.kind === "policy" && change.change === "updated";
+    const policy = replaced ? this.#store.policies.find(change.id) : undefined;
+    if (policy === undefined) this.#forget(change);
+    else this.#principals.replace(policy, change.principals);
+  }
+
   /** Changes by others: what they concern is forgotten here, and told as a change of our own is. */
   #hear(news: readonly ForeignChanges[] | null): void {
     if (news !== null && news.length === 0) return;
     try {
       if (news === null) throw new Error("changes were missed");
       const changes = news.flatMap((one) => this.#concern.ofForeign(one));
-      for (const change of changes) this.#forget(change);
+      for (const change of changes) this.#apply(change);
       for (const change of changes) this.#publish(change);
     } catch (error) {
       this.#log.info("everything is read again from the registry", { reason: reasonOf(error) });

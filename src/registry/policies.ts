@@ -76,8 +76,12 @@ export class Policies {
     });
   }
 
+  find(policyName: string): Policy | undefined {
+    return this.#context.store.policies.find(policyName);
+  }
+
   describe(policyName: string): Policy {
-    return this.#context.store.policies.find(policyName) ?? notFound("policy", policyName);
+    return this.find(policyName) ?? notFound("policy", policyName);
   }
 
   versions(policyName: string): readonly PolicyVersion[] {

@@ -67,7 +67,7 @@ export class ThingTypes {
     return this.#change(thingTypeName, (before) => ({
       ...before,
       description: properties.description ?? before.description,
-      searchableAttributes: properties.searchableAttributes ?? before.searchableAttributes,
+      searchableAttributes: [...new Set(properties.searchableAttributes ?? before.searchableAttributes)],
     }));
   }
 
