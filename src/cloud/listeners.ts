@@ -25,6 +25,7 @@ const PLAIN: Visitor = {
   credential: {
     kind: "unusable",
     reason: "no-certificate",
+    certificateId: null,
     hint: "MQTT over WebSocket is on the HTTPS port, for clients with a certificate; for tests there is --listen ws://127.0.0.1:PORT?auth=none",
   },
 };
@@ -70,6 +71,9 @@ export class Listeners {
     this.#webSockets.upgrade(request, socket, head, this.#visitors.get(socket) ?? PLAIN);
     return true;
   };
+
+  /** Who is at the other end of a connection that the HTTP server has. */
+  readonly visitorOf = (socket: Socket): Visitor => this.#visitors.get(socket) ?? PLAIN;
 
   /** Opens everything. Throws PORT_IN_USE, PORT_FORBIDDEN, CONFIG_VALUE_INVALID; `teardown` ends what is open by then. */
   async open(api: ApiServer, teardown: Teardown): Promise<OpenPorts> {

@@ -23,7 +23,13 @@ export type Credential =
   | { readonly kind: "certificate"; readonly certificateId: string }
   | { readonly kind: "none" }
   /** A certificate came, and nobody may be let in for it. */
-  | { readonly kind: "unusable"; readonly reason: string; readonly hint: string };
+  | {
+      readonly kind: "unusable";
+      readonly reason: string;
+      readonly hint: string;
+      /** Null: not even that was proved. */
+      readonly certificateId: string | null;
+    };
 
 export interface TlsDoorOptions {
   readonly material: TlsMaterial;
@@ -93,12 +99,15 @@ export class TlsDoor {
   #credentialOf(socket: TLSSocket): Credential {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return NO_CERTIFICATE;
-    if (!socket.authorized) return { kind: "unusable", ...handshakeFault(null, socket.authorizationError) };
+    const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
+    if (!socket.authorized) {
+      return { kind: "unusable", ...handshakeFault(null, socket.authorizationError), certificateId };
+    }
     if (this.#options.clock.now() >= certificate.validToDate.getTime()) {
       const hint = "the client's certificate has expired: issue a new one";
-      return { kind: "unusable", reason: "certificate-expired", hint };
+      return { kind: "unusable", reason: "certificate-expired", hint, certificateId };
     }
-    return { kind: "certificate", certificateId: createHash("sha256").update(certificate.raw).digest("hex") };
+    return { kind: "certificate", certificateId };
   }
 }
 

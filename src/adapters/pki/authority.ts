@@ -116,6 +116,11 @@ export class CertificateAuthority {
     return trustOf(this.#state);
   }
 
+  /** The same, each for itself. */
+  get roots(): readonly string[] {
+    return [this.#state.root, ...this.#state.formerRoots.map(({ certificate }) => certificate)];
+  }
+
   /** Every CA whose clients' certificates are known here: for the TLS listeners' `ca`. */
   get clientCas(): readonly string[] {
     return [this.#state.root, ...certificatesOf(this.#state)];
@@ -211,6 +216,13 @@ export class CertificateAuthority {
     } catch {
       return false;
     }
+  }
+
+  /** The same, of CAs too that were retired since: who has such a certificate may still ask for another. */
+  issuedEver(certificatePem: string): boolean {
+    if (this.issued(certificatePem)) return true;
+    const certificate = new X509Certificate(certificatePem);
+    return this.#state.retired.some((ca) => certificate.verify(new X509Certificate(ca).publicKey));
   }
 
   status(): AuthorityStatus {

@@ -17,6 +17,15 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   GET    /api/authority                            → the CAs, and what should be done about them
+ *   POST   /api/authority/rollover-issuing, /api/authority/rollover-root, /api/authority/retire   → the same
+ *   GET    /api/certificates/expiring?days=          → {overdue, expired, within, certificates}
+ *   POST   /api/certificates/:certificateId/readmission  {days}  → {until}
+ *   POST   /api/enrolment-codes  {thing}             → {code, until}, good once for EST's simpleenroll
+ *   GET    /crl, /crl.pem, /crl/:keyId               → revocation lists (no login)
+ *   GET    /.well-known/est/cacerts, /.well-known/est/csrattrs         (RFC 7030; no login)
+ *   POST   /.well-known/est/simpleenroll, /.well-known/est/simplereenroll  (code, or the device's certificate)
+ *   POST   /.well-known/tidewire/renewal  {publicKey, proof}  → {certificatePem, trustPem} (the device's certificate)
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
@@ -290,6 +299,8 @@ export interface ConnectionInfo {
   readonly mqtts: string;
   /** The same, under every address that other machines may use. */
   readonly addresses: readonly string[];
+  /** Where devices renew their certificates, at the same host. */
+  readonly httpsPort: number;
   readonly caPem: string;
   readonly defaultPolicy: string;
 }

@@ -14,11 +14,13 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fast
 import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -61,7 +63,16 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes];
+const GUARDED = [
+  thingRoutes,
+  certificateRoutes,
+  authorityRoutes,
+  ruleRoutes,
+  fleetRoutes,
+  seriesRoutes,
+  queryRoutes,
+  alertRoutes,
+];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};
@@ -100,6 +111,8 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   });
   sessionRoutes(app, ports);
   healthRoutes(app, ports);
+  revocationRoutes(app, ports);
+  deviceRoutes(app, ports.enrolment);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);
   plain.on("upgrade", (request, socket: Socket, head) => {
