@@ -19,7 +19,7 @@ export interface Census {
 }
 
 export interface CensusOptions {
-  readonly registry: Pick<Registry, "listCertificates">;
+  readonly registry: Pick<Registry, "certificates">;
   readonly isReplaced: (certificateId: string) => boolean;
   readonly renewalGrace: Millis;
   readonly clock: Clock;
@@ -85,7 +85,7 @@ export class CertificateCensus {
     const count = new Count(this.#options, clock.now());
     let nextToken: string | null = null;
     do {
-      const page = registry.listCertificates({
+      const page = registry.certificates.list({
         maxResults: LIMITS.registry.pageSizeMax,
         ascending: true,
         ...(nextToken === null ? {} : { nextToken }),

@@ -42,9 +42,9 @@ export async function provisionDevice(
 
 function admitAs(registry: Registry, thing: string, certificatePem: string, facts: CertificateFacts): void {
   registry.atomically(() => {
-    if (registry.findThing(thing) === undefined) registry.createThing(thing);
-    const { certificateId } = registry.registerCertificate(certificatePem, facts);
-    registry.attachThingPrincipal(thing, certificateId);
-    registry.attachPolicy(DEFAULT_POLICY_NAME, certificateId);
+    if (registry.things.find(thing) === undefined) registry.things.create(thing);
+    const { certificateId } = registry.certificates.register(certificatePem, facts);
+    registry.things.attach(thing, certificateId);
+    registry.policies.attach(DEFAULT_POLICY_NAME, certificateId);
   });
 }

@@ -126,6 +126,12 @@ export const PlatformConfigSchema = z.strictObject({
     .max(3600)
     .default(10)
     .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
+  lifeCycleEvents: z
+    .enum(["all", "presence", "none"])
+    .default("all")
+    .describe(
+      "What the platform publishes below `$aws/events/` by itself: `presence` (who connects and leaves), or also who subscribes and unsubscribes (`all`).",
+    ),
   telemetryRetention: parsed(parseRetention)
     .default("raw 30d, 1m 90d, 1h 2y, 1d 10y")
     .describe(

@@ -73,8 +73,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     principalsCachedMax,
     ...ports,
   });
-  if (!registry.listPolicies({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
-    registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  if (!registry.policies.list({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
+    registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());

@@ -7,7 +7,7 @@ import type { KeyObject } from "node:crypto";
 import { renewalProof } from "../adapters/device-identity.ts";
 import type { CertificateAuthority } from "../adapters/pki/mod.ts";
 import { keyFault } from "../adapters/pki/mod.ts";
-import { TidewireError, days, isTidewireError, reasonOf } from "../base/mod.ts";
+import { TidewireError, days, reasonOf } from "../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics } from "../base/mod.ts";
 import { fateOf } from "../identity/mod.ts";
 import type { Succession, SuccessionStore, SuccessionTimes } from "../identity/mod.ts";
@@ -109,7 +109,7 @@ export class Renewals {
 
   /** Lets an expired certificate be renewed until then, although its grace is over. Throws NOT_FOUND. */
   readmit(certificateId: string, until: EpochMs): void {
-    const certificate = this.#options.registry.describeCertificate(certificateId);
+    const certificate = this.#options.registry.certificates.describe(certificateId);
     this.#options.store.allow(certificate.certificateId, until);
     this.#options.logger.info("an expired certificate may be renewed once more", { audit: true, certificateId, until });
   }
@@ -158,12 +158,12 @@ export class Renewals {
     const successor = issued.facts.certificateId;
     registry.atomically(() => {
       this.#renewable(certificateId); // nobody has revoked it meanwhile
-      registry.registerCertificate(issued.certificatePem, issued.facts);
-      for (const { thingName, type } of registry.listPrincipalThings(certificateId)) {
-        registry.attachThingPrincipal(thingName, successor, type);
+      registry.certificates.register(issued.certificatePem, issued.facts);
+      for (const { thingName, type } of registry.things.ofPrincipal(certificateId)) {
+        registry.things.attach(thingName, successor, type);
       }
-      for (const { policyName } of registry.listAttachedPolicies(certificateId)) {
-        registry.attachPolicy(policyName, successor);
+      for (const { policyName } of registry.policies.attachedTo(certificateId)) {
+        registry.policies.attach(policyName, successor);
       }
     });
     this.#save({ predecessor: certificateId, successor, issuedAt: clock.now(), confirmedAt: null });
@@ -175,11 +175,8 @@ export class Renewals {
   /** Throws RENEWAL_REFUSED. */
   #renewable(certificateId: string): Certificate {
     const { registry, authority, store, times, clock } = this.#options;
-    let found: Certificate;
-    try {
-      found = registry.describeCertificate(certificateId);
-    } catch (error) {
-      if (!isTidewireError(error) || error.code !== "NOT_FOUND") throw error;
+    const found = registry.certificates.find(certificateId);
+    if (found === undefined) {
       throw refused("it is not registered here", "Register the device again: `tidewire things add NAME --out FOLDER`.");
     }
     const { status, notAfter, pem } = found;
@@ -201,51 +198,38 @@ export class Renewals {
 
   /** What was issued already for this key and never used: the answer did not arrive. */
   #sameKey({ successor }: Succession, publicKey: KeyObject): string | null {
-    try {
-      const { pem, status } = this.#options.registry.describeCertificate(successor);
-      return status === "ACTIVE" && new X509Certificate(pem).publicKey.equals(publicKey) ? pem : null;
-    } catch (error) {
-      if (isTidewireError(error) && error.code === "NOT_FOUND") return null;
-      throw error;
-    }
+    const found = this.#options.registry.certificates.find(successor);
+    if (found?.status !== "ACTIVE") return null;
+    return new X509Certificate(found.pem).publicKey.equals(publicKey) ? found.pem : null;
   }
 
   /** Nobody ever used it, and it cannot be renewed any more either; or somebody has deleted it. */
   #isForgotten({ successor, confirmedAt }: Succession, now: EpochMs): boolean {
-    const certificate = this.#find(successor);
-    if (certificate === null) return true;
+    const certificate = this.#options.registry.certificates.find(successor);
+    if (certificate === undefined) return true;
     if (confirmedAt !== null || now <= certificate.notAfter + this.#options.times.renewalGrace) return false;
     this.#delete(successor);
     return true;
   }
 
   #deactivate(certificateId: string): void {
-    if (this.#find(certificateId)?.status === "ACTIVE") {
-      this.#options.registry.updateCertificateStatus(certificateId, "INACTIVE");
+    if (this.#options.registry.certificates.find(certificateId)?.status === "ACTIVE") {
+      this.#options.registry.certificates.updateStatus(certificateId, "INACTIVE");
     }
   }
 
   #delete(certificateId: string): void {
     const { registry } = this.#options;
-    const found = this.#find(certificateId);
+    const found = this.#options.registry.certificates.find(certificateId);
     // A revoked one stays: revocation lists name it.
-    if (found === null || found.status === "REVOKED") return;
+    if (found === undefined || found.status === "REVOKED") return;
     registry.atomically(() => {
       this.#deactivate(certificateId);
-      for (const { thingName } of registry.listPrincipalThings(certificateId)) {
-        registry.detachThingPrincipal(thingName, certificateId);
+      for (const { thingName } of registry.things.ofPrincipal(certificateId)) {
+        registry.things.detach(thingName, certificateId);
       }
-      registry.deleteCertificate(certificateId, { force: true });
+      registry.certificates.delete(certificateId, { force: true });
     });
-  }
-
-  #find(certificateId: string): Certificate | null {
-    try {
-      return this.#options.registry.describeCertificate(certificateId);
-    } catch (error) {
-      if (isTidewireError(error) && error.code === "NOT_FOUND") return null;
-      throw error;
-    }
   }
 
   #save(succession: Succession): void {

@@ -182,7 +182,7 @@ async function openParts(folder: string, base: Base) {
   const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
-  registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
   const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
   const renewals = new Renewals({ ...base, registry, authority, store: successions, times });

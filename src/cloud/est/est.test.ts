@@ -124,7 +124,7 @@ describe("EST (RFC 7030), asked by curl and openssl", withTools, () => {
     const [pem] = certificatesOf(made.body);
     const first = new X509Certificate(pem!);
     assert.equal(first.subject, "CN=valve-1");
-    assert.equal(world.registry.listThingPrincipals("valve-1").length, 1);
+    assert.equal(world.registry.things.principalsOf("valve-1").length, 1);
     assert.equal((await curl("-u", `valve-1:${code}`, ...enrolling(csr), url("simpleenroll"))).status, 401, "used up");
 
     const as = ["--cert", file("valve-1.crt", pem!), "--key", join(folder, "valve-1.key")];
@@ -151,7 +151,7 @@ describe("EST (RFC 7030), asked by curl and openssl", withTools, () => {
     assert.equal(large.status, 413);
     const good = await curl(...device.as, ...enrolling(csr), url("simplereenroll"));
     assert.equal(good.status, 200, good.body);
-    assert.equal(world.registry.listThingPrincipals("pump").length, 2, "the new one has the thing's rights");
+    assert.equal(world.registry.things.principalsOf("pump").length, 2, "the new one has the thing's rights");
   });
 });
 
@@ -160,7 +160,7 @@ test(
   withTools,
   async () => {
     const device = await provisioned("pump");
-    world.registry.updateCertificateStatus(device.id, "REVOKED");
+    world.registry.certificates.updateStatus(device.id, "REVOKED");
     const base = `https://localhost:${port}`;
     const { status, type, body } = await curl(`${base}/crl.pem`);
     assert.deepEqual([status, type], [200, "application/x-pem-file"]);
@@ -202,7 +202,7 @@ describe("the agent's renewal over TLS", () => {
 
     const status = (): string => {
       try {
-        return world.registry.describeCertificate(idOf(old.certificatePem)).status;
+        return world.registry.certificates.describe(idOf(old.certificatePem)).status;
       } catch {
         return "gone";
       }
@@ -225,16 +225,16 @@ describe("the agent's renewal over TLS", () => {
     world.clock.advance(days(7));
     world.renewals.tidy();
     assert.equal(status(), "gone");
-    assert.equal(world.registry.listThingPrincipals("pump").length, 1);
+    assert.equal(world.registry.things.principalsOf("pump").length, 1);
   });
 
   test("a key that was lost on the way is replaced, and the certificate that nobody has used goes at once", async () => {
     const old = await provisionDevice(world.registry, world.authority, "pump");
     const [one, two] = [await ask(old, newDeviceKey()), await ask(old, newDeviceKey())];
     assert.deepEqual([one.kind, two.kind], ["granted", "granted"]);
-    assert.equal(world.registry.listThingPrincipals("pump").length, 2);
+    assert.equal(world.registry.things.principalsOf("pump").length, 2);
     for (let i = 0; i < 15; i++) assert.equal((await ask(old, newDeviceKey())).kind, "granted");
-    assert.equal(world.registry.listThingPrincipals("pump").length, 2, "they do not pile up");
+    assert.equal(world.registry.things.principalsOf("pump").length, 2, "they do not pile up");
   });
 
   test("an expired certificate is renewed within its grace over a real handshake; later only with an operator's leave; never once revoked", async () => {
@@ -250,7 +250,7 @@ describe("the agent's renewal over TLS", () => {
     const { status } = await world.ask("POST", `/api/certificates/${id}/readmission`, {});
     assert.equal(status, 200);
     assert.equal((await ask(longer, newDeviceKey())).kind, "granted");
-    world.registry.updateCertificateStatus(id, "REVOKED");
+    world.registry.certificates.updateStatus(id, "REVOKED");
     const revoked = await ask(longer, newDeviceKey());
     assert.match(JSON.stringify(revoked), /refused.*revoked/);
   });
@@ -270,16 +270,16 @@ describe("the agent's renewal over TLS", () => {
     await assert.rejects(world.renewals.renewByProof(id, "no key", "AAAA"), /no public key/);
     const small = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey;
     await assert.rejects(world.renewals.renew(id, small), /2048 to 4096 bits/);
-    assert.equal(world.registry.listThingPrincipals("pump").length, 1);
+    assert.equal(world.registry.things.principalsOf("pump").length, 1);
   });
 
   /** Registered here as of long ago, and ended so long before now. */
   async function expiredDevice(thing: string, ago: number, registered = true) {
     const { privateKeyPem, certificatePem, facts } = await issuedBefore(thing, Date.now() - ago);
     if (registered) {
-      world.registry.createThing(thing);
-      world.registry.registerCertificate(certificatePem, facts);
-      world.registry.attachThingPrincipal(thing, facts.certificateId);
+      world.registry.things.create(thing);
+      world.registry.certificates.register(certificatePem, facts);
+      world.registry.things.attach(thing, facts.certificateId);
     }
     return { privateKeyPem, certificatePem };
   }

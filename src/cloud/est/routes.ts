@@ -25,6 +25,8 @@ export interface EstPorts {
   readonly enrol: (thing: string, request: SigningRequest) => Promise<string>;
 }
 
+/** No login of a person: who asks is known by his certificate, or by a code. */
+const DEVICES = { permission: "public" } as const;
 /** Base64 is a third larger than what it encodes. */
 const BODY_BYTES_MAX = LIMITS.identity.signingRequestBytesMax * 2;
 const Renewal = z.strictObject({ publicKey: z.string().max(4096), proof: z.string().max(2048) });
@@ -35,7 +37,7 @@ export function deviceRoutes(app: FastifyInstance, ports: EstPorts): void {
 }
 
 function renewalRoute(app: FastifyInstance, { renewals, visitorOf }: EstPorts): void {
-  app.post(RENEWAL_PATH, { bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
+  app.post(RENEWAL_PATH, { config: DEVICES, bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
     const certificateId = deviceOf(request, visitorOf);
     const body = Renewal.safeParse(request.body);
     if (!body.success) throw new TidewireError("REQUEST_INVALID", { reason: body.error.issues[0]!.message });
@@ -65,13 +67,15 @@ async function estRoutes(scope: FastifyInstance, ports: EstPorts): Promise<void>
     return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
   });
 
-  scope.get("/cacerts", async (_request, reply) =>
+  scope.get("/cacerts", { config: DEVICES }, async (_request, reply) =>
     answer(reply, "application/pkcs7-mime", await certsOnly(ports.chain())),
   );
 
-  scope.get("/csrattrs", async (_request, reply) => answer(reply, "application/csrattrs", await csrAttributes()));
+  scope.get("/csrattrs", { config: DEVICES }, async (_request, reply) =>
+    answer(reply, "application/csrattrs", await csrAttributes()),
+  );
 
-  scope.post("/simpleenroll", async (request, reply) => {
+  scope.post("/simpleenroll", { config: DEVICES }, async (request, reply) => {
     const signingRequest = await readSigningRequest(pemOf(request.body));
     const thing = enrolling(request, ports);
     // Who has a certificate already is served as if he had asked for a renewal (RFC 7030 section 3.3.2).
@@ -80,7 +84,7 @@ async function estRoutes(scope: FastifyInstance, ports: EstPorts): Promise<void>
     return certificate(reply, certificatePem);
   });
 
-  scope.post("/simplereenroll", async (request, reply) => {
+  scope.post("/simplereenroll", { config: DEVICES }, async (request, reply) => {
     return renewed(request, reply, ports, await readSigningRequest(pemOf(request.body)));
   });
 }
@@ -103,7 +107,7 @@ async function renewed(
   { publicKey, commonName }: SigningRequest,
 ): Promise<FastifyReply> {
   const certificateId = deviceOf(request, visitorOf);
-  const name = registry.describeCertificate(certificateId).subject["CommonName"]?.[0];
+  const name = registry.certificates.describe(certificateId).subject["CommonName"]?.[0];
   // RFC 7030 section 4.2.2: the subject must be that of the certificate which is renewed.
   if (commonName !== (name ?? null)) {
     const reason = `it asks for the name '${commonName ?? ""}', and the certificate's is '${name ?? ""}'`;
