@@ -20,6 +20,7 @@ interface Expiring {
     readonly certificateId: string;
     readonly things: readonly string[];
     readonly notAfter: number;
+    readonly isOver: boolean;
   }[];
 }
 
@@ -62,10 +63,10 @@ export function certsCommand(output: Output): Command {
 async function expiring(options: Options, output: Output): Promise<void> {
   const found = await clientOf(options).get<Expiring>(`/api/certificates/expiring?days=${options.within}`);
   if (options.json === true) return output.result(JSON.stringify(found));
-  const rows = found.certificates.map(({ certificateId, things, notAfter }) => [
+  const rows = found.certificates.map(({ certificateId, things, notAfter, isOver }) => [
     things.join(" ") || "(no thing)",
     new Date(notAfter).toISOString().slice(0, 16),
-    notAfter < Date.now() ? "expired" : "",
+    isOver ? "expired" : "",
     certificateId,
   ]);
   if (rows.length > 0) output.result(table([["THING", "ENDS", "", "CERTIFICATE"], ...rows]));

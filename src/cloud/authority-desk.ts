@@ -20,13 +20,11 @@ export interface AuthorityDeskOptions {
   readonly authority: CertificateAuthority;
   readonly census: CertificateCensus;
   readonly clock: Clock;
-  /** The listeners take the new CAs. */
-  readonly changed: () => Promise<void>;
 }
 
 const LISTS_AGE_MAX = minutes(5);
 
-export function authorityDesk({ authority, census, clock, changed }: AuthorityDeskOptions): AuthorityDesk {
+export function authorityDesk({ authority, census, clock }: AuthorityDeskOptions): AuthorityDesk {
   let lists: { readonly at: EpochMs; readonly made: Promise<readonly RevocationList[]> } | null = null;
   const make = async (): Promise<readonly RevocationList[]> => {
     const { revoked } = await census.take(LISTS_AGE_MAX);
@@ -35,7 +33,6 @@ export function authorityDesk({ authority, census, clock, changed }: AuthorityDe
   const change = async (work: () => Promise<void>): Promise<void> => {
     await work();
     lists = null;
-    await changed();
   };
   return {
     status: () => authority.status(),

@@ -111,6 +111,7 @@ async function assemble(
   const address = { mqtts: "", https: "" };
   const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
   const ports = await listeners.open(api, teardown);
+  base.authority.onChange(() => void listeners.reload("the CAs have changed"));
   const everywhere = config.bind === "::" || config.bind === "0.0.0.0";
   const mqtts = (address.mqtts = `mqtts://${everywhere ? "127.0.0.1" : config.bind}:${ports.mqtts}`);
   const http = `http://127.0.0.1:${ports.http}`;
@@ -176,7 +177,7 @@ async function openApi(
       asker,
       certificates: certificateIssuer(base.authority),
       enrolment: enrolmentPorts(base, parts.listeners),
-      desk: authorityDesk({ ...base, changed: () => parts.listeners.reload("the CAs have changed") }),
+      desk: authorityDesk(base),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

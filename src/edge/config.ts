@@ -53,11 +53,12 @@ export function agentConfigOf(root: unknown, file: string, overrides: AgentOverr
   const check = new Checker(file);
   const fields = check.mapping({ value: root, key: "" }, KEYS);
   const inFolder = (name: string): string => resolve(dirname(file), name);
+  const thing = thingOf(check, check.text(fields.thing, "thing"));
   const broker = brokerOf(check, overrides.broker ?? check.text(fields.broker, "broker"));
   const renewal = overrides.renewal ?? (fields.renewal === undefined ? null : check.text(fields.renewal, "renewal"));
   return {
     file,
-    thing: thingOf(check, check.text(fields.thing, "thing")),
+    thing,
     broker,
     renewal: renewal === null ? besideBroker(broker) : addressOf(check, "renewal", "https", renewal, 443),
     certificate: inFolder(check.text(fields.certificate, "certificate")),

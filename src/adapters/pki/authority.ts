@@ -83,6 +83,8 @@ export class CertificateAuthority {
   readonly #deviceDays: number;
   #state: AuthorityState;
   #issuer: Issuer;
+  /** One, of whoever assembles. */
+  readonly #listeners: (() => void)[] = [];
   /** One change of the CAs at a time. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -109,6 +111,11 @@ export class CertificateAuthority {
     authority.#check(now);
     await authority.maintain();
     return authority;
+  }
+
+  /** Told when there is another issuing CA or root: the listeners must know it before its first device comes. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** The roots that devices trust, the present one first. */
@@ -349,6 +356,7 @@ export class CertificateAuthority {
   #take(state: AuthorityState): void {
     this.#state = state;
     this.#issuer = issuerOf(this.#files, state.issuer);
+    for (const listener of this.#listeners) listener();
   }
 
   #issuerIsDue(now: EpochMs): boolean {

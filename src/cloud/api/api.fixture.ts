@@ -261,7 +261,7 @@ export async function apiWorld(): Promise<ApiWorld> {
       chain: () => [...parts.authority.issuingChain, ...parts.authority.roots],
       enrol: (thing, request) => enrolDevice(parts.registry, parts.authority, thing, request),
     },
-    desk: authorityDesk({ ...parts, clock, changed: () => Promise.resolve() }),
+    desk: authorityDesk({ ...parts, clock }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],

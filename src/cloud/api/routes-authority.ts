@@ -45,6 +45,7 @@ export function authorityRoutes(app: FastifyInstance, ports: ApiPorts): void {
         issuer: issuer["CommonName"]?.[0] ?? null,
         notBefore,
         notAfter,
+        isOver: notAfter <= clock.now(),
       })),
     };
   });
