@@ -25,6 +25,7 @@ import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { moveRegistry } from "./move-registry.ts";
 import { Renewals } from "./renewals.ts";
+import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Foundation {
@@ -41,6 +42,7 @@ export interface Foundation {
   readonly registryAway: () => string | null;
   readonly presence: PresenceBook;
   readonly gatekeeper: RegistryGatekeeper;
+  readonly standalone: StandaloneCertificates;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
 }
@@ -81,8 +83,10 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
   teardown.add("gatekeeper", () => gatekeeper.close());
   const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
+  const standalone = new StandaloneCertificates({ registry, scheduler });
+  teardown.add("certificates without CA", () => standalone.close());
   const registryAway = (): string | null => shared?.away ?? null;
-  const stands = { secrets, authority, registry, registryAway, presence, gatekeeper, ...renewal };
+  const stands = { secrets, authority, registry, registryAway, presence, gatekeeper, standalone, ...renewal };
   return { limits, clock, scheduler, random, logger, metrics, ...stands };
 }
 

@@ -111,6 +111,14 @@ async function assemble(
   const address = { mqtts: "", https: "" };
   const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
   const ports = await listeners.open(api, teardown);
+  // A registry that is away leaves it at "there may be one".
+  base.standalone
+    .look()
+    .catch((error: unknown) => base.logger.warn("certificates without CA are not known", { error }));
+  const stopListening = base.registry.onChange(({ kind }) => {
+    if (kind === "authority") void listeners.reload("the registered CAs have changed");
+  });
+  teardown.add("registered CAs", stopListening);
   base.authority.onChange(() => void listeners.reload("the CAs have changed"));
   const everywhere = config.bind === "::" || config.bind === "0.0.0.0";
   const mqtts = (address.mqtts = `mqtts://${everywhere ? "127.0.0.1" : config.bind}:${ports.mqtts}`);
