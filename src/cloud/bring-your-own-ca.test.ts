@@ -44,7 +44,7 @@ async function make(name: string, of: Making = {}): Promise<Pair> {
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=${name}`,
     issuer: issuer?.subject ?? `CN=${name}`,
-    notBefore: new Date(now() + (of.from ?? -days(1))),
+    notBefore: new Date(now() + (of.from ?? days(-1))),
     notAfter: new Date(now() + (of.until ?? days(10))),
     publicKey: new x509.PublicKey(createPublicKey(key).export({ type: "spki", format: "der" })),
     signingKey: cryptoKey(of.by?.key ?? key),
@@ -90,7 +90,7 @@ describe("a chain of certificates", () => {
     [
       "expired",
       /^the certificate expired on/,
-      async () => [await make("dev", { by: ca, from: -days(9), until: -days(1) })],
+      async () => [await make("dev", { by: ca, from: days(-9), until: days(-1) })],
     ],
     ["not yet valid", /is valid from/, async () => [await make("dev", { by: ca, from: days(1) })]],
     ["a server's", /lacks clientAuth/, async () => [await make("dev", { by: ca, usage: "server" })]],
@@ -121,7 +121,7 @@ describe("a chain of certificates", () => {
       "below an expired CA",
       /a CA's certificate expired/,
       async () => {
-        const old = await make("between", { by: ca, ca: true, from: -days(9), until: -days(1) });
+        const old = await make("between", { by: ca, ca: true, from: days(-9), until: days(-1) });
         return [await make("dev", { by: old }), old];
       },
     ],
@@ -253,7 +253,7 @@ describe("over real TLS", () => {
   }
 
   test("each bad certificate is refused with a reason in words, in log and metrics", async () => {
-    const expired = await make("expired", { by: ca, from: -days(9), until: -days(1) });
+    const expired = await make("expired", { by: ca, from: days(-9), until: days(-1) });
     register(expired);
     for (const [pair, says] of [
       [expired, /certificate-expired: .*expired/],
@@ -295,7 +295,7 @@ describe("over real TLS", () => {
     assert.notEqual(await come(defaultMode), "in");
     world.registry.certificates.updateStatus(id, "INACTIVE");
     assert.match(await come(device), /certificate-refused: .*inactive/);
-    const late = await make("late", { from: -days(9), until: -days(1) });
+    const late = await make("late", { from: days(-9), until: days(-1) });
     register(late, "SNI_ONLY");
     assert.match(await come(late), /expired/);
   });

@@ -12,3 +12,5 @@ export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramV
 export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
+export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
+export type { Expected, ParsedSignature, SignatureFault, SignatureHash, SignedRequest } from "./signature-v4.ts";
