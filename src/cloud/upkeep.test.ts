@@ -45,6 +45,8 @@ function neighbours(): {
       rules: { checkpoint: () => state.checkpoint },
       store: { status: () => ({ forgettable: state.stored, archive: state.archive }) },
     },
+    renewals: { tidy: () => {} },
+    census: { refresh: async () => {} },
     api: {
       live: {
         get hasFleetViewers() {
