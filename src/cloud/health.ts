@@ -11,6 +11,7 @@ import { VERSION } from "../adapters/version.ts";
 export interface HealthSources {
   readonly log: Pick<Log, "status">;
   readonly store: Pick<StoreClient, "status">;
+  readonly shadows?: { status(): { readonly lag: number } };
   /** Why the registry's database is away; null where all is well. */
   readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
@@ -18,11 +19,13 @@ export interface HealthSources {
 
 /** Records behind which the store is called late; a restart after a day offline catches up in seconds. */
 const STORE_LAG_DEGRADED = 100_000;
+/** It reads what is in memory, a few hundred thousand a second. */
+const SHADOWS_LAG_DEGRADED = 100_000;
 
 type Part = Health["parts"][number];
 
-export function healthOf({ log, store, registryAway, startedAt }: HealthSources): Health {
-  const parts = [logPart(log), storePart(store), ...archivePart(store)];
+export function healthOf({ log, store, shadows, registryAway, startedAt }: HealthSources): Health {
+  const parts = [logPart(log), storePart(store), ...archivePart(store), ...shadowsPart(shadows)];
   const away = registryAway?.() ?? null;
   // Who is connected goes on; nobody new gets in.
   if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
@@ -55,6 +58,14 @@ function archivePart(store: HealthSources["store"]): readonly Part[] {
   const { problem, rows, files, lag } = archive;
   if (problem !== null) return [{ name: "archive", state: "degraded", detail: problem }];
   return [{ name: "archive", state: "ok", detail: `${rows} messages in ${files} files, ${lag} still to come` }];
+}
+
+/** Behind, devices wait for their answers; nothing is lost. */
+function shadowsPart(shadows: HealthSources["shadows"]): readonly Part[] {
+  if (shadows === undefined) return [];
+  const { lag } = shadows.status();
+  const detail = lag > SHADOWS_LAG_DEGRADED ? `${lag} messages behind: devices wait for answers` : "all requests answered";
+  return [{ name: "shadows", state: lag > SHADOWS_LAG_DEGRADED ? "degraded" : "ok", detail }];
 }
 
 function troubleOf({ quarantined, waiting }: StoreExtent): string | null {

@@ -34,6 +34,8 @@
  *
  *   GET                   /things?attributeName=&attributeValue=&thingTypeName=&maxResults=&nextToken=
  *   POST|GET|PATCH|DELETE /things/:thingName
+ *   GET|POST|DELETE       /things/:thingName/shadow?name=    (the shadow's document, as AWS's data plane has it)
+ *   GET                   /api/things/shadow/ListNamedShadowsForThing/:thingName?pageSize=&nextToken=
  *   PUT|DELETE|GET        /things/:thingName/principals      (header x-amzn-principal)
  *   GET                   /principals/things                 (header x-amzn-principal)
  *   POST                  /keys-and-certificate?setAsActive=

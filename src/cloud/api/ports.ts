@@ -48,6 +48,24 @@ export interface IssuedCertificate {
   readonly facts: CertificateFacts;
 }
 
+/** Shadows; documents are text. Throws SHADOW_*, LOG_*. */
+export interface ShadowPort {
+  get(key: ShadowKey): string;
+  update(key: ShadowKey, payload: Uint8Array): Promise<string>;
+  delete(key: ShadowKey): Promise<string>;
+  list(
+    thing: string,
+    page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined },
+  ): { readonly results: readonly string[]; readonly nextToken?: string; readonly timestamp: number };
+  onChange(listener: (change: ShadowKey & { readonly version: number }) => void): Cancel;
+}
+
+/** `name` is empty for the classic shadow. */
+export interface ShadowKey {
+  readonly thing: string;
+  readonly name: string;
+}
+
 export interface ApiPorts {
   readonly sessions: Sessions;
   readonly registry: Registry;
@@ -55,6 +73,7 @@ export interface ApiPorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
+  readonly shadows: ShadowPort;
   readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };

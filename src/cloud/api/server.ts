@@ -26,6 +26,7 @@ import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { sessionRoutes } from "./routes-session.ts";
+import { shadowRoutes } from "./routes-shadows.ts";
 import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
@@ -61,7 +62,16 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes];
+const GUARDED = [
+  thingRoutes,
+  shadowRoutes,
+  certificateRoutes,
+  ruleRoutes,
+  fleetRoutes,
+  seriesRoutes,
+  queryRoutes,
+  alertRoutes,
+];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};
