@@ -51,7 +51,7 @@
  *   POST                  /rules/:ruleName/enable
  *   POST                  /rules/:ruleName/disable
  */
-import type { EpochMs, Millis } from "../../base/mod.ts";
+import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
 
 export interface ApiError {
   /** Stable code of `docs/reference/errors.md`. */
@@ -280,11 +280,37 @@ export type LiveEvent =
       readonly measurement: string;
       readonly series: readonly Series[];
     }
+  /** A watched thing's shadow has changed or was deleted; `name` is empty for the classic one. */
+  | { readonly type: "shadow"; readonly thing: string; readonly name: string; readonly version: number }
   | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
+
+/** AWS IoT's shadow document. Times in metadata are seconds. */
+export interface ShadowDocument {
+  readonly state: ShadowSections;
+  /** In the shape of `state`, with `{timestamp}` at each leaf. */
+  readonly metadata: ShadowSections;
+  readonly version: number;
+  /** Seconds. */
+  readonly timestamp: number;
+}
+
+export interface ShadowSections {
+  readonly desired?: JsonObject;
+  readonly reported?: JsonObject;
+  /** What is desired and not reported so. */
+  readonly delta?: JsonObject;
+}
+
+export interface ShadowNames {
+  readonly results: readonly string[];
+  readonly nextToken?: string;
+  /** Seconds. */
+  readonly timestamp: number;
+}
 
 /** `GET /api/connection`: what a new device needs to know. */
 export interface ConnectionInfo {

@@ -4,7 +4,7 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult, ShadowNames } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
@@ -56,7 +56,7 @@ export interface ShadowPort {
   list(
     thing: string,
     page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined },
-  ): { readonly results: readonly string[]; readonly nextToken?: string; readonly timestamp: number };
+  ): ShadowNames;
   onChange(listener: (change: ShadowKey & { readonly version: number }) => void): Cancel;
 }
 

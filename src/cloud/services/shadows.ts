@@ -6,16 +6,9 @@ import type { Log, LogBatch } from "../../log/mod.ts";
 import { API_PREFIX, CLIENT_PREFIX, Twin, requestOf } from "../../twin/mod.ts";
 import type { Outcome, Refusal, ShadowChange, ShadowKey, TwinOptions, TwinRequest } from "../../twin/mod.ts";
 import { readRecord, topicPrefixFilter } from "../../wire/record/mod.ts";
+import type { ShadowNames } from "../api/contract.ts";
 import type { Foundation } from "../foundation.ts";
 import type { Teardown } from "../teardown.ts";
-
-/** `ListNamedShadowsForThing`. */
-export interface ShadowNames {
-  readonly results: readonly string[];
-  readonly nextToken?: string;
-  /** Seconds. */
-  readonly timestamp: number;
-}
 
 const isRequest = topicPrefixFilter([CLIENT_PREFIX, API_PREFIX]);
 
