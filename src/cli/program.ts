@@ -9,6 +9,7 @@ import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
+import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
 import { verifierCommand } from "./verifier.ts";
@@ -36,6 +37,7 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    shadowCommand,
     rulesCommand,
     queryCommand,
     loginLinkCommand,

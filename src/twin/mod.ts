@@ -5,3 +5,4 @@ export type { Refusal } from "./refusal.ts";
 export type { Answer, ShadowStore, StoredShadow, TwinChanges, WaitingAnswers } from "./store.ts";
 export { API_PREFIX, CLIENT_PREFIX, requestOf } from "./topics.ts";
 export type { RequestTopic, ShadowKey } from "./topics.ts";
+export { exact as parseExact } from "./json.ts";

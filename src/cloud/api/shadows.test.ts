@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { GetThingShadowCommand, IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import {
   ConflictException,
   DeleteThingShadowCommand,
+  GetThingShadowCommand,
   InvalidRequestException,
+  IoTDataPlaneClient,
   ListNamedShadowsForThingCommand,
   RequestEntityTooLargeException,
   ResourceNotFoundException,
