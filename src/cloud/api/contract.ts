@@ -20,6 +20,7 @@
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
+ *   GET    /api/things/:thing/shadows                → ThingShadows
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
  *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
@@ -303,6 +304,19 @@ export interface ShadowSections {
   readonly reported?: JsonObject;
   /** What is desired and not reported so. */
   readonly delta?: JsonObject;
+}
+
+/** The classic shadow, where there is one, and the first named ones. */
+export interface ThingShadows {
+  readonly shadows: readonly ThingShadow[];
+  /** There are more named ones; `ListNamedShadowsForThing` has them all. */
+  readonly truncated: boolean;
+}
+
+export interface ThingShadow {
+  /** Empty for the classic one. */
+  readonly name: string;
+  readonly document: ShadowDocument;
 }
 
 export interface ShadowNames {

@@ -57,6 +57,8 @@ export interface ShadowPort {
     thing: string,
     page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined },
   ): ShadowNames;
+  /** A `ThingShadows`. */
+  all(thing: string): string;
   onChange(listener: (change: ShadowKey & { readonly version: number }) => void): Cancel;
 }
 

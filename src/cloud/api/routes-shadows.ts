@@ -1,10 +1,10 @@
-/** AWS IoT's data plane for shadows: bodies are its documents, as they are kept. */
+/** AWS IoT's data plane for shadows: bodies are its documents, as they are kept. And all of a thing, for the dashboard. */
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { LIMITS } from "../../base/mod.ts";
 import type { ApiPorts } from "./ports.ts";
-import { ThingName } from "./schemas.ts";
+import { ThingName, ThingParameters } from "./schemas.ts";
 
 const Place = {
   params: z.strictObject({ thingName: ThingName }),
@@ -24,6 +24,10 @@ export function shadowRoutes(app: FastifyInstance, { shadows }: ApiPorts): void 
 
     routes.get("/things/:thingName/shadow", { schema: Place }, async ({ params, query }, reply) =>
       document(reply, shadows.get({ thing: params.thingName, name: query.name ?? "" })),
+    );
+
+    routes.get("/api/things/:thing/shadows", { schema: { params: ThingParameters } }, async ({ params }, reply) =>
+      document(reply, shadows.all(params.thing)),
     );
 
     routes.post("/things/:thingName/shadow", { schema: Place }, async ({ params, query, body }, reply) => {

@@ -81,6 +81,17 @@ export class ShadowService {
     return bodyOf(await this.#twin.delete(key));
   }
 
+  /** The dashboard's: a `ThingShadows`, put together from text because of numbers that a double may not hold. */
+  all(thing: string): string {
+    const listed = this.#twin.list(thing, "", this.#o.limits.listPageDefault);
+    if ("ok" in listed) throw errorOf(listed);
+    const shadows = ["", ...listed.names].flatMap((name) => {
+      const outcome = this.#twin.get({ thing, name });
+      return outcome.ok ? [`{"name":${JSON.stringify(name)},"document":${outcome.body}}`] : [];
+    });
+    return `{"shadows":[${shadows.join(",")}],"truncated":${listed.next !== null}}`;
+  }
+
   list(thing: string, page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined }): ShadowNames {
     const { listPageDefault } = this.#o.limits;
     const after = page.nextToken === undefined ? "" : Buffer.from(page.nextToken, "base64url").toString();
