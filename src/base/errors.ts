@@ -336,7 +336,7 @@ const entries = {
   SHADOW_REQUEST_INVALID: {
     fault: "peer",
     message: "{reason}",
-    fix: "Send a document as AWS IoT describes it, `{\"state\":{\"desired\":{…},\"reported\":{…}}}`, and nothing else below `state`.",
+    fix: 'Send a document as AWS IoT describes it, `{"state":{"desired":{…},"reported":{…}}}`, and nothing else below `state`.',
     http: 400,
   },
   SHADOW_NOT_FOUND: {

@@ -323,7 +323,7 @@ export const LIMITS = {
     /** AWS states none; a device that makes up names would fill the disk. Those deleted a moment ago count. */
     perThingMax: 1_000,
     /** Requests that are worked off in one turn, before connections are served again. */
-    perTurnMax: 64,
+    perTurnMax: 16,
     /** A deleted shadow's version number lives on for so long; then a new one starts at 1. AWS IoT's number. */
     deletedKeptFor: hours(48),
     /** A get that is older when it is read from the log is not answered: who asked has asked again, or is gone. */

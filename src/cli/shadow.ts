@@ -41,7 +41,7 @@ export function shadowCommand(output: Output): Command {
       .option("--json", "print AWS IoT's document, on one line");
   named(add("get", "print a shadow")).action((thing: string, options: Options) => get(thing, options, output));
   named(add("update", "change a shadow: objects are merged, null removes a key"))
-    .option("--desired <json>", 'what it should be: \'{"on":true}\'; null removes the section')
+    .option("--desired <json>", "what it should be: '{\"on\":true}'; null removes the section")
     .option("--reported <json>", "what it is, as the thing itself would say it")
     .option("--file <file>", 'the whole request: {"state":{"desired":{…}}}; - reads standard input')
     .option("--version <number>", "only where the shadow has this version")

@@ -7,7 +7,10 @@ import type { JsonObject, JsonValue } from "../base/mod.ts";
 
 /** ECMAScript's "JSON.parse source text access", which the compiler's library does not know yet. */
 interface SourceTextJson {
-  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown;
   rawJSON(text: string): unknown;
   isRawJSON(value: unknown): boolean;
 }

@@ -6,7 +6,10 @@ import { exact } from "./json.ts";
 import { difference, merge, stamps } from "./merge.ts";
 import type { Section } from "./merge.ts";
 
-const section = (state: JsonObject, seconds = 1): Section => ({ state, metadata: stamps(state, seconds) as JsonObject });
+const section = (state: JsonObject, seconds = 1): Section => ({
+  state,
+  metadata: stamps(state, seconds) as JsonObject,
+});
 const json = (value: unknown): string => JSON.stringify(value);
 
 /** What a merge is, said as naively as can be: a list of paths and what is there. Keys are few, so that they meet. */

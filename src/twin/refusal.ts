@@ -27,8 +27,7 @@ export const REFUSED = {
   size: refusal(413, "The payload exceeds the maximum size allowed"),
   encoding: refusal(415, "Unsupported documented encoding; supported encoding is UTF-8"),
   inflight: refusal(429, "Too many requests"),
-  nesting: (max: number): Refusal =>
-    refusal(400, `JSON contains too many levels of nesting; maximum is ${max}`),
+  nesting: (max: number): Refusal => refusal(400, `JSON contains too many levels of nesting; maximum is ${max}`),
   /** AWS calls the classic shadow by its thing's name. */
   shadow: ({ thing, name }: ShadowKey): Refusal =>
     refusal(404, `No shadow exists with name: ${name === "" ? thing : name}`),

@@ -43,10 +43,7 @@ export function decodeGet(payload: Uint8Array, limits: Limits["shadow"]): Decode
 }
 
 /** Of the body only the token counts; whatever else it is, the shadow is to go. */
-export function decodeDelete(
-  payload: Uint8Array,
-  limits: Limits["shadow"],
-): Pick<Decoded<never>, "clientToken"> {
+export function decodeDelete(payload: Uint8Array, limits: Limits["shadow"]): Pick<Decoded<never>, "clientToken"> {
   return { clientToken: bodyOf(payload, limits).clientToken };
 }
 
@@ -80,7 +77,11 @@ function updateOf(text: string, value: JsonValue | null, limits: Limits["shadow"
   // Only now: it recurses, and the depth is known.
   const request = exact(text) as JsonObject;
   const version = own(request, "version");
-  return { ok: true, change: own(request, "state") as StateChange, version: typeof version === "number" ? version : null };
+  return {
+    ok: true,
+    change: own(request, "state") as StateChange,
+    version: typeof version === "number" ? version : null,
+  };
 }
 
 function refusalOf(request: JsonObject, limits: Limits["shadow"]): Refusal | null {

@@ -38,7 +38,10 @@ for (const topic of OTHERS) {
 }
 
 test("no answer is ever taken for a request, whatever the shadow is called", () => {
-  const answers = ["get", "update", "delete"].flatMap((operation) => [`${operation}/accepted`, `${operation}/rejected`]);
+  const answers = ["get", "update", "delete"].flatMap((operation) => [
+    `${operation}/accepted`,
+    `${operation}/rejected`,
+  ]);
   for (const rest of [...answers, "update/delta", "update/documents"]) {
     for (const name of ["", "update", "get", "name", "shadow", "accepted"]) {
       for (const thing of ["t", "shadow", "name"]) {

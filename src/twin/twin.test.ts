@@ -21,7 +21,9 @@ afterEach(() => world.close());
 
 /** `get/accepted`, and of a refusal its code and sentence. */
 const brief = (heard: readonly Heard[]): readonly string[] =>
-  heard.map(({ topic, body }) => (topic.endsWith("rejected") ? `${topic} ${body["code"] as number} ${body["message"] as string}` : topic));
+  heard.map(({ topic, body }) =>
+    topic.endsWith("rejected") ? `${topic} ${body["code"] as number} ${body["message"] as string}` : topic,
+  );
 
 const versions = (heard: readonly Heard[], topic = "update/accepted"): readonly unknown[] =>
   heard.filter((one) => one.topic === topic).map(({ body }) => body["version"]);
@@ -59,7 +61,9 @@ describe("documents", () => {
   test("accepted holds what was sent and no more; get holds all, with what differs", async () => {
     await world.ask(`${SHADOW}/update`, { state: { desired: { a: 1, b: 2 } } });
     world.clock.advance(seconds(5));
-    const [accepted] = await world.ask(`${SHADOW}/update`, { state: { reported: { a: 1 }, desired: { b: null, c: 3 } } });
+    const [accepted] = await world.ask(`${SHADOW}/update`, {
+      state: { reported: { a: 1 }, desired: { b: null, c: 3 } },
+    });
     const later = { timestamp: now + 5 };
     assert.deepEqual(accepted?.body, {
       state: { reported: { a: 1 }, desired: { b: null, c: 3 } },
@@ -114,10 +118,13 @@ describe("documents", () => {
     world.heard();
     const [classic] = await world.ask(`${SHADOW}/get`);
     const [named] = await world.ask(`${NAMED}/get`);
-    assert.deepEqual([classic?.body["state"], named?.body["state"]], [
-      { desired: { a: 1 }, delta: { a: 1 } },
-      { desired: { a: 2 }, delta: { a: 2 } },
-    ]);
+    assert.deepEqual(
+      [classic?.body["state"], named?.body["state"]],
+      [
+        { desired: { a: 1 }, delta: { a: 1 } },
+        { desired: { a: 2 }, delta: { a: 2 } },
+      ],
+    );
     assert.deepEqual(world.twin.list("lamp", "", 1), { names: ["network"], next: "network" });
     assert.deepEqual(world.twin.list("lamp", "network", 1), { names: ["update"], next: null });
   });
@@ -126,7 +133,11 @@ describe("documents", () => {
 describe("every state and every request", () => {
   type State = "no thing" | "absent" | "present" | "deleted" | "forgotten number";
   const expected: Readonly<Record<State, readonly [get: string, update: string, remove: string]>> = {
-    "no thing": ["get/rejected 404 Thing not found", "update/rejected 404 Thing not found", "delete/rejected 404 Thing not found"],
+    "no thing": [
+      "get/rejected 404 Thing not found",
+      "update/rejected 404 Thing not found",
+      "delete/rejected 404 Thing not found",
+    ],
     absent: [
       "get/rejected 404 No shadow exists with name: lamp",
       "update/accepted 1",
@@ -161,7 +172,10 @@ describe("every state and every request", () => {
           await reach(state);
           if (restarted) world.crash();
           world.heard();
-          const [answer] = await world.ask(`${SHADOW}/${operation}`, { state: { desired: { a: 1 } }, clientToken: "tok" });
+          const [answer] = await world.ask(`${SHADOW}/${operation}`, {
+            state: { desired: { a: 1 } },
+            clientToken: "tok",
+          });
           const { code, message, version, clientToken } = answer!.body;
           const said = code === undefined ? `${version as number}` : `${code as number} ${message as string}`;
           assert.equal(`${answer!.topic} ${said}`, answers[i]);
@@ -205,7 +219,10 @@ describe("limits", () => {
     assert.deepEqual(over, ["update/rejected 413 The payload exceeds the maximum size allowed"]);
     const [got] = await world.ask(`${SHADOW}/get`);
     assert.deepEqual([got?.body["version"], (got?.body["state"] as JsonObject)["reported"]], [1, undefined]);
-    assert.deepEqual(versions(await world.ask(`${SHADOW}/update`, { state: { desired: { a: 1 }, reported: { b: 1 } } })), [2]);
+    assert.deepEqual(
+      versions(await world.ask(`${SHADOW}/update`, { state: { desired: { a: 1 }, reported: { b: 1 } } })),
+      [2],
+    );
   });
 
   test("more than ten requests of one connection on the way are refused, those of others are not", async () => {
@@ -399,7 +416,10 @@ describe("over HTTP", () => {
     const { twin } = world;
     assert.equal(await refused(twin.update(KEY, body({ state: 1 }))), "400 State node must be an object");
     assert.equal(await refused(twin.update({ thing: "x", name: "" }, body({ state: {} }))), "404 Thing not found");
-    assert.equal(await refused(twin.update({ thing: "lamp", name: "a b" }, body({ state: {} }))), "400 Invalid shadow name");
+    assert.equal(
+      await refused(twin.update({ thing: "lamp", name: "a b" }, body({ state: {} }))),
+      "400 Invalid shadow name",
+    );
     assert.equal(await refused(twin.get(KEY)), "404 No shadow exists with name: lamp");
     assert.equal(await refused(twin.get({ thing: "x", name: "" })), "404 Thing not found");
     assert.equal(await refused(twin.list("x", "", 1)), "404 Thing not found");
@@ -473,7 +493,12 @@ test("who wants to know is told of every change, after it is saved", async () =>
   await world.ask(`${SHADOW}/update`, { state: 1 });
   await world.ask(`${SHADOW}/delete`);
   assert.deepEqual(
-    world.changes.map(({ thing, name, version, sections }) => [thing, name, version, sections?.reported?.state ?? null]),
+    world.changes.map(({ thing, name, version, sections }) => [
+      thing,
+      name,
+      version,
+      sections?.reported?.state ?? null,
+    ]),
     [
       ["lamp", "", 1, { a: 1 }],
       ["lamp", "", 1, null],

@@ -168,7 +168,8 @@ export class Twin {
       if (request.offset >= this.#position) outcomes.push([request, turn.work(request, now, crowded)]);
     }
     this.#commit(turn, next);
-    for (const { stored, shadow } of turn.changes.values()) this.#cached(stored, shadow.kind === "present" ? shadow : null);
+    for (const { stored, shadow } of turn.changes.values())
+      this.#cached(stored, shadow.kind === "present" ? shadow : null);
     this.#unsent = { position: next, answers: turn.answers, next: 0 };
     for (const [request, outcome] of outcomes) this.#count(request, outcome);
     this.#send();
@@ -186,7 +187,10 @@ export class Twin {
     this.#position = Math.max(this.#position, next);
   }
 
-  #cached(stored: StoredShadow, sections: (Sections & { readonly kind: "present"; readonly version: number }) | null): void {
+  #cached(
+    stored: StoredShadow,
+    sections: (Sections & { readonly kind: "present"; readonly version: number }) | null,
+  ): void {
     const { thing, name, version, text, changedAt } = stored;
     if (sections === null || text === null) this.#cache.delete(placeOf(stored));
     else this.#cache.set(placeOf(stored), sections, text.length);

@@ -10,7 +10,21 @@ import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { ERROR_CATALOGUE, TidewireError } from "../../src/base/mod.ts";
 import type { ErrorCode, EpochMs } from "../../src/base/mod.ts";
-import type { Aggregate, Alert, ApiError, FieldValue, FleetEntry, Health, HealthState, LatestValue, LiveEvent, LiveRequest, Presence, ThingDetail, ThingShadow } from "../../src/cloud/api/contract.ts";
+import type {
+  Aggregate,
+  Alert,
+  ApiError,
+  FieldValue,
+  FleetEntry,
+  Health,
+  HealthState,
+  LatestValue,
+  LiveEvent,
+  LiveRequest,
+  Presence,
+  ThingDetail,
+  ThingShadow,
+} from "../../src/cloud/api/contract.ts";
 import { FakeStore } from "./fake-store.ts";
 import type { NewAlert, TestPlatform } from "./platform.ts";
 

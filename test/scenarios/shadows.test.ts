@@ -198,7 +198,9 @@ for (const [version, connect] of [
 
 /** On the platform of this machine, in the folder of a user; what it prints. */
 async function cli(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runCli(["shadow", ...args, "--data", folder.path], folder.path, { NO_COLOR: "1" });
+  const { code, stdout, stderr } = await runCli(["shadow", ...args, "--data", folder.path], folder.path, {
+    NO_COLOR: "1",
+  });
   assert.deepEqual([code, stderr], [0, ""]);
   return stdout.trimEnd();
 }
@@ -208,7 +210,10 @@ test("tidewire shadow: update, get, list, delete; numbers as they were written; 
   const desired = '{"open":true,"serial":12345678901234567890}';
   assert.equal(await cli("update", "valve", "--desired", desired), "Updated shadow of valve; it has version 1 now.");
   const lines = await cli("get", "valve");
-  assert.match(lines, /^shadow of valve, version 1\n\{\n {2}"desired": \{\n {4}"open": true,\n {4}"serial": 12345678901234567890\n/);
+  assert.match(
+    lines,
+    /^shadow of valve, version 1\n\{\n {2}"desired": \{\n {4}"open": true,\n {4}"serial": 12345678901234567890\n/,
+  );
   const reported = ["update", "valve", "--name", "net", "--reported", '{"ip":"10.0.0.7"}', "--version", "0", "--json"];
   assert.equal((JSON.parse(await cli(...reported)) as { version: number }).version, 1);
   assert.equal(await cli("list", "valve"), "net");

@@ -65,12 +65,17 @@ test("shadows, the place and answers are there after a restart, whether the save
 test("answers go once they are in the log, up to the place that is said", () => {
   for (const position of [1, 2, 3]) store.save({ ...NOTHING, position, answers: [answer(`${position}`)] }, false);
   store.save({ ...NOTHING, position: 4, answered: 2 }, false);
-  assert.deepEqual(store.waiting().map(({ position }) => position), [3]);
+  assert.deepEqual(
+    store.waiting().map(({ position }) => position),
+    [3],
+  );
 });
 
 test("a save that fails leaves nothing behind, neither on disk nor in the count", () => {
   const broken = { ...shadow("b"), version: "one" as unknown as number };
-  assert.throws(() => store.save({ ...NOTHING, position: 9, shadows: [shadow("a"), broken], answers: [answer("x")] }, false));
+  assert.throws(() =>
+    store.save({ ...NOTHING, position: 9, shadows: [shadow("a"), broken], answers: [answer("x")] }, false),
+  );
   assert.deepEqual([store.position(), store.count(), store.waiting(), store.things("", 9)], [null, 0, [], []]);
   store.save({ ...NOTHING, position: 9, shadows: [shadow("a")] }, false);
   assert.equal(store.count(), 1);
@@ -95,7 +100,10 @@ test("things are forgotten with everything, and those whose names begin alike st
 
 test("numbers of deleted shadows go when they are old, some at a time; what is there stays", () => {
   const deleted = ["a", "b", "c"].map((name) => shadow("t", name, { text: null, changedAt: 10 }));
-  store.save({ ...NOTHING, shadows: [...deleted, shadow("t", "young", { text: null, changedAt: 50 }), shadow("t")] }, false);
+  store.save(
+    { ...NOTHING, shadows: [...deleted, shadow("t", "young", { text: null, changedAt: 50 }), shadow("t")] },
+    false,
+  );
   assert.deepEqual([store.purge(50, 2), store.purge(50, 2), store.purge(50, 2)], [2, 1, 0]);
   assert.deepEqual([store.countOf("t"), store.count()], [2, 1]);
 });

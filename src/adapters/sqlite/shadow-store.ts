@@ -64,7 +64,9 @@ export class SqliteShadowStore implements ShadowStore {
   named(thing: string, after: string, limit: number): readonly string[] {
     const sql = `SELECT name FROM shadows WHERE tenant = ? AND thing = ? AND name > ? AND document IS NOT NULL
                  ORDER BY name LIMIT ?`;
-    return this.#statement(sql).all(this.#tenant, thing, after, limit).map((row) => row["name"] as string);
+    return this.#statement(sql)
+      .all(this.#tenant, thing, after, limit)
+      .map((row) => row["name"] as string);
   }
 
   count(): number {
@@ -73,10 +75,12 @@ export class SqliteShadowStore implements ShadowStore {
 
   waiting(): readonly WaitingAnswers[] {
     const sql = "SELECT position, answers FROM answers WHERE tenant = ? ORDER BY position";
-    return this.#statement(sql).all(this.#tenant).map((row) => ({
-      position: row["position"] as number,
-      answers: (JSON.parse(row["answers"] as string) as SavedAnswer[]).map(answerOf),
-    }));
+    return this.#statement(sql)
+      .all(this.#tenant)
+      .map((row) => ({
+        position: row["position"] as number,
+        answers: (JSON.parse(row["answers"] as string) as SavedAnswer[]).map(answerOf),
+      }));
   }
 
   save(changes: TwinChanges, durable: boolean): void {
@@ -110,7 +114,9 @@ export class SqliteShadowStore implements ShadowStore {
 
   things(after: string, limit: number): readonly string[] {
     const sql = "SELECT DISTINCT thing FROM shadows WHERE tenant = ? AND thing > ? ORDER BY thing LIMIT ?";
-    return this.#statement(sql).all(this.#tenant, after, limit).map((row) => row["thing"] as string);
+    return this.#statement(sql)
+      .all(this.#tenant, after, limit)
+      .map((row) => row["thing"] as string);
   }
 
   purge(deletedBefore: EpochMs, limit: number): number {

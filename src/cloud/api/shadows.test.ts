@@ -81,7 +81,10 @@ test("what is refused is AWS's exception, with AWS's words", async () => {
     return error.message === "No shadow exists with name: lamp";
   });
   await assert.rejects(client.send(new DeleteThingShadowCommand({ thingName: "nobody" })), ResourceNotFoundException);
-  await assert.rejects(client.send(new ListNamedShadowsForThingCommand({ thingName: "nobody" })), ResourceNotFoundException);
+  await assert.rejects(
+    client.send(new ListNamedShadowsForThingCommand({ thingName: "nobody" })),
+    ResourceNotFoundException,
+  );
 });
 
 test("nobody reads or changes a shadow without a login", async () => {

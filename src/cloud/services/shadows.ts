@@ -92,7 +92,10 @@ export class ShadowService {
     return `{"shadows":[${shadows.join(",")}],"truncated":${listed.next !== null}}`;
   }
 
-  list(thing: string, page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined }): ShadowNames {
+  list(
+    thing: string,
+    page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined },
+  ): ShadowNames {
     const { listPageDefault } = this.#o.limits;
     const after = page.nextToken === undefined ? "" : Buffer.from(page.nextToken, "base64url").toString();
     const listed = this.#twin.list(thing, after, page.pageSize ?? listPageDefault);

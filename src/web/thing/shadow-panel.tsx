@@ -28,7 +28,9 @@ export function Shadows({ thing }: { readonly thing: string }) {
           {error.message} {error.fix}
         </p>
       )}
-      {shadows?.map((shadow) => <ShadowCard key={shadow.name} shadow={shadow} store={store} />)}
+      {shadows?.map((shadow) => (
+        <ShadowCard key={shadow.name} shadow={shadow} store={store} />
+      ))}
       {!classic && <ShadowCard key="" shadow={NONE_YET} store={store} />}
     </section>
   );
@@ -78,23 +80,33 @@ function Agreement({ rows, document }: { readonly rows: readonly ShadowRow[]; re
 function Rows({ rows, title }: { readonly rows: readonly ShadowRow[]; readonly title: string }) {
   return (
     <div class="table-frame" tabIndex={0} role="region" aria-label={`Values of ${title}`}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Value</th>
-            <th scope="col">Desired</th>
-            <th scope="col">Reported</th>
-            <th scope="col">Set</th>
+      <table role="table">
+        <thead role="rowgroup">
+          <tr role="row">
+            <th role="columnheader" scope="col">
+              Value
+            </th>
+            <th role="columnheader" scope="col">
+              Desired
+            </th>
+            <th role="columnheader" scope="col">
+              Reported
+            </th>
+            <th role="columnheader" scope="col">
+              Set
+            </th>
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {rows.map((row) => (
-            <tr key={row.path} class={row.differs ? "differs" : ""}>
-              <th scope="row">{row.path}</th>
-              <td>
+            <tr role="row" key={row.path} class={row.differs ? "differs" : ""}>
+              <th role="rowheader" scope="row">
+                {row.path}
+              </th>
+              <td role="cell">
                 <code>{row.desired ?? "–"}</code>
               </td>
-              <td>
+              <td role="cell">
                 <code>{row.reported ?? "–"}</code>
                 {row.differs && (
                   <span class="fact-warning shadow-mark">
@@ -102,7 +114,7 @@ function Rows({ rows, title }: { readonly rows: readonly ShadowRow[]; readonly t
                   </span>
                 )}
               </td>
-              <td class="muted" title={formatTime(row.changedAt * 1000)}>
+              <td role="cell" class="muted" title={formatTime(row.changedAt * 1000)}>
                 {formatAge(Math.max(0, serverNow.value - row.changedAt * 1000))}
               </td>
             </tr>

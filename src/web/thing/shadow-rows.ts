@@ -67,10 +67,15 @@ function leavesOf(state: JsonObject | undefined, metadata: JsonValue | undefined
     const entries = isObject(value) ? Object.entries(value) : [];
     if (entries.length === 0) leaves.set(path, { text: JSON.stringify(value), changedAt: newestOf(meta) });
     for (const [key, item] of entries) {
-      visit(item, isObject(meta) && Object.hasOwn(meta, key) ? meta[key] : undefined, path === "" ? key : `${path}.${key}`);
+      visit(
+        item,
+        isObject(meta) && Object.hasOwn(meta, key) ? meta[key] : undefined,
+        path === "" ? key : `${path}.${key}`,
+      );
     }
   };
-  for (const [key, item] of Object.entries(state ?? {})) visit(item, isObject(metadata) ? metadata[key] : undefined, key);
+  for (const [key, item] of Object.entries(state ?? {}))
+    visit(item, isObject(metadata) ? metadata[key] : undefined, key);
   return leaves;
 }
 
