@@ -64,7 +64,8 @@ function archivePart(store: HealthSources["store"]): readonly Part[] {
 function shadowsPart(shadows: HealthSources["shadows"]): readonly Part[] {
   if (shadows === undefined) return [];
   const { lag } = shadows.status();
-  const detail = lag > SHADOWS_LAG_DEGRADED ? `${lag} messages behind: devices wait for answers` : "all requests answered";
+  const detail =
+    lag > SHADOWS_LAG_DEGRADED ? `${lag} messages behind: devices wait for answers` : "all requests answered";
   return [{ name: "shadows", state: lag > SHADOWS_LAG_DEGRADED ? "degraded" : "ok", detail }];
 }
 

@@ -24,8 +24,8 @@ import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
-import { startShadows } from "./services/shadows.ts";
-import type { ShadowService } from "./services/shadows.ts";
+import { SHADOW_ANSWERS, publishLifeCycleEvents, startShadows } from "./services/mod.ts";
+import type { ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -157,6 +157,7 @@ async function openBroker(
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
+  broker.serve(SHADOW_ANSWERS);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(
@@ -167,6 +168,8 @@ async function openBroker(
       else presence.disconnected(event.thing, event.sessionIdentifier, event.reason ?? "UNKNOWN");
     }),
   );
+  const events = { broker, which: config.lifeCycleEvents, limits: base.limits.mqtt, logger, metrics: base.metrics };
+  teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(
     "eviction",
     evictOnChange({

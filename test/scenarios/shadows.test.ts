@@ -253,6 +253,16 @@ test("tidewire shadow watch: every change as it comes, also of what a device rep
   }
 });
 
+test("no client can say what became of a request, whatever its policy allows", async () => {
+  const device = await addDevice(platform, folder.path, "liar");
+  const client = await connectDevice(platform, device);
+  for (const answer of ["update/accepted", "update/delta", "name/n/get/rejected"]) {
+    const forged = client.publishAsync(`$aws/things/liar/shadow/${answer}`, "{}", { qos: 1 });
+    await assert.rejects(forged, /Not authorized/);
+  }
+  await client.endAsync();
+});
+
 test("a thing that is deleted takes its shadows along", async () => {
   await platform.api("POST", "/things/gone", {});
   await cli("update", "gone", "--desired", '{"a":1}');

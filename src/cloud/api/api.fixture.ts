@@ -176,7 +176,7 @@ async function openParts(folder: string, base: Base) {
   const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
-  registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -197,7 +197,7 @@ async function openParts(folder: string, base: Base) {
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
 function openShadows(folder: string, base: Base, registry: Registry) {
   const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
-  const things = { exists: (thing: string) => registry.findThing(thing) !== undefined };
+  const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
   let next = 0;
   const publish = (topic: string, payload: Uint8Array): number => {
     const own = { clientId: "", thing: null, qos: 1, retain: false, properties: null } as const;
@@ -318,7 +318,7 @@ async function listenTls(
     host: "127.0.0.1",
     port,
     portOption: "--https-port",
-    tls: { key: keyPem, cert: chainPem, ca: authority.certificatePem },
+    tls: { key: keyPem, cert: chainPem, ca: authority.clientCas },
     clientCertificate: "requested",
     unnamed: "http",
     http: (socket) => api.take(socket),

@@ -22,9 +22,11 @@ const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   SHADOW_VERSION_CONFLICT: "ConflictException",
   SHADOW_ENCODING: "UnsupportedDocumentEncodingException",
   STILL_IN_USE: "DeleteConflictException",
+  POLICY_VERSIONS_LIMIT: "VersionsLimitExceededException",
   RULE_SQL_INVALID: "SqlParseException",
   POLICY_INVALID: "MalformedPolicyException",
   CERTIFICATE_STATE: "CertificateStateException",
+  PERMISSION_DENIED: "AccessDeniedException",
 };
 
 export function apiErrorOf(error: TidewireError): ApiError {

@@ -21,7 +21,7 @@ const thingName = "lamp";
 
 beforeEach(async () => {
   world = await apiWorld();
-  world.registry.createThing(thingName);
+  world.registry.things.create(thingName);
   const { httpPort } = await world.listen();
   client = new IoTDataPlaneClient({
     endpoint: `http://127.0.0.1:${httpPort}`,

@@ -1,7 +1,7 @@
 /** Shadows on the platform: their requests out of the log, their answers through the broker, and the calls of the HTTP API. */
 import { TidewireError } from "../../base/mod.ts";
 import type { Cancel, EpochMs, ErrorCode } from "../../base/mod.ts";
-import type { Broker } from "../../broker/mod.ts";
+import type { Broker, Service } from "../../broker/mod.ts";
 import type { Log, LogBatch } from "../../log/mod.ts";
 import { API_PREFIX, CLIENT_PREFIX, Twin, requestOf } from "../../twin/mod.ts";
 import type { Outcome, Refusal, ShadowChange, ShadowKey, TwinOptions, TwinRequest } from "../../twin/mod.ts";
@@ -105,6 +105,27 @@ export class ShadowService {
   }
 }
 
+const PLACES = ["$aws/things/+/shadow", "$aws/things/+/shadow/name/+"];
+const ANSWERS = [
+  "get/accepted",
+  "get/rejected",
+  "update/accepted",
+  "update/rejected",
+  "update/delta",
+  "update/documents",
+];
+
+/** Nobody but us says what became of a request. Requests themselves are read from the log. */
+export const SHADOW_ANSWERS: Service = {
+  name: "shadows",
+  requests: [],
+  answers: PLACES.flatMap((place) =>
+    [...ANSWERS, "delete/accepted", "delete/rejected"].map((answer) => `${place}/${answer}`),
+  ),
+  confidential: false,
+  handle: () => {},
+};
+
 interface Around {
   readonly base: Foundation;
   readonly store: TwinOptions["store"];
@@ -119,7 +140,7 @@ export function startShadows({ base, store, log, broker }: Around, teardown: Tea
     ...base,
     store,
     limits: base.limits.shadow,
-    things: { exists: (thing) => registry.findThing(thing) !== undefined },
+    things: { exists: (thing) => registry.things.find(thing) !== undefined },
     publish: (topic, payload) => {
       const own = { clientId: "", thing: null, qos: 1, retain: false, properties: null } as const;
       return broker.publishLocal({ ...own, topic, payload, receivedAt: clock.now() });
