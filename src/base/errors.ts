@@ -6,6 +6,7 @@
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { fill } from "./error-text.ts";
+import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
@@ -318,44 +319,7 @@ const entries = {
     fix: "Send less at once.",
     http: 413,
   },
-  // ── shadows ──────────────────────────────────────────────────────────────────────────────────
-  SHADOW_REQUEST_INVALID: {
-    fault: "peer",
-    message: "{reason}",
-    fix: 'Send a document as AWS IoT describes it, `{"state":{"desired":{…},"reported":{…}}}`, and nothing else below `state`.',
-    http: 400,
-  },
-  SHADOW_NOT_FOUND: {
-    fault: "peer",
-    message: "{reason}",
-    fix: "Check the thing's name and the shadow's; `tidewire shadow list THING` shows those that there are.",
-    http: 404,
-  },
-  SHADOW_VERSION_CONFLICT: {
-    fault: "peer",
-    message: "{reason}",
-    fix: "Read the shadow again and repeat the change with the version that it has now, or leave the version out.",
-    http: 409,
-  },
-  SHADOW_TOO_LARGE: {
-    fault: "peer",
-    message: "{reason}",
-    fix: "Keep less in one shadow, or spread it over named shadows.",
-    http: 413,
-  },
-  SHADOW_ENCODING: {
-    fault: "peer",
-    message: "{reason}",
-    fix: "Send the document as UTF-8.",
-    http: 415,
-  },
-  SHADOW_UNANSWERED: {
-    fault: "environment",
-    message: "The shadow service has not answered yet: {reason}.",
-    fix: "Read the shadow to see whether the change was made; the health page says what holds it up.",
-    http: 503,
-    retryable: true,
-  },
+  ...SHADOW_ERRORS,
   // ── requests to other servers ────────────────────────────────────────────────────────────────
   OUTGOING_REFUSED: {
     fault: "misuse",

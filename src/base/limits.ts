@@ -484,6 +484,7 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
     [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
     [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],
+    [shadow.nestingMax <= 64, "a shadow's levels fit the stack: merging recurses that deep"],
     [shadow.documentBytesMax <= shadow.requestBytesMax, "a whole shadow fits a request"],
     [shadow.requestBytesMax < http.bodyBytesMax, "a shadow request fits an HTTP request"],
     [people.sessionIdle <= http.sessionLifetime, "a session that nobody uses ends before one that is used"],

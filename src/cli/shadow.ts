@@ -97,10 +97,10 @@ async function watch(thing: string, options: Options, output: Output): Promise<v
     if (text === null) output.note(`There is no ${titleOf(thing, options)} now.`);
     else show(text, thing, options, output);
   };
-  let stopped = false;
-  const stop = stopSignal().then(() => (stopped = true));
+  const running = { now: true };
+  const stop = stopSignal().then(() => (running.now = false));
   await look();
-  while (!stopped) {
+  while (running.now) {
     const live = client.live({ type: "watch", thing }, (event) => {
       const { type, name } = event as { readonly type: string; readonly name?: string };
       if (type === "watching" || (type === "shadow" && name === (options.name ?? ""))) {
@@ -109,7 +109,7 @@ async function watch(thing: string, options: Options, output: Output): Promise<v
     });
     await Promise.race([stop, live.closed]);
     live.close();
-    if (!stopped) await Promise.race([stop, pause(RECONNECT_DELAY)]);
+    if (running.now) await Promise.race([stop, pause(RECONNECT_DELAY)]);
   }
 }
 

@@ -88,8 +88,10 @@ export function shadowText(shadow: Present): string {
 
 export function shadowFromText(version: number, text: string): Present {
   const { state, metadata } = exact(text) as unknown as { readonly state: StateChange; readonly metadata: StateChange };
-  const section = (name: "desired" | "reported"): Section | null =>
-    state[name] == null ? null : { state: state[name], metadata: metadata[name] ?? {} };
+  const section = (name: "desired" | "reported"): Section | null => {
+    const values = state[name] ?? null;
+    return values === null ? null : { state: values, metadata: metadata[name] ?? {} };
+  };
   return { kind: "present", version, desired: section("desired"), reported: section("reported") };
 }
 

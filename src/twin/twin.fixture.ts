@@ -134,9 +134,9 @@ export class TwinWorld {
       if (request !== null) requests.push({ ...request, ...logged, offset });
     }
     const handled = this.twin.handle(requests, this.durable);
-    let over = false;
-    const ended = handled.finally(() => (over = true)).catch(() => {});
-    while (!over) await this.clock.run(0);
+    const running = { now: true };
+    const ended = handled.finally(() => (running.now = false)).catch(() => {});
+    while (running.now) await this.clock.run(0);
     await ended;
     await handled;
   }

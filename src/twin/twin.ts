@@ -137,7 +137,7 @@ export class Twin {
   /** Saves where it is. What the log does not have on disk by then is published again at the next start. */
   close(): void {
     for (const cancel of this.#cancels) cancel();
-    for (const offset of [...this.#waiters.keys()]) this.#resolve(offset, null);
+    for (const offset of this.#waiters.keys()) this.#resolve(offset, null);
     this.#forgetLeaving();
     this.#saveProgress(true);
   }

@@ -31,7 +31,7 @@ after(async () => {
 interface Connected {
   readonly promises: iotshadow.IotShadowClientv2;
   readonly callbacks: iotshadow.IotShadowClient;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const OPTIONS = { maxRequestResponseSubscriptions: 20, maxStreamingSubscriptions: 10, operationTimeoutInSeconds: 10 };
@@ -90,7 +90,7 @@ async function refusal(request: Promise<unknown>): Promise<{ code?: number; mess
     () => assert.fail("it was not refused"),
     (reason: { modeledError?: { code?: number; message?: string } }) => reason,
   );
-  assert.ok(error.modeledError, String(error));
+  assert.ok(error.modeledError);
   const { code, message } = error.modeledError;
   return { ...(code === undefined ? {} : { code }), ...(message === undefined ? {} : { message }) };
 }
@@ -133,7 +133,7 @@ for (const [version, connect] of [
 
       const got = await client.getShadow({ thingName });
       assert.deepEqual(got.state?.delta, { on: true, colour: { red: 255 } });
-      assert.equal(typeof (got.metadata?.desired as { on: { timestamp: number } }).on.timestamp, "number");
+      assert.match(JSON.stringify(got.metadata), /"desired":\{"on":\{"timestamp":\d{10}\}/);
 
       await client.updateShadow({ thingName, version: 1, state: { reported: { on: true, colour: { red: 255 } } } });
       const agreed = await client.getShadow({ thingName });
