@@ -5,6 +5,7 @@
 
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
+import { AUTHORITY_ERRORS } from "./authority-errors.ts";
 import { fill } from "./error-text.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
@@ -26,6 +27,7 @@ export interface ErrorEntry {
 }
 
 const entries = {
+  ...AUTHORITY_ERRORS,
   // ── configuration and start ──────────────────────────────────────────────────────────────────
   CONFIG_KEY_UNKNOWN: {
     fault: "misuse",
@@ -129,44 +131,6 @@ const entries = {
     message: "The secret {file} cannot be used: {reason}.",
     fix: "{remedy}",
     exit: 3,
-  },
-  CA_KEY_LOCKED: {
-    fault: "misuse",
-    message: "The key in {path} is encrypted, and no passphrase was given.",
-    fix: "Give it with `--ca-passphrase-file FILE`, TIDEWIRE_CA_PASSPHRASE, or systemd's `LoadCredential=tidewire-ca-passphrase:FILE`.",
-    exit: 3,
-  },
-  CA_PASSPHRASE_WRONG: {
-    fault: "misuse",
-    message: "The passphrase does not open the key in {path}.",
-    fix: "Give the passphrase that the keys were last encrypted with; without it they are lost, and a backup's need that backup's.",
-    exit: 3,
-  },
-  CA_PASSPHRASE_UNUSABLE: {
-    fault: "misuse",
-    message: "The passphrase from {source} cannot be used: {reason}.",
-    fix: "Put one line of text into the file, or 32 random bytes (`openssl rand -out FILE 32`), readable by the user that runs Tidewire.",
-    exit: 2,
-  },
-  CA_ROOT_OFFLINE: {
-    fault: "misuse",
-    message: "The root's key is needed to {purpose}, and it is kept elsewhere.",
-    fix: "Stop the platform, bring the key with `tidewire ca import FILE`, start the platform, and take the key away again with `tidewire ca export-root FILE`.",
-    http: 409,
-    exit: 4,
-  },
-  FILE_UNWRITABLE: {
-    fault: "environment",
-    message: "The file {path} cannot be written: {reason}.",
-    fix: "Name a file that does not exist yet, in a folder that this user may write to.",
-    exit: 3,
-  },
-  CA_REFUSED: {
-    fault: "misuse",
-    message: "The certificate authority cannot do that: {reason}.",
-    fix: "{remedy}",
-    http: 409,
-    exit: 4,
   },
   SECRETS_UNUSABLE: {
     fault: "environment",
@@ -305,18 +269,6 @@ const entries = {
     fix: "Make a new one: `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes` writes a key and a request that fit.",
     http: 400,
     exit: 2,
-  },
-  RENEWAL_REFUSED: {
-    fault: "peer",
-    message: "The certificate is not renewed: {reason}.",
-    fix: "{remedy}",
-    http: 403,
-  },
-  CLIENT_CERTIFICATE_NEEDED: {
-    fault: "peer",
-    message: "This is for devices that show their certificate, and {reason}.",
-    fix: "Connect to the HTTPS port with the device's certificate and private key.",
-    http: 401,
   },
   LIMIT_REACHED: {
     fault: "peer",

@@ -25,6 +25,7 @@ import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
+import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
@@ -228,6 +229,21 @@ interface Base {
   readonly metrics: PrometheusMetrics;
 }
 
+function enrolmentOf(
+  { registry, renewals, authority }: Pick<ApiWorld, "registry" | "renewals" | "authority">,
+  clock: SimClock,
+  visitors: WeakMap<Socket, Visitor>,
+): EstPorts {
+  return {
+    registry,
+    renewals,
+    codes: new EnrolmentCodes(clock),
+    visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
+    chain: () => [...authority.issuingChain, ...authority.roots],
+    enrol: (thing, request) => enrolDevice(registry, authority, thing, request),
+  };
+}
+
 export async function apiWorld(): Promise<ApiWorld> {
   const folder = mkdtempSync(join(tmpdir(), "tidewire-api-"));
   // Certificates are judged by the machine's clock in TLS, so simulated time starts now.
@@ -253,14 +269,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     certificates: certificateIssuer(parts.authority),
-    enrolment: {
-      registry: parts.registry,
-      renewals: parts.renewals,
-      codes: new EnrolmentCodes(clock),
-      visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
-      chain: () => [...parts.authority.issuingChain, ...parts.authority.roots],
-      enrol: (thing, request) => enrolDevice(parts.registry, parts.authority, thing, request),
-    },
+    enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     health: () => health.now,
     logNext: () => 42,
