@@ -5,7 +5,7 @@
 
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
-import { AUTHORITY_ERRORS } from "./authority-errors.ts";
+import { AUTHORITY_ERRORS } from "./errors-authority.ts";
 import { fill } from "./error-text.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
