@@ -7,6 +7,7 @@ import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { AUTHORITY_ERRORS } from "./errors-authority.ts";
 import { fill } from "./error-text.ts";
+import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
@@ -288,6 +289,7 @@ const entries = {
     fix: "Send less at once.",
     http: 413,
   },
+  ...SHADOW_ERRORS,
   // ── requests to other servers ────────────────────────────────────────────────────────────────
   OUTGOING_REFUSED: {
     fault: "misuse",

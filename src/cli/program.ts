@@ -11,6 +11,7 @@ import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
+import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
 import { verifierCommand } from "./verifier.ts";
@@ -40,6 +41,7 @@ export function program(output: Output): Command {
     thingsCommand,
     certsCommand,
     caCommand,
+    shadowCommand,
     rulesCommand,
     queryCommand,
     loginLinkCommand,

@@ -75,7 +75,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     principalsCachedMax,
     ...ports,
   });
-  if (!registry.policies.list({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
+  if (registry.policies.find(DEFAULT_POLICY_NAME) === undefined) {
     registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });

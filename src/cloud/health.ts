@@ -13,6 +13,7 @@ import { VERSION } from "../adapters/version.ts";
 export interface HealthSources {
   readonly log: Pick<Log, "status">;
   readonly store: Pick<StoreClient, "status">;
+  readonly shadows?: { status(): { readonly lag: number } };
   /** Why the registry's database is away; null where all is well. */
   readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
@@ -22,11 +23,20 @@ export interface HealthSources {
 
 /** Records behind which the store is called late; a restart after a day offline catches up in seconds. */
 const STORE_LAG_DEGRADED = 100_000;
+/** It reads what is in memory, a few hundred thousand a second. */
+const SHADOWS_LAG_DEGRADED = 100_000;
 
 type Part = Health["parts"][number];
 
-export function healthOf({ log, store, registryAway, startedAt, authority, census }: HealthSources): Health {
-  const parts = [logPart(log), storePart(store), ...archivePart(store), ...certificateParts(authority, census)];
+export function healthOf(sources: HealthSources): Health {
+  const { log, store, shadows, registryAway, startedAt, authority, census } = sources;
+  const parts = [
+    logPart(log),
+    storePart(store),
+    ...archivePart(store),
+    ...shadowsPart(shadows),
+    ...certificateParts(authority, census),
+  ];
   const away = registryAway?.() ?? null;
   // Who is connected goes on; nobody new gets in.
   if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
@@ -72,6 +82,15 @@ function archivePart(store: HealthSources["store"]): readonly Part[] {
   const { problem, rows, files, lag } = archive;
   if (problem !== null) return [{ name: "archive", state: "degraded", detail: problem }];
   return [{ name: "archive", state: "ok", detail: `${rows} messages in ${files} files, ${lag} still to come` }];
+}
+
+/** Behind, devices wait for their answers; nothing is lost. */
+function shadowsPart(shadows: HealthSources["shadows"]): readonly Part[] {
+  if (shadows === undefined) return [];
+  const { lag } = shadows.status();
+  const detail =
+    lag > SHADOWS_LAG_DEGRADED ? `${lag} messages behind: devices wait for answers` : "all requests answered";
+  return [{ name: "shadows", state: lag > SHADOWS_LAG_DEGRADED ? "degraded" : "ok", detail }];
 }
 
 function troubleOf({ quarantined, waiting }: StoreExtent): string | null {

@@ -188,7 +188,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store } = ingest;
+  const { log, rules, store, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
@@ -197,6 +197,7 @@ async function openApi(
       rules,
       alerts: rules.alerts,
       telemetry: store,
+      shadows,
       asker,
       certificates: certificateIssuer(base.authority),
       enrolment: enrolmentPorts(base, parts.listeners),

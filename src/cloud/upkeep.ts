@@ -62,10 +62,10 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
 }
 
 /** The log lets go of nothing that a consumer has not had. */
-async function retain({ log, rules, store }: Ingest): Promise<void> {
+async function retain({ log, rules, store, shadows }: Ingest): Promise<void> {
   const { forgettable, archive } = store.status();
   const archived = archive === null ? Infinity : (archive.offset ?? 0);
-  await log.retain(Math.min(rules.checkpoint(), forgettable, archived));
+  await log.retain(Math.min(rules.checkpoint(), shadows.checkpoint(), forgettable, archived));
 }
 
 /** A page of online things per turn, so that a large fleet costs as much as a small one. */

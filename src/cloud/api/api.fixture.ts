@@ -1,4 +1,5 @@
 /** The HTTP API over a real registry, real rules, a real CA and real SQLite files; only the store process is played. */
+import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,8 +17,10 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { systemScheduler } from "../../adapters/system.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
+import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
 import type { Cancel, EpochMs } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
+import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
@@ -27,8 +30,10 @@ import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
+import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
+import { ShadowService } from "../services/shadows.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
@@ -212,6 +217,31 @@ async function openParts(folder: string, base: Base) {
   return { authority, registry, renewals, census, presence, rules, sessions, close };
 }
 
+/** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
+function openShadows(folder: string, base: Base, registry: Registry) {
+  const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
+  const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
+  let next = 0;
+  const publish = (topic: string, payload: Uint8Array): number => {
+    const own = { clientId: "", thing: null, qos: 1, retain: false, properties: null } as const;
+    const message = { ...own, topic, payload, receivedAt: base.clock.now() };
+    const bytes = new Uint8Array(messageRecordBytes(message));
+    writeMessageRecord(bytes, 0, message);
+    const offset = next++;
+    const visit: LogBatch["locate"] = (each) => each(offset, bytes, 0, bytes.length);
+    const batch = { baseOffset: offset, count: 1, time: 0, locate: visit, forEach: () => assert.fail("not asked") };
+    queueMicrotask(() => void service.take(batch));
+    return offset;
+  };
+  const options = { ...base, store, things, limits: LIMITS.shadow, publish, durable: () => next };
+  const service = new ShadowService(options, 0);
+  const close = (): void => {
+    service.close();
+    store.close();
+  };
+  return { service, close };
+}
+
 /** A folder with the built dashboard, as far as the server cares. */
 function makeWebRoot(folder: string): string {
   const webRoot = join(folder, "web");
@@ -262,9 +292,11 @@ export async function apiWorld(): Promise<ApiWorld> {
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
+  const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,
     ...parts,
+    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
@@ -308,6 +340,7 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
+      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },

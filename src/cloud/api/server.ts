@@ -29,6 +29,7 @@ import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
+import { shadowRoutes } from "./routes-shadows.ts";
 import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
@@ -68,6 +69,7 @@ const PATIENCE = {
 
 const GUARDED = [
   thingRoutes,
+  shadowRoutes,
   certificateRoutes,
   authorityRoutes,
   ruleRoutes,
