@@ -156,6 +156,12 @@ const entries = {
     http: 409,
     exit: 4,
   },
+  FILE_UNWRITABLE: {
+    fault: "environment",
+    message: "The file {path} cannot be written: {reason}.",
+    fix: "Name a file that does not exist yet, in a folder that this user may write to.",
+    exit: 3,
+  },
   CA_REFUSED: {
     fault: "misuse",
     message: "The certificate authority cannot do that: {reason}.",
@@ -300,6 +306,18 @@ const entries = {
     fix: "Make a new one: `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes` writes a key and a request that fit.",
     http: 400,
     exit: 2,
+  },
+  RENEWAL_REFUSED: {
+    fault: "peer",
+    message: "The certificate is not renewed: {reason}.",
+    fix: "{remedy}",
+    http: 403,
+  },
+  CLIENT_CERTIFICATE_NEEDED: {
+    fault: "peer",
+    message: "This is for devices that show their certificate, and {reason}.",
+    fix: "Connect to the HTTPS port with the device's certificate and private key.",
+    http: 401,
   },
   LIMIT_REACHED: {
     fault: "peer",

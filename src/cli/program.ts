@@ -5,6 +5,8 @@ import { agentCommand } from "./agent.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
+import { caCommand } from "./ca.ts";
+import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { queryCommand } from "./query.ts";
@@ -37,6 +39,8 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    certsCommand,
+    caCommand,
     shadowCommand,
     rulesCommand,
     queryCommand,

@@ -10,7 +10,7 @@ import { VERSION } from "../adapters/version.ts";
 import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
-import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
+import type { Admission, Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
@@ -135,6 +135,12 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
   };
 }
 
+/** A device that is let in with its renewed certificate needs the one before no more. */
+function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admission): Admission {
+  if (admission.admitted && peer.certificateId !== null) renewals.seen(peer.certificateId);
+  return admission;
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -142,10 +148,10 @@ async function openBroker(
   state: SqliteBrokerState,
   teardown: Teardown,
 ): Promise<Broker> {
-  const { registry, gatekeeper, presence, scheduler, logger } = base;
+  const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
+    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({

@@ -48,6 +48,8 @@ function neighbours(): {
       shadows: { checkpoint: () => state.shadows },
       store: { status: () => ({ forgettable: state.stored, archive: state.archive }) },
     },
+    renewals: { tidy: () => {} },
+    census: { refresh: async () => {} },
     api: {
       live: {
         get hasFleetViewers() {

@@ -3,26 +3,33 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
-import type { MqttListener } from "../../adapters/net/mod.ts";
+import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
 import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
+import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
+import { systemScheduler } from "../../adapters/system.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
+import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import { LIMITS, TidewireError, encodeUtf8 } from "../../base/mod.ts";
 import type { Cancel, EpochMs } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
+import { authorityDesk } from "../authority-desk.ts";
+import { CertificateCensus } from "../certificate-census.ts";
+import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
+import { EnrolmentCodes } from "../est/enrolment-codes.ts";
+import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
-import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
 import { ShadowService } from "../services/shadows.ts";
@@ -127,6 +134,8 @@ export class PlayedAsker implements AskPort {
 
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
+const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
+
 export const TOKEN = "tw_the-right-one";
 
 export interface ApiWorld extends AsyncDisposable {
@@ -142,6 +151,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly rules: HotRules;
   readonly sessions: Sessions;
   readonly authority: CertificateAuthority;
+  readonly renewals: Renewals;
+  readonly census: CertificateCensus;
   /** What `/readyz` and `/api/health` say. */
   readonly health: { now: Health };
   /** Asks without a socket, as the administrator. */
@@ -177,6 +188,16 @@ async function openParts(folder: string, base: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
+  const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
+  const renewals = new Renewals({ ...base, registry, authority, store: successions, times });
+  const census = new CertificateCensus({
+    ...base,
+    scheduler: systemScheduler, // simulated time moves only when a test says so, and pages wait for a turn
+    registry,
+    renewalGrace: times.renewalGrace,
+    isReplaced: (id) => renewals.isReplaced(id),
+  });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -189,9 +210,10 @@ async function openParts(folder: string, base: Base) {
     rulesStore.close();
     http.close();
     presence.close();
+    successions.close();
     stores.close();
   };
-  return { authority, registry, presence, rules, sessions, close };
+  return { authority, registry, renewals, census, presence, rules, sessions, close };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
@@ -248,6 +270,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     metrics: new PrometheusMetrics(),
   };
   const { close, ...parts } = await openParts(folder, base);
+  const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
   const queries = new PlayedAsker();
   const health: ApiWorld["health"] = {
@@ -262,6 +285,15 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     certificates: certificateIssuer(parts.authority),
+    enrolment: {
+      registry: parts.registry,
+      renewals: parts.renewals,
+      codes: new EnrolmentCodes(clock),
+      visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
+      chain: () => [...parts.authority.issuingChain, ...parts.authority.roots],
+      enrol: (thing, request) => enrolDevice(parts.registry, parts.authority, thing, request),
+    },
+    desk: authorityDesk({ ...parts, clock }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
@@ -270,6 +302,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     connection: () => ({
       mqtts: "mqtts://127.0.0.1:8883",
       addresses: [],
+      httpsPort: 8443,
       caPem: "",
       defaultPolicy: DEFAULT_POLICY_NAME,
     }),
@@ -289,7 +322,7 @@ export async function apiWorld(): Promise<ApiWorld> {
       askAs({ authorization: `Bearer ${TOKEN}`, ...headers }, method, url, body),
     reading: readings(parts.rules, clock),
     listen: async ({ httpPort = 0, httpsPort = 0 } = {}) => {
-      const secure = await listenTls(api, parts.authority, base, httpsPort);
+      const secure = await listenTls(api, parts.authority, base, httpsPort, visitors);
       listeners.push(secure);
       return { httpPort: await api.listen({ httpPort }), httpsPort: secure.port };
     },
@@ -310,6 +343,7 @@ async function listenTls(
   authority: CertificateAuthority,
   base: Base,
   port: number,
+  visitors: WeakMap<Socket, Visitor>,
 ): Promise<MqttListener> {
   const { keyPem, chainPem } = await authority.serverCertificate({ names: ["localhost"], addresses: ["127.0.0.1"] });
   return listenMqtt({
@@ -321,7 +355,10 @@ async function listenTls(
     tls: { key: keyPem, cert: chainPem, ca: authority.clientCas },
     clientCertificate: "requested",
     unnamed: "http",
-    http: (socket) => api.take(socket),
+    http: (socket, visitor) => {
+      visitors.set(socket, visitor);
+      api.take(socket);
+    },
     admitPeer: () => ({ ok: true }),
     accept: () => {
       throw new Error("nobody speaks MQTT to this world");

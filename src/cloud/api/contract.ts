@@ -17,6 +17,21 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   GET    /api/authority                            → the CAs, and what should be done about them
+ *   POST   /api/authority/rollover-issuing           → the same
+ *   POST   /api/authority/rollover-root              → the same
+ *   POST   /api/authority/retire                     → the same
+ *   GET    /api/certificates/expiring?days=          → {overdue, expired, within, certificates}
+ *   POST   /api/certificates/:certificateId/readmission  {days}  → {until}
+ *   POST   /api/enrolment-codes  {thing}             → {code, until}, good once for EST's simpleenroll
+ *   GET    /crl                                      → the issuing CA's revocation list (no login, as the next two)
+ *   GET    /crl/:keyId                               → the list of one of our CAs
+ *   GET    /crl.pem                                  → those of all
+ *   GET    /.well-known/est/cacerts                  → RFC 7030, as the next three (no login)
+ *   GET    /.well-known/est/csrattrs
+ *   POST   /.well-known/est/simpleenroll             (one-time code, or the device's certificate)
+ *   POST   /.well-known/est/simplereenroll           (the device's certificate)
+ *   POST   /.well-known/tidewire/renewal  {publicKey, proof}  → {certificatePem, trustPem} (the device's certificate)
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
@@ -332,6 +347,8 @@ export interface ConnectionInfo {
   readonly mqtts: string;
   /** The same, under every address that other machines may use. */
   readonly addresses: readonly string[];
+  /** Where devices renew their certificates, at the same host. */
+  readonly httpsPort: number;
   readonly caPem: string;
   readonly defaultPolicy: string;
 }

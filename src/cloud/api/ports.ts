@@ -4,6 +4,10 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { AuthorityDesk } from "../authority-desk.ts";
+import type { CertificateCensus } from "../certificate-census.ts";
+import type { EstPorts } from "../est/routes.ts";
+import type { Renewals } from "../renewals.ts";
 import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult, ShadowNames } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
@@ -78,6 +82,11 @@ export interface ApiPorts {
   readonly shadows: ShadowPort;
   readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
+  /** Devices that enrol and renew by themselves. */
+  readonly enrolment: EstPorts;
+  readonly renewals: Pick<Renewals, "readmit">;
+  readonly desk: AuthorityDesk;
+  readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;
   /** Offset from which a rule that is put now sees messages. */

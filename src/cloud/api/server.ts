@@ -15,11 +15,13 @@ import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -69,6 +71,7 @@ const GUARDED = [
   thingRoutes,
   shadowRoutes,
   certificateRoutes,
+  authorityRoutes,
   ruleRoutes,
   fleetRoutes,
   seriesRoutes,
@@ -117,6 +120,8 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   });
   sessionRoutes(app, ports);
   healthRoutes(app, ports);
+  revocationRoutes(app, ports);
+  deviceRoutes(app, ports.enrolment);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);
   plain.on("upgrade", (request, socket: Socket, head) => {
