@@ -3,7 +3,7 @@
  * comparison for each of the others, and decodes nothing (measured: 100 ns a record, against 450 ns with `readRecord`).
  * A small table with two places per hash: bounded, so random topics cannot make it grow.
  */
-import { decodeUtf8 } from "../../base/mod.ts";
+import { decodeUtf8, encodeUtf8 } from "../../base/mod.ts";
 import { KIND, TOPIC_AT } from "./layout.ts";
 
 /** The record lies in `bytes[from, to)`. A note is never wanted; one that cannot be read is: its reader is to tell why. */
@@ -65,5 +65,26 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
 function isOf<T>({ hash, topic }: Known<T>, wanted: number, bytes: Uint8Array, start: number, end: number): boolean {
   if (hash !== wanted || topic.length !== end - start) return false;
   for (let i = 0; i < topic.length; i++) if (topic[i] !== bytes[start + i]) return false;
+  return true;
+}
+
+/** Wants topics that begin with one of these. Keeps nothing: for consumers whose topics few others have. */
+export function topicPrefixFilter(prefixes: readonly string[]): RecordFilter {
+  const wanted = prefixes.map((prefix) => encodeUtf8(prefix));
+  return (bytes, from, to) => {
+    const start = from + TOPIC_AT + 2;
+    const kind = bytes[from]! >> 4;
+    if (kind === KIND.note) return false;
+    if (start > to || (kind !== KIND.message && kind !== KIND.identified)) return true;
+    const end = start + ((bytes[start - 2]! << 8) | bytes[start - 1]!);
+    if (end > to) return true;
+    for (const prefix of wanted) if (beginsWith(prefix, bytes, start, end)) return true;
+    return false;
+  };
+}
+
+function beginsWith(prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start < prefix.length) return false;
+  for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false;
   return true;
 }

@@ -1,5 +1,5 @@
 export { RecordError } from "./fault.ts";
-export { recordFilter, recordTopics } from "./filter.ts";
+export { recordFilter, recordTopics, topicPrefixFilter } from "./filter.ts";
 export type { RecordFilter } from "./filter.ts";
 export type { RecordHead } from "./layout.ts";
 export { ORIGIN_UNKNOWN, SENT_STRIDE, noteBytes, readLogged, writeNote } from "./note.ts";
