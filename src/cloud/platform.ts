@@ -158,7 +158,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store } = ingest;
+  const { log, rules, store, provisioning } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
@@ -169,6 +169,7 @@ async function openApi(
       telemetry: store,
       asker,
       certificates: certificateIssuer(base.authority),
+      provisioning,
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

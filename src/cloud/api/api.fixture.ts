@@ -21,6 +21,7 @@ import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
+import { openProvisioning } from "../services/mod.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
@@ -179,14 +180,16 @@ async function openParts(folder: string, base: Base) {
   await rules.start();
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
+  const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const close = async (): Promise<void> => {
+    provisioning.close();
     await rules.close();
     rulesStore.close();
     http.close();
     presence.close();
     stores.close();
   };
-  return { authority, registry, presence, rules, sessions, close };
+  return { authority, registry, presence, rules, sessions, provisioning, close };
 }
 
 /** A folder with the built dashboard, as far as the server cares. */

@@ -17,6 +17,7 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
@@ -44,6 +45,12 @@
  *   PUT|POST              /target-policies/:policyName       {target}: attach | detach
  *   POST                  /policy-targets/:policyName
  *   POST                  /attached-policies/:target
+ *   POST                  /things                            {templateBody, parameters}: RegisterThing
+ *   POST|GET              /provisioning-templates
+ *   GET|PATCH|DELETE      /provisioning-templates/:templateName
+ *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
+ *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
+ *   POST                  /provisioning-templates/:templateName/provisioning-claim
  *   GET                   /rules?topic=&ruleDisabled=
  *   POST|GET|PATCH|DELETE /rules/:ruleName
  *   POST                  /rules/:ruleName/enable

@@ -4,6 +4,7 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { Provisioning } from "../services/mod.ts";
 import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
@@ -57,6 +58,7 @@ export interface ApiPorts {
   readonly telemetry: TelemetryPort;
   readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
+  readonly provisioning: Provisioning;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;
   /** Offset from which a rule that is put now sees messages. */

@@ -22,6 +22,7 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
@@ -61,7 +62,16 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes];
+const GUARDED = [
+  thingRoutes,
+  certificateRoutes,
+  provisioningRoutes,
+  ruleRoutes,
+  fleetRoutes,
+  seriesRoutes,
+  queryRoutes,
+  alertRoutes,
+];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};

@@ -1,3 +1,6 @@
 /** Services that answer `$aws/…` topics, and what the platform publishes there by itself. */
 export { publishLifeCycleEvents } from "./life-cycle-events.ts";
 export type { LifeCycleEvents } from "./life-cycle-events.ts";
+export { openProvisioning } from "./open-provisioning.ts";
+export type { Provisioning } from "./open-provisioning.ts";
+export { provisioningService } from "./provisioning.ts";

@@ -1,0 +1,59 @@
+/** Provisioning put together: its database, its hooks, and the clock that ends what nobody came for. */
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { NodeOutgoingHttp } from "../../adapters/outgoing-http.ts";
+import type { CertificateAuthority } from "../../adapters/pki/mod.ts";
+import { ProvisioningHooks } from "../../adapters/provisioning-hooks.ts";
+import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
+import { LIMITS, reasonOf } from "../../base/mod.ts";
+import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import { Provisioner, Templates } from "../../identity/mod.ts";
+import type { Registry } from "../../registry/mod.ts";
+import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
+
+export interface Provisioning {
+  readonly templates: Templates;
+  readonly provisioner: Provisioner;
+}
+
+export interface OpenProvisioningOptions {
+  readonly folder: string;
+  readonly registry: Registry;
+  readonly authority: CertificateAuthority;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Throws `TidewireError` DATABASE_*. */
+export function openProvisioning(options: OpenProvisioningOptions): Provisioning & { close(): void } {
+  const { folder, registry, authority, scheduler, logger } = options;
+  const store = new SqliteProvisioningStore({ path: join(folder, "provisioning.db"), logger });
+  const http = new NodeOutgoingHttp();
+  const programs = join(folder, "hooks");
+  mkdirSync(programs, { recursive: true, mode: 0o700 });
+  const hooks = new ProvisioningHooks({ http, folder: programs });
+  const templates = new Templates({ ...options, store, hooks });
+  const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+  const device = { issuer: deviceIssuer(authority), registry: deviceRegistry(registry) };
+  const provisioner = new Provisioner({ ...options, ...device, store, templates, hooks, sha256 });
+  const sweep = (): void => {
+    try {
+      if (provisioner.sweep()) scheduler.defer(sweep);
+    } catch (error) {
+      logger.error("What is over in provisioning cannot be removed now; it is tried again.", {
+        reason: reasonOf(error),
+      });
+    }
+  };
+  const cancel = scheduler.every(LIMITS.provisioning.sweepPeriod, sweep);
+  const close = (): void => {
+    cancel();
+    http.close();
+    store.close();
+  };
+  return { templates, provisioner, close };
+}
