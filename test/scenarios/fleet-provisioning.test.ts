@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { io, iot, iotidentity, mqtt, mqtt5 } from "aws-iot-device-sdk-v2";
 import { createKeyAndCsr } from "../../src/adapters/pki/mod.ts";
+import { collectNativeClients } from "./support/native-clients.ts";
 import { PlatformProcess, temporaryFolder } from "./support/platform-process.ts";
 
 const TEMPLATE = "line-a";
@@ -61,6 +62,7 @@ describe("the AWS IoT Device SDK v2", () => {
   after(async () => {
     await platform.stop();
     folder.remove();
+    await collectNativeClients();
   });
 
   async function newClaim(): Promise<Keys> {
@@ -158,7 +160,7 @@ describe("the AWS IoT Device SDK v2", () => {
       assert.deepEqual(deviceConfiguration, { url: "https://bay-1.example" });
       assert.match(created.certificateId!, /^[0-9a-f]{64}$/);
       const keys = { certificatePem: created.certificatePem!, privateKey: created.privateKey! };
-      await works(keys, thingName!, connect);
+      await works(keys, thingName, connect);
     });
 
     test(`provisions itself with a key of its own over ${protocol}`, async () => {

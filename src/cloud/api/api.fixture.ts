@@ -22,6 +22,7 @@ import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
+import type { Provisioning } from "../services/mod.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
@@ -138,6 +139,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly rules: HotRules;
   readonly sessions: Sessions;
   readonly authority: CertificateAuthority;
+  readonly provisioning: Provisioning;
   /** What `/readyz` and `/api/health` say. */
   readonly health: { now: Health };
   /** Asks without a socket, as the administrator. */

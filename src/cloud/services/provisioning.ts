@@ -90,12 +90,10 @@ class Desk {
     }
   }
 
-  #reject(request: ServiceRequest, { statusCode, code, message, step }: ProvisioningRefusal): void {
-    if (step === "request") {
-      const { clientId, certificateId } = request.requester;
-      const fields = { topic: request.message.topic, clientId, certificateId, step, reason: message };
-      this.#o.logger.warn("a provisioning request was refused", fields);
-    }
+  #reject(request: ServiceRequest, refusal: ProvisioningRefusal): void {
+    const { clientId, certificateId } = request.requester;
+    this.#o.provisioner.note(refusal, { topic: request.message.topic, clientId, certificateId });
+    const { statusCode, code, message } = refusal;
     send(request, "rejected", { statusCode, errorCode: code, errorMessage: message });
   }
 }

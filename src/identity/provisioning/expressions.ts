@@ -178,7 +178,7 @@ const RUN: Readonly<Record<FunctionName, (argument: JsonValue, known: Known) => 
       typeof argument === "string" ? [argument, {}] : (argument as unknown as [string, Record<string, JsonValue>]);
     return text.replace(VARIABLE, (_all, escaped: string, name: string) => {
       if (escaped !== "") return `\${${name}}`;
-      const mine = Object.hasOwn(own, name) ? (own as Record<string, JsonValue>)[name] : undefined;
+      const mine = Object.hasOwn(own, name) ? own[name] : undefined;
       return mine === undefined ? lookUp(name, known) : evaluateText(mine, "Fn::Sub", known);
     });
   },

@@ -66,6 +66,7 @@ export class Provisioner {
   readonly #provisioned: Counter;
   readonly #expired: Counter;
   readonly #refusals = new Map<string, Counter>();
+  readonly #noted = new WeakSet<ProvisioningRefusal>();
 
   constructor(options: ProvisionerOptions) {
     this.#o = options;
@@ -363,16 +364,19 @@ export class Provisioner {
       return await work();
     } catch (error) {
       const refusal = refusalOf(error);
-      this.#count(refusal);
-      const level = refusal.code === "InternalFailure" ? "error" : "warn";
-      this.#o.logger[level]("a device was not provisioned", {
-        ...fields,
-        step: refusal.step,
-        reason: refusal.message,
-        cause: causeOf(refusal),
-      });
+      this.note(refusal, fields);
       throw refusal;
     }
+  }
+
+  /** For a front door that refuses by itself; once per refusal, however often it is called. */
+  note(refusal: ProvisioningRefusal, fields: LogFields): void {
+    if (this.#noted.has(refusal)) return;
+    this.#noted.add(refusal);
+    this.#count(refusal);
+    const { step, code, message: reason } = refusal;
+    const level = code === "InternalFailure" ? "error" : "warn";
+    this.#o.logger[level]("a device was not provisioned", { ...fields, step, reason, cause: causeOf(refusal) });
   }
 
   #count({ step, code }: ProvisioningRefusal): void {

@@ -162,7 +162,8 @@ function resourcesOf(
     onlyKeys(resource, at, ["Type", "Properties", "OverrideSettings"]);
     const properties = object(resource["Properties"] ?? {}, `${at}.Properties`);
     const overrides = object(resource["OverrideSettings"] ?? {}, `${at}.OverrideSettings`);
-    return { type: String(resource["Type"]), at, properties, overrides };
+    const { Type: type } = resource;
+    return { type: typeof type === "string" ? type : "", at, properties, overrides };
   });
   const ofType = (type: string): Resource[] => resources.filter((resource) => resource.type === `AWS::IoT::${type}`);
   const [things, certificates, policies] = [ofType("Thing"), ofType("Certificate"), ofType("Policy")];
