@@ -289,6 +289,8 @@ export const LIMITS = {
     /** Smaller keys are breakable, larger ones make every handshake expensive for us. */
     rsaBitsMin: 2048,
     rsaBitsMax: 4096,
+    /** Life of a device's certificate, in days, where nobody asks for another; the agent renews its own at two thirds. */
+    deviceCertificateDays: 30,
     /** A longer life than that needs a reason that nobody has given yet. */
     deviceCertificateDaysMax: 3650,
     /** Attributes of one kind in a certificate that policies see; AWS IoT's number. */
@@ -334,14 +336,34 @@ export const LIMITS = {
   registry: {
     /** AWS IoT's numbers. */
     attributesPerThingMax: 50,
-    attributeNameLengthMax: 128,
     attributeValueLengthMax: 800,
-    policiesPerCertificateMax: 10,
+    /** Of things, types, groups, policies and attributes. */
+    nameLengthMax: 128,
+    templateNameLengthMax: 36,
+    descriptionLengthMax: 2_028,
+    searchableAttributesMax: 3,
+    /** A deployment that still makes things of a type has so long to hear that it is deprecated. */
+    typeDeprecationDelay: minutes(5),
+    groupDepthMax: 7,
+    groupChildrenMax: 100,
+    groupsPerThingMax: 10,
+    dynamicGroupsMax: 100,
+    queryLengthMax: 1_000,
+    policiesPerTargetMax: 10,
+    versionsPerPolicyMax: 5,
+    caCertificatesMax: 10,
+    templateBodyLengthMax: 10_240,
+    roleArnLengthMax: 2_048,
+    tagsPerResourceMax: 50,
+    tagKeyLengthMax: 128,
+    tagValueLengthMax: 256,
     /** A gateway may stand for many things with one certificate. */
     thingsPerCertificateMax: 100,
     certificatesPerThingMax: 10,
     /** Certificates whose rights are kept in memory: those of every connection, and as many that come and go. */
     principalsCachedMax: 40_000,
+    /** Certificates that one change may name as concerned; where there are more, everybody's rights are looked at again. */
+    principalsNamedMax: 40_000,
     pageSizeMax: 250,
     /** How stale a thing's "last seen" may be after a crash. */
     lastSeenSavedEvery: seconds(30),

@@ -2,7 +2,7 @@
 import type { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { TidewireError } from "../../base/mod.ts";
 import type { DeviceIssuer, DeviceRegistry, IssuedDevice, KnownThing } from "../../identity/mod.ts";
-import type { CertificateFacts, Registry } from "../../registry/mod.ts";
+import type { CertificateFacts, Registry, ThingGroup } from "../../registry/mod.ts";
 
 /** What an issued certificate says, kept from its making to its registering; gone with the object. */
 const FACTS = new WeakMap<IssuedDevice, CertificateFacts>();
@@ -28,40 +28,48 @@ function remember<T extends IssuedDevice>(issued: T, facts: CertificateFacts): T
 }
 
 export function deviceRegistry(registry: Registry): DeviceRegistry {
-  const orNull = <T>(read: () => T): T | null => {
-    try {
-      return read();
-    } catch (error) {
-      if (error instanceof TidewireError && error.code === "NOT_FOUND") return null;
-      throw error;
-    }
-  };
+  const { things, groups, certificates, policies } = registry;
   return {
     atomically: (work) => registry.atomically(work),
     thing: (name) => knownThing(registry, name),
-    createThing: (name, { typeName, attributes }) =>
-      void registry.createThing(name, { thingTypeName: typeName ?? undefined, attributes }),
+    createThing: (name, { typeName, attributes }, billingGroupName) =>
+      void things.create(name, { thingTypeName: typeName, attributes, billingGroupName }),
     changeThing: (name, { typeName, attributes }) =>
-      void registry.updateThing(name, { thingTypeName: typeName ?? undefined, attributes }),
-    groupsOf: () => [],
-    addToGroup: (_thing, group) => {
-      throw new TidewireError("NOT_FOUND", { kind: "thing group", name: group });
-    },
-    removeFromGroup: () => {},
-    certificate: (id) => orNull(() => registry.describeCertificate(id)),
-    register: (issued, status) => void registry.registerCertificate(issued.certificatePem, FACTS.get(issued)!, status),
-    setStatus: (id, status) => void registry.updateCertificateStatus(id, status),
-    deleteCertificate: (id) => registry.deleteCertificate(id, { force: true }),
+      void things.update(name, { thingTypeName: typeName ?? undefined, attributes }),
+    groupsOf: (thing) =>
+      groups
+        .ofThing(thing)
+        .filter(isStatic)
+        .map(({ thingGroupName }) => thingGroupName),
+    addToGroup: (thing, group) => groups.add(group, thing),
+    removeFromGroup: (thing, group) => void groups.remove(group, thing),
+    certificate: (id) => certificates.find(id) ?? null,
+    register: (issued, status) => void certificates.register(issued.certificatePem, FACTS.get(issued)!, { status }),
+    setStatus: (id, status) => void certificates.updateStatus(id, status),
+    deleteCertificate: (id) => certificates.delete(id, { force: true }),
     attachThing: (thing, id, exclusive) =>
-      registry.attachThingPrincipal(thing, id, exclusive ? "EXCLUSIVE_THING" : "NON_EXCLUSIVE_THING"),
-    policy: (name) => orNull(() => registry.getPolicy(name).document),
-    createPolicy: (name, document) => void registry.createPolicy(name, document),
-    attachPolicy: (name, id) => registry.attachPolicy(name, id),
-    policiesOf: (id) => registry.listAttachedPolicies(id).map(({ policyName }) => policyName),
+      things.attach(thing, id, exclusive ? "EXCLUSIVE_THING" : "NON_EXCLUSIVE_THING"),
+    policy: (name) => policyOf(registry, name),
+    createPolicy: (name, document) => void policies.create(name, document),
+    attachPolicy: (name, id) => policies.attach(name, id),
   };
 }
 
-function knownThing(registry: Registry, name: string): KnownThing | null {
-  const thing = registry.findThing(name);
+/** Members of dynamic groups are what their queries say. */
+function isStatic({ query }: ThingGroup): boolean {
+  return query === null;
+}
+
+function knownThing({ things }: Registry, name: string): KnownThing | null {
+  const thing = things.find(name);
   return thing === undefined ? null : { typeName: thing.thingTypeName, attributes: thing.attributes };
+}
+
+function policyOf({ policies }: Registry, name: string): string | null {
+  try {
+    return policies.describe(name).document;
+  } catch (error) {
+    if (error instanceof TidewireError && error.code === "NOT_FOUND") return null;
+    throw error;
+  }
 }

@@ -124,7 +124,7 @@ for (const format of ["json", "cbor"]) {
         "certificatePem",
         "privateKey",
       ]);
-      assert.equal(world.registry.describeCertificate(id).status, "PENDING_ACTIVATION");
+      assert.equal(world.registry.certificates.describe(id).status, "PENDING_ACTIVATION");
       const { outcome, document } = await ask(`${REGISTER}/${format}`, request(created));
       assert.equal(outcome, "accepted", JSON.stringify(document));
       assert.deepEqual(document, { deviceConfiguration: {}, thingName: "pump-7" });
@@ -166,7 +166,9 @@ describe("an ownership token", () => {
     withWorld(async (world, ask) => {
       const { document: created } = await ask(`${CREATE}/json`, {});
       await world.clock.run(hours(1) + LIMITS.provisioning.sweepPeriod);
-      assert.throws(() => world.registry.describeCertificate(String(created["certificateId"])), { code: "NOT_FOUND" });
+      assert.throws(() => world.registry.certificates.describe(String(created["certificateId"])), {
+        code: "NOT_FOUND",
+      });
       assert.deepEqual(await world.ask("GET", "/certificates").then(({ json }) => json), { certificates: [] });
     }));
 
@@ -174,7 +176,7 @@ describe("an ownership token", () => {
     withWorld(async (world, ask) => {
       const { document: created } = await ask(`${CREATE}/json`, {});
       await refusedAs(ask(`${REGISTER}/json`, request(created, "not a name!")), 400, "InvalidParameters");
-      assert.equal(world.registry.countThings(), 0);
+      assert.equal(world.registry.things.count(), 0);
       assert.equal((await ask(`${REGISTER}/json`, request(created))).outcome, "accepted");
     }));
 
@@ -229,7 +231,7 @@ describe("requests that are wrong", () => {
     withWorld(async (world, ask) => {
       const { csrPem } = await createKeyAndCsr("somebody-else");
       const { document } = await ask(`${CSR}/json`, { certificateSigningRequest: csrPem });
-      const { subject } = world.registry.describeCertificate(String(document["certificateId"]));
+      const { subject } = world.registry.certificates.describe(String(document["certificateId"]));
       assert.deepEqual(subject["CommonName"], ["Tidewire device"]);
       assert.equal(document["privateKey"], undefined);
     }));
@@ -251,8 +253,8 @@ test("one device is one transaction: what fails at its end leaves nothing of its
     async (world, ask) => {
       const { document: created } = await ask(`${CREATE}/json`, {});
       await refusedAs(ask(`${REGISTER}/json`, request(created)), 404, "ResourceNotFound", /no policy named 'nope'/);
-      assert.equal(world.registry.countThings(), 0);
-      const { status } = world.registry.describeCertificate(String(created["certificateId"]));
+      assert.equal(world.registry.things.count(), 0);
+      const { status } = world.registry.certificates.describe(String(created["certificateId"]));
       assert.equal(status, "PENDING_ACTIVATION");
     },
     {
@@ -272,7 +274,7 @@ test("a policy of the template's own is made once, by its hash, and shared", () 
         const { document: created } = await ask(`${CREATE}/json`, {});
         assert.equal((await ask(`${REGISTER}/json`, request(created, sn))).outcome, "accepted");
       }
-      const names = world.registry.listPolicies().items.map(({ policyName }) => policyName);
+      const names = world.registry.policies.list().items.map(({ policyName }) => policyName);
       assert.equal(names.filter((name) => /^[0-9a-f]{64}$/.test(name)).length, 1);
     },
     { body: templateBody({ pump, certificate, made }) },
@@ -291,10 +293,10 @@ describe("a thing that exists", () => {
     test(`with ${JSON.stringify(overrides)}`, () =>
       withWorld(
         async (world, ask) => {
-          world.registry.createThing("pump-7", { attributes: { site: "x" } });
+          world.registry.things.create("pump-7", { attributes: { site: "x" } });
           const { document: created } = await ask(`${CREATE}/json`, {});
           assert.equal((await ask(`${REGISTER}/json`, request(created))).outcome, "accepted");
-          assert.deepEqual(world.registry.describeThing("pump-7").attributes, expected);
+          assert.deepEqual(world.registry.things.describe("pump-7").attributes, expected);
         },
         { body: again(overrides) },
       ));
@@ -302,7 +304,7 @@ describe("a thing that exists", () => {
   test('with {"AttributePayload":"FAIL"}: refused', () =>
     withWorld(
       async (world, ask) => {
-        world.registry.createThing("pump-7", { attributes: { site: "x" } });
+        world.registry.things.create("pump-7", { attributes: { site: "x" } });
         const { document: created } = await ask(`${CREATE}/json`, {});
         await refusedAs(ask(`${REGISTER}/json`, request(created)), 409, "ResourceConflict", /other attributes/);
       },
@@ -332,7 +334,7 @@ describe("a claim", () => {
       );
       assert.equal((await ask(`${REGISTER}/json`, request(created), { certificateId })).outcome, "accepted");
       await world.clock.run(minutes(5) + LIMITS.provisioning.sweepPeriod);
-      assert.throws(() => world.registry.describeCertificate(certificateId), { code: "NOT_FOUND" });
+      assert.throws(() => world.registry.certificates.describe(certificateId), { code: "NOT_FOUND" });
     }));
 
   test("may provision by its template, also from CSR, and nothing else", () => {
@@ -418,7 +420,7 @@ describe("a pre-provisioning hook", () => {
         () => answer,
         async (ask, created, world) => {
           await refusedAs(ask(`${REGISTER}/json`, request(created)), 403, "ACCESS_DENIED");
-          assert.equal(world.registry.countThings(), 0);
+          assert.equal(world.registry.things.count(), 0);
         },
       ));
   }

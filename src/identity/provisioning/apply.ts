@@ -48,12 +48,10 @@ function applyPolicy(registry: DeviceRegistry, name: string, document: string | 
 /** True where the thing was there. */
 function applyThing(registry: DeviceRegistry, plan: ThingPlan): boolean {
   const { name, typeName, overrides } = plan;
-  // AWS keeps billing groups beside things; here it is an attribute that searches find.
-  const billing = plan.billingGroup === null ? {} : { billingGroup: plan.billingGroup };
-  const attributes = { ...plan.attributes, ...billing };
+  const { attributes } = plan;
   const before = registry.thing(name);
   if (before === null) {
-    registry.createThing(name, { typeName, attributes });
+    registry.createThing(name, { typeName, attributes }, plan.billingGroup);
     for (const group of plan.groups) registry.addToGroup(name, group);
     return false;
   }

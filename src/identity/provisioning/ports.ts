@@ -86,7 +86,7 @@ export interface DeviceRegistry {
   /** All of it or nothing, on disk when it returns. */
   atomically<T>(work: () => T): T;
   thing(name: string): KnownThing | null;
-  createThing(name: string, thing: KnownThing): void;
+  createThing(name: string, thing: KnownThing, billingGroup: string | null): void;
   changeThing(name: string, thing: KnownThing): void;
   groupsOf(thing: string): readonly string[];
   addToGroup(thing: string, group: string): void;
@@ -100,7 +100,6 @@ export interface DeviceRegistry {
   policy(name: string): string | null;
   createPolicy(name: string, document: string): void;
   attachPolicy(name: string, certificateId: string): void;
-  policiesOf(certificateId: string): readonly string[];
 }
 
 export interface HookInput {

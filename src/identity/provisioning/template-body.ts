@@ -172,9 +172,9 @@ function resourcesOf(
     throw invalid(`${stranger.at}.Type`, "known are AWS::IoT::Thing, AWS::IoT::Certificate and AWS::IoT::Policy");
   if (things.length > 1) throw invalid(things[1]!.at, "a template makes one thing");
   if (certificates.length !== 1) throw invalid("Resources", "there must be exactly one AWS::IoT::Certificate");
-  const { policiesPerCertificateMax } = LIMITS.registry;
-  if (policies.length > policiesPerCertificateMax)
-    throw invalid(policies.at(-1)!.at, `a certificate has at most ${policiesPerCertificateMax} policies`);
+  const { policiesPerTargetMax } = LIMITS.registry;
+  if (policies.length > policiesPerTargetMax)
+    throw invalid(policies.at(-1)!.at, `a certificate has at most ${policiesPerTargetMax} policies`);
   return {
     thing: things.length === 0 ? null : thingOf(things[0]!, scope),
     certificate: certificateOf(certificates[0]!, scope),
