@@ -2,6 +2,7 @@
  * Every limit of the system: value, unit and why. Relations between them are asserted at start (`assertLimits`).
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
+import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -393,6 +394,8 @@ export const LIMITS = {
     /** A browser that is silent this long, and twice, is gone: its host vanished without a word. */
     livePingPeriod: seconds(30),
   },
+  people: PEOPLE_LIMITS,
+  audit: AUDIT_LIMITS,
   edge: {
     outboxMessagesMax: 1_000_000,
     outboxBytesMax: mib(256),
@@ -447,7 +450,7 @@ export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { archive, asking, edge, http, log, mqtt, registry, rules, telemetry } = limits;
+  const { archive, asking, edge, http, log, mqtt, people, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [archive.diskFreeBytesMin > log.diskFreeBytesMin, "archiving stops before the log does"],
     [archive.partBytes >= mib(5), "archive.partBytes is what S3 takes"],
@@ -490,6 +493,8 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
     [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
     [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],
+    [people.sessionIdle <= http.sessionLifetime, "a session that nobody uses ends before one that is used"],
+    [people.loginsFreePerName <= people.loginsFreePerAddress, "an address may fail as often as a name"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
     [edge.outboxInflightBytesMax <= edge.outboxBytesMax, "an agent's window fits its outbox"],
     [mqtt.packetBytesMax <= edge.outboxBytesMax, "the largest reading fits the outbox"],

@@ -32,3 +32,5 @@ export type {
   TemplateVersion,
   TokenRecord,
 } from "./provisioning/ports.ts";
+export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
+export type { Expected, ParsedSignature, SignatureFault, SignatureHash, SignedRequest } from "./signature-v4.ts";

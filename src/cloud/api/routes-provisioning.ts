@@ -36,6 +36,10 @@ const Register = z.looseObject({
   parameters: z.record(z.string(), z.string()).optional(),
 });
 
+const READS = { permission: "policies:read" } as const;
+const WRITES = { permission: "policies:write" } as const;
+const CLAIMS = { permission: "certificates:write" } as const;
+
 const seconds = (at: number): number => at / 1000;
 const templateArn = (name: string): string => `arn:aws:iot:local:000000000000:provisioningtemplate/${name}`;
 
@@ -48,7 +52,7 @@ export function provisioningRoutes(app: FastifyInstance, ports: ApiPorts): void 
 function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.post("/provisioning-templates", { schema: { body: Create } }, async ({ body }) => {
+  routes.post("/provisioning-templates", { config: WRITES, schema: { body: Create } }, async ({ body }) => {
     const { templateName, templateBody, description, enabled, type, provisioningRoleArn, preProvisioningHook } = body;
     const template = templates.create({
       name: templateName,
@@ -62,7 +66,7 @@ function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: A
     return { templateArn: templateArn(templateName), templateName, defaultVersionId: template.defaultVersion };
   });
 
-  routes.get("/provisioning-templates", { schema: { querystring: AwsPage } }, async ({ query }) => {
+  routes.get("/provisioning-templates", { config: READS, schema: { querystring: AwsPage } }, async ({ query }) => {
     const { maxResults = 100, nextToken } = query;
     const found = templates.list(nextToken ?? null, maxResults + 1);
     const page = found.slice(0, maxResults);
@@ -70,19 +74,23 @@ function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: A
     return { templates: page.map(summaryOf), ...more };
   });
 
-  routes.get("/provisioning-templates/:templateName", { schema: { params: Parameters } }, async ({ params }) => {
-    const template = templates.describe(params.templateName);
-    const { body } = templates.version(template.name, template.defaultVersion);
-    const { defaultVersion: defaultVersionId, hook, roleArn } = template;
-    const preProvisioningHook =
-      hook === null ? {} : { preProvisioningHook: { payloadVersion: "2020-04-01", targetArn: hook } };
-    const role = roleArn === null ? {} : { provisioningRoleArn: roleArn };
-    return { ...summaryOf(template), defaultVersionId, templateBody: body, ...role, ...preProvisioningHook };
-  });
+  routes.get(
+    "/provisioning-templates/:templateName",
+    { config: READS, schema: { params: Parameters } },
+    async ({ params }) => {
+      const template = templates.describe(params.templateName);
+      const { body } = templates.version(template.name, template.defaultVersion);
+      const { defaultVersion: defaultVersionId, hook, roleArn } = template;
+      const preProvisioningHook =
+        hook === null ? {} : { preProvisioningHook: { payloadVersion: "2020-04-01", targetArn: hook } };
+      const role = roleArn === null ? {} : { provisioningRoleArn: roleArn };
+      return { ...summaryOf(template), defaultVersionId, templateBody: body, ...role, ...preProvisioningHook };
+    },
+  );
 
   routes.patch(
     "/provisioning-templates/:templateName",
-    { schema: { params: Parameters, body: Update } },
+    { config: WRITES, schema: { params: Parameters, body: Update } },
     async (request) => {
       const {
         description,
@@ -103,10 +111,14 @@ function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: A
     },
   );
 
-  routes.delete("/provisioning-templates/:templateName", { schema: { params: Parameters } }, async ({ params }) => {
-    templates.delete(params.templateName);
-    return {};
-  });
+  routes.delete(
+    "/provisioning-templates/:templateName",
+    { config: WRITES, schema: { params: Parameters } },
+    async ({ params }) => {
+      templates.delete(params.templateName);
+      return {};
+    },
+  );
 }
 
 function versionRoutes(app: FastifyInstance, { provisioning: { templates } }: ApiPorts): void {
@@ -118,24 +130,28 @@ function versionRoutes(app: FastifyInstance, { provisioning: { templates } }: Ap
     body: z.looseObject({ templateBody: z.string() }),
     querystring: z.strictObject({ setAsDefault: z.stringbool().default(false) }),
   };
-  routes.post(path, { schema: create }, async ({ params: { templateName }, body, query }) => {
+  routes.post(path, { config: WRITES, schema: create }, async ({ params: { templateName }, body, query }) => {
     const { template, version } = templates.createVersion(templateName, body.templateBody, query.setAsDefault);
     const isDefaultVersion = version.version === template.defaultVersion;
     return { templateArn: templateArn(templateName), templateName, versionId: version.version, isDefaultVersion };
   });
 
-  routes.get(path, { schema: { params: Parameters, querystring: AwsPage } }, async ({ params: { templateName } }) => {
-    const { defaultVersion } = templates.describe(templateName);
-    return { versions: templates.versions(templateName).map((version) => versionOf(version, defaultVersion)) };
-  });
+  routes.get(
+    path,
+    { config: READS, schema: { params: Parameters, querystring: AwsPage } },
+    async ({ params: { templateName } }) => {
+      const { defaultVersion } = templates.describe(templateName);
+      return { versions: templates.versions(templateName).map((version) => versionOf(version, defaultVersion)) };
+    },
+  );
 
-  routes.get(`${path}/:versionId`, { schema: { params: VersionParameters } }, async ({ params }) => {
+  routes.get(`${path}/:versionId`, { config: READS, schema: { params: VersionParameters } }, async ({ params }) => {
     const { defaultVersion } = templates.describe(params.templateName);
     const version = templates.version(params.templateName, params.versionId);
     return { ...versionOf(version, defaultVersion), templateBody: version.body };
   });
 
-  routes.delete(`${path}/:versionId`, { schema: { params: VersionParameters } }, async ({ params }) => {
+  routes.delete(`${path}/:versionId`, { config: WRITES, schema: { params: VersionParameters } }, async ({ params }) => {
     templates.deleteVersion(params.templateName, params.versionId);
     return {};
   });
@@ -144,7 +160,7 @@ function versionRoutes(app: FastifyInstance, { provisioning: { templates } }: Ap
 function deviceRoutes(app: FastifyInstance, { provisioning: { templates, provisioner } }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  const claim = { schema: { params: Parameters } };
+  const claim = { config: CLAIMS, schema: { params: Parameters } };
   routes.post("/provisioning-templates/:templateName/provisioning-claim", claim, async ({ params }) => {
     const made = await provisioner.createClaim(params.templateName);
     const { certificateId, certificatePem, privateKeyPem, publicKeyPem, expiresAt } = made;
@@ -153,25 +169,37 @@ function deviceRoutes(app: FastifyInstance, { provisioning: { templates, provisi
   });
 
   // AWS leaves this document to the user, and its sample is wrong about `create-from-csr`.
-  routes.get("/api/provisioning-templates/:templateName/claim-policy", claim, async ({ params: { templateName } }) => {
-    templates.describe(templateName);
-    return JSON.parse(claimPolicyDocument(templateName)) as unknown;
-  });
+  routes.get(
+    "/api/provisioning-templates/:templateName/claim-policy",
+    { config: READS, schema: { params: Parameters } },
+    async ({ params: { templateName } }) => {
+      templates.describe(templateName);
+      return JSON.parse(claimPolicyDocument(templateName)) as unknown;
+    },
+  );
 
-  routes.put("/api/provisioning-templates/:templateName/claim-policy", claim, async ({ params: { templateName } }) => {
-    templates.describe(templateName);
-    return { policyName: provisioner.claimPolicy(templateName) };
-  });
+  routes.put(
+    "/api/provisioning-templates/:templateName/claim-policy",
+    { config: WRITES, schema: { params: Parameters } },
+    async ({ params: { templateName } }) => {
+      templates.describe(templateName);
+      return { policyName: provisioner.claimPolicy(templateName) };
+    },
+  );
 
-  routes.post("/things", { schema: { body: Register } }, async ({ body: { templateBody, parameters = {} } }) => {
-    try {
-      const { thingName, certificateId, certificatePem } = await provisioner.provision(templateBody, parameters);
-      const thing = thingName === null ? {} : { thing: arnOf.thing(thingName) };
-      return { certificatePem, resourceArns: { ...thing, certificate: arnOf.certificate(certificateId) } };
-    } catch (error) {
-      throw httpErrorOf(error);
-    }
-  });
+  routes.post(
+    "/things",
+    { config: WRITES, schema: { body: Register } },
+    async ({ body: { templateBody, parameters = {} } }) => {
+      try {
+        const { thingName, certificateId, certificatePem } = await provisioner.provision(templateBody, parameters);
+        const thing = thingName === null ? {} : { thing: arnOf.thing(thingName) };
+        return { certificatePem, resourceArns: { ...thing, certificate: arnOf.certificate(certificateId) } };
+      } catch (error) {
+        throw httpErrorOf(error);
+      }
+    },
+  );
 }
 
 /** A device hears of it in AWS's words; a caller of the API in ours. */
