@@ -6,6 +6,7 @@
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { fill } from "./error-text.ts";
+import { PROVISIONING_ERRORS } from "./provisioning-errors.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
@@ -429,6 +430,7 @@ const entries = {
     fix: "Restore it from a copy if there is one; what is damaged is never served.",
     http: 500,
   },
+  ...PROVISIONING_ERRORS,
   INTERNAL: {
     fault: "bug",
     message: "Tidewire failed unexpectedly: {reason}.",

@@ -18,6 +18,15 @@ interface AddOptions {
   readonly data: string;
 }
 
+interface InviteOptions {
+  readonly valid: string;
+  readonly template?: string;
+  readonly parameter: readonly string[];
+  readonly uses: number;
+  readonly json?: boolean;
+  readonly data: string;
+}
+
 export function thingsCommand(output: Output): Command {
   const things = new Command("things").description("devices: add and list them");
   things.addCommand(
@@ -35,6 +44,17 @@ export function thingsCommand(output: Output): Command {
       .description("list all devices with their presence")
       .option("--json", "print the result as JSON")
       .action((options: AddOptions) => list(options, output)),
+  );
+  things.addCommand(
+    withConnection(new Command("invite"))
+      .description("make a code with which a new device joins by itself: `tidewire agent join URL CODE` on the device")
+      .argument("[name]", "thing name; or none, with --template")
+      .option("--valid <time>", "how long the code is good: 90s, 15m, 2h, 7d", "15m")
+      .option("--template <name>", "provisioning template that names and equips the device")
+      .option("--parameter <key=value...>", "parameters of the template", [])
+      .option("--uses <count>", "devices that may join by it (with --template)", Number, 1)
+      .option("--json", "print the result as JSON")
+      .action((name: string | undefined, options: InviteOptions) => invite(name, options, output)),
   );
   return things;
 }
@@ -113,15 +133,48 @@ async function refuseKnownName(client: PlatformClient, name: string): Promise<vo
 }
 
 function attributesOf({ attribute }: AddOptions): Record<string, string> {
+  return pairsOf("--attribute", attribute);
+}
+
+function pairsOf(option: string, pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
-    attribute.map((pair) => {
+    pairs.map((pair) => {
       const [key, ...value] = pair.split("=");
       if (key === undefined || key === "" || value.length === 0) {
-        throw new TidewireError("REQUEST_INVALID", { reason: `--attribute takes key=value, not '${pair}'` });
+        throw new TidewireError("REQUEST_INVALID", { reason: `${option} takes key=value, not '${pair}'` });
       }
       return [key, value.join("=")];
     }),
   );
+}
+
+async function invite(name: string | undefined, options: InviteOptions, output: Output): Promise<void> {
+  const client = clientOf(options);
+  const { template, uses } = options;
+  const parameters = pairsOf("--parameter", options.parameter);
+  const what =
+    template === undefined ? { thing: name } : { template, parameters, ...(name === undefined ? {} : { thing: name }) };
+  const body = { ...what, uses, validSeconds: secondsOf(options.valid) };
+  const made = await client.call<{ code: string; expiresAt: number }>("POST", "/api/join-codes", body);
+  const { https } = await client.get<ConnectionInfo>("/api/connection");
+  if (options.json === true) {
+    output.result(JSON.stringify(made));
+    return;
+  }
+  output.result(made.code);
+  output.note(
+    `Good until ${new Date(made.expiresAt).toISOString()}, for ${uses} ${uses === 1 ? "device" : "devices"}. On the device, run:`,
+  );
+  output.note(`  tidewire agent join ${https[0]!} ${made.code}`);
+  if (https.length > 1) output.note(`The platform is also at ${https.slice(1).join(", ")}.`);
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function secondsOf(text: string): number {
+  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (number !== undefined) return Number(number) * SECONDS[unit!]!;
+  throw new TidewireError("REQUEST_INVALID", { reason: `--valid takes a time like 15m, not '${text}'` });
 }
 
 async function list(options: AddOptions, output: Output): Promise<void> {

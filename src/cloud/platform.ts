@@ -105,9 +105,10 @@ async function assemble(
   });
 
   const listeners = new Listeners(config, base, ingest, names);
-  const address = { mqtts: "" };
+  const address = { mqtts: "", httpsPort: 0 };
   const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
   const ports = await listeners.open(api, teardown);
+  address.httpsPort = ports.https;
   const everywhere = config.bind === "::" || config.bind === "0.0.0.0";
   const mqtts = (address.mqtts = `mqtts://${everywhere ? "127.0.0.1" : config.bind}:${ports.mqtts}`);
   const http = `http://127.0.0.1:${ports.http}`;
@@ -147,7 +148,7 @@ interface ApiParts {
   readonly listeners: Listeners;
   readonly startedAt: EpochMs;
   /** Known once the listeners are open. */
-  readonly address: { readonly mqtts: string };
+  readonly address: { readonly mqtts: string; readonly httpsPort: number };
   readonly names: ServerNames;
 }
 
@@ -202,14 +203,19 @@ async function openAsker(
   return asker;
 }
 
-function connectionInfo(base: Foundation, { address: { mqtts }, names }: ApiParts): ConnectionInfo {
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function connectionInfo(base: Foundation, { address: { mqtts, httpsPort }, names }: ApiParts): ConnectionInfo {
   const port = mqtts.slice(mqtts.lastIndexOf(":") + 1);
   const hosts = [...names.names, ...names.addresses].filter(
     (host) => !["localhost", "127.0.0.1", "::1"].includes(host),
   );
   return {
     mqtts,
-    addresses: hosts.map((host) => `mqtts://${host.includes(":") ? `[${host}]` : host}:${port}`),
+    addresses: hosts.map((host) => `mqtts://${inUrl(host)}:${port}`),
+    https: (hosts.length > 0 ? hosts : ["127.0.0.1"]).map((host) => `https://${inUrl(host)}:${httpsPort}`),
     caPem: base.authority.certificatePem,
     defaultPolicy: DEFAULT_POLICY_NAME,
   };

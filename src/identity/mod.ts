@@ -17,6 +17,8 @@ export type { Provisioned } from "./provisioning/apply.ts";
 export { ProvisioningRefusal } from "./provisioning/refusal.ts";
 export { parseTemplateBody } from "./provisioning/template-body.ts";
 export type { TemplateBody, TemplateType } from "./provisioning/template-body.ts";
+export { JoinCodes } from "./provisioning/join-codes.ts";
+export type { JoinCodesOptions, Joined, NewJoinCode } from "./provisioning/join-codes.ts";
 export { Templates } from "./provisioning/templates.ts";
 export type { NewTemplate, TemplateChange } from "./provisioning/templates.ts";
 export type {
@@ -26,6 +28,9 @@ export type {
   HookInput,
   HookRunner,
   IssuedDevice,
+  JoinCodeRecord,
+  JoinCodeStore,
+  JoinOffer,
   KnownThing,
   ProvisioningStore,
   TemplateRecord,

@@ -3,6 +3,8 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import type { EpochMs, Logger } from "../../base/mod.ts";
 import type {
   ClaimRecord,
+  JoinCodeRecord,
+  JoinCodeStore,
   ProvisioningStore,
   TemplateRecord,
   TemplateVersion,
@@ -26,7 +28,11 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE claims (
      tenant TEXT NOT NULL, certificate_id TEXT NOT NULL, template TEXT NOT NULL, expires_at INTEGER NOT NULL,
      PRIMARY KEY (tenant, certificate_id)) STRICT, WITHOUT ROWID;
-   CREATE INDEX claims_by_end ON claims (tenant, expires_at);`,
+   CREATE INDEX claims_by_end ON claims (tenant, expires_at);
+   CREATE TABLE join_codes (
+     tenant TEXT NOT NULL, hash TEXT NOT NULL, document TEXT NOT NULL, expires_at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, hash)) STRICT, WITHOUT ROWID;
+   CREATE INDEX join_codes_by_end ON join_codes (tenant, expires_at);`,
 ];
 
 type Row = Record<string, SQLOutputValue>;
@@ -37,7 +43,7 @@ export interface ProvisioningStoreOptions {
   readonly tenant?: string;
 }
 
-export class SqliteProvisioningStore implements ProvisioningStore {
+export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore {
   readonly #database: DatabaseSync;
   readonly #tenant: string;
   readonly #prepared = new Map<string, StatementSync>();
@@ -168,6 +174,38 @@ export class SqliteProvisioningStore implements ProvisioningStore {
     return this.#sql(sql).all(this.#tenant, now, limit).map(claimOf);
   }
 
+  // ── join codes ───────────────────────────────────────────────────────────────────────────────
+
+  joinCode(secretHash: string): JoinCodeRecord | null {
+    const row = this.#sql("SELECT document FROM join_codes WHERE tenant = ? AND hash = ?").get(
+      this.#tenant,
+      secretHash,
+    );
+    return row === undefined ? null : codeOf(row);
+  }
+
+  saveJoinCode(code: JoinCodeRecord): void {
+    const values = [this.#tenant, code.secretHash, JSON.stringify(code), code.expiresAt] as const;
+    this.#sql("INSERT OR REPLACE INTO join_codes VALUES (?, ?, ?, ?)").run(...values);
+  }
+
+  removeJoinCode(secretHash: string): void {
+    this.#sql("DELETE FROM join_codes WHERE tenant = ? AND hash = ?").run(this.#tenant, secretHash);
+  }
+
+  countJoinCodes(): number {
+    return this.#number("SELECT count(*) AS n FROM join_codes WHERE tenant = ?");
+  }
+
+  joinCodes(limit: number): readonly JoinCodeRecord[] {
+    const sql = "SELECT document FROM join_codes WHERE tenant = ? ORDER BY expires_at LIMIT ?";
+    return this.#sql(sql).all(this.#tenant, limit).map(codeOf);
+  }
+
+  removeExpiredJoinCodes(now: EpochMs): void {
+    this.#sql("DELETE FROM join_codes WHERE tenant = ? AND expires_at <= ?").run(this.#tenant, now);
+  }
+
   /** As many as there are texts in this file. */
   #sql(text: string): StatementSync {
     let statement = this.#prepared.get(text);
@@ -202,6 +240,10 @@ function tokenOf(row: Row): TokenRecord {
     clientId: row["client_id"] as string,
     expiresAt: row["expires_at"] as number,
   };
+}
+
+function codeOf(row: Row): JoinCodeRecord {
+  return JSON.parse(row["document"] as string) as JoinCodeRecord;
 }
 
 function claimOf(row: Row): ClaimRecord {

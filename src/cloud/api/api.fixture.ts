@@ -243,6 +243,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     connection: () => ({
       mqtts: "mqtts://127.0.0.1:8883",
       addresses: [],
+      https: [],
       caPem: "",
       defaultPolicy: DEFAULT_POLICY_NAME,
     }),

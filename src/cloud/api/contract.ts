@@ -17,6 +17,10 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
+ *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
+ *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
+ *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
  *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
@@ -297,6 +301,8 @@ export interface ConnectionInfo {
   readonly mqtts: string;
   /** The same, under every address that other machines may use. */
   readonly addresses: readonly string[];
+  /** Where the API answers over TLS, likewise. */
+  readonly https: readonly string[];
   readonly caPem: string;
   readonly defaultPolicy: string;
 }

@@ -23,6 +23,7 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
@@ -69,6 +70,7 @@ const GUARDED = [
   thingRoutes,
   certificateRoutes,
   provisioningRoutes,
+  joinCodeRoutes,
   ruleRoutes,
   fleetRoutes,
   seriesRoutes,
@@ -116,6 +118,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     hub.routes(scope);
   });
   sessionRoutes(app, ports);
+  joinRoutes(app, ports);
   healthRoutes(app, ports);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);

@@ -1,5 +1,5 @@
 /** The registry and the CA, as provisioning sees them. */
-import type { CertificateAuthority } from "../../adapters/pki/mod.ts";
+import type { CertificateAuthority, DeviceCertificate } from "../../adapters/pki/mod.ts";
 import { TidewireError } from "../../base/mod.ts";
 import type { DeviceIssuer, DeviceRegistry, IssuedDevice, KnownThing } from "../../identity/mod.ts";
 import type { CertificateFacts, Registry, ThingGroup } from "../../registry/mod.ts";
@@ -20,6 +20,14 @@ export function deviceIssuer(authority: CertificateAuthority): DeviceIssuer {
       return remember({ certificateId: facts.certificateId, certificatePem, ...keys }, facts);
     },
   };
+}
+
+/** A certificate that was issued elsewhere, for provisioning to register. */
+export function issuedFor({
+  certificatePem,
+  facts,
+}: DeviceCertificate): IssuedDevice & { readonly facts: CertificateFacts } {
+  return remember({ certificateId: facts.certificateId, certificatePem, facts }, facts);
 }
 
 function remember<T extends IssuedDevice>(issued: T, facts: CertificateFacts): T {

@@ -8,13 +8,15 @@ import { ProvisioningHooks } from "../../adapters/provisioning-hooks.ts";
 import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
 import { LIMITS, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
-import { Provisioner, Templates } from "../../identity/mod.ts";
+import { JoinCodes, Provisioner, Templates } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
+import { Joining, fingerprintOf } from "./joining.ts";
 
 export interface Provisioning {
   readonly templates: Templates;
   readonly provisioner: Provisioner;
+  readonly joining: Joining;
 }
 
 export interface OpenProvisioningOptions {
@@ -40,6 +42,9 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
   const device = { issuer: deviceIssuer(authority), registry: deviceRegistry(registry) };
   const provisioner = new Provisioner({ ...options, ...device, store, templates, hooks, sha256 });
+  const fingerprint = (): Uint8Array => fingerprintOf(authority.certificatePem);
+  const codes = new JoinCodes({ ...options, store, sha256, fingerprint });
+  const joining = new Joining({ codes, provisioner, registry, authority });
   const sweep = (): void => {
     try {
       if (provisioner.sweep()) scheduler.defer(sweep);
@@ -55,5 +60,5 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
     http.close();
     store.close();
   };
-  return { templates, provisioner, close };
+  return { templates, provisioner, joining, close };
 }

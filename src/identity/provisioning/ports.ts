@@ -64,6 +64,32 @@ export interface ProvisioningStore {
   expiredClaims(now: EpochMs, limit: number): readonly ClaimRecord[];
 }
 
+/** What a join code is good for. The code itself is nowhere. */
+export interface JoinCodeRecord {
+  readonly secretHash: string;
+  readonly offer: JoinOffer;
+  readonly usesLeft: number;
+  readonly createdAt: EpochMs;
+  readonly expiresAt: EpochMs;
+  /** Who has joined by it: a device whose answer was lost asks again with the same key. */
+  readonly joined: readonly { readonly keyHash: string; readonly thing: string; readonly certificateId: string }[];
+}
+
+export type JoinOffer =
+  | { readonly kind: "thing"; readonly thing: string }
+  | { readonly kind: "template"; readonly template: string; readonly parameters: Readonly<Record<string, string>> };
+
+export interface JoinCodeStore {
+  joinCode(secretHash: string): JoinCodeRecord | null;
+  /** Inserts or replaces. */
+  saveJoinCode(code: JoinCodeRecord): void;
+  removeJoinCode(secretHash: string): void;
+  countJoinCodes(): number;
+  /** Those that end next come first. */
+  joinCodes(limit: number): readonly JoinCodeRecord[];
+  removeExpiredJoinCodes(now: EpochMs): void;
+}
+
 export interface IssuedDevice {
   readonly certificateId: string;
   readonly certificatePem: string;
