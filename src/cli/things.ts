@@ -18,6 +18,15 @@ interface AddOptions {
   readonly data: string;
 }
 
+interface RetireOptions {
+  readonly eraseData?: boolean;
+  readonly blockName?: boolean;
+  readonly freeName?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+  readonly data: string;
+}
+
 interface InviteOptions {
   readonly valid: string;
   readonly template?: string;
@@ -55,6 +64,17 @@ export function thingsCommand(output: Output): Command {
       .option("--uses <count>", "devices that may join by it (with --template)", Number, 1)
       .option("--json", "print the result as JSON")
       .action((name: string | undefined, options: InviteOptions) => invite(name, options, output)),
+  );
+  things.addCommand(
+    withConnection(new Command("retire"))
+      .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")
+      .argument("<name>", "thing name")
+      .option("--erase-data", "also erase everything that it has ever reported")
+      .option("--block-name", "never give the name to another thing")
+      .option("--free-name", "only give a blocked name free again")
+      .option("--yes", "do it: a revoked certificate does not come back")
+      .option("--json", "print the result as JSON")
+      .action((name: string, options: RetireOptions) => retire(name, options, output)),
   );
   return things;
 }
@@ -167,6 +187,39 @@ async function invite(name: string | undefined, options: InviteOptions, output: 
   );
   output.note(`  tidewire agent join ${https[0]!} ${made.code}`);
   if (https.length > 1) output.note(`The platform is also at ${https.slice(1).join(", ")}.`);
+}
+
+interface Retired {
+  readonly certificatesRevoked: number;
+  readonly sessions: number;
+  readonly retained: number;
+  readonly data: string;
+  readonly name: string;
+}
+
+async function retire(name: string, options: RetireOptions, output: Output): Promise<void> {
+  const client = clientOf(options);
+  const path = encodeURIComponent(name);
+  if (options.freeName === true) {
+    await client.call("DELETE", `/api/blocked-names/${path}`);
+    output.result(`The name ${name} may be given again.`);
+    return;
+  }
+  if (options.yes !== true) {
+    const reason = `'things retire ${name}' revokes certificates for good; add --yes to do it`;
+    throw new TidewireError("REQUEST_INVALID", { reason });
+  }
+  const body = { eraseData: options.eraseData === true, blockName: options.blockName === true };
+  const done = await client.call<Retired>("POST", `/api/things/${path}/retire`, body);
+  if (options.json === true) {
+    output.result(JSON.stringify(done));
+    return;
+  }
+  const { certificatesRevoked, sessions, retained } = done;
+  output.result(
+    `Retired ${name}: ${certificatesRevoked} certificate(s) revoked, ${sessions} session(s) and ${retained} retained message(s) removed.`,
+  );
+  output.result(`Its data is ${done.data}; its name is ${done.name}.`);
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };

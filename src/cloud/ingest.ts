@@ -72,6 +72,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("provisioning", () => provisioning.close());
   const services = [provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  provisioning.retirements.start({ broker, eraseData: null });
   await storeReady;
   return { log, broker, rules, store, provisioning, newestRecordAt };
 }

@@ -33,6 +33,8 @@ export type {
   JoinOffer,
   KnownThing,
   ProvisioningStore,
+  RetirementRecord,
+  RetirementStore,
   TemplateRecord,
   TemplateVersion,
   TokenRecord,

@@ -6,6 +6,8 @@ import type {
   JoinCodeRecord,
   JoinCodeStore,
   ProvisioningStore,
+  RetirementRecord,
+  RetirementStore,
   TemplateRecord,
   TemplateVersion,
   TokenRecord,
@@ -32,7 +34,13 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE join_codes (
      tenant TEXT NOT NULL, hash TEXT NOT NULL, document TEXT NOT NULL, expires_at INTEGER NOT NULL,
      PRIMARY KEY (tenant, hash)) STRICT, WITHOUT ROWID;
-   CREATE INDEX join_codes_by_end ON join_codes (tenant, expires_at);`,
+   CREATE INDEX join_codes_by_end ON join_codes (tenant, expires_at);
+   CREATE TABLE retirements (
+     tenant TEXT NOT NULL, thing TEXT NOT NULL, document TEXT NOT NULL,
+     PRIMARY KEY (tenant, thing)) STRICT, WITHOUT ROWID;
+   CREATE TABLE blocked_names (
+     tenant TEXT NOT NULL, name TEXT NOT NULL, blocked_at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID;`,
 ];
 
 type Row = Record<string, SQLOutputValue>;
@@ -43,7 +51,7 @@ export interface ProvisioningStoreOptions {
   readonly tenant?: string;
 }
 
-export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore {
+export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore, RetirementStore {
   readonly #database: DatabaseSync;
   readonly #tenant: string;
   readonly #prepared = new Map<string, StatementSync>();
@@ -204,6 +212,39 @@ export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore
 
   removeExpiredJoinCodes(now: EpochMs): void {
     this.#sql("DELETE FROM join_codes WHERE tenant = ? AND expires_at <= ?").run(this.#tenant, now);
+  }
+
+  // ── retired things ───────────────────────────────────────────────────────────────────────────
+
+  saveRetirement(retirement: RetirementRecord): void {
+    const values = [this.#tenant, retirement.thing, JSON.stringify(retirement)] as const;
+    this.#sql("INSERT OR REPLACE INTO retirements VALUES (?, ?, ?)").run(...values);
+  }
+
+  removeRetirement(thing: string): void {
+    this.#sql("DELETE FROM retirements WHERE tenant = ? AND thing = ?").run(this.#tenant, thing);
+  }
+
+  /** Those that are not finished. */
+  retirements(): readonly RetirementRecord[] {
+    return this.#sql("SELECT document FROM retirements WHERE tenant = ? ORDER BY thing")
+      .all(this.#tenant)
+      .map((row) => JSON.parse(row["document"] as string) as RetirementRecord);
+  }
+
+  blockName(name: string, at: EpochMs): void {
+    this.#sql("INSERT OR REPLACE INTO blocked_names VALUES (?, ?, ?)").run(this.#tenant, name, at);
+  }
+
+  /** False where it was not blocked. */
+  freeName(name: string): boolean {
+    const sql = "DELETE FROM blocked_names WHERE tenant = ? AND name = ?";
+    return Number(this.#sql(sql).run(this.#tenant, name).changes) > 0;
+  }
+
+  isBlocked(name: string): boolean {
+    const sql = "SELECT 1 FROM blocked_names WHERE tenant = ? AND name = ?";
+    return this.#sql(sql).get(this.#tenant, name) !== undefined;
   }
 
   /** As many as there are texts in this file. */

@@ -17,6 +17,9 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → what was revoked, cut, removed and kept
+ *   GET    /api/retirements                          → {pending: those that are not finished}
+ *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
  *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)

@@ -26,6 +26,7 @@ import { healthRoutes } from "./routes-health.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
+import { retireRoutes } from "./routes-retire.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
@@ -71,6 +72,7 @@ const GUARDED = [
   certificateRoutes,
   provisioningRoutes,
   joinCodeRoutes,
+  retireRoutes,
   ruleRoutes,
   fleetRoutes,
   seriesRoutes,

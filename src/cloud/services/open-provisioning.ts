@@ -12,11 +12,13 @@ import { JoinCodes, Provisioner, Templates } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
 import { Joining, fingerprintOf } from "./joining.ts";
+import { Retirements } from "./retirement.ts";
 
 export interface Provisioning {
   readonly templates: Templates;
   readonly provisioner: Provisioner;
   readonly joining: Joining;
+  readonly retirements: Retirements;
 }
 
 export interface OpenProvisioningOptions {
@@ -45,6 +47,7 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const fingerprint = (): Uint8Array => fingerprintOf(authority.certificatePem);
   const codes = new JoinCodes({ ...options, store, sha256, fingerprint });
   const joining = new Joining({ codes, provisioner, registry, authority });
+  const retirements = new Retirements({ ...options, store });
   const sweep = (): void => {
     try {
       if (provisioner.sweep()) scheduler.defer(sweep);
@@ -57,8 +60,9 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const cancel = scheduler.every(LIMITS.provisioning.sweepPeriod, sweep);
   const close = (): void => {
     cancel();
+    retirements.close();
     http.close();
     store.close();
   };
-  return { templates, provisioner, joining, close };
+  return { templates, provisioner, joining, retirements, close };
 }

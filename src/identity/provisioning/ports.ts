@@ -64,6 +64,25 @@ export interface ProvisioningStore {
   expiredClaims(now: EpochMs, limit: number): readonly ClaimRecord[];
 }
 
+export interface RetirementRecord {
+  readonly thing: string;
+  readonly eraseData: boolean;
+  readonly blockName: boolean;
+  readonly startedAt: EpochMs;
+}
+
+export interface RetirementStore {
+  /** Inserts or replaces. */
+  saveRetirement(retirement: RetirementRecord): void;
+  removeRetirement(thing: string): void;
+  /** Those that are not finished. */
+  retirements(): readonly RetirementRecord[];
+  blockName(name: string, at: EpochMs): void;
+  /** False where it was not blocked. */
+  freeName(name: string): boolean;
+  isBlocked(name: string): boolean;
+}
+
 /** What a join code is good for. The code itself is nowhere. */
 export interface JoinCodeRecord {
   readonly secretHash: string;
