@@ -39,7 +39,7 @@ export async function joinPlatform({ url: given, code: text, folder }: JoinOptio
   const target = folder ?? answer.thing;
   const broker = `mqtts://${url.hostname}:${answer.mqttsPort}`;
   const { thing, certificatePem, caPem } = answer;
-  writeDeviceFolder({ path: target, thing, broker, certificatePem, privateKeyPem, caPem });
+  writeDeviceFolder({ path: target, thing, broker, renewal: url.origin, certificatePem, privateKeyPem, caPem });
   rmSync(join(waiting, WAITING_KEY), { force: true });
   return { thing, folder: target, broker };
 }
@@ -101,7 +101,17 @@ async function askIn(url: URL, ca: string, { secret }: JoinCode, privateKeyPem: 
 }
 
 /** `ca` null: whoever answers is not believed yet. */
-function exchange(url: URL, path: string, body: object | null, ca: string | null): Promise<unknown> {
+async function exchange(url: URL, path: string, body: object | null, ca: string | null): Promise<unknown> {
+  const { status, text } = await exchanged(url, path, body, ca);
+  return understood(status, text, url);
+}
+
+interface Exchanged {
+  readonly status: number;
+  readonly text: string;
+}
+
+function exchanged(url: URL, path: string, body: object | null, ca: string | null): Promise<Exchanged> {
   const text = body === null ? null : JSON.stringify(body);
   const failed = (error: Error): TidewireError => {
     const { code = "" } = error as NodeJS.ErrnoException;
@@ -134,11 +144,7 @@ function exchange(url: URL, path: string, body: object | null, ca: string | null
         });
         response.on("error", (error) => reject(failed(error)));
         response.on("end", () => {
-          try {
-            resolve(understood(response.statusCode ?? 0, answer, url));
-          } catch (error) {
-            reject(error as Error);
-          }
+          resolve({ status: response.statusCode ?? 0, text: answer });
         });
       },
     );

@@ -6,7 +6,9 @@
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { fill } from "./error-text.ts";
-import { PROVISIONING_ERRORS } from "./provisioning-errors.ts";
+import { BACKUP_ERRORS } from "./errors-backup.ts";
+import { PROVISIONING_ERRORS } from "./errors-provisioning.ts";
+import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
@@ -156,6 +158,12 @@ const entries = {
     http: 409,
     exit: 4,
   },
+  FILE_UNWRITABLE: {
+    fault: "environment",
+    message: "The file {path} cannot be written: {reason}.",
+    fix: "Name a file that does not exist yet, in a folder that this user may write to.",
+    exit: 3,
+  },
   CA_REFUSED: {
     fault: "misuse",
     message: "The certificate authority cannot do that: {reason}.",
@@ -180,25 +188,7 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
-  // ── backups ──────────────────────────────────────────────────────────────────────────────────
-  BACKUP_UNUSABLE: {
-    fault: "misuse",
-    message: "The backup folder {path} cannot be used: {reason}.",
-    fix: "Name an empty folder, or one that `tidewire backup` has written to; `tidewire backup list --in FOLDER` shows what is there.",
-    exit: 3,
-  },
-  BACKUP_DAMAGED: {
-    fault: "environment",
-    message: "The backup {name} is damaged: {reason}.",
-    fix: "Restore another one; `tidewire backup verify --in FOLDER` says which are whole.",
-    exit: 6,
-  },
-  BACKUP_FAILED: {
-    fault: "environment",
-    message: "No backup could be taken of {path}: {reason}.",
-    fix: "Try again; if it stays so, stop the platform and back up its folder while nothing changes.",
-    retryable: true,
-  },
+  ...BACKUP_ERRORS,
   // ── the durable log ──────────────────────────────────────────────────────────────────────────
   LOG_FULL: {
     fault: "environment",
@@ -301,6 +291,18 @@ const entries = {
     http: 400,
     exit: 2,
   },
+  RENEWAL_REFUSED: {
+    fault: "peer",
+    message: "The certificate is not renewed: {reason}.",
+    fix: "{remedy}",
+    http: 403,
+  },
+  CLIENT_CERTIFICATE_NEEDED: {
+    fault: "peer",
+    message: "This is for devices that show their certificate, and {reason}.",
+    fix: "Connect to the HTTPS port with the device's certificate and private key.",
+    http: 401,
+  },
   LIMIT_REACHED: {
     fault: "peer",
     message: "The limit is reached: {what} may be {limit} at most.",
@@ -319,6 +321,7 @@ const entries = {
     fix: "Send less at once.",
     http: 413,
   },
+  ...SHADOW_ERRORS,
   // ── requests to other servers ────────────────────────────────────────────────────────────────
   OUTGOING_REFUSED: {
     fault: "misuse",

@@ -4,7 +4,7 @@ import { agentOptionsOf } from "./agent-options.ts";
 import { runAgentCommand } from "./agent-run.ts";
 import { explain, terminal } from "./output.ts";
 
-const USAGE = `usage: node agent.mjs --config agent.yaml [--broker mqtts://host:port] [--data folder] [--verbose]
+const USAGE = `usage: node agent.mjs --config agent.yaml [--broker mqtts://host:port] [--renewal https://host:port] [--data folder] [--verbose]
        node agent.mjs join https://HOST:8443 CODE [--out folder]   (\`tidewire things invite NAME\` makes the code)`;
 const EXIT_USAGE = 2;
 

@@ -106,6 +106,7 @@ async function add(name: string, options: AddOptions, output: Output): Promise<v
 interface NewDevice {
   readonly folder: string;
   readonly broker: string;
+  readonly httpsPort: number;
   readonly caPem: string;
   readonly defaultPolicy: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -131,9 +132,10 @@ async function register(client: PlatformClient, name: string, device: NewDevice)
     const principal = { "x-amzn-principal": certificateArn };
     await client.call("PUT", `${path}/principals`, undefined, principal);
     undo.push(() => client.call("DELETE", `${path}/principals`, undefined, principal));
-    const { defaultPolicy, folder, broker, caPem } = device;
+    const { defaultPolicy, folder, broker, httpsPort, caPem } = device;
+    const renewal = `https://${new URL(broker.replace(/^mqtts:/, "https:")).hostname}:${httpsPort}`;
     await client.call("PUT", `/target-policies/${defaultPolicy}`, { target: certificateArn });
-    writeDeviceFolder({ path: folder, thing: name, broker, certificatePem, privateKeyPem, caPem });
+    writeDeviceFolder({ path: folder, thing: name, broker, renewal, certificatePem, privateKeyPem, caPem });
     return certificateId;
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => {}); // the first error is the one to tell
@@ -176,7 +178,9 @@ async function invite(name: string | undefined, options: InviteOptions, output: 
     template === undefined ? { thing: name } : { template, parameters, ...(name === undefined ? {} : { thing: name }) };
   const body = { ...what, uses, validSeconds: secondsOf(options.valid) };
   const made = await client.call<{ code: string; expiresAt: number }>("POST", "/api/join-codes", body);
-  const { https } = await client.get<ConnectionInfo>("/api/connection");
+  const { addresses, httpsPort } = await client.get<ConnectionInfo>("/api/connection");
+  const hosts = addresses.length > 0 ? addresses : ["mqtts://127.0.0.1:0"];
+  const https = hosts.map((address) => `https://${address.replace(/^mqtts:\/\/|:\d+$/g, "")}:${httpsPort}`);
   if (options.json === true) {
     output.result(JSON.stringify(made));
     return;

@@ -39,5 +39,7 @@ export type {
   TemplateVersion,
   TokenRecord,
 } from "./provisioning/ports.ts";
+export { fateOf } from "./succession.ts";
+export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
 export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
 export type { Expected, ParsedSignature, SignatureFault, SignatureHash, SignedRequest } from "./signature-v4.ts";

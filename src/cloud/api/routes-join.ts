@@ -36,13 +36,10 @@ export function joinCodeRoutes(app: FastifyInstance, ports: ApiPorts): void {
   });
 
   routes.get("/api/join-codes", { config: READS }, async () => ({
-    codes: joining.codes.list().map(({ offer, usesLeft, createdAt, expiresAt, joined }) => ({
-      ...offer,
-      usesLeft,
-      createdAt,
-      expiresAt,
-      joined: joined.map(({ thing }) => thing),
-    })),
+    codes: joining.codes.list().map(({ offer, usesLeft, createdAt, expiresAt, joined }) => {
+      const things = joined.map(({ thing }) => thing);
+      return { offer, usesLeft, createdAt, expiresAt, joined: things };
+    }),
   }));
 }
 

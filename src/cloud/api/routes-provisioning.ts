@@ -45,6 +45,7 @@ const templateArn = (name: string): string => `arn:aws:iot:local:000000000000:pr
 
 export function provisioningRoutes(app: FastifyInstance, ports: ApiPorts): void {
   templateRoutes(app, ports);
+  templateChangeRoutes(app, ports);
   versionRoutes(app, ports);
   deviceRoutes(app, ports);
 }
@@ -87,6 +88,10 @@ function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: A
       return { ...summaryOf(template), defaultVersionId, templateBody: body, ...role, ...preProvisioningHook };
     },
   );
+}
+
+function templateChangeRoutes(app: FastifyInstance, { provisioning: { templates } }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.patch(
     "/provisioning-templates/:templateName",

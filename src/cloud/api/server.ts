@@ -15,11 +15,13 @@ import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -30,6 +32,7 @@ import { retireRoutes } from "./routes-retire.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
+import { shadowRoutes } from "./routes-shadows.ts";
 import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
@@ -69,10 +72,12 @@ const PATIENCE = {
 
 const GUARDED = [
   thingRoutes,
+  shadowRoutes,
   certificateRoutes,
   provisioningRoutes,
   joinCodeRoutes,
   retireRoutes,
+  authorityRoutes,
   ruleRoutes,
   fleetRoutes,
   seriesRoutes,
@@ -122,6 +127,8 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   sessionRoutes(app, ports);
   joinRoutes(app, ports);
   healthRoutes(app, ports);
+  revocationRoutes(app, ports);
+  deviceRoutes(app, ports.enrolment);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);
   plain.on("upgrade", (request, socket: Socket, head) => {

@@ -9,7 +9,7 @@ import type { RetirementPorts } from "./retirement.ts";
 const NOTHING = { connections: 0, sessions: 0, queued: 0, retained: 0 };
 
 async function deviceOf(world: ApiWorld, ...things: readonly string[]): Promise<string> {
-  const { certificatePem, facts } = await world.authority.createDeviceKeyAndCertificate(things[0]!);
+  const { certificatePem, facts } = await world.authority.createDeviceKeyAndCertificate(String(things[0]));
   const { certificateId } = world.registry.certificates.register(certificatePem, facts);
   for (const thing of things) {
     world.registry.things.create(thing);
