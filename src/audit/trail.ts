@@ -4,7 +4,7 @@
  */
 import { LIMITS, TidewireError, reasonOf, seconds } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
-import { CHAIN_START, chainLine } from "./chain.ts";
+import { chainLine } from "./chain.ts";
 import type { Sha256 } from "./chain.ts";
 import { entryText } from "./entry.ts";
 import type { AuditEvent } from "./entry.ts";
@@ -290,10 +290,6 @@ export class AuditTrail {
     logger.error("THE END OF THE AUDIT LOG IS MISSING: somebody or something has cut it.", details);
     this.note({ ...systemEvent("audit.truncated", details), outcome: "failed" });
   }
-}
-
-export function emptyHead(): ChainHead {
-  return { sequence: 0, hash: CHAIN_START };
 }
 
 function systemEvent(action: string, details: Readonly<Record<string, unknown>>): AuditEvent {

@@ -36,9 +36,12 @@ import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
+import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { registryRules } from "../gatekeeper.ts";
+import { openProvisioning } from "../services/mod.ts";
+import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
@@ -158,6 +161,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly people: People;
   readonly audit: AuditTrail;
   readonly authority: CertificateAuthority;
+  readonly provisioning: Provisioning;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
   /** What `/readyz` and `/api/health` say. */
@@ -230,7 +234,9 @@ async function openParts(folder: string, ground: Base) {
   const http = new NodeOutgoingHttp();
   const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
   await rules.start();
+  const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const close = async (): Promise<void> => {
+    provisioning.close();
     await rules.close();
     rulesStore.close();
     http.close();
@@ -242,7 +248,20 @@ async function openParts(folder: string, ground: Base) {
     peopleStore.close();
   };
   const auditSearch = (query: AuditQuery): Promise<AuditPage> => searchAudit(auditFiles, query);
-  return { authority, registry, renewals, census, presence, rules, people, audit, auditSearch, auditScopes, close };
+  return {
+    authority,
+    registry,
+    renewals,
+    census,
+    presence,
+    rules,
+    people,
+    audit,
+    auditSearch,
+    auditScopes,
+    provisioning,
+    close,
+  };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
@@ -287,6 +306,21 @@ interface Base {
   readonly metrics: PrometheusMetrics;
 }
 
+function enrolmentOf(
+  { registry, renewals, authority }: Pick<ApiWorld, "registry" | "renewals" | "authority">,
+  clock: SimClock,
+  visitors: WeakMap<Socket, Visitor>,
+): EstPorts {
+  return {
+    registry,
+    renewals,
+    codes: new EnrolmentCodes(clock),
+    visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
+    chain: () => [...authority.issuingChain, ...authority.roots],
+    enrol: (thing, request) => enrolDevice(registry, authority, thing, request),
+  };
+}
+
 export async function apiWorld(): Promise<ApiWorld> {
   const folder = mkdtempSync(join(tmpdir(), "tidewire-api-"));
   // Certificates are judged by the machine's clock in TLS, so simulated time starts now.
@@ -314,14 +348,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     certificates: certificateIssuer(parts.authority),
-    enrolment: {
-      registry: parts.registry,
-      renewals: parts.renewals,
-      codes: new EnrolmentCodes(clock),
-      visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
-      chain: () => [...parts.authority.issuingChain, ...parts.authority.roots],
-      enrol: (thing, request) => enrolDevice(parts.registry, parts.authority, thing, request),
-    },
+    enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     health: () => health.now,
     logNext: () => 42,
