@@ -5,6 +5,7 @@
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
+import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -275,41 +276,7 @@ export const LIMITS = {
     certificateValueLengthMax: 1024,
   },
   provisioning: PROVISIONING_LIMITS,
-  registry: {
-    /** AWS IoT's numbers. */
-    attributesPerThingMax: 50,
-    attributeValueLengthMax: 800,
-    /** Of things, types, groups, policies and attributes. */
-    nameLengthMax: 128,
-    templateNameLengthMax: 36,
-    descriptionLengthMax: 2_028,
-    searchableAttributesMax: 3,
-    /** A deployment that still makes things of a type has so long to hear that it is deprecated. */
-    typeDeprecationDelay: minutes(5),
-    groupDepthMax: 7,
-    groupChildrenMax: 100,
-    groupsPerThingMax: 10,
-    dynamicGroupsMax: 100,
-    queryLengthMax: 1_000,
-    policiesPerTargetMax: 10,
-    versionsPerPolicyMax: 5,
-    caCertificatesMax: 10,
-    templateBodyLengthMax: 10_240,
-    roleArnLengthMax: 2_048,
-    tagsPerResourceMax: 50,
-    tagKeyLengthMax: 128,
-    tagValueLengthMax: 256,
-    /** A gateway may stand for many things with one certificate. */
-    thingsPerCertificateMax: 100,
-    certificatesPerThingMax: 10,
-    /** Certificates whose rights are kept in memory: those of every connection, and as many that come and go. */
-    principalsCachedMax: 40_000,
-    /** Certificates that one change may name as concerned; where there are more, everybody's rights are looked at again. */
-    principalsNamedMax: 40_000,
-    pageSizeMax: 250,
-    /** How stale a thing's "last seen" may be after a crash. */
-    lastSeenSavedEvery: seconds(30),
-  },
+  registry: REGISTRY_LIMITS,
   shadow: {
     /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */
     documentBytesMax: kib(8),
