@@ -7,6 +7,8 @@ import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { AUTHORITY_ERRORS } from "./errors-authority.ts";
 import { fill } from "./error-text.ts";
+import { BACKUP_ERRORS } from "./errors-backup.ts";
+import { PROVISIONING_ERRORS } from "./errors-provisioning.ts";
 import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
@@ -150,25 +152,7 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
-  // ── backups ──────────────────────────────────────────────────────────────────────────────────
-  BACKUP_UNUSABLE: {
-    fault: "misuse",
-    message: "The backup folder {path} cannot be used: {reason}.",
-    fix: "Name an empty folder, or one that `tidewire backup` has written to; `tidewire backup list --in FOLDER` shows what is there.",
-    exit: 3,
-  },
-  BACKUP_DAMAGED: {
-    fault: "environment",
-    message: "The backup {name} is damaged: {reason}.",
-    fix: "Restore another one; `tidewire backup verify --in FOLDER` says which are whole.",
-    exit: 6,
-  },
-  BACKUP_FAILED: {
-    fault: "environment",
-    message: "No backup could be taken of {path}: {reason}.",
-    fix: "Try again; if it stays so, stop the platform and back up its folder while nothing changes.",
-    retryable: true,
-  },
+  ...BACKUP_ERRORS,
   // ── the durable log ──────────────────────────────────────────────────────────────────────────
   LOG_FULL: {
     fault: "environment",
@@ -401,6 +385,7 @@ const entries = {
     fix: "Restore it from a copy if there is one; what is damaged is never served.",
     http: 500,
   },
+  ...PROVISIONING_ERRORS,
   INTERNAL: {
     fault: "bug",
     message: "Tidewire failed unexpectedly: {reason}.",

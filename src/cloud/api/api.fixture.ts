@@ -33,6 +33,8 @@ import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
+import { openProvisioning } from "../services/mod.ts";
+import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
@@ -153,6 +155,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly rules: HotRules;
   readonly sessions: Sessions;
   readonly authority: CertificateAuthority;
+  readonly provisioning: Provisioning;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
   /** What `/readyz` and `/api/health` say. */
@@ -207,7 +210,9 @@ async function openParts(folder: string, base: Base) {
   await rules.start();
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
+  const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const close = async (): Promise<void> => {
+    provisioning.close();
     await rules.close();
     rulesStore.close();
     http.close();
@@ -215,7 +220,7 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  return { authority, registry, renewals, census, presence, rules, sessions, close };
+  return { authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
