@@ -267,9 +267,8 @@ export const LIMITS = {
     /** Smaller keys are breakable, larger ones make every handshake expensive for us. */
     rsaBitsMin: 2048,
     rsaBitsMax: 4096,
-    /** Life of a device's certificate, in days, where nobody asks for another; the agent renews its own at two thirds. */
+    /** Life of a device's certificate where nobody asks for another, and the longest: more needs a reason yet to be given. */
     deviceCertificateDays: 30,
-    /** A longer life than that needs a reason that nobody has given yet. */
     deviceCertificateDaysMax: 3650,
     /** Attributes of one kind in a certificate that policies see; AWS IoT's number. */
     certificateValuesMax: 5,

@@ -74,6 +74,13 @@ export const PlatformConfigSchema = z.strictObject({
     .describe(
       "File with the passphrase (one line), or 32 random bytes, that the CA's keys are encrypted with. Without it `TIDEWIRE_CA_PASSPHRASE` and systemd's credential `tidewire-ca-passphrase` are looked for; without any the keys are protected by their file modes alone.",
     ),
+  caToken: z
+    .string()
+    .startsWith("pkcs11:", "must be a PKCS#11 URI (RFC 7512)")
+    .optional()
+    .describe(
+      "Key on a token (HSM) that new issuing CAs have: `pkcs11:token=NAME;object=KEY?module-path=/path/module.so&pin-source=/path/pin`, on P-256. Takes effect with `tidewire ca rollover intermediate`. Needs `npm install pkcs11js` beside Tidewire.",
+    ),
   deviceCertificateDays: z
     .int()
     .min(1)

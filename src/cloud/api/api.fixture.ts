@@ -137,6 +137,7 @@ export class PlayedAsker implements AskPort {
 
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
+const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
 const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
 
 export const TOKEN = "tw_the-right-one";
@@ -294,9 +295,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const health: ApiWorld["health"] = {
-    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
-  };
+  const health: ApiWorld["health"] = { now: WELL };
   const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,
