@@ -6,6 +6,8 @@ import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
 import { pump } from "./delivery.ts";
+import { forgetThing } from "./forget.ts";
+import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
@@ -93,6 +95,14 @@ export class Broker {
     const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
     return chosen.length;
+  }
+
+  /**
+   * Ends the thing's connections and sessions, and removes the retained messages that `forgotten` says are; its own clients'
+   * are asked about as the thing's. On disk when it resolves.
+   */
+  forgetThing(thing: string, forgotten: IsForgotten): Promise<ForgottenSessions> {
+    return forgetThing(this.#core, thing, forgotten);
   }
 
   /** Everybody who is connected. */

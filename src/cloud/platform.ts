@@ -188,7 +188,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store, shadows } = ingest;
+  const { log, rules, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
@@ -200,6 +200,7 @@ async function openApi(
       shadows,
       asker,
       certificates: certificateIssuer(base.authority),
+      provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
