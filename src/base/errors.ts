@@ -187,6 +187,18 @@ const entries = {
     http: 413,
     mqtt: 0x95,
   },
+  FORGOTTEN_LOST: {
+    fault: "environment",
+    message: "{path} and the copy before it cannot be read: which devices were forgotten is not known.",
+    fix: "Restore the file from a backup, or remove both and run `tidewire forget` again for them: else what the log still holds of them would come back.",
+    exit: 4,
+  },
+  CONFIRMATION_MISSING: {
+    fault: "misuse",
+    message: "{what} was not done: nobody has confirmed it.",
+    fix: "Run it again and type the name when it asks, or add --yes.",
+    exit: 2,
+  },
   EXPORT_FAILED: {
     fault: "environment",
     message: "The export to {path} was not finished: {reason}.",

@@ -254,6 +254,10 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  forget: {
+    /** Forgotten things whose records the log still holds, and reports of those that are over: each some 500 bytes, read at every start. */
+    thingsMax: 10_000,
+  },
   asking: {
     /** A statement; a page of SQL has 4 KiB. */
     sqlBytesMax: kib(64),

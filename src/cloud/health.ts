@@ -5,6 +5,7 @@ import type { EpochMs } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
 import type { StoreExtent } from "../telemetry/mod.ts";
+import type { Forgetter } from "./forget/mod.ts";
 import type { StoreClient } from "./store/mod.ts";
 import { VERSION } from "../adapters/version.ts";
 
@@ -14,6 +15,7 @@ export interface HealthSources {
   /** Why the registry's database is away; null where all is well. */
   readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
+  readonly forgetter?: Pick<Forgetter, "problem">;
 }
 
 /** Records behind which the store is called late; a restart after a day offline catches up in seconds. */
@@ -21,11 +23,13 @@ const STORE_LAG_DEGRADED = 100_000;
 
 type Part = Health["parts"][number];
 
-export function healthOf({ log, store, registryAway, startedAt }: HealthSources): Health {
+export function healthOf({ log, store, registryAway, startedAt, forgetter }: HealthSources): Health {
   const parts = [logPart(log), storePart(store), ...archivePart(store)];
   const away = registryAway?.() ?? null;
   // Who is connected goes on; nobody new gets in.
   if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
+  const waits = forgetter?.problem ?? null;
+  if (waits !== null) parts.push({ name: "forget", state: "degraded", detail: waits });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 

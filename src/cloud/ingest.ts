@@ -6,7 +6,7 @@ import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { VERSION } from "../adapters/version.ts";
-import { seconds } from "../base/mod.ts";
+import { ForgottenThings, seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
@@ -24,6 +24,10 @@ import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { StoreClient } from "./store/mod.ts";
+import { skipForgotten } from "../wire/record/mod.ts";
+import { ForgetBook, Forgetter } from "./forget/mod.ts";
+import type { Remains } from "./forget/mod.ts";
+import { copiesIn } from "./forget/copies.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Ingest {
@@ -31,6 +35,7 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly store: StoreClient;
+  readonly forgetter: Forgetter;
   /** When the newest message of the log was received; null in an empty log. */
   readonly newestRecordAt: EpochMs | null;
 }
@@ -43,10 +48,13 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("broker state", () => state.close());
   const log = await openLog(config, base, Math.max(resumeRulesAt, state.appliedOffset()));
   teardown.add("log", () => log.close());
-  const journal = new LogJournal({ log, ...base });
+  const book = await ForgetBook.open(join(config.data, "forgotten.json"), base.logger);
+  const forgotten = new ForgottenThings(book.inLog(log.identity));
+  const journal = new LogJournal({ log, forgotten, ...base });
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
+  Forgetter.tell({ book, forgotten, log, store });
   const storeReady = store.start();
   storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
   teardown.add("store", () => store.close());
@@ -61,13 +69,17 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   );
   store.durable(log.durable);
 
-  const hot = rulesConsumer(rules, base.logger);
+  const hot = rulesConsumer(rules, base.logger, skipForgotten(forgotten));
   teardown.add("rules' filter", hot.close);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
+  const copies = (): Promise<readonly Remains[]> => copiesIn(config.data);
+  const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, copies });
+  await forgetter.start();
+  teardown.add("forgetting", () => forgetter.close());
   await storeReady;
-  return { log, broker, rules, store, newestRecordAt };
+  return { log, broker, rules, store, forgetter, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {

@@ -168,6 +168,7 @@ async function openApi(
       alerts: rules.alerts,
       telemetry: store,
       asker,
+      forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,

@@ -21,9 +21,9 @@ import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { registryRules } from "../gatekeeper.ts";
-import type { Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { ForgetPort, AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -117,6 +117,27 @@ export class PlayedAsker implements AskPort {
     this.signal = signal;
     if (this.answer instanceof Error) throw this.answer;
     return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
+  }
+}
+
+/** Has forgotten whom it is told to. */
+export class PlayedForgetter implements ForgetPort {
+  readonly reports: ForgetReport[] = [];
+
+  async forget(thing: string, { withRegistration }: { readonly withRegistration: boolean }): Promise<ForgetReport> {
+    const state = { state: "running", reason: null, completedAt: null, missing: ["archive"] } as const;
+    const more = { requestedAt: 7, withRegistration, removed: { points: 3 }, remains: [] };
+    const report: ForgetReport = { id: this.reports.length + 1, thing, ...state, ...more };
+    this.reports.push(report);
+    return report;
+  }
+  async list(): Promise<readonly ForgetReport[]> {
+    return this.reports;
+  }
+  async report(id: number): Promise<ForgetReport> {
+    const report = this.reports.find((one) => one.id === id);
+    if (report === undefined) throw new TidewireError("NOT_FOUND", { kind: "forgotten thing", name: String(id) });
+    return report;
   }
 }
 
@@ -229,6 +250,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
+    forgetter: new PlayedForgetter(),
     certificates: certificateIssuer(parts.authority),
     health: () => health.now,
     logNext: () => 42,

@@ -4,7 +4,7 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, ForgetReport, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
@@ -35,6 +35,14 @@ export interface AskPort {
   ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
 }
 
+/** Forgets devices; see `cloud/forget`. */
+export interface ForgetPort {
+  forget(thing: string, options: { readonly withRegistration: boolean }): Promise<ForgetReport>;
+  list(): Promise<readonly ForgetReport[]>;
+  /** Throws NOT_FOUND. */
+  report(id: number): Promise<ForgetReport>;
+}
+
 /** Issues certificates; the private key of a CSR never comes here. */
 export interface CertificateIssuer {
   /** Throws CERTIFICATE_REFUSED. */
@@ -56,6 +64,7 @@ export interface ApiPorts {
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
   readonly asker: AskPort;
+  readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;

@@ -21,6 +21,7 @@ import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
+import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
@@ -61,7 +62,16 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [thingRoutes, certificateRoutes, ruleRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes];
+const GUARDED = [
+  thingRoutes,
+  certificateRoutes,
+  ruleRoutes,
+  fleetRoutes,
+  forgetRoutes,
+  seriesRoutes,
+  queryRoutes,
+  alertRoutes,
+];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};

@@ -1,6 +1,6 @@
 /** One message of the log → rows of the next commit. Synchronous, and nothing that a device sends makes it throw. */
 import { parseJson, stampOf } from "../../base/mod.ts";
-import type { Clock, Limits, Logger, Message } from "../../base/mod.ts";
+import type { Clock, ForgottenThings, Limits, Logger, Message } from "../../base/mod.ts";
 import { PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
 import type { Points, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
 import type { DecodeRecord, FilterRecords, RuleInput, TelemetryRule, TelemetryRules } from "./ports.ts";
@@ -27,6 +27,8 @@ export interface SinkOptions {
   readonly decode: DecodeRecord;
   readonly series: SeriesBook;
   readonly sequences: SequenceBook;
+  /** Of these nothing is stored again. */
+  readonly forgotten: Pick<ForgottenThings, "end" | "covers">;
   readonly limits: Pick<Limits, "telemetry" | "rules">;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -70,6 +72,8 @@ export class MessageSink {
   #decode(offset: number, bytes: Uint8Array): void {
     try {
       const message = this.#options.decode(bytes);
+      const { forgotten } = this.#options;
+      if (offset < forgotten.end && forgotten.covers(subjectOf(message), offset)) return;
       const routed = this.#rules?.route(message.topic) ?? [];
       if (routed.length === 0) return;
       const rules = routed.filter((rule) => rule.fromOffset <= offset);

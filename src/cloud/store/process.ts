@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { dirname, join } from "node:path";
-import { isTidewireError, reasonOf } from "../../base/mod.ts";
+import { ForgottenThings, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
@@ -119,6 +119,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   const opened = postgres === null ? await openDuck(order, logger) : await openPostgres(postgres, order, logger);
   const { damaged, snapshotsOf, ...store } = opened;
   const source = openRecordSource(logFolder, logger);
+  const forgotten = new ForgottenThings();
   const archive =
     order.archive === null
       ? null
@@ -127,6 +128,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
           source,
           limits: limits.archive,
           busy: () => server.backlog > ARCHIVE_YIELDS_AT,
+          forgotten,
           clock: systemClock,
           scheduler: systemScheduler,
           logger,
@@ -137,6 +139,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     ...snapshotsOf(archive?.eventFiles.bind(archive) ?? null),
     source,
     archive,
+    forgotten,
     filter: recordFilter,
     decode: readRecord,
     limits,
@@ -146,6 +149,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     send,
     parquetOf,
   });
+  server.forget(order.forgotten);
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
   archive?.start();
