@@ -180,7 +180,8 @@ export function catalogContent(value: unknown): CatalogContent {
     discarded.every(({ name, tier }: Discarded) => rangeOf(name) !== null && isTier(tier));
   if (!sound) throw new Error("an entry is not what it should be");
   const { forgotten = [] } = value as Partial<CatalogContent>; // left out: written before anything could be forgotten
-  if (!Array.isArray(forgotten) || !forgotten.every(isCount)) throw new Error("what is forgotten is no list of numbers");
+  if (!Array.isArray(forgotten) || !forgotten.every(isCount))
+    throw new Error("what is forgotten is no list of numbers");
   return { ...content, forgotten };
 }
 

@@ -83,10 +83,7 @@ export class Keeper {
   /** In its turn. Rejects where not all could be removed yet; what was stays so. Done before, it is null. */
   forget(request: ForgetRequest): Promise<ForgottenEvents | null> {
     const done = this.#tidying.then(() => this.#forget(request));
-    this.#tidying = done.then(
-      () => {},
-      () => {},
-    );
+    this.#tidying = ignoring(done);
     return done;
   }
 
@@ -198,4 +195,9 @@ export class Keeper {
     }
     this.#problem = reason;
   }
+}
+
+/** The next in turn does not care how this one ended. */
+async function ignoring(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => {});
 }

@@ -3,6 +3,8 @@
  * here and a house test holds the two together. Programs ask the predicates, never the text.
  */
 
+import { PEOPLE_ERRORS } from "./errors-people.ts";
+import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { fill } from "./error-text.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
@@ -128,6 +130,38 @@ const entries = {
     fix: "{remedy}",
     exit: 3,
   },
+  CA_KEY_LOCKED: {
+    fault: "misuse",
+    message: "The key in {path} is encrypted, and no passphrase was given.",
+    fix: "Give it with `--ca-passphrase-file FILE`, TIDEWIRE_CA_PASSPHRASE, or systemd's `LoadCredential=tidewire-ca-passphrase:FILE`.",
+    exit: 3,
+  },
+  CA_PASSPHRASE_WRONG: {
+    fault: "misuse",
+    message: "The passphrase does not open the key in {path}.",
+    fix: "Give the passphrase that the keys were last encrypted with; without it they are lost, and a backup's need that backup's.",
+    exit: 3,
+  },
+  CA_PASSPHRASE_UNUSABLE: {
+    fault: "misuse",
+    message: "The passphrase from {source} cannot be used: {reason}.",
+    fix: "Put one line of text into the file, or 32 random bytes (`openssl rand -out FILE 32`), readable by the user that runs Tidewire.",
+    exit: 2,
+  },
+  CA_ROOT_OFFLINE: {
+    fault: "misuse",
+    message: "The root's key is needed to {purpose}, and it is kept elsewhere.",
+    fix: "Stop the platform, bring the key with `tidewire ca import FILE`, start the platform, and take the key away again with `tidewire ca export-root FILE`.",
+    http: 409,
+    exit: 4,
+  },
+  CA_REFUSED: {
+    fault: "misuse",
+    message: "The certificate authority cannot do that: {reason}.",
+    fix: "{remedy}",
+    http: 409,
+    exit: 4,
+  },
   SECRETS_UNUSABLE: {
     fault: "environment",
     message: "The secrets folder {path} cannot be used: {reason}.",
@@ -190,7 +224,7 @@ const entries = {
   FORGOTTEN_LOST: {
     fault: "environment",
     message: "{path} and the copy before it cannot be read: which devices were forgotten is not known.",
-    fix: "Restore the file from a backup, or remove both and run `tidewire forget` again for them: else what the log still holds of them would come back.",
+    fix: "Restore the file from a backup, or remove both and forget those devices again: else the log would bring them back.",
     exit: 4,
   },
   CONFIRMATION_MISSING: {
@@ -216,25 +250,6 @@ const entries = {
     fix: "Correct the source that produced it; nothing else is affected.",
   },
   // ── API and command line ─────────────────────────────────────────────────────────────────────
-  UNAUTHORIZED: {
-    fault: "peer",
-    message: "The request carries no valid token.",
-    fix: "Send `Authorization: Bearer TOKEN`; the administrator token is in DIR/secrets/admin-token, printed at first start.",
-    http: 401,
-    exit: 4,
-  },
-  LOGIN_CODE_INVALID: {
-    fault: "peer",
-    message: "The login link was used already or is too old.",
-    fix: "Log in with the administrator token, or make a new link with `tidewire login-link`.",
-    http: 401,
-  },
-  FORBIDDEN_ORIGIN: {
-    fault: "peer",
-    message: "The request comes from another web site ({origin}).",
-    fix: "Open the dashboard at its own address.",
-    http: 403,
-  },
   REQUEST_INVALID: {
     fault: "peer",
     message: "The request is not valid: {reason}.",
@@ -254,13 +269,7 @@ const entries = {
     fix: "Choose another name, or change the existing one.",
     http: 409,
   },
-  TOO_MANY_REQUESTS: {
-    fault: "peer",
-    message: "Too many requests from this address.",
-    fix: "Wait {retryAfter} and try again.",
-    http: 429,
-    retryable: true,
-  },
+  ...PEOPLE_ERRORS,
   TOKEN_MISSING: {
     fault: "misuse",
     message: "No token: {path} cannot be read.",
@@ -295,30 +304,7 @@ const entries = {
     http: 400,
     exit: 2,
   },
-  VERSION_CONFLICT: {
-    fault: "peer",
-    message: "The {kind} '{name}' has version {actual}, not {expected}: somebody else changed it.",
-    fix: "Read it again and repeat the change on what it is now.",
-    http: 409,
-  },
-  THING_HAS_PRINCIPALS: {
-    fault: "peer",
-    message: "The thing '{name}' still has {count} certificate(s) attached.",
-    fix: "Detach them first, then delete the thing.",
-    http: 400,
-  },
-  STILL_IN_USE: {
-    fault: "peer",
-    message: "The {kind} '{name}' cannot be deleted: {reason}.",
-    fix: "Detach it everywhere first, then delete it.",
-    http: 409,
-  },
-  CERTIFICATE_STATE: {
-    fault: "peer",
-    message: "Certificate {id} is {status} and cannot be {wanted}.",
-    fix: "{remedy}",
-    http: 406,
-  },
+  ...REGISTRY_ERRORS,
   CERTIFICATE_REFUSED: {
     fault: "peer",
     message: "The {kind} is refused: {reason}.",

@@ -93,9 +93,13 @@ async function list(client: PlatformClient, { json }: Options, output: Output): 
 function print({ thing, state, reason, missing, removed, remains }: ForgetReport, output: Output): void {
   const counts = Object.entries(removed).filter(([, count]) => count > 0);
   const what = counts.map(([name, count]) => `${count} ${wordsOf(name)}`).join(", ");
-  if (state === "done") output.result(`${thing} is forgotten. Removed: ${what === "" ? "nothing, there was nothing" : what}.`);
+  if (state === "done")
+    output.result(`${thing} is forgotten. Removed: ${what === "" ? "nothing, there was nothing" : what}.`);
   else output.result(`${thing} is being forgotten; still to come: ${missing.join(", ")}.`);
-  if (reason !== null) output.result(`It waits: ${reason}. The platform tries again by itself; \`tidewire forget --list\` says how far it is.`);
+  if (reason !== null)
+    output.result(
+      `It waits: ${reason}. The platform tries again by itself; \`tidewire forget --list\` says how far it is.`,
+    );
   for (const { where, detail, until, names } of remains) {
     const end = until === null ? "" : ` (until ${dateOf(until)} at the latest)`;
     output.result(`Remains in ${where}: ${detail}${end}.${names.length === 0 ? "" : ` ${names.join(", ")}`}`);

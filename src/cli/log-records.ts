@@ -68,7 +68,10 @@ export class LogRecords {
       const directory = await openLogDirectory(folder);
       const ports = { directory, crc32: fileCrc32, logger: SILENT, metrics: UNCOUNTED, onGap };
       const reader = await LogReader.open(ports);
-      const things = forgottenIn(await ForgetBook.read(join(data, "forgotten.json"), SILENT), (await reader.identity()) ?? "");
+      const things = forgottenIn(
+        await ForgetBook.read(join(data, "forgotten.json"), SILENT),
+        (await reader.identity()) ?? "",
+      );
       return new LogRecords(reader, wanted, tell, damage, skipForgotten(new ForgottenThings(things)));
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EACCES") throw unusable(data, reasonOf(error));

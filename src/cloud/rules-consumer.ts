@@ -22,7 +22,8 @@ export function rulesConsumer(
   const take = (batch: LogBatch): void => {
     batch.locate((offset, bytes, from, to) => {
       try {
-        if (filter(bytes, from, to) && !skips(offset, bytes, from, to)) rules.handle(offset, readRecord(bytes.subarray(from, to)));
+        if (filter(bytes, from, to) && !skips(offset, bytes, from, to))
+          rules.handle(offset, readRecord(bytes.subarray(from, to)));
       } catch (error) {
         logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
       }

@@ -5,7 +5,7 @@
  * Order per target: queue in memory (never attempted), then what the store has due. While the store has something due
  * for a target, or the target is blocked, new deliveries go to the store behind it.
  */
-import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
+import { reasonOf } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
@@ -16,7 +16,7 @@ import { keyOf } from "./store.ts";
 import type { DeadLetter, Delivery, DeliveryKey, RulesStore, SaveBatch, SavedDelivery, StoredState } from "./store.ts";
 import { Target } from "./target.ts";
 import type { Pending } from "./target.ts";
-import { verdictOf, verdictOfSilence } from "./verdict.ts";
+import { verdictOf, verdictOfError } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface DeliveriesOptions {
@@ -492,11 +492,6 @@ export class Deliveries {
       this.#targets.delete(key);
     }
   }
-}
-
-function verdictOfError(error: unknown): Verdict {
-  if (isTidewireError(error) && error.code === "OUTGOING_REFUSED") return { type: "dead", reason: error.message };
-  return verdictOfSilence(error instanceof TidewireError ? String(error.details["reason"]) : reasonOf(error));
 }
 
 /** What may be shown of an address: the path of a Slack webhook is a secret. */

@@ -370,7 +370,8 @@ export class HotRules {
    * are not called back. Nobody is notified.
    */
   eraseThing(thing: string): ForgottenState {
-    if (!this.#save("durably")) throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
+    if (!this.#save("durably"))
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     this.alerts.forget(thing);
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);

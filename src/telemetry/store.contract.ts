@@ -532,7 +532,10 @@ function forgets(withPlace: WithPlace): void {
       await store.close();
       const again = await place.open();
       assert.deepEqual(await valuesOf(again), after);
-      assert.deepEqual(again.latest("press-1").values.map(({ value }) => value), [7]);
+      assert.deepEqual(
+        again.latest("press-1").values.map(({ value }) => value),
+        [7],
+      );
       assert.deepEqual([...again.series.things()].sort(), ["press-1", "press-2"]);
       assert.deepEqual(await again.loadSequences(), []);
       await again.erased();

@@ -186,8 +186,7 @@ export class Compaction {
     if (rows === 0) return;
     await this.#writing(async (write) => {
       const others = `SELECT * EXCLUDE (file_row_number) FROM ${from} WHERE NOT ${retired} ORDER BY file_row_number`;
-      const made =
-        rows === file.rows ? [] : [await write.points(file.kind, file.period, others, file.inMinutes)];
+      const made = rows === file.rows ? [] : [await write.points(file.kind, file.period, others, file.inMinutes)];
       const left = made[0]?.rows ?? 0;
       if (left + rows !== file.rows) throw new Error(`${left} of ${file.rows - rows} rows are left where ${rows} go`);
       await this.#step("publish");

@@ -279,7 +279,9 @@ export class DuckStore implements TelemetryStore {
     const ever = 9_000_000_000_000_000;
     return this.read(async (connection, view) => {
       const relations = [await view.numbers(-ever, ever), await view.texts(-ever, ever)];
-      const counts = relations.map((rows) => `SELECT count(*) AS n FROM (${rows}) WHERE series IN (${series.join(", ")})`);
+      const counts = relations.map(
+        (rows) => `SELECT count(*) AS n FROM (${rows}) WHERE series IN (${series.join(", ")})`,
+      );
       const sum = await connection.runAndReadAll(`SELECT sum(n)::DOUBLE FROM (${counts.join(" UNION ALL ")})`);
       return Number(sum.value(0, 0));
     });

@@ -95,7 +95,10 @@ test("a forgotten thing is in no file, no manifest, no answer; what it says afte
     await answersWithout(store, model.slice(0, -1), "without the database");
     await commit(store, [later], 901);
     await answersWithout(store, model, "brought up to date");
-    assert.deepEqual((await store.loadSequences()).map(({ source }) => source), ["thing kept-1"]);
+    assert.deepEqual(
+      (await store.loadSequences()).map(({ source }) => source),
+      ["thing kept-1"],
+    );
     await store.erased();
   } finally {
     await folder.remove();

@@ -36,7 +36,9 @@ const NAMES = "tidewire_series";
 
 /** Views that another one needs come before it. */
 export function userViews(relations: ReadonlySet<UserRelation>, files: UserFiles): readonly UserView[] {
-  const views: UserView[] = [{ name: NAMES, sql: `SELECT * FROM ${parquet(files.series)} WHERE thing <> ${quoted(RETIRED)}` }];
+  const views: UserView[] = [
+    { name: NAMES, sql: `SELECT * FROM ${parquet(files.series)} WHERE thing <> ${quoted(RETIRED)}` },
+  ];
   if (relations.has("series")) {
     views.push({ name: "series", sql: `SELECT thing, measurement, field, type FROM ${NAMES}` });
   }

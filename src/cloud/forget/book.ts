@@ -77,7 +77,9 @@ export class ForgetBook {
   }
 
   /** Throws LIMIT_REACHED where there are too many whose records the log still has. */
-  async add(request: Pick<ForgetEntry, "thing" | "log" | "below" | "requestedAt" | "withRegistration">): Promise<ForgetEntry> {
+  async add(
+    request: Pick<ForgetEntry, "thing" | "log" | "below" | "requestedAt" | "withRegistration">,
+  ): Promise<ForgetEntry> {
     const parts: readonly ForgetPart[] = request.withRegistration ? [] : ["registration"];
     return this.#change(({ next, entries }) => {
       const entry: ForgetEntry = { id: next, ...request, done: parts, removed: {}, completedAt: null, clearedAt: null };
@@ -96,14 +98,17 @@ export class ForgetBook {
   }
 
   #change<T>(next: (content: Content) => readonly [Content, T]): Promise<T> {
-    const turn = this.#turn.then(async () => {
-      const before = this.#file.current ?? EMPTY;
-      const [content, result] = next(before);
-      if (content !== before) await this.#file.write(content);
-      return result;
-    });
+    const turn = this.#after(this.#turn, next);
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  async #after<T>(before: Promise<unknown>, next: (content: Content) => readonly [Content, T]): Promise<T> {
+    await before;
+    const present = this.#file.current ?? EMPTY;
+    const [content, result] = next(present);
+    if (content !== present) await this.#file.write(content);
+    return result;
   }
 }
 
@@ -116,7 +121,8 @@ function withRoom(entries: readonly ForgetEntry[]): readonly ForgetEntry[] {
   const { thingsMax } = LIMITS.forget;
   if (entries.length < thingsMax) return entries;
   const over = entries.findIndex(({ clearedAt, completedAt }) => clearedAt !== null && completedAt !== null);
-  if (over < 0) throw new TidewireError("LIMIT_REACHED", { what: "forgotten things that the log still holds", limit: thingsMax });
+  if (over < 0)
+    throw new TidewireError("LIMIT_REACHED", { what: "forgotten things that the log still holds", limit: thingsMax });
   return entries.toSpliced(over, 1);
 }
 

@@ -3,7 +3,18 @@
  * leaves its older records out from the first moment on, until the log's retention has removed them.
  */
 import { TidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
-import type { Cancel, Clock, Counter, EpochMs, ForgottenThings, Limits, Logger, Metrics, Millis, Scheduler } from "../../base/mod.ts";
+import type {
+  Cancel,
+  Clock,
+  Counter,
+  EpochMs,
+  ForgottenThings,
+  Limits,
+  Logger,
+  Metrics,
+  Millis,
+  Scheduler,
+} from "../../base/mod.ts";
 import type { Broker } from "../../broker/mod.ts";
 import type { Log } from "../../log/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
@@ -227,8 +238,9 @@ export class Forgetter {
         return { ...(await broker.forgetThing(thing, (offset, source) => forgotten.skips(offset, source))) };
       case "rules":
         return { ...rules.eraseThing(thing) };
-      default:
-        return {};
+      case "telemetry":
+      case "archive":
+        return {}; // the store's
     }
   }
 
@@ -239,7 +251,8 @@ export class Forgetter {
       if (waiting !== null) this.#failed(entry, part, waiting);
       else this.#reasons.delete(keyOf(entry, part));
       if (done) await this.#finish(id, part, removed ?? {});
-      else if (removed !== null) await this.#o.book.update(id, (now) => ({ ...now, removed: { ...removed, ...now.removed } }));
+      else if (removed !== null)
+        await this.#o.book.update(id, (now) => ({ ...now, removed: { ...removed, ...now.removed } }));
     } catch (error) {
       this.#failed(entry, part, reasonOf(error)); // the next start of the platform asks the store again
     }
@@ -298,7 +311,8 @@ export class Forgetter {
   #report(entry: ForgetEntry, copies: readonly Remains[]): ForgetReport {
     const { id, thing, requestedAt, completedAt, withRegistration, removed, done, clearedAt } = entry;
     const missing = FORGET_PARTS.filter((part) => !done.includes(part));
-    const reason = missing.map((part) => this.#reasons.get(keyOf(entry, part))).find((one) => one !== undefined) ?? null;
+    const reason =
+      missing.map((part) => this.#reasons.get(keyOf(entry, part))).find((one) => one !== undefined) ?? null;
     const state = completedAt !== null ? "done" : reason === null ? "running" : "waiting";
     const remains = clearedAt === null ? [this.#inLog(entry), ...copies] : copies;
     return { id, thing, state, reason, requestedAt, completedAt, withRegistration, missing, removed, remains };

@@ -113,7 +113,10 @@ test("of a log that was lost, what was received before the request goes", () =>
     await world.flush();
     world.forgotten.set([{ thing: THING, below: 30 }]);
     await world.archive.forget({ id: 7, thing: THING, below: 30, requestedAt: START + days(20) });
-    assert.deepEqual(await offsets(world), [...kept(60, 60), ...kept(120, 30)].toSorted((a, b) => a - b));
+    assert.deepEqual(
+      await offsets(world),
+      [...kept(60, 60), ...kept(120, 30)].toSorted((a, b) => a - b),
+    );
   }));
 
 /** After `left` calls that change something, nothing more happens: as if the process were gone. */
@@ -148,32 +151,36 @@ function guillotine(left: number) {
   };
 }
 
-test("killed before any of its steps, the next start finishes it, and every other message is there once", { timeout: 120_000 }, async () => {
-  let deaths = 0;
-  for (let at = 0; ; at += 2) {
-    let came = false;
-    await inWorld(async (world, bucket) => {
-      world.clock.jump(days(4));
-      const objects = new FolderObjects(bucket);
-      const options: WorldOptions = { objects, settings: { warm: days(2) } };
-      await world.open(options);
-      fill(world);
-      await world.flush();
-      await world.archive.tidy();
-      const deadly = guillotine(at);
-      await world.open({ ...options, folder: deadly.folder, store: deadly.store });
-      await forget(world, 60).catch(() => {});
-      await world.open(options);
-      await forget(world, 60);
-      assert.deepEqual(await offsets(world), kept(60, 60), `killed at ${at}`);
-      assert.equal(world.archive.progress().damagedFiles, 0);
-      await world.archive.tidy();
-      const all = [...filesIn(world.folder), ...filesIn(bucket)].map((path) => readFileSync(path, "latin1"));
-      assert.equal(all.filter((text) => text.includes(THING)).length, 0, `killed at ${at}`);
-      came = !deadly.fallen();
-      if (!came) deaths++;
-    });
-    if (came) break;
-  }
-  assert.ok(deaths > 3, `${deaths} deaths`);
-});
+test(
+  "killed before any of its steps, the next start finishes it, and every other message is there once",
+  { timeout: 120_000 },
+  async () => {
+    let deaths = 0;
+    for (let at = 0; ; at += 2) {
+      let came = false;
+      await inWorld(async (world, bucket) => {
+        world.clock.jump(days(4));
+        const objects = new FolderObjects(bucket);
+        const options: WorldOptions = { objects, settings: { warm: days(2) } };
+        await world.open(options);
+        fill(world);
+        await world.flush();
+        await world.archive.tidy();
+        const deadly = guillotine(at);
+        await world.open({ ...options, folder: deadly.folder, store: deadly.store });
+        await forget(world, 60).catch(() => {});
+        await world.open(options);
+        await forget(world, 60);
+        assert.deepEqual(await offsets(world), kept(60, 60), `killed at ${at}`);
+        assert.equal(world.archive.progress().damagedFiles, 0);
+        await world.archive.tidy();
+        const all = [...filesIn(world.folder), ...filesIn(bucket)].map((path) => readFileSync(path, "latin1"));
+        assert.equal(all.filter((text) => text.includes(THING)).length, 0, `killed at ${at}`);
+        came = !deadly.fallen();
+        if (!came) deaths++;
+      });
+      if (came) break;
+    }
+    assert.ok(deaths > 3, `${deaths} deaths`);
+  },
+);

@@ -138,7 +138,16 @@ export class ArchiveHost {
     try {
       const { settings } = order;
       const skips = skipForgotten(this.#options.forgotten);
-      const archive = await Archive.open({ ...this.#options, skips, settings, folder, store, format, objects, digestOf });
+      const archive = await Archive.open({
+        ...this.#options,
+        skips,
+        settings,
+        folder,
+        store,
+        format,
+        objects,
+        digestOf,
+      });
       return { archive, format };
     } catch (error) {
       format.close();

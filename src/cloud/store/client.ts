@@ -5,7 +5,6 @@ import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
 import type { ArchiveProgress } from "../../archive/mod.ts";
-
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { NO_EXTENT } from "../../telemetry/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";

@@ -102,7 +102,7 @@ export class Ingest {
   async run(): Promise<void> {
     while (!this.#closing) {
       if (this.#ruled && this.#durable > 0 && !this.#placed) await this.#place();
-      else if (this.#placed && this.#forgetting.length > 0) await this.#retire(this.#forgetting.shift()!);
+      else if (this.#mayForget() && this.#forgetting.length > 0) await this.#retire(this.#forgetting.shift()!);
       else if (this.#ruled && this.#position < this.#durable) await this.#readOn(this.#durable);
       else if (this.#due() <= 0) await this.#commit();
       else await this.#sleep(this.#due());
@@ -184,10 +184,15 @@ export class Ingest {
     this.#committed = offset;
   }
 
+  /** Before the store knows where it stands in the log; an empty log has nothing to say about that. */
+  #mayForget(): boolean {
+    return this.#placed || (this.#ruled && this.#durable === 0);
+  }
+
   /** First what was read before is committed: it is of the old series. A commit above `below` comes after this, always. */
   async #retire({ thing, below, done }: Forgetting): Promise<void> {
     const { store, sequences } = this.#options;
-    if (below !== null && this.#committed > below) return done(null);
+    if (this.#placed && below !== null && this.#committed > below) return done(null);
     for (const source of sourcesOf(thing)) sequences.forget(source);
     if (this.#position > this.#committed || sequences.changed) await this.#commit();
     try {

@@ -94,7 +94,7 @@ async function openDuck(order: OpenOrder, logger: Logger): Promise<OpenStore> {
 /** The driver is an optional package, and loaded by nobody else. */
 async function openPostgres(
   address: PostgresServerAddress,
-  { limits, keeping }: OpenOrder,
+  { limits, keeping, databasePath }: OpenOrder,
   logger: Logger,
 ): Promise<OpenStore> {
   const { PostgresStore } = await import("../../adapters/postgres/mod.ts");
@@ -109,8 +109,13 @@ async function openPostgres(
     onWaiting: (reason) => send({ type: "waiting", reason }),
     stop: closing.signal,
   });
+  // The archive is here as ever; its events can be asked for.
+  const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
+  const snapshotsOf: OpenStore["snapshotsOf"] = (events) => ({
+    snapshots: new UserSnapshots(null, snapshotFolder, events),
+  });
   // Another server's disk is not ours to judge.
-  return { store, snapshotsOf: () => ({}), rebuilt: null, isDamage: () => false, damaged: [] };
+  return { store, snapshotsOf, rebuilt: null, isDamage: () => false, damaged: [] };
 }
 
 async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {

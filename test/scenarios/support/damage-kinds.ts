@@ -240,7 +240,7 @@ function fillRules(path: string): SqliteRulesStore {
     target: "webhook a",
     kind: "webhook" as const,
     rule: "r1",
-          things: [],
+    things: [],
     url: "http://a/",
     headers: { a: "b" },
     secret: null,
