@@ -2,6 +2,7 @@
  * Every limit of the system: value, unit and why. Relations between them are asserted at start (`assertLimits`).
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
+import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -293,6 +294,8 @@ export const LIMITS = {
     /** Smaller keys are breakable, larger ones make every handshake expensive for us. */
     rsaBitsMin: 2048,
     rsaBitsMax: 4096,
+    /** Life of a device's certificate, in days, where nobody asks for another; the agent renews its own at two thirds. */
+    deviceCertificateDays: 30,
     /** A longer life than that needs a reason that nobody has given yet. */
     deviceCertificateDaysMax: 3650,
     /** Attributes of one kind in a certificate that policies see; AWS IoT's number. */
@@ -302,14 +305,34 @@ export const LIMITS = {
   registry: {
     /** AWS IoT's numbers. */
     attributesPerThingMax: 50,
-    attributeNameLengthMax: 128,
     attributeValueLengthMax: 800,
-    policiesPerCertificateMax: 10,
+    /** Of things, types, groups, policies and attributes. */
+    nameLengthMax: 128,
+    templateNameLengthMax: 36,
+    descriptionLengthMax: 2_028,
+    searchableAttributesMax: 3,
+    /** A deployment that still makes things of a type has so long to hear that it is deprecated. */
+    typeDeprecationDelay: minutes(5),
+    groupDepthMax: 7,
+    groupChildrenMax: 100,
+    groupsPerThingMax: 10,
+    dynamicGroupsMax: 100,
+    queryLengthMax: 1_000,
+    policiesPerTargetMax: 10,
+    versionsPerPolicyMax: 5,
+    caCertificatesMax: 10,
+    templateBodyLengthMax: 10_240,
+    roleArnLengthMax: 2_048,
+    tagsPerResourceMax: 50,
+    tagKeyLengthMax: 128,
+    tagValueLengthMax: 256,
     /** A gateway may stand for many things with one certificate. */
     thingsPerCertificateMax: 100,
     certificatesPerThingMax: 10,
     /** Certificates whose rights are kept in memory: those of every connection, and as many that come and go. */
     principalsCachedMax: 40_000,
+    /** Certificates that one change may name as concerned; where there are more, everybody's rights are looked at again. */
+    principalsNamedMax: 40_000,
     pageSizeMax: 250,
     /** How stale a thing's "last seen" may be after a crash. */
     lastSeenSavedEvery: seconds(30),
@@ -339,6 +362,8 @@ export const LIMITS = {
     /** A browser that is silent this long, and twice, is gone: its host vanished without a word. */
     livePingPeriod: seconds(30),
   },
+  people: PEOPLE_LIMITS,
+  audit: AUDIT_LIMITS,
   edge: {
     outboxMessagesMax: 1_000_000,
     outboxBytesMax: mib(256),
@@ -393,7 +418,7 @@ export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { archive, asking, edge, http, log, mqtt, registry, rules, telemetry } = limits;
+  const { archive, asking, edge, http, log, mqtt, people, registry, rules, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [archive.diskFreeBytesMin > log.diskFreeBytesMin, "archiving stops before the log does"],
     [archive.partBytes >= mib(5), "archive.partBytes is what S3 takes"],
@@ -436,6 +461,8 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
     [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
     [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],
+    [people.sessionIdle <= http.sessionLifetime, "a session that nobody uses ends before one that is used"],
+    [people.loginsFreePerName <= people.loginsFreePerAddress, "an address may fail as often as a name"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],
     [edge.outboxInflightBytesMax <= edge.outboxBytesMax, "an agent's window fits its outbox"],
     [mqtt.packetBytesMax <= edge.outboxBytesMax, "the largest reading fits the outbox"],

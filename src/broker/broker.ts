@@ -10,9 +10,10 @@ import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
-import type { ConnectionInfo, PresenceEvent } from "./presence.ts";
+import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { restoreState } from "./restore.ts";
+import type { Service } from "./services.ts";
 import type { LocalSubscription } from "./session.ts";
 import { SystemTopics } from "./system-topics.ts";
 import type { SystemTopicsOptions } from "./system-topics.ts";
@@ -79,6 +80,11 @@ export class Broker {
     return () => this.#core.tree.remove(filter, subscription);
   }
 
+  /** From now on requests on the service's topics reach it. Before the first `accept`: verdicts on topics are kept. */
+  serve(service: Service): Cancel {
+    return this.#core.services.add(service);
+  }
+
   /** Ends every connection that matches, at once and with its will; returns how many. `reasonCode` is of MQTT 5.0. */
   disconnect(
     matches: (connection: ConnectionInfo) => boolean,
@@ -112,6 +118,12 @@ export class Broker {
   onPresence(listener: (event: PresenceEvent) => void): Cancel {
     this.#core.presenceListeners.add(listener);
     return () => this.#core.presenceListeners.delete(listener);
+  }
+
+  /** Told what clients subscribe to and unsubscribe from. */
+  onSubscriptions(listener: (event: SubscriptionEvent) => void): Cancel {
+    this.#core.subscriptionListeners.add(listener);
+    return () => this.#core.subscriptionListeners.delete(listener);
   }
 
   /** Says good-bye to every client, saves what there is, and stops. The journal is still open when it resolves. */

@@ -377,12 +377,12 @@ export class Connection {
 
   mayPublish(route: Route, retain: boolean): boolean {
     const { authorizer } = this;
-    if (retain) return mayPublish(authorizer, route.topic, true);
+    if (retain) return mayPublish(this.core, authorizer, route.topic, true);
     const { revision } = authorizer;
     if (this.#allowedRoute === route && this.#allowedRevision === revision) return true;
     const allowed = (this.#allowed ??= new Map());
     if (allowed.get(route) !== revision) {
-      if (!mayPublish(authorizer, route.topic, false)) return false;
+      if (!mayPublish(this.core, authorizer, route.topic, false)) return false;
       if (allowed.size >= VERDICTS_KEPT) allowed.clear();
       allowed.set(route, revision);
     }

@@ -12,7 +12,7 @@ import { HandOver } from "./hand-over.ts";
 import type { LimitName } from "./limit-effects.ts";
 import { Notes } from "./notes.ts";
 import type { Gatekeeper, Journal, StateStore } from "./ports.ts";
-import type { PresenceEvent } from "./presence.ts";
+import type { PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { Pacing } from "./pacing.ts";
 import { ReachedLimits } from "./reached-limits.ts";
 import { RecentFrames } from "./recent-frames.ts";
@@ -22,6 +22,7 @@ import { RetainedLookups } from "./retained-lookups.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { RouteCache } from "./routes.ts";
 import { Saving } from "./saving.ts";
+import { Services } from "./services.ts";
 import type { Session, Subscription } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { SystemTopicsOptions } from "./system-topics.ts";
@@ -80,6 +81,7 @@ export class Core {
   readonly saving: Saving;
   readonly handOver: HandOver;
   readonly notes: Notes;
+  readonly services: Services;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
   readonly reached: ReachedLimits;
@@ -104,6 +106,7 @@ export class Core {
   });
   readonly meters: Meters;
   readonly presenceListeners = new Set<(event: PresenceEvent) => void>();
+  readonly subscriptionListeners = new Set<(event: SubscriptionEvent) => void>();
   /** Connects so far per client id, of clients that left no session; bounded, the oldest are forgotten. */
   readonly versionNumbers = new Map<string, number>();
   /** Sessions whose next delivery is not on disk yet. */
@@ -151,6 +154,7 @@ export class Core {
     this.saving = new Saving(this);
     this.handOver = new HandOver(this);
     this.notes = new Notes(this);
+    this.services = new Services(this);
     this.backlog = new Backlog(limits.backlogBytesMax);
     this.pacing = new Pacing(options.scheduler);
     this.reached = new ReachedLimits(metrics);
@@ -305,6 +309,7 @@ export class Core {
 
   releaseAcknowledgements(durable: number): void {
     this.acknowledgements.release(durable, releaseOne);
+    this.services.release(durable);
   }
 
   tellPresence(event: PresenceEvent): void {
@@ -313,6 +318,16 @@ export class Core {
         listener(event);
       } catch (error) {
         this.logger.error("a presence listener failed", { clientId: event.clientId, error: String(error) });
+      }
+    }
+  }
+
+  tellSubscriptions(event: SubscriptionEvent): void {
+    for (const listener of this.subscriptionListeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.logger.error("a subscription listener failed", { clientId: event.clientId, error: String(error) });
       }
     }
   }

@@ -6,6 +6,7 @@ import type { Core } from "./core.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { countWills, disown, vacate } from "./quotas.ts";
+import { dropAnswers } from "./services.ts";
 import type { Session, StandingWill } from "./session.ts";
 
 /** Version numbers kept for clients that left no session. */
@@ -19,6 +20,7 @@ export function detach(connection: Connection, cause: DisconnectCause, withWill:
   if (session === null || session.connection !== connection) return;
   session.connection = null;
   vacate(connection);
+  dropAnswers(session);
   core.waitingForDisk.delete(session);
   if (withWill) session.will = connection.will; // [MQTT-3.1.2-8], [MQTT-3.1.2-10]
   connection.will = null;

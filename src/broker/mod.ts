@@ -25,7 +25,8 @@ export type {
   StateStore,
   Transport,
 } from "./ports.ts";
-export type { ConnectionInfo, DisconnectCause, PresenceEvent } from "./presence.ts";
+export type { ConnectionInfo, DisconnectCause, PresenceEvent, SubscriptionEvent } from "./presence.ts";
+export type { Requester, Service, ServiceRequest } from "./services.ts";
 export { compareTopics } from "./topic-order.ts";
 export type {
   OutboxChunk,

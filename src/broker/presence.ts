@@ -29,6 +29,17 @@ export interface PresenceEvent {
   readonly versionNumber: number;
 }
 
+/** A client has subscribed or unsubscribed. */
+export interface SubscriptionEvent {
+  readonly type: "subscribed" | "unsubscribed";
+  readonly clientId: string;
+  readonly certificateId: string | null;
+  readonly at: EpochMs;
+  readonly sessionIdentifier: string;
+  /** Those of the packet that took effect. */
+  readonly filters: readonly string[];
+}
+
 export interface ConnectionInfo {
   readonly clientId: string;
   readonly thing: string | null;

@@ -8,6 +8,7 @@ import type { Core } from "./core.ts";
 import { deliver, deliverLocally, expiryLeft } from "./delivery.ts";
 import { copyOf, frameOf } from "./frame.ts";
 import { isNewMessage, received as receivedOnce, refuseMessage } from "./receive-once.ts";
+import { isClosed } from "./reserved-topics.ts";
 import type { Route } from "./routes.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -39,8 +40,16 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
   } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
   if (core.pacing.wanted) core.pacing.hold(connection);
-  if (route.locals.length > 0) deliverLocally(core, messageOf(connection, route, view), route);
+  if (route.isServed) serve(connection, route, view, offset);
   if (route.isWanted) connection.intake.spend(route.targets.length + route.groups.length);
+}
+
+/** To what runs inside the platform: at once, or once it is on disk. */
+function serve(connection: Connection, route: Route, view: PublishView, offset: number): void {
+  const { core } = connection;
+  const message = messageOf(connection, route, view);
+  deliverLocally(core, message, route);
+  for (const { service } of route.services) core.services.ask(service, connection, message, offset);
 }
 
 /** Filters of a fleet lead a topic through a dozen nodes; `+/+/+/…` in all combinations through as many as there are. */
@@ -141,7 +150,10 @@ function mayHaveOneMore(connection: Connection): boolean {
 function refusePublish(connection: Connection, route: Route, view: PublishView): void {
   const { core } = connection;
   const action = view.retain ? "iot:Publish and iot:RetainPublish" : "iot:Publish";
-  const fields = { topic: route.topic, fix: `allow ${action} on the topic in the client's policy` };
+  const fix = isClosed(core, route.topic, view.retain)
+    ? "publish elsewhere: this topic is the platform's own, and no policy opens it"
+    : `allow ${action} on the topic in the client's policy`;
+  const fields = { topic: route.topic, fix };
   if (connection.version === 5 && view.qos !== 0) {
     core.refusals.refuse("publish-forbidden", "a publish was refused by policy", {
       ...connection.describe(),

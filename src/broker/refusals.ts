@@ -50,6 +50,7 @@ export type DropKind =
   | "too-large"
   | "receive-forbidden"
   | "no-longer-kept"
+  | "requester-gone"
   | "handler-failed";
 
 const KIND_OF_FAULT: Readonly<Record<number, RefusalKind>> = {

@@ -14,13 +14,15 @@ import { topicOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import { copyOf } from "./frame.ts";
 import type { Authorizer } from "./ports.ts";
+import { isIngest } from "./reserved-topics.ts";
+import type { ServiceSubscription } from "./services.ts";
 import type { LocalSubscription, Session, Subscription } from "./session.ts";
 import type { SharedGroup } from "./shared-group.ts";
 import { hasWildcard } from "./subscription-tree.ts";
 import type { SubscriptionTree } from "./subscription-tree.ts";
 
 /** What stands in the tree: a client's own subscription, a group that shares one, a service inside the platform. */
-export type Subscriber = Subscription | SharedGroup | LocalSubscription;
+export type Subscriber = Subscription | SharedGroup | LocalSubscription | ServiceSubscription;
 
 /** One session's share of a route: its overlapping subscriptions merged (MQTT 5.0 section 3.3.4). */
 export class Target {
@@ -79,6 +81,7 @@ function owedSince(subscription: Pick<Subscription, "qos" | "since">): number {
 
 /** Of most topics nobody shares a subscription. */
 const NO_GROUPS: readonly SharedGroup[] = [];
+const NO_SERVICES: readonly ServiceSubscription[] = [];
 
 export class Route {
   readonly topic: string;
@@ -94,7 +97,10 @@ export class Route {
   groups: readonly SharedGroup[] = NO_GROUPS;
   /** Somebody other than a service is to have its messages. */
   isWanted = false;
+  /** A service is. */
+  isServed = false;
   locals: readonly LocalSubscription[] = [];
+  services: readonly ServiceSubscription[] = NO_SERVICES;
 
   constructor(topic: string, bytes: Uint8Array, hash: number, beginnings: readonly number[]) {
     this.topic = topic;
@@ -223,10 +229,14 @@ export class RouteCache {
     const found: Subscriber[] = [];
     this.nodesVisited += this.#tree.match(route.topic, found);
     const locals: LocalSubscription[] = [];
+    const services: ServiceSubscription[] = [];
     const groups: SharedGroup[] = [];
     const targets = new Map<Session, Target>();
+    const hidden = isIngest(route.topic) || found.some((each) => each.kind === "service" && each.service.confidential);
     for (const subscriber of found) {
       if (subscriber.kind === "local") locals.push(subscriber);
+      else if (subscriber.kind === "service") services.push(subscriber);
+      else if (hidden) continue;
       else if (subscriber.kind === "group") groups.push(subscriber);
       else {
         const target = targets.get(subscriber.session);
@@ -239,6 +249,8 @@ export class RouteCache {
     route.groups = groups.length === 0 ? NO_GROUPS : groups;
     route.isWanted = targets.size > 0 || groups.length > 0;
     route.locals = locals;
+    route.services = services.length === 0 ? NO_SERVICES : services;
+    route.isServed = locals.length + services.length > 0;
     if (this.#targets > this.#limits.routeTargetsMax) {
       for (const other of this.#places) if (other !== null && other !== route) this.#forgetTargets(other);
     }

@@ -72,6 +72,8 @@ export class Session {
   retainedWanted: Map<string, RetainedWanted> | null = null;
   /** Retained messages are being looked up. */
   lookingUp = false;
+  /** Its outbox may hold answers of services, which end with the connection. */
+  hasAnswers = false;
   /** A read from the journal is under way; deliveries wait for it, to keep their order. */
   reading = false;
   /** The will of a client that is gone, waiting for its delay. */

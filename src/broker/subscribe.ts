@@ -7,6 +7,8 @@ import { answer } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { pump } from "./delivery.ts";
 import type { RefusalKind } from "./refusals.ts";
+import { asksForIngest } from "./reserved-topics.ts";
+import type { SubscriptionEvent } from "./presence.ts";
 import type { Session, Subscription } from "./session.ts";
 import { asksForSystemTopics } from "./system-topics.ts";
 
@@ -27,11 +29,13 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
   const { core } = connection;
   const session = connection.session!;
   const reasonCodes: number[] = [];
+  const made: string[] = [];
   let because: string | null = null;
   for (const request of packet.requests) {
     const refusal = refusalOf(connection, session, request);
     if (refusal === null) {
       reasonCodes.push(subscribe(connection, session, request, packet.subscriptionIdentifier));
+      made.push(request.filter);
       continue;
     }
     const { kind, code, detail, fix } = refusal;
@@ -44,6 +48,7 @@ export function acceptSubscribe(connection: Connection, packet: SubscribePacket)
   answer(connection, because, (out, reason) => out.suback({ packetId: packet.packetId, reasonCodes, ...reason }));
   core.fairness.chargeFilters(connection, reasonCodes.length);
   connection.intake.spend(reasonCodes.length * FILTER_WORK);
+  tell(connection, "subscribed", made);
   pump(core, session);
 }
 
@@ -51,6 +56,7 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
   const { core } = connection;
   const session = connection.session!;
   const reasonCodes: number[] = [];
+  const ended: string[] = [];
   for (const filter of packet.filters) {
     const subscription = session.subscriptions.get(filter); // [MQTT-3.10.4-1]: compared character by character
     if (subscription === undefined) {
@@ -60,6 +66,7 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
       continue;
     }
     session.subscriptions.delete(filter);
+    ended.push(filter);
     // No new message is added [MQTT-3.10.4-2]; what the outbox holds is still delivered [MQTT-3.10.4-3].
     core.tree.remove(filter, subscription);
     core.saving.unsubscribed(session, filter, connection);
@@ -69,6 +76,15 @@ export function acceptUnsubscribe(connection: Connection, packet: UnsubscribePac
   answer(connection, null, (out) => out.unsuback({ packetId: packet.packetId, reasonCodes }));
   core.fairness.chargeFilters(connection, reasonCodes.length);
   connection.intake.spend(reasonCodes.length * FILTER_WORK);
+  tell(connection, "unsubscribed", ended);
+}
+
+function tell(connection: Connection, type: SubscriptionEvent["type"], filters: readonly string[]): void {
+  const { core, sessionIdentifier, publisher, peer } = connection;
+  if (filters.length === 0 || core.subscriptionListeners.size === 0) return;
+  const { clientId } = publisher;
+  const { certificateId } = peer;
+  core.tellSubscriptions({ type, clientId, certificateId, at: core.clock.now(), sessionIdentifier, filters });
 }
 
 function refusalOf(connection: Connection, session: Session, request: SubscribeRequest): Refusal | null {
@@ -88,6 +104,11 @@ function refusalOf(connection: Connection, session: Session, request: SubscribeR
       detail: `the filter is not valid: ${fault}`,
       fix,
     };
+  }
+  if (asksForIngest(filter)) {
+    const detail = "what is published to $aws/rules/ is for rules alone";
+    const fix = "subscribe to the topic that the rule publishes to";
+    return { kind: "subscribe-forbidden", code: REASON.notAuthorized, detail, fix };
   }
   if (!connection.authorizer.subscribe(filter)) {
     const fix = "allow iot:Subscribe on the filter in the client's policy";

@@ -3,8 +3,12 @@ import { sharedFilterOf } from "../base/mod.ts";
 import { RouteCache } from "./routes.ts";
 import type { RouteLimits, Subscriber } from "./routes.ts";
 import type { LocalSubscription, Session, Subscription } from "./session.ts";
+import type { ServiceSubscription } from "./services.ts";
 import { SharedGroup } from "./shared-group.ts";
 import { SubscriptionTree } from "./subscription-tree.ts";
+
+/** Of the platform itself. */
+type OwnSubscription = LocalSubscription | ServiceSubscription;
 
 export class Subscriptions {
   readonly routes: RouteCache;
@@ -20,10 +24,10 @@ export class Subscriptions {
   }
 
   /** The filter is valid, `$share/<name>/` included. */
-  add(filter: string, subscriber: Subscription | LocalSubscription): void {
+  add(filter: string, subscriber: Subscription | OwnSubscription): void {
     if (subscriber.kind === "session") this.count++;
-    const shared = subscriber.kind === "local" ? null : sharedFilterOf(filter);
-    if (shared === null || shared === "invalid" || subscriber.kind === "local") {
+    const shared = subscriber.kind === "session" ? sharedFilterOf(filter) : null;
+    if (shared === null || shared === "invalid" || subscriber.kind !== "session") {
       this.#tree.add(filter, subscriber);
       this.routes.changed(filter);
       return;
@@ -39,10 +43,10 @@ export class Subscriptions {
     group.add(subscriber);
   }
 
-  remove(filter: string, subscriber: Subscription | LocalSubscription): void {
+  remove(filter: string, subscriber: Subscription | OwnSubscription): void {
     if (subscriber.kind === "session") this.count--;
-    const shared = subscriber.kind === "local" ? null : sharedFilterOf(filter);
-    if (shared === null || shared === "invalid" || subscriber.kind === "local") {
+    const shared = subscriber.kind === "session" ? sharedFilterOf(filter) : null;
+    if (shared === null || shared === "invalid" || subscriber.kind !== "session") {
       this.#tree.remove(filter, subscriber);
       this.routes.changed(filter);
       return;

@@ -70,7 +70,7 @@ function refusalOfAdmitted(core: Core, packet: ConnectPacket, { authorizer, thin
     return { kind: "connect-refused", code, detail: "the server is shutting down" };
   }
   const { will } = packet;
-  if (will !== null && !mayPublish(authorizer, will.topic, will.retain)) {
+  if (will !== null && !mayPublish(core, authorizer, will.topic, will.retain)) {
     const fields = { topic: will.topic, fix: "allow iot:Publish on the will's topic" };
     const detail = "not authorized to publish the will";
     return { kind: "will-refused", code: REASON.notAuthorized, detail, fields };

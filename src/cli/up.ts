@@ -21,6 +21,7 @@ interface Options {
   readonly host?: readonly string[];
   readonly listen?: readonly string[];
   readonly clientCa?: readonly string[];
+  readonly caPassphraseFile?: string;
   readonly limits?: string;
   readonly limit?: readonly string[];
   readonly archive?: boolean;
@@ -50,6 +51,7 @@ export function upCommand(output: Output): Command {
       "one more listener: mqtts:// or wss://ADDRESS:PORT, mqtt://127.0.0.1:PORT?auth=none, …",
     )
     .option("--client-ca <file...>", "PEM file with a further CA whose client certificates may connect")
+    .option("--ca-passphrase-file <file>", "passphrase that the CA's keys are encrypted with, or 32 random bytes")
     .option("--limits <preset>", "`protocol` lifts the limits of MQTT to the protocol's own maxima (default: default)")
     .option("--limit <name=value...>", "set one limit of docs/reference/limits.md, e.g. mqtt.packetBytesMax=4MiB")
     .option(
@@ -124,6 +126,7 @@ async function configOf(options: Options): Promise<PlatformConfig> {
     hosts: options.host,
     listen: options.listen,
     clientCas: options.clientCa?.map((path) => resolve(path)),
+    caPassphraseFile: options.caPassphraseFile === undefined ? undefined : resolve(options.caPassphraseFile),
     limits: options.limits,
     limit: options.limit === undefined ? undefined : { ...fromFile.limit, ...limitsFrom(options.limit) },
     // Commander says true where the flag is not given.
@@ -173,6 +176,7 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   hosts: "--host",
   listen: "--listen",
   clientCas: "--client-ca",
+  caPassphraseFile: "--ca-passphrase-file",
   limits: "--limits",
   limit: "--limit",
   webhooks: "--webhook",

@@ -10,26 +10,26 @@ test("a provisioned device has a thing, an active certificate of our CA, and the
   const first = await provisionDevice(world.registry, world.authority, "pump");
   const second = await provisionDevice(world.registry, world.authority, "pump");
   assert.notEqual(first.privateKeyPem, second.privateKeyPem);
-  const principals = world.registry.listThingPrincipals("pump");
+  const principals = world.registry.things.principalsOf("pump");
   assert.equal(principals.length, 2);
   for (const { certificateId } of principals) {
-    assert.equal(world.registry.describeCertificate(certificateId).status, "ACTIVE");
+    assert.equal(world.registry.certificates.describe(certificateId).status, "ACTIVE");
     assert.deepEqual(
-      world.registry.listAttachedPolicies(certificateId).map((policy) => policy.policyName),
+      world.registry.policies.attachedTo(certificateId).map((policy) => policy.policyName),
       ["tidewire-default"],
     );
   }
   const x509 = new X509Certificate(first.certificatePem);
-  assert.ok(x509.checkIssued(new X509Certificate(world.authority.certificatePem)));
+  assert.ok(x509.checkIssued(new X509Certificate(world.authority.issuingChain[0]!)));
   assert.ok(x509.checkPrivateKey(createPrivateKey(first.privateKeyPem)));
 });
 
 test("provisioning that fails half-way leaves no thing and no certificate", async () => {
   await using world = await apiWorld();
-  world.registry.deletePolicy("tidewire-default");
+  world.registry.policies.delete("tidewire-default");
   await assert.rejects(provisionDevice(world.registry, world.authority, "pump"), { code: "NOT_FOUND" });
-  assert.equal(world.registry.findThing("pump"), undefined);
-  assert.deepEqual(world.registry.listCertificates({}).items, []);
+  assert.equal(world.registry.things.find("pump"), undefined);
+  assert.deepEqual(world.registry.certificates.list({}).items, []);
 });
 
 test("the issuer takes requests with a proof of possession, and no others", async () => {

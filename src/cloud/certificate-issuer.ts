@@ -11,7 +11,9 @@ export function certificateIssuer(authority: CertificateAuthority): CertificateI
   return {
     fromCsr: (csrPem) => authority.issueDeviceCertificate({ csrPem }),
     withKey: () => authority.createDeviceKeyAndCertificate(NOBODY),
-    caPem: authority.certificatePem,
+    get caPem() {
+      return authority.certificatePem;
+    },
   };
 }
 
@@ -23,10 +25,10 @@ export async function provisionDevice(
 ): Promise<{ readonly certificatePem: string; readonly privateKeyPem: string }> {
   const issued = await authority.createDeviceKeyAndCertificate(thing);
   registry.atomically(() => {
-    registry.createThing(thing);
-    const { certificateId } = registry.registerCertificate(issued.certificatePem, issued.facts);
-    registry.attachThingPrincipal(thing, certificateId);
-    registry.attachPolicy(DEFAULT_POLICY_NAME, certificateId);
+    registry.things.create(thing);
+    const { certificateId } = registry.certificates.register(issued.certificatePem, issued.facts);
+    registry.things.attach(thing, certificateId);
+    registry.policies.attach(DEFAULT_POLICY_NAME, certificateId);
   });
   return issued;
 }

@@ -1,6 +1,6 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
-import { reasonOf } from "../base/mod.ts";
+import { LIMITS, reasonOf } from "../base/mod.ts";
 import { ArchiveConfigSchema } from "./archive-config.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
@@ -67,6 +67,19 @@ export const PlatformConfigSchema = z.strictObject({
     .describe(
       "PEM files with further CAs whose client certificates may connect, once they are registered. Read again when they change, and on SIGHUP.",
     ),
+  caPassphraseFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "File with the passphrase (one line), or 32 random bytes, that the CA's keys are encrypted with. Without it `TIDEWIRE_CA_PASSPHRASE` and systemd's credential `tidewire-ca-passphrase` are looked for; without any the keys are protected by their file modes alone.",
+    ),
+  deviceCertificateDays: z
+    .int()
+    .min(1)
+    .max(LIMITS.identity.deviceCertificateDaysMax)
+    .default(LIMITS.identity.deviceCertificateDays)
+    .describe("Life of a device's certificate. The agent replaces its own when a third of it is left."),
   limits: z
     .enum(LIMIT_PRESETS)
     .default("default")
@@ -97,6 +110,12 @@ export const PlatformConfigSchema = z.strictObject({
     .max(3600)
     .default(10)
     .describe("How often `$SYS/broker/…` is published, for those whose policy names `$SYS/`; 0: never."),
+  lifeCycleEvents: z
+    .enum(["all", "presence", "none"])
+    .default("all")
+    .describe(
+      "What the platform publishes below `$aws/events/` by itself: `presence` (who connects and leaves), or also who subscribes and unsubscribes (`all`).",
+    ),
   telemetryRetention: parsed(parseRetention)
     .default("raw 30d, 1m 90d, 1h 2y, 1d 10y")
     .describe(

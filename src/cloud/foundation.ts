@@ -6,7 +6,7 @@ import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
 import type { LoggerHandle } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
-import { CertificateAuthority } from "../adapters/pki/mod.ts";
+import { CertificateAuthority, findPassphrase } from "../adapters/pki/mod.ts";
 import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
@@ -52,7 +52,9 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const metrics = new PrometheusMetrics();
   const registryPath = join(config.data, "registry.db");
   const secrets = openSecrets(join(config.data, "secrets"), { logger, established: existsSync(registryPath) });
-  const authority = await CertificateAuthority.open({ secrets, clock, logger });
+  const passphrase = findPassphrase(config.caPassphraseFile);
+  const { deviceCertificateDays: deviceDays } = config;
+  const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays });
   const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
   const shared = await openSharedRegistry(config, logger, teardown);
@@ -65,8 +67,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     principalsCachedMax,
     ...ports,
   });
-  if (!registry.listPolicies({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
-    registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  if (!registry.policies.list({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
+    registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());

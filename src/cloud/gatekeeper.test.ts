@@ -39,7 +39,7 @@ beforeEach(() => {
     metrics,
   });
   gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
-  registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
 });
 afterEach(() => {
   gatekeeper.close();
@@ -62,10 +62,10 @@ function factsOf(n: number): CertificateFacts {
 
 /** A thing with certificate n and the default policy, as `things add` makes it. */
 function provision(n: number, type?: PrincipalType): void {
-  registry.createThing(`thing-${n}`);
-  registry.registerCertificate("PEM", factsOf(n));
-  registry.attachThingPrincipal(`thing-${n}`, id(n), type);
-  registry.attachPolicy(DEFAULT_POLICY_NAME, id(n));
+  registry.things.create(`thing-${n}`);
+  registry.certificates.register("PEM", factsOf(n));
+  registry.things.attach(`thing-${n}`, id(n), type);
+  registry.policies.attach(DEFAULT_POLICY_NAME, id(n));
 }
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
@@ -130,26 +130,26 @@ describe("admission", () => {
     refused(connectAs(id(99), "thing-1"), 0x87, /not registered/, "unknown");
     refused(connectAs(id(1), "thing-2"), 0x85, /must be the thing's name, 'thing-1'/, "client-id");
     refused(connectAs(id(1), "+"), 0x85, /'thing-1'/, "client-id");
-    registry.detachThingPrincipal("thing-2", id(2));
+    registry.things.detach("thing-2", id(2));
     refused(connectAs(id(2), "thing-2"), 0x87, /attached to no thing/, "not-authorized");
-    registry.attachThingPrincipal("thing-2", id(2));
-    registry.detachPolicy(DEFAULT_POLICY_NAME, id(2));
+    registry.things.attach("thing-2", id(2));
+    registry.policies.detach(DEFAULT_POLICY_NAME, id(2));
     refused(connectAs(id(2), "thing-2"), 0x87, /has no policy/, "not-authorized");
-    registry.putPolicy(
+    registry.policies.put(
       "deny",
       JSON.stringify({ Version: "2012-10-17", Statement: { Sid: "No", Effect: "Deny", Action: "*", Resource: "*" } }),
     );
-    registry.attachPolicy("deny", id(2));
+    registry.policies.attach("deny", id(2));
     refused(connectAs(id(2), "thing-2"), 0x87, /denied by policy 'deny' statement No/, "not-authorized");
-    registry.updateCertificateStatus(id(1), "INACTIVE");
+    registry.certificates.updateStatus(id(1), "INACTIVE");
     refused(connectAs(id(1), "thing-1"), 0x87, /inactive/, "inactive");
-    registry.updateCertificateStatus(id(1), "REVOKED");
+    registry.certificates.updateStatus(id(1), "REVOKED");
     refused(connectAs(id(1), "thing-1"), 0x87, /revoked/, "revoked");
     assert.deepEqual(gatekeeper.admitPeer(id(1)), {
       ok: false,
       reason: "The certificate was revoked; give the device a new one",
     });
-    registry.registerCertificate("PEM", factsOf(3), "PENDING_ACTIVATION");
+    registry.certificates.register("PEM", factsOf(3), { status: "PENDING_ACTIVATION" });
     refused(connectAs(id(3), "x"), 0x87, /waits for activation/, "pending");
   });
 
@@ -173,13 +173,13 @@ describe("admission", () => {
         },
       ],
     });
-    registry.putPolicy("any", any);
+    registry.policies.put("any", any);
     for (const [n, type] of [
       [1, "EXCLUSIVE_THING"],
       [2, "NON_EXCLUSIVE_THING"],
     ] as const) {
       provision(n, type);
-      registry.attachPolicy("any", id(n));
+      registry.policies.attach("any", id(n));
       const { thing, authorizer } = admitted(id(n), "some-client");
       assert.equal(thing, n === 1 ? "thing-1" : null);
       assert.equal(authorizer.publish(`x/thing-${n}`, false), n === 1);
@@ -188,8 +188,8 @@ describe("admission", () => {
 
   test("a gateway's certificate stands for each of its things by client id", () => {
     provision(1);
-    registry.createThing("other");
-    registry.attachThingPrincipal("other", id(1));
+    registry.things.create("other");
+    registry.things.attach("other", id(1));
     assert.equal(admitted(id(1), "other").thing, "other");
     assert.equal(admitted(id(1), "thing-1").thing, "thing-1");
     assert.ok(!admitted(id(1), "other").authorizer.publish("telemetry/thing-1/x", false));
@@ -206,8 +206,8 @@ describe("admission", () => {
         Condition: { "ForAnyValue:StringEquals": { "iot:ConnectAttributes": ["PersistentConnect", "LastWill"] } },
       },
     });
-    registry.putPolicy("clean-only", clean);
-    registry.attachPolicy("clean-only", id(1));
+    registry.policies.put("clean-only", clean);
+    registry.policies.attach("clean-only", id(1));
     assert.ok(connectAs(id(1), "thing-1").admitted);
     assert.ok(!connectAs(id(1), "thing-1", { cleanStart: false }).admitted);
     assert.ok(!connectAs(id(1), "thing-1", { sessionExpirySeconds: 60 }).admitted);
@@ -234,8 +234,8 @@ describe("admission", () => {
         { Effect: "Allow", Action: "iot:Publish", Resource: "arn:aws:iot:local:0:topic/from/${aws:SourceIp}" },
       ],
     };
-    registry.putPolicy("near", JSON.stringify(document));
-    registry.attachPolicy("near", id(1));
+    registry.policies.put("near", JSON.stringify(document));
+    registry.policies.attach("near", id(1));
     for (const address of ["10.1.2.3", "::ffff:10.1.2.3"]) {
       const admission = connectAs(id(1), "thing-1", {}, address);
       assert.ok(admission.admitted && admission.authorizer.publish("from/10.1.2.3", false), address);
@@ -248,7 +248,7 @@ describe("admission", () => {
   test("a stored policy that cannot be evaluated any more keeps its certificates out", () => {
     provision(1);
     const other = new DatabaseSync(join(folder, "registry.db"));
-    other.prepare("UPDATE policies SET document = ?").run('{"Version":"2012-10-17","Statement":"damaged"}');
+    other.prepare("UPDATE policy_versions SET document = ?").run('{"Version":"2012-10-17","Statement":"damaged"}');
     other.close();
     refused(connectAs(id(1), "thing-1"), 0x87, /cannot be evaluated/, "not-authorized");
     assert.ok(logger.lines.some((line) => line.level === "error" && line.fields["policy"] === DEFAULT_POLICY_NAME));
@@ -256,10 +256,10 @@ describe("admission", () => {
 
   test("a policy with a fault is refused when it is put, and the old one stays", () => {
     assert.throws(
-      () => registry.putPolicy(DEFAULT_POLICY_NAME, '{"Version":"2012-10-17","Statement":{"Effect":"Allow"}}'),
+      () => registry.policies.put(DEFAULT_POLICY_NAME, '{"Version":"2012-10-17","Statement":{"Effect":"Allow"}}'),
       (error) => isTidewireError(error) && error.code === "POLICY_INVALID",
     );
-    assert.equal(registry.getPolicy(DEFAULT_POLICY_NAME).document, DEFAULT_POLICY_DOCUMENT);
+    assert.equal(registry.policies.describe(DEFAULT_POLICY_NAME).document, DEFAULT_POLICY_DOCUMENT);
   });
 
   test("explanations name statement, missing value, or the state of the certificate", () => {
@@ -269,7 +269,7 @@ describe("admission", () => {
       /allowed by .*Report/,
     );
     assert.match(gatekeeper.explain(id(1), "other", "Publish", "telemetry/thing-1/x").notes.join(), /ThingName/);
-    registry.updateCertificateStatus(id(1), "REVOKED");
+    registry.certificates.updateStatus(id(1), "REVOKED");
     assert.match(gatekeeper.explain(id(1), "thing-1", "Publish", "x").sentence, /revoked/);
   });
 
@@ -285,44 +285,44 @@ describe("rights of an open connection", () => {
     provision(2);
     const { authorizer } = admitted(id(1), "thing-1");
     const before = authorizer.revision;
-    registry.createThing("unrelated");
-    registry.updateCertificateStatus(id(2), "REVOKED");
-    registry.createThing("third");
+    registry.things.create("unrelated");
+    registry.certificates.updateStatus(id(2), "REVOKED");
+    registry.things.create("third");
     assert.equal(authorizer.revision, before, "another's revocation changes nothing");
 
-    registry.putPolicy(
+    registry.policies.put(
       "more",
       JSON.stringify({ Version: "2012-10-17", Statement: { Effect: "Allow", Action: "iot:Publish", Resource: "*" } }),
     );
     assert.ok(!authorizer.publish("anything", false));
-    registry.attachPolicy("more", id(1));
+    registry.policies.attach("more", id(1));
     assert.ok(authorizer.publish("anything", false));
     assert.notEqual(authorizer.revision, before);
-    registry.detachPolicy("more", id(1));
+    registry.policies.detach("more", id(1));
     assert.ok(!authorizer.publish("anything", false));
     assert.ok(authorizer.publish("telemetry/thing-1/x", false));
   });
 
   const losses: readonly (readonly [title: string, lose: () => unknown])[] = [
-    ["revocation", () => registry.updateCertificateStatus(id(1), "REVOKED")],
-    ["deactivation", () => registry.updateCertificateStatus(id(1), "INACTIVE")],
-    ["the thing detached", () => registry.detachThingPrincipal("thing-1", id(1))],
-    ["the policy detached", () => registry.detachPolicy(DEFAULT_POLICY_NAME, id(1))],
+    ["revocation", () => registry.certificates.updateStatus(id(1), "REVOKED")],
+    ["deactivation", () => registry.certificates.updateStatus(id(1), "INACTIVE")],
+    ["the thing detached", () => registry.things.detach("thing-1", id(1))],
+    ["the policy detached", () => registry.policies.detach(DEFAULT_POLICY_NAME, id(1))],
     [
       "a Deny of iot:Connect alone",
       () => {
         const document = { Version: "2012-10-17", Statement: { Effect: "Deny", Action: "iot:Connect", Resource: "*" } };
-        registry.putPolicy("locked", JSON.stringify(document));
-        registry.attachPolicy("locked", id(1));
+        registry.policies.put("locked", JSON.stringify(document));
+        registry.policies.attach("locked", id(1));
       },
     ],
     [
       "the certificate deleted",
       () =>
         registry.atomically(() => {
-          registry.updateCertificateStatus(id(1), "INACTIVE");
-          registry.detachThingPrincipal("thing-1", id(1));
-          registry.deleteCertificate(id(1), { force: true });
+          registry.certificates.updateStatus(id(1), "INACTIVE");
+          registry.things.detach("thing-1", id(1));
+          registry.certificates.delete(id(1), { force: true });
         }),
     ],
   ];
@@ -364,28 +364,28 @@ describe("eviction", () => {
   const names = (): readonly string[] => open.map((connection) => connection.clientId);
 
   test("a revoked certificate's connection ends in the same turn, the others stay", () => {
-    registry.updateCertificateStatus(id(2), "REVOKED");
+    registry.certificates.updateStatus(id(2), "REVOKED");
     clock.advance(0);
     assert.deepEqual(names(), ["thing-1", "thing-3", "bench"]);
   });
 
   test("many changes in one turn cost one look at the connections, new certificates none", () => {
-    for (let n = 10; n < 60; n++) registry.registerCertificate("PEM", factsOf(n));
+    for (let n = 10; n < 60; n++) registry.certificates.register("PEM", factsOf(n));
     clock.advance(0);
     assert.equal(looks, 0);
     for (const n of [1, 2]) {
-      registry.updateCertificateStatus(id(n), "INACTIVE");
-      registry.updateCertificateStatus(id(n), "REVOKED");
+      registry.certificates.updateStatus(id(n), "INACTIVE");
+      registry.certificates.updateStatus(id(n), "REVOKED");
     }
     clock.advance(0);
     assert.deepEqual([looks, names()], [1, ["thing-3", "bench"]]);
-    registry.updateCertificateStatus(id(3), "REVOKED");
+    registry.certificates.updateStatus(id(3), "REVOKED");
     clock.advance(0);
     assert.deepEqual([looks, names()], [2, ["bench"]]);
   });
 
   test("a policy that no longer allows to connect ends the connections of all that have it", () => {
-    registry.putPolicy(
+    registry.policies.put(
       DEFAULT_POLICY_NAME,
       JSON.stringify({
         Version: "2012-10-17",

@@ -333,7 +333,8 @@ export interface EvictionOptions {
  */
 export function evictOnChange(options: EvictionOptions): Cancel {
   const { registry, gatekeeper, scheduler, logger } = options;
-  let touched: Set<string> | null = null;
+  /** Certificates of this turn's changes; null outside of one. */
+  let touched: Set<string> | "all" | null = null;
   const evict = (concerns: (certificateId: string) => boolean): void => {
     const count = options.disconnect(
       (connection) =>
@@ -347,13 +348,15 @@ export function evictOnChange(options: EvictionOptions): Cancel {
     // A certificate that is new has no connection yet; registering ten thousand must not look at all connections each time.
     if (change.principals.length === 0 || (change.kind === "certificate" && change.change === "created")) return;
     if (touched === null) {
-      const changed = (touched = new Set<string>());
+      touched = new Set();
       scheduler.defer(() => {
+        const changed = touched;
         touched = null;
-        evict((certificateId) => changed.has(certificateId));
+        evict((certificateId) => changed === "all" || changed?.has(certificateId) === true);
       });
     }
-    for (const id of change.principals) touched.add(id);
+    if (change.principals === "all") touched = "all";
+    else if (touched !== "all") for (const id of change.principals) touched.add(id);
   });
   const cancelSweep = scheduler.every(minutes(1), () => evict(() => true));
   return () => {

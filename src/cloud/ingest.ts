@@ -23,6 +23,7 @@ import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
+import { publishLifeCycleEvents } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
@@ -171,6 +172,8 @@ async function openBroker(
       else presence.disconnected(event.thing, event.sessionIdentifier, event.reason ?? "UNKNOWN");
     }),
   );
+  const events = { broker, which: config.lifeCycleEvents, limits: base.limits.mqtt, logger, metrics: base.metrics };
+  teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(
     "eviction",
     evictOnChange({

@@ -127,7 +127,7 @@ export class Listeners {
   async #readMaterial(): Promise<TlsMaterial> {
     const { authority } = this.#base;
     const { keyPem, chainPem } = await authority.serverCertificate(this.#names);
-    const ca = [authority.certificatePem, ...this.#config.clientCas.map(readCertificates)];
+    const ca = [...authority.clientCas, ...this.#config.clientCas.map(readCertificates)];
     return { key: keyPem, cert: chainPem, ca };
   }
 

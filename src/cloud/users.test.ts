@@ -41,7 +41,7 @@ async function withUsers(work: (house: House) => Promise<void>): Promise<void> {
   const random = new SimRandom(1);
   const registry = new Registry({ store: opened.store, rules: registryRules, clock, random, logger, metrics });
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
-  registry.putPolicy("operators", policy("valve/*"));
+  registry.policies.put("operators", policy("valve/*"));
   const printed: string[] = [];
   const output = { result: (line: string) => void printed.push(line), note: () => {} };
   await verifierCommand(
@@ -95,7 +95,7 @@ test("a user proves its password without sending it, sees that the platform know
     assert.equal(client.last("connack")?.reasonCode, 0);
     assert.match(text(client.last("connack")?.authenticationData), /^v=/);
     client.publish("valve/1", "open", { qos: 1, packetId: 1 }).publish("pump/1", "on", { qos: 1, packetId: 2 });
-    registry.putPolicy("operators", policy("pump/*"));
+    registry.policies.put("operators", policy("pump/*"));
     client.publish("pump/1", "on", { qos: 1, packetId: 3 });
     await world.run();
     const codes = client.received.filter((p) => p.type === "puback").map((p) => p.reasonCode);

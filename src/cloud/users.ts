@@ -98,7 +98,7 @@ export class UserLogin {
   /** Null where one is missing: it may be the one that denies something. */
   #policiesOf(name: string, names: readonly string[]): readonly Policy[] | null {
     try {
-      return names.map((policyName) => this.#options.registry.getPolicy(policyName));
+      return names.map((policyName) => this.#options.registry.policies.describe(policyName));
     } catch (error) {
       this.#options.logger.error("a user is refused: a policy cannot be read", { user: name, error: reasonOf(error) });
       return null;

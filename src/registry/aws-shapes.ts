@@ -5,6 +5,10 @@ import type { Attachment, Certificate, CertificateRecord, Page, Policy, Thing } 
 const seconds = (at: number): number => at / 1000;
 const typeOf = (thing: Thing): { thingTypeName?: string } =>
   thing.thingTypeName === null ? {} : { thingTypeName: thing.thingTypeName };
+const billingGroupOf = ({ billingGroupName }: Thing): { billingGroupName?: string } =>
+  billingGroupName === null ? {} : { billingGroupName };
+const caOf = ({ caCertificateId }: CertificateRecord): { caCertificateId?: string } =>
+  caCertificateId === null ? {} : { caCertificateId };
 const next = (nextToken: string | null): { nextToken?: string } => (nextToken === null ? {} : { nextToken });
 const marker = (nextMarker: string | null): { nextMarker?: string } => (nextMarker === null ? {} : { nextMarker });
 
@@ -22,6 +26,7 @@ export const awsShapes = {
     ...typeOf(thing),
     attributes: thing.attributes,
     version: thing.version,
+    ...billingGroupOf(thing),
   }),
   listThings: (page: Page<Thing>) => ({
     things: page.items.map((thing) => ({
@@ -59,7 +64,10 @@ export const awsShapes = {
       creationDate: seconds(certificate.createdAt),
       lastModifiedDate: seconds(certificate.updatedAt),
       validity: { notBefore: seconds(certificate.notBefore), notAfter: seconds(certificate.notAfter) },
-      certificateMode: "DEFAULT",
+      certificateMode: certificate.certificateMode,
+      customerVersion: certificate.version,
+      generationId: certificate.generationId,
+      ...caOf(certificate),
     },
   }),
   listCertificates: (page: Page<CertificateRecord>) => ({
@@ -67,7 +75,7 @@ export const awsShapes = {
       certificateArn: arnOf.certificate(certificate.certificateId),
       certificateId: certificate.certificateId,
       status: certificate.status,
-      certificateMode: "DEFAULT",
+      certificateMode: certificate.certificateMode,
       creationDate: seconds(certificate.createdAt),
     })),
     ...marker(page.nextToken),
@@ -96,7 +104,7 @@ export const awsShapes = {
     ...marker(page.nextToken),
   }),
   listTargetsForPolicy: (page: Page<string>) => ({
-    targets: page.items.map((id) => arnOf.certificate(id)),
+    targets: page.items.map((target) => arnOf.resource(target)),
     ...marker(page.nextToken),
   }),
 };

@@ -1,30 +1,58 @@
 export { Registry } from "./registry.ts";
-export type { RegistryOptions, RegistryRules } from "./registry.ts";
-export type { ListThings, NewThing, ThingUpdate } from "./requests.ts";
+export type { RegistryOptions } from "./registry.ts";
+export type { RegistryRules } from "./context.ts";
+export type { ListThings, NewThing, ThingUpdate, Things } from "./things.ts";
+export type { ListThingTypes, ThingTypeProperties, ThingTypes } from "./thing-types.ts";
+export type { GroupProperties, GroupUpdate, Groups, ListGroups, NewGroup, NewQuery } from "./groups.ts";
+export type { Certificates, ListCertificates, NewCertificate } from "./certificates.ts";
+export type { CaCertificateUpdate, CaCertificates, ListCaCertificates, NewCaCertificate } from "./authorities.ts";
+export type { EffectivePolicy, Policies, StoredPolicy, StoredVersion } from "./policies.ts";
+export type { Tags } from "./tags.ts";
 export { PresenceBook } from "./presence.ts";
 export type { Presence, PresenceOptions, PresenceState } from "./presence.ts";
 export type {
+  ByCreation,
+  CaCertificateStore,
+  CertificateFilter,
+  CertificateStore,
   ForeignChanges,
+  GroupFilter,
+  GroupStore,
   OtherWriters,
+  PolicyStore,
   PresenceStore,
   RegistryStore,
   SavedPresence,
   Slice,
+  TagStore,
   ThingFilter,
+  ThingStore,
+  ThingTypeStore,
 } from "./store.ts";
 export type {
+  AttachedThing,
   Attachment,
+  CaCertificate,
   Certificate,
   CertificateFacts,
+  CertificateMode,
   CertificateRecord,
   CertificateStatus,
   Change,
   DistinguishedName,
+  GroupQuery,
   Page,
   Policy,
+  PolicyTarget,
+  PolicyVersion,
   Principal,
   PrincipalType,
+  RecordKind,
+  RegistrationConfig,
+  Tag,
   Thing,
+  ThingGroup,
+  ThingType,
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
 export { arnOf } from "./names.ts";

@@ -2,6 +2,7 @@
 import { LIMITS } from "../base/mod.ts";
 import { invalid } from "./names.ts";
 import type { Page } from "./records.ts";
+import type { ByCreation } from "./store.ts";
 
 export interface PageOptions {
   /** 1 to 250; default 250. */
@@ -27,6 +28,24 @@ export function pageOf<T>(
   if (items.length <= limit) return { items, nextToken: null };
   const shown = items.slice(0, limit);
   return { items: shown, nextToken: tokenFor(listing, keyOf(shown.at(-1)!)) };
+}
+
+/** A listing by time of creation: newest first unless `ascending`. */
+export function byCreation<T extends { readonly createdAt: number; readonly certificateId: string }>(
+  listing: string,
+  options: PageOptions & { readonly ascending?: boolean | undefined },
+  read: (slice: ByCreation) => readonly T[],
+): Page<T> {
+  const descending = options.ascending !== true;
+  return pageOf(
+    `${listing} ${descending ? "newest" : "oldest"}`,
+    options,
+    ({ createdAt, certificateId }) => `${createdAt}:${certificateId}`,
+    (after, limit) => {
+      const [createdAt, id = ""] = after?.split(":") ?? [];
+      return read({ after: createdAt === undefined ? null : { createdAt: Number(createdAt), id }, limit, descending });
+    },
+  );
 }
 
 function tokenFor(listing: string, key: string): string {

@@ -1,16 +1,23 @@
 /** What each certificate may do, in one cheap look-up: the certificates in use, bounded; the longest unused goes first. */
 import type { Policy, Principal } from "./records.ts";
-import type { RegistryStore } from "./store.ts";
+import type { CertificateStore, PolicyStore, ThingStore } from "./store.ts";
+
+/** What of the registry's store decides about rights. */
+export interface RightsStore {
+  readonly certificates: Pick<CertificateStore, "find">;
+  readonly things: Pick<ThingStore, "ofCertificate">;
+  readonly policies: Pick<PolicyStore, "applyingTo">;
+}
 
 export class Principals {
-  readonly #store: Pick<RegistryStore, "certificate" | "thingsOf" | "thing" | "policiesOf">;
+  readonly #store: RightsStore;
   readonly #entriesMax: number;
   /** In the order of last use: a Map keeps insertion order. */
   readonly #entries = new Map<string, Principal>();
   /** One object per policy for all certificates that have it: they are many, and its text is long. */
   readonly #policies = new Map<string, Policy>();
 
-  constructor(store: Pick<RegistryStore, "certificate" | "thingsOf" | "thing" | "policiesOf">, entriesMax: number) {
+  constructor(store: RightsStore, entriesMax: number) {
     this.#store = store;
     this.#entriesMax = entriesMax;
   }
@@ -29,11 +36,6 @@ export class Principals {
     const read = this.#read(certificateId);
     if (read !== undefined) this.#add(certificateId, read);
     return read;
-  }
-
-  /** Certificates whose rights are in memory. */
-  known(): readonly string[] {
-    return [...this.#entries.keys()];
   }
 
   drop(certificateId: string): void {
@@ -55,14 +57,11 @@ export class Principals {
   }
 
   #read(certificateId: string): Principal | undefined {
-    const found = this.#store.certificate(certificateId);
+    const found = this.#store.certificates.find(certificateId);
     if (found === undefined) return undefined;
     const { pem: _pem, ...certificate } = found; // a kilobyte that admission never needs
-    const things = this.#store.thingsOf(certificateId).flatMap(({ thingName, type }) => {
-      const thing = this.#store.thing(thingName);
-      return thing === undefined ? [] : [{ thing, exclusive: type === "EXCLUSIVE_THING" }];
-    });
-    const policies = this.#store.policiesOf(certificateId).map((policy) => this.#shared(policy));
+    const things = this.#store.things.ofCertificate(certificateId);
+    const policies = this.#store.policies.applyingTo(certificateId).map((policy) => this.#shared(policy));
     return { certificate, things, policies };
   }
 

@@ -1,17 +1,23 @@
 /** Why a change of the registry is refused. */
 import { TidewireError } from "../base/mod.ts";
-import type { Thing } from "./records.ts";
 
 export function notFound(kind: string, name: string): never {
   throw new TidewireError("NOT_FOUND", { kind, name });
+}
+
+export function alreadyExists(kind: string, name: string): never {
+  throw new TidewireError("ALREADY_EXISTS", { kind, name });
 }
 
 export function limit(what: string, max: number): never {
   throw new TidewireError("LIMIT_REACHED", { what, limit: max });
 }
 
-export function checkVersion(thing: Thing, expected: number | undefined): void {
-  if (expected === undefined || expected === thing.version) return;
-  const details = { kind: "thing", name: thing.thingName, actual: thing.version, expected };
-  throw new TidewireError("VERSION_CONFLICT", details);
+export function stillInUse(kind: string, name: string, reason: string): never {
+  throw new TidewireError("STILL_IN_USE", { kind, name, reason });
+}
+
+export function checkVersion(kind: string, name: string, actual: number, expected: number | undefined): void {
+  if (expected === undefined || expected === actual) return;
+  throw new TidewireError("VERSION_CONFLICT", { kind, name, actual, expected });
 }

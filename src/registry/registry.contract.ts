@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { isTidewireError } from "../base/mod.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
-import type { CertificateFacts, CertificateStatus, Change } from "./records.ts";
+import type { Certificate, CertificateFacts, CertificateStatus, Change } from "./records.ts";
+import type { RegistryRules } from "./context.ts";
 import { Registry } from "./registry.ts";
-import type { RegistryRules } from "./registry.ts";
 import type { RegistryStore } from "./store.ts";
 
 export interface StoreUnderTest {
@@ -24,6 +24,21 @@ export function factsOf(n: number): CertificateFacts {
     issuer: { CommonName: ["Tidewire CA test"] },
     notBefore: 1_700_000_000_000,
     notAfter: 1_900_000_000_000,
+  };
+}
+
+/** The n-th certificate as a store keeps it. */
+export function certificateOf(n: number): Certificate {
+  return {
+    ...factsOf(n),
+    pem: `PEM ${n}`,
+    status: "ACTIVE",
+    caCertificateId: null,
+    certificateMode: "DEFAULT",
+    version: 1,
+    generationId: `generation ${n}`,
+    createdAt: n,
+    updatedAt: n,
   };
 }
 
@@ -64,16 +79,17 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
 
     describe("things", () => {
       test("a thing is made, changed and found again after a restart", async () => {
-        const { thing } = registry.createThing("dev:1", {
+        registry.types.create("pump");
+        const { thing } = registry.things.create("dev:1", {
           thingTypeName: "pump",
           attributes: { room: "Halle 3 – Süd" },
         });
         assert.equal(thing.version, 1);
         assert.match(thing.thingId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
         clock.advance(1000);
-        registry.updateThing("dev:1", { attributes: { floor: "2" }, merge: true, expectedVersion: 1 });
+        registry.things.update("dev:1", { attributes: { floor: "2" }, merge: true, expectedVersion: 1 });
         registry = start(await under.reopen());
-        const found = registry.describeThing("dev:1");
+        const found = registry.things.describe("dev:1");
         assert.deepEqual(found, {
           ...thing,
           attributes: { room: "Halle 3 – Süd", floor: "2" },
@@ -84,40 +100,41 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
       });
 
       test("making the same thing again succeeds; with other attributes it is refused", () => {
-        const first = registry.createThing("a", { attributes: { x: "1" } });
-        const again = registry.createThing("a", { attributes: { x: "1", empty: "" } });
+        const first = registry.things.create("a", { attributes: { x: "1" } });
+        const again = registry.things.create("a", { attributes: { x: "1", empty: "" } });
         assert.deepEqual(again, { thing: first.thing, created: false });
-        assert.throws(() => registry.createThing("a", { attributes: { x: "2" } }), refused("ALREADY_EXISTS"));
-        assert.throws(() => registry.createThing("a", { thingTypeName: "t" }), refused("ALREADY_EXISTS"));
+        assert.throws(() => registry.things.create("a", { attributes: { x: "2" } }), refused("ALREADY_EXISTS"));
+        assert.throws(() => registry.things.create("a", { thingTypeName: "t" }), refused("ALREADY_EXISTS"));
         assert.equal(changes.length, 1);
       });
 
       test("attributes merge or replace; an empty value removes; the type goes when asked to", () => {
-        registry.createThing("a", { thingTypeName: "t", attributes: { x: "1", y: "2" } });
-        const merged = registry.updateThing("a", { attributes: { x: "", z: "3" }, merge: true });
+        registry.types.create("t");
+        registry.things.create("a", { thingTypeName: "t", attributes: { x: "1", y: "2" } });
+        const merged = registry.things.update("a", { attributes: { x: "", z: "3" }, merge: true });
         assert.deepEqual(merged.attributes, { y: "2", z: "3" });
-        assert.deepEqual(registry.updateThing("a", { attributes: { q: "9" } }).attributes, { q: "9" });
-        assert.equal(registry.updateThing("a", { removeThingType: true }).thingTypeName, null);
-        assert.deepEqual(registry.describeThing("a").attributes, { q: "9" });
+        assert.deepEqual(registry.things.update("a", { attributes: { q: "9" } }).attributes, { q: "9" });
+        assert.equal(registry.things.update("a", { removeThingType: true }).thingTypeName, null);
+        assert.deepEqual(registry.things.describe("a").attributes, { q: "9" });
       });
 
       test("a change or deletion that expects another version is refused and changes nothing", () => {
-        registry.createThing("a");
-        registry.updateThing("a", { attributes: { x: "1" } });
+        registry.things.create("a");
+        registry.things.update("a", { attributes: { x: "1" } });
         const conflict = refused("VERSION_CONFLICT", /has version 2, not 1/);
-        assert.throws(() => registry.updateThing("a", { attributes: {}, expectedVersion: 1 }), conflict);
-        assert.throws(() => registry.deleteThing("a", 1), conflict);
-        assert.deepEqual(registry.describeThing("a").attributes, { x: "1" });
-        assert.equal(registry.deleteThing("a", 2), true);
-        assert.equal(registry.deleteThing("a"), false);
-        assert.throws(() => registry.describeThing("a"), refused("NOT_FOUND", /no thing named 'a'/));
+        assert.throws(() => registry.things.update("a", { attributes: {}, expectedVersion: 1 }), conflict);
+        assert.throws(() => registry.things.delete("a", 1), conflict);
+        assert.deepEqual(registry.things.describe("a").attributes, { x: "1" });
+        assert.equal(registry.things.delete("a", 2), true);
+        assert.equal(registry.things.delete("a"), false);
+        assert.throws(() => registry.things.describe("a"), refused("NOT_FOUND", /no thing named 'a'/));
       });
 
       test("names and attributes that AWS IoT does not know are refused", () => {
         for (const name of ["", "a b", "ä", "a/b", "a+", "x".repeat(129), "a\n"]) {
-          assert.throws(() => registry.createThing(name), refused("REQUEST_INVALID"), name);
+          assert.throws(() => registry.things.create(name), refused("REQUEST_INVALID"), name);
         }
-        registry.createThing("x".repeat(128));
+        registry.things.create("x".repeat(128));
         const attributes: readonly Record<string, string>[] = [
           { "a b": "x" },
           { "": "x" },
@@ -127,25 +144,26 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
           JSON.parse('{"__proto__":"x"}') as Record<string, string>,
         ];
         for (const given of attributes) {
-          assert.throws(() => registry.createThing("b", { attributes: given }), refused("REQUEST_INVALID"));
+          assert.throws(() => registry.things.create("b", { attributes: given }), refused("REQUEST_INVALID"));
         }
         const many = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`k${i}`, "v"]));
-        assert.throws(() => registry.createThing("b", { attributes: many }), refused("LIMIT_REACHED", /50 at most/));
-        assert.equal(registry.findThing("b"), undefined);
+        assert.throws(() => registry.things.create("b", { attributes: many }), refused("LIMIT_REACHED", /50 at most/));
+        assert.equal(registry.things.find("b"), undefined);
       });
 
       test("listing goes through all pages once, in order, by type, attribute, prefix and search", () => {
         registry.atomically(() => {
+          for (const type of ["even", "odd"]) registry.types.create(type);
           for (let i = 0; i < 1000; i++) {
             const name = `thing-${String(i).padStart(4, "0")}`;
             const attributes = { site: `S${i % 10}`, note: i === 777 ? "Éole_100%" : "" };
-            registry.createThing(name, { thingTypeName: i % 2 === 0 ? "even" : "odd", attributes });
+            registry.things.create(name, { thingTypeName: i % 2 === 0 ? "even" : "odd", attributes });
           }
         });
         const seen: string[] = [];
         let nextToken: string | null = null;
         do {
-          const page: { items: readonly { thingName: string }[]; nextToken: string | null } = registry.listThings({
+          const page: { items: readonly { thingName: string }[]; nextToken: string | null } = registry.things.list({
             thingTypeName: "even",
             maxResults: 99,
             nextToken,
@@ -155,7 +173,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         } while (nextToken !== null);
         assert.equal(seen.length, 500);
         assert.deepEqual(seen, [...new Set(seen)].sort());
-        const names = (filter: Parameters<Registry["listThings"]>[0]): number => registry.countThings(filter);
+        const names = (filter: Parameters<Registry["things"]["list"]>[0]): number => registry.things.count(filter);
         assert.equal(names({ attributeName: "site", attributeValue: "S3" }), 100);
         assert.equal(names({ attributeName: "site", attributeValue: "S", prefix: true }), 1000);
         assert.equal(names({ attributeName: "site", attributeValue: "s3" }), 0);
@@ -165,45 +183,45 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         assert.equal(names({ search: "éole" }), 1);
         assert.equal(names({ search: "s4" }), 100);
         assert.equal(names({ search: "s4", thingTypeName: "even" }), 100);
-        assert.equal(registry.listThings().items.length, 250);
+        assert.equal(registry.things.list().items.length, 250);
         const long = { search: "x".repeat(801) };
-        assert.throws(() => registry.listThings(long), refused("REQUEST_INVALID", /search is longer/));
-        assert.throws(() => registry.countThings(long), refused("REQUEST_INVALID"));
+        assert.throws(() => registry.things.list(long), refused("REQUEST_INVALID", /search is longer/));
+        assert.throws(() => registry.things.count(long), refused("REQUEST_INVALID"));
       });
 
       test("a token of another listing, a broken one and a wrong page size are refused", () => {
-        for (const name of ["a", "b", "c"]) registry.putPolicy(name, "{}");
-        const { nextToken } = registry.listPolicies({ maxResults: 1 });
+        for (const name of ["a", "b", "c"]) registry.policies.put(name, "{}");
+        const { nextToken } = registry.policies.list({ maxResults: 1 });
         assert.ok(nextToken !== null);
         for (const token of [nextToken, "", "?", "AAAAA", "x".repeat(600)]) {
           assert.throws(
-            () => registry.listThings({ nextToken: token }),
+            () => registry.things.list({ nextToken: token }),
             refused("REQUEST_INVALID", /nextToken/),
             token,
           );
         }
         for (const maxResults of [0, -1, 1.5, 251, Number.NaN]) {
-          assert.throws(() => registry.listThings({ maxResults }), refused("REQUEST_INVALID", /maxResults/));
+          assert.throws(() => registry.things.list({ maxResults }), refused("REQUEST_INVALID", /maxResults/));
         }
       });
     });
 
     describe("certificates", () => {
       test("status changes, is kept, and ends with REVOKED", async () => {
-        registry.registerCertificate("PEM 1", factsOf(1));
-        assert.throws(() => registry.registerCertificate("PEM 1", factsOf(1)), refused("ALREADY_EXISTS"));
-        registry.updateCertificateStatus(id(1), "INACTIVE");
+        registry.certificates.register("PEM 1", factsOf(1));
+        assert.throws(() => registry.certificates.register("PEM 1", factsOf(1)), refused("ALREADY_EXISTS"));
+        registry.certificates.updateStatus(id(1), "INACTIVE");
         clock.advance(5);
-        registry.updateCertificateStatus(`arn:aws:iot:eu-west-1:1:cert/${id(1)}`, "REVOKED");
+        registry.certificates.updateStatus(`arn:aws:iot:eu-west-1:1:cert/${id(1)}`, "REVOKED");
         registry = start(await under.reopen());
-        const { pem, status, subject, notAfter, createdAt, updatedAt } = registry.describeCertificate(id(1));
+        const { pem, status, subject, notAfter, createdAt, updatedAt } = registry.certificates.describe(id(1));
         assert.deepEqual([pem, status, updatedAt - createdAt], ["PEM 1", "REVOKED", 5]);
         assert.deepEqual([subject, notAfter], [factsOf(1).subject, factsOf(1).notAfter]);
         assert.throws(
-          () => registry.updateCertificateStatus(id(1), "ACTIVE"),
+          () => registry.certificates.updateStatus(id(1), "ACTIVE"),
           refused("CERTIFICATE_STATE", /is REVOKED/),
         );
-        registry.updateCertificateStatus(id(1), "REVOKED");
+        registry.certificates.updateStatus(id(1), "REVOKED");
         assert.deepEqual(changes, []);
       });
 
@@ -215,37 +233,37 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
           `arn:aws:iot:x:1:thing/${id(1)}`,
           `${id(1)} `,
         ]) {
-          assert.throws(() => registry.describeCertificate(wrong), refused("REQUEST_INVALID"), wrong);
+          assert.throws(() => registry.certificates.describe(wrong), refused("REQUEST_INVALID"), wrong);
         }
-        assert.throws(() => registry.describeCertificate(id(9)), refused("NOT_FOUND"));
+        assert.throws(() => registry.certificates.describe(id(9)), refused("NOT_FOUND"));
       });
 
       test("deleting needs INACTIVE or REVOKED and nothing attached; force lets policies go", () => {
-        registry.createThing("t");
-        registry.putPolicy("p", "{}");
-        registry.registerCertificate("PEM", factsOf(1));
-        registry.attachThingPrincipal("t", id(1));
-        registry.attachPolicy("p", id(1));
-        assert.throws(() => registry.deleteCertificate(id(1)), refused("CERTIFICATE_STATE", /ACTIVE/));
-        registry.updateCertificateStatus(id(1), "INACTIVE");
-        assert.throws(() => registry.deleteCertificate(id(1), { force: true }), refused("STILL_IN_USE", /thing/));
-        registry.detachThingPrincipal("t", id(1));
-        assert.throws(() => registry.deleteCertificate(id(1)), refused("STILL_IN_USE", /policies/));
-        registry.deleteCertificate(id(1), { force: true });
+        registry.things.create("t");
+        registry.policies.put("p", "{}");
+        registry.certificates.register("PEM", factsOf(1));
+        registry.things.attach("t", id(1));
+        registry.policies.attach("p", id(1));
+        assert.throws(() => registry.certificates.delete(id(1)), refused("CERTIFICATE_STATE", /ACTIVE/));
+        registry.certificates.updateStatus(id(1), "INACTIVE");
+        assert.throws(() => registry.certificates.delete(id(1), { force: true }), refused("STILL_IN_USE", /thing/));
+        registry.things.detach("t", id(1));
+        assert.throws(() => registry.certificates.delete(id(1)), refused("STILL_IN_USE", /policies/));
+        registry.certificates.delete(id(1), { force: true });
         assert.equal(registry.principalOf(id(1)), undefined);
-        registry.deletePolicy("p");
+        registry.policies.delete("p");
       });
 
       test("listing is by time of creation, either way, also where many share a moment", () => {
         for (let i = 1; i <= 30; i++) {
-          registry.registerCertificate("PEM", factsOf(i));
+          registry.certificates.register("PEM", factsOf(i));
           if (i % 10 === 0) clock.advance(1);
         }
         const all = (ascending: boolean): number[] => {
           const found: number[] = [];
           let nextToken: string | null = null;
           do {
-            const page: ReturnType<Registry["listCertificates"]> = registry.listCertificates({
+            const page: ReturnType<Registry["certificates"]["list"]> = registry.certificates.list({
               ascending,
               maxResults: 7,
               nextToken,
@@ -263,88 +281,88 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
 
     describe("attachments", () => {
       test("things and certificates find each other; a thing in use is not deleted", async () => {
-        for (const name of ["a", "b"]) registry.createThing(name);
-        for (const n of [1, 2]) registry.registerCertificate("PEM", factsOf(n));
-        registry.attachThingPrincipal("a", id(1));
-        registry.attachThingPrincipal("b", id(1));
-        registry.attachThingPrincipal("a", id(2));
+        for (const name of ["a", "b"]) registry.things.create(name);
+        for (const n of [1, 2]) registry.certificates.register("PEM", factsOf(n));
+        registry.things.attach("a", id(1));
+        registry.things.attach("b", id(1));
+        registry.things.attach("a", id(2));
         registry = start(await under.reopen());
         assert.deepEqual(
-          registry.listThingPrincipals("a").map((attachment) => attachment.certificateId),
+          registry.things.principalsOf("a").map((attachment) => attachment.certificateId),
           [id(1), id(2)],
         );
         assert.deepEqual(
-          registry.listPrincipalThings(id(1)).map((attachment) => attachment.thingName),
+          registry.things.ofPrincipal(id(1)).map((attachment) => attachment.thingName),
           ["a", "b"],
         );
-        assert.throws(() => registry.deleteThing("a"), refused("THING_HAS_PRINCIPALS", /2 certificate/));
-        assert.equal(registry.detachThingPrincipal("a", id(1)), true);
-        assert.equal(registry.detachThingPrincipal("a", id(1)), false);
-        registry.detachThingPrincipal("a", id(2));
-        assert.equal(registry.deleteThing("a"), true);
-        assert.throws(() => registry.attachThingPrincipal("a", id(1)), refused("NOT_FOUND", /thing/));
-        assert.throws(() => registry.attachThingPrincipal("b", id(7)), refused("NOT_FOUND", /certificate/));
+        assert.throws(() => registry.things.delete("a"), refused("THING_HAS_PRINCIPALS", /2 certificate/));
+        assert.equal(registry.things.detach("a", id(1)), true);
+        assert.equal(registry.things.detach("a", id(1)), false);
+        registry.things.detach("a", id(2));
+        assert.equal(registry.things.delete("a"), true);
+        assert.throws(() => registry.things.attach("a", id(1)), refused("NOT_FOUND", /thing/));
+        assert.throws(() => registry.things.attach("b", id(7)), refused("NOT_FOUND", /certificate/));
       });
 
       test("an exclusive attachment stands alone", () => {
-        for (const name of ["a", "b"]) registry.createThing(name);
-        registry.registerCertificate("PEM", factsOf(1));
-        registry.attachThingPrincipal("a", id(1));
-        registry.attachThingPrincipal("a", id(1), "EXCLUSIVE_THING");
-        assert.deepEqual(registry.listPrincipalThings(id(1)), [
+        for (const name of ["a", "b"]) registry.things.create(name);
+        registry.certificates.register("PEM", factsOf(1));
+        registry.things.attach("a", id(1));
+        registry.things.attach("a", id(1), "EXCLUSIVE_THING");
+        assert.deepEqual(registry.things.ofPrincipal(id(1)), [
           { thingName: "a", certificateId: id(1), type: "EXCLUSIVE_THING" },
         ]);
-        assert.throws(() => registry.attachThingPrincipal("b", id(1)), refused("REQUEST_INVALID", /exclusively.*'a'/));
-        registry.attachThingPrincipal("a", id(1), "NON_EXCLUSIVE_THING");
-        registry.attachThingPrincipal("b", id(1));
-        const asExclusive = (): void => registry.attachThingPrincipal("b", id(1), "EXCLUSIVE_THING");
+        assert.throws(() => registry.things.attach("b", id(1)), refused("REQUEST_INVALID", /exclusively.*'a'/));
+        registry.things.attach("a", id(1), "NON_EXCLUSIVE_THING");
+        registry.things.attach("b", id(1));
+        const asExclusive = (): void => registry.things.attach("b", id(1), "EXCLUSIVE_THING");
         assert.throws(asExclusive, refused("REQUEST_INVALID", /'a' as well/));
       });
 
       test("policies and certificates find each other; limits hold", () => {
-        registry.registerCertificate("PEM", factsOf(1));
-        for (let i = 0; i < 11; i++) registry.putPolicy(`p${i}`, "{}");
-        for (let i = 0; i < 10; i++) registry.attachPolicy(`p${i}`, id(1));
-        registry.attachPolicy("p0", id(1));
-        assert.throws(() => registry.attachPolicy("p10", id(1)), refused("LIMIT_REACHED", /10 at most/));
-        assert.equal(registry.listAttachedPolicies(id(1)).length, 10);
-        assert.deepEqual(registry.listTargetsForPolicy("p3").items, [id(1)]);
-        assert.throws(() => registry.deletePolicy("p3"), refused("STILL_IN_USE"));
-        assert.equal(registry.detachPolicy("p3", id(1)), true);
-        assert.equal(registry.detachPolicy("p3", id(1)), false);
-        registry.deletePolicy("p3");
-        assert.throws(() => registry.getPolicy("p3"), refused("NOT_FOUND"));
+        registry.certificates.register("PEM", factsOf(1));
+        for (let i = 0; i < 11; i++) registry.policies.put(`p${i}`, "{}");
+        for (let i = 0; i < 10; i++) registry.policies.attach(`p${i}`, id(1));
+        registry.policies.attach("p0", id(1));
+        assert.throws(() => registry.policies.attach("p10", id(1)), refused("LIMIT_REACHED", /10 at most/));
+        assert.equal(registry.policies.attachedTo(id(1)).length, 10);
+        assert.deepEqual(registry.policies.targets("p3").items, [`cert/${id(1)}`]);
+        assert.throws(() => registry.policies.delete("p3"), refused("STILL_IN_USE"));
+        assert.equal(registry.policies.detach("p3", id(1)), true);
+        assert.equal(registry.policies.detach("p3", id(1)), false);
+        registry.policies.delete("p3");
+        assert.throws(() => registry.policies.describe("p3"), refused("NOT_FOUND"));
       });
     });
 
     describe("policies", () => {
       test("putting replaces and counts versions; the same text again changes nothing", () => {
-        assert.deepEqual(registry.putPolicy("p", "odd").warnings, ["odd document"]);
-        assert.equal(registry.putPolicy("p", "even").policy.version, 2);
-        assert.equal(registry.putPolicy("p", "even").policy.version, 2);
+        assert.deepEqual(registry.policies.put("p", "odd").warnings, ["odd document"]);
+        assert.equal(registry.policies.put("p", "even").policy.version, 2);
+        assert.equal(registry.policies.put("p", "even").policy.version, 2);
         assert.equal(changes.length, 2);
-        assert.throws(() => registry.createPolicy("p", "x"), refused("ALREADY_EXISTS"));
-        registry.createPolicy("q", "x");
+        assert.throws(() => registry.policies.create("p", "x"), refused("ALREADY_EXISTS"));
+        registry.policies.create("q", "x");
         assert.deepEqual(
-          registry.listPolicies().items.map((policy) => [policy.policyName, policy.document]),
+          registry.policies.list().items.map((policy) => [policy.policyName, policy.document]),
           [
             ["p", "even"],
             ["q", "x"],
           ],
         );
         for (const wrong of ["", "a b", "a/b", "x".repeat(129)]) {
-          assert.throws(() => registry.putPolicy(wrong, "{}"), refused("REQUEST_INVALID"));
+          assert.throws(() => registry.policies.put(wrong, "{}"), refused("REQUEST_INVALID"));
         }
       });
     });
 
     describe("rights of a certificate", () => {
       beforeEach(() => {
-        registry.createThing("t", { attributes: { room: "1" } });
-        registry.putPolicy("p", "one");
-        registry.registerCertificate("PEM", factsOf(1));
-        registry.attachThingPrincipal("t", id(1), "EXCLUSIVE_THING");
-        registry.attachPolicy("p", id(1));
+        registry.things.create("t", { attributes: { room: "1" } });
+        registry.policies.put("p", "one");
+        registry.certificates.register("PEM", factsOf(1));
+        registry.things.attach("t", id(1), "EXCLUSIVE_THING");
+        registry.policies.attach("p", id(1));
         changes.length = 0;
       });
 
@@ -360,8 +378,8 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
           ["ACTIVE", "t", true, "one"],
         );
         assert.equal("pem" in first!.certificate, false);
-        registry.createThing("other");
-        registry.putPolicy("other", "x");
+        registry.things.create("other");
+        registry.policies.put("other", "x");
         assert.equal(registry.principalOf(id(1)), first);
         assert.equal(metrics.value("tidewire_registry_principals_cached"), 1);
         assert.equal(registry.principalOf(id(2)), undefined);
@@ -375,31 +393,31 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
       ])[] = [
         [
           "revocation",
-          () => registry.updateCertificateStatus(id(1), "REVOKED"),
+          () => registry.certificates.updateStatus(id(1), "REVOKED"),
           { kind: "certificate", change: "updated" },
           () => registry.principalOf(id(1))?.certificate.status === "REVOKED",
         ],
         [
           "a changed attribute",
-          () => registry.updateThing("t", { attributes: { room: "2" } }),
+          () => registry.things.update("t", { attributes: { room: "2" } }),
           { kind: "thing", change: "updated" },
           () => registry.principalOf(id(1))?.things[0]?.thing.attributes["room"] === "2",
         ],
         [
           "a changed policy",
-          () => registry.putPolicy("p", "two"),
+          () => registry.policies.put("p", "two"),
           { kind: "policy", change: "updated" },
           () => registry.principalOf(id(1))?.policies[0]?.document === "two",
         ],
         [
           "a detached policy",
-          () => registry.detachPolicy("p", id(1)),
+          () => registry.policies.detach("p", id(1)),
           { kind: "policy", change: "detached" },
           () => registry.principalOf(id(1))?.policies.length === 0,
         ],
         [
           "a detached thing",
-          () => registry.detachThingPrincipal("t", id(1)),
+          () => registry.things.detach("t", id(1)),
           { kind: "thing", change: "detached" },
           () => registry.principalOf(id(1))?.things.length === 0,
         ],
@@ -424,9 +442,9 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
       test("all are kept, listeners hear of them afterwards", () => {
         let heardInside = -1;
         registry.atomically(() => {
-          registry.createThing("a");
-          registry.registerCertificate("PEM", factsOf(1));
-          registry.attachThingPrincipal("a", id(1));
+          registry.things.create("a");
+          registry.certificates.register("PEM", factsOf(1));
+          registry.things.attach("a", id(1));
           heardInside = changes.length;
         });
         assert.equal(heardInside, 0);
@@ -437,23 +455,23 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
       });
 
       test("a failure undoes all of them, tells nobody, and leaves no rights behind in memory", () => {
-        registry.createThing("a");
-        registry.registerCertificate("PEM", factsOf(1));
+        registry.things.create("a");
+        registry.certificates.register("PEM", factsOf(1));
         changes.length = 0;
         assert.throws(
           () =>
             registry.atomically(() => {
-              registry.attachThingPrincipal("a", id(1));
+              registry.things.attach("a", id(1));
               assert.equal(registry.principalOf(id(1))?.things.length, 1);
-              registry.createThing("b");
+              registry.things.create("b");
               throw new Error("power failed");
             }),
           /power failed/,
         );
         assert.equal(registry.principalOf(id(1))?.things.length, 0);
-        assert.equal(registry.findThing("b"), undefined);
+        assert.equal(registry.things.find("b"), undefined);
         assert.deepEqual(changes, []);
-        registry.createThing("b");
+        registry.things.create("b");
         assert.equal(changes.length, 1);
       });
 
@@ -463,7 +481,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         });
         const heard: string[] = [];
         registry.onChange((change) => heard.push(change.id));
-        registry.createThing("a");
+        registry.things.create("a");
         assert.deepEqual(heard, ["a"]);
         assert.ok(logger.lines.some((line) => line.level === "error" && line.fields["reason"] === "broken listener"));
       });

@@ -1,6 +1,19 @@
-/** The port under the registry. Calls are synchronous: admission must not wait, and the embedded store never does. */
+/** The ports under the registry. Calls are synchronous: admission must not wait, and the embedded store never does. */
 import type { Cancel } from "../base/mod.ts";
-import type { Attachment, Certificate, CertificateRecord, Policy, Thing } from "./records.ts";
+import type {
+  AttachedThing,
+  Attachment,
+  CaCertificate,
+  Certificate,
+  CertificateRecord,
+  Policy,
+  PolicyVersion,
+  RecordKind,
+  Tag,
+  Thing,
+  ThingGroup,
+  ThingType,
+} from "./records.ts";
 
 export interface ThingFilter {
   readonly thingTypeName?: string | undefined;
@@ -19,13 +32,11 @@ export interface Slice<Key> {
   readonly descending?: boolean | undefined;
 }
 
-/** What one transaction of somebody else touched. */
-export interface ForeignChanges {
-  readonly things: readonly (readonly [name: string, change: "updated" | "deleted"])[];
-  /** Ids of certificates that have changed, or to which something was attached or from which it was detached. */
-  readonly certificates: readonly string[];
-  readonly policies: readonly string[];
-}
+/** By creation time, then id. */
+export type ByCreation = Slice<{ readonly createdAt: number; readonly id: string }>;
+
+/** What one transaction of somebody else touched; an attachment touches both of its ends. */
+export type ForeignChanges = readonly (readonly [kind: RecordKind, id: string, change: "updated" | "deleted"])[];
 
 /** Where other platforms write to the same data. */
 export interface OtherWriters {
@@ -37,47 +48,139 @@ export interface OtherWriters {
   onNews(listener: () => void): Cancel;
 }
 
+/** Opened for one tenant: its rows are all that can be seen. */
 export interface RegistryStore {
   /** Only where others write to the same data. */
   readonly others?: OtherWriters;
+  readonly things: ThingStore;
+  readonly types: ThingTypeStore;
+  readonly groups: GroupStore;
+  readonly certificates: CertificateStore;
+  readonly authorities: CaCertificateStore;
+  readonly policies: PolicyStore;
+  readonly tags: TagStore;
 
-  /** All or nothing, on disk when it returns. Not reentrant. */
+  /** All or nothing, on disk when it returns. Not reentrant. What changes something is called within one. */
   transaction<T>(work: () => T): T;
+}
 
-  thing(thingName: string): Thing | undefined;
+export interface ThingStore {
+  find(thingName: string): Thing | undefined;
   /** Inserts or replaces. */
-  saveThing(thing: Thing): void;
-  /** Also removes its attachments. */
-  removeThing(thingName: string): void;
+  save(thing: Thing): void;
+  /** Also removes its attachments and memberships. */
+  remove(thingName: string): void;
   /** By name. */
-  things(filter: ThingFilter, slice: Slice<string>): readonly Thing[];
-  countThings(filter: ThingFilter): number;
+  list(filter: ThingFilter, slice: Slice<string>): readonly Thing[];
+  count(filter: ThingFilter): number;
 
-  certificate(certificateId: string): Certificate | undefined;
-  saveCertificate(certificate: Certificate): void;
-  /** Also removes its attachments. */
-  removeCertificate(certificateId: string): void;
-  /** By creation time, then id. */
-  certificates(slice: Slice<{ readonly createdAt: number; readonly id: string }>): readonly CertificateRecord[];
+  attach(attachment: Attachment): void;
+  /** False where it was not attached. */
+  detach(thingName: string, certificateId: string): boolean;
+  attachmentsOf(thingName: string): readonly Attachment[];
+  /** Of a certificate, by thing. */
+  attachedTo(certificateId: string): readonly Attachment[];
+  /** As `attachedTo`, with the things themselves, in one look-up. */
+  ofCertificate(certificateId: string): readonly AttachedThing[];
+}
 
-  policy(policyName: string): Policy | undefined;
-  savePolicy(policy: Policy): void;
-  removePolicy(policyName: string): void;
+export interface ThingTypeStore {
+  find(thingTypeName: string): ThingType | undefined;
+  save(type: ThingType): void;
+  remove(thingTypeName: string): void;
   /** By name. */
-  policies(slice: Slice<string>): readonly Policy[];
+  list(slice: Slice<string>): readonly ThingType[];
+}
 
-  attachThing(attachment: Attachment): void;
-  /** False where it was not attached. */
-  detachThing(thingName: string, certificateId: string): boolean;
-  thingsOf(certificateId: string): readonly Attachment[];
-  certificatesOf(thingName: string): readonly Attachment[];
+export interface GroupFilter {
+  /** Below this group. */
+  readonly parent?: string | undefined;
+  /** With what is below its children; without a parent: not only roots. */
+  readonly recursive?: boolean | undefined;
+  readonly prefix?: string | undefined;
+  /** Only those that a query fills. */
+  readonly dynamic?: boolean | undefined;
+}
 
-  attachPolicy(policyName: string, certificateId: string): void;
+export interface GroupStore {
+  find(groupName: string): ThingGroup | undefined;
+  /** Inserts or replaces; the parent of one that is there stays. */
+  save(group: ThingGroup): void;
+  /** Also removes its memberships. */
+  remove(groupName: string): void;
+  /** By name. */
+  list(filter: GroupFilter, slice: Slice<string>): readonly ThingGroup[];
+  /** From the root down to the group itself. */
+  pathTo(groupName: string): readonly ThingGroup[];
+
+  addMembers(groupName: string, things: readonly string[]): void;
+  /** The number of those that were members. */
+  removeMembers(groupName: string, things: readonly string[]): number;
+  /** Thing names, ascending; `recursive`: also of the groups below. */
+  members(groupName: string, recursive: boolean, slice: Slice<string>): readonly string[];
+  /** The groups that the thing is directly in, by name. */
+  ofThing(thingName: string): readonly ThingGroup[];
+  /** Certificates of the things in the group and below it, in no order. */
+  certificatesBelow(groupName: string, limit: number): readonly string[];
+}
+
+export interface CertificateFilter {
+  readonly caCertificateId?: string | undefined;
+}
+
+export interface CertificateStore {
+  find(certificateId: string): Certificate | undefined;
+  save(certificate: Certificate): void;
+  /** Also removes its attachments to things. */
+  remove(certificateId: string): void;
+  list(filter: CertificateFilter, slice: ByCreation): readonly CertificateRecord[];
+}
+
+export interface CaCertificateStore {
+  find(certificateId: string): CaCertificate | undefined;
+  save(certificate: CaCertificate): void;
+  remove(certificateId: string): void;
+  list(slice: ByCreation): readonly CaCertificate[];
+  registrationCode(): string | undefined;
+  /** Null: there is none any more. */
+  saveRegistrationCode(code: string | null): void;
+}
+
+/** `target`: the last part of an ARN, `cert/ID` or `thinggroup/NAME`. */
+export interface PolicyStore {
+  /** With its default version's document. */
+  find(policyName: string): Policy | undefined;
+  /** Adds a version with the number after the greatest that there ever was, and makes it the default where it is the first. */
+  addVersion(policyName: string, document: string, at: number): number;
+  setDefault(policyName: string, version: number, at: number): void;
+  removeVersion(policyName: string, version: number): void;
+  /** By number. */
+  versions(policyName: string): readonly PolicyVersion[];
+  /** With all its versions; it must be attached to nothing. */
+  remove(policyName: string): void;
+  /** By name. */
+  list(slice: Slice<string>): readonly Policy[];
+
+  attach(policyName: string, target: string): void;
   /** False where it was not attached. */
-  detachPolicy(policyName: string, certificateId: string): boolean;
-  policiesOf(certificateId: string): readonly Policy[];
-  /** Certificate ids, ascending. */
-  targetsOf(policyName: string, slice: Slice<string>): readonly string[];
+  detach(policyName: string, target: string): boolean;
+  /** By name. */
+  attachedTo(target: string): readonly Policy[];
+  /** Ascending. */
+  targets(policyName: string, slice: Slice<string>): readonly string[];
+  /** The certificate's own, those of its things' groups and of the groups above them, each once, by name. */
+  applyingTo(certificateId: string): readonly Policy[];
+  /** Certificates whose rights it is a part of, each once, in no order. */
+  certificatesWith(policyName: string, limit: number): readonly string[];
+}
+
+/** `resource`: the last part of an ARN, as `thinggroup/NAME`. */
+export interface TagStore {
+  /** By key. */
+  of(resource: string): readonly Tag[];
+  save(resource: string, tags: readonly Tag[]): void;
+  /** Null: all. */
+  remove(resource: string, keys: readonly string[] | null): void;
 }
 
 export interface SavedPresence {

@@ -54,7 +54,7 @@ function refused(code: string, says: RegExp): (error: unknown) => boolean {
 }
 
 describe("the certificate authority", () => {
-  test("is an EC P-256 CA for ten years that may not make other CAs", () => {
+  test("is an EC P-256 root for ten years, with an issuing CA below it", () => {
     const certificate = new X509Certificate(authority.certificatePem);
     assert.equal(certificate.ca, true);
     assert.match(certificate.subject, /^CN=Tidewire CA test-host [0-9a-f]{8}$/);
@@ -64,22 +64,36 @@ describe("the certificate authority", () => {
   });
 
   test(
-    "openssl accepts it, the server's and the devices' certificates, each for its purpose only",
+    "openssl accepts its chain, the server's and the devices' certificates, each for its purpose only",
     openssl,
     async () => {
       const ca = file("ca.pem", authority.certificatePem);
+      const issuing = file("issuing.pem", authority.issuingChain.join(""));
       const server = file("server.pem", (await authority.serverCertificate(LOCAL)).chainPem);
       const device = file("device.pem", (await authority.createDeviceKeyAndCertificate("dev:1")).certificatePem);
       const verify = (purpose: string, path: string): number | null =>
-        spawnSync("openssl", ["verify", "-x509_strict", "-purpose", purpose, "-CAfile", ca, path]).status;
+        spawnSync("openssl", [
+          "verify",
+          "-x509_strict",
+          "-purpose",
+          purpose,
+          "-CAfile",
+          ca,
+          "-untrusted",
+          issuing,
+          path,
+        ]).status;
       assert.equal(verify("sslserver", server), 0);
       assert.equal(verify("sslclient", device), 0);
       assert.notEqual(verify("sslclient", server), 0);
       assert.notEqual(verify("sslserver", device), 0);
       const text = execFileSync("openssl", ["x509", "-in", ca, "-noout", "-text"]).toString();
-      assert.match(text, /X509v3 Basic Constraints: critical\s+CA:TRUE, pathlen:0/);
+      assert.match(text, /X509v3 Basic Constraints: critical\s+CA:TRUE\n/);
       assert.match(text, /X509v3 Key Usage: critical\s+Certificate Sign, CRL Sign/);
       assert.match(text, /X509v3 Subject Key Identifier/);
+      const below = execFileSync("openssl", ["x509", "-in", issuing, "-noout", "-text"]).toString();
+      assert.match(below, /X509v3 Basic Constraints: critical\s+CA:TRUE, pathlen:0/);
+      assert.match(below, /X509v3 Authority Key Identifier/);
     },
   );
 
@@ -142,7 +156,7 @@ describe("the server's certificate", () => {
   test("never outlives the CA", async () => {
     const clock = new SimClock();
     const own = await authorityIn(join(folder, "ca-end"), clock);
-    clock.advance(days(3600));
+    clock.advance(days(3630));
     assert.equal((await own.serverCertificate(LOCAL)).notAfter, own.notAfter);
     const device = await own.createDeviceKeyAndCertificate("dev");
     assert.equal(device.facts.notAfter, own.notAfter);
@@ -162,19 +176,19 @@ describe("the server's certificate", () => {
 });
 
 describe("device certificates", () => {
-  test("from a request: its own key, the thing's name, a year, client only", async () => {
+  test("from a request: its own key, the thing's name, thirty days, client only", async () => {
     const { csrPem, privateKeyPem } = await createKeyAndCsr("asked-for");
     const { certificatePem, facts } = await authority.issueDeviceCertificate({ csrPem, thing: "dev:1" });
     const certificate = new X509Certificate(certificatePem);
     assert.ok(certificate.checkPrivateKey(createPrivateKey(privateKeyPem)));
     assert.match(privateKeyPem, /^-----BEGIN PRIVATE KEY-----/);
     assert.deepEqual(facts.subject, { CommonName: ["dev:1"] });
-    assert.match(facts.issuer["CommonName"]?.[0] ?? "", /^Tidewire CA/);
+    assert.match(facts.issuer["CommonName"]?.[0] ?? "", /^Tidewire Issuing CA/);
     assert.equal(facts.certificateId, readCertificate(certificatePem).certificateId);
     assert.match(facts.certificateId, /^[0-9a-f]{64}$/);
     assert.deepEqual(certificate.keyUsage, ["1.3.6.1.5.5.7.3.2"]);
     assert.equal(certificate.ca, false);
-    assert.ok(facts.notAfter - Date.now() > days(364) && facts.notAfter - Date.now() < days(366));
+    assert.ok(facts.notAfter - Date.now() > days(29) && facts.notAfter - Date.now() < days(31));
     assert.ok(authority.issued(certificatePem));
     assert.ok(!authority.issued("no certificate"));
   });
@@ -194,7 +208,8 @@ describe("device certificates", () => {
     const thing = "x".repeat(128);
     const { certificatePem, facts } = await authority.createDeviceKeyAndCertificate(thing);
     assert.deepEqual(facts.subject, { CommonName: [thing] });
-    const [ca, device] = [file("ca-long.pem", authority.certificatePem), file("long.pem", certificatePem)];
+    const ca = file("ca-long.pem", authority.clientCas.join(""));
+    const device = file("long.pem", certificatePem);
     const verified = spawnSync("openssl", ["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", ca, device]);
     assert.equal(verified.status, 0, String(verified.stderr));
   });
@@ -322,7 +337,7 @@ describe("a real TLS handshake", () => {
     const server = createServer({
       key: keyPem,
       cert: chainPem,
-      ca: authority.certificatePem,
+      ca: [...authority.clientCas],
       requestCert: true,
       rejectUnauthorized: true,
     });

@@ -1,29 +1,44 @@
-/** Tidewire's own certificate authority over the files of `secrets`: makes itself, the server's and the devices' certificates. */
-import { X509Certificate, createHash, createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
+/**
+ * Tidewire's own certificate authority over the files of `secrets`: a root that may be kept elsewhere, an issuing CA below it,
+ * the server's and the devices' certificates, and how one root or issuing CA follows another with nobody locked out.
+ */
+import { X509Certificate, createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { hostname } from "node:os";
-import { LIMITS, TidewireError, days, hours } from "../../base/mod.ts";
+import { LIMITS, TidewireError, days } from "../../base/mod.ts";
 import type { Clock, EpochMs, Logger, Millis } from "../../base/mod.ts";
 import type { CertificateFacts } from "../../registry/mod.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import { damaged } from "../secrets/secrets.ts";
-import { ECDSA_P256, ECDSA_SHA256, newKeyPair, privateKeyPem, readSigningRequest, publicKeyPem } from "./device-key.ts";
+import { ROOT_LIFE, issuerOf, newIssuer, openAuthorityFiles, rootOf, settle } from "./authority-files.ts";
+import type { AuthorityFiles } from "./authority-files.ts";
+import { certificatesOf, pruned, trustOf, writeState } from "./authority-state.ts";
+import type { AuthorityState } from "./authority-state.ts";
+import { crossSign, keyIdOf, makeDevice, makeRoot, makeServer } from "./certificates.ts";
+import type { Issuer } from "./certificates.ts";
+import { newKeyPair, privateKeyPem, publicKeyPem, readSigningRequest } from "./device-key.ts";
 import { readCertificate } from "./facts.ts";
 import type { ServerNames } from "./host-names.ts";
-import { loadX509 } from "./x509.ts";
-import type { X509Module } from "./x509.ts";
+import { KeyVault } from "./key-vault.ts";
+import { revocationList } from "./revocation-list.ts";
+import type { RevocationList, RevokedCertificate } from "./revocation-list.ts";
+import { localSigner } from "./signer.ts";
 
 export interface AuthorityOptions {
   readonly secrets: Secrets;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** For the CA's name; this machine's unless told otherwise. */
+  /** For the CAs' names; this machine's unless told otherwise. */
   readonly host?: string;
+  /** The CAs' keys are encrypted with it. */
+  readonly passphrase?: string | null;
+  /** Of a device's certificate, where nobody asks for another life. */
+  readonly deviceDays?: number;
 }
 
 export interface ServerCertificate {
   readonly keyPem: string;
-  /** The server's certificate followed by the CA's. */
+  /** The server's certificate followed by those between it and a root. */
   readonly chainPem: string;
   readonly notAfter: EpochMs;
   /** From then on `serverCertificate` makes a new one. */
@@ -37,59 +52,88 @@ export interface DeviceCertificate {
   readonly facts: CertificateFacts;
 }
 
-const CA_LIFE = days(3650);
+export interface CaStatus {
+  readonly name: string;
+  readonly keyId: string;
+  readonly notAfter: EpochMs;
+  readonly role: "root" | "issuing" | "former root" | "former issuing";
+}
+
+export interface AuthorityStatus {
+  readonly cas: readonly CaStatus[];
+  readonly rootKey: "here" | "elsewhere";
+  readonly keysEncrypted: boolean;
+  /** What somebody should do; a sentence with its command. Null where there is nothing. */
+  readonly advice: string | null;
+}
+
 /** Browsers and Apple's TLS refuse server certificates that live longer than 398 days. */
 const SERVER_DAYS_MAX = 397;
-const DEVICE_DAYS = 365;
 /** The common name where nobody gave one; AWS IoT writes "AWS IoT Certificate". */
 const NAMELESS = "Tidewire Device";
-/** A device whose clock is a little behind must not find our certificates "not yet valid". */
-const BACKDATED = days(1);
-const DEVICE_BACKDATED = hours(1);
 
 /** A clock outside of this is wrong: this code is from 2026, and our own CA lives ten years. */
 const PLAUSIBLE_FROM = Date.UTC(2026, 0, 1);
 const PLAUSIBLE_UNTIL = Date.UTC(2100, 0, 1);
 
 export class CertificateAuthority {
-  readonly #secrets: Secrets;
+  readonly #files: AuthorityFiles;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #certificate: X509Certificate;
-  readonly #key: KeyObject;
-  /** For device trust stores and for the TLS listeners' `ca`. */
-  readonly certificatePem: string;
-  readonly notAfter: EpochMs;
+  readonly #deviceDays: number;
+  #state: AuthorityState;
+  #issuer: Issuer;
+  /** One change of the CAs at a time. */
+  #changing: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: AuthorityOptions, certificatePem: string, keyPem: string) {
-    this.#secrets = options.secrets;
+  private constructor(options: AuthorityOptions, files: AuthorityFiles, state: AuthorityState) {
+    this.#files = files;
     this.#clock = options.clock;
     this.#log = options.logger;
-    this.certificatePem = certificatePem;
-    this.#certificate = new X509Certificate(certificatePem);
-    this.#key = createPrivateKey(keyPem);
-    this.notAfter = this.#certificate.validToDate.getTime();
+    this.#deviceDays = options.deviceDays ?? LIMITS.identity.deviceCertificateDays;
+    this.#state = state;
+    this.#issuer = issuerOf(files, state.issuer);
   }
 
-  /** Makes the CA at first start. Throws CLOCK_IMPLAUSIBLE, SECRET_DAMAGED, SECRETS_UNUSABLE. */
+  /**
+   * Makes the CA at first start. Throws CLOCK_IMPLAUSIBLE, SECRET_DAMAGED, SECRETS_UNUSABLE, CA_KEY_LOCKED,
+   * CA_PASSPHRASE_WRONG.
+   */
   static async open(options: AuthorityOptions): Promise<CertificateAuthority> {
     const now = options.clock.now();
     if (now < PLAUSIBLE_FROM) throw implausible(now, "which is before this version of Tidewire was made");
     if (now >= PLAUSIBLE_UNTIL) throw implausible(now, "which is too far in the future");
-    const { secrets } = options;
-    let [keyPem, certificatePem] = [secrets.read("ca.key"), secrets.read("ca.crt")];
-    if (keyPem === null || certificatePem === null) {
-      if (keyPem === null) secrets.write("ca.key", (keyPem = privateKeyPem(newKeyPair().privateKey)));
-      certificatePem = await makeAuthority(createPrivateKey(keyPem), now, options.host ?? hostname());
-      secrets.write("ca.crt", certificatePem); // last: from now on the CA exists
-      options.logger.info("made the certificate authority", {
-        audit: true,
-        id: readCertificate(certificatePem).certificateId,
-      });
-    }
-    const authority = new CertificateAuthority(options, certificatePem, keyPem);
+    const { secrets, logger, host = hostname() } = options;
+    const files = { secrets, logger, host, vault: new KeyVault(options.passphrase ?? null) };
+    const authority = new CertificateAuthority(options, files, await openAuthorityFiles(files, now));
     authority.#check(now);
+    await authority.maintain();
     return authority;
+  }
+
+  /** The roots that devices trust, the present one first. */
+  get certificatePem(): string {
+    return trustOf(this.#state);
+  }
+
+  /** Every CA whose clients' certificates are known here: for the TLS listeners' `ca`. */
+  get clientCas(): readonly string[] {
+    return [this.#state.root, ...certificatesOf(this.#state)];
+  }
+
+  /** The present issuing CA and what stands between it and a root; for devices that send or check whole chains. */
+  get issuingChain(): readonly string[] {
+    return [this.#state.issuer.certificate, ...this.#state.crossed];
+  }
+
+  /** End of the root. */
+  get notAfter(): EpochMs {
+    return endOf(this.#state.root);
+  }
+
+  /** When the device's certificate life is over, in days. */
+  get deviceDays(): number {
+    return this.#deviceDays;
   }
 
   /**
@@ -100,21 +144,19 @@ export class CertificateAuthority {
   async serverCertificate(wanted: ServerNames, lifeDays: number = SERVER_DAYS_MAX): Promise<ServerCertificate> {
     const now = this.#clock.now();
     this.#check(now);
-    const [existingKey, existing] = [this.#secrets.read("server.key"), this.#secrets.read("server.crt")];
+    await this.maintain();
+    const { secrets } = this.#files;
+    const [existingKey, existing] = [secrets.read("server.key"), secrets.read("server.crt")];
     if (existingKey !== null && existing !== null) {
       const why = this.#renewalReason(new X509Certificate(existing), wanted, now);
       if (why === null) return this.#server(existingKey, existing, false);
       this.#log.info("renewing the server certificate", { reason: why });
     }
     const keyPem = existingKey ?? privateKeyPem(newKeyPair().privateKey);
-    if (existingKey === null) this.#secrets.write("server.key", keyPem);
-    const certificatePem = await this.#issueServer(
-      createPublicKey(keyPem),
-      wanted,
-      now,
-      Math.min(lifeDays, SERVER_DAYS_MAX),
-    );
-    this.#secrets.write("server.crt", certificatePem);
+    if (existingKey === null) secrets.write("server.key", keyPem);
+    const life = { from: now, until: now + days(Math.min(lifeDays, SERVER_DAYS_MAX)) };
+    const certificatePem = await makeServer(this.#serverIssuer(), createPublicKey(keyPem), wanted, life);
+    secrets.write("server.crt", certificatePem);
     return this.#server(keyPem, certificatePem, true);
   }
 
@@ -128,7 +170,7 @@ export class CertificateAuthority {
     readonly days?: number | undefined;
   }): Promise<DeviceCertificate> {
     const { publicKey, commonName } = await readSigningRequest(request.csrPem);
-    return this.#issueDevice(publicKey, request.thing ?? commonName ?? NAMELESS, request.days);
+    return this.issueFor(publicKey, request.thing ?? commonName ?? NAMELESS, request.days);
   }
 
   /** Key and certificate for a device that cannot make a key. The private key is not kept. */
@@ -137,20 +179,12 @@ export class CertificateAuthority {
     lifeDays?: number,
   ): Promise<DeviceCertificate & { readonly privateKeyPem: string; readonly publicKeyPem: string }> {
     const { privateKey, publicKey } = newKeyPair();
-    const issued = await this.#issueDevice(publicKey, thing, lifeDays);
+    const issued = await this.issueFor(publicKey, thing, lifeDays);
     return { ...issued, privateKeyPem: privateKeyPem(privateKey), publicKeyPem: publicKeyPem(publicKey) };
   }
 
-  /** Whether our key signed it; for RegisterCertificate. Never throws. */
-  issued(certificatePem: string): boolean {
-    try {
-      return new X509Certificate(certificatePem).verify(this.#certificate.publicKey);
-    } catch {
-      return false;
-    }
-  }
-
-  async #issueDevice(publicKey: KeyObject, thing: string, lifeDays: number = DEVICE_DAYS): Promise<DeviceCertificate> {
+  /** For a key whose owner has proved elsewhere that he holds it. */
+  async issueFor(publicKey: KeyObject, commonName: string, lifeDays = this.#deviceDays): Promise<DeviceCertificate> {
     const { deviceCertificateDaysMax } = LIMITS.identity;
     if (!Number.isInteger(lifeDays) || lifeDays < 1 || lifeDays > deviceCertificateDaysMax) {
       const reason = `a certificate must live 1 to ${deviceCertificateDaysMax} days`;
@@ -158,75 +192,194 @@ export class CertificateAuthority {
     }
     const now = this.#clock.now();
     this.#check(now);
-    const x509 = await loadX509();
-    const certificatePem = await this.#sign(x509, publicKey, {
-      commonName: thing,
-      notBefore: now - DEVICE_BACKDATED,
-      notAfter: now + days(lifeDays),
-      extensions: [
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
-      ],
+    await this.maintain();
+    const certificatePem = await makeDevice(this.#issuer, publicKey, commonName, {
+      from: now,
+      until: now + days(lifeDays),
     });
     const facts = readCertificate(certificatePem);
-    this.#log.info("issued a device certificate", { audit: true, thing, certificateId: facts.certificateId });
+    const { certificateId } = facts;
+    this.#log.info("issued a device certificate", { audit: true, thing: commonName, certificateId });
     return { certificatePem, facts };
   }
 
-  async #issueServer(publicKey: KeyObject, wanted: ServerNames, now: EpochMs, lifeDays: number): Promise<string> {
-    const x509 = await loadX509();
-    return this.#sign(x509, publicKey, {
-      commonName: wanted.names[0] ?? wanted.addresses[0] ?? "tidewire",
-      notBefore: now - BACKDATED,
-      notAfter: now - BACKDATED + days(lifeDays),
-      extensions: [
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension([
-          ...wanted.names.map((value) => ({ type: "dns" as const, value })),
-          ...wanted.addresses.map((value) => ({ type: "ip" as const, value })),
-        ]),
-      ],
+  /** Whether one of our CAs signed it, former ones too; for RegisterCertificate. Never throws. */
+  issued(certificatePem: string): boolean {
+    try {
+      const certificate = new X509Certificate(certificatePem);
+      return this.clientCas.some((ca) => certificate.verify(new X509Certificate(ca).publicKey));
+    } catch {
+      return false;
+    }
+  }
+
+  status(): AuthorityStatus {
+    const { root, issuer, formerRoots, formerIssuers, rootOffline } = this.#state;
+    const cas = [
+      caStatus(root, "root"),
+      caStatus(issuer.certificate, "issuing"),
+      ...formerRoots.map(({ certificate }) => caStatus(certificate, "former root")),
+      ...formerIssuers.map(({ certificate }) => caStatus(certificate, "former issuing")),
+    ];
+    const rootKey = rootOffline ? "elsewhere" : "here";
+    return { cas, rootKey, keysEncrypted: this.#files.vault.sealing, advice: this.#advice(this.#clock.now()) };
+  }
+
+  /** Replaces the issuing CA when a third of its life is left, and forgets what has expired. Cheap where nothing is due. */
+  async maintain(): Promise<void> {
+    const now = this.#clock.now();
+    if (!this.#issuerIsDue(now) || this.#state.rootOffline) return;
+    await this.#change(async () => {
+      if (this.#issuerIsDue(now)) await this.#replaceIssuer("its time has come");
     });
   }
 
-  async #sign(
-    x509: X509Module,
-    publicKey: KeyObject,
-    of: {
-      readonly commonName: string;
-      readonly notBefore: EpochMs;
-      readonly notAfter: EpochMs;
-      readonly extensions: readonly InstanceType<X509Module["Extension"]>[];
-    },
-  ): Promise<string> {
-    const issuer = new x509.X509Certificate(this.#certificate.raw);
-    const spki = new x509.PublicKey(publicKey.export({ type: "spki", format: "der" }));
-    const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: newSerialNumber(),
-      subject: [{ CN: [of.commonName] }],
-      issuer: issuer.subjectName,
-      notBefore: new Date(Math.max(of.notBefore, this.#certificate.validFromDate.getTime())),
-      notAfter: new Date(Math.min(of.notAfter, this.notAfter)),
-      publicKey: spki,
-      signingKey: this.#key.toCryptoKey(ECDSA_P256, false, ["sign"]),
-      signingAlgorithm: ECDSA_SHA256,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        ...of.extensions,
-        await x509.SubjectKeyIdentifierExtension.create(spki),
-        await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-      ],
+  /** Throws CA_ROOT_OFFLINE. */
+  rolloverIssuer(): Promise<void> {
+    return this.#change(() => this.#replaceIssuer("it was asked for"));
+  }
+
+  /**
+   * A new root and an issuing CA below it. The old root stays trusted, and signs the new one, so that who trusts only the old
+   * one goes on; `retireFormer` ends that. Throws CA_ROOT_OFFLINE.
+   */
+  rolloverRoot(): Promise<void> {
+    return this.#change(async () => {
+      const now = this.#clock.now();
+      const state = pruned(this.#state, now);
+      const { vault, secrets, host } = this.#files;
+      const old = rootOf(this.#files, state, "make a new root");
+      const { privateKey } = newKeyPair();
+      const signer = localSigner(privateKey);
+      const root = await makeRoot(signer, host, { from: now, until: now + ROOT_LIFE });
+      const certificate = new X509Certificate(root);
+      const crossed = state.direct
+        ? []
+        : [await crossSign(old, certificate, { from: now, until: endOf(state.root) }), ...state.crossed];
+      const issuer = await newIssuer(this.#files, { certificate, signer }, now);
+      const next: AuthorityState = {
+        ...state,
+        root,
+        direct: false,
+        issuer,
+        formerRoots: [
+          { certificate: state.root, key: state.direct ? secrets.read("ca.key") : null },
+          ...state.formerRoots,
+        ],
+        formerIssuers: [state.issuer, ...state.formerIssuers],
+        crossed,
+        pendingKey: await vault.seal(privateKey),
+      };
+      writeState(secrets, next);
+      this.#take(settle(this.#files, next, null));
+      this.#log.info("a new root is trusted beside the old one", { audit: true, id: keyIdOf(certificate.publicKey) });
     });
-    return `${certificate.toString("pem")}\n`;
+  }
+
+  /**
+   * Drops former roots and what they stand for. `needing`: how many certificates of issuers with these common names are still
+   * in use. Throws CA_REFUSED where there are any, or nothing to retire.
+   */
+  retireFormer(needing: (issuerNames: readonly string[]) => number): Promise<void> {
+    return this.#change(async () => {
+      const state = this.#state;
+      if (state.formerRoots.length === 0) {
+        throw refused("there is no former root", "Nothing has to be done; `tidewire ca status` shows what there is.");
+      }
+      const root = new X509Certificate(state.root);
+      const below = (pem: string): boolean => new X509Certificate(pem).verify(root.publicKey);
+      const dropped = state.formerIssuers.filter(({ certificate }) => !below(certificate));
+      const names = [...dropped, ...state.formerRoots].map(({ certificate }) => commonNameOf(certificate));
+      const count = needing(names);
+      if (count > 0) {
+        throw refused(
+          `${count} active certificate(s) were issued below the former root, and their devices would be locked out`,
+          "Wait until they have been renewed (`tidewire certs` lists them), or revoke those that will not come back.",
+        );
+      }
+      const formerIssuers = state.formerIssuers.filter(({ certificate }) => below(certificate));
+      const retired = [...dropped, ...state.formerRoots].map(({ certificate }) => certificate);
+      const next = { ...state, formerRoots: [], formerIssuers, crossed: [], retired: [...retired, ...state.retired] };
+      writeState(this.#files.secrets, next);
+      this.#take(settle(this.#files, next, null));
+      this.#log.info("the former root was retired", { audit: true, names });
+    });
+  }
+
+  /** A list for each of our CAs that signs devices; `revoked` is asked for the certificates of one issuer's name. */
+  async revocationLists(
+    revoked: (issuerName: string) => readonly RevokedCertificate[],
+  ): Promise<readonly RevocationList[]> {
+    const now = this.#clock.now();
+    const own = [this.#state.issuer, ...this.#state.formerIssuers];
+    return Promise.all(
+      own.map((ca) => revocationList(issuerOf(this.#files, ca), revoked(commonNameOf(ca.certificate)), now)),
+    );
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(work);
+    this.#changing = result.catch(() => {});
+    return result;
+  }
+
+  async #replaceIssuer(why: string): Promise<void> {
+    const now = this.#clock.now();
+    const state = pruned(this.#state, now);
+    const root = rootOf(this.#files, state, "make an issuing CA");
+    const issuer = await newIssuer(this.#files, root, now);
+    const next = { ...state, issuer, formerIssuers: [state.issuer, ...state.formerIssuers] };
+    writeState(this.#files.secrets, next);
+    this.#take(next);
+    this.#log.info("the issuing CA was replaced; certificates of the one before stay good", { audit: true, why });
+  }
+
+  #take(state: AuthorityState): void {
+    this.#state = state;
+    this.#issuer = issuerOf(this.#files, state.issuer);
+  }
+
+  #issuerIsDue(now: EpochMs): boolean {
+    const { validFromDate, validToDate } = this.#issuer.certificate;
+    const end = validToDate.getTime();
+    // One that ends with its root gains nothing from being replaced.
+    return now >= renewalTime(validFromDate.getTime(), end) && end < this.notAfter;
+  }
+
+  #advice(now: EpochMs): string | null {
+    const { notBefore, notAfter } = readCertificate(this.#state.root);
+    if (now >= renewalTime(notBefore, notAfter)) {
+      return `The root ends on ${iso(notAfter).slice(0, 10)}: make a new one with \`tidewire ca rollover root\``;
+    }
+    if (this.#issuerIsDue(now)) {
+      const end = iso(this.#issuer.certificate.validToDate.getTime()).slice(0, 10);
+      return `The issuing CA ends on ${end}, and the root's key is kept elsewhere: bring it with \`tidewire ca import FILE\``;
+    }
+    return null;
+  }
+
+  /** Who signs the server's certificate: the issuing CA, unless devices accept it only straight from a root of before. */
+  #serverIssuer(): Issuer {
+    const { direct, formerRoots } = this.#state;
+    if (direct) return rootOf(this.#files, this.#state, "sign the server's certificate");
+    const former = formerRoots.find(({ key }) => key !== null);
+    if (former === undefined) return this.#issuer;
+    return issuerOf(this.#files, { certificate: former.certificate, key: former.key! });
+  }
+
+  #serverIssuerPem(): string {
+    const { direct, root, formerRoots, issuer } = this.#state;
+    return direct ? root : (formerRoots.find(({ key }) => key !== null)?.certificate ?? issuer.certificate);
   }
 
   #renewalReason(certificate: X509Certificate, wanted: ServerNames, now: EpochMs): string | null {
     const [from, until] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
     // Somebody put it there, or the CA was restored without it: not ours to write over.
-    if (!certificate.verify(this.#certificate.publicKey)) {
-      throw damaged(this.#secrets.folder, "server.crt", "it was not issued by the CA beside it");
+    const retired = this.#state.retired.some((pem) => certificate.verify(new X509Certificate(pem).publicKey));
+    if (!retired && !this.issued(certificate.toString())) {
+      throw damaged(this.#files.secrets.folder, "server.crt", "it was not issued by the CA beside it");
     }
+    if (!certificate.verify(new X509Certificate(this.#serverIssuerPem()).publicKey)) return "another CA issues it now";
     if (now < from) return "this machine's clock was set back";
     if (now >= renewalTime(from, until)) return "less than a third of its life is left";
     const listed = (certificate.subjectAltName ?? "").split(", ");
@@ -239,55 +392,40 @@ export class CertificateAuthority {
   #server(keyPem: string, certificatePem: string, isNew: boolean): ServerCertificate {
     const certificate = new X509Certificate(certificatePem);
     const [from, notAfter] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
-    const chainPem = `${certificatePem.trimEnd()}\n${this.certificatePem}`;
+    const by = this.#serverIssuerPem();
+    const between = by === this.#state.issuer.certificate ? this.issuingChain : [by];
+    const chainPem = [certificatePem, ...between].map((pem) => `${pem.trimEnd()}\n`).join("");
     return { keyPem, chainPem, notAfter, renewAt: renewalTime(from, notAfter), isNew };
   }
 
   #check(now: EpochMs): void {
-    if (!this.#certificate.ca) throw damaged(this.#secrets.folder, "ca.crt", "it is not a certificate authority's");
-    const from = this.#certificate.validFromDate.getTime();
+    const from = new X509Certificate(this.#state.root).validFromDate.getTime();
     if (now < from) throw implausible(now, `which is before the certificate authority was made (${iso(from)})`);
     if (now > this.notAfter)
       throw implausible(now, `which is after the certificate authority's end (${iso(this.notAfter)})`);
   }
 }
 
-async function makeAuthority(key: KeyObject, now: EpochMs, host: string): Promise<string> {
-  const x509 = await loadX509();
-  const publicKey = createPublicKey(key);
-  const spki = publicKey.export({ type: "spki", format: "der" });
-  const shortId = createHash("sha256").update(spki).digest("hex").slice(0, 8);
-  // RFC 5280 allows 64 characters; "Tidewire CA " and the id take 21.
-  const shownHost = host.replace(/[^a-zA-Z0-9._-]/g, "").slice(0, 40);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: newSerialNumber(),
-    name: [{ CN: [`Tidewire CA ${shownHost} ${shortId}`.replace("  ", " ")] }],
-    notBefore: new Date(now - BACKDATED),
-    notAfter: new Date(now + CA_LIFE),
-    signingAlgorithm: ECDSA_SHA256,
-    keys: {
-      privateKey: key.toCryptoKey(ECDSA_P256, true, ["sign"]),
-      publicKey: publicKey.toCryptoKey(ECDSA_P256, true, ["verify"]),
-    },
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(new x509.PublicKey(spki)),
-    ],
-  });
-  return `${certificate.toString("pem")}\n`;
+function caStatus(pem: string, role: CaStatus["role"]): CaStatus {
+  const certificate = new X509Certificate(pem);
+  return { name: commonNameOf(pem), keyId: keyIdOf(certificate.publicKey), notAfter: endOf(pem), role };
 }
 
-/** 128 random bits; positive and never 0, as RFC 5280 section 4.1.2.2 wants. */
-function newSerialNumber(): string {
-  const bytes = randomBytes(17);
-  bytes[0] = 1;
-  return bytes.toString("hex");
+function commonNameOf(pem: string): string {
+  return readCertificate(pem).subject["CommonName"]?.[0] ?? "";
+}
+
+function endOf(pem: string): EpochMs {
+  return new X509Certificate(pem).validToDate.getTime();
 }
 
 function renewalTime(from: EpochMs, until: EpochMs): EpochMs {
   const life: Millis = until - from;
   return until - life / 3;
+}
+
+function refused(reason: string, remedy: string): TidewireError {
+  return new TidewireError("CA_REFUSED", { reason, remedy });
 }
 
 function implausible(now: EpochMs, reason: string): TidewireError {

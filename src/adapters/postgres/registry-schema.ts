@@ -1,4 +1,5 @@
 /** The registry's tables. Names sort by their bytes, as everywhere else. */
+import { POSTGRES_REGISTRY, withTenants } from "../registry-sql/schema.ts";
 import type { Migrations } from "./schema.ts";
 
 /** Who listens here hears of every change. One per schema: several registries may share a database. */
@@ -40,6 +41,13 @@ const REGISTRY_1 = `
   CREATE INDEX policy_targets_by_certificate ON policy_targets (certificate, policy);
 `;
 
+const REGISTRY_2 = withTenants(POSTGRES_REGISTRY, {
+  attributes: "attributes::text",
+  eachAttribute: `SELECT each.key AS name, each.value AS value, things_before.name AS thing
+    FROM things_before, jsonb_each_text(things_before.attributes) AS each`,
+  exclusive: "exclusive::int",
+});
+
 export function registryMigrations(schema: string): Migrations {
-  return { name: "registry", schema, steps: [REGISTRY_1] };
+  return { name: "registry", schema, steps: [REGISTRY_1, REGISTRY_2] };
 }

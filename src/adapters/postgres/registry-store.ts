@@ -4,24 +4,14 @@
  */
 import { isTidewireError } from "../../base/mod.ts";
 import type { Cancel, Logger } from "../../base/mod.ts";
-import type {
-  Attachment,
-  Certificate,
-  CertificateRecord,
-  CertificateStatus,
-  DistinguishedName,
-  ForeignChanges,
-  OtherWriters,
-  Policy,
-  RegistryStore,
-  Slice,
-  Thing,
-  ThingFilter,
-} from "../../registry/mod.ts";
+import type { ForeignChanges, OtherWriters, RegistryStore } from "../../registry/mod.ts";
+import { FIRST_TENANT } from "../registry-sql/sql.ts";
+import type { Row, Sql, Touched, Value } from "../registry-sql/sql.ts";
+import { registryTables } from "../registry-sql/tables.ts";
+import type { RegistryTables } from "../registry-sql/tables.ts";
 import { RegistryLink } from "./registry-link.ts";
 import { channelOf } from "./registry-schema.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
-import type { Row, Value } from "./session.ts";
 
 const SCHEMA = "tidewire_registry";
 /** PostgreSQL takes 8,000 bytes. */
@@ -30,12 +20,22 @@ const PAYLOAD_MAX = 7_000;
 /** What a transaction tells the others; names and ids are ASCII. */
 interface Payload {
   readonly revision: number;
+  readonly tenant: string;
   /** Null: too much to tell. */
   readonly touched: ForeignChanges | null;
 }
 
 export class PostgresRegistryStore implements RegistryStore, OtherWriters {
+  readonly sql: Sql;
+  readonly things: RegistryTables["things"];
+  readonly types: RegistryTables["types"];
+  readonly groups: RegistryTables["groups"];
+  readonly certificates: RegistryTables["certificates"];
+  readonly authorities: RegistryTables["authorities"];
+  readonly policies: RegistryTables["policies"];
+  readonly tags: RegistryTables["tags"];
   readonly #schema: string;
+  readonly #tenant: string;
   #link!: RegistryLink;
   /** What this platform knows of: its own commits, and those that it heard of. */
   #revision = -1;
@@ -46,14 +46,32 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
   /** Somebody's rights could not be looked up. */
   #owed = false;
   /** Of the transaction that runs now. */
-  #transaction: { readonly connection: number; readonly touched: Touched } | null = null;
+  #transaction: { readonly connection: number; readonly touched: TouchedRecords } | null = null;
 
-  private constructor(schema: string) {
+  private constructor(schema: string, tenant: string) {
     this.#schema = schema;
+    this.#tenant = tenant;
+    this.sql = {
+      position: "strpos",
+      rows: (text, values = []) => this.#rows(text, [tenant, ...values]),
+      change: (text, values, touched = []) => this.#change(text, [tenant, ...values], touched),
+    };
+    const tables = registryTables(this.sql);
+    this.things = tables.things;
+    this.types = tables.types;
+    this.groups = tables.groups;
+    this.certificates = tables.certificates;
+    this.authorities = tables.authorities;
+    this.policies = tables.policies;
+    this.tags = tables.tags;
   }
 
-  static async open(address: PostgresServerAddress, logger: Logger): Promise<PostgresRegistryStore> {
-    const store = new PostgresRegistryStore(address.schema ?? SCHEMA);
+  static async open(
+    address: PostgresServerAddress,
+    logger: Logger,
+    tenant: string = FIRST_TENANT,
+  ): Promise<PostgresRegistryStore> {
+    const store = new PostgresRegistryStore(address.schema ?? SCHEMA, tenant);
     store.#link = await RegistryLink.open(address, store.#schema, logger, {
       news: (payload) => store.#hear(JSON.parse(payload) as Payload),
       up: (revision) => store.#back(revision),
@@ -98,9 +116,10 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
     return () => (this.#listener = null);
   }
 
-  #hear({ revision, touched }: Payload): void {
+  #hear({ revision, tenant, touched }: Payload): void {
     const next = revision === this.#revision + 1;
     this.#revision = Math.max(this.#revision, revision);
+    if (next && tenant !== this.#tenant) return;
     if (touched === null || !next || this.#news === null || this.#news.length >= NEWS_MAX) this.#news = null;
     else this.#news.push(touched);
     this.#tellSoon();
@@ -135,7 +154,7 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
 
   transaction<T>(work: () => T): T {
     const { connection } = this.#link.ask("BEGIN", []);
-    const touched = new Touched();
+    const touched = new TouchedRecords();
     this.#transaction = { connection, touched };
     try {
       // Waits for whoever writes now; from here on nobody else does.
@@ -146,7 +165,7 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
         this.#rows("ROLLBACK", []);
         return result;
       }
-      const payload = touched.payload(revision);
+      const payload = touched.payload(revision, this.#tenant);
       this.#rows("SELECT pg_notify($1, $2)", [channelOf(this.#schema), payload]);
       this.#rows("COMMIT", []);
       this.#link.look();
@@ -174,270 +193,33 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
     return this.#link.ask(text, values, this.#transaction?.connection ?? null).rows;
   }
 
-  #change(text: string, values: readonly Value[], touched: (into: Touched) => void): readonly Row[] {
-    if (this.#transaction === null) return this.transaction(() => this.#change(text, values, touched));
+  #change(text: string, values: readonly Value[], touched: readonly Touched[]): readonly Row[] {
+    if (this.#transaction === null) throw new Error("a change outside of a transaction");
     const rows = this.#rows(text, values);
-    touched(this.#transaction.touched);
+    for (const one of touched) this.#transaction.touched.add(one);
     return rows;
-  }
-
-  // ── things ───────────────────────────────────────────────────────────────────────────────────
-
-  thing(thingName: string): Thing | undefined {
-    return this.#rows(`SELECT ${THING} FROM things WHERE name = $1`, [thingName]).map(thingOf)[0];
-  }
-
-  saveThing(thing: Thing): void {
-    const { thingName, thingId, thingTypeName, attributes, version, createdAt, updatedAt } = thing;
-    const wellFormed = JSON.stringify(attributes).replaceAll(/\\ud[89a-f][0-9a-f]{2}/g, "\ufffd");
-    this.#change(
-      `INSERT INTO things VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET id = excluded.id,
-       type = excluded.type, attributes = excluded.attributes, version = excluded.version,
-       created_at = excluded.created_at, updated_at = excluded.updated_at, searchable = excluded.searchable`,
-      [thingName, thingId, thingTypeName, wellFormed, version, createdAt, updatedAt, searchable(thing)],
-      (touched) => touched.things.set(thingName, "updated"),
-    );
-  }
-
-  removeThing(thingName: string): void {
-    const attached = this.certificatesOf(thingName);
-    this.#change("DELETE FROM things WHERE name = $1", [thingName], (touched) => {
-      touched.things.set(thingName, "deleted");
-      for (const { certificateId } of attached) touched.certificates.add(certificateId);
-    });
-  }
-
-  things(filter: ThingFilter, slice: Slice<string>): readonly Thing[] {
-    const { where, values } = conditionsOf(filter, [slice.after ?? "", slice.limit]);
-    return this.#rows(`SELECT ${THING} FROM things WHERE name > $1 ${where} ORDER BY name LIMIT $2`, values).map(
-      thingOf,
-    );
-  }
-
-  countThings(filter: ThingFilter): number {
-    const { where, values } = conditionsOf(filter, []);
-    return Number(this.#rows(`SELECT count(*) FROM things WHERE true ${where}`, values)[0]?.[0] ?? 0);
-  }
-
-  // ── certificates ─────────────────────────────────────────────────────────────────────────────
-
-  certificate(certificateId: string): Certificate | undefined {
-    const [row] = this.#rightsOf(certificateId);
-    return row === undefined ? undefined : { ...certificateOf(row), pem: String(row[9]) };
-  }
-
-  /** Whoever could not look somebody's rights up has to look again when it is back, whether anything was missed or not. */
-  #rightsOf(certificateId: string): readonly Row[] {
-    try {
-      return this.#rows(`SELECT ${CERTIFICATE}, pem FROM certificates WHERE id = $1`, [certificateId]);
-    } catch (error) {
-      this.#owed = true;
-      throw error;
-    }
-  }
-
-  saveCertificate(certificate: Certificate): void {
-    const { certificateId: id, status, serialNumber, notBefore, notAfter, createdAt, updatedAt, pem } = certificate;
-    const [subject, issuer] = [JSON.stringify(certificate.subject), JSON.stringify(certificate.issuer)];
-    this.#change(
-      `INSERT INTO certificates (${CERTIFICATE}, pem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-       ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated_at = excluded.updated_at`,
-      [id, status, serialNumber, subject, issuer, notBefore, notAfter, createdAt, updatedAt, pem],
-      (touched) => touched.certificates.add(id),
-    );
-  }
-
-  removeCertificate(certificateId: string): void {
-    this.#change("DELETE FROM certificates WHERE id = $1", [certificateId], (touched) =>
-      touched.certificates.add(certificateId),
-    );
-  }
-
-  certificates(slice: Slice<{ readonly createdAt: number; readonly id: string }>): readonly CertificateRecord[] {
-    const { createdAt, id } = slice.after ?? { createdAt: slice.descending ? Number.MAX_SAFE_INTEGER : -1, id: "" };
-    const [beyond, order] = slice.descending ? ["<", "DESC"] : [">", "ASC"];
-    return this.#rows(
-      `SELECT ${CERTIFICATE} FROM certificates WHERE (created_at, id) ${beyond} ($1, $2)
-       ORDER BY created_at ${order}, id ${order} LIMIT $3`,
-      [createdAt, id, slice.limit],
-    ).map(certificateOf);
-  }
-
-  // ── policies ─────────────────────────────────────────────────────────────────────────────────
-
-  policy(policyName: string): Policy | undefined {
-    return this.#rows(`SELECT ${POLICY} FROM policies WHERE name = $1`, [policyName]).map(policyOf)[0];
-  }
-
-  savePolicy({ policyName, document, version, createdAt, updatedAt }: Policy): void {
-    this.#change(
-      `INSERT INTO policies VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO UPDATE SET
-       document = excluded.document, version = excluded.version, updated_at = excluded.updated_at`,
-      [policyName, document, version, createdAt, updatedAt],
-      (touched) => touched.policies.add(policyName),
-    );
-  }
-
-  removePolicy(policyName: string): void {
-    this.#change("DELETE FROM policies WHERE name = $1", [policyName], (touched) => touched.policies.add(policyName));
-  }
-
-  policies(slice: Slice<string>): readonly Policy[] {
-    const text = `SELECT ${POLICY} FROM policies WHERE name > $1 ORDER BY name LIMIT $2`;
-    return this.#rows(text, [slice.after ?? "", slice.limit]).map(policyOf);
-  }
-
-  // ── what belongs to what ─────────────────────────────────────────────────────────────────────
-
-  attachThing({ thingName, certificateId, type }: Attachment): void {
-    this.#change(
-      `INSERT INTO thing_principals VALUES ($1, $2, $3)
-       ON CONFLICT (thing, certificate) DO UPDATE SET exclusive = excluded.exclusive`,
-      [thingName, certificateId, type === "EXCLUSIVE_THING"],
-      (touched) => touched.certificates.add(certificateId),
-    );
-  }
-
-  detachThing(thingName: string, certificateId: string): boolean {
-    const text = "DELETE FROM thing_principals WHERE thing = $1 AND certificate = $2 RETURNING 1";
-    const rows = this.#change(text, [thingName, certificateId], (touched) => touched.certificates.add(certificateId));
-    return rows.length > 0;
-  }
-
-  thingsOf(certificateId: string): readonly Attachment[] {
-    const text = `SELECT ${ATTACHMENT} FROM thing_principals WHERE certificate = $1 ORDER BY thing`;
-    return this.#rows(text, [certificateId]).map(attachmentOf);
-  }
-
-  certificatesOf(thingName: string): readonly Attachment[] {
-    const text = `SELECT ${ATTACHMENT} FROM thing_principals WHERE thing = $1 ORDER BY certificate`;
-    return this.#rows(text, [thingName]).map(attachmentOf);
-  }
-
-  attachPolicy(policyName: string, certificateId: string): void {
-    this.#change(
-      "INSERT INTO policy_targets VALUES ($1, $2) ON CONFLICT DO NOTHING",
-      [policyName, certificateId],
-      (touched) => touched.certificates.add(certificateId),
-    );
-  }
-
-  detachPolicy(policyName: string, certificateId: string): boolean {
-    const text = "DELETE FROM policy_targets WHERE policy = $1 AND certificate = $2 RETURNING 1";
-    const rows = this.#change(text, [policyName, certificateId], (touched) => touched.certificates.add(certificateId));
-    return rows.length > 0;
-  }
-
-  policiesOf(certificateId: string): readonly Policy[] {
-    return this.#rows(
-      `SELECT ${POLICY} FROM policy_targets JOIN policies ON name = policy WHERE certificate = $1 ORDER BY name`,
-      [certificateId],
-    ).map(policyOf);
-  }
-
-  targetsOf(policyName: string, slice: Slice<string>): readonly string[] {
-    const text =
-      "SELECT certificate FROM policy_targets WHERE policy = $1 AND certificate > $2 ORDER BY certificate LIMIT $3";
-    return this.#rows(text, [policyName, slice.after ?? "", slice.limit]).map(([id]) => String(id));
   }
 }
 
 /** Transactions of others that wait to be looked at; beyond, everything counts as changed. */
 const NEWS_MAX = 1_000;
 
-/** What one transaction changed. */
-class Touched {
-  readonly things = new Map<string, "updated" | "deleted">();
-  readonly certificates = new Set<string>();
-  readonly policies = new Set<string>();
+/** What one transaction changed; the last change of a record counts. Bounded: beyond it, too much to tell. */
+class TouchedRecords {
+  readonly #records = new Map<string, Touched>();
 
   get any(): boolean {
-    return this.things.size + this.certificates.size + this.policies.size > 0;
+    return this.#records.size > 0;
   }
 
-  payload(revision: number): string {
-    const touched: ForeignChanges = {
-      things: [...this.things],
-      certificates: [...this.certificates],
-      policies: [...this.policies],
-    };
-    const text = JSON.stringify({ revision, touched } satisfies Payload);
-    return text.length <= PAYLOAD_MAX ? text : JSON.stringify({ revision, touched: null } satisfies Payload);
+  add(touched: Touched): void {
+    // More than that is too much to tell in any case.
+    if (this.#records.size < PAYLOAD_MAX) this.#records.set(`${touched[0]} ${touched[1]}`, touched);
   }
-}
 
-const THING = "name, id, type, attributes::text, version, created_at, updated_at";
-const CERTIFICATE = "id, status, serial, subject, issuer, not_before, not_after, created_at, updated_at";
-const POLICY = "name, document, version, created_at, updated_at";
-const ATTACHMENT = "thing, certificate, exclusive";
-
-/** What a search looks at, in one text. */
-function searchable({ thingName, thingTypeName, attributes }: Thing): string {
-  return [thingName, thingTypeName ?? "", ...Object.values(attributes)].join("\n").toLowerCase();
-}
-
-function conditionsOf(
-  filter: ThingFilter,
-  before: readonly Value[],
-): { readonly where: string; readonly values: readonly Value[] } {
-  let where = "";
-  const values = [...before];
-  const next = (value: Value): string => `$${values.push(value)}`;
-  if (filter.thingTypeName !== undefined) where += ` AND type = ${next(filter.thingTypeName)}`;
-  const { attributeName: name, attributeValue: value } = filter;
-  if (name !== undefined && value !== undefined && filter.prefix !== true) {
-    where += ` AND attributes @> ${next(JSON.stringify({ [name]: value }))}::jsonb`;
-  } else if (name !== undefined) {
-    where += ` AND attributes ? ${next(name)}`;
-    if (value !== undefined) where += ` AND starts_with(attributes ->> ${next(name)}, ${next(value)})`;
+  payload(revision: number, tenant: string): string {
+    const touched: ForeignChanges = [...this.#records.values()];
+    const text = JSON.stringify({ revision, tenant, touched } satisfies Payload);
+    return text.length <= PAYLOAD_MAX ? text : JSON.stringify({ revision, tenant, touched: null } satisfies Payload);
   }
-  if (filter.search !== undefined && filter.search !== "") {
-    where += ` AND strpos(searchable, ${next(filter.search.toLowerCase())}) > 0`;
-  }
-  return { where, values };
-}
-
-function thingOf([name, id, type, attributes, version, createdAt, updatedAt]: Row): Thing {
-  return {
-    thingName: String(name),
-    thingId: String(id),
-    thingTypeName: type === null || type === undefined ? null : String(type),
-    attributes: JSON.parse(String(attributes)) as Record<string, string>,
-    version: Number(version),
-    createdAt: Number(createdAt),
-    updatedAt: Number(updatedAt),
-  };
-}
-
-function certificateOf(row: Row): CertificateRecord {
-  const [id, status, serial, subject, issuer, notBefore, notAfter, createdAt, updatedAt] = row;
-  return {
-    certificateId: String(id),
-    status: String(status) as CertificateStatus,
-    serialNumber: String(serial),
-    subject: JSON.parse(String(subject)) as DistinguishedName,
-    issuer: JSON.parse(String(issuer)) as DistinguishedName,
-    notBefore: Number(notBefore),
-    notAfter: Number(notAfter),
-    createdAt: Number(createdAt),
-    updatedAt: Number(updatedAt),
-  };
-}
-
-function policyOf([name, document, version, createdAt, updatedAt]: Row): Policy {
-  return {
-    policyName: String(name),
-    document: String(document),
-    version: Number(version),
-    createdAt: Number(createdAt),
-    updatedAt: Number(updatedAt),
-  };
-}
-
-function attachmentOf([thing, certificate, exclusive]: Row): Attachment {
-  return {
-    thingName: String(thing),
-    certificateId: String(certificate),
-    type: exclusive === true ? "EXCLUSIVE_THING" : "NON_EXCLUSIVE_THING",
-  };
 }

@@ -37,6 +37,12 @@ export function removeTemporaryFiles(folder: string): readonly string[] {
   return left;
 }
 
+/** Gone also after a power cut. */
+export function removeDurably(folder: string, file: string): void {
+  rmSync(join(folder, file), { force: true });
+  syncFolder(folder);
+}
+
 function syncFolder(folder: string): void {
   const handle = openSync(folder, "r");
   try {

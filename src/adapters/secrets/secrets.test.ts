@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { SimClock, SimLogger } from "../../../sim/world.ts";
 import { isTidewireError } from "../../base/mod.ts";
+import type { AuthorityState } from "../pki/authority-state.ts";
 import { CertificateAuthority } from "../pki/authority.ts";
 import { openSecrets } from "./secrets.ts";
 import type { SecretFile, Secrets } from "./secrets.ts";
@@ -50,6 +51,7 @@ describe("first start", () => {
     assert.equal(mode(folder), 0o700);
     assert.deepEqual(readdirSync(folder).sort(), [
       "admin-token",
+      "authority.json",
       "ca.crt",
       "ca.key",
       "checksums",
@@ -102,9 +104,11 @@ describe("first start", () => {
       const secrets = await start();
       for (const [file, content] of left)
         assert.equal(secrets.read(file as SecretFile), content, `${file}, step ${crashAt}`);
-      assert.equal(readdirSync(folder).length, 7, `no leftovers, step ${crashAt}`);
+      assert.equal(readdirSync(folder).length, 8, `no leftovers, step ${crashAt}`);
       assert.ok(
-        new X509Certificate(secrets.read("server.crt")!).checkIssued(new X509Certificate(secrets.read("ca.crt")!)),
+        new X509Certificate(secrets.read("server.crt")!).checkIssued(
+          new X509Certificate((JSON.parse(secrets.read("authority.json")!) as AuthorityState).issuer.certificate),
+        ),
       );
     }
   });
@@ -251,11 +255,19 @@ describe("damage is named and never repaired by making something new", () => {
   });
 
   test("one wrong letter in a token or key, one flipped bit in a certificate: noticed, although each would pass for a good one", async () => {
-    for (const file of ["admin-token", "session-key", "ca.crt", "ca.key", "server.crt", "server.key"] as const) {
+    for (const file of [
+      "admin-token",
+      "session-key",
+      "ca.crt",
+      "ca.key",
+      "authority.json",
+      "server.crt",
+      "server.key",
+    ] as const) {
       rmSync(folder, { recursive: true, force: true });
       await start();
       const whole = readFileSync(at(file), "utf8");
-      const letter = file.includes("-") ? 10 : whole.lastIndexOf("-----END") - 10;
+      const letter = file.includes("-") ? 10 : whole.indexOf("-----END") - 10;
       writeFileSync(
         at(file),
         `${whole.slice(0, letter)}${whole[letter] === "A" ? "B" : "A"}${whole.slice(letter + 1)}`,

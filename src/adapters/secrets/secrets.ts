@@ -1,5 +1,5 @@
 /**
- * `DIR/secrets`: the CA's and the server's key and certificate, the administrator's token, the key of dashboard sessions.
+ * `DIR/secrets`: the CAs' and the server's keys and certificates, the administrator's token, the key of dashboard sessions.
  * What is there is used or refused, never replaced: a new CA would lock every device out.
  */
 import { X509Certificate, createPrivateKey, randomBytes } from "node:crypto";
@@ -8,11 +8,19 @@ import type { Stats } from "node:fs";
 import { join } from "node:path";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
-import { removeTemporaryFiles, writeAtomically } from "./atomic-file.ts";
+import { removeDurably, removeTemporaryFiles, writeAtomically } from "./atomic-file.ts";
 import type { OnStep } from "./atomic-file.ts";
 import { SecretChecksums, contentOf } from "./checksums.ts";
 
-export const SECRET_FILES = ["admin-token", "session-key", "ca.key", "ca.crt", "server.key", "server.crt"] as const;
+export const SECRET_FILES = [
+  "admin-token",
+  "session-key",
+  "ca.key",
+  "ca.crt",
+  "authority.json",
+  "server.key",
+  "server.crt",
+] as const;
 export type SecretFile = (typeof SECRET_FILES)[number];
 
 export interface SecretsOptions {
@@ -37,6 +45,8 @@ export interface Secrets {
   read(file: SecretFile): string | null;
   /** Atomic and durable, mode 0600. */
   write(file: SecretFile, content: string): void;
+  /** For a key that is kept elsewhere from now on. */
+  remove(file: "ca.key"): void;
 }
 
 /**
@@ -69,7 +79,8 @@ export function openSecrets(folder: string, options: SecretsOptions): Secrets {
   if (token === null) write("admin-token", `${adminToken}\n`);
   const sessionKey = key ?? new Uint8Array(randomBytes(32));
   if (key === null) write("session-key", `${Buffer.from(sessionKey).toString("base64url")}\n`);
-  return { folder, adminTokenIsNew: token === null, adminToken, sessionKey, read, write };
+  const remove = (file: "ca.key"): void => guarded(folder, () => removeDurably(folder, file));
+  return { folder, adminTokenIsNew: token === null, adminToken, sessionKey, read, write, remove };
 }
 
 function checkAll(folder: string, checksums: SecretChecksums): void {
@@ -92,8 +103,8 @@ export function damaged(folder: string, file: SecretFile, reason: string): Tidew
 }
 
 function remedyFor(folder: string, file: SecretFile): string {
-  if (file === "ca.key" || file === "ca.crt") {
-    return `Restore ${folder}/ca.key and ca.crt from a backup: a new CA would lock out every device, so none is made.`;
+  if (file === "ca.key" || file === "ca.crt" || file === "authority.json") {
+    return `Restore ${folder}/ca.key, ca.crt and authority.json from a backup: a new CA would lock out every device, so none is made.`;
   }
   if (file === "admin-token") {
     return `Restore ${folder}/admin-token, or delete it: a new token is made and shown at the next start.`;
@@ -110,20 +121,37 @@ function remedyFor(folder: string, file: SecretFile): string {
  */
 function checkAuthority(folder: string, read: (file: SecretFile) => string | null, established: boolean): void {
   const [key, certificate] = [read("ca.key"), read("ca.crt")];
+  const { rootOffline, pendingKey } = rootNotes(folder, read("authority.json"));
   const wasComplete = established || certificate !== null || read("server.crt") !== null;
-  if (wasComplete && key === null) throw damaged(folder, "ca.key", "it is missing, but this platform had it before");
+  if (wasComplete && key === null && !rootOffline)
+    throw damaged(folder, "ca.key", "it is missing, but this platform had it before");
   if (wasComplete && certificate === null)
     throw damaged(folder, "ca.crt", "it is missing, but this platform had it before");
-  checkPair(folder, read, "ca");
+  // Where a new root takes the old one's place, or lies elsewhere, whoever opens the CA looks whether they fit.
+  if (!rootOffline && pendingKey === null) checkPair(folder, read, "ca");
+}
+
+interface RootNotes {
+  readonly rootOffline: boolean;
+  readonly pendingKey: string | null;
+}
+
+function rootNotes(folder: string, text: string | null): RootNotes {
+  if (text === null) return { rootOffline: false, pendingKey: null };
+  const notes = parsed(() => JSON.parse(text) as RootNotes | null);
+  if (typeof notes !== "object" || notes === null) throw damaged(folder, "authority.json", "it is no JSON");
+  return notes;
 }
 
 function checkPair(folder: string, read: (file: SecretFile) => string | null, name: "ca" | "server"): void {
   const [keyPem, certificatePem] = [read(`${name}.key`), read(`${name}.crt`)];
-  const key = keyPem === null ? null : parsed(() => createPrivateKey(keyPem));
+  // An encrypted one is looked at by who has the passphrase.
+  const isSealed = keyPem?.includes("-----BEGIN ENCRYPTED PRIVATE KEY-----") === true;
+  const key = keyPem === null || isSealed ? null : parsed(() => createPrivateKey(keyPem));
   if (key === undefined) throw damaged(folder, `${name}.key`, "it holds no private key in PEM form");
   const certificate = certificatePem === null ? null : parsed(() => new X509Certificate(certificatePem));
   if (certificate === undefined) throw damaged(folder, `${name}.crt`, "it holds no certificate in PEM form");
-  if (certificate === null) return;
+  if (certificate === null || isSealed) return;
   if (key === null) throw damaged(folder, `${name}.key`, `it is missing, but ${name}.crt is there`);
   if (!certificate.checkPrivateKey(key)) throw damaged(folder, `${name}.key`, `it does not fit ${name}.crt`);
 }

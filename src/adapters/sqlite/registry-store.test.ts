@@ -49,7 +49,7 @@ describe("registry.db", () => {
       let opened = openRegistry(path);
       const row = { thing: "a", online: true, lastSeenAt: 5, disconnectReason: null, remoteAddress: "192.0.2.1" };
       opened.presence.save([row, { ...row, thing: "b", online: false, disconnectReason: "CONNECTION_LOST" }]);
-      opened.store.transaction(() => opened.store.removeThing("none"));
+      opened.store.transaction(() => opened.store.things.remove("none"));
       opened.presence.save([{ ...row, lastSeenAt: 6 }]);
       opened.presence.remove("b");
       opened.close();
@@ -66,18 +66,19 @@ describe("registry.db", () => {
         thingName: "kept",
         thingId: "i",
         thingTypeName: null,
+        billingGroupName: null,
         attributes: {},
         version: 1,
         createdAt: 1,
         updatedAt: 1,
       };
-      opened.store.transaction(() => opened.store.saveThing(thing));
+      opened.store.transaction(() => opened.store.things.save(thing));
       const other = new DatabaseSync(path); // what a process that starts after the crash sees: file and WAL as they are
-      other.exec("BEGIN IMMEDIATE; INSERT INTO things VALUES ('lost', 'i', NULL, '{}', 1, 1, 1, '')");
+      other.exec("BEGIN IMMEDIATE; INSERT INTO things VALUES ('default', 'lost', 'i', NULL, NULL, '{}', 1, 1, 1, '')");
       other.close();
       const again = openRegistry(path);
       assert.deepEqual(
-        again.store.things({}, { after: null, limit: 10 }).map((found) => found.thingName),
+        again.store.things.list({}, { after: null, limit: 10 }).map((found) => found.thingName),
         ["kept"],
       );
       again.close();

@@ -192,7 +192,7 @@ async function openParts(folder: string, base: Base) {
   const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
-  registry.putPolicy(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -307,7 +307,7 @@ async function listenTls(
     host: "127.0.0.1",
     port,
     portOption: "--https-port",
-    tls: { key: keyPem, cert: chainPem, ca: authority.certificatePem },
+    tls: { key: keyPem, cert: chainPem, ca: authority.clientCas },
     clientCertificate: "requested",
     unnamed: "http",
     http: (socket) => api.take(socket),

@@ -20,9 +20,11 @@ const AWS_EXCEPTIONS: Readonly<Record<number, string>> = {
 const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   VERSION_CONFLICT: "VersionConflictException",
   STILL_IN_USE: "DeleteConflictException",
+  POLICY_VERSIONS_LIMIT: "VersionsLimitExceededException",
   RULE_SQL_INVALID: "SqlParseException",
   POLICY_INVALID: "MalformedPolicyException",
   CERTIFICATE_STATE: "CertificateStateException",
+  PERMISSION_DENIED: "AccessDeniedException",
 };
 
 export function apiErrorOf(error: TidewireError): ApiError {

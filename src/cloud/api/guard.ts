@@ -2,26 +2,36 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { TidewireError } from "../../base/mod.ts";
+import { permissionsOf } from "../../people/mod.ts";
+import type { Actor } from "../../people/mod.ts";
+import { demand } from "./actor.ts";
 import type { ApiPorts } from "./ports.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 
-/** Every route behind it needs a valid token or session; a browser must also come from our own pages. */
+/** Every route behind it needs an actor with the route's permission; a browser must also come from our own pages. */
 export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "sessions">): void {
   scope.addHook("onRequest", async (request, reply) => {
-    if (!isAllowed(request, ports)) throw new TidewireError("UNAUTHORIZED");
+    const actor = identify(request, ports);
+    if (actor === null) throw new TidewireError("UNAUTHORIZED");
+    demand(request, actor);
+    request.actor = actor;
     // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
     void reply.header("cache-control", "no-store");
   });
 }
 
 /** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
-function isAllowed(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessions">): boolean {
+function identify(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessions">): Actor | null {
   const token = bearerOf(request.headers.authorization);
-  if (token !== null) return sessions.isAdminToken(token);
+  if (token !== null) return sessions.isAdminToken(token) ? administrator(null) : null;
   const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
-  if (cookie === null || sessions.cookieExpiry(cookie) === null) return false;
+  if (cookie === null || sessions.cookieExpiry(cookie) === null) return null;
   refuseForeignOrigin(request);
-  return true;
+  return administrator(cookie);
+}
+
+function administrator(session: string | null): Actor {
+  return { identity: { kind: "token", session }, permissions: permissionsOf("administrator"), things: null };
 }
 
 /** Fetch Metadata (W3C): who caused the request, as the browser itself says; other programs do not send it. */

@@ -197,7 +197,7 @@ test("a store that is away is told as an error; when it is back, the viewer hear
 test("fleet viewers hear presence and headlines; alerts reach everybody; unwatch-fleet ends it", async () => {
   await using world = await apiWorld();
   const { url } = await listen(world);
-  world.registry.createThing("pump");
+  world.registry.things.create("pump");
   const fleet = await new Viewer(url, AS_ADMINISTRATOR).opened();
   const other = await new Viewer(url, AS_ADMINISTRATOR).opened();
   assert.equal(world.api.live.hasFleetViewers, false);

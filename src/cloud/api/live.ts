@@ -83,6 +83,7 @@ export class LiveHub {
     app.route({
       method: "GET",
       url: "/api/live",
+      config: { permission: "telemetry:read" },
       handler: () => {
         throw new TidewireError("REQUEST_INVALID", { reason: "/api/live speaks WebSocket only" });
       },

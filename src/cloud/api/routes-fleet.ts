@@ -9,6 +9,8 @@ import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts } from "./ports.ts";
 import { PageLimit, ThingParameters } from "./schemas.ts";
 
+const READS = { permission: "fleet:read" } as const;
+
 const FleetParameters = z.strictObject({
   search: z.string().max(256).optional(),
   limit: PageLimit.default(100),
@@ -21,34 +23,48 @@ const ALERTS_SHOWN = 50;
 export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.get("/api/fleet", { schema: { querystring: FleetParameters } }, async (request): Promise<FleetPage> => {
-    const { search, limit, cursor } = request.query;
-    const page = ports.registry.listThings({ search, maxResults: limit, nextToken: cursor });
-    const headlines = await headlinesOf(
-      ports,
-      page.items.map((thing) => thing.thingName),
-    );
-    return {
-      things: page.items.map((thing) => entryOf(ports, thing, headlines.get(thing.thingName) ?? [])),
-      cursor: page.nextToken,
-      total: ports.registry.countThings({ search }),
-      online: ports.presence.onlineCount,
-    };
-  });
+  routes.get(
+    "/api/fleet",
+    { config: READS, schema: { querystring: FleetParameters } },
+    async (request): Promise<FleetPage> => {
+      const { search, limit, cursor } = request.query;
+      const page = ports.registry.things.list({ search, maxResults: limit, nextToken: cursor });
+      const headlines = await headlinesOf(
+        ports,
+        page.items.map((thing) => thing.thingName),
+      );
+      return {
+        things: page.items.map((thing) => entryOf(ports, thing, headlines.get(thing.thingName) ?? [])),
+        cursor: page.nextToken,
+        total: ports.registry.things.count({ search }),
+        online: ports.presence.onlineCount,
+      };
+    },
+  );
 
-  routes.get("/api/things/:thing", { schema: { params: ThingParameters } }, async (request): Promise<ThingDetail> => {
-    const thing = ports.registry.describeThing(request.params.thing);
-    const headlines = await headlinesOf(ports, [thing.thingName]);
-    const certificates = ports.registry.listThingPrincipals(thing.thingName).map(({ certificateId }) => {
-      const { status, notAfter } = ports.registry.describeCertificate(certificateId);
-      return { certificateId, status, expiresAt: notAfter };
-    });
-    const alerts = ports.alerts.list({ state: "all", limit: ALERTS_SHOWN, thing: thing.thingName });
-    const { createdAt, version } = thing;
-    return { ...entryOf(ports, thing, headlines.get(thing.thingName) ?? []), createdAt, version, certificates, alerts };
-  });
+  routes.get(
+    "/api/things/:thing",
+    { config: READS, schema: { params: ThingParameters } },
+    async (request): Promise<ThingDetail> => {
+      const thing = ports.registry.things.describe(request.params.thing);
+      const headlines = await headlinesOf(ports, [thing.thingName]);
+      const certificates = ports.registry.things.principalsOf(thing.thingName).map(({ certificateId }) => {
+        const { status, notAfter } = ports.registry.certificates.describe(certificateId);
+        return { certificateId, status, expiresAt: notAfter };
+      });
+      const alerts = ports.alerts.list({ state: "all", limit: ALERTS_SHOWN, thing: thing.thingName });
+      const { createdAt, version } = thing;
+      return {
+        ...entryOf(ports, thing, headlines.get(thing.thingName) ?? []),
+        createdAt,
+        version,
+        certificates,
+        alerts,
+      };
+    },
+  );
 
-  routes.get("/api/connection", async (): Promise<ConnectionInfo> => ports.connection());
+  routes.get("/api/connection", { config: READS }, async (): Promise<ConnectionInfo> => ports.connection());
 }
 
 /** A fleet without its values is better than no fleet: while the store restarts, headlines stay empty. */

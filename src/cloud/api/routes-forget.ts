@@ -6,6 +6,8 @@ import type { ForgetReport, ForgottenThings } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ThingParameters } from "./schemas.ts";
 
+const ERASES = { permission: "telemetry:erase" } as const;
+
 const Options = z.strictObject({ withRegistration: z.stringbool().default(false) });
 const Parameters = z.strictObject({ id: z.coerce.number().int().min(1) });
 
@@ -14,7 +16,7 @@ export function forgetRoutes(app: FastifyInstance, { forgetter }: ApiPorts): voi
 
   routes.delete(
     "/api/things/:thing/data",
-    { schema: { params: ThingParameters, querystring: Options } },
+    { config: ERASES, schema: { params: ThingParameters, querystring: Options } },
     async (request, reply): Promise<ForgetReport> => {
       const { withRegistration } = request.query;
       void reply.code(202);
@@ -22,9 +24,13 @@ export function forgetRoutes(app: FastifyInstance, { forgetter }: ApiPorts): voi
     },
   );
 
-  routes.get("/api/forgotten", async (): Promise<ForgottenThings> => ({ things: await forgetter.list() }));
+  routes.get("/api/forgotten", { config: ERASES }, async (): Promise<ForgottenThings> => ({
+    things: await forgetter.list(),
+  }));
 
-  routes.get("/api/forgotten/:id", { schema: { params: Parameters } }, async (request): Promise<ForgetReport> =>
-    forgetter.report(request.params.id),
+  routes.get(
+    "/api/forgotten/:id",
+    { config: ERASES, schema: { params: Parameters } },
+    async (request): Promise<ForgetReport> => forgetter.report(request.params.id),
   );
 }

@@ -9,6 +9,8 @@ import type { AnswerFormat } from "../ask/mod.ts";
 import type { QueryRequest } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
 
+const READS = { permission: "telemetry:read" } as const;
+
 const { asking } = LIMITS;
 
 const Scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -46,11 +48,11 @@ const MEDIA_TYPES: Readonly<Record<AnswerFormat, readonly string[]>> = {
 export function queryRoutes(app: FastifyInstance, ports: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.post("/api/query", { schema: { body: QueryBody } }, (request, reply) =>
+  routes.post("/api/query", { config: READS, schema: { body: QueryBody } }, (request, reply) =>
     answer(ports, request.body, request, reply),
   );
 
-  routes.get("/api/query", { schema: { querystring: QueryString } }, (request, reply) =>
+  routes.get("/api/query", { config: READS, schema: { querystring: QueryString } }, (request, reply) =>
     answer(ports, { ...request.query, parameters: parametersOf(request.query.parameters) }, request, reply),
   );
 }

@@ -10,6 +10,9 @@ import { compileSql } from "../../sql/mod.ts";
 import { notFound } from "./errors.ts";
 import type { ApiPorts } from "./ports.ts";
 
+const READS = { permission: "rules:read" } as const;
+const WRITES = { permission: "rules:write" } as const;
+
 const RuleParameters = z.strictObject({ ruleName: z.string().max(128) });
 
 /** AWS's paging members are taken and left alone: all rules fit one answer. */
@@ -24,7 +27,7 @@ export function ruleRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return rule;
   };
 
-  routes.get("/rules", { schema: { querystring: ListRules } }, async (request) => {
+  routes.get("/rules", { config: READS, schema: { querystring: ListRules } }, async (request) => {
     const { topic, ruleDisabled } = request.query;
     const wanted = (topic === undefined ? rules.list() : rules.listFor(topic)).filter(
       (rule) => ruleDisabled === undefined || rule.ruleDisabled === ruleDisabled,
@@ -32,37 +35,37 @@ export function ruleRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return { rules: wanted.map(listItemOf) };
   });
 
-  routes.get("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+  routes.get("/rules/:ruleName", { config: READS, schema: { params: RuleParameters } }, async (request) => {
     const rule = redactRule(ruleNamed(request.params.ruleName));
     return { ruleArn: arnOf.rule(rule.ruleName), rule: { ...rule, createdAt: rule.createdAt / 1000 } };
   });
 
   // The body is checked by the rules room, whose faults name the action and the key.
-  routes.post("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+  routes.post("/rules/:ruleName", { config: WRITES, schema: { params: RuleParameters } }, async (request) => {
     const { ruleName } = request.params;
     if (rules.get(ruleName) !== null) throw new TidewireError("ALREADY_EXISTS", { kind: "rule", name: ruleName });
     rules.put(ruleName, request.body, ports.logNext());
     return {};
   });
 
-  routes.patch("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+  routes.patch("/rules/:ruleName", { config: WRITES, schema: { params: RuleParameters } }, async (request) => {
     const { ruleName } = request.params;
     ruleNamed(ruleName);
     rules.put(ruleName, request.body, ports.logNext());
     return {};
   });
 
-  routes.post("/rules/:ruleName/enable", { schema: { params: RuleParameters } }, async (request) => {
+  routes.post("/rules/:ruleName/enable", { config: WRITES, schema: { params: RuleParameters } }, async (request) => {
     rules.enable(request.params.ruleName, ports.logNext());
     return {};
   });
 
-  routes.post("/rules/:ruleName/disable", { schema: { params: RuleParameters } }, async (request) => {
+  routes.post("/rules/:ruleName/disable", { config: WRITES, schema: { params: RuleParameters } }, async (request) => {
     rules.disable(request.params.ruleName);
     return {};
   });
 
-  routes.delete("/rules/:ruleName", { schema: { params: RuleParameters } }, async (request) => {
+  routes.delete("/rules/:ruleName", { config: WRITES, schema: { params: RuleParameters } }, async (request) => {
     rules.delete(request.params.ruleName);
     return {};
   });

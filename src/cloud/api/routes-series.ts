@@ -13,6 +13,8 @@ import { MEDIA_TYPES, SERIES_FORMATS, csvHead, csvLines, csvWide, formatOf, ndjs
 import type { CsvLayout, SeriesFormat } from "./series-formats.ts";
 import { comesInPages, seriesPages } from "./series-pages.ts";
 
+const READS = { permission: "telemetry:read" } as const;
+
 const Presentation = {
   format: z.enum(SERIES_FORMATS).optional(),
   /** Of CSV. */
@@ -37,18 +39,18 @@ export function seriesRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   routes.get(
     "/api/things/:thing/latest",
-    { schema: { params: ThingParameters } },
+    { config: READS, schema: { params: ThingParameters } },
     async (request): Promise<LatestValues> => {
       const { thing } = request.params;
       return { thing, values: await ports.telemetry.latest(thing) };
     },
   );
 
-  routes.get("/api/series", { schema: { querystring: SeriesParameters } }, (request, reply) =>
+  routes.get("/api/series", { config: READS, schema: { querystring: SeriesParameters } }, (request, reply) =>
     answer(ports, request.query, request, reply),
   );
 
-  routes.post("/api/series", { schema: { body: SeriesBody } }, (request, reply) =>
+  routes.post("/api/series", { config: READS, schema: { body: SeriesBody } }, (request, reply) =>
     answer(ports, request.body, request, reply),
   );
 }

@@ -7,6 +7,10 @@ import { awsShapes } from "../../registry/mod.ts";
 import type { ApiPorts } from "./ports.ts";
 import { AwsPage, ThingName } from "./schemas.ts";
 
+const READS = { permission: "fleet:read" } as const;
+const WRITES = { permission: "fleet:write" } as const;
+const CERTIFICATES_WRITES = { permission: "certificates:write" } as const;
+
 const NameParameters = z.strictObject({ thingName: ThingName });
 const Attributes = z.strictObject({
   attributes: z.record(z.string(), z.string()).optional(),
@@ -31,17 +35,22 @@ const ListThings = AwsPage.extend({
   thingTypeName: z.string().optional(),
 });
 
-export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+export function thingRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  registryRoutes(app, ports);
+  principalRoutes(app, ports);
+}
+
+function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.get("/things", { schema: { querystring: ListThings } }, async (request) => {
+  routes.get("/things", { config: READS, schema: { querystring: ListThings } }, async (request) => {
     const { attributeName, attributeValue, usePrefixAttributeValue, thingTypeName, maxResults, nextToken } =
       request.query;
     if (attributeName === undefined && attributeValue !== undefined) {
       throw new TidewireError("REQUEST_INVALID", { reason: "attributeValue needs an attributeName" });
     }
     return awsShapes.listThings(
-      registry.listThings({
+      registry.things.list({
         attributeName,
         attributeValue,
         prefix: usePrefixAttributeValue,
@@ -52,53 +61,77 @@ export function thingRoutes(app: FastifyInstance, { registry }: ApiPorts): void 
     );
   });
 
-  routes.post("/things/:thingName", { schema: { params: NameParameters, body: CreateThing } }, async (request) => {
-    const { thingTypeName, attributePayload } = request.body ?? {};
-    const { thing } = registry.createThing(request.params.thingName, {
-      thingTypeName,
-      attributes: attributePayload?.attributes,
-    });
-    return awsShapes.createThing(thing);
-  });
-
-  routes.get("/things/:thingName", { schema: { params: NameParameters } }, async (request) =>
-    awsShapes.describeThing(registry.describeThing(request.params.thingName)),
+  routes.post(
+    "/things/:thingName",
+    { config: WRITES, schema: { params: NameParameters, body: CreateThing } },
+    async (request) => {
+      const { thingTypeName, attributePayload } = request.body ?? {};
+      const { thing } = registry.things.create(request.params.thingName, {
+        thingTypeName,
+        attributes: attributePayload?.attributes,
+      });
+      return awsShapes.createThing(thing);
+    },
   );
 
-  routes.patch("/things/:thingName", { schema: { params: NameParameters, body: UpdateThing } }, async (request) => {
-    const { attributePayload, thingTypeName, removeThingType, expectedVersion } = request.body;
-    registry.updateThing(request.params.thingName, {
-      attributes: attributePayload?.attributes,
-      merge: attributePayload?.merge,
-      thingTypeName,
-      removeThingType,
-      expectedVersion,
-    });
-    return {};
-  });
+  routes.get("/things/:thingName", { config: READS, schema: { params: NameParameters } }, async (request) =>
+    awsShapes.describeThing(registry.things.describe(request.params.thingName)),
+  );
+
+  routes.patch(
+    "/things/:thingName",
+    { config: WRITES, schema: { params: NameParameters, body: UpdateThing } },
+    async (request) => {
+      const { attributePayload, thingTypeName, removeThingType, expectedVersion } = request.body;
+      registry.things.update(request.params.thingName, {
+        attributes: attributePayload?.attributes,
+        merge: attributePayload?.merge,
+        thingTypeName,
+        removeThingType,
+        expectedVersion,
+      });
+      return {};
+    },
+  );
 
   const querystring = z.strictObject({ expectedVersion: z.coerce.number().int().optional() });
-  routes.delete("/things/:thingName", { schema: { params: NameParameters, querystring } }, async (request) => {
-    registry.deleteThing(request.params.thingName, request.query.expectedVersion);
-    return {};
-  });
+  routes.delete(
+    "/things/:thingName",
+    { config: WRITES, schema: { params: NameParameters, querystring } },
+    async (request) => {
+      registry.things.delete(request.params.thingName, request.query.expectedVersion);
+      return {};
+    },
+  );
+}
 
-  routes.get("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) =>
-    awsShapes.listThingPrincipals(registry.listThingPrincipals(request.params.thingName)),
+function principalRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get("/things/:thingName/principals", { config: READS, schema: { params: NameParameters } }, async (request) =>
+    awsShapes.listThingPrincipals(registry.things.principalsOf(request.params.thingName)),
   );
 
-  routes.put("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) => {
-    registry.attachThingPrincipal(request.params.thingName, principalOf(request));
-    return {};
-  });
+  routes.put(
+    "/things/:thingName/principals",
+    { config: CERTIFICATES_WRITES, schema: { params: NameParameters } },
+    async (request) => {
+      registry.things.attach(request.params.thingName, principalOf(request));
+      return {};
+    },
+  );
 
-  routes.delete("/things/:thingName/principals", { schema: { params: NameParameters } }, async (request) => {
-    registry.detachThingPrincipal(request.params.thingName, principalOf(request));
-    return {};
-  });
+  routes.delete(
+    "/things/:thingName/principals",
+    { config: CERTIFICATES_WRITES, schema: { params: NameParameters } },
+    async (request) => {
+      registry.things.detach(request.params.thingName, principalOf(request));
+      return {};
+    },
+  );
 
-  routes.get("/principals/things", async (request) =>
-    awsShapes.listPrincipalThings(registry.listPrincipalThings(principalOf(request))),
+  routes.get("/principals/things", { config: READS }, async (request) =>
+    awsShapes.listPrincipalThings(registry.things.ofPrincipal(principalOf(request))),
   );
 }
 

@@ -87,7 +87,7 @@ test("things: names that AWS does not allow, also percent-encoded, and wrong bod
 test("things: listing by pages and by attribute", async () => {
   await using world = await apiWorld();
   for (const name of ["a", "b", "c"])
-    world.registry.createThing(name, { attributes: { site: name === "c" ? "north" : "south" } });
+    world.registry.things.create(name, { attributes: { site: name === "c" ? "north" : "south" } });
   const first = ok<{ things: { thingName: string }[]; nextToken: string }>(
     await world.ask("GET", "/things?maxResults=2"),
   );
@@ -126,7 +126,7 @@ test("certificates: with a key made here, by signing request, their life cycle, 
   const x509 = new X509Certificate(withKey.certificatePem);
   assert.ok(x509.checkPrivateKey(createPrivateKey(withKey.keyPair.PrivateKey)));
   assert.match(withKey.keyPair.PublicKey, /BEGIN PUBLIC KEY/);
-  assert.ok(x509.checkIssued(new X509Certificate(world.authority.certificatePem)));
+  assert.ok(x509.checkIssued(new X509Certificate(world.authority.issuingChain[0]!)));
   const { csrPem } = await createKeyAndCsr("pump");
   const byCsr = ok<Made>(await ask("POST", "/certificates", { certificateSigningRequest: csrPem }));
   assert.equal("keyPair" in byCsr, false);
@@ -298,7 +298,7 @@ test("rules: what is wrong with a document is told with its place; SQL with an e
 
 test("the fleet: pages with presence, headline and alerts; a store that is away leaves the values out only", async () => {
   await using world = await apiWorld();
-  for (const name of ["a", "b", "c"]) world.registry.createThing(name);
+  for (const name of ["a", "b", "c"]) world.registry.things.create(name);
   world.presence.connected("b", "session", "192.0.2.9");
   world.reading("b", { cpu: { percent: 95 } });
   const value = { measurement: "system", field: "cpu.percent", value: 95, time: 7 };
@@ -320,7 +320,7 @@ test("the fleet: pages with presence, headline and alerts; a store that is away 
 
 test("one thing: its certificates and alerts; latest values; one that does not exist", async () => {
   await using world = await apiWorld();
-  world.registry.createThing("pump");
+  world.registry.things.create("pump");
   const { certificateArn, certificateId } = ok<{ certificateArn: string; certificateId: string }>(
     await world.ask("POST", "/keys-and-certificate?setAsActive=true"),
   );

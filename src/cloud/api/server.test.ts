@@ -70,6 +70,14 @@ test("every route but the named public ones answers 401 without a token, with a 
   }
 });
 
+test("every route states the permission it needs, and the public ones are those named here", async () => {
+  await using world = await apiWorld();
+  const forgotten = world.api.routes.filter(({ permission }) => permission === null);
+  assert.deepEqual(forgotten, []);
+  const open = world.api.routes.filter(({ permission }) => permission === "public");
+  assert.deepEqual(new Set(open.map(({ method, url }) => `${method} ${url}`)), new Set(PUBLIC));
+});
+
 test("every registered route stands in the contract's head comment, and the other way round", async () => {
   await using world = await apiWorld();
   const text = readFileSync(join(import.meta.dirname, "contract.ts"), "utf8").split("import type")[0]!;

@@ -13,6 +13,7 @@ import type { FastifyInstance } from "fastify";
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
+import type { RoutePermission } from "../../people/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
@@ -26,7 +27,7 @@ import { healthRoutes } from "./routes-health.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
-import { sessionRoutes } from "./routes-session.ts";
+import { accountRoutes, sessionRoutes } from "./routes-session.ts";
 import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
@@ -47,6 +48,8 @@ export interface ApiRoute {
   readonly method: string;
   /** Parameters as `:name`; the pages of the dashboard are one route, `/*`. */
   readonly url: string;
+  /** Null where the route states none: it is closed to everybody. */
+  readonly permission: RoutePermission | null;
 }
 
 /** Answers upgrades of connections before the API looks at them; false: they are the API's. */
@@ -71,6 +74,7 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  accountRoutes,
 ];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
@@ -91,9 +95,12 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     clientErrorHandler: refuseMalformed,
   });
   const routes: ApiRoute[] = [];
-  app.addHook("onRoute", ({ method, url }) => {
-    for (const one of [method].flat()) routes.push({ method: one, url });
+  app.addHook("onRoute", ({ method, url, config }) => {
+    // The pages of the dashboard come from a plugin, which states nothing.
+    const permission = config?.permission ?? (url === "/*" ? "public" : null);
+    for (const one of [method].flat()) routes.push({ method: one, url, permission });
   });
+  app.decorateRequest("actor", null);
   const responses = new ResponseMetrics(ports.metrics);
   app.addHook("onResponse", async (_request, reply) => responses.count(reply.statusCode));
   app.setValidatorCompiler(validatorCompiler);
@@ -105,7 +112,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   await app.register(async (scope) => {
     guard(scope, ports);
     for (const add of GUARDED) add(scope, ports);
-    scope.get("/api/openapi.json", async () => scope.swagger());
+    scope.get("/api/openapi.json", { config: { permission: "account" } }, async () => scope.swagger());
     hub.routes(scope);
   });
   sessionRoutes(app, ports);

@@ -28,7 +28,7 @@ export function snapshotsOf(sources: AskSources) {
 async function* thingLines({ registry, presence }: AskSources): AsyncGenerator<string> {
   let nextToken: string | null = null;
   do {
-    const page: { readonly items: readonly Thing[]; readonly nextToken: string | null } = registry.listThings({
+    const page: { readonly items: readonly Thing[]; readonly nextToken: string | null } = registry.things.list({
       nextToken,
     });
     yield page.items.map((thing) => lineOf(thing, presence)).join("");

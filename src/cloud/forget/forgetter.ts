@@ -291,20 +291,22 @@ export class Forgetter {
   /** A certificate that stands for other things, too, stays as it is. */
   #revoke(thing: string): void {
     const { registry } = this.#o;
-    if (registry.findThing(thing) === undefined) return;
-    for (const { certificateId } of registry.listThingPrincipals(thing)) {
-      const alone = registry.listPrincipalThings(certificateId).length === 1;
-      if (alone) registry.updateCertificateStatus(certificateId, "REVOKED");
+    if (registry.things.find(thing) === undefined) return;
+    for (const { certificateId } of registry.things.principalsOf(thing)) {
+      const alone = registry.things.ofPrincipal(certificateId).length === 1;
+      if (alone) registry.certificates.updateStatus(certificateId, "REVOKED");
     }
   }
 
   #unregister(thing: string): Readonly<Record<string, number>> {
     const { registry } = this.#o;
-    if (registry.findThing(thing) === undefined) return { things: 0 };
-    const principals = registry.listThingPrincipals(thing);
-    this.#revoke(thing);
-    for (const { certificateId } of principals) registry.detachThingPrincipal(thing, certificateId);
-    registry.deleteThing(thing);
+    if (registry.things.find(thing) === undefined) return { things: 0 };
+    const principals = registry.things.principalsOf(thing);
+    registry.atomically(() => {
+      this.#revoke(thing);
+      for (const { certificateId } of principals) registry.things.detach(thing, certificateId);
+      registry.things.delete(thing);
+    });
     return { things: 1, certificatesDetached: principals.length };
   }
 

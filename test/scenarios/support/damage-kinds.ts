@@ -88,23 +88,36 @@ function fillRegistry(path: string): ReturnType<typeof openRegistry> {
   const { store, presence } = opened;
   const times = { createdAt: NOW, updatedAt: NOW };
   store.transaction(() => {
-    store.savePolicy({ policyName: "p", document: '{"Statement":[]}', version: 1, ...times });
+    store.policies.addVersion("p", '{"Statement":[]}', NOW);
+    const typed = { thingTypeId: "id", description: null, searchableAttributes: [], deprecatedAt: null };
+    store.types.save({ thingTypeName: "pump", ...typed, ...times });
     for (const n of range(120)) {
       const thingName = `thing-${n}`;
       const certificateId = n.toString(16).padStart(64, "a");
-      store.saveThing({
+      store.things.save({
         thingName,
         thingId: `id-${n}`,
         thingTypeName: "pump",
+        billingGroupName: null,
         attributes: { site: `s${n}` },
         version: 1,
         ...times,
       });
       const names = { CommonName: [thingName] };
       const facts = { serialNumber: String(n), subject: names, issuer: names, notBefore: NOW, notAfter: NOW + 1 };
-      store.saveCertificate({ certificateId, status: "ACTIVE", pem: `pem ${"y".repeat(700)}`, ...facts, ...times });
-      store.attachThing({ thingName, certificateId, type: "EXCLUSIVE_THING" });
-      store.attachPolicy("p", certificateId);
+      store.certificates.save({
+        certificateId,
+        status: "ACTIVE",
+        pem: `pem ${"y".repeat(700)}`,
+        caCertificateId: null,
+        certificateMode: "DEFAULT",
+        version: 1,
+        generationId: "generation",
+        ...facts,
+        ...times,
+      });
+      store.things.attach({ thingName, certificateId, type: "EXCLUSIVE_THING" });
+      store.policies.attach("p", `cert/${certificateId}`);
     }
   });
   presence.save(
@@ -126,20 +139,20 @@ const registry: Kind = {
     const opened = openRegistry(join(folder, "registry.db"), logger);
     const { store, presence } = opened;
     try {
-      const things = store.things({}, { after: null, limit: 1_000 });
+      const things = store.things.list({}, { after: null, limit: 1_000 });
       const slice = { after: null, limit: 1_000, descending: false };
       return Promise.resolve({
         things,
-        byType: store.countThings({ thingTypeName: "pump" }),
-        bySite: range(120).map((n) => store.countThings({ attributeName: "site", attributeValue: `s${n}` })),
-        certificates: store
-          .certificates(slice)
+        byType: store.things.count({ thingTypeName: "pump" }),
+        bySite: range(120).map((n) => store.things.count({ attributeName: "site", attributeValue: `s${n}` })),
+        certificates: store.certificates
+          .list({}, slice)
           .map(({ certificateId }) => [
-            store.certificate(certificateId),
-            store.thingsOf(certificateId),
-            store.policiesOf(certificateId),
+            store.certificates.find(certificateId),
+            store.things.ofCertificate(certificateId),
+            store.policies.applyingTo(certificateId),
           ]),
-        principals: things.map(({ thingName }) => store.certificatesOf(thingName)),
+        principals: things.map(({ thingName }) => store.things.attachmentsOf(thingName)),
         presence: presence.load(),
       });
     } finally {

@@ -1,0 +1,35 @@
+/** What a database must do to hold the registry: SQLite in the data folder, PostgreSQL behind its thread. */
+import type { RecordKind } from "../../registry/mod.ts";
+
+/** The only tenant there is for now. */
+export const FIRST_TENANT = "default";
+
+export type Value = string | number | null;
+export type Row = readonly (string | number | boolean | null)[];
+
+/** What a statement changed, for whoever shares the database. */
+export type Touched = readonly [kind: RecordKind, id: string, change: "updated" | "deleted"];
+
+/** Statements are written with `$1` for the tenant, which the database puts in, and `$2`… for their values. */
+export interface Sql {
+  rows(text: string, values?: readonly Value[]): readonly Row[];
+  /** As `rows`, within a transaction only. */
+  change(text: string, values: readonly Value[], touched?: readonly Touched[]): readonly Row[];
+  /** The function that finds a text in another: 0 where it is not. */
+  readonly position: "instr" | "strpos";
+}
+
+/** `($1, $2, $3), ($1, $4, $5)`: rows of `columns` values each after the tenant. */
+export function rowsOf(count: number, columns: number, from = 2): string {
+  const row = (index: number): string =>
+    Array.from({ length: columns }, (_, column) => `$${from + index * columns + column}`).join(", ");
+  return Array.from({ length: count }, (_, index) => `($1, ${row(index)})`).join(", ");
+}
+
+export function textOrNull(value: string | number | boolean | null | undefined): string | null {
+  return value === null || value === undefined ? null : String(value);
+}
+
+export function numberOrNull(value: string | number | boolean | null | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}

@@ -1,0 +1,123 @@
+/** Part of the catalogue in `errors.ts`: people and programs who ask the API, their keys and their limits, and the audit log. */
+import type { ErrorEntry } from "./errors.ts";
+
+export const PEOPLE_ERRORS = {
+  UNAUTHORIZED: {
+    fault: "peer",
+    message: "The request carries no valid token.",
+    fix: "Send `Authorization: Bearer TOKEN`; the administrator token is in DIR/secrets/admin-token, printed at first start.",
+    http: 401,
+    exit: 4,
+  },
+  LOGIN_CODE_INVALID: {
+    fault: "peer",
+    message: "The login link was used already or is too old.",
+    fix: "Log in with the administrator token, or make a new link with `tidewire login-link`.",
+    http: 401,
+  },
+  FORBIDDEN_ORIGIN: {
+    fault: "peer",
+    message: "The request comes from another web site ({origin}).",
+    fix: "Open the dashboard at its own address.",
+    http: 403,
+  },
+  TOO_MANY_REQUESTS: {
+    fault: "peer",
+    message: "Too many requests from this address.",
+    fix: "Wait {retryAfter} and try again.",
+    http: 429,
+    retryable: true,
+  },
+  LOGIN_REFUSED: {
+    fault: "peer",
+    message: "Name and password do not belong together, or the account is not open.",
+    fix: "Check both; an administrator can see why in the audit log, and make a new invitation with `tidewire users reset NAME`.",
+    http: 401,
+    exit: 4,
+  },
+  LOGIN_TOO_OFTEN: {
+    fault: "peer",
+    message: "Too many log-ins failed for this name or from this address.",
+    fix: "Wait {retryAfter} and try again, or use a login link (`tidewire login-link` on the platform's machine).",
+    http: 429,
+    exit: 4,
+    retryable: true,
+  },
+  INVITATION_INVALID: {
+    fault: "peer",
+    message: "The invitation was used already or is too old.",
+    fix: "Ask an administrator for a new one: `tidewire users reset NAME`.",
+    http: 401,
+  },
+  PASSWORD_UNFIT: {
+    fault: "misuse",
+    message: "The password cannot be used: {reason}.",
+    fix: "Choose another one; a few words in a row are long, and easy to remember.",
+    http: 400,
+    exit: 2,
+  },
+  PERMISSION_DENIED: {
+    fault: "peer",
+    message: "{who} may not do this: it needs the permission {permission}{reason}.",
+    fix: "Ask an administrator for a role, or a key, that has it.",
+    http: 403,
+    exit: 4,
+  },
+  USER_INVALID: {
+    fault: "misuse",
+    message: "The user cannot be made so: {reason}.",
+    fix: "Correct it and try again.",
+    http: 400,
+    exit: 2,
+  },
+  LAST_ADMINISTRATOR: {
+    fault: "misuse",
+    message: "'{name}' is the last administrator who can log in.",
+    fix: "Make another user administrator first: `tidewire users role NAME administrator`.",
+    http: 409,
+  },
+  KEY_INVALID: {
+    fault: "misuse",
+    message: "The key cannot be made so: {reason}.",
+    fix: "Correct it and try again.",
+    http: 400,
+    exit: 2,
+  },
+  ACCESS_KEY_UNKNOWN: {
+    fault: "peer",
+    message: "The access key id of the request is not known, revoked or has expired.",
+    fix: "Make one with `tidewire keys add NAME --access-key`.",
+    http: 403,
+  },
+  SIGNATURE_INCOMPLETE: {
+    fault: "peer",
+    message: "The request is signed, but not completely: {reason}.",
+    fix: "Sign it with Signature Version 4, as AWS SDKs do.",
+    http: 400,
+  },
+  SIGNATURE_INVALID: {
+    fault: "peer",
+    message: "The signature does not fit the request: {reason}.",
+    fix: "Check the secret, the region and the service that it is signed for, and that nothing changes the request on its way.",
+    http: 403,
+  },
+  SIGNATURE_EXPIRED: {
+    fault: "peer",
+    message: "The signature is too old: {reason}.",
+    fix: "Set the clocks of both machines, and sign each request when it is sent.",
+    http: 403,
+  },
+  AUDIT_UNAVAILABLE: {
+    fault: "environment",
+    message: "The audit log cannot be written, so nothing may be changed now: {reason}.",
+    fix: "Make room on the disk, or mend it; devices go on meanwhile.",
+    http: 503,
+    retryable: true,
+  },
+  AUDIT_DAMAGED: {
+    fault: "environment",
+    message: "The audit log is not whole: {reason}.",
+    fix: "Keep the files as they are for whoever has to look into it, and compare them with a backup.",
+    exit: 1,
+  },
+} as const satisfies Record<string, ErrorEntry>;

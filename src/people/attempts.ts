@@ -1,0 +1,123 @@
+/** How often a name or an address may fail to log in. Each failure beyond a few doubles the wait; time forgets them. */
+import { LIMITS } from "../base/mod.ts";
+import type { Clock, Counter, Metrics, Millis } from "../base/mod.ts";
+
+const { loginDelayMin, loginForgetAfter, loginSourcesMax } = LIMITS.people;
+
+interface Failures {
+  count: number;
+  last: Millis;
+}
+
+export interface AttemptRule {
+  /** Failures before anybody has to wait. */
+  readonly free: number;
+  readonly delayMax: Millis;
+}
+
+class Book {
+  readonly #rule: AttemptRule;
+  /** The least recent first; `loginSourcesMax` at most. */
+  readonly #failures = new Map<string, Failures>();
+
+  constructor(rule: AttemptRule) {
+    this.#rule = rule;
+  }
+
+  get size(): number {
+    return this.#failures.size;
+  }
+
+  wait(source: string, now: Millis): Millis {
+    const failures = this.#failures.get(source);
+    if (failures === undefined || now - failures.last > loginForgetAfter) return 0;
+    const beyond = failures.count - this.#rule.free;
+    if (beyond < 0) return 0;
+    const delay = Math.min(loginDelayMin * 2 ** Math.min(beyond, 30), this.#rule.delayMax);
+    return Math.max(0, failures.last + delay - now);
+  }
+
+  add(source: string, now: Millis): void {
+    const before = this.#failures.get(source);
+    const count = before === undefined || now - before.last > loginForgetAfter ? 0 : before.count;
+    this.#failures.delete(source);
+    this.#failures.set(source, { count: count + 1, last: now });
+    if (this.#failures.size <= loginSourcesMax) return;
+    for (const oldest of this.#failures.keys()) {
+      this.#failures.delete(oldest);
+      return;
+    }
+  }
+
+  /** One failure that was none after all. */
+  take(source: string): void {
+    const failures = this.#failures.get(source);
+    if (failures !== undefined && --failures.count <= 0) this.#failures.delete(source);
+  }
+
+  clear(source: string): void {
+    this.#failures.delete(source);
+  }
+}
+
+/** An account's wait stays short: a stranger who guesses must not lock its owner out for long. */
+const PER_NAME: AttemptRule = { free: LIMITS.people.loginsFreePerName, delayMax: LIMITS.people.loginDelayMaxPerName };
+const PER_ADDRESS: AttemptRule = {
+  free: LIMITS.people.loginsFreePerAddress,
+  delayMax: LIMITS.people.loginDelayMaxPerAddress,
+};
+
+export class Attempts {
+  readonly #clock: Clock;
+  readonly #names = new Book(PER_NAME);
+  readonly #addresses = new Book(PER_ADDRESS);
+  readonly #held: Counter;
+
+  constructor(clock: Clock, metrics: Metrics) {
+    this.#clock = clock;
+    this.#held = metrics.counter({
+      name: "tidewire_logins_held_total",
+      help: "Log-ins that were refused unseen, because too many had failed for the name or from the address",
+    });
+    metrics.observe(
+      { name: "tidewire_logins_failing_sources", help: "Names and addresses with failed log-ins in the last hour" },
+      () => this.#names.size + this.#addresses.size,
+    );
+  }
+
+  /**
+   * How long to wait; 0: go on, and it counts as a failure until `succeeded`, so that a hundred at once are not free.
+   */
+  claim(name: string, address: string): Millis {
+    const now = this.#clock.monotonic();
+    const source = sourceOf(address);
+    const wait = Math.max(this.#names.wait(name, now), this.#addresses.wait(source, now));
+    if (wait > 0) {
+      this.#held.value++;
+      return wait;
+    }
+    this.#names.add(name, now);
+    this.#addresses.add(source, now);
+    return 0;
+  }
+
+  /** The address keeps its other failures: whoever has one account must not guess at others for ever. */
+  succeeded(name: string, address: string): void {
+    this.#names.clear(name);
+    this.#addresses.take(sourceOf(address));
+  }
+}
+
+/** One home or firm has 2^64 addresses of IPv6. */
+function sourceOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped !== null) return mapped[1]!;
+  if (!address.includes(":")) return address;
+  const [head = "", tail] = address.split("::", 2);
+  const groups = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const rest = tail === "" ? 0 : tail.split(":").length;
+    while (groups.length + rest < 8) groups.push("0");
+  }
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}

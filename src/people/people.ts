@@ -1,0 +1,214 @@
+/** Everybody who may ask the API: users, their dashboards and keys, and the platform's own token. */
+import { LIMITS, TidewireError, reasonOf } from "../base/mod.ts";
+import type { Cancel, Counter, EpochMs } from "../base/mod.ts";
+import type { Actor, Identity } from "./actor.ts";
+import { Keys } from "./keys.ts";
+import type { KeyFacts } from "./keys.ts";
+import { permissionsOf } from "./permissions.ts";
+import type { Permission } from "./permissions.ts";
+import type { PeoplePorts } from "./ports.ts";
+import { equalHashes, randomText } from "./secrets.ts";
+import { SessionBook } from "./sessions.ts";
+import type { SessionFacts } from "./sessions.ts";
+import { Users } from "./users.ts";
+
+export class People {
+  readonly users: Users;
+  readonly sessions: SessionBook;
+  readonly keys: Keys;
+  readonly #ports: PeoplePorts;
+  readonly #listeners = new Set<() => void>();
+  readonly #cancel: Cancel;
+  readonly #saveFailures: Counter;
+  /** One-time login code → when it ends. Only in memory: a restart prints a new link. */
+  readonly #codes = new Map<string, EpochMs>();
+  #revokedToken: string | null;
+  #tokenHash: string;
+
+  constructor(ports: PeoplePorts) {
+    this.#ports = ports;
+    const { users, keys, sessions, revokedToken } = ports.store.load();
+    this.users = new Users(ports, users, (user) => this.#userChanged(user));
+    this.sessions = new SessionBook(ports, sessions);
+    this.keys = new Keys(ports, keys);
+    this.#revokedToken = revokedToken;
+    this.#tokenHash = ports.sealing.sha256(ports.token.read());
+    this.#saveFailures = ports.metrics.counter({
+      name: "tidewire_people_save_failures_total",
+      help: "Times that last uses of sessions and keys could not be written to disk; it is tried again",
+    });
+    this.#cancel = ports.scheduler.every(LIMITS.people.lastSeenSavedEvery, () => this.flush());
+  }
+
+  close(): void {
+    this.#cancel();
+    this.flush();
+  }
+
+  /** Told when a session, key or right may have ended: whoever holds an actor asks `again`. */
+  onChange(listener: () => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // ── who is it ────────────────────────────────────────────────────────────────────────────────
+
+  byToken(token: string, address: string): Actor | null {
+    if (this.isPlatformToken(token)) return this.#actor({ kind: "token", session: null });
+    const key = this.keys.byToken(token);
+    return key === null ? null : this.#byKey(key, address);
+  }
+
+  byCookie(value: string): { readonly actor: Actor; readonly session: SessionFacts } | null {
+    const session = this.sessions.find(value);
+    if (session === null) return null;
+    const { user, id } = session;
+    const actor = this.#actor(user === null ? { kind: "token", session: id } : { kind: "user", user, session: id });
+    if (actor === null) return null;
+    this.sessions.touch(id);
+    return { actor, session };
+  }
+
+  /** The secret verifies the request's signature; only then the actor is one. */
+  bySigner(id: string, address: string): { readonly secret: string; readonly actor: () => Actor | null } | null {
+    const found = this.keys.bySigner(id);
+    return found === null ? null : { secret: found.secret, actor: () => this.#byKey(found.key, address) };
+  }
+
+  /** What somebody is now who was somebody before; null: nobody. */
+  again({ identity }: Actor): Actor | null {
+    if (identity.kind === "api-key" || identity.kind === "access-key") {
+      const key = this.keys.again(identity.key);
+      return key === null ? null : this.#actor(identity, key);
+    }
+    if ((identity.kind === "token" || identity.kind === "user") && identity.session !== null) {
+      if (this.sessions.get(identity.session) === null) return null;
+    }
+    return this.#actor(identity);
+  }
+
+  #byKey(key: KeyFacts, address: string): Actor | null {
+    const { id, name, owner } = key;
+    const actor = this.#actor({ kind: key.kind === "api" ? "api-key" : "access-key", key: id, name, owner }, key);
+    if (actor !== null) this.keys.touch(id, address);
+    return actor;
+  }
+
+  #actor(identity: Identity, key: KeyFacts | null = null): Actor | null {
+    const rights = this.#rightsOf(identity);
+    if (rights === null) return null;
+    if (key === null) return { identity, permissions: rights, things: null };
+    const permissions = new Set(key.permissions.filter((permission) => rights.has(permission)));
+    return { identity, permissions, things: key.things };
+  }
+
+  /** Of the account behind it. */
+  #rightsOf(identity: Identity): ReadonlySet<Permission> | null {
+    switch (identity.kind) {
+      case "token":
+        return this.isTokenRevoked ? null : permissionsOf("administrator");
+      case "user":
+        return this.#rightsOfUser(identity.user);
+      case "api-key":
+      case "access-key":
+        return identity.owner === null ? permissionsOf("administrator") : this.#rightsOfUser(identity.owner);
+      case "device":
+      case "system":
+        return null;
+    }
+  }
+
+  #rightsOfUser(name: string): ReadonlySet<Permission> | null {
+    const role = this.users.roleOf(name);
+    return role === null ? null : permissionsOf(role);
+  }
+
+  // ── the platform's token ─────────────────────────────────────────────────────────────────────
+
+  isPlatformToken(token: string): boolean {
+    return equalHashes(this.#ports.sealing.sha256(token), this.#tokenHash) && !this.isTokenRevoked;
+  }
+
+  /** A new token, made by whoever may write `secrets/`, is taken again. */
+  get isTokenRevoked(): boolean {
+    return this.#revokedToken === this.#tokenHash;
+  }
+
+  /** The old one ends now, with every dashboard that was opened with it; the new one is in `secrets/`, too. */
+  rotateToken(): string {
+    const token = `tw_${randomText(this.#ports.random, 43)}`;
+    this.#ports.token.write(token);
+    this.#tokenHash = this.#ports.sealing.sha256(token);
+    this.#tokenEnded();
+    return token;
+  }
+
+  /** Throws LAST_ADMINISTRATOR where nobody else could do what it does. */
+  revokeToken(): void {
+    if (!this.users.hasAdministrator) throw new TidewireError("LAST_ADMINISTRATOR", { name: "the platform's token" });
+    this.#ports.store.revokeToken(this.#tokenHash);
+    this.#revokedToken = this.#tokenHash;
+    this.#tokenEnded();
+  }
+
+  #tokenEnded(): void {
+    this.#codes.clear();
+    this.sessions.end(({ user }) => user === null);
+    this.changed();
+  }
+
+  /** A one-time code for the login link. */
+  issueCode(): string {
+    const code = randomText(this.#ports.random, 32);
+    const now = this.#ports.clock.now();
+    for (const [old, endsAt] of this.#codes) {
+      // In order of their making, so the first ones are the oldest.
+      if (endsAt >= now && this.#codes.size < LIMITS.http.loginCodesMax) break;
+      this.#codes.delete(old);
+    }
+    this.#codes.set(code, now + LIMITS.http.loginCodeLifetime);
+    return code;
+  }
+
+  /** Takes the code; it never works again. Throws LOGIN_CODE_INVALID. */
+  redeemCode(code: string): void {
+    const endsAt = this.#codes.get(code);
+    this.#codes.delete(code);
+    if (endsAt === undefined || endsAt < this.#ports.clock.now()) throw new TidewireError("LOGIN_CODE_INVALID");
+  }
+
+  // ── changes ──────────────────────────────────────────────────────────────────────────────────
+
+  endSessions(which: (session: SessionFacts) => boolean): number {
+    const ended = this.sessions.end(which);
+    if (ended > 0) this.changed();
+    return ended;
+  }
+
+  revokeKey(id: string): KeyFacts {
+    const key = this.keys.revoke(id);
+    this.changed();
+    return key;
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Keys go on with what is left of their owner's rights; dashboards must log in again. */
+  #userChanged(user: string): void {
+    this.sessions.end((session) => session.user === user);
+    if (this.users.list().every(({ name }) => name !== user)) this.keys.forgetOwner(user);
+    this.changed();
+  }
+
+  flush(): void {
+    try {
+      this.keys.flush();
+      if (this.sessions.flush() > 0) this.changed();
+    } catch (error) {
+      this.#saveFailures.value++;
+      this.#ports.logger.warn("Last uses of sessions and keys cannot be saved.", { reason: reasonOf(error) });
+    }
+  }
+}
