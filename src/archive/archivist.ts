@@ -50,6 +50,8 @@ export class Archivist {
   #closing = false;
   #wakeUp: (() => void) | null = null;
   #lastStepAt: Millis;
+  /** `lastStepAt` is of a step, and not of the start. */
+  #stepped = false;
   #failuresInRow = 0;
   #retryAt: Millis = 0;
   #shortReads = 0;
@@ -90,7 +92,8 @@ export class Archivist {
     const { clock, limits, scheduler } = this.#options;
     const below = this.#durable;
     if (this.#closing || this.#due() === Infinity) return;
-    if (this.#waiting.size === 0 && clock.monotonic() - this.#lastStepAt < limits.flushPeriodMin) return;
+    const recently = this.#stepped && clock.monotonic() - this.#lastStepAt < limits.flushPeriodMin;
+    if (this.#waiting.size === 0 && recently) return;
     let cancel: Cancel = () => {};
     let waiting: Waiting | null = null;
     await new Promise<void>((resolve) => {
@@ -178,6 +181,7 @@ export class Archivist {
       }
       await this.#enter(step, made, end);
       this.#lastStepAt = clock.monotonic();
+      this.#stepped = true;
     } finally {
       await step.discard();
     }
