@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { exportCommand } from "./export.ts";
 import { forgetCommand } from "./forget.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
@@ -39,6 +40,7 @@ export function program(output: Output): Command {
     thingsCommand,
     rulesCommand,
     queryCommand,
+    exportCommand,
     forgetCommand,
     loginLinkCommand,
     logCommand,

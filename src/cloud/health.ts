@@ -6,6 +6,7 @@ import type { Log } from "../log/mod.ts";
 import type { Health, HealthState } from "./api/contract.ts";
 import type { StoreExtent } from "../telemetry/mod.ts";
 import type { Forgetter } from "./forget/mod.ts";
+import type { ScheduleProblems } from "./schedule/mod.ts";
 import type { StoreClient } from "./store/mod.ts";
 import { VERSION } from "../adapters/version.ts";
 
@@ -16,6 +17,7 @@ export interface HealthSources {
   readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
   readonly forgetter?: Pick<Forgetter, "problem">;
+  readonly schedules?: ScheduleProblems;
 }
 
 /** Records behind which the store is called late; a restart after a day offline catches up in seconds. */
@@ -23,13 +25,14 @@ const STORE_LAG_DEGRADED = 100_000;
 
 type Part = Health["parts"][number];
 
-export function healthOf({ log, store, registryAway, startedAt, forgetter }: HealthSources): Health {
+export function healthOf({ log, store, registryAway, startedAt, forgetter, schedules }: HealthSources): Health {
   const parts = [logPart(log), storePart(store), ...archivePart(store)];
   const away = registryAway?.() ?? null;
   // Who is connected goes on; nobody new gets in.
   if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
   const waits = forgetter?.problem ?? null;
   if (waits !== null) parts.push({ name: "forget", state: "degraded", detail: waits });
+  for (const { name, detail } of schedules?.() ?? []) parts.push({ name, state: "degraded", detail });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 

@@ -28,6 +28,7 @@ import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
 import { releaseStartMemory } from "../adapters/system.ts";
+import { startSchedules } from "./schedule/mod.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { RELEASED_AT, VERSION } from "../adapters/version.ts";
 
@@ -160,6 +161,7 @@ async function openApi(
 ): Promise<ApiServer> {
   const { log, rules, store } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
+  const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
       ...base,
@@ -170,7 +172,7 @@ async function openApi(
       asker,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
-      health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
+      health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
       version: VERSION,
