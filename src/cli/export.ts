@@ -37,7 +37,12 @@ whole. On schedule: \`exports\` in the configuration (docs/reference/configurati
 export function exportCommand(output: Output): Command {
   return withConnection(new Command("export"))
     .description("write what is stored as CSV, NDJSON or Parquet")
-    .addArgument(new Command().createArgument("[relation]", `one of ${EXPORTED.join(", ")}`).choices(EXPORTED).default("telemetry"))
+    .addArgument(
+      new Command()
+        .createArgument("[relation]", `one of ${EXPORTED.join(", ")}`)
+        .choices(EXPORTED)
+        .default("telemetry"),
+    )
     .option("--from <when>", "the beginning: a time ago (3d) or a time (2026-11-22, 2026-11-22T08:00Z)", timeOf)
     .option("--to <when>", "the end, itself left out: likewise", timeOf)
     .option("--thing <name>", "only of this thing, * for any part of a name; may be repeated", collect, [])
@@ -59,7 +64,9 @@ async function exportRelation(relation: Exported, options: Options, output: Outp
   const request = { ...exportStatement(relation, range), format, timeout };
   const answer = await clientOf(options).stream("/api/query", request);
   if (answer.headers["x-tidewire-incomplete"] !== undefined) {
-    output.note("Files that should have been read are damaged: the export is incomplete. The platform's health says more.");
+    output.note(
+      "Files that should have been read are damaged: the export is incomplete. The platform's health says more.",
+    );
   }
   if (options.output === undefined) await toStandardOutput(answer);
   else await toFile(answer, options.output);

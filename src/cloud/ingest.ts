@@ -75,7 +75,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
-  const copies = (): Promise<readonly Remains[]> => copiesIn(config.data);
+  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, copies });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());

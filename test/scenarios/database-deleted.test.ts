@@ -52,7 +52,9 @@ async function answers(): Promise<readonly unknown[]> {
     found.push({ asked, series, incomplete });
   }
   for (const asked of SQL) {
-    const within = asked.includes("events") ? asked : asked.replace(/FROM (\w+)/, `FROM $1 WHERE time < make_timestamptz(${END}000)`);
+    const within = asked.includes("events")
+      ? asked
+      : asked.replace(/FROM (\w+)/, `FROM $1 WHERE time < make_timestamptz(${END}000)`);
     const { rows, incomplete } = await platform.api<{ rows: unknown; incomplete: boolean }>("POST", "/api/query", {
       sql: within,
       rows: 10_000,

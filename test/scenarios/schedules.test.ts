@@ -58,7 +58,10 @@ test("each range is one file, whole, of the things that were asked for; a start 
   const written = statSync(daily).mtimeMs;
   await platform.kill();
   platform = await PlatformProcess.start(data, ["--config", config]);
-  await until("the other export fails again", async () => (await platform.metric("tidewire_export_failures_total")) > 0);
+  await until(
+    "the other export fails again",
+    async () => (await platform.metric("tidewire_export_failures_total")) > 0,
+  );
   assert.equal(statSync(daily).mtimeMs, written);
   assert.equal(await platform.metric("tidewire_export_files_total"), 0);
 });
@@ -70,14 +73,24 @@ test("an export that cannot be written degrades health and says why; nothing of 
     return found.length === 0 ? null : found;
   });
   assert.match(parts[0]!.detail, /gone fails: .*(?:ENOENT|no such)/);
-  assert.deepEqual(readdirSync(join(data, "exports")).filter((name) => name.endsWith(".tmp")), []);
+  assert.deepEqual(
+    readdirSync(join(data, "exports")).filter((name) => name.endsWith(".tmp")),
+    [],
+  );
 });
 
 test("a backup is taken at once, verified, and can be restored; its age is a metric", async () => {
-  await until("a backup", async () => (await platform.metric("tidewire_backups_total")) > 0 || readdirSync(join(backups, "snapshots")).length > 0);
+  await until(
+    "a backup",
+    async () =>
+      (await platform.metric("tidewire_backups_total")) > 0 || readdirSync(join(backups, "snapshots")).length > 0,
+  );
   await until("its time", async () => (await platform.metric("tidewire_backup_last_success_timestamp_seconds")) > 0);
   assert.ok((await platform.metric("tidewire_backup_age_seconds")) < 600);
-  const { code, stderr } = await runCli(["restore", "--from", backups, "--data", join(folder.path, "again")], folder.path);
+  const { code, stderr } = await runCli(
+    ["restore", "--from", backups, "--data", join(folder.path, "again")],
+    folder.path,
+  );
   assert.equal(code, 0, stderr);
 });
 
@@ -85,7 +98,10 @@ test("tidewire export: a range, some things, every format; a wrong option is tol
   const run = (...args: readonly string[]) => runCli(["export", ...args, "--data", data], folder.path);
   const range = ["--from", YESTERDAY, "--to", new Date(TODAY).toISOString()];
   const lines = (await run("telemetry", ...range, "--thing", "meter-*")).stdout.trim().split("\n");
-  assert.deepEqual(lines.map((line) => (JSON.parse(line) as { thing: string }).thing), Array(10).fill("meter-1"));
+  assert.deepEqual(
+    lines.map((line) => (JSON.parse(line) as { thing: string }).thing),
+    Array(10).fill("meter-1"),
+  );
   assert.equal((await run("telemetry", ...range)).stdout.trim().split("\n").length, 20);
   const events = await run("events", "--from", "1d", "--thing", "other-1", "--format", "csv", "--output", "events.csv");
   assert.equal(events.code, 0, events.stderr);

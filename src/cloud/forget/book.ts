@@ -107,7 +107,8 @@ export class ForgetBook {
     await before;
     const present = this.#file.current ?? EMPTY;
     const [content, result] = next(present);
-    if (content !== present) await this.#file.write(content);
+    // Twice: were the newest copy damaged, the one before it must not have forgotten whom to forget.
+    for (let copy = 0; copy < 2 && content !== present; copy++) await this.#file.write(content);
     return result;
   }
 }

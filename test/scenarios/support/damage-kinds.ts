@@ -27,6 +27,7 @@ import { Log } from "../../../src/log/mod.ts";
 import { DEFAULT_RETENTION } from "../../../src/telemetry/mod.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 
+import { MEMORY_KINDS } from "./damage-memory-kinds.ts";
 import type { StoreAnswer } from "./damage-store.fixture.ts";
 
 export interface Kind {
@@ -570,4 +571,5 @@ export const KINDS: readonly Kind[] = [
   device,
   agentYaml,
   telemetry,
+  ...MEMORY_KINDS,
 ];
