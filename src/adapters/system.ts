@@ -1,5 +1,7 @@
 /** The machine's clock, timers and randomness behind the ports of `base/ports.ts`. */
 import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { setPriority } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Cancel, Clock, Random, Scheduler } from "../base/mod.ts";
@@ -44,4 +46,28 @@ export function releaseStartMemory(): void {
   const collect = runInNewContext("gc") as () => void;
   setFlagsFromString("--no-expose-gc");
   collect();
+}
+
+const THREADS = "/proc/self/task";
+
+/** What V8 calls the threads that compile and collect garbage beside the first. */
+export const ENGINE_THREADS = /^V8Worker/;
+
+/**
+ * Lets this process's threads whose names match step back to that nice value (up to 19: what nobody else wants), and those
+ * that they start later with them. On Linux the system's call is for one thread, so all that run already are gone through;
+ * elsewhere it is for the process, and where only some threads are meant, nothing happens. Throws the system's error.
+ */
+export function stepBack(nice: number, threads?: RegExp): void {
+  if (process.platform !== "linux") {
+    if (threads === undefined) setPriority(nice);
+    return;
+  }
+  for (const thread of readdirSync(THREADS)) {
+    try {
+      if (threads?.test(readFileSync(`${THREADS}/${thread}/comm`, "utf8")) ?? true) setPriority(Number(thread), nice);
+    } catch (error) {
+      if (existsSync(`${THREADS}/${thread}`)) throw error; // else it has ended meanwhile
+    }
+  }
 }

@@ -6,7 +6,7 @@ import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
 import { seconds } from "../base/mod.ts";
-import type { EpochMs } from "../base/mod.ts";
+import type { EpochMs, Logger } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -27,8 +27,8 @@ import type { Ingest } from "./ingest.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
-import { releaseStartMemory } from "../adapters/system.ts";
 import { startSchedules } from "./schedule/mod.ts";
+import { ENGINE_THREADS, releaseStartMemory, stepBack } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { RELEASED_AT, VERSION } from "../adapters/version.ts";
 
@@ -65,6 +65,11 @@ export interface Platform {
 
 /** By then the devices that were there before are back, and the first page is served. */
 const TIDY_AFTER = seconds(5);
+/**
+ * Nice value of the threads that collect garbage: where there is one core for all, four of them would leave a fifth of it to
+ * the broker as long as they mark. They compile as well, so they are not the very last.
+ */
+const ENGINE_PRIORITY = 10;
 
 /** Throws a `TidewireError` where it cannot start; what was started by then is ended. */
 export async function startPlatform(given: PlatformConfig, options: PlatformOptions): Promise<Platform> {
@@ -76,11 +81,21 @@ export async function startPlatform(given: PlatformConfig, options: PlatformOpti
   let base: Foundation | null = null;
   try {
     base = await layFoundation(config, teardown);
+    letEngineStepBack(base.logger);
     return await assemble(config, options, base, teardown);
   } catch (error) {
     base?.logger.error("The platform cannot start.", { error: error instanceof Error ? error.message : String(error) });
     await teardown.run(base?.logger ?? null);
     throw error;
+  }
+}
+
+/** Not everywhere allowed, and nothing depends on it. */
+function letEngineStepBack(logger: Logger): void {
+  try {
+    stepBack(ENGINE_PRIORITY, ENGINE_THREADS);
+  } catch (error) {
+    logger.warn("The engine's threads keep their priority.", { error });
   }
 }
 

@@ -80,21 +80,28 @@ export class BatchBuffer {
   count = 0;
   baseOffset = 0;
   time: EpochMs = 0;
-  /** Who still reads it: the writer, the recent ones, consumers. */
+  /** Who still reads it: the writer, the recent ones, consumers; and copies that lie in it. */
   holders = 0;
+  /** Where it is a copy: the buffer that it lies in, with others. */
+  readonly home: BatchBuffer | null;
 
-  constructor(size: number) {
-    this.bytes = new Uint8Array(size);
-    this.view = viewOf(this.bytes);
+  constructor(bytes: Uint8Array, home: BatchBuffer | null = null) {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+    this.home = home;
   }
 
-  /** Becomes a copy; there is room for it. */
-  copyOf(batch: BatchBuffer): void {
-    this.bytes.set(batch.bytes.subarray(0, batch.used));
-    this.used = batch.used;
-    this.count = batch.count;
-    this.baseOffset = batch.baseOffset;
-    this.time = batch.time;
+  /** A copy behind what is in `home`, which has room for it. */
+  copyInto(home: BatchBuffer): BatchBuffer {
+    const end = home.used + this.used;
+    const copy = new BatchBuffer(home.bytes.subarray(home.used, end), home);
+    copy.bytes.set(this.bytes.subarray(0, this.used));
+    copy.used = this.used;
+    copy.count = this.count;
+    copy.baseOffset = this.baseOffset;
+    copy.time = this.time;
+    home.used = end;
+    return copy;
   }
 
   get below(): number {
@@ -134,21 +141,17 @@ export class BatchBuffer {
   }
 }
 
-/** Buffers for copies are smaller by so much. Few sizes: with many, the one that is asked for is seldom the one that is free. */
-const PARTS = [1, 4, 32] as const;
-/** How many more of the smaller ones are kept; together they take three quarters of what the large ones do. */
-const KEPT_TIMES = [1, 2, 8] as const;
-
 /**
- * Buffers that are used again and again. Keeps a few of each size; more than that is a backlog's, and is given back to
- * memory. Allocated for each sync, they would outlive the young generation, and V8 would collect all of its heap for them
- * twice a second.
+ * Buffers of one size that are used again and again. Keeps a few; more than that is a backlog's, and is given back to
+ * memory. Allocated for each sync, or in sizes that follow the load, they would outlive the young generation, and V8 would
+ * collect all of its heap for them once a second.
  */
 export class BatchPool {
   readonly #size: number;
   readonly #keep: number;
-  /** By size, as in `PARTS`. */
-  readonly #free: readonly BatchBuffer[][] = PARTS.map(() => []);
+  readonly #free: BatchBuffer[] = [];
+  /** What copies are put into; null before the first. */
+  #home: BatchBuffer | null = null;
 
   constructor(size: number, keep: number) {
     this.#size = size;
@@ -158,29 +161,37 @@ export class BatchPool {
   /** A clear buffer with room for a record of `length` bytes; one of its own where it is larger than a batch. */
   take(length: number): BatchBuffer {
     const need = BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + length;
-    return need > this.#size ? lent(new BatchBuffer(need)) : this.#lend(0);
+    return need > this.#size ? lent(new BatchBuffer(new Uint8Array(need))) : this.#lend();
   }
 
-  /** `batch`, or in its place a copy in a smaller buffer, where there is a size that is enough. Takes over the caller's hold. */
+  /** `batch`, or in its place a copy beside others, where it leaves half of its buffer empty. Takes over the caller's hold. */
   compact(batch: BatchBuffer): BatchBuffer {
-    const size = PARTS.findLastIndex((part) => batch.used <= this.#size / part);
-    if (size < 1) return batch;
-    const copy = this.#lend(size);
-    copy.copyOf(batch);
+    if (batch.used > this.#size / 2) return batch;
+    const copy = lent(batch.copyInto(this.#homeFor(batch.used)));
+    copy.home!.holders++;
     this.release(batch);
     return copy;
   }
 
   release(buffer: BatchBuffer): void {
     if (--buffer.holders !== 0) return;
-    const size = PARTS.findIndex((part) => buffer.bytes.length === this.#size / part);
-    if (size < 0 || this.#free[size]!.length >= this.#keep * KEPT_TIMES[size]!) return;
-    buffer.clear();
-    this.#free[size]!.push(buffer);
+    if (buffer.home !== null) this.release(buffer.home);
+    else if (buffer.bytes.length === this.#size && this.#free.length < this.#keep) {
+      buffer.clear();
+      this.#free.push(buffer);
+    }
   }
 
-  #lend(size: number): BatchBuffer {
-    return lent(this.#free[size]!.pop() ?? new BatchBuffer(this.#size / PARTS[size]!));
+  #homeFor(bytes: number): BatchBuffer {
+    if (this.#home !== null && this.#home.used + bytes <= this.#size) return this.#home;
+    if (this.#home !== null) this.release(this.#home);
+    this.#home = this.#lend();
+    this.#home.used = 0; // copies bring their own headers
+    return this.#home;
+  }
+
+  #lend(): BatchBuffer {
+    return lent(this.#free.pop() ?? new BatchBuffer(new Uint8Array(this.#size)));
   }
 }
 

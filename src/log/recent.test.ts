@@ -21,25 +21,49 @@ test("what was dropped is not kept in memory: neither by the list nor by the poo
   assert.equal(recent.find(4975)?.baseOffset, 4970);
 });
 
-test("a batch that fills little of its buffer is kept as a copy, and counts as what that takes", () => {
+test("batches that fill little of their buffers share one, and count as what they take", () => {
   const pool = new BatchPool(SIZE, 2);
   const recent = new RecentBatches(pool, 4 * SIZE);
-  for (let i = 0; i < 16; i++) recent.add(batchAt(pool, i * 10, 200));
+  for (let i = 0; i < 20; i++) recent.add(batchAt(pool, i * 10, 200));
   assert.equal(recent.from, 0);
-  assert.equal(recent.find(5)?.bytes.length, 256);
-  recent.add(batchAt(pool, 160, 200));
+  assert.equal(recent.find(5)?.bytes.buffer, recent.find(45)?.bytes.buffer);
+  assert.notEqual(recent.find(5)?.bytes.buffer, recent.find(55)?.bytes.buffer);
+  recent.add(batchAt(pool, 200, 200));
   assert.equal(recent.from, 10);
+});
+
+test("a buffer is used again only when nobody reads any of the copies in it", () => {
+  const pool = new BatchPool(SIZE, 8);
+  const recent = new RecentBatches(pool, SIZE);
+  const first = batchAt(pool, 0, 200);
+  first.bytes.fill(1, 0, 200);
+  recent.add(first);
+  const held = recent.find(0)!;
+  held.holders++;
+  for (let i = 1; i < 100; i++) {
+    const next = batchAt(pool, i * 10, 200);
+    next.bytes.fill(2, 0, 200);
+    recent.add(next);
+  }
+  assert.ok(recent.from > 0);
+  assert.ok(held.bytes.every((byte) => byte === 1));
+  const { buffer } = held.bytes;
+  pool.release(held);
+  const taken = Array.from({ length: 8 }, () => pool.take(1));
+  assert.ok(taken.some((batch) => batch.bytes.buffer === buffer));
 });
 
 test("batches of all sizes, for ever, in a bounded number of buffers, and each with its own bytes", () => {
   const before = queryObjects(BatchBuffer, { format: "count" });
-  const pool = new BatchPool(SIZE, 2);
+  const pool = new BatchPool(SIZE, 8);
   const recent = new RecentBatches(pool, 4 * SIZE);
+  const buffers = new Set<ArrayBufferLike>();
   for (let i = 0; i < 2000; i++) {
     const batch = batchAt(pool, i, 30 + ((i * 37) % (SIZE - 30)));
     batch.count = 1;
     batch.bytes.fill(i & 255, 0, batch.used);
     recent.add(batch);
+    buffers.add(recent.find(i)!.bytes.buffer);
     for (let offset = recent.from; offset <= i; offset++) {
       const { bytes, used } = recent.find(offset)!;
       assert.ok(bytes[0] === (offset & 255) && bytes[used - 1] === (offset & 255));
@@ -47,7 +71,8 @@ test("batches of all sizes, for ever, in a bounded number of buffers, and each w
   }
   recent.clear();
   const left = queryObjects(BatchBuffer, { format: "count" }) - before;
-  assert.ok(left <= 2 + 4 + 16, `${left} buffers`);
+  assert.ok(left <= 8 + 1, `${left} are left`);
+  assert.ok(buffers.size <= 2 * 4 + 8 + 1, `${buffers.size} buffers`);
 });
 
 test("long after the first, all that is kept is found", () => {

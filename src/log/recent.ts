@@ -1,4 +1,7 @@
-/** The batches that became durable last, kept in memory for consumers that keep up. */
+/**
+ * The batches that became durable last, kept in memory for consumers that keep up. In memory they take at most twice what
+ * they count: the end of a shared buffer may stay empty.
+ */
 import type { BatchBuffer, BatchPool } from "./batch.ts";
 
 export class RecentBatches {

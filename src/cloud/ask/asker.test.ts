@@ -48,7 +48,7 @@ class World implements AsyncDisposable {
       start: (events) => startAsker(events, limits),
       snapshot: snapshotsOf({
         store: { snapshot: this.snapshots.into.bind(this.snapshots) },
-        registry: { listThings: () => ({ items: things, nextToken: null }) },
+        registry: { things: { list: () => ({ items: things, nextToken: null }) } },
         presence: { of: () => ({ state: "online", lastSeenAt: START }) },
       } as unknown as AskSources),
       limits,

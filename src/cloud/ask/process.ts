@@ -3,18 +3,17 @@ import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { Socket } from "node:net";
-import { setPriority } from "node:os";
 import { join } from "node:path";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Limits } from "../../base/mod.ts";
 import { UserQuery, thingsView, writeAnswer } from "../../adapters/duckdb/mod.ts";
 import type { AnswerEnd, Parameters } from "../../adapters/duckdb/mod.ts";
-import { systemScheduler } from "../../adapters/system.ts";
+import { stepBack, systemScheduler } from "../../adapters/system.ts";
 import { THINGS_FILE } from "./protocol.ts";
 import type { FromAsker, RunOrder, ToAsker } from "./protocol.ts";
 
 /** Nice value: the broker first, then the store, then whoever asks. */
-const PRIORITY = 10;
+const PRIORITY = 19;
 const ANSWER_PIPE = 4;
 const WATCH_PERIOD = 50;
 
@@ -145,16 +144,16 @@ function fail(error: unknown): void {
 }
 
 /** Not everywhere allowed, and nothing depends on it. */
-function stepBack(): void {
+function yieldToBroker(): void {
   try {
-    setPriority(PRIORITY);
+    stepBack(PRIORITY);
   } catch {
     // it runs with the platform's priority
   }
 }
 
 function main(): void {
-  stepBack();
+  yieldToBroker();
   let asker: Asker | null = null;
   process.on("message", (order: ToAsker) => {
     if (order.type === "open") {

@@ -34,7 +34,7 @@ class World {
 
   open(plan: Partial<ExportPlan> = {}): ScheduledExport {
     const { clock } = this;
-    const world = this;
+    const current = (): ExportState | null => this.state;
     const objects = {
       put: async (key: string) => {
         if (this.away !== null) throw new TidewireError("OBJECTS_UNAVAILABLE", { store: "s", reason: this.away });
@@ -48,9 +48,9 @@ class World {
       tools: {
         state: {
           get current() {
-            return world.state;
+            return current();
           },
-          write: async (state) => void (world.state = state),
+          write: async (state) => void (this.state = state),
         },
         objects: async () => objects,
         ask: async (request) => {

@@ -3,13 +3,12 @@
  * reads the log's segments itself, so that the broker pays nothing for it.
  */
 import { mkdir } from "node:fs/promises";
-import { setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { ForgottenThings, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
-import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
+import { stepBack, systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
 import { readRecord, recordFilter } from "../../wire/record/mod.ts";
 import { ArchiveHost } from "./archive-host.ts";
 import { openRecordSource } from "./record-source.ts";
@@ -17,8 +16,11 @@ import { StoreDamaged, StoreServer } from "./server.ts";
 import type { ServerOptions } from "./server.ts";
 import type { FromStore, OpenOrder, ToStore } from "./protocol.ts";
 
-/** Nice value: where there is one core for all, the broker gets three quarters; the log keeps what waits for us. */
-const PRIORITY = 5;
+/**
+ * Nice value of all threads: where there is one core for all, the broker takes what it needs, and the log keeps what waits
+ * for us. At 5, or for the first thread alone, the broker's clients waited a tenth of a second.
+ */
+const PRIORITY = 15;
 
 /** Records of telemetry's backlog at which the archive waits: what is watched live shall not wait for it. */
 const ARCHIVE_YIELDS_AT = 20_000;
@@ -171,16 +173,16 @@ function fail(error: unknown, onServer: boolean): void {
 }
 
 /** Not everywhere allowed, and nothing depends on it. */
-function stepBack(): void {
+function yieldToBroker(): void {
   try {
-    setPriority(PRIORITY);
+    stepBack(PRIORITY);
   } catch (error) {
     openLogger().warn("The store process keeps its priority", { error });
   }
 }
 
 function main(): void {
-  stepBack();
+  yieldToBroker();
   let server: StoreServer | null = null;
   let onServer = false;
   const waiting: ToStore[] = [];
