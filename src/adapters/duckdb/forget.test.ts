@@ -133,24 +133,22 @@ test("killed before every step of forgetting, the next start finishes it and fin
     await folder.close(store);
     assert.ok(deaths.length > 12, `${deaths.length} steps`);
     const model = readings.filter(({ thing }) => thing !== "gone-thing");
-    for (const { step, folder: copy } of deaths) {
-      await cp(copy, `${copy}-lost`, { recursive: true });
-      for (const lost of [false, true]) {
-        const after = new StoreFolder(lost ? `${copy}-lost` : copy);
-        if (lost) await rm(after.path, { force: true });
-        if (lost) await rm(`${after.path}.wal`, { force: true });
-        const next = await after.open(SMALL);
-        // As the store process does: below the offset it is forgotten again, above it was.
-        const offset = next.offset ?? 0;
-        assert.ok(offset <= 700);
-        await fill(next, readings, offset);
-        await forget(next, 700);
-        await next.erased();
-        await answersWithout(next, model, `${step} lost=${lost}`);
-        await after.close(next);
-        assert.doesNotMatch(await textOfFiles(after.coldPath), /gone-thing|what-nobody-shall-know/, step);
-        await after.remove();
-      }
+    for (const [index, { step, folder: copy }] of deaths.entries()) {
+      const lost = index % 2 === 1; // the database as well
+      const after = new StoreFolder(copy);
+      if (lost) await rm(after.path, { force: true });
+      if (lost) await rm(`${after.path}.wal`, { force: true });
+      const next = await after.open(SMALL);
+      // As the store process does: below the offset it is forgotten again, above it was.
+      const offset = next.offset ?? 0;
+      assert.ok(offset <= 700);
+      await fill(next, readings, offset);
+      await forget(next, 700);
+      await next.erased();
+      await answersWithout(next, model, `${step} lost=${lost}`);
+      await after.close(next);
+      assert.doesNotMatch(await textOfFiles(after.coldPath), /gone-thing|what-nobody-shall-know/, step);
+      await after.remove();
     }
   } finally {
     await folder.remove();

@@ -103,12 +103,14 @@ export class ForgetBook {
     return turn;
   }
 
-  async #after<T>(before: Promise<unknown>, next: (content: Content) => readonly [Content, T]): Promise<T> {
+  async #after<T>(before: Promise<unknown>, change: (content: Content) => readonly [Content, T]): Promise<T> {
     await before;
     const present = this.#file.current ?? EMPTY;
-    const [content, result] = next(present);
+    const [content, result] = change(present);
+    if (content === present) return result;
     // Twice: were the newest copy damaged, the one before it must not have forgotten whom to forget.
-    for (let copy = 0; copy < 2 && content !== present; copy++) await this.#file.write(content);
+    await this.#file.write(content);
+    await this.#file.write(content);
     return result;
   }
 }
