@@ -7,10 +7,13 @@ import { exportCommand } from "./export.ts";
 import { forgetCommand } from "./forget.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
+import { caCommand } from "./ca.ts";
+import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
+import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
 import { verifierCommand } from "./verifier.ts";
@@ -38,6 +41,9 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    certsCommand,
+    caCommand,
+    shadowCommand,
     rulesCommand,
     queryCommand,
     exportCommand,

@@ -4,7 +4,19 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { ConnectionInfo, ForgetReport, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
+import type { AuthorityDesk } from "../authority-desk.ts";
+import type { CertificateCensus } from "../certificate-census.ts";
+import type { EstPorts } from "../est/routes.ts";
+import type { Renewals } from "../renewals.ts";
+import type {
+  ConnectionInfo,
+  ForgetReport,
+  Health,
+  LatestValue,
+  Series,
+  SeriesResult,
+  ShadowNames,
+} from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
@@ -56,6 +68,26 @@ export interface IssuedCertificate {
   readonly facts: CertificateFacts;
 }
 
+/** Shadows; documents are text. Throws SHADOW_*, LOG_*. */
+export interface ShadowPort {
+  get(key: ShadowKey): string;
+  update(key: ShadowKey, payload: Uint8Array): Promise<string>;
+  delete(key: ShadowKey): Promise<string>;
+  list(
+    thing: string,
+    page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined },
+  ): ShadowNames;
+  /** A `ThingShadows`. */
+  all(thing: string): string;
+  onChange(listener: (change: ShadowKey & { readonly version: number }) => void): Cancel;
+}
+
+/** `name` is empty for the classic shadow. */
+export interface ShadowKey {
+  readonly thing: string;
+  readonly name: string;
+}
+
 export interface ApiPorts {
   readonly sessions: Sessions;
   readonly registry: Registry;
@@ -63,9 +95,15 @@ export interface ApiPorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
+  readonly shadows: ShadowPort;
   readonly asker: AskPort;
   readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
+  /** Devices that enrol and renew by themselves. */
+  readonly enrolment: EstPorts;
+  readonly renewals: Pick<Renewals, "readmit">;
+  readonly desk: AuthorityDesk;
+  readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;
   /** Offset from which a rule that is put now sees messages. */

@@ -15,11 +15,13 @@ import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
@@ -28,6 +30,7 @@ import { queryRoutes } from "./routes-query.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
+import { shadowRoutes } from "./routes-shadows.ts";
 import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
@@ -67,7 +70,9 @@ const PATIENCE = {
 
 const GUARDED = [
   thingRoutes,
+  shadowRoutes,
   certificateRoutes,
+  authorityRoutes,
   ruleRoutes,
   fleetRoutes,
   forgetRoutes,
@@ -117,6 +122,8 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   });
   sessionRoutes(app, ports);
   healthRoutes(app, ports);
+  revocationRoutes(app, ports);
+  deviceRoutes(app, ports.enrolment);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);
   plain.on("upgrade", (request, socket: Socket, head) => {

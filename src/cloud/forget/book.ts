@@ -8,7 +8,7 @@ import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { EpochMs, ForgottenThing, Logger } from "../../base/mod.ts";
 
 /** In which a thing is forgotten; each is done again from its beginning where a crash came between. */
-export const FORGET_PARTS = ["registration", "sessions", "rules", "telemetry", "archive"] as const;
+export const FORGET_PARTS = ["registration", "sessions", "rules", "shadows", "telemetry", "archive"] as const;
 export type ForgetPart = (typeof FORGET_PARTS)[number];
 
 export interface ForgetEntry {

@@ -19,6 +19,7 @@ import type { Broker } from "../../broker/mod.ts";
 import type { Log } from "../../log/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 import type { HotRules } from "../../rules/mod.ts";
+import type { ShadowService } from "../services/mod.ts";
 import type { Erased, ForgetOrder, StoreClient } from "../store/mod.ts";
 import { FORGET_PARTS, forgottenIn } from "./book.ts";
 import type { ForgetBook, ForgetEntry, ForgetPart } from "./book.ts";
@@ -31,6 +32,7 @@ export interface ForgetterOptions {
   readonly store: Pick<StoreClient, "holdDurable" | "setForgotten" | "onErased">;
   readonly broker: Pick<Broker, "disconnect" | "forgetThing" | "forgetRetained">;
   readonly rules: Pick<HotRules, "eraseThing">;
+  readonly shadows: Pick<ShadowService, "erase" | "position">;
   readonly registry: Registry;
   /** Copies that nobody but a person may remove: backups, files that were put aside. */
   readonly copies: (before: EpochMs) => Promise<readonly Remains[]>;
@@ -75,7 +77,9 @@ export interface ForgetReport {
 const RETRY_DELAY: Millis = seconds(10);
 const REPORT_PERIOD: Millis = minutes(10);
 /** The order matters: first nothing new may come of it. */
-const OWN_PARTS: readonly ForgetPart[] = ["registration", "sessions", "rules"];
+const OWN_PARTS: readonly ForgetPart[] = ["registration", "sessions", "rules", "shadows"];
+/** Between two looks at whether what was accepted before is through. */
+const BEHIND_DELAY: Millis = 50;
 const REASON_NOT_AUTHORIZED = 0x87;
 
 export class Forgetter {
@@ -229,7 +233,7 @@ export class Forgetter {
     }
   }
 
-  async #erase({ thing }: ForgetEntry, part: ForgetPart): Promise<Readonly<Record<string, number>>> {
+  async #erase({ thing, below }: ForgetEntry, part: ForgetPart): Promise<Readonly<Record<string, number>>> {
     const { broker, forgotten, rules } = this.#o;
     switch (part) {
       case "registration":
@@ -238,10 +242,22 @@ export class Forgetter {
         return { ...(await broker.forgetThing(thing, (offset, source) => forgotten.skips(offset, source))) };
       case "rules":
         return { ...rules.eraseThing(thing) };
+      case "shadows":
+        return this.#eraseShadows(thing, below);
       case "telemetry":
       case "archive":
         return {}; // the store's
     }
+  }
+
+  /** Its requests that were taken before are through first. */
+  async #eraseShadows(thing: string, below: number): Promise<Readonly<Record<string, number>>> {
+    const { shadows, scheduler } = this.#o;
+    while (shadows.position < below && !this.#closed) {
+      await new Promise<void>((resolve) => scheduler.after(BEHIND_DELAY, resolve));
+    }
+    shadows.erase(thing);
+    return {};
   }
 
   async #erased({ id, part, removed, done, waiting }: Erased): Promise<void> {

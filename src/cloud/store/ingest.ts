@@ -191,12 +191,14 @@ export class Ingest {
 
   /** First what was read before is committed: it is of the old series. A commit above `below` comes after this, always. */
   async #retire({ thing, below, done }: Forgetting): Promise<void> {
-    const { store, sequences } = this.#options;
+    const { store, sequences, sink } = this.#options;
     if (this.#placed && below !== null && this.#committed > below) return done(null);
     for (const source of sourcesOf(thing)) sequences.forget(source);
     if (this.#position > this.#committed || sequences.changed) await this.#commit();
     try {
-      done(await store.retire(thing));
+      const retired = await store.retire(thing);
+      sink.unlearn();
+      done(retired);
     } catch (error) {
       throw new CommitFailed("a thing cannot be forgotten", { cause: error });
     }
