@@ -1,6 +1,4 @@
-/** Errors of forgetting a device. */
-import type { ErrorEntry } from "./errors.ts";
-
+/** Of forgetting a device: entries of the catalogue (`errors.ts`). */
 export const FORGET_ERRORS = {
   FORGOTTEN_LOST: {
     fault: "environment",
@@ -14,4 +12,4 @@ export const FORGET_ERRORS = {
     fix: "Run it again and type the name when it asks, or add --yes.",
     exit: 2,
   },
-} as const satisfies Readonly<Record<string, ErrorEntry>>;
+} as const;

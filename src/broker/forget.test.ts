@@ -16,7 +16,7 @@ test("a forgotten thing's sessions, what waited for them, its will and its retai
     delaySeconds: 0,
     properties: null,
   };
-  const gone = await world.connected("gone", { will, sessionExpirySeconds: 3600 } as never);
+  const gone = await world.connected("gone", { will, sessionExpirySeconds: 3600 });
   gone.subscribe("commands/#", { qos: 1 });
   gone.publish("factory/x", "from it", { qos: 1, packetId: 1, retain: true });
   const other = await world.connected("other");
@@ -39,7 +39,7 @@ test("a forgotten thing's sessions, what waited for them, its will and its retai
     await world.run(2_000);
     const topics = reader.received.flatMap((packet) => (packet.type === "publish" ? [packet.topic] : []));
     assert.deepEqual(topics.toSorted(), ["telemetry/thing-gone/later", "telemetry/thing-other/m"]);
-    const again = await world.connected("gone", { cleanStart: false } as never);
+    const again = await world.connected("gone", { cleanStart: false });
     const connack = again.received.find((packet) => packet.type === "connack");
     assert.equal(connack?.type === "connack" && connack.sessionPresent, false);
     await world.crashAndRestart();

@@ -189,7 +189,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store, shadows } = ingest;
+  const { log, rules, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
@@ -203,6 +203,7 @@ async function openApi(
       asker,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
+      provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),

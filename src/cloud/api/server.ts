@@ -26,7 +26,10 @@ import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
+import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
+import { retireRoutes } from "./routes-retire.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
@@ -72,6 +75,9 @@ const GUARDED = [
   thingRoutes,
   shadowRoutes,
   certificateRoutes,
+  provisioningRoutes,
+  joinCodeRoutes,
+  retireRoutes,
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
@@ -121,6 +127,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     hub.routes(scope);
   });
   sessionRoutes(app, ports);
+  joinRoutes(app, ports);
   healthRoutes(app, ports);
   revocationRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);

@@ -143,6 +143,11 @@ export class Forgetter {
     return done;
   }
 
+  /** For who retires a thing: resolves when it is certain to be forgotten, and in no answer any more. */
+  async erase(thing: string): Promise<void> {
+    await this.forget(thing, { withRegistration: false });
+  }
+
   /** Newest first. */
   async list(): Promise<readonly ForgetReport[]> {
     return this.#o.book.entries.map((entry) => this.#report(entry, [])).reverse();
