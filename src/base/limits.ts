@@ -259,6 +259,10 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  forget: {
+    /** Forgotten things whose records the log still holds, and reports of those that are over: each some 500 bytes, read at every start. */
+    thingsMax: 10_000,
+  },
   asking: ASKING_LIMITS,
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */

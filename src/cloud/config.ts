@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LIMITS, reasonOf } from "../base/mod.ts";
 import { ArchiveConfigSchema } from "./archive-config.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
+import { BackupConfigSchema, ExportsConfigSchema } from "./schedule/mod.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
@@ -113,6 +114,12 @@ export const PlatformConfigSchema = z.strictObject({
     .describe("Single limits by name, e.g. `mqtt.packetBytesMax: 4MiB`; `--limit mqtt.packetBytesMax=4MiB` as a flag."),
   archive: ArchiveConfigSchema.prefault({}).describe(
     "The event archive: every accepted message as Parquet files by day in `DIR/archive`. `enabled`; `every` (15min: a file after so long at the latest), `keep` (1y, or `forever`), `size` (8GiB on this machine, or `unlimited`; above it the oldest goes); cold tier, to which files move after `warm` (30d): `folder` (an absolute path) or `s3` (`endpoint`, `bucket`, `region`, `prefix`, `credentials` (a file as `~/.aws/credentials`; else from the environment), `ca`); `cache` (1GiB for what is fetched back). `docs/internals/archive.md`. As a flag only `--no-archive`.",
+  ),
+  backup: BackupConfigSchema.optional().describe(
+    "Backups on schedule, beside the running platform, in a process of its own: `to` (an absolute path, best on another disk), `every` (6h) or `at` (02:00, UTC; the default), `keep` (14: so many of the newest stay), `verify` (true: each is read back). What was slept through is taken once, at once. Health is degraded while it fails or is overdue; `tidewire_backup_last_success_timestamp_seconds`, `tidewire_backup_age_seconds`. `tidewire restore` brings one back. Only in the file.",
+  ),
+  exports: ExportsConfigSchema.default([]).describe(
+    "Files on schedule: each `name`, `of` (telemetry, rollups_1m, rollups_1h, rollups_1d, events), `format` (parquet, csv, ndjson), `every` (1d: the range of a file, UTC), `after` (1h: late points are waited for so long), `things` and `measurements` (names, `*` for any part), `since` (2026-11-01: the first range; default: the present one), `keep` (newest files that stay), and where to: `folder` (an absolute path) or `s3` (as in `archive`). Each range is one file, `NAME-2026-11-22.parquet`, once, visible when it is whole; what was slept through is made up for. Health is degraded while one fails. Only in the file.",
   ),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),

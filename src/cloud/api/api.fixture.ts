@@ -36,9 +36,9 @@ import { registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { ForgetPort, AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -135,6 +135,27 @@ export class PlayedAsker implements AskPort {
   }
 }
 
+/** Has forgotten whom it is told to. */
+export class PlayedForgetter implements ForgetPort {
+  readonly reports: ForgetReport[] = [];
+
+  async forget(thing: string, { withRegistration }: { readonly withRegistration: boolean }): Promise<ForgetReport> {
+    const state = { state: "running", reason: null, completedAt: null, missing: ["archive"] } as const;
+    const more = { requestedAt: 7, withRegistration, removed: { points: 3 }, remains: [] };
+    const report: ForgetReport = { id: this.reports.length + 1, thing, ...state, ...more };
+    this.reports.push(report);
+    return report;
+  }
+  async list(): Promise<readonly ForgetReport[]> {
+    return this.reports;
+  }
+  async report(id: number): Promise<ForgetReport> {
+    const report = this.reports.find((one) => one.id === id);
+    if (report === undefined) throw new TidewireError("NOT_FOUND", { kind: "forgotten thing", name: String(id) });
+    return report;
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
 const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
@@ -220,7 +241,8 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  return { authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
+  const forgetter = new PlayedForgetter();
+  return { forgetter, authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */

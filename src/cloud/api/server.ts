@@ -24,6 +24,7 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
+import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { provisioningRoutes } from "./routes-provisioning.ts";
@@ -80,6 +81,7 @@ const GUARDED = [
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
+  forgetRoutes,
   seriesRoutes,
   queryRoutes,
   alertRoutes,
