@@ -4,6 +4,8 @@ import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
 import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { exportCommand } from "./export.ts";
+import { forgetCommand } from "./forget.ts";
 import { keysCommand } from "./keys.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
@@ -48,6 +50,8 @@ export function program(output: Output): Command {
     shadowCommand,
     rulesCommand,
     queryCommand,
+    exportCommand,
+    forgetCommand,
     loginLinkCommand,
     usersCommand,
     keysCommand,

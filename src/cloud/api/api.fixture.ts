@@ -43,9 +43,9 @@ import { registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { ForgetPort, AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 
@@ -141,8 +141,30 @@ export class PlayedAsker implements AskPort {
   }
 }
 
+/** Has forgotten whom it is told to. */
+export class PlayedForgetter implements ForgetPort {
+  readonly reports: ForgetReport[] = [];
+
+  async forget(thing: string, { withRegistration }: { readonly withRegistration: boolean }): Promise<ForgetReport> {
+    const state = { state: "running", reason: null, completedAt: null, missing: ["archive"] } as const;
+    const more = { requestedAt: 7, withRegistration, removed: { points: 3 }, remains: [] };
+    const report: ForgetReport = { id: this.reports.length + 1, thing, ...state, ...more };
+    this.reports.push(report);
+    return report;
+  }
+  async list(): Promise<readonly ForgetReport[]> {
+    return this.reports;
+  }
+  async report(id: number): Promise<ForgetReport> {
+    const report = this.reports.find((one) => one.id === id);
+    if (report === undefined) throw new TidewireError("NOT_FOUND", { kind: "forgotten thing", name: String(id) });
+    return report;
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
+const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
 const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
 
 export const TOKEN = "tw_the-right-one";
@@ -191,8 +213,8 @@ export interface Answer {
   readonly json: unknown;
 }
 
-/** The parts behind the API, each on its own file below `folder`. */
-async function openParts(folder: string, ground: Base) {
+/** People and audit log, on their own files. */
+function openPeople(folder: string, ground: Base) {
   const peopleStore = new SqlitePeopleStore({ path: join(folder, "people.db") });
   const token = { now: TOKEN };
   const people = new People({
@@ -212,6 +234,23 @@ async function openParts(folder: string, ground: Base) {
     sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
   });
   const auditScopes = new AuditScopes();
+  return {
+    people,
+    audit,
+    auditScopes,
+    auditSearch: (query: AuditQuery): Promise<AuditPage> => searchAudit(auditFiles, query),
+    close: async (): Promise<void> => {
+      people.close();
+      await audit.close();
+      peopleStore.close();
+    },
+  };
+}
+
+/** The parts behind the API, each on its own file below `folder`. */
+async function openParts(folder: string, ground: Base) {
+  const kept = openPeople(folder, ground);
+  const { people, audit, auditScopes } = kept;
   const base = { ...ground, logger: auditedLogger(ground.logger, audit, auditScopes) };
   const { clock, logger } = base;
   const secrets = openSecrets(join(folder, "secrets"), { logger });
@@ -243,12 +282,12 @@ async function openParts(folder: string, ground: Base) {
     presence.close();
     successions.close();
     stores.close();
-    people.close();
-    await audit.close();
-    peopleStore.close();
+    await kept.close();
   };
-  const auditSearch = (query: AuditQuery): Promise<AuditPage> => searchAudit(auditFiles, query);
+  const forgetter = new PlayedForgetter();
+  const { auditSearch } = kept;
   return {
+    forgetter,
     authority,
     registry,
     renewals,
@@ -336,9 +375,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const health: ApiWorld["health"] = {
-    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
-  };
+  const health: ApiWorld["health"] = { now: WELL };
   const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,

@@ -42,7 +42,7 @@
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
- *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
+ *   GET|PUT /api/provisioning-templates/:templateName/claim-policy  → the policy document of its claims; PUT makes the policy
  *   GET    /api/authority                            → the CAs, and what should be done about them
  *   POST   /api/authority/rollover-issuing           → the same
  *   POST   /api/authority/rollover-root              → the same
@@ -62,6 +62,9 @@
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/things/:thing/shadows                → ThingShadows
+ *   DELETE /api/things/:thing/data?withRegistration= → 202 ForgetReport: everything that the device said before is being removed
+ *   GET    /api/forgotten                            → ForgottenThings, newest first
+ *   GET    /api/forgotten/:id                        → ForgetReport
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
  *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
@@ -109,110 +112,22 @@ export interface ApiError {
   readonly fix: string;
 }
 
-export interface SessionInfo {
-  /** A user's or a key's name; `administrator` for the platform's token. */
-  readonly user: string;
-  readonly kind: "user" | "token" | "key";
-  readonly role: Role | null;
-  /** What may be asked for: pages leave out what would be refused. */
-  readonly permissions: readonly string[];
-  /** Patterns of things that a key is narrowed to; null: all. */
-  readonly things: readonly string[] | null;
-  /** Null for keys and tokens. */
-  readonly session: string | null;
-  readonly expiresAt: EpochMs | null;
-  readonly version: string;
-}
-
-export type Role = "administrator" | "operator" | "viewer";
-
-export interface UserView {
-  readonly name: string;
-  readonly role: Role;
-  readonly state: "active" | "invited" | "disabled";
-  readonly createdAt: EpochMs;
-  readonly lastLoginAt: EpochMs | null;
-  readonly passwordChangedAt: EpochMs | null;
-}
-
-export interface UserList {
-  readonly users: readonly UserView[];
-}
-
-export interface InvitedUser {
-  readonly user: UserView;
-  /** Shown once; the link is `/#invitation=CODE`. */
-  readonly invitation: { readonly code: string; readonly expiresAt: EpochMs };
-}
-
-export interface SessionView {
-  readonly id: string;
-  /** Null: begun with the platform's token or a login link. */
-  readonly user: string | null;
-  readonly createdAt: EpochMs;
-  readonly lastSeenAt: EpochMs;
-  readonly endsAt: EpochMs;
-  readonly address: string;
-  readonly agent: string;
-}
-
-export interface SessionList {
-  readonly sessions: readonly SessionView[];
-}
-
-/** `api`: a bearer token. `access`: an id and a secret for Signature Version 4, as AWS's SDKs take them. */
-export type KeyKind = "api" | "access";
-
-export interface KeyView {
-  readonly id: string;
-  readonly kind: KeyKind;
-  readonly name: string;
-  readonly owner: string | null;
-  readonly permissions: readonly string[];
-  readonly things: readonly string[] | null;
-  readonly createdAt: EpochMs;
-  readonly expiresAt: EpochMs | null;
-  readonly lastUsedAt: EpochMs | null;
-  readonly lastUsedFrom: string | null;
-}
-
-export interface KeyList {
-  readonly keys: readonly KeyView[];
-}
-
-export interface NewKeyRequest {
-  readonly kind?: KeyKind;
-  readonly name: string;
-  readonly permissions: readonly string[];
-  /** Thing names, with `*` for any characters: the key is good only for routes that are about named things. */
-  readonly things?: readonly string[] | null;
-  readonly expiresAt?: EpochMs | null;
-}
-
-export interface NewKeyResult {
-  readonly key: KeyView;
-  /** Shown once: the bearer token, or the secret of an access key. */
-  readonly secret: string;
-}
-
-export interface AuditEntryView {
-  readonly sequence: number;
-  readonly time: EpochMs;
-  readonly actor: { readonly kind: string } & Readonly<Record<string, string | null>>;
-  readonly address: string | null;
-  readonly action: string;
-  readonly target: string | null;
-  readonly outcome: "ok" | "refused" | "failed";
-  readonly reason?: string | null;
-  readonly incident?: string | null;
-  readonly details?: Readonly<Record<string, unknown>> | null;
-}
-
-export interface AuditPageView {
-  readonly entries: readonly AuditEntryView[];
-  /** Pass it as `before` for the next page; null at the end. */
-  readonly before: number | null;
-}
+export type {
+  AuditEntryView,
+  AuditPageView,
+  InvitedUser,
+  KeyKind,
+  KeyList,
+  KeyView,
+  NewKeyRequest,
+  NewKeyResult,
+  Role,
+  SessionInfo,
+  SessionList,
+  SessionView,
+  UserList,
+  UserView,
+} from "./contract-people.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 
@@ -264,6 +179,33 @@ export interface ThingDetail extends FleetEntry {
     readonly expiresAt: EpochMs;
   }[];
   readonly alerts: readonly Alert[];
+}
+
+/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
+export interface ForgetReport {
+  readonly id: number;
+  readonly thing: string;
+  readonly state: "running" | "waiting" | "done";
+  /** What it waits for; null where it does not. */
+  readonly reason: string | null;
+  readonly requestedAt: EpochMs;
+  readonly completedAt: EpochMs | null;
+  readonly withRegistration: boolean;
+  /** Parts that are still to come. */
+  readonly missing: readonly string[];
+  /** How much of what was removed: `points`, `events`, `alerts`, … */
+  readonly removed: Readonly<Record<string, number>>;
+  /** What is left of it elsewhere, and until when (null: until a person removes it). */
+  readonly remains: readonly {
+    readonly where: string;
+    readonly detail: string;
+    readonly until: EpochMs | null;
+    readonly names: readonly string[];
+  }[];
+}
+
+export interface ForgottenThings {
+  readonly things: readonly ForgetReport[];
 }
 
 export type FieldValue = number | boolean | string;

@@ -25,6 +25,7 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
+import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { auditRoutes } from "./routes-audit.ts";
 import { peopleRoutes } from "./routes-people.ts";
@@ -83,6 +84,7 @@ const GUARDED = [
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
+  forgetRoutes,
   seriesRoutes,
   queryRoutes,
   alertRoutes,
