@@ -210,7 +210,9 @@ async function openParts(folder: string, base: Base) {
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const shadows = openShadows(folder, base, registry);
   const close = async (): Promise<void> => {
+    shadows.close();
     provisioning.close();
     await rules.close();
     rulesStore.close();
@@ -219,7 +221,18 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  return { authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
+  return {
+    shadows: shadows.service,
+    authority,
+    registry,
+    renewals,
+    census,
+    presence,
+    rules,
+    sessions,
+    provisioning,
+    close,
+  };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
@@ -297,11 +310,9 @@ export async function apiWorld(): Promise<ApiWorld> {
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
-  const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,
     ...parts,
-    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
@@ -345,7 +356,6 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
-      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },
