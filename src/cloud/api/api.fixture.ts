@@ -232,7 +232,9 @@ async function openParts(folder: string, base: Base) {
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const shadows = openShadows(folder, base, registry);
   const close = async (): Promise<void> => {
+    shadows.close();
     provisioning.close();
     await rules.close();
     rulesStore.close();
@@ -241,8 +243,19 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  const forgetter = new PlayedForgetter();
-  return { forgetter, authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
+  return {
+    shadows: shadows.service,
+    forgetter: new PlayedForgetter(),
+    authority,
+    registry,
+    renewals,
+    census,
+    presence,
+    rules,
+    sessions,
+    provisioning,
+    close,
+  };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
@@ -317,12 +330,12 @@ export async function apiWorld(): Promise<ApiWorld> {
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const health: ApiWorld["health"] = { now: WELL };
-  const shadows = openShadows(folder, base, parts.registry);
+  const health: ApiWorld["health"] = {
+    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
+  };
   const api = await buildApi({
     ...base,
     ...parts,
-    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
@@ -366,7 +379,6 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
-      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },
