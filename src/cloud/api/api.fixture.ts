@@ -274,7 +274,9 @@ async function openParts(folder: string, ground: Base) {
   const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
   await rules.start();
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const shadows = openShadows(folder, base, registry);
   const close = async (): Promise<void> => {
+    shadows.close();
     provisioning.close();
     await rules.close();
     rulesStore.close();
@@ -287,6 +289,7 @@ async function openParts(folder: string, ground: Base) {
   const forgetter = new PlayedForgetter();
   const { auditSearch } = kept;
   return {
+    shadows: shadows.service,
     forgetter,
     authority,
     registry,
@@ -375,12 +378,12 @@ export async function apiWorld(): Promise<ApiWorld> {
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const health: ApiWorld["health"] = { now: WELL };
-  const shadows = openShadows(folder, base, parts.registry);
+  const health: ApiWorld["health"] = {
+    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
+  };
   const api = await buildApi({
     ...base,
     ...parts,
-    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
@@ -424,7 +427,6 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
-      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -83,7 +83,7 @@ function Hint({ kind }: { readonly kind: "token" | "name" | "invitation" }) {
       )}
       <p class="hint">
         <button type="button" class="link" onClick={() => setLoginWith(kind === "token" ? "name" : "token")}>
-          {kind === "token" ? "Log in with a name and a password" : "Log in with the administrator token"}
+          {kind === "token" ? "Use a name and a password" : "Use the administrator token"}
         </button>
       </p>
     </>
