@@ -164,7 +164,6 @@ export class PlayedForgetter implements ForgetPort {
 
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
-const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
 const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
 
 export const TOKEN = "tw_the-right-one";
