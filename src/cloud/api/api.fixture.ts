@@ -26,7 +26,7 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -306,7 +306,7 @@ async function openParts(folder: string, ground: Base) {
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
-function openShadows(folder: string, base: Base, registry: Registry) {
+function openShadows(folder: string, base: Omit<Base, "logger"> & { readonly logger: Logger }, registry: Registry) {
   const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
   const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
   let next = 0;
