@@ -306,7 +306,7 @@ async function openParts(folder: string, ground: Base) {
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
-function openShadows(folder: string, base: Base, registry: Registry) {
+function openShadows(folder: string, base: Omit<Base, "logger"> & { readonly logger: Logger }, registry: Registry) {
   const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
   const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
   let next = 0;
@@ -342,7 +342,7 @@ function makeWebRoot(folder: string): string {
 interface Base {
   readonly clock: SimClock;
   readonly scheduler: SimClock;
-  readonly logger: Logger;
+  readonly logger: SimLogger;
   readonly random: SimRandom;
   readonly metrics: PrometheusMetrics;
 }
