@@ -245,6 +245,12 @@ const entries = {
     http: 400,
     exit: 2,
   },
+  NOT_IMPLEMENTED: {
+    fault: "peer",
+    message: "AWS IoT's operation {operation} is not implemented here.",
+    fix: "docs/reference/aws-operations.md lists the operations that are.",
+    http: 501,
+  },
   NOT_FOUND: {
     fault: "peer",
     message: "There is no {kind} named '{name}'.",

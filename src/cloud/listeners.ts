@@ -71,6 +71,9 @@ export class Listeners {
     return true;
   };
 
+  /** Who is at the other end of a connection that the HTTP server has. */
+  readonly visitorOf = (socket: Socket): Visitor => this.#visitors.get(socket) ?? PLAIN;
+
   /** Opens everything. Throws PORT_IN_USE, PORT_FORBIDDEN, CONFIG_VALUE_INVALID; `teardown` ends what is open by then. */
   async open(api: ApiServer, teardown: Teardown): Promise<OpenPorts> {
     this.#api = api;

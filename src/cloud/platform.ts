@@ -24,6 +24,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
@@ -184,6 +185,8 @@ async function openApi(
       telemetry: store,
       asker,
       certificates: certificateIssuer(base.authority),
+      messages: messageDesk({ ...base, ...ingest }),
+      visitorOf: parts.listeners.visitorOf,
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

@@ -3,6 +3,8 @@ export type { AuthorityOptions, AuthorityStatus, CaStatus, DeviceCertificate, Se
 export { changePassphrase, exportRoot, importRoot } from "./root-key.ts";
 export { findPassphrase } from "./passphrase.ts";
 export type { RevocationList, RevokedCertificate } from "./revocation-list.ts";
+export { readPresented } from "./presented.ts";
+export type { PresentedCertificate } from "./presented.ts";
 export { createKeyAndCsr } from "./device-key.ts";
 export { serverNames } from "./host-names.ts";
 export type { ServerNames } from "./host-names.ts";

@@ -13,17 +13,17 @@ import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, encodeUtf8 } from "../../base/mod.ts";
-import type { Cancel, EpochMs } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Message } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { certificateIssuer } from "../certificate-issuer.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
-import { registryRules } from "../gatekeeper.ts";
+import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { AskPort, LivePoints, MessagePort, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -120,6 +120,29 @@ export class PlayedAsker implements AskPort {
   }
 }
 
+/** A broker that keeps what is published, and has no clients. */
+export class PlayedMessages implements MessagePort {
+  readonly published: Message[] = [];
+  readonly #retained = new Map<string, Message>();
+
+  async publish(message: Message): Promise<void> {
+    this.published.push(message);
+    if (message.retain) this.#retained.set(message.topic, message);
+  }
+
+  async retained(topic: string): Promise<Message | null> {
+    return this.#retained.get(topic) ?? null;
+  }
+
+  async listRetained(): ReturnType<MessagePort["listRetained"]> {
+    return { found: [...this.#retained.values()], upTo: null };
+  }
+
+  endConnection(): boolean {
+    return false;
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
 export const TOKEN = "tw_the-right-one";
@@ -129,6 +152,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly folder: string;
   readonly store: PlayedStore;
   readonly queries: PlayedAsker;
+  readonly messages: PlayedMessages;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -172,6 +196,7 @@ async function openParts(folder: string, base: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  const gatekeeper = new RegistryGatekeeper({ ...base, registry });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -180,13 +205,14 @@ async function openParts(folder: string, base: Base) {
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const close = async (): Promise<void> => {
+    gatekeeper.close();
     await rules.close();
     rulesStore.close();
     http.close();
     presence.close();
     stores.close();
   };
-  return { authority, registry, presence, rules, sessions, close };
+  return { authority, registry, gatekeeper, presence, rules, sessions, close };
 }
 
 /** A folder with the built dashboard, as far as the server cares. */
@@ -220,6 +246,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   const { close, ...parts } = await openParts(folder, base);
   const store = new PlayedStore();
   const queries = new PlayedAsker();
+  const messages = new PlayedMessages();
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
@@ -229,6 +256,8 @@ export async function apiWorld(): Promise<ApiWorld> {
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
+    messages,
+    visitorOf: () => ({ remoteAddress: "127.0.0.1", credential: { kind: "none" } }),
     certificates: certificateIssuer(parts.authority),
     health: () => health.now,
     logNext: () => 42,
@@ -251,6 +280,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     folder,
     store,
     queries,
+    messages,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

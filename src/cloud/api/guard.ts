@@ -1,33 +1,55 @@
 /** Who may speak at all: the right host, our own pages, and behind `guard` a valid token or session. */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { TidewireError } from "../../base/mod.ts";
+import { LIMITS, TidewireError } from "../../base/mod.ts";
 import { permissionsOf } from "../../people/mod.ts";
 import type { Actor } from "../../people/mod.ts";
+import { proofOf } from "../../people/mod.ts";
 import { demand } from "./actor.ts";
+import { deviceOf } from "./device-access.ts";
 import type { ApiPorts } from "./ports.ts";
+import { RequestRates } from "./request-rates.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 
 /** Every route behind it needs an actor with the route's permission; a browser must also come from our own pages. */
-export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "sessions">): void {
+export function guard(scope: FastifyInstance, ports: GuardPorts): void {
+  const strangers = new RequestRates(ports.clock, LIMITS.http.requestsPerMinuteMax);
+  const actors = new RequestRates(ports.clock, LIMITS.http.requestsPerActorPerMinuteMax);
   scope.addHook("onRequest", async (request, reply) => {
-    const actor = identify(request, ports);
-    if (actor === null) throw new TidewireError("UNAUTHORIZED");
-    demand(request, actor);
+    let actor: Actor | null;
+    try {
+      actor = identify(request, ports);
+      if (actor === null) throw new TidewireError("UNAUTHORIZED");
+    } catch (error) {
+      strangers.count(request.ip);
+      throw error;
+    }
+    actors.count(proofOf(actor.identity));
+    if (actor.identity.kind !== "device") demand(request, actor);
     request.actor = actor;
     // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
     void reply.header("cache-control", "no-store");
   });
 }
 
+type GuardPorts = Pick<ApiPorts, "sessions" | "clock" | "gatekeeper" | "visitorOf">;
+
 /** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
-function identify(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessions">): Actor | null {
+function identify(request: FastifyRequest, ports: GuardPorts): Actor | null {
+  const { sessions } = ports;
   const token = bearerOf(request.headers.authorization);
   if (token !== null) return sessions.isAdminToken(token) ? administrator(null) : null;
   const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
-  if (cookie === null || sessions.cookieExpiry(cookie) === null) return null;
+  if (cookie === null || sessions.cookieExpiry(cookie) === null) return byCertificate(request, ports);
   refuseForeignOrigin(request);
   return administrator(cookie);
+}
+
+/** A browser shows its certificate by itself, as it sends its cookies. */
+function byCertificate(request: FastifyRequest, ports: GuardPorts): Actor | null {
+  const device = deviceOf(request, ports);
+  if (device !== null) refuseForeignOrigin(request);
+  return device;
 }
 
 function administrator(session: string | null): Actor {

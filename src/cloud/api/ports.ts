@@ -1,9 +1,10 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
-import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Logger, Message, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { DevicePorts } from "./device-access.ts";
 import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
@@ -48,7 +49,21 @@ export interface IssuedCertificate {
   readonly facts: CertificateFacts;
 }
 
-export interface ApiPorts {
+/** Messages and connections of the broker. */
+export interface MessagePort {
+  /** At QoS 1 resolves when it is on disk. Throws LOG_*, and REQUEST_INVALID for a topic that is the platform's own. */
+  publish(message: Message): Promise<void>;
+  retained(topic: string): Promise<Message | null>;
+  /** By topic, behind `after`; `upTo`: the last topic that was looked at, null at the end. */
+  listRetained(
+    after: string | null,
+    max: number,
+  ): Promise<{ readonly found: readonly Message[]; readonly upTo: string | null }>;
+  /** False where there is no such client. */
+  endConnection(clientId: string, how: { readonly cleanSession: boolean; readonly preventWill: boolean }): boolean;
+}
+
+export interface ApiPorts extends DevicePorts {
   readonly sessions: Sessions;
   readonly registry: Registry;
   readonly presence: PresenceBook;
@@ -57,6 +72,7 @@ export interface ApiPorts {
   readonly telemetry: TelemetryPort;
   readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
+  readonly messages: MessagePort;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;
   /** Offset from which a rule that is put now sees messages. */

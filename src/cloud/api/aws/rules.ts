@@ -2,13 +2,13 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { arnOf } from "../../registry/mod.ts";
-import { redactRule } from "../../rules/mod.ts";
-import type { RuleDocument } from "../../rules/mod.ts";
-import { TidewireError } from "../../base/mod.ts";
-import { compileSql } from "../../sql/mod.ts";
-import { notFound } from "./errors.ts";
-import type { ApiPorts } from "./ports.ts";
+import { arnOf } from "../../../registry/mod.ts";
+import { redactRule } from "../../../rules/mod.ts";
+import type { RuleDocument } from "../../../rules/mod.ts";
+import { TidewireError } from "../../../base/mod.ts";
+import { compileSql } from "../../../sql/mod.ts";
+import { notFound } from "../errors.ts";
+import type { ApiPorts } from "../ports.ts";
 
 const READS = { permission: "rules:read" } as const;
 const WRITES = { permission: "rules:write" } as const;
