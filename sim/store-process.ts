@@ -8,7 +8,7 @@ import type { FromStore, ToStore } from "../src/cloud/store/protocol.ts";
 import { StoreServer } from "../src/cloud/store/server.ts";
 import { LogReader } from "../src/log/mod.ts";
 import type { LogDirectory } from "../src/log/mod.ts";
-import { readRecord, recordFilter } from "../src/wire/record/mod.ts";
+import { propertiesAt, readRecord, recordTopics, senderOf, writtenAt } from "../src/wire/record/mod.ts";
 import { Life, folderOf } from "./life.ts";
 import type { SimTelemetryDatabase } from "./telemetry-database.ts";
 import type { Trace } from "./trace.ts";
@@ -80,8 +80,7 @@ export class SimStoreProcess implements StoreProcess {
       store: database.open(this.#life, this.#scheduler),
       rebuilt: null,
       source: this.#source(),
-      filter: recordFilter,
-      decode: readRecord,
+      records: { topics: recordTopics, decode: readRecord, senderOf, propertiesAt, writtenAt },
       parquetOf: () => Promise.reject(new Error("the simulated store makes no files")),
       isDamage: () => false, // the simulated file does not rot
       limits: LIMITS,

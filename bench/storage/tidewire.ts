@@ -1,4 +1,5 @@
 /** The real platform: what devices publish over MQTT at QoS 1, asked for over HTTP. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startOurs } from "../broker/targets.ts";
 import { pause } from "../processes.ts";
@@ -18,10 +19,11 @@ interface Series {
 
 export async function startTidewire(folder: string): Promise<Store> {
   // What is seconds old goes into files; an hour by default, and nobody waits that long here.
-  const { platform, address } = await startOurs(folder, [
-    "--limit",
-    `telemetry.generationAgeMax=${COMPACTED_AFTER_MS}ms`,
-  ]);
+  const limit = ["--limit", `telemetry.generationAgeMax=${COMPACTED_AFTER_MS}ms`];
+  // A year of points is there for those who keep them so long.
+  const config = join(folder, "tidewire.yaml");
+  await writeFile(config, "telemetryRetention: raw forever\n");
+  const { platform, address } = await startOurs(folder, [...limit, "--config", config]);
   const series = async (parameters: Readonly<Record<string, string>>): Promise<Answer> => {
     const found = await platform.api<Series>("GET", `/api/series?${new URLSearchParams(parameters).toString()}`);
     return answerOf(found.series.flatMap(({ values }) => values));
@@ -50,7 +52,7 @@ export async function startTidewire(folder: string): Promise<Store> {
     },
     async visible(set) {
       stored += set.points;
-      while ((await metric(platform, "tidewire_store_rows")) < stored) await pause(20);
+      while ((await metric(platform, "tidewire_store_rows")) < stored) await pause(100);
     },
     async settle() {
       await pause(COMPACTED_AFTER_MS);

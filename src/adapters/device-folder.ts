@@ -8,6 +8,8 @@ export interface DeviceFolder {
   readonly thing: string;
   /** `mqtts://host:port` of the platform. */
   readonly broker: string;
+  /** `https://host:port` of the platform, where the device renews its certificate. */
+  readonly renewal?: string;
   readonly certificatePem: string;
   readonly privateKeyPem: string;
   readonly caPem: string;
@@ -59,14 +61,14 @@ function writeWhole(path: string, text: string, mode: number): void {
   }
 }
 
-function agentYaml({ thing, broker }: DeviceFolder): string {
+function agentYaml({ thing, broker, renewal }: DeviceFolder): string {
   return `# Start with: tidewire agent --config agent.yaml
 # Every key: docs/reference/configuration.md
 
 thing: ${JSON.stringify(thing)}
 # Where the platform listens, as seen from this device.
 broker: ${JSON.stringify(broker)}
-
+${renewal === undefined ? "" : `# Where it renews its certificate, long before it ends.\nrenewal: ${JSON.stringify(renewal)}\n`}
 certificate: certificate.pem
 privateKey: private-key.pem
 ca: ca.pem

@@ -6,6 +6,7 @@
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { fill } from "./error-text.ts";
+import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";
@@ -154,6 +155,12 @@ const entries = {
     fix: "Stop the platform, bring the key with `tidewire ca import FILE`, start the platform, and take the key away again with `tidewire ca export-root FILE`.",
     http: 409,
     exit: 4,
+  },
+  FILE_UNWRITABLE: {
+    fault: "environment",
+    message: "The file {path} cannot be written: {reason}.",
+    fix: "Name a file that does not exist yet, in a folder that this user may write to.",
+    exit: 3,
   },
   CA_REFUSED: {
     fault: "misuse",
@@ -306,6 +313,18 @@ const entries = {
     http: 400,
     exit: 2,
   },
+  RENEWAL_REFUSED: {
+    fault: "peer",
+    message: "The certificate is not renewed: {reason}.",
+    fix: "{remedy}",
+    http: 403,
+  },
+  CLIENT_CERTIFICATE_NEEDED: {
+    fault: "peer",
+    message: "This is for devices that show their certificate, and {reason}.",
+    fix: "Connect to the HTTPS port with the device's certificate and private key.",
+    http: 401,
+  },
   LIMIT_REACHED: {
     fault: "peer",
     message: "The limit is reached: {what} may be {limit} at most.",
@@ -324,6 +343,7 @@ const entries = {
     fix: "Send less at once.",
     http: 413,
   },
+  ...SHADOW_ERRORS,
   // ── requests to other servers ────────────────────────────────────────────────────────────────
   OUTGOING_REFUSED: {
     fault: "misuse",

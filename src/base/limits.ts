@@ -333,6 +333,33 @@ export const LIMITS = {
     /** How stale a thing's "last seen" may be after a crash. */
     lastSeenSavedEvery: seconds(30),
   },
+  shadow: {
+    /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */
+    documentBytesMax: kib(8),
+    /** AWS IoT's largest payload. A larger request is refused unread, and so without its `clientToken`. */
+    requestBytesMax: kib(128),
+    clientTokenBytesMax: 64,
+    /** Levels of keys and items below `desired` or `reported`. AWS's message says 6; others have counted 8. */
+    nestingMax: 6,
+    /** Requests of one connection that wait for their answer; what comes beyond is refused with 429, as on AWS. */
+    inflightMax: 10,
+    /** AWS states none; a device that makes up names would fill the disk. Those deleted a moment ago count. */
+    perThingMax: 1_000,
+    /** Requests that are worked off in one turn, before connections are served again. */
+    perTurnMax: 16,
+    /** A deleted shadow's version number lives on for so long; then a new one starts at 1. AWS IoT's number. */
+    deletedKeptFor: hours(48),
+    /** A get that is older when it is read from the log is not answered: who asked has asked again, or is gone. */
+    getAnsweredFor: seconds(30),
+    /** How long a request over HTTP waits for the log and its turn. */
+    apiTimeout: seconds(10),
+    /** How often the place in the log is saved where no shadow changes. */
+    savePeriod: seconds(5),
+    /** Shadows in memory, as parsed JSON; counted by their text. */
+    cacheBytesMax: mib(8),
+    listPageMax: 100,
+    listPageDefault: 25,
+  },
   http: {
     bodyBytesMax: kib(256),
     /** Of one address, without a login or with a wrong one. */
@@ -419,7 +446,7 @@ export type MqttLimits = Limits["mqtt"];
 
 /** Throws where two limits contradict each other; called once at start and by a house test. */
 export function assertLimits(limits: Limits = LIMITS): void {
-  const { archive, asking, edge, http, log, mqtt, people, registry, rules, telemetry } = limits;
+  const { archive, asking, edge, http, log, mqtt, people, registry, rules, shadow, telemetry } = limits;
   const relations: readonly (readonly [holds: boolean, relation: string])[] = [
     [archive.diskFreeBytesMin > log.diskFreeBytesMin, "archiving stops before the log does"],
     [archive.partBytes >= mib(5), "archive.partBytes is what S3 takes"],
@@ -462,6 +489,9 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [http.headersTimeout <= http.requestTimeout, "http.headersTimeout <= http.requestTimeout"],
     [http.liveConnectionsMax < http.connectionsMax, "live connections leave room for requests"],
     [http.loginsPerMinuteMax < http.requestsPerMinuteMax, "logins are rarer than requests"],
+    [shadow.nestingMax <= 64, "a shadow's levels fit the stack: merging recurses that deep"],
+    [shadow.documentBytesMax <= shadow.requestBytesMax, "a whole shadow fits a request"],
+    [shadow.requestBytesMax < http.bodyBytesMax, "a shadow request fits an HTTP request"],
     [people.sessionIdle <= http.sessionLifetime, "a session that nobody uses ends before one that is used"],
     [people.loginsFreePerName <= people.loginsFreePerAddress, "an address may fail as often as a name"],
     [edge.outboxInflightMax <= mqtt.inflightMax, "an agent's window fits the broker's Receive Maximum"],

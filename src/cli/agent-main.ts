@@ -3,7 +3,8 @@ import { agentOptionsOf } from "./agent-options.ts";
 import { runAgentCommand } from "./agent-run.ts";
 import { explain, terminal } from "./output.ts";
 
-const USAGE = "usage: node agent.mjs --config agent.yaml [--broker mqtts://host:port] [--data folder] [--verbose]";
+const USAGE =
+  "usage: node agent.mjs --config agent.yaml [--broker mqtts://host:port] [--renewal https://host:port] [--data folder] [--verbose]";
 const EXIT_USAGE = 2;
 
 const options = agentOptionsOf(process.argv.slice(2));

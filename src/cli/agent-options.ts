@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 export interface AgentOptions {
   readonly config: string;
   readonly broker?: string;
+  readonly renewal?: string;
   readonly data?: string;
   readonly verbose?: boolean;
 }
@@ -16,15 +17,17 @@ export function agentOptionsOf(args: readonly string[]): AgentOptions | null {
       options: {
         config: { type: "string" },
         broker: { type: "string" },
+        renewal: { type: "string" },
         data: { type: "string" },
         verbose: { type: "boolean" },
       },
     });
-    const { config, broker, data, verbose } = values;
+    const { config, broker, renewal, data, verbose } = values;
     if (config === undefined) return null;
     return {
       config,
       ...(broker === undefined ? {} : { broker }),
+      ...(renewal === undefined ? {} : { renewal }),
       ...(data === undefined ? {} : { data }),
       ...(verbose === undefined ? {} : { verbose }),
     };

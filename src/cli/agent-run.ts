@@ -7,9 +7,10 @@ import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 export async function runAgentCommand(options: AgentOptions, output: Output): Promise<void> {
-  const { broker, data } = options;
+  const { broker, renewal, data } = options;
   const config = await loadAgentConfig(options.config, {
     ...(broker === undefined ? {} : { broker }),
+    ...(renewal === undefined ? {} : { renewal }),
     ...(data === undefined ? {} : { data }),
   });
   const file = join(config.data, "agent.log");

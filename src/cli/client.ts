@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { ERROR_CATALOGUE, TidewireError, reasonOf } from "../base/mod.ts";
 import type { ErrorCode } from "../base/mod.ts";
+import type { LiveEvent, LiveRequest } from "../cloud/api/contract.ts";
 
 export interface ConnectionOptions {
   /** Address of the API; without it the platform whose data folder is `data` is asked. */
@@ -37,12 +38,35 @@ export class PlatformClient {
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T> {
-    const { status, text } = await this.#fetch(method, path, body, headers);
+    const given = body === undefined ? null : JSON.stringify(body);
+    const { status, text } = await this.#fetch(method, path, given, headers);
     const json = jsonOf(text);
     // A proxy, or another program on that port.
     if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
     if (status < 200 || status > 299) throw remoteError(json, status);
     return json as T;
+  }
+
+  /** Body and answer as text, for JSON whose numbers a double may not hold. Throws as `call` does. */
+  async text(method: string, path: string, body: string | null = null): Promise<string> {
+    const { status, text } = await this.#fetch(method, path, body, {});
+    const json = jsonOf(text);
+    if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
+    if (status < 200 || status > 299) throw remoteError(json, status);
+    return text;
+  }
+
+  /** A live connection, on which one thing is asked for. `closed` resolves however it ends. */
+  live(request: LiveRequest, heard: (event: LiveEvent) => void): { readonly closed: Promise<void>; close(): void } {
+    const headers = { authorization: `Bearer ${this.#token}` };
+    const socket = new WebSocket(`${this.url.replace(/^http/, "ws")}/api/live`, { headers });
+    socket.addEventListener("open", () => socket.send(JSON.stringify(request)));
+    socket.addEventListener("message", ({ data }) => heard(JSON.parse(String(data)) as LiveEvent));
+    const closed = new Promise<void>((resolve) => {
+      socket.addEventListener("close", () => resolve());
+      socket.addEventListener("error", () => resolve());
+    });
+    return { closed, close: () => socket.close() };
   }
 
   /**
@@ -75,7 +99,7 @@ export class PlatformClient {
   async #fetch(
     method: string,
     path: string,
-    body: unknown,
+    body: string | null,
     headers: Readonly<Record<string, string>>,
   ): Promise<{ readonly status: number; readonly text: string }> {
     try {
@@ -84,9 +108,9 @@ export class PlatformClient {
         headers: {
           ...headers,
           authorization: `Bearer ${this.#token}`,
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...(body === null ? {} : { "content-type": "application/json" }),
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === null ? {} : { body }),
         // The token is for this address only.
         redirect: "error",
         signal: AbortSignal.timeout(15_000),

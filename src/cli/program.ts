@@ -5,10 +5,13 @@ import { agentCommand } from "./agent.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
+import { caCommand } from "./ca.ts";
+import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { queryCommand } from "./query.ts";
 import { rulesCommand } from "./rules.ts";
+import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { upCommand } from "./up.ts";
 import { verifierCommand } from "./verifier.ts";
@@ -36,6 +39,9 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    certsCommand,
+    caCommand,
+    shadowCommand,
     rulesCommand,
     queryCommand,
     loginLinkCommand,

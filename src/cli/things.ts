@@ -66,6 +66,7 @@ async function add(name: string, options: AddOptions, output: Output): Promise<v
 interface NewDevice {
   readonly folder: string;
   readonly broker: string;
+  readonly httpsPort: number;
   readonly caPem: string;
   readonly defaultPolicy: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -91,9 +92,10 @@ async function register(client: PlatformClient, name: string, device: NewDevice)
     const principal = { "x-amzn-principal": certificateArn };
     await client.call("PUT", `${path}/principals`, undefined, principal);
     undo.push(() => client.call("DELETE", `${path}/principals`, undefined, principal));
-    const { defaultPolicy, folder, broker, caPem } = device;
+    const { defaultPolicy, folder, broker, httpsPort, caPem } = device;
+    const renewal = `https://${new URL(broker.replace(/^mqtts:/, "https:")).hostname}:${httpsPort}`;
     await client.call("PUT", `/target-policies/${defaultPolicy}`, { target: certificateArn });
-    writeDeviceFolder({ path: folder, thing: name, broker, certificatePem, privateKeyPem, caPem });
+    writeDeviceFolder({ path: folder, thing: name, broker, renewal, certificatePem, privateKeyPem, caPem });
     return certificateId;
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => {}); // the first error is the one to tell

@@ -1,7 +1,7 @@
 /** Certificates for devices: through the API by signing request, and for the first device here. */
-import type { CertificateAuthority } from "../adapters/pki/mod.ts";
+import type { CertificateAuthority, SigningRequest } from "../adapters/pki/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
-import type { Registry } from "../registry/mod.ts";
+import type { CertificateFacts, Registry } from "../registry/mod.ts";
 import type { CertificateIssuer } from "./api/ports.ts";
 
 /** Common name of a certificate whose request names nobody; AWS IoT does the same with its own name. */
@@ -17,6 +17,18 @@ export function certificateIssuer(authority: CertificateAuthority): CertificateI
   };
 }
 
+/** A thing for who made his own key: a certificate for it, and the default policy; all or nothing. */
+export async function enrolDevice(
+  registry: Registry,
+  authority: CertificateAuthority,
+  thing: string,
+  { publicKey }: SigningRequest,
+): Promise<string> {
+  const { certificatePem, facts } = await authority.issueFor(publicKey, thing);
+  admitAs(registry, thing, certificatePem, facts);
+  return certificatePem;
+}
+
 /** A thing with its own key, certificate and the default policy: all or nothing. */
 export async function provisionDevice(
   registry: Registry,
@@ -24,11 +36,15 @@ export async function provisionDevice(
   thing: string,
 ): Promise<{ readonly certificatePem: string; readonly privateKeyPem: string }> {
   const issued = await authority.createDeviceKeyAndCertificate(thing);
+  admitAs(registry, thing, issued.certificatePem, issued.facts);
+  return issued;
+}
+
+function admitAs(registry: Registry, thing: string, certificatePem: string, facts: CertificateFacts): void {
   registry.atomically(() => {
-    registry.things.create(thing);
-    const { certificateId } = registry.certificates.register(issued.certificatePem, issued.facts);
+    if (registry.things.find(thing) === undefined) registry.things.create(thing);
+    const { certificateId } = registry.certificates.register(certificatePem, facts);
     registry.things.attach(thing, certificateId);
     registry.policies.attach(DEFAULT_POLICY_NAME, certificateId);
   });
-  return issued;
 }

@@ -80,6 +80,22 @@ export const PlatformConfigSchema = z.strictObject({
     .max(LIMITS.identity.deviceCertificateDaysMax)
     .default(LIMITS.identity.deviceCertificateDays)
     .describe("Life of a device's certificate. The agent replaces its own when a third of it is left."),
+  renewalGraceDays: z
+    .int()
+    .min(0)
+    .max(3650)
+    .default(90)
+    .describe(
+      "How long after its expiry a certificate may still be renewed by who has its key, unless it was revoked; later `tidewire certs readmit` allows it once.",
+    ),
+  replacedCertificateHours: z
+    .int()
+    .min(1)
+    .max(8760)
+    .default(24)
+    .describe(
+      "A certificate that was renewed is deactivated so long after its device has come with the new one, and deleted a week later.",
+    ),
   limits: z
     .enum(LIMIT_PRESETS)
     .default("default")

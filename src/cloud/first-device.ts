@@ -35,6 +35,8 @@ const PROGRAM = [join(import.meta.dirname, "../../bin/tidewire.mjs")];
 export interface SupervisorOptions {
   /** `mqtts://` address that the agent is told. */
   readonly broker: string;
+  /** `https://` address where it renews its certificate. */
+  readonly renewal?: string;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
   readonly clock: Clock;
@@ -61,7 +63,8 @@ export async function startFirstDevice(options: FirstDeviceOptions): Promise<Fir
   if (isUnfinishedDeviceFolder(folder)) rmSync(folder, { recursive: true });
   if (!isDeviceFolder(folder)) {
     const issued = await options.provision(thing);
-    writeDeviceFolder({ path: folder, thing, broker: options.broker, caPem: options.caPem, ...issued });
+    const { broker, renewal, caPem } = options;
+    writeDeviceFolder({ path: folder, thing, broker, ...(renewal === undefined ? {} : { renewal }), caPem, ...issued });
   }
   const supervised = new SupervisedAgent(folder, options);
   supervised.start();
@@ -124,9 +127,10 @@ export class SupervisedAgent {
   }
 
   #spawn(): void {
-    const { broker, scheduler, logger } = this.#options;
+    const { broker, renewal, scheduler, logger } = this.#options;
     this.#adopted = null;
     const args = ["agent", "--config", agentConfigPath(this.#folder), "--broker", broker];
+    if (renewal !== undefined) args.push("--renewal", renewal);
     const child = spawn(process.execPath, [...(this.#options.program ?? PROGRAM), ...args], {
       stdio: ["ignore", "ignore", "pipe"],
     });

@@ -12,15 +12,20 @@ import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
 import { openRegistry } from "../adapters/sqlite/registry-store.ts";
+import { SqliteSuccessionStore } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
+import { days, hours } from "../base/mod.ts";
 import type { Clock, Limits, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
+import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { moveRegistry } from "./move-registry.ts";
+import { Renewals } from "./renewals.ts";
+import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Foundation {
@@ -37,6 +42,9 @@ export interface Foundation {
   readonly registryAway: () => string | null;
   readonly presence: PresenceBook;
   readonly gatekeeper: RegistryGatekeeper;
+  readonly standalone: StandaloneCertificates;
+  readonly renewals: Renewals;
+  readonly census: CertificateCensus;
 }
 
 /** Throws DATA_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
@@ -67,16 +75,33 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     principalsCachedMax,
     ...ports,
   });
-  if (!registry.policies.list({}).items.some((policy) => policy.policyName === DEFAULT_POLICY_NAME)) {
+  if (registry.policies.find(DEFAULT_POLICY_NAME) === undefined) {
     registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
   teardown.add("gatekeeper", () => gatekeeper.close());
+  const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
+  const standalone = new StandaloneCertificates({ registry, scheduler });
+  teardown.add("certificates without CA", () => standalone.close());
   const registryAway = (): string | null => shared?.away ?? null;
-  const stands = { secrets, authority, registry, registryAway, presence, gatekeeper };
+  const stands = { secrets, authority, registry, registryAway, presence, gatekeeper, standalone, ...renewal };
   return { limits, clock, scheduler, random, logger, metrics, ...stands };
+}
+
+function openRenewals(
+  { data, renewalGraceDays, replacedCertificateHours }: PlatformConfig,
+  base: Pick<Foundation, "registry" | "authority" | "clock" | "scheduler" | "logger" | "metrics">,
+  teardown: Teardown,
+): Pick<Foundation, "renewals" | "census"> {
+  const store = new SqliteSuccessionStore({ path: join(data, "renewals.db"), logger: base.logger });
+  teardown.add("renewals", () => store.close());
+  const renewalGrace = days(renewalGraceDays);
+  const times = { renewalGrace, retireAfter: hours(replacedCertificateHours), deleteAfter: days(7) };
+  const renewals = new Renewals({ ...base, store, times });
+  const isReplaced = (id: string): boolean => renewals.isReplaced(id);
+  return { renewals, census: new CertificateCensus({ ...base, renewalGrace, isReplaced }) };
 }
 
 /** Null where the registry is in the data folder. Presence stays there either way: each platform knows its own connections. */

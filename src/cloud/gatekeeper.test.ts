@@ -11,7 +11,7 @@ import { days, isTidewireError, minutes } from "../base/mod.ts";
 import type { Cancel } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper } from "../broker/ports.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
-import { Registry } from "../registry/mod.ts";
+import { Registry, arnOf } from "../registry/mod.ts";
 import type { CertificateFacts, PrincipalType } from "../registry/mod.ts";
 import { RegistryGatekeeper, anonymousGatekeeper, evictOnChange, registryRules } from "./gatekeeper.ts";
 import type { StandingConnection } from "./gatekeeper.ts";
@@ -394,6 +394,46 @@ describe("eviction", () => {
     );
     clock.advance(0);
     assert.deepEqual(names(), ["thing-2", "bench"]);
+  });
+
+  const deny = JSON.stringify({
+    Version: "2012-10-17",
+    Statement: { Effect: "Deny", Action: "iot:Connect", Resource: "*" },
+  });
+
+  test("a policy on a group above ends the connections of all things below, and of no other", () => {
+    registry.groups.create("plant");
+    registry.groups.create("line", { parentGroupName: "plant" });
+    for (const n of [1, 3]) registry.groups.add("line", `thing-${n}`);
+    registry.policies.put("locked", deny);
+    clock.advance(0);
+    assert.equal(names().length, 4);
+    registry.policies.attach("locked", arnOf.group("plant"));
+    clock.advance(0);
+    assert.deepEqual(names(), ["thing-2", "bench"]);
+    registry.groups.add("plant", "thing-2");
+    clock.advance(0);
+    assert.deepEqual(names(), ["bench"]);
+  });
+
+  test("where a change concerns more certificates than can be named, all connections are looked at, in several turns", () => {
+    stop();
+    gatekeeper.close();
+    const ports = { clock, random: new SimRandom(2), logger, metrics: new SimMetrics() };
+    registry = new Registry({ store: opened.store, rules: registryRules, principalsNamedMax: 1, ...ports });
+    gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics: ports.metrics });
+    const disconnect = (match: (connection: StandingConnection) => boolean): number => {
+      looks++;
+      open = open.filter((connection) => !match(connection));
+      return 0;
+    };
+    stop = evictOnChange({ registry, gatekeeper, scheduler: clock, disconnect, logger });
+    const told: unknown[] = [];
+    registry.onChange(({ principals }) => told.push(principals));
+    for (const n of [1, 2, 3]) assert.ok(gatekeeper.admitPeer(id(n)).ok);
+    registry.policies.put(DEFAULT_POLICY_NAME, deny);
+    clock.advance(0);
+    assert.deepEqual([told, names(), looks], [["all"], ["bench"], 16]);
   });
 
   test("an expired certificate's connection ends within a minute", () => {

@@ -58,3 +58,17 @@ test("the archive is a part where there is one: degraded with its reason, never 
   const { state, parts } = health({}, { archive: { ...archive, problem: "the bucket is away" } });
   assert.deepEqual([state, parts[2]?.detail], ["degraded", "the bucket is away"]);
 });
+
+test("shadows that are far behind are degraded, never failed: devices wait for answers, and nothing is lost", () => {
+  const part = (lag: number): string | undefined => {
+    const sources = {
+      log: { status: () => LOG },
+      store: { status: () => STORE },
+      shadows: { status: () => ({ lag }) },
+    };
+    return healthOf({ ...sources, startedAt: 5 } as unknown as HealthSources).parts.find(
+      ({ name }) => name === "shadows",
+    )?.state;
+  };
+  assert.deepEqual([part(5), part(200_000)], ["ok", "degraded"]);
+});

@@ -5,11 +5,12 @@ import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
+import { SqliteShadowStore } from "../adapters/sqlite/shadow-store.ts";
 import { VERSION } from "../adapters/version.ts";
 import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
-import type { Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
+import type { Admission, Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
@@ -23,7 +24,8 @@ import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
-import { publishLifeCycleEvents } from "./services/mod.ts";
+import { SHADOW_ANSWERS, publishLifeCycleEvents, startShadows } from "./services/mod.ts";
+import type { ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -32,6 +34,7 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly store: StoreClient;
+  readonly shadows: ShadowService;
   /** When the newest message of the log was received; null in an empty log. */
   readonly newestRecordAt: EpochMs | null;
 }
@@ -42,7 +45,10 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
   teardown.add("broker state", () => state.close());
-  const log = await openLog(config, base, Math.max(resumeRulesAt, state.appliedOffset()));
+  const shadowStore = new SqliteShadowStore({ path: join(config.data, "shadows.db"), logger: base.logger });
+  teardown.add("shadows' store", () => shadowStore.close());
+  const consumed = Math.max(resumeRulesAt, state.appliedOffset(), shadowStore.position() ?? 0);
+  const log = await openLog(config, base, consumed);
   teardown.add("log", () => log.close());
   const journal = new LogJournal({ log, ...base });
   const newestRecordAt = await journal.newestAt();
@@ -67,8 +73,9 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
+  const shadows = startShadows({ base, store: shadowStore, log, broker }, teardown);
   await storeReady;
-  return { log, broker, rules, store, newestRecordAt };
+  return { log, broker, rules, store, shadows, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
@@ -128,6 +135,12 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
   };
 }
 
+/** A device that is let in with its renewed certificate needs the one before no more. */
+function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admission): Admission {
+  if (admission.admitted && peer.certificateId !== null) renewals.seen(peer.certificateId);
+  return admission;
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -135,10 +148,10 @@ async function openBroker(
   state: SqliteBrokerState,
   teardown: Teardown,
 ): Promise<Broker> {
-  const { registry, gatekeeper, presence, scheduler, logger } = base;
+  const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
+    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({
@@ -150,6 +163,7 @@ async function openBroker(
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
+  broker.serve(SHADOW_ANSWERS);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

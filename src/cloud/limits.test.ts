@@ -41,6 +41,15 @@ describe("limits that an operator sets", () => {
     refused({ "telemetry.pointsPerQueryMax": 5 }, /no such limit/);
   });
 
+  test("what a device may keep in its shadows can be set, within what fits a request and the stack", () => {
+    const limit = { "shadow.documentBytesMax": "32KiB", "shadow.nestingMax": 8 };
+    const { shadow } = limitsOf({ limits: "default", limit });
+    assert.deepEqual(shadow, { ...LIMITS.shadow, documentBytesMax: 32_768, nestingMax: 8 });
+    refused({ "shadow.nestingMax": "unlimited" }, /levels fit the stack/);
+    refused({ "shadow.documentBytesMax": "1MiB" }, /fits a request/);
+    refused({ "shadow.apiTimeout": "1s" }, /no such limit/);
+  });
+
   test("a larger packet takes along what has to hold it, and contradicts nothing", () => {
     const limits = limitsOf({ limits: "default", limit: { "mqtt.packetBytesMax": "32MiB" } });
     assertLimits(limits);

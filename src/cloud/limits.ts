@@ -1,6 +1,6 @@
 /**
  * The limits that this platform runs with: the defaults or MQTT's own maxima, what the operator set, and what has to follow
- * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*` and what devices may store can be set.
+ * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*` and what devices may store can be set, in telemetry and in shadows.
  */
 import { LIMITS, TidewireError, assertLimits, closestWord, kib, mib, reasonOf } from "../base/mod.ts";
 import type { Limits } from "../base/mod.ts";
@@ -37,7 +37,16 @@ export const TELEMETRY_LIMITS_TO_SET = [
   "databaseBytesMax",
 ] as const satisfies readonly (keyof Limits["telemetry"])[];
 
-type Room = "mqtt" | "log" | "telemetry";
+/** What a device may keep in its shadows, and how fast it may ask. */
+export const SHADOW_LIMITS_TO_SET = [
+  "documentBytesMax",
+  "requestBytesMax",
+  "nestingMax",
+  "inflightMax",
+  "perThingMax",
+] as const satisfies readonly (keyof Limits["shadow"])[];
+
+type Room = "mqtt" | "log" | "telemetry" | "shadow";
 type Changeable = Record<Room, Record<string, number>>;
 
 /** Throws CONFIG_VALUE_INVALID where a limit is not known, cannot be set, or contradicts another. `file`: who said it. */
@@ -50,6 +59,7 @@ export function limitsOf(
     mqtt: { ...LIMITS.mqtt, ...(config.limits === "protocol" ? PROTOCOL_LIMITS : {}) },
     log: {},
     telemetry: {},
+    shadow: {},
   };
   for (const [name, value] of set) {
     const [room, key] = name.split(".") as [Room, string];
@@ -60,6 +70,7 @@ export function limitsOf(
     mqtt: { ...LIMITS.mqtt, ...chosen.mqtt },
     log: { ...LIMITS.log, ...chosen.log },
     telemetry: { ...LIMITS.telemetry, ...chosen.telemetry },
+    shadow: { ...LIMITS.shadow, ...chosen.shadow },
   };
   const whole = followed(limits, new Set(set.keys()));
   try {
@@ -130,7 +141,11 @@ function numberOf(name: string, value: string | number, file: string): number {
 
 function knownNames(): readonly string[] {
   const names = (["mqtt", "log"] as const).flatMap((room) => Object.keys(LIMITS[room]).map((key) => `${room}.${key}`));
-  return [...names, ...TELEMETRY_LIMITS_TO_SET.map((key) => `telemetry.${key}`)];
+  return [
+    ...names,
+    ...TELEMETRY_LIMITS_TO_SET.map((key) => `telemetry.${key}`),
+    ...SHADOW_LIMITS_TO_SET.map((key) => `shadow.${key}`),
+  ];
 }
 
 function invalid(file: string, key: string, reason: string): TidewireError {

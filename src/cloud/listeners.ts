@@ -15,6 +15,7 @@ import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 import type { ListenerUrl } from "./listener-url.ts";
+import type { Registry } from "../registry/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
 /** How long clients may take to go once they have been told that the platform stops. */
@@ -25,6 +26,7 @@ const PLAIN: Visitor = {
   credential: {
     kind: "unusable",
     reason: "no-certificate",
+    certificateId: null,
     hint: "MQTT over WebSocket is on the HTTPS port, for clients with a certificate; for tests there is --listen ws://127.0.0.1:PORT?auth=none",
   },
 };
@@ -130,7 +132,11 @@ export class Listeners {
   async #readMaterial(): Promise<TlsMaterial> {
     const { authority } = this.#base;
     const { keyPem, chainPem } = await authority.serverCertificate(this.#names);
-    const ca = [...authority.clientCas, ...this.#config.clientCas.map(readCertificates)];
+    const ca = [
+      ...authority.clientCas,
+      ...registeredCas(this.#base.registry),
+      ...this.#config.clientCas.map(readCertificates),
+    ];
     return { key: keyPem, cert: chainPem, ca };
   }
 
@@ -142,6 +148,7 @@ export class Listeners {
       logger,
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
+      unverified: this.#base.standalone,
       accept: (transport, peer) => broker.accept(transport, peer),
       limits: this.#base.limits.mqtt,
       counts: this.#counts,
@@ -222,6 +229,20 @@ export class Listeners {
     const closed = this.#open.map(({ listener }) => listener.close(CLOSE_GRACE));
     await Promise.all([...closed, this.#ingest.broker.close(), this.#api?.close()]);
   }
+}
+
+/** CAs of others, whose certificates may be registered; a few hundred at most. */
+function registeredCas(registry: Registry): readonly string[] {
+  const pems: string[] = [];
+  let nextToken: string | null = null;
+  do {
+    const page: ReturnType<Registry["authorities"]["list"]> = registry.authorities.list(
+      nextToken === null ? {} : { nextToken },
+    );
+    for (const { status, pem } of page.items) if (status === "ACTIVE") pems.push(pem);
+    ({ nextToken } = page);
+  } while (nextToken !== null);
+  return pems;
 }
 
 function objectionOf(request: IncomingMessage, ownNames: ReadonlySet<string> | null): string | null {

@@ -14,10 +14,13 @@ import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
 import { Sessions } from "./api/session.ts";
 import { Asker, snapshotsOf, startAsker } from "./ask/mod.ts";
-import { certificateIssuer, provisionDevice } from "./certificate-issuer.ts";
+import { authorityDesk } from "./authority-desk.ts";
+import { certificateIssuer, enrolDevice, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
 import type { PlatformConfig } from "./config.ts";
 import { endedSessionsFile } from "./ended-sessions.ts";
+import { EnrolmentCodes } from "./est/enrolment-codes.ts";
+import type { EstPorts } from "./est/routes.ts";
 import { startFirstDevice } from "./first-device.ts";
 import { layFoundation } from "./foundation.ts";
 import type { Foundation } from "./foundation.ts";
@@ -121,13 +124,22 @@ async function assemble(
   });
 
   const listeners = new Listeners(config, base, ingest, names);
-  const address = { mqtts: "" };
+  const address = { mqtts: "", https: "" };
   const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
   const ports = await listeners.open(api, teardown);
+  // A registry that is away leaves it at "there may be one".
+  base.standalone
+    .look()
+    .catch((error: unknown) => base.logger.warn("certificates without CA are not known", { error }));
+  const stopListening = base.registry.onChange(({ kind }) => {
+    if (kind === "authority") void listeners.reload("the registered CAs have changed");
+  });
+  teardown.add("registered CAs", stopListening);
+  base.authority.onChange(() => void listeners.reload("the CAs have changed"));
   const everywhere = config.bind === "::" || config.bind === "0.0.0.0";
   const mqtts = (address.mqtts = `mqtts://${everywhere ? "127.0.0.1" : config.bind}:${ports.mqtts}`);
   const http = `http://127.0.0.1:${ports.http}`;
-  const https = `https://${everywhere ? hostname() : config.bind}:${ports.https}`;
+  const https = (address.https = `https://${everywhere ? hostname() : config.bind}:${ports.https}`);
   const { listen } = ports;
   teardown.add("upkeep", startUpkeep({ ...base, ingest, api, listeners }));
 
@@ -141,7 +153,10 @@ async function assemble(
     listen,
   };
   announce(config.data, ready, teardown);
-  if (options.firstDevice) await addFirstDevice(config, base, mqtts, teardown);
+  if (options.firstDevice) {
+    const renewal = `https://${everywhere ? "127.0.0.1" : config.bind}:${ports.https}`;
+    await addFirstDevice(config, base, { broker: mqtts, renewal }, teardown);
+  }
   teardown.add("tidying", base.scheduler.after(TIDY_AFTER, releaseStartMemory));
   base.logger.info("The platform is ready.", { version: VERSION, mqtts, https, http, listen });
   return {
@@ -163,7 +178,7 @@ interface ApiParts {
   readonly listeners: Listeners;
   readonly startedAt: EpochMs;
   /** Known once the listeners are open. */
-  readonly address: { readonly mqtts: string };
+  readonly address: { readonly mqtts: string; readonly https: string };
   readonly names: ServerNames;
 }
 
@@ -174,7 +189,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store } = ingest;
+  const { log, rules, store, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
@@ -183,10 +198,13 @@ async function openApi(
       rules,
       alerts: rules.alerts,
       telemetry: store,
+      shadows,
       asker,
       certificates: certificateIssuer(base.authority),
       messages: messageDesk({ ...base, ...ingest }),
       visitorOf: parts.listeners.visitorOf,
+      enrolment: enrolmentPorts(base, parts.listeners),
+      desk: authorityDesk(base),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
@@ -198,6 +216,17 @@ async function openApi(
   );
   teardown.add("HTTP API", () => api.close());
   return api;
+}
+
+function enrolmentPorts({ registry, authority, renewals, clock }: Foundation, listeners: Listeners): EstPorts {
+  return {
+    registry,
+    renewals,
+    codes: new EnrolmentCodes(clock),
+    visitorOf: listeners.visitorOf,
+    chain: () => [...authority.issuingChain, ...authority.roots],
+    enrol: (thing, request) => enrolDevice(registry, authority, thing, request),
+  };
 }
 
 async function openAsker(
@@ -219,7 +248,7 @@ async function openAsker(
   return asker;
 }
 
-function connectionInfo(base: Foundation, { address: { mqtts }, names }: ApiParts): ConnectionInfo {
+function connectionInfo(base: Foundation, { address: { mqtts, https }, names }: ApiParts): ConnectionInfo {
   const port = mqtts.slice(mqtts.lastIndexOf(":") + 1);
   const hosts = [...names.names, ...names.addresses].filter(
     (host) => !["localhost", "127.0.0.1", "::1"].includes(host),
@@ -227,6 +256,7 @@ function connectionInfo(base: Foundation, { address: { mqtts }, names }: ApiPart
   return {
     mqtts,
     addresses: hosts.map((host) => `mqtts://${host.includes(":") ? `[${host}]` : host}:${port}`),
+    httpsPort: Number(https.slice(https.lastIndexOf(":") + 1)),
     caPem: base.authority.certificatePem,
     defaultPolicy: DEFAULT_POLICY_NAME,
   };
@@ -243,13 +273,13 @@ function announce(dataDir: string, { http, https, mqtts, pid }: Ready, teardown:
 async function addFirstDevice(
   config: PlatformConfig,
   base: Foundation,
-  broker: string,
+  at: { readonly broker: string; readonly renewal: string },
   teardown: Teardown,
 ): Promise<void> {
   const device = await startFirstDevice({
     ...base,
     dataDir: config.data,
-    broker,
+    ...at,
     caPem: base.authority.certificatePem,
     provision: (thing) => provisionDevice(base.registry, base.authority, thing),
   });

@@ -14,6 +14,7 @@ function neighbours(): {
   readonly state: {
     touched: boolean;
     checkpoint: number;
+    shadows: number;
     stored: number;
     archive: { offset: number | null } | null;
     online: string[];
@@ -27,6 +28,7 @@ function neighbours(): {
   const state = {
     touched: false,
     checkpoint: 10,
+    shadows: 9,
     stored: 5,
     archive: null as { offset: number | null } | null,
     online: [] as string[],
@@ -43,8 +45,11 @@ function neighbours(): {
     ingest: {
       log: { retain: async (below: number) => void told.push(`retain ${below}`) },
       rules: { checkpoint: () => state.checkpoint },
+      shadows: { checkpoint: () => state.shadows },
       store: { status: () => ({ forgettable: state.stored, archive: state.archive }) },
     },
+    renewals: { tidy: () => {} },
+    census: { refresh: async () => {} },
     api: {
       live: {
         get hasFleetViewers() {
@@ -83,7 +88,7 @@ test("certificates are looked at every six hours, and within seconds of a change
   stop();
 });
 
-test("the log keeps what rules have not had, or the store or the archive has not put where it stays; everything, while that is not known", async () => {
+test("the log keeps what rules or shadows have not had, or the store or the archive has not put where it stays; everything, while that is not known", async () => {
   const { options, clock, told, state } = neighbours();
   state.viewers = false;
   const stop = startUpkeep(options);
@@ -96,9 +101,11 @@ test("the log keeps what rules have not had, or the store or the archive has not
   await clock.run(minutes(1));
   state.archive = null;
   await clock.run(minutes(1));
+  state.shadows = 1;
+  await clock.run(minutes(1));
   state.stored = 0;
   await clock.run(minutes(1));
-  assert.deepEqual(told, ["retain 5", "retain 3", "retain 2", "retain 0", "retain 3", "retain 0"]);
+  assert.deepEqual(told, ["retain 5", "retain 3", "retain 2", "retain 0", "retain 3", "retain 1", "retain 0"]);
   stop();
 });
 

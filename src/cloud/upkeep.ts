@@ -3,8 +3,10 @@ import { LIMITS, hours, minutes, reasonOf, seconds } from "../base/mod.ts";
 import type { Cancel, Logger, Scheduler } from "../base/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import type { ApiServer } from "./api/server.ts";
+import type { CertificateCensus } from "./certificate-census.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Listeners } from "./listeners.ts";
+import type { Renewals } from "./renewals.ts";
 
 export interface UpkeepOptions {
   readonly scheduler: Scheduler;
@@ -13,11 +15,14 @@ export interface UpkeepOptions {
   readonly ingest: Ingest;
   readonly api: ApiServer;
   readonly listeners: Pick<Listeners, "reload" | "reloadIfChanged">;
+  readonly renewals: Pick<Renewals, "tidy">;
+  readonly census: Pick<CertificateCensus, "refresh">;
 }
 
 const RENEWAL_PERIOD = hours(6);
 /** Looked at, because watching misses files that are replaced through links, as in containers. */
 const CERTIFICATE_FILES_PERIOD = seconds(10);
+const CENSUS_PERIOD = minutes(10);
 const RETENTION_PERIOD = minutes(1);
 const HEADLINE_PERIOD = seconds(2);
 
@@ -39,6 +44,13 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
       chore("certificate files", () => options.listeners.reloadIfChanged()),
     ),
     scheduler.every(
+      CENSUS_PERIOD,
+      chore("certificates' ends", async () => {
+        options.renewals.tidy();
+        await options.census.refresh();
+      }),
+    ),
+    scheduler.every(
       RETENTION_PERIOD,
       chore("log retention", () => retain(options.ingest)),
     ),
@@ -50,10 +62,10 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
 }
 
 /** The log lets go of nothing that a consumer has not had. */
-async function retain({ log, rules, store }: Ingest): Promise<void> {
+async function retain({ log, rules, store, shadows }: Ingest): Promise<void> {
   const { forgettable, archive } = store.status();
   const archived = archive === null ? Infinity : (archive.offset ?? 0);
-  await log.retain(Math.min(rules.checkpoint(), forgettable, archived));
+  await log.retain(Math.min(rules.checkpoint(), shadows.checkpoint(), forgettable, archived));
 }
 
 /** A page of online things per turn, so that a large fleet costs as much as a small one. */

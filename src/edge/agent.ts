@@ -18,6 +18,8 @@ import { CURABLE_REFUSALS, Outbox, QueueStoreError, Uplink } from "../queue/mod.
 import { ClockWatch, checkClock } from "./clock-watch.ts";
 import type { AgentConfig } from "./config.ts";
 import { PlainMetrics } from "./plain-metrics.ts";
+import { Renewer } from "./renewer.ts";
+import type { RenewerOptions } from "./renewer.ts";
 import { startSelfReport } from "./self-report.ts";
 import type { SourceStatus } from "./source.ts";
 import { Source } from "./source.ts";
@@ -28,6 +30,8 @@ export interface AgentPorts {
   readonly clock?: Clock;
   readonly scheduler?: Scheduler;
   readonly random?: Random;
+  /** How a new certificate is asked for; null: over HTTPS. */
+  readonly ask?: RenewerOptions["ask"];
 }
 
 export interface AgentStatus {
@@ -54,6 +58,7 @@ export async function runAgent(config: AgentConfig, given: AgentPorts): Promise<
     clock: systemClock,
     scheduler: systemScheduler,
     random: systemRandom,
+    ask: null,
     ...given,
   };
   checkCredentials(config, ports);
@@ -95,8 +100,19 @@ function assemble(config: AgentConfig, ports: Required<AgentPorts>, folder: Data
     limits: config.outbox,
   });
   const retried = outbox.exhume(CURABLE_REFUSALS);
-  const open = uplinkSockets({ ...config.broker, ...credentialPaths(config) });
-  const uplink = new Uplink({ open, outbox, clientId: config.thing, clock, scheduler, random, logger, metrics });
+  const renewer = new Renewer({ config, ...ports });
+  const sockets = uplinkSockets({ ...config.broker, credentials: () => renewer.credentials() });
+  const open = renewer.watched(sockets, () => uplink.status().state === "online");
+  const uplink: Uplink = new Uplink({
+    open,
+    outbox,
+    clientId: config.thing,
+    clock,
+    scheduler,
+    random,
+    logger,
+    metrics,
+  });
   const watch = new ClockWatch(clock, logger);
   const sources = config.sources.map((source) => {
     const reader = new SystemMetrics({ disk: source.disk, monotonic: () => clock.monotonic() });
@@ -120,6 +136,7 @@ function assemble(config: AgentConfig, ports: Required<AgentPorts>, folder: Data
     waiting: outbox.statistics().waiting,
     ...(retried > 0 ? { refusedBeforeAndTriedAgain: retried } : {}),
   });
+  stops.push(renewer.start());
   uplink.start();
   let stopped: Promise<void> | null = null;
   const stop = async (): Promise<void> => {
@@ -150,6 +167,12 @@ function checkCredentials(config: AgentConfig, { clock, logger }: Required<Agent
     throw new TidewireError("CONFIG_VALUE_INVALID", { file: config.file, key, reason, command: "agent" });
   }
   checkClock(clock.now(), found);
+  // Not refused: what it records waits in the outbox, and the platform may renew it yet.
+  if (clock.now() > found.notAfter) {
+    logger.warn("the certificate in agent.yaml has expired, or this machine's clock is wrong", {
+      ended: new Date(found.notAfter).toISOString(),
+    });
+  }
   if (found.keyExposed) {
     logger.warn("other users of this machine can read the agent's private key", {
       path: config.privateKey,

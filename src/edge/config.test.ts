@@ -21,6 +21,7 @@ test("what is left out has sensible values; paths are relative to the file", () 
     file: FILE,
     thing: "press-7",
     broker: { host: "broker.example.org", port: 8883, url: "mqtts://broker.example.org:8883" },
+    renewal: { host: "broker.example.org", port: 8443 },
     certificate: "/srv/agent/device.crt",
     privateKey: "/srv/agent/keys/device.key",
     ca: "/etc/tidewire/ca.crt",
@@ -35,6 +36,7 @@ test("everything can be said", () => {
     {
       ...GOOD,
       broker: "mqtts://[::1]:18883",
+      renewal: "https://[::1]:18443",
       data: "../data",
       sources: [{ type: "system", every: "500ms", disk: "/var" }, { type: "system" }],
       outbox: { messages: 5000, bytes: "64MiB" },
@@ -42,6 +44,7 @@ test("everything can be said", () => {
     FILE,
   );
   assert.deepEqual(config.broker, { host: "::1", port: 18_883, url: "mqtts://[::1]:18883" });
+  assert.deepEqual(config.renewal, { host: "::1", port: 18_443 });
   assert.equal(config.data, "/srv/data");
   assert.deepEqual(
     config.sources.map(({ every }) => every),

@@ -20,6 +20,8 @@ export interface AgentConfig {
   readonly file: string;
   readonly thing: string;
   readonly broker: { readonly host: string; readonly port: number; readonly url: string };
+  /** Where a new certificate is asked for: the platform's HTTPS. */
+  readonly renewal: { readonly host: string; readonly port: number };
   /** Absolute paths. */
   readonly certificate: string;
   readonly privateKey: string;
@@ -32,11 +34,12 @@ export interface AgentConfig {
 export interface AgentOverrides {
   /** Instead of the file's. */
   readonly broker?: string;
+  readonly renewal?: string;
   /** Relative to the working directory, as command line arguments are. */
   readonly data?: string;
 }
 
-const KEYS = ["thing", "broker", "certificate", "privateKey", "ca", "data", "sources", "outbox"] as const;
+const KEYS = ["thing", "broker", "renewal", "certificate", "privateKey", "ca", "data", "sources", "outbox"] as const;
 
 /** Paths in the file are relative to it. Throws CONFIG_FILE_UNREADABLE, CONFIG_KEY_UNKNOWN or CONFIG_VALUE_INVALID. */
 export async function loadAgentConfig(path: string, overrides: AgentOverrides = {}): Promise<AgentConfig> {
@@ -50,10 +53,14 @@ export function agentConfigOf(root: unknown, file: string, overrides: AgentOverr
   const check = new Checker(file);
   const fields = check.mapping({ value: root, key: "" }, KEYS);
   const inFolder = (name: string): string => resolve(dirname(file), name);
+  const thing = thingOf(check, check.text(fields.thing, "thing"));
+  const broker = brokerOf(check, overrides.broker ?? check.text(fields.broker, "broker"));
+  const renewal = overrides.renewal ?? (fields.renewal === undefined ? null : check.text(fields.renewal, "renewal"));
   return {
     file,
-    thing: thingOf(check, check.text(fields.thing, "thing")),
-    broker: brokerOf(check, overrides.broker ?? check.text(fields.broker, "broker")),
+    thing,
+    broker,
+    renewal: renewal === null ? besideBroker(broker) : addressOf(check, "renewal", "https", renewal, 443),
     certificate: inFolder(check.text(fields.certificate, "certificate")),
     privateKey: inFolder(check.text(fields.privateKey, "privateKey")),
     ca: inFolder(check.text(fields.ca, "ca")),
@@ -73,14 +80,29 @@ function thingOf(check: Checker, name: string): string {
 }
 
 function brokerOf(check: Checker, text: string): AgentConfig["broker"] {
+  const { host, port } = addressOf(check, "broker", "mqtts", text, 8883);
+  return { host, port, url: `mqtts://${host.includes(":") ? `[${host}]` : host}:${port}` };
+}
+
+/** Where the platform's HTTPS is unless somebody has moved it; with one port for all, there. */
+function besideBroker({ host, port }: AgentConfig["broker"]): AgentConfig["renewal"] {
+  return { host, port: port === 443 ? 443 : 8443 };
+}
+
+function addressOf(
+  check: Checker,
+  key: string,
+  wanted: string,
+  text: string,
+  usual: number,
+): { readonly host: string; readonly port: number } {
   const match = /^([a-z]+):\/\/(\[[0-9a-fA-F:.]+\]|[^\s:/?#[\]@]+)(?::(\d{1,5}))?\/?$/.exec(text);
-  if (match === null) throw check.wrong("broker", "it must be an address like mqtts://example.org:8883");
+  if (match === null) throw check.wrong(key, `it must be an address like ${wanted}://example.org:${usual}`);
   const [, scheme, name, digits] = match;
-  if (scheme !== "mqtts") throw check.wrong("broker", `readings travel encrypted only: mqtts://…, not ${scheme}://…`);
-  const port = digits === undefined ? 8883 : Number(digits);
-  if (port < 1 || port > 65_535) throw check.wrong("broker", `there is no port ${digits}`);
-  const host = name!.replace(/^\[|\]$/g, "");
-  return { host, port, url: `mqtts://${name}:${port}` };
+  if (scheme !== wanted) throw check.wrong(key, `readings travel encrypted only: ${wanted}://…, not ${scheme}://…`);
+  const port = digits === undefined ? usual : Number(digits);
+  if (port < 1 || port > 65_535) throw check.wrong(key, `there is no port ${digits}`);
+  return { host: name!.replace(/^\[|\]$/g, ""), port };
 }
 
 function sourcesOf(check: Checker, found: Found | undefined): readonly SourceConfig[] {

@@ -10,5 +10,7 @@ export { mayBecome, verdict } from "./certificate-status.ts";
 export type { CertificateState, CertificateStatus, RefusalReason, Verdict } from "./certificate-status.ts";
 export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramVerifier } from "./scram.ts";
 export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";
+export { fateOf } from "./succession.ts";
+export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
 export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
 export type { Expected, ParsedSignature, SignatureFault, SignatureHash, SignedRequest } from "./signature-v4.ts";

@@ -1,5 +1,4 @@
 /** Whose rights may be different after a change. */
-import { LIMITS } from "../base/mod.ts";
 import type { Change } from "./records.ts";
 import type { ForeignChanges, RegistryStore } from "./store.ts";
 
@@ -9,48 +8,57 @@ export function certificatesOfThing(store: RegistryStore, thingName: string): re
   return store.things.attachmentsOf(thingName).map((attachment) => attachment.certificateId);
 }
 
-/** Of several things, each once. */
-export function certificatesOfThings(store: RegistryStore, thingNames: readonly string[]): Concerned {
-  const found = new Set<string>();
-  for (const name of thingNames) {
-    for (const id of certificatesOfThing(store, name)) found.add(id);
-    if (found.size > LIMITS.registry.principalsNamedMax) return "all";
+/** Where concerned certificates are more than may be named, everybody is. */
+export class Concern {
+  readonly #store: RegistryStore;
+  readonly #namedMax: number;
+
+  constructor(store: RegistryStore, namedMax: number) {
+    this.#store = store;
+    this.#namedMax = namedMax;
   }
-  return [...found];
-}
 
-export function certificatesOfGroup(store: RegistryStore, groupName: string): Concerned {
-  return nameable((limit) => store.groups.certificatesBelow(groupName, limit));
-}
-
-export function certificatesOfPolicy(store: RegistryStore, policyName: string): Concerned {
-  return nameable((limit) => store.policies.certificatesWith(policyName, limit));
-}
-
-/** What others did, as changes of our own look. */
-export function changesOf(store: RegistryStore, foreign: ForeignChanges): readonly Change[] {
-  return foreign.map(([kind, id, change]) => ({ kind, id, change, principals: concernedBy(store, kind, id) }));
-}
-
-function concernedBy(store: RegistryStore, kind: Change["kind"], id: string): Concerned {
-  switch (kind) {
-    case "certificate":
-      return [id];
-    case "thing":
-      return certificatesOfThing(store, id);
-    case "policy":
-      return certificatesOfPolicy(store, id);
-    case "group":
-      return certificatesOfGroup(store, id);
-    case "type":
-    case "authority":
-    case "tags":
-      return [];
+  /** Of several things, each once. */
+  ofThings(thingNames: readonly string[]): Concerned {
+    const found = new Set<string>();
+    for (const name of thingNames) {
+      for (const id of certificatesOfThing(this.#store, name)) found.add(id);
+      if (found.size > this.#namedMax) return "all";
+    }
+    return [...found];
   }
-}
 
-function nameable(read: (limit: number) => readonly string[]): Concerned {
-  const { principalsNamedMax } = LIMITS.registry;
-  const ids = read(principalsNamedMax + 1);
-  return ids.length > principalsNamedMax ? "all" : ids;
+  ofGroup(groupName: string): Concerned {
+    return this.#nameable(this.#store.groups.certificatesBelow(groupName, this.#namedMax + 1));
+  }
+
+  ofPolicy(policyName: string): Concerned {
+    return this.#nameable(this.#store.policies.certificatesWith(policyName, this.#namedMax + 1));
+  }
+
+  /** What others did, as changes of our own look. */
+  ofForeign(foreign: ForeignChanges): readonly Change[] {
+    return foreign.map(([kind, id, change]) => ({ kind, id, change, principals: this.#of(kind, id) }));
+  }
+
+  #of(kind: Change["kind"], id: string): Concerned {
+    switch (kind) {
+      case "certificate":
+        return [id];
+      case "thing":
+        return certificatesOfThing(this.#store, id);
+      case "policy":
+        return this.ofPolicy(id);
+      case "group":
+        return this.ofGroup(id);
+      case "type":
+      case "authority":
+      case "tags":
+        return [];
+    }
+  }
+
+  #nameable(ids: readonly string[]): Concerned {
+    return ids.length > this.#namedMax ? "all" : ids;
+  }
 }

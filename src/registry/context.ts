@@ -1,5 +1,6 @@
 /** What every part of the registry works with. */
 import type { Clock, Millis, Random } from "../base/mod.ts";
+import type { Concern } from "./concerned.ts";
 import type { Ledger } from "./ledger.ts";
 import type { CertificateStatus } from "./records.ts";
 import type { RegistryStore } from "./store.ts";
@@ -15,6 +16,7 @@ export interface RegistryRules {
 export interface RegistryContext {
   readonly store: RegistryStore;
   readonly ledger: Ledger;
+  readonly concern: Concern;
   readonly rules: RegistryRules;
   readonly clock: Clock;
   readonly random: Random;

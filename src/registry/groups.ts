@@ -2,7 +2,6 @@
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import { changedAttributes, newAttributes, sameAttributes } from "./attributes.ts";
 import type { AttributeUpdate } from "./attributes.ts";
-import { certificatesOfGroup, certificatesOfThings } from "./concerned.ts";
 import { newId } from "./context.ts";
 import type { RegistryContext } from "./context.ts";
 import { checkName, checkText, invalid, shown } from "./names.ts";
@@ -278,7 +277,7 @@ export class Groups {
   }
 
   #delete(name: string, expectedVersion: number | undefined, check: (group: ThingGroup) => unknown): boolean {
-    const { store, ledger } = this.#context;
+    const { store, ledger, concern } = this.#context;
     return ledger.atomically(() => {
       const group = store.groups.find(name);
       if (group === undefined) return false;
@@ -286,7 +285,7 @@ export class Groups {
       checkVersion("thing group", name, group.version, expectedVersion);
       const [child] = store.groups.list({ parent: name }, { after: null, limit: 1 });
       if (child !== undefined) throw new TidewireError("GROUP_HAS_CHILDREN", { name, child: child.thingGroupName });
-      const principals = certificatesOfGroup(store, name);
+      const principals = concern.ofGroup(name);
       const target = `thinggroup/${name}`;
       for (const { policyName } of store.policies.attachedTo(target)) store.policies.detach(policyName, target);
       store.tags.remove(target, null);
@@ -335,13 +334,13 @@ export class Groups {
   }
 
   #told(name: string, change: "attached" | "detached", things: readonly string[]): void {
-    const { store, ledger } = this.#context;
+    const { concern, ledger } = this.#context;
     ledger.changed({
       kind: "group",
       id: name,
       change,
       others: things,
-      principals: certificatesOfThings(store, things),
+      principals: concern.ofThings(things),
     });
   }
 }

@@ -1,13 +1,14 @@
 /** One transaction for all parts of the registry, and the stream of what they changed. */
 import { LIMITS, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Logger } from "../base/mod.ts";
-import { changesOf } from "./concerned.ts";
+import type { Concern } from "./concerned.ts";
 import { Principals } from "./principals.ts";
-import type { Change, Principal } from "./records.ts";
+import type { Change, Policy, Principal } from "./records.ts";
 import type { ForeignChanges, OtherWriters, RegistryStore } from "./store.ts";
 
 export interface LedgerOptions {
   readonly store: RegistryStore;
+  readonly concern: Concern;
   readonly logger: Logger;
   /** Default: `LIMITS.registry.principalsCachedMax`. */
   readonly principalsCachedMax?: number | undefined;
@@ -15,6 +16,7 @@ export interface LedgerOptions {
 
 export class Ledger {
   readonly #store: RegistryStore;
+  readonly #concern: Concern;
   readonly #log: Logger;
   readonly #principals: Principals;
   readonly #listeners = new Set<(change: Change) => void>();
@@ -23,8 +25,9 @@ export class Ledger {
   /** Changes of the transaction that runs now; null outside of one. */
   #pending: Change[] | null = null;
 
-  constructor({ store, logger, principalsCachedMax = LIMITS.registry.principalsCachedMax }: LedgerOptions) {
+  constructor({ store, concern, logger, principalsCachedMax = LIMITS.registry.principalsCachedMax }: LedgerOptions) {
     this.#store = store;
+    this.#concern = concern;
     this.#log = logger;
     this.#principals = new Principals(store, principalsCachedMax);
     this.#others = store.others ?? null;
@@ -63,10 +66,14 @@ export class Ledger {
     return result;
   }
 
-  /** To be called by the part that changed something, within its transaction. */
-  changed(change: Change): void {
+  /**
+   * To be called by the part that changed something, within its transaction. `policy`: all that is different in the rights
+   * of those whom it concerns is this policy, so that ten thousand of them need not be read again.
+   */
+  changed(change: Change, policy?: Policy): void {
     if (this.#pending === null) throw new Error("a change outside of a transaction");
-    this.#forget(change);
+    if (policy === undefined) this.#forget(change);
+    else this.#principals.replace(policy, change.principals);
     this.#pending.push(change);
   }
 
@@ -84,13 +91,21 @@ export class Ledger {
     else for (const id of principals) this.#principals.drop(id);
   }
 
+  /** A policy's attachments touch their targets, so where it was updated, only its text is different. */
+  #apply(change: Change): void {
+    const replaced = change.kind === "policy" && change.change === "updated";
+    const policy = replaced ? this.#store.policies.find(change.id) : undefined;
+    if (policy === undefined) this.#forget(change);
+    else this.#principals.replace(policy, change.principals);
+  }
+
   /** Changes by others: what they concern is forgotten here, and told as a change of our own is. */
   #hear(news: readonly ForeignChanges[] | null): void {
     if (news !== null && news.length === 0) return;
     try {
       if (news === null) throw new Error("changes were missed");
-      const changes = news.flatMap((one) => changesOf(this.#store, one));
-      for (const change of changes) this.#forget(change);
+      const changes = news.flatMap((one) => this.#concern.ofForeign(one));
+      for (const change of changes) this.#apply(change);
       for (const change of changes) this.#publish(change);
     } catch (error) {
       this.#log.info("everything is read again from the registry", { reason: reasonOf(error) });

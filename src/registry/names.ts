@@ -134,6 +134,6 @@ export function invalid(reason: string): TidewireError {
 }
 
 /** A stranger's text in a message: short, and without what cannot be shown. */
-export function shown(text: string): string {
-  return text.slice(0, 64).replace(/[\p{C}\p{Bidi_Control}\u2028\u2029]/gu, "?");
+export function shown(text: string, lengthMax = 64): string {
+  return text.slice(0, lengthMax).replace(/[\p{C}\p{Bidi_Control}\u2028\u2029]/gu, "?");
 }

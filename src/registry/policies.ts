@@ -1,11 +1,10 @@
 /** Policies, their versions, and what they are attached to. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
-import { certificatesOfGroup, certificatesOfPolicy } from "./concerned.ts";
 import type { RegistryContext } from "./context.ts";
 import { checkPolicyName, invalid, policyTargetOf, targetKey } from "./names.ts";
 import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
-import type { Change, Page, Policy, PolicyTarget, PolicyVersion } from "./records.ts";
+import type { Page, Policy, PolicyTarget, PolicyVersion } from "./records.ts";
 import { alreadyExists, limit, notFound, stillInUse } from "./refusals.ts";
 
 export interface StoredPolicy {
@@ -77,8 +76,12 @@ export class Policies {
     });
   }
 
+  find(policyName: string): Policy | undefined {
+    return this.#context.store.policies.find(policyName);
+  }
+
   describe(policyName: string): Policy {
-    return this.#context.store.policies.find(policyName) ?? notFound("policy", policyName);
+    return this.find(policyName) ?? notFound("policy", policyName);
   }
 
   versions(policyName: string): readonly PolicyVersion[] {
@@ -97,7 +100,7 @@ export class Policies {
       const found = this.version(policyName, version);
       if (found.isDefault) return;
       store.policies.setDefault(policyName, found.version, clock.now());
-      this.#changed(policyName, "updated");
+      this.#replaced(policyName);
     });
   }
 
@@ -240,22 +243,22 @@ export class Policies {
     const version = store.policies.addVersion(policyName, document, clock.now());
     if (setAsDefault) {
       store.policies.setDefault(policyName, version, clock.now());
-      this.#changed(policyName, "updated");
+      this.#replaced(policyName);
     } else {
       ledger.changed({ kind: "policy", id: policyName, change: "updated", principals: [] });
     }
     return version;
   }
 
-  #changed(policyName: string, change: Change["change"]): void {
-    const { store, ledger } = this.#context;
-    ledger.changed({ kind: "policy", id: policyName, change, principals: certificatesOfPolicy(store, policyName) });
+  #replaced(policyName: string): void {
+    const { concern, ledger } = this.#context;
+    const principals = concern.ofPolicy(policyName);
+    ledger.changed({ kind: "policy", id: policyName, change: "updated", principals }, this.describe(policyName));
   }
 
   #told(policyName: string, change: "attached" | "detached", target: PolicyTarget): void {
-    const { store, ledger } = this.#context;
-    const principals =
-      target.kind === "certificate" ? [target.certificateId] : certificatesOfGroup(store, target.thingGroupName);
+    const { concern, ledger } = this.#context;
+    const principals = target.kind === "certificate" ? [target.certificateId] : concern.ofGroup(target.thingGroupName);
     ledger.changed({ kind: "policy", id: policyName, change, others: [targetKey(target)], principals });
   }
 

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { Principals } from "./principals.ts";
 import type { RightsStore } from "./principals.ts";
 import type { Certificate, Policy } from "./records.ts";
-import { certificateOf } from "./registry.contract.ts";
+import { certificateOf } from "./contract.fixture.ts";
 
 describe("rights kept in memory", () => {
   const policy: Policy = { policyName: "p", document: "{}", version: 1, createdAt: 0, updatedAt: 0 };

@@ -42,6 +42,17 @@ export class Principals {
     this.#entries.delete(certificateId);
   }
 
+  /** Puts the policy in the place of the one of this name, for these certificates or for all. */
+  replace(policy: Policy, certificateIds: readonly string[] | "all"): void {
+    const shared = this.#shared(policy);
+    for (const id of certificateIds === "all" ? this.#entries.keys() : certificateIds) {
+      const known = this.#entries.get(id);
+      if (known === undefined) continue;
+      const policies = known.policies.map((one) => (one.policyName === policy.policyName ? shared : one));
+      this.#entries.set(id, { ...known, policies });
+    }
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#policies.clear();

@@ -1,8 +1,9 @@
 /** Why a change of the registry is refused. */
-import { TidewireError } from "../base/mod.ts";
+import { LIMITS, TidewireError } from "../base/mod.ts";
+import { shown } from "./names.ts";
 
 export function notFound(kind: string, name: string): never {
-  throw new TidewireError("NOT_FOUND", { kind, name });
+  throw new TidewireError("NOT_FOUND", { kind, name: shown(name, LIMITS.registry.nameLengthMax) });
 }
 
 export function alreadyExists(kind: string, name: string): never {

@@ -1,81 +1,36 @@
 /** What the registry promises over any store; every adapter of `RegistryStore` runs it. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { isTidewireError } from "../base/mod.ts";
-import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
-import type { Certificate, CertificateFacts, CertificateStatus, Change } from "./records.ts";
-import type { RegistryRules } from "./context.ts";
-import { Registry } from "./registry.ts";
-import type { RegistryStore } from "./store.ts";
+import type { SimLogger } from "../../sim/world.ts";
+import { RegistryWorld, factsOf, id, refused } from "./contract.fixture.ts";
+import type { OpenStore } from "./contract.fixture.ts";
+import { groupsContract } from "./groups.contract.ts";
+import { policiesContract } from "./policies.contract.ts";
+import type { Change } from "./records.ts";
+import type { Registry } from "./registry.ts";
 
-export interface StoreUnderTest {
-  readonly store: RegistryStore;
-  /** Closes and opens the same data again, as a restart does. */
-  reopen(): RegistryStore | Promise<RegistryStore>;
-  close(): void | Promise<void>;
+export function registryContract(adapter: string, open: OpenStore): void {
+  recordsContract(adapter, open);
+  groupsContract(adapter, open);
+  policiesContract(adapter, open);
 }
 
-/** The n-th certificate of a test. */
-export function factsOf(n: number): CertificateFacts {
-  return {
-    certificateId: n.toString(16).padStart(64, "0"),
-    serialNumber: String(n),
-    subject: { CommonName: [`thing-${n}`], OrganizationalUnit: ["a", "b"] },
-    issuer: { CommonName: ["Tidewire CA test"] },
-    notBefore: 1_700_000_000_000,
-    notAfter: 1_900_000_000_000,
-  };
-}
-
-/** The n-th certificate as a store keeps it. */
-export function certificateOf(n: number): Certificate {
-  return {
-    ...factsOf(n),
-    pem: `PEM ${n}`,
-    status: "ACTIVE",
-    caCertificateId: null,
-    certificateMode: "DEFAULT",
-    version: 1,
-    generationId: `generation ${n}`,
-    createdAt: n,
-    updatedAt: n,
-  };
-}
-
-const RULES: RegistryRules = {
-  checkPolicy: (document) => (document.includes("odd") ? ["odd document"] : []),
-  mayBecome: (from: CertificateStatus, to: CertificateStatus) => from !== "REVOKED" || to === "REVOKED",
-};
-
-const id = (n: number): string => factsOf(n).certificateId;
-
-function refused(code: string, says: RegExp = /./): (error: unknown) => boolean {
-  return (error) => isTidewireError(error) && error.code === code && says.test(error.message);
-}
-
-export function registryContract(adapter: string, open: () => StoreUnderTest | Promise<StoreUnderTest>): void {
+function recordsContract(adapter: string, open: OpenStore): void {
   describe(`registry over ${adapter}`, () => {
-    let under: StoreUnderTest;
-    let clock: SimClock;
-    let logger: SimLogger;
-    let metrics: SimMetrics;
+    let world: RegistryWorld;
     let registry: Registry;
     let changes: Change[];
+    let logger: SimLogger;
 
-    const start = (store: RegistryStore): Registry => {
-      metrics = new SimMetrics();
-      const made = new Registry({ store, rules: RULES, clock, random: new SimRandom(7), logger, metrics });
-      changes = [];
-      made.onChange((change) => changes.push(change));
-      return made;
-    };
     beforeEach(async () => {
-      under = await open();
-      clock = new SimClock();
-      logger = new SimLogger();
-      registry = start(under.store);
+      world = await RegistryWorld.open(open);
+      ({ registry, changes, logger } = world);
     });
-    afterEach(() => under.close());
+    afterEach(() => world.under.close());
+    const restart = async (): Promise<void> => {
+      await world.restart();
+      ({ registry, changes } = world);
+    };
 
     describe("things", () => {
       test("a thing is made, changed and found again after a restart", async () => {
@@ -86,9 +41,9 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         });
         assert.equal(thing.version, 1);
         assert.match(thing.thingId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-        clock.advance(1000);
+        world.clock.advance(1000);
         registry.things.update("dev:1", { attributes: { floor: "2" }, merge: true, expectedVersion: 1 });
-        registry = start(await under.reopen());
+        await restart();
         const found = registry.things.describe("dev:1");
         assert.deepEqual(found, {
           ...thing,
@@ -96,7 +51,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
           version: 2,
           updatedAt: thing.createdAt + 1000,
         });
-        assert.equal(metrics.value("tidewire_registry_things"), 1);
+        assert.equal(world.metrics.value("tidewire_registry_things"), 1);
       });
 
       test("making the same thing again succeeds; with other attributes it is refused", () => {
@@ -211,9 +166,9 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         registry.certificates.register("PEM 1", factsOf(1));
         assert.throws(() => registry.certificates.register("PEM 1", factsOf(1)), refused("ALREADY_EXISTS"));
         registry.certificates.updateStatus(id(1), "INACTIVE");
-        clock.advance(5);
+        world.clock.advance(5);
         registry.certificates.updateStatus(`arn:aws:iot:eu-west-1:1:cert/${id(1)}`, "REVOKED");
-        registry = start(await under.reopen());
+        await restart();
         const { pem, status, subject, notAfter, createdAt, updatedAt } = registry.certificates.describe(id(1));
         assert.deepEqual([pem, status, updatedAt - createdAt], ["PEM 1", "REVOKED", 5]);
         assert.deepEqual([subject, notAfter], [factsOf(1).subject, factsOf(1).notAfter]);
@@ -257,7 +212,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
       test("listing is by time of creation, either way, also where many share a moment", () => {
         for (let i = 1; i <= 30; i++) {
           registry.certificates.register("PEM", factsOf(i));
-          if (i % 10 === 0) clock.advance(1);
+          if (i % 10 === 0) world.clock.advance(1);
         }
         const all = (ascending: boolean): number[] => {
           const found: number[] = [];
@@ -286,7 +241,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         registry.things.attach("a", id(1));
         registry.things.attach("b", id(1));
         registry.things.attach("a", id(2));
-        registry = start(await under.reopen());
+        await restart();
         assert.deepEqual(
           registry.things.principalsOf("a").map((attachment) => attachment.certificateId),
           [id(1), id(2)],
@@ -381,7 +336,7 @@ export function registryContract(adapter: string, open: () => StoreUnderTest | P
         registry.things.create("other");
         registry.policies.put("other", "x");
         assert.equal(registry.principalOf(id(1)), first);
-        assert.equal(metrics.value("tidewire_registry_principals_cached"), 1);
+        assert.equal(world.metrics.value("tidewire_registry_principals_cached"), 1);
         assert.equal(registry.principalOf(id(2)), undefined);
       });
 

@@ -6,6 +6,7 @@ import { LIMITS } from "../base/mod.ts";
 import type { Cancel, Clock, Logger, Metrics, Millis, Random } from "../base/mod.ts";
 import { CaCertificates } from "./authorities.ts";
 import { Certificates } from "./certificates.ts";
+import { Concern } from "./concerned.ts";
 import type { RegistryContext, RegistryRules } from "./context.ts";
 import { Groups } from "./groups.ts";
 import { Ledger, lastKnown } from "./ledger.ts";
@@ -25,6 +26,8 @@ export interface RegistryOptions {
   readonly metrics: Metrics;
   /** Default: `LIMITS.registry.principalsCachedMax`. */
   readonly principalsCachedMax?: number;
+  /** Certificates that one change may name; where it concerns more, it concerns all. Default: the limit of this name. */
+  readonly principalsNamedMax?: number;
   /** How long after its deprecation a thing type may be deleted. Default: AWS's five minutes. */
   readonly deprecationDelay?: Millis;
 }
@@ -42,9 +45,11 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     const { store, rules, clock, random, logger, metrics, principalsCachedMax } = options;
-    const { deprecationDelay = LIMITS.registry.typeDeprecationDelay } = options;
-    this.#ledger = new Ledger({ store, logger, principalsCachedMax });
-    const context: RegistryContext = { store, ledger: this.#ledger, rules, clock, random, deprecationDelay };
+    const { typeDeprecationDelay, principalsNamedMax: namedMax } = LIMITS.registry;
+    const { deprecationDelay = typeDeprecationDelay, principalsNamedMax = namedMax } = options;
+    const concern = new Concern(store, principalsNamedMax);
+    this.#ledger = new Ledger({ store, concern, logger, principalsCachedMax });
+    const context: RegistryContext = { store, ledger: this.#ledger, concern, rules, clock, random, deprecationDelay };
     this.things = new Things(context);
     this.types = new ThingTypes(context);
     this.groups = new Groups(context);

@@ -67,7 +67,7 @@ export class ThingTypes {
     return this.#change(thingTypeName, (before) => ({
       ...before,
       description: properties.description ?? before.description,
-      searchableAttributes: properties.searchableAttributes ?? before.searchableAttributes,
+      searchableAttributes: [...new Set(properties.searchableAttributes ?? before.searchableAttributes)],
     }));
   }
 
@@ -96,7 +96,7 @@ export class ThingTypes {
       if (store.things.list({ thingTypeName }, { after: null, limit: 1 }).length > 0) {
         return kept(
           "things have it",
-          `Give them another type first: \`tidewire things list --type ${thingTypeName}\`.`,
+          `Give them another type first: GET /things?thingTypeName=${thingTypeName} lists them.`,
         );
       }
       store.tags.remove(`thingtype/${thingTypeName}`, null);

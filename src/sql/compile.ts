@@ -18,6 +18,8 @@ export interface CompiledSql {
   /** MQTT topic filter after FROM; the caller routes by it, `evaluate` does not look at it again. */
   readonly filter: string;
   readonly text: string;
+  /** Every message as it is: `SELECT *` or `SELECT VALUE *` without a condition. */
+  readonly takesAll: boolean;
   evaluate(input: SqlInput): SqlOutcome;
   /** WHERE alone; undefined where undecided. Cheaper than `evaluate` for those who need no value. */
   test(input: SqlInput): boolean | undefined;
@@ -36,6 +38,7 @@ export function compileSql(text: string): CompiledSql {
   return {
     filter: statement.filter,
     text,
+    takesAll: where === null && select === wholePayload,
     test,
     select,
     evaluate(input) {

@@ -56,6 +56,9 @@ function labelled(
   { group, aggregate, type, times, values, reducedFrom }: Answered,
 ): SeriesOfResult {
   const { thing, measurement, field } = group;
+  const alone = query.aggregates === undefined && reducedFrom === undefined;
+  // Most answers of thousands of series are such: without spreads that is a tenth of the time.
+  if (alone && query.things !== undefined && thing !== null) return { thing, measurement, field, type, times, values };
   return {
     ...(query.things === undefined || thing === null ? {} : { thing }),
     measurement,

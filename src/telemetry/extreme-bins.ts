@@ -1,6 +1,14 @@
 /** What a chart is drawn from: the lowest and the highest point of each bin, completed by what bins do not show. */
 import type { EpochMs, Millis } from "../base/mod.ts";
-import type { ExtremePoints, ExtremeSelection, SeriesReader } from "./series-reader.ts";
+import type { EdgeSelection, ExtremePoints, ExtremeSelection, PointRows, SeriesReader } from "./series-reader.ts";
+
+/** What the bins themselves do not show. */
+export interface EndsReader extends Pick<SeriesReader, "points"> {
+  /** Of the same groups. */
+  bothEdges(
+    edges: readonly [first: EdgeSelection, last: EdgeSelection],
+  ): Promise<readonly [first: PointRows, last: PointRows]>;
+}
 
 export interface Bin {
   readonly count: number;
@@ -45,7 +53,7 @@ export class ExtremeBins {
   }
 
   /** Where the bins were made of points: adds the first and the last one, and gives few as they are. */
-  async complete(reader: Pick<SeriesReader, "points" | "edges">, selection: ExtremeSelection): Promise<void> {
+  async complete(reader: EndsReader, selection: ExtremeSelection): Promise<void> {
     await this.#addEnds(reader, selection);
     const { groups, from, to, bins } = selection;
     // A bin shows two of its points.
@@ -63,7 +71,7 @@ export class ExtremeBins {
   }
 
   /** Only the outermost bins are read again, which is less than to ask for first and last points in all. */
-  async #addEnds(reader: Pick<SeriesReader, "edges">, selection: ExtremeSelection): Promise<void> {
+  async #addEnds(reader: EndsReader, selection: ExtremeSelection): Promise<void> {
     const { groups, from, to } = selection;
     const width = binWidth(selection);
     const firsts = this.#building.flatMap(({ bins }) => bins.slice(0, 1));
@@ -73,9 +81,10 @@ export class ExtremeBins {
     const end = Math.min(to, from + (Math.max(...lasts) + 1) * width);
     const first = { groups, side: "from", at: begin, reach: (Math.max(...firsts) + 1) * width + from - begin } as const;
     const last = { groups, side: "before", at: end, reach: end - from - Math.min(...lasts) * width } as const;
+    const [firstRows, lastRows] = await reader.bothEdges([first, last]);
     for (const [rows, side] of [
-      [await reader.edges(first), "unshift"],
-      [await reader.edges(last), "push"],
+      [firstRows, "unshift"],
+      [lastRows, "push"],
     ] as const) {
       for (const [i, group] of rows.groups.entries()) {
         put(this.#building[group]!, side, rows.times[i]!, rows.values[i] as number);

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { days, hours, minutes } from "../base/mod.ts";
-import { coarsestOf, planLevels } from "./level-plan.ts";
+import { cheapestPlan, coarsestOf, planLevels } from "./level-plan.ts";
 import { LEVELS, ROLLUP_WIDTH } from "./levels.ts";
+import type { LevelPart } from "./level-plan.ts";
 import type { Level } from "./levels.ts";
 
 const DAY = days(1);
@@ -66,4 +67,18 @@ describe("the levels of a plan", () => {
       ),
       { numRuns: 2_000 },
     ));
+
+  test("coarser levels answer only where reading them is less work than reading the points", () => {
+    const day = { kind: "fixed", size: DAY } as const;
+    const levels = (pointsPerDay: number, known: (level: Level) => number = nothingGone): readonly Level[] => {
+      const rows = ({ level, from, to }: LevelPart): number =>
+        ((to - from) / DAY) * (level === "raw" ? pointsPerDay : DAY / ROLLUP_WIDTH[level]);
+      return cheapestPlan(DAY / 3 + 1, 30 * DAY, day, known, rows).map(({ level }) => level);
+    };
+    assert.deepEqual(levels(1_000), ["raw"]);
+    assert.deepEqual(levels(100_000), ["raw", "1h"], "of the first hour the points, which are few");
+    assert.deepEqual(levels(10_000_000), ["raw", "1m"]);
+    const gone = levels(1_000, (level) => (level === "raw" ? 40 * DAY : 0));
+    assert.ok(!gone.includes("raw"), "there are no points");
+  });
 });

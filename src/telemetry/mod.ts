@@ -6,7 +6,8 @@ export { answerSeries } from "./answer.ts";
 export { gridOf, nextStart, startOf, startOfBucket, startsIn } from "./grid.ts";
 export type { Calendar, Grid, ZoneSegment } from "./grid.ts";
 export { ClockTrust } from "./clock-trust.ts";
-export { coarsestOf, planLevels } from "./level-plan.ts";
+export { cheapestPlan, coarsestOf, widened } from "./level-plan.ts";
+export type { LevelPart } from "./level-plan.ts";
 export type {
   Fill,
   LatestValue,
@@ -35,6 +36,7 @@ export { SequenceBook, sourceOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
 export { SeriesBook } from "./series-book.ts";
 export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from "./series-book.ts";
+export { PayloadTemplate } from "./payload-template.ts";
 export { PointBatch } from "./point-batch.ts";
 export { LatestBook, asType } from "./latest-book.ts";
 export type { FieldName, LatestRow } from "./latest-book.ts";

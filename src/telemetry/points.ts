@@ -160,7 +160,11 @@ function isArray(value: object): value is readonly JsonValue[] {
 
 function plausibleTime(value: JsonValue | undefined, receivedAt: EpochMs, limits: PointLimits): EpochMs | null {
   const time = typeof value === "string" ? parseIsoTime(value) : typeof value === "number" ? Math.floor(value) : null;
-  return time !== null && time >= TIME_MIN && time <= receivedAt + limits.timeAheadMax ? time : null;
+  return time !== null && isTimePlausible(time, receivedAt, limits) ? time : null;
+}
+
+export function isTimePlausible(time: EpochMs, receivedAt: EpochMs, limits: PointLimits): boolean {
+  return time >= TIME_MIN && time <= receivedAt + limits.timeAheadMax;
 }
 
 /** How many UTF-16 units of `text` fit `bytesMax` of UTF-8, never splitting a character. */

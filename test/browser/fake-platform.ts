@@ -23,6 +23,7 @@ import type {
   LiveRequest,
   Presence,
   ThingDetail,
+  ThingShadow,
 } from "../../src/cloud/api/contract.ts";
 import { FakeStore } from "./fake-store.ts";
 import type { NewAlert, TestPlatform } from "./platform.ts";
@@ -72,6 +73,8 @@ export class FakePlatform implements TestPlatform {
   /** Delays answers of `GET /api/series`, so that live points overtake the history. */
   seriesGate: Promise<void> = Promise.resolve();
   health: HealthState = "ok";
+  /** Of every thing. */
+  shadows: readonly ThingShadow[] = [];
   readonly now: () => EpochMs;
   readonly #things = new Map<string, FakeThing>();
   readonly #alerts = new Map<string, Alert>();
@@ -312,6 +315,7 @@ export class FakePlatform implements TestPlatform {
     }
     const acknowledged = /^POST \/api\/alerts\/([^/]+)\/acknowledge$/.exec(route);
     if (acknowledged !== null) return this.#acknowledge(acknowledged[1]!);
+    if (/^GET \/api\/things\/[^/]+\/shadows$/.test(route)) return { shadows: this.shadows, truncated: false };
     const thing = /^GET \/api\/things\/([^/]+)(\/latest)?$/.exec(route);
     if (thing !== null) return this.#thing(decodeURIComponent(thing[1]!), thing[2] !== undefined);
     throw new TidewireError("NOT_FOUND", { kind: "page", name: route });

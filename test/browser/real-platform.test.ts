@@ -114,6 +114,39 @@ test("the platform is killed and comes back on the same ports: the page recovers
   });
 });
 
+test("a thing's shadow: desired beside reported, edited here, and followed as the device reports", async () => {
+  const update = (state: object): Promise<unknown> => platform.api("POST", "/things/valve/shadow", { state });
+  await platform.api("POST", "/things/valve", {});
+  await visiting(async (page) => {
+    await page.goto(await loginLink());
+    await live(page);
+    await page.evaluate(`location.hash = "/things/valve"`);
+    const card = page.getByRole("article", { name: "Classic shadow" });
+    await card.getByText("There is none yet.").waitFor();
+    await update({ desired: { open: true, flow: { limit: 3 } }, reported: { open: false } });
+    await card.getByText("2 values not reported as desired").waitFor();
+    await card.getByRole("row", { name: "open true false differs" }).waitFor();
+    await card.getByRole("button", { name: "Edit desired" }).click();
+    const editor = card.getByRole("textbox");
+    await editor.fill("{open: false}");
+    await card.getByRole("button", { name: "Save" }).click();
+    await card.getByRole("alert").waitFor();
+    await editor.fill('{"open": false}');
+    await card.getByRole("button", { name: "Save" }).click();
+    await card.getByText("as desired").waitFor();
+    const { state } = await platform.api<{ state: object }>("GET", "/things/valve/shadow");
+    assert.deepEqual(state, { desired: { open: false }, reported: { open: false } });
+    // Somebody else was faster: nothing of theirs is overwritten.
+    await card.getByRole("button", { name: "Edit desired" }).click();
+    await update({ desired: { open: true } });
+    await editor.fill('{"open": false, "flow": {}}');
+    const conflict = page.waitForResponse((response) => response.status() === 409);
+    await card.getByRole("button", { name: "Save" }).click();
+    await conflict;
+    await card.getByText("has changed since you opened it").waitFor();
+  });
+});
+
 test("by the token; a wrong one is answered in one sentence, and a link that was used says so", async () => {
   const link = await loginLink();
   await visiting(async (page) => {

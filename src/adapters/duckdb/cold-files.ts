@@ -2,9 +2,9 @@
  * What lies in `data/telemetry/`: Parquet files, and the content of the manifest that names them.
  *
  *   kind        one file per            rows, sorted
- *   numbers     day or year *           series, generation, time, value          by series, time, arrival
- *   texts       day or year *           the same; `value` is a string
- *   1m          day or year *           partial aggregates (`rollup.ts`)         by series, bucket; see `inMinutes`
+ *   numbers     day, month or year *    series, generation, time, value          by series, time, arrival
+ *   texts       day, month or year *    the same; `value` is a string
+ *   1m          day, month or year *    partial aggregates (`rollup.ts`)         by series, bucket; see `inMinutes`
  *   1h          month or year *
  *   1d          year
  *   series      range of numbers        id, thing, measurement, field, type      by id
@@ -13,6 +13,7 @@
  *
  * `time` and `bucket` are epoch milliseconds, UTC. * Where one generation has points on many days (a device with a
  * wrong clock, an upload of years), all but the fullest days share a file per year, so that the number of files is bounded.
+ * Small files of a month or year that is over become one, where what leaves by retention leaves much later or never.
  */
 import type { EpochMs } from "../../base/mod.ts";
 import { LEVELS } from "../../telemetry/mod.ts";
@@ -23,6 +24,9 @@ export type StateKind = "series" | "sequences" | "latest";
 
 export const POINT_KINDS: readonly PointKind[] = ["numbers", "texts", "1m", "1h", "1d"];
 export const STATE_KINDS: readonly StateKind[] = ["series", "sequences", "latest"];
+
+/** What is read of a file at least, and what its statistics are about. */
+export const ROW_GROUP_ROWS = 122_880;
 
 /** Of one file; what can be said without opening it. */
 export interface FileEntry {

@@ -2,10 +2,11 @@
 import type { Clock, EpochMs } from "../../base/mod.ts";
 import { ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Level, Rollup } from "../../telemetry/mod.ts";
+import { ROW_GROUP_ROWS } from "./cold-files.ts";
 import type { ColdContent, PointFile, PointKind } from "./cold-files.ts";
 import type { ColdFolder } from "./cold-folder.ts";
 import { Layout } from "./layout.ts";
-import type { Generation } from "./layout.ts";
+import type { Generation, RollupRange } from "./layout.ts";
 import { Leases } from "./leases.ts";
 
 export class ColdStore {
@@ -137,14 +138,17 @@ export class StoreView {
   }
 
   /** SELECT the columns that `rollup.ts` describes: partial aggregates of the buckets that touch [from, to), and maybe others. */
-  async rollup(rollup: Rollup, from: EpochMs, to: EpochMs): Promise<string> {
-    const start = from - ROLLUP_WIDTH[rollup] + 1;
-    await this.#prepare(rollup, start, to);
-    if (rollup === "1m") {
-      await this.#prepare("numbers", start, to, ({ inMinutes }) => !inMinutes);
-      await this.#prepare("texts", start, to, ({ inMinutes }) => !inMinutes);
-    }
-    return this.#layout.rollup(rollup, from, to);
+  async rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string> {
+    const [start, end] = [range.from - ROLLUP_WIDTH[rollup] + 1, range.to];
+    await this.#prepare(rollup, start, end);
+    if (rollup === "1m") await this.#prepare(kind, start, end, ({ inMinutes }) => !inMinutes);
+    return this.#layout.rollup(rollup, kind, range);
+  }
+
+  isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean {
+    const layout = this.#layout;
+    if (layout.knownFrom("raw") > from || layout.missing(kind, from, to, () => true)) return false;
+    return layout.files(kind, from, to).length === 0;
   }
 
   /** Generations whose rows are in tables, for a reader that takes those by itself. */
@@ -164,16 +168,11 @@ export class StoreView {
     return this.#layout.pathsOf(this.#layout.pointsOnly(kind, from, to));
   }
 
-  /** How many rows of files the relation of a level reads for [from, to), before any filter. */
-  fileRows(level: Level, from: EpochMs, to: EpochMs): number {
-    const files =
-      level === "raw"
-        ? [...this.#layout.files("numbers", from, to), ...this.#layout.files("texts", from, to)]
-        : [...this.#layout.files(level, from, to)];
-    if (level === "1m") {
-      files.push(...this.#layout.pointsOnly("numbers", from, to), ...this.#layout.pointsOnly("texts", from, to));
-    }
-    return files.reduce((sum, { rows }) => sum + rows, 0);
+  /** About how many rows of files are read for series low to high of a level's relation. */
+  rowsRead(level: Level, kind: "numbers" | "texts", from: EpochMs, to: EpochMs, low: number, high: number): number {
+    const files = [...this.#layout.files(level === "raw" ? kind : level, from, to)];
+    if (level === "1m") files.push(...this.#layout.pointsOnly(kind, from, to));
+    return files.reduce((sum, file) => sum + rowsReadOf(file, low, high), 0);
   }
 
   /** Whether any of the used files has changed since; those are out of the way then. */
@@ -205,4 +204,11 @@ export class StoreView {
     const quarantined = new Set(layout.content.quarantined.map(({ file }) => file.name));
     return [...this.#used.keys()].some((name) => !there.has(name) && quarantined.has(name));
   }
+}
+
+/** Rows are sorted by series, and whole row groups are read. */
+function rowsReadOf({ rows, seriesMin, seriesMax }: PointFile, low: number, high: number): number {
+  const overlap = Math.min(high, seriesMax) - Math.max(low, seriesMin) + 1;
+  if (overlap <= 0) return 0;
+  return Math.min(rows, Math.max(ROW_GROUP_ROWS, (rows * overlap) / (seriesMax - seriesMin + 1)));
 }

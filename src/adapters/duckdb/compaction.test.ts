@@ -8,7 +8,10 @@ import { SimRandom } from "../../../sim/world.ts";
 import { LIMITS, days, hours, minutes, seconds } from "../../base/mod.ts";
 import { DEFAULT_RETENTION } from "../../telemetry/mod.ts";
 import type { SequenceRow, SeriesQuery } from "../../telemetry/mod.ts";
+import type { PointFile, PointKind } from "./cold-files.ts";
 import type { DuckStore, DuckStoreOptions } from "./duck-store.ts";
+import type { RollupRange } from "./layout.ts";
+import { boundsOf, mergeable } from "./periods.ts";
 import { START, StoreFolder, commit, compacted, everything, immediately, modelAnswer } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
 
@@ -24,6 +27,10 @@ async function inFolder(work: (folder: StoreFolder) => Promise<void>): Promise<v
 }
 
 const FOR_EVER = { raw: null, "1m": null, "1h": null, "1d": null };
+
+function wholly(from: number, to: number): RollupRange {
+  return { from, to, pointsFrom: from, pointsTo: to };
+}
 
 /** Readings of three things over a few days, equal times, every type, not in order. */
 function readingsOf(seed: number, count: number, span = days(3)): Reading[] {
@@ -107,7 +114,7 @@ describe("generations become files", () => {
           store.series.find(name, null, null),
         )) {
           const rows = await store.read(async (connection, view) => {
-            const relation = await view.rollup(rollup, 0, START * 2);
+            const relation = await view.rollup(rollup, type === "string" ? "texts" : "numbers", wholly(0, START * 2));
             const result = await connection.runAndReadAll(
               "SELECT bucket::DOUBLE, sum(count)::DOUBLE, sum(sum), min(min), max(max), " +
                 "arg_min(coalesce(first_text, first::VARCHAR), first_time::HUGEINT * 9007199254740992 + first_arrival), " +
@@ -142,7 +149,7 @@ describe("generations become files", () => {
       await compacted(store);
       const minutesRead = (): Promise<unknown> =>
         store.read(async (connection, view) => {
-          const relation = await view.rollup("1m", START, START + minutes(10));
+          const relation = await view.rollup("1m", "numbers", wholly(START, START + minutes(10)));
           const sql = `SELECT bucket::DOUBLE, sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket < ${START + minutes(10)} GROUP BY bucket ORDER BY bucket`;
           return (await connection.runAndReadAll(sql)).getRows();
         });
@@ -168,6 +175,61 @@ describe("generations become files", () => {
       await answersAsThe(readings, later);
       assert.equal(later.extent().levels.raw.rows, 3_000);
     }));
+
+  test("small days of a year that is over become one file, and a reading a minute takes less than 1.4 bytes", () =>
+    inFolder(async (folder) => {
+      const random = new SimRandom(9);
+      let value = 200;
+      const readings = Array.from({ length: 56 * 1440 }, (_, i) => {
+        value += random.below(7) - 3 - Math.sign(value - 200) * random.below(2);
+        return { thing: "a", measurement: "m", field: "x", time: START + i * minutes(1), value: value / 10 };
+      });
+      const limits = { ...LIMITS.telemetry, generationRowsMax: 14 * 1440 };
+      const own = { limits, retention: FOR_EVER };
+      const store = await folder.open(own);
+      const query = { ...everything("a"), limit: 1e6 };
+      for (let at = 0; at < readings.length; at += 7 * 1440) {
+        await commit(store, readings.slice(at, at + 7 * 1440), at + 7 * 1440);
+      }
+      await compacted(store);
+      assert.ok(store.extent().levels.raw.files > 40);
+      folder.clock.advance(days(366));
+      await folder.close(store);
+      const later = await folder.open(own);
+      const done = (): boolean => {
+        const { raw, "1h": hour } = later.extent().levels;
+        return raw.files === 1 && hour.files === 1;
+      };
+      while (!done()) await immediately();
+      const { levels } = later.extent();
+      assert.deepEqual([levels.raw.rows, levels["1h"].rows], [later.rows, later.rows / 60]);
+      const bytes = levels.raw.bytes + levels["1h"].bytes + levels["1d"].bytes;
+      assert.ok(bytes / later.rows < 1.4, String(bytes / later.rows));
+      const { series } = await later.query(query);
+      assert.deepEqual(series, modelAnswer(readings, query));
+    }));
+
+  test("files of days are left alone where points leave by age, so that none stays much longer than it should", () => {
+    const file = (kind: PointKind, period: string): PointFile => ({
+      ...{ name: `${kind}-${period}.parquet`, rows: 1_000, bytes: 1, sha256: "", kind, period, inMinutes: true },
+      ...{ timeMin: boundsOf(period)[0], timeMax: boundsOf(period)[1] - 1, seriesMin: 0, seriesMax: 0 },
+    });
+    const month = Array.from({ length: 31 }, (_, day) =>
+      file("numbers", `2025-01-${String(day + 1).padStart(2, "0")}`),
+    );
+    const now = START + days(1);
+    const periodOf = (files: readonly PointFile[], raw: number | null, at = now): string | undefined =>
+      mergeable(files, { ...FOR_EVER, raw }, at)?.period;
+    assert.equal(periodOf(month, days(30)), undefined);
+    assert.equal(periodOf(month, days(366)), "2025-01");
+    assert.equal(periodOf(month, null), "2025");
+    assert.equal(periodOf(month, null, Date.UTC(2025, 5, 1)), "2025-01", "its year goes on");
+    assert.equal(periodOf(month, null, Date.UTC(2025, 0, 31)), undefined);
+    assert.equal(periodOf(month.slice(1, 2), null), undefined);
+    const large = month.map((one) => ({ ...one, rows: 200_000 }));
+    assert.equal(periodOf(large, null), undefined, "as much as that is soon read by day only");
+    assert.equal(periodOf([file("1d", "2025"), file("1h", "2025-01"), file("numbers", "2025-01-01")], null), undefined);
+  });
 
   test("points on 3,000 days in one commit make a few dozen files, and every one of them is found", () =>
     inFolder(async (folder) => {
@@ -452,7 +514,7 @@ describe("retention", () => {
           ["1h", 0],
           ["1d", 0],
         ] as const) {
-          const relation = await view.rollup(level, from, START * 2);
+          const relation = await view.rollup(level, "numbers", wholly(from, START * 2));
           const sql = `SELECT sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket >= ${from}`;
           const own = week.filter(({ time }) => time >= from);
           const sum = own.reduce((total, { value }) => total + value, 0);

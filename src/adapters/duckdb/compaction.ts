@@ -2,13 +2,14 @@
  * Sealed generations into files, and files into larger ones. Each step writes files, syncs them, then the manifest, then
  * drops what is not needed any more; killed anywhere, the next start finds either what was or what is.
  */
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Logger } from "../../base/mod.ts";
 import { ROLLUPS, ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Rollup } from "../../telemetry/mod.ts";
 import type { OnColdStep } from "./cold-folder.ts";
+import { ROW_GROUP_ROWS } from "./cold-files.ts";
 import type { ColdContent, FileEntry, PointFile, PointKind, StateFile, StateKind } from "./cold-files.ts";
 import type { ColdStore } from "./cold-store.ts";
 import { eachChunk } from "./columns.ts";
@@ -16,7 +17,7 @@ import type { Sealed } from "./generations.ts";
 import { Layout, generationPoints, pointsIn, quoted } from "./layout.ts";
 import { inTransaction } from "./open.ts";
 import { DAY, partsOf, within } from "./periods.ts";
-import type { DayRows, Part } from "./periods.ts";
+import type { DayRows, Merge, Part } from "./periods.ts";
 import { mergedRollup, numbersAsRollup, packedRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
 import { dropGeneration } from "./schema.ts";
 import { States, newestOfAll, newestSequences } from "./states.ts";
@@ -30,18 +31,24 @@ export interface CompactionOptions {
 }
 
 /**
- * Measured with 1-decimal values, bytes per point (4 series with common times, no jitter / 50 ms / 1 s):
+ * Measured with 1-decimal values, bytes per point (4 series with common times, no jitter / 50 ms / 1 s; one series, a reading a
+ * minute for a year, no jitter / 50 ms / 1 s):
  *
- *   version 1, dictionaries up to 8,192 (this)    0.95   1.21   1.41
+ *   version 1, dictionaries up to 8,192           0.95   1.21   1.41      3.81   4.12   4.12
+ *   version 2 (delta), likewise                   0.95   2.05   1.82      1.08   1.96   2.46
  *   version 1, DuckDB's limit (24,576)            0.95   2.04   1.41
- *   version 2 (delta, byte-stream split)          0.95   2.05   1.82   and 1.42 or more without dictionaries
  *   zstd level 9, 19                              0.94   0.91 at 3 times the work
  *   row groups of 61,440, 30,720                  1.01   1.14
  *
- * Times that the fields of a message share are repeated byte by byte for zstd only when stored plainly.
+ * Times that the fields of a message share are repeated byte by byte for zstd only when stored plainly; times that nobody
+ * shares are better told as differences. Which it is, the sizes of both say; the second is tried where the first is large.
  */
-const PARQUET =
-  "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192, ROW_GROUP_SIZE 122880";
+const POINTS = "PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192";
+const POINTS_DELTA = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 8192";
+/** Rollups, names and states: 12 bytes a row instead of 16 to 22 (hours of one series), half a byte instead of 7 (names). */
+const OTHERS = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1";
+/** Bytes per row of numbers below which another encoding is not tried. */
+const SMALL_ROW = 1.5;
 
 /** Minutes of fewer points take as much room as the points, and are made only when the points go. */
 const MINUTE_POINTS_MIN = 20;
@@ -91,10 +98,10 @@ export class Compaction {
     await this.tidy();
   }
 
-  /** One file instead of several of the same kind and period. */
-  async merge(files: readonly PointFile[]): Promise<void> {
+  /** One file instead of several of the same kind. */
+  async merge({ period, files }: Merge): Promise<void> {
     const { cold } = this.#options;
-    const { kind, period, inMinutes } = files[0]!;
+    const { kind, inMinutes } = files[0]!;
     if (await cold.verify(files, true)) return; // damage must not be merged into what is whole
     await this.#writing(async (write) => {
       const merged = await write.points(kind, period, this.#merged(kind, files), inMinutes);
@@ -270,6 +277,12 @@ export class Compaction {
   }
 }
 
+interface Encoded {
+  readonly name: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
 /** Names, writes, checks and syncs the files of one step. */
 class Writer {
   readonly #cold: ColdStore;
@@ -288,13 +301,20 @@ class Writer {
   async points(kind: PointKind, period: string, rows: string, inMinutes = true): Promise<PointFile> {
     const time = kind === "numbers" || kind === "texts" ? "time" : "bucket";
     const measures = `min(${time})::DOUBLE, max(${time})::DOUBLE, min(series)::DOUBLE, max(series)::DOUBLE`;
-    const { entry, found } = await this.#write(`${kind}-${period}`, rows, measures);
+    const encodings = {
+      numbers: [POINTS, POINTS_DELTA],
+      texts: [POINTS],
+      "1m": [OTHERS],
+      "1h": [OTHERS],
+      "1d": [OTHERS],
+    };
+    const { entry, found } = await this.#write(`${kind}-${period}`, rows, measures, encodings[kind]);
     const [timeMin = 0, timeMax = 0, seriesMin = 0, seriesMax = 0] = found.map((value) => value ?? 0);
     return { ...entry, kind, period, timeMin, timeMax, seriesMin, seriesMax, inMinutes };
   }
 
   async state(kind: StateKind, rows: string): Promise<StateFile> {
-    const { entry } = await this.#write(kind, rows, "0");
+    const { entry } = await this.#write(kind, rows, "0", [OTHERS]);
     return { ...entry, kind };
   }
 
@@ -311,21 +331,48 @@ class Writer {
     stem: string,
     rows: string,
     measures: string,
+    encodings: readonly string[],
   ): Promise<{ readonly entry: FileEntry; readonly found: readonly (number | null)[] }> {
-    const name = `${stem}-${this.#number}-${this.#written.length}.parquet`;
-    const path = quoted(join(this.#cold.folder.path, name));
-    this.#written.push(name);
-    await this.#step(`write ${stem}`);
-    await this.#connection.run(`COPY (${rows}) TO ${path} (${PARQUET})`);
+    const name = await this.#smallest(stem, rows, encodings);
     await this.#step(`sync ${stem}`);
     const sealed = await this.#cold.folder.seal(name);
     const found: (number | null)[] = [];
     // Read back: what cannot be read must be known while the rows are still elsewhere.
-    await eachChunk(this.#connection, `SELECT count(*)::DOUBLE, ${measures} FROM read_parquet(${path})`, (columns) => {
+    const readBack = `SELECT count(*)::DOUBLE, ${measures} FROM read_parquet(${this.#quoted(name)})`;
+    await eachChunk(this.#connection, readBack, (columns) => {
       for (const column of columns) found.push(column[0] as number | null);
     });
-    const [count = 0, ...measured] = found;
-    return { entry: { ...sealed, rows: count ?? 0 }, found: measured };
+    const [read = 0, ...measured] = found;
+    return { entry: { ...sealed, rows: read ?? 0 }, found: measured };
+  }
+
+  /** In the first of the encodings, or in one that takes less room. */
+  async #smallest(stem: string, rows: string, [first, ...others]: readonly string[]): Promise<string> {
+    let best = await this.#encode(stem, rows, first!);
+    for (const encoding of others) {
+      if (best.bytes <= SMALL_ROW * best.rows) break;
+      // Sorted once: this is made of the one before.
+      const other = await this.#encode(stem, `SELECT * FROM read_parquet(${this.#quoted(best.name)})`, encoding);
+      const worse = other.bytes < best.bytes ? best : other;
+      if (worse === best) best = other;
+      await rm(join(this.#cold.folder.path, worse.name), { force: true });
+    }
+    return best.name;
+  }
+
+  async #encode(stem: string, rows: string, encoding: string): Promise<Encoded> {
+    const name = `${stem}-${this.#number}-${this.#written.length}.parquet`;
+    this.#written.push(name);
+    await this.#step(`write ${stem}`);
+    const { rowsChanged } = await this.#connection.run(
+      `COPY (${rows}) TO ${this.#quoted(name)} (FORMAT parquet, COMPRESSION zstd, ${encoding}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+    );
+    const { size } = await stat(join(this.#cold.folder.path, name));
+    return { name, bytes: size, rows: rowsChanged };
+  }
+
+  #quoted(name: string): string {
+    return quoted(join(this.#cold.folder.path, name));
   }
 }
 

@@ -55,6 +55,8 @@ export class Keeper {
   #retainAt: Millis;
   #scrubAt: Millis;
   #mergeAt: Millis;
+  /** Files that were merged are still there. */
+  #merged = false;
   /** What a scrub has still to compare. */
   #scrub: PointFile[] = [];
   /** Every file is compared again, not only those that were not yet. */
@@ -125,9 +127,7 @@ export class Keeper {
       return true;
     }
     if (this.#mergeAt <= clock.monotonic()) {
-      const files = mergeable(cold.folder.content.points, clock.now());
-      if (files === null) this.#mergeAt = clock.monotonic() + MERGE_PERIOD;
-      else await this.#compaction.merge(files);
+      await this.#merge();
       return true;
     }
     if (this.#scrubAt <= clock.monotonic()) {
@@ -147,6 +147,26 @@ export class Keeper {
     this.#compactionTime += clock.monotonic() - startedAt;
     this.#compactedAt = clock.now();
     this.#mergeAt = clock.monotonic();
+  }
+
+  async #merge(): Promise<void> {
+    const { cold, clock, retention } = this.#options;
+    const merge = mergeable(cold.folder.content.points, retention, clock.now());
+    if (merge !== null) {
+      await this.#compaction.merge(merge);
+      this.#merged = true;
+      return;
+    }
+    this.#mergeAt = clock.monotonic() + MERGE_PERIOD;
+    if (!this.#merged) return;
+    this.#merged = false;
+    await this.#letGo();
+  }
+
+  /** What the manifest names no more goes once `.previous` does not name it either. */
+  async #letGo(): Promise<void> {
+    await this.#options.cold.change((content) => ({ ...content }));
+    await this.#compaction.tidy();
   }
 
   async #retain(): Promise<void> {
@@ -176,8 +196,7 @@ export class Keeper {
     await cold.change((content) => ({ ...withoutOldDamage(without(content, files), retention, now), trustedAt: now }));
     if (files.length === 0) return;
     logger.info("Old telemetry was removed", { files: files.length });
-    await cold.change((content) => ({ ...content })); // `.previous` names them no more, so they can go
-    await this.#compaction.tidy();
+    await this.#letGo();
   }
 
   /** At a start those that nobody has asked for yet, then daily all of them. */

@@ -12,6 +12,14 @@ export interface Generation {
   readonly number: number;
 }
 
+/** Whole buckets; of points that are in tables, only those of [pointsFrom, pointsTo). */
+export interface RollupRange {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  readonly pointsFrom: EpochMs;
+  readonly pointsTo: EpochMs;
+}
+
 /** Where a relation has no rows at all. */
 const EMPTY_TYPES = {
   numbers: "NULL::INTEGER AS series, NULL::BIGINT AS time, NULL::DOUBLE AS value, NULL::BIGINT AS arrival",
@@ -67,21 +75,21 @@ export class Layout {
     return parts.join(" UNION ALL ");
   }
 
-  /** `SELECT ROLLUP_COLUMNS …`: partial aggregates, several per (series, bucket); buckets of files that overlap [from, to). */
-  rollup(rollup: Rollup, from: EpochMs, to: EpochMs): string {
-    const parts = this.generations.flatMap(({ number }) => [
-      numbersAsRollup(rollup, generationPoints("numbers", number)),
-      textsAsRollup(rollup, generationPoints("texts", number)),
-    ]);
+  /**
+   * `SELECT ROLLUP_COLUMNS …`: partial aggregates of numbers or of texts, several per (series, bucket); buckets of files that
+   * overlap [from, to), which may hold the others, too.
+   */
+  rollup(rollup: Rollup, kind: "numbers" | "texts", { from, to, pointsFrom, pointsTo }: RollupRange): string {
     const start = from - ROLLUP_WIDTH[rollup] + 1;
+    const asRollup = kind === "numbers" ? numbersAsRollup : textsAsRollup;
+    const asked = `time >= ${pointsFrom} AND time < ${pointsTo}`;
+    const parts = this.generations.map(({ number }) =>
+      asRollup(rollup, `${generationPoints(kind, number)} WHERE ${asked}`),
+    );
     const files = this.files(rollup, start, to);
     if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));
-    if (rollup === "1m") {
-      const numbers = this.pointsOnly("numbers", start, to);
-      if (numbers.length > 0) parts.push(numbersAsRollup(rollup, this.#filePoints(numbers)));
-      const texts = this.pointsOnly("texts", start, to);
-      if (texts.length > 0) parts.push(textsAsRollup(rollup, this.#filePoints(texts)));
-    }
+    const points = rollup === "1m" ? this.pointsOnly(kind, start, to) : [];
+    if (points.length > 0) parts.push(asRollup(rollup, this.#filePoints(points)));
     if (parts.length > 0) return parts.join(" UNION ALL ");
     return `SELECT * FROM (${numbersAsRollup(rollup, `SELECT ${EMPTY_TYPES.numbers}`)}) WHERE false`;
   }

@@ -1,6 +1,8 @@
 /** Which rows go into which file: by day, month or year of their own time, and never into too many files. Pure. */
 import { days } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
+import type { Retention } from "../../telemetry/mod.ts";
+import { levelOf } from "./cold-files.ts";
 import type { PointFile, PointKind } from "./cold-files.ts";
 
 /** Rows of one day (days since 1970). */
@@ -74,8 +76,46 @@ export function boundsOf(period: string): readonly [from: EpochMs, to: EpochMs] 
   return [Date.UTC(year, month - 1, day), Date.UTC(year, month - 1, day + 1)];
 }
 
-/** The next files that are worth making one of; they share kind and period. */
-export function mergeable(files: readonly PointFile[], now: EpochMs): readonly PointFile[] | null {
+/** Neighbouring days and months that are over become months and years up to this: as much as a question may read in vain. */
+const GATHER_ROWS_MAX = 4_000_000;
+/** A file goes when all of it is old enough: so much longer than it should its oldest rows may stay. */
+const OUTLIVING_MAX = 1 / 8;
+
+/** Files of one kind that are worth making one of. */
+export interface Merge {
+  readonly period: string;
+  readonly files: readonly PointFile[];
+}
+
+export function mergeable(files: readonly PointFile[], retention: Retention, now: EpochMs): Merge | null {
+  return samePeriod(files, now) ?? neighbours(files, retention, now);
+}
+
+/** Small files of days or months whose year, or else month, is over. What comes late makes a file of its day again. */
+function neighbours(files: readonly PointFile[], retention: Retention, now: EpochMs): Merge | null {
+  for (const length of [4, 7]) {
+    const groups = new Map<string, PointFile[]>();
+    for (const file of files) {
+      if (file.period.length <= length) continue;
+      const key = `${file.kind} ${file.period.slice(0, length)} ${file.inMinutes}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [file]);
+      else group.push(file);
+    }
+    for (const group of groups.values()) {
+      const period = group[0]!.period.slice(0, length);
+      const [from, to] = boundsOf(period);
+      const keep = retention[levelOf(group[0]!.kind)] ?? Infinity;
+      const rows = group.reduce((sum, file) => sum + file.rows, 0);
+      const outlives = (to - from) / keep > OUTLIVING_MAX;
+      if (group.length < 2 || to + LATENESS >= now || outlives || rows > GATHER_ROWS_MAX) continue;
+      return { period, files: group };
+    }
+  }
+  return null;
+}
+
+function samePeriod(files: readonly PointFile[], now: EpochMs): Merge | null {
   const groups = new Map<string, PointFile[]>();
   for (const file of files) {
     const key = `${file.kind} ${file.period} ${file.inMinutes}`;
@@ -87,7 +127,7 @@ export function mergeable(files: readonly PointFile[], now: EpochMs): readonly P
     if (group.length < 2) continue;
     const least = boundsOf(group[0]!.period)[1] + LATENESS < now ? 2 : MERGE_FILES;
     const found = alike(group, least);
-    if (found !== null) return found;
+    if (found !== null) return { period: found[0]!.period, files: found };
   }
   return null;
 }

@@ -2,7 +2,7 @@
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { LIMITS } from "../../base/mod.ts";
-import { PointBatch, ROLLUPS, SeriesBook, answerSeries, typeOf } from "../../telemetry/mod.ts";
+import { PointBatch, ROLLUPS, ROLLUP_WIDTH, SeriesBook, answerSeries, typeOf } from "../../telemetry/mod.ts";
 import type { Level, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { appendPoints } from "./columns.ts";
 import { generationPoints } from "./layout.ts";
@@ -15,9 +15,12 @@ import type { Reading } from "./store.scenario.ts";
 export class RolledUp {
   /** What retention has removed. The tables keep it, so that an answer that uses it is noticed. */
   knownFrom: ReadonlyMap<Level, number> = new Map();
+  /** The points themselves are read. */
+  isSmall = false;
   readonly series = new SeriesBook(LIMITS.telemetry);
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
+  readonly #times: Readonly<Record<"numbers" | "texts", number[]>> = { numbers: [], texts: [] };
   #generations = 0;
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
@@ -35,6 +38,8 @@ export class RolledUp {
   /** One generation, sealed. */
   async add(points: PointBatch): Promise<void> {
     const number = ++this.#generations;
+    for (const time of points.times.subarray(0, points.count)) this.#times.numbers.push(time);
+    this.#times.texts.push(...points.textTimes);
     for (const statement of newGeneration(number)) await this.#connection.run(statement);
     await appendPoints(this.#connection, number, points);
     for (const level of ROLLUPS) {
@@ -64,6 +69,10 @@ export class RolledUp {
       numbers: async () => all((generation) => generationPoints("numbers", generation)),
       texts: async () => all((generation) => generationPoints("texts", generation)),
       rollup: async (level) => all((generation) => `SELECT * FROM rollup_${level}_${generation}`),
+      isEmpty: (kind, from, to) => !this.#times[kind].some((time) => time >= from && time < to),
+      // Or as if there were so many points that coarser levels are always worth it.
+      rowsRead: (level, _, from, to) =>
+        this.isSmall ? 0 : ((to - from) / (level === "raw" ? 1 : ROLLUP_WIDTH[level])) * 1e6,
     };
     return answerSeries(new DuckSeriesReader(this.#connection, relations, this.series), query);
   }

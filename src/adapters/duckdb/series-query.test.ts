@@ -171,6 +171,22 @@ describe("rollups give what the points give", () => {
     assert.deepEqual([...used.keys()].sort(), ["1d", "1h", "1m", "raw"]);
   });
 
+  test("likewise where few points are read one by one", async () => {
+    rolled.isSmall = true;
+    try {
+      await fc.assert(
+        fc.asyncProperty(windowQueries, async (query) => {
+          const answer = await rolled.ask(query);
+          assert.equal(answer.level, "raw");
+          assertAlike(answer.series, modelAnswer(readings, query));
+        }),
+        { numRuns: 150, seed: 14 },
+      );
+    } finally {
+      rolled.isSmall = false;
+    }
+  });
+
   test("where points have left by retention, the finest level that is left answers, and says so", async () => {
     const query: SeriesQuery = {
       thing: "line-1",

@@ -6,11 +6,12 @@ import {
   ExtremeBins,
   ROLLUPS,
   ROLLUP_WIDTH,
+  cheapestPlan,
   coarsestOf,
   isPercentile,
   needsPoints,
-  planLevels,
   startOfBucket,
+  widened,
 } from "../../telemetry/mod.ts";
 import type {
   EdgeSelection,
@@ -19,6 +20,7 @@ import type {
   FieldValue,
   Grid,
   Level,
+  LevelPart,
   Measure,
   PointRows,
   PointSelection,
@@ -29,8 +31,10 @@ import type {
   WindowRows,
   WindowSelection,
 } from "../../telemetry/mod.ts";
-import { eachChunk } from "./columns.ts";
+import { eachChunkAtOnce } from "./columns.ts";
+import { mayBeFew, windowsOfFew } from "./few-points.ts";
 import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import type { RollupRange } from "./layout.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 
 /** What stands behind FROM: rows of a range, and maybe others. */
@@ -43,7 +47,11 @@ export interface Relations {
   numbers(from: EpochMs, to: EpochMs): Promise<string>;
   texts(from: EpochMs, to: EpochMs): Promise<string>;
   /** SELECT the columns that `rollup.ts` names: partial aggregates of buckets. */
-  rollup(rollup: Rollup, from: EpochMs, to: EpochMs): Promise<string>;
+  rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string>;
+  /** Whether there is certainly no point in files; what is in tables is read by its time. */
+  isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean;
+  /** About how many rows are read for series low to high of a level's relation. */
+  rowsRead(level: Level, kind: "numbers" | "texts", from: EpochMs, to: EpochMs, low: number, high: number): number;
 }
 
 const TEXT_MEASURES: readonly Measure[] = ["count", "first", "last"];
@@ -76,16 +84,41 @@ export class DuckSeriesReader implements SeriesReader {
     return this.#pointRows(sql, groups, rowsMax);
   }
 
-  async edges({ groups, side, at, reach }: EdgeSelection): Promise<PointRows> {
-    const [from, to] = side === "before" ? [Math.max(0, at - reach), at] : [at, at + reach];
-    const [when, which] = side === "before" ? ["max", "arg_max"] : ["min", "arg_min"];
-    const selects = await this.#eachKind(groups, from, to, (relation, members, text) => {
-      const value = `${which}(value, ${INSTANT})`;
-      const columns = text ? `NULL::DOUBLE AS value, ${value} AS text` : `${value} AS value, NULL::VARCHAR AS text`;
-      return `SELECT ${members.group} AS g, ${when}(time)::DOUBLE AS time, ${columns} FROM (${relation})${members.join} WHERE ${members.where} AND ${within("time", from, to)} GROUP BY g`;
+  async edges(selection: EdgeSelection): Promise<PointRows> {
+    return (await this.#edges([selection]))[0]!;
+  }
+
+  /** Of the same groups, in one statement. */
+  async #edges(selections: readonly EdgeSelection[]): Promise<readonly PointRows[]> {
+    const { groups } = selections[0]!;
+    const selects: string[] = [];
+    for (const [number, { side, at, reach }] of selections.entries()) {
+      const [from, to] = side === "before" ? [Math.max(0, at - reach), at] : [at, at + reach];
+      const [when, which] = side === "before" ? ["max", "arg_max"] : ["min", "arg_min"];
+      const own = await this.#eachKind(groups, from, to, (relation, members, text) => {
+        const value = `${which}(value, ${INSTANT})`;
+        const columns = text ? `NULL::DOUBLE AS value, ${value} AS text` : `${value} AS value, NULL::VARCHAR AS text`;
+        return `SELECT ${members.group} AS g, ${when}(time)::DOUBLE AS time, ${columns}, ${number} AS side FROM (${relation})${members.join} WHERE ${members.where} AND ${within("time", from, to)} GROUP BY g`;
+      });
+      selects.push(...own);
+    }
+    const found = selections.map(() => ({
+      groups: [] as number[],
+      times: [] as EpochMs[],
+      values: [] as (number | string)[],
+      truncated: false,
+    }));
+    if (selects.length === 0) return found;
+    const indexOf = indexesOf(membersOf(groups, false), membersOf(groups, true));
+    await eachChunkAtOnce(this.#connection, selects.join(" UNION ALL "), ([ids, at, numbers, texts, sides], rows) => {
+      for (let row = 0; row < rows; row++) {
+        const rowsOf = found[sides![row] as number]!;
+        rowsOf.groups.push(indexOf.get(ids![row] as number)!);
+        rowsOf.times.push(at![row] as number);
+        rowsOf.values.push((numbers![row] as number | null) ?? (texts![row] as string));
+      }
     });
-    if (selects.length === 0) return { groups: [], times: [], values: [], truncated: false };
-    return this.#pointRows(selects.join(" UNION ALL "), groups, Infinity);
+    return found;
   }
 
   async windows(selection: WindowSelection): Promise<WindowRows> {
@@ -95,6 +128,10 @@ export class DuckSeriesReader implements SeriesReader {
     const ofTexts = membersOf(groups, true);
     const known = measures.filter((measure) => TEXT_MEASURES.includes(measure));
     const withText = ofTexts === null ? [] : known;
+    if (ofNumbers !== null && ofTexts === null) {
+      const few = await this.#windowsOfFew(parts.numbers, ofNumbers, selection);
+      if (few !== null) return few;
+    }
     if (measures.some(isPercentile) && ofNumbers !== null) await this.#refuseTooMany(ofNumbers, from, to);
     const selects: string[] = [];
     if (ofNumbers !== null) {
@@ -111,6 +148,19 @@ export class DuckSeriesReader implements SeriesReader {
     return { ...(await this.#windowRows(selects.length === 0 ? null : sql, selection, withText, indexOf)), level };
   }
 
+  async #windowsOfFew(
+    parts: readonly SourcePart[],
+    members: Members,
+    selection: WindowSelection,
+  ): Promise<WindowRows | null> {
+    const { from, to, groups, measures } = selection;
+    const [low, high] = rangeOf(groups.flatMap(({ ids }) => ids));
+    const rowsRead = this.#relations.rowsRead("raw", "numbers", from, to, low, high);
+    if (!mayBeFew(parts, members, measures, rowsRead)) return null;
+    const few = await windowsOfFew(this.#connection, parts[0]!, members, selection);
+    return few === null ? null : { ...few, level: "raw" };
+  }
+
   async extremes(
     selection: ExtremeSelection,
   ): Promise<{ readonly groups: readonly ExtremePoints[]; readonly level: Level }> {
@@ -119,7 +169,7 @@ export class DuckSeriesReader implements SeriesReader {
     if (members === null) return { groups: [], level: "raw" };
     const source = await this.#chartSource(members, selection);
     const found = new ExtremeBins(groups.length);
-    await eachChunk(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
+    await eachChunkAtOnce(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
       for (let row = 0; row < rows; row++) {
         const at = (column: number): number => columns[column]![row] as number;
         const [count, lowest, lowestTime, highest, highestTime] = [at(2), at(3), at(4), at(5), at(6)];
@@ -127,7 +177,15 @@ export class DuckSeriesReader implements SeriesReader {
         found.take(members.indexOf.get(at(0))!, Number(columns[1]![row]), bin);
       }
     });
-    if (source.level === "raw") await found.complete(this, selection);
+    if (source.level === "raw") {
+      await found.complete(
+        {
+          points: (points) => this.points(points),
+          bothEdges: async (edges) => (await this.#edges(edges)) as [PointRows, PointRows],
+        },
+        selection,
+      );
+    }
     return { groups: found.groups, level: source.level };
   }
 
@@ -144,36 +202,59 @@ export class DuckSeriesReader implements SeriesReader {
     if (demanding !== undefined && knownFrom("raw") > from && groups.some(({ text }) => !text)) {
       throw new TidewireError("POINTS_GONE", { since: new Date(knownFrom("raw")).toISOString() });
     }
-    const plan = planLevels(from, to, grid, knownFrom);
-    const numbers = demanding === undefined ? plan : [{ level: "raw" as const, from, to }];
-    const asked = (text: boolean): boolean => groups.some((group) => group.text === text);
+    const plan = (text: boolean): readonly LevelPart[] => {
+      const ids = groups.filter((group) => group.text === text).flatMap((group) => group.ids);
+      if (ids.length === 0) return [];
+      if (!text && demanding !== undefined) return [{ level: "raw", from, to }];
+      const kind = text ? "texts" : "numbers";
+      const [low, high] = rangeOf(ids);
+      const wide =
+        knownFrom("raw") <= from
+          ? widened(from, to, grid, (start, end) => this.#relations.isEmpty(kind, start, end))
+          : { from, to };
+      return cheapestPlan(wide.from, wide.to, grid, knownFrom, (part) =>
+        this.#relations.rowsRead(part.level, kind, part.from, part.to, low, high),
+      );
+    };
     return {
-      numbers: asked(false) ? await this.#located(numbers, "numbers") : [],
-      texts: asked(true) ? await this.#located(plan, "texts") : [],
+      numbers: await this.#located(plan(false), "numbers", { from, to }),
+      texts: await this.#located(plan(true), "texts", { from, to }),
     };
   }
 
+  /** `asked`: beyond, a plan may reach where there is nothing but what has just come in. */
   async #located(
-    plan: readonly Omit<SourcePart, "relation">[],
+    plan: readonly LevelPart[],
     kind: "numbers" | "texts",
+    asked: { readonly from: EpochMs; readonly to: EpochMs },
   ): Promise<readonly SourcePart[]> {
     const parts: SourcePart[] = [];
-    for (const part of plan) {
-      const { level, from, to } = part;
-      const relation = level === "raw" ? this.#relations[kind](from, to) : this.#relations.rollup(level, from, to);
-      parts.push({ ...part, relation: await relation });
+    const clips = this.#relations.knownFrom("raw") <= asked.from;
+    for (const { level, from, to } of plan) {
+      const [start, end] = clips ? [Math.max(from, asked.from), Math.min(to, asked.to)] : [from, to];
+      if (start >= end) continue; // nothing was asked for there
+      if (level === "raw") {
+        parts.push({ level, from: start, to: end, relation: await this.#relations[kind](start, end) });
+        continue;
+      }
+      const range = { from, to, pointsFrom: start, pointsTo: end };
+      parts.push({ level, from, to, relation: await this.#relations.rollup(level, kind, range) });
     }
     return parts;
   }
 
   /** The points, where there are not too many of them; rollups that are finer than a bin, or all that is left. */
-  async #chartSource(members: Members, { from, to, bins }: ExtremeSelection): Promise<SourcePart> {
+  async #chartSource(members: Members, { groups, from, to, bins }: ExtremeSelection): Promise<SourcePart> {
     const known = (level: Level): boolean => this.#relations.knownFrom(level) <= from;
     const fine = ROLLUPS.filter((level) => known(level) && ROLLUP_WIDTH[level] <= (to - from) / bins);
     const coarsest = fine.at(-1);
-    const few = coarsest === undefined || (await this.#count(members, from, to, coarsest)) <= CHART_ROWS_MAX;
+    const [low, high] = rangeOf(groups.flatMap(({ ids }) => ids));
+    const few =
+      coarsest === undefined ||
+      this.#relations.rowsRead("raw", "numbers", from, to, low, high) <= CHART_ROWS_MAX / 2 ||
+      (await this.#count(members, from, to, coarsest)) <= CHART_ROWS_MAX;
     const level: Level = known("raw") && few ? "raw" : (coarsest ?? ROLLUPS.find(known) ?? "raw");
-    return (await this.#located([{ level, from, to }], "numbers"))[0]!;
+    return (await this.#located([{ level, from, to }], "numbers", { from, to }))[0]!;
   }
 
   /** A percentile holds all its values in memory. */
@@ -186,11 +267,11 @@ export class DuckSeriesReader implements SeriesReader {
   }
 
   async #count(members: Members, from: EpochMs, to: EpochMs, level: Level): Promise<number> {
-    const [{ relation }] = (await this.#located([{ level, from, to }], "numbers")) as [SourcePart];
+    const [{ relation }] = (await this.#located([{ level, from, to }], "numbers", { from, to })) as [SourcePart];
     const [count, time] = level === "raw" ? ["count(*)", "time"] : ["sum(count)", "bucket"];
     let total = 0;
     const sql = `SELECT ${count}::DOUBLE FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)}`;
-    await eachChunk(this.#connection, sql, ([counts]) => (total = (counts![0] as number | null) ?? 0));
+    await eachChunkAtOnce(this.#connection, sql, ([counts]) => (total = (counts![0] as number | null) ?? 0));
     return total;
   }
 
@@ -216,7 +297,7 @@ export class DuckSeriesReader implements SeriesReader {
     const times: EpochMs[] = [];
     const values: (number | string)[] = [];
     let truncated = false;
-    await eachChunk(this.#connection, sql, ([ids, at, numbers, texts], rows) => {
+    await eachChunkAtOnce(this.#connection, sql, ([ids, at, numbers, texts], rows) => {
       for (let row = 0; row < rows; row++) {
         if (times.length >= rowsMax) {
           truncated = true;
@@ -241,7 +322,7 @@ export class DuckSeriesReader implements SeriesReader {
     const found = new Map<Measure, (FieldValue | null)[]>(measures.map((measure) => [measure, []]));
     let truncated = false;
     if (sql === null) return { groups, starts, measures: found, truncated };
-    await eachChunk(this.#connection, sql, (columns, all) => {
+    await eachChunkAtOnce(this.#connection, sql, (columns, all) => {
       const rows = Math.min(all, rowsMax - starts.length);
       truncated ||= rows < all;
       for (let row = 0; row < rows; row++) {
@@ -278,6 +359,15 @@ function columnsOfTexts(measures: readonly Measure[], known: readonly Measure[])
 
 function indexesOf(numbers: Members | null, texts: Members | null): ReadonlyMap<number, number> {
   return new Map([...(numbers?.indexOf ?? []), ...(texts?.indexOf ?? [])]);
+}
+
+function rangeOf(ids: readonly number[]): readonly [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const id of ids) {
+    if (id < low) low = id;
+    if (id > high) high = id;
+  }
+  return [low, high];
 }
 
 function startOfNumber(grid: Grid, bucket: number): EpochMs {

@@ -34,7 +34,6 @@ export function membersOf(groups: readonly SeriesGroup[], text: boolean): Member
     }
   }
   if (ids.length === 0) return null;
-  const groupCount = new Set(owners).size;
   // Of all kinds: numbers of series and of groups must not meet in one answer.
   const single = groups.every((group) => group.ids.length === 1);
   const range = rangeOf(ids);
@@ -42,7 +41,8 @@ export function membersOf(groups: readonly SeriesGroup[], text: boolean): Member
     single ? ids.map((id, i) => [id, owners[i]!] as const) : owners.map((owner) => [owner, owner] as const),
   );
   if (range !== null && single) return { where: range, join: "", group: "series", indexOf: own };
-  if (range !== null && groupCount === 1) return { where: range, join: "", group: integer(owners[0]!), indexOf: own };
+  if (range !== null && new Set(owners).size === 1)
+    return { where: range, join: "", group: integer(owners[0]!), indexOf: own };
   const list = (numbers: readonly number[]): string => `unnest([${numbers.map(integer).join(",")}])`;
   const members = `SELECT ${list(ids)} AS member${single ? "" : `, ${list(owners)} AS owner`}`;
   return {

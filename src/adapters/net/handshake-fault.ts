@@ -59,6 +59,34 @@ const FAULTS: Readonly<Record<string, HandshakeFault>> = {
     reason: "certificate-expired",
     hint: "the client's certificate has expired: issue a new one, and compare the clocks of both machines",
   },
+  INVALID_PURPOSE: {
+    reason: "certificate-wrong-usage",
+    hint: "the client's certificate is not for clients (a server's, say): issue one whose extended key usage has clientAuth",
+  },
+  DEPTH_ZERO_SELF_SIGNED_CERT: {
+    reason: "certificate-self-signed",
+    hint: "the client's certificate is signed by itself: register it without a CA, or give the device one of this platform's CA",
+  },
+  PATH_LENGTH_EXCEEDED: {
+    reason: "certificate-chain",
+    hint: "more CAs stand above the client's certificate than one of them allows (path length)",
+  },
+  INVALID_CA: {
+    reason: "certificate-chain",
+    hint: "a certificate in the client's chain is not a CA's",
+  },
+  CERT_SIGNATURE_FAILURE: {
+    reason: "certificate-untrusted",
+    hint: "the client's certificate names one of our CAs, and another key signed it: it is of a CA of the same name (an earlier installation?), damaged or forged",
+  },
+  CERT_CHAIN_TOO_LONG: {
+    reason: "certificate-chain",
+    hint: "the client's chain of certificates is too long: send the certificate and what stands below the registered CA",
+  },
+  ERR_SSL_EXCESSIVE_MESSAGE_SIZE: {
+    reason: "certificate-chain",
+    hint: "the client's chain of certificates is larger than 100 KB: send the certificate and what stands below the registered CA",
+  },
   CERT_NOT_YET_VALID: {
     reason: "certificate-not-yet-valid",
     hint: "the client's certificate is not valid yet: compare the clocks of both machines",

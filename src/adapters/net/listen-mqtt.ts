@@ -48,6 +48,11 @@ export interface MqttListenerOptions {
   readonly anonymous?: boolean;
   /** Whether a certificate may connect at all; asked before a byte of MQTT is read, for resumed TLS sessions too. */
   readonly admitPeer: (certificateId: string) => PeerVerdict;
+  /** Certificates whose issuer is not known here, and who may come all the same: the registry has the very certificate. */
+  readonly unverified?: {
+    readonly expected: () => boolean;
+    readonly admits: (certificateId: string) => boolean;
+  };
   readonly accept: (transport: Transport, peer: Peer) => BrokerConnection;
   /** The command line option that sets the port, for the error message. */
   readonly portOption: string;
@@ -237,13 +242,14 @@ class Listener implements MqttListener {
   // ── TLS ──────────────────────────────────────────────────────────────────────────────────────
 
   #tlsDoor(material: TlsMaterial): TlsDoor {
-    const { clientCertificate = "required", http, limits, clock } = this.#options;
+    const { clientCertificate = "required", http, limits, clock, unverified } = this.#options;
     return new TlsDoor({
       material,
       clientCertificate,
       protocols: http === undefined ? ["mqtt"] : ["mqtt", "http"],
       handshakeTimeout: limits.connectTimeout,
       clock,
+      ...(unverified === undefined ? {} : { unverifiedExpected: unverified.expected }),
       opened: (socket, protocol, credential) => {
         this.#opened(socket, this.#addressBelow(socket), protocol, credential);
       },
@@ -259,7 +265,8 @@ class Listener implements MqttListener {
 
   // ── what is spoken ───────────────────────────────────────────────────────────────────────────
 
-  #opened(socket: Socket, address: string, protocol: Protocol | null, credential: Credential): void {
+  #opened(socket: Socket, address: string, protocol: Protocol | null, shown: Credential): void {
+    const credential = this.#judged(shown);
     const spoken = protocol ?? this.#options.unnamed ?? "mqtt";
     if (spoken === "mqtt") return this.#mqtt(socket, address, credential);
     if (spoken === "http") return this.#http(socket, address, credential);
@@ -269,6 +276,13 @@ class Listener implements MqttListener {
       else if (first === CONNECT_BYTE) this.#mqtt(socket, address, credential);
       else this.#http(socket, address, credential);
     });
+  }
+
+  /** The handshake has proved the private key, whoever issued the certificate. */
+  #judged(shown: Credential): Credential {
+    if (shown.kind !== "unusable" || shown.certificateId === null) return shown;
+    const { certificateId } = shown;
+    return this.#options.unverified?.admits(certificateId) === true ? { kind: "certificate", certificateId } : shown;
   }
 
   #http(socket: Socket, remoteAddress: string, credential: Credential): void {

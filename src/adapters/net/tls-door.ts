@@ -23,7 +23,13 @@ export type Credential =
   | { readonly kind: "certificate"; readonly certificateId: string }
   | { readonly kind: "none" }
   /** A certificate came, and nobody may be let in for it. */
-  | { readonly kind: "unusable"; readonly reason: string; readonly hint: string };
+  | {
+      readonly kind: "unusable";
+      readonly reason: string;
+      readonly hint: string;
+      /** Null: not even that was proved. */
+      readonly certificateId: string | null;
+    };
 
 export interface TlsDoorOptions {
   readonly material: TlsMaterial;
@@ -32,6 +38,11 @@ export interface TlsDoorOptions {
   readonly protocols: readonly Protocol[];
   readonly handshakeTimeout: Millis;
   readonly clock: Clock;
+  /**
+   * Whether somebody may come whose certificate's issuer is not known here. Then handshakes of `required` doors succeed that
+   * otherwise would not, and who opened looks at the credential; else clients get a TLS alert that tells them why.
+   */
+  readonly unverifiedExpected?: () => boolean;
   /** `protocol` null: the client named none. */
   opened(socket: TLSSocket, protocol: Protocol | null, credential: Credential): void;
   failed(socket: TLSSocket, reason: string, hint: string, error: unknown): void;
@@ -54,34 +65,46 @@ const NO_CERTIFICATE: Credential = { kind: "none" };
 export class TlsDoor {
   readonly #options: TlsDoorOptions;
   readonly #server: Server;
+  /** Ends the handshake of nobody for his certificate's issuer; null where that is all the same. */
+  readonly #lenient: Server | null;
 
   constructor(options: TlsDoorOptions) {
     this.#options = options;
-    this.#server = createServer({
+    const strict = options.clientCertificate === "required";
+    this.#server = this.#serverThat(strict);
+    this.#lenient = strict && options.unverifiedExpected !== undefined ? this.#serverThat(false) : null;
+  }
+
+  arrived(socket: Socket): void {
+    const lenient = this.#lenient !== null && this.#options.unverifiedExpected?.() === true;
+    (lenient ? this.#lenient : this.#server).emit("connection", socket);
+  }
+
+  #serverThat(rejectUnauthorized: boolean): Server {
+    const options = this.#options;
+    const server = createServer({
       ...contextOf(options.material),
       requestCert: true,
-      rejectUnauthorized: options.clientCertificate === "required",
+      rejectUnauthorized,
       ALPNProtocols: options.protocols.flatMap((protocol) => ALPN[protocol]),
       handshakeTimeout: options.handshakeTimeout,
     });
-    this.#server.on("secureConnection", (socket) => {
+    server.on("secureConnection", (socket) => {
       socket.on("error", ignore); // whoever serves the socket is told by "close"
       options.opened(socket, this.#protocolOf(socket), this.#credentialOf(socket));
     });
-    this.#server.on("tlsClientError", (error, socket) => {
+    server.on("tlsClientError", (error, socket) => {
       const fault = handshakeFault(error, socket.authorizationError);
       options.failed(socket, fault.reason, fault.hint, error);
       socket.destroy();
     });
-  }
-
-  arrived(socket: Socket): void {
-    this.#server.emit("connection", socket);
+    return server;
   }
 
   /** For new handshakes. Tickets of the old context are worth nothing any more, so nobody comes back by one of them. */
   reload(material: TlsMaterial): void {
     this.#server.setSecureContext(contextOf(material));
+    this.#lenient?.setSecureContext(contextOf(material));
   }
 
   #protocolOf({ alpnProtocol }: TLSSocket): Protocol | null {
@@ -93,12 +116,15 @@ export class TlsDoor {
   #credentialOf(socket: TLSSocket): Credential {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return NO_CERTIFICATE;
-    if (!socket.authorized) return { kind: "unusable", ...handshakeFault(null, socket.authorizationError) };
+    const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
+    if (!socket.authorized) {
+      return { kind: "unusable", ...handshakeFault(null, socket.authorizationError), certificateId };
+    }
     if (this.#options.clock.now() >= certificate.validToDate.getTime()) {
       const hint = "the client's certificate has expired: issue a new one";
-      return { kind: "unusable", reason: "certificate-expired", hint };
+      return { kind: "unusable", reason: "certificate-expired", hint, certificateId };
     }
-    return { kind: "certificate", certificateId: createHash("sha256").update(certificate.raw).digest("hex") };
+    return { kind: "certificate", certificateId };
   }
 }
 

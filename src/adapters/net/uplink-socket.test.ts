@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { test } from "node:test";
@@ -47,9 +48,11 @@ async function attempt(options: {
     uplinkSockets({
       host: "127.0.0.1",
       port: options.port,
-      certificate: `${device.folder}/device.crt`,
-      privateKey: options.key ?? `${device.folder}/device.key`,
-      ca: `${device.folder}/ca.crt`,
+      credentials: () => ({
+        certificate: readFileSync(`${device.folder}/device.crt`, "utf8"),
+        privateKey: readFileSync(options.key ?? `${device.folder}/device.key`, "utf8"),
+        ca: readFileSync(`${device.folder}/ca.crt`, "utf8"),
+      }),
     })({
       opened: () => (opened = true),
       received: () => {},

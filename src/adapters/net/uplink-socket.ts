@@ -1,8 +1,7 @@
 /**
  * The agent's way to the broker: TLS 1.2 or newer, both sides with certificates, the server's verified against our CA and
- * its name. Key, certificate and CA are read anew for each attempt, so a renewed certificate needs no restart.
+ * its name. Key, certificate and CA are asked for anew at each attempt, so a renewed certificate needs no restart.
  */
-import { readFileSync } from "node:fs";
 import type { TcpNetConnectOpts } from "node:net";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -13,7 +12,12 @@ import type { CloseCause, CloseKind, OpenUplinkSocket, UplinkEvents, UplinkSocke
 export interface UplinkSocketOptions {
   readonly host: string;
   readonly port: number;
-  /** Paths of PEM files. */
+  /** May throw; then the attempt has failed. */
+  readonly credentials: () => UplinkCredentials;
+}
+
+/** PEM texts. */
+export interface UplinkCredentials {
   readonly certificate: string;
   readonly privateKey: string;
   readonly ca: string;
@@ -42,11 +46,12 @@ function tryConnect(options: UplinkSocketOptions): TLSSocket | CloseCause {
   // Node hands these to net.connect; its types leave this one out of tls.connect's.
   const addresses: TcpNetConnectOpts = { host, port, autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT };
   try {
+    const { certificate: cert, privateKey: key, ca } = options.credentials();
     return connect({
       ...addresses,
-      cert: readFileSync(options.certificate),
-      key: readFileSync(options.privateKey),
-      ca: readFileSync(options.ca),
+      cert,
+      key,
+      ca,
       // An address is no server name (RFC 6066 section 3); it is verified all the same, against the certificate's addresses.
       servername: isIP(host) === 0 ? host : "",
       minVersion: "TLSv1.2",

@@ -11,7 +11,7 @@ import { endsPath, makeIssuing, makeRoot, withoutPathLength } from "./certificat
 import type { Issuer } from "./certificates.ts";
 import { newKeyPair } from "./device-key.ts";
 import { readCertificate } from "./facts.ts";
-import type { KeyVault} from "./key-vault.ts";
+import type { KeyVault } from "./key-vault.ts";
 import { isSealed } from "./key-vault.ts";
 import { localSigner } from "./signer.ts";
 

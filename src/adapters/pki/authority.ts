@@ -83,6 +83,8 @@ export class CertificateAuthority {
   readonly #deviceDays: number;
   #state: AuthorityState;
   #issuer: Issuer;
+  /** One, of whoever assembles. */
+  readonly #listeners: (() => void)[] = [];
   /** One change of the CAs at a time. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -111,9 +113,19 @@ export class CertificateAuthority {
     return authority;
   }
 
+  /** Told when there is another issuing CA or root: the listeners must know it before its first device comes. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** The roots that devices trust, the present one first. */
   get certificatePem(): string {
     return trustOf(this.#state);
+  }
+
+  /** The same, each for itself. */
+  get roots(): readonly string[] {
+    return [this.#state.root, ...this.#state.formerRoots.map(({ certificate }) => certificate)];
   }
 
   /** Every CA whose clients' certificates are known here: for the TLS listeners' `ca`. */
@@ -211,6 +223,13 @@ export class CertificateAuthority {
     } catch {
       return false;
     }
+  }
+
+  /** The same, of CAs too that were retired since: who has such a certificate may still ask for another. */
+  issuedEver(certificatePem: string): boolean {
+    if (this.issued(certificatePem)) return true;
+    const certificate = new X509Certificate(certificatePem);
+    return this.#state.retired.some((ca) => certificate.verify(new X509Certificate(ca).publicKey));
   }
 
   status(): AuthorityStatus {
@@ -337,6 +356,7 @@ export class CertificateAuthority {
   #take(state: AuthorityState): void {
     this.#state = state;
     this.#issuer = issuerOf(this.#files, state.issuer);
+    for (const listener of this.#listeners) listener();
   }
 
   #issuerIsDue(now: EpochMs): boolean {

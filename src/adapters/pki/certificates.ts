@@ -1,6 +1,6 @@
 /** What our CAs sign: roots, issuing CAs, one root by another, servers, devices. */
 import { createHash, randomBytes } from "node:crypto";
-import type { KeyObject , X509Certificate} from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import { days, hours } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import type { ServerNames } from "./host-names.ts";

@@ -1,10 +1,14 @@
 export { CertificateAuthority } from "./authority.ts";
 export type { AuthorityOptions, AuthorityStatus, CaStatus, DeviceCertificate, ServerCertificate } from "./authority.ts";
 export { changePassphrase, exportRoot, importRoot } from "./root-key.ts";
-export { findPassphrase } from "./passphrase.ts";
+export { caCertificateFault, checkChain, checkVerification } from "./chain.ts";
+export type { ChainQuestion, ChainVerdict } from "./chain.ts";
+export { certsOnly, csrAttributes } from "./est-messages.ts";
+export type { SigningRequest } from "./device-key.ts";
+export { findPassphrase, readPassphraseFile } from "./passphrase.ts";
 export type { RevocationList, RevokedCertificate } from "./revocation-list.ts";
 export { readPresented } from "./presented.ts";
 export type { PresentedCertificate } from "./presented.ts";
-export { createKeyAndCsr } from "./device-key.ts";
+export { createKeyAndCsr, keyFault, readSigningRequest } from "./device-key.ts";
 export { serverNames } from "./host-names.ts";
 export type { ServerNames } from "./host-names.ts";

@@ -1,5 +1,5 @@
 /** Where the passphrase of the CA's keys comes from: never the command line, which every user of the machine can read. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 
@@ -15,21 +15,19 @@ const CHARACTERS_MIN = 8;
 export function findPassphrase(file: string | undefined, environment: NodeJS.ProcessEnv = process.env): string | null {
   const variable = environment[PASSPHRASE_VARIABLE];
   delete environment[PASSPHRASE_VARIABLE];
-  if (file !== undefined) return readPassphrase(file);
+  if (file !== undefined) return readPassphraseFile(file);
   if (variable !== undefined) return checked(variable, PASSPHRASE_VARIABLE);
   const folder = environment["CREDENTIALS_DIRECTORY"];
   const path = folder === undefined ? null : join(folder, CREDENTIAL);
-  return path === null ? null : readPassphrase(path, true);
+  return path === null || !existsSync(path) ? null : readPassphraseFile(path);
 }
 
-function readPassphrase(path: string, mayBeMissing: true): string | null;
-function readPassphrase(path: string): string;
-function readPassphrase(path: string, mayBeMissing = false): string | null {
+/** Throws CA_PASSPHRASE_UNUSABLE. */
+export function readPassphraseFile(path: string): string {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    if (mayBeMissing && (error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw unusable(path, reasonOf(error), error);
   }
   const text = bytes.toString("utf8");

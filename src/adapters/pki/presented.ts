@@ -9,8 +9,6 @@ export interface PresentedCertificate {
   readonly pem: string;
   readonly facts: CertificateFacts;
   readonly isAuthority: boolean;
-  /** Whether this CA's key made its signature. */
-  isSignedBy(ca: PresentedCertificate): boolean;
 }
 
 /** Exactly one certificate. Throws CERTIFICATE_INVALID. */
@@ -18,21 +16,11 @@ export function readPresented(text: string): PresentedCertificate {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length !== 1) throw invalid(`one certificate in PEM is needed, and there are ${blocks.length}`);
   const pem = `${blocks[0]!}\n`;
-  let certificate: X509Certificate;
   try {
-    certificate = new X509Certificate(pem);
+    return { pem, facts: readCertificate(pem), isAuthority: new X509Certificate(pem).ca };
   } catch (error) {
     throw invalid("it is not a certificate in PEM form", error);
   }
-  return {
-    pem,
-    facts: readCertificate(pem),
-    isAuthority: certificate.ca,
-    isSignedBy: (ca) => {
-      const issuer = new X509Certificate(ca.pem);
-      return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-    },
-  };
 }
 
 function invalid(reason: string, cause?: unknown): TidewireError {

@@ -2,19 +2,22 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { isTidewireError } from "../../base/mod.ts";
-import { Registry } from "../../registry/mod.ts";
+import { Registry, arnOf } from "../../registry/mod.ts";
 import type { Change, Principal, RegistryStore } from "../../registry/mod.ts";
-import { factsOf, registryContract } from "../../registry/registry.contract.ts";
+import { factsOf } from "../../registry/contract.fixture.ts";
+import { registryContract } from "../../registry/registry.contract.ts";
 import { PostgresRegistryStore } from "./registry-store.ts";
+import { registryMigrations } from "./registry-schema.ts";
 import { PostgresServer, postgresMissing } from "./server.fixture.ts";
 import { parsePostgresUrl } from "./server-url.ts";
+import { Session } from "./session.ts";
 
 const missing = postgresMissing();
 let server: PostgresServer;
 let schemas = 0;
 
-function open(schema: string): Promise<PostgresRegistryStore> {
-  return PostgresRegistryStore.open(parsePostgresUrl(server.url({ schema })), new SimLogger());
+function open(schema: string, tenant?: string): Promise<PostgresRegistryStore> {
+  return PostgresRegistryStore.open(parsePostgresUrl(server.url({ schema })), new SimLogger(), tenant);
 }
 
 /** A platform's registry, and what its listeners heard. */
@@ -29,8 +32,8 @@ class Peer {
     this.registry.onChange((change) => this.heard.push(change));
   }
 
-  static async open(schema: string): Promise<Peer> {
-    return new Peer(await open(schema));
+  static async open(schema: string, tenant?: string): Promise<Peer> {
+    return new Peer(await open(schema, tenant));
   }
 }
 
@@ -80,7 +83,16 @@ describe("two platforms on one registry", { skip: missing ?? false }, () => {
     a.registry.certificates.register("PEM", factsOf(1));
     a.registry.things.attach("t", id(1));
     a.registry.policies.attach("p", id(1));
-    await until(() => b.heard.length >= 5);
+    a.registry.groups.create("root");
+    a.registry.groups.create("leaf", { parentGroupName: "root" });
+    a.registry.groups.add("leaf", "t");
+    for (const policy of ["g", "onlyGroup"]) a.registry.policies.put(policy, policy);
+    a.registry.policies.attach("onlyGroup", arnOf.group("leaf"));
+    const { policies } = a.registry.principalOf(id(1))!;
+    assert.equal(policies.length, 2);
+    await until(
+      () => b.heard.some((change) => change.kind === "group" && change.id === "leaf") && b.heard.length >= 11,
+    );
     try {
       await work(a, b);
     } finally {
@@ -110,9 +122,17 @@ describe("two platforms on one registry", { skip: missing ?? false }, () => {
       (r) => r.things.update("t", { attributes: { room: "2" } }),
       (p) => p?.things[0]?.thing.attributes["room"] === "2",
     ],
-    ["a policy's text", (r) => r.policies.put("p", "two"), (p) => p?.policies[0]?.document === "two"],
-    ["a detached policy", (r) => r.policies.detach("p", id(1)), (p) => p?.policies.length === 0],
+    ["a policy's text", (r) => r.policies.put("p", "two"), (p) => p?.policies.at(-1)?.document === "two"],
+    ["a detached policy", (r) => r.policies.detach("p", id(1)), (p) => p?.policies.length === 1],
     ["a detached thing", (r) => r.things.detach("t", id(1)), (p) => p?.things.length === 0],
+    ["a policy on a group above", (r) => r.policies.attach("g", arnOf.group("root")), (p) => p?.policies.length === 3],
+    [
+      "the text of a group's policy",
+      (r) => r.policies.put("onlyGroup", "new"),
+      (p) => p?.policies[0]?.document === "new",
+    ],
+    ["a thing that leaves a group", (r) => r.groups.remove("leaf", "t"), (p) => p?.policies.length === 1],
+    ["a deleted group", (r) => r.groups.delete("leaf"), (p) => p?.policies.length === 1],
   ];
   for (const [what, change, seen] of effects) {
     test(`${what}: the other hears of it without asking, with the certificates that it concerns`, () =>
@@ -121,7 +141,8 @@ describe("two platforms on one registry", { skip: missing ?? false }, () => {
         b.heard.length = 0;
         change(a.registry);
         await until(() => b.heard.length > 0);
-        assert.deepEqual(b.heard[0]?.principals, [id(1)]);
+        const told = b.heard.flatMap(({ principals }) => principals);
+        assert.deepEqual([...new Set(told)], [id(1)]);
         assert.equal(seen(b.registry.principalOf(id(1))), true);
       }));
   }
@@ -157,6 +178,28 @@ describe("two platforms on one registry", { skip: missing ?? false }, () => {
       );
       assert.equal(b.registry.principalOf(id(1))?.certificate.status, "REVOKED");
     }));
+
+  test("another tenant of the same database sees nothing, hears nothing, and misses nothing", async () => {
+    const schema = `r${++schemas}`;
+    const [ours, theirs] = [await Peer.open(schema), await Peer.open(schema, "neighbour")];
+    try {
+      theirs.registry.things.create("t", { attributes: { whose: "theirs" } });
+      theirs.registry.certificates.register("PEM", factsOf(1), { status: "INACTIVE" });
+      const known = theirs.registry.principalOf(id(1));
+      theirs.heard.length = 0;
+      for (let i = 0; i < 20; i++) ours.registry.things.create(`thing-${i}`);
+      ours.registry.things.create("t");
+      ours.registry.certificates.register("PEM", factsOf(1));
+      assert.equal(theirs.registry.freshPrincipalOf(id(1)), known);
+      assert.equal(theirs.registry.things.count(), 1);
+      assert.deepEqual(theirs.registry.things.describe("t").attributes, { whose: "theirs" });
+      assert.equal(ours.registry.principalOf(id(1))?.certificate.status, "ACTIVE");
+      assert.deepEqual(theirs.heard, []);
+    } finally {
+      await ours.store.close();
+      await theirs.store.close();
+    }
+  });
 
   test("both write at once: no change is lost, and no limit is passed", () =>
     withPeers(async (a, b) => {
@@ -261,10 +304,32 @@ describe("a registry whose server goes away", { skip: missing ?? false }, () => 
     assert.equal(registry.things.describe("a").thingName, "a");
   });
 
+  test("what was there before rows had tenants belongs to the first one", async () => {
+    const address = parsePostgresUrl(own.url());
+    const session = await Session.open({ address, name: "t", statementTimeout: 5_000 });
+    const { steps } = registryMigrations("old");
+    await session.query(`CREATE SCHEMA old; SET search_path = old; ${steps[0]!}
+      INSERT INTO things VALUES ('a', 'id-a', 'pump', '{"site":"S1"}', 3, 1, 2, 'a');
+      INSERT INTO certificates VALUES ('${id(1)}', 'PEM', 'ACTIVE', '1', '{}', '{}', 5, 6, 7, 8);
+      INSERT INTO policies VALUES ('p', 'text', 4, 1, 2);
+      INSERT INTO thing_principals VALUES ('a', '${id(1)}', true);
+      INSERT INTO policy_targets VALUES ('p', '${id(1)}');`);
+    await session.end();
+    const { registry } = await peer("old");
+    const { certificate, things, policies } = registry.principalOf(id(1))!;
+    assert.deepEqual([certificate.status, certificate.version, certificate.notAfter], ["ACTIVE", 1, 6]);
+    assert.deepEqual(
+      [things[0]?.thing.attributes, things[0]?.thing.version, things[0]?.exclusive],
+      [{ site: "S1" }, 3, true],
+    );
+    assert.deepEqual(policies, [{ policyName: "p", document: "text", version: 4, createdAt: 1, updatedAt: 2 }]);
+    assert.equal(registry.things.count({ attributeName: "site", attributeValue: "S", prefix: true }), 1);
+    assert.equal(registry.types.describe("pump").deprecatedAt, null);
+  });
+
   test("a newer format, and a database that is not there, are told at the start", async () => {
     const { store } = await peer("newer");
     await store.close();
-    const { Session } = await import("./session.ts");
     const session = await Session.open({ address: parsePostgresUrl(own.url()), name: "t", statementTimeout: 5_000 });
     await session.query("UPDATE newer.state SET format = 99");
     await session.end();

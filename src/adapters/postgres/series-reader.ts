@@ -74,7 +74,13 @@ export class PostgresSeriesReader implements SeriesReader {
       const [group, number, count, lowest, lowestTime, highest, highestTime] = row as readonly number[] as Bins;
       found.take(members.indexOf.get(group)!, number, { count, lowest, lowestTime, highest, highestTime });
     }
-    await found.complete(this, selection);
+    await found.complete(
+      {
+        points: (points) => this.points(points),
+        bothEdges: async ([first, last]) => [await this.edges(first), await this.edges(last)],
+      },
+      selection,
+    );
     return { groups: found.groups, level: "raw" };
   }
 

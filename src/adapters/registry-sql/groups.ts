@@ -6,8 +6,8 @@ import type { Row, Sql, Touched, Value } from "./sql.ts";
 const GROUP = `g.name, g.id, g.parent, g.description, g.attributes, g.version, g.created_at, g.updated_at,
   g.query, g.query_index, g.query_version, g.status`;
 
-/** Rows of one statement: PostgreSQL takes 65,535 values, SQLite 32,766. */
-const MEMBERS_AT_ONCE = 250;
+/** Rows of one statement. Few sizes are few texts, and prepared statements are kept by their text. */
+const MEMBERS_AT_ONCE = [250, 50, 10, 1];
 
 /** More than fit one notification to other platforms, which then read everything again. */
 const CONCERNED_TOLD_MAX = 1_000;
@@ -83,8 +83,8 @@ export class GroupTable implements GroupStore {
   }
 
   pathTo(groupName: string): readonly ThingGroup[] {
-    const text = `SELECT ${GROUP} FROM group_paths p JOIN thing_groups g ON g.tenant = $1 AND g.name = p.ancestor
-      WHERE p.tenant = $1 AND p.name = $2 ORDER BY p.height DESC`;
+    const text = `SELECT ${GROUP} FROM group_paths p CROSS JOIN thing_groups g
+      WHERE p.tenant = $1 AND p.name = $2 AND g.tenant = $1 AND g.name = p.ancestor ORDER BY p.height DESC`;
     return this.#sql.rows(text, [groupName]).map(groupOf);
   }
 
@@ -113,29 +113,33 @@ export class GroupTable implements GroupStore {
 
   members(groupName: string, recursive: boolean, slice: Slice<string>): readonly string[] {
     const text = recursive
-      ? `SELECT DISTINCT m.thing FROM group_paths p JOIN group_members m ON m.tenant = $1 AND m.group_name = p.name
-         WHERE p.tenant = $1 AND p.ancestor = $2 AND m.thing > $3 ORDER BY m.thing LIMIT $4`
+      ? `SELECT DISTINCT m.thing FROM group_paths p CROSS JOIN group_members m
+         WHERE p.tenant = $1 AND p.ancestor = $2 AND m.tenant = $1 AND m.group_name = p.name AND m.thing > $3
+         ORDER BY m.thing LIMIT $4`
       : "SELECT thing FROM group_members WHERE tenant = $1 AND group_name = $2 AND thing > $3 ORDER BY thing LIMIT $4";
     return this.#sql.rows(text, [groupName, slice.after ?? "", slice.limit]).map(([thing]) => String(thing));
   }
 
   ofThing(thingName: string): readonly ThingGroup[] {
-    const text = `SELECT ${GROUP} FROM group_members m JOIN thing_groups g ON g.tenant = $1 AND g.name = m.group_name
-      WHERE m.tenant = $1 AND m.thing = $2 ORDER BY g.name`;
+    const text = `SELECT ${GROUP} FROM group_members m CROSS JOIN thing_groups g
+      WHERE m.tenant = $1 AND m.thing = $2 AND g.tenant = $1 AND g.name = m.group_name ORDER BY g.name`;
     return this.#sql.rows(text, [thingName]).map(groupOf);
   }
 
   certificatesBelow(groupName: string, limit: number): readonly string[] {
-    const text = `SELECT DISTINCT a.certificate FROM group_paths p
-      JOIN group_members m ON m.tenant = $1 AND m.group_name = p.name
-      JOIN thing_principals a ON a.tenant = $1 AND a.thing = m.thing
-      WHERE p.tenant = $1 AND p.ancestor = $2 LIMIT $3`;
+    const text = `SELECT DISTINCT a.certificate FROM group_paths p CROSS JOIN group_members m CROSS JOIN thing_principals a
+      WHERE p.tenant = $1 AND p.ancestor = $2 AND m.tenant = $1 AND m.group_name = p.name
+        AND a.tenant = $1 AND a.thing = m.thing LIMIT $3`;
     return this.#sql.rows(text, [groupName, limit]).map(([id]) => String(id));
   }
 }
 
 function* inPieces(things: readonly string[]): Generator<readonly string[]> {
-  for (let at = 0; at < things.length; at += MEMBERS_AT_ONCE) yield things.slice(at, at + MEMBERS_AT_ONCE);
+  for (let at = 0; at < things.length;) {
+    const size = MEMBERS_AT_ONCE.find((one) => one <= things.length - at) ?? 1;
+    yield things.slice(at, at + size);
+    at += size;
+  }
 }
 
 function touchedBy(groupName: string, things: readonly string[]): readonly Touched[] {

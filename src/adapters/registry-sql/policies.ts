@@ -3,7 +3,7 @@ import type { Policy, PolicyStore, PolicyVersion, Slice } from "../../registry/m
 import type { Row, Sql, Touched } from "./sql.ts";
 
 const POLICY = "p.name, v.document, p.version, p.created_at, p.updated_at";
-const FROM = "policies p JOIN policy_versions v ON v.tenant = $1 AND v.policy = p.name AND v.version = p.version";
+const DEFAULT_VERSION = "v.tenant = $1 AND v.policy = p.name AND v.version = p.version";
 
 export class PolicyTable implements PolicyStore {
   readonly #sql: Sql;
@@ -13,7 +13,8 @@ export class PolicyTable implements PolicyStore {
   }
 
   find(policyName: string): Policy | undefined {
-    const text = `SELECT ${POLICY} FROM ${FROM} WHERE p.tenant = $1 AND p.name = $2`;
+    const text = `SELECT ${POLICY} FROM policies p CROSS JOIN policy_versions v
+      WHERE p.tenant = $1 AND p.name = $2 AND ${DEFAULT_VERSION}`;
     return this.#sql.rows(text, [policyName]).map(policyOf)[0];
   }
 
@@ -47,8 +48,8 @@ export class PolicyTable implements PolicyStore {
 
   versions(policyName: string): readonly PolicyVersion[] {
     const text = `SELECT v.policy, v.version, v.document, v.version = p.version, v.created_at
-      FROM policy_versions v JOIN policies p ON p.tenant = $1 AND p.name = v.policy
-      WHERE v.tenant = $1 AND v.policy = $2 ORDER BY v.version`;
+      FROM policies p CROSS JOIN policy_versions v
+      WHERE p.tenant = $1 AND p.name = $2 AND v.tenant = $1 AND v.policy = p.name ORDER BY v.version`;
     return this.#sql.rows(text, [policyName]).map(([policy, version, document, isDefault, createdAt]) => ({
       policyName: String(policy),
       version: Number(version),
@@ -67,7 +68,8 @@ export class PolicyTable implements PolicyStore {
   }
 
   list(slice: Slice<string>): readonly Policy[] {
-    const text = `SELECT ${POLICY} FROM ${FROM} WHERE p.tenant = $1 AND p.name > $2 ORDER BY p.name LIMIT $3`;
+    const text = `SELECT ${POLICY} FROM policies p CROSS JOIN policy_versions v
+      WHERE p.tenant = $1 AND p.name > $2 AND ${DEFAULT_VERSION} ORDER BY p.name LIMIT $3`;
     return this.#sql.rows(text, [slice.after ?? "", slice.limit]).map(policyOf);
   }
 
@@ -82,8 +84,9 @@ export class PolicyTable implements PolicyStore {
   }
 
   attachedTo(target: string): readonly Policy[] {
-    const text = `SELECT ${POLICY} FROM ${FROM} JOIN policy_targets t ON t.tenant = $1 AND t.policy = p.name
-      WHERE p.tenant = $1 AND t.target = $2 ORDER BY p.name`;
+    const text = `SELECT ${POLICY} FROM policy_targets t CROSS JOIN policies p CROSS JOIN policy_versions v
+      WHERE t.tenant = $1 AND t.target = $2 AND p.tenant = $1 AND p.name = t.policy AND ${DEFAULT_VERSION}
+      ORDER BY p.name`;
     return this.#sql.rows(text, [target]).map(policyOf);
   }
 
@@ -94,15 +97,15 @@ export class PolicyTable implements PolicyStore {
   }
 
   applyingTo(certificateId: string): readonly Policy[] {
-    const text = `SELECT ${POLICY} FROM ${FROM} WHERE p.tenant = $1 AND p.name IN (
+    const text = `SELECT ${POLICY} FROM (
         SELECT policy FROM policy_targets WHERE tenant = $1 AND target = $2
         UNION
-        SELECT t.policy FROM thing_principals a
-          JOIN group_members m ON m.tenant = $1 AND m.thing = a.thing
-          JOIN group_paths g ON g.tenant = $1 AND g.name = m.group_name
-          JOIN policy_targets t ON t.tenant = $1 AND t.target = 'thinggroup/' || g.ancestor
-          WHERE a.tenant = $1 AND a.certificate = $3
-      ) ORDER BY p.name`;
+        SELECT t.policy
+          FROM thing_principals a CROSS JOIN group_members m CROSS JOIN group_paths g CROSS JOIN policy_targets t
+          WHERE a.tenant = $1 AND a.certificate = $3 AND m.tenant = $1 AND m.thing = a.thing
+            AND g.tenant = $1 AND g.name = m.group_name AND t.tenant = $1 AND t.target = 'thinggroup/' || g.ancestor
+      ) found CROSS JOIN policies p CROSS JOIN policy_versions v
+      WHERE p.tenant = $1 AND p.name = found.policy AND ${DEFAULT_VERSION} ORDER BY p.name`;
     return this.#sql.rows(text, [`cert/${certificateId}`, certificateId]).map(policyOf);
   }
 
@@ -110,11 +113,11 @@ export class PolicyTable implements PolicyStore {
     const text = `SELECT substr(target, 6) FROM policy_targets
         WHERE tenant = $1 AND policy = $2 AND target >= 'cert/' AND target < 'cert0'
       UNION
-      SELECT a.certificate FROM policy_targets t
-        JOIN group_paths g ON g.tenant = $1 AND g.ancestor = substr(t.target, 12)
-        JOIN group_members m ON m.tenant = $1 AND m.group_name = g.name
-        JOIN thing_principals a ON a.tenant = $1 AND a.thing = m.thing
+      SELECT a.certificate
+        FROM policy_targets t CROSS JOIN group_paths g CROSS JOIN group_members m CROSS JOIN thing_principals a
         WHERE t.tenant = $1 AND t.policy = $2 AND t.target >= 'thinggroup/' AND t.target < 'thinggroup0'
+          AND g.tenant = $1 AND g.ancestor = substr(t.target, 12) AND m.tenant = $1 AND m.group_name = g.name
+          AND a.tenant = $1 AND a.thing = m.thing
       LIMIT $3`;
     return this.#sql.rows(text, [policyName, limit]).map(([id]) => String(id));
   }

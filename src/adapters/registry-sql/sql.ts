@@ -10,7 +10,11 @@ export type Row = readonly (string | number | boolean | null)[];
 /** What a statement changed, for whoever shares the database. */
 export type Touched = readonly [kind: RecordKind, id: string, change: "updated" | "deleted"];
 
-/** Statements are written with `$1` for the tenant, which the database puts in, and `$2`… for their values. */
+/**
+ * Statements are written with `$1` for the tenant, which the database puts in, and `$2`… for their values. Tables are joined
+ * by CROSS JOIN, from the one that is known: SQLite keeps this order, and without it takes the tenant, which all rows share,
+ * for a narrow choice. PostgreSQL chooses by itself.
+ */
 export interface Sql {
   rows(text: string, values?: readonly Value[]): readonly Row[];
   /** As `rows`, within a transaction only. */

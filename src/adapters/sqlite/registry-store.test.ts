@@ -5,8 +5,14 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { isTidewireError } from "../../base/mod.ts";
+import { certificateOf } from "../../registry/contract.fixture.ts";
 import { registryContract } from "../../registry/registry.contract.ts";
-import { openRegistry } from "./registry-store.ts";
+import type { StoreUnderTest } from "../../registry/contract.fixture.ts";
+import { copyTables } from "../registry-sql/copy.ts";
+import { rowsIn } from "../registry-sql/rows.fixture.ts";
+import { TABLES } from "../registry-sql/schema.ts";
+import { openRegistry, REGISTRY_MIGRATIONS } from "./registry-store.ts";
+import type { OpenRegistry } from "./registry-store.ts";
 
 function inFolder<T>(work: (path: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), "tidewire-registry-"));
@@ -17,9 +23,7 @@ function inFolder<T>(work: (path: string) => T): T {
   }
 }
 
-registryContract("SQLite", () => {
-  const folder = mkdtempSync(join(tmpdir(), "tidewire-registry-"));
-  const path = join(folder, "registry.db");
+function opening(path: string, closed: () => void): StoreUnderTest {
   let opened = openRegistry(path);
   return {
     store: opened.store,
@@ -30,9 +34,69 @@ registryContract("SQLite", () => {
     },
     close: () => {
       opened.close();
-      rmSync(folder, { recursive: true });
+      closed();
     },
   };
+}
+
+registryContract("SQLite", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tidewire-registry-"));
+  return opening(join(folder, "registry.db"), () => rmSync(folder, { recursive: true }));
+});
+
+/** Names that the contract uses too, all belonging together. */
+function fill({ store }: OpenRegistry): void {
+  const times = { createdAt: 1, updatedAt: 1 };
+  store.transaction(() => {
+    for (const type of ["pump", "t", "even"]) {
+      const typed = { thingTypeName: type, thingTypeId: type, description: null, searchableAttributes: [] };
+      store.types.save({ ...typed, deprecatedAt: null, ...times });
+    }
+    for (const policy of ["p", "own", "plant", "q"]) store.policies.addVersion(policy, `theirs of ${policy}`, 1);
+    for (const [n, group] of ["plant", "hall", "g", "dry"].entries()) {
+      const parentGroupName = n === 1 ? "plant" : null;
+      const grouped = {
+        thingGroupName: group,
+        thingGroupId: group,
+        parentGroupName,
+        description: null,
+        attributes: {},
+      };
+      store.groups.save({ ...grouped, version: 1, query: null, ...times });
+      store.policies.attach("own", `thinggroup/${group}`);
+      store.tags.save(`thinggroup/${group}`, [{ key: "theirs", value: "v" }]);
+    }
+    for (const [n, thingName] of ["a", "b", "t", "dev:1", "t0", "t1", "t2"].entries()) {
+      const named = { thingName, thingId: thingName, thingTypeName: "pump", billingGroupName: null };
+      store.things.save({ ...named, attributes: { x: "1", site: "S3" }, version: 1, ...times });
+      store.certificates.save(certificateOf(n));
+      store.authorities.save({
+        ...certificateOf(n + 100),
+        status: "ACTIVE",
+        autoRegistration: true,
+        registrationConfig: { templateName: "theirs" },
+      });
+      store.things.attach({ thingName, certificateId: certificateOf(n).certificateId, type: "EXCLUSIVE_THING" });
+      store.policies.attach("p", `cert/${certificateOf(n).certificateId}`);
+      store.groups.addMembers("hall", [thingName]);
+    }
+    store.authorities.saveRegistrationCode("theirs");
+  });
+}
+
+registryContract("SQLite, in a file that another tenant fills with the same names", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tidewire-registry-"));
+  const path = join(folder, "registry.db");
+  const theirs = openRegistry(path, undefined, "neighbour");
+  fill(theirs);
+  const before = rowsIn(theirs.store.sql);
+  theirs.close();
+  return opening(path, () => {
+    const after = openRegistry(path, undefined, "neighbour");
+    assert.deepEqual(rowsIn(after.store.sql), before);
+    after.close();
+    rmSync(folder, { recursive: true });
+  });
 });
 
 describe("registry.db", () => {
@@ -83,6 +147,91 @@ describe("registry.db", () => {
       );
       again.close();
       opened.close();
+    });
+  });
+
+  test("what was there before rows had tenants belongs to the first one", () => {
+    inFolder((path) => {
+      const old = new DatabaseSync(path);
+      old.exec(`${REGISTRY_MIGRATIONS[0]!}; PRAGMA user_version = 1;
+        INSERT INTO things VALUES ('a', 'id-a', 'pump', '{"site":"S1","odd":"it''s"}', 3, 1, 2, 'a'), ('b', 'id-b', NULL, '{}', 1, 1, 1, 'b');
+        INSERT INTO thing_attributes VALUES ('site', 'S1', 'a'), ('odd', 'it''s', 'a');
+        INSERT INTO certificates VALUES ('${"c".repeat(64)}', 'PEM', 'ACTIVE', '1', '{"CommonName":["a"]}', '{}', 5, 6, 7, 8);
+        INSERT INTO policies VALUES ('p', 'text', 4, 1, 2);
+        INSERT INTO thing_principals VALUES ('a', '${"c".repeat(64)}', 1);
+        INSERT INTO policy_targets VALUES ('p', '${"c".repeat(64)}');
+        INSERT INTO presence VALUES ('a', 1, 9, NULL, '192.0.2.1');`);
+      old.close();
+      const opened = openRegistry(path);
+      const { store, presence } = opened;
+      const id = "c".repeat(64);
+      assert.deepEqual(store.things.list({ attributeName: "odd", attributeValue: "it's" }, { after: null, limit: 9 }), [
+        {
+          thingName: "a",
+          thingId: "id-a",
+          thingTypeName: "pump",
+          billingGroupName: null,
+          attributes: { site: "S1", odd: "it's" },
+          version: 3,
+          createdAt: 1,
+          updatedAt: 2,
+        },
+      ]);
+      assert.equal(store.things.count({}), 2);
+      assert.equal(store.types.find("pump")?.deprecatedAt, null);
+      assert.deepEqual(store.things.attachedTo(id), [{ thingName: "a", certificateId: id, type: "EXCLUSIVE_THING" }]);
+      assert.deepEqual(store.policies.applyingTo(id), [
+        { policyName: "p", document: "text", version: 4, createdAt: 1, updatedAt: 2 },
+      ]);
+      assert.equal(
+        store.transaction(() => store.policies.addVersion("p", "new", 9)),
+        5,
+      );
+      const { subject, certificateMode, caCertificateId, notAfter } = store.certificates.find(id)!;
+      assert.deepEqual(
+        [subject, certificateMode, caCertificateId, notAfter],
+        [{ CommonName: ["a"] }, "DEFAULT", null, 6],
+      );
+      assert.deepEqual(
+        presence.load().map(({ thing, lastSeenAt }) => [thing, lastSeenAt]),
+        [["a", 9]],
+      );
+      opened.close();
+    });
+  });
+
+  test("every table begins its key with the tenant, and is copied whole", () => {
+    inFolder((path) => {
+      const [from, to] = [openRegistry(path, undefined, "from"), openRegistry(`${path}-2`)];
+      fill(from);
+      to.store.transaction(() => copyTables(from.store.sql, to.store.sql));
+      assert.deepEqual(rowsIn(to.store.sql), rowsIn(from.store.sql));
+      assert.ok(
+        rowsIn(from.store.sql).every((rows) => rows.length > 0),
+        "the test fills every table",
+      );
+      from.close();
+      to.close();
+      const database = new DatabaseSync(path);
+      const tables = database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .all() as { name: string }[];
+      assert.deepEqual(tables.map(({ name }) => name).sort(), [...TABLES.map(({ name }) => name), "presence"].sort());
+      for (const { name } of tables) {
+        const columns = database.prepare(`SELECT name, pk FROM pragma_table_info('${name}')`).all() as {
+          name: string;
+          pk: number;
+        }[];
+        assert.equal(columns.find(({ pk }) => pk === 1)?.name, "tenant", name);
+        const known = TABLES.find((table) => table.name === name);
+        if (known === undefined) continue;
+        assert.deepEqual(
+          columns.map((column) => column.name).sort(),
+          ["tenant", ...known.key, ...known.others].sort(),
+          name,
+        );
+      }
+      database.close();
     });
   });
 

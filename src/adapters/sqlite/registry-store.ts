@@ -2,13 +2,13 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Logger } from "../../base/mod.ts";
 import type { PresenceStore, RegistryStore, SavedPresence } from "../../registry/mod.ts";
-import { SQLITE_REGISTRY, withTenants } from "../registry-sql/schema.ts";
+import { SQLITE_REGISTRY, SQLITE_STATISTICS, withTenants } from "../registry-sql/schema.ts";
 import { FIRST_TENANT, textOrNull } from "../registry-sql/sql.ts";
 import type { Row, Sql, Value } from "../registry-sql/sql.ts";
 import { registryTables } from "../registry-sql/tables.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
 
-const MIGRATIONS = [
+export const REGISTRY_MIGRATIONS: readonly string[] = [
   `CREATE TABLE things (
      name TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT, attributes TEXT NOT NULL,
      version INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, searchable TEXT NOT NULL
@@ -61,7 +61,8 @@ const MIGRATIONS = [
      PRIMARY KEY (tenant, thing)
    ) STRICT, WITHOUT ROWID;
    INSERT INTO presence SELECT 'default', thing, online, last_seen_at, reason, address FROM presence_before;
-   DROP TABLE presence_before;`,
+   DROP TABLE presence_before;
+   ${SQLITE_STATISTICS}`,
 ];
 
 export interface OpenRegistry {
@@ -72,7 +73,7 @@ export interface OpenRegistry {
 
 /** Throws DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
 export function openRegistry(path: string, logger?: Logger, tenant: string = FIRST_TENANT): OpenRegistry {
-  const file = { path, name: "registry", migrations: MIGRATIONS, ...(logger === undefined ? {} : { logger }) };
+  const file = { path, name: "registry", migrations: REGISTRY_MIGRATIONS, ...(logger === undefined ? {} : { logger }) };
   const database = openDatabase({ ...file, durability: "full" });
   // Presence has its own connection: it may lose its last changes, so it need not wait for the disk in the broker's thread.
   const presence = openDatabase({ ...file, durability: "normal", beside: database });
@@ -98,7 +99,7 @@ class SqliteSql implements Sql {
   readonly position = "instr";
   readonly #database: DatabaseSync;
   readonly #tenant: string;
-  /** By text; there are as many as the tables' parts write, with up to as many rows at once as a limit allows. */
+  /** By text; as many as the parts of `registry-sql/` write: a text per filter, and per number of attributes or tags. */
   readonly #statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync, tenant: string) {

@@ -1,26 +1,38 @@
 /** The HTTP API over a real registry, real rules, a real CA and real SQLite files; only the store process is played. */
+import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
-import type { MqttListener } from "../../adapters/net/mod.ts";
+import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
 import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
+import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
+import { systemScheduler } from "../../adapters/system.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
-import { LIMITS, TidewireError, encodeUtf8 } from "../../base/mod.ts";
+import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
+import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
 import type { Cancel, EpochMs, Message } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
+import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
-import { certificateIssuer } from "../certificate-issuer.ts";
+import { authorityDesk } from "../authority-desk.ts";
+import { CertificateCensus } from "../certificate-census.ts";
+import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
+import { EnrolmentCodes } from "../est/enrolment-codes.ts";
+import { Renewals } from "../renewals.ts";
+import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
+import { ShadowService } from "../services/shadows.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, LivePoints, MessagePort, ParquetAnswer, TelemetryPort } from "./ports.ts";
@@ -145,6 +157,8 @@ export class PlayedMessages implements MessagePort {
 
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
+const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
+
 export const TOKEN = "tw_the-right-one";
 
 export interface ApiWorld extends AsyncDisposable {
@@ -161,6 +175,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly rules: HotRules;
   readonly sessions: Sessions;
   readonly authority: CertificateAuthority;
+  readonly renewals: Renewals;
+  readonly census: CertificateCensus;
   /** What `/readyz` and `/api/health` say. */
   readonly health: { now: Health };
   /** Asks without a socket, as the administrator. */
@@ -197,6 +213,16 @@ async function openParts(folder: string, base: Base) {
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   const gatekeeper = new RegistryGatekeeper({ ...base, registry });
+  const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
+  const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
+  const renewals = new Renewals({ ...base, registry, authority, store: successions, times });
+  const census = new CertificateCensus({
+    ...base,
+    scheduler: systemScheduler, // simulated time moves only when a test says so, and pages wait for a turn
+    registry,
+    renewalGrace: times.renewalGrace,
+    isReplaced: (id) => renewals.isReplaced(id),
+  });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -210,9 +236,35 @@ async function openParts(folder: string, base: Base) {
     rulesStore.close();
     http.close();
     presence.close();
+    successions.close();
     stores.close();
   };
-  return { authority, registry, gatekeeper, presence, rules, sessions, close };
+  return { authority, registry, gatekeeper, renewals, census, presence, rules, sessions, close };
+}
+
+/** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
+function openShadows(folder: string, base: Base, registry: Registry) {
+  const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
+  const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
+  let next = 0;
+  const publish = (topic: string, payload: Uint8Array): number => {
+    const own = { clientId: "", thing: null, qos: 1, retain: false, properties: null } as const;
+    const message = { ...own, topic, payload, receivedAt: base.clock.now() };
+    const bytes = new Uint8Array(messageRecordBytes(message));
+    writeMessageRecord(bytes, 0, message);
+    const offset = next++;
+    const visit: LogBatch["locate"] = (each) => each(offset, bytes, 0, bytes.length);
+    const batch = { baseOffset: offset, count: 1, time: 0, locate: visit, forEach: () => assert.fail("not asked") };
+    queueMicrotask(() => void service.take(batch));
+    return offset;
+  };
+  const options = { ...base, store, things, limits: LIMITS.shadow, publish, durable: () => next };
+  const service = new ShadowService(options, 0);
+  const close = (): void => {
+    service.close();
+    store.close();
+  };
+  return { service, close };
 }
 
 /** A folder with the built dashboard, as far as the server cares. */
@@ -244,21 +296,34 @@ export async function apiWorld(): Promise<ApiWorld> {
     metrics: new PrometheusMetrics(),
   };
   const { close, ...parts } = await openParts(folder, base);
+  const visitors = new WeakMap<Socket, Visitor>();
+  const visitorOf = (socket: Socket): Visitor => visitors.get(socket) ?? STRANGER;
   const store = new PlayedStore();
   const queries = new PlayedAsker();
   const messages = new PlayedMessages();
   const health: ApiWorld["health"] = {
     now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
   };
+  const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,
     ...parts,
+    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
     messages,
-    visitorOf: () => ({ remoteAddress: "127.0.0.1", credential: { kind: "none" } }),
+    visitorOf,
     certificates: certificateIssuer(parts.authority),
+    enrolment: {
+      registry: parts.registry,
+      renewals: parts.renewals,
+      codes: new EnrolmentCodes(clock),
+      visitorOf,
+      chain: () => [...parts.authority.issuingChain, ...parts.authority.roots],
+      enrol: (thing, request) => enrolDevice(parts.registry, parts.authority, thing, request),
+    },
+    desk: authorityDesk({ ...parts, clock }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
@@ -267,6 +332,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     connection: () => ({
       mqtts: "mqtts://127.0.0.1:8883",
       addresses: [],
+      httpsPort: 8443,
       caPem: "",
       defaultPolicy: DEFAULT_POLICY_NAME,
     }),
@@ -287,7 +353,7 @@ export async function apiWorld(): Promise<ApiWorld> {
       askAs({ authorization: `Bearer ${TOKEN}`, ...headers }, method, url, body),
     reading: readings(parts.rules, clock),
     listen: async ({ httpPort = 0, httpsPort = 0 } = {}) => {
-      const secure = await listenTls(api, parts.authority, base, httpsPort);
+      const secure = await listenTls(api, parts.authority, base, httpsPort, visitors);
       listeners.push(secure);
       return { httpPort: await api.listen({ httpPort }), httpsPort: secure.port };
     },
@@ -296,6 +362,7 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
+      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },
@@ -307,6 +374,7 @@ async function listenTls(
   authority: CertificateAuthority,
   base: Base,
   port: number,
+  visitors: WeakMap<Socket, Visitor>,
 ): Promise<MqttListener> {
   const { keyPem, chainPem } = await authority.serverCertificate({ names: ["localhost"], addresses: ["127.0.0.1"] });
   return listenMqtt({
@@ -318,7 +386,10 @@ async function listenTls(
     tls: { key: keyPem, cert: chainPem, ca: authority.clientCas },
     clientCertificate: "requested",
     unnamed: "http",
-    http: (socket) => api.take(socket),
+    http: (socket, visitor) => {
+      visitors.set(socket, visitor);
+      api.take(socket);
+    },
     admitPeer: () => ({ ok: true }),
     accept: () => {
       throw new Error("nobody speaks MQTT to this world");

@@ -17,9 +17,25 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   GET    /api/authority                            → the CAs, and what should be done about them
+ *   POST   /api/authority/rollover-issuing           → the same
+ *   POST   /api/authority/rollover-root              → the same
+ *   POST   /api/authority/retire                     → the same
+ *   GET    /api/certificates/expiring?days=          → {overdue, expired, within, certificates}
+ *   POST   /api/certificates/:certificateId/readmission  {days}  → {until}
+ *   POST   /api/enrolment-codes  {thing}             → {code, until}, good once for EST's simpleenroll
+ *   GET    /crl                                      → the issuing CA's revocation list (no login, as the next two)
+ *   GET    /crl/:keyId                               → the list of one of our CAs
+ *   GET    /crl.pem                                  → those of all
+ *   GET    /.well-known/est/cacerts                  → RFC 7030, as the next three (no login)
+ *   GET    /.well-known/est/csrattrs
+ *   POST   /.well-known/est/simpleenroll             (one-time code, or the device's certificate)
+ *   POST   /.well-known/est/simplereenroll           (the device's certificate)
+ *   POST   /.well-known/tidewire/renewal  {publicKey, proof}  → {certificatePem, trustPem} (the device's certificate)
  *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
+ *   GET    /api/things/:thing/shadows                → ThingShadows
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
  *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
@@ -34,6 +50,8 @@
  *
  *   GET                   /things?attributeName=&attributeValue=&thingTypeName=&maxResults=&nextToken=
  *   POST|GET|PATCH|DELETE /things/:thingName
+ *   GET|POST|DELETE       /things/:thingName/shadow?name=    (the shadow's document, as AWS's data plane has it)
+ *   GET                   /api/things/shadow/ListNamedShadowsForThing/:thingName?pageSize=&nextToken=
  *   PUT|DELETE|GET        /things/:thingName/principals      (header x-amzn-principal)
  *   GET                   /things/:thingName/principals-v2
  *   GET                   /things/:thingName/thing-groups
@@ -83,7 +101,7 @@
  * Every other operation of AWS IoT is answered 501, by its name. Messages and connections are for devices, too: by the
  * certificate of the HTTPS connection, as far as its policies allow.
  */
-import type { EpochMs, Millis } from "../../base/mod.ts";
+import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
 
 export interface ApiError {
   /** Stable code of `docs/reference/errors.md`. */
@@ -312,11 +330,50 @@ export type LiveEvent =
       readonly measurement: string;
       readonly series: readonly Series[];
     }
+  /** A watched thing's shadow has changed or was deleted; `name` is empty for the classic one. */
+  | { readonly type: "shadow"; readonly thing: string; readonly name: string; readonly version: number }
   | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
+
+/** AWS IoT's shadow document. Times in metadata are seconds. */
+export interface ShadowDocument {
+  readonly state: ShadowSections;
+  /** In the shape of `state`, with `{timestamp}` at each leaf. */
+  readonly metadata: ShadowSections;
+  readonly version: number;
+  /** Seconds. */
+  readonly timestamp: number;
+}
+
+export interface ShadowSections {
+  readonly desired?: JsonObject;
+  readonly reported?: JsonObject;
+  /** What is desired and not reported so. */
+  readonly delta?: JsonObject;
+}
+
+/** The classic shadow, where there is one, and the first named ones. */
+export interface ThingShadows {
+  readonly shadows: readonly ThingShadow[];
+  /** There are more named ones; `ListNamedShadowsForThing` has them all. */
+  readonly truncated: boolean;
+}
+
+export interface ThingShadow {
+  /** Empty for the classic one. */
+  readonly name: string;
+  readonly document: ShadowDocument;
+}
+
+export interface ShadowNames {
+  readonly results: readonly string[];
+  readonly nextToken?: string;
+  /** Seconds. */
+  readonly timestamp: number;
+}
 
 /** `GET /api/connection`: what a new device needs to know. */
 export interface ConnectionInfo {
@@ -324,6 +381,8 @@ export interface ConnectionInfo {
   readonly mqtts: string;
   /** The same, under every address that other machines may use. */
   readonly addresses: readonly string[];
+  /** Where devices renew their certificates, at the same host. */
+  readonly httpsPort: number;
   readonly caPem: string;
   readonly defaultPolicy: string;
 }

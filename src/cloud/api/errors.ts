@@ -20,6 +20,8 @@ const AWS_EXCEPTIONS: Readonly<Record<number, string>> = {
 /** Where the status alone does not tell AWS's name. */
 const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   VERSION_CONFLICT: "VersionConflictException",
+  SHADOW_VERSION_CONFLICT: "ConflictException",
+  SHADOW_ENCODING: "UnsupportedDocumentEncodingException",
   STILL_IN_USE: "DeleteConflictException",
   POLICY_VERSIONS_LIMIT: "VersionsLimitExceededException",
   RULE_SQL_INVALID: "SqlParseException",

@@ -149,6 +149,23 @@ test("points reach those who watch the thing, and only the measurement that they
   assert.deepEqual([one.heard, none.heard], [[], []]);
 });
 
+test("a shadow's change reaches those who watch the thing, and nobody else", async () => {
+  await using world = await apiWorld();
+  world.registry.things.create("pump");
+  const { url } = await listen(world);
+  const watching = await new Viewer(url, AS_ADMINISTRATOR).opened();
+  const other = await new Viewer(url, AS_ADMINISTRATOR).opened();
+  watching.say({ type: "watch", thing: "pump" });
+  other.say({ type: "watch", thing: "other" });
+  await watching.next("watching");
+  await other.next("watching");
+  const { status } = await world.ask("POST", "/things/pump/shadow?name=n", { state: { desired: { on: true } } });
+  assert.equal(status, 200);
+  assert.deepEqual(await watching.next("shadow"), { type: "shadow", thing: "pump", name: "n", version: 1 });
+  await other.settled();
+  assert.deepEqual(other.heard, []);
+});
+
 test("the store watches a thing from its first viewer to its last, however viewers come and go", async () => {
   await using world = await apiWorld();
   const { url } = await listen(world);

@@ -72,6 +72,9 @@ export class LiveHub {
     this.#cancels = [
       ports.telemetry.onPoints((points) => this.#sendPoints(points)),
       ports.telemetry.onRejoin((thing, at) => this.#rejoin(thing, at)),
+      ports.shadows.onChange(({ thing, name, version }) => {
+        if (this.#watched.has(thing)) this.#sendThing({ type: "shadow", thing, name, version });
+      }),
       ports.presence.onChange((thing, presence) => this.#sendFleet({ type: "presence", thing, presence })),
       ports.alerts.onChange((alert) => this.#broadcast({ type: "alert", alert }, () => true)),
       ports.sessions.onEnd((cookie) => this.#endSession(cookie)),
@@ -188,7 +191,11 @@ export class LiveHub {
 
   /** A second `watching` tells the viewer to fetch again what it may have missed. */
   #rejoin(thing: string, at: EpochMs): void {
-    this.#broadcast({ type: "watching", thing, at }, (viewer) => viewer.things.has(thing));
+    this.#sendThing({ type: "watching", thing, at });
+  }
+
+  #sendThing(event: LiveEvent & { readonly thing: string }): void {
+    this.#broadcast(event, (viewer) => viewer.things.has(event.thing));
   }
 
   #sendPoints({ thing, measurement, series }: LivePoints): void {

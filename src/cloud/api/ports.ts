@@ -4,8 +4,12 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { AuthorityDesk } from "../authority-desk.ts";
+import type { CertificateCensus } from "../certificate-census.ts";
+import type { EstPorts } from "../est/routes.ts";
+import type { Renewals } from "../renewals.ts";
+import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult, ShadowNames } from "./contract.ts";
 import type { DevicePorts } from "./device-access.ts";
-import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult } from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
@@ -63,6 +67,26 @@ export interface MessagePort {
   endConnection(clientId: string, how: { readonly cleanSession: boolean; readonly preventWill: boolean }): boolean;
 }
 
+/** Shadows; documents are text. Throws SHADOW_*, LOG_*. */
+export interface ShadowPort {
+  get(key: ShadowKey): string;
+  update(key: ShadowKey, payload: Uint8Array): Promise<string>;
+  delete(key: ShadowKey): Promise<string>;
+  list(
+    thing: string,
+    page: { readonly pageSize?: number | undefined; readonly nextToken?: string | undefined },
+  ): ShadowNames;
+  /** A `ThingShadows`. */
+  all(thing: string): string;
+  onChange(listener: (change: ShadowKey & { readonly version: number }) => void): Cancel;
+}
+
+/** `name` is empty for the classic shadow. */
+export interface ShadowKey {
+  readonly thing: string;
+  readonly name: string;
+}
+
 export interface ApiPorts extends DevicePorts {
   readonly sessions: Sessions;
   readonly registry: Registry;
@@ -70,9 +94,15 @@ export interface ApiPorts extends DevicePorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
+  readonly shadows: ShadowPort;
   readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
   readonly messages: MessagePort;
+  /** Devices that enrol and renew by themselves. */
+  readonly enrolment: EstPorts;
+  readonly renewals: Pick<Renewals, "readmit">;
+  readonly desk: AuthorityDesk;
+  readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };
   readonly health: () => Health;
   /** Offset from which a rule that is put now sees messages. */

@@ -22,6 +22,18 @@ const PUBLIC: readonly string[] = [
   "DELETE /api/session", // logging out what is logged in
   "GET /*", // the dashboard's own files
   "HEAD /*",
+  "GET /crl", // serial numbers of revoked certificates, for who checks ours
+  "HEAD /crl",
+  "GET /crl.pem",
+  "HEAD /crl.pem",
+  "GET /crl/:keyId",
+  "HEAD /crl/:keyId",
+  "GET /.well-known/est/cacerts", // the CAs' certificates
+  "HEAD /.well-known/est/cacerts",
+  "GET /.well-known/est/csrattrs",
+  "HEAD /.well-known/est/csrattrs",
+  ...["POST /.well-known/est/simpleenroll", "POST /.well-known/est/simplereenroll"], // a code, or a device's certificate
+  "POST /.well-known/tidewire/renewal", // the same
 ];
 
 function assertError(answer: Answer, status: number, code: string, awsException?: string): void {

@@ -18,11 +18,13 @@ import { refuseOtherOperations, shapeOf } from "./aws/not-implemented.ts";
 import { AWS_OPERATIONS } from "./aws/operations.ts";
 import { awsRoutes } from "./aws/routes.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { queryRoutes } from "./routes-query.ts";
@@ -64,7 +66,7 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [fleetRoutes, seriesRoutes, queryRoutes, alertRoutes, accountRoutes];
+const GUARDED = [authorityRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes, accountRoutes];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};
@@ -111,6 +113,8 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   });
   sessionRoutes(app, ports);
   healthRoutes(app, ports);
+  revocationRoutes(app, ports);
+  deviceRoutes(app, ports.enrolment);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);
   plain.on("upgrade", (request, socket: Socket, head) => {

@@ -1,3 +1,4 @@
 /** Services that answer `$aws/…` topics, and what the platform publishes there by itself. */
 export { publishLifeCycleEvents } from "./life-cycle-events.ts";
 export type { LifeCycleEvents } from "./life-cycle-events.ts";
+export { SHADOW_ANSWERS, ShadowService, startShadows } from "./shadows.ts";

@@ -38,6 +38,7 @@ function compile({ ruleName, sql, measurement, fromOffset }: StoreRule): Compile
     ruleName,
     fromOffset,
     filter: compiled.filter,
+    takesAll: compiled.takesAll,
     evaluate: (input: Parameters<typeof compiled.evaluate>[0]) => compiled.evaluate(input),
   };
   return measurement === undefined ? rule : { ...rule, measurement };

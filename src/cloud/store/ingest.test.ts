@@ -96,6 +96,7 @@ const ALL: TelemetryRules = {
           {
             ruleName: "all",
             fromOffset: 0,
+            takesAll: true,
             evaluate: (input) => ({ matched: true, value: input.json() ?? null }),
           },
         ]
@@ -121,8 +122,18 @@ class World {
       return found;
     };
     this.sink = new MessageSink({
-      filter: () => () => true,
-      decode,
+      records: {
+        topics:
+          (make, { unreadable }) =>
+          (bytes) => {
+            const { topic } = this.log.messages[bytes[0]!]!;
+            return topic === "" ? unreadable : make(topic);
+          },
+        decode,
+        senderOf: () => new Uint8Array(0),
+        propertiesAt: () => -1,
+        writtenAt: () => 0,
+      },
       series: store.series,
       sequences,
       limits: LIMITS,

@@ -1,9 +1,9 @@
 /** One message of the log → rows of the next commit. Synchronous, and nothing that a device sends makes it throw. */
 import { parseJson, stampOf } from "../../base/mod.ts";
 import type { Clock, Limits, Logger, Message } from "../../base/mod.ts";
-import { PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
+import { PayloadTemplate, PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
 import type { Points, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
-import type { DecodeRecord, FilterRecords, RuleInput, TelemetryRule, TelemetryRules } from "./ports.ts";
+import type { RecordAccess, RuleInput, TelemetryRule, TelemetryRules } from "./ports.ts";
 
 /** Since the process started. */
 export interface SinkCounters {
@@ -23,8 +23,7 @@ export interface SinkCounters {
 }
 
 export interface SinkOptions {
-  readonly filter: FilterRecords;
-  readonly decode: DecodeRecord;
+  readonly records: RecordAccess;
   readonly series: SeriesBook;
   readonly sequences: SequenceBook;
   readonly limits: Pick<Limits, "telemetry" | "rules">;
@@ -36,6 +35,40 @@ export interface SinkOptions {
 const TELL_PERIOD_MS = 60_000;
 /** Complaints remembered; beyond, the oldest is forgotten and may be told again. */
 const TOLD_MAX = 1_000;
+
+/** Messages of one sender whose payloads differ in their values only. */
+interface TopicShape {
+  readonly sender: Uint8Array;
+  readonly template: PayloadTemplate;
+}
+
+/** A topic whose messages differ more than that learns less and less often. */
+const LEARN_EVERY_MAX = 4_096;
+
+/** As many as the table of topics holds, each with a shape of about twice its payload. */
+class KnownTopic {
+  /** Those that want it; null where that is not known. */
+  readonly rules: readonly TelemetryRule[] | null;
+  readonly wanted: boolean;
+  shape: TopicShape | null = null;
+  #wait = 0;
+  #every = 1;
+
+  constructor(rules: readonly TelemetryRule[] | null) {
+    this.rules = rules;
+    this.wanted = rules === null || rules.length > 0;
+  }
+
+  /** Asked for each message that has no shape, or another one. */
+  learnsNow(): boolean {
+    if (--this.#wait > 0) return false;
+    this.#wait = this.#every;
+    this.#every = Math.min(this.#every * 2, LEARN_EVERY_MAX);
+    return true;
+  }
+}
+
+const NOT_WANTED = new KnownTopic([]);
 
 export class MessageSink {
   readonly batch = new PointBatch();
@@ -51,7 +84,7 @@ export class MessageSink {
   readonly #options: SinkOptions;
   readonly #told = new Map<string, number>();
   #rules: TelemetryRules | null = null;
-  #mayWant: ReturnType<FilterRecords> = () => false;
+  #topicOf: (bytes: Uint8Array, from: number, to: number) => KnownTopic = () => NOT_WANTED;
 
   constructor(options: SinkOptions) {
     this.#options = options;
@@ -59,33 +92,73 @@ export class MessageSink {
 
   setRules(rules: TelemetryRules): void {
     this.#rules = rules;
-    this.#mayWant = this.#options.filter((topic) => rules.route(topic).length > 0);
+    this.#topicOf = this.#options.records.topics((topic) => new KnownTopic(rules.route(topic)), {
+      note: NOT_WANTED,
+      unreadable: new KnownTopic(null),
+    });
   }
 
-  /** HOT: the record lies in `bytes[from, to)`. What no rule wants is not decoded. */
+  /** HOT: the record lies in `bytes[from, to)`. What no rule wants is not decoded, what is like the one before is not parsed. */
   take(offset: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#mayWant(bytes, from, to)) this.#decode(offset, bytes.subarray(from, to));
+    const topic = this.#topicOf(bytes, from, to);
+    if (topic.shape !== null && this.#isLike(topic.shape, bytes, from, to)) return;
+    if (topic.wanted) this.#decode(offset, bytes.subarray(from, to), topic);
   }
 
-  #decode(offset: number, bytes: Uint8Array): void {
+  /** HOT. Takes the record where it differs from its topic's shape in values only, else does nothing. */
+  #isLike({ sender, template }: TopicShape, bytes: Uint8Array, from: number, to: number): boolean {
+    const { records, limits } = this.#options;
+    const at = records.propertiesAt(bytes, from, to, sender);
+    if (at < 0 || to - from > limits.rules.jsonBytesMax) return false;
+    const receivedAt = records.writtenAt(bytes, from);
+    if (bytes[at] === 0) {
+      if (!template.read(bytes, at + 1, to, receivedAt)) return false;
+    } else {
+      const message = this.#readable(bytes.subarray(from, to));
+      if (message === null || !template.read(message.payload, 0, message.payload.length, receivedAt)) return false;
+      if (this.#seenBefore(message)) return true;
+    }
+    template.addTo(this.batch);
+    this.counters.messages++;
+    this.counters.points += template.count;
+    return true;
+  }
+
+  #readable(bytes: Uint8Array): Message | null {
     try {
-      const message = this.#options.decode(bytes);
-      const routed = this.#rules?.route(message.topic) ?? [];
+      return this.#options.records.decode(bytes);
+    } catch {
+      return null; // the long way tells why
+    }
+  }
+
+  #seenBefore(message: Message): boolean {
+    const stamp = stampOf(message.properties);
+    if (stamp === null || this.#options.sequences.accept(sourceOf(message), stamp)) return false;
+    this.counters.duplicates++;
+    return true;
+  }
+
+  #decode(offset: number, bytes: Uint8Array, topic: KnownTopic): void {
+    try {
+      const message = this.#options.records.decode(bytes);
+      const routed = topic.rules ?? this.#rules?.route(message.topic) ?? [];
       if (routed.length === 0) return;
       const rules = routed.filter((rule) => rule.fromOffset <= offset);
-      if (rules.length > 0) this.#wanted(offset, message, rules);
+      if (rules.length === 0) return;
+      const points = this.#wanted(offset, message, rules);
+      // A rule that is to see later messages only would be passed over.
+      if (points !== null && routed.length === 1 && topic.learnsNow())
+        topic.shape = this.#shapeOf(bytes, message, points);
     } catch (error) {
       this.counters.unreadable++;
       this.#tell("unreadable", "A record of the log cannot be read and was skipped", { offset, error });
     }
   }
 
-  #wanted(offset: number, message: Message, rules: readonly TelemetryRule[]): void {
-    const stamp = stampOf(message.properties);
-    if (stamp !== null && !this.#options.sequences.accept(sourceOf(message), stamp)) {
-      this.counters.duplicates++;
-      return;
-    }
+  /** Of the last rule the points, where it took the message as it is and everything was stored; else null. */
+  #wanted(offset: number, message: Message, rules: readonly TelemetryRule[]): Points | null {
+    if (this.#seenBefore(message)) return null;
     this.counters.messages++;
     const input = new LazyInput(message, this.#options.limits.rules);
     if (input.json() === undefined) {
@@ -94,16 +167,19 @@ export class MessageSink {
       const bytes = message.payload.length;
       const from = subjectOf(message);
       this.#tell(`json ${from}`, "A message is not JSON and was not stored", { topic, clientId, bytes, offset });
-      return;
+      return null;
     }
     // One message gives a series one point, also where several rules name the same measurement.
     const taken = rules.length > 1 ? new Set<number>() : null;
-    for (const rule of rules) this.#evaluate(rule, message, input, taken);
+    let points: Points | null = null;
+    for (const rule of rules) points = this.#evaluate(rule, message, input, taken);
+    return rules.at(-1)!.takesAll ? points : null;
   }
 
-  #evaluate(rule: TelemetryRule, message: Message, input: RuleInput, taken: Set<number> | null): void {
+  /** What was stored; null where something was left out. */
+  #evaluate(rule: TelemetryRule, message: Message, input: RuleInput, taken: Set<number> | null): Points | null {
     const outcome = rule.evaluate(input);
-    if (!outcome.matched || outcome.value instanceof Uint8Array) return;
+    if (!outcome.matched || outcome.value instanceof Uint8Array) return null;
     const { topic, receivedAt } = message;
     const thing = subjectOf(message);
     const context = { topic, thing, receivedAt };
@@ -115,10 +191,11 @@ export class MessageSink {
       const told = { topic, dropped: points.dropped, rule: rule.ruleName };
       this.#tell(`fields ${thing}`, "A message has more, deeper or longer fields than are stored", told);
     }
-    this.#add(thing, points, taken);
+    return this.#add(thing, points, taken) ? points : null;
   }
 
-  #add(thing: string, points: Points, taken: Set<number> | null): void {
+  /** Whether there was a series for each of them. */
+  #add(thing: string, points: Points, taken: Set<number> | null): boolean {
     const { series } = this.#options;
     const measurement = series.measurement(thing, points.measurement);
     let refused = 0;
@@ -133,9 +210,19 @@ export class MessageSink {
         this.counters.points++;
       }
     }
-    if (refused === 0) return;
+    if (refused === 0) return true;
     this.counters.seriesRefused += refused;
     this.#tell(`series ${thing}`, "A thing has more series than are stored", { thing, refused });
+    return false;
+  }
+
+  #shapeOf(bytes: Uint8Array, message: Message, points: Points): TopicShape | null {
+    const { series, records, limits } = this.#options;
+    const measurement = series.measurement(subjectOf(message), points.measurement);
+    const ids = points.names.map((name, i) => series.resolve(measurement, name, typeOf(points.values[i]!)));
+    const meant = { points, series: ids, receivedAt: message.receivedAt };
+    const template = PayloadTemplate.learn(message.payload, meant, limits.telemetry);
+    return template === null ? null : { sender: records.senderOf(bytes), template };
   }
 
   #tell(about: string, message: string, fields: Readonly<Record<string, unknown>>): void {

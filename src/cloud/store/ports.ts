@@ -41,6 +41,8 @@ export interface TelemetryRule {
   /** The rule sees messages from this offset on. */
   readonly fromOffset: number;
   readonly measurement?: string;
+  /** It takes every message as it is: `SELECT *` without a condition. */
+  readonly takesAll: boolean;
   /** Never throws. */
   evaluate(input: RuleInput): RuleOutcome;
 }
@@ -50,10 +52,18 @@ export interface TelemetryRules {
   route(topic: string): readonly TelemetryRule[];
 }
 
-/** Whether the record in `bytes[from, to)` is to be decoded, for rules that want the topics that `wants` says. */
-export type FilterRecords = (
-  wants: (topic: string) => boolean,
-) => (bytes: Uint8Array, from: number, to: number) => boolean;
-
-/** Throws on anything malformed. */
-export type DecodeRecord = (bytes: Uint8Array) => Message;
+/** What can be said of the record in `bytes[from, to)` without decoding it. */
+export interface RecordAccess {
+  /** What belongs to its topic, made once for each that is seen, and again where there are very many. */
+  topics<T>(
+    make: (topic: string) => T,
+    others: { readonly note: T; readonly unreadable: T },
+  ): (bytes: Uint8Array, from: number, to: number) => T;
+  /** Throws on anything malformed. */
+  decode(bytes: Uint8Array): Message;
+  /** Who has sent it. A copy. */
+  senderOf(bytes: Uint8Array): Uint8Array;
+  /** Where its properties' length stands; -1 where it is from another sender. */
+  propertiesAt(bytes: Uint8Array, from: number, to: number, sender: Uint8Array): number;
+  writtenAt(bytes: Uint8Array, from: number): EpochMs;
+}

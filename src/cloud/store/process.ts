@@ -9,7 +9,7 @@ import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
 import { stepBack, systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
-import { readRecord, recordFilter } from "../../wire/record/mod.ts";
+import { propertiesAt, readRecord, recordTopics, senderOf, writtenAt } from "../../wire/record/mod.ts";
 import { ArchiveHost } from "./archive-host.ts";
 import { openRecordSource } from "./record-source.ts";
 import { StoreDamaged, StoreServer } from "./server.ts";
@@ -139,8 +139,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     ...snapshotsOf(archive?.eventFiles.bind(archive) ?? null),
     source,
     archive,
-    filter: recordFilter,
-    decode: readRecord,
+    records: { topics: recordTopics, decode: readRecord, senderOf, propertiesAt, writtenAt },
     limits,
     clock: systemClock,
     scheduler: systemScheduler,

@@ -9,7 +9,7 @@ import { CompiledRules } from "./compiled-rules.ts";
 import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
 import { MessageSink } from "./message-sink.ts";
-import type { DecodeRecord, FilterRecords, RecordSource } from "./ports.ts";
+import type { RecordAccess, RecordSource } from "./ports.ts";
 import type { FromStore, ParquetAnswer, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
 
 export interface Snapshots {
@@ -32,8 +32,7 @@ export interface ServerOptions {
   /** Why the store's file was made anew; null where it was not. */
   readonly rebuilt: string | null;
   readonly source: RecordSource;
-  readonly filter: FilterRecords;
-  readonly decode: DecodeRecord;
+  readonly records: RecordAccess;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -65,11 +64,11 @@ export class StoreServer {
   #told = "";
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
-    const { store, source, filter, decode, limits, clock, scheduler, logger } = options;
+    const { store, source, records, limits, clock, scheduler, logger } = options;
     this.#options = options;
     this.#damaged = new Promise((_, reject) => (this.#fail = reject));
     this.#live = new LiveView(store.series, limits.telemetry.livePointsMax);
-    this.#sink = new MessageSink({ filter, decode, series: store.series, sequences, limits, clock, logger });
+    this.#sink = new MessageSink({ records, series: store.series, sequences, limits, clock, logger });
     this.#ingest = new Ingest({
       source,
       store,

@@ -157,6 +157,7 @@ export class LiveSocket {
         this.#things.get(event.thing)?.forEach((listener) => listener(event));
         return;
       case "points":
+      case "shadow":
         this.#things.get(event.thing)?.forEach((listener) => listener(event));
         return;
       case "presence":

@@ -14,6 +14,7 @@ import { Charts } from "./charts.tsx";
 import { RangeBar } from "./range-bar.tsx";
 import { ThingFeed } from "./thing-feed.ts";
 import { setCurrentFeed } from "./current-feed.ts";
+import { Shadows } from "./shadow-panel.tsx";
 import { ThingHeader } from "./thing-header.tsx";
 import { ValueTable } from "./value-table.tsx";
 import { rangeKeys } from "./view-actions.ts";
@@ -56,6 +57,7 @@ export function ThingPage({ thing, rangeName }: { readonly thing: string; readon
       <ActiveAlerts thing={thing} />
       <RangeBar feed={feed} />
       <Body feed={feed} />
+      <Shadows thing={thing} />
     </div>
   );
 }

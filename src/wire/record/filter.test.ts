@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Message } from "../../base/mod.ts";
-import { recordFilter } from "./filter.ts";
+import { recordFilter, topicPrefixFilter } from "./filter.ts";
 import { recordTopic } from "./read.ts";
 import { messageRecordBytes, writeMessageRecord } from "./write.ts";
 
@@ -56,4 +56,21 @@ test("a record that cannot be read is wanted, so that its reader tells why", () 
   const newer = Uint8Array.from(bytes);
   newer[from] = 0x40;
   assert.equal(filter(newer, from, to), true);
+});
+
+test("a filter by prefixes wants the topics that begin with one of them, and what it cannot read", () => {
+  const filter = topicPrefixFilter(["$aws/things/", "$ü/"]);
+  for (const [topic, wanted] of [
+    ["$aws/things/a/shadow/get", true],
+    ["$aws/things/", true],
+    ["$ü/x", true],
+    ["$aws/things", false],
+    ["$aws/thingsX", false],
+    ["a/$aws/things/", false],
+    ["$", false],
+  ] as const) {
+    const { bytes, from, to } = recordOf(topic);
+    assert.equal(filter(bytes, from, to), wanted, topic);
+    assert.equal(filter(bytes, from, from + 3), true, "its reader is to tell why it cannot be read");
+  }
 });

@@ -1,9 +1,10 @@
 export { RecordError } from "./fault.ts";
-export { recordFilter } from "./filter.ts";
+export { recordFilter, recordTopics, topicPrefixFilter } from "./filter.ts";
 export type { RecordFilter } from "./filter.ts";
 export type { RecordHead } from "./layout.ts";
 export { ORIGIN_UNKNOWN, SENT_STRIDE, noteBytes, readLogged, writeNote } from "./note.ts";
 export type { Logged, SessionNote } from "./note.ts";
 export { readRecord, recordHead, recordProperties, recordTime } from "./read.ts";
+export { propertiesAt, senderOf, writtenAt } from "./sender.ts";
 export { encodePublisher, messageRecordBytes, recordBytes, writeMessageRecord, writeRecord } from "./write.ts";
 export type { EncodedPublisher, PublishedBytes } from "./write.ts";

@@ -71,8 +71,8 @@ export function anyKind(bytes: Uint8Array): number {
   return first;
 }
 
-function timeOf(bytes: Uint8Array): number {
-  return u16(bytes, 1) * 0x1_0000_0000 + u16(bytes, 3) * 0x1_0000 + u16(bytes, 5);
+export function timeOf(bytes: Uint8Array, from = 0): number {
+  return u16(bytes, from + 1) * 0x1_0000_0000 + u16(bytes, from + 3) * 0x1_0000 + u16(bytes, from + 5);
 }
 
 /** When a record was written, whatever it is. Throws `RecordError` where that is not known. */

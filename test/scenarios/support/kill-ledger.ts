@@ -2,6 +2,7 @@
  * The platform is killed again and again under load at QoS 1 and 2; a ledger says what became of every message. Clients
  * are those of the simulation, on real TLS connections, and MQTT.js, which somebody else has written.
  */
+import { readFileSync } from "node:fs";
 import type { MqttClient } from "mqtt";
 import { uplinkSockets } from "../../../src/adapters/net/uplink-socket.ts";
 import type { QoS } from "../../../src/base/mod.ts";
@@ -155,12 +156,13 @@ class RealNetwork implements ClientNetwork {
 
   dial(name: string, events: Parameters<ClientNetwork["dial"]>[1]): ReturnType<ClientNetwork["dial"]> {
     const folder = this.#devices.get(name)!.folder;
-    const files = {
-      certificate: `${folder}/certificate.pem`,
-      privateKey: `${folder}/private-key.pem`,
-      ca: `${folder}/ca.pem`,
-    };
-    const socket = uplinkSockets({ host: "127.0.0.1", port: this.#port, ...files })(events);
+    const read = (file: string): string => readFileSync(`${folder}/${file}`, "utf8");
+    const credentials = () => ({
+      certificate: read("certificate.pem"),
+      privateKey: read("private-key.pem"),
+      ca: read("ca.pem"),
+    });
+    const socket = uplinkSockets({ host: "127.0.0.1", port: this.#port, credentials })(events);
     this.#sockets.set(name, socket);
     return socket;
   }

@@ -2,9 +2,9 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { readPresented } from "../../../adapters/pki/mod.ts";
-import type { PresentedCertificate } from "../../../adapters/pki/mod.ts";
+import { caCertificateFault, checkVerification, readPresented } from "../../../adapters/pki/mod.ts";
 import { TidewireError } from "../../../base/mod.ts";
+import type { EpochMs } from "../../../base/mod.ts";
 import { arnOf } from "../../../registry/mod.ts";
 import type { CaCertificate } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
@@ -38,7 +38,7 @@ const Changed = z.object({
 });
 const ListAuthorities = MarkerPage.extend({ templateName: Name.optional() });
 
-export function authorityRoutes(app: FastifyInstance, ports: ApiPorts): void {
+export function caCertificateRoutes(app: FastifyInstance, ports: ApiPorts): void {
   codeRoutes(app, ports);
   caRoutes(app, ports);
   changeRoutes(app, ports);
@@ -55,16 +55,18 @@ function codeRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   });
 }
 
-function caRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+function caRoutes(app: FastifyInstance, { registry, clock }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   const register = { config: WRITES_POLICIES, schema: { querystring: Flags, body: Register } };
   routes.post("/cacertificate", register, async ({ query, body }) => {
     const ca = readPresented(body.caCertificate);
-    if (!ca.isAuthority) throw new TidewireError("CERTIFICATE_INVALID", { reason: "it is not a CA's certificate" });
+    const fault = await caCertificateFault(ca.pem, clock.now());
+    if (fault !== null) throw new TidewireError("CERTIFICATE_INVALID", { reason: fault });
     const { certificateMode, registrationConfig, tags } = body;
     if (certificateMode === "DEFAULT") {
-      checkProof(ca, body.verificationCertificate, registry.authorities.registrationCode());
+      const registrationCode = registry.authorities.registrationCode();
+      await checkProof(ca.pem, body.verificationCertificate, registrationCode, clock.now());
     }
     return registry.atomically(() => {
       const { certificateId } = registry.authorities.register(ca.pem, ca.facts, {
@@ -116,15 +118,19 @@ function changeRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   });
 }
 
-/** Who can sign for the CA a certificate that names our code has its key. */
-function checkProof(ca: PresentedCertificate, verification: string | undefined, code: string): void {
-  const refuse = (reason: string): never => {
-    throw new TidewireError("REGISTRATION_CODE_WRONG", { reason });
-  };
-  if (verification === undefined) return refuse("verificationCertificate is missing");
-  const proof = readPresented(verification);
-  if (!proof.isSignedBy(ca)) refuse("the CA did not sign it");
-  if (!(proof.facts.subject["CommonName"] ?? []).includes(code)) refuse("its common name is not the registration code");
+/** Who can sign for the CA a certificate that names our code has its key. Throws REGISTRATION_CODE_WRONG. */
+async function checkProof(
+  caPem: string,
+  verification: string | undefined,
+  registrationCode: string,
+  now: EpochMs,
+): Promise<void> {
+  if (verification === undefined) {
+    throw new TidewireError("REGISTRATION_CODE_WRONG", { reason: "verificationCertificate is missing" });
+  }
+  const verificationPem = readPresented(verification).pem;
+  const verdict = await checkVerification({ caPem, verificationPem, registrationCode, now });
+  if (!verdict.ok) throw new TidewireError("REGISTRATION_CODE_WRONG", { reason: verdict.reason });
 }
 
 function summaryOf({ certificateId, status, createdAt }: CaCertificate): object {

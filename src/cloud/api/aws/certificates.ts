@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { readPresented } from "../../../adapters/pki/mod.ts";
+import { checkChain, readPresented } from "../../../adapters/pki/mod.ts";
 import { TidewireError } from "../../../base/mod.ts";
 import { arnOf } from "../../../registry/mod.ts";
 import type { CaCertificate, Certificate, CertificateRecord, Page, Registry } from "../../../registry/mod.ts";
@@ -55,7 +55,8 @@ function issuingRoutes(app: FastifyInstance, { registry, certificates }: ApiPort
   });
 }
 
-function registeringRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+function registeringRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  const { registry } = ports;
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   const registering = {
@@ -64,16 +65,15 @@ function registeringRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   };
   routes.post("/certificate/register", registering, async ({ query, body }) => {
     const presented = readPresented(body.certificatePem);
-    const ca = issuerOf(registry, presented, body.caCertificatePem);
+    const caCertificateId = await issuerOf(ports, presented, body.caCertificatePem);
     const status = body.status ?? (query.setAsActive === true ? "ACTIVE" : "INACTIVE");
-    const { certificateId: caCertificateId } = ca;
     return named(registry.certificates.register(presented.pem, presented.facts, { status, caCertificateId }));
   });
 
   const alone = { config: WRITES_CERTIFICATES, schema: { body: RegisterAlone } };
   routes.post("/certificate/register-no-ca", alone, async ({ body: { certificatePem, status } }) => {
     const { pem, facts, isAuthority } = readPresented(certificatePem);
-    if (isAuthority) throw new TidewireError("CERTIFICATE_INVALID", { reason: "it is a CA's certificate" });
+    if (isAuthority) throw unfit("it is a CA's certificate");
     return named(registry.certificates.register(pem, facts, { status, certificateMode: "SNI_ONLY" }));
   });
 }
@@ -118,30 +118,38 @@ function listRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   });
 }
 
-/** The registered CA whose key signed it. Throws CERTIFICATE_INVALID. */
-function issuerOf(registry: Registry, presented: PresentedCertificate, caPem: string | undefined): CaCertificate {
-  const refuse = (reason: string): never => {
-    throw new TidewireError("CERTIFICATE_INVALID", { reason });
-  };
-  if (presented.isAuthority) return refuse("it is a CA's certificate");
-  if (caPem !== undefined) {
-    const ca = readPresented(caPem);
-    const known = registry.authorities.find(ca.facts.certificateId) ?? refuse("its CA is not registered");
-    if (!presented.isSignedBy(ca)) return refuse("the CA given did not sign it");
-    return usable(known, refuse);
-  }
-  let nextToken: string | null = null;
-  do {
-    const page: Page<CaCertificate> = registry.authorities.list({ nextToken });
-    const found = page.items.find((ca) => presented.isSignedBy(readPresented(ca.pem)));
-    if (found !== undefined) return usable(found, refuse);
-    nextToken = page.nextToken;
-  } while (nextToken !== null);
-  return refuse("no registered CA signed it");
+/** The registered CA to which its chain leads. Throws CERTIFICATE_INVALID. */
+async function issuerOf(
+  { registry, clock }: ApiPorts,
+  { pem, isAuthority }: PresentedCertificate,
+  caPem: string | undefined,
+): Promise<string> {
+  if (isAuthority) throw unfit("it is a CA's certificate");
+  const given = caPem === undefined ? null : readPresented(caPem);
+  const known = given === null ? undefined : registry.authorities.find(given.facts.certificateId);
+  if (given !== null && known === undefined) throw unfit("its CA is not registered");
+  const candidates = known === undefined ? allOf(registry) : [known];
+  const active = candidates.filter(({ status }) => status === "ACTIVE");
+  if (active.length === 0 && candidates.length > 0) throw unfit("its CA is INACTIVE");
+  const verdict = await checkChain({ certificate: pem, anchors: active.map((ca) => ca.pem), now: clock.now() });
+  if (!verdict.ok) throw unfit(verdict.reason);
+  return verdict.anchor;
 }
 
-function usable(ca: CaCertificate, refuse: (reason: string) => never): CaCertificate {
-  return ca.status === "ACTIVE" ? ca : refuse("its CA is INACTIVE");
+/** There are `caCertificatesMax` at most. */
+function allOf({ authorities }: Registry): readonly CaCertificate[] {
+  const all: CaCertificate[] = [];
+  let nextToken: string | null = null;
+  do {
+    const page: Page<CaCertificate> = authorities.list({ nextToken });
+    all.push(...page.items);
+    ({ nextToken } = page);
+  } while (nextToken !== null);
+  return all;
+}
+
+function unfit(reason: string): TidewireError {
+  return new TidewireError("CERTIFICATE_INVALID", { reason });
 }
 
 function named({ certificateId }: Pick<Certificate, "certificateId">): object {

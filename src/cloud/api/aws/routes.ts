@@ -1,7 +1,7 @@
 /** AWS IoT's REST operations: a file per resource, and for what is not here an answer that says so by its name. */
 import type { FastifyInstance } from "fastify";
 import type { ApiPorts } from "../ports.ts";
-import { authorityRoutes } from "./authorities.ts";
+import { caCertificateRoutes } from "./authorities.ts";
 import { authorizationRoutes } from "./authorization.ts";
 import { readAnyJson } from "./bodies.ts";
 import { certificateRoutes } from "./certificates.ts";
@@ -11,6 +11,7 @@ import { groupRoutes } from "./groups.ts";
 import { messageRoutes } from "./messages.ts";
 import { policyRoutes } from "./policies.ts";
 import { ruleRoutes } from "./rules.ts";
+import { shadowRoutes } from "./shadows.ts";
 import { tagRoutes } from "./tags.ts";
 import { thingRoutes } from "./things.ts";
 import { thingTypeRoutes } from "./types.ts";
@@ -20,7 +21,7 @@ const RESOURCES = [
   thingTypeRoutes,
   groupRoutes,
   certificateRoutes,
-  authorityRoutes,
+  caCertificateRoutes,
   policyRoutes,
   authorizationRoutes,
   ruleRoutes,
@@ -34,4 +35,5 @@ export async function awsRoutes(scope: FastifyInstance, ports: ApiPorts): Promis
   readAnyJson(scope);
   for (const add of RESOURCES) add(scope, ports);
   await scope.register(async (raw) => messageRoutes(raw, ports));
+  await scope.register(async (raw) => shadowRoutes(raw, ports));
 }

@@ -1,0 +1,80 @@
+/** `tidewire certs`: which devices' certificates end soon, and how one that slept too long comes back. */
+import { Command, InvalidArgumentError } from "commander";
+import { clientOf, withConnection } from "./connection.ts";
+import { table } from "./output.ts";
+import type { Output } from "./output.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+  readonly within: number;
+  readonly for: number;
+  readonly json?: boolean;
+}
+
+interface Expiring {
+  readonly overdue: number;
+  readonly expired: number;
+  readonly certificates: readonly {
+    readonly certificateId: string;
+    readonly things: readonly string[];
+    readonly notAfter: number;
+    readonly isOver: boolean;
+  }[];
+}
+
+export function certsCommand(output: Output): Command {
+  const certs = new Command("certs").description(
+    "certificates of devices: which end soon; let one renew that is too late",
+  );
+  certs.addCommand(
+    withConnection(new Command("expiring"))
+      .description("active certificates that end soon and have not been renewed, the first to end first")
+      .option("--within <days>", "how soon, e.g. 14d", daysOf, 14)
+      .option("--json", "print the result as JSON")
+      .action((options: Options) => expiring(options, output)),
+    { isDefault: true },
+  );
+  certs.addCommand(
+    withConnection(new Command("readmit"))
+      .description("let a device renew its expired certificate although its grace is over")
+      .argument("<certificate>", "the certificate's id")
+      .option("--for <days>", "how long it may", daysOf, 7)
+      .action(async (certificate: string, options: Options) => {
+        const path = `/api/certificates/${encodeURIComponent(certificate)}/readmission`;
+        const { until } = await clientOf(options).call<{ until: number }>("POST", path, { days: options.for });
+        output.result(`It may renew until ${new Date(until).toISOString()}; the device asks once an hour.`);
+      }),
+  );
+  certs.addCommand(
+    withConnection(new Command("code"))
+      .description("a code with which a device may enrol once by EST (simpleenroll), within an hour")
+      .argument("<thing>", "the thing that it will be")
+      .option("--json", "print the result as JSON")
+      .action(async (thing: string, options: Options) => {
+        const made = await clientOf(options).call<{ code: string }>("POST", "/api/enrolment-codes", { thing });
+        output.result(options.json === true ? JSON.stringify({ thing, ...made }) : made.code);
+      }),
+  );
+  return certs;
+}
+
+async function expiring(options: Options, output: Output): Promise<void> {
+  const found = await clientOf(options).get<Expiring>(`/api/certificates/expiring?days=${options.within}`);
+  if (options.json === true) return output.result(JSON.stringify(found));
+  const rows = found.certificates.map(({ certificateId, things, notAfter, isOver }) => [
+    things.join(" ") || "(no thing)",
+    new Date(notAfter).toISOString().slice(0, 16),
+    isOver ? "expired" : "",
+    certificateId,
+  ]);
+  if (rows.length > 0) output.result(table([["THING", "ENDS", "", "CERTIFICATE"], ...rows]));
+  output.result(`${rows.length} end within ${options.within} days; ${found.overdue} should have been renewed by now.`);
+}
+
+function daysOf(text: string): number {
+  const days = Number(/^(\d{1,4})d?$/.exec(text)?.[1] ?? 0);
+  if (days < 1 || days > 3650) throw new InvalidArgumentError("days are written as 14 or 14d, from 1 to 3650.");
+  return days;
+}
