@@ -23,13 +23,16 @@ const { values, positionals } = parseArgs({
     asked: { type: "string", default: "21" },
     /** Points per second while it is looked how soon one is visible: half of what `peers` measures. */
     rate: { type: "string", default: "200000" },
+    /** Those of `peers`. */
+    stores: { type: "string", default: "tidewire,influxdb,victoria,postgresql" },
     seconds: { type: "string", default: "30" },
   },
 });
 const [runs, devices, samples, asked] = [values.runs, values.devices, values.samples, values.asked].map(Number);
 const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   log: () => logAppend(runs!),
-  peers: () => peers({ runs: runs!, devices: devices!, samples: samples!, asked: asked! }),
+  peers: () =>
+    peers({ runs: runs!, devices: devices!, samples: samples!, asked: asked!, stores: values.stores.split(",") }),
   visible: () => visible({ runs: runs!, pointsPerSecond: Number(values.rate), seconds: Number(values.seconds) }),
 };
 

@@ -31,6 +31,8 @@ export interface Store {
   averages(data: DataSet, device: string, field: string): Promise<Answer>;
   /** The average of every field of every device over all of the time. */
   byDevice(data: DataSet): Promise<Answer>;
+  /** The same as a user's SQL, where there are two ways to ask. */
+  byDeviceInSql?(data: DataSet): Promise<Answer>;
   /** One field of one device over all of the time, for 1,000 pixels: at least the extremes of every thousandth. */
   drawn(data: DataSet, device: string, field: string, pixels: number): Promise<Answer>;
   stop(): Promise<void>;

@@ -68,7 +68,9 @@ export async function startTidewire(folder: string): Promise<Store> {
     },
     bytes: () => bytesBelow(join(platform.dataDir, "telemetry")),
     averages: (set, device, field) => series({ ...what(set, device, field), window: `${WINDOW}ms`, aggregate: "avg" }),
-    async byDevice(set) {
+    byDevice: ({ measurement, from, to }) =>
+      series({ things: "*", measurement, from: String(from), to: String(to), window: "all", aggregate: "avg" }),
+    async byDeviceInSql(set) {
       const sql =
         "SELECT thing, field, avg(value) FROM telemetry WHERE measurement = $measurement GROUP BY thing, field";
       const parameters = { measurement: set.measurement };

@@ -5,7 +5,10 @@
 
 import { PEOPLE_ERRORS } from "./errors-people.ts";
 import { REGISTRY_ERRORS } from "./errors-registry.ts";
+import { AUTHORITY_ERRORS } from "./errors-authority.ts";
 import { fill } from "./error-text.ts";
+import { BACKUP_ERRORS } from "./errors-backup.ts";
+import { PROVISIONING_ERRORS } from "./errors-provisioning.ts";
 import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
@@ -27,6 +30,7 @@ export interface ErrorEntry {
 }
 
 const entries = {
+  ...AUTHORITY_ERRORS,
   // ── configuration and start ──────────────────────────────────────────────────────────────────
   CONFIG_KEY_UNKNOWN: {
     fault: "misuse",
@@ -131,44 +135,6 @@ const entries = {
     fix: "{remedy}",
     exit: 3,
   },
-  CA_KEY_LOCKED: {
-    fault: "misuse",
-    message: "The key in {path} is encrypted, and no passphrase was given.",
-    fix: "Give it with `--ca-passphrase-file FILE`, TIDEWIRE_CA_PASSPHRASE, or systemd's `LoadCredential=tidewire-ca-passphrase:FILE`.",
-    exit: 3,
-  },
-  CA_PASSPHRASE_WRONG: {
-    fault: "misuse",
-    message: "The passphrase does not open the key in {path}.",
-    fix: "Give the passphrase that the keys were last encrypted with; without it they are lost, and a backup's need that backup's.",
-    exit: 3,
-  },
-  CA_PASSPHRASE_UNUSABLE: {
-    fault: "misuse",
-    message: "The passphrase from {source} cannot be used: {reason}.",
-    fix: "Put one line of text into the file, or 32 random bytes (`openssl rand -out FILE 32`), readable by the user that runs Tidewire.",
-    exit: 2,
-  },
-  CA_ROOT_OFFLINE: {
-    fault: "misuse",
-    message: "The root's key is needed to {purpose}, and it is kept elsewhere.",
-    fix: "Stop the platform, bring the key with `tidewire ca import FILE`, start the platform, and take the key away again with `tidewire ca export-root FILE`.",
-    http: 409,
-    exit: 4,
-  },
-  FILE_UNWRITABLE: {
-    fault: "environment",
-    message: "The file {path} cannot be written: {reason}.",
-    fix: "Name a file that does not exist yet, in a folder that this user may write to.",
-    exit: 3,
-  },
-  CA_REFUSED: {
-    fault: "misuse",
-    message: "The certificate authority cannot do that: {reason}.",
-    fix: "{remedy}",
-    http: 409,
-    exit: 4,
-  },
   SECRETS_UNUSABLE: {
     fault: "environment",
     message: "The secrets folder {path} cannot be used: {reason}.",
@@ -186,25 +152,7 @@ const entries = {
     fix: "Start the newer Tidewire that wrote it, or restore the backup made before the upgrade.",
     exit: 3,
   },
-  // ── backups ──────────────────────────────────────────────────────────────────────────────────
-  BACKUP_UNUSABLE: {
-    fault: "misuse",
-    message: "The backup folder {path} cannot be used: {reason}.",
-    fix: "Name an empty folder, or one that `tidewire backup` has written to; `tidewire backup list --in FOLDER` shows what is there.",
-    exit: 3,
-  },
-  BACKUP_DAMAGED: {
-    fault: "environment",
-    message: "The backup {name} is damaged: {reason}.",
-    fix: "Restore another one; `tidewire backup verify --in FOLDER` says which are whole.",
-    exit: 6,
-  },
-  BACKUP_FAILED: {
-    fault: "environment",
-    message: "No backup could be taken of {path}: {reason}.",
-    fix: "Try again; if it stays so, stop the platform and back up its folder while nothing changes.",
-    retryable: true,
-  },
+  ...BACKUP_ERRORS,
   // ── the durable log ──────────────────────────────────────────────────────────────────────────
   LOG_FULL: {
     fault: "environment",
@@ -312,18 +260,6 @@ const entries = {
     fix: "Make a new one: `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes` writes a key and a request that fit.",
     http: 400,
     exit: 2,
-  },
-  RENEWAL_REFUSED: {
-    fault: "peer",
-    message: "The certificate is not renewed: {reason}.",
-    fix: "{remedy}",
-    http: 403,
-  },
-  CLIENT_CERTIFICATE_NEEDED: {
-    fault: "peer",
-    message: "This is for devices that show their certificate, and {reason}.",
-    fix: "Connect to the HTTPS port with the device's certificate and private key.",
-    http: 401,
   },
   LIMIT_REACHED: {
     fault: "peer",
@@ -455,6 +391,7 @@ const entries = {
     fix: "Restore it from a copy if there is one; what is damaged is never served.",
     http: 500,
   },
+  ...PROVISIONING_ERRORS,
   INTERNAL: {
     fault: "bug",
     message: "Tidewire failed unexpectedly: {reason}.",

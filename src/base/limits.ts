@@ -3,6 +3,7 @@
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
+import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -298,6 +299,7 @@ export const LIMITS = {
     certificateValuesMax: 5,
     certificateValueLengthMax: 1024,
   },
+  provisioning: PROVISIONING_LIMITS,
   registry: {
     /** AWS IoT's numbers. */
     attributesPerThingMax: 50,

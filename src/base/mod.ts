@@ -25,6 +25,8 @@ export { isJsonObject, parseJson } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
 export type { Utf8Fault } from "./bytes.ts";
+export { JOIN_FINGERPRINT_BYTES, JOIN_SECRET_BYTES, formatJoinCode, parseJoinCode } from "./join-code.ts";
+export type { JoinCode } from "./join-code.ts";
 export { closestWord } from "./suggest.ts";
 export { isObjectKey } from "./objects.ts";
 export type { ObjectFacts, ObjectSource, Objects } from "./objects.ts";

@@ -8,6 +8,8 @@ import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
 import { pump } from "./delivery.ts";
+import { forgetThing } from "./forget.ts";
+import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
@@ -111,6 +113,14 @@ export class Broker {
   /** Whether only the platform publishes there, whatever somebody's rights are. */
   isClosed(topic: string, retain: boolean): boolean {
     return isClosed(this.#core, topic, retain);
+  }
+
+  /**
+   * Ends the thing's connections and sessions, and removes the retained messages that `forgotten` says are; its own clients'
+   * are asked about as the thing's. On disk when it resolves.
+   */
+  forgetThing(thing: string, forgotten: IsForgotten): Promise<ForgottenSessions> {
+    return forgetThing(this.#core, thing, forgotten);
   }
 
   /** Everybody who is connected. */

@@ -78,6 +78,14 @@ export class RetainedMessages {
     if (changed.frame !== null) this.#kept++;
   }
 
+  /** Takes out the message that was taken in at this offset; false where another has its place by now. */
+  remove(topic: string, offset: number): boolean {
+    const present = this.#changes.get(topic);
+    if (present !== undefined && present.offset !== offset) return false;
+    this.change({ topic, frame: null, offset, clientId: "", receivedAt: 0, expiresAt: null });
+    return true;
+  }
+
   /** Worth saving without waiting for the second to be over. */
   get crowded(): boolean {
     const { retainedUnsavedMessagesMax, retainedUnsavedBytesMax } = this.#limits;

@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
-import type { AuthorityStatus } from "../adapters/pki/mod.ts";
+import type { AuthorityStatus, KeyFolder } from "../adapters/pki/mod.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -125,10 +125,8 @@ function passphraseCommand(output: Output): Command {
     });
 }
 
-type Folder = Parameters<typeof import("../adapters/pki/mod.ts").exportRoot>[0];
-
 /** Key material never travels through the API, so the folder must be ours alone. Throws DATA_FOLDER_LOCKED. */
-async function withKeys(options: Options, work: (folder: Folder) => Promise<void>): Promise<void> {
+async function withKeys(options: Options, work: (folder: KeyFolder) => Promise<void>): Promise<void> {
   const { findPassphrase } = await import("../adapters/pki/mod.ts");
   const { openSecrets } = await import("../adapters/secrets/mod.ts");
   const { openDataFolder } = await import("../adapters/data-folder.ts");

@@ -18,6 +18,24 @@ interface AddOptions {
   readonly data: string;
 }
 
+interface RetireOptions {
+  readonly eraseData?: boolean;
+  readonly blockName?: boolean;
+  readonly freeName?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+  readonly data: string;
+}
+
+interface InviteOptions {
+  readonly valid: string;
+  readonly template?: string;
+  readonly parameter: readonly string[];
+  readonly uses: number;
+  readonly json?: boolean;
+  readonly data: string;
+}
+
 export function thingsCommand(output: Output): Command {
   const things = new Command("things").description("devices: add and list them");
   things.addCommand(
@@ -35,6 +53,28 @@ export function thingsCommand(output: Output): Command {
       .description("list all devices with their presence")
       .option("--json", "print the result as JSON")
       .action((options: AddOptions) => list(options, output)),
+  );
+  things.addCommand(
+    withConnection(new Command("invite"))
+      .description("make a code with which a new device joins by itself: `tidewire agent join URL CODE` on the device")
+      .argument("[name]", "thing name; or none, with --template")
+      .option("--valid <time>", "how long the code is good: 90s, 15m, 2h, 7d", "15m")
+      .option("--template <name>", "provisioning template that names and equips the device")
+      .option("--parameter <key=value...>", "parameters of the template", [])
+      .option("--uses <count>", "devices that may join by it (with --template)", Number, 1)
+      .option("--json", "print the result as JSON")
+      .action((name: string | undefined, options: InviteOptions) => invite(name, options, output)),
+  );
+  things.addCommand(
+    withConnection(new Command("retire"))
+      .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")
+      .argument("<name>", "thing name")
+      .option("--erase-data", "also erase everything that it has ever reported")
+      .option("--block-name", "never give the name to another thing")
+      .option("--free-name", "only give a blocked name free again")
+      .option("--yes", "do it: a revoked certificate does not come back")
+      .option("--json", "print the result as JSON")
+      .action((name: string, options: RetireOptions) => retire(name, options, output)),
   );
   return things;
 }
@@ -115,15 +155,83 @@ async function refuseKnownName(client: PlatformClient, name: string): Promise<vo
 }
 
 function attributesOf({ attribute }: AddOptions): Record<string, string> {
+  return pairsOf("--attribute", attribute);
+}
+
+function pairsOf(option: string, pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
-    attribute.map((pair) => {
+    pairs.map((pair) => {
       const [key, ...value] = pair.split("=");
       if (key === undefined || key === "" || value.length === 0) {
-        throw new TidewireError("REQUEST_INVALID", { reason: `--attribute takes key=value, not '${pair}'` });
+        throw new TidewireError("REQUEST_INVALID", { reason: `${option} takes key=value, not '${pair}'` });
       }
       return [key, value.join("=")];
     }),
   );
+}
+
+async function invite(name: string | undefined, options: InviteOptions, output: Output): Promise<void> {
+  const client = clientOf(options);
+  const { template, uses } = options;
+  const parameters = pairsOf("--parameter", options.parameter);
+  const what =
+    template === undefined ? { thing: name } : { template, parameters, ...(name === undefined ? {} : { thing: name }) };
+  const body = { ...what, uses, validSeconds: secondsOf(options.valid) };
+  const made = await client.call<{ code: string; expiresAt: number }>("POST", "/api/join-codes", body);
+  const { addresses, httpsPort } = await client.get<ConnectionInfo>("/api/connection");
+  const hosts = addresses.length > 0 ? addresses : ["mqtts://127.0.0.1:0"];
+  const https = hosts.map((address) => `https://${address.replace(/^mqtts:\/\/|:\d+$/g, "")}:${httpsPort}`);
+  if (options.json === true) {
+    output.result(JSON.stringify(made));
+    return;
+  }
+  output.result(made.code);
+  output.note(
+    `Good until ${new Date(made.expiresAt).toISOString()}, for ${uses} ${uses === 1 ? "device" : "devices"}. On the device, run:`,
+  );
+  output.note(`  tidewire agent join ${https[0]!} ${made.code}`);
+  if (https.length > 1) output.note(`The platform is also at ${https.slice(1).join(", ")}.`);
+}
+
+interface Retired {
+  readonly certificatesRevoked: number;
+  readonly sessions: number;
+  readonly retained: number;
+  readonly data: string;
+  readonly name: string;
+}
+
+async function retire(name: string, options: RetireOptions, output: Output): Promise<void> {
+  const client = clientOf(options);
+  const path = encodeURIComponent(name);
+  if (options.freeName === true) {
+    await client.call("DELETE", `/api/blocked-names/${path}`);
+    output.result(`The name ${name} may be given again.`);
+    return;
+  }
+  if (options.yes !== true) {
+    const reason = `'things retire ${name}' revokes certificates for good; add --yes to do it`;
+    throw new TidewireError("REQUEST_INVALID", { reason });
+  }
+  const body = { eraseData: options.eraseData === true, blockName: options.blockName === true };
+  const done = await client.call<Retired>("POST", `/api/things/${path}/retire`, body);
+  if (options.json === true) {
+    output.result(JSON.stringify(done));
+    return;
+  }
+  const { certificatesRevoked, sessions, retained } = done;
+  output.result(
+    `Retired ${name}: ${certificatesRevoked} certificate(s) revoked, ${sessions} session(s) and ${retained} retained message(s) removed.`,
+  );
+  output.result(`Its data is ${done.data}; its name is ${done.name}.`);
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function secondsOf(text: string): number {
+  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (number !== undefined) return Number(number) * SECONDS[unit!]!;
+  throw new TidewireError("REQUEST_INVALID", { reason: `--valid takes a time like 15m, not '${text}'` });
 }
 
 async function list(options: AddOptions, output: Output): Promise<void> {

@@ -10,7 +10,7 @@ import { VERSION } from "../adapters/version.ts";
 import { seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
-import type { Admission, Gatekeeper, Journal, Peer, Publisher } from "../broker/mod.ts";
+import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
@@ -24,8 +24,14 @@ import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
-import { SHADOW_ANSWERS, publishLifeCycleEvents, startShadows } from "./services/mod.ts";
-import type { ShadowService } from "./services/mod.ts";
+import {
+  SHADOW_ANSWERS,
+  openProvisioning,
+  provisioningService,
+  publishLifeCycleEvents,
+  startShadows,
+} from "./services/mod.ts";
+import type { Provisioning, ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -34,6 +40,7 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly store: StoreClient;
+  readonly provisioning: Provisioning;
   readonly shadows: ShadowService;
   /** When the newest message of the log was received; null in an empty log. */
   readonly newestRecordAt: EpochMs | null;
@@ -72,10 +79,14 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("rules' filter", hot.close);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
-  const broker = await openBroker(config, base, watched(journal, base.presence), state, teardown);
+  const provisioning = openProvisioning({ ...base, folder: config.data });
+  teardown.add("provisioning", () => provisioning.close());
+  const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
+  const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  provisioning.retirements.start({ broker, eraseData: null });
   const shadows = startShadows({ base, store: shadowStore, log, broker }, teardown);
   await storeReady;
-  return { log, broker, rules, store, shadows, newestRecordAt };
+  return { log, broker, rules, store, provisioning, shadows, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
@@ -146,6 +157,7 @@ async function openBroker(
   base: Foundation,
   journal: Journal,
   state: SqliteBrokerState,
+  services: readonly Service[],
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
@@ -163,7 +175,7 @@ async function openBroker(
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
-  broker.serve(SHADOW_ANSWERS);
+  for (const service of services) broker.serve(service);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

@@ -189,7 +189,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store, shadows } = ingest;
+  const { log, rules, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const api = await buildApi(
     {
@@ -203,6 +203,7 @@ async function openApi(
       certificates: certificateIssuer(base.authority),
       messages: messageDesk({ ...base, ...ingest }),
       visitorOf: parts.listeners.visitorOf,
+      provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),

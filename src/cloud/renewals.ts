@@ -118,7 +118,7 @@ export class Renewals {
   tidy(): void {
     const { store, times, clock } = this.#options;
     const now = clock.now();
-    for (const succession of [...this.#bySuccessor.values()]) {
+    for (const succession of this.#bySuccessor.values()) {
       const fate = fateOf(succession, times, now);
       try {
         if (fate === "deactivate") this.#deactivate(succession.predecessor);

@@ -100,19 +100,7 @@ function assemble(config: AgentConfig, ports: Required<AgentPorts>, folder: Data
     limits: config.outbox,
   });
   const retried = outbox.exhume(CURABLE_REFUSALS);
-  const renewer = new Renewer({ config, ...ports });
-  const sockets = uplinkSockets({ ...config.broker, credentials: () => renewer.credentials() });
-  const open = renewer.watched(sockets, () => uplink.status().state === "online");
-  const uplink: Uplink = new Uplink({
-    open,
-    outbox,
-    clientId: config.thing,
-    clock,
-    scheduler,
-    random,
-    logger,
-    metrics,
-  });
+  const { uplink, renewer } = connection(config, ports, outbox);
   const watch = new ClockWatch(clock, logger);
   const sources = config.sources.map((source) => {
     const reader = new SystemMetrics({ disk: source.disk, monotonic: () => clock.monotonic() });
@@ -158,6 +146,14 @@ function assemble(config: AgentConfig, ports: Required<AgentPorts>, folder: Data
     }),
     stop: () => (stopped ??= stop()),
   };
+}
+
+function connection(config: AgentConfig, ports: Required<AgentPorts>, outbox: Outbox) {
+  const renewer = new Renewer({ config, ...ports });
+  const sockets = uplinkSockets({ ...config.broker, credentials: () => renewer.credentials() });
+  const open = renewer.watched(sockets, () => uplink.status().state === "online");
+  const uplink: Uplink = new Uplink({ ...ports, open, outbox, clientId: config.thing });
+  return { uplink, renewer };
 }
 
 function checkCredentials(config: AgentConfig, { clock, logger }: Required<AgentPorts>): void {

@@ -10,6 +10,35 @@ export { mayBecome, verdict } from "./certificate-status.ts";
 export type { CertificateState, CertificateStatus, RefusalReason, Verdict } from "./certificate-status.ts";
 export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramVerifier } from "./scram.ts";
 export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";
+export { claimPolicyDocument, claimPolicyName } from "./provisioning/claim-policy.ts";
+export { Provisioner } from "./provisioning/provisioner.ts";
+export type { Claimant, NewCertificate, NewClaim, NewKeys, ProvisionerOptions } from "./provisioning/provisioner.ts";
+export type { Provisioned } from "./provisioning/apply.ts";
+export { ProvisioningRefusal } from "./provisioning/refusal.ts";
+export { parseTemplateBody } from "./provisioning/template-body.ts";
+export type { TemplateBody, TemplateType } from "./provisioning/template-body.ts";
+export { JoinCodes } from "./provisioning/join-codes.ts";
+export type { JoinCodesOptions, Joined, NewJoinCode } from "./provisioning/join-codes.ts";
+export { Templates } from "./provisioning/templates.ts";
+export type { NewTemplate, TemplateChange } from "./provisioning/templates.ts";
+export type {
+  ClaimRecord,
+  DeviceIssuer,
+  DeviceRegistry,
+  HookInput,
+  HookRunner,
+  IssuedDevice,
+  JoinCodeRecord,
+  JoinCodeStore,
+  JoinOffer,
+  KnownThing,
+  ProvisioningStore,
+  RetirementRecord,
+  RetirementStore,
+  TemplateRecord,
+  TemplateVersion,
+  TokenRecord,
+} from "./provisioning/ports.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
 export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";

@@ -30,8 +30,15 @@ export type ListThings = PageOptions & ThingFilter;
 export class Things {
   readonly #context: RegistryContext;
 
+  #guardName: (thingName: string) => void = () => {};
+
   constructor(context: RegistryContext) {
     this.#context = context;
+  }
+
+  /** Asked about the name of each thing that is new; throws where it may not be given. */
+  guardNames(check: (thingName: string) => void): void {
+    this.#guardName = check;
   }
 
   /** Making the same thing again succeeds, as on AWS (`created: false`); with other attributes it is ALREADY_EXISTS. */
@@ -51,6 +58,7 @@ export class Things {
         if (!same) alreadyExists("thing", thingName);
         return { thing: existing, created: false };
       }
+      this.#guardName(thingName);
       if (thingTypeName !== null) checkUsable(store, thingTypeName);
       const now = clock.now();
       const thing: Thing = {

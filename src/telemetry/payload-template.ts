@@ -79,7 +79,7 @@ export class PayloadTemplate {
     limits: PointLimits,
   ): PayloadTemplate | null {
     const tokens = points.dropped > 0 ? null : tokensOf(payload);
-    if (tokens === null || tokens.length === 0) return null;
+    if (tokens === null || points.names.length === 0) return null;
     const places = placesOf(payload, tokens, limits);
     if (places === null || places.fields.size !== points.names.length) return null;
     const time = places.time ?? TIME_OF_ARRIVAL;

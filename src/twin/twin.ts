@@ -61,7 +61,8 @@ interface Waiter {
 }
 
 const PURGE_LIMIT = 1_000;
-const THINGS_PER_SWEEP = 500;
+/** Each is a question to the registry, which may be another machine's. */
+const THINGS_PER_SWEEP = 50;
 
 export class Twin {
   readonly #o: TwinOptions;
@@ -81,6 +82,7 @@ export class Twin {
   /** Of what is surely on disk; unknown until the first durable save. */
   #durablePosition = -1;
   #cancels: Cancel[] = [];
+  #closed = false;
   readonly #worked: ReadonlyMap<Operation, Counter>;
   readonly #refused: Counter;
   readonly #late: Counter;
@@ -136,6 +138,7 @@ export class Twin {
 
   /** Saves where it is. What the log does not have on disk by then is published again at the next start. */
   close(): void {
+    this.#closed = true;
     for (const cancel of this.#cancels) cancel();
     for (const offset of this.#waiters.keys()) this.#resolve(offset, null);
     this.#forgetLeaving();
@@ -321,6 +324,7 @@ export class Twin {
 
   /** Things may have gone while nobody was told: the process died just then. A page per turn. */
   #sweep(after: string): void {
+    if (this.#closed) return;
     const things = this.#o.store.things(after, THINGS_PER_SWEEP);
     try {
       for (const thing of things) if (!this.#o.things.exists(thing)) this.forget(thing);

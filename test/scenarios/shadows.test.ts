@@ -24,8 +24,8 @@ before(async () => {
 after(async () => {
   await platform?.stop();
   folder.remove();
-  // The SDK's native threads would hold the process for ever (its own tests are run with --forceExit).
-  setTimeout(() => process.exit(), 500).unref();
+  // The SDK's native threads hold an ending process for ever (its own tests are run with --forceExit).
+  setTimeout(() => process.exit(), 500);
 });
 
 interface Connected {

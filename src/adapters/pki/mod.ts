@@ -1,6 +1,7 @@
 export { CertificateAuthority } from "./authority.ts";
 export type { AuthorityOptions, AuthorityStatus, CaStatus, DeviceCertificate, ServerCertificate } from "./authority.ts";
 export { changePassphrase, exportRoot, importRoot } from "./root-key.ts";
+export type { KeyFolder } from "./root-key.ts";
 export { caCertificateFault, checkChain, checkVerification } from "./chain.ts";
 export type { ChainQuestion, ChainVerdict } from "./chain.ts";
 export { certsOnly, csrAttributes } from "./est-messages.ts";

@@ -28,10 +28,13 @@ import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
+import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
+import { openProvisioning } from "../services/mod.ts";
+import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
@@ -175,6 +178,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly rules: HotRules;
   readonly sessions: Sessions;
   readonly authority: CertificateAuthority;
+  readonly provisioning: Provisioning;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
   /** What `/readyz` and `/api/health` say. */
@@ -230,8 +234,10 @@ async function openParts(folder: string, base: Base) {
   await rules.start();
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
+  const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const close = async (): Promise<void> => {
     gatekeeper.close();
+    provisioning.close();
     await rules.close();
     rulesStore.close();
     http.close();
@@ -239,7 +245,7 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  return { authority, registry, gatekeeper, renewals, census, presence, rules, sessions, close };
+  return { authority, registry, gatekeeper, renewals, census, presence, rules, sessions, provisioning, close };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
@@ -284,6 +290,21 @@ interface Base {
   readonly metrics: PrometheusMetrics;
 }
 
+function enrolmentOf(
+  { registry, renewals, authority }: Pick<ApiWorld, "registry" | "renewals" | "authority">,
+  clock: SimClock,
+  visitors: WeakMap<Socket, Visitor>,
+): EstPorts {
+  return {
+    registry,
+    renewals,
+    codes: new EnrolmentCodes(clock),
+    visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
+    chain: () => [...authority.issuingChain, ...authority.roots],
+    enrol: (thing, request) => enrolDevice(registry, authority, thing, request),
+  };
+}
+
 export async function apiWorld(): Promise<ApiWorld> {
   const folder = mkdtempSync(join(tmpdir(), "tidewire-api-"));
   // Certificates are judged by the machine's clock in TLS, so simulated time starts now.
@@ -315,14 +336,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     messages,
     visitorOf,
     certificates: certificateIssuer(parts.authority),
-    enrolment: {
-      registry: parts.registry,
-      renewals: parts.renewals,
-      codes: new EnrolmentCodes(clock),
-      visitorOf,
-      chain: () => [...parts.authority.issuingChain, ...parts.authority.roots],
-      enrol: (thing, request) => enrolDevice(parts.registry, parts.authority, thing, request),
-    },
+    enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     health: () => health.now,
     logNext: () => 42,

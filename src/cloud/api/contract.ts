@@ -17,6 +17,14 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
+ *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → what was revoked, cut, removed and kept
+ *   GET    /api/retirements                          → {pending: those that are not finished}
+ *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
+ *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
+ *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
+ *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
+ *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
+ *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
  *   GET    /api/authority                            → the CAs, and what should be done about them
  *   POST   /api/authority/rollover-issuing           → the same
  *   POST   /api/authority/rollover-root              → the same
@@ -86,6 +94,12 @@
  *   POST                  /attached-policies/:target?recursive=
  *   POST                  /effective-policies?thingName=
  *   POST                  /test-authorization?clientId=
+ *   POST                  /things                            {templateBody, parameters}: RegisterThing
+ *   POST|GET              /provisioning-templates
+ *   GET|PATCH|DELETE      /provisioning-templates/:templateName
+ *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
+ *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
+ *   POST                  /provisioning-templates/:templateName/provisioning-claim
  *   GET                   /rules?topic=&ruleDisabled=&maxResults=&nextToken=
  *   POST|GET|PATCH|DELETE /rules/:ruleName
  *   POST                  /rules/:ruleName/enable

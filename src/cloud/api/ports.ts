@@ -4,6 +4,7 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { Provisioning } from "../services/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
@@ -98,6 +99,7 @@ export interface ApiPorts extends DevicePorts {
   readonly asker: AskPort;
   readonly certificates: CertificateIssuer;
   readonly messages: MessagePort;
+  readonly provisioning: Provisioning;
   /** Devices that enrol and renew by themselves. */
   readonly enrolment: EstPorts;
   readonly renewals: Pick<Renewals, "readmit">;

@@ -32,7 +32,8 @@ const PUBLIC: readonly string[] = [
   "HEAD /.well-known/est/cacerts",
   "GET /.well-known/est/csrattrs",
   "HEAD /.well-known/est/csrattrs",
-  ...["POST /.well-known/est/simpleenroll", "POST /.well-known/est/simplereenroll"], // a code, or a device's certificate
+  "POST /.well-known/est/simpleenroll", // a code, or a device's certificate
+  "POST /.well-known/est/simplereenroll",
   "POST /.well-known/tidewire/renewal", // the same
 ];
 

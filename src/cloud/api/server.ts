@@ -27,7 +27,9 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { queryRoutes } from "./routes-query.ts";
+import { retireRoutes } from "./routes-retire.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
 
@@ -66,7 +68,16 @@ const PATIENCE = {
   connectionsCheckingInterval: seconds(2),
 } as const;
 
-const GUARDED = [authorityRoutes, fleetRoutes, seriesRoutes, queryRoutes, alertRoutes, accountRoutes];
+const GUARDED = [
+  joinCodeRoutes,
+  retireRoutes,
+  authorityRoutes,
+  fleetRoutes,
+  seriesRoutes,
+  queryRoutes,
+  alertRoutes,
+  accountRoutes,
+];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
   let handler: Handler = () => {};
@@ -112,6 +123,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     refuseOtherOperations(scope, routes);
   });
   sessionRoutes(app, ports);
+  joinRoutes(app, ports);
   healthRoutes(app, ports);
   revocationRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);

@@ -28,12 +28,15 @@ export class EnrolmentCodes {
     return { code, until };
   }
 
-  /** Whether it was right, and is used up now. */
-  take(thing: string, code: string): boolean {
+  isGood(thing: string, code: string): boolean {
     const found = this.#codes.get(thing);
     if (found === undefined || found.until <= this.#clock.now()) return false;
-    if (!timingSafeEqual(found.hash, hashOf(code))) return false;
-    return this.#codes.delete(thing);
+    return timingSafeEqual(found.hash, hashOf(code));
+  }
+
+  /** Whether it was right, and is used up now. */
+  take(thing: string, code: string): boolean {
+    return this.isGood(thing, code) && this.#codes.delete(thing);
   }
 }
 

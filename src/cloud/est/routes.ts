@@ -7,7 +7,8 @@ import { z } from "zod";
 import { RENEWAL_PATH } from "../../adapters/renewal-client.ts";
 import { certsOnly, csrAttributes, readSigningRequest } from "../../adapters/pki/mod.ts";
 import type { SigningRequest } from "../../adapters/pki/mod.ts";
-import { LIMITS, TidewireError, isTidewireError } from "../../base/mod.ts";
+import { LIMITS, TidewireError } from "../../base/mod.ts";
+import { tidewireErrorOf } from "../api/errors.ts";
 import type { Registry } from "../../registry/mod.ts";
 import type { Renewals } from "../renewals.ts";
 import { deviceOf } from "./device-peer.ts";
@@ -54,17 +55,12 @@ async function estRoutes(scope: FastifyInstance, ports: EstPorts): Promise<void>
   );
   // RFC 7030 section 4.2.3: an explanation that a human can read.
   scope.setErrorHandler((error, _request, reply) => {
-    const ours = isTidewireError(error) ? error : null;
-    const status = ours?.entry.http ?? (error as { statusCode?: number }).statusCode ?? 500;
+    const ours = tidewireErrorOf(error);
+    const status = ours.entry.http ?? 500;
+    if (ours.entry.fault === "bug") throw ours; // told and counted as all of them are
     if (status === 401) void reply.header("www-authenticate", 'Basic realm="Tidewire enrolment", charset="UTF-8"');
     if (status === 503) void reply.header("retry-after", "30");
-    const text =
-      ours === null
-        ? status < 500
-          ? String((error as Error).message)
-          : "It failed; the log says more."
-        : `${ours.message} ${ours.fix}`;
-    return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
+    return reply.code(status).type("text/plain; charset=utf-8").send(`${ours.message} ${ours.fix}\n`);
   });
 
   scope.get("/cacerts", { config: DEVICES }, async (_request, reply) =>
@@ -76,11 +72,12 @@ async function estRoutes(scope: FastifyInstance, ports: EstPorts): Promise<void>
   );
 
   scope.post("/simpleenroll", { config: DEVICES }, async (request, reply) => {
+    const code = codeOf(request, ports);
     const signingRequest = await readSigningRequest(pemOf(request.body));
-    const thing = enrolling(request, ports);
     // Who has a certificate already is served as if he had asked for a renewal (RFC 7030 section 3.3.2).
-    if (thing === null) return renewed(request, reply, ports, signingRequest);
-    const certificatePem = await ports.enrol(thing, signingRequest);
+    if (code === null) return renewed(request, reply, ports, signingRequest);
+    if (!ports.codes.take(code.thing, code.text)) throw new TidewireError("UNAUTHORIZED"); // somebody else was quicker
+    const certificatePem = await ports.enrol(code.thing, signingRequest);
     return certificate(reply, certificatePem);
   });
 
@@ -89,15 +86,22 @@ async function estRoutes(scope: FastifyInstance, ports: EstPorts): Promise<void>
   });
 }
 
-/** The thing that the code is for; null where there is none and the connection has a certificate. Throws UNAUTHORIZED. */
-function enrolling(request: FastifyRequest, { codes, visitorOf }: EstPorts): string | null {
+/**
+ * A code that is good now, used up only when the request proves to be; null where there is none and the connection has a
+ * certificate. Throws UNAUTHORIZED.
+ */
+function codeOf(
+  request: FastifyRequest,
+  { codes, visitorOf }: EstPorts,
+): { readonly thing: string; readonly text: string } | null {
   const { credential } = visitorOf(request.raw.socket);
   const basic = /^Basic ([A-Za-z0-9+/=]{1,400})$/i.exec(request.headers.authorization ?? "")?.[1];
   if (basic === undefined && credential.kind !== "none") return null;
   if (basic === undefined || request.protocol !== "https") throw new TidewireError("UNAUTHORIZED");
-  const [thing, ...code] = Buffer.from(basic, "base64").toString("utf8").split(":");
-  if (!codes.take(thing ?? "", code.join(":"))) throw new TidewireError("UNAUTHORIZED");
-  return thing!;
+  const [thing = "", ...code] = Buffer.from(basic, "base64").toString("utf8").split(":");
+  const text = code.join(":");
+  if (!codes.isGood(thing, text)) throw new TidewireError("UNAUTHORIZED");
+  return { thing, text };
 }
 
 async function renewed(

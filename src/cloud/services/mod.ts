@@ -1,4 +1,7 @@
 /** Services that answer `$aws/…` topics, and what the platform publishes there by itself. */
 export { publishLifeCycleEvents } from "./life-cycle-events.ts";
 export type { LifeCycleEvents } from "./life-cycle-events.ts";
+export { openProvisioning } from "./open-provisioning.ts";
+export type { Provisioning } from "./open-provisioning.ts";
+export { provisioningService } from "./provisioning.ts";
 export { SHADOW_ANSWERS, ShadowService, startShadows } from "./shadows.ts";

@@ -2,7 +2,7 @@
 import { parseJson, stampOf } from "../../base/mod.ts";
 import type { Clock, Limits, Logger, Message } from "../../base/mod.ts";
 import { PayloadTemplate, PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
-import type { Points, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
+import type { Points, SequenceBook, SeriesBook, SeriesEntry } from "../../telemetry/mod.ts";
 import type { RecordAccess, RuleInput, TelemetryRule, TelemetryRules } from "./ports.ts";
 
 /** Since the process started. */
@@ -40,6 +40,8 @@ const TOLD_MAX = 1_000;
 interface TopicShape {
   readonly sender: Uint8Array;
   readonly template: PayloadTemplate;
+  /** One of its series: where the book has another one under that number, the thing was forgotten meanwhile. */
+  readonly entry: SeriesEntry;
 }
 
 /** A topic whose messages differ more than that learns less and less often. */
@@ -106,8 +108,9 @@ export class MessageSink {
   }
 
   /** HOT. Takes the record where it differs from its topic's shape in values only, else does nothing. */
-  #isLike({ sender, template }: TopicShape, bytes: Uint8Array, from: number, to: number): boolean {
-    const { records, limits } = this.#options;
+  #isLike({ sender, template, entry }: TopicShape, bytes: Uint8Array, from: number, to: number): boolean {
+    const { records, series, limits } = this.#options;
+    if (series.entry(entry.id) !== entry) return false;
     const at = records.propertiesAt(bytes, from, to, sender);
     if (at < 0 || to - from > limits.rules.jsonBytesMax) return false;
     const receivedAt = records.writtenAt(bytes, from);
@@ -222,7 +225,7 @@ export class MessageSink {
     const ids = points.names.map((name, i) => series.resolve(measurement, name, typeOf(points.values[i]!)));
     const meant = { points, series: ids, receivedAt: message.receivedAt };
     const template = PayloadTemplate.learn(message.payload, meant, limits.telemetry);
-    return template === null ? null : { sender: records.senderOf(bytes), template };
+    return template === null ? null : { sender: records.senderOf(bytes), template, entry: series.entry(ids[0]!) };
   }
 
   #tell(about: string, message: string, fields: Readonly<Record<string, unknown>>): void {

@@ -17,6 +17,7 @@ import { openSecrets } from "../../../src/adapters/secrets/mod.ts";
 import { SqliteBrokerState } from "../../../src/adapters/sqlite/broker-state.ts";
 import { openOutboxStore } from "../../../src/adapters/sqlite/outbox-store.ts";
 import { openRegistry } from "../../../src/adapters/sqlite/registry-store.ts";
+import { SqliteShadowStore } from "../../../src/adapters/sqlite/shadow-store.ts";
 import { SqliteRulesStore } from "../../../src/adapters/sqlite/rules-store.ts";
 import { systemScheduler } from "../../../src/adapters/system.ts";
 import { LIMITS, TidewireError, reasonOf } from "../../../src/base/mod.ts";
@@ -302,6 +303,47 @@ const rules: Kind = {
   },
 };
 
+function fillShadows(path: string): SqliteShadowStore {
+  const store = new SqliteShadowStore({ path });
+  const shadows = range(200).map((n) => ({
+    thing: `t${n % 40}`,
+    name: n < 40 ? "" : `n${n}`,
+    version: n + 1,
+    text: n % 10 === 9 ? null : JSON.stringify({ state: { desired: { n, text: "x".repeat(80) } }, metadata: {} }),
+    changedAt: NOW + n,
+  }));
+  const answers = range(20).map((n) => ({
+    topic: `$aws/things/t${n}/shadow/get/accepted`,
+    payload: "{}",
+    until: null,
+  }));
+  store.save({ position: 500, shadows, answers, answered: -1 }, true);
+  return store;
+}
+
+const shadows: Kind = {
+  name: "shadows.db",
+  make: (folder) => Promise.resolve(fillShadows(join(folder, "shadows.db")).close()),
+  ask(folder, logger) {
+    const store = new SqliteShadowStore({ path: join(folder, "shadows.db"), logger });
+    try {
+      const things = store.things("", 1_000);
+      const names = things.flatMap((thing) =>
+        ["", ...store.named(thing, "", 100)].map((name) => [thing, name] as const),
+      );
+      return Promise.resolve({
+        position: store.position(),
+        count: store.count(),
+        waiting: store.waiting(),
+        things: things.map((thing) => [thing, store.countOf(thing)]),
+        shadows: names.map(([thing, name]) => store.shadow(thing, name)),
+      });
+    } finally {
+      store.close();
+    }
+  },
+};
+
 const OUTBOX = { outbox: "abc", lastSequence: 200, count: 200, bytes: 1, dropped: 0, expired: 0, refused: 0 };
 
 const outbox: Kind = {
@@ -564,6 +606,8 @@ export const KINDS: readonly Kind[] = [
   crashed(broker, "broker.db", fillBroker),
   rules,
   crashed(rules, "rules.db", fillRules),
+  shadows,
+  crashed(shadows, "shadows.db", fillShadows),
   outbox,
   secrets,
   device,

@@ -10,6 +10,7 @@ import { endpointRoutes } from "./endpoint.ts";
 import { groupRoutes } from "./groups.ts";
 import { messageRoutes } from "./messages.ts";
 import { policyRoutes } from "./policies.ts";
+import { provisioningRoutes } from "./provisioning.ts";
 import { ruleRoutes } from "./rules.ts";
 import { shadowRoutes } from "./shadows.ts";
 import { tagRoutes } from "./tags.ts";
@@ -24,6 +25,7 @@ const RESOURCES = [
   caCertificateRoutes,
   policyRoutes,
   authorizationRoutes,
+  provisioningRoutes,
   ruleRoutes,
   tagRoutes,
   endpointRoutes,

@@ -1,0 +1,29 @@
+/** How devices come and go: entries of the catalogue (`errors.ts`). */
+export const PROVISIONING_ERRORS = {
+  JOIN_CODE_INVALID: {
+    fault: "peer",
+    message: "The join code cannot be used: {reason}.",
+    fix: "Ask for a new one: `tidewire things invite NAME` on the platform prints it.",
+    http: 403,
+    exit: 4,
+  },
+  JOIN_TRUST_FAILED: {
+    fault: "environment",
+    message: "What answers at {url} is not the platform that made this code: {reason}.",
+    fix: "Check the address; if it is right, somebody between may pretend to be the platform: do not go on.",
+    exit: 6,
+  },
+  JOIN_UNREACHABLE: {
+    fault: "environment",
+    message: "The platform at {url} cannot be reached: {reason}.",
+    fix: "Check the address (the platform's HTTPS port, 8443 by default), the network and firewalls; then run the same command again.",
+    exit: 5,
+    retryable: true,
+  },
+  NAME_BLOCKED: {
+    fault: "peer",
+    message: "The name '{name}' belonged to a retired thing and is not given again.",
+    fix: "Choose another name, or free it: `tidewire things retire {name} --free-name`.",
+    http: 409,
+  },
+} as const;

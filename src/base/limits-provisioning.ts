@@ -1,0 +1,39 @@
+/** Limits of provisioning, joining and retiring: part of `limits.ts`. */
+import { days, hours, kib, minutes, seconds } from "./units.ts";
+
+export const PROVISIONING_LIMITS = {
+  /** AWS IoT's number. */
+  templateBytesMax: 10_240,
+  templateDepthMax: 24,
+  templateParametersMax: 64,
+  templateVersionsMax: 5,
+  templatesMax: 1_000,
+  parameterLengthMax: 2_048,
+  parametersMax: 64,
+  /** A request is a CSR or a few parameters. */
+  requestBytesMax: kib(32),
+  /** A new certificate that no thing has by then is deleted; AWS IoT's number. */
+  tokenLifetime: hours(1),
+  /** What one claim may have under way: a whole batch of a factory that is switched on at once. */
+  tokensPerClaimMax: 20_000,
+  /** Requests of one claim: ten thousand devices in some minutes, and no more than a core can sign. */
+  requestsPerSecondMax: 100,
+  requestsBurstMax: 500,
+  /** Claims whose rates are remembered; the one that was quiet for longest is forgotten. */
+  claimsWatchedMax: 10_000,
+  /** Requests that are being worked on, hooks included, and those that wait for one of these. */
+  requestsAtOnceMax: 64,
+  requestsWaitingMax: 5_000,
+  /** AWS IoT's numbers: what a pre-provisioning hook may take, and how long a trusted user's claim is good. */
+  hookTimeout: seconds(5),
+  hookAnswerBytesMax: kib(4),
+  claimLifetime: minutes(5),
+  /** How often what is over is looked for. */
+  sweepPeriod: seconds(10),
+  joinCodeLifetime: minutes(15),
+  joinCodeLifetimeMax: days(30),
+  joinCodesMax: 10_000,
+  /** Wrong codes from one address, and of all addresses, before even right ones are refused for the rest of the minute. */
+  joinFailuresPerAddressMax: 10,
+  joinFailuresMax: 100,
+} as const;

@@ -1,0 +1,34 @@
+/** Taking a device out of service for good. */
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { actorOf, demandPermission } from "./actor.ts";
+import type { ApiPorts } from "./ports.ts";
+import { ThingName, ThingParameters } from "./schemas.ts";
+
+const Retire = z.strictObject({ eraseData: z.boolean().default(false), blockName: z.boolean().default(false) });
+const WRITES = { permission: "certificates:write" } as const;
+const READS = { permission: "fleet:read" } as const;
+
+export function retireRoutes(app: FastifyInstance, { provisioning: { retirements } }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.post(
+    "/api/things/:thing/retire",
+    { config: WRITES, schema: { params: ThingParameters, body: Retire } },
+    async (request) => {
+      const actor = actorOf(request);
+      demandPermission(actor, "fleet:write");
+      if (request.body.eraseData) demandPermission(actor, "telemetry:erase");
+      return retirements.retire(request.params.thing, request.body);
+    },
+  );
+
+  routes.get("/api/retirements", { config: READS }, async () => ({ pending: retirements.pending() }));
+
+  const params = z.strictObject({ name: ThingName });
+  routes.delete("/api/blocked-names/:name", { config: WRITES, schema: { params } }, async ({ params: { name } }) => {
+    retirements.freeName(name);
+    return {};
+  });
+}

@@ -1,0 +1,68 @@
+/** Provisioning put together: its database, its hooks, and the clock that ends what nobody came for. */
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { NodeOutgoingHttp } from "../../adapters/outgoing-http.ts";
+import type { CertificateAuthority } from "../../adapters/pki/mod.ts";
+import { ProvisioningHooks } from "../../adapters/provisioning-hooks.ts";
+import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
+import { LIMITS, reasonOf } from "../../base/mod.ts";
+import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import { JoinCodes, Provisioner, Templates } from "../../identity/mod.ts";
+import type { Registry } from "../../registry/mod.ts";
+import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
+import { Joining, fingerprintOf } from "./joining.ts";
+import { Retirements } from "./retirement.ts";
+
+export interface Provisioning {
+  readonly templates: Templates;
+  readonly provisioner: Provisioner;
+  readonly joining: Joining;
+  readonly retirements: Retirements;
+}
+
+export interface OpenProvisioningOptions {
+  readonly folder: string;
+  readonly registry: Registry;
+  readonly authority: CertificateAuthority;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Throws `TidewireError` DATABASE_*. */
+export function openProvisioning(options: OpenProvisioningOptions): Provisioning & { close(): void } {
+  const { folder, registry, authority, scheduler, logger } = options;
+  const store = new SqliteProvisioningStore({ path: join(folder, "provisioning.db"), logger });
+  const http = new NodeOutgoingHttp();
+  const programs = join(folder, "hooks");
+  mkdirSync(programs, { recursive: true, mode: 0o700 });
+  const hooks = new ProvisioningHooks({ http, folder: programs });
+  const templates = new Templates({ ...options, store, hooks });
+  const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+  const device = { issuer: deviceIssuer(authority), registry: deviceRegistry(registry) };
+  const provisioner = new Provisioner({ ...options, ...device, store, templates, hooks, sha256 });
+  const fingerprint = (): Uint8Array => fingerprintOf(authority.certificatePem);
+  const codes = new JoinCodes({ ...options, store, sha256, fingerprint });
+  const joining = new Joining({ codes, provisioner, registry, authority });
+  const retirements = new Retirements({ ...options, store });
+  const sweep = (): void => {
+    try {
+      if (provisioner.sweep()) scheduler.defer(sweep);
+    } catch (error) {
+      logger.error("What is over in provisioning cannot be removed now; it is tried again.", {
+        reason: reasonOf(error),
+      });
+    }
+  };
+  const cancel = scheduler.every(LIMITS.provisioning.sweepPeriod, sweep);
+  const close = (): void => {
+    cancel();
+    retirements.close();
+    http.close();
+    store.close();
+  };
+  return { templates, provisioner, joining, retirements, close };
+}

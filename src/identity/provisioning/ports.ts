@@ -1,0 +1,168 @@
+/** What provisioning needs from the outside; `cloud/services` connects it. */
+import type { EpochMs } from "../../base/mod.ts";
+import type { CertificateStatus } from "../certificate-status.ts";
+import type { TemplateType } from "./template-body.ts";
+
+export interface TemplateRecord {
+  readonly name: string;
+  readonly type: TemplateType;
+  readonly description: string;
+  readonly enabled: boolean;
+  readonly hook: string | null;
+  /** As it was given; nothing here uses it. */
+  readonly roleArn: string | null;
+  readonly defaultVersion: number;
+  readonly createdAt: EpochMs;
+  readonly updatedAt: EpochMs;
+}
+
+export interface TemplateVersion {
+  readonly version: number;
+  readonly body: string;
+  readonly createdAt: EpochMs;
+}
+
+/** Of a certificate that waits for its thing. The token itself is nowhere. */
+export interface TokenRecord {
+  readonly tokenHash: string;
+  readonly certificateId: string;
+  /** Who asked: the claim, and the client identifier of its connection. */
+  readonly claimId: string;
+  readonly clientId: string;
+  readonly expiresAt: EpochMs;
+}
+
+/** A certificate that is good for provisioning only, and for a few minutes. */
+export interface ClaimRecord {
+  readonly certificateId: string;
+  readonly template: string;
+  readonly expiresAt: EpochMs;
+}
+
+/** Every call is on disk when it returns. */
+export interface ProvisioningStore {
+  template(name: string): TemplateRecord | null;
+  /** By name. */
+  templates(after: string | null, limit: number): readonly TemplateRecord[];
+  countTemplates(): number;
+  /** Inserts or replaces; `version` comes with it. */
+  saveTemplate(template: TemplateRecord, version?: TemplateVersion): void;
+  /** With its versions. */
+  removeTemplate(name: string): void;
+  versions(name: string): readonly TemplateVersion[];
+  removeVersion(name: string, version: number): void;
+
+  saveToken(token: TokenRecord): void;
+  token(tokenHash: string): TokenRecord | null;
+  removeToken(tokenHash: string): void;
+  countTokens(claimId: string): number;
+  expiredTokens(now: EpochMs, limit: number): readonly TokenRecord[];
+
+  saveClaim(claim: ClaimRecord): void;
+  removeClaim(certificateId: string): void;
+  claim(certificateId: string): ClaimRecord | null;
+  expiredClaims(now: EpochMs, limit: number): readonly ClaimRecord[];
+}
+
+export interface RetirementRecord {
+  readonly thing: string;
+  readonly eraseData: boolean;
+  readonly blockName: boolean;
+  readonly startedAt: EpochMs;
+}
+
+export interface RetirementStore {
+  /** Inserts or replaces. */
+  saveRetirement(retirement: RetirementRecord): void;
+  removeRetirement(thing: string): void;
+  /** Those that are not finished. */
+  retirements(): readonly RetirementRecord[];
+  blockName(name: string, at: EpochMs): void;
+  /** False where it was not blocked. */
+  freeName(name: string): boolean;
+  isBlocked(name: string): boolean;
+}
+
+/** What a join code is good for. The code itself is nowhere. */
+export interface JoinCodeRecord {
+  readonly secretHash: string;
+  readonly offer: JoinOffer;
+  readonly usesLeft: number;
+  readonly createdAt: EpochMs;
+  readonly expiresAt: EpochMs;
+  /** Who has joined by it: a device whose answer was lost asks again with the same key. */
+  readonly joined: readonly { readonly keyHash: string; readonly thing: string; readonly certificateId: string }[];
+}
+
+export type JoinOffer =
+  | { readonly kind: "thing"; readonly thing: string }
+  | { readonly kind: "template"; readonly template: string; readonly parameters: Readonly<Record<string, string>> };
+
+export interface JoinCodeStore {
+  joinCode(secretHash: string): JoinCodeRecord | null;
+  /** Inserts or replaces. */
+  saveJoinCode(code: JoinCodeRecord): void;
+  removeJoinCode(secretHash: string): void;
+  countJoinCodes(): number;
+  /** Those that end next come first. */
+  joinCodes(limit: number): readonly JoinCodeRecord[];
+  removeExpiredJoinCodes(now: EpochMs): void;
+}
+
+export interface IssuedDevice {
+  readonly certificateId: string;
+  readonly certificatePem: string;
+}
+
+/** Makes certificates; knows nothing of the registry. */
+export interface DeviceIssuer {
+  /** Throws TidewireError CERTIFICATE_REFUSED. */
+  fromCsr(csrPem: string): Promise<IssuedDevice>;
+  withKey(): Promise<IssuedDevice & { readonly privateKeyPem: string; readonly publicKeyPem: string }>;
+}
+
+export interface KnownThing {
+  readonly typeName: string | null;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** The registry, as far as one device is written into it. All synchronous, inside of `atomically`. */
+export interface DeviceRegistry {
+  /** All of it or nothing, on disk when it returns. */
+  atomically<T>(work: () => T): T;
+  thing(name: string): KnownThing | null;
+  createThing(name: string, thing: KnownThing, billingGroup: string | null): void;
+  changeThing(name: string, thing: KnownThing): void;
+  groupsOf(thing: string): readonly string[];
+  addToGroup(thing: string, group: string): void;
+  removeFromGroup(thing: string, group: string): void;
+  certificate(certificateId: string): { readonly status: CertificateStatus; readonly pem: string } | null;
+  /** One that `DeviceIssuer` has just made. */
+  register(issued: IssuedDevice, status: CertificateStatus): void;
+  setStatus(certificateId: string, status: CertificateStatus): void;
+  deleteCertificate(certificateId: string): void;
+  attachThing(thing: string, certificateId: string, exclusive: boolean): void;
+  policy(name: string): string | null;
+  createPolicy(name: string, document: string): void;
+  attachPolicy(name: string, certificateId: string): void;
+}
+
+export interface HookInput {
+  readonly claimCertificateId: string;
+  readonly certificateId: string;
+  readonly certificatePem: string;
+  readonly templateArn: string;
+  readonly templateName: string;
+  readonly clientId: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** Asks whoever decides. Rejects where there is no answer within the time; the text is whatever came. */
+export interface HookRunner {
+  /** Why this target cannot be a hook; null where it can. */
+  fault(target: string): string | null;
+  run(target: string, input: HookInput): Promise<string>;
+}
+
+/** Hex of SHA-256. */
+export type Sha256Hex = (text: string) => string;

@@ -1,0 +1,188 @@
+/** Provisioning templates and their versions: AWS IoT's operations. */
+import { LIMITS, TidewireError } from "../../base/mod.ts";
+import type { Clock, Logger } from "../../base/mod.ts";
+import { parsePolicy } from "../policy-document.ts";
+import type { HookRunner, ProvisioningStore, TemplateRecord, TemplateVersion } from "./ports.ts";
+import { parseTemplateBody } from "./template-body.ts";
+import type { TemplateBody, TemplateType } from "./template-body.ts";
+
+export interface NewTemplate {
+  readonly name: string;
+  readonly body: string;
+  readonly type?: TemplateType | undefined;
+  readonly description?: string | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly hook?: string | null | undefined;
+  readonly roleArn?: string | null | undefined;
+}
+
+export interface TemplateChange {
+  readonly description?: string | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly hook?: string | null | undefined;
+  readonly roleArn?: string | null | undefined;
+  readonly defaultVersion?: number | undefined;
+}
+
+export interface TemplatesOptions {
+  readonly store: ProvisioningStore;
+  readonly hooks: HookRunner;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** AWS IoT's, which makes it one level of a topic. */
+const NAME = /^[0-9A-Za-z_-]{1,36}$/;
+
+export class Templates {
+  readonly #o: TemplatesOptions;
+  /** Parsed bodies of default versions, by name and version; as many as there are templates. */
+  readonly #parsed = new Map<string, { readonly version: number; readonly body: TemplateBody }>();
+
+  constructor(options: TemplatesOptions) {
+    this.#o = options;
+  }
+
+  create(given: NewTemplate): TemplateRecord {
+    const { store, clock } = this.#o;
+    const {
+      name,
+      body,
+      type = "FLEET_PROVISIONING",
+      description = "",
+      enabled = false,
+      hook = null,
+      roleArn = null,
+    } = given;
+    if (!NAME.test(name)) throw invalid("a template's name has 1 to 36 letters, digits, '_' and '-'");
+    check(body, type);
+    this.#checkHook(hook);
+    if (store.template(name) !== null)
+      throw new TidewireError("ALREADY_EXISTS", { kind: "provisioning template", name });
+    const { templatesMax } = LIMITS.provisioning;
+    if (store.countTemplates() >= templatesMax) throw invalid(`there are ${templatesMax} templates already`);
+    const now = clock.now();
+    const template = {
+      name,
+      type,
+      description,
+      enabled,
+      hook,
+      roleArn,
+      defaultVersion: 1,
+      createdAt: now,
+      updatedAt: now,
+    };
+    store.saveTemplate(template, { version: 1, body, createdAt: now });
+    this.#tell(name, "created");
+    return template;
+  }
+
+  describe(name: string): TemplateRecord {
+    return this.#o.store.template(name) ?? missing("provisioning template", name);
+  }
+
+  list(after: string | null, limit: number): readonly TemplateRecord[] {
+    return this.#o.store.templates(after, limit);
+  }
+
+  update(name: string, change: TemplateChange): TemplateRecord {
+    const before = this.describe(name);
+    const { description, enabled, hook, roleArn, defaultVersion } = change;
+    this.#checkHook(hook ?? null);
+    if (defaultVersion !== undefined) this.version(name, defaultVersion);
+    const template: TemplateRecord = {
+      ...before,
+      description: description ?? before.description,
+      enabled: enabled ?? before.enabled,
+      hook: hook === undefined ? before.hook : hook,
+      roleArn: roleArn === undefined ? before.roleArn : roleArn,
+      defaultVersion: defaultVersion ?? before.defaultVersion,
+      updatedAt: this.#o.clock.now(),
+    };
+    this.#o.store.saveTemplate(template);
+    this.#tell(name, "updated");
+    return template;
+  }
+
+  delete(name: string): void {
+    this.describe(name);
+    this.#o.store.removeTemplate(name);
+    this.#parsed.delete(name);
+    this.#tell(name, "deleted");
+  }
+
+  createVersion(
+    name: string,
+    body: string,
+    asDefault: boolean,
+  ): { readonly template: TemplateRecord; readonly version: TemplateVersion } {
+    const { store, clock } = this.#o;
+    const before = this.describe(name);
+    check(body, before.type);
+    const versions = store.versions(name);
+    const { templateVersionsMax } = LIMITS.provisioning;
+    if (versions.length >= templateVersionsMax)
+      throw new TidewireError("LIMIT_REACHED", { what: "versions of one template", limit: templateVersionsMax });
+    const now = clock.now();
+    const version = { version: Math.max(...versions.map((each) => each.version)) + 1, body, createdAt: now };
+    const template = { ...before, defaultVersion: asDefault ? version.version : before.defaultVersion, updatedAt: now };
+    store.saveTemplate(template, version);
+    this.#tell(name, "updated");
+    return { template, version };
+  }
+
+  versions(name: string): readonly TemplateVersion[] {
+    this.describe(name);
+    return this.#o.store.versions(name);
+  }
+
+  version(name: string, version: number): TemplateVersion {
+    const found = this.versions(name).find((each) => each.version === version);
+    return found ?? missing("version of the template", `${name}:${version}`);
+  }
+
+  deleteVersion(name: string, version: number): void {
+    const { defaultVersion } = this.describe(name);
+    this.version(name, version);
+    if (version === defaultVersion) {
+      const reason = "it is the default version; make another one the default first";
+      throw new TidewireError("STILL_IN_USE", { kind: "version of the template", name: `${name}:${version}`, reason });
+    }
+    this.#o.store.removeVersion(name, version);
+    this.#tell(name, "updated");
+  }
+
+  /** The default version, ready to be used; null where there is no such template. */
+  find(name: string): { readonly template: TemplateRecord; readonly body: TemplateBody } | null {
+    const template = this.#o.store.template(name);
+    if (template === null) return null;
+    const { defaultVersion } = template;
+    const known = this.#parsed.get(name);
+    if (known?.version === defaultVersion) return { template, body: known.body };
+    const body = check(this.version(name, defaultVersion).body, template.type);
+    this.#parsed.set(name, { version: defaultVersion, body });
+    return { template, body };
+  }
+
+  #checkHook(hook: string | null): void {
+    const fault = hook === null ? null : this.#o.hooks.fault(hook);
+    if (fault !== null) throw invalid(`the pre-provisioning hook cannot be used: ${fault}`);
+  }
+
+  #tell(name: string, change: string): void {
+    this.#o.logger.info("a provisioning template changed", { audit: true, template: name, change });
+  }
+}
+
+function check(body: string, type: TemplateType): TemplateBody {
+  return parseTemplateBody(body, type, parsePolicy);
+}
+
+function invalid(reason: string): TidewireError {
+  return new TidewireError("REQUEST_INVALID", { reason });
+}
+
+function missing(kind: string, name: string): never {
+  throw new TidewireError("NOT_FOUND", { kind, name });
+}
