@@ -3,7 +3,9 @@
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
+import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
+import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -256,33 +258,7 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
-  asking: {
-    /** A statement; a page of SQL has 4 KiB. */
-    sqlBytesMax: kib(64),
-    parametersMax: 100,
-    /** Queries at once, each in a process of its own: one per core of a small machine. */
-    queriesRunningMax: 2,
-    /** Queries that wait for one of those; a dashboard of six charts fits. */
-    queriesWaitingMax: 8,
-    /** How long one waits before it is refused. */
-    queryWaitMax: seconds(10),
-    queryTimeout: seconds(10),
-    /** What an asker may raise it to: an export of a year over a slow line. */
-    queryTimeoutMax: minutes(30),
-    /** DuckDB's memory of one query, beside some 60 MiB for its process; what needs more goes to files. */
-    queryMemoryBytesMax: mib(256),
-    /** Those files. */
-    querySpillBytesMax: mib(2048),
-    /** Rows of a JSON answer, which is made in memory; an asker may raise it. */
-    rowsMax: 10_000,
-    rowsMaxMax: 100_000,
-    jsonBytesMax: mib(32),
-    /** CSV, NDJSON and Parquet are streamed: bounded by time and by this. */
-    streamBytesMax: mib(8192),
-    columnsMax: 1_000,
-    /** A process that nobody asks anything ends after this. */
-    idleMax: seconds(60),
-  },
+  asking: ASKING_LIMITS,
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
     policyBytesMax: kib(16),
@@ -300,41 +276,7 @@ export const LIMITS = {
     certificateValueLengthMax: 1024,
   },
   provisioning: PROVISIONING_LIMITS,
-  registry: {
-    /** AWS IoT's numbers. */
-    attributesPerThingMax: 50,
-    attributeValueLengthMax: 800,
-    /** Of things, types, groups, policies and attributes. */
-    nameLengthMax: 128,
-    templateNameLengthMax: 36,
-    descriptionLengthMax: 2_028,
-    searchableAttributesMax: 3,
-    /** A deployment that still makes things of a type has so long to hear that it is deprecated. */
-    typeDeprecationDelay: minutes(5),
-    groupDepthMax: 7,
-    groupChildrenMax: 100,
-    groupsPerThingMax: 10,
-    dynamicGroupsMax: 100,
-    queryLengthMax: 1_000,
-    policiesPerTargetMax: 10,
-    versionsPerPolicyMax: 5,
-    caCertificatesMax: 10,
-    templateBodyLengthMax: 10_240,
-    roleArnLengthMax: 2_048,
-    tagsPerResourceMax: 50,
-    tagKeyLengthMax: 128,
-    tagValueLengthMax: 256,
-    /** A gateway may stand for many things with one certificate. */
-    thingsPerCertificateMax: 100,
-    certificatesPerThingMax: 10,
-    /** Certificates whose rights are kept in memory: those of every connection, and as many that come and go. */
-    principalsCachedMax: 40_000,
-    /** Certificates that one change may name as concerned; where there are more, everybody's rights are looked at again. */
-    principalsNamedMax: 40_000,
-    pageSizeMax: 250,
-    /** How stale a thing's "last seen" may be after a crash. */
-    lastSeenSavedEvery: seconds(30),
-  },
+  registry: REGISTRY_LIMITS,
   shadow: {
     /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */
     documentBytesMax: kib(8),
