@@ -203,7 +203,7 @@ const entries = {
   NOT_IMPLEMENTED: {
     fault: "peer",
     message: "AWS IoT's operation {operation} is not implemented here.",
-    fix: "docs/reference/aws-operations.md lists the operations that are.",
+    fix: "Use another one: the OpenAPI document at /api/openapi.json has those that are, by their AWS names.",
     http: 501,
   },
   NOT_FOUND: {

@@ -159,18 +159,15 @@ class BoundPolicy implements CompiledPolicy {
   }
 
   #rules(action: PolicyAction): RuleSet {
-    switch (action) {
-      case "Publish":
-        return (this.#publish ??= bindRules(this.#policies, action, this.#context));
-      case "RetainPublish":
-        return (this.#retain ??= bindRules(this.#policies, action, this.#context));
-      case "Subscribe":
-        return (this.#subscribe ??= bindRules(this.#policies, action, this.#context));
-      case "Receive":
-        return (this.#receive ??= bindRules(this.#policies, action, this.#context));
-      default:
-        return bindRules(this.#policies, action, this.#context); // asked once per connection: not worth its memory
-    }
+    if (action === "Publish") return (this.#publish ??= this.#bind(action));
+    if (action === "Receive") return (this.#receive ??= this.#bind(action));
+    if (action === "Subscribe") return (this.#subscribe ??= this.#bind(action));
+    if (action === "RetainPublish") return (this.#retain ??= this.#bind(action));
+    return this.#bind(action); // asked once per connection or request: not worth its memory
+  }
+
+  #bind(action: PolicyAction): RuleSet {
+    return bindRules(this.#policies, action, this.#context);
   }
 }
 

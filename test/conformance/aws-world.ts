@@ -13,7 +13,7 @@ export interface AwsWorld {
   readonly called: Set<string>;
   readonly refused: Map<string, Set<string>>;
   /** The call is refused by this exception of AWS's. */
-  refuses(call: Promise<unknown>, exception: string): Promise<void>;
+  readonly refuses: (call: Promise<unknown>, exception: string) => Promise<void>;
   close(): Promise<void>;
 }
 

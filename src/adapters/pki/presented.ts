@@ -15,7 +15,7 @@ export interface PresentedCertificate {
 export function readPresented(text: string): PresentedCertificate {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length !== 1) throw invalid(`one certificate in PEM is needed, and there are ${blocks.length}`);
-  const pem = `${blocks[0]!}\n`;
+  const pem = `${blocks[0]}\n`;
   try {
     return { pem, facts: readCertificate(pem), isAuthority: new X509Certificate(pem).ca };
   } catch (error) {

@@ -43,7 +43,11 @@ export function authorizationRoutes(app: FastifyInstance, ports: ApiPorts): void
   routes.post("/effective-policies", effective, async ({ query, body }) => ({
     effectivePolicies: registry.policies
       .effective({ principal: body?.principal, thingName: query.thingName })
-      .map(({ policy }) => ({ ...named(policy.policyName), policyDocument: policy.document })),
+      .map(({ policy: { policyName, document } }) => ({
+        policyName,
+        policyArn: arnOf.policy(policyName),
+        policyDocument: document,
+      })),
   }));
 
   const test = { config: READS_POLICIES, schema: { querystring: AsClient, body: TestAuthorization } };
