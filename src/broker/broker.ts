@@ -8,7 +8,7 @@ import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
 import { pump } from "./delivery.ts";
-import { forgetThing } from "./forget.ts";
+import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
@@ -115,6 +115,11 @@ export class Broker {
     return isClosed(this.#core, topic, retain);
   }
 
+  /** Everybody who is connected. */
+  *connections(): Iterable<ConnectionInfo> {
+    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  }
+
   /**
    * Ends the thing's connections and sessions, and removes the retained messages that `forgotten` says are; its own clients'
    * are asked about as the thing's. On disk when it resolves.
@@ -123,9 +128,9 @@ export class Broker {
     return forgetThing(this.#core, thing, forgotten);
   }
 
-  /** Everybody who is connected. */
-  *connections(): Iterable<ConnectionInfo> {
-    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  /** Removes retained messages that are forgotten; how many. */
+  forgetRetained(forgotten: IsForgotten): Promise<number> {
+    return forgetRetained(this.#core, forgotten);
   }
 
   onPresence(listener: (event: PresenceEvent) => void): Cancel {

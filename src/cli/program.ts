@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { exportCommand } from "./export.ts";
+import { forgetCommand } from "./forget.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
 import { caCommand } from "./ca.ts";
@@ -44,6 +46,8 @@ export function program(output: Output): Command {
     shadowCommand,
     rulesCommand,
     queryCommand,
+    exportCommand,
+    forgetCommand,
     loginLinkCommand,
     logCommand,
     backupCommand,

@@ -61,8 +61,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const registryPath = join(config.data, "registry.db");
   const secrets = openSecrets(join(config.data, "secrets"), { logger, established: existsSync(registryPath) });
   const passphrase = findPassphrase(config.caPassphraseFile);
-  const { deviceCertificateDays: deviceDays } = config;
-  const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays });
+  const { deviceCertificateDays: deviceDays, caToken: token = null } = config;
+  const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
   const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
   const shared = await openSharedRegistry(config, logger, teardown);

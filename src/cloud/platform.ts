@@ -31,6 +31,7 @@ import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
+import { startSchedules } from "./schedule/mod.ts";
 import { ENGINE_THREADS, releaseStartMemory, stepBack } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { RELEASED_AT, VERSION } from "../adapters/version.ts";
@@ -191,6 +192,7 @@ async function openApi(
 ): Promise<ApiServer> {
   const { log, rules, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
+  const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
       ...base,
@@ -200,13 +202,14 @@ async function openApi(
       telemetry: store,
       shadows,
       asker,
+      forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
       messages: messageDesk({ ...base, ...ingest }),
       visitorOf: parts.listeners.visitorOf,
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
-      health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
+      health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
       version: VERSION,

@@ -36,9 +36,9 @@ import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { ConnectionInfo, Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, LivePoints, MessagePort, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { AskPort, ForgetPort, LivePoints, MessagePort, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 import { Sessions } from "./session.ts";
@@ -158,8 +158,30 @@ export class PlayedMessages implements MessagePort {
   }
 }
 
+/** Has forgotten whom it is told to. */
+export class PlayedForgetter implements ForgetPort {
+  readonly reports: ForgetReport[] = [];
+
+  async forget(thing: string, { withRegistration }: { readonly withRegistration: boolean }): Promise<ForgetReport> {
+    const state = { state: "running", reason: null, completedAt: null, missing: ["archive"] } as const;
+    const more = { requestedAt: 7, withRegistration, removed: { points: 3 }, remains: [] };
+    const report: ForgetReport = { id: this.reports.length + 1, thing, ...state, ...more };
+    this.reports.push(report);
+    return report;
+  }
+  async list(): Promise<readonly ForgetReport[]> {
+    return this.reports;
+  }
+  async report(id: number): Promise<ForgetReport> {
+    const report = this.reports.find((one) => one.id === id);
+    if (report === undefined) throw new TidewireError("NOT_FOUND", { kind: "forgotten thing", name: String(id) });
+    return report;
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
+const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
 const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
 
 export const TOKEN = "tw_the-right-one";
@@ -245,7 +267,20 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  return { authority, registry, gatekeeper, renewals, census, presence, rules, sessions, provisioning, close };
+  const forgetter = new PlayedForgetter();
+  return {
+    forgetter,
+    authority,
+    registry,
+    gatekeeper,
+    renewals,
+    census,
+    presence,
+    rules,
+    sessions,
+    provisioning,
+    close,
+  };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
@@ -330,9 +365,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   const store = new PlayedStore();
   const queries = new PlayedAsker();
   const messages = new PlayedMessages();
-  const health: ApiWorld["health"] = {
-    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
-  };
+  const health: ApiWorld["health"] = { now: WELL };
   const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,

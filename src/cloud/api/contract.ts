@@ -44,6 +44,9 @@
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/things/:thing/shadows                → ThingShadows
+ *   DELETE /api/things/:thing/data?withRegistration= → 202 ForgetReport: everything that the device said before is being removed
+ *   GET    /api/forgotten                            → ForgottenThings, newest first
+ *   GET    /api/forgotten/:id                        → ForgetReport
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
  *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
@@ -181,6 +184,33 @@ export interface ThingDetail extends FleetEntry {
     readonly expiresAt: EpochMs;
   }[];
   readonly alerts: readonly Alert[];
+}
+
+/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
+export interface ForgetReport {
+  readonly id: number;
+  readonly thing: string;
+  readonly state: "running" | "waiting" | "done";
+  /** What it waits for; null where it does not. */
+  readonly reason: string | null;
+  readonly requestedAt: EpochMs;
+  readonly completedAt: EpochMs | null;
+  readonly withRegistration: boolean;
+  /** Parts that are still to come. */
+  readonly missing: readonly string[];
+  /** How much of what was removed: `points`, `events`, `alerts`, … */
+  readonly removed: Readonly<Record<string, number>>;
+  /** What is left of it elsewhere, and until when (null: until a person removes it). */
+  readonly remains: readonly {
+    readonly where: string;
+    readonly detail: string;
+    readonly until: EpochMs | null;
+    readonly names: readonly string[];
+  }[];
+}
+
+export interface ForgottenThings {
+  readonly things: readonly ForgetReport[];
 }
 
 export type FieldValue = number | boolean | string;

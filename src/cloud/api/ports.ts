@@ -9,7 +9,15 @@ import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
 import type { Renewals } from "../renewals.ts";
-import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult, ShadowNames } from "./contract.ts";
+import type {
+  ConnectionInfo,
+  ForgetReport,
+  Health,
+  LatestValue,
+  Series,
+  SeriesResult,
+  ShadowNames,
+} from "./contract.ts";
 import type { DevicePorts } from "./device-access.ts";
 import type { Sessions } from "./session.ts";
 
@@ -39,6 +47,14 @@ export interface LivePoints {
 /** Users' queries; see `cloud/ask`. */
 export interface AskPort {
   ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
+}
+
+/** Forgets devices; see `cloud/forget`. */
+export interface ForgetPort {
+  forget(thing: string, options: { readonly withRegistration: boolean }): Promise<ForgetReport>;
+  list(): Promise<readonly ForgetReport[]>;
+  /** Throws NOT_FOUND. */
+  report(id: number): Promise<ForgetReport>;
 }
 
 /** Issues certificates; the private key of a CSR never comes here. */
@@ -97,6 +113,7 @@ export interface ApiPorts extends DevicePorts {
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly asker: AskPort;
+  readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
   readonly messages: MessagePort;
   readonly provisioning: Provisioning;

@@ -26,6 +26,7 @@ import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
+import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { queryRoutes } from "./routes-query.ts";
@@ -73,6 +74,7 @@ const GUARDED = [
   retireRoutes,
   authorityRoutes,
   fleetRoutes,
+  forgetRoutes,
   seriesRoutes,
   queryRoutes,
   alertRoutes,
