@@ -181,7 +181,6 @@ export class PlayedForgetter implements ForgetPort {
 
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
-const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
 const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
 
 export const TOKEN = "tw_the-right-one";
@@ -257,8 +256,10 @@ async function openParts(folder: string, base: Base) {
   const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
   const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const shadows = openShadows(folder, base, registry);
   const close = async (): Promise<void> => {
     gatekeeper.close();
+    shadows.close();
     provisioning.close();
     await rules.close();
     rulesStore.close();
@@ -267,9 +268,9 @@ async function openParts(folder: string, base: Base) {
     successions.close();
     stores.close();
   };
-  const forgetter = new PlayedForgetter();
   return {
-    forgetter,
+    shadows: shadows.service,
+    forgetter: new PlayedForgetter(),
     authority,
     registry,
     gatekeeper,
@@ -366,11 +367,9 @@ export async function apiWorld(): Promise<ApiWorld> {
   const queries = new PlayedAsker();
   const messages = new PlayedMessages();
   const health: ApiWorld["health"] = { now: WELL };
-  const shadows = openShadows(folder, base, parts.registry);
   const api = await buildApi({
     ...base,
     ...parts,
-    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
@@ -411,7 +410,6 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
-      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },

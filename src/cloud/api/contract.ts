@@ -24,7 +24,8 @@
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
- *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
+ *   GET    /api/provisioning-templates/:templateName/claim-policy  → the policy document of its claims
+ *   PUT    /api/provisioning-templates/:templateName/claim-policy  → the same; the policy is made
  *   GET    /api/authority                            → the CAs, and what should be done about them
  *   POST   /api/authority/rollover-issuing           → the same
  *   POST   /api/authority/rollover-root              → the same
