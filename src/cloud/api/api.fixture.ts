@@ -341,6 +341,8 @@ function enrolmentOf(
   };
 }
 
+const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
+
 const CONNECTION: ConnectionInfo = {
   mqtts: "mqtts://127.0.0.1:8883",
   addresses: [],
