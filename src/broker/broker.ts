@@ -1,5 +1,5 @@
 /** The broker's front: connections and local services in, presence out. */
-import type { Cancel, Message } from "../base/mod.ts";
+import type { Cancel, LogFields, Message } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import { endConnection, listRetained } from "./administration.ts";
@@ -12,6 +12,7 @@ import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
+import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { isClosed } from "./reserved-topics.ts";
@@ -136,6 +137,14 @@ export class Broker {
   onPresence(listener: (event: PresenceEvent) => void): Cancel {
     this.#core.presenceListeners.add(listener);
     return () => this.#core.presenceListeners.delete(listener);
+  }
+
+  /** Told of everything that is refused; one listener. */
+  onRefusal(listener: (kind: RefusalKind, message: string, fields: LogFields) => void): Cancel {
+    this.#core.refusals.listener = listener;
+    return () => {
+      this.#core.refusals.listener = null;
+    };
   }
 
   /** Told what clients subscribe to and unsubscribe from. */

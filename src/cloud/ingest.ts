@@ -18,6 +18,7 @@ import type { NotifyTarget } from "../rules/mod.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
+import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { UserLogin } from "./users.ts";
@@ -199,6 +200,7 @@ async function openBroker(
       else presence.disconnected(event.thing, event.sessionIdentifier, event.reason ?? "UNKNOWN");
     }),
   );
+  teardown.add("audit of devices", auditDevices(broker, base.audit));
   const events = { broker, which: config.lifeCycleEvents, limits: base.limits.mqtt, logger, metrics: base.metrics };
   teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(

@@ -6,6 +6,15 @@ import { join } from "node:path";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
+import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
+import { openAuditFolder } from "../../adapters/files/audit-log.ts";
+import { passwordHasher } from "../../adapters/password-hash.ts";
+import { sealingWith } from "../../adapters/sealing.ts";
+import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
+import { systemScheduler } from "../../adapters/system.ts";
+import { AuditTrail, searchAudit } from "../../audit/mod.ts";
+import type { AuditPage, AuditQuery } from "../../audit/mod.ts";
+import { People } from "../../people/mod.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
 import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
@@ -14,11 +23,10 @@ import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
-import { systemScheduler } from "../../adapters/system.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Message } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger, Message } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -31,7 +39,6 @@ import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
-import { endedSessionsFile } from "../ended-sessions.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
@@ -41,7 +48,6 @@ import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, ForgetPort, LivePoints, MessagePort, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
-import { Sessions } from "./session.ts";
 
 /** A store that is told what it holds, and remembers what it was asked. */
 export class PlayedStore implements TelemetryPort {
@@ -197,7 +203,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
-  readonly sessions: Sessions;
+  readonly people: People;
+  readonly audit: AuditTrail;
   readonly authority: CertificateAuthority;
   readonly provisioning: Provisioning;
   readonly renewals: Renewals;
@@ -229,8 +236,45 @@ export interface Answer {
   readonly json: unknown;
 }
 
+/** People and audit log, on their own files. */
+function openPeople(folder: string, ground: Base) {
+  const peopleStore = new SqlitePeopleStore({ path: join(folder, "people.db") });
+  const token = { now: TOKEN };
+  const people = new People({
+    ...ground,
+    store: peopleStore,
+    passwords: passwordHasher(),
+    sealing: sealingWith(new Uint8Array(32).fill(5)),
+    token: { read: () => token.now, write: (next) => (token.now = next) },
+  });
+  const auditFiles = openAuditFolder(join(folder, "audit"));
+  // The disk's time is real: entries that are waited for must not wait for simulated timers.
+  const audit = new AuditTrail({
+    ...ground,
+    scheduler: systemScheduler,
+    files: auditFiles,
+    anchor: peopleStore.auditAnchor,
+    sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
+  });
+  const auditScopes = new AuditScopes();
+  return {
+    people,
+    audit,
+    auditScopes,
+    auditSearch: (query: AuditQuery): Promise<AuditPage> => searchAudit(auditFiles, query),
+    close: async (): Promise<void> => {
+      people.close();
+      await audit.close();
+      peopleStore.close();
+    },
+  };
+}
+
 /** The parts behind the API, each on its own file below `folder`. */
-async function openParts(folder: string, base: Base) {
+async function openParts(folder: string, ground: Base) {
+  const kept = openPeople(folder, ground);
+  const { people, audit, auditScopes } = kept;
+  const base = { ...ground, logger: auditedLogger(ground.logger, audit, auditScopes) };
   const { clock, logger } = base;
   const secrets = openSecrets(join(folder, "secrets"), { logger });
   const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
@@ -253,8 +297,6 @@ async function openParts(folder: string, base: Base) {
   const http = new NodeOutgoingHttp();
   const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
   await rules.start();
-  const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
-  const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const close = async (): Promise<void> => {
@@ -267,10 +309,13 @@ async function openParts(folder: string, base: Base) {
     presence.close();
     successions.close();
     stores.close();
+    await kept.close();
   };
+  const forgetter = new PlayedForgetter();
+  const { auditSearch } = kept;
   return {
     shadows: shadows.service,
-    forgetter: new PlayedForgetter(),
+    forgetter,
     authority,
     registry,
     gatekeeper,
@@ -278,14 +323,17 @@ async function openParts(folder: string, base: Base) {
     census,
     presence,
     rules,
-    sessions,
+    people,
+    audit,
+    auditSearch,
+    auditScopes,
     provisioning,
     close,
   };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
-function openShadows(folder: string, base: Base, registry: Registry) {
+function openShadows(folder: string, base: Omit<Base, "logger"> & { readonly logger: Logger }, registry: Registry) {
   const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
   const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
   let next = 0;

@@ -4,16 +4,34 @@
  * when a change inside would break it.
  * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
- * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie; marked ones need no login. Errors
+ * Every call carries `Authorization: Bearer <token or API key>`, a signature of an access key (AWS's Signature Version 4), or
+ * the dashboard's session cookie, and needs the permission that its route states; marked ones need no login. Errors
  * are `ApiError`, also those of routes that do not exist; `x-amzn-errortype` names AWS's exception.
  *
  *   GET    /healthz                                  → 200 "ok" while the process lives (no login)
  *   GET    /readyz                                   → 200 | 503 {state} (no login)
  *   GET    /metrics                                  → Prometheus text (login)
- *   POST   /api/session     {token} | {code}         → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
+ *   POST   /api/session     {token} | {code} | {name, password} | {invitation, password}
+ *                                                    → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
+ *   POST   /api/invitation  {invitation}             → {name, role}: whose it is (no login)
  *   GET    /api/session                              → SessionInfo | 401
  *   DELETE /api/session                              → 204, logged out; its live connections end (no login)
  *   POST   /api/login-codes                          → {code} for a link `/#code=…` that logs in once (token only)
+ *   POST   /api/account/password {current, password} → 204; the user's other sessions end
+ *   GET    /api/sessions?all=                        → SessionList: one's own, or everybody's (people:read)
+ *   DELETE /api/sessions/:id                         → 204; one's own, or anybody's (people:write)
+ *   GET    /api/users                                → UserList
+ *   POST   /api/users       {name, role}             → InvitedUser
+ *   PATCH  /api/users/:name {role, disabled}         → UserView
+ *   POST   /api/users/:name/invitation               → InvitedUser; the password ends
+ *   DELETE /api/users/:name                          → 204, with his keys and sessions
+ *   GET    /api/keys?all=                            → KeyList
+ *   POST   /api/keys        NewKeyRequest            → NewKeyResult
+ *   DELETE /api/keys/:id                             → 204, revoked at once
+ *   GET    /api/permissions                          → {permissions, roles}
+ *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
+ *   DELETE /api/token                                → 204, revoked
+ *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
@@ -129,11 +147,22 @@ export interface ApiError {
   readonly fix: string;
 }
 
-export interface SessionInfo {
-  readonly user: "administrator";
-  readonly expiresAt: EpochMs;
-  readonly version: string;
-}
+export type {
+  AuditEntryView,
+  AuditPageView,
+  InvitedUser,
+  KeyKind,
+  KeyList,
+  KeyView,
+  NewKeyRequest,
+  NewKeyResult,
+  Role,
+  SessionInfo,
+  SessionList,
+  SessionView,
+  UserList,
+  UserView,
+} from "./contract-people.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 

@@ -1,59 +1,75 @@
-/** Who may speak at all: the right host, our own pages, and behind `guard` a valid token or session. */
+/** Who may speak at all: the right host, our own pages, and behind `guard` an actor: by token, signature or session. */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
-import { permissionsOf } from "../../people/mod.ts";
 import type { Actor } from "../../people/mod.ts";
-import { proofOf } from "../../people/mod.ts";
 import { demand } from "./actor.ts";
 import { deviceOf } from "./device-access.ts";
 import type { ApiPorts } from "./ports.ts";
-import { RequestRates } from "./request-rates.ts";
+import { RequestRates, rateKeyOf } from "./request-rates.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
+import { carriesSignature, verifySigned } from "./signed.ts";
 
 /** Every route behind it needs an actor with the route's permission; a browser must also come from our own pages. */
 export function guard(scope: FastifyInstance, ports: GuardPorts): void {
-  const strangers = new RequestRates(ports.clock, LIMITS.http.requestsPerMinuteMax);
-  const actors = new RequestRates(ports.clock, LIMITS.http.requestsPerActorPerMinuteMax);
+  const rates: Rates = {
+    strangers: new RequestRates(ports.clock, LIMITS.http.requestsPerMinuteMax),
+    actors: new RequestRates(ports.clock, LIMITS.http.requestsPerActorPerMinuteMax),
+  };
   scope.addHook("onRequest", async (request, reply) => {
-    let actor: Actor | null;
-    try {
-      actor = identify(request, ports);
-      if (actor === null) throw new TidewireError("UNAUTHORIZED");
-    } catch (error) {
-      strangers.count(request.ip);
-      throw error;
-    }
-    actors.count(proofOf(actor.identity));
-    if (actor.identity.kind !== "device") demand(request, actor);
-    request.actor = actor;
     // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
     void reply.header("cache-control", "no-store");
+    if (carriesSignature(request)) return;
+    admit(request, await identified(request, rates, () => identify(request, ports)), rates);
+  });
+  scope.addHook("preParsing", async (request, _reply, payload) => {
+    if (request.actor !== null) return payload;
+    const signed = await identified(request, rates, () => verifySigned(request, payload, ports));
+    admit(request, signed.actor, rates);
+    return signed.payload;
   });
 }
 
-type GuardPorts = Pick<ApiPorts, "sessions" | "clock" | "gatekeeper" | "visitorOf">;
+type GuardPorts = Pick<ApiPorts, "people" | "clock" | "gatekeeper" | "visitorOf">;
+
+interface Rates {
+  /** By address, where nobody could be told. */
+  readonly strangers: RequestRates;
+  readonly actors: RequestRates;
+}
+
+function admit(request: FastifyRequest, actor: Actor, { actors }: Rates): void {
+  request.actor = actor; // known before he is refused, so that the refusal has a name
+  actors.count(rateKeyOf(actor.identity));
+  // What a device may do, its policies have said.
+  if (actor.identity.kind !== "device") demand(request, actor);
+}
+
+/** What `identify` finds. Who could not be told counts for his address. */
+async function identified<T>(
+  request: FastifyRequest,
+  { strangers }: Rates,
+  identify: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await identify();
+  } catch (error) {
+    strangers.count(request.ip);
+    throw error;
+  }
+}
 
 /** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
-function identify(request: FastifyRequest, ports: GuardPorts): Actor | null {
-  const { sessions } = ports;
+function identify(request: FastifyRequest, ports: GuardPorts): Actor {
+  const { people } = ports;
   const token = bearerOf(request.headers.authorization);
-  if (token !== null) return sessions.isAdminToken(token) ? administrator(null) : null;
-  const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
-  if (cookie === null || sessions.cookieExpiry(cookie) === null) return byCertificate(request, ports);
-  refuseForeignOrigin(request);
-  return administrator(cookie);
-}
-
-/** A browser shows its certificate by itself, as it sends its cookies. */
-function byCertificate(request: FastifyRequest, ports: GuardPorts): Actor | null {
-  const device = deviceOf(request, ports);
-  if (device !== null) refuseForeignOrigin(request);
-  return device;
-}
-
-function administrator(session: string | null): Actor {
-  return { identity: { kind: "token", session }, permissions: permissionsOf("administrator"), things: null };
+  const cookie = token === null ? cookieOf(request.headers.cookie, SESSION_COOKIE) : null;
+  const byCookie = cookie === null ? null : (people.byCookie(cookie)?.actor ?? null);
+  const shown = token === null ? (byCookie ?? deviceOf(request, ports)) : people.byToken(token, request.ip);
+  if (shown === null) throw new TidewireError("UNAUTHORIZED");
+  // A browser sends cookies and shows its certificate by itself.
+  if (token === null) refuseForeignOrigin(request);
+  return shown;
 }
 
 /** Fetch Metadata (W3C): who caused the request, as the browser itself says; other programs do not send it. */

@@ -1,5 +1,8 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
 import type { Cancel, Clock, EpochMs, Logger, Message, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { AuditScopes } from "../../adapters/audit-logger.ts";
+import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
+import type { People } from "../../people/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
@@ -19,7 +22,6 @@ import type {
   ShadowNames,
 } from "./contract.ts";
 import type { DevicePorts } from "./device-access.ts";
-import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
@@ -105,7 +107,10 @@ export interface ShadowKey {
 }
 
 export interface ApiPorts extends DevicePorts {
-  readonly sessions: Sessions;
+  readonly people: People;
+  readonly audit: AuditTrail;
+  readonly auditScopes: AuditScopes;
+  readonly auditSearch: (query: AuditQuery) => Promise<AuditPage>;
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;

@@ -18,6 +18,7 @@ import { refuseOtherOperations, shapeOf } from "./aws/not-implemented.ts";
 import { AWS_OPERATIONS } from "./aws/operations.ts";
 import { awsRoutes } from "./aws/routes.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { auditChanges, auditRefusal } from "./audit-hooks.ts";
 import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
@@ -28,6 +29,8 @@ import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { auditRoutes } from "./routes-audit.ts";
+import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { retireRoutes } from "./routes-retire.ts";
@@ -79,6 +82,8 @@ const GUARDED = [
   queryRoutes,
   alertRoutes,
   accountRoutes,
+  peopleRoutes,
+  auditRoutes,
 ];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
@@ -115,6 +120,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   answerErrors(app, ports, responses);
   refuseStrangers(app, ports.ownNames);
   await addPlugins(app, ports, upgrades);
+  auditChanges(app, ports);
   const hub = new LiveHub(ports);
   await app.register(async (scope) => {
     guard(scope, ports);
@@ -150,6 +156,9 @@ function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: Response
     const ours = tidewireErrorOf(error);
     responses.countRefusal(ours);
     const incident = incidentOf(ports);
+    request.refusal = { code: ours.code, incident: ours.entry.fault === "bug" ? incident : null };
+    const { http } = ours.entry;
+    if (http === 401 || http === 403) auditRefusal(ports, request, ours.code);
     if (ours.entry.fault === "bug") {
       const { method, routeOptions } = request;
       ports.logger.error("A request failed unexpectedly.", { incident, method, route: routeOptions.url, error });
