@@ -39,9 +39,6 @@ const PUBLIC: readonly string[] = [
   "POST /.well-known/est/simpleenroll", // a code, or a device's certificate
   "POST /.well-known/est/simplereenroll",
   "POST /.well-known/tidewire/renewal", // the same
-  "GET /api/join/trust", // the CAs' certificates
-  "HEAD /api/join/trust",
-  "POST /api/join", // a code, with proof of the key
 ];
 
 function assertError(answer: Answer, status: number, code: string, awsException?: string): void {
