@@ -1,75 +1,66 @@
-/** Who may speak at all: the right host, our own pages, and behind `guard` an actor: by token, signature or session. */
+/** Who may speak at all: the right host, our own pages, and behind `guard` an actor: by token, signature, session or device certificate. */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { Actor } from "../../people/mod.ts";
+import { proofOf } from "../../people/mod.ts";
 import { demand } from "./actor.ts";
 import { deviceOf } from "./device-access.ts";
 import type { ApiPorts } from "./ports.ts";
-import { RequestRates, rateKeyOf } from "./request-rates.ts";
+import { RequestRates } from "./request-rates.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 import { carriesSignature, verifySigned } from "./signed.ts";
 
+type GuardPorts = Pick<ApiPorts, "people" | "clock" | "gatekeeper" | "visitorOf">;
+
 /** Every route behind it needs an actor with the route's permission; a browser must also come from our own pages. */
 export function guard(scope: FastifyInstance, ports: GuardPorts): void {
-  const rates: Rates = {
-    strangers: new RequestRates(ports.clock, LIMITS.http.requestsPerMinuteMax),
-    actors: new RequestRates(ports.clock, LIMITS.http.requestsPerActorPerMinuteMax),
+  const strangers = new RequestRates(ports.clock, LIMITS.http.requestsPerMinuteMax);
+  const actors = new RequestRates(ports.clock, LIMITS.http.requestsPerActorPerMinuteMax);
+  /** Whoever cannot say who he is counts with his address. */
+  const known = async <T>(request: FastifyRequest, identified: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await identified();
+    } catch (error) {
+      strangers.count(request.ip);
+      throw error;
+    }
+  };
+  const admit = (request: FastifyRequest, actor: Actor): void => {
+    request.actor = actor; // known before he is refused, so that the refusal has a name
+    actors.count(proofOf(actor.identity));
+    // What a device may do, its policies have said.
+    if (actor.identity.kind !== "device") demand(request, actor);
   };
   scope.addHook("onRequest", async (request, reply) => {
     // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
     void reply.header("cache-control", "no-store");
-    if (carriesSignature(request)) return;
-    admit(request, await identified(request, rates, () => identify(request, ports)), rates);
+    if (!carriesSignature(request)) admit(request, await known(request, () => identify(request, ports)));
   });
   scope.addHook("preParsing", async (request, _reply, payload) => {
     if (request.actor !== null) return payload;
-    const signed = await identified(request, rates, () => verifySigned(request, payload, ports));
-    admit(request, signed.actor, rates);
+    const signed = await known(request, () => verifySigned(request, payload, ports));
+    admit(request, signed.actor);
     return signed.payload;
   });
 }
 
-type GuardPorts = Pick<ApiPorts, "people" | "clock" | "gatekeeper" | "visitorOf">;
-
-interface Rates {
-  /** By address, where nobody could be told. */
-  readonly strangers: RequestRates;
-  readonly actors: RequestRates;
-}
-
-function admit(request: FastifyRequest, actor: Actor, { actors }: Rates): void {
-  request.actor = actor; // known before he is refused, so that the refusal has a name
-  actors.count(rateKeyOf(actor.identity));
-  // What a device may do, its policies have said.
-  if (actor.identity.kind !== "device") demand(request, actor);
-}
-
-/** What `identify` finds. Who could not be told counts for his address. */
-async function identified<T>(
-  request: FastifyRequest,
-  { strangers }: Rates,
-  identify: () => T | Promise<T>,
-): Promise<T> {
-  try {
-    return await identify();
-  } catch (error) {
-    strangers.count(request.ip);
-    throw error;
-  }
-}
-
-/** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
+/**
+ * A bearer token is enough by itself; a cookie or a certificate comes along by itself, so the page that used it must be
+ * ours. Throws UNAUTHORIZED and what the certificate is refused for.
+ */
 function identify(request: FastifyRequest, ports: GuardPorts): Actor {
-  const { people } = ports;
   const token = bearerOf(request.headers.authorization);
-  const cookie = token === null ? cookieOf(request.headers.cookie, SESSION_COOKIE) : null;
-  const byCookie = cookie === null ? null : (people.byCookie(cookie)?.actor ?? null);
-  const shown = token === null ? (byCookie ?? deviceOf(request, ports)) : people.byToken(token, request.ip);
-  if (shown === null) throw new TidewireError("UNAUTHORIZED");
-  // A browser sends cookies and shows its certificate by itself.
-  if (token === null) refuseForeignOrigin(request);
-  return shown;
+  if (token !== null) return ports.people.byToken(token, request.ip) ?? stranger();
+  const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
+  const actor =
+    (cookie === null ? null : ports.people.byCookie(cookie))?.actor ?? deviceOf(request, ports) ?? stranger();
+  refuseForeignOrigin(request);
+  return actor;
+}
+
+function stranger(): never {
+  throw new TidewireError("UNAUTHORIZED");
 }
 
 /** Fetch Metadata (W3C): who caused the request, as the browser itself says; other programs do not send it. */

@@ -1,26 +1,8 @@
 /** How many requests somebody may make in a minute. */
 import { LIMITS, TidewireError, minutes } from "../../base/mod.ts";
 import type { Clock } from "../../base/mod.ts";
-import type { Identity } from "../../people/mod.ts";
 
 const WINDOW = minutes(1);
-
-/** Whose requests are counted together. */
-export function rateKeyOf(identity: Identity): string {
-  switch (identity.kind) {
-    case "token":
-      return "token";
-    case "user":
-      return `user ${identity.user}`;
-    case "api-key":
-    case "access-key":
-      return `key ${identity.key}`;
-    case "device":
-      return `certificate ${identity.certificateId ?? ""}`;
-    case "system":
-      return `system ${identity.part}`;
-  }
-}
 
 /** Windows of a minute, from the first request of each. */
 export class RequestRates {
