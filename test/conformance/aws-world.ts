@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { IoTClient } from "@aws-sdk/client-iot";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
+import { PERMISSIONS } from "../../src/people/mod.ts";
 import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-process.ts";
 
 export interface AwsWorld {
@@ -9,12 +10,18 @@ export interface AwsWorld {
   readonly folder: string;
   readonly iot: IoTClient;
   readonly data: IoTDataPlaneClient;
+  readonly credentials: Credentials;
   /** Names of the operations that were called, and of those whose refusal was looked at. */
   readonly called: Set<string>;
   readonly refused: Map<string, Set<string>>;
   /** The call is refused by this exception of AWS's. */
   readonly refuses: (call: Promise<unknown>, exception: string) => Promise<void>;
   close(): Promise<void>;
+}
+
+interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
 }
 
 interface Context {
@@ -26,7 +33,7 @@ export async function awsWorld(): Promise<AwsWorld> {
   const platform = await PlatformProcess.start(folder.path);
   const called = new Set<string>();
   const refused = new Map<string, Set<string>>();
-  const credentials = { accessKeyId: "tw", secretAccessKey: "tw" };
+  const credentials = await accessKey(platform);
   const options = { endpoint: platform.ready.http, region: "us-east-1", credentials, maxAttempts: 1 };
   const iot = new IoTClient(options);
   const data = new IoTDataPlaneClient(options);
@@ -47,21 +54,13 @@ export async function awsWorld(): Promise<AwsWorld> {
       },
       { step: "initialize" },
     );
-    // Behind the signing, in whose place it comes.
-    stack.add(
-      (next) => (input) => {
-        const { headers } = input.request as { headers: Record<string, string> };
-        headers["authorization"] = `Bearer ${platform.ready.adminToken}`;
-        return next(input);
-      },
-      { step: "finalizeRequest", priority: "low" },
-    );
   }
   return {
     platform,
     folder: folder.path,
     iot,
     data,
+    credentials,
     called,
     refused,
     refuses: async (call, exception) => {
@@ -77,4 +76,12 @@ export async function awsWorld(): Promise<AwsWorld> {
       folder.remove();
     },
   };
+}
+
+/** As an operator makes one for an SDK: every request is signed with it (Signature Version 4). */
+async function accessKey(platform: PlatformProcess): Promise<Credentials> {
+  const permissions = PERMISSIONS.filter((permission) => permission !== "people:write");
+  const body = { kind: "access", name: "sdk", permissions };
+  const { key, secret } = await platform.api<{ key: { id: string }; secret: string }>("POST", "/api/keys", body);
+  return { accessKeyId: key.id, secretAccessKey: secret };
 }

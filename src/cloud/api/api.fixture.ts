@@ -26,7 +26,7 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Logger, Message } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -45,7 +45,8 @@ import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, ForgetPort, LivePoints, MessagePort, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { AskPort, ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import { PlayedMessages } from "./played-messages.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 
@@ -138,29 +139,6 @@ export class PlayedAsker implements AskPort {
     this.signal = signal;
     if (this.answer instanceof Error) throw this.answer;
     return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
-  }
-}
-
-/** A broker that keeps what is published, and has no clients. */
-export class PlayedMessages implements MessagePort {
-  readonly published: Message[] = [];
-  readonly #retained = new Map<string, Message>();
-
-  async publish(message: Message): Promise<void> {
-    this.published.push(message);
-    if (message.retain) this.#retained.set(message.topic, message);
-  }
-
-  async retained(topic: string): Promise<Message | null> {
-    return this.#retained.get(topic) ?? null;
-  }
-
-  async listRetained(): ReturnType<MessagePort["listRetained"]> {
-    return { found: [...this.#retained.values()], upTo: null };
-  }
-
-  endConnection(): boolean {
-    return false;
   }
 }
 
