@@ -115,6 +115,7 @@ async function installTestPrograms() {
     mosquitto: "mosquitto",
     mosquitto_pub: "mosquitto-clients",
     initdb: "postgresql",
+    aws: "awscli",
   };
   const onPath = (name) => spawnSync("sh", ["-c", `command -v ${name} || command -v /usr/sbin/${name}`]).status === 0;
   // Debian keeps the server's programs off the path, by version.
