@@ -6,6 +6,7 @@ import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
+import { SEARCH_LIMITS } from "./limits-search.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -277,6 +278,7 @@ export const LIMITS = {
   },
   provisioning: PROVISIONING_LIMITS,
   registry: REGISTRY_LIMITS,
+  search: SEARCH_LIMITS,
   shadow: {
     /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */
     documentBytesMax: kib(8),

@@ -57,3 +57,25 @@ export type {
 export type { PageOptions } from "./page.ts";
 export { arnOf } from "./names.ts";
 export { awsShapes } from "./aws-shapes.ts";
+export { parseQuery } from "./search/parse.ts";
+export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
+export type { Stride } from "./search/find.ts";
+export { holds } from "./search/holds.ts";
+export { FleetDocument, indexedWords } from "./search/document.ts";
+export type {
+  ConnectivityPart,
+  Json,
+  PartBody as FleetPartBody,
+  PartChange as FleetPartChange,
+  RegistryPart,
+  ShadowPart,
+} from "./search/document.ts";
+export type {
+  Lookup as FleetLookup,
+  SearchIndex,
+  Stretch as FleetStretch,
+  WordLookup as FleetWordLookup,
+} from "./search/index.ts";
+export { numberOf } from "./search/values.ts";
+export { termsOf } from "./search/tree.ts";
+export type { Query as FleetQuery } from "./search/tree.ts";
