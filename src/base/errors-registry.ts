@@ -57,6 +57,13 @@ export const REGISTRY_ERRORS = {
     fix: "Narrow it down, or page through what it finds.",
     http: 400,
   },
+  SEARCH_UNAVAILABLE: {
+    fault: "environment",
+    message: "The fleet's index cannot be asked: {reason}.",
+    fix: "Try again in a moment; where it stays so, restart the platform, which makes the index anew.",
+    http: 503,
+    retryable: true,
+  },
   GROUP_QUERY_CYCLE: {
     fault: "peer",
     message: "The query of '{name}' depends on its own outcome: {path}.",

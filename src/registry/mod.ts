@@ -79,3 +79,8 @@ export type {
 export { numberOf } from "./search/values.ts";
 export { termsOf } from "./search/tree.ts";
 export type { Query as FleetQuery } from "./search/tree.ts";
+export { FleetSearcher } from "./search/searcher.ts";
+export type { SearchAnswers, SearchAnswer, SearchRequest } from "./search/searcher.ts";
+export { DynamicGroups } from "./search/dynamic.ts";
+export type { DynamicQuery, Move } from "./search/dynamic.ts";
+export type { AwsThing } from "./search/aws-thing.ts";

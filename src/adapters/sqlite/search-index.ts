@@ -31,10 +31,10 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (field, number, thing, part)) STRICT, WITHOUT ROWID;`,
 ];
 
-/** A part that is different now, and the fields in which it is. */
+/** A thing that is different now, and the fields in which it is; null: it is new. */
 export interface Indexed {
   readonly thing: string;
-  readonly fields: readonly string[];
+  readonly fields: readonly string[] | null;
 }
 
 /** Names in one statement; few sizes are few statements. */
@@ -80,13 +80,25 @@ export class SqliteSearchIndex implements SearchIndex {
       return transaction(this.#database, () =>
         changes.flatMap((change) => {
           const fields = change.part === "registry" && change.body === null ? this.#remove(change) : this.#put(change);
-          return fields.length === 0 ? [] : [{ thing: change.thing, fields }];
+          return fields?.length === 0 ? [] : [{ thing: change.thing, fields }];
         }),
       );
     } catch (error) {
       this.#loadFields(); // those that were new were undone
       throw error;
     }
+  }
+
+  /**
+   * What things behind `after` and up to `upTo` (null: to the end) have beside these parts: to be put with body null.
+   */
+  surplus(after: string, upTo: string | null, changes: readonly FleetPartChange[]): readonly FleetPartChange[] {
+    const wanted = new Set(changes.map(({ thing, part }) => `${thing} ${part}`));
+    const range = upTo === null ? "thing > ?" : "thing > ? AND thing <= ?";
+    const sql = `SELECT thing, part FROM parts WHERE tenant = ? AND ${range}`;
+    return this.#rows(sql, [this.#tenant, after, ...(upTo === null ? [] : [upTo])])
+      .filter(([thing, part]) => !wanted.has(`${String(thing)} ${String(part)}`))
+      .map(([thing, part]) => ({ thing: String(thing), part: String(part) as FleetPartChange["part"], body: null }));
   }
 
   /** Names of the things behind `after`, ascending. */
@@ -159,7 +171,7 @@ export class SqliteSearchIndex implements SearchIndex {
 
   // ── changes ──────────────────────────────────────────────────────────────────────────────────
 
-  #put(change: FleetPartChange): readonly string[] {
+  #put(change: FleetPartChange): readonly string[] | null {
     const { thing, part, body } = change;
     const before = this.#body(thing, part);
     // What others tell about a thing that is gone, or is not known yet, says nothing.
@@ -173,7 +185,8 @@ export class SqliteSearchIndex implements SearchIndex {
     const key = [this.#tenant, thing, part];
     if (text === null) this.#rows("DELETE FROM parts WHERE tenant = ? AND thing = ? AND part = ?", key);
     else this.#rows("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", [...key, text]);
-    return this.#exchange(thing, part, old, now);
+    const fields = this.#exchange(thing, part, old, now);
+    return part === "registry" && before === null ? null : fields;
   }
 
   #remove({ thing }: FleetPartChange): readonly string[] {
