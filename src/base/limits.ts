@@ -7,6 +7,7 @@ import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
+import { SHADOW_LIMITS } from "./limits-shadow.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -259,6 +260,10 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  forget: {
+    /** Forgotten things whose records the log still holds, and reports of those that are over: each some 500 bytes, read at every start. */
+    thingsMax: 10_000,
+  },
   asking: ASKING_LIMITS,
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
@@ -268,9 +273,8 @@ export const LIMITS = {
     /** Smaller keys are breakable, larger ones make every handshake expensive for us. */
     rsaBitsMin: 2048,
     rsaBitsMax: 4096,
-    /** Life of a device's certificate, in days, where nobody asks for another; the agent renews its own at two thirds. */
+    /** Life of a device's certificate where nobody asks for another, and the longest: more needs a reason yet to be given. */
     deviceCertificateDays: 30,
-    /** A longer life than that needs a reason that nobody has given yet. */
     deviceCertificateDaysMax: 3650,
     /** Attributes of one kind in a certificate that policies see; AWS IoT's number. */
     certificateValuesMax: 5,
@@ -306,6 +310,7 @@ export const LIMITS = {
     listPageMax: 100,
     listPageDefault: 25,
   },
+  shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),
     requestsPerMinuteMax: 6_000,

@@ -1,15 +1,16 @@
 /** The broker's front: connections and local services in, presence out. */
-import type { Cancel, Message } from "../base/mod.ts";
+import type { Cancel, LogFields, Message } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
 import { pump } from "./delivery.ts";
-import { forgetThing } from "./forget.ts";
+import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
+import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { restoreState } from "./restore.ts";
@@ -97,6 +98,11 @@ export class Broker {
     return chosen.length;
   }
 
+  /** Everybody who is connected. */
+  *connections(): Iterable<ConnectionInfo> {
+    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  }
+
   /**
    * Ends the thing's connections and sessions, and removes the retained messages that `forgotten` says are; its own clients'
    * are asked about as the thing's. On disk when it resolves.
@@ -105,14 +111,22 @@ export class Broker {
     return forgetThing(this.#core, thing, forgotten);
   }
 
-  /** Everybody who is connected. */
-  *connections(): Iterable<ConnectionInfo> {
-    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  /** Removes retained messages that are forgotten; how many. */
+  forgetRetained(forgotten: IsForgotten): Promise<number> {
+    return forgetRetained(this.#core, forgotten);
   }
 
   onPresence(listener: (event: PresenceEvent) => void): Cancel {
     this.#core.presenceListeners.add(listener);
     return () => this.#core.presenceListeners.delete(listener);
+  }
+
+  /** Told of everything that is refused; one listener. */
+  onRefusal(listener: (kind: RefusalKind, message: string, fields: LogFields) => void): Cancel {
+    this.#core.refusals.listener = listener;
+    return () => {
+      this.#core.refusals.listener = null;
+    };
   }
 
   /** Told what clients subscribe to and unsubscribe from. */

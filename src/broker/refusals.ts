@@ -77,6 +77,8 @@ export class Refusals {
   readonly #windows = new Map<string, Window>();
   /** Messages not delivered to a subscriber, for all reasons. */
   dropped = 0;
+  /** Told of each refusal, also of those that are counted only. Must be quick. */
+  listener: ((kind: RefusalKind, message: string, fields: LogFields) => void) | null = null;
 
   constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
     this.#logger = ports.logger;
@@ -87,6 +89,7 @@ export class Refusals {
   /** Something a peer asked for and did not get, or a connection that was ended for a reason. */
   refuse(kind: RefusalKind, message: string, fields: LogFields): void {
     this.#note("tidewire_mqtt_refused_total", "Requests and connections refused, by reason", kind, message, fields);
+    this.listener?.(kind, message, fields);
   }
 
   /** A message that was not delivered to one subscriber. */

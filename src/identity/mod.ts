@@ -41,5 +41,5 @@ export type {
 } from "./provisioning/ports.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
-export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
+export { isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
 export type { Expected, ParsedSignature, SignatureFault, SignatureHash, SignedRequest } from "./signature-v4.ts";

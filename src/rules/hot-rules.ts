@@ -3,7 +3,7 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, reasonOf, stampOf, topicMatches } from "../base/mod.ts";
+import { LIMITS, TidewireError, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { compileSql, compileTemplate } from "../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
@@ -25,7 +25,7 @@ import { alertDelivery, escapeSlack, slackDelivery, webhookDelivery } from "./re
 import type { Occasion } from "./request.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import type { DeadLetter, DeliveryKey, RulesStore, StoredState } from "./store.ts";
+import type { DeadLetter, DeliveryKey, ForgottenState, RulesStore, StoredState } from "./store.ts";
 import { validateRule } from "./validate.ts";
 
 export interface HotRulesOptions {
@@ -211,7 +211,9 @@ export class HotRules {
   #occasion(offset: number, input: MessageInput, rule: string, name: string): Occasion {
     const stamp = stampOf(input.message.properties);
     const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
-    return { id: `${name}-${event}`, rule, offset, createdAt: this.#o.clock.now() };
+    const named = thingOfTopic(input.topic);
+    const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
+    return { id: `${name}-${event}`, rule, things, offset, createdAt: this.#o.clock.now() };
   }
 
   #observe(
@@ -361,6 +363,19 @@ export class HotRules {
     this.#inOneSave(() => {
       for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
     });
+  }
+
+  /**
+   * Nothing is kept of the thing any more: its alerts, resolved ones too, and requests that carry its messages; those on their way
+   * are not called back. Nobody is notified.
+   */
+  eraseThing(thing: string): ForgottenState {
+    if (!this.#save("durably"))
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
+    this.alerts.forget(thing);
+    const forgotten = this.#o.store.forgetThing(thing);
+    this.#deliveries.forgetThing(thing, forgotten.deliveries);
+    return forgotten;
   }
 
   /** Newest first. */

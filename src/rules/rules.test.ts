@@ -338,6 +338,7 @@ describe("requests", () => {
         target: "webhook x",
         kind: "webhook",
         rule: null,
+        things: [],
         url: "x",
         headers: {},
         secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",

@@ -30,6 +30,11 @@ const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   POLICY_INVALID: "MalformedPolicyException",
   CERTIFICATE_STATE: "CertificateStateException",
   PERMISSION_DENIED: "AccessDeniedException",
+  ACCESS_KEY_UNKNOWN: "UnrecognizedClientException",
+  SIGNATURE_INCOMPLETE: "IncompleteSignatureException",
+  SIGNATURE_INVALID: "InvalidSignatureException",
+  SIGNATURE_EXPIRED: "RequestExpired",
+  LAST_ADMINISTRATOR: "InvalidRequestException",
 };
 
 export function apiErrorOf(error: TidewireError): ApiError {

@@ -1,37 +1,43 @@
-/** Who may speak at all: the right host, our own pages, and behind `guard` a valid token or session. */
+/** Who may speak at all: the right host, our own pages, and behind `guard` an actor: by token, signature or session. */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { TidewireError } from "../../base/mod.ts";
-import { permissionsOf } from "../../people/mod.ts";
 import type { Actor } from "../../people/mod.ts";
 import { demand } from "./actor.ts";
 import type { ApiPorts } from "./ports.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
+import { carriesSignature, verifySigned } from "./signed.ts";
 
 /** Every route behind it needs an actor with the route's permission; a browser must also come from our own pages. */
-export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "sessions">): void {
+export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "people" | "clock">): void {
   scope.addHook("onRequest", async (request, reply) => {
-    const actor = identify(request, ports);
-    if (actor === null) throw new TidewireError("UNAUTHORIZED");
-    demand(request, actor);
-    request.actor = actor;
     // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
     void reply.header("cache-control", "no-store");
+    if (!carriesSignature(request)) admit(request, identify(request, ports));
+  });
+  scope.addHook("preParsing", async (request, _reply, payload) => {
+    if (request.actor !== null) return payload;
+    const signed = await verifySigned(request, payload, ports);
+    admit(request, signed.actor);
+    return signed.payload;
   });
 }
 
-/** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
-function identify(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessions">): Actor | null {
-  const token = bearerOf(request.headers.authorization);
-  if (token !== null) return sessions.isAdminToken(token) ? administrator(null) : null;
-  const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
-  if (cookie === null || sessions.cookieExpiry(cookie) === null) return null;
-  refuseForeignOrigin(request);
-  return administrator(cookie);
+function admit(request: FastifyRequest, actor: Actor | null): void {
+  if (actor === null) throw new TidewireError("UNAUTHORIZED");
+  request.actor = actor; // known before he is refused, so that the refusal has a name
+  demand(request, actor);
 }
 
-function administrator(session: string | null): Actor {
-  return { identity: { kind: "token", session }, permissions: permissionsOf("administrator"), things: null };
+/** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
+function identify(request: FastifyRequest, { people }: Pick<ApiPorts, "people">): Actor | null {
+  const token = bearerOf(request.headers.authorization);
+  if (token !== null) return people.byToken(token, request.ip);
+  const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
+  const found = cookie === null ? null : people.byCookie(cookie);
+  if (found === null) return null;
+  refuseForeignOrigin(request);
+  return found.actor;
 }
 
 /** Fetch Metadata (W3C): who caused the request, as the browser itself says; other programs do not send it. */

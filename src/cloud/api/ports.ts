@@ -1,5 +1,8 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
 import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { AuditScopes } from "../../adapters/audit-logger.ts";
+import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
+import type { People } from "../../people/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
@@ -9,8 +12,15 @@ import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
 import type { Renewals } from "../renewals.ts";
-import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult, ShadowNames } from "./contract.ts";
-import type { Sessions } from "./session.ts";
+import type {
+  ConnectionInfo,
+  ForgetReport,
+  Health,
+  LatestValue,
+  Series,
+  SeriesResult,
+  ShadowNames,
+} from "./contract.ts";
 
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
@@ -38,6 +48,14 @@ export interface LivePoints {
 /** Users' queries; see `cloud/ask`. */
 export interface AskPort {
   ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
+}
+
+/** Forgets devices; see `cloud/forget`. */
+export interface ForgetPort {
+  forget(thing: string, options: { readonly withRegistration: boolean }): Promise<ForgetReport>;
+  list(): Promise<readonly ForgetReport[]>;
+  /** Throws NOT_FOUND. */
+  report(id: number): Promise<ForgetReport>;
 }
 
 /** Issues certificates; the private key of a CSR never comes here. */
@@ -74,7 +92,10 @@ export interface ShadowKey {
 }
 
 export interface ApiPorts {
-  readonly sessions: Sessions;
+  readonly people: People;
+  readonly audit: AuditTrail;
+  readonly auditScopes: AuditScopes;
+  readonly auditSearch: (query: AuditQuery) => Promise<AuditPage>;
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
@@ -82,6 +103,7 @@ export interface ApiPorts {
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly asker: AskPort;
+  readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
   readonly provisioning: Provisioning;
   /** Devices that enrol and renew by themselves. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { TidewireError } from "../../base/mod.ts";
 import { awsShapes } from "../../registry/mod.ts";
 import type { ApiPorts } from "./ports.ts";
-import { AwsPage, ThingName } from "./schemas.ts";
+import { AwsPage, ThingName, thingInPath } from "./schemas.ts";
 
 const READS = { permission: "fleet:read" } as const;
 const WRITES = { permission: "fleet:write" } as const;
@@ -74,8 +74,10 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
     },
   );
 
-  routes.get("/things/:thingName", { config: READS, schema: { params: NameParameters } }, async (request) =>
-    awsShapes.describeThing(registry.things.describe(request.params.thingName)),
+  routes.get(
+    "/things/:thingName",
+    { config: { ...READS, things: thingInPath }, schema: { params: NameParameters } },
+    async (request) => awsShapes.describeThing(registry.things.describe(request.params.thingName)),
   );
 
   routes.patch(

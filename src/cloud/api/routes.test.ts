@@ -457,7 +457,7 @@ test("logging in by token and by code, who I am, logging out", async () => {
 
 test("a login code needs the token; a cookie alone cannot make one", async () => {
   await using world = await apiWorld();
-  const cookie = `tw_session=${world.sessions.issueCookie().value}`;
+  const cookie = `tw_session=${world.people.sessions.begin(null, "127.0.0.1", "").value}`;
   for (const headers of [{}, { cookie }, { authorization: "Bearer wrong" }]) {
     assert.equal((await world.askAs(headers, "POST", "/api/login-codes")).status, 401);
   }

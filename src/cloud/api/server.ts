@@ -15,6 +15,7 @@ import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { auditChanges, auditRefusal } from "./audit-hooks.ts";
 import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
@@ -24,7 +25,10 @@ import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
+import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { auditRoutes } from "./routes-audit.ts";
+import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
@@ -80,10 +84,13 @@ const GUARDED = [
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
+  forgetRoutes,
   seriesRoutes,
   queryRoutes,
   alertRoutes,
   accountRoutes,
+  peopleRoutes,
+  auditRoutes,
 ];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
@@ -117,6 +124,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   answerErrors(app, ports, responses);
   refuseStrangers(app, ports.ownNames);
   await addPlugins(app, ports, upgrades);
+  auditChanges(app, ports);
   const hub = new LiveHub(ports);
   await app.register(async (scope) => {
     guard(scope, ports);
@@ -143,6 +151,9 @@ function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: Response
     const ours = tidewireErrorOf(error);
     responses.countRefusal(ours);
     const incident = incidentOf(ports);
+    request.refusal = { code: ours.code, incident: ours.entry.fault === "bug" ? incident : null };
+    const { http } = ours.entry;
+    if (http === 401 || http === 403) auditRefusal(ports, request, ours.code);
     if (ours.entry.fault === "bug") {
       const { method, routeOptions } = request;
       ports.logger.error("A request failed unexpectedly.", { incident, method, route: routeOptions.url, error });

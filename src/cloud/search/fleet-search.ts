@@ -57,6 +57,7 @@ export class FleetSearch {
   readonly #failures: Counter;
   #closed = false;
   #started = false;
+  #looking = 0;
   /** All that there is was in the index once, and nothing was missed since. */
   #complete = false;
 
@@ -82,7 +83,7 @@ export class FleetSearch {
 
   /** All things were compared, and every dynamic group is filled. */
   get settled(): boolean {
-    return this.#started && !this.#comparing && this.#waiting.size === 0 && this.#draining === null && !this.#filling.busy;
+    return this.#started && this.#looking === 0 && !this.#comparing && this.#waiting.size === 0 && this.#draining === null && !this.#filling.busy;
   }
 
   /**
@@ -290,6 +291,7 @@ export class FleetSearch {
 
   /** A part of all things that the index finds. */
   async #lookAgain(query: string, part: PartName): Promise<void> {
+    this.#looking++;
     try {
       await this.#o.index.ready;
       for (let after: string | null = ""; after !== null && !this.#closed;) {
@@ -300,6 +302,8 @@ export class FleetSearch {
       }
     } catch (error) {
       if (!this.#closed) this.#failed(error);
+    } finally {
+      this.#looking--;
     }
   }
 }
