@@ -57,7 +57,7 @@ export type {
 export type { PageOptions } from "./page.ts";
 export { arnOf } from "./names.ts";
 export { awsShapes } from "./aws-shapes.ts";
-export { parseQuery } from "./search/parse.ts";
+export { isFleetQuery, parseQuery } from "./search/parse.ts";
 export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
 export type { Stride } from "./search/find.ts";
 export { holds } from "./search/holds.ts";

@@ -59,7 +59,7 @@
  *   POST   /.well-known/est/simpleenroll             (one-time code, or the device's certificate)
  *   POST   /.well-known/est/simplereenroll           (the device's certificate)
  *   POST   /.well-known/tidewire/renewal  {publicKey, proof}  → {certificatePem, trustPem} (the device's certificate)
- *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
+ *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name; `search`: plain words, or a query as SearchIndex takes
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/things/:thing/shadows                → ThingShadows
@@ -98,6 +98,11 @@
  *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
  *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
  *   POST                  /provisioning-templates/:templateName/provisioning-claim
+ *   POST                  /indices/search                    {queryString, maxResults, nextToken}: SearchIndex
+ *   POST                  /indices/statistics                {queryString, aggregationField}
+ *   POST                  /indices/cardinality               (the same)
+ *   POST                  /indices/percentiles               (the same, with percents)
+ *   POST                  /indices/buckets                   (the same, with aggregationType)
  *   GET                   /rules?topic=&ruleDisabled=
  *   POST|GET|PATCH|DELETE /rules/:ruleName
  *   POST                  /rules/:ruleName/enable
@@ -168,6 +173,8 @@ export interface FleetPage {
   /** Pass it as `cursor` for the next page; null at the end. */
   readonly cursor: string | null;
   readonly total: number;
+  /** There are more than `total`: counting them all would have taken too long. */
+  readonly totalIsLeast?: boolean;
   readonly online: number;
 }
 

@@ -24,6 +24,7 @@ import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { certificateRoutes } from "./routes-certificates.ts";
+import { searchRoutes } from "./aws/search.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -84,6 +85,7 @@ const GUARDED = [
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
+  searchRoutes,
   forgetRoutes,
   seriesRoutes,
   queryRoutes,

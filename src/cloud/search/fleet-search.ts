@@ -54,6 +54,8 @@ export class FleetSearch {
   #draining: Promise<void> | null = null;
   readonly #filling: GroupFilling;
   readonly #cancels: readonly Cancel[];
+  /** The index has been compared with everything, where it had to be. */
+  readonly started: Promise<void>;
   readonly #failures: Counter;
   #closed = false;
   #started = false;
@@ -78,7 +80,7 @@ export class FleetSearch {
       presence.onChange((thing) => this.#changed(thing, "connectivity")),
       shadows.onChange(({ thing, name }) => this.#changed(thing, `shadow ${name}`)),
     ];
-    void this.#start();
+    this.started = this.#start();
   }
 
   /** All things were compared, and every dynamic group is filled. */

@@ -7,6 +7,13 @@ import { compare, numberOf, wordsOf } from "./values.ts";
 
 const { queryLengthMax, queryTermsMax, queryNestingMax, leadingWildcardLengthMax } = LIMITS.search;
 
+/** Where people write one or the other: names a field, groups, or has a wildcard. Everything else is plain words. */
+export function isFleetQuery(text: string): boolean {
+  return /(?:^|[\s(-])(?:thing(?:Name|Id|TypeName|GroupNames)|(?:attributes|shadow|connectivity|registry)\.\S*?)[:<>]|[*?()]/.test(
+    text,
+  );
+}
+
 export function parseQuery(text: string): Query {
   if (text.length > queryLengthMax) {
     refused(`it has ${text.length} characters, ${queryLengthMax} at most`, queryLengthMax + 1);
