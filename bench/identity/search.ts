@@ -63,6 +63,8 @@ function partsOf(n: number): FleetPartChange[] {
   ];
 }
 
+const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+
 const index = new SearchLink({ path, logger: new SimLogger() });
 const ask = async <R extends SearchRequest>(request: R): Promise<SearchAnswers[R["ask"]]> =>
   (await index.ask({ order: "answer", request })) as SearchAnswers[R["ask"]];
@@ -78,10 +80,10 @@ if (!existed) {
   await index.ask({ order: "complete", complete: true });
   const seconds = (performance.now() - begun) / 1000;
   const megabytes = statSync(path).size / 1e6;
-  console.log(`indexed ${things} things in ${seconds.toFixed(0)} s, ${megabytes.toFixed(0)} MB`);
+  print(`indexed ${things} things in ${seconds.toFixed(0)} s, ${megabytes.toFixed(0)} MB`);
 }
 
-console.log("kind                              found  p50 ms  p99 ms");
+print("kind                              found  p50 ms  p99 ms");
 for (const [kind, query] of KINDS) {
   const times: number[] = [];
   let found = 0;
@@ -93,12 +95,14 @@ for (const [kind, query] of KINDS) {
   }
   times.sort((a, b) => a - b);
   const [p50, p99] = [times[100]!, times[197]!];
-  console.log(`${kind.padEnd(32)} ${String(found / 200).padStart(6)} ${p50.toFixed(1).padStart(7)} ${p99.toFixed(1).padStart(7)}`);
+  print(
+    `${kind.padEnd(32)} ${String(found / 200).padStart(6)} ${p50.toFixed(1).padStart(7)} ${p99.toFixed(1).padStart(7)}`,
+  );
 }
 
 const counted = performance.now();
 const { count } = await ask({ ask: "count", query: "connectivity.connected:true", within: 60_000 });
-console.log(`counted ${count} in ${((performance.now() - counted) / 1000).toFixed(1)} s`);
+print(`counted ${count} in ${((performance.now() - counted) / 1000).toFixed(1)} s`);
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
@@ -110,6 +114,6 @@ for (let n = 0; n < 500; n++) {
 await Promise.all(under);
 delay.disable();
 const [p99, worst] = [delay.percentile(99) / 1e6, delay.max / 1e6];
-console.log(`event loop beside 50 searches/s: p99 ${p99.toFixed(1)} ms, worst ${worst.toFixed(1)} ms`);
+print(`event loop beside 50 searches/s: p99 ${p99.toFixed(1)} ms, worst ${worst.toFixed(1)} ms`);
 await index.close();
 if (kept === undefined) rmSync(folder, { recursive: true });

@@ -67,7 +67,10 @@ export function thingsCommand(output: Output): Command {
   things.addCommand(
     withConnection(new Command("list"))
       .description("list devices with their presence")
-      .option("--query <query>", "only those that AWS IoT's query language finds; plain words look into names and attributes")
+      .option(
+        "--query <query>",
+        "only those that AWS IoT's query language finds; plain words look into names and attributes",
+      )
       .option("--json", "print the result as JSON")
       .addHelpText("after", QUERY_HELP)
       .action((options: ListOptions) => list(options, output)),

@@ -150,7 +150,7 @@ export class SqliteSearchIndex implements SearchIndex {
   documents(things: readonly string[]): readonly FleetDocument[] {
     const documents: FleetDocument[] = [];
     for (let at = 0; at < things.length; at += NAMES_AT_ONCE) {
-      const names = [...things.slice(at, at + NAMES_AT_ONCE)];
+      const names = things.slice(at, at + NAMES_AT_ONCE);
       while (names.length < NAMES_AT_ONCE) names.push(""); // no thing is called so
       documents.push(...this.#documents(names));
     }
@@ -179,7 +179,9 @@ export class SqliteSearchIndex implements SearchIndex {
     const text = body === null ? null : JSON.stringify(body);
     if (text === before) return [];
     const [old, now] = [
-      before === null ? new Map<string, Set<string>>() : indexedWords({ ...change, body: JSON.parse(before) as FleetPartBody }),
+      before === null
+        ? new Map<string, Set<string>>()
+        : indexedWords({ ...change, body: JSON.parse(before) as FleetPartBody }),
       body === null ? new Map<string, Set<string>>() : indexedWords({ ...change, body }),
     ];
     const key = [this.#tenant, thing, part];

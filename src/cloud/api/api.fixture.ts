@@ -42,10 +42,7 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
-import type { ApiPorts } from "./ports.ts";
-import { openSearch } from "../search/mod.ts";
-import type { FleetSearch } from "../search/mod.ts";
-import { Teardown } from "../teardown.ts";
+import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
@@ -278,12 +275,7 @@ async function openParts(folder: string, ground: Base) {
   await rules.start();
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
-  const search = lazySearch(() => {
-    const teardown = new Teardown();
-    const parts = { ...base, scheduler: systemScheduler, registry, presence };
-    const opened = openSearch({ data: folder, registry: "sqlite" }, parts, shadows.service, teardown);
-    return { search: opened, close: () => teardown.run(null) };
-  });
+  const search = lazySearch(folder, { ...base, scheduler: systemScheduler, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
     await search.close();
     shadows.close();
@@ -315,21 +307,6 @@ async function openParts(folder: string, ground: Base) {
     provisioning,
     close,
   };
-}
-
-/** A thread for those tests only that search. */
-function lazySearch(open: () => { readonly search: FleetSearch; readonly close: () => Promise<void> }) {
-  let opened: ReturnType<typeof open> | null = null;
-  const ready = async (): Promise<FleetSearch> => {
-    opened ??= open();
-    await opened.search.started;
-    return opened.search;
-  };
-  const port: ApiPorts["search"] = {
-    run: async (query, options) => (await ready()).run(query, options),
-    aggregate: async (request) => (await ready()).aggregate(request),
-  };
-  return { port, close: async () => opened?.close() };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */

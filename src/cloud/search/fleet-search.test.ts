@@ -150,7 +150,8 @@ test("what was changed before a search is found by it: registry, groups, connect
 test("pages go on where the last one ended, and a token belongs to its query", async (t) => {
   const fleet = new Fleet(t);
   fleet.registry.atomically(() => {
-    for (let n = 0; n < 25; n++) fleet.registry.things.create(`t-${String(n).padStart(2, "0")}`, { attributes: { k: "v" } });
+    for (let n = 0; n < 25; n++)
+      fleet.registry.things.create(`t-${String(n).padStart(2, "0")}`, { attributes: { k: "v" } });
   });
   const seen: string[] = [];
   let nextToken: string | null = null;
@@ -194,7 +195,10 @@ test("an index that is missing, damaged or was not closed is made to agree by it
   fleet.registry.things.create("b");
   await fleet.search.flush();
   await fleet.stop();
-  writeFileSync(fleet.path, "this is no database at all, and longer than a header of one would be: 0123456789".repeat(20));
+  writeFileSync(
+    fleet.path,
+    "this is no database at all, and longer than a header of one would be: 0123456789".repeat(20),
+  );
   fleet.start();
   await fleet.settle();
   assert.deepEqual(await fleet.found("thingName:*"), ["a", "b"]);
@@ -233,7 +237,8 @@ test("a dynamic group is filled, and follows attributes, connectivity, shadows a
   const fleet = new Fleet(t);
   const { registry, presence, shadows } = fleet;
   registry.atomically(() => {
-    for (let n = 0; n < 120; n++) registry.things.create(`t-${n}`, { attributes: { site: n % 2 === 0 ? "berlin" : "rome" } });
+    for (let n = 0; n < 120; n++)
+      registry.things.create(`t-${n}`, { attributes: { site: n % 2 === 0 ? "berlin" : "rome" } });
   });
   await fleet.search.flush();
   const { group } = registry.groups.createDynamic("in-berlin", { queryString: "attributes.site:berlin" });

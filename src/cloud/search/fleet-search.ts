@@ -85,7 +85,14 @@ export class FleetSearch {
 
   /** All things were compared, and every dynamic group is filled. */
   get settled(): boolean {
-    return this.#started && this.#looking === 0 && !this.#comparing && this.#waiting.size === 0 && this.#draining === null && !this.#filling.busy;
+    return (
+      this.#started &&
+      this.#looking === 0 &&
+      !this.#comparing &&
+      this.#waiting.size === 0 &&
+      this.#draining === null &&
+      !this.#filling.busy
+    );
   }
 
   /**
@@ -252,9 +259,7 @@ export class FleetSearch {
         if (this.#closed) return;
         const page = registry.things.list({ maxResults: perTurnMax, nextToken: token });
         const groups = registry.groups.namesOf(page.items.map((thing) => thing.thingName));
-        const changes = page.items.flatMap((thing) => [
-          ...allParts(this.#o, thing, groups.get(thing.thingName) ?? []),
-        ]);
+        const changes = page.items.flatMap((thing) => [...allParts(this.#o, thing, groups.get(thing.thingName) ?? [])]);
         const upTo = page.nextToken === null ? null : page.items.at(-1)!.thingName;
         this.#apply(await index.ask({ order: "compare", changes, after, upTo }));
         if (upTo === null) break;
@@ -287,7 +292,8 @@ export class FleetSearch {
       .dynamic()
       .flatMap(({ thingGroupName: name, query }) => (query === null ? [] : [{ name, queryString: query.queryString }]));
     this.#o.index.ask({ order: "groups", groups }).catch((error: unknown) => {
-      if (!this.#closed) this.#o.logger.warn("The fleet's index does not know of the groups", { reason: reasonOf(error) });
+      if (!this.#closed)
+        this.#o.logger.warn("The fleet's index does not know of the groups", { reason: reasonOf(error) });
     });
   }
 

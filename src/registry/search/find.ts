@@ -50,12 +50,7 @@ function* collected(index: SearchIndex, query: Query, offer: readonly Lookup[], 
   if (sorted.length === 0) yield { found: [], upTo: null };
 }
 
-function* inOrder(
-  index: SearchIndex,
-  query: Query,
-  words: readonly WordLookup[],
-  after: string,
-): Generator<Stride> {
+function* inOrder(index: SearchIndex, query: Query, words: readonly WordLookup[], after: string): Generator<Stride> {
   // Looking a name up in another lookup costs little, so more of them can be tried than of documents.
   const window = words.length > 1 ? 8 * testedAtOnce : testedAtOnce;
   for (let from: string | null = after; from !== null;) {

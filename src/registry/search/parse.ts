@@ -90,7 +90,11 @@ class Parser {
       case "compare":
         if (field === null) refused(`a field's name is missing before '${token.operator}'`, token.column);
         return this.#counted(token, { kind: "term", field, match: this.#comparison(token.operator) });
-      default:
+      case "and":
+      case "or":
+      case "not":
+      case "close":
+      case "end":
         return unexpected(token);
     }
   }
@@ -193,8 +197,16 @@ function unexpected(token: Token): never {
     case "and":
     case "or":
     case "not":
-      return refused(`a term is expected before ${token.kind.toUpperCase()}; in quotation marks it is a word`, token.column);
-    default:
+      return refused(
+        `a term is expected before ${token.kind.toUpperCase()}; in quotation marks it is a word`,
+        token.column,
+      );
+    case "open":
+    case "field":
+    case "compare":
+    case "range":
+    case "word":
+    case "phrase":
       return refused("a value is expected", token.column);
   }
 }

@@ -21,7 +21,12 @@ export type SearchRequest =
   /** As far as it comes in this time. */
   | { readonly ask: "count"; readonly query: string; readonly within: Millis }
   | { readonly ask: "statistics" | "cardinality"; readonly query: string; readonly field: string }
-  | { readonly ask: "percentiles"; readonly query: string; readonly field: string; readonly percents: readonly number[] }
+  | {
+      readonly ask: "percentiles";
+      readonly query: string;
+      readonly field: string;
+      readonly percents: readonly number[];
+    }
   | { readonly ask: "buckets"; readonly query: string; readonly field: string; readonly maxBuckets: number };
 
 export interface SearchAnswers {
@@ -65,7 +70,10 @@ export class FleetSearcher {
       }
       case "count":
         return yield* this.#count(request);
-      default:
+      case "statistics":
+      case "cardinality":
+      case "percentiles":
+      case "buckets":
         return yield* this.#aggregate(request);
     }
   }
