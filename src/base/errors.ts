@@ -202,6 +202,12 @@ const entries = {
     http: 400,
     exit: 2,
   },
+  NOT_IMPLEMENTED: {
+    fault: "peer",
+    message: "AWS IoT's operation {operation} is not implemented here.",
+    fix: "Use another one: the OpenAPI document at /api/openapi.json has those that are, by their AWS names.",
+    http: 501,
+  },
   NOT_FOUND: {
     fault: "peer",
     message: "There is no {kind} named '{name}'.",

@@ -286,7 +286,12 @@ export const LIMITS = {
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),
+    /** Of one address, without a login or with a wrong one. */
     requestsPerMinuteMax: 6_000,
+    /** Of one user, key or device: far above an SDK that registers ten thousand things as fast as it is answered. */
+    requestsPerActorPerMinuteMax: 120_000,
+    /** Addresses, users, keys and devices whose requests are counted at once; 100 bytes each. */
+    rateKeysMax: 20_000,
     loginsPerMinuteMax: 20,
     loginCodeLifetime: minutes(10),
     sessionLifetime: days(7),

@@ -2,6 +2,8 @@
 import type { Cancel, LogFields, Message } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
+import { endConnection, listRetained } from "./administration.ts";
+import type { EndConnection, RetainedList } from "./administration.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
@@ -13,6 +15,7 @@ import type { Peer, Transport } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
+import { isClosed } from "./reserved-topics.ts";
 import { restoreState } from "./restore.ts";
 import type { Service } from "./services.ts";
 import type { LocalSubscription } from "./session.ts";
@@ -96,6 +99,21 @@ export class Broker {
     const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
     return chosen.length;
+  }
+
+  /** Ends a client's connection for an administrator; false where there is nothing of this client to end. */
+  endConnection(clientId: string, how: EndConnection): boolean {
+    return endConnection(this.#core, clientId, how);
+  }
+
+  /** Retained messages behind the topic `after`; `filter`: one topic, or `#`. */
+  retained(filter: string, after: string | null, max: number): Promise<RetainedList> {
+    return listRetained(this.#core, filter, after, max);
+  }
+
+  /** Whether only the platform publishes there, whatever somebody's rights are. */
+  isClosed(topic: string, retain: boolean): boolean {
+    return isClosed(this.#core, topic, retain);
   }
 
   /** Everybody who is connected. */

@@ -26,6 +26,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
@@ -197,6 +198,8 @@ async function openApi(
       asker,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
+      messages: messageDesk({ ...base, ...ingest }),
+      visitorOf: parts.listeners.visitorOf,
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),

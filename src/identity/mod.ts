@@ -1,9 +1,9 @@
 export { parsePolicy } from "./policy-document.ts";
 export type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
 export { compilePolicy } from "./compiled-policy.ts";
-export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef } from "./compiled-policy.ts";
+export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef, Weighing } from "./compiled-policy.ts";
 export { policyWarnings } from "./policy-warnings.ts";
-export type { MqttAction } from "./actions.ts";
+export type { DataAction, MqttAction, PolicyAction } from "./actions.ts";
 export type { CertificateContext, DistinguishedName, PolicyContext, ThingContext } from "./variables.ts";
 export { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "./default-policy.ts";
 export { mayBecome, verdict } from "./certificate-status.ts";

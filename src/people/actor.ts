@@ -34,6 +34,23 @@ export function nameOf(identity: Identity): string {
   }
 }
 
+/** The same for all requests of one account, key or device, and for no others: what rates are counted by. */
+export function proofOf(identity: Identity): string {
+  switch (identity.kind) {
+    case "token":
+      return "token";
+    case "user":
+      return `user ${identity.user}`;
+    case "api-key":
+    case "access-key":
+      return `key ${identity.key}`;
+    case "device":
+      return `device ${identity.certificateId ?? ""}`;
+    case "system":
+      return `system ${identity.part}`;
+  }
+}
+
 /** Whether a pattern with `*` for any characters takes the name. */
 export function matchesPattern(pattern: string, name: string): boolean {
   const parts = pattern.split("*");

@@ -1,4 +1,4 @@
-export { mayTouch, nameOf } from "./actor.ts";
+export { mayTouch, nameOf, proofOf } from "./actor.ts";
 export type { Actor, Identity } from "./actor.ts";
 export type { KeyFacts, MadeKey, NewKey } from "./keys.ts";
 export { People } from "./people.ts";

@@ -56,7 +56,6 @@ export type {
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
 export { arnOf } from "./names.ts";
-export { awsShapes } from "./aws-shapes.ts";
 export { isFleetQuery, parseQuery } from "./search/parse.ts";
 export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
 export type { Stride } from "./search/find.ts";

@@ -21,6 +21,7 @@ import type {
   WebhookAction,
 } from "./model.ts";
 import type { HmacSha256, OutgoingHttp } from "./ports.ts";
+import { webhookOf } from "./model.ts";
 import { alertDelivery, escapeSlack, slackDelivery, webhookDelivery } from "./request.ts";
 import type { Occasion } from "./request.ts";
 import { RuleSet } from "./rule-set.ts";
@@ -451,6 +452,7 @@ function hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
     // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
     const name = i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`;
     if ("webhook" in action) sends.push({ kind: "webhook", action, name });
+    else if ("http" in action) sends.push({ kind: "webhook", action: webhookOf(action), name });
     else if ("slack" in action) {
       const text = action.slack.text === undefined ? null : compileTemplate(action.slack.text);
       sends.push({ kind: "slack", action, name, text });

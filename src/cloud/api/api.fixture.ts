@@ -39,14 +39,15 @@ import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
-import { registryRules } from "../gatekeeper.ts";
+import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { ForgetPort, AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { AskPort, ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import { PlayedMessages } from "./played-messages.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 
@@ -174,6 +175,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly folder: string;
   readonly store: PlayedStore;
   readonly queries: PlayedAsker;
+  readonly messages: PlayedMessages;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -258,6 +260,7 @@ async function openParts(folder: string, ground: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
+  const gatekeeper = new RegistryGatekeeper({ ...base, registry });
   const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
   const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
   const renewals = new Renewals({ ...base, registry, authority, store: successions, times });
@@ -278,6 +281,7 @@ async function openParts(folder: string, ground: Base) {
   const search = lazySearch(folder, { ...base, scheduler: systemScheduler, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
     await search.close();
+    gatekeeper.close();
     shadows.close();
     provisioning.close();
     await rules.close();
@@ -296,6 +300,7 @@ async function openParts(folder: string, ground: Base) {
     forgetter,
     authority,
     registry,
+    gatekeeper,
     renewals,
     census,
     presence,
@@ -366,6 +371,16 @@ function enrolmentOf(
   };
 }
 
+const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
+
+const CONNECTION: ConnectionInfo = {
+  mqtts: "mqtts://127.0.0.1:8883",
+  addresses: [],
+  httpsPort: 8443,
+  caPem: "",
+  defaultPolicy: DEFAULT_POLICY_NAME,
+};
+
 export async function apiWorld(): Promise<ApiWorld> {
   const folder = mkdtempSync(join(tmpdir(), "tidewire-api-"));
   // Certificates are judged by the machine's clock in TLS, so simulated time starts now.
@@ -379,17 +394,19 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
+  const visitorOf = (socket: Socket): Visitor => visitors.get(socket) ?? STRANGER;
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const health: ApiWorld["health"] = {
-    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
-  };
+  const messages = new PlayedMessages();
+  const health: ApiWorld["health"] = { now: WELL };
   const api = await buildApi({
     ...base,
     ...parts,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
+    messages,
+    visitorOf,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
@@ -398,13 +415,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     ownNames: ["tide.example"],
     version: "1.2.3",
     webRoot: makeWebRoot(folder),
-    connection: () => ({
-      mqtts: "mqtts://127.0.0.1:8883",
-      addresses: [],
-      httpsPort: 8443,
-      caPem: "",
-      defaultPolicy: DEFAULT_POLICY_NAME,
-    }),
+    connection: () => CONNECTION,
   });
   const askAs = asker(api);
   const listeners: MqttListener[] = [];
@@ -415,6 +426,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     folder,
     store,
     queries,
+    messages,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

@@ -83,30 +83,67 @@
  *   GET|POST|DELETE       /things/:thingName/shadow?name=    (the shadow's document, as AWS's data plane has it)
  *   GET                   /api/things/shadow/ListNamedShadowsForThing/:thingName?pageSize=&nextToken=
  *   PUT|DELETE|GET        /things/:thingName/principals      (header x-amzn-principal)
+ *   GET                   /things/:thingName/principals-v2
+ *   GET                   /things/:thingName/thing-groups
  *   GET                   /principals/things                 (header x-amzn-principal)
+ *   GET                   /principals/things-v2
+ *   GET                   /thing-types?thingTypeName=
+ *   POST|GET|PATCH|DELETE /thing-types/:thingTypeName
+ *   POST                  /thing-types/:thingTypeName/deprecate
+ *   GET                   /thing-groups?parentGroup=&namePrefixFilter=&recursive=
+ *   POST|GET|PATCH|DELETE /thing-groups/:thingGroupName
+ *   POST|PATCH|DELETE     /dynamic-thing-groups/:thingGroupName
+ *   PUT                   /thing-groups/addThingToThingGroup
+ *   PUT                   /thing-groups/removeThingFromThingGroup
+ *   PUT                   /thing-groups/updateThingGroupsForThing
+ *   GET                   /thing-groups/:thingGroupName/things?recursive=
  *   POST                  /keys-and-certificate?setAsActive=
- *   POST|GET              /certificates?setAsActive= | ?pageSize=&marker=
+ *   POST|GET              /certificates?setAsActive= | ?pageSize=&marker=&isAscendingOrder=
  *   GET|PUT|DELETE        /certificates/:certificateId?newStatus= | ?forceDelete=
+ *   POST                  /certificate/register
+ *   POST                  /certificate/register-no-ca
+ *   GET                   /certificates-by-ca/:caCertificateId
+ *   GET|DELETE            /registrationcode
+ *   POST                  /cacertificate?setAsActive=&allowAutoRegistration=
+ *   GET                   /cacertificates
+ *   GET|PUT|DELETE        /cacertificate/:certificateId?newStatus=&newAutoRegistrationStatus=
  *   GET                   /policies?pageSize=&marker=
  *   POST|GET|DELETE       /policies/:policyName
+ *   POST|GET              /policies/:policyName/version?setAsDefault=
+ *   GET|PATCH|DELETE      /policies/:policyName/version/:policyVersionId
  *   PUT|POST              /target-policies/:policyName       {target}: attach | detach
  *   POST                  /policy-targets/:policyName
- *   POST                  /attached-policies/:target
+ *   POST                  /attached-policies/:target?recursive=
+ *   POST                  /effective-policies?thingName=
+ *   POST                  /test-authorization?clientId=
  *   POST                  /things                            {templateBody, parameters}: RegisterThing
  *   POST|GET              /provisioning-templates
  *   GET|PATCH|DELETE      /provisioning-templates/:templateName
  *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
  *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
  *   POST                  /provisioning-templates/:templateName/provisioning-claim
+ *   GET                   /indices
+ *   GET                   /indices/:indexName
+ *   GET|POST              /indexing/config
  *   POST                  /indices/search                    {queryString, maxResults, nextToken}: SearchIndex
  *   POST                  /indices/statistics                {queryString, aggregationField}
  *   POST                  /indices/cardinality               (the same)
  *   POST                  /indices/percentiles               (the same, with percents)
  *   POST                  /indices/buckets                   (the same, with aggregationType)
- *   GET                   /rules?topic=&ruleDisabled=
+ *   GET                   /rules?topic=&ruleDisabled=&maxResults=&nextToken=
  *   POST|GET|PATCH|DELETE /rules/:ruleName
  *   POST                  /rules/:ruleName/enable
  *   POST                  /rules/:ruleName/disable
+ *   POST|GET              /tags?resourceArn=
+ *   POST                  /untag
+ *   GET                   /endpoint?endpointType=
+ *   DELETE                /connections/:clientId?cleanSession=&preventWillMessage=
+ *   POST                  /topics/*?qos=&retain=&contentType=&responseTopic=&messageExpiry=
+ *   GET                   /retainedMessage/*
+ *   GET                   /retainedMessage?maxResults=&nextToken=
+ *
+ * Every other operation of AWS IoT is answered 501, by its name. Messages and connections are for devices, too: by the
+ * certificate of the HTTPS connection, as far as its policies allow.
  */
 import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
 

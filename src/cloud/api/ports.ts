@@ -1,5 +1,5 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
-import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Logger, Message, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import type { AuditScopes } from "../../adapters/audit-logger.ts";
 import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
 import type { People } from "../../people/mod.ts";
@@ -22,6 +22,7 @@ import type {
   SeriesResult,
   ShadowNames,
 } from "./contract.ts";
+import type { DevicePorts } from "./device-access.ts";
 
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
@@ -72,6 +73,20 @@ export interface IssuedCertificate {
   readonly facts: CertificateFacts;
 }
 
+/** Messages and connections of the broker. */
+export interface MessagePort {
+  /** At QoS 1 resolves when it is on disk. Throws LOG_*, and REQUEST_INVALID for a topic that is the platform's own. */
+  publish(message: Message): Promise<void>;
+  retained(topic: string): Promise<Message | null>;
+  /** By topic, behind `after`; `upTo`: the last topic that was looked at, null at the end. */
+  listRetained(
+    after: string | null,
+    max: number,
+  ): Promise<{ readonly found: readonly Message[]; readonly upTo: string | null }>;
+  /** False where there is no such client. */
+  endConnection(clientId: string, how: { readonly cleanSession: boolean; readonly preventWill: boolean }): boolean;
+}
+
 /** Shadows; documents are text. Throws SHADOW_*, LOG_*. */
 export interface ShadowPort {
   get(key: ShadowKey): string;
@@ -92,7 +107,7 @@ export interface ShadowKey {
   readonly name: string;
 }
 
-export interface ApiPorts {
+export interface ApiPorts extends DevicePorts {
   readonly people: People;
   readonly audit: AuditTrail;
   readonly auditScopes: AuditScopes;
@@ -103,10 +118,11 @@ export interface ApiPorts {
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
-  readonly search: Pick<FleetSearch, "run" | "aggregate">;
+  readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;
   readonly asker: AskPort;
   readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
+  readonly messages: MessagePort;
   readonly provisioning: Provisioning;
   /** Devices that enrol and renew by themselves. */
   readonly enrolment: EstPorts;

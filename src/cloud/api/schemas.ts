@@ -15,12 +15,3 @@ export const ThingName = z.string().regex(/^[a-zA-Z0-9:_-]{1,128}$/, "a thing na
 export const ThingParameters = z.strictObject({ thing: ThingName });
 
 export const PageLimit = z.coerce.number().int().min(1).max(LIMITS.http.pageSizeMax);
-
-/** Paging as AWS IoT's registry operations do it. */
-export const AwsPage = z.object({ maxResults: PageLimit.optional(), nextToken: z.string().max(2048).optional() });
-/** Paging as its older certificate and policy operations do it. */
-export const AwsMarkerPage = z.object({
-  pageSize: PageLimit.optional(),
-  marker: z.string().max(2048).optional(),
-  isAscendingOrder: z.stringbool().optional(),
-});

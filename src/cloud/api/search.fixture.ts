@@ -18,6 +18,7 @@ export function lazySearch(folder: string, base: Open[1], shadows: Open[2]) {
   const port: ApiPorts["search"] = {
     run: async (query, options) => (await ready()).run(query, options),
     aggregate: async (request) => (await ready()).aggregate(request),
+    complete: () => search?.complete() ?? true,
   };
   return { port, close: () => teardown.run(null) };
 }

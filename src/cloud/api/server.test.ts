@@ -200,7 +200,7 @@ test("errors of the transport have our shape: too large, no JSON, wrong type, un
     "REQUEST_TOO_LARGE",
     "RequestEntityTooLargeException",
   );
-  for (const body of ["{", "", '{"a":1}}', "\u0000", '{"__proto__":{"x":1}}']) {
+  for (const body of ["{", '{"a":1}}', "\u0000", '{"__proto__":{"x":1}}']) {
     const answer = await world.ask("POST", "/rules/a", body, json);
     assertError(answer, 400, "REQUEST_INVALID", "InvalidRequestException");
   }

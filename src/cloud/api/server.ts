@@ -9,11 +9,14 @@ import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
 import websocket from "@fastify/websocket";
 import Fastify from "fastify";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, RouteOptions } from "fastify";
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
+import { refuseOtherOperations, shapeOf } from "./aws/not-implemented.ts";
+import { AWS_OPERATIONS } from "./aws/operations.ts";
+import { awsRoutes } from "./aws/routes.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
 import { auditChanges, auditRefusal } from "./audit-hooks.ts";
 import { deviceRoutes } from "../est/routes.ts";
@@ -23,28 +26,22 @@ import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
-import { certificateRoutes } from "./routes-certificates.ts";
-import { searchRoutes } from "./aws/search.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { auditRoutes } from "./routes-audit.ts";
 import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
-import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { retireRoutes } from "./routes-retire.ts";
-import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
-import { shadowRoutes } from "./routes-shadows.ts";
-import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
   /** The application itself, for tests without sockets (`app.inject`). */
   readonly app: FastifyInstance;
   readonly live: LiveHub;
-  /** Everything that is served. */
+  /** Everything that is served; not AWS's operations that are only refused by name. */
   readonly routes: readonly ApiRoute[];
   /** Opens the plain listener, which never leaves loopback; returns its port. */
   listen(options: { readonly httpPort: number }): Promise<number>;
@@ -76,16 +73,10 @@ const PATIENCE = {
 } as const;
 
 const GUARDED = [
-  thingRoutes,
-  shadowRoutes,
-  certificateRoutes,
-  provisioningRoutes,
   joinCodeRoutes,
   retireRoutes,
   authorityRoutes,
-  ruleRoutes,
   fleetRoutes,
-  searchRoutes,
   forgetRoutes,
   seriesRoutes,
   queryRoutes,
@@ -113,10 +104,13 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     clientErrorHandler: refuseMalformed,
   });
   const routes: ApiRoute[] = [];
-  app.addHook("onRoute", ({ method, url, config }) => {
+  app.addHook("onRoute", (route) => {
+    const { method, url, config } = route;
     // The pages of the dashboard come from a plugin, which states nothing.
     const permission = config?.permission ?? (url === "/*" ? "public" : null);
+    if (config?.notImplemented === true) return;
     for (const one of [method].flat()) routes.push({ method: one, url, permission });
+    nameOperation(route);
   });
   app.decorateRequest("actor", null);
   const responses = new ResponseMetrics(ports.metrics);
@@ -130,9 +124,11 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   const hub = new LiveHub(ports);
   await app.register(async (scope) => {
     guard(scope, ports);
+    await scope.register(async (aws) => awsRoutes(aws, ports));
     for (const add of GUARDED) add(scope, ports);
     scope.get("/api/openapi.json", { config: { permission: "account" } }, async () => scope.swagger());
     hub.routes(scope);
+    refuseOtherOperations(scope, routes);
   });
   sessionRoutes(app, ports);
   joinRoutes(app, ports);
@@ -146,6 +142,13 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     else upgrades.emit("upgrade", request, socket, head);
   });
   return listening;
+}
+
+/** For the OpenAPI document. */
+function nameOperation(route: RouteOptions): void {
+  const at = `${[route.method].flat()[0]!} ${shapeOf(route.url)}`;
+  const operation = AWS_OPERATIONS.find(([, method, path]) => `${method} ${shapeOf(path)}` === at);
+  if (operation !== undefined) route.schema = { operationId: operation[0], tags: ["AWS IoT"], ...route.schema };
 }
 
 function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: ResponseMetrics): void {
@@ -213,7 +216,14 @@ async function addPlugins(app: FastifyInstance, ports: ApiPorts, upgrades: Serve
     },
     transform: jsonSchemaTransform,
   });
-  await app.register(rateLimit, { global: true, max: LIMITS.http.requestsPerMinuteMax, timeWindow: "1 minute" });
+  await app.register(rateLimit, {
+    global: true,
+    max: LIMITS.http.requestsPerMinuteMax,
+    timeWindow: "1 minute",
+    // Behind a login each counts for himself (`guard`).
+    allowList: ({ routeOptions: { config } }) =>
+      config.permission !== undefined && config.permission !== "public" && config.rateLimit === undefined,
+  });
   await app.register(websocket, {
     options: { maxPayload: LIMITS.http.liveFrameBytesMax, server: upgrades },
   });

@@ -95,6 +95,11 @@ export class FleetSearch {
     );
   }
 
+  /** Otherwise things are still being compared with the index, and some of them may not be found. */
+  complete(): boolean {
+    return this.#complete;
+  }
+
   /**
    * AWS IoT's SearchIndex: things by name. Sees what was changed before the call. Throws SEARCH_QUERY_INVALID,
    * REQUEST_INVALID, SEARCH_UNAVAILABLE, TOO_MANY_REQUESTS.

@@ -13,9 +13,14 @@ beforeEach(async () => {
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
-function ok(answer: Answer): Record<string, unknown> {
+const ok = (answer: Answer): Answer["json"] => {
   assert.equal(answer.status, 200, answer.text);
-  return answer.json as Record<string, unknown>;
+  return answer.json;
+};
+
+interface SearchPage {
+  readonly things: readonly { readonly thingName: string }[];
+  readonly nextToken?: string;
 }
 
 const names = ({ things }: { readonly things: readonly { readonly thingName: string }[] }): string[] =>
@@ -23,16 +28,14 @@ const names = ({ things }: { readonly things: readonly { readonly thingName: str
 
 test("SearchIndex pages through what a query finds, in AWS's shape", async () => {
   const queryString = "attributes.site:berlin";
-  const first = ok<{ things: { thingName: string }[]; nextToken: string }>(
+  const first = ok(
     await world.ask("POST", "/indices/search", { indexName: "AWS_Things", queryString, maxResults: 1 }),
-  );
+  ) as SearchPage;
   const { thingId } = world.registry.things.describe("a");
   const attributes = { site: "berlin", floor: "1" };
   assert.deepEqual(first.things, [{ thingName: "a", thingId, attributes, connectivity: { connected: false } }]);
   const { nextToken } = first;
-  const rest = ok<{ things: { thingName: string }[] }>(
-    await world.ask("POST", "/indices/search", { queryString, maxResults: 1, nextToken }),
-  );
+  const rest = ok(await world.ask("POST", "/indices/search", { queryString, maxResults: 1, nextToken })) as SearchPage;
   assert.deepEqual(names(rest), ["c"]);
   assert.ok(!("nextToken" in rest));
 });
@@ -48,7 +51,7 @@ test("a query that is not valid is refused with the place, under AWS's name", as
 
 test("statistics, cardinality, percentiles and buckets of a field", async () => {
   const body = { queryString: "*", aggregationField: "attributes.floor" };
-  const { statistics } = ok<{ statistics: object }>(await world.ask("POST", "/indices/statistics", body));
+  const { statistics } = ok(await world.ask("POST", "/indices/statistics", body)) as { statistics: object };
   assert.deepEqual(statistics, {
     count: 3,
     average: 2,
@@ -69,11 +72,22 @@ test("statistics, cardinality, percentiles and buckets of a field", async () => 
 
 test("the fleet takes a query as well as plain words", async () => {
   const fleet = async (search: string): Promise<FleetPage> =>
-    ok<FleetPage>(await world.ask("GET", `/api/fleet?search=${encodeURIComponent(search)}`));
+    ok(await world.ask("GET", `/api/fleet?search=${encodeURIComponent(search)}`)) as FleetPage;
   const found = await fleet("attributes.site:berlin attributes.floor>1");
   assert.deepEqual([names(found), found.total, found.totalIsLeast], [["c"], 1, undefined]);
   assert.deepEqual(names(await fleet("thingName:(a OR b)")), ["a", "b"]);
   assert.deepEqual(names(await fleet("lin mit")), ["c"]);
   assert.deepEqual(names(await fleet("aa:bb:cc")), []);
   assert.equal((await world.ask("GET", "/api/fleet?search=attributes.site:(")).status, 400);
+});
+
+test("there is one index, which has everything", async () => {
+  assert.deepEqual(ok(await world.ask("GET", "/indices")), { indexNames: ["AWS_Things"] });
+  const described = ok(await world.ask("GET", "/indices/AWS_Things")) as { readonly indexStatus: string };
+  assert.equal(described.indexStatus, "ACTIVE");
+  assert.equal((await world.ask("GET", "/indices/AWS_ThingGroups")).status, 404);
+  const config = ok(await world.ask("GET", "/indexing/config"));
+  assert.equal((await world.ask("POST", "/indexing/config", config as object)).status, 200);
+  const more = { thingGroupIndexingConfiguration: { thingGroupIndexingMode: "ON" } };
+  assert.equal((await world.ask("POST", "/indexing/config", more)).status, 400);
 });

@@ -4,8 +4,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { LIMITS, TidewireError } from "../../../base/mod.ts";
 import type { ApiPorts } from "../ports.ts";
-
-const READS = { permission: "fleet:read" } as const;
+import { READS_FLEET, WRITES_FLEET } from "./fields.ts";
 
 const { pageSizeMax } = LIMITS.search;
 /** AWS's numbers. */
@@ -29,10 +28,20 @@ const Buckets = Aggregation.extend({
   }),
 });
 
+/** All of it is always indexed; less may be asked for, and more is refused. */
+const Configuration = z.object({
+  thingIndexingConfiguration: z
+    .object({ deviceDefenderIndexingMode: z.literal("OFF").optional() })
+    .optional(),
+  thingGroupIndexingConfiguration: z.object({ thingGroupIndexingMode: z.literal("OFF") }).optional(),
+});
+
+const THINGS_INDEX = "AWS_Things";
+
 export function searchRoutes(app: FastifyInstance, { search }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.post("/indices/search", { config: READS, schema: { body: Search } }, async ({ body }) => {
+  routes.post("/indices/search", { config: READS_FLEET, schema: { body: Search } }, async ({ body }) => {
     const { things, nextToken } = await search.run(queryOf(body), {
       maxResults: body.maxResults ?? undefined,
       nextToken: body.nextToken ?? null,
@@ -40,26 +49,58 @@ export function searchRoutes(app: FastifyInstance, { search }: ApiPorts): void {
     return { things, ...(nextToken === null ? {} : { nextToken }) };
   });
 
-  routes.post("/indices/statistics", { config: READS, schema: { body: Aggregation } }, async ({ body }) => ({
+  routes.post("/indices/statistics", { config: READS_FLEET, schema: { body: Aggregation } }, async ({ body }) => ({
     statistics: await search.aggregate({ ask: "statistics", query: queryOf(body), field: body.aggregationField }),
   }));
 
-  routes.post("/indices/cardinality", { config: READS, schema: { body: Aggregation } }, async ({ body }) => ({
+  routes.post("/indices/cardinality", { config: READS_FLEET, schema: { body: Aggregation } }, async ({ body }) => ({
     cardinality: await search.aggregate({ ask: "cardinality", query: queryOf(body), field: body.aggregationField }),
   }));
 
-  routes.post("/indices/percentiles", { config: READS, schema: { body: Percentiles } }, async ({ body }) => {
+  routes.post("/indices/percentiles", { config: READS_FLEET, schema: { body: Percentiles } }, async ({ body }) => {
     const { aggregationField: field, percents } = body;
     return { percentiles: await search.aggregate({ ask: "percentiles", query: queryOf(body), field, percents }) };
   });
 
-  routes.post("/indices/buckets", { config: READS, schema: { body: Buckets } }, async ({ body }) => {
+  routes.post("/indices/buckets", { config: READS_FLEET, schema: { body: Buckets } }, async ({ body }) => {
     const { maxBuckets } = body.aggregationType.termsAggregation;
     return search.aggregate({ ask: "buckets", query: queryOf(body), field: body.aggregationField, maxBuckets });
   });
+
+  routes.get("/indices", { config: READS_FLEET }, async () => ({ indexNames: [THINGS_INDEX] }));
+
+  routes.get(
+    "/indices/:indexName",
+    { config: READS_FLEET, schema: { params: z.object({ indexName: z.string().max(128) }) } },
+    async ({ params: { indexName } }) => {
+      checkIndex(indexName);
+      const schema = "REGISTRY_AND_SHADOW_AND_CONNECTIVITY_STATUS";
+      return { indexName, indexStatus: search.complete() ? "ACTIVE" : "BUILDING", schema };
+    },
+  );
+
+  routes.get("/indexing/config", { config: READS_FLEET }, async () => ({
+    thingIndexingConfiguration: {
+      thingIndexingMode: "REGISTRY_AND_SHADOW",
+      thingConnectivityIndexingMode: "STATUS",
+      deviceDefenderIndexingMode: "OFF",
+      namedShadowIndexingMode: "ON",
+    },
+    thingGroupIndexingConfiguration: { thingGroupIndexingMode: "OFF" },
+  }));
+
+  routes.post("/indexing/config", { config: WRITES_FLEET, schema: { body: Configuration } }, async () => ({}));
 }
 
-function queryOf({ indexName = "AWS_Things", queryString }: z.infer<typeof Query>): string {
-  if (indexName === "AWS_Things") return queryString;
-  throw new TidewireError("NOT_FOUND", { kind: "index", name: indexName.slice(0, 128) });
+function queryOf({ indexName = THINGS_INDEX, queryString }: z.infer<typeof Query>): string {
+  checkIndex(indexName);
+  return queryString;
+}
+
+function checkIndex(indexName: string): void {
+  if (indexName !== THINGS_INDEX) throw new TidewireError("NOT_FOUND", { kind: "index", name: shown(indexName) });
+}
+
+function shown(text: string): string {
+  return text.slice(0, 128).replaceAll(/[^\w:-]/g, "?");
 }
