@@ -56,4 +56,30 @@ export const REGISTRY_ERRORS = {
     fix: "{remedy}",
     http: 406,
   },
+  SEARCH_QUERY_INVALID: {
+    fault: "peer",
+    message: "The query is not valid at character {column}: {reason}.",
+    fix: "Correct it; `attributes.site:berlin AND connectivity.connected:true` is one, and `tidewire things list --help` shows more.",
+    http: 400,
+    exit: 2,
+  },
+  SEARCH_TOO_BROAD: {
+    fault: "peer",
+    message: "The query finds too much to be counted: it was given up after {seconds} s.",
+    fix: "Narrow it down, or page through what it finds.",
+    http: 400,
+  },
+  SEARCH_UNAVAILABLE: {
+    fault: "environment",
+    message: "The fleet's index cannot be asked: {reason}.",
+    fix: "Try again in a moment; where it stays so, restart the platform, which makes the index anew.",
+    http: 503,
+    retryable: true,
+  },
+  GROUP_QUERY_CYCLE: {
+    fault: "peer",
+    message: "The query of '{name}' depends on its own outcome: {path}.",
+    fix: "Write a query that does not ask for a group that is filled by what this one finds.",
+    http: 400,
+  },
 } as const satisfies Record<string, ErrorEntry>;

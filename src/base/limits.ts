@@ -6,6 +6,7 @@ import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
+import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
@@ -281,6 +282,7 @@ export const LIMITS = {
   },
   provisioning: PROVISIONING_LIMITS,
   registry: REGISTRY_LIMITS,
+  search: SEARCH_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),

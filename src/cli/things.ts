@@ -18,6 +18,22 @@ interface AddOptions {
   readonly data: string;
 }
 
+interface ListOptions {
+  readonly query?: string;
+  readonly json?: boolean;
+  readonly data: string;
+}
+
+const QUERY_HELP = `
+Queries:
+  thingName:pump*                                    names that begin with pump
+  attributes.site:berlin AND NOT attributes.floor:3  attributes; AND may be left out
+  attributes.weight:[75 TO 80]                       from 75 to 80; {75 TO 80} without the ends; also >, >=, <, <=
+  thingGroupNames:(cellar OR roof)                   in one of these groups
+  shadow.reported.battery<20                         what the device reports; shadow.name.NAME.… of a named shadow
+  connectivity.connected:false                       also connectivity.timestamp, connectivity.disconnectReason
+  attributes.serial:"a b"                            words one after the other`;
+
 interface RetireOptions {
   readonly eraseData?: boolean;
   readonly blockName?: boolean;
@@ -50,9 +66,14 @@ export function thingsCommand(output: Output): Command {
   );
   things.addCommand(
     withConnection(new Command("list"))
-      .description("list all devices with their presence")
+      .description("list devices with their presence")
+      .option(
+        "--query <query>",
+        "only those that AWS IoT's query language finds; plain words look into names and attributes",
+      )
       .option("--json", "print the result as JSON")
-      .action((options: AddOptions) => list(options, output)),
+      .addHelpText("after", QUERY_HELP)
+      .action((options: ListOptions) => list(options, output)),
   );
   things.addCommand(
     withConnection(new Command("invite"))
@@ -234,13 +255,15 @@ function secondsOf(text: string): number {
   throw new TidewireError("REQUEST_INVALID", { reason: `--valid takes a time like 15m, not '${text}'` });
 }
 
-async function list(options: AddOptions, output: Output): Promise<void> {
+async function list(options: ListOptions, output: Output): Promise<void> {
   const client = clientOf(options);
   const things = [];
   let cursor: string | null = null;
   do {
-    const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const page: FleetPage = await client.get<FleetPage>(`/api/fleet?limit=250${query}`);
+    const parameters = new URLSearchParams({ limit: "250" });
+    if (options.query !== undefined) parameters.set("search", options.query);
+    if (cursor !== null) parameters.set("cursor", cursor);
+    const page: FleetPage = await client.get<FleetPage>(`/api/fleet?${parameters.toString()}`);
     things.push(...page.things);
     cursor = page.cursor;
   } while (cursor !== null);

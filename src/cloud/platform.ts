@@ -30,6 +30,7 @@ import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { Teardown } from "./teardown.ts";
+import { openSearch } from "./search/mod.ts";
 import { startSchedules } from "./schedule/mod.ts";
 import { ENGINE_THREADS, releaseStartMemory, stepBack } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
@@ -183,6 +184,7 @@ async function openApi(
 ): Promise<ApiServer> {
   const { log, rules, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
+  const search = openSearch(config, base, shadows, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
@@ -192,6 +194,7 @@ async function openApi(
       alerts: rules.alerts,
       telemetry: store,
       shadows,
+      search,
       asker,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),

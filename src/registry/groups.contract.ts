@@ -229,6 +229,20 @@ export function groupsContract(adapter: string, open: OpenStore): void {
         assert.throws(() => registry.groups.create("x", { parentGroupName: "none" }), refused("NOT_FOUND"));
       });
 
+      test("names of the groups of many things, in one look-up", () => {
+        const things = Array.from({ length: 300 }, (_, index) => `t-${index}`);
+        for (const name of ["g1", "g2"]) registry.groups.create(name);
+        registry.atomically(() => {
+          for (const thing of things) registry.things.create(thing);
+          for (const thing of things.slice(0, 299)) registry.groups.add("g1", thing);
+          registry.groups.add("g2", "t-7");
+        });
+        const names = registry.groups.namesOf(things);
+        assert.equal(names.size, 299);
+        assert.deepEqual([names.get("t-7"), names.get("t-8"), names.get("t-299")], [["g1", "g2"], ["g1"], undefined]);
+        assert.equal(registry.groups.namesOf([]).size, 0);
+      });
+
       test("a group with groups below it stays; then it goes with its members, tags and policies", () => {
         tree();
         registry.things.create("a");

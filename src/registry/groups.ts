@@ -9,6 +9,7 @@ import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
 import type { Attributes, DynamicGroupStatus, GroupQuery, Page, ThingGroup } from "./records.ts";
 import { alreadyExists, checkVersion, limit, notFound } from "./refusals.ts";
+import { checkGroupQuery } from "./search/dynamic.ts";
 import type { GroupFilter } from "./store.ts";
 
 export interface GroupProperties {
@@ -20,7 +21,6 @@ export interface NewGroup extends GroupProperties {
   readonly parentGroupName?: string | undefined;
 }
 
-/** Checked by whoever can run it, before it comes here. */
 export interface NewQuery {
   readonly queryString: string;
   readonly indexName?: string | undefined;
@@ -88,6 +88,7 @@ export class Groups {
     return this.#change(name, update, (group) => {
       const before = dynamicOnly(group);
       const { queryString, indexName, queryVersion } = before;
+      if (update.queryString !== undefined) this.#checkQuery(name, update.queryString);
       const query = queryOf(
         {
           queryString: update.queryString ?? queryString,
@@ -171,6 +172,17 @@ export class Groups {
     return store.groups.ofThing(thingName);
   }
 
+  /** Names of the groups that each of these things is directly in. */
+  namesOf(things: readonly string[]): ReadonlyMap<string, readonly string[]> {
+    return this.#context.store.groups.namesOf(things);
+  }
+
+  /** All of them: there are `dynamicGroupsMax` at most. */
+  dynamic(): readonly ThingGroup[] {
+    const { dynamicGroupsMax } = LIMITS.registry;
+    return this.#context.store.groups.list({ dynamic: true }, { after: null, limit: dynamicGroupsMax });
+  }
+
   /** Names of things, ascending. `recursive`: also of the groups below. */
   members(name: string, options: PageOptions & { readonly recursive?: boolean | undefined } = {}): Page<string> {
     this.describe(name);
@@ -248,6 +260,7 @@ export class Groups {
       }
       if (parentGroupName !== null) this.#checkParent(parentGroupName);
       if (query !== null) this.#checkDynamic();
+      if (query !== null) this.#checkQuery(name, query.queryString);
       const [thingGroupId, now] = [newId(this.#context), clock.now()];
       const times = { version: 1, createdAt: now, updatedAt: now };
       const group = { thingGroupName: name, thingGroupId, parentGroupName, description, attributes, query, ...times };
@@ -302,6 +315,14 @@ export class Groups {
     if (store.groups.pathTo(parent).length >= groupDepthMax) limit("groups one below the other", groupDepthMax);
     const children = store.groups.list({ parent }, { after: null, limit: groupChildrenMax });
     if (children.length >= groupChildrenMax) limit("groups directly below one group", groupChildrenMax);
+  }
+
+  #checkQuery(name: string, queryString: string): void {
+    const others = this.dynamic().map(({ thingGroupName, query }) => ({
+      name: thingGroupName,
+      queryString: query?.queryString ?? "*",
+    }));
+    checkGroupQuery({ name, queryString }, others);
   }
 
   #checkDynamic(): void {

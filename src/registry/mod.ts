@@ -56,3 +56,30 @@ export type {
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
 export { arnOf } from "./names.ts";
+export { isFleetQuery, parseQuery } from "./search/parse.ts";
+export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
+export type { Stride } from "./search/find.ts";
+export { holds } from "./search/holds.ts";
+export { FleetDocument, indexedWords } from "./search/document.ts";
+export type {
+  ConnectivityPart,
+  Json,
+  PartBody as FleetPartBody,
+  PartChange as FleetPartChange,
+  RegistryPart,
+  ShadowPart,
+} from "./search/document.ts";
+export type {
+  Lookup as FleetLookup,
+  SearchIndex,
+  Stretch as FleetStretch,
+  WordLookup as FleetWordLookup,
+} from "./search/index.ts";
+export { numberOf } from "./search/values.ts";
+export { termsOf } from "./search/tree.ts";
+export type { Query as FleetQuery } from "./search/tree.ts";
+export { FleetSearcher } from "./search/searcher.ts";
+export type { SearchAnswers, SearchAnswer, SearchRequest } from "./search/searcher.ts";
+export { DynamicGroups } from "./search/dynamic.ts";
+export type { DynamicQuery, Move } from "./search/dynamic.ts";
+export type { AwsThing } from "./search/aws-thing.ts";

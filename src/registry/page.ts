@@ -19,9 +19,7 @@ export function pageOf<T>(
 ): Page<T> {
   const { pageSizeMax } = LIMITS.registry;
   const limit = options.maxResults ?? pageSizeMax;
-  if (!Number.isInteger(limit) || limit < 1 || limit > pageSizeMax) {
-    throw invalid(`maxResults must be between 1 and ${pageSizeMax}`);
-  }
+  checkedPageSize(limit, pageSizeMax);
   const after =
     options.nextToken === undefined || options.nextToken === null ? null : keyIn(listing, options.nextToken);
   const items = read(after, limit + 1);
@@ -48,11 +46,15 @@ export function byCreation<T extends { readonly createdAt: number; readonly cert
   );
 }
 
-function tokenFor(listing: string, key: string): string {
+export function checkedPageSize(size: number, max: number): void {
+  if (!Number.isInteger(size) || size < 1 || size > max) throw invalid(`maxResults must be between 1 and ${max}`);
+}
+
+export function tokenFor(listing: string, key: string): string {
   return btoa(`${listing}\n${key}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-function keyIn(listing: string, token: string): string {
+export function keyIn(listing: string, token: string): string {
   const prefix = `${listing}\n`;
   if (/^[A-Za-z0-9_-]{1,512}$/.test(token) && token.length % 4 !== 1) {
     const text = atob(token.replaceAll("-", "+").replaceAll("_", "/"));

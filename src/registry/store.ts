@@ -120,6 +120,8 @@ export interface GroupStore {
   members(groupName: string, recursive: boolean, slice: Slice<string>): readonly string[];
   /** The groups that the thing is directly in, by name. */
   ofThing(thingName: string): readonly ThingGroup[];
+  /** The same of many things, as names; things in no group are left out. */
+  namesOf(things: readonly string[]): ReadonlyMap<string, readonly string[]>;
   /** Certificates of the things in the group and below it, in no order. */
   certificatesBelow(groupName: string, limit: number): readonly string[];
 }

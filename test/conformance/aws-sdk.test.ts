@@ -31,9 +31,6 @@ const CORE = `
   .trim()
   .split(/\s+/);
 
-/** Core operations that are still to come: answered with their name, and here until they are there. */
-const TO_COME = ["SearchIndex", "GetStatistics", "GetIndexingConfiguration", "UpdateIndexingConfiguration"];
-
 const ALLOW_ALL = JSON.stringify({
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Action: "iot:*", Resource: "*" }],
@@ -702,16 +699,53 @@ test("a device publishes and asks by its certificate, as far as its policies all
   assert.equal((await ask("POST", "/topics/mine/by-https/t?qos=1", "1"))[0], 401, "revoked");
 });
 
-test("what is to come is refused by its name", async () => {
+test("the fleet's index: search, statistics, configuration", async () => {
   const { refuses } = world;
-  const commands: Readonly<Record<string, () => Promise<unknown>>> = {
-    SearchIndex: () => send(new iot.SearchIndexCommand({ queryString: "thingName:dev*" })),
-    GetStatistics: () => send(new iot.GetStatisticsCommand({ queryString: "*" })),
-    GetIndexingConfiguration: () => send(new iot.GetIndexingConfigurationCommand({})),
-    UpdateIndexingConfiguration: () => send(new iot.UpdateIndexingConfigurationCommand({})),
-  };
-  for (const name of TO_COME) await refuses(commands[name]!(), "NotImplementedException");
-  await refuses(send(new iot.CreateRoleAliasCommand({ roleAlias: "r", roleArn: "a" })), "NotImplementedException");
+  for (const [thingName, floor] of [
+    ["found-a", "1"],
+    ["found-b", "3"],
+  ] as const) {
+    await send(new iot.CreateThingCommand({ thingName, attributePayload: { attributes: { floor, site: "Berlin" } } }));
+  }
+  const queryString = "thingName:found-* attributes.site:berlin";
+  const first = await send(new iot.SearchIndexCommand({ queryString, maxResults: 1 }));
+  assert.deepEqual(first.things?.[0]?.attributes, { floor: "1", site: "Berlin" });
+  assert.equal(first.things[0].connectivity?.connected, false);
+  const rest = await send(new iot.SearchIndexCommand({ queryString, maxResults: 1, nextToken: first.nextToken }));
+  assert.deepEqual([rest.things?.map((thing) => thing.thingName), rest.nextToken], [["found-b"], undefined]);
+  const aggregationField = "attributes.floor";
+  const { statistics } = await send(new iot.GetStatisticsCommand({ queryString, aggregationField }));
+  assert.deepEqual([statistics?.count, statistics?.average, statistics?.maximum], [2, 2, 3]);
+  await refuses(send(new iot.SearchIndexCommand({ queryString: "(a" })), "InvalidQueryException");
+  await refuses(send(new iot.GetStatisticsCommand({ queryString: "a:[1" })), "InvalidQueryException");
+  const { thingIndexingConfiguration } = await send(new iot.GetIndexingConfigurationCommand({}));
+  assert.equal(thingIndexingConfiguration?.thingIndexingMode, "REGISTRY_AND_SHADOW");
+  await send(new iot.UpdateIndexingConfigurationCommand({ thingIndexingConfiguration }));
+  const thingGroupIndexingConfiguration = { thingGroupIndexingMode: "ON" } as const;
+  const more = new iot.UpdateIndexingConfigurationCommand({ thingGroupIndexingConfiguration });
+  await refuses(send(more), INVALID);
+});
+
+test("a dynamic group follows what its query finds", async () => {
+  const queryString = "attributes.zone:north";
+  await send(new iot.CreateThingCommand({ thingName: "zoned", attributePayload: { attributes: { zone: "north" } } }));
+  await send(new iot.CreateDynamicThingGroupCommand({ thingGroupName: "northern", queryString }));
+  const members = async (): Promise<readonly string[]> =>
+    (await send(new iot.ListThingsInThingGroupCommand({ thingGroupName: "northern" }))).things ?? [];
+  const until = Date.now() + 20_000;
+  while ((await members()).length === 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(await members(), ["zoned"]);
+  const cycle = new iot.CreateDynamicThingGroupCommand({
+    thingGroupName: "round",
+    queryString: "NOT thingGroupNames:round",
+  });
+  await world.refuses(send(cycle), "InvalidQueryException");
+  await send(new iot.DeleteDynamicThingGroupCommand({ thingGroupName: "northern" }));
+});
+
+test("what we have not is refused by its name", async () => {
+  const alias = new iot.CreateRoleAliasCommand({ roleAlias: "r", roleArn: "a" });
+  await world.refuses(send(alias), "NotImplementedException");
 });
 
 test("every core operation was run", () => {

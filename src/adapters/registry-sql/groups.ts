@@ -126,6 +126,20 @@ export class GroupTable implements GroupStore {
     return this.#sql.rows(text, [thingName]).map(groupOf);
   }
 
+  namesOf(things: readonly string[]): ReadonlyMap<string, readonly string[]> {
+    const names = new Map<string, string[]>();
+    for (const some of inPieces(things)) {
+      const text = `SELECT thing, group_name FROM group_members WHERE tenant = $1
+        AND thing IN (${some.map((_, index) => `$${index + 2}`).join(", ")}) ORDER BY group_name`;
+      for (const [thing, group] of this.#sql.rows(text, some)) {
+        const known = names.get(String(thing));
+        if (known === undefined) names.set(String(thing), [String(group)]);
+        else known.push(String(group));
+      }
+    }
+    return names;
+  }
+
   certificatesBelow(groupName: string, limit: number): readonly string[] {
     const text = `SELECT DISTINCT a.certificate FROM group_paths p CROSS JOIN group_members m CROSS JOIN thing_principals a
       WHERE p.tenant = $1 AND p.ancestor = $2 AND m.tenant = $1 AND m.group_name = p.name

@@ -42,6 +42,7 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
+import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
@@ -277,7 +278,9 @@ async function openParts(folder: string, ground: Base) {
   await rules.start();
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
+  const search = lazySearch(folder, { ...base, scheduler: systemScheduler, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
+    await search.close();
     gatekeeper.close();
     shadows.close();
     provisioning.close();
@@ -293,6 +296,7 @@ async function openParts(folder: string, ground: Base) {
   const { auditSearch } = kept;
   return {
     shadows: shadows.service,
+    search: search.port,
     forgetter,
     authority,
     registry,

@@ -59,7 +59,7 @@
  *   POST   /.well-known/est/simpleenroll             (one-time code, or the device's certificate)
  *   POST   /.well-known/est/simplereenroll           (the device's certificate)
  *   POST   /.well-known/tidewire/renewal  {publicKey, proof}  → {certificatePem, trustPem} (the device's certificate)
- *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name
+ *   GET    /api/fleet?search=&limit=&cursor=         → FleetPage, by thing name; `search`: plain words, or a query as SearchIndex takes
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/things/:thing/shadows                → ThingShadows
@@ -122,6 +122,14 @@
  *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
  *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
  *   POST                  /provisioning-templates/:templateName/provisioning-claim
+ *   GET                   /indices
+ *   GET                   /indices/:indexName
+ *   GET|POST              /indexing/config
+ *   POST                  /indices/search                    {queryString, maxResults, nextToken}: SearchIndex
+ *   POST                  /indices/statistics                {queryString, aggregationField}
+ *   POST                  /indices/cardinality               (the same)
+ *   POST                  /indices/percentiles               (the same, with percents)
+ *   POST                  /indices/buckets                   (the same, with aggregationType)
  *   GET                   /rules?topic=&ruleDisabled=&maxResults=&nextToken=
  *   POST|GET|PATCH|DELETE /rules/:ruleName
  *   POST                  /rules/:ruleName/enable
@@ -202,6 +210,8 @@ export interface FleetPage {
   /** Pass it as `cursor` for the next page; null at the end. */
   readonly cursor: string | null;
   readonly total: number;
+  /** There are more than `total`: counting them all would have taken too long. */
+  readonly totalIsLeast?: boolean;
   readonly online: number;
 }
 

@@ -20,6 +20,9 @@ const AWS_EXCEPTIONS: Readonly<Record<number, string>> = {
 /** Where the status alone does not tell AWS's name. */
 const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   VERSION_CONFLICT: "VersionConflictException",
+  SEARCH_QUERY_INVALID: "InvalidQueryException",
+  SEARCH_TOO_BROAD: "InvalidQueryException",
+  GROUP_QUERY_CYCLE: "InvalidQueryException",
   SHADOW_VERSION_CONFLICT: "ConflictException",
   SHADOW_ENCODING: "UnsupportedDocumentEncodingException",
   STILL_IN_USE: "DeleteConflictException",

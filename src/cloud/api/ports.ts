@@ -8,6 +8,7 @@ import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
+import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
@@ -117,6 +118,7 @@ export interface ApiPorts extends DevicePorts {
   readonly alerts: AlertBook;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
+  readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;
   readonly asker: AskPort;
   readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;

@@ -2,8 +2,9 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { isRetryable } from "../../base/mod.ts";
-import type { Thing } from "../../registry/mod.ts";
+import { LIMITS, isRetryable } from "../../base/mod.ts";
+import { isFleetQuery } from "../../registry/mod.ts";
+import type { Page, Thing } from "../../registry/mod.ts";
 import type { ConnectionInfo, FleetEntry, FleetPage, LatestValue, ThingDetail } from "./contract.ts";
 import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -12,7 +13,7 @@ import { PageLimit, ThingParameters, thingInPath } from "./schemas.ts";
 const READS = { permission: "fleet:read" } as const;
 
 const FleetParameters = z.strictObject({
-  search: z.string().max(256).optional(),
+  search: z.string().max(LIMITS.search.queryLengthMax).optional(),
   limit: PageLimit.default(100),
   cursor: z.string().max(2048).optional(),
 });
@@ -28,7 +29,7 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
     { config: READS, schema: { querystring: FleetParameters } },
     async (request): Promise<FleetPage> => {
       const { search, limit, cursor } = request.query;
-      const page = ports.registry.things.list({ search, maxResults: limit, nextToken: cursor });
+      const { page, ...counted } = await fleetPage(ports, search, { maxResults: limit, nextToken: cursor });
       const headlines = await headlinesOf(
         ports,
         page.items.map((thing) => thing.thingName),
@@ -36,7 +37,7 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
       return {
         things: page.items.map((thing) => entryOf(ports, thing, headlines.get(thing.thingName) ?? [])),
         cursor: page.nextToken,
-        total: ports.registry.things.count({ search }),
+        ...counted,
         online: ports.presence.onlineCount,
       };
     },
@@ -65,6 +66,29 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
   );
 
   routes.get("/api/connection", { config: READS }, async (): Promise<ConnectionInfo> => ports.connection());
+}
+
+interface FoundThings extends Pick<FleetPage, "total" | "totalIsLeast"> {
+  readonly page: Page<Thing>;
+}
+
+/** Counting must not keep the page waiting for long. */
+const COUNTED_WITHIN = 200;
+
+async function fleetPage(
+  { registry, search }: ApiPorts,
+  text: string | undefined,
+  options: { readonly maxResults: number; readonly nextToken: string | undefined },
+): Promise<FoundThings> {
+  if (text === undefined || !isFleetQuery(text)) {
+    return { page: registry.things.list({ search: text, ...options }), total: registry.things.count({ search: text }) };
+  }
+  const [{ things, nextToken }, { count, complete }] = await Promise.all([
+    search.run(text, { maxResults: options.maxResults, nextToken: options.nextToken ?? null }),
+    search.aggregate({ ask: "count", query: text, within: COUNTED_WITHIN }),
+  ]);
+  const items = things.flatMap(({ thingName }) => registry.things.find(thingName) ?? []);
+  return { page: { items, nextToken }, total: count, ...(complete ? {} : { totalIsLeast: true }) };
 }
 
 /** A fleet without its values is better than no fleet: while the store restarts, headlines stay empty. */

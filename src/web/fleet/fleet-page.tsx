@@ -96,6 +96,12 @@ function Stat({ label, value }: { readonly label: string; readonly value: number
   );
 }
 
+const QUERY_HELP = `Words, or a query:
+attributes.site:berlin AND connectivity.connected:false
+thingName:pump* NOT thingGroupNames:cellar
+shadow.reported.battery<20
+attributes.floor:[1 TO 3]`;
+
 function SearchBox({ store }: { readonly store: FleetStore }) {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const onInput = (event: InputEvent): void => {
@@ -114,7 +120,10 @@ function SearchBox({ store }: { readonly store: FleetStore }) {
         type="search"
         id="search"
         placeholder="Search things"
-        aria-label="Search things by name"
+        title={QUERY_HELP}
+        aria-label="Search things by name, or by a query"
+        aria-invalid={store.searchError.value !== null}
+        aria-describedby="search-error"
         aria-keyshortcuts="/"
         autocomplete="off"
         spellcheck={false}
@@ -122,6 +131,9 @@ function SearchBox({ store }: { readonly store: FleetStore }) {
         onInput={onInput}
       />
       <kbd aria-hidden="true">/</kbd>
+      <p id="search-error" class="search-error" role="status">
+        {store.searchError.value}
+      </p>
     </search>
   );
 }

@@ -28,6 +28,8 @@ export class FleetStore {
   readonly search = signal("");
   /** How many things the search found. */
   readonly found = signal(0);
+  /** What is wrong with the query that was typed; the rows stay as they are meanwhile. */
+  readonly searchError = signal<string | null>(null);
   readonly #cursors = signal<readonly (string | null)[]>([null]);
   readonly #next = signal<string | null>(null);
   readonly pageIndex = computed(() => this.#cursors.value.length - 1);
@@ -74,7 +76,11 @@ export class FleetStore {
       this.#show(page, search);
       this.#apply(during);
     } catch (thrown) {
-      if (!abort.signal.aborted) this.status.value = { kind: "failed", error: apiErrorOf(thrown) };
+      if (abort.signal.aborted) return;
+      const error = apiErrorOf(thrown);
+      if (error.code === "SEARCH_QUERY_INVALID" && this.status.peek().kind === "ready") {
+        this.searchError.value = error.message;
+      } else this.status.value = { kind: "failed", error };
     } finally {
       if (this.#during === during) this.#during = null;
     }
@@ -97,6 +103,7 @@ export class FleetStore {
       this.rows.value = [...this.#byName.values()];
       this.#next.value = page.cursor;
       this.found.value = page.total;
+      this.searchError.value = null;
       if (search === "") this.totals.value = { total: page.total, online: page.online };
       else if (this.totals.peek() === null) this.#refreshTotals(0);
       this.status.value = { kind: "ready" };

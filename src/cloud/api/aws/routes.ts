@@ -12,6 +12,7 @@ import { messageRoutes } from "./messages.ts";
 import { policyRoutes } from "./policies.ts";
 import { provisioningRoutes } from "./provisioning.ts";
 import { ruleRoutes } from "./rules.ts";
+import { searchRoutes } from "./search.ts";
 import { shadowRoutes } from "./shadows.ts";
 import { tagRoutes } from "./tags.ts";
 import { thingRoutes } from "./things.ts";
@@ -27,6 +28,7 @@ const RESOURCES = [
   authorizationRoutes,
   provisioningRoutes,
   ruleRoutes,
+  searchRoutes,
   tagRoutes,
   endpointRoutes,
   connectionRoutes,

@@ -1,0 +1,119 @@
+/**
+ * The fleet's index with a million things: p50 and p99 of each kind of question, and the event loop's delay beside 50 a second.
+ * `node bench/identity/search.ts [things] [folder]`; a folder that has an index is used as it is.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SearchLink } from "../../src/adapters/sqlite/search-link.ts";
+import type { FleetPartChange, SearchAnswers, SearchRequest } from "../../src/registry/mod.ts";
+import { SimLogger } from "../../sim/world.ts";
+
+const things = Number(process.argv[2] ?? 1_000_000);
+const kept = process.argv[3];
+const folder = kept ?? mkdtempSync(join(tmpdir(), "search-bench-"));
+mkdirSync(folder, { recursive: true });
+const path = join(folder, "search.db");
+
+/** Kinds, and the queries of each: drawn so that they find something. */
+const KINDS: readonly (readonly [kind: string, query: (n: number) => string])[] = [
+  ["name, exact", (n) => `thingName:${nameOf((n * 7919) % things)}`],
+  ["name, prefix (100)", (n) => `thingName:${nameOf((n * 7919) % things).slice(0, -2)}*`],
+  ["attribute, exact (0.1 %)", (n) => `attributes.site:site-${n % 1000}`],
+  ["attribute, range (1 %)", (n) => `attributes.floor:[${n % 90} TO ${n % 90}]`],
+  ["two attributes", (n) => `attributes.site:site-${n % 1000} attributes.floor:${n % 100}`],
+  ["group and attribute", (n) => `thingGroupNames:group-${n % 50} attributes.floor<${10 + (n % 50)}`],
+  ["connected (half)", () => "connectivity.connected:true"],
+  ["shadow range (half)", () => "shadow.reported.battery>50"],
+  ["shadow and connectivity", (n) => `shadow.reported.battery<${2 + (n % 5)} connectivity.connected:false`],
+  ["OR of two", (n) => `attributes.site:(site-${n % 1000} OR site-${(n * 3) % 1000})`],
+  ["NOT (half)", () => "NOT connectivity.connected:true"],
+  ["any field", (n) => `site-${n % 1000}`],
+  ["wildcard within (1 of 10 sites)", (n) => `attributes.site:s*-${n % 10}*`],
+];
+
+function nameOf(n: number): string {
+  return `thing-${String(n).padStart(7, "0")}`;
+}
+
+function partsOf(n: number): FleetPartChange[] {
+  const thing = nameOf(n);
+  const mixed = Math.imul(n, 2_654_435_761) >>> 0;
+  return [
+    {
+      thing,
+      part: "registry",
+      body: {
+        thingId: mixed.toString(16).padStart(8, "0"),
+        thingTypeName: `type-${mixed % 10}`,
+        billingGroupName: null,
+        thingGroupNames: [`group-${mixed % 50}`],
+        attributes: { site: `site-${mixed % 1000}`, floor: String(mixed % 100), serial: `s${mixed}` },
+        version: 1,
+      },
+    },
+    {
+      thing,
+      part: "connectivity",
+      body: { connected: mixed % 2 === 0, timestamp: 1_700_000_000_000 + (mixed % 100_000), disconnectReason: null },
+    },
+    { thing, part: "shadow ", body: { reported: { battery: (mixed >>> 3) % 101 }, hasDelta: false, version: 1 } },
+  ];
+}
+
+const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+
+const index = new SearchLink({ path, logger: new SimLogger() });
+const ask = async <R extends SearchRequest>(request: R): Promise<SearchAnswers[R["ask"]]> =>
+  (await index.ask({ order: "answer", request })) as SearchAnswers[R["ask"]];
+
+const existed = existsSync(path) && (await index.ready) && (await ask({ ask: "page", query: "*" })).things.length > 0;
+await index.ready;
+if (!existed) {
+  const begun = performance.now();
+  for (let n = 0; n < things; n += 1_000) {
+    const changes = Array.from({ length: Math.min(1_000, things - n) }, (_, at) => partsOf(n + at)).flat();
+    await index.ask({ order: "put", changes });
+  }
+  await index.ask({ order: "complete", complete: true });
+  const seconds = (performance.now() - begun) / 1000;
+  const megabytes = statSync(path).size / 1e6;
+  print(`indexed ${things} things in ${seconds.toFixed(0)} s, ${megabytes.toFixed(0)} MB`);
+}
+
+print("kind                              found  p50 ms  p99 ms");
+for (const [kind, query] of KINDS) {
+  const times: number[] = [];
+  let found = 0;
+  for (let n = 0; n < 200; n++) {
+    const begun = performance.now();
+    const page = await ask({ ask: "page", query: query(n), maxResults: 100 });
+    times.push(performance.now() - begun);
+    found += page.things.length;
+  }
+  times.sort((a, b) => a - b);
+  const [p50, p99] = [times[100]!, times[197]!];
+  print(
+    `${kind.padEnd(32)} ${String(found / 200).padStart(6)} ${p50.toFixed(1).padStart(7)} ${p99.toFixed(1).padStart(7)}`,
+  );
+}
+
+const counted = performance.now();
+const { count } = await ask({ ask: "count", query: "connectivity.connected:true", within: 60_000 });
+print(`counted ${count} in ${((performance.now() - counted) / 1000).toFixed(1)} s`);
+
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+const under: Promise<unknown>[] = [];
+for (let n = 0; n < 500; n++) {
+  under.push(ask({ ask: "page", query: KINDS[n % KINDS.length]![1](n), maxResults: 100 }));
+  await sleep(20);
+}
+await Promise.all(under);
+delay.disable();
+const [p99, worst] = [delay.percentile(99) / 1e6, delay.max / 1e6];
+print(`event loop beside 50 searches/s: p99 ${p99.toFixed(1)} ms, worst ${worst.toFixed(1)} ms`);
+await index.close();
+if (kept === undefined) rmSync(folder, { recursive: true });

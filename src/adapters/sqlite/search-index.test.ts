@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { FleetDocument, findInFleet, holds, parseQuery } from "../../registry/mod.ts";
+import type { FleetPartBody, FleetPartChange } from "../../registry/mod.ts";
+import { SqliteSearchIndex } from "./search-index.ts";
+
+const words = fc.constantFrom(
+  "red",
+  "Red car",
+  "75",
+  "75.0",
+  "-1",
+  "1e2",
+  "100",
+  "ab",
+  "abc",
+  "Ärger",
+  "𝄞x",
+  "\uffee",
+  "",
+);
+const scalar = fc.oneof(words, fc.integer({ min: -3, max: 100 }), fc.boolean());
+const names = Array.from({ length: 12 }, (_, index) => `${index % 2 === 0 ? "Tv" : "pump"}-${index}`);
+
+const registryPart = fc.record({
+  thingId: fc.constantFrom("id1", "id2"),
+  thingTypeName: fc.constantFrom(null, "ab", "heater"),
+  billingGroupName: fc.constantFrom(null, "red"),
+  thingGroupNames: fc.subarray(["g1", "g2", "abc"]),
+  attributes: fc.dictionary(fc.constantFrom("a", "b"), words, { noNullPrototype: true }),
+  version: fc.integer({ min: 1, max: 3 }),
+});
+const connectivity = fc.record({
+  connected: fc.boolean(),
+  timestamp: fc.integer({ min: 0, max: 100 }),
+  disconnectReason: fc.constantFrom(null, "ab"),
+});
+const shadow = fc.record({
+  reported: fc.record({ x: scalar, y: fc.array(scalar, { maxLength: 2 }) }),
+  hasDelta: fc.boolean(),
+  version: fc.constant(1),
+});
+const change: fc.Arbitrary<FleetPartChange> = fc
+  .oneof(
+    { weight: 4, arbitrary: fc.tuple(fc.constantFrom(...names), fc.constant("registry" as const), registryPart) },
+    fc.tuple(fc.constantFrom(...names), fc.constant("connectivity" as const), connectivity),
+    fc.tuple(fc.constantFrom(...names), fc.constantFrom("shadow " as const, "shadow n" as const), shadow),
+    fc.tuple(
+      fc.constantFrom(...names),
+      fc.constantFrom("registry" as const, "connectivity" as const),
+      fc.constant(null),
+    ),
+  )
+  .map(([thing, part, body]) => ({ thing, part, body }));
+
+const fields = fc.constantFrom(
+  ..."thingName thingTypeName thingGroupNames attributes.a attributes.b shadow.reported.x shadow.name.n.reported.y".split(
+    " ",
+  ),
+  ..."connectivity.connected connectivity.timestamp shadow.hasDelta attributes.none".split(" "),
+);
+const value = fc.constantFrom(
+  ..."red ab ab* a? 75 -1 100 true * pump* tv-4 p*-* är* 𝄞* \uffee g1 heater".split(" "),
+  ...'"red car"|[ab TO red]|{ab TO *]|[* TO 75]|{-1 TO 75}|["1" TO "8"]|[ä TO 𝄞]'.split("|"),
+);
+const term = fc.tuple(fields, value).map(([field, text]) => `${field}:${text}`);
+const free = fc.constantFrom("red", "ab*", "75", "true", "*");
+const query = fc.letrec<{ q: string }>((tie) => ({
+  q: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    term,
+    free,
+    fc.tuple(tie("q"), tie("q")).map(([a, b]) => `(${a} ${b})`),
+    fc.tuple(tie("q"), tie("q")).map(([a, b]) => `(${a} OR ${b})`),
+    tie("q").map((q) => `(NOT ${q})`),
+  ),
+})).q;
+
+function all(index: SqliteSearchIndex, text: string): string[] {
+  const found: string[] = [];
+  for (const stride of findInFleet(index, parseQuery(text), "")) {
+    found.push(...stride.found.map((document) => document.thingName));
+  }
+  return found;
+}
+
+test("what the index finds is what a test of every thing finds, whatever changed before", () => {
+  const folder = mkdtempSync(join(tmpdir(), "search-"));
+  let run = 0;
+  try {
+    fc.assert(
+      fc.property(
+        fc.array(change, { maxLength: 60 }),
+        fc.array(query, { minLength: 1, maxLength: 8 }),
+        (changes, queries) => {
+          const index = new SqliteSearchIndex({ path: join(folder, `${run++}.db`) });
+          try {
+            const model = new Map<string, Map<string, FleetPartBody>>();
+            for (let at = 0; at < changes.length; at += 7) index.put(changes.slice(at, at + 7));
+            for (const { thing, part, body } of changes) {
+              const parts = model.get(thing);
+              if (part === "registry" && body === null) model.delete(thing);
+              else if (part === "registry") model.set(thing, (parts ?? new Map()).set(part, body));
+              else if (body === null) parts?.delete(part);
+              else parts?.set(part, body);
+            }
+            const documents = [...model].map(([thing, parts]) => new FleetDocument(thing, parts));
+            for (const text of queries.filter((one) => one.length < 1_000 && one.split(":").length < 40)) {
+              const expected = documents.filter((one) => holds(parseQuery(text), one)).map((one) => one.thingName);
+              assert.deepEqual(all(index, text), expected.sort(), text);
+            }
+          } finally {
+            index.close();
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,305 @@
+/**
+ * The fleet's index in `search.db`: a view of the registry, presence and shadows that is rebuilt when it is missing, damaged,
+ * of another version, or was not closed. Used by one thread of its own.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { LIMITS } from "../../base/mod.ts";
+import type { Logger } from "../../base/mod.ts";
+import { FleetDocument, asIndexed, indexedWords, numberOf, shortened } from "../../registry/mod.ts";
+import type {
+  FleetLookup,
+  FleetPartBody,
+  FleetPartChange,
+  FleetStretch,
+  FleetWordLookup,
+  SearchIndex,
+} from "../../registry/mod.ts";
+import { closeDatabase, openDatabase, transaction } from "./open.ts";
+
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE state (tenant TEXT PRIMARY KEY, complete INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE fields (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (tenant, name)) STRICT;
+   CREATE TABLE parts (
+     tenant TEXT NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL, body TEXT NOT NULL,
+     PRIMARY KEY (tenant, thing, part)) STRICT, WITHOUT ROWID;
+   -- A field is one tenant's.
+   CREATE TABLE words (
+     field INTEGER NOT NULL, word TEXT NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL,
+     PRIMARY KEY (field, word, thing, part)) STRICT, WITHOUT ROWID;
+   CREATE TABLE numbers (
+     field INTEGER NOT NULL, number REAL NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL,
+     PRIMARY KEY (field, number, thing, part)) STRICT, WITHOUT ROWID;`,
+];
+
+/** A thing that is different now, and the fields in which it is; null: it is new. */
+export interface Indexed {
+  readonly thing: string;
+  readonly fields: readonly string[] | null;
+}
+
+/** Names in one statement; few sizes are few statements. */
+const NAMES_AT_ONCE = 64;
+
+export class SqliteSearchIndex implements SearchIndex {
+  readonly #database: DatabaseSync;
+  readonly #tenant: string;
+  readonly #prepared = new Map<string, StatementSync>();
+  /** At most `indexedFieldsMax`, and those of the transaction that runs. */
+  readonly #fields = new Map<string, number>();
+  /** There were more fields than may have an index. */
+  #overflown: boolean;
+
+  /** Throws DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER: the file may be removed then. */
+  constructor({ path, logger, tenant = "default" }: { path: string; logger?: Logger; tenant?: string }) {
+    const told = logger === undefined ? {} : { logger };
+    this.#database = openDatabase({ path, name: "search", migrations: MIGRATIONS, durability: "normal", ...told });
+    this.#database.exec("PRAGMA cache_size = -32000");
+    this.#tenant = tenant;
+    this.#loadFields();
+    this.#overflown = this.#fields.size >= LIMITS.search.indexedFieldsMax;
+  }
+
+  close(): void {
+    closeDatabase(this.#database);
+  }
+
+  /** It has all that there was when it was closed. */
+  get complete(): boolean {
+    return this.#rows("SELECT complete FROM state WHERE tenant = ?", [this.#tenant])[0]?.[0] === 1;
+  }
+
+  set complete(complete: boolean) {
+    transaction(this.#database, () =>
+      this.#rows("INSERT OR REPLACE INTO state VALUES (?, ?)", [this.#tenant, complete ? 1 : 0]),
+    );
+  }
+
+  /** In one transaction. Returns what is different now. */
+  put(changes: readonly FleetPartChange[]): readonly Indexed[] {
+    try {
+      return transaction(this.#database, () =>
+        changes.flatMap((change) => {
+          const fields = change.part === "registry" && change.body === null ? this.#remove(change) : this.#put(change);
+          return fields?.length === 0 ? [] : [{ thing: change.thing, fields }];
+        }),
+      );
+    } catch (error) {
+      this.#loadFields(); // those that were new were undone
+      throw error;
+    }
+  }
+
+  /**
+   * What things behind `after` and up to `upTo` (null: to the end) have beside these parts: to be put with body null.
+   */
+  surplus(after: string, upTo: string | null, changes: readonly FleetPartChange[]): readonly FleetPartChange[] {
+    const wanted = new Set(changes.map(({ thing, part }) => `${thing} ${part}`));
+    const range = upTo === null ? "thing > ?" : "thing > ? AND thing <= ?";
+    const sql = `SELECT thing, part FROM parts WHERE tenant = ? AND ${range}`;
+    return this.#rows(sql, [this.#tenant, after, ...(upTo === null ? [] : [upTo])])
+      .filter(([thing, part]) => !wanted.has(`${String(thing)} ${String(part)}`))
+      .map(([thing, part]) => ({ thing: String(thing), part: String(part) as FleetPartChange["part"], body: null }));
+  }
+
+  /** Names of the things behind `after`, ascending. */
+  names(after: string, limit: number): readonly string[] {
+    const sql = "SELECT thing FROM parts WHERE tenant = ? AND thing > ? AND part = 'registry' ORDER BY thing LIMIT ?";
+    return this.#rows(sql, [this.#tenant, after, limit]).map(([thing]) => String(thing));
+  }
+
+  // ── SearchIndex ──────────────────────────────────────────────────────────────────────────────
+
+  fields(): readonly string[] {
+    return [...this.#fields.keys()];
+  }
+
+  stateOf(field: string): "indexed" | "unindexed" | "missing" {
+    if (this.#fields.has(field)) return "indexed";
+    return this.#overflown ? "unindexed" : "missing";
+  }
+
+  count(lookup: FleetLookup, limit: number): number {
+    const { from, values } = this.#from(lookup);
+    return Number(this.#rows(`SELECT count(*) FROM (SELECT 1 ${from} LIMIT ?)`, [...values, limit])[0]?.[0]);
+  }
+
+  things(lookup: FleetLookup): readonly string[] {
+    const { from, values } = this.#from(lookup);
+    return this.#rows(`SELECT thing ${from}`, values).map(([thing]) => String(thing));
+  }
+
+  ordered(words: readonly FleetWordLookup[], after: string, window: number): FleetStretch {
+    const [first, ...others] = words;
+    if (first === undefined) {
+      const things = this.names(after, window);
+      return { things, upTo: things.length < window ? null : things.at(-1)! };
+    }
+    const { from, values } = this.#from(first);
+    const tests = others.map(
+      () => "EXISTS (SELECT 1 FROM words o WHERE o.field = ? AND o.word = ? AND o.thing = w.thing)",
+    );
+    const found = ["1", ...tests].join(" AND ");
+    const rows = this.#rows(
+      `SELECT thing, ${found} FROM (SELECT thing ${from} AND thing > ? ORDER BY thing LIMIT ?) w`,
+      [...others.flatMap(({ field, word }) => [this.#fields.get(field) ?? 0, word]), ...values, after, window],
+    );
+    const things = rows.filter(([, fits]) => fits === 1).map(([thing]) => String(thing));
+    return { things: [...new Set(things)], upTo: rows.length < window ? null : String(rows.at(-1)![0]) };
+  }
+
+  documents(things: readonly string[]): readonly FleetDocument[] {
+    const documents: FleetDocument[] = [];
+    for (let at = 0; at < things.length; at += NAMES_AT_ONCE) {
+      const names = things.slice(at, at + NAMES_AT_ONCE);
+      while (names.length < NAMES_AT_ONCE) names.push(""); // no thing is called so
+      documents.push(...this.#documents(names));
+    }
+    return documents;
+  }
+
+  #documents(names: readonly string[]): readonly FleetDocument[] {
+    const marks = names.map(() => "?").join(", ");
+    const parts = new Map<string, Map<string, FleetPartBody>>();
+    const sql = `SELECT thing, part, body FROM parts WHERE tenant = ? AND thing IN (${marks}) ORDER BY thing`;
+    for (const [thing, part, body] of this.#rows(sql, [this.#tenant, ...names])) {
+      let known = parts.get(String(thing));
+      if (known === undefined) parts.set(String(thing), (known = new Map()));
+      known.set(String(part), JSON.parse(String(body)) as FleetPartBody);
+    }
+    return [...parts].filter(([, has]) => has.has("registry")).map(([thing, has]) => new FleetDocument(thing, has));
+  }
+
+  // ── changes ──────────────────────────────────────────────────────────────────────────────────
+
+  #put(change: FleetPartChange): readonly string[] | null {
+    const { thing, part, body } = change;
+    const before = this.#body(thing, part);
+    // What others tell about a thing that is gone, or is not known yet, says nothing.
+    if (part !== "registry" && this.#body(thing, "registry") === null) return [];
+    const text = body === null ? null : JSON.stringify(body);
+    if (text === before) return [];
+    const [old, now] = [
+      before === null
+        ? new Map<string, Set<string>>()
+        : indexedWords({ ...change, body: JSON.parse(before) as FleetPartBody }),
+      body === null ? new Map<string, Set<string>>() : indexedWords({ ...change, body }),
+    ];
+    const key = [this.#tenant, thing, part];
+    if (text === null) this.#rows("DELETE FROM parts WHERE tenant = ? AND thing = ? AND part = ?", key);
+    else this.#rows("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", [...key, text]);
+    const fields = this.#exchange(thing, part, old, now);
+    return part === "registry" && before === null ? null : fields;
+  }
+
+  #remove({ thing }: FleetPartChange): readonly string[] {
+    const rows = this.#rows("SELECT part, body FROM parts WHERE tenant = ? AND thing = ?", [this.#tenant, thing]);
+    const fields = rows.flatMap(([name, body]) => {
+      const part = String(name) as FleetPartChange["part"];
+      const words = indexedWords({ thing, part, body: JSON.parse(String(body)) as FleetPartBody });
+      return this.#exchange(thing, part, words, new Map());
+    });
+    this.#rows("DELETE FROM parts WHERE tenant = ? AND thing = ?", [this.#tenant, thing]);
+    return fields;
+  }
+
+  /** Writes only what differs: a change of presence must not cost what the shadow's fields cost. */
+  #exchange(
+    thing: string,
+    part: string,
+    old: ReadonlyMap<string, ReadonlySet<string>>,
+    now: ReadonlyMap<string, ReadonlySet<string>>,
+  ): readonly string[] {
+    const changed = new Set<string>();
+    for (const [field, words] of old) {
+      const gone = without(words, now.get(field));
+      if (gone.length === 0 && now.has(field)) continue;
+      changed.add(field);
+      // Two words may have one entry, 75 and 75.0: what is still there is put back below.
+      for (const word of gone) this.#entry("DELETE", field, word, thing, part);
+    }
+    for (const [field, words] of now) {
+      const added = changed.has(field) ? [...words] : without(words, old.get(field));
+      if (added.length > 0 || !old.has(field)) changed.add(field);
+      for (const word of added) this.#entry("INSERT", field, word, thing, part);
+    }
+    return [...changed];
+  }
+
+  #entry(kind: "INSERT" | "DELETE", field: string, word: string, thing: string, part: string): void {
+    const id = kind === "INSERT" ? this.#idOf(field) : this.#fields.get(field);
+    if (id === undefined) return;
+    const number = numberOf(word);
+    const words = new Set([shortened(word), asIndexed(word)]);
+    if (kind === "DELETE") {
+      const where = "AND thing = ? AND part = ?";
+      for (const one of words) {
+        this.#rows(`DELETE FROM words WHERE field = ? AND word = ? ${where}`, [id, one, thing, part]);
+      }
+      if (number !== null) {
+        this.#rows(`DELETE FROM numbers WHERE field = ? AND number = ? ${where}`, [id, number, thing, part]);
+      }
+      return;
+    }
+    for (const one of words) this.#rows("INSERT OR IGNORE INTO words VALUES (?, ?, ?, ?)", [id, one, thing, part]);
+    if (number !== null) this.#rows("INSERT OR IGNORE INTO numbers VALUES (?, ?, ?, ?)", [id, number, thing, part]);
+  }
+
+  /** Undefined: there are too many fields. */
+  #idOf(field: string): number | undefined {
+    const known = this.#fields.get(field);
+    if (known !== undefined) return known;
+    if (this.#fields.size >= LIMITS.search.indexedFieldsMax) {
+      this.#overflown = true;
+      return undefined;
+    }
+    const sql = "INSERT INTO fields (tenant, name) VALUES (?, ?) RETURNING id";
+    const id = Number(this.#rows(sql, [this.#tenant, field])[0]![0]);
+    this.#fields.set(field, id);
+    return id;
+  }
+
+  #loadFields(): void {
+    this.#fields.clear();
+    for (const [name, id] of this.#rows("SELECT name, id FROM fields WHERE tenant = ?", [this.#tenant])) {
+      this.#fields.set(String(name), Number(id));
+    }
+  }
+
+  #body(thing: string, part: string): string | null {
+    const sql = "SELECT body FROM parts WHERE tenant = ? AND thing = ? AND part = ?";
+    const row = this.#rows(sql, [this.#tenant, thing, part])[0];
+    return row === undefined ? null : String(row[0]);
+  }
+
+  #from(lookup: FleetLookup): { readonly from: string; readonly values: readonly (string | number)[] } {
+    const id = this.#fields.get(lookup.field) ?? 0;
+    switch (lookup.by) {
+      case "word":
+        return { from: "FROM words WHERE field = ? AND word = ?", values: [id, lookup.word] };
+      case "words": {
+        const { from, to } = lookup;
+        if (to === null) return { from: "FROM words WHERE field = ? AND word >= ?", values: [id, from] };
+        return { from: "FROM words WHERE field = ? AND word >= ? AND word <= ?", values: [id, from, to] };
+      }
+      case "numbers": {
+        const { from, to } = lookup;
+        return { from: "FROM numbers WHERE field = ? AND number >= ? AND number <= ?", values: [id, from, to] };
+      }
+    }
+  }
+
+  /** As many statements as this file has texts, and one per number of words that are asked for together. */
+  #rows(sql: string, values: readonly (string | number)[]): readonly (readonly unknown[])[] {
+    let statement = this.#prepared.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      statement.setReturnArrays(true);
+      this.#prepared.set(sql, statement);
+    }
+    return statement.all(...values) as unknown as readonly (readonly unknown[])[];
+  }
+}
+
+function without(words: ReadonlySet<string>, others: ReadonlySet<string> | undefined): readonly string[] {
+  return [...words].filter((word) => others?.has(word) !== true);
+}

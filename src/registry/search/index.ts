@@ -1,0 +1,33 @@
+/** The port to the index. It may offer too much, never too little: `holds` decides. */
+import type { FleetDocument } from "./document.ts";
+
+export type Lookup =
+  | { readonly by: "word"; readonly field: string; readonly word: string }
+  /** Both ends belong to it; null: no end. By code points. */
+  | { readonly by: "words"; readonly field: string; readonly from: string; readonly to: string | null }
+  | { readonly by: "numbers"; readonly field: string; readonly from: number; readonly to: number };
+
+export type WordLookup = Extract<Lookup, { by: "word" }>;
+
+export interface SearchIndex {
+  /** Names of fields with an index of their own. */
+  fields(): readonly string[];
+  /** `missing`: nothing has it. `unindexed`: there were too many fields when it came. */
+  stateOf(field: string): "indexed" | "unindexed" | "missing";
+  /** Not more than `limit`. */
+  count(lookup: Lookup, limit: number): number;
+  /** Names in no order; a name may come twice. */
+  things(lookup: Lookup): readonly string[];
+  /**
+   * Ascending names behind `after` that all of these lookups find, out of the next `window` that the first one finds; without
+   * lookups, of all things. `upTo`: how far this went; null: to the end.
+   */
+  ordered(words: readonly WordLookup[], after: string, window: number): Stretch;
+  /** In the order of the names; those that are gone are left out. */
+  documents(things: readonly string[]): readonly FleetDocument[];
+}
+
+export interface Stretch {
+  readonly things: readonly string[];
+  readonly upTo: string | null;
+}
