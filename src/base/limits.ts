@@ -5,6 +5,7 @@
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
+import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
@@ -276,6 +277,7 @@ export const LIMITS = {
     certificateValueLengthMax: 1024,
   },
   provisioning: PROVISIONING_LIMITS,
+  refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
   shadow: {
     /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */

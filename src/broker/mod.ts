@@ -4,6 +4,7 @@ export { LIMIT_REACHED } from "./reached-limits.ts";
 export { Broker } from "./broker.ts";
 export type { BrokerConnection } from "./broker.ts";
 export type { BrokerOptions } from "./core.ts";
+export type { RefusalListener } from "./refusals.ts";
 export type { SystemTopicsOptions } from "./system-topics.ts";
 export type {
   Admission,

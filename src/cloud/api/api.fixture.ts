@@ -32,7 +32,9 @@ import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
-import { registryRules } from "../gatekeeper.ts";
+import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
+import { RefusalDesk } from "../refusal-desk.ts";
+import { RefusalNotes } from "../refusal-notes.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
@@ -150,6 +152,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
   readonly registry: Registry;
+  readonly gatekeeper: RegistryGatekeeper;
+  readonly refusalNotes: RefusalNotes;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
   readonly sessions: Sessions;
@@ -202,6 +206,9 @@ async function openParts(folder: string, base: Base) {
     renewalGrace: times.renewalGrace,
     isReplaced: (id) => renewals.isReplaced(id),
   });
+  const refusalNotes = new RefusalNotes({ registry, clock });
+  const gatekeeper = new RegistryGatekeeper({ ...base, registry, onRefused: refusalNotes.ofGate });
+  const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -216,10 +223,12 @@ async function openParts(folder: string, base: Base) {
     rulesStore.close();
     http.close();
     presence.close();
+    gatekeeper.close();
     successions.close();
     stores.close();
   };
-  return { authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
+  const about = { gatekeeper, refusalNotes, refusals };
+  return { ...about, authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */

@@ -25,6 +25,7 @@
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
  *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
+ *   GET    /api/refusals?after=&limit=&thing=        → RefusalPage: who was refused lately, and what would allow it
  *   GET    /api/authority                            → the CAs, and what should be done about them
  *   POST   /api/authority/rollover-issuing           → the same
  *   POST   /api/authority/rollover-root              → the same
@@ -315,8 +316,42 @@ export type LiveEvent =
   | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
+  /** Somebody was refused: `/api/refusals` has news. To viewers of the fleet, at most twice a second. */
+  | { readonly type: "refused" }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
+
+export interface RefusalPage {
+  /** The latest first. */
+  readonly refusals: readonly Refusal[];
+  /** How many are kept in all. */
+  readonly kept: number;
+}
+
+/** A device that did not get what it asked for: one for each device, reason and topic. */
+export interface Refusal {
+  /** Grows with every refusal; `after=` asks for those above it. */
+  readonly sequence: number;
+  readonly action: "connect" | "publish" | "subscribe" | "receive";
+  /** Stable word, such as `expired`, `client-id`, `publish-forbidden`. */
+  readonly reason: string;
+  readonly sentence: string;
+  readonly fix: string;
+  /** To be run as it stands; null where none helps. */
+  readonly command: string | null;
+  /** It would pass by now: somebody has corrected it. */
+  readonly allowedNow: boolean;
+  readonly certificateId: string | null;
+  readonly subject: string | null;
+  readonly clientId: string | null;
+  readonly thing: string | null;
+  readonly remoteAddress: string;
+  /** Topic or filter. */
+  readonly resource: string | null;
+  readonly firstAt: EpochMs;
+  readonly lastAt: EpochMs;
+  readonly count: number;
+}
 
 /** AWS IoT's shadow document. Times in metadata are seconds. */
 export interface ShadowDocument {

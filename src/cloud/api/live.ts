@@ -27,6 +27,8 @@ const CLOSE_GOING_AWAY = 1001;
 const CLOSE_POLICY = 1008;
 const CLOSE_TRY_LATER = 1013;
 
+const REFUSED_DELAY = 500;
+
 interface Viewer {
   readonly socket: WebSocket;
   /** The session's cookie; null where it came with a token. */
@@ -52,6 +54,7 @@ export class LiveHub {
   readonly #cuts: ReadonlyMap<CutReason, Counter>;
   readonly #cancels: Cancel[];
   #refreshing = false;
+  #isRefusedTold = true;
 
   constructor(ports: ApiPorts) {
     this.#ports = ports;
@@ -77,6 +80,7 @@ export class LiveHub {
       }),
       ports.presence.onChange((thing, presence) => this.#sendFleet({ type: "presence", thing, presence })),
       ports.alerts.onChange((alert) => this.#broadcast({ type: "alert", alert }, () => true)),
+      ports.refusals.onChange(() => this.#tellRefused()),
       ports.sessions.onEnd((cookie) => this.#endSession(cookie)),
       ports.scheduler.every(LIMITS.http.livePingPeriod, () => this.#lookAtAll()),
     ];
@@ -101,6 +105,16 @@ export class LiveHub {
       // Nobody waits for the answer to that.
       socket.terminate();
     }
+  }
+
+  /** A flood of refusals is two frames a second. */
+  #tellRefused(): void {
+    if (!this.#isRefusedTold) return;
+    this.#isRefusedTold = false;
+    this.#ports.scheduler.after(REFUSED_DELAY, () => {
+      this.#isRefusedTold = true;
+      this.#sendFleet({ type: "refused" });
+    });
   }
 
   #join(socket: WebSocket, request: FastifyRequest): void {

@@ -1,5 +1,6 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
 import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { RefusalQuery } from "../../identity/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
@@ -9,7 +10,15 @@ import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
 import type { Renewals } from "../renewals.ts";
-import type { ConnectionInfo, Health, LatestValue, Series, SeriesResult, ShadowNames } from "./contract.ts";
+import type {
+  ConnectionInfo,
+  Health,
+  LatestValue,
+  RefusalPage,
+  Series,
+  SeriesResult,
+  ShadowNames,
+} from "./contract.ts";
 import type { Sessions } from "./session.ts";
 
 /** The store process, as the API sees it. */
@@ -73,6 +82,12 @@ export interface ShadowKey {
   readonly name: string;
 }
 
+/** Who was refused lately; a `RefusalDesk`. */
+export interface RefusalPort {
+  list(query: RefusalQuery): RefusalPage;
+  onChange(listener: () => void): Cancel;
+}
+
 export interface ApiPorts {
   readonly sessions: Sessions;
   readonly registry: Registry;
@@ -87,6 +102,7 @@ export interface ApiPorts {
   /** Devices that enrol and renew by themselves. */
   readonly enrolment: EstPorts;
   readonly renewals: Pick<Renewals, "readmit">;
+  readonly refusals: RefusalPort;
   readonly desk: AuthorityDesk;
   readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };

@@ -28,6 +28,7 @@ import { healthRoutes } from "./routes-health.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
+import { refusalRoutes } from "./routes-refusals.ts";
 import { retireRoutes } from "./routes-retire.ts";
 import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
@@ -77,6 +78,7 @@ const GUARDED = [
   provisioningRoutes,
   joinCodeRoutes,
   retireRoutes,
+  refusalRoutes,
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
