@@ -29,6 +29,7 @@ import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
+import { policyDesk } from "./policy-desk.ts";
 import { Teardown } from "./teardown.ts";
 import { ENGINE_THREADS, releaseStartMemory, stepBack } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
@@ -203,6 +204,7 @@ async function openApi(
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
+      policies: policyDesk(base),
       health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

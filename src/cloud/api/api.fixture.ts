@@ -33,6 +33,7 @@ import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { endedSessionsFile } from "../ended-sessions.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
+import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
 import { openProvisioning } from "../services/mod.ts";
@@ -317,6 +318,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
+    policies: policyDesk(parts),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],

@@ -26,6 +26,10 @@
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
  *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
  *   GET    /api/refusals?after=&limit=&thing=        → RefusalPage: who was refused lately, and what would allow it
+ *   PUT    /api/policies/:policyName  {policyDocument}  → PutPolicy: made, or its new default version
+ *   GET    /api/policies/:policyName/versions        → PolicyVersions
+ *   POST   /api/policy-tests  {thing | certificateId, clientId?, action, resource, document?}  → PolicyAnswer
+ *   POST   /api/policy-allowances  {certificateId, action, retain?, resource}  → PutPolicy: allows exactly this
  *   GET    /api/authority                            → the CAs, and what should be done about them
  *   POST   /api/authority/rollover-issuing           → the same
  *   POST   /api/authority/rollover-root              → the same
@@ -320,6 +324,43 @@ export type LiveEvent =
   | { readonly type: "refused" }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
+
+export interface PutPolicy {
+  readonly policyName: string;
+  readonly version: number;
+  /** What is valid and surely not meant. */
+  readonly warnings: readonly string[];
+}
+
+export interface PolicyVersions {
+  readonly versions: readonly {
+    readonly version: number;
+    readonly isDefault: boolean;
+    readonly document: string;
+    readonly createdAt: EpochMs;
+  }[];
+}
+
+export interface PolicyAnswer {
+  readonly allowed: boolean;
+  readonly sentence: string;
+  /** Null where no statement is about it. `version` is null for a document that was only tried. */
+  readonly decidedBy: {
+    readonly policy: string;
+    readonly version: number | null;
+    /** Place in the document, from 0. */
+    readonly statement: number;
+    readonly sid: string | null;
+    readonly effect: "Allow" | "Deny";
+  } | null;
+  /** Statements that could not apply, and what else stands in the way. */
+  readonly notes: readonly string[];
+  readonly certificateId: string;
+  readonly clientId: string;
+  /** The thing that such a connection speaks for. */
+  readonly thing: string | null;
+  readonly policies: readonly { readonly policyName: string; readonly version: number }[];
+}
 
 export interface RefusalPage {
   /** The latest first. */

@@ -9,6 +9,7 @@ import type { Provisioning } from "../services/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
+import type { PolicyPort } from "../policy-desk.ts";
 import type { Renewals } from "../renewals.ts";
 import type {
   ConnectionInfo,
@@ -103,6 +104,7 @@ export interface ApiPorts {
   readonly enrolment: EstPorts;
   readonly renewals: Pick<Renewals, "readmit">;
   readonly refusals: RefusalPort;
+  readonly policies: PolicyPort;
   readonly desk: AuthorityDesk;
   readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };

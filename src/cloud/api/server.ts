@@ -26,6 +26,7 @@ import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
+import { policyDeskRoutes } from "./routes-policies.ts";
 import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
@@ -79,6 +80,7 @@ const GUARDED = [
   joinCodeRoutes,
   retireRoutes,
   refusalRoutes,
+  policyDeskRoutes,
   authorityRoutes,
   ruleRoutes,
   fleetRoutes,
