@@ -38,12 +38,9 @@ async function refused(options: Options, output: Output): Promise<void> {
     if (found.length === 0) output.note("Nobody was refused since the platform started, as far as is kept.");
     return;
   }
-  let stopped = false;
-  const signal = stopSignal().then(() => (stopped = true));
+  const stop = stopSignal();
   let after = page.refusals[0]?.sequence ?? 0;
-  while (!stopped) {
-    await Promise.race([pause(ASK_EVERY), signal]);
-    if (stopped) return;
+  while ((await Promise.race([pause(ASK_EVERY, null), stop])) === null) {
     const { refusals } = await pageOf(options, after);
     for (const one of refusals.toReversed()) show(one, options, output);
     after = refusals[0]?.sequence ?? after;

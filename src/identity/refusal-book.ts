@@ -142,13 +142,10 @@ export class RefusalBook {
         if (entry.sequence <= after) continue;
         if (certificateId !== undefined && entry.certificateId !== certificateId) continue;
         if (thing !== undefined && entry.thing !== thing && entry.clientId !== thing) continue;
-        found.push(entry);
+        found.push({ ...entry });
       }
     }
-    return found
-      .toSorted((a, b) => b.sequence - a.sequence)
-      .slice(0, limit)
-      .map((entry) => ({ ...entry }));
+    return found.toSorted((a, b) => b.sequence - a.sequence).slice(0, limit);
   }
 
   /** Called after every refusal: whoever listens must not do much. */

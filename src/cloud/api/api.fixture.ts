@@ -39,7 +39,7 @@ import { RefusalNotes } from "../refusal-notes.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, Health, LatestValue, SeriesResult } from "./contract.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { buildApi } from "./server.ts";
@@ -289,6 +289,14 @@ function enrolmentOf(
   };
 }
 
+const CONNECTION: ConnectionInfo = {
+  mqtts: "mqtts://127.0.0.1:8883",
+  addresses: [],
+  httpsPort: 8443,
+  caPem: "",
+  defaultPolicy: DEFAULT_POLICY_NAME,
+};
+
 export async function apiWorld(): Promise<ApiWorld> {
   const folder = mkdtempSync(join(tmpdir(), "tidewire-api-"));
   // Certificates are judged by the machine's clock in TLS, so simulated time starts now.
@@ -324,13 +332,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     ownNames: ["tide.example"],
     version: "1.2.3",
     webRoot: makeWebRoot(folder),
-    connection: () => ({
-      mqtts: "mqtts://127.0.0.1:8883",
-      addresses: [],
-      httpsPort: 8443,
-      caPem: "",
-      defaultPolicy: DEFAULT_POLICY_NAME,
-    }),
+    connection: () => CONNECTION,
   });
   const askAs = asker(api);
   const listeners: MqttListener[] = [];
