@@ -41,6 +41,17 @@ export class SimRulesDatabase implements RulesStore {
     return gone.length;
   }
 
+  forgetThing(thing: string): { alerts: number; deliveries: number; deadLetters: number } {
+    this.#refuseWhereBroken();
+    const alerts = [...this.#alerts].filter(([, stored]) => stored.alert.thing === thing);
+    const waiting = [...this.#waiting].filter(([, { things }]) => things.includes(thing));
+    const dead = [...this.#dead].filter(([, { things }]) => things.includes(thing));
+    for (const [id] of alerts) this.#alerts.delete(id);
+    for (const [key] of waiting) this.#waiting.delete(key);
+    for (const [key] of dead) this.#dead.delete(key);
+    return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
+  }
+
   save({ checkpoint, deliveries, done, dead, alerts }: SaveBatch): number {
     this.#refuseWhereBroken();
     this.#checkpoint = checkpoint;

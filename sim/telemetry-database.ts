@@ -78,6 +78,8 @@ export class SimTelemetryDatabase {
         latest.apply(commit.points);
         await life.wait(scheduler, this.#random.below(this.latencyMax));
       },
+      retire: () => Promise.reject(new Error("nobody is forgotten in the simulated store")),
+      erased: () => Promise.resolve(),
       query: () => Promise.reject(new Error("nobody queries the simulated store")),
       latest: (thing) => ({ thing, values: latest.of(thing) }),
       headline: () => new Map(),

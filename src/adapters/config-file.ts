@@ -1,6 +1,6 @@
 /** Reads a YAML configuration against a schema; every fault names the file, the key and what to do. */
 import { readFileSync } from "node:fs";
-import { parse } from "yaml";
+import { parseDocument } from "yaml";
 import { z } from "zod";
 import { TidewireError, closestWord, reasonOf } from "../base/mod.ts";
 
@@ -17,7 +17,10 @@ export function readConfigFile<T extends z.ZodObject>(file: string, schema: T, c
 function readYaml(file: string): unknown {
   try {
     // An empty file is an empty configuration.
-    return parse(readFileSync(file, "utf8")) ?? {};
+    const document = parseDocument(readFileSync(file, "utf8"));
+    // A tag that nobody knows is a mistyped key or value.
+    for (const fault of [...document.errors, ...document.warnings]) throw fault;
+    return document.toJS() ?? {};
   } catch (error) {
     throw new TidewireError("CONFIG_FILE_UNREADABLE", { file, reason: firstLine(reasonOf(error)) }, { cause: error });
   }

@@ -8,7 +8,8 @@ import { newCounters } from "./counters.ts";
 import type { ArchiveCounters } from "./counters.ts";
 import { WarmFiles } from "./files.ts";
 import { Keeper } from "./keeper.ts";
-import type { ArchiveFolder, ArchiveSource, Digest, EventFormat } from "./ports.ts";
+import type { ForgetRequest, ForgottenEvents } from "./forget.ts";
+import type { ArchiveFolder, ArchiveSource, Digest, EventFormat, SkipRecord } from "./ports.ts";
 import { EventReader } from "./reader.ts";
 import type { EventFiles } from "./reader.ts";
 import { recover } from "./recover.ts";
@@ -36,6 +37,8 @@ export interface ArchiveOptions {
   readonly objects: Objects | null;
   readonly digestOf: (content: AsyncIterable<Uint8Array>) => Promise<Digest>;
   readonly busy: () => boolean;
+  /** Whether a record is of a thing that is forgotten. */
+  readonly skips: SkipRecord;
   readonly limits: Limits["archive"];
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -99,7 +102,9 @@ export class Archive {
         ? null
         : new ColdTier({ ...parts, objects, files, moveAfter: settings.warm, bytesMax, cacheBytesMax });
     this.#archivist = new Archivist({ ...parts, files, stepPeriod: settings.every });
-    this.#keeper = new Keeper({ ...parts, files, cold: this.#cold, keep, bytesMax, hasColderTier: objects !== null });
+    const settled = (): Promise<void> => this.#archivist.settled();
+    const hasColderTier = objects !== null;
+    this.#keeper = new Keeper({ ...parts, files, cold: this.#cold, keep, bytesMax, hasColderTier, settled });
     this.#reader = new EventReader({ ...parts, files, cold: this.#cold, cacheBytesMax });
   }
 
@@ -147,6 +152,14 @@ export class Archive {
     const newest = this.#catalog.content.files.reduce((time, { timeTo }) => Math.max(time, timeTo), 0);
     if (to > newest) await this.flush();
     return this.#reader.open(from, to, signal);
+  }
+
+  /**
+   * No file has a message of the thing any more when it resolves, here or in the cold tier; `skips` must say that its records are to
+   * be left out from now on. Rejects where that has to wait: to be asked again. Null: it was done before.
+   */
+  forget(request: ForgetRequest): Promise<ForgottenEvents | null> {
+    return this.#keeper.forget(request);
   }
 
   /** All files here are read and compared, now. */

@@ -8,7 +8,7 @@ import type { Cancel, Clock, Limits, Logger, Millis, Scheduler } from "../base/m
 import type { ArchivedFile, Catalog } from "./catalog.ts";
 import type { ArchiveCounters } from "./counters.ts";
 import type { WarmFiles } from "./files.ts";
-import type { ArchiveFolder, ArchiveSource, EventFormat, EventStep } from "./ports.ts";
+import type { ArchiveFolder, ArchiveSource, EventFormat, EventStep, SkipRecord } from "./ports.ts";
 import { reach } from "./reach.ts";
 
 export interface ArchivistOptions {
@@ -19,6 +19,8 @@ export interface ArchivistOptions {
   readonly files: WarmFiles;
   readonly counters: ArchiveCounters;
   readonly limits: Limits["archive"];
+  /** Whether the record in `bytes[from, to)` is of a forgotten thing. */
+  readonly skips: SkipRecord;
   /** A step is taken after so long where there are too few messages for one. */
   readonly stepPeriod: Millis;
   /** Whether somebody has more urgent work in this process. */
@@ -48,10 +50,13 @@ export class Archivist {
   #closing = false;
   #wakeUp: (() => void) | null = null;
   #lastStepAt: Millis;
+  /** `lastStepAt` is of a step, and not of the start. */
+  #stepped = false;
   #failuresInRow = 0;
   #retryAt: Millis = 0;
   #shortReads = 0;
   #problem: string | null = null;
+  #attempting: Promise<void> = Promise.resolve();
 
   constructor(options: ArchivistOptions) {
     this.#options = options;
@@ -87,7 +92,8 @@ export class Archivist {
     const { clock, limits, scheduler } = this.#options;
     const below = this.#durable;
     if (this.#closing || this.#due() === Infinity) return;
-    if (this.#waiting.size === 0 && clock.monotonic() - this.#lastStepAt < limits.flushPeriodMin) return;
+    const recently = this.#stepped && clock.monotonic() - this.#lastStepAt < limits.flushPeriodMin;
+    if (this.#waiting.size === 0 && recently) return;
     let cancel: Cancel = () => {};
     let waiting: Waiting | null = null;
     await new Promise<void>((resolve) => {
@@ -106,9 +112,14 @@ export class Archivist {
       const delay = this.#due();
       if (delay > 0) await this.#sleep(delay);
       else if (this.#shallYield()) await this.#sleep(YIELD_DELAY);
-      else await this.#attempt();
+      else await (this.#attempting = this.#attempt());
     }
     this.#letGo(Infinity);
+  }
+
+  /** Resolves when the step that runs now, if any, has ended. */
+  async settled(): Promise<void> {
+    await this.#attempting;
   }
 
   close(): void {
@@ -170,6 +181,7 @@ export class Archivist {
       }
       await this.#enter(step, made, end);
       this.#lastStepAt = clock.monotonic();
+      this.#stepped = true;
     } finally {
       await step.discard();
     }
@@ -195,7 +207,7 @@ export class Archivist {
 
   /** Fills the step; the offset below which everything is in it. */
   async #read(step: EventStep, from: number, below: number): Promise<number> {
-    const { source, limits, clock } = this.#options;
+    const { source, limits, clock, skips } = this.#options;
     let position = from;
     let full = false;
     let sliceEnd = clock.monotonic() + limits.sliceMax;
@@ -204,6 +216,7 @@ export class Archivist {
       batch.locate((offset, bytes, start, end) => {
         if (full || offset < position || offset >= below) return;
         position = offset + 1;
+        if (skips(offset, bytes, start, end)) return;
         step.take(offset, bytes, start, end);
         full =
           step.rows >= limits.stepRowsMax ||

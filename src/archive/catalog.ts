@@ -27,6 +27,8 @@ export interface ArchivedFile {
   readonly bytes: Bytes;
   readonly sha256: string;
   readonly tier: "warm" | "cold";
+  /** How often it was written anew because something in it was forgotten; left out: never. */
+  readonly revision?: number;
   /** Why it is not served any more; `null` where it is. */
   readonly damaged: string | null;
 }
@@ -45,6 +47,8 @@ export interface CatalogContent {
   readonly offset: number | null;
   readonly files: readonly ArchivedFile[];
   readonly discarded: readonly Discarded[];
+  /** Requests to forget a thing of which no file has anything any more. */
+  readonly forgotten: readonly number[];
 }
 
 export const EMPTY_CATALOG: CatalogContent = {
@@ -53,6 +57,7 @@ export const EMPTY_CATALOG: CatalogContent = {
   offset: null,
   files: [],
   discarded: [],
+  forgotten: [],
 };
 
 /** Changes take turns; each is on disk before it is seen. */
@@ -124,25 +129,28 @@ export function inOrder(files: readonly ArchivedFile[]): readonly ArchivedFile[]
   return files.toSorted((a, b) => (a.day < b.day ? -1 : a.day > b.day ? 1 : a.log - b.log || a.from - b.from));
 }
 
-const NAME = /^day=(\d{4,6}-\d\d-\d\d)\/(?:log(\d{1,6})-)?(\d{1,16})-(\d{1,16})\.parquet$/;
+const NAME = /^day=(\d{4,6}-\d\d-\d\d)\/(?:log(\d{1,6})-)?(\d{1,16})-(\d{1,16})(?:\.r(\d{1,6}))?\.parquet$/;
 
 export interface NamedRange {
   readonly day: string;
   readonly log: number;
   readonly from: number;
   readonly below: number;
+  readonly revision?: number;
 }
 
-export function nameOf({ day, log, from, below }: NamedRange): string {
-  return `day=${day}/${log === 1 ? "" : `log${log}-`}${from}-${below}.parquet`;
+export function nameOf({ day, log, from, below, revision = 0 }: NamedRange): string {
+  const again = revision === 0 ? "" : `.r${revision}`;
+  return `day=${day}/${log === 1 ? "" : `log${log}-`}${from}-${below}${again}.parquet`;
 }
 
 /** What a file's name says; `null` where it is not the archive's. */
 export function rangeOf(name: string): NamedRange | null {
   const match = NAME.exec(name);
   if (match === null) return null;
-  const [, day, log, from, below] = match;
-  return { day: day!, log: Number(log ?? 1), from: Number(from), below: Number(below) };
+  const [, day, log, from, below, revision] = match;
+  const range = { day: day!, log: Number(log ?? 1), from: Number(from), below: Number(below) };
+  return revision === undefined ? range : { ...range, revision: Number(revision) };
 }
 
 /** The UTC day of a moment. */
@@ -171,7 +179,10 @@ export function catalogContent(value: unknown): CatalogContent {
     Array.isArray(discarded) &&
     discarded.every(({ name, tier }: Discarded) => rangeOf(name) !== null && isTier(tier));
   if (!sound) throw new Error("an entry is not what it should be");
-  return content;
+  const { forgotten = [] } = value as Partial<CatalogContent>; // left out: written before anything could be forgotten
+  if (!Array.isArray(forgotten) || !forgotten.every(isCount))
+    throw new Error("what is forgotten is no list of numbers");
+  return { ...content, forgotten };
 }
 
 function isFile(file: ArchivedFile): boolean {
@@ -182,6 +193,7 @@ function isFile(file: ArchivedFile): boolean {
     range.log === file.log &&
     range.from === file.from &&
     range.below === file.below &&
+    range.revision === file.revision &&
     [file.rows, file.bytes].every(isCount) &&
     Number.isFinite(file.timeFrom) &&
     Number.isFinite(file.timeTo) &&

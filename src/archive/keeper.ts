@@ -4,6 +4,8 @@ import type { Cancel, Clock, EpochMs, Limits, Logger, Scheduler } from "../base/
 import type { Catalog, Discarded } from "./catalog.ts";
 import type { ColdTier } from "./cold.ts";
 import type { WarmFiles } from "./files.ts";
+import { forgetMessages } from "./forget.ts";
+import type { ForgetRequest, ForgottenEvents } from "./forget.ts";
 import { mergeOnce } from "./merge.ts";
 import type { MergeOptions } from "./merge.ts";
 import { ClockTrust, expire, shrink } from "./retention.ts";
@@ -19,6 +21,8 @@ export interface KeeperOptions extends MergeOptions, RetentionOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly onChange: () => void;
+  /** Resolves when the step that runs now has ended. */
+  readonly settled: () => Promise<void>;
 }
 
 export class Keeper {
@@ -74,6 +78,27 @@ export class Keeper {
   tidy(): Promise<void> {
     this.#tidying = this.#tidying.then(() => this.#round());
     return this.#tidying;
+  }
+
+  /** In its turn. Rejects where not all could be removed yet; what was stays so. Done before, it is null. */
+  forget(request: ForgetRequest): Promise<ForgottenEvents | null> {
+    const done = this.#tidying.then(() => this.#forget(request));
+    this.#tidying = ignoring(done);
+    return done;
+  }
+
+  async #forget(request: ForgetRequest): Promise<ForgottenEvents | null> {
+    const { catalog, settled } = this.#options;
+    if (catalog.content.forgotten.includes(request.id)) return null;
+    await settled(); // a step may have taken messages of it before it was told
+    await this.#moving; // no other begins before this turn is over
+    const { signal } = this.#abort;
+    const removed = await forgetMessages(this.#options, request, signal);
+    await this.#delete();
+    const left = catalog.content.discarded.length;
+    if (left > 0) throw new Error(`${left} old files are still read, or cannot be deleted`);
+    await catalog.change((content) => ({ ...content, forgotten: [...content.forgotten, request.id] }));
+    return removed;
   }
 
   /** Resolves when the moves that run now have ended. */
@@ -170,4 +195,9 @@ export class Keeper {
     }
     this.#problem = reason;
   }
+}
+
+/** The next in turn does not care how this one ended. */
+async function ignoring(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => {});
 }

@@ -11,5 +11,7 @@ export type {
   EventFileFacts,
   EventFormat,
   EventStep,
+  SkipRecord,
 } from "./ports.ts";
+export type { ForgetRequest, ForgottenEvents } from "./forget.ts";
 export type { EventFiles, MissingEvents } from "./reader.ts";

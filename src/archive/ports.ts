@@ -1,5 +1,5 @@
 /** What the archive needs of the log, of files and of whoever writes Parquet. */
-import type { Bytes, EpochMs } from "../base/mod.ts";
+import type { Bytes, EpochMs, ForgottenMessages } from "../base/mod.ts";
 
 /** Records of the log as they were written together. */
 export interface ArchivedBatch {
@@ -20,6 +20,9 @@ export interface ArchiveSource {
   /** How many of the offsets in [from, below), which were read, the log left out on purpose. */
   leftOut(from: number, below: number): number;
 }
+
+/** Whether the record of this offset, in `bytes[from, to)`, is left out. Called for every record. */
+export type SkipRecord = (offset: number, bytes: Uint8Array, from: number, to: number) => boolean;
 
 /** What a file of events holds. */
 export interface EventFileFacts {
@@ -51,6 +54,10 @@ export interface EventFormat {
   begin(): Promise<EventStep>;
   /** One file from several, which are in the order of their offsets. */
   merge(sources: readonly string[], path: string): Promise<EventFileFacts>;
+  /** How many messages of a file are those of a forgotten thing. */
+  count(path: string, what: ForgottenMessages): Promise<number>;
+  /** The file without them, in its order. */
+  without(source: string, what: ForgottenMessages, path: string): Promise<EventFileFacts>;
   /** Reads the whole file. Rejects where it is no file of events. */
   inspect(path: string): Promise<EventFileFacts>;
 }

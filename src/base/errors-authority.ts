@@ -27,6 +27,13 @@ export const AUTHORITY_ERRORS = {
     http: 409,
     exit: 4,
   },
+  TOKEN_UNUSABLE: {
+    fault: "environment",
+    message: "The key {uri} cannot be used: {reason}.",
+    fix: "Check the token, its PIN file and the module's path; `npm install pkcs11js` beside Tidewire, which does not bring it.",
+    http: 503,
+    exit: 3,
+  },
   FILE_UNWRITABLE: {
     fault: "environment",
     message: "The file {path} cannot be written: {reason}.",

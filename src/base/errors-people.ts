@@ -23,10 +23,16 @@ export const PEOPLE_ERRORS = {
   },
   TOO_MANY_REQUESTS: {
     fault: "peer",
-    message: "Too many requests from this address.",
+    message: "Too many requests.",
     fix: "Wait {retryAfter} and try again.",
     http: 429,
     retryable: true,
+  },
+  DEVICE_REFUSED: {
+    fault: "peer",
+    message: "The device's certificate is refused: {reason}.",
+    fix: "Show with the TLS handshake a certificate that is registered here and ACTIVE.",
+    http: 401,
   },
   LOGIN_REFUSED: {
     fault: "peer",

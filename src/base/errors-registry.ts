@@ -38,6 +38,18 @@ export const REGISTRY_ERRORS = {
     fix: "Detach it everywhere first, then delete it.",
     http: 409,
   },
+  CERTIFICATE_INVALID: {
+    fault: "peer",
+    message: "The certificate cannot be registered: {reason}.",
+    fix: "Send the certificate itself in PEM, and register the CA that signed it first, or use RegisterCertificateWithoutCA.",
+    http: 400,
+  },
+  REGISTRATION_CODE_WRONG: {
+    fault: "peer",
+    message: "The verification certificate does not prove that you have the CA's key: {reason}.",
+    fix: "Sign a certificate with the CA's key whose common name is what GetRegistrationCode answers.",
+    http: 400,
+  },
   CERTIFICATE_STATE: {
     fault: "peer",
     message: "Certificate {id} is {status} and cannot be {wanted}.",

@@ -8,6 +8,7 @@ import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { AUTHORITY_ERRORS } from "./errors-authority.ts";
 import { fill } from "./error-text.ts";
 import { BACKUP_ERRORS } from "./errors-backup.ts";
+import { FORGET_ERRORS } from "./errors-forget.ts";
 import { PROVISIONING_ERRORS } from "./errors-provisioning.ts";
 import { SHADOW_ERRORS } from "./errors-shadow.ts";
 
@@ -153,6 +154,7 @@ const entries = {
     exit: 3,
   },
   ...BACKUP_ERRORS,
+  ...FORGET_ERRORS,
   // ── the durable log ──────────────────────────────────────────────────────────────────────────
   LOG_FULL: {
     fault: "environment",
@@ -199,6 +201,12 @@ const entries = {
     fix: "Correct the request; the OpenAPI document at /api/openapi.json describes it.",
     http: 400,
     exit: 2,
+  },
+  NOT_IMPLEMENTED: {
+    fault: "peer",
+    message: "AWS IoT's operation {operation} is not implemented here.",
+    fix: "Use another one: the OpenAPI document at /api/openapi.json has those that are, by their AWS names.",
+    http: 501,
   },
   NOT_FOUND: {
     fault: "peer",

@@ -7,6 +7,7 @@ import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
+import { SHADOW_LIMITS } from "./limits-shadow.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -259,6 +260,10 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  forget: {
+    /** Forgotten things whose records the log still holds, and reports of those that are over: each some 500 bytes, read at every start. */
+    thingsMax: 10_000,
+  },
   asking: ASKING_LIMITS,
   identity: {
     /** AWS IoT allows 2048 characters; generated documents with many topics are longer. */
@@ -268,9 +273,8 @@ export const LIMITS = {
     /** Smaller keys are breakable, larger ones make every handshake expensive for us. */
     rsaBitsMin: 2048,
     rsaBitsMax: 4096,
-    /** Life of a device's certificate, in days, where nobody asks for another; the agent renews its own at two thirds. */
+    /** Life of a device's certificate where nobody asks for another, and the longest: more needs a reason yet to be given. */
     deviceCertificateDays: 30,
-    /** A longer life than that needs a reason that nobody has given yet. */
     deviceCertificateDaysMax: 3650,
     /** Attributes of one kind in a certificate that policies see; AWS IoT's number. */
     certificateValuesMax: 5,
@@ -279,36 +283,15 @@ export const LIMITS = {
   provisioning: PROVISIONING_LIMITS,
   refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
-  shadow: {
-    /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */
-    documentBytesMax: kib(8),
-    /** AWS IoT's largest payload. A larger request is refused unread, and so without its `clientToken`. */
-    requestBytesMax: kib(128),
-    clientTokenBytesMax: 64,
-    /** Levels of keys and items below `desired` or `reported`. AWS's message says 6; others have counted 8. */
-    nestingMax: 6,
-    /** Requests of one connection that wait for their answer; what comes beyond is refused with 429, as on AWS. */
-    inflightMax: 10,
-    /** AWS states none; a device that makes up names would fill the disk. Those deleted a moment ago count. */
-    perThingMax: 1_000,
-    /** Requests that are worked off in one turn, before connections are served again. */
-    perTurnMax: 16,
-    /** A deleted shadow's version number lives on for so long; then a new one starts at 1. AWS IoT's number. */
-    deletedKeptFor: hours(48),
-    /** A get that is older when it is read from the log is not answered: who asked has asked again, or is gone. */
-    getAnsweredFor: seconds(30),
-    /** How long a request over HTTP waits for the log and its turn. */
-    apiTimeout: seconds(10),
-    /** How often the place in the log is saved where no shadow changes. */
-    savePeriod: seconds(5),
-    /** Shadows in memory, as parsed JSON; counted by their text. */
-    cacheBytesMax: mib(8),
-    listPageMax: 100,
-    listPageDefault: 25,
-  },
+  shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),
+    /** Of one address, without a login or with a wrong one. */
     requestsPerMinuteMax: 6_000,
+    /** Of one user, key or device: far above an SDK that registers ten thousand things as fast as it is answered. */
+    requestsPerActorPerMinuteMax: 120_000,
+    /** Addresses, users, keys and devices whose requests are counted at once; 100 bytes each. */
+    rateKeysMax: 20_000,
     loginsPerMinuteMax: 20,
     loginCodeLifetime: minutes(10),
     sessionLifetime: days(7),

@@ -16,6 +16,8 @@ export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "
 export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";
 export { STAMP_OUTBOX, STAMP_SEQUENCE, stampOf } from "./message.ts";
 export type { Message, MessageProperties, QoS, Stamp } from "./message.ts";
+export { ForgottenThings, THING_TOPICS, thingOfTopic } from "./forgotten.ts";
+export type { ForgottenMessages, ForgottenThing, MessageSource } from "./forgotten.ts";
 export { reasonOf } from "./error-text.ts";
 export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError } from "./errors.ts";
 export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";

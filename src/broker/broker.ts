@@ -1,17 +1,21 @@
 /** The broker's front: connections and local services in, presence out. */
-import type { Cancel, Message } from "../base/mod.ts";
+import type { Cancel, LogFields, Message } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
+import { endConnection, listRetained } from "./administration.ts";
+import type { EndConnection, RetainedList } from "./administration.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
 import { pump } from "./delivery.ts";
-import { forgetThing } from "./forget.ts";
+import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
+import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
+import { isClosed } from "./reserved-topics.ts";
 import { restoreState } from "./restore.ts";
 import type { Service } from "./services.ts";
 import type { LocalSubscription } from "./session.ts";
@@ -97,6 +101,26 @@ export class Broker {
     return chosen.length;
   }
 
+  /** Ends a client's connection for an administrator; false where there is nothing of this client to end. */
+  endConnection(clientId: string, how: EndConnection): boolean {
+    return endConnection(this.#core, clientId, how);
+  }
+
+  /** Retained messages behind the topic `after`; `filter`: one topic, or `#`. */
+  retained(filter: string, after: string | null, max: number): Promise<RetainedList> {
+    return listRetained(this.#core, filter, after, max);
+  }
+
+  /** Whether only the platform publishes there, whatever somebody's rights are. */
+  isClosed(topic: string, retain: boolean): boolean {
+    return isClosed(this.#core, topic, retain);
+  }
+
+  /** Everybody who is connected. */
+  *connections(): Iterable<ConnectionInfo> {
+    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  }
+
   /**
    * Ends the thing's connections and sessions, and removes the retained messages that `forgotten` says are; its own clients'
    * are asked about as the thing's. On disk when it resolves.
@@ -105,14 +129,22 @@ export class Broker {
     return forgetThing(this.#core, thing, forgotten);
   }
 
-  /** Everybody who is connected. */
-  *connections(): Iterable<ConnectionInfo> {
-    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+  /** Removes retained messages that are forgotten; how many. */
+  forgetRetained(forgotten: IsForgotten): Promise<number> {
+    return forgetRetained(this.#core, forgotten);
   }
 
   onPresence(listener: (event: PresenceEvent) => void): Cancel {
     this.#core.presenceListeners.add(listener);
     return () => this.#core.presenceListeners.delete(listener);
+  }
+
+  /** Told of everything that is refused; one listener. */
+  onRefusal(listener: (kind: RefusalKind, message: string, fields: LogFields) => void): Cancel {
+    this.#core.refusals.listener = listener;
+    return () => {
+      this.#core.refusals.listener = null;
+    };
   }
 
   /** Told what clients subscribe to and unsubscribe from. */

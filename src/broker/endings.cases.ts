@@ -188,6 +188,13 @@ const live: readonly Ending[] = [
     cause: "SERVER_INITIATED_DISCONNECT",
   },
   {
+    what: "its thing is forgotten",
+    callers: ["forget.ts REASON.administrativeAction"],
+    act: connected((_, world) => void world.broker.forgetThing("thing-c1", () => false)),
+    told: REASON.administrativeAction,
+    cause: "SERVER_INITIATED_DISCONNECT",
+  },
+  {
     what: "more publishes on the way than our Receive Maximum (3.1.1 is held back instead)",
     callers: ['publish.ts "receive-maximum"'],
     options: { limits: { inflightMax: 2 } },

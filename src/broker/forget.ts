@@ -2,16 +2,14 @@
  * A thing is forgotten: its connections end without their wills, its sessions and what they are owed go, and so do the retained
  * messages that it published or that speak of it. What is in the journal is the journal's: it gives forgotten messages to nobody.
  */
+import type { MessageSource } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { Core } from "./core.ts";
 import { endSession } from "./lifecycle.ts";
 import type { Session } from "./session.ts";
 
 /** Whether the journal's message at this offset is forgotten. */
-export type IsForgotten = (
-  offset: number,
-  source: { readonly topic: string; readonly clientId: string; readonly thing: string | null },
-) => boolean;
+export type IsForgotten = (offset: number, source: MessageSource) => boolean;
 
 export interface ForgottenSessions {
   readonly connections: number;

@@ -3,6 +3,7 @@ export { PROTOCOL_LIMITS, UNLIMITED } from "./protocol-limits.ts";
 export { LIMIT_REACHED } from "./reached-limits.ts";
 export { Broker } from "./broker.ts";
 export type { BrokerConnection } from "./broker.ts";
+export type { EndConnection, RetainedList } from "./administration.ts";
 export type { BrokerOptions } from "./core.ts";
 export type { RefusalListener } from "./refusals.ts";
 export type { SystemTopicsOptions } from "./system-topics.ts";

@@ -81,6 +81,8 @@ export class Refusals {
   readonly #windows = new Map<string, Window>();
   /** Messages not delivered to a subscriber, for all reasons. */
   dropped = 0;
+  /** Told of each refusal, also of those that are counted only. Must be quick. */
+  listener: ((kind: RefusalKind, message: string, fields: LogFields) => void) | null = null;
 
   constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics; onRefusal?: RefusalListener }) {
     this.#logger = ports.logger;
@@ -93,6 +95,7 @@ export class Refusals {
   refuse(kind: RefusalKind, message: string, fields: LogFields): void {
     this.#onRefusal?.(kind, message, fields);
     this.#note("tidewire_mqtt_refused_total", "Requests and connections refused, by reason", kind, message, fields);
+    this.listener?.(kind, message, fields);
   }
 
   /** A message that was not delivered to one subscriber. */

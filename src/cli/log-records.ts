@@ -1,12 +1,13 @@
 /** The records of a data folder's log for `tidewire log tail` and `export`: found, filtered, and what is damaged told. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { TidewireError, reasonOf, topicMatches } from "../base/mod.ts";
+import { ForgottenThings, TidewireError, reasonOf, topicMatches } from "../base/mod.ts";
 import type { Logger, Metrics } from "../base/mod.ts";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { LogReader } from "../log/mod.ts";
 import type { Gap } from "../log/mod.ts";
-import { RecordError, recordFilter } from "../wire/record/mod.ts";
+import { ForgetBook, forgottenIn } from "../cloud/forget/mod.ts";
+import { RecordError, recordFilter, skipForgotten } from "../wire/record/mod.ts";
 import { lineOf } from "./log-lines.ts";
 import type { LogLine } from "./log-lines.ts";
 import type { Place } from "./log-options.ts";
@@ -33,16 +34,25 @@ export class LogRecords {
   readonly #wanted: Wanted;
   readonly #accepts: (bytes: Uint8Array, from: number, to: number) => boolean;
   readonly #tell: (text: string) => void;
+  /** Of forgotten things nobody is given records. */
+  readonly #skips: (offset: number, bytes: Uint8Array, from: number, to: number) => boolean;
   /** Ranges and records that are there and cannot be read. */
   readonly #damage: { count: number };
 
-  private constructor(reader: LogReader, wanted: Wanted, tell: (text: string) => void, damage: { count: number }) {
+  private constructor(
+    reader: LogReader,
+    wanted: Wanted,
+    tell: (text: string) => void,
+    damage: { count: number },
+    skips: (offset: number, bytes: Uint8Array, from: number, to: number) => boolean,
+  ) {
     this.#reader = reader;
     this.#wanted = wanted;
     this.#tell = tell;
     this.#damage = damage;
     const { topic } = wanted;
     this.#accepts = topic === undefined ? () => true : recordFilter((name) => topicMatches(topic, name));
+    this.#skips = skips;
   }
 
   /** `tell`: of what is damaged. Throws DATA_FOLDER_UNUSABLE, LOG_FOLDER_UNUSABLE, LOG_NEWER. Changes nothing. */
@@ -57,7 +67,12 @@ export class LogRecords {
     try {
       const directory = await openLogDirectory(folder);
       const ports = { directory, crc32: fileCrc32, logger: SILENT, metrics: UNCOUNTED, onGap };
-      return new LogRecords(await LogReader.open(ports), wanted, tell, damage);
+      const reader = await LogReader.open(ports);
+      const things = forgottenIn(
+        await ForgetBook.read(join(data, "forgotten.json"), SILENT),
+        (await reader.identity()) ?? "",
+      );
+      return new LogRecords(reader, wanted, tell, damage, skipForgotten(new ForgottenThings(things)));
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EACCES") throw unusable(data, reasonOf(error));
       throw error;
@@ -88,7 +103,7 @@ export class LogRecords {
     for await (const batch of this.#reader.readBatches(from, below)) {
       const lines: LogLine[] = [];
       batch.locate((offset, bytes, start, end) => {
-        if (!this.#accepts(bytes, start, end)) return;
+        if (!this.#accepts(bytes, start, end) || this.#skips(offset, bytes, start, end)) return;
         const line = this.#lineOf(offset, bytes.slice(start, end)); // it outlives the batch
         if (line !== null && this.#wants(line)) lines.push(line);
       });

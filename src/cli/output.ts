@@ -53,3 +53,8 @@ export function table(rows: readonly (readonly string[])[]): string {
     )
     .join("\n");
 }
+
+/** A point in time as people read it in a table. */
+export function day(at: number | null): string {
+  return at === null ? "never" : new Date(at).toISOString().slice(0, 16).replace("T", " ");
+}

@@ -2,7 +2,11 @@
 import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
+import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { exportCommand } from "./export.ts";
+import { forgetCommand } from "./forget.ts";
+import { keysCommand } from "./keys.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
 import { caCommand } from "./ca.ts";
@@ -15,7 +19,9 @@ import { refusedCommand } from "./refused.ts";
 import { rulesCommand } from "./rules.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
+import { tokenCommand } from "./token.ts";
 import { upCommand } from "./up.ts";
+import { usersCommand } from "./users.ts";
 import { verifierCommand } from "./verifier.ts";
 
 const DESCRIPTION =
@@ -48,7 +54,13 @@ export function program(output: Output): Command {
     shadowCommand,
     rulesCommand,
     queryCommand,
+    exportCommand,
+    forgetCommand,
     loginLinkCommand,
+    usersCommand,
+    keysCommand,
+    tokenCommand,
+    auditCommand,
     logCommand,
     backupCommand,
     restoreCommand,

@@ -178,7 +178,7 @@ async function wholeOf(answer: IncomingMessage): Promise<QueryResult> {
 }
 
 /** A reader that has enough (`| head`) ends the query, and that is no error. */
-async function toStandardOutput(answer: IncomingMessage): Promise<void> {
+export async function toStandardOutput(answer: IncomingMessage): Promise<void> {
   let bytes = 0;
   answer.on("data", (part: Uint8Array) => (bytes += part.length));
   try {
@@ -188,7 +188,7 @@ async function toStandardOutput(answer: IncomingMessage): Promise<void> {
   }
 }
 
-async function toFile(answer: IncomingMessage, path: string): Promise<void> {
+export async function toFile(answer: IncomingMessage, path: string): Promise<void> {
   const part = `${path}.part`;
   let bytes = 0;
   answer.on("data", (chunk: Uint8Array) => (bytes += chunk.length));

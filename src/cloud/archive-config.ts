@@ -20,7 +20,8 @@ const Size = z.string().refine((text) => sizeOf(text) !== null, "must be a size 
 /** Without slashes at its ends; what `isObjectKey` takes. */
 const Prefix = z.string().regex(/^(?:[A-Za-z0-9_=.-]+(?:\/[A-Za-z0-9_=.-]+)*)?$/, "must be words with / between them");
 
-const Bucket = z.strictObject({
+/** A bucket of an S3-compatible store. */
+export const Bucket = z.strictObject({
   endpoint: z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" }),
   region: z.string().min(1).default("us-east-1"),
   bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "must be the name of a bucket"),
@@ -66,8 +67,10 @@ function coldPlaceOf({ folder, s3 }: ArchiveConfig): ColdPlace | null {
     if (!isAbsolute(folder)) throw invalid("archive.folder", "it must be an absolute path");
     return { kind: "folder", path: resolve(folder) };
   }
-  if (s3 === undefined) return null;
-  const { credentials, ca, ...place } = s3;
+  return s3 === undefined ? null : bucketOf(s3);
+}
+
+export function bucketOf({ credentials, ca, ...place }: z.infer<typeof Bucket>): ColdPlace {
   return {
     kind: "s3",
     ...place,
@@ -76,7 +79,8 @@ function coldPlaceOf({ folder, s3 }: ArchiveConfig): ColdPlace | null {
   };
 }
 
-function ageOf(text: string): number | null {
+/** Milliseconds; null where it is no age. */
+export function ageOf(text: string): number | null {
   return measureOf(text, AGES);
 }
 

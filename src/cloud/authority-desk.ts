@@ -6,7 +6,7 @@ import type { CertificateCensus } from "./certificate-census.ts";
 
 export interface AuthorityDesk {
   status(): AuthorityStatus;
-  /** Throws CA_ROOT_OFFLINE. */
+  /** Throws CA_ROOT_OFFLINE, TOKEN_UNUSABLE. */
   rolloverIssuer(): Promise<void>;
   /** Throws CA_ROOT_OFFLINE. */
   rolloverRoot(): Promise<void>;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LIMITS, reasonOf } from "../base/mod.ts";
 import { ArchiveConfigSchema } from "./archive-config.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
+import { BackupConfigSchema, ExportsConfigSchema } from "./schedule/mod.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
@@ -74,6 +75,13 @@ export const PlatformConfigSchema = z.strictObject({
     .describe(
       "File with the passphrase (one line), or 32 random bytes, that the CA's keys are encrypted with. Without it `TIDEWIRE_CA_PASSPHRASE` and systemd's credential `tidewire-ca-passphrase` are looked for; without any the keys are protected by their file modes alone.",
     ),
+  caToken: z
+    .string()
+    .startsWith("pkcs11:", "must be a PKCS#11 URI (RFC 7512)")
+    .optional()
+    .describe(
+      "Key on a token (HSM) that new issuing CAs have: `pkcs11:token=NAME;object=KEY?module-path=/path/module.so&pin-source=/path/pin`, on P-256. Takes effect with `tidewire ca rollover intermediate`. Needs `npm install pkcs11js` beside Tidewire.",
+    ),
   deviceCertificateDays: z
     .int()
     .min(1)
@@ -106,6 +114,12 @@ export const PlatformConfigSchema = z.strictObject({
     .describe("Single limits by name, e.g. `mqtt.packetBytesMax: 4MiB`; `--limit mqtt.packetBytesMax=4MiB` as a flag."),
   archive: ArchiveConfigSchema.prefault({}).describe(
     "The event archive: every accepted message as Parquet files by day in `DIR/archive`. `enabled`; `every` (15min: a file after so long at the latest), `keep` (1y, or `forever`), `size` (8GiB on this machine, or `unlimited`; above it the oldest goes); cold tier, to which files move after `warm` (30d): `folder` (an absolute path) or `s3` (`endpoint`, `bucket`, `region`, `prefix`, `credentials` (a file as `~/.aws/credentials`; else from the environment), `ca`); `cache` (1GiB for what is fetched back). `docs/internals/archive.md`. As a flag only `--no-archive`.",
+  ),
+  backup: BackupConfigSchema.optional().describe(
+    "Backups on schedule, beside the running platform, in a process of its own: `to` (an absolute path, best on another disk), `every` (6h) or `at` (02:00, UTC; the default), `keep` (14: so many of the newest stay), `verify` (true: each is read back). What was slept through is taken once, at once. Health is degraded while it fails or is overdue; `tidewire_backup_last_success_timestamp_seconds`, `tidewire_backup_age_seconds`. `tidewire restore` brings one back. Only in the file.",
+  ),
+  exports: ExportsConfigSchema.default([]).describe(
+    "Files on schedule: each `name`, `of` (telemetry, rollups_1m, rollups_1h, rollups_1d, events), `format` (parquet, csv, ndjson), `every` (1d: the range of a file, UTC), `after` (1h: late points are waited for so long), `things` and `measurements` (names, `*` for any part), `since` (2026-11-01: the first range; default: the present one), `keep` (newest files that stay), and where to: `folder` (an absolute path) or `s3` (as in `archive`). Each range is one file, `NAME-2026-11-22.parquet`, once, visible when it is whole; what was slept through is made up for. Health is degraded while one fails. Only in the file.",
   ),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),

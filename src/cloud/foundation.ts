@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { openDataFolder } from "../adapters/data-folder.ts";
 import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
-import type { LoggerHandle } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
 import { CertificateAuthority, findPassphrase } from "../adapters/pki/mod.ts";
 import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
@@ -15,12 +14,16 @@ import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
 import { days, hours } from "../base/mod.ts";
-import type { Clock, Limits, Random, Scheduler } from "../base/mod.ts";
+import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
+import type { AuditScopes } from "../adapters/audit-logger.ts";
+import type { AuditFiles, AuditTrail } from "../audit/mod.ts";
+import type { People } from "../people/mod.ts";
+import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { moveRegistry } from "./move-registry.ts";
@@ -35,9 +38,13 @@ export interface Foundation {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly random: Random;
-  readonly logger: LoggerHandle;
+  readonly logger: Logger;
   readonly metrics: PrometheusMetrics;
   readonly secrets: Secrets;
+  readonly people: People;
+  readonly audit: AuditTrail;
+  readonly auditFiles: AuditFiles;
+  readonly auditScopes: AuditScopes;
   readonly authority: CertificateAuthority;
   readonly registry: Registry;
   /** Why the registry's database cannot be asked now; null where it can, or is in the data folder. */
@@ -56,21 +63,25 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const wanted = limitsOf(config);
   const folder = openDataFolder(config.data);
   teardown.add("data folder", () => folder.release());
-  const logger = openLogger({ level: "info", file: join(config.data, "platform.log"), terminal: config.verbose });
-  teardown.add("log file", () => logger.close());
-  const limits = withinDescriptors(wanted, logger);
-  prepareUpgrade({ data: config.data, logger });
+  const file = openLogger({ level: "info", file: join(config.data, "platform.log"), terminal: config.verbose });
+  teardown.add("log file", () => file.close());
+  const limits = withinDescriptors(wanted, file);
+  prepareUpgrade({ data: config.data, logger: file });
   const [clock, scheduler, random] = [systemClock, systemScheduler, systemRandom];
   const metrics = new PrometheusMetrics();
+  const ground = { data: config.data, clock, scheduler, random, metrics, logger: file };
+  const kept = openAudit(ground, teardown);
+  const { logger } = kept;
   const registryPath = join(config.data, "registry.db");
   const secrets = openSecrets(join(config.data, "secrets"), { logger, established: existsSync(registryPath) });
   const passphrase = findPassphrase(config.caPassphraseFile);
-  const { deviceCertificateDays: deviceDays } = config;
-  const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays });
+  const { deviceCertificateDays: deviceDays, caToken: token = null } = config;
+  const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
   const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
   const shared = await openSharedRegistry(config, logger, teardown);
   if (shared !== null) moveRegistry(stores.store, shared, logger);
+  const people = openPeople({ ...ground, logger }, secrets, kept.store, teardown);
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({
@@ -93,7 +104,12 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
   const registryAway = (): string | null => shared?.away ?? null;
+  const { audit, auditFiles, auditScopes } = kept;
   const stands = {
+    people,
+    audit,
+    auditFiles,
+    auditScopes,
     secrets,
     authority,
     registry,
@@ -125,7 +141,7 @@ function openRenewals(
 /** Null where the registry is in the data folder. Presence stays there either way: each platform knows its own connections. */
 async function openSharedRegistry(
   { registry }: PlatformConfig,
-  logger: LoggerHandle,
+  logger: Logger,
   teardown: Teardown,
 ): Promise<PostgresRegistryStore | null> {
   if (registry === "sqlite") return null;

@@ -147,6 +147,25 @@ export class RegistryGatekeeper implements Gatekeeper {
     return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
   }
 
+  /**
+   * A device's HTTPS request: its policies, with the thing that its certificate stands for. Without MQTT there is no client
+   * id, so where it stands for one thing alone, that thing's name is it.
+   */
+  admitRequest(certificateId: string, remoteAddress: string): RequestAdmission {
+    const found = this.#principal(certificateId, (id) => this.#registry.freshPrincipalOf(id));
+    if (!found.ok) {
+      this.#count(found.refusal);
+      return { ok: false, sentence: found.sentence };
+    }
+    const { things } = found.principal;
+    const clientId = things.length === 1 ? things[0]!.thing.thingName : "";
+    const sourceIp = plainAddress(remoteAddress);
+    const grant = this.grant(found.principal, { clientId, sourceIp, connectAttributes: [], willTopic: null });
+    if (grant !== null) return { ok: true, thing: grant.context.thing?.thingName ?? null, policy: grant.policy };
+    this.#count("not-authorized");
+    return { ok: false, sentence: "a policy of the certificate cannot be evaluated" };
+  }
+
   /** Somebody who proved to be a user, and has `look()` for rights; asked again when the registry has changed. */
   admitUser(peer: Peer, connect: ConnectPacket, look: () => Rights | null): Admission {
     const rights = look();
@@ -289,6 +308,10 @@ interface Refused {
 function notAuthorized(sentence: string): Refused {
   return { refusal: "not-authorized", code: NOT_AUTHORIZED, sentence };
 }
+
+export type RequestAdmission =
+  | { readonly ok: true; readonly thing: string | null; readonly policy: CompiledPolicy }
+  | { readonly ok: false; readonly sentence: string };
 
 interface Grant {
   readonly context: PolicyContext;

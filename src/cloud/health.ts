@@ -7,6 +7,8 @@ import type { Log } from "../log/mod.ts";
 import type { CertificateCensus } from "./certificate-census.ts";
 import type { Health, HealthState } from "./api/contract.ts";
 import type { StoreExtent } from "../telemetry/mod.ts";
+import type { Forgetter } from "./forget/mod.ts";
+import type { ScheduleProblems } from "./schedule/mod.ts";
 import type { StoreClient } from "./store/mod.ts";
 import { VERSION } from "../adapters/version.ts";
 
@@ -17,6 +19,8 @@ export interface HealthSources {
   /** Why the registry's database is away; null where all is well. */
   readonly registryAway?: () => string | null;
   readonly startedAt: EpochMs;
+  readonly forgetter?: Pick<Forgetter, "problem">;
+  readonly schedules?: ScheduleProblems;
   readonly authority?: Pick<CertificateAuthority, "status">;
   readonly census?: Pick<CertificateCensus, "last">;
 }
@@ -29,7 +33,7 @@ const SHADOWS_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf(sources: HealthSources): Health {
-  const { log, store, shadows, registryAway, startedAt, authority, census } = sources;
+  const { log, store, shadows, registryAway, startedAt, authority, census, forgetter, schedules } = sources;
   const parts = [
     logPart(log),
     storePart(store),
@@ -40,6 +44,9 @@ export function healthOf(sources: HealthSources): Health {
   const away = registryAway?.() ?? null;
   // Who is connected goes on; nobody new gets in.
   if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
+  const waits = forgetter?.problem ?? null;
+  if (waits !== null) parts.push({ name: "forget", state: "degraded", detail: waits });
+  for (const { name, detail } of schedules?.() ?? []) parts.push({ name, state: "degraded", detail });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 

@@ -7,7 +7,7 @@ import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { SqliteShadowStore } from "../adapters/sqlite/shadow-store.ts";
 import { VERSION } from "../adapters/version.ts";
-import { seconds } from "../base/mod.ts";
+import { ForgottenThings, seconds } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from "../broker/mod.ts";
@@ -18,6 +18,7 @@ import type { NotifyTarget } from "../rules/mod.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
+import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { UserLogin } from "./users.ts";
@@ -33,6 +34,10 @@ import {
 } from "./services/mod.ts";
 import type { Provisioning, ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
+import { skipForgotten } from "../wire/record/mod.ts";
+import { ForgetBook, Forgetter } from "./forget/mod.ts";
+import type { Remains } from "./forget/mod.ts";
+import { copiesIn } from "./forget/copies.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Ingest {
@@ -40,6 +45,7 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly store: StoreClient;
+  readonly forgetter: Forgetter;
   readonly provisioning: Provisioning;
   readonly shadows: ShadowService;
   /** When the newest message of the log was received; null in an empty log. */
@@ -57,10 +63,13 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const consumed = Math.max(resumeRulesAt, state.appliedOffset(), shadowStore.position() ?? 0);
   const log = await openLog(config, base, consumed);
   teardown.add("log", () => log.close());
-  const journal = new LogJournal({ log, ...base });
+  const book = await ForgetBook.open(join(config.data, "forgotten.json"), base.logger);
+  const forgotten = new ForgottenThings(book.inLog(log.identity));
+  const journal = new LogJournal({ log, forgotten, ...base });
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
+  Forgetter.tell({ book, forgotten, log, store });
   const storeReady = store.start();
   storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
   teardown.add("store", () => store.close());
@@ -75,7 +84,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   );
   store.durable(log.durable);
 
-  const hot = rulesConsumer(rules, base.logger);
+  const skips = skipForgotten(forgotten);
+  const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
@@ -83,10 +93,14 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("provisioning", () => provisioning.close());
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
-  provisioning.retirements.start({ broker, eraseData: null });
-  const shadows = startShadows({ base, store: shadowStore, log, broker }, teardown);
+  const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
+  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
+  const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
+  await forgetter.start();
+  teardown.add("forgetting", () => forgetter.close());
+  provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, store, provisioning, shadows, newestRecordAt };
+  return { log, broker, rules, store, provisioning, shadows, forgetter, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
@@ -187,6 +201,7 @@ async function openBroker(
       else presence.disconnected(event.thing, event.sessionIdentifier, event.reason ?? "UNKNOWN");
     }),
   );
+  teardown.add("audit of devices", auditDevices(broker, base.audit));
   const events = { broker, which: config.lifeCycleEvents, limits: base.limits.mqtt, logger, metrics: base.metrics };
   teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(

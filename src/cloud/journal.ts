@@ -1,5 +1,5 @@
 /** The broker's journal: messages as records in the durable log. */
-import { reasonOf } from "../base/mod.ts";
+import { ForgottenThings, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, EpochMs, Logger, Message, Metrics } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
@@ -22,6 +22,8 @@ export interface JournalOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Nobody is given these. */
+  readonly forgotten?: Pick<ForgottenThings, "skips">;
 }
 
 /** The publishing connection: one object for all its messages. */
@@ -40,6 +42,7 @@ export class LogJournal {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #unreadable: Counter;
+  readonly #forgotten: Pick<ForgottenThings, "skips">;
   /** Gone with the connection. */
   readonly #publishers = new WeakMap<JournalPublisher, EncodedPublisher>();
 
@@ -47,6 +50,7 @@ export class LogJournal {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#logger = options.logger;
+    this.#forgotten = options.forgotten ?? new ForgottenThings();
     this.#unreadable = options.metrics.counter({
       name: "tidewire_log_unreadable_records_total",
       help: "Records of the log that are whole, yet cannot be read: written by a newer Tidewire, or by a mistake.",
@@ -97,11 +101,12 @@ export class LogJournal {
     return this.#log.onDurable(listener);
   }
 
-  /** `null` also where the record is no message. */
+  /** `null` also where the record is no message, or is forgotten. */
   async read(offset: number): Promise<Message | null> {
     const record = await this.#log.read(offset);
     const kept = record === null ? null : this.#logged(offset, record);
-    return kept?.kind === "message" ? kept.message : null;
+    if (kept?.kind !== "message" || this.#forgotten.skips(offset, kept.message)) return null;
+    return kept.message;
   }
 
   /** When the newest record was written; null in an empty log, or where that cannot be read. */
@@ -115,7 +120,8 @@ export class LogJournal {
       const kept: Kept[] = [];
       batch.forEach((offset, record) => {
         const logged = this.#logged(offset, record.slice()); // it outlives the batch
-        if (logged !== null) kept.push({ offset, ...logged });
+        if (logged === null || (logged.kind === "message" && this.#forgotten.skips(offset, logged.message))) return;
+        kept.push({ offset, ...logged });
       });
       yield* kept;
     }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
+import { searchAudit } from "../audit/mod.ts";
 import { seconds } from "../base/mod.ts";
 import type { EpochMs, Logger } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
@@ -12,13 +13,11 @@ import type { ConnectionInfo } from "./api/contract.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
-import { Sessions } from "./api/session.ts";
 import { Asker, snapshotsOf, startAsker } from "./ask/mod.ts";
 import { authorityDesk } from "./authority-desk.ts";
 import { certificateIssuer, enrolDevice, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
 import type { PlatformConfig } from "./config.ts";
-import { endedSessionsFile } from "./ended-sessions.ts";
 import { EnrolmentCodes } from "./est/enrolment-codes.ts";
 import type { EstPorts } from "./est/routes.ts";
 import { startFirstDevice } from "./first-device.ts";
@@ -27,10 +26,12 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { policyDesk } from "./policy-desk.ts";
 import { Teardown } from "./teardown.ts";
+import { startSchedules } from "./schedule/mod.ts";
 import { ENGINE_THREADS, releaseStartMemory, stepBack } from "../adapters/system.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { RELEASED_AT, VERSION } from "../adapters/version.ts";
@@ -116,16 +117,9 @@ async function assemble(
     caEndsAt: base.authority.notAfter,
   });
   const names = serverNames(config.hosts);
-  const sessions = new Sessions({
-    ...base,
-    adminToken: base.secrets.adminToken,
-    sessionKey: base.secrets.sessionKey,
-    ended: endedSessionsFile(join(config.data, "secrets", "ended-sessions.json"), base.logger),
-  });
-
   const listeners = new Listeners(config, base, ingest, names);
   const address = { mqtts: "", https: "" };
-  const api = await openApi(config, base, ingest, { sessions, listeners, startedAt, address, names }, teardown);
+  const api = await openApi(config, base, ingest, { listeners, startedAt, address, names }, teardown);
   const ports = await listeners.open(api, teardown);
   // A registry that is away leaves it at "there may be one".
   base.standalone
@@ -162,7 +156,7 @@ async function assemble(
   return {
     ready: () => ready,
     newAdminToken: base.secrets.adminTokenIsNew ? base.secrets.adminToken : null,
-    loginCode: () => sessions.issueCode(),
+    loginCode: () => base.people.issueCode(),
     failed: new Promise((resolve) => ingest.log.onFailed(resolve)),
     reload: () => listeners.reload("it was asked for"),
     noteCrash: (error) => base.logger.error("Nobody caught an error; the platform ends.", { error }),
@@ -174,7 +168,6 @@ async function assemble(
 }
 
 interface ApiParts {
-  readonly sessions: Sessions;
   readonly listeners: Listeners;
   readonly startedAt: EpochMs;
   /** Known once the listeners are open. */
@@ -191,21 +184,25 @@ async function openApi(
 ): Promise<ApiServer> {
   const { log, rules, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
+  const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
       ...base,
-      sessions: parts.sessions,
+      auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
       alerts: rules.alerts,
       telemetry: store,
       shadows,
       asker,
+      forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
+      messages: messageDesk({ ...base, ...ingest }),
+      visitorOf: parts.listeners.visitorOf,
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       policies: policyDesk(base),
-      health: () => healthOf({ ...base, ...ingest, startedAt: parts.startedAt }),
+      health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
       version: VERSION,

@@ -10,14 +10,20 @@ export interface RulesConsumer {
   close: Cancel;
 }
 
-export function rulesConsumer(rules: HotRules, logger: Logger): RulesConsumer {
+/** `skips`: whether a record is of a thing that is forgotten. */
+export function rulesConsumer(
+  rules: HotRules,
+  logger: Logger,
+  skips: (offset: number, bytes: Uint8Array, from: number, to: number) => boolean = () => false,
+): RulesConsumer {
   const newFilter = (): RecordFilter => recordFilter((topic) => rules.wants(topic));
   let filter = newFilter();
   const close = rules.onRulesChange(() => (filter = newFilter()));
   const take = (batch: LogBatch): void => {
     batch.locate((offset, bytes, from, to) => {
       try {
-        if (filter(bytes, from, to)) rules.handle(offset, readRecord(bytes.subarray(from, to)));
+        if (filter(bytes, from, to) && !skips(offset, bytes, from, to))
+          rules.handle(offset, readRecord(bytes.subarray(from, to)));
       } catch (error) {
         logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
       }

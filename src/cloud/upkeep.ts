@@ -52,7 +52,10 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
     ),
     scheduler.every(
       RETENTION_PERIOD,
-      chore("log retention", () => retain(options.ingest)),
+      chore("log retention", async () => {
+        await retain(options.ingest);
+        await options.ingest.forgetter.tidy();
+      }),
     ),
     scheduler.every(HEADLINE_PERIOD, chore("headline values", headlines(options))),
   ];

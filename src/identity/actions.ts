@@ -6,15 +6,23 @@ import { parseTemplate } from "./template.ts";
 export const MQTT_ACTIONS = ["Connect", "Publish", "Subscribe", "Receive", "RetainPublish"] as const;
 export type MqttAction = (typeof MQTT_ACTIONS)[number];
 
-/** Actions of the HTTP data plane and of other services' devices; accepted, and without effect on MQTT. */
-const OTHER_ACTIONS = [
-  "DeleteConnection",
-  "GetRetainedMessage",
-  "ListRetainedMessages",
+/** The actions that a device's HTTPS requests ask about; their bits follow. */
+export const DATA_ACTIONS = [
   "GetThingShadow",
   "UpdateThingShadow",
   "DeleteThingShadow",
   "ListNamedShadowsForThing",
+  "GetRetainedMessage",
+  "ListRetainedMessages",
+  "DeleteConnection",
+] as const;
+export type DataAction = (typeof DATA_ACTIONS)[number];
+
+export type PolicyAction = MqttAction | DataAction;
+const ACTIONS: readonly PolicyAction[] = [...MQTT_ACTIONS, ...DATA_ACTIONS];
+
+/** Actions of other services' devices; accepted, and without effect. */
+const OTHER_ACTIONS = [
   "DescribeJobExecution",
   "GetPendingJobExecutions",
   "UpdateJobExecution",
@@ -25,11 +33,11 @@ const OTHER_ACTIONS = [
 ];
 
 export type ActionResult =
-  /** `mask`: bit n is `MQTT_ACTIONS[n]`. */
+  /** `mask`: bit n is `ACTIONS[n]`. */
   { readonly ok: true; readonly mask: number } | { readonly ok: false; readonly reason: string };
 
 export function parseAction(text: string): ActionResult {
-  if (text === "*") return { ok: true, mask: (1 << MQTT_ACTIONS.length) - 1 };
+  if (text === "*") return { ok: true, mask: (1 << ACTIONS.length) - 1 };
   const match = /^([a-z0-9-]+):([a-z0-9*?]+)$/i.exec(text);
   if (match === null) return { ok: false, reason: `'${text}' is not of the form iot:Publish` };
   const [, service = "", name = ""] = match;
@@ -38,7 +46,7 @@ export function parseAction(text: string): ActionResult {
   if (!template.ok) return template;
   const glob = compileGlob(template.pieces);
   let mask = 0;
-  for (const [bit, action] of MQTT_ACTIONS.entries()) if (glob.matches(action.toLowerCase())) mask |= 1 << bit;
+  for (const [bit, action] of ACTIONS.entries()) if (glob.matches(action.toLowerCase())) mask |= 1 << bit;
   if (mask === 0 && !OTHER_ACTIONS.some((action) => glob.matches(action.toLowerCase()))) {
     return {
       ok: false,
@@ -48,6 +56,6 @@ export function parseAction(text: string): ActionResult {
   return { ok: true, mask };
 }
 
-export function actionBit(action: MqttAction): number {
-  return 1 << MQTT_ACTIONS.indexOf(action);
+export function actionBit(action: PolicyAction): number {
+  return 1 << ACTIONS.indexOf(action);
 }

@@ -1,6 +1,6 @@
 /** A connection's policies with its own values filled in. Deny wins; what nothing allows is denied. */
 import { actionBit } from "./actions.ts";
-import type { MqttAction } from "./actions.ts";
+import type { PolicyAction } from "./actions.ts";
 import { conditionHolds } from "./conditions.ts";
 import type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
 import { bindResource, isSystemTopic, resourceMatches } from "./resource.ts";
@@ -37,8 +37,18 @@ export interface CompiledPolicy {
   /** `filter` may begin with `$share/<group>/`: then either form may be allowed, and a Deny of either denies. */
   subscribe(filter: string): boolean;
   receive(topic: string): boolean;
-  /** `resource`: the client id, topic or filter that `action` is about. */
-  explain(action: MqttAction, resource: string): Explanation;
+  /** `resource`: the client id, topic, filter or thing that `action` is about. Not for the hot path: nothing is kept. */
+  allows(action: PolicyAction, resource: string): boolean;
+  explain(action: PolicyAction, resource: string): Explanation;
+  /** Every statement that has a say, where `explain` names the one that decides. */
+  weigh(action: PolicyAction, resource: string): Weighing;
+}
+
+export interface Weighing {
+  readonly denies: readonly StatementRef[];
+  readonly allows: readonly StatementRef[];
+  /** Variables of Allow statements that have no usable value here, and so kept them from applying. */
+  readonly missing: readonly string[];
 }
 
 interface Rule {
@@ -53,20 +63,28 @@ interface RuleSet {
   readonly denies: readonly Rule[];
   readonly allows: readonly Rule[];
   readonly notes: readonly string[];
+  readonly missing: readonly string[];
 }
 
 type Decision = { readonly verdict: "allow" | "deny"; readonly rule: Rule } | { readonly verdict: "none" };
 
 const NO_DECISION: Decision = { verdict: "none" };
 const NO_RULES: readonly Rule[] = [];
-const NO_NOTES: readonly string[] = [];
+const NOTHING: readonly string[] = [];
 
-const KIND_OF: Readonly<Record<MqttAction, ResourceKind>> = {
+const KIND_OF: Readonly<Record<PolicyAction, ResourceKind>> = {
   Connect: "client",
   Publish: "topic",
   RetainPublish: "topic",
   Receive: "topic",
   Subscribe: "topicfilter",
+  GetThingShadow: "thing",
+  UpdateThingShadow: "thing",
+  DeleteThingShadow: "thing",
+  ListNamedShadowsForThing: "thing",
+  GetRetainedMessage: "topic",
+  ListRetainedMessages: "topic",
+  DeleteConnection: "client",
 };
 
 /** The policies of one connection, ready to be asked. */
@@ -105,10 +123,30 @@ class BoundPolicy implements CompiledPolicy {
     return decide(this.#rules("Receive"), "topic", topic).verdict === "allow";
   }
 
-  explain(action: MqttAction, resource: string): Explanation {
+  allows(action: PolicyAction, resource: string): boolean {
+    return this.#decide(action, resource).verdict === "allow";
+  }
+
+  explain(action: PolicyAction, resource: string): Explanation {
+    return explain(action, resource, this.#decide(action, resource), this.#rules(action));
+  }
+
+  weigh(action: PolicyAction, resource: string): Weighing {
     const rules = this.#rules(action);
-    const decision = action === "Subscribe" ? this.#decideFilter(resource) : decide(rules, KIND_OF[action], resource);
-    return explain(action, resource, decision, rules);
+    const kind = KIND_OF[action];
+    const named = kind !== "client" && isSystemTopic(resource);
+    const plain = action === "Subscribe" ? unshared(resource) : null;
+    const forms = plain === null ? [resource] : [resource, plain];
+    const matching = (among: readonly Rule[], onlyNamed: boolean): readonly StatementRef[] =>
+      among
+        .filter((rule) => forms.some((form) => ruleMatches(rule, kind, form, onlyNamed)))
+        .map(({ policy, index }) => refOf(policy, index));
+    return { denies: matching(rules.denies, false), allows: matching(rules.allows, named), missing: rules.missing };
+  }
+
+  #decide(action: PolicyAction, resource: string): Decision {
+    if (action === "Subscribe") return this.#decideFilter(resource);
+    return decide(this.#rules(action), KIND_OF[action], resource);
   }
 
   #decideFilter(filter: string): Decision {
@@ -120,20 +158,16 @@ class BoundPolicy implements CompiledPolicy {
     return underneath.verdict === "none" ? asWritten : underneath;
   }
 
-  #rules(action: MqttAction): RuleSet {
-    switch (action) {
-      case "Connect":
-        return bindRules(this.#policies, action, this.#context); // asked once per connection: not worth its memory
-      case "Publish":
-        return (this.#publish ??= bindRules(this.#policies, action, this.#context));
-      case "RetainPublish":
-        return (this.#retain ??= bindRules(this.#policies, action, this.#context));
-      case "Subscribe":
-        return (this.#subscribe ??= bindRules(this.#policies, action, this.#context));
-      case "Receive":
-        break;
-    }
-    return (this.#receive ??= bindRules(this.#policies, action, this.#context));
+  #rules(action: PolicyAction): RuleSet {
+    if (action === "Publish") return (this.#publish ??= this.#bind(action));
+    if (action === "Receive") return (this.#receive ??= this.#bind(action));
+    if (action === "Subscribe") return (this.#subscribe ??= this.#bind(action));
+    if (action === "RetainPublish") return (this.#retain ??= this.#bind(action));
+    return this.#bind(action); // asked once per connection or request: not worth its memory
+  }
+
+  #bind(action: PolicyAction): RuleSet {
+    return bindRules(this.#policies, action, this.#context);
   }
 }
 
@@ -159,21 +193,24 @@ function ruleMatches(rule: Rule, kind: ResourceKind, name: string, named: boolea
   return false;
 }
 
-function bindRules(policies: readonly NamedPolicy[], action: MqttAction, context: PolicyContext): RuleSet {
+function bindRules(policies: readonly NamedPolicy[], action: PolicyAction, context: PolicyContext): RuleSet {
   const denies: Rule[] = [];
   const allows: Rule[] = [];
   const notes: string[] = [];
+  const missing: string[] = [];
   for (const policy of policies) {
     for (const [index, statement] of policy.document.statements.entries()) {
-      if ((statement.mqttActions & actionBit(action)) === 0) continue;
-      const resources = bindStatement(statement, refOf(policy, index), action === "Connect", context, notes);
+      if ((statement.actionBits & actionBit(action)) === 0) continue;
+      const connecting = action === "Connect";
+      const resources = bindStatement(statement, refOf(policy, index), connecting, context, notes, missing);
       if (resources.length > 0) (statement.effect === "Deny" ? denies : allows).push({ policy, index, resources });
     }
   }
   return {
     denies: denies.length === 0 ? NO_RULES : denies,
     allows: allows.length === 0 ? NO_RULES : allows,
-    notes: notes.length === 0 ? NO_NOTES : notes,
+    notes: notes.length === 0 ? NOTHING : notes,
+    missing: missing.length === 0 ? NOTHING : missing,
   };
 }
 
@@ -183,11 +220,15 @@ function bindStatement(
   connecting: boolean,
   context: PolicyContext,
   notes: string[],
+  missing: string[],
 ): readonly BoundResource[] {
   const { effect } = statement;
   const failed = statement.conditions.find((condition) => !conditionHolds(condition, context, connecting, effect));
   if (failed !== undefined) {
-    if (effect === "Allow") notes.push(`${nameOf(ref)} does not apply: its condition ${failed.text} is not met`);
+    if (effect === "Allow") {
+      notes.push(`${nameOf(ref)} does not apply: its condition ${failed.text} is not met`);
+      if (failed.key.read(context, connecting) === undefined) missing.push(failed.key.name);
+    }
     return [];
   }
   const resources: BoundResource[] = [];
@@ -197,6 +238,7 @@ function bindStatement(
     if ("glob" in bound) resources.push(bound);
     else {
       const names = bound.unresolved.map((name) => `\${${name}}`).join(", ");
+      missing.push(...bound.unresolved);
       notes.push(`${nameOf(ref)} does not apply to ${source.text}: ${names} has no usable value on this connection`);
     }
   }
@@ -208,7 +250,7 @@ function refOf(policy: NamedPolicy, index: number): StatementRef {
   return { policy: policy.name, statement: index, sid, effect };
 }
 
-function explain(action: MqttAction, resource: string, decision: Decision, rules: RuleSet): Explanation {
+function explain(action: PolicyAction, resource: string, decision: Decision, rules: RuleSet): Explanation {
   const what = `iot:${action} on ${KIND_OF[action]} '${resource}'`;
   if (decision.verdict === "none") {
     return {

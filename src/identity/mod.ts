@@ -1,9 +1,9 @@
 export { parsePolicy } from "./policy-document.ts";
 export type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
 export { compilePolicy } from "./compiled-policy.ts";
-export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef } from "./compiled-policy.ts";
+export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef, Weighing } from "./compiled-policy.ts";
 export { policyWarnings } from "./policy-warnings.ts";
-export type { MqttAction } from "./actions.ts";
+export type { DataAction, MqttAction, PolicyAction } from "./actions.ts";
 export type { CertificateContext, DistinguishedName, PolicyContext, ThingContext } from "./variables.ts";
 export { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "./default-policy.ts";
 export { mayBecome, verdict } from "./certificate-status.ts";
@@ -43,5 +43,5 @@ export { RefusalBook } from "./refusal-book.ts";
 export type { RefusalEntry, RefusalQuery, RefusedAction, RefusedRequest } from "./refusal-book.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
-export { SIGNATURE_ALGORITHM, isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
+export { isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";
 export type { Expected, ParsedSignature, SignatureFault, SignatureHash, SignedRequest } from "./signature-v4.ts";

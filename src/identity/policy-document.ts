@@ -14,8 +14,8 @@ export interface Statement {
   readonly effect: Effect;
   /** As written. */
   readonly actions: readonly string[];
-  /** Bit n: applies to `MQTT_ACTIONS[n]`. */
-  readonly mqttActions: number;
+  /** As `actionBit` has them. */
+  readonly actionBits: number;
   readonly resources: readonly ResourcePattern[];
   readonly conditions: readonly Condition[];
 }
@@ -69,11 +69,11 @@ function parseStatement(given: JsonValue, where: string): Statement {
   const effect = given["Effect"];
   if (effect !== "Allow" && effect !== "Deny") throw invalid(`${where}.Effect must be "Allow" or "Deny"`);
   const actions = stringsOf(given, "Action", where);
-  let mqttActions = 0;
+  let actionBits = 0;
   for (const action of actions) {
     const parsed = parseAction(action);
     if (!parsed.ok) throw invalid(`${where}.Action: ${parsed.reason}`);
-    mqttActions |= parsed.mask;
+    actionBits |= parsed.mask;
   }
   const resources = stringsOf(given, "Resource", where).map((text) => {
     const parsed = parseResource(text);
@@ -82,7 +82,7 @@ function parseStatement(given: JsonValue, where: string): Statement {
   });
   const conditions = parseConditions(given["Condition"] ?? {});
   if (!conditions.ok) throw invalid(`${where}.${conditions.reason}`);
-  return { sid, effect, actions, mqttActions, resources, conditions: conditions.conditions };
+  return { sid, effect, actions, actionBits, resources, conditions: conditions.conditions };
 }
 
 function stringsOf(statement: JsonObject, key: string, where: string): readonly string[] {

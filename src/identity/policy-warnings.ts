@@ -10,7 +10,7 @@ export function policyWarnings(document: PolicyDocument): readonly string[] {
 
 function statementWarnings(statement: Statement, where: string): readonly string[] {
   const warnings: string[] = [];
-  const has = (action: MqttAction): boolean => (statement.mqttActions & actionBit(action)) !== 0;
+  const has = (action: MqttAction): boolean => (statement.actionBits & actionBit(action)) !== 0;
   const reaches = (kind: string): boolean => statement.resources.some((r) => r.kind === kind || r.kind === null);
   if (has("Subscribe") && !reaches("topicfilter")) {
     warnings.push(`${where}: iot:Subscribe is decided on topicfilter/… resources, and there is none`);

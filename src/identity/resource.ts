@@ -5,10 +5,10 @@ import { compileGlob } from "./glob.ts";
 import type { Glob } from "./glob.ts";
 import type { PolicyContext } from "./variables.ts";
 
-/** What MQTT can ask about. Other kinds (`thing/`, `cert/` …) are accepted, and no MQTT action meets them. */
-export type ResourceKind = "client" | "topic" | "topicfilter";
+/** What an action can be about: `thing` for shadows. Other kinds (`cert/` …) are accepted, and no action meets them. */
+export type ResourceKind = "client" | "topic" | "topicfilter" | "thing";
 
-const KINDS: readonly ResourceKind[] = ["client", "topic", "topicfilter"];
+const KINDS: readonly ResourceKind[] = ["client", "topic", "topicfilter", "thing"];
 
 export interface ResourcePattern {
   /** As it was written. */

@@ -42,7 +42,7 @@ export type SignatureFault =
   | { readonly kind: "expired"; readonly reason: string }
   | { readonly kind: "invalid"; readonly reason: string };
 
-export const SIGNATURE_ALGORITHM = "AWS4-HMAC-SHA256";
+const SIGNATURE_ALGORITHM = "AWS4-HMAC-SHA256";
 const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
 /** Load balancers add it. */
 const TRACE = "x-amzn-trace-id";

@@ -140,6 +140,11 @@ export function bodyIsWhole(view: DataView, from: number, to: number, count: num
   return at === to;
 }
 
+/** As text: in hexadecimal. */
+export function identityOf(id: LogId): string {
+  return id.map((half) => half.toString(16).padStart(8, "0")).join("");
+}
+
 export function sameLog(a: LogId, b: LogId): boolean {
   return a[0] === b[0] && a[1] === b[1];
 }

@@ -2,6 +2,7 @@
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES } from "./format.ts";
+import { identityOf } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { BatchPool } from "./batch.ts";
 import type { BatchBuffer, LogBatch } from "./batch.ts";
@@ -149,6 +150,11 @@ export class Log {
     const log = new Log(options, recovered, metrics);
     await log.#space.measure();
     return log;
+  }
+
+  /** Of this log and no other, as `LogReader.identity` says it. */
+  get identity(): string {
+    return identityOf(this.#logId);
   }
 
   /** The offset that the next append gets. */

@@ -4,7 +4,7 @@ import type { LogBatch } from "./batch.ts";
 import { GapReporter } from "./damage.ts";
 import type { Gap } from "./damage.ts";
 import { inspectFolder } from "./folder.ts";
-import { SEGMENT_HEADER_BYTES } from "./format.ts";
+import { SEGMENT_HEADER_BYTES, identityOf } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { segmentOffset } from "./format.ts";
 import type { Crc32, LogDirectory } from "./ports.ts";
@@ -50,7 +50,7 @@ export class LogReader {
   /** Of this log and no other; null in an empty folder. */
   async identity(): Promise<string | null> {
     if (this.#logId === null) await this.#refresh();
-    return this.#logId === null ? null : this.#logId.map((half) => half.toString(16).padStart(8, "0")).join("");
+    return this.#logId === null ? null : identityOf(this.#logId);
   }
 
   /**

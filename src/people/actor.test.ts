@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { matchesPattern, mayTouch, proofOf } from "./actor.ts";
+import { matchesPattern, mayTouch } from "./actor.ts";
 import type { Actor } from "./actor.ts";
 
 describe("patterns of thing names", () => {
@@ -43,16 +43,4 @@ describe("patterns of thing names", () => {
       ],
     );
   });
-});
-
-test("what proves one identity never proves another", () => {
-  const identities = [
-    { kind: "token", session: null },
-    { kind: "token", session: "a" },
-    { kind: "user", user: "a", session: "b" },
-    { kind: "api-key", key: "a", name: "n", owner: null },
-    { kind: "device", certificateId: "a", thing: null },
-    { kind: "system", part: "a" },
-  ] as const;
-  assert.equal(new Set(identities.map(proofOf)).size, identities.length);
 });

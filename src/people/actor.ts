@@ -17,38 +17,6 @@ export interface Actor {
   readonly things: readonly string[] | null;
 }
 
-/** What proved the identity: the same for as long as it holds, so that what hangs on it can be ended with it. */
-export function proofOf(identity: Identity): string {
-  switch (identity.kind) {
-    case "token":
-      return identity.session === null ? "token" : `session ${identity.session}`;
-    case "user":
-      return `session ${identity.session}`;
-    case "api-key":
-    case "access-key":
-      return `key ${identity.key}`;
-    case "device":
-      return `certificate ${identity.certificateId ?? ""}`;
-    case "system":
-      return `system ${identity.part}`;
-  }
-}
-
-/** The account in whose name it acts; null for the platform's token, devices and the platform itself. */
-export function ownerOf(identity: Identity): string | null {
-  switch (identity.kind) {
-    case "user":
-      return identity.user;
-    case "api-key":
-    case "access-key":
-      return identity.owner;
-    case "token":
-    case "device":
-    case "system":
-      return null;
-  }
-}
-
 /** For people: `anna`, `key reports of anna`, `the platform's token`. */
 export function nameOf(identity: Identity): string {
   switch (identity.kind) {
@@ -63,6 +31,23 @@ export function nameOf(identity: Identity): string {
       return identity.thing ?? identity.certificateId ?? "a device";
     case "system":
       return identity.part;
+  }
+}
+
+/** The same for all requests of one account, key or device, and for no others: what rates are counted by. */
+export function proofOf(identity: Identity): string {
+  switch (identity.kind) {
+    case "token":
+      return "token";
+    case "user":
+      return `user ${identity.user}`;
+    case "api-key":
+    case "access-key":
+      return `key ${identity.key}`;
+    case "device":
+      return `device ${identity.certificateId ?? ""}`;
+    case "system":
+      return `system ${identity.part}`;
   }
 }
 

@@ -1,8 +1,8 @@
-export { matchesPattern, mayTouch, nameOf, ownerOf, proofOf } from "./actor.ts";
+export { mayTouch, nameOf, proofOf } from "./actor.ts";
 export type { Actor, Identity } from "./actor.ts";
 export type { KeyFacts, MadeKey, NewKey } from "./keys.ts";
 export { People } from "./people.ts";
-export { PERMISSIONS, ROLES, isPermission, isRole, permissionsOf } from "./permissions.ts";
+export { PERMISSIONS, ROLES, permissionsOf } from "./permissions.ts";
 export type { Permission, Role, RoutePermission } from "./permissions.ts";
 export type { PasswordHasher, PeoplePorts, PeopleStore, Sealing, StoredPeople, TokenFile } from "./ports.ts";
 export type { Key, KeyKind, SavedSession, User } from "./records.ts";

@@ -32,6 +32,12 @@ export interface GroupUpdate extends AttributeUpdate {
   readonly expectedVersion?: number | undefined;
 }
 
+export interface QueryUpdate {
+  readonly queryString?: string | undefined;
+  readonly indexName?: string | undefined;
+  readonly queryVersion?: string | undefined;
+}
+
 export type ListGroups = PageOptions & GroupFilter;
 
 interface Made {
@@ -78,7 +84,7 @@ export class Groups {
   }
 
   /** Another query finds other members: its status is REBUILDING until `setDynamicMembers` says otherwise. */
-  updateDynamic(name: string, update: GroupUpdate & Partial<NewQuery>): ThingGroup {
+  updateDynamic(name: string, update: GroupUpdate & QueryUpdate): ThingGroup {
     return this.#change(name, update, (group) => {
       const before = dynamicOnly(group);
       const { queryString, indexName, queryVersion } = before;

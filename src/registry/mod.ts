@@ -56,4 +56,3 @@ export type {
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
 export { arnOf } from "./names.ts";
-export { awsShapes } from "./aws-shapes.ts";

@@ -185,6 +185,23 @@ export class AlertBook {
     return tracks.map((track) => this.#resolve(track, offset, this.#clock.now()));
   }
 
+  /** No alert of the thing is known any more; listeners see the active ones end. */
+  forget(thing: string): void {
+    for (const [rule, things] of this.#tracks) {
+      const track = things.get(thing);
+      if (track === undefined) continue;
+      things.delete(thing);
+      if (things.size === 0) this.#tracks.delete(rule);
+      this.#changed.delete(track);
+      this.#settled.delete(track);
+      if (track.alert.state === "resolved") continue;
+      this.#count(thing, -1);
+      this.#tell({ ...track.alert, state: "resolved", resolvedAt: this.#clock.now() });
+    }
+    for (const track of this.#changed) if (track.alert.thing === thing) this.#changed.delete(track);
+    this.#history = this.#history.filter((alert) => alert.thing !== thing);
+  }
+
   /** What is to be saved now. Call `saved` once it is; until then it is handed out again. */
   changes(everything: boolean): readonly Readonly<StoredAlert>[] {
     const now = this.#clock.monotonic();

@@ -47,6 +47,16 @@ describe("deliveries", () => {
   }
 
   describe("the good case", () => {
+    test("AWS's http action is the same request, with its headers", async () => {
+      await begin();
+      const headers = [{ key: "x-team", value: "blue" }];
+      world.rules.put("hot", { sql: "SELECT * FROM 'a/#'", actions: [{ http: { url: receiver.url, headers } }] });
+      world.publish("a/b", { n: 1 });
+      await world.pass(0);
+      assert.deepEqual(receiver.bodies, ['{"n":1}']);
+      assert.equal(receiver.received[0]!.headers["x-team"], "blue");
+    });
+
     test("a match is posted at once, as JSON, without a write to the disk", async () => {
       await begin();
       world.rules.put("hot", webhookRule(receiver.url, "SELECT t AS temp, topic(2) AS room FROM 'a/+' WHERE t > 20"));

@@ -5,7 +5,7 @@
  * Order per target: queue in memory (never attempted), then what the store has due. While the store has something due
  * for a target, or the target is blocked, new deliveries go to the store behind it.
  */
-import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
+import { reasonOf } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
@@ -16,7 +16,7 @@ import { keyOf } from "./store.ts";
 import type { DeadLetter, Delivery, DeliveryKey, RulesStore, SaveBatch, SavedDelivery, StoredState } from "./store.ts";
 import { Target } from "./target.ts";
 import type { Pending } from "./target.ts";
-import { verdictOf, verdictOfSilence } from "./verdict.ts";
+import { verdictOf, verdictOfError } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface DeliveriesOptions {
@@ -172,15 +172,29 @@ export class Deliveries {
 
   /** Forgets what waits for a deleted rule; the store dropped `stored`. Requests on the way are not called back. */
   forgetRule(rule: string, stored: number): void {
+    this.#forget((delivery) => delivery.rule === rule, stored);
+  }
+
+  /** The same of what carries a thing's messages; an attempt that fails is the last. */
+  forgetThing(thing: string, stored: number): void {
+    const isOf = ({ things }: Delivery): boolean => things.includes(thing);
+    this.#forget(isOf, stored);
+    for (const [key, { letter }] of this.#dead) if (isOf(letter)) this.#dead.delete(key);
+    for (const target of this.#targets.values()) {
+      for (const pending of target.inflight) if (isOf(pending.delivery)) pending.forgotten = true;
+    }
+  }
+
+  #forget(isOf: (delivery: Delivery) => boolean, stored: number): void {
     this.#waiting -= stored;
     for (const target of this.#targets.values()) {
-      const kept = target.queue.filter((pending) => pending.delivery.rule !== rule);
-      for (const pending of target.queue) if (pending.delivery.rule === rule) this.#leaveMemory(pending, true);
+      const kept = target.queue.filter((pending) => !isOf(pending.delivery));
+      for (const pending of target.queue) if (isOf(pending.delivery)) this.#leaveMemory(pending, true);
       target.queue.splice(0, target.queue.length, ...kept);
-      target.page = target.page.filter((delivery) => delivery.rule !== rule);
+      target.page = target.page.filter((delivery) => !isOf(delivery));
     }
     for (const [key, { delivery, stored }] of this.#unsaved) {
-      if (delivery.rule !== rule) continue;
+      if (!isOf(delivery)) continue;
       this.#unsaved.delete(key);
       if (!stored) this.#unsavedNew--;
     }
@@ -202,7 +216,7 @@ export class Deliveries {
     for (const target of this.#targets.values()) {
       target.wake?.cancel();
       for (const pending of [...target.inflight, ...target.queue]) {
-        if (!pending.stored) this.#keep(pending.delivery, false);
+        if (!pending.stored && pending.forgotten !== true) this.#keep(pending.delivery, false);
       }
       target.queue.length = 0;
     }
@@ -339,7 +353,7 @@ export class Deliveries {
       return;
     }
     this.#counters.failed.value++;
-    if (delivery.rule !== null && !this.#o.knowsRule(delivery.rule)) return;
+    if (pending.forgotten === true || (delivery.rule !== null && !this.#o.knowsRule(delivery.rule))) return;
     const attempts = delivery.attempts + 1;
     const now = this.#wall();
     if (verdict.type === "dead") {
@@ -478,11 +492,6 @@ export class Deliveries {
       this.#targets.delete(key);
     }
   }
-}
-
-function verdictOfError(error: unknown): Verdict {
-  if (isTidewireError(error) && error.code === "OUTGOING_REFUSED") return { type: "dead", reason: error.message };
-  return verdictOfSilence(error instanceof TidewireError ? String(error.details["reason"]) : reasonOf(error));
 }
 
 /** What may be shown of an address: the path of a Slack webhook is a secret. */

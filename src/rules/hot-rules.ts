@@ -3,7 +3,7 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, reasonOf, stampOf, topicMatches } from "../base/mod.ts";
+import { LIMITS, TidewireError, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { compileSql, compileTemplate } from "../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
@@ -21,11 +21,12 @@ import type {
   WebhookAction,
 } from "./model.ts";
 import type { HmacSha256, OutgoingHttp } from "./ports.ts";
+import { webhookOf } from "./model.ts";
 import { alertDelivery, escapeSlack, slackDelivery, webhookDelivery } from "./request.ts";
 import type { Occasion } from "./request.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import type { DeadLetter, DeliveryKey, RulesStore, StoredState } from "./store.ts";
+import type { DeadLetter, DeliveryKey, ForgottenState, RulesStore, StoredState } from "./store.ts";
 import { validateRule } from "./validate.ts";
 
 export interface HotRulesOptions {
@@ -211,7 +212,9 @@ export class HotRules {
   #occasion(offset: number, input: MessageInput, rule: string, name: string): Occasion {
     const stamp = stampOf(input.message.properties);
     const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
-    return { id: `${name}-${event}`, rule, offset, createdAt: this.#o.clock.now() };
+    const named = thingOfTopic(input.topic);
+    const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
+    return { id: `${name}-${event}`, rule, things, offset, createdAt: this.#o.clock.now() };
   }
 
   #observe(
@@ -363,6 +366,19 @@ export class HotRules {
     });
   }
 
+  /**
+   * Nothing is kept of the thing any more: its alerts, resolved ones too, and requests that carry its messages; those on their way
+   * are not called back. Nobody is notified.
+   */
+  eraseThing(thing: string): ForgottenState {
+    if (!this.#save("durably"))
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
+    this.alerts.forget(thing);
+    const forgotten = this.#o.store.forgetThing(thing);
+    this.#deliveries.forgetThing(thing, forgotten.deliveries);
+    return forgotten;
+  }
+
   /** Newest first. */
   deadLetters(limit: number): DeadLetter[] {
     this.#save("soon");
@@ -436,6 +452,7 @@ function hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
     // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
     const name = i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`;
     if ("webhook" in action) sends.push({ kind: "webhook", action, name });
+    else if ("http" in action) sends.push({ kind: "webhook", action: webhookOf(action), name });
     else if ("slack" in action) {
       const text = action.slack.text === undefined ? null : compileTemplate(action.slack.text);
       sends.push({ kind: "slack", action, name, text });

@@ -20,6 +20,7 @@ export type {
   DeadLetter,
   Delivery,
   DeliveryKey,
+  ForgottenState,
   RulesStore,
   SaveBatch,
   SavedDelivery,
@@ -27,7 +28,7 @@ export type {
   StoredState,
 } from "./store.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
-export { AlertBook } from "./alerts.ts";
+export { AlertBook, idPart } from "./alerts.ts";
 export type { AlertEvent, AlertQuery } from "./alerts.ts";
 export { HotRules } from "./hot-rules.ts";
 export type { HotRulesOptions } from "./hot-rules.ts";

@@ -13,6 +13,16 @@ export interface WebhookAction {
   };
 }
 
+/** AWS IoT's own way to say it; the same request as a webhook's, without a signature. */
+export interface HttpAction {
+  readonly http: {
+    readonly url: string;
+    /** AWS asks there before it sends; whoever writes the rule here answers for the address. Kept only. */
+    readonly confirmationUrl?: string;
+    readonly headers?: readonly { readonly key: string; readonly value: string }[];
+  };
+}
+
 export interface SlackAction {
   readonly slack: {
     /** An incoming webhook; the URL is the secret. */
@@ -41,7 +51,7 @@ export interface AlertAction {
   };
 }
 
-export type RuleAction = WebhookAction | SlackAction | TelemetryAction | AlertAction;
+export type RuleAction = WebhookAction | HttpAction | SlackAction | TelemetryAction | AlertAction;
 export type ActionKind = "webhook" | "slack" | "telemetry" | "alert";
 
 /** Where raised and resolved alerts are sent, beside the dashboard. */
@@ -54,6 +64,8 @@ export interface RuleDraft {
   readonly description?: string;
   readonly ruleDisabled: boolean;
   readonly actions: readonly RuleAction[];
+  /** Kept for whoever wrote it; what fails is retried and then a dead letter, whatever it says. */
+  readonly errorAction?: RuleAction;
 }
 
 export interface RuleDocument extends RuleDraft {
@@ -85,18 +97,30 @@ export interface Alert {
 }
 
 export function kindOf(action: RuleAction): ActionKind {
-  if ("webhook" in action) return "webhook";
+  if ("webhook" in action || "http" in action) return "webhook";
   if ("slack" in action) return "slack";
   return "telemetry" in action ? "telemetry" : "alert";
 }
 
+/** As the webhook that it is. */
+export function webhookOf({ http: { url, headers = [] } }: HttpAction): WebhookAction {
+  return { webhook: { url, headers: Object.fromEntries(headers.map(({ key, value }) => [key, value])) } };
+}
+
 /** A copy that may be shown: secrets, header values and Slack's paths are replaced by `***`. */
 export function redactRule(rule: RuleDocument): RuleDocument {
-  return { ...rule, actions: rule.actions.map(redactAction) };
+  const { actions, errorAction } = rule;
+  const shown = { ...rule, actions: actions.map(redactAction) };
+  return errorAction === undefined ? shown : { ...shown, errorAction: redactAction(errorAction) };
 }
 
 function redactAction(action: RuleAction): RuleAction {
   if ("slack" in action) return { slack: { ...action.slack, url: `${new URL(action.slack.url).origin}/***` } };
+  if ("http" in action) {
+    const { headers } = action.http;
+    const hidden = headers?.map(({ key }) => ({ key, value: "***" }));
+    return { http: { ...action.http, ...(hidden === undefined ? {} : { headers: hidden }) } };
+  }
   if (!("webhook" in action)) return action;
   const { url, headers, secret } = action.webhook;
   return {

@@ -13,6 +13,7 @@ const SLACK_TEXT_CHARS_MAX = 3000;
 export interface Occasion {
   readonly id: string;
   readonly rule: string | null;
+  readonly things: readonly string[];
   readonly offset: number;
   readonly createdAt: EpochMs;
 }
@@ -55,7 +56,13 @@ export function escapeSlack(text: string): string {
 /** A raised or resolved alert for one of the `notify` targets. */
 export function alertDelivery(target: NotifyTarget, alert: Alert, offset: number, now: EpochMs): Delivery {
   const raised = alert.state === "active";
-  const occasion = { id: `${alert.id}.${raised ? "raised" : "resolved"}`, rule: null, offset, createdAt: now };
+  const occasion = {
+    id: `${alert.id}.${raised ? "raised" : "resolved"}`,
+    rule: null,
+    things: [alert.thing],
+    offset,
+    createdAt: now,
+  };
   if ("slack" in target) return slackDelivery(target, occasion, slackAlert(alert));
   const at = new Date(raised ? alert.raisedAt : (alert.resolvedAt ?? now)).toISOString();
   const type = raised ? "alert.raised" : "alert.resolved";

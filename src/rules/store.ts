@@ -11,6 +11,8 @@ export interface Delivery {
   readonly kind: "webhook" | "slack";
   /** The rule whose deliveries go when it is deleted; null for notifications of alerts. */
   readonly rule: string | null;
+  /** Who published the message behind it, and whom it speaks of. */
+  readonly things: readonly string[];
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly secret: string | null;
@@ -73,6 +75,12 @@ export interface StoredState {
   readonly newestCreatedAt: EpochMs | null;
 }
 
+export interface ForgottenState {
+  readonly alerts: number;
+  readonly deliveries: number;
+  readonly deadLetters: number;
+}
+
 export interface RulesStore {
   load(): StoredState;
   putRule(rule: RuleDocument): void;
@@ -88,6 +96,8 @@ export interface RulesStore {
   due(target: string, now: EpochMs, limit: number): SavedDelivery[];
   /** When the next one of this target is due; null where none waits. */
   nextDue(target: string): EpochMs | null;
+  /** Removes what is kept of a thing: alerts, and what waits or was given up. */
+  forgetThing(thing: string): ForgottenState;
   /** Whether the delivery waits or was given up. */
   has(key: DeliveryKey): boolean;
   /** Makes dead letters of all that were created before; returns how many. */

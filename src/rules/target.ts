@@ -12,6 +12,8 @@ export interface Pending {
   stored: boolean;
   /** Its event is saved together with it: an alert. */
   readonly notice: boolean;
+  /** Its thing is forgotten: it is not tried again, and not kept. */
+  forgotten?: boolean;
 }
 
 /** Requests that a receiver may have on the way before it has shown that it answers. */

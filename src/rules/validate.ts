@@ -2,7 +2,7 @@
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import { SqlError, compileSql, compileTemplate } from "../sql/mod.ts";
 import { SEVERITIES } from "./model.ts";
-import type { NotifyTarget, RuleAction, RuleDraft, Severity, SlackAction, WebhookAction } from "./model.ts";
+import type { HttpAction, NotifyTarget, RuleAction, RuleDraft, Severity, SlackAction, WebhookAction } from "./model.ts";
 
 const RULE_NAME = /^[a-zA-Z0-9_]{1,128}$/;
 /** RFC 9110 section 5.6.2. */
@@ -28,7 +28,6 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
   if (body["ruleName"] !== undefined && body["ruleName"] !== ruleName) {
     throw invalid("ruleName", "it differs from the name in the address");
   }
-  if (body["errorAction"] !== undefined) throw invalid("errorAction", "error actions are not supported yet");
   const version = body["awsIotSqlVersion"] ?? "2016-03-23";
   if (version !== "2016-03-23") throw invalid("awsIotSqlVersion", "only 2016-03-23 is supported");
   const sql = text(body["sql"], "sql", LIMITS.rules.sqlBytesMax);
@@ -37,7 +36,15 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
   const ruleDisabled = body["ruleDisabled"] ?? false;
   if (typeof ruleDisabled !== "boolean") throw invalid("ruleDisabled", "it must be true or false");
   const actions = validateActions(body["actions"]);
-  return { ruleName, sql, ...(description === undefined ? {} : { description }), ruleDisabled, actions };
+  const given = body["errorAction"];
+  return {
+    ruleName,
+    sql,
+    ...(description === undefined ? {} : { description }),
+    ruleDisabled,
+    actions,
+    ...(given === undefined ? {} : { errorAction: validateAction(record(given, "errorAction"), "errorAction") }),
+  };
 }
 
 /** The `notify` targets of the configuration. */
@@ -73,14 +80,16 @@ function validateActions(input: unknown): RuleAction[] {
 
 function validateAction(action: Record<string, unknown>, where: string): RuleAction {
   const kinds = Object.keys(action);
-  if (kinds.length !== 1) throw invalid(where, "it must have exactly one key: webhook, slack, telemetry or alert");
+  if (kinds.length !== 1)
+    throw invalid(where, "it must have exactly one key: webhook, http, slack, telemetry or alert");
   const kind = kinds[0]!;
   const at = `${where}.${kind}`;
-  if (!["webhook", "slack", "telemetry", "alert"].includes(kind)) {
-    throw invalid(at, "this action is not known; there are webhook, slack, telemetry and alert");
+  if (!["webhook", "http", "slack", "telemetry", "alert"].includes(kind)) {
+    throw invalid(at, "this action is not known; there are webhook, http, slack, telemetry and alert");
   }
   const body = record(action[kind], at);
   if (kind === "webhook") return validateWebhook(body, at);
+  if (kind === "http") return validateHttp(body, at);
   if (kind === "slack") return validateSlack(body, at);
   if (kind === "telemetry") {
     only(body, at, ["measurement"]);
@@ -101,6 +110,22 @@ function validateWebhook(body: Record<string, unknown>, at: string): WebhookActi
   return {
     webhook: { url, ...(headers === undefined ? {} : { headers }), ...(secret === undefined ? {} : { secret }) },
   };
+}
+
+function validateHttp(body: Record<string, unknown>, at: string): HttpAction {
+  only(body, at, ["url", "confirmationUrl", "headers"]);
+  const url = validateUrl(body["url"], `${at}.url`);
+  const { confirmationUrl, headers: given } = body;
+  const confirmation =
+    confirmationUrl === undefined ? {} : { confirmationUrl: validateUrl(confirmationUrl, `${at}.confirmationUrl`) };
+  if (given === undefined) return { http: { url, ...confirmation } };
+  if (!Array.isArray(given)) throw invalid(`${at}.headers`, "it must be a list of objects with key and value");
+  const pairs = given.map((header, i) => {
+    const { key, value } = record(header, `${at}.headers[${i}]`);
+    return [text(key, `${at}.headers[${i}].key`, 128), value] as const;
+  });
+  const headers = Object.entries(validateHeaders(Object.fromEntries(pairs), `${at}.headers`));
+  return { http: { url, ...confirmation, headers: headers.map(([key, value]) => ({ key, value })) } };
 }
 
 function validateHeaders(input: unknown, at: string): Record<string, string> {

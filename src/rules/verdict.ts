@@ -1,4 +1,5 @@
 /** What a receiver's answer means for a delivery. Sources: Standard Webhooks 1.0.0, Slack incoming webhooks. */
+import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { EpochMs, Millis } from "../base/mod.ts";
 import type { OutgoingResponse } from "./ports.ts";
 import type { Delivery } from "./store.ts";
@@ -32,7 +33,7 @@ export function verdictOf(kind: Delivery["kind"], response: OutgoingResponse, no
 }
 
 /** No answer: refused, reset, timed out, name not found, bad certificate. */
-export function verdictOfSilence(reason: string): Verdict {
+function verdictOfSilence(reason: string): Verdict {
   return retry("target", reason, null);
 }
 
@@ -46,4 +47,10 @@ export function parseRetryAfter(value: string | undefined, now: EpochMs): Millis
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? null : Math.max(0, date - now);
+}
+
+/** There was no answer. */
+export function verdictOfError(error: unknown): Verdict {
+  if (isTidewireError(error) && error.code === "OUTGOING_REFUSED") return { type: "dead", reason: error.message };
+  return verdictOfSilence(error instanceof TidewireError ? String(error.details["reason"]) : reasonOf(error));
 }

@@ -41,6 +41,14 @@ export class LatestBook {
     else this.#number(row.series, row.time, row.value ?? 0);
   }
 
+  /** These series are retired. */
+  forget(series: readonly number[]): void {
+    for (const id of series) {
+      if (id < this.#times.length) this.#times[id] = -1;
+      this.#texts.delete(id);
+    }
+  }
+
   rows(): LatestRow[] {
     const rows: LatestRow[] = [];
     for (let series = 0; series < this.#series.size; series++) {

@@ -32,9 +32,9 @@ export type {
   WindowRows,
   WindowSelection,
 } from "./series-reader.ts";
-export { SequenceBook, sourceOf } from "./sequence-book.ts";
+export { SequenceBook, sourceOf, sourcesOf } from "./sequence-book.ts";
 export type { SequenceLimits, SequenceRow } from "./sequence-book.ts";
-export { SeriesBook } from "./series-book.ts";
+export { RETIRED, SeriesBook } from "./series-book.ts";
 export type { MeasurementSeries, SeriesEntry, SeriesLimits, SeriesName } from "./series-book.ts";
 export { PayloadTemplate } from "./payload-template.ts";
 export { PointBatch } from "./point-batch.ts";
@@ -43,7 +43,7 @@ export type { FieldName, LatestRow } from "./latest-book.ts";
 export { DEFAULT_RETENTION, LEVELS, parseDiskRoom, parseRetention, ROLLUPS, ROLLUP_WIDTH } from "./levels.ts";
 export type { DiskRoom, Level, Retention, Rollup } from "./levels.ts";
 export { NO_EXTENT } from "./store.ts";
-export type { Commit, LevelExtent, StoreExtent, TelemetryStore } from "./store.ts";
+export type { Commit, LevelExtent, Retired, StoreExtent, TelemetryStore } from "./store.ts";
 export { compact, planOf, shownBytes } from "./plan.ts";
 export type { Plan, PlanCost, PlanRequest, PlanStorage } from "./plan.ts";
 export { LIST_PRICES, MEASURED } from "./plan-figures.ts";

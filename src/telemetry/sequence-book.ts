@@ -20,6 +20,11 @@ export function sourceOf(message: { readonly thing: string | null; readonly clie
   return message.thing === null ? `client ${message.clientId}` : `thing ${message.thing}`;
 }
 
+/** Under which sources a thing, or a client of its name, may have stamped readings. */
+export function sourcesOf(thing: string): readonly string[] {
+  return [`thing ${thing}`, `client ${thing}`];
+}
+
 export class SequenceBook {
   /** Outboxes of a source in the order of their last use, oldest first. */
   readonly #sources = new Map<string, Map<string, SequenceWindow>>();
@@ -50,6 +55,14 @@ export class SequenceBook {
     const fresh = window.accept(stamp.sequence);
     if (fresh) this.#mark(source, stamp.outbox);
     return fresh;
+  }
+
+  /** What the source sent before is known no more. */
+  forget(source: string): void {
+    const outboxes = this.#sources.get(source);
+    if (outboxes === undefined) return;
+    this.#sources.delete(source);
+    for (const outbox of outboxes.keys()) this.#mark(source, outbox);
   }
 
   /** Whether there is something to save. */
@@ -93,9 +106,7 @@ export class SequenceBook {
   #forgetFirst(): void {
     const [first] = this.#sources;
     if (first === undefined) return;
-    const [source, outboxes] = first;
-    this.#sources.delete(source);
-    for (const outbox of outboxes.keys()) this.#mark(source, outbox);
+    this.forget(first[0]);
   }
 
   #makeRoom(source: string, outboxes: Map<string, SequenceWindow>): void {

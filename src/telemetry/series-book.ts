@@ -47,6 +47,9 @@ export class SeriesBook {
   readonly #entries: SeriesEntry[] = [];
   readonly #limits: SeriesLimits;
   #saved = 0;
+  /** Numbers of things are never given out twice, also where one was retired. */
+  #nextThingId = 0;
+  #retired = 0;
 
   constructor(limits: SeriesLimits) {
     this.#limits = limits;
@@ -58,6 +61,11 @@ export class SeriesBook {
 
   get thingCount(): number {
     return this.#things.size;
+  }
+
+  /** Numbers that are taken and mean nothing any more. */
+  get retiredCount(): number {
+    return this.#retired;
   }
 
   /** Names of all things that have a series, in the order of first appearance. */
@@ -92,7 +100,10 @@ export class SeriesBook {
   /** Brings back a saved series; they must come in the order of their numbers. */
   load(id: number, name: SeriesName): void {
     if (id !== this.#entries.length) throw new Error(`series ${id} follows ${this.#entries.length - 1}`);
-    this.#add(this.measurement(name.thing, name.measurement), name.field, name.type);
+    if (name.thing === RETIRED) {
+      this.#entries.push(retired(id));
+      this.#retired++;
+    } else this.#add(this.measurement(name.thing, name.measurement), name.field, name.type);
     this.#saved = this.#entries.length;
   }
 
@@ -101,6 +112,18 @@ export class SeriesBook {
     const fresh = this.#entries.slice(this.#saved);
     this.#saved = this.#entries.length;
     return fresh;
+  }
+
+  /**
+   * The thing is forgotten: its numbers stay taken and mean nothing any more; what comes of it later gets new ones. Returns
+   * the numbers. All of its series must be saved.
+   */
+  retire(thing: string): readonly number[] {
+    const ids = this.find(thing, null, null).map(({ id }) => id);
+    this.#things.delete(thing);
+    for (const id of ids) this.#entries[id] = retired(id);
+    this.#retired += ids.length;
+    return ids;
   }
 
   /** Series of a thing, in the order of measurement, field and type. */
@@ -138,7 +161,7 @@ export class SeriesBook {
     let owner = this.#things.get(thing.name);
     if (owner === undefined) {
       owner = thing;
-      owner.id = this.#things.size;
+      owner.id = this.#nextThingId++;
       this.#things.set(owner.name, owner);
     }
     let measurement = owner.measurements.get(name);
@@ -148,6 +171,13 @@ export class SeriesBook {
     }
     return measurement;
   }
+}
+
+/** The name of things that are forgotten; no thing and no client has it. */
+export const RETIRED = "";
+
+function retired(id: number): SeriesEntry {
+  return { id, thing: RETIRED, thingId: -1, measurement: "", field: "", type: "number" };
 }
 
 function byName(a: SeriesEntry, b: SeriesEntry): number {

@@ -91,6 +91,7 @@ export function telemetryStoreContract(adapter: string, make: () => Promise<Stor
 
   describe(`telemetry store: ${adapter}`, () => {
     commits(withPlace, withStore);
+    forgets(withPlace);
     queries(withStore);
     limits(withStore);
   });
@@ -506,5 +507,48 @@ function limits(withStore: WithStore): void {
         answers.map(({ series }) => series[0]!.times.length),
         Array.from({ length: 40 }, (_, i) => i + 1),
       );
+    }));
+}
+
+function forgets(withPlace: WithPlace): void {
+  test("a forgotten thing has no series, values or points any more, others keep theirs, and what comes later is new", () =>
+    withPlace(async (place) => {
+      const store = await place.open();
+      await store.follow("log", 0);
+      await commit(store, [reading(0, 1), reading(1, 2, { thing: "press-2" }), reading(2, "text")], 3, [
+        { source: "thing press-1", outbox: "o", state: "1:" },
+      ]);
+      assert.deepEqual(await store.retire("press-1"), { series: 2, points: 2 });
+      assert.deepEqual(await valuesOf(store), []);
+      assert.deepEqual(store.latest("press-1").values, []);
+      assert.deepEqual(store.series.things(), ["press-2"]);
+      assert.equal(store.offset, 3);
+      await commit(store, [reading(10, 7)], 4, [{ source: "thing press-1", outbox: "o", state: null }]);
+      await store.erased();
+      const after = [["system/x number", [10], [7]]];
+      assert.deepEqual(await valuesOf(store), after);
+      assert.deepEqual(await valuesOf(store, { thing: "press-2" }), [["system/x number", [1], [2]]]);
+      assert.equal(store.rows, 2);
+      await store.close();
+      const again = await place.open();
+      assert.deepEqual(await valuesOf(again), after);
+      assert.deepEqual(
+        again.latest("press-1").values.map(({ value }) => value),
+        [7],
+      );
+      assert.deepEqual([...again.series.things()].sort(), ["press-1", "press-2"]);
+      assert.deepEqual(await again.loadSequences(), []);
+      await again.erased();
+    }));
+
+  test("forgetting is harmless where there is nothing, and again where there is nothing any more", () =>
+    withPlace(async (place) => {
+      const store = await place.open();
+      assert.deepEqual(await store.retire("nobody"), { series: 0, points: 0 });
+      await commit(store, [reading(0, 1)], 1);
+      await store.retire("press-1");
+      assert.deepEqual(await store.retire("press-1"), { series: 0, points: 0 });
+      await store.erased();
+      assert.deepEqual([store.rows, await valuesOf(store)], [0, []]);
     }));
 }

@@ -48,6 +48,11 @@ export const NO_EXTENT: StoreExtent = {
   waiting: null,
 };
 
+export interface Retired {
+  readonly series: number;
+  readonly points: number;
+}
+
 export interface TelemetryStore {
   /** The next log offset to read; null in an empty store. */
   readonly offset: number | null;
@@ -67,6 +72,13 @@ export interface TelemetryStore {
   follow(log: string, offset: number): Promise<void>;
   /** One at a time. After a throw the store is not to be used any more: what is on disk is the last commit. */
   commit(commit: Commit): Promise<void>;
+  /**
+   * Forgets a thing: when this resolves, nobody finds its series, latest values or points any more, and what comes of it later
+   * is new. Removing them from the disk goes on behind it, also after a restart, see `erased`. Not during a commit.
+   */
+  retire(thing: string): Promise<Retired>;
+  /** Resolves once nothing of the retired things is left in the store of record. */
+  erased(): Promise<void>;
   query(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesResult>;
   latest(thing: string): LatestValues;
   headline(things: readonly string[], wanted: readonly FieldName[], otherwise: number): Map<string, LatestValue[]>;

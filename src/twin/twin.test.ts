@@ -218,7 +218,7 @@ describe("limits", () => {
     const over = brief(await world.ask(`${SHADOW}/update`, { state: { reported: { b: 1 } }, clientToken: "t" }));
     assert.deepEqual(over, ["update/rejected 413 The payload exceeds the maximum size allowed"]);
     const [got] = await world.ask(`${SHADOW}/get`);
-    assert.deepEqual([got?.body["version"], "reported" in (got?.body["state"] as object)], [1, false]);
+    assert.deepEqual([got?.body["version"], "reported" in ((got?.body["state"] ?? {}) as object)], [1, false]);
     assert.deepEqual(
       versions(await world.ask(`${SHADOW}/update`, { state: { desired: { a: 1 }, reported: { b: 1 } } })),
       [2],

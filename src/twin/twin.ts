@@ -304,6 +304,12 @@ export class Twin {
     this.#leaving.add(thing);
   }
 
+  /** The same, on disk when it returns. Throws where it cannot be saved. */
+  erase(thing: string): void {
+    this.#leaving.add(thing);
+    this.#forgetLeaving();
+  }
+
   #forgetSoon(): void {
     try {
       this.#forgetLeaving();

@@ -25,6 +25,7 @@ import type {
   ThingDetail,
   ThingShadow,
 } from "../../src/cloud/api/contract.ts";
+import { PERMISSIONS } from "../../src/people/mod.ts";
 import { FakeStore } from "./fake-store.ts";
 import type { NewAlert, TestPlatform } from "./platform.ts";
 
@@ -304,7 +305,16 @@ export class FakePlatform implements TestPlatform {
 
   async #answer(route: string, query: URLSearchParams): Promise<unknown> {
     if (route === "GET /api/session") {
-      return { user: "administrator", expiresAt: this.now() + 604_800_000, version: "0.1.0" };
+      return {
+        user: "administrator",
+        kind: "token",
+        role: null,
+        permissions: PERMISSIONS,
+        things: null,
+        session: "s",
+        expiresAt: this.now() + 604_800_000,
+        version: "0.1.0",
+      };
     }
     if (route === "GET /api/health") return this.#health();
     if (route === "GET /api/fleet") return this.#fleet(query);

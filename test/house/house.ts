@@ -4,7 +4,7 @@
 export const FLOORS: readonly (readonly string[])[] = [
   ["base"],
   ["wire/mqtt", "wire/proxy", "wire/record", "wire/websocket", "sql"],
-  ["archive", "broker", "identity", "log", "people", "queue", "registry", "rules", "telemetry", "twin"],
+  ["archive", "audit", "broker", "identity", "log", "people", "queue", "registry", "rules", "telemetry", "twin"],
   ["adapters"],
   ["cloud", "edge"],
   ["cli"],

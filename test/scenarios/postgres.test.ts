@@ -99,6 +99,32 @@ describe("platforms whose telemetry and registry are in PostgreSQL", { skip: mis
     await client.endAsync();
   });
 
+  test("events are asked for by SQL as ever, a second after they were acknowledged; points are not", async () => {
+    const asked = (sql: string): Promise<{ rows: [[number]] }> => platform.api("POST", "/api/query", { sql });
+    const { rows } = await asked("SELECT count(*) AS n FROM events WHERE thing = 'press-1'");
+    assert.equal(rows[0][0], sequence);
+    await assert.rejects(asked("SELECT * FROM telemetry"), /in PostgreSQL/);
+  });
+
+  test("a device is forgotten, and what it says later is kept", async () => {
+    const { id } = await platform.api<{ id: number }>("DELETE", "/api/things/press-1/data");
+    const report = await until("it is forgotten", async () => {
+      const now = await platform.api<{ state: string; removed: { points: number; events: number } }>(
+        "GET",
+        `/api/forgotten/${id}`,
+      );
+      return now.state === "done" ? now : null;
+    });
+    assert.deepEqual([report.removed.points, report.removed.events], [sequence, sequence]);
+    assert.deepEqual(await stored(), []);
+    sequence = 0;
+    const client = await connectDevice(platform, device);
+    await client.publishAsync("telemetry/press-1/line", JSON.stringify({ n: ++sequence }), { qos: 1 });
+    await client.endAsync();
+    await until("it is stored", async () => (await stored()).length === 1);
+    assert.deepEqual(await stored(), [1]);
+  });
+
   test("while the server is away nobody new gets in, and who is in stays; then all is as before", async () => {
     const client = await connectDevice(platform, device);
     let dropped = false;

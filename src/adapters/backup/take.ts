@@ -32,6 +32,8 @@ export interface Taken {
 const LEFT_OUT =
   /^(?:before-upgrade-from-\d+|asking|archive\/cache|telemetry\.duckdb[^/]*)\/|(?:^|\/)(?:lock|lock-journal|lock\.pid|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
 const DATABASE = /\.db$/;
+/** Taken last: the chain's end that `people.db` names must be in it. */
+const AUDIT = /^audit\/\d{8}\.jsonl$/;
 const SEGMENT = /^log\/\d{20}\.seg$/;
 /** They name the files beside them, which are never changed, only replaced. */
 const MANIFEST = /(?:^|\/)manifest[^/]*$/;
@@ -75,13 +77,13 @@ class Taking {
     const manifests = await this.#read(paths.filter((path) => MANIFEST.test(path)));
     for (const path of paths) {
       if (DATABASE.test(path)) await this.#takeDatabase(path);
-      else if (!SEGMENT.test(path)) await this.#take(path);
+      else if (!SEGMENT.test(path) && !AUDIT.test(path)) await this.#take(path);
     }
     for (const [path, content] of manifests) {
       if (!content.equals(await readFile(join(data, path)).catch(() => Buffer.alloc(0))))
         throw new Changed(`${path} changes`);
     }
-    for (const path of segments) await this.#take(path);
+    for (const path of [...segments, ...paths.filter((one) => AUDIT.test(one))]) await this.#take(path);
     // What a view was behind by may just have left the log.
     const left = segments.find((path) => !existsSync(join(data, path)));
     if (left !== undefined) throw new Changed(`${left} was removed meanwhile`);

@@ -78,6 +78,10 @@ export interface ColdContent {
   readonly knownFrom: Readonly<Record<Level, EpochMs>>;
   /** When the clock was last believed; retention does nothing right after a jump (`retention.ts`). */
   readonly trustedAt: EpochMs | null;
+  /** Numbers of series of forgotten things, whose names no file has any more … */
+  readonly retired: readonly number[];
+  /** … and those of them of which no file has a row any more. */
+  readonly erased: readonly number[];
 }
 
 export const COLD_FORMAT = "tidewire-telemetry";
@@ -93,6 +97,8 @@ export const EMPTY_CONTENT: ColdContent = {
   quarantined: [],
   knownFrom: { raw: 0, "1m": 0, "1h": 0, "1d": 0 },
   trustedAt: null,
+  retired: [],
+  erased: [],
 };
 
 export function levelOf(kind: PointKind): Level {
@@ -124,6 +130,8 @@ export function validateContent(content: unknown): ColdContent {
     }),
     knownFrom: Object.fromEntries(LEVELS.map((level) => [level, integer(known[level])])) as ColdContent["knownFrom"],
     trustedAt: given["trustedAt"] === null ? null : integer(given["trustedAt"]),
+    retired: list(given["retired"] ?? []).map(count), // not there: written before anything could be forgotten
+    erased: list(given["erased"] ?? []).map(count),
   };
 }
 

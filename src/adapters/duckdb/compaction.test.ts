@@ -210,13 +210,22 @@ describe("generations become files", () => {
     }));
 
   test("files of days are left alone where points leave by age, so that none stays much longer than it should", () => {
-    const file = (kind: PointKind, period: string): PointFile => ({
-      ...{ name: `${kind}-${period}.parquet`, rows: 1_000, bytes: 1, sha256: "", kind, period, inMinutes: true },
-      ...{ timeMin: boundsOf(period)[0], timeMax: boundsOf(period)[1] - 1, seriesMin: 0, seriesMax: 0 },
+    const file = (kind: PointKind, period: string, rows = 1_000): PointFile => ({
+      name: `${kind}-${period}.parquet`,
+      rows,
+      bytes: 1,
+      sha256: "",
+      kind,
+      period,
+      inMinutes: true,
+      timeMin: boundsOf(period)[0],
+      timeMax: boundsOf(period)[1] - 1,
+      seriesMin: 0,
+      seriesMax: 0,
     });
-    const month = Array.from({ length: 31 }, (_, day) =>
-      file("numbers", `2025-01-${String(day + 1).padStart(2, "0")}`),
-    );
+    const january = (rows?: number): PointFile[] =>
+      Array.from({ length: 31 }, (_, day) => file("numbers", `2025-01-${String(day + 1).padStart(2, "0")}`, rows));
+    const month = january();
     const now = START + days(1);
     const periodOf = (files: readonly PointFile[], raw: number | null, at = now): string | undefined =>
       mergeable(files, { ...FOR_EVER, raw }, at)?.period;
@@ -226,8 +235,7 @@ describe("generations become files", () => {
     assert.equal(periodOf(month, null, Date.UTC(2025, 5, 1)), "2025-01", "its year goes on");
     assert.equal(periodOf(month, null, Date.UTC(2025, 0, 31)), undefined);
     assert.equal(periodOf(month.slice(1, 2), null), undefined);
-    const large = month.map((one) => ({ ...one, rows: 200_000 }));
-    assert.equal(periodOf(large, null), undefined, "as much as that is soon read by day only");
+    assert.equal(periodOf(january(200_000), null), undefined, "as much as that is soon read by day only");
     assert.equal(periodOf([file("1d", "2025"), file("1h", "2025-01"), file("numbers", "2025-01-01")], null), undefined);
   });
 

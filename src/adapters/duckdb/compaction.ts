@@ -20,7 +20,7 @@ import { DAY, partsOf, within } from "./periods.ts";
 import type { DayRows, Merge, Part } from "./periods.ts";
 import { mergedRollup, numbersAsRollup, packedRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
 import { dropGeneration } from "./schema.ts";
-import { States, newestOfAll, newestSequences } from "./states.ts";
+import { RETIRED_SERIES, States, newestOfAll, newestSequences } from "./states.ts";
 
 export interface CompactionOptions {
   readonly cold: ColdStore;
@@ -74,7 +74,8 @@ export class Compaction {
         added.push(...(await this.#points(kind, sealed.number, inMinutes, write)));
       }
       added.push(...(await this.#rollups(inMinutes ? ROLLUPS : ["1h", "1d"], sealed.number, write)));
-      const states = await this.#states(content, sealed, write);
+      const retired = await this.#retired();
+      const states = await this.#states(content, sealed, retired, write);
       await this.#step("publish");
       await cold.change((now) => ({
         ...now,
@@ -84,6 +85,7 @@ export class Compaction {
         series: sealed.series,
         points: [...now.points, ...added],
         states,
+        retired,
       }));
     });
     await this.#drop(sealed);
@@ -152,6 +154,57 @@ export class Compaction {
     await this.tidy();
   }
 
+  /** Rewrites the files that have rows of retired series without those. What was done by a crash need not be done again. */
+  async erase(): Promise<void> {
+    const { cold } = this.#options;
+    const { retired, erased } = cold.folder.content;
+    const known = new Set(erased);
+    const gone = retired.filter((id) => !known.has(id));
+    if (gone.length === 0) return;
+    const [first, last] = [gone[0]!, gone.at(-1)!];
+    for (const file of cold.folder.content.points) {
+      if (file.seriesMax < first || file.seriesMin > last || (await cold.verify([file], true))) continue;
+      await this.#eraseFrom(file, `series IN (${gone.join(", ")})`);
+    }
+    await this.#writing(async (write) => {
+      const { content } = cold.folder;
+      const latest = (await States.open(cold.folder, content, this.#options.logger, true)).of("latest");
+      const columns = "series, time, arrival, value, text";
+      const rows = `SELECT ${columns} FROM ${latest} WHERE series NOT IN (${retired.join(", ")}) ORDER BY series`;
+      const made = latest === null ? [] : [await write.state("latest", rows)];
+      await this.#step("publish");
+      await cold.change((now) => ({
+        ...now,
+        states: [...now.states.filter(({ kind }) => kind !== "latest"), ...made],
+        erased: retired,
+      }));
+    });
+    await cold.change((content) => ({ ...content })); // `.previous` names them no more, so they can go
+    await this.tidy();
+  }
+
+  async #eraseFrom(file: PointFile, retired: string): Promise<void> {
+    const { cold, connection } = this.#options;
+    const from = this.#read([file], ", file_row_number = true");
+    let rows = 0;
+    await eachChunk(connection, `SELECT count(*)::DOUBLE FROM ${from} WHERE ${retired}`, ([counts]) => {
+      rows = counts![0] as number;
+    });
+    if (rows === 0) return;
+    await this.#writing(async (write) => {
+      const others = `SELECT * EXCLUDE (file_row_number) FROM ${from} WHERE NOT ${retired} ORDER BY file_row_number`;
+      const made = rows === file.rows ? [] : [await write.points(file.kind, file.period, others, file.inMinutes)];
+      const left = made[0]?.rows ?? 0;
+      if (left + rows !== file.rows) throw new Error(`${left} of ${file.rows - rows} rows are left where ${rows} go`);
+      await this.#step("publish");
+      await cold.change((now) =>
+        now.points.some(({ name }) => name === file.name)
+          ? { ...now, points: [...now.points.filter(({ name }) => name !== file.name), ...made] }
+          : now,
+      );
+    });
+  }
+
   /** Removes files that are named no more and that nobody reads. */
   async tidy(): Promise<void> {
     await this.#step("tidy");
@@ -215,11 +268,18 @@ export class Compaction {
     return dense;
   }
 
-  async #states(content: ColdContent, sealed: Sealed, write: Writer): Promise<readonly StateFile[]> {
+  async #states(
+    content: ColdContent,
+    sealed: Sealed,
+    retired: readonly number[],
+    write: Writer,
+  ): Promise<readonly StateFile[]> {
     const { cold, logger } = this.#options;
     const states = await States.open(cold.folder, content, logger, true);
-    const kept = content.states.filter(({ kind }) => kind === "series" && !states.damaged.includes("series"));
-    const from = states.damaged.includes("series") ? 0 : content.series;
+    // Before the manifest passes the offset up to which a thing is forgotten, its names are out of the files.
+    const anew = states.damaged.includes("series") || retired.length > content.retired.length;
+    const kept = anew ? [] : content.states.filter(({ kind }) => kind === "series");
+    const from = anew ? 0 : content.series;
     const made: StateFile[] = [];
     if (sealed.series > from) {
       const range = `id >= ${from} AND id < ${sealed.series}`;
@@ -237,6 +297,14 @@ export class Compaction {
     const until = new Layout([{ number: sealed.number }], content, (file) => cold.folder.pathOf(file));
     made.push(await write.state("latest", `${newestOfAll(states, until)} ORDER BY series`));
     return [...kept, ...made];
+  }
+
+  async #retired(): Promise<readonly number[]> {
+    const ids: number[] = [];
+    await eachChunk(this.#options.connection, `${RETIRED_SERIES} ORDER BY id`, ([column], rows) => {
+      for (let row = 0; row < rows; row++) ids.push(column![row] as number);
+    });
+    return ids;
   }
 
   async #days(times: string): Promise<readonly DayRows[]> {

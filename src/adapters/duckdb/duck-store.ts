@@ -14,6 +14,7 @@ import type {
   LatestValue,
   LatestValues,
   Retention,
+  Retired,
   SequenceRow,
   SeriesQuery,
   SeriesResult,
@@ -34,7 +35,7 @@ import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { newGeneration } from "./schema.ts";
 import { DuckSeriesReader } from "./series-reader.ts";
-import { States, loadLatest, loadSequences, loadSeries } from "./states.ts";
+import { States, loadLatest, loadSequences, loadSeries, retireSeries } from "./states.ts";
 
 export interface DuckStoreOptions extends Omit<FileOptions, "folders" | "upgrade"> {
   /** `…/telemetry`: the Parquet files and their manifest. */
@@ -76,6 +77,10 @@ export class DuckStore implements TelemetryStore {
   #openRows = 0;
   #openedAt: Millis;
   #closed = false;
+  /** A generation is sealed in the database, and the keeper does not have it yet. */
+  #retiring = false;
+  /** Who waits for `erased`; bounded by the things that are being forgotten. */
+  readonly #erasing: (() => void)[] = [];
 
   private constructor(parts: OpenParts, readers: ReaderPool, options: DuckStoreOptions) {
     const { file, cold, series, latest, generations } = parts;
@@ -98,6 +103,8 @@ export class DuckStore implements TelemetryStore {
       sealed: generations.sealed,
       bytesMax: parts.bytesMax,
       onDamage: damage,
+      mayErase: () => !this.#retiring,
+      onErased: () => this.#tellErased(),
     });
     this.#generation = generations.open;
     this.#offset = generations.offset;
@@ -194,6 +201,30 @@ export class DuckStore implements TelemetryStore {
     if (seals) this.#next({ number: generation, below: offset, series: this.series.size, log: this.#log });
   }
 
+  async retire(thing: string): Promise<Retired> {
+    const series = this.series.find(thing, null, null).map(({ id }) => id);
+    if (series.length === 0 || this.#offset === null) return { series: 0, points: 0 };
+    const points = await this.#pointsOf(series);
+    const [number, below] = [this.#generation, Math.trunc(this.#offset)];
+    const log = this.#log === null ? "NULL" : quoted(this.#log);
+    const sealed = { number, below, series: this.series.size, log: this.#log };
+    // Sealed at once: from the next manifest on its names and, soon after, its rows are in no file.
+    this.#retiring = true;
+    await inTransaction(this.#writer, [
+      retireSeries(`id IN (${series.join(", ")})`),
+      `UPDATE generations SET below = ${below}, series = ${sealed.series}, log = ${log} WHERE number = ${number}`,
+      ...newGeneration(number + 1),
+    ]);
+    this.#latest.forget(this.series.retire(thing));
+    this.#next(sealed);
+    this.#retiring = false;
+    return { series: series.length, points };
+  }
+
+  async erased(): Promise<void> {
+    while (!this.#isErased()) await new Promise<void>((resolve) => this.#erasing.push(resolve));
+  }
+
   /** What `work` reads stays in place until it is done; an aborted `signal` interrupts it inside DuckDB. */
   read<T>(work: (connection: DuckDBConnection, view: StoreView) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#cold.reading((view) => this.#readers.use((connection) => work(connection, view), signal));
@@ -232,6 +263,28 @@ export class DuckStore implements TelemetryStore {
     this.#readers.close();
     this.#writer.closeSync();
     this.#instance.closeSync();
+  }
+
+  /** Series are retired together with their generation: once that is in files, the manifest knows of them. */
+  #isErased(): boolean {
+    const { retired, erased } = this.#cold.folder.content;
+    return retired.length === erased.length && erased.length === this.series.retiredCount;
+  }
+
+  #tellErased(): void {
+    for (const resolve of this.#erasing.splice(0)) resolve();
+  }
+
+  async #pointsOf(series: readonly number[]): Promise<number> {
+    const ever = 9_000_000_000_000_000;
+    return this.read(async (connection, view) => {
+      const relations = [await view.numbers(-ever, ever), await view.texts(-ever, ever)];
+      const counts = relations.map(
+        (rows) => `SELECT count(*) AS n FROM (${rows}) WHERE series IN (${series.join(", ")})`,
+      );
+      const sum = await connection.runAndReadAll(`SELECT sum(n)::DOUBLE FROM (${counts.join(" UNION ALL ")})`);
+      return Number(sum.value(0, 0));
+    });
   }
 
   #sealsAfter(rows: number): boolean {

@@ -5,8 +5,8 @@
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { EventFileFacts, EventFormat, EventStep } from "../../archive/mod.ts";
-import { kib, mib } from "../../base/mod.ts";
-import type { Bytes } from "../../base/mod.ts";
+import { THING_TOPICS, kib, mib } from "../../base/mod.ts";
+import type { Bytes, ForgottenMessages } from "../../base/mod.ts";
 import { EVENT_COLUMNS, EventRows, ROWS_TABLE, SOURCES_TABLE } from "./event-rows.ts";
 
 export interface EventFormatOptions {
@@ -83,6 +83,22 @@ export class DuckEventFormat implements EventFormat {
     return copy(this.#others, `SELECT * FROM ${files}`, path, bytes / Math.max(1, rows));
   }
 
+  async count(path: string, what: ForgottenMessages): Promise<number> {
+    const rows = await this.#others.runAndReadAll(
+      `SELECT count(*)::DOUBLE FROM read_parquet(${text(path)}, hive_partitioning = false) WHERE ${forgotten(what)}`,
+    );
+    return Number(rows.value(0, 0));
+  }
+
+  async without(source: string, what: ForgottenMessages, path: string): Promise<EventFileFacts> {
+    const file = `read_parquet(${text(source)}, hive_partitioning = false, file_row_number = true)`;
+    const sizes = await this.#others.runAndReadAll(
+      `SELECT sum(total_uncompressed_size)::DOUBLE / max(num_rows) FROM parquet_metadata(${text(source)}), parquet_file_metadata(${text(source)})`,
+    );
+    const others = `SELECT * EXCLUDE (file_row_number) FROM ${file} WHERE NOT ${forgotten(what)} ORDER BY file_row_number`;
+    return copy(this.#others, others, path, Number(sizes.value(0, 0)));
+  }
+
   async inspect(path: string): Promise<EventFileFacts> {
     const file = `read_parquet(${text(path)}, hive_partitioning = false)`;
     await this.#others.run(`SELECT bit_xor(hash(columns(*))) FROM ${file}`); // every page
@@ -116,6 +132,16 @@ async function factsOf(connection: DuckDBConnection, path: string): Promise<Even
   );
   const [rows, timeFrom, timeTo] = [0, 1, 2].map((column) => Number(facts.value(column, 0)));
   return { rows: rows!, timeFrom: timeFrom!, timeTo: timeTo! };
+}
+
+/** As `ForgottenThings.skips` says it; columns may be null. */
+function forgotten({ thing, below, until }: ForgottenMessages): string {
+  const named = THING_TOPICS.flatMap((root) => [
+    `topic = ${text(root + thing)}`,
+    `starts_with(topic, ${text(`${root}${thing}/`)})`,
+  ]);
+  const when = below === null ? `epoch_ms("time") <= ${until}` : `"offset" < ${below}`;
+  return `(${when} AND (coalesce(thing, client) = ${text(thing)} OR ${named.join(" OR ")}))`;
 }
 
 function text(value: string): string {

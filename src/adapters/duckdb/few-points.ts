@@ -103,7 +103,8 @@ class Windows {
 
   /** Ascending by start, then group, as the statement's. */
   rows(measures: readonly Measure[], rowsMax: number): Omit<WindowRows, "level"> {
-    const all = [...this.#found.values()].flatMap((windows) => [...windows.values()]);
+    const all: Window[] = [];
+    for (const windows of this.#found.values()) for (const window of windows.values()) all.push(window);
     all.sort((a, b) => a.start - b.start || a.group - b.group);
     const kept = all.slice(0, rowsMax);
     const columns = measures.map((measure) => {
@@ -135,7 +136,17 @@ class Windows {
 
 function emptyWindow(start: number, group: number): Window {
   return {
-    ...{ start, group, count: 0, sum: 0, min: Infinity, max: -Infinity },
-    ...{ first: 0, firstTime: Infinity, firstArrival: Infinity, last: 0, lastTime: -Infinity, lastArrival: -Infinity },
+    start,
+    group,
+    count: 0,
+    sum: 0,
+    min: Infinity,
+    max: -Infinity,
+    first: 0,
+    firstTime: Infinity,
+    firstArrival: Infinity,
+    last: 0,
+    lastTime: -Infinity,
+    lastArrival: -Infinity,
   };
 }

@@ -74,7 +74,7 @@ export async function generationsOf(connection: DuckDBConnection): Promise<Gener
 /** An empty file: it goes on where the files end. */
 async function begin(connection: DuckDBConnection, content: ColdContent, states: States): Promise<void> {
   await connection.run("BEGIN");
-  await seriesFromFiles(connection, states, content.series);
+  await seriesFromFiles(connection, states, content);
   for (const statement of newGeneration(content.generation + 1)) await connection.run(statement);
   const offset = content.generation === 0 ? -1 : content.offset;
   const log = content.log === null ? "NULL" : quoted(content.log);

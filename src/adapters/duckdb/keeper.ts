@@ -27,6 +27,10 @@ export interface KeeperOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly onStep?: OnColdStep;
+  /** Whether all that has rows of retired series is in files, or in a generation that was handed over. */
+  readonly mayErase: () => boolean;
+  /** Nothing of the retired series of the manifest is left. */
+  readonly onErased: () => void;
   /** DuckDB's own file turned out to be damaged. */
   readonly onDamage: (error: unknown) => void;
 }
@@ -119,6 +123,12 @@ export class Keeper {
     const [sealed] = this.#sealed;
     if (sealed !== undefined) {
       await this.#compact(sealed);
+      return true;
+    }
+    const { retired, erased } = cold.folder.content;
+    if (retired.length > erased.length && this.#options.mayErase()) {
+      await this.#compaction.erase();
+      this.#options.onErased();
       return true;
     }
     if (this.#retainAt <= clock.monotonic()) {

@@ -1,6 +1,7 @@
 /** Series names, de-duplication states and latest values: from files and tables at a start, into files by compaction. */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Logger } from "../../base/mod.ts";
+import { RETIRED } from "../../telemetry/mod.ts";
 import type { FieldType, LatestRow, SequenceRow, SeriesBook } from "../../telemetry/mod.ts";
 import type { ColdContent, StateFile, StateKind } from "./cold-files.ts";
 import type { ColdFolder } from "./cold-folder.ts";
@@ -45,7 +46,11 @@ export class States {
 }
 
 /** Names that a damaged file held are made up, so that the points keep their numbers. */
-export async function seriesFromFiles(connection: DuckDBConnection, states: States, count: number): Promise<void> {
+export async function seriesFromFiles(
+  connection: DuckDBConnection,
+  states: States,
+  { series: count, retired }: Pick<ColdContent, "series" | "retired">,
+): Promise<void> {
   const files = states.of("series");
   const known = files === null ? "SELECT NULL::INTEGER AS id WHERE false" : `SELECT id FROM ${files}`;
   if (files !== null) {
@@ -57,7 +62,16 @@ export async function seriesFromFiles(connection: DuckDBConnection, states: Stat
     `INSERT INTO series SELECT id::INTEGER, 'unknown', 'lost', id::VARCHAR, 'number' FROM range(${count}) names(id) ` +
       `WHERE id NOT IN (${known})`,
   );
+  if (retired.length > 0) await connection.run(retireSeries(`id IN (${retired.join(", ")})`));
 }
+
+/** The numbers stay taken: points of others may not come to mean the forgotten thing's. */
+export function retireSeries(which: string): string {
+  return `UPDATE series SET thing = ${quoted(RETIRED)}, measurement = '', field = '' WHERE ${which}`;
+}
+
+/** In the database's own tables. */
+export const RETIRED_SERIES = `SELECT id FROM series WHERE thing = ${quoted(RETIRED)}`;
 
 export async function loadSeries(connection: DuckDBConnection, into: SeriesBook): Promise<void> {
   await eachChunk(

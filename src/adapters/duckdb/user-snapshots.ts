@@ -43,12 +43,13 @@ export type OpenEvents = (from: EpochMs, to: EpochMs, signal?: AbortSignal) => P
 const EVENTS_FOLDER = "events";
 
 export class UserSnapshots {
-  readonly #source: SnapshotSource;
+  /** Null where the points are in another server, which answers SQL itself. */
+  readonly #source: SnapshotSource | null;
   readonly #hot: HotFiles;
   readonly #events: OpenEvents | null;
 
   /** `folder`: for rows that are in tables; the store's option `snapshotFolder`. `events`: null where no archive is kept. */
-  constructor(source: SnapshotSource, folder: string, events: OpenEvents | null = null) {
+  constructor(source: SnapshotSource | null, folder: string, events: OpenEvents | null = null) {
     this.#source = source;
     this.#events = events;
     this.#hot = new HotFiles(folder);
@@ -85,12 +86,17 @@ export class UserSnapshots {
     }
   }
 
-  #stored(
+  async #stored(
     target: string,
     wanted: ReadonlySet<UserRelation>,
     range: TimeRange,
     signal?: AbortSignal,
   ): Promise<UserSnapshot> {
+    if (this.#source === null) {
+      const reason =
+        "only 'things' and 'events' can be asked for here: the points are in PostgreSQL, which answers SQL itself, over its view 'readings'";
+      throw new TidewireError("QUERY_NOT_ALLOWED", { at: "", reason });
+    }
     return this.#source.read(async (connection, view) => {
       const cold = await coldPaths(view, wanted, range);
       const { generations } = view;

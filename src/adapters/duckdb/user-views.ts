@@ -2,7 +2,7 @@
  * What a user's SQL sees, as views over Parquet files that lie in one folder. The only place that knows how our tables and
  * files become the relations of docs/reference/query.md.
  */
-import { ROLLUPS } from "../../telemetry/mod.ts";
+import { RETIRED, ROLLUPS } from "../../telemetry/mod.ts";
 import type { Rollup } from "../../telemetry/mod.ts";
 import type { PointKind } from "./cold-files.ts";
 import { pointsIn, quoted } from "./layout.ts";
@@ -36,7 +36,9 @@ const NAMES = "tidewire_series";
 
 /** Views that another one needs come before it. */
 export function userViews(relations: ReadonlySet<UserRelation>, files: UserFiles): readonly UserView[] {
-  const views: UserView[] = [{ name: NAMES, sql: `SELECT * FROM ${parquet(files.series)}` }];
+  const views: UserView[] = [
+    { name: NAMES, sql: `SELECT * FROM ${parquet(files.series)} WHERE thing <> ${quoted(RETIRED)}` },
+  ];
   if (relations.has("series")) {
     views.push({ name: "series", sql: `SELECT thing, measurement, field, type FROM ${NAMES}` });
   }

@@ -134,6 +134,15 @@ export class ManifestFile<C> {
   }
 }
 
+/** What is current, for who only looks; null where there is none. */
+export async function readManifest<C>(options: ManifestOptions<C>): Promise<C | null | "damaged"> {
+  const newest = await read(options.path, options);
+  if (typeof newest !== "string") return newest.content;
+  const before = await read(previousOf(options.path), options);
+  if (typeof before !== "string") return before.content;
+  return newest === "damaged" || before === "damaged" ? "damaged" : null;
+}
+
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   try {

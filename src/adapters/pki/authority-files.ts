@@ -14,6 +14,8 @@ import { readCertificate } from "./facts.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { isSealed } from "./key-vault.ts";
 import { localSigner } from "./signer.ts";
+import { isTokenUri, tokenPublicKey, tokenSigner } from "./token.ts";
+import type { LoadPkcs11 } from "./token.ts";
 
 export const ROOT_LIFE = days(3650);
 /** A third of it is time enough to bring a root that is kept elsewhere. */
@@ -24,6 +26,10 @@ export interface AuthorityFiles {
   readonly vault: KeyVault;
   readonly logger: Logger;
   readonly host: string;
+  /** PKCS#11 URI of the key that new issuing CAs have; null: they get one of their own in the folder. */
+  readonly token?: string | null;
+  /** How a key on a token is reached. */
+  readonly loadToken?: LoadPkcs11;
 }
 
 /** What there is, put in order; made where there is nothing. */
@@ -47,7 +53,11 @@ export function rootOf({ secrets, vault }: AuthorityFiles, state: AuthorityState
   return { certificate, signer: localSigner(key) };
 }
 
-export function issuerOf({ secrets, vault }: AuthorityFiles, { certificate, key }: OwnCa): Issuer {
+export function issuerOf({ secrets, vault, loadToken }: AuthorityFiles, { certificate, key }: OwnCa): Issuer {
+  if (isTokenUri(key)) {
+    const onToken = new X509Certificate(certificate);
+    return { certificate: onToken, signer: tokenSigner(key, onToken.publicKey, loadToken) };
+  }
   const opened = vault.open(key, `${secrets.folder}/authority.json`);
   const parsed = new X509Certificate(certificate);
   if (!parsed.checkPrivateKey(opened)) {
@@ -57,11 +67,13 @@ export function issuerOf({ secrets, vault }: AuthorityFiles, { certificate, key 
 }
 
 export async function newIssuer(files: AuthorityFiles, root: Issuer, now: EpochMs): Promise<OwnCa> {
-  const { privateKey, publicKey } = newKeyPair();
+  const { token = null } = files;
+  const { privateKey, publicKey } =
+    token === null ? newKeyPair() : { privateKey: null, publicKey: await tokenPublicKey(token, files.loadToken) };
   const certificate = await makeIssuing(root, publicKey, files.host, { from: now, until: now + ISSUER_LIFE });
   const { certificateId } = readCertificate(certificate);
   files.logger.info("made an issuing certificate authority", { audit: true, id: certificateId });
-  return { certificate, key: await files.vault.seal(privateKey) };
+  return { certificate, key: privateKey === null ? token! : await files.vault.seal(privateKey) };
 }
 
 /**
@@ -136,7 +148,8 @@ export async function reseal(
   opened: (text: string, path: string) => KeyObject = (text) => createPrivateKey(text),
 ): Promise<AuthorityState> {
   const path = `${secrets.folder}/authority.json`;
-  const one = async (text: string): Promise<string> => (wanted(text) ? into.seal(opened(text, path)) : text);
+  const one = async (text: string): Promise<string> =>
+    wanted(text) && !isTokenUri(text) ? into.seal(opened(text, path)) : text;
   const issuer = { ...state.issuer, key: await one(state.issuer.key) };
   const formerIssuers = await Promise.all(state.formerIssuers.map(async (ca) => ({ ...ca, key: await one(ca.key) })));
   const formerRoots = await Promise.all(

@@ -23,6 +23,8 @@ import { KeyVault } from "./key-vault.ts";
 import { revocationList } from "./revocation-list.ts";
 import type { RevocationList, RevokedCertificate } from "./revocation-list.ts";
 import { localSigner } from "./signer.ts";
+import { loadPkcs11 } from "./token.ts";
+import type { LoadPkcs11 } from "./token.ts";
 
 export interface AuthorityOptions {
   readonly secrets: Secrets;
@@ -32,6 +34,10 @@ export interface AuthorityOptions {
   readonly host?: string;
   /** The CAs' keys are encrypted with it. */
   readonly passphrase?: string | null;
+  /** PKCS#11 URI of the key that new issuing CAs have. */
+  readonly token?: string | null;
+  /** How a token is reached; for tests. */
+  readonly loadToken?: LoadPkcs11;
   /** Of a device's certificate, where nobody asks for another life. */
   readonly deviceDays?: number;
 }
@@ -105,8 +111,8 @@ export class CertificateAuthority {
     const now = options.clock.now();
     if (now < PLAUSIBLE_FROM) throw implausible(now, "which is before this version of Tidewire was made");
     if (now >= PLAUSIBLE_UNTIL) throw implausible(now, "which is too far in the future");
-    const { secrets, logger, host = hostname() } = options;
-    const files = { secrets, logger, host, vault: new KeyVault(options.passphrase ?? null) };
+    const { secrets, logger, host = hostname(), token = null, loadToken = loadPkcs11 } = options;
+    const files = { secrets, logger, host, token, loadToken, vault: new KeyVault(options.passphrase ?? null) };
     const authority = new CertificateAuthority(options, files, await openAuthorityFiles(files, now));
     authority.#check(now);
     await authority.maintain();
@@ -253,7 +259,7 @@ export class CertificateAuthority {
     });
   }
 
-  /** Throws CA_ROOT_OFFLINE. */
+  /** Throws CA_ROOT_OFFLINE, TOKEN_UNUSABLE. */
   rolloverIssuer(): Promise<void> {
     return this.#change(() => this.#replaceIssuer("it was asked for"));
   }

@@ -8,6 +8,8 @@ export { certsOnly, csrAttributes } from "./est-messages.ts";
 export type { SigningRequest } from "./device-key.ts";
 export { findPassphrase, readPassphraseFile } from "./passphrase.ts";
 export type { RevocationList, RevokedCertificate } from "./revocation-list.ts";
+export { readPresented } from "./presented.ts";
+export type { PresentedCertificate } from "./presented.ts";
 export { createKeyAndCsr, keyFault, readSigningRequest } from "./device-key.ts";
 export { serverNames } from "./host-names.ts";
 export type { ServerNames } from "./host-names.ts";

@@ -11,6 +11,7 @@ import type {
   FieldType,
   LatestValue,
   LatestValues,
+  Retired,
   SequenceRow,
   SeriesEntry,
   SeriesQuery,
@@ -19,6 +20,7 @@ import type {
   TelemetryStore,
 } from "../../telemetry/mod.ts";
 import { Keeper } from "./keeper.ts";
+import { saveLatest } from "./latest-rows.ts";
 import { saveSequences, saveSeries } from "./name-rows.ts";
 import { MEASURE_PARTITIONS, Partitions } from "./partitions.ts";
 import type { Partition } from "./partitions.ts";
@@ -29,7 +31,8 @@ import type { Layout } from "./schema.ts";
 import { PostgresSeriesReader } from "./series-reader.ts";
 import { nameOfServer } from "./server-url.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
-import { Session, isPassing } from "./session.ts";
+import { deleteRetired, pointsOf, retireSeries } from "./retired-rows.ts";
+import { Session, beDurable, isPassing } from "./session.ts";
 import { DROP_CHUNKS, MEASURE_CHUNKS, layoutFor } from "./timescale.ts";
 
 export interface PostgresStoreOptions {
@@ -169,6 +172,40 @@ export class PostgresStore implements TelemetryStore {
 
   headline(things: readonly string[], wanted: readonly FieldName[], otherwise: number): Map<string, LatestValue[]> {
     return this.#latest.headline(things, wanted, otherwise);
+  }
+
+  async retire(thing: string): Promise<Retired> {
+    const series = this.series.find(thing, null, null).map(({ id }) => id);
+    if (series.length === 0 || this.#offset === null) return { series: 0, points: 0 };
+    const points = await this.#readers.use((session) => pointsOf(session, series));
+    await this.#alone(() =>
+      this.#change(async (writer) => {
+        await writer.query("BEGIN");
+        await retireSeries(writer, series);
+        await this.#move(writer, this.#offset!, 0, this.#log);
+      }),
+    );
+    this.#latest.forget(this.series.retire(thing));
+    return { series: series.length, points };
+  }
+
+  /** On a connection of its own: commits go on. Rows that are deleted twice are gone. */
+  async erased(): Promise<void> {
+    await this.#untilDone(async () => {
+      const { address } = this.#options;
+      const session = await Session.open({ address, name: "tidewire forget", statementTimeout: COUNT_TIMEOUT });
+      try {
+        await session.query(`SET search_path = ${this.#schema}`);
+        const gone = await deleteRetired(session);
+        if (gone === 0) return;
+        await this.#alone(async () => {
+          await (await this.#openedWriter()).query("UPDATE state SET row_count = row_count - $1", [gone]);
+          this.#rows -= gone;
+        });
+      } finally {
+        await session.end();
+      }
+    });
   }
 
   /** Removes the partitions that hold nothing at or after `time`; how many there were. Latest values stay. */
@@ -356,23 +393,7 @@ export class PostgresStore implements TelemetryStore {
   async #saveLatest(): Promise<void> {
     if (this.#arrivals === this.#covered) return;
     const writer = await this.#openedWriter();
-    const rows = this.#latest.rows();
-    await writer.query("BEGIN");
-    await writer.query("DELETE FROM latest");
-    for (let from = 0; from < rows.length; from += PAGE_ROWS) {
-      const page = rows.slice(from, from + PAGE_ROWS);
-      await writer.query(
-        "INSERT INTO latest SELECT * FROM unnest($1::integer[], $2::bigint[], $3::double precision[], $4::text[])",
-        [
-          page.map(({ series }) => series),
-          page.map(({ time }) => time),
-          page.map(({ value }) => exact(value)),
-          page.map(({ text }) => text),
-        ],
-      );
-    }
-    await writer.query("UPDATE state SET latest_covers = $1", [this.#arrivals]);
-    await writer.query("COMMIT");
+    await saveLatest(writer, this.#latest.rows(), this.#arrivals);
     this.#covered = this.#arrivals;
   }
 
@@ -467,22 +488,6 @@ export class PostgresStore implements TelemetryStore {
       this.#latest.load({ series, time, value, text: words });
     }
   }
-}
-
-/** A committed offset lets the log forget, so it must be on the server's disk; `fsync` is the server's own affair. */
-async function beDurable(session: Session, logger: Logger): Promise<void> {
-  const [row] = await session.query("SELECT current_setting('synchronous_commit'), current_setting('fsync')");
-  if (row?.[0] === "off") await session.query("SET synchronous_commit = on");
-  if (row?.[1] === "off") {
-    logger.warn(
-      "PostgreSQL runs with fsync = off: a power cut there can damage or lose what the log has already forgotten",
-    );
-  }
-}
-
-/** The driver writes a negative zero as "0". */
-function exact(value: number | null): number | string | null {
-  return Object.is(value, -0) ? "-0" : value;
 }
 
 function unreachable(address: PostgresServerAddress, error: unknown): unknown {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type pg from "pg";
 import { TidewireError, reasonOf, seconds } from "../../base/mod.ts";
-import type { Millis } from "../../base/mod.ts";
+import type { Logger, Millis } from "../../base/mod.ts";
 import { CopyIn } from "./copy-in.ts";
 import { nameOfServer, passwordOf } from "./server-url.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
@@ -202,4 +202,15 @@ function parserOf(type: number): (text: string) => unknown {
   if (NUMBERS.includes(type)) return Number;
   if (type === BOOLEAN) return (text) => text === "t";
   return (text) => text;
+}
+
+/** A committed offset lets the log forget, so it must be on the server's disk; `fsync` is the server's own affair. */
+export async function beDurable(session: Session, logger: Logger): Promise<void> {
+  const [row] = await session.query("SELECT current_setting('synchronous_commit'), current_setting('fsync')");
+  if (row?.[0] === "off") await session.query("SET synchronous_commit = on");
+  if (row?.[1] === "off") {
+    logger.warn(
+      "PostgreSQL runs with fsync = off: a power cut there can damage or lose what the log has already forgotten",
+    );
+  }
 }

@@ -14,6 +14,7 @@ function delivery(n: number, more: Partial<SavedDelivery> = {}): SavedDelivery {
     target: "webhook a",
     kind: "webhook",
     rule: "r",
+    things: [`thing-${n % 2}`],
     url: "http://a/",
     headers: { "content-type": "application/json" },
     secret: null,

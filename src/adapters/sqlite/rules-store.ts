@@ -6,12 +6,13 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import { LIMITS } from "../../base/mod.ts";
 import type { EpochMs, Logger } from "../../base/mod.ts";
-import { keyOf } from "../../rules/mod.ts";
+import { idPart, keyOf } from "../../rules/mod.ts";
 import type {
   Alert,
   DeadLetter,
   Delivery,
   DeliveryKey,
+  ForgottenState,
   RuleDocument,
   RulesLimits,
   RulesStore,
@@ -22,7 +23,7 @@ import type {
 } from "../../rules/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
 
-const DELIVERY_COLUMNS = "key, id, target, kind, rule, url, headers, secret, body, log_offset, created_at";
+const DELIVERY_COLUMNS = "key, id, target, kind, rule, url, headers, secret, body, log_offset, created_at, things";
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
@@ -43,6 +44,9 @@ const MIGRATIONS: readonly string[] = [
      id TEXT PRIMARY KEY, document TEXT NOT NULL, resolved_at INTEGER, last_offset INTEGER NOT NULL,
      clear_since INTEGER) STRICT;
    CREATE INDEX alerts_resolved ON alerts (resolved_at);`,
+  // A JSON array; what was saved before names its thing, where it does, in the id alone.
+  `ALTER TABLE deliveries ADD COLUMN things TEXT NOT NULL DEFAULT '[]';
+   ALTER TABLE dead_letters ADD COLUMN things TEXT NOT NULL DEFAULT '[]';`,
 ];
 
 type Row = Record<string, SQLOutputValue>;
@@ -150,6 +154,19 @@ export class SqliteRulesStore implements RulesStore {
     return waiting;
   }
 
+  forgetThing(thing: string): ForgottenState {
+    const part = idPart(thing);
+    return transaction(this.#database, () => {
+      const changes = (statement: StatementSync, ...values: readonly string[]): number =>
+        Number(statement.run(...values).changes);
+      const alerts = changes(this.#statements.forgetAlerts, thing);
+      const deadLetters = changes(this.#statements.forgetDead, thing, `.${part}.`, `-${part}-`);
+      const deliveries = changes(this.#statements.forgetWaiting, thing, `.${part}.`, `-${part}-`);
+      this.#waiting -= deliveries;
+      return { alerts, deliveries, deadLetters };
+    });
+  }
+
   due(target: string, now: EpochMs, limit: number): SavedDelivery[] {
     return (this.#statements.due.all(target, now, limit) as Row[]).map(savedOf);
   }
@@ -239,7 +256,14 @@ type StatementName =
   | "removeOld"
   | "dead"
   | "deadOne"
-  | "unbury";
+  | "unbury"
+  | "forgetAlerts"
+  | "forgetWaiting"
+  | "forgetDead";
+
+/** Of a thing, or saved before things were: then its name is between these in the id. */
+const OF_THING =
+  "?1 IN (SELECT value FROM json_each(things)) OR (things = '[]' AND (instr(id, ?2) > 0 OR instr(id, ?3) > 0))";
 
 function prepare(database: DatabaseSync): Statements {
   const sql: Record<StatementName, string> = {
@@ -247,11 +271,11 @@ function prepare(database: DatabaseSync): Statements {
     deleteRule: "DELETE FROM rules WHERE name = ?",
     dropOfRule: "DELETE FROM deliveries WHERE rule = ?",
     add: `INSERT OR IGNORE INTO deliveries (${DELIVERY_COLUMNS}, attempts, next_attempt_at, last_error)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     update: "UPDATE deliveries SET attempts = max(attempts, ?), next_attempt_at = ?, last_error = ? WHERE key = ?",
     remove: "DELETE FROM deliveries WHERE key = ?",
     bury: `INSERT OR REPLACE INTO dead_letters (${DELIVERY_COLUMNS}, attempts, last_error, died_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     trimDead: "DELETE FROM dead_letters WHERE seq <= (SELECT max(seq) FROM dead_letters) - ?",
     putAlert:
       "INSERT OR REPLACE INTO alerts (id, document, resolved_at, last_offset, clear_since) VALUES (?, ?, ?, ?, ?)",
@@ -268,6 +292,9 @@ function prepare(database: DatabaseSync): Statements {
     dead: "SELECT * FROM dead_letters ORDER BY seq DESC LIMIT ?",
     deadOne: "SELECT * FROM dead_letters WHERE key = ?",
     unbury: "DELETE FROM dead_letters WHERE key = ?",
+    forgetAlerts: "DELETE FROM alerts WHERE json_extract(document, '$.thing') = ?",
+    forgetWaiting: `DELETE FROM deliveries WHERE ${OF_THING}`,
+    forgetDead: `DELETE FROM dead_letters WHERE ${OF_THING}`,
   };
   const entries = Object.entries(sql).map(([name, text]) => [name, database.prepare(text)] as const);
   return Object.fromEntries(entries) as Statements;
@@ -275,7 +302,8 @@ function prepare(database: DatabaseSync): Statements {
 
 function columnsOf(d: Delivery): (string | number | null | Uint8Array)[] {
   const headers = JSON.stringify(d.headers);
-  return [keyOf(d), d.id, d.target, d.kind, d.rule, d.url, headers, d.secret, d.body, d.offset, d.createdAt];
+  const things = JSON.stringify(d.things);
+  return [keyOf(d), d.id, d.target, d.kind, d.rule, d.url, headers, d.secret, d.body, d.offset, d.createdAt, things];
 }
 
 function deliveryOf(row: Row): Delivery {
@@ -284,6 +312,7 @@ function deliveryOf(row: Row): Delivery {
     target: row["target"] as string,
     kind: row["kind"] as Delivery["kind"],
     rule: row["rule"] as string | null,
+    things: JSON.parse(row["things"] as string) as string[],
     url: row["url"] as string,
     headers: JSON.parse(row["headers"] as string) as Record<string, string>,
     secret: row["secret"] as string | null,

@@ -6,6 +6,15 @@ import { join } from "node:path";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
+import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
+import { openAuditFolder } from "../../adapters/files/audit-log.ts";
+import { passwordHasher } from "../../adapters/password-hash.ts";
+import { sealingWith } from "../../adapters/sealing.ts";
+import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
+import { systemScheduler } from "../../adapters/system.ts";
+import { AuditTrail, searchAudit } from "../../audit/mod.ts";
+import type { AuditPage, AuditQuery } from "../../audit/mod.ts";
+import { People } from "../../people/mod.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
 import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
@@ -14,11 +23,10 @@ import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
-import { systemScheduler } from "../../adapters/system.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -31,20 +39,19 @@ import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
-import { endedSessionsFile } from "../ended-sessions.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
-import { policyDesk } from "../policy-desk.ts";
-import { RefusalDesk } from "../refusal-desk.ts";
-import { RefusalNotes } from "../refusal-notes.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { ConnectionInfo, Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import { policyDesk } from "../policy-desk.ts";
+import { RefusalDesk } from "../refusal-desk.ts";
+import { RefusalNotes } from "../refusal-notes.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { AskPort, ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import { PlayedMessages } from "./played-messages.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
-import { Sessions } from "./session.ts";
 
 /** A store that is told what it holds, and remembers what it was asked. */
 export class PlayedStore implements TelemetryPort {
@@ -138,6 +145,27 @@ export class PlayedAsker implements AskPort {
   }
 }
 
+/** Has forgotten whom it is told to. */
+export class PlayedForgetter implements ForgetPort {
+  readonly reports: ForgetReport[] = [];
+
+  async forget(thing: string, { withRegistration }: { readonly withRegistration: boolean }): Promise<ForgetReport> {
+    const state = { state: "running", reason: null, completedAt: null, missing: ["archive"] } as const;
+    const more = { requestedAt: 7, withRegistration, removed: { points: 3 }, remains: [] };
+    const report: ForgetReport = { id: this.reports.length + 1, thing, ...state, ...more };
+    this.reports.push(report);
+    return report;
+  }
+  async list(): Promise<readonly ForgetReport[]> {
+    return this.reports;
+  }
+  async report(id: number): Promise<ForgetReport> {
+    const report = this.reports.find((one) => one.id === id);
+    if (report === undefined) throw new TidewireError("NOT_FOUND", { kind: "forgotten thing", name: String(id) });
+    return report;
+  }
+}
+
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
 const STRANGER: Visitor = { remoteAddress: "127.0.0.1", credential: { kind: "none" } };
@@ -149,6 +177,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly folder: string;
   readonly store: PlayedStore;
   readonly queries: PlayedAsker;
+  readonly messages: PlayedMessages;
   readonly clock: SimClock;
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
@@ -157,7 +186,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly refusalNotes: RefusalNotes;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
-  readonly sessions: Sessions;
+  readonly people: People;
+  readonly audit: AuditTrail;
   readonly authority: CertificateAuthority;
   readonly provisioning: Provisioning;
   readonly renewals: Renewals;
@@ -189,8 +219,45 @@ export interface Answer {
   readonly json: unknown;
 }
 
+/** People and audit log, on their own files. */
+function openPeople(folder: string, ground: Base) {
+  const peopleStore = new SqlitePeopleStore({ path: join(folder, "people.db") });
+  const token = { now: TOKEN };
+  const people = new People({
+    ...ground,
+    store: peopleStore,
+    passwords: passwordHasher(),
+    sealing: sealingWith(new Uint8Array(32).fill(5)),
+    token: { read: () => token.now, write: (next) => (token.now = next) },
+  });
+  const auditFiles = openAuditFolder(join(folder, "audit"));
+  // The disk's time is real: entries that are waited for must not wait for simulated timers.
+  const audit = new AuditTrail({
+    ...ground,
+    scheduler: systemScheduler,
+    files: auditFiles,
+    anchor: peopleStore.auditAnchor,
+    sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
+  });
+  const auditScopes = new AuditScopes();
+  return {
+    people,
+    audit,
+    auditScopes,
+    auditSearch: (query: AuditQuery): Promise<AuditPage> => searchAudit(auditFiles, query),
+    close: async (): Promise<void> => {
+      people.close();
+      await audit.close();
+      peopleStore.close();
+    },
+  };
+}
+
 /** The parts behind the API, each on its own file below `folder`. */
-async function openParts(folder: string, base: Base) {
+async function openParts(folder: string, ground: Base) {
+  const kept = openPeople(folder, ground);
+  const { people, audit, auditScopes } = kept;
+  const base = { ...ground, logger: auditedLogger(ground.logger, audit, auditScopes) };
   const { clock, logger } = base;
   const secrets = openSecrets(join(folder, "secrets"), { logger });
   const authority = await CertificateAuthority.open({ secrets, clock, logger, host: "test-host" });
@@ -215,25 +282,45 @@ async function openParts(folder: string, base: Base) {
   const http = new NodeOutgoingHttp();
   const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
   await rules.start();
-  const ended = endedSessionsFile(join(folder, "ended-sessions.json"), logger);
-  const sessions = new Sessions({ ...base, adminToken: TOKEN, sessionKey: new Uint8Array(32).fill(5), ended });
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const shadows = openShadows(folder, base, registry);
   const close = async (): Promise<void> => {
+    gatekeeper.close();
+    shadows.close();
     provisioning.close();
     await rules.close();
     rulesStore.close();
     http.close();
     presence.close();
-    gatekeeper.close();
     successions.close();
     stores.close();
+    await kept.close();
   };
-  const about = { gatekeeper, refusalNotes, refusals };
-  return { ...about, authority, registry, renewals, census, presence, rules, sessions, provisioning, close };
+  const forgetter = new PlayedForgetter();
+  const { auditSearch } = kept;
+  return {
+    shadows: shadows.service,
+    forgetter,
+    authority,
+    registry,
+    gatekeeper,
+    refusalNotes,
+    refusals,
+    renewals,
+    census,
+    presence,
+    rules,
+    people,
+    audit,
+    auditSearch,
+    auditScopes,
+    provisioning,
+    close,
+  };
 }
 
 /** The shadow service over a log that is a list, each message a batch of its own and on disk at once. */
-function openShadows(folder: string, base: Base, registry: Registry) {
+function openShadows(folder: string, base: Omit<Base, "logger"> & { readonly logger: Logger }, registry: Registry) {
   const store = new SqliteShadowStore({ path: join(folder, "shadows.db") });
   const things = { exists: (thing: string) => registry.things.find(thing) !== undefined };
   let next = 0;
@@ -289,6 +376,8 @@ function enrolmentOf(
   };
 }
 
+const WELL: Health = { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] };
+
 const CONNECTION: ConnectionInfo = {
   mqtts: "mqtts://127.0.0.1:8883",
   addresses: [],
@@ -310,19 +399,19 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
+  const visitorOf = (socket: Socket): Visitor => visitors.get(socket) ?? STRANGER;
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const health: ApiWorld["health"] = {
-    now: { state: "ok", version: "1.2.3", startedAt: 0, host: "here", parts: [] },
-  };
-  const shadows = openShadows(folder, base, parts.registry);
+  const messages = new PlayedMessages();
+  const health: ApiWorld["health"] = { now: WELL };
   const api = await buildApi({
     ...base,
     ...parts,
-    shadows: shadows.service,
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
+    messages,
+    visitorOf,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
@@ -343,6 +432,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     folder,
     store,
     queries,
+    messages,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>
@@ -358,7 +448,6 @@ export async function apiWorld(): Promise<ApiWorld> {
       await clock.run(1000); // simulated time must not keep a socket open that a failed test left
       await closed;
       for (const listener of listeners) await listener.close(0);
-      shadows.close();
       await close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -4,16 +4,34 @@
  * when a change inside would break it.
  * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
- * Every call carries `Authorization: Bearer <token>` or the dashboard's session cookie; marked ones need no login. Errors
+ * Every call carries `Authorization: Bearer <token or API key>`, a signature of an access key (AWS's Signature Version 4), or
+ * the dashboard's session cookie, and needs the permission that its route states; marked ones need no login. Errors
  * are `ApiError`, also those of routes that do not exist; `x-amzn-errortype` names AWS's exception.
  *
  *   GET    /healthz                                  → 200 "ok" while the process lives (no login)
  *   GET    /readyz                                   → 200 | 503 {state} (no login)
  *   GET    /metrics                                  → Prometheus text (login)
- *   POST   /api/session     {token} | {code}         → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
+ *   POST   /api/session     {token} | {code} | {name, password} | {invitation, password}
+ *                                                    → 204 and a session cookie (HttpOnly, SameSite=Strict; no login)
+ *   POST   /api/invitation  {invitation}             → {name, role}: whose it is (no login)
  *   GET    /api/session                              → SessionInfo | 401
  *   DELETE /api/session                              → 204, logged out; its live connections end (no login)
  *   POST   /api/login-codes                          → {code} for a link `/#code=…` that logs in once (token only)
+ *   POST   /api/account/password {current, password} → 204; the user's other sessions end
+ *   GET    /api/sessions?all=                        → SessionList: one's own, or everybody's (people:read)
+ *   DELETE /api/sessions/:id                         → 204; one's own, or anybody's (people:write)
+ *   GET    /api/users                                → UserList
+ *   POST   /api/users       {name, role}             → InvitedUser
+ *   PATCH  /api/users/:name {role, disabled}         → UserView
+ *   POST   /api/users/:name/invitation               → InvitedUser; the password ends
+ *   DELETE /api/users/:name                          → 204, with his keys and sessions
+ *   GET    /api/keys?all=                            → KeyList
+ *   POST   /api/keys        NewKeyRequest            → NewKeyResult
+ *   DELETE /api/keys/:id                             → 204, revoked at once
+ *   GET    /api/permissions                          → {permissions, roles}
+ *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
+ *   DELETE /api/token                                → 204, revoked
+ *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
@@ -24,7 +42,8 @@
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
- *   GET    /api/provisioning-templates/:t/claim-policy  → the policy document of its claims; PUT makes the policy
+ *   GET    /api/provisioning-templates/:templateName/claim-policy  → the policy document of its claims
+ *   PUT    /api/provisioning-templates/:templateName/claim-policy  → the same; the policy is made
  *   GET    /api/refusals?after=&limit=&thing=        → RefusalPage: who was refused lately, and what would allow it
  *   PUT    /api/policies/:policyName  {policyDocument}  → PutPolicy: made, or its new default version
  *   GET    /api/policies/:policyName/versions        → PolicyVersions
@@ -49,6 +68,9 @@
  *   GET    /api/things/:thing                        → ThingDetail
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/things/:thing/shadows                → ThingShadows
+ *   DELETE /api/things/:thing/data?withRegistration= → 202 ForgetReport: everything that the device said before is being removed
+ *   GET    /api/forgotten                            → ForgottenThings, newest first
+ *   GET    /api/forgotten/:id                        → ForgetReport
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
  *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
@@ -66,25 +88,59 @@
  *   GET|POST|DELETE       /things/:thingName/shadow?name=    (the shadow's document, as AWS's data plane has it)
  *   GET                   /api/things/shadow/ListNamedShadowsForThing/:thingName?pageSize=&nextToken=
  *   PUT|DELETE|GET        /things/:thingName/principals      (header x-amzn-principal)
+ *   GET                   /things/:thingName/principals-v2
+ *   GET                   /things/:thingName/thing-groups
  *   GET                   /principals/things                 (header x-amzn-principal)
+ *   GET                   /principals/things-v2
+ *   GET                   /thing-types?thingTypeName=
+ *   POST|GET|PATCH|DELETE /thing-types/:thingTypeName
+ *   POST                  /thing-types/:thingTypeName/deprecate
+ *   GET                   /thing-groups?parentGroup=&namePrefixFilter=&recursive=
+ *   POST|GET|PATCH|DELETE /thing-groups/:thingGroupName
+ *   POST|PATCH|DELETE     /dynamic-thing-groups/:thingGroupName
+ *   PUT                   /thing-groups/addThingToThingGroup
+ *   PUT                   /thing-groups/removeThingFromThingGroup
+ *   PUT                   /thing-groups/updateThingGroupsForThing
+ *   GET                   /thing-groups/:thingGroupName/things?recursive=
  *   POST                  /keys-and-certificate?setAsActive=
- *   POST|GET              /certificates?setAsActive= | ?pageSize=&marker=
+ *   POST|GET              /certificates?setAsActive= | ?pageSize=&marker=&isAscendingOrder=
  *   GET|PUT|DELETE        /certificates/:certificateId?newStatus= | ?forceDelete=
+ *   POST                  /certificate/register
+ *   POST                  /certificate/register-no-ca
+ *   GET                   /certificates-by-ca/:caCertificateId
+ *   GET|DELETE            /registrationcode
+ *   POST                  /cacertificate?setAsActive=&allowAutoRegistration=
+ *   GET                   /cacertificates
+ *   GET|PUT|DELETE        /cacertificate/:certificateId?newStatus=&newAutoRegistrationStatus=
  *   GET                   /policies?pageSize=&marker=
  *   POST|GET|DELETE       /policies/:policyName
+ *   POST|GET              /policies/:policyName/version?setAsDefault=
+ *   GET|PATCH|DELETE      /policies/:policyName/version/:policyVersionId
  *   PUT|POST              /target-policies/:policyName       {target}: attach | detach
  *   POST                  /policy-targets/:policyName
- *   POST                  /attached-policies/:target
+ *   POST                  /attached-policies/:target?recursive=
+ *   POST                  /effective-policies?thingName=
+ *   POST                  /test-authorization?clientId=
  *   POST                  /things                            {templateBody, parameters}: RegisterThing
  *   POST|GET              /provisioning-templates
  *   GET|PATCH|DELETE      /provisioning-templates/:templateName
  *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
  *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
  *   POST                  /provisioning-templates/:templateName/provisioning-claim
- *   GET                   /rules?topic=&ruleDisabled=
+ *   GET                   /rules?topic=&ruleDisabled=&maxResults=&nextToken=
  *   POST|GET|PATCH|DELETE /rules/:ruleName
  *   POST                  /rules/:ruleName/enable
  *   POST                  /rules/:ruleName/disable
+ *   POST|GET              /tags?resourceArn=
+ *   POST                  /untag
+ *   GET                   /endpoint?endpointType=
+ *   DELETE                /connections/:clientId?cleanSession=&preventWillMessage=
+ *   POST                  /topics/*?qos=&retain=&contentType=&responseTopic=&messageExpiry=
+ *   GET                   /retainedMessage/*
+ *   GET                   /retainedMessage?maxResults=&nextToken=
+ *
+ * Every other operation of AWS IoT is answered 501, by its name. Messages and connections are for devices, too: by the
+ * certificate of the HTTPS connection, as far as its policies allow.
  */
 import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
 
@@ -96,11 +152,22 @@ export interface ApiError {
   readonly fix: string;
 }
 
-export interface SessionInfo {
-  readonly user: "administrator";
-  readonly expiresAt: EpochMs;
-  readonly version: string;
-}
+export type {
+  AuditEntryView,
+  AuditPageView,
+  InvitedUser,
+  KeyKind,
+  KeyList,
+  KeyView,
+  NewKeyRequest,
+  NewKeyResult,
+  Role,
+  SessionInfo,
+  SessionList,
+  SessionView,
+  UserList,
+  UserView,
+} from "./contract-people.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 
@@ -152,6 +219,33 @@ export interface ThingDetail extends FleetEntry {
     readonly expiresAt: EpochMs;
   }[];
   readonly alerts: readonly Alert[];
+}
+
+/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
+export interface ForgetReport {
+  readonly id: number;
+  readonly thing: string;
+  readonly state: "running" | "waiting" | "done";
+  /** What it waits for; null where it does not. */
+  readonly reason: string | null;
+  readonly requestedAt: EpochMs;
+  readonly completedAt: EpochMs | null;
+  readonly withRegistration: boolean;
+  /** Parts that are still to come. */
+  readonly missing: readonly string[];
+  /** How much of what was removed: `points`, `events`, `alerts`, … */
+  readonly removed: Readonly<Record<string, number>>;
+  /** What is left of it elsewhere, and until when (null: until a person removes it). */
+  readonly remains: readonly {
+    readonly where: string;
+    readonly detail: string;
+    readonly until: EpochMs | null;
+    readonly names: readonly string[];
+  }[];
+}
+
+export interface ForgottenThings {
+  readonly things: readonly ForgetReport[];
 }
 
 export type FieldValue = number | boolean | string;

@@ -13,6 +13,7 @@ const AWS_EXCEPTIONS: Readonly<Record<number, string>> = {
   410: "LimitExceededException",
   413: "RequestEntityTooLargeException",
   429: "ThrottlingException",
+  501: "NotImplementedException",
   503: "ServiceUnavailableException",
 };
 
@@ -26,7 +27,14 @@ const AWS_BY_CODE: Partial<Record<ErrorCode, string>> = {
   RULE_SQL_INVALID: "SqlParseException",
   POLICY_INVALID: "MalformedPolicyException",
   CERTIFICATE_STATE: "CertificateStateException",
+  CERTIFICATE_INVALID: "CertificateValidationException",
+  REGISTRATION_CODE_WRONG: "RegistrationCodeValidationException",
   PERMISSION_DENIED: "AccessDeniedException",
+  ACCESS_KEY_UNKNOWN: "UnrecognizedClientException",
+  SIGNATURE_INCOMPLETE: "IncompleteSignatureException",
+  SIGNATURE_INVALID: "InvalidSignatureException",
+  SIGNATURE_EXPIRED: "RequestExpired",
+  LAST_ADMINISTRATOR: "InvalidRequestException",
 };
 
 export function apiErrorOf(error: TidewireError): ApiError {

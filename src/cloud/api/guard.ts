@@ -1,37 +1,66 @@
-/** Who may speak at all: the right host, our own pages, and behind `guard` a valid token or session. */
+/** Who may speak at all: the right host, our own pages, and behind `guard` an actor: by token, signature, session or device certificate. */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { TidewireError } from "../../base/mod.ts";
-import { permissionsOf } from "../../people/mod.ts";
+import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { Actor } from "../../people/mod.ts";
+import { proofOf } from "../../people/mod.ts";
 import { demand } from "./actor.ts";
+import { deviceOf } from "./device-access.ts";
 import type { ApiPorts } from "./ports.ts";
+import { RequestRates } from "./request-rates.ts";
 import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
+import { carriesSignature, verifySigned } from "./signed.ts";
+
+type GuardPorts = Pick<ApiPorts, "people" | "clock" | "gatekeeper" | "visitorOf">;
 
 /** Every route behind it needs an actor with the route's permission; a browser must also come from our own pages. */
-export function guard(scope: FastifyInstance, ports: Pick<ApiPorts, "sessions">): void {
+export function guard(scope: FastifyInstance, ports: GuardPorts): void {
+  const strangers = new RequestRates(ports.clock, LIMITS.http.requestsPerMinuteMax);
+  const actors = new RequestRates(ports.clock, LIMITS.http.requestsPerActorPerMinuteMax);
+  /** Whoever cannot say who he is counts with his address. */
+  const known = async <T>(request: FastifyRequest, identified: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await identified();
+    } catch (error) {
+      strangers.count(request.ip);
+      throw error;
+    }
+  };
+  const admit = (request: FastifyRequest, actor: Actor): void => {
+    request.actor = actor; // known before he is refused, so that the refusal has a name
+    actors.count(proofOf(actor.identity));
+    // What a device may do, its policies have said.
+    if (actor.identity.kind !== "device") demand(request, actor);
+  };
   scope.addHook("onRequest", async (request, reply) => {
-    const actor = identify(request, ports);
-    if (actor === null) throw new TidewireError("UNAUTHORIZED");
-    demand(request, actor);
-    request.actor = actor;
     // Answers hold keys, names and readings; neither the browser nor a proxy may keep them.
     void reply.header("cache-control", "no-store");
+    if (!carriesSignature(request)) admit(request, await known(request, () => identify(request, ports)));
+  });
+  scope.addHook("preParsing", async (request, _reply, payload) => {
+    if (request.actor !== null) return payload;
+    const signed = await known(request, () => verifySigned(request, payload, ports));
+    admit(request, signed.actor);
+    return signed.payload;
   });
 }
 
-/** A bearer token is enough by itself; a cookie comes along by itself, so the page that used it must be ours. */
-function identify(request: FastifyRequest, { sessions }: Pick<ApiPorts, "sessions">): Actor | null {
+/**
+ * A bearer token is enough by itself; a cookie or a certificate comes along by itself, so the page that used it must be
+ * ours. Throws UNAUTHORIZED and what the certificate is refused for.
+ */
+function identify(request: FastifyRequest, ports: GuardPorts): Actor {
   const token = bearerOf(request.headers.authorization);
-  if (token !== null) return sessions.isAdminToken(token) ? administrator(null) : null;
+  if (token !== null) return ports.people.byToken(token, request.ip) ?? stranger();
   const cookie = cookieOf(request.headers.cookie, SESSION_COOKIE);
-  if (cookie === null || sessions.cookieExpiry(cookie) === null) return null;
+  const actor =
+    (cookie === null ? null : ports.people.byCookie(cookie))?.actor ?? deviceOf(request, ports) ?? stranger();
   refuseForeignOrigin(request);
-  return administrator(cookie);
+  return actor;
 }
 
-function administrator(session: string | null): Actor {
-  return { identity: { kind: "token", session }, permissions: permissionsOf("administrator"), things: null };
+function stranger(): never {
+  throw new TidewireError("UNAUTHORIZED");
 }
 
 /** Fetch Metadata (W3C): who caused the request, as the browser itself says; other programs do not send it. */

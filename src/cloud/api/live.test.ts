@@ -81,7 +81,7 @@ async function metric(world: ApiWorld, line: string): Promise<number> {
 test("nobody gets a live connection without a login, through either listener, nor another site with a login", async () => {
   await using world = await apiWorld();
   const { url, secureUrl, httpPort } = await listen(world);
-  const cookie = `tw_session=${world.sessions.issueCookie().value}`;
+  const cookie = `tw_session=${world.people.sessions.begin(null, "127.0.0.1", "").value}`;
   const ca = world.authority.certificatePem;
   const own = `http://127.0.0.1:${httpPort}`;
   const attempts: readonly (readonly [Record<string, string>, number])[] = [
@@ -381,7 +381,10 @@ test("a browser whose host vanished without closing is ended after two silent pe
 test("logging out ends the live connections of that session at once, and its end those that are left", async () => {
   await using world = await apiWorld();
   const { url } = await listen(world);
-  const [mine, yours] = [world.sessions.issueCookie().value, world.sessions.issueCookie().value];
+  const [mine, yours] = [
+    world.people.sessions.begin(null, "127.0.0.1", "").value,
+    world.people.sessions.begin(null, "127.0.0.1", "").value,
+  ];
   const first = await new Viewer(url, { cookie: `tw_session=${mine}` }).opened();
   const second = await new Viewer(url, { cookie: `tw_session=${yours}` }).opened();
   const token = await new Viewer(url, AS_ADMINISTRATOR).opened();

@@ -7,12 +7,14 @@ import type { WebSocket } from "ws";
 import { z } from "zod";
 import { LIMITS, TidewireError, isRetryable } from "../../base/mod.ts";
 import type { Cancel, Counter, EpochMs } from "../../base/mod.ts";
+import { mayTouch } from "../../people/mod.ts";
+import type { Actor } from "../../people/mod.ts";
+import { actorOf, demandPermission, demandThing } from "./actor.ts";
 import type { LiveEvent } from "./contract.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, tidewireErrorOf } from "./errors.ts";
 import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts, LivePoints } from "./ports.ts";
 import { ThingName } from "./schemas.ts";
-import { SESSION_COOKIE, bearerOf, cookieOf } from "./session.ts";
 
 const Request = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("watch"), thing: ThingName, measurement: z.string().max(256).optional() }),
@@ -31,8 +33,8 @@ const REFUSED_DELAY = 500;
 
 interface Viewer {
   readonly socket: WebSocket;
-  /** The session's cookie; null where it came with a token. */
-  readonly cookie: string | null;
+  /** Who looks; as of the last time that rights changed. */
+  actor: Actor;
   /** Watched thing → the one measurement of it, or null for all. */
   readonly things: Map<string, string | null>;
   fleet: boolean;
@@ -79,9 +81,14 @@ export class LiveHub {
         if (this.#watched.has(thing)) this.#sendThing({ type: "shadow", thing, name, version });
       }),
       ports.presence.onChange((thing, presence) => this.#sendFleet({ type: "presence", thing, presence })),
-      ports.alerts.onChange((alert) => this.#broadcast({ type: "alert", alert }, () => true)),
+      ports.alerts.onChange((alert) =>
+        this.#broadcast(
+          { type: "alert", alert },
+          ({ actor }) => actor.permissions.has("alerts:read") && mayTouch(actor, alert.thing),
+        ),
+      ),
+      ports.people.onChange(() => this.#reconsider()),
       ports.refusals.onChange(() => this.#tellRefused()),
-      ports.sessions.onEnd((cookie) => this.#endSession(cookie)),
       ports.scheduler.every(LIMITS.http.livePingPeriod, () => this.#lookAtAll()),
     ];
   }
@@ -90,7 +97,8 @@ export class LiveHub {
     app.route({
       method: "GET",
       url: "/api/live",
-      config: { permission: "telemetry:read" },
+      // What may be watched is asked for with each watch.
+      config: { permission: "telemetry:read", things: () => [] },
       handler: () => {
         throw new TidewireError("REQUEST_INVALID", { reason: "/api/live speaks WebSocket only" });
       },
@@ -123,9 +131,14 @@ export class LiveHub {
       socket.close(CLOSE_TRY_LATER, "too many live connections");
       return;
     }
-    const byToken = bearerOf(request.headers.authorization) !== null;
-    const cookie = byToken ? null : cookieOf(request.headers.cookie, SESSION_COOKIE);
-    const viewer: Viewer = { socket, cookie, things: new Map(), fleet: false, alive: true, waiting: 0 };
+    const viewer: Viewer = {
+      socket,
+      actor: actorOf(request),
+      things: new Map(),
+      fleet: false,
+      alive: true,
+      waiting: 0,
+    };
     this.#viewers.add(viewer);
     socket.on("message", (data: Buffer) => this.#take(viewer, data));
     socket.on("pong", () => (viewer.alive = true));
@@ -163,12 +176,15 @@ export class LiveHub {
     const request = parseRequest(data);
     switch (request.type) {
       case "watch":
+        demandThing(viewer.actor, "telemetry:read", request.thing);
         await this.#watch(viewer, request.thing, request.measurement ?? null);
         break;
       case "unwatch":
         if (viewer.things.delete(request.thing)) this.#release(request.thing);
         break;
       case "watch-fleet":
+        demandPermission(viewer.actor, "fleet:read");
+        demandThing(viewer.actor, "fleet:read", "*");
         viewer.fleet = true;
         break;
       case "unwatch-fleet":
@@ -263,8 +279,8 @@ export class LiveHub {
   /** Ends what nobody holds any more: sessions that are over, and browsers that vanished without closing. */
   #lookAtAll(): void {
     for (const viewer of this.#viewers) {
-      const { cookie, socket } = viewer;
-      if (cookie !== null && this.#ports.sessions.cookieExpiry(cookie) === null) {
+      const { socket } = viewer;
+      if (!this.#isStillAllowed(viewer)) {
         this.#cut(viewer, "session-ended", "the session has ended");
       } else if (!viewer.alive) {
         this.#count("silent");
@@ -277,10 +293,22 @@ export class LiveHub {
     }
   }
 
-  #endSession(cookie: string): void {
+  /** A session, a key or a right may have ended. */
+  #reconsider(): void {
     for (const viewer of this.#viewers) {
-      if (viewer.cookie === cookie) this.#cut(viewer, "session-ended", "logged out");
+      if (!this.#isStillAllowed(viewer)) this.#cut(viewer, "session-ended", "logged out");
     }
+  }
+
+  /** Takes over what the viewer may do now. A dashboard that is open is one that somebody looks at. */
+  #isStillAllowed(viewer: Viewer): boolean {
+    const { people } = this.#ports;
+    const now = people.again(viewer.actor);
+    if (now === null || !now.permissions.has("telemetry:read")) return false;
+    viewer.actor = now;
+    const { identity } = now;
+    if ("session" in identity && identity.session !== null) people.sessions.touch(identity.session);
+    return true;
   }
 
   /** It hears why, and nothing else from here on. */

@@ -1,5 +1,8 @@
 /** What the HTTP API needs from the rest of the platform; `platform.ts` connects it. */
-import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Logger, Message, Metrics, Random, Scheduler } from "../../base/mod.ts";
+import type { AuditScopes } from "../../adapters/audit-logger.ts";
+import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
+import type { People } from "../../people/mod.ts";
 import type { RefusalQuery } from "../../identity/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
@@ -13,6 +16,7 @@ import type { PolicyPort } from "../policy-desk.ts";
 import type { Renewals } from "../renewals.ts";
 import type {
   ConnectionInfo,
+  ForgetReport,
   Health,
   LatestValue,
   RefusalPage,
@@ -20,7 +24,7 @@ import type {
   SeriesResult,
   ShadowNames,
 } from "./contract.ts";
-import type { Sessions } from "./session.ts";
+import type { DevicePorts } from "./device-access.ts";
 
 /** The store process, as the API sees it. */
 export interface TelemetryPort {
@@ -50,6 +54,14 @@ export interface AskPort {
   ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
 }
 
+/** Forgets devices; see `cloud/forget`. */
+export interface ForgetPort {
+  forget(thing: string, options: { readonly withRegistration: boolean }): Promise<ForgetReport>;
+  list(): Promise<readonly ForgetReport[]>;
+  /** Throws NOT_FOUND. */
+  report(id: number): Promise<ForgetReport>;
+}
+
 /** Issues certificates; the private key of a CSR never comes here. */
 export interface CertificateIssuer {
   /** Throws CERTIFICATE_REFUSED. */
@@ -61,6 +73,20 @@ export interface CertificateIssuer {
 export interface IssuedCertificate {
   readonly certificatePem: string;
   readonly facts: CertificateFacts;
+}
+
+/** Messages and connections of the broker. */
+export interface MessagePort {
+  /** At QoS 1 resolves when it is on disk. Throws LOG_*, and REQUEST_INVALID for a topic that is the platform's own. */
+  publish(message: Message): Promise<void>;
+  retained(topic: string): Promise<Message | null>;
+  /** By topic, behind `after`; `upTo`: the last topic that was looked at, null at the end. */
+  listRetained(
+    after: string | null,
+    max: number,
+  ): Promise<{ readonly found: readonly Message[]; readonly upTo: string | null }>;
+  /** False where there is no such client. */
+  endConnection(clientId: string, how: { readonly cleanSession: boolean; readonly preventWill: boolean }): boolean;
 }
 
 /** Shadows; documents are text. Throws SHADOW_*, LOG_*. */
@@ -89,8 +115,11 @@ export interface RefusalPort {
   onChange(listener: () => void): Cancel;
 }
 
-export interface ApiPorts {
-  readonly sessions: Sessions;
+export interface ApiPorts extends DevicePorts {
+  readonly people: People;
+  readonly audit: AuditTrail;
+  readonly auditScopes: AuditScopes;
+  readonly auditSearch: (query: AuditQuery) => Promise<AuditPage>;
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
@@ -98,7 +127,9 @@ export interface ApiPorts {
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly asker: AskPort;
+  readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
+  readonly messages: MessagePort;
   readonly provisioning: Provisioning;
   /** Devices that enrol and renew by themselves. */
   readonly enrolment: EstPorts;

@@ -7,7 +7,7 @@ import type { Thing } from "../../registry/mod.ts";
 import type { ConnectionInfo, FleetEntry, FleetPage, LatestValue, ThingDetail } from "./contract.ts";
 import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts } from "./ports.ts";
-import { PageLimit, ThingParameters } from "./schemas.ts";
+import { PageLimit, ThingParameters, thingInPath } from "./schemas.ts";
 
 const READS = { permission: "fleet:read" } as const;
 
@@ -44,7 +44,7 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   routes.get(
     "/api/things/:thing",
-    { config: READS, schema: { params: ThingParameters } },
+    { config: { ...READS, things: thingInPath }, schema: { params: ThingParameters } },
     async (request): Promise<ThingDetail> => {
       const thing = ports.registry.things.describe(request.params.thing);
       const headlines = await headlinesOf(ports, [thing.thingName]);

@@ -8,7 +8,7 @@ import { QUERY_PARAMETERS, parseSeriesQuery } from "../../telemetry/mod.ts";
 import type { QueryParameters, SeriesQuery } from "../../telemetry/mod.ts";
 import type { LatestValues, SeriesResult } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
-import { ThingParameters } from "./schemas.ts";
+import { ThingParameters, thingInPath } from "./schemas.ts";
 import { MEDIA_TYPES, SERIES_FORMATS, csvHead, csvLines, csvWide, formatOf, ndjsonLines } from "./series-formats.ts";
 import type { CsvLayout, SeriesFormat } from "./series-formats.ts";
 import { comesInPages, seriesPages } from "./series-pages.ts";
@@ -39,20 +39,31 @@ export function seriesRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   routes.get(
     "/api/things/:thing/latest",
-    { config: READS, schema: { params: ThingParameters } },
+    { config: { ...READS, things: thingInPath }, schema: { params: ThingParameters } },
     async (request): Promise<LatestValues> => {
       const { thing } = request.params;
       return { thing, values: await ports.telemetry.latest(thing) };
     },
   );
 
-  routes.get("/api/series", { config: READS, schema: { querystring: SeriesParameters } }, (request, reply) =>
-    answer(ports, request.query, request, reply),
+  routes.get(
+    "/api/series",
+    { config: { ...READS, things: thingsOfQuery }, schema: { querystring: SeriesParameters } },
+    (request, reply) => answer(ports, request.query, request, reply),
   );
 
   routes.post("/api/series", { config: READS, schema: { body: SeriesBody } }, (request, reply) =>
     answer(ports, request.body, request, reply),
   );
+}
+
+/** An expression may name any thing; a pattern is within one of the key's, or it is not. */
+function thingsOfQuery({ query }: FastifyRequest): readonly string[] | null {
+  const { thing, things, expr } = query as Readonly<Record<string, unknown>>;
+  if (expr !== undefined) return null;
+  const named = [thing, things].filter((one) => one !== undefined);
+  if (named.length === 0 || named.some((one) => typeof one !== "string")) return null;
+  return (named as string[]).flatMap((text) => text.split(","));
 }
 
 type Asked = { readonly [P in Parameter]?: string | number | readonly string[] | undefined } & {

@@ -1,18 +1,17 @@
 /** Shapes that several routes share. */
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { LIMITS } from "../../base/mod.ts";
+
+/** For keys that are narrowed to some things. */
+export function thingInPath(request: FastifyRequest): readonly string[] | null {
+  const { thing, thingName } = request.params as { thing?: string; thingName?: string };
+  const name = thing ?? thingName;
+  return name === undefined ? null : [name];
+}
 
 /** Names as AWS IoT allows them. */
 export const ThingName = z.string().regex(/^[a-zA-Z0-9:_-]{1,128}$/, "a thing name is 1 to 128 of a-z A-Z 0-9 : _ -");
 export const ThingParameters = z.strictObject({ thing: ThingName });
 
 export const PageLimit = z.coerce.number().int().min(1).max(LIMITS.http.pageSizeMax);
-
-/** Paging as AWS IoT's registry operations do it. */
-export const AwsPage = z.object({ maxResults: PageLimit.optional(), nextToken: z.string().max(2048).optional() });
-/** Paging as its older certificate and policy operations do it. */
-export const AwsMarkerPage = z.object({
-  pageSize: PageLimit.optional(),
-  marker: z.string().max(2048).optional(),
-  isAscendingOrder: z.stringbool().optional(),
-});

@@ -9,12 +9,16 @@ import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
 import websocket from "@fastify/websocket";
 import Fastify from "fastify";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, RouteOptions } from "fastify";
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
 import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
+import { refuseOtherOperations, shapeOf } from "./aws/not-implemented.ts";
+import { AWS_OPERATIONS } from "./aws/operations.ts";
+import { awsRoutes } from "./aws/routes.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
+import { auditChanges, auditRefusal } from "./audit-hooks.ts";
 import { deviceRoutes } from "../est/routes.ts";
 import { guard, refuseStrangers } from "./guard.ts";
 import { LiveHub } from "./live.ts";
@@ -22,26 +26,24 @@ import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
-import { certificateRoutes } from "./routes-certificates.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
+import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { auditRoutes } from "./routes-audit.ts";
+import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { policyDeskRoutes } from "./routes-policies.ts";
-import { provisioningRoutes } from "./routes-provisioning.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
 import { retireRoutes } from "./routes-retire.ts";
-import { ruleRoutes } from "./routes-rules.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
-import { shadowRoutes } from "./routes-shadows.ts";
-import { thingRoutes } from "./routes-things.ts";
 
 export interface ApiServer {
   /** The application itself, for tests without sockets (`app.inject`). */
   readonly app: FastifyInstance;
   readonly live: LiveHub;
-  /** Everything that is served. */
+  /** Everything that is served; not AWS's operations that are only refused by name. */
   readonly routes: readonly ApiRoute[];
   /** Opens the plain listener, which never leaves loopback; returns its port. */
   listen(options: { readonly httpPort: number }): Promise<number>;
@@ -73,21 +75,19 @@ const PATIENCE = {
 } as const;
 
 const GUARDED = [
-  thingRoutes,
-  shadowRoutes,
-  certificateRoutes,
-  provisioningRoutes,
   joinCodeRoutes,
   retireRoutes,
   refusalRoutes,
   policyDeskRoutes,
   authorityRoutes,
-  ruleRoutes,
   fleetRoutes,
+  forgetRoutes,
   seriesRoutes,
   queryRoutes,
   alertRoutes,
   accountRoutes,
+  peopleRoutes,
+  auditRoutes,
 ];
 
 export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () => false): Promise<ApiServer> {
@@ -108,10 +108,13 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
     clientErrorHandler: refuseMalformed,
   });
   const routes: ApiRoute[] = [];
-  app.addHook("onRoute", ({ method, url, config }) => {
+  app.addHook("onRoute", (route) => {
+    const { method, url, config } = route;
     // The pages of the dashboard come from a plugin, which states nothing.
     const permission = config?.permission ?? (url === "/*" ? "public" : null);
+    if (config?.notImplemented === true) return;
     for (const one of [method].flat()) routes.push({ method: one, url, permission });
+    nameOperation(route);
   });
   app.decorateRequest("actor", null);
   const responses = new ResponseMetrics(ports.metrics);
@@ -121,12 +124,15 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   answerErrors(app, ports, responses);
   refuseStrangers(app, ports.ownNames);
   await addPlugins(app, ports, upgrades);
+  auditChanges(app, ports);
   const hub = new LiveHub(ports);
   await app.register(async (scope) => {
     guard(scope, ports);
+    await scope.register(async (aws) => awsRoutes(aws, ports));
     for (const add of GUARDED) add(scope, ports);
     scope.get("/api/openapi.json", { config: { permission: "account" } }, async () => scope.swagger());
     hub.routes(scope);
+    refuseOtherOperations(scope, routes);
   });
   sessionRoutes(app, ports);
   joinRoutes(app, ports);
@@ -142,11 +148,21 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   return listening;
 }
 
+/** For the OpenAPI document. */
+function nameOperation(route: RouteOptions): void {
+  const at = `${[route.method].flat()[0]!} ${shapeOf(route.url)}`;
+  const operation = AWS_OPERATIONS.find(([, method, path]) => `${method} ${shapeOf(path)}` === at);
+  if (operation !== undefined) route.schema = { operationId: operation[0], tags: ["AWS IoT"], ...route.schema };
+}
+
 function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: ResponseMetrics): void {
   app.setErrorHandler((error, request, reply) => {
     const ours = tidewireErrorOf(error);
     responses.countRefusal(ours);
     const incident = incidentOf(ports);
+    request.refusal = { code: ours.code, incident: ours.entry.fault === "bug" ? incident : null };
+    const { http } = ours.entry;
+    if (http === 401 || http === 403) auditRefusal(ports, request, ours.code);
     if (ours.entry.fault === "bug") {
       const { method, routeOptions } = request;
       ports.logger.error("A request failed unexpectedly.", { incident, method, route: routeOptions.url, error });
@@ -204,7 +220,14 @@ async function addPlugins(app: FastifyInstance, ports: ApiPorts, upgrades: Serve
     },
     transform: jsonSchemaTransform,
   });
-  await app.register(rateLimit, { global: true, max: LIMITS.http.requestsPerMinuteMax, timeWindow: "1 minute" });
+  await app.register(rateLimit, {
+    global: true,
+    max: LIMITS.http.requestsPerMinuteMax,
+    timeWindow: "1 minute",
+    // Behind a login each counts for himself (`guard`).
+    allowList: ({ routeOptions: { config } }) =>
+      config.permission !== undefined && config.permission !== "public" && config.rateLimit === undefined,
+  });
   await app.register(websocket, {
     options: { maxPayload: LIMITS.http.liveFrameBytesMax, server: upgrades },
   });

@@ -12,12 +12,17 @@ import type { Teardown } from "../teardown.ts";
 
 const isRequest = topicPrefixFilter([CLIENT_PREFIX, API_PREFIX]);
 
+type SkipRecord = (offset: number, bytes: Uint8Array, from: number, to: number) => boolean;
+
 export class ShadowService {
   readonly #twin: Twin;
   readonly #o: TwinOptions;
+  readonly #skips: SkipRecord;
 
-  constructor(options: TwinOptions, logFirst: number) {
+  /** `skips`: whether a record is of a thing that is forgotten. */
+  constructor(options: TwinOptions, logFirst: number, skips: SkipRecord = () => false) {
     this.#o = options;
+    this.#skips = skips;
     this.#twin = new Twin(options, logFirst);
   }
 
@@ -37,7 +42,7 @@ export class ShadowService {
   take(batch: LogBatch): Promise<void> {
     const requests: TwinRequest[] = [];
     batch.locate((offset, bytes, from, to) => {
-      if (!isRequest(bytes, from, to)) return;
+      if (!isRequest(bytes, from, to) || this.#skips(offset, bytes, from, to)) return;
       try {
         const { topic, payload, clientId, receivedAt } = readRecord(bytes.subarray(from, to));
         const request = requestOf(topic);
@@ -61,6 +66,11 @@ export class ShadowService {
   /** The thing is deleted or retired. */
   forget(thing: string): void {
     this.#twin.forget(thing);
+  }
+
+  /** Its data is forgotten: the shadows are gone from the disk when this returns, or it throws. */
+  erase(thing: string): void {
+    this.#twin.erase(thing);
   }
 
   onChange(listener: (change: ShadowChange) => void): Cancel {
@@ -131,10 +141,11 @@ interface Around {
   readonly store: TwinOptions["store"];
   readonly log: Log;
   readonly broker: Broker;
+  readonly skips?: SkipRecord;
 }
 
 /** Starts it: from here on the log is read, and things that go take their shadows along. */
-export function startShadows({ base, store, log, broker }: Around, teardown: Teardown): ShadowService {
+export function startShadows({ base, store, log, broker, skips }: Around, teardown: Teardown): ShadowService {
   const { registry, clock } = base;
   const options: TwinOptions = {
     ...base,
@@ -147,7 +158,7 @@ export function startShadows({ base, store, log, broker }: Around, teardown: Tea
     },
     durable: () => log.durable,
   };
-  const shadows = new ShadowService(options, log.first);
+  const shadows = new ShadowService(options, log.first, skips);
   teardown.add("shadows", () => shadows.close());
   teardown.add(
     "shadows of things",

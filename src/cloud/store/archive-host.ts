@@ -3,12 +3,13 @@
  * opened again where that failed. Whatever happens to it, telemetry goes on and the log keeps the messages.
  */
 import { Archive, NOTHING_ARCHIVED } from "../../archive/mod.ts";
-import type { ArchiveProgress, ArchiveSource, EventFiles } from "../../archive/mod.ts";
+import type { ArchiveProgress, ArchiveSource, EventFiles, ForgetRequest } from "../../archive/mod.ts";
 import { DuckEventFormat } from "../../adapters/duckdb/mod.ts";
 import { digestOf, openArchiveCatalog, openArchiveFolder } from "../../adapters/files/mod.ts";
 import { openObjects } from "../../adapters/objects/mod.ts";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
-import type { Cancel, Clock, EpochMs, Limits, Logger, Scheduler } from "../../base/mod.ts";
+import { skipForgotten } from "../../wire/record/mod.ts";
+import type { Cancel, Clock, EpochMs, ForgottenThings, Limits, Logger, Scheduler } from "../../base/mod.ts";
 import type { ArchiveOrder } from "./protocol.ts";
 
 export interface ArchiveHostOptions {
@@ -16,10 +17,18 @@ export interface ArchiveHostOptions {
   readonly source: ArchiveSource;
   readonly limits: Limits["archive"];
   readonly busy: () => boolean;
+  readonly forgotten: ForgottenThings;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly onChange: (progress: ArchiveProgress) => void;
+}
+
+/** What becomes of a request to forget a thing. */
+export interface ForgetNews {
+  readonly removed: Readonly<Record<string, number>> | null;
+  readonly done: boolean;
+  readonly waiting: string | null;
 }
 
 interface Opened {
@@ -36,6 +45,8 @@ export class ArchiveHost {
   #failures = 0;
   #closed = false;
   #cancelRetry: Cancel = () => {};
+  /** By request; bounded by the book of those that are being forgotten. */
+  readonly #retries = new Map<number, Cancel>();
 
   constructor(options: ArchiveHostOptions) {
     this.#options = options;
@@ -62,8 +73,31 @@ export class ArchiveHost {
     return (await this.#ready()).archive.eventFiles(from, to, signal);
   }
 
+  /** Told of what is removed, and why it waits; begun again until it is done. */
+  forget(request: ForgetRequest, tell: (news: ForgetNews) => void): void {
+    void this.#forget(request, tell, 0);
+  }
+
+  async #forget(request: ForgetRequest, tell: (news: ForgetNews) => void, failures: number): Promise<void> {
+    const { limits, scheduler } = this.#options;
+    try {
+      const removed = await (await this.#ready()).archive.forget(request);
+      const counts = removed === null ? null : { events: removed.events, eventFilesDamaged: removed.damaged.length };
+      tell({ removed: counts, done: true, waiting: null });
+    } catch (error) {
+      if (this.#closed) return;
+      tell({ removed: null, done: false, waiting: reasonOf(error) });
+      const delay = Math.min(limits.retryDelayMax, limits.retryDelayMin * 2 ** Math.min(failures, 20));
+      this.#retries.set(
+        request.id,
+        scheduler.after(delay, () => void this.#forget(request, tell, failures + 1)),
+      );
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    for (const cancel of this.#retries.values()) cancel();
     this.#cancelRetry();
     await this.#opening;
     await this.#opened?.archive.close();
@@ -103,7 +137,17 @@ export class ArchiveHost {
     const format = await DuckEventFormat.open({ folder: order.folder, memoryBytes: limits.writerBytesMax });
     try {
       const { settings } = order;
-      const archive = await Archive.open({ ...this.#options, settings, folder, store, format, objects, digestOf });
+      const skips = skipForgotten(this.#options.forgotten);
+      const archive = await Archive.open({
+        ...this.#options,
+        skips,
+        settings,
+        folder,
+        store,
+        format,
+        objects,
+        digestOf,
+      });
       return { archive, format };
     } catch (error) {
       format.close();

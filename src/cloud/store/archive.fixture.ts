@@ -9,9 +9,9 @@ import { digestOf, openArchiveCatalog, openArchiveFolder } from "../../adapters/
 import { systemScheduler } from "../../adapters/system.ts";
 import { Archive } from "../../archive/mod.ts";
 import type { ArchiveFolder, ArchiveOptions, ArchiveSettings, ArchiveSource, CatalogStore } from "../../archive/mod.ts";
-import { LIMITS, days, gib, hours, minutes } from "../../base/mod.ts";
+import { ForgottenThings, LIMITS, days, gib, hours, minutes } from "../../base/mod.ts";
 import type { Limits, Message, Objects } from "../../base/mod.ts";
-import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
+import { messageRecordBytes, skipForgotten, writeMessageRecord } from "../../wire/record/mod.ts";
 
 /** 2026-11-22T10:00:00Z */
 export const START = 1_795_341_600_000;
@@ -104,6 +104,7 @@ export class ArchiveWorld {
   readonly clock = new SimClock();
   readonly logger = new SimLogger();
   readonly log = new MemoryLog();
+  readonly forgotten = new ForgottenThings();
   #format: DuckEventFormat | null = null;
   #archive: Archive | null = null;
 
@@ -146,6 +147,7 @@ export class ArchiveWorld {
       objects: options.objects ?? null,
       digestOf,
       busy: () => false,
+      skips: skipForgotten(this.forgotten),
       limits: { ...LIMITS.archive, diskFreeBytesMin: 1, flushPeriodMin: 0, flushTimeout: 20_000, ...options.limits },
       clock: this.clock,
       scheduler: systemScheduler,

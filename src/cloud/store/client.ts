@@ -5,7 +5,6 @@ import { TidewireError, minutes, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
 import { NOTHING_ARCHIVED } from "../../archive/mod.ts";
 import type { ArchiveProgress } from "../../archive/mod.ts";
-
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { NO_EXTENT } from "../../telemetry/mod.ts";
 import type { LatestValue, SeriesQuery, SeriesResult, StoreExtent } from "../../telemetry/mod.ts";
@@ -18,6 +17,8 @@ import type { RuleLike } from "./orders.ts";
 import type {
   Answers,
   ArchiveOrder,
+  Erased,
+  ForgetOrder,
   FromStore,
   Keeping,
   ParquetAnswer,
@@ -104,6 +105,10 @@ export class StoreClient {
   readonly #pointsListeners = new Set<(points: LivePoints) => void>();
   readonly #rejoinListeners = new Set<(thing: string, at: EpochMs) => void>();
   readonly #committedListeners = new Set<(offset: number) => void>();
+  readonly #erasedListeners = new Set<(erased: Erased) => void>();
+  #forgotten: readonly ForgetOrder[] = [];
+  #forgottenSent: readonly ForgetOrder[] = [];
+  #held = 0;
   #phase: Phase = "starting";
   #child: StoreProcess | null = null;
   #rules: readonly StoreRule[] | null = null;
@@ -163,6 +168,28 @@ export class StoreClient {
   durable(offset: number): void {
     this.#durable = Math.max(this.#durable ?? 0, offset);
     if (this.#cancelDurable === null) this.#sendDurable();
+  }
+
+  /** While any are held, the store is told of nothing new in the log, and so reads nothing above what it was told. */
+  holdDurable(): Cancel {
+    this.#held++;
+    return () => {
+      this.#held--;
+      if (this.#cancelDurable === null) this.#sendDurable();
+    };
+  }
+
+  /**
+   * All things that are forgotten and whose records are still in the log. The store goes on, also after it was started again, with
+   * what is wanted of them, and says so to `onErased`. What lies above the offset of a new one must be held back.
+   */
+  setForgotten(things: readonly ForgetOrder[]): void {
+    this.#forgotten = things;
+    if (this.#phase === "ready") this.#child?.send({ type: "forget things", things });
+  }
+
+  onErased(listener: (erased: Erased) => void): Cancel {
+    return subscribe(this.#erasedListeners, listener);
   }
 
   /** Throws QUERY_TOO_SLOW, or STORE_UNAVAILABLE (retryable), as all questions do. */
@@ -309,7 +336,8 @@ export class StoreClient {
     const events = { news: (news: FromStore) => this.#take(news), exit: (exit: ChildExit) => this.#ended(exit) };
     const child = startChild?.(events) ?? new StoreChild(events, compileCacheFolder);
     this.#child = child;
-    child.send({ type: "open", databasePath, postgres, logFolder, limits, keeping, archive, distrust });
+    const forgotten = (this.#forgottenSent = this.#forgotten);
+    child.send({ type: "open", databasePath, postgres, logFolder, limits, keeping, archive, distrust, forgotten });
   }
 
   #distrust(): string | null {
@@ -375,6 +403,9 @@ export class StoreClient {
       case "progress":
         this.#progress = news.progress;
         break;
+      case "erased":
+        for (const listener of this.#erasedListeners) listener(news);
+        break;
       case "watching":
         this.#join(news.thing, news.at);
         break;
@@ -405,6 +436,7 @@ export class StoreClient {
     this.#phase = "ready";
     this.#rebuilt = rebuilt ?? this.#rebuilt;
     this.#progress = progress;
+    if (this.#forgotten !== this.#forgottenSent) child.send({ type: "forget things", things: this.#forgotten });
     if (this.#rules !== null) child.send({ type: "rules", rules: this.#rules });
     for (const thing of this.#watched) child.send({ type: "watch", thing });
     this.#durableSent = null;
@@ -445,7 +477,8 @@ export class StoreClient {
   #sendDurable(): void {
     this.#cancelDurable?.();
     this.#cancelDurable = null;
-    if (this.#phase !== "ready" || this.#durable === null || this.#durable === this.#durableSent) return;
+    if (this.#held > 0 || this.#phase !== "ready" || this.#durable === null) return;
+    if (this.#durable === this.#durableSent) return;
     this.#child?.send({ type: "durable", offset: this.#durable });
     this.#durableSent = this.#durable;
     this.#cancelDurable = this.#options.scheduler.after(DURABLE_PERIOD, () => this.#sendDurable());

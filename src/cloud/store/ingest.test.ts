@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SimClock, SimLogger, settle } from "../../../sim/world.ts";
-import { LIMITS } from "../../base/mod.ts";
+import { ForgottenThings, LIMITS } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
 import { NO_EXTENT, LatestBook, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
 import type { Commit, PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
@@ -77,6 +77,12 @@ class MemoryStore implements TelemetryStore {
     this.commits.push({ offset, values: [...points.values.subarray(0, points.count)] });
     this.#latest.apply(points);
   }
+  retired: (readonly [thing: string, offset: number | null])[] = [];
+  async retire(thing: string): Promise<{ series: number; points: number }> {
+    this.retired.push([thing, this.offset]);
+    return { series: this.series.retire(thing).length, points: 0 };
+  }
+  async erased(): Promise<void> {}
   async query(): Promise<never> {
     throw new Error("not asked here");
   }
@@ -111,6 +117,7 @@ class World {
   readonly sink: MessageSink;
   readonly ingest: Ingest;
   readonly running: Promise<unknown>;
+  readonly forgotten = new ForgottenThings();
 
   constructor(offset: number | null = null, onCommit: (offset: number, points: PointBatch) => void = () => {}) {
     this.store.offset = offset;
@@ -136,6 +143,7 @@ class World {
       },
       series: store.series,
       sequences,
+      forgotten: this.forgotten,
       limits: LIMITS,
       clock,
       logger,
@@ -207,6 +215,27 @@ describe("the loop from log to store", () => {
     assert.equal(world.store.offset, null);
     await world.clock.run(5_000);
     assert.equal(world.store.offset, 1);
+    await world.close();
+  });
+
+  test("a thing is forgotten behind what was read before, and ahead of all that comes after", async () => {
+    const world = new World();
+    world.ingest.setRules(ALL);
+    world.append(message({ n: 1 }, { topic: "telemetry/a/m" }));
+    await world.clock.run(1);
+    world.append(message({ n: 2 }, { topic: "telemetry/a/m" }), message({ n: 3 }, { topic: "telemetry/b/m" }));
+    world.forgotten.set([{ thing: "a", below: 4 }]);
+    let retired: unknown;
+    world.ingest.forget("a", 4, (told) => (retired = told));
+    world.append(message({ n: 4 }, { topic: "telemetry/a/m" }), message({ n: 5 }, { topic: "telemetry/a/m" }));
+    await world.clock.run(1_000);
+    assert.deepEqual(world.store.retired, [["a", 1]]);
+    assert.deepEqual(retired, { series: 1, points: 0 });
+    assert.deepEqual(world.values(), [1, 3, 5], "2 and 4 were in the log, and below the offset");
+    world.ingest.forget("a", 4, (told) => (retired = told));
+    await world.clock.run(1_000);
+    assert.equal(retired, null, "what was committed above the offset is not forgotten with it");
+    assert.equal(world.store.retired.length, 1);
     await world.close();
   });
 

@@ -4,7 +4,8 @@
  */
 import { seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
-import type { PointBatch, SequenceBook, TelemetryStore } from "../../telemetry/mod.ts";
+import { sourcesOf } from "../../telemetry/mod.ts";
+import type { PointBatch, Retired, SequenceBook, TelemetryStore } from "../../telemetry/mod.ts";
 import type { MessageSink } from "./message-sink.ts";
 import type { RecordSource, TelemetryRules } from "./ports.ts";
 
@@ -28,6 +29,13 @@ const READ_RETRY_DELAY: Millis = seconds(1);
 /** Reads that end early in a row before the missing records are given up as lost to damage. */
 const GAP_TRIES = 3;
 
+interface Forgetting {
+  readonly thing: string;
+  /** Null: it is of another log. */
+  readonly below: number | null;
+  readonly done: (retired: Retired | null) => void;
+}
+
 export class Ingest {
   readonly #options: IngestOptions;
   #position: number;
@@ -40,6 +48,8 @@ export class Ingest {
   #closing = false;
   #shortReads = 0;
   #gapRecords = 0;
+  /** Bounded by the book of those that are being forgotten. */
+  readonly #forgetting: Forgetting[] = [];
   #lastCommitAt: Millis;
   #wakeUp: (() => void) | null = null;
 
@@ -92,11 +102,18 @@ export class Ingest {
   async run(): Promise<void> {
     while (!this.#closing) {
       if (this.#ruled && this.#durable > 0 && !this.#placed) await this.#place();
+      else if (this.#mayForget() && this.#forgetting.length > 0) await this.#retire(this.#forgetting.shift()!);
       else if (this.#ruled && this.#position < this.#durable) await this.#readOn(this.#durable);
       else if (this.#due() <= 0) await this.#commit();
       else await this.#sleep(this.#due());
     }
     if (this.#position > this.#committed) await this.#commit();
+  }
+
+  /** Nothing at `below` or above may have been read yet, or it was told before. `done` gets null where it was done before. */
+  forget(thing: string, below: number | null, done: (retired: Retired | null) => void): void {
+    this.#forgetting.push({ thing, below, done });
+    this.#wake();
   }
 
   close(): void {
@@ -117,7 +134,7 @@ export class Ingest {
         });
         this.#position = Math.max(this.#position, end);
         if (sink.batch.rows >= limits.commitRowsMax || this.#due() <= 0) await this.#commit();
-        if (this.#closing) return;
+        if (this.#closing || this.#forgetting.length > 0) return;
       }
     } catch (error) {
       if (error instanceof CommitFailed) throw error;
@@ -165,6 +182,26 @@ export class Ingest {
     }
     this.#position = offset;
     this.#committed = offset;
+  }
+
+  /** Before the store knows where it stands in the log; an empty log has nothing to say about that. */
+  #mayForget(): boolean {
+    return this.#placed || (this.#ruled && this.#durable === 0);
+  }
+
+  /** First what was read before is committed: it is of the old series. A commit above `below` comes after this, always. */
+  async #retire({ thing, below, done }: Forgetting): Promise<void> {
+    const { store, sequences, sink } = this.#options;
+    if (this.#placed && below !== null && this.#committed > below) return done(null);
+    for (const source of sourcesOf(thing)) sequences.forget(source);
+    if (this.#position > this.#committed || sequences.changed) await this.#commit();
+    try {
+      const retired = await store.retire(thing);
+      sink.unlearn();
+      done(retired);
+    } catch (error) {
+      throw new CommitFailed("a thing cannot be forgotten", { cause: error });
+    }
   }
 
   #skipTo(offset: number): void {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SimClock, SimLogger } from "../../../sim/world.ts";
-import { LIMITS } from "../../base/mod.ts";
+import { ForgottenThings, LIMITS } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
 import { SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
 import {
@@ -26,6 +26,7 @@ function sinkOf(rules: readonly StoreRule[], learning: boolean): { readonly sink
   const counting = {
     decoded: 0,
     sink: new MessageSink({
+      forgotten: new ForgottenThings(),
       records: {
         topics: recordTopics,
         decode: (bytes) => {

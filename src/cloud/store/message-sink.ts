@@ -1,6 +1,6 @@
 /** One message of the log → rows of the next commit. Synchronous, and nothing that a device sends makes it throw. */
 import { parseJson, stampOf } from "../../base/mod.ts";
-import type { Clock, Limits, Logger, Message } from "../../base/mod.ts";
+import type { Clock, ForgottenThings, Limits, Logger, Message } from "../../base/mod.ts";
 import { PayloadTemplate, PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
 import type { Points, SequenceBook, SeriesBook, SeriesEntry } from "../../telemetry/mod.ts";
 import type { RecordAccess, RuleInput, TelemetryRule, TelemetryRules } from "./ports.ts";
@@ -26,6 +26,8 @@ export interface SinkOptions {
   readonly records: RecordAccess;
   readonly series: SeriesBook;
   readonly sequences: SequenceBook;
+  /** Of these nothing is stored again. */
+  readonly forgotten: Pick<ForgottenThings, "end" | "covers">;
   readonly limits: Pick<Limits, "telemetry" | "rules">;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -100,10 +102,16 @@ export class MessageSink {
     });
   }
 
+  /** Series have been retired: what was learnt of them is true no longer. */
+  unlearn(): void {
+    if (this.#rules !== null) this.setRules(this.#rules);
+  }
+
   /** HOT: the record lies in `bytes[from, to)`. What no rule wants is not decoded, what is like the one before is not parsed. */
   take(offset: number, bytes: Uint8Array, from: number, to: number): void {
     const topic = this.#topicOf(bytes, from, to);
-    if (topic.shape !== null && this.#isLike(topic.shape, bytes, from, to)) return;
+    const { shape } = topic;
+    if (shape !== null && offset >= this.#options.forgotten.end && this.#isLike(shape, bytes, from, to)) return;
     if (topic.wanted) this.#decode(offset, bytes.subarray(from, to), topic);
   }
 
@@ -145,6 +153,8 @@ export class MessageSink {
   #decode(offset: number, bytes: Uint8Array, topic: KnownTopic): void {
     try {
       const message = this.#options.records.decode(bytes);
+      const { forgotten } = this.#options;
+      if (offset < forgotten.end && forgotten.covers(subjectOf(message), offset)) return;
       const routed = topic.rules ?? this.#rules?.route(message.topic) ?? [];
       if (routed.length === 0) return;
       const rules = routed.filter((rule) => rule.fromOffset <= offset);

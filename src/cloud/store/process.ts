@@ -4,7 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isTidewireError, reasonOf } from "../../base/mod.ts";
+import { ForgottenThings, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { LogFields, Logger } from "../../base/mod.ts";
 import { DuckStore, UserSnapshots, isDamage, isEnvironment, parquetOf } from "../../adapters/duckdb/mod.ts";
 import type { PostgresServerAddress } from "../../adapters/postgres/mod.ts";
@@ -96,7 +96,7 @@ async function openDuck(order: OpenOrder, logger: Logger): Promise<OpenStore> {
 /** The driver is an optional package, and loaded by nobody else. */
 async function openPostgres(
   address: PostgresServerAddress,
-  { limits, keeping }: OpenOrder,
+  { limits, keeping, databasePath }: OpenOrder,
   logger: Logger,
 ): Promise<OpenStore> {
   const { PostgresStore } = await import("../../adapters/postgres/mod.ts");
@@ -111,8 +111,13 @@ async function openPostgres(
     onWaiting: (reason) => send({ type: "waiting", reason }),
     stop: closing.signal,
   });
+  // The archive is here as ever; its events can be asked for.
+  const snapshotFolder = join(dirname(databasePath), SNAPSHOTS);
+  const snapshotsOf: OpenStore["snapshotsOf"] = (events) => ({
+    snapshots: new UserSnapshots(null, snapshotFolder, events),
+  });
   // Another server's disk is not ours to judge.
-  return { store, snapshotsOf: () => ({}), rebuilt: null, isDamage: () => false, damaged: [] };
+  return { store, snapshotsOf, rebuilt: null, isDamage: () => false, damaged: [] };
 }
 
 async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (server: StoreServer) => void) {
@@ -121,6 +126,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
   const opened = postgres === null ? await openDuck(order, logger) : await openPostgres(postgres, order, logger);
   const { damaged, snapshotsOf, ...store } = opened;
   const source = openRecordSource(logFolder, logger);
+  const forgotten = new ForgottenThings();
   const archive =
     order.archive === null
       ? null
@@ -129,6 +135,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
           source,
           limits: limits.archive,
           busy: () => server.backlog > ARCHIVE_YIELDS_AT,
+          forgotten,
           clock: systemClock,
           scheduler: systemScheduler,
           logger,
@@ -139,6 +146,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     ...snapshotsOf(archive?.eventFiles.bind(archive) ?? null),
     source,
     archive,
+    forgotten,
     records: { topics: recordTopics, decode: readRecord, senderOf, propertiesAt, writtenAt },
     limits,
     clock: systemClock,
@@ -147,6 +155,7 @@ async function serve(order: OpenOrder, waiting: readonly ToStore[], take: (serve
     send,
     parquetOf,
   });
+  server.forget(order.forgotten);
   take(server);
   for (const early of waiting) if (early.type !== "open") server.handle(early);
   archive?.start();

@@ -81,6 +81,7 @@ export interface OpenOrder {
   /** Why the present file is not to be trusted; it is then moved aside and rebuilt. */
   readonly distrust: string | null;
   readonly keeping: Keeping;
+  readonly forgotten: readonly ForgetOrder[];
 }
 
 /** Where the event archive lies. No credentials: the process reads them itself. */
@@ -90,8 +91,33 @@ export interface ArchiveOrder {
   readonly cold: ColdPlace | null;
 }
 
+/** A thing to be forgotten, or one whose records are still in the log. */
+export interface ForgetOrder {
+  readonly id: number;
+  readonly thing: string;
+  /** Of the log that is open now: what lies below is forgotten. Null: offsets of this log say nothing of it. */
+  readonly below: number | null;
+  readonly requestedAt: EpochMs;
+  /** What is not done yet, as far as the platform knows. */
+  readonly wanted: readonly ErasedPart[];
+}
+
+export type ErasedPart = "telemetry" | "archive";
+
+/** News of a part: first what is removed from every answer, and once nothing of it lies anywhere any more, `done`. */
+export interface Erased {
+  readonly id: number;
+  readonly part: ErasedPart;
+  /** Null where that was counted before. */
+  readonly removed: Readonly<Record<string, number>> | null;
+  readonly done: boolean;
+  /** Why it waits; null where it does not. */
+  readonly waiting: string | null;
+}
+
 export type ToStore =
   | OpenOrder
+  | { readonly type: "forget things"; readonly things: readonly ForgetOrder[] }
   | { readonly type: "rules"; readonly rules: readonly StoreRule[] }
   | { readonly type: "durable"; readonly offset: number }
   | { readonly type: "watch"; readonly thing: string }
@@ -129,6 +155,7 @@ export type FromStore =
   | { readonly type: "waiting"; readonly reason: string | null }
   | { readonly type: "committed"; readonly progress: StoreProgress }
   | { readonly type: "archived"; readonly progress: ArchiveProgress }
+  | ({ readonly type: "erased" } & Erased)
   /** Nothing was committed, but something has changed: files, what the log may forget. */
   | { readonly type: "progress"; readonly progress: StoreProgress }
   | { readonly type: "watching"; readonly thing: string; readonly at: EpochMs }

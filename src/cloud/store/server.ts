@@ -1,5 +1,5 @@
 /** The store process without the process: orders in, news out. */
-import { TidewireError, isTidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
+import { ForgottenThings, TidewireError, isTidewireError, minutes, reasonOf, seconds } from "../../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Millis, Scheduler } from "../../base/mod.ts";
 import type { TimeRange, UserRelation, UserSnapshot } from "../../adapters/duckdb/mod.ts";
 import { SequenceBook } from "../../telemetry/mod.ts";
@@ -10,7 +10,16 @@ import { Ingest } from "./ingest.ts";
 import { LiveView } from "./live.ts";
 import { MessageSink } from "./message-sink.ts";
 import type { RecordAccess, RecordSource } from "./ports.ts";
-import type { FromStore, ParquetAnswer, Question, StoreProgress, StoreRule, ToStore } from "./protocol.ts";
+import type {
+  Erased,
+  ForgetOrder,
+  FromStore,
+  ParquetAnswer,
+  Question,
+  StoreProgress,
+  StoreRule,
+  ToStore,
+} from "./protocol.ts";
 
 export interface Snapshots {
   into(
@@ -41,7 +50,9 @@ export interface ServerOptions {
   /** An answer as a Parquet file. */
   readonly parquetOf: (result: SeriesResult) => Promise<Uint8Array>;
   /** The event archive, where there is one. */
-  readonly archive?: Pick<ArchiveHost, "durable" | "flush"> | null;
+  readonly archive?: Pick<ArchiveHost, "durable" | "flush" | "forget"> | null;
+  /** Shared with the archive; filled here. */
+  readonly forgotten?: ForgottenThings;
   /** Whether an error of the store says that its file is damaged. */
   readonly isDamage: (reason: string) => boolean;
 }
@@ -62,13 +73,18 @@ export class StoreServer {
   #commits = 0;
   #cancelForget: Cancel = () => {};
   #told = "";
+  readonly #forgotten: ForgottenThings;
+  /** What was begun by this process; bounded by the book. */
+  readonly #forgetting = new Set<string>();
 
   private constructor(options: ServerOptions, sequences: SequenceBook) {
     const { store, source, records, limits, clock, scheduler, logger } = options;
+    const { forgotten = new ForgottenThings() } = options;
+    this.#forgotten = forgotten;
     this.#options = options;
     this.#damaged = new Promise((_, reject) => (this.#fail = reject));
     this.#live = new LiveView(store.series, limits.telemetry.livePointsMax);
-    this.#sink = new MessageSink({ records, series: store.series, sequences, limits, clock, logger });
+    this.#sink = new MessageSink({ records, series: store.series, sequences, forgotten, limits, clock, logger });
     this.#ingest = new Ingest({
       source,
       store,
@@ -127,6 +143,9 @@ export class StoreServer {
       case "unwatch":
         this.#live.unwatch(order.thing);
         break;
+      case "forget things":
+        this.forget(order.things);
+        break;
       case "ask":
         this.#ask(order.id, order.question);
         break;
@@ -137,6 +156,47 @@ export class StoreServer {
         this.#ingest.close();
         break;
     }
+  }
+
+  /** All that are forgotten. Before anything is read that lies above the newest of them. */
+  forget(things: readonly ForgetOrder[]): void {
+    this.#forgotten.set(things.flatMap(({ thing, below }) => (below === null ? [] : [{ thing, below }])));
+    for (const order of things) {
+      for (const part of order.wanted) {
+        const key = `${order.id} ${part}`;
+        if (this.#forgetting.has(key)) continue;
+        this.#forgetting.add(key);
+        if (part === "telemetry") this.#forgetPoints(order);
+        else this.#forgetEvents(order);
+      }
+    }
+  }
+
+  #forgetPoints({ id, thing, below }: ForgetOrder): void {
+    const { store, send, snapshots } = this.#options;
+    const tell = (removed: Erased["removed"], done: boolean): void =>
+      send({ type: "erased", id, part: "telemetry", removed, done, waiting: null });
+    this.#ingest.forget(thing, below, (retired) => {
+      if (retired !== null) tell({ ...retired }, false);
+      const left = Promise.all([store.erased(), snapshots?.forget()]);
+      left.then(
+        () => tell(null, true),
+        (error: unknown) => this.#forgetFailed(error),
+      );
+    });
+  }
+
+  #forgetEvents(order: ForgetOrder): void {
+    const { archive, send } = this.#options;
+    const tell = (news: Pick<Erased, "removed" | "done" | "waiting">): void =>
+      send({ type: "erased", id: order.id, part: "archive", ...news });
+    if (archive === undefined || archive === null) tell({ removed: { events: 0 }, done: true, waiting: null });
+    else archive.forget(order, tell);
+  }
+
+  /** It is begun again with the next start of this process; closing is no failure. */
+  #forgetFailed(error: unknown): void {
+    this.#options.logger.error("A thing is not forgotten yet; the next start of the store goes on with it", { error });
   }
 
   #setRules(rules: readonly StoreRule[]): void {

@@ -8,6 +8,7 @@ import { formatDuration } from "../format/units.ts";
 import { serverNow } from "../live/live.ts";
 import { IconCheck, IconCritical, IconInfo, IconWarning } from "../shell/icons.tsx";
 import { hrefOf } from "../shell/router.ts";
+import { may } from "../api/session.ts";
 import { acknowledge } from "./alert-store.ts";
 
 const WORDS: Readonly<Record<Severity, string>> = { critical: "Critical", warning: "Warning", info: "Info" };
@@ -87,6 +88,7 @@ function Acknowledge({ alert }: { readonly alert: Alert }) {
       </p>
     );
   }
+  if (!may("alerts:write")) return null;
   const onClick = async (): Promise<void> => {
     busy.value = true;
     error.value = null;

@@ -35,7 +35,7 @@ export function whenUnauthorized(listener: () => void): void {
 }
 
 export interface CallOptions {
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
   readonly body?: unknown;
   readonly signal?: AbortSignal;
   /** A wrong token is an answer to the login form, not the end of a session. */

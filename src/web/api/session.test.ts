@@ -16,11 +16,13 @@ test("a query leaves out what is not given and escapes what is", () => {
   assert.equal(withQuery("api/fleet", {}), "api/fleet");
 });
 
+const INFO = { user: "administrator", kind: "token", role: null, permissions: [], things: null, session: "s" } as const;
+
 test("several calls that are refused at once: the session has ended, and the reason stays", async (context) => {
   Object.assign(globalThis, { document: { baseURI: "http://127.0.0.1/" } }); // all of a browser that the client asks for
   context.after(() => Reflect.deleteProperty(globalThis, "document"));
   context.mock.method(globalThis, "fetch", () => Promise.resolve(Response.json({}, { status: 401 })));
-  session.value = { kind: "active", info: { user: "administrator", expiresAt: 1, version: "1" } };
+  session.value = { kind: "active", info: { ...INFO, expiresAt: 1, version: "1" } };
   await Promise.allSettled([call("api/fleet"), call("api/alerts"), refreshSession()]);
   assert.deepEqual(session.value, { kind: "none", why: "expired", error: null });
 });

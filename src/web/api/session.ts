@@ -1,6 +1,7 @@
 /** Who is logged in. The session itself is a cookie that scripts cannot read. */
 import { signal } from "@preact/signals";
 import type { ApiError, SessionInfo } from "../../cloud/api/contract.ts";
+import { setLoginWith } from "../shell/preferences.ts";
 import { ApiFailure, apiErrorOf, call, whenUnauthorized } from "./client.ts";
 
 export type Session =
@@ -10,6 +11,21 @@ export type Session =
   | { readonly kind: "unreachable"; readonly error: ApiError };
 
 export const session = signal<Session>({ kind: "unknown" });
+
+/** An invitation that is being taken: its code, and whose it is. */
+export const invitation = signal<{ readonly code: string; readonly name: string; readonly role: string } | null>(null);
+
+export type Credentials =
+  | { readonly token: string }
+  | { readonly code: string }
+  | { readonly name: string; readonly password: string }
+  | { readonly invitation: string; readonly password: string };
+
+/** Whether the platform would do it: what it would refuse is not shown. */
+export function may(permission: string): boolean {
+  const current = session.value;
+  return current.kind === "active" && current.info.permissions.includes(permission);
+}
 
 const RETRY_MS = 3000;
 
@@ -37,13 +53,14 @@ export async function beginSession(code: string | null): Promise<void> {
 }
 
 /** Logs in; returns what went wrong, or null. */
-export async function login(
-  credentials: { readonly token: string } | { readonly code: string },
-): Promise<ApiError | null> {
+export async function login(credentials: Credentials): Promise<ApiError | null> {
   try {
     await call<void>("api/session", { method: "POST", body: credentials, login: true });
     const info = await call<SessionInfo>("api/session", { login: true });
     session.value = { kind: "active", info };
+    invitation.value = null;
+    // The next time the form that fits is there first.
+    if (!("code" in credentials)) setLoginWith("token" in credentials ? "token" : "name");
     return null;
   } catch (thrown) {
     return apiErrorOf(thrown);
@@ -70,6 +87,25 @@ export async function refreshSession(): Promise<void> {
     session.value = { kind: "unreachable", error: apiErrorOf(thrown) };
     setTimeout(() => void refreshSession(), RETRY_MS);
   }
+}
+
+/** Shows the form of an invitation, or why it is none. */
+export async function beginInvitation(code: string): Promise<void> {
+  try {
+    const whose = await call<{ name: string; role: string }>("api/invitation", {
+      method: "POST",
+      body: { invitation: code },
+      login: true,
+    });
+    invitation.value = { code, ...whose };
+    session.value = { kind: "none", why: "never", error: null };
+  } catch (thrown) {
+    session.value = { kind: "none", why: "never", error: apiErrorOf(thrown) };
+  }
+}
+
+export function invitationInFragment(fragment: string): string | null {
+  return /^#invitation=([^&]+)$/.exec(fragment)?.[1] ?? null;
 }
 
 /** The code in an address' fragment (`#code=…`), or null. */

@@ -8,6 +8,8 @@ import { FleetPage } from "../fleet/fleet-page.tsx";
 import { live, startLive, stopLive } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
 import { LoginPage } from "../login/login-page.tsx";
+import { AccountPage } from "../people/account-page.tsx";
+import { PeoplePage } from "../people/people-page.tsx";
 import { ThingPage } from "../thing/thing-page.tsx";
 import { Banner } from "./banner.tsx";
 import { Header } from "./header.tsx";
@@ -73,6 +75,10 @@ function Page() {
       return <ThingPage key={key} thing={current.thing} rangeName={current.range} />;
     case "alerts":
       return <AlertsPage tab={current.tab} />;
+    case "people":
+      return <PeoplePage />;
+    case "account":
+      return <AccountPage />;
     case "unknown":
       break;
   }
@@ -124,6 +130,10 @@ function titleOf(current: Route): string {
       return current.thing;
     case "alerts":
       return "Alerts";
+    case "people":
+      return "People";
+    case "account":
+      return "Account";
     case "unknown":
       break;
   }

@@ -1,11 +1,11 @@
 /** The menu at the right end of the bar: this platform, the theme, help, and the way out. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { logout, session } from "../api/session.ts";
+import { logout, may, session } from "../api/session.ts";
 import { formatDuration } from "../format/units.ts";
 import { serverNow } from "../live/live.ts";
 import { health } from "./health.ts";
-import { IconKeyboard, IconLogOut, IconMenu, IconMoon, IconScreen, IconSun } from "./icons.tsx";
+import { IconEye, IconKeyboard, IconLogOut, IconMenu, IconMoon, IconScreen, IconSun, IconTable } from "./icons.tsx";
 import { setTheme, theme } from "./preferences.ts";
 import type { Theme } from "./preferences.ts";
 import { openShortcuts } from "./shortcuts.tsx";
@@ -36,6 +36,16 @@ export function Menu() {
           <ThemeChoice value="light" icon={<IconSun />} label="Light" />
           <ThemeChoice value="dark" icon={<IconMoon />} label="Dark" />
         </fieldset>
+        <a class="menu-item" href="#/account" onClick={hideMenu}>
+          <IconEye />
+          Account
+        </a>
+        {may("people:read") && (
+          <a class="menu-item" href="#/people" onClick={hideMenu}>
+            <IconTable />
+            People
+          </a>
+        )}
         <button type="button" class="menu-item" popovertarget={ID} popovertargetaction="hide" onClick={openShortcuts}>
           <IconKeyboard />
           Keyboard shortcuts
@@ -53,6 +63,10 @@ export function Menu() {
       </div>
     </>
   );
+}
+
+function hideMenu(): void {
+  document.getElementById(ID)?.hidePopover();
 }
 
 function About() {

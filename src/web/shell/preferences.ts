@@ -5,13 +5,23 @@ import { paletteChanged } from "../charts/palette.ts";
 export type Theme = "system" | "light" | "dark";
 
 const THEME_KEY = "tidewire.theme";
+const LOGIN_KEY = "tidewire.login";
 const SHORTCUTS_KEY = "tidewire.shortcuts";
 
 export const theme = signal<Theme>("system");
 /** Single-key shortcuts can be switched off (WCAG 2.1.4): speech input types letters. */
 export const shortcutsOn = signal(true);
 
+/** Which form of logging in this browser was used with last. */
+export const loginWith = signal<"token" | "name">("token");
+
+export function setLoginWith(kind: "token" | "name"): void {
+  loginWith.value = kind;
+  write(LOGIN_KEY, kind);
+}
+
 export function loadPreferences(): void {
+  if (read(LOGIN_KEY) === "name") loginWith.value = "name";
   const stored = read(THEME_KEY);
   if (stored === "light" || stored === "dark") setTheme(stored);
   shortcutsOn.value = read(SHORTCUTS_KEY) !== "off";

@@ -7,6 +7,8 @@ export type Route =
   | { readonly page: "fleet"; readonly search: string }
   | { readonly page: "thing"; readonly thing: string; readonly range: string | null }
   | { readonly page: "alerts"; readonly tab: AlertsTab }
+  | { readonly page: "people" }
+  | { readonly page: "account" }
   | { readonly page: "unknown" };
 
 export function parseRoute(hash: string): Route {
@@ -14,6 +16,7 @@ export function parseRoute(hash: string): Route {
   const parameters = new URLSearchParams(query);
   if (path === "" || path === "/") return { page: "fleet", search: parameters.get("search") ?? "" };
   if (path === "/alerts") return { page: "alerts", tab: parameters.get("tab") === "history" ? "history" : "active" };
+  if (path === "/people" || path === "/account") return { page: path === "/people" ? "people" : "account" };
   const thing = /^\/things\/([^/]+)$/.exec(path);
   if (thing === null) return { page: "unknown" };
   const name = decoded(thing[1]!);
@@ -30,6 +33,9 @@ export function hrefOf(route: Route): string {
       const query = route.range === null ? "" : `?range=${encodeURIComponent(route.range)}`;
       return `#/things/${encodeURIComponent(route.thing)}${query}`;
     }
+    case "people":
+    case "account":
+      return `#/${route.page}`;
     case "unknown":
       break;
   }

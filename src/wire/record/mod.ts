@@ -1,4 +1,5 @@
 export { RecordError } from "./fault.ts";
+export { skipForgotten } from "./forgotten.ts";
 export { recordFilter, recordTopics, topicPrefixFilter } from "./filter.ts";
 export type { RecordFilter } from "./filter.ts";
 export type { RecordHead } from "./layout.ts";

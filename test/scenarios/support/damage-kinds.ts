@@ -28,6 +28,7 @@ import { Log } from "../../../src/log/mod.ts";
 import { DEFAULT_RETENTION } from "../../../src/telemetry/mod.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 
+import { MEMORY_KINDS } from "./damage-memory-kinds.ts";
 import type { StoreAnswer } from "./damage-store.fixture.ts";
 
 export interface Kind {
@@ -254,6 +255,7 @@ function fillRules(path: string): SqliteRulesStore {
     target: "webhook a",
     kind: "webhook" as const,
     rule: "r1",
+    things: [],
     url: "http://a/",
     headers: { a: "b" },
     secret: null,
@@ -613,4 +615,5 @@ export const KINDS: readonly Kind[] = [
   device,
   agentYaml,
   telemetry,
+  ...MEMORY_KINDS,
 ];

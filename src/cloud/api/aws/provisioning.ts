@@ -2,12 +2,19 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { TidewireError } from "../../base/mod.ts";
-import { ProvisioningRefusal, claimPolicyDocument } from "../../identity/mod.ts";
-import type { TemplateRecord, TemplateVersion } from "../../identity/mod.ts";
-import { arnOf } from "../../registry/mod.ts";
-import type { ApiPorts } from "./ports.ts";
-import { AwsPage } from "./schemas.ts";
+import { TidewireError } from "../../../base/mod.ts";
+import { ProvisioningRefusal, claimPolicyDocument } from "../../../identity/mod.ts";
+import type { TemplateRecord, TemplateVersion } from "../../../identity/mod.ts";
+import { arnOf } from "../../../registry/mod.ts";
+import type { ApiPorts } from "../ports.ts";
+import {
+  Page,
+  READS_POLICIES as READS,
+  WRITES_CERTIFICATES as CLAIMS,
+  WRITES_POLICIES as WRITES,
+  seconds,
+} from "./fields.ts";
+import { slice } from "./pages.ts";
 
 const Name = z.string().max(64);
 const Parameters = z.strictObject({ templateName: Name });
@@ -36,11 +43,6 @@ const Register = z.looseObject({
   parameters: z.record(z.string(), z.string()).optional(),
 });
 
-const READS = { permission: "policies:read" } as const;
-const WRITES = { permission: "policies:write" } as const;
-const CLAIMS = { permission: "certificates:write" } as const;
-
-const seconds = (at: number): number => at / 1000;
 const templateArn = (name: string): string => `arn:aws:iot:local:000000000000:provisioningtemplate/${name}`;
 
 export function provisioningRoutes(app: FastifyInstance, ports: ApiPorts): void {
@@ -67,7 +69,7 @@ function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: A
     return { templateArn: templateArn(templateName), templateName, defaultVersionId: template.defaultVersion };
   });
 
-  routes.get("/provisioning-templates", { config: READS, schema: { querystring: AwsPage } }, async ({ query }) => {
+  routes.get("/provisioning-templates", { config: READS, schema: { querystring: Page } }, async ({ query }) => {
     const { maxResults = 100, nextToken } = query;
     const found = templates.list(nextToken ?? null, maxResults + 1);
     const page = found.slice(0, maxResults);
@@ -143,10 +145,11 @@ function versionRoutes(app: FastifyInstance, { provisioning: { templates } }: Ap
 
   routes.get(
     path,
-    { config: READS, schema: { params: Parameters, querystring: AwsPage } },
-    async ({ params: { templateName } }) => {
+    { config: READS, schema: { params: Parameters, querystring: Page } },
+    async ({ params: { templateName }, query }) => {
       const { defaultVersion } = templates.describe(templateName);
-      return { versions: templates.versions(templateName).map((version) => versionOf(version, defaultVersion)) };
+      const { items, nextToken } = slice(templates.versions(templateName), query);
+      return { versions: items.map((version) => versionOf(version, defaultVersion)), nextToken };
     },
   );
 

@@ -1,0 +1,11 @@
+export type { AuditActor, AuditEntry, AuditEvent, AuditOutcome } from "./entry.ts";
+export { CHAIN_START, parseLine } from "./chain.ts";
+export { parseEntry } from "./entry.ts";
+export { anchorText, parseAnchor } from "./ports.ts";
+export type { AuditAnchor, AuditFile, AuditFiles, ChainHead } from "./ports.ts";
+export { searchAudit } from "./search.ts";
+export type { AuditPage, AuditQuery } from "./search.ts";
+export { AuditTrail } from "./trail.ts";
+export type { AuditTrailOptions } from "./trail.ts";
+export { verifyAudit } from "./verify.ts";
+export type { AuditVerdict } from "./verify.ts";

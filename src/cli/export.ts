@@ -1,0 +1,91 @@
+/** `tidewire export`: what is stored of a range of time, as a file or a stream. Schedules: `exports` in the configuration. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { systemClock } from "../adapters/system.ts";
+import { TidewireError } from "../base/mod.ts";
+import type { EpochMs } from "../base/mod.ts";
+import { EXPORTED, exportStatement } from "../cloud/ask/export-statement.ts";
+import type { Exported } from "../cloud/ask/export-statement.ts";
+import { clientOf, withConnection } from "./connection.ts";
+import { placeOf } from "./log-options.ts";
+import type { Output } from "./output.ts";
+import { toFile, toStandardOutput } from "./query.ts";
+
+const FORMATS = ["csv", "ndjson", "parquet"] as const;
+
+interface Options {
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+  readonly from?: EpochMs;
+  readonly to?: EpochMs;
+  readonly thing: readonly string[];
+  readonly measurement: readonly string[];
+  readonly format: (typeof FORMATS)[number];
+  readonly output?: string;
+  readonly timeout: string;
+}
+
+const EXAMPLES = `
+Examples:
+  tidewire export telemetry --from 1d --format csv --output day.csv
+  tidewire export events --from 2026-11-01 --to 2026-12-01 --thing 'pump-*' --format parquet --output november.parquet
+  tidewire export rollups_1h --from 30d | gzip > hours.ndjson.gz
+
+telemetry has time, thing, measurement, field, type, value, text; docs/reference/query.md lists all columns. A file appears when it is
+whole. On schedule: \`exports\` in the configuration (docs/reference/configuration.md).`;
+
+export function exportCommand(output: Output): Command {
+  return withConnection(new Command("export"))
+    .description("write what is stored as CSV, NDJSON or Parquet")
+    .addArgument(
+      new Command()
+        .createArgument("[relation]", `one of ${EXPORTED.join(", ")}`)
+        .choices(EXPORTED)
+        .default("telemetry"),
+    )
+    .option("--from <when>", "the beginning: a time ago (3d) or a time (2026-11-22, 2026-11-22T08:00Z)", timeOf)
+    .option("--to <when>", "the end, itself left out: likewise", timeOf)
+    .option("--thing <name>", "only of this thing, * for any part of a name; may be repeated", collect, [])
+    .option("--measurement <name>", "only of this measurement, likewise (not of events)", collect, [])
+    .addOption(new Option("--format <format>").choices(FORMATS).default("ndjson"))
+    .option("--output <file>", "write into this file")
+    .option("--timeout <duration>", "it is stopped after this", "30m")
+    .addHelpText("after", EXAMPLES)
+    .action((relation: Exported, options: Options) => exportRelation(relation, options, output));
+}
+
+async function exportRelation(relation: Exported, options: Options, output: Output): Promise<void> {
+  const { from, to, thing, measurement, format, timeout } = options;
+  if (format === "parquet" && options.output === undefined && process.stdout.isTTY) {
+    throw wrong("--format", "Parquet is no text for a terminal; add --output FILE");
+  }
+  if (relation === "events" && measurement.length > 0) throw wrong("--measurement", "events have none");
+  const range = { from: isoOf(from), to: isoOf(to), things: thing, measurements: measurement };
+  const request = { ...exportStatement(relation, range), format, timeout };
+  const answer = await clientOf(options).stream("/api/query", request);
+  if (answer.headers["x-tidewire-incomplete"] !== undefined) {
+    output.note(
+      "Files that should have been read are damaged: the export is incomplete. The platform's health says more.",
+    );
+  }
+  if (options.output === undefined) await toStandardOutput(answer);
+  else await toFile(answer, options.output);
+}
+
+function timeOf(text: string): EpochMs {
+  const place = placeOf(text, systemClock.now());
+  if ("time" in place) return place.time;
+  throw new InvalidArgumentError("It must be a time ago (10m, 2h, 3d) or a time (2026-11-22, 2026-11-22T08:00Z).");
+}
+
+function isoOf(time: EpochMs | undefined): string | null {
+  return time === undefined ? null : new Date(time).toISOString();
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+function wrong(key: string, reason: string): TidewireError {
+  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "export" });
+}

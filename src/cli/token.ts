@@ -1,0 +1,38 @@
+/** `tidewire token`: the platform's own administrator token. */
+import { Command } from "commander";
+import { clientOf, withConnection } from "./connection.ts";
+import type { Output } from "./output.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+export function tokenCommand(output: Output): Command {
+  const token = new Command("token").description("the platform's own administrator token");
+  token.addCommand(
+    withConnection(new Command("rotate"))
+      .description("replace the token; the old one, and dashboards opened with it, end now")
+      .option("--json", "print the result as JSON")
+      .action(async (options: Options) => {
+        const made = await clientOf(options).call<{ token: string }>("POST", "/api/token/rotate");
+        output.result(options.json === true ? JSON.stringify(made) : made.token);
+        if (options.json !== true)
+          output.note("The new token, which is in secrets/admin-token of the data folder, too.");
+      }),
+  );
+  token.addCommand(
+    withConnection(new Command("revoke"))
+      .description(
+        "take the token no longer; users and keys go on (a deleted secrets/admin-token is made anew at the next start)",
+      )
+      .option("--json", "print the result as JSON")
+      .action(async (options: Options) => {
+        await clientOf(options).call("DELETE", "/api/token");
+        output.result(options.json === true ? JSON.stringify({ revoked: true }) : "The token is revoked.");
+      }),
+  );
+  return token;
+}

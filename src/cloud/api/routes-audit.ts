@@ -1,0 +1,48 @@
+/** What was done, by whom. */
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { LIMITS, TidewireError } from "../../base/mod.ts";
+import type { EpochMs } from "../../base/mod.ts";
+import type { AuditPageView } from "./contract.ts";
+import type { ApiPorts } from "./ports.ts";
+
+const Word = z.string().min(1).max(256).optional();
+
+const Query = z.strictObject({
+  actor: Word,
+  action: Word,
+  target: Word,
+  outcome: z.enum(["ok", "refused", "failed"]).optional(),
+  since: Word,
+  until: Word,
+  before: z.coerce.number().int().min(1).optional(),
+  limit: z.coerce.number().int().min(1).max(LIMITS.audit.pageSizeMax).default(100),
+});
+
+export function auditRoutes(app: FastifyInstance, { auditSearch, clock }: ApiPorts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const reads = { permission: "audit:read" } as const;
+  routes.get(
+    "/api/audit",
+    { config: reads, schema: { querystring: Query } },
+    async (request): Promise<AuditPageView> => {
+      const { since, until, ...query } = request.query;
+      const now = clock.now();
+      return auditSearch({ ...query, since: timeOf("since", since, now), until: timeOf("until", until, now) });
+    },
+  );
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** ISO 8601, epoch milliseconds, or back from now: `-24h`. */
+function timeOf(name: string, text: string | undefined, now: EpochMs): EpochMs | undefined {
+  if (text === undefined) return undefined;
+  const back = /^-(\d{1,6})([smhd])$/.exec(text);
+  if (back !== null) return now - Number(back[1]) * UNITS[back[2]!]!;
+  const time = /^\d{1,16}$/.test(text) ? Number(text) : Date.parse(text);
+  if (!Number.isNaN(time)) return time;
+  const reason = `'${name}' is '${text.slice(0, 40)}'; it must be a time such as 2026-01-31T12:00:00Z, or back from now, such as -24h`;
+  throw new TidewireError("REQUEST_INVALID", { reason });
+}

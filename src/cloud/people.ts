@@ -1,0 +1,62 @@
+/** Opens the audit log, and the people whose doings are in it. */
+import { createHash } from "node:crypto";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { AuditScopes, auditedLogger } from "../adapters/audit-logger.ts";
+import { openAuditFolder } from "../adapters/files/audit-log.ts";
+import { passwordHasher } from "../adapters/password-hash.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import type { Secrets } from "../adapters/secrets/mod.ts";
+import { SqlitePeopleStore } from "../adapters/sqlite/people-store.ts";
+import { AuditTrail } from "../audit/mod.ts";
+import type { AuditFiles } from "../audit/mod.ts";
+import type { Clock, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import { People } from "../people/mod.ts";
+import type { Teardown } from "./teardown.ts";
+
+interface Ground {
+  readonly data: string;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+export interface OpenAudit {
+  readonly audit: AuditTrail;
+  readonly auditFiles: AuditFiles;
+  readonly auditScopes: AuditScopes;
+  readonly store: SqlitePeopleStore;
+  /** What is logged with `audit: true` goes into the audit log as well. */
+  readonly logger: Logger;
+}
+
+/** Throws DATA_FOLDER_UNUSABLE, DATABASE_*. */
+export function openAudit({ data, logger: file, ...ports }: Ground, teardown: Teardown): OpenAudit {
+  const store = new SqlitePeopleStore({ path: join(data, "people.db"), logger: file });
+  teardown.add("people's store", () => store.close());
+  const auditFiles = openAuditFolder(join(data, "audit"));
+  const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+  const audit = new AuditTrail({ ...ports, files: auditFiles, anchor: store.auditAnchor, sha256, logger: file });
+  teardown.add("audit log", () => audit.close());
+  const auditScopes = new AuditScopes();
+  return { audit, auditFiles, auditScopes, store, logger: auditedLogger(file, audit, auditScopes) };
+}
+
+export function openPeople(ports: Ground, secrets: Secrets, store: SqlitePeopleStore, teardown: Teardown): People {
+  // Sessions of before were signed cookies; this was the list of those that were over.
+  rmSync(join(ports.data, "secrets", "ended-sessions.json"), { force: true });
+  const people = new People({
+    ...ports,
+    store,
+    passwords: passwordHasher(),
+    sealing: sealingWith(secrets.sessionKey),
+    token: {
+      read: () => secrets.read("admin-token")?.trim() ?? secrets.adminToken,
+      write: (token) => secrets.write("admin-token", `${token}\n`),
+    },
+  });
+  teardown.add("people", () => people.close());
+  return people;
+}

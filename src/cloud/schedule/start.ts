@@ -1,0 +1,69 @@
+/** What the configuration wants on schedule, put together and started. */
+import { join } from "node:path";
+import type { Clock, Limits, Logger, Metrics, Scheduler } from "../../base/mod.ts";
+import type { Asker } from "../ask/mod.ts";
+import type { PlatformConfig } from "../config.ts";
+import type { StoreClient } from "../store/mod.ts";
+import type { Teardown } from "../teardown.ts";
+import { ScheduledBackup } from "./backup.ts";
+import { backupProcess } from "./backup-process.ts";
+import { backupPlanOf, exportsOf } from "./config.ts";
+import { ScheduledExport, exportCounters } from "./export.ts";
+import { exportTools } from "./export-tools.ts";
+
+export interface SchedulePorts {
+  readonly asker: Pick<Asker, "ask">;
+  readonly store: Pick<StoreClient, "status">;
+  readonly log: { readonly durable: number };
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Told by health: why something on schedule needs somebody to look. */
+export type ScheduleProblems = () => readonly { readonly name: string; readonly detail: string }[];
+
+/** Throws MANIFEST_NEWER, CONFIG_VALUE_INVALID, or the system's error. */
+export async function startSchedules(
+  config: PlatformConfig,
+  ports: SchedulePorts,
+  teardown: Teardown,
+): Promise<ScheduleProblems> {
+  const { asker, store, log, metrics } = ports;
+  const backup =
+    config.backup === undefined
+      ? null
+      : new ScheduledBackup({ ...ports, plan: backupPlanOf(config.backup), tool: backupProcess(config.data) });
+  const counters = exportCounters(metrics);
+  const started: ScheduledExport[] = [];
+  for (const { plan, to } of exportsOf(config.exports)) {
+    const place = { folder: join(config.data, "exports"), name: plan.name, to };
+    const tools = {
+      ...(await exportTools(place, { ...ports, limits: ports.limits.archive })),
+      ask: asker.ask.bind(asker),
+      durable: () => log.durable,
+      stored: () => (plan.of === "events" ? store.status().archive?.offset : store.status().offset) ?? 0,
+    };
+    const one = new ScheduledExport({ ...ports, plan, tools, counters });
+    started.push(one);
+    metrics.observe(
+      {
+        name: "tidewire_export_last_range_timestamp_seconds",
+        help: "End of the newest range that is exported",
+        labels: { export: plan.name },
+      },
+      () => (one.exportedTo ?? 0) / 1000,
+    );
+  }
+  for (const one of [...started, ...(backup === null ? [] : [backup])]) {
+    teardown.add("schedules", () => one.close());
+    one.start();
+  }
+  return () =>
+    [
+      ...started.map(({ problem }) => ["export", problem] as const),
+      ["backup", backup?.problem ?? null] as const,
+    ].flatMap(([name, detail]) => (detail === null ? [] : [{ name, detail }]));
+}
