@@ -4,7 +4,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket } from "node:net";
-import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
@@ -47,8 +46,8 @@ import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } 
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
-import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import { PlayedAsker } from "./played-asker.fixture.ts";
 import { PlayedMessages } from "./played-messages.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
@@ -126,22 +125,6 @@ export class PlayedStore implements TelemetryPort {
 
   #fail(): void {
     if (this.failure !== null) throw this.failure;
-  }
-}
-
-/** Answers every query with what it is told to, and remembers what it was asked. */
-export class PlayedAsker implements AskPort {
-  readonly asked: AskRequest[] = [];
-  answer: string | Error = '{"rows":[]}';
-  incomplete = false;
-  /** Set when the client of the last query has gone. */
-  signal: AbortSignal | null = null;
-
-  async ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
-    this.asked.push(request);
-    this.signal = signal;
-    if (this.answer instanceof Error) throw this.answer;
-    return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
   }
 }
 
