@@ -5,6 +5,7 @@
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
+import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
@@ -281,6 +282,7 @@ export const LIMITS = {
     certificateValueLengthMax: 1024,
   },
   provisioning: PROVISIONING_LIMITS,
+  refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
   search: SEARCH_LIMITS,
   shadow: SHADOW_LIMITS,

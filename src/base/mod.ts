@@ -32,3 +32,4 @@ export type { JoinCode } from "./join-code.ts";
 export { closestWord } from "./suggest.ts";
 export { isObjectKey } from "./objects.ts";
 export type { ObjectFacts, ObjectSource, Objects } from "./objects.ts";
+export { networkOf } from "./address.ts";

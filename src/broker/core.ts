@@ -17,6 +17,7 @@ import { Pacing } from "./pacing.ts";
 import { ReachedLimits } from "./reached-limits.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Refusals } from "./refusals.ts";
+import type { RefusalListener } from "./refusals.ts";
 import { sendAnswer } from "./receive-once.ts";
 import { RetainedLookups } from "./retained-lookups.ts";
 import { RetainedMessages } from "./retained.ts";
@@ -37,6 +38,7 @@ export interface BrokerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly limits: MqttLimits;
+  readonly onRefusal?: RefusalListener;
   /** Where clients are sent when this server stops: Server Reference of MQTT 5.0, e.g. `other.example:8883`. */
   readonly serverReference?: string;
   /** For `$SYS`; absent: none. */

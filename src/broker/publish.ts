@@ -153,7 +153,7 @@ function refusePublish(connection: Connection, route: Route, view: PublishView):
   const fix = isClosed(core, route.topic, view.retain)
     ? "publish elsewhere: this topic is the platform's own, and no policy opens it"
     : `allow ${action} on the topic in the client's policy`;
-  const fields = { topic: route.topic, fix };
+  const fields = { topic: route.topic, retain: view.retain, fix };
   if (connection.version === 5 && view.qos !== 0) {
     core.refusals.refuse("publish-forbidden", "a publish was refused by policy", {
       ...connection.describe(),

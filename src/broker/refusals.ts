@@ -70,24 +70,30 @@ interface Window {
   readonly counter: Counter;
 }
 
+/** Told of every refusal, also of those that the log leaves out; must be cheap. */
+export type RefusalListener = (kind: RefusalKind | DropKind, message: string, fields: LogFields) => void;
+
 export class Refusals {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
+  readonly #onRefusal: RefusalListener | undefined;
   readonly #windows = new Map<string, Window>();
   /** Messages not delivered to a subscriber, for all reasons. */
   dropped = 0;
   /** Told of each refusal, also of those that are counted only. Must be quick. */
   listener: ((kind: RefusalKind, message: string, fields: LogFields) => void) | null = null;
 
-  constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics }) {
+  constructor(ports: { logger: Logger; clock: Clock; metrics: Metrics; onRefusal?: RefusalListener }) {
     this.#logger = ports.logger;
     this.#clock = ports.clock;
     this.#metrics = ports.metrics;
+    this.#onRefusal = ports.onRefusal;
   }
 
   /** Something a peer asked for and did not get, or a connection that was ended for a reason. */
   refuse(kind: RefusalKind, message: string, fields: LogFields): void {
+    this.#onRefusal?.(kind, message, fields);
     this.#note("tidewire_mqtt_refused_total", "Requests and connections refused, by reason", kind, message, fields);
     this.listener?.(kind, message, fields);
   }
@@ -95,6 +101,7 @@ export class Refusals {
   /** A message that was not delivered to one subscriber. */
   drop(kind: DropKind, message: string, fields: LogFields): void {
     this.dropped++;
+    this.#onRefusal?.(kind, message, fields);
     this.#note("tidewire_mqtt_dropped_total", "Messages not delivered to a subscriber", kind, message, fields);
   }
 

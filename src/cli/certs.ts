@@ -24,6 +24,12 @@ interface Expiring {
   }[];
 }
 
+const STATUSES = [
+  ["activate", "ACTIVE", "Active; the device may come."],
+  ["deactivate", "INACTIVE", "Inactive; its connections are ended."],
+  ["revoke", "REVOKED", "Revoked for good; its connections are ended."],
+] as const;
+
 export function certsCommand(output: Output): Command {
   const certs = new Command("certs").description(
     "certificates of devices: which end soon; let one renew that is too late",
@@ -47,6 +53,18 @@ export function certsCommand(output: Output): Command {
         output.result(`It may renew until ${new Date(until).toISOString()}; the device asks once an hour.`);
       }),
   );
+  for (const [verb, status, done] of STATUSES) {
+    certs.addCommand(
+      withConnection(new Command(verb))
+        .description(`set a certificate's status to ${status}`)
+        .argument("<certificate>", "the certificate's id")
+        .action(async (certificate: string, options: Options) => {
+          const path = `/certificates/${encodeURIComponent(certificate)}?newStatus=${status}`;
+          await clientOf(options).call("PUT", path);
+          output.result(done);
+        }),
+    );
+  }
   certs.addCommand(
     withConnection(new Command("code"))
       .description("a code with which a device may enrol once by EST (simpleenroll), within an hour")

@@ -13,7 +13,9 @@ import { caCommand } from "./ca.ts";
 import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
+import { policyCommand } from "./policy.ts";
 import { queryCommand } from "./query.ts";
+import { refusedCommand } from "./refused.ts";
 import { rulesCommand } from "./rules.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
@@ -46,6 +48,8 @@ export function program(output: Output): Command {
     agentCommand,
     thingsCommand,
     certsCommand,
+    policyCommand,
+    refusedCommand,
     caCommand,
     shadowCommand,
     rulesCommand,

@@ -86,6 +86,25 @@ export function thingsCommand(output: Output): Command {
       .option("--json", "print the result as JSON")
       .action((name: string | undefined, options: InviteOptions) => invite(name, options, output)),
   );
+  for (const verb of ["attach", "detach"] as const) {
+    things.addCommand(
+      withConnection(new Command(verb))
+        .description(verb === "attach" ? "let a certificate stand for a thing" : "take a certificate from a thing")
+        .argument("<name>", "thing name")
+        .requiredOption("--certificate <id>", "the certificate's id")
+        .action(async (name: string, options: AddOptions & { readonly certificate: string }) => {
+          const client = clientOf(options);
+          const of = `/certificates/${encodeURIComponent(options.certificate)}`;
+          const { certificateDescription } = await client.get<{
+            certificateDescription: { certificateArn: string };
+          }>(of);
+          const principal = { "x-amzn-principal": certificateDescription.certificateArn };
+          const method = verb === "attach" ? "PUT" : "DELETE";
+          await client.call(method, `/things/${encodeURIComponent(name)}/principals`, undefined, principal);
+          output.result(`${verb === "attach" ? "Attached to" : "Detached from"} ${name}.`);
+        }),
+    );
+  }
   things.addCommand(
     withConnection(new Command("retire"))
       .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")

@@ -27,6 +27,8 @@ import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { moveRegistry } from "./move-registry.ts";
+import { RefusalDesk } from "./refusal-desk.ts";
+import { RefusalNotes } from "./refusal-notes.ts";
 import { Renewals } from "./renewals.ts";
 import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
@@ -49,6 +51,8 @@ export interface Foundation {
   readonly registryAway: () => string | null;
   readonly presence: PresenceBook;
   readonly gatekeeper: RegistryGatekeeper;
+  readonly refusalNotes: RefusalNotes;
+  readonly refusals: RefusalDesk;
   readonly standalone: StandaloneCertificates;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
@@ -91,7 +95,10 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
-  const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
+  const refusalNotes = new RefusalNotes({ registry, clock });
+  const onRefused = refusalNotes.ofGate;
+  const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics, onRefused });
+  const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   teardown.add("gatekeeper", () => gatekeeper.close());
   const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
   const standalone = new StandaloneCertificates({ registry, scheduler });
@@ -109,6 +116,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     registryAway,
     presence,
     gatekeeper,
+    refusalNotes,
+    refusals,
     standalone,
     ...renewal,
   };

@@ -27,11 +27,22 @@ export const registryRules: RegistryRules = {
   mayBecome,
 };
 
+/** A CONNECT that was not let in. */
+export interface GateRefusal {
+  readonly reason: string;
+  readonly sentence: string;
+  readonly certificateId: string | null;
+  readonly clientId: string;
+  readonly remoteAddress: string;
+}
+
 export interface GatekeeperOptions {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Must be cheap: strangers can have it called as often as they connect. */
+  readonly onRefused?: (refusal: GateRefusal) => void;
 }
 
 /** One open connection, as far as its right to stay goes; the broker's ConnectionInfo has these. */
@@ -76,6 +87,7 @@ export class RegistryGatekeeper implements Gatekeeper {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #refusals: ReadonlyMap<Refusal, Counter>;
+  readonly #onRefused: ((refusal: GateRefusal) => void) | undefined;
   readonly #documents = new WeakMap<Policy, PolicyDocument>();
   readonly #cancel: Cancel;
   /** Moves with every change that may touch somebody's rights; connections look again when it has. */
@@ -85,6 +97,7 @@ export class RegistryGatekeeper implements Gatekeeper {
     this.#registry = options.registry;
     this.#clock = options.clock;
     this.#log = options.logger;
+    this.#onRefused = options.onRefused;
     this.#refusals = new Map(
       REFUSALS.map((reason) => [
         reason,
@@ -115,15 +128,19 @@ export class RegistryGatekeeper implements Gatekeeper {
 
   /** Nobody gets in on what another platform may have revoked meanwhile: it is looked up, or refused for now. */
   admit(peer: Peer, connect: ConnectPacket): Admission {
+    const decision = this.#decide(peer, connect);
+    return "admitted" in decision ? decision : this.#refused(peer, connect, decision);
+  }
+
+  #decide(peer: Peer, connect: ConnectPacket): Admission | Refused {
     const found = this.#principal(peer.certificateId, (id) => this.#registry.freshPrincipalOf(id));
     if (!found.ok) {
       const code = found.refusal === "registry-away" ? SERVER_UNAVAILABLE : NOT_AUTHORIZED;
-      return this.#refuse(found.refusal, code, found.sentence);
+      return { refusal: found.refusal, code, sentence: found.sentence };
     }
     const { principal } = found;
     const grant = this.grant(principal, connectionOf(peer, connect));
-    if (grant === null)
-      return this.#refuse("not-authorized", NOT_AUTHORIZED, "A policy of the certificate cannot be evaluated");
+    if (grant === null) return notAuthorized("A policy of the certificate cannot be evaluated");
     if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
     const thing = grant.context.thing?.thingName ?? null;
     const look = (before: Rights | null): Rights | null => this.current(principal.certificate.certificateId, before);
@@ -154,11 +171,11 @@ export class RegistryGatekeeper implements Gatekeeper {
     const rights = look();
     const grant = rights === null ? null : this.grant(rights, connectionOf(peer, connect));
     if (rights === null || grant === null)
-      return this.#refuse("not-authorized", NOT_AUTHORIZED, "A policy of the user is missing or cannot be evaluated");
+      return this.#refused(peer, connect, notAuthorized("A policy of the user is missing or cannot be evaluated"));
     if (grant.policy.connect(connect.clientId))
       return { admitted: true, thing: null, authorizer: new ConnectionAuthorizer(this, rights, look, grant) };
     const { sentence, notes } = grant.policy.explain("Connect", connect.clientId);
-    return this.#refuse("not-authorized", NOT_AUTHORIZED, [sentence, ...notes].join("; "));
+    return this.#refused(peer, connect, notAuthorized([sentence, ...notes].join("; ")));
   }
 
   /** Why a connection of this certificate and client id may or may not do something; for the API and command line. */
@@ -168,6 +185,12 @@ export class RegistryGatekeeper implements Gatekeeper {
     if (!found.ok) return denied(found.sentence);
     const grant = this.grant(found.principal, { clientId, sourceIp: null, connectAttributes: [], willTopic: null });
     return grant?.policy.explain(action, resource) ?? denied("A policy of the certificate cannot be evaluated");
+  }
+
+  /** What speaks against this certificate now, whatever it asks for; null: nothing. */
+  objectionTo(certificateId: string): { readonly reason: string; readonly sentence: string } | null {
+    const found = this.#principal(certificateId);
+    return found.ok ? null : { reason: found.refusal, sentence: found.sentence };
   }
 
   /** Whether an open connection would still be let in. Lenient about what its CONNECT asked for. */
@@ -245,13 +268,9 @@ export class RegistryGatekeeper implements Gatekeeper {
     return document;
   }
 
-  #denied(principal: Principal, grant: Grant, clientId: string): Admission {
+  #denied(principal: Principal, grant: Grant, clientId: string): Refused {
     if (principal.policies.length === 0) {
-      return this.#refuse(
-        "not-authorized",
-        NOT_AUTHORIZED,
-        "The certificate has no policy; attach one, e.g. tidewire-default",
-      );
+      return notAuthorized("The certificate has no policy; attach one, e.g. tidewire-default");
     }
     const own = principal.things.find(({ thing }) => {
       const asItself = this.grant(principal, { ...grant.context, clientId: thing.thingName });
@@ -259,24 +278,35 @@ export class RegistryGatekeeper implements Gatekeeper {
     });
     if (own !== undefined) {
       const sentence = `The client id must be the thing's name, '${own.thing.thingName}'`;
-      return this.#refuse("client-id", CLIENT_IDENTIFIER_NOT_VALID, sentence);
+      return { refusal: "client-id", code: CLIENT_IDENTIFIER_NOT_VALID, sentence };
     }
     if (principal.things.length === 0) {
-      const sentence = "The certificate is attached to no thing, and its policies allow no connection without one";
-      return this.#refuse("not-authorized", NOT_AUTHORIZED, sentence);
+      return notAuthorized("The certificate is attached to no thing, and its policies allow no connection without one");
     }
     const { sentence, notes } = grant.policy.explain("Connect", clientId);
-    return this.#refuse("not-authorized", NOT_AUTHORIZED, [sentence, ...notes].join("; "));
+    return notAuthorized([sentence, ...notes].join("; "));
   }
 
-  #refuse(refusal: Refusal, reasonCode: number, reason: string): Admission {
+  #refused(peer: Peer, connect: ConnectPacket, { refusal, code, sentence }: Refused): Admission {
     this.#count(refusal);
-    return { admitted: false, reasonCode, reason };
+    const { certificateId, remoteAddress } = peer;
+    this.#onRefused?.({ reason: refusal, sentence, certificateId, clientId: connect.clientId, remoteAddress });
+    return { admitted: false, reasonCode: code, reason: sentence };
   }
 
   #count(refusal: Refusal): void {
     this.#refusals.get(refusal)!.value++;
   }
+}
+
+interface Refused {
+  readonly refusal: Refusal;
+  readonly code: number;
+  readonly sentence: string;
+}
+
+function notAuthorized(sentence: string): Refused {
+  return { refusal: "not-authorized", code: NOT_AUTHORIZED, sentence };
 }
 
 export type RequestAdmission =

@@ -186,6 +186,7 @@ async function openBroker(
     state,
     gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
     limits: base.limits.mqtt,
+    onRefusal: base.refusalNotes.ofBroker,
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });

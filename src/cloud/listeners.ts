@@ -148,6 +148,7 @@ export class Listeners {
       logger,
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
+      onRefused: this.#base.refusalNotes.ofListener,
       unverified: this.#base.standalone,
       accept: (transport, peer) => broker.accept(transport, peer),
       limits: this.#base.limits.mqtt,

@@ -29,6 +29,7 @@ import type { Ingest } from "./ingest.ts";
 import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
+import { policyDesk } from "./policy-desk.ts";
 import { Teardown } from "./teardown.ts";
 import { openSearch } from "./search/mod.ts";
 import { startSchedules } from "./schedule/mod.ts";
@@ -203,6 +204,7 @@ async function openApi(
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
+      policies: policyDesk(base),
       health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

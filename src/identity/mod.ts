@@ -38,6 +38,8 @@ export type {
   TemplateVersion,
   TokenRecord,
 } from "./provisioning/ports.ts";
+export { RefusalBook } from "./refusal-book.ts";
+export type { RefusalEntry, RefusalQuery, RefusedAction, RefusedRequest } from "./refusal-book.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
 export { isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";

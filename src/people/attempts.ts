@@ -1,5 +1,5 @@
 /** How often a name or an address may fail to log in. Each failure beyond a few doubles the wait; time forgets them. */
-import { LIMITS } from "../base/mod.ts";
+import { LIMITS, networkOf } from "../base/mod.ts";
 import type { Clock, Counter, Metrics, Millis } from "../base/mod.ts";
 
 const { loginDelayMin, loginForgetAfter, loginSourcesMax } = LIMITS.people;
@@ -90,7 +90,7 @@ export class Attempts {
    */
   claim(name: string, address: string): Millis {
     const now = this.#clock.monotonic();
-    const source = sourceOf(address);
+    const source = networkOf(address);
     const wait = Math.max(this.#names.wait(name, now), this.#addresses.wait(source, now));
     if (wait > 0) {
       this.#held.value++;
@@ -104,20 +104,6 @@ export class Attempts {
   /** The address keeps its other failures: whoever has one account must not guess at others for ever. */
   succeeded(name: string, address: string): void {
     this.#names.clear(name);
-    this.#addresses.take(sourceOf(address));
+    this.#addresses.take(networkOf(address));
   }
-}
-
-/** One home or firm has 2^64 addresses of IPv6. */
-function sourceOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped !== null) return mapped[1]!;
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.split("::", 2);
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const rest = tail === "" ? 0 : tail.split(":").length;
-    while (groups.length + rest < 8) groups.push("0");
-  }
-  return `${groups.slice(0, 4).join(":")}::/64`;
 }

@@ -12,12 +12,14 @@ const CUT: HandshakeFault = {
   hint: "the client went away during the handshake; if it always does, give it the platform's ca.crt as its CA file",
 };
 
+export const NO_CERTIFICATE: HandshakeFault = {
+  reason: "no-certificate",
+  hint: "the client sent no certificate: give it its own certificate and private key",
+};
+
 /** Codes of OpenSSL, of Node, and of certificate verification (`authorizationError`). */
 const FAULTS: Readonly<Record<string, HandshakeFault>> = {
-  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: {
-    reason: "no-certificate",
-    hint: "the client sent no certificate: give it its own certificate and private key",
-  },
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: NO_CERTIFICATE,
   ERR_SSL_WRONG_VERSION_NUMBER: {
     reason: "not-tls",
     hint: "the client does not speak TLS on this port: switch TLS on in the client",

@@ -9,10 +9,13 @@ import { readProxyHeader } from "../../wire/proxy/mod.ts";
 import type { ProxyVersion } from "../../wire/proxy/mod.ts";
 import { readFirst } from "./first-bytes.ts";
 import type { Look } from "./first-bytes.ts";
+import { NO_CERTIFICATE } from "./handshake-fault.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
+import type { ListenerRefusal, ShownCertificate } from "./listener-refusals.ts";
+import { SecondLook } from "./second-look.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { Strangers } from "./strangers.ts";
-import { TlsDoor } from "./tls-door.ts";
+import { TlsDoor, shownBy } from "./tls-door.ts";
 import type { Credential, Protocol, TlsMaterial } from "./tls-door.ts";
 
 export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -62,6 +65,8 @@ export interface MqttListenerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Told of everybody who is refused below MQTT; must be cheap. */
+  readonly onRefused?: (refusal: ListenerRefusal) => void;
 }
 
 export interface MqttListener {
@@ -95,6 +100,7 @@ class Listener implements MqttListener {
   readonly #options: MqttListenerOptions;
   readonly #name: string;
   readonly #refusals: ListenerRefusals;
+  readonly #secondLook: SecondLook;
   readonly #server: Server;
   readonly #tls: TlsDoor | null;
   readonly #proxies: BlockList | null;
@@ -109,6 +115,7 @@ class Listener implements MqttListener {
   constructor(options: MqttListenerOptions) {
     this.#options = options;
     this.#name = options.name ?? (options.tls === undefined ? "mqtt" : "mqtts");
+    this.#secondLook = new SecondLook(options.clock);
     this.#refusals = new ListenerRefusals(this.#name, options);
     this.#counts = options.counts ?? new ConnectionCounts();
     this.#strangers = new Strangers(options.limits.greetingsMax);
@@ -219,7 +226,7 @@ class Listener implements MqttListener {
     this.#sockets.set(socket, address);
     if (this.#tls === null) return this.#opened(socket, address, null, NOBODY);
     this.#addresses.set(socket, address);
-    this.#tls.arrived(socket);
+    this.#tls.arrived(socket, address);
   }
 
   #left(socket: Socket): void {
@@ -234,8 +241,15 @@ class Listener implements MqttListener {
     else perAddress.set(address, others);
   }
 
-  #refuse(socket: Socket, address: string, reason: string, hint: string, error?: unknown): void {
-    this.#refusals.refuse(address, reason, hint, error === undefined ? undefined : reasonOf(error));
+  #refuse(
+    socket: Socket,
+    address: string,
+    reason: string,
+    hint: string,
+    error?: unknown,
+    shown: ShownCertificate | null = null,
+  ): void {
+    this.#refusals.refuse(address, reason, hint, error === undefined ? undefined : reasonOf(error), shown);
     socket.destroy();
   }
 
@@ -249,12 +263,19 @@ class Listener implements MqttListener {
       protocols: http === undefined ? ["mqtt"] : ["mqtt", "http"],
       handshakeTimeout: limits.connectTimeout,
       clock,
-      ...(unverified === undefined ? {} : { unverifiedExpected: unverified.expected }),
+      unverifiedExpected: (address) => unverified?.expected() === true || this.#secondLook.isWanted(address),
       opened: (socket, protocol, credential) => {
-        this.#opened(socket, this.#addressBelow(socket), protocol, credential);
+        const address = this.#addressBelow(socket);
+        // A second look is for those who have a certificate.
+        if (credential.kind === "none" && clientCertificate === "required" && unverified?.expected() !== true) {
+          return this.#refuse(socket, address, NO_CERTIFICATE.reason, NO_CERTIFICATE.hint);
+        }
+        this.#opened(socket, address, protocol, credential);
       },
       failed: (socket, reason, hint, error) => {
-        this.#refuse(socket, this.#addressBelow(socket), reason, hint, error);
+        const address = this.#addressBelow(socket);
+        if (reason.startsWith("certificate-")) this.#secondLook.missed(address);
+        this.#refuse(socket, address, reason, hint, error);
       },
     });
   }
@@ -298,10 +319,15 @@ class Listener implements MqttListener {
   #mqtt(socket: Socket, remoteAddress: string, credential: Credential): void {
     this.#strangers.delete(belowOf(socket));
     const { admitPeer, accept, anonymous = false } = this.#options;
-    if (credential.kind === "unusable") return this.#refuse(socket, remoteAddress, credential.reason, credential.hint);
+    if (credential.kind === "unusable") {
+      return this.#refuse(socket, remoteAddress, credential.reason, credential.hint, undefined, shownBy(socket));
+    }
     if (credential.kind === "certificate") {
       const verdict = admitPeer(credential.certificateId);
-      if (!verdict.ok) return this.#refuse(socket, remoteAddress, "certificate-refused", verdict.reason);
+      if (!verdict.ok) {
+        const shown = shownBy(socket);
+        return this.#refuse(socket, remoteAddress, "certificate-refused", verdict.reason, undefined, shown);
+      }
     }
     const peer = peerOf(remoteAddress, credential, anonymous);
     const transport = new SocketTransport(socket, remoteAddress);

@@ -13,18 +13,46 @@ const QUIET_MS = 60_000;
 /** Address and reason pairs remembered; a scan from more addresses than this is logged by its first ones. */
 const REMEMBERED_MAX = 1_000;
 
+interface ListenerRefusalPorts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly onRefused?: (refusal: ListenerRefusal) => void;
+}
+
+/** A connection that was refused below MQTT. */
+export interface ListenerRefusal {
+  readonly remoteAddress: string;
+  readonly reason: string;
+  readonly hint: string;
+  /** The certificate that came, with the proof that the client holds its key. */
+  readonly certificate: ShownCertificate | null;
+}
+
+export interface ShownCertificate {
+  readonly certificateId: string;
+  readonly subject: string;
+}
+
 export class ListenerRefusals {
   readonly #listener: string;
-  readonly #ports: { readonly clock: Clock; readonly logger: Logger; readonly metrics: Metrics };
+  readonly #ports: ListenerRefusalPorts;
   readonly #counters = new Map<string, Counter>();
   readonly #quietUntil = new Map<string, number>();
 
-  constructor(listener: string, ports: { clock: Clock; logger: Logger; metrics: Metrics }) {
+  constructor(listener: string, ports: ListenerRefusalPorts) {
     this.#listener = listener;
     this.#ports = ports;
   }
 
-  refuse(remoteAddress: string, reason: string, hint: string, error?: string): void {
+  refuse(
+    remoteAddress: string,
+    reason: string,
+    hint: string,
+    error?: string,
+    certificate: ShownCertificate | null = null,
+  ): void {
+    this.#ports.onRefused?.({ remoteAddress, reason, hint, certificate });
     this.#counter(reason).value++;
     const limit = LIMIT_OF_REASON[reason];
     if (limit !== undefined) this.#ports.metrics.counter({ ...LIMIT_REACHED, labels: { limit } }).value++;

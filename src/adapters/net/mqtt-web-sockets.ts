@@ -8,9 +8,13 @@ import { judgeUpgrade } from "../../wire/websocket/mod.ts";
 import { listenMqtt, peerOf } from "./listen-mqtt.ts";
 import type { MqttListener, MqttListenerOptions, Visitor } from "./listen-mqtt.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
+import { shownBy } from "./tls-door.ts";
 import { WebSocketTransport } from "./web-socket-transport.ts";
 
-export interface MqttWebSocketOptions extends Pick<MqttListenerOptions, "admitPeer" | "accept" | "anonymous"> {
+export interface MqttWebSocketOptions extends Pick<
+  MqttListenerOptions,
+  "admitPeer" | "accept" | "anonymous" | "onRefused"
+> {
   /** In metrics and log lines. */
   readonly name: string;
   /** What else speaks against a request, such as the page that it comes from; null: nothing. */
@@ -44,7 +48,7 @@ export class MqttWebSockets {
     const { admitPeer, accept, objection, anonymous = false } = this.#options;
     socket.on("error", ignore); // HTTP has let go of the socket; whoever serves it is told by "close"
     const refuse = (status: number, reason: string, hint: string): void => {
-      this.#refusals.refuse(remoteAddress, reason, hint);
+      this.#refusals.refuse(remoteAddress, reason, hint, undefined, shownBy(socket));
       answer(socket, status, hint);
     };
     const objected = objection(request);

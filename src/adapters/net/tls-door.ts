@@ -1,10 +1,11 @@
 /** The TLS part of a listener: handshakes, what protocol the client asked for, and who its certificate says it is. */
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
-import { createServer } from "node:tls";
-import type { SecureVersion, Server, TLSSocket } from "node:tls";
+import { TLSSocket, createServer } from "node:tls";
+import type { SecureVersion, Server } from "node:tls";
 import type { Clock, Millis } from "../../base/mod.ts";
 import { handshakeFault } from "./handshake-fault.ts";
+import type { ShownCertificate } from "./listener-refusals.ts";
 
 /** PEM texts. */
 export interface TlsMaterial {
@@ -42,7 +43,7 @@ export interface TlsDoorOptions {
    * Whether somebody may come whose certificate's issuer is not known here. Then handshakes of `required` doors succeed that
    * otherwise would not, and who opened looks at the credential; else clients get a TLS alert that tells them why.
    */
-  readonly unverifiedExpected?: () => boolean;
+  readonly unverifiedExpected?: (address: string) => boolean;
   /** `protocol` null: the client named none. */
   opened(socket: TLSSocket, protocol: Protocol | null, credential: Credential): void;
   failed(socket: TLSSocket, reason: string, hint: string, error: unknown): void;
@@ -75,8 +76,8 @@ export class TlsDoor {
     this.#lenient = strict && options.unverifiedExpected !== undefined ? this.#serverThat(false) : null;
   }
 
-  arrived(socket: Socket): void {
-    const lenient = this.#lenient !== null && this.#options.unverifiedExpected?.() === true;
+  arrived(socket: Socket, address: string): void {
+    const lenient = this.#lenient !== null && this.#options.unverifiedExpected?.(address) === true;
     (lenient ? this.#lenient : this.#server).emit("connection", socket);
   }
 
@@ -126,6 +127,14 @@ export class TlsDoor {
     }
     return { kind: "certificate", certificateId };
   }
+}
+
+/** After the handshake, which has proved that the client holds the key; null where no certificate came. */
+export function shownBy(socket: Socket): ShownCertificate | null {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  if (certificate === undefined) return null;
+  const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
+  return { certificateId, subject: certificate.subject.replaceAll("\n", ", ") };
 }
 
 /** Throws where key and certificate do not fit, or are none. */

@@ -4,7 +4,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket } from "node:net";
-import { Readable } from "node:stream";
 import { SimClock, SimLogger, SimRandom } from "../../../sim/world.ts";
 import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
@@ -45,8 +44,11 @@ import type { Provisioning } from "../services/mod.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
-import type { AskAnswer, AskRequest } from "../ask/mod.ts";
-import type { AskPort, ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import { policyDesk } from "../policy-desk.ts";
+import { RefusalDesk } from "../refusal-desk.ts";
+import { RefusalNotes } from "../refusal-notes.ts";
+import type { ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import { PlayedAsker } from "./played-asker.fixture.ts";
 import { PlayedMessages } from "./played-messages.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
@@ -127,22 +129,6 @@ export class PlayedStore implements TelemetryPort {
   }
 }
 
-/** Answers every query with what it is told to, and remembers what it was asked. */
-export class PlayedAsker implements AskPort {
-  readonly asked: AskRequest[] = [];
-  answer: string | Error = '{"rows":[]}';
-  incomplete = false;
-  /** Set when the client of the last query has gone. */
-  signal: AbortSignal | null = null;
-
-  async ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer> {
-    this.asked.push(request);
-    this.signal = signal;
-    if (this.answer instanceof Error) throw this.answer;
-    return { stream: Readable.from([Buffer.from(this.answer)]), incomplete: this.incomplete };
-  }
-}
-
 /** Has forgotten whom it is told to. */
 export class PlayedForgetter implements ForgetPort {
   readonly reports: ForgetReport[] = [];
@@ -180,6 +166,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly logger: SimLogger;
   readonly metrics: PrometheusMetrics;
   readonly registry: Registry;
+  readonly gatekeeper: RegistryGatekeeper;
+  readonly refusalNotes: RefusalNotes;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
   readonly people: People;
@@ -260,7 +248,6 @@ async function openParts(folder: string, ground: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
-  const gatekeeper = new RegistryGatekeeper({ ...base, registry });
   const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
   const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
   const renewals = new Renewals({ ...base, registry, authority, store: successions, times });
@@ -271,6 +258,9 @@ async function openParts(folder: string, ground: Base) {
     renewalGrace: times.renewalGrace,
     isReplaced: (id) => renewals.isReplaced(id),
   });
+  const refusalNotes = new RefusalNotes({ registry, clock });
+  const gatekeeper = new RegistryGatekeeper({ ...base, registry, onRefused: refusalNotes.ofGate });
+  const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
   const http = new NodeOutgoingHttp();
@@ -301,6 +291,8 @@ async function openParts(folder: string, ground: Base) {
     authority,
     registry,
     gatekeeper,
+    refusalNotes,
+    refusals,
     renewals,
     census,
     presence,
@@ -410,6 +402,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
+    policies: policyDesk(parts),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],

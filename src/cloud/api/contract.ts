@@ -44,6 +44,11 @@
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
  *   GET    /api/provisioning-templates/:templateName/claim-policy  → the policy document of its claims
  *   PUT    /api/provisioning-templates/:templateName/claim-policy  → the same; the policy is made
+ *   GET    /api/refusals?after=&limit=&thing=        → RefusalPage: who was refused lately, and what would allow it
+ *   PUT    /api/policies/:policyName  {policyDocument}  → PutPolicy: made, or its new default version
+ *   GET    /api/policies/:policyName/versions        → PolicyVersions
+ *   POST   /api/policy-tests  {thing | certificateId, clientId?, action, resource, document?}  → PolicyAnswer
+ *   POST   /api/policy-allowances  {certificateId, action, retain?, resource}  → PutPolicy: allows exactly this
  *   GET    /api/authority                            → the CAs, and what should be done about them
  *   POST   /api/authority/rollover-issuing           → the same
  *   POST   /api/authority/rollover-root              → the same
@@ -171,6 +176,7 @@ export type {
   UserList,
   UserView,
 } from "./contract-people.ts";
+export type { PolicyAnswer, PolicyVersions, PutPolicy, Refusal, RefusalPage } from "./contract-devices.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 
@@ -419,6 +425,8 @@ export type LiveEvent =
   | { readonly type: "presence"; readonly thing: string; readonly presence: Presence }
   | { readonly type: "headline"; readonly thing: string; readonly headline: readonly LatestValue[] }
   | { readonly type: "alert"; readonly alert: Alert }
+  /** Somebody was refused: `/api/refusals` has news. To viewers of the fleet, at most twice a second. */
+  | { readonly type: "refused" }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
 

@@ -29,6 +29,8 @@ const CLOSE_GOING_AWAY = 1001;
 const CLOSE_POLICY = 1008;
 const CLOSE_TRY_LATER = 1013;
 
+const REFUSED_DELAY = 500;
+
 interface Viewer {
   readonly socket: WebSocket;
   /** Who looks; as of the last time that rights changed. */
@@ -54,6 +56,7 @@ export class LiveHub {
   readonly #cuts: ReadonlyMap<CutReason, Counter>;
   readonly #cancels: Cancel[];
   #refreshing = false;
+  #isRefusedTold = true;
 
   constructor(ports: ApiPorts) {
     this.#ports = ports;
@@ -85,6 +88,7 @@ export class LiveHub {
         ),
       ),
       ports.people.onChange(() => this.#reconsider()),
+      ports.refusals.onChange(() => this.#tellRefused()),
       ports.scheduler.every(LIMITS.http.livePingPeriod, () => this.#lookAtAll()),
     ];
   }
@@ -109,6 +113,16 @@ export class LiveHub {
       // Nobody waits for the answer to that.
       socket.terminate();
     }
+  }
+
+  /** A flood of refusals is two frames a second. */
+  #tellRefused(): void {
+    if (!this.#isRefusedTold) return;
+    this.#isRefusedTold = false;
+    this.#ports.scheduler.after(REFUSED_DELAY, () => {
+      this.#isRefusedTold = true;
+      this.#sendFleet({ type: "refused" });
+    });
   }
 
   #join(socket: WebSocket, request: FastifyRequest): void {

@@ -3,6 +3,7 @@ import type { Cancel, Clock, EpochMs, Logger, Message, Metrics, Random, Schedule
 import type { AuditScopes } from "../../adapters/audit-logger.ts";
 import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
 import type { People } from "../../people/mod.ts";
+import type { RefusalQuery } from "../../identity/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
@@ -12,12 +13,14 @@ import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
+import type { PolicyPort } from "../policy-desk.ts";
 import type { Renewals } from "../renewals.ts";
 import type {
   ConnectionInfo,
   ForgetReport,
   Health,
   LatestValue,
+  RefusalPage,
   Series,
   SeriesResult,
   ShadowNames,
@@ -107,6 +110,12 @@ export interface ShadowKey {
   readonly name: string;
 }
 
+/** Who was refused lately; a `RefusalDesk`. */
+export interface RefusalPort {
+  list(query: RefusalQuery): RefusalPage;
+  onChange(listener: () => void): Cancel;
+}
+
 export interface ApiPorts extends DevicePorts {
   readonly people: People;
   readonly audit: AuditTrail;
@@ -127,6 +136,8 @@ export interface ApiPorts extends DevicePorts {
   /** Devices that enrol and renew by themselves. */
   readonly enrolment: EstPorts;
   readonly renewals: Pick<Renewals, "readmit">;
+  readonly refusals: RefusalPort;
+  readonly policies: PolicyPort;
   readonly desk: AuthorityDesk;
   readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };

@@ -32,7 +32,9 @@ import { healthRoutes } from "./routes-health.ts";
 import { auditRoutes } from "./routes-audit.ts";
 import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
+import { policyDeskRoutes } from "./routes-policies.ts";
 import { queryRoutes } from "./routes-query.ts";
+import { refusalRoutes } from "./routes-refusals.ts";
 import { retireRoutes } from "./routes-retire.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
@@ -75,6 +77,8 @@ const PATIENCE = {
 const GUARDED = [
   joinCodeRoutes,
   retireRoutes,
+  refusalRoutes,
+  policyDeskRoutes,
   authorityRoutes,
   fleetRoutes,
   forgetRoutes,

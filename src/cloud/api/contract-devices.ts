@@ -1,0 +1,71 @@
+/** Part of `contract.ts`: what devices may do, and who was refused. Types only. */
+import type { EpochMs } from "../../base/mod.ts";
+
+export interface PutPolicy {
+  readonly policyName: string;
+  readonly version: number;
+  /** What is valid and surely not meant. */
+  readonly warnings: readonly string[];
+}
+
+export interface PolicyVersions {
+  readonly versions: readonly {
+    readonly version: number;
+    readonly isDefault: boolean;
+    readonly document: string;
+    readonly createdAt: EpochMs;
+  }[];
+}
+
+export interface PolicyAnswer {
+  readonly allowed: boolean;
+  readonly sentence: string;
+  /** Null where no statement is about it. `version` is null for a document that was only tried. */
+  readonly decidedBy: {
+    readonly policy: string;
+    readonly version: number | null;
+    /** Place in the document, from 0. */
+    readonly statement: number;
+    readonly sid: string | null;
+    readonly effect: "Allow" | "Deny";
+  } | null;
+  /** Statements that could not apply, and what else stands in the way. */
+  readonly notes: readonly string[];
+  readonly certificateId: string;
+  readonly clientId: string;
+  /** The thing that such a connection speaks for. */
+  readonly thing: string | null;
+  readonly policies: readonly { readonly policyName: string; readonly version: number }[];
+}
+
+export interface RefusalPage {
+  /** The latest first. */
+  readonly refusals: readonly Refusal[];
+  /** How many are kept in all. */
+  readonly kept: number;
+}
+
+/** A device that did not get what it asked for: one for each device, reason and topic. */
+export interface Refusal {
+  /** Grows with every refusal; `after=` asks for those above it. */
+  readonly sequence: number;
+  readonly action: "connect" | "publish" | "subscribe" | "receive";
+  /** Stable word, such as `expired`, `client-id`, `publish-forbidden`. */
+  readonly reason: string;
+  readonly sentence: string;
+  readonly fix: string;
+  /** To be run as it stands; null where none helps. */
+  readonly command: string | null;
+  /** It would pass by now: somebody has corrected it. */
+  readonly allowedNow: boolean;
+  readonly certificateId: string | null;
+  readonly subject: string | null;
+  readonly clientId: string | null;
+  readonly thing: string | null;
+  readonly remoteAddress: string;
+  /** Topic or filter. */
+  readonly resource: string | null;
+  readonly firstAt: EpochMs;
+  readonly lastAt: EpochMs;
+  readonly count: number;
+}

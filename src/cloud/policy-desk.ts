@@ -1,0 +1,140 @@
+/** Questions and small changes about policies: may it, why not, and "then allow exactly this". */
+import { TidewireError, isJsonObject } from "../base/mod.ts";
+import type { JsonObject, JsonValue } from "../base/mod.ts";
+import { compilePolicy, parsePolicy } from "../identity/mod.ts";
+import type { MqttAction, NamedPolicy, PolicyContext } from "../identity/mod.ts";
+import type { Policy, Principal, Registry } from "../registry/mod.ts";
+import type { PolicyAnswer } from "./api/contract.ts";
+import type { RegistryGatekeeper } from "./gatekeeper.ts";
+
+export interface PolicyQuestion {
+  /** One of these two says who; of a thing with several certificates, all must agree. */
+  readonly certificateId?: string | undefined;
+  readonly thing?: string | undefined;
+  /** Default: the thing's name, or that of the certificate's only thing. */
+  readonly clientId?: string | undefined;
+  readonly sourceIp?: string | undefined;
+  readonly action: MqttAction;
+  readonly resource: string;
+  /** A document that is tried in place of the attached policies, or beside them. */
+  readonly document?: string | undefined;
+  readonly beside?: boolean | undefined;
+}
+
+export interface PolicyPort {
+  /** Throws NOT_FOUND, POLICY_INVALID, REQUEST_INVALID. */
+  test(question: PolicyQuestion): PolicyAnswer;
+  /** Allows this one certificate these actions on this one resource; returns the policy. Throws as the registry does. */
+  allow(certificateId: string, actions: readonly MqttAction[], resource: string): Policy;
+}
+
+const KIND: Readonly<Record<MqttAction, string>> = {
+  Connect: "client",
+  Publish: "topic",
+  RetainPublish: "topic",
+  Receive: "topic",
+  Subscribe: "topicfilter",
+};
+const TRIED = "(the given document)";
+const ID_DIGITS = 16;
+
+export function policyDesk({
+  registry,
+  gatekeeper,
+}: {
+  readonly registry: Registry;
+  readonly gatekeeper: RegistryGatekeeper;
+}): PolicyPort {
+  return {
+    test: (question) => {
+      const certificateId = question.certificateId ?? certificateOf(registry, question.thing);
+      const principal = registry.principalOf(certificateId);
+      if (principal === undefined) throw new TidewireError("NOT_FOUND", { kind: "certificate", name: certificateId });
+      return answerOf(gatekeeper, principal, question);
+    },
+    allow: (certificateId, actions, resource) =>
+      registry.atomically(() => {
+        registry.certificates.describe(certificateId);
+        const name = `allow-${certificateId.slice(0, ID_DIGITS)}`;
+        const before = registry.policies.find(name)?.document ?? null;
+        registry.policies.put(name, withStatement(before, actions, arnFor(actions[0]!, resource)));
+        registry.policies.attach(name, certificateId);
+        return registry.policies.describe(name);
+      }),
+  };
+}
+
+function certificateOf(registry: Registry, thing: string | undefined): string {
+  if (thing === undefined)
+    throw new TidewireError("REQUEST_INVALID", { reason: "name a thing or a certificate whose policies are asked" });
+  registry.things.describe(thing);
+  const ids = registry.things.principalsOf(thing).map(({ certificateId }) => certificateId);
+  const active = ids.find((id) => registry.certificates.find(id)?.status === "ACTIVE") ?? ids[0];
+  if (active === undefined)
+    throw new TidewireError("NOT_FOUND", { kind: "certificate", name: `of the thing ${thing}` });
+  return active;
+}
+
+function answerOf(gatekeeper: RegistryGatekeeper, principal: Principal, question: PolicyQuestion): PolicyAnswer {
+  const { certificateId } = principal.certificate;
+  const own = principal.things.length === 1 ? principal.things[0]!.thing.thingName : null;
+  const clientId = question.clientId ?? question.thing ?? own;
+  if (clientId === null)
+    throw new TidewireError("REQUEST_INVALID", { reason: "say with which client id it connects: clientId" });
+  const asked = { clientId, sourceIp: question.sourceIp ?? null, connectAttributes: [], willTopic: null };
+  const grant = gatekeeper.grant(principal, asked);
+  if (grant === null)
+    throw new TidewireError("POLICY_INVALID", {
+      reason: "one that is attached to the certificate cannot be evaluated",
+    });
+  const versions = new Map(principal.policies.map(({ policyName, version }) => [policyName, version]));
+  const policy = question.document === undefined ? grant.policy : tried(principal, grant.context, question);
+  const explained = policy.explain(question.action, question.resource);
+  const { decidedBy } = explained;
+  const objection = gatekeeper.objectionTo(certificateId);
+  const notes = [...explained.notes];
+  if (question.action !== "Connect" && !policy.connect(clientId))
+    notes.push(`it cannot even connect as '${clientId}': iot:Connect is not allowed`);
+  if (objection !== null) notes.push(objection.sentence);
+  return {
+    allowed: explained.allowed,
+    sentence: explained.sentence,
+    decidedBy: decidedBy === null ? null : { ...decidedBy, version: versions.get(decidedBy.policy) ?? null },
+    notes,
+    certificateId,
+    clientId,
+    thing: grant.context.thing?.thingName ?? null,
+    policies: principal.policies.map(({ policyName, version }) => ({ policyName, version })),
+  };
+}
+
+function tried(principal: Principal, context: PolicyContext, { document = "", beside = false }: PolicyQuestion) {
+  const given: NamedPolicy = { name: TRIED, document: parsePolicy(document) };
+  const attached = principal.policies.map((one) => ({ name: one.policyName, document: parsePolicy(one.document) }));
+  return compilePolicy(beside ? [...attached, given] : [given], context);
+}
+
+/** What a device calls its topics is no pattern: `*`, `?` and `$` stand for themselves (IAM's `${*}`). */
+function arnFor(action: MqttAction, resource: string): string {
+  return `arn:aws:iot:local:000000000000:${KIND[action]}/${resource.replaceAll(/[*?$]/g, (c) => `\${${c}}`)}`;
+}
+
+/** The document with this allowed, too; null: a new one. */
+function withStatement(before: string | null, actions: readonly MqttAction[], arn: string): string {
+  const document: JsonObject = before === null ? {} : (JSON.parse(before) as JsonObject);
+  const given = document["Statement"] ?? [];
+  const statements: JsonValue[] = Array.isArray(given) ? [...(given as readonly JsonValue[])] : [given];
+  const action = actions.map((one) => `iot:${one}`);
+  const same = statements.findIndex((one) => isPlainAllow(one, action));
+  if (same < 0) statements.push({ Effect: "Allow", Action: action, Resource: [arn] });
+  else {
+    const statement = statements[same] as JsonObject & { readonly Resource: readonly string[] };
+    if (!statement.Resource.includes(arn)) statements[same] = { ...statement, Resource: [...statement.Resource, arn] };
+  }
+  return JSON.stringify({ Version: "2012-10-17", Statement: statements }, null, 2);
+}
+
+function isPlainAllow(statement: JsonValue, action: readonly string[]): boolean {
+  if (!isJsonObject(statement) || statement["Effect"] !== "Allow" || statement["Condition"] !== undefined) return false;
+  return Array.isArray(statement["Resource"]) && JSON.stringify(statement["Action"]) === JSON.stringify(action);
+}
