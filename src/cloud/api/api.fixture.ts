@@ -240,7 +240,7 @@ function openPeople(folder: string, ground: Base) {
 /** The parts behind the API, each on its own file below `folder`. */
 async function openParts(folder: string, ground: Base) {
   const kept = openPeople(folder, ground);
-  const { people, audit, auditScopes } = kept;
+  const { people, audit, auditScopes, auditSearch } = kept;
   const base = { ...ground, logger: auditedLogger(ground.logger, audit, auditScopes) };
   const { clock, logger } = base;
   const secrets = openSecrets(join(folder, "secrets"), { logger });
@@ -268,12 +268,10 @@ async function openParts(folder: string, ground: Base) {
   await rules.start();
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
-  const search = lazySearch(folder, { ...base, scheduler: systemScheduler, registry, presence }, shadows.service);
+  const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
     await search.close();
-    gatekeeper.close();
-    shadows.close();
-    provisioning.close();
+    for (const part of [gatekeeper, shadows, provisioning]) part.close();
     await rules.close();
     rulesStore.close();
     http.close();
@@ -282,12 +280,10 @@ async function openParts(folder: string, ground: Base) {
     stores.close();
     await kept.close();
   };
-  const forgetter = new PlayedForgetter();
-  const { auditSearch } = kept;
   return {
     shadows: shadows.service,
     search: search.port,
-    forgetter,
+    forgetter: new PlayedForgetter(),
     authority,
     registry,
     gatekeeper,

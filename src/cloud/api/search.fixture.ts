@@ -1,4 +1,5 @@
 /** Search behind the API in a test. */
+import { systemScheduler } from "../../adapters/system.ts";
 import { openSearch } from "../search/mod.ts";
 import type { FleetSearch } from "../search/mod.ts";
 import { Teardown } from "../teardown.ts";
@@ -6,8 +7,9 @@ import type { ApiPorts } from "./ports.ts";
 
 type Open = Parameters<typeof openSearch>;
 
-/** A thread for those tests only that search. */
-export function lazySearch(folder: string, base: Open[1], shadows: Open[2]) {
+/** A thread for those tests only that search. Its time is real: a thread does not wait for simulated timers. */
+export function lazySearch(folder: string, given: Omit<Open[1], "scheduler">, shadows: Open[2]) {
+  const base = { ...given, scheduler: systemScheduler };
   const teardown = new Teardown();
   let search: FleetSearch | null = null;
   const ready = async (): Promise<FleetSearch> => {

@@ -124,7 +124,9 @@ export function indexedWords(change: PartChange & { readonly body: PartBody }): 
   for (const [field, value] of fieldsOf(change.thing, change.part, change.body)) {
     let known = words.get(field);
     if (known === undefined) words.set(field, (known = new Set()));
-    for (const word of wordsOf(value)) known.add(word);
+    const found = wordsOf(value);
+    for (const word of found) known.add(word);
+    if (found.length === 0) known.add(""); // the field is there, which `field:*` asks for
   }
   return words;
 }
