@@ -76,7 +76,6 @@ export type {
   WordLookup as FleetWordLookup,
 } from "./search/index.ts";
 export { numberOf } from "./search/values.ts";
-export { termsOf } from "./search/tree.ts";
 export type { Query as FleetQuery } from "./search/tree.ts";
 export { FleetSearcher } from "./search/searcher.ts";
 export type { SearchAnswers, SearchAnswer, SearchRequest } from "./search/searcher.ts";

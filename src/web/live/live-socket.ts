@@ -163,6 +163,7 @@ export class LiveSocket {
       case "presence":
       case "headline":
       case "alert":
+      case "refused":
         this.#fleet.forEach((listener) => listener(event));
         return;
       case "error":

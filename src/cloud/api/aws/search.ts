@@ -30,9 +30,7 @@ const Buckets = Aggregation.extend({
 
 /** All of it is always indexed; less may be asked for, and more is refused. */
 const Configuration = z.object({
-  thingIndexingConfiguration: z
-    .object({ deviceDefenderIndexingMode: z.literal("OFF").optional() })
-    .optional(),
+  thingIndexingConfiguration: z.object({ deviceDefenderIndexingMode: z.literal("OFF").optional() }).optional(),
   thingGroupIndexingConfiguration: z.object({ thingGroupIndexingMode: z.literal("OFF") }).optional(),
 });
 
