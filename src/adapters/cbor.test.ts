@@ -46,9 +46,11 @@ test("any bytes are either a value or an error, and quickly", () => {
     property(json(), (text) => {
       const value = JSON.parse(text) as Parameters<typeof encodeCbor>[0];
       try {
-        assert.deepEqual(JSON.stringify(decodeCbor(encodeCbor(value))), JSON.stringify(value));
+        // Maps have no order, and -0 no JSON.
+        const same = (of: unknown): unknown => JSON.parse(JSON.stringify(of));
+        assert.deepEqual(same(decodeCbor(encodeCbor(value))), same(value));
       } catch (error) {
-        assert.match(String(error), /nested too deeply|__proto__/);
+        assert.match(String(error), /nested too deeply/);
       }
     }),
     { numRuns: 200 },

@@ -1,10 +1,6 @@
 /** CBOR (RFC 8949) for AWS's `…/cbor` topics; the one place that knows the library. */
-import { Decoder, Encoder, setSizeLimits } from "cbor-x";
+import { decode, encode } from "cborg";
 import type { JsonValue } from "../base/mod.ts";
-
-const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
-const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
-setSizeLimits({ maxArraySize: 10_000, maxMapSize: 10_000, maxObjectSize: 10_000 });
 
 /** Major type 6: tags. A request needs none, and some of the library's do more than read. */
 const TAG = 6;
@@ -12,14 +8,26 @@ const LENGTH_FOLLOWS: readonly number[] = [1, 2, 4, 8];
 const DEPTH_MAX = 16;
 
 export function encodeCbor(value: JsonValue): Uint8Array {
-  return new Uint8Array(encoder.encode(value));
+  return encode(value);
 }
 
 /** Throws where the bytes are not one item of maps, lists, texts, numbers and the like, or nested too deeply. */
 export function decodeCbor(bytes: Uint8Array): unknown {
   const end = skip(bytes, 0, 0);
   if (end !== bytes.length) throw new Error("more than one CBOR item");
-  return decoder.decode(bytes) as unknown;
+  return plain(decode(bytes, { useMaps: true, allowIndefinite: false, rejectDuplicateMapKeys: true }));
+}
+
+/** Maps as objects; `__proto__` is a key like any other. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof Map)) return value;
+  const object: Record<string, unknown> = {};
+  for (const [key, item] of value as ReadonlyMap<unknown, unknown>) {
+    if (typeof key !== "string") throw new Error("a key of a CBOR map is no text");
+    Object.defineProperty(object, key, { value: plain(item), enumerable: true, configurable: true, writable: true });
+  }
+  return object;
 }
 
 /** Where the item at `at` ends. Indefinite lengths, tags and deep nesting are refused before anything is built. */
