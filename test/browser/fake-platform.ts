@@ -22,6 +22,8 @@ import type {
   LiveEvent,
   LiveRequest,
   Presence,
+  Refusal,
+  RefusalPage,
   ThingDetail,
   ThingShadow,
 } from "../../src/cloud/api/contract.ts";
@@ -79,6 +81,7 @@ export class FakePlatform implements TestPlatform {
   readonly now: () => EpochMs;
   readonly #things = new Map<string, FakeThing>();
   readonly #alerts = new Map<string, Alert>();
+  #refusals: readonly Refusal[] = [];
   readonly #codes = new Set<string>();
   readonly #sessions = new Set<string>();
   readonly #clients = new Set<LiveClient>();
@@ -200,6 +203,12 @@ export class FakePlatform implements TestPlatform {
     return Promise.resolve();
   }
 
+  /** The latest first, as the platform lists them. */
+  setRefusals(refusals: readonly Refusal[]): void {
+    this.#refusals = refusals;
+    this.#tellFleet({ type: "refused" });
+  }
+
   cutLive(): Promise<void> {
     for (const { socket } of this.#clients) socket.terminate();
     return Promise.resolve();
@@ -319,6 +328,7 @@ export class FakePlatform implements TestPlatform {
     if (route === "GET /api/health") return this.#health();
     if (route === "GET /api/fleet") return this.#fleet(query);
     if (route === "GET /api/alerts") return this.#alertPage(query);
+    if (route === "GET /api/refusals") return this.#refusalPage(query);
     if (route === "GET /api/series") {
       await this.seriesGate;
       return this.store.query(seriesQueryOf(query, this.now()));
@@ -392,6 +402,12 @@ export class FakePlatform implements TestPlatform {
     const active = all.filter((alert) => alert.state === "active");
     const alerts = (query.get("state") === "all" ? all : active).slice(0, Number(query.get("limit") ?? "50"));
     return { alerts, active: active.length };
+  }
+
+  #refusalPage(query: URLSearchParams): RefusalPage {
+    const thing = query.get("thing");
+    const found = this.#refusals.filter((one) => thing === null || one.thing === thing || one.clientId === thing);
+    return { refusals: found.slice(0, Number(query.get("limit") ?? "100")), kept: this.#refusals.length };
   }
 
   #acknowledge(id: string): Alert {

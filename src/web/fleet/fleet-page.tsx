@@ -4,6 +4,7 @@ import type { Signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { FleetEntry } from "../../cloud/api/contract.ts";
 import { activeCount, alerts } from "../alerts/alert-store.ts";
+import { AtTheDoor } from "../door/at-the-door.tsx";
 import { plural } from "../format/labels.ts";
 import { live } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
@@ -48,6 +49,7 @@ export function FleetPage() {
         <SearchBox store={store} />
       </header>
       <Verdict store={store} />
+      <AtTheDoor thing={null} />
       <Body store={store} sparks={sparks} columns={columns} />
     </div>
   );

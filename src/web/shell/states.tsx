@@ -1,6 +1,7 @@
 /** What a page shows while it has nothing to show. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import type { ApiError } from "../../cloud/api/contract.ts";
 import { IconCheck, IconCopy, IconWarning } from "./icons.tsx";
 
@@ -58,24 +59,26 @@ export function ErrorState({ error, onRetry, alone = false }: ErrorStateProps) {
 
 /** A command to copy into a terminal. */
 export function Command({ text }: { readonly text: string }) {
-  const state = useSignal<"idle" | "copied" | "failed">("idle");
+  const state = useSignal<"idle" | "copied" | "selected">("idle");
+  const code = useRef<HTMLElement>(null);
   const copy = async (): Promise<void> => {
     try {
-      // Present only on HTTPS and localhost.
+      // Present only on HTTPS and localhost, and only where the browser's user allows it.
       await navigator.clipboard.writeText(text);
       state.value = "copied";
     } catch {
-      state.value = "failed";
+      getSelection()?.selectAllChildren(code.current!);
+      state.value = "selected";
     }
     setTimeout(() => (state.value = "idle"), 2500);
   };
   return (
     <div class="command">
-      <code>{text}</code>
+      <code ref={code}>{text}</code>
       <button type="button" class="button" onClick={() => void copy()}>
         {state.value === "copied" ? <IconCheck /> : <IconCopy />}
         <span aria-live="polite">
-          {state.value === "copied" ? "Copied" : state.value === "failed" ? "Select it and copy" : "Copy"}
+          {state.value === "copied" ? "Copied" : state.value === "selected" ? "Selected: copy it now" : "Copy"}
         </span>
       </button>
     </div>

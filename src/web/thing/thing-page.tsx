@@ -6,6 +6,7 @@ import { AlertList } from "../alerts/alert-list.tsx";
 import { alertsOf } from "../alerts/alert-store.ts";
 import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
 import { rangeByName } from "../charts/ranges.ts";
+import { AtTheDoor } from "../door/at-the-door.tsx";
 import { live } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
 import { replaceRoute, route } from "../shell/router.ts";
@@ -55,6 +56,7 @@ export function ThingPage({ thing, rangeName }: { readonly thing: string; readon
       {state.kind === "failed" && <ErrorState error={state.error} />}
       <ThingHeader thing={thing} detail={state.kind === "ready" ? state.detail : null} latest={feed.latest} />
       <ActiveAlerts thing={thing} />
+      <AtTheDoor thing={thing} />
       <RangeBar feed={feed} />
       <Body feed={feed} />
       <Shadows thing={thing} />
