@@ -46,6 +46,7 @@ function neighbours(): {
       log: { retain: async (below: number) => void told.push(`retain ${below}`) },
       rules: { checkpoint: () => state.checkpoint },
       shadows: { checkpoint: () => state.shadows },
+      forgetter: { tidy: async () => {} },
       store: { status: () => ({ forgettable: state.stored, archive: state.archive }) },
     },
     renewals: { tidy: () => {} },
