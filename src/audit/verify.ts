@@ -17,7 +17,7 @@ export interface AuditVerdict {
   readonly unfinished: boolean;
 }
 
-/** `anchors`: ends of the chain that were noted elsewhere. `from`: entries before it are not looked at. */
+/** `anchors`: ends of the chain that were noted elsewhere. */
 export async function verifyAudit(
   files: Pick<AuditFiles, "list" | "lines">,
   anchors: readonly ChainHead[],

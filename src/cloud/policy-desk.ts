@@ -8,7 +8,7 @@ import type { PolicyAnswer } from "./api/contract.ts";
 import type { RegistryGatekeeper } from "./gatekeeper.ts";
 
 export interface PolicyQuestion {
-  /** One of these two says who; of a thing with several certificates, all must agree. */
+  /** One of these two says who; of a thing with several certificates it is the first that is active. */
   readonly certificateId?: string | undefined;
   readonly thing?: string | undefined;
   /** Default: the thing's name, or that of the certificate's only thing. */
