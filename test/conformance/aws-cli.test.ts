@@ -1,28 +1,19 @@
 /** The `aws` command line, a second client that we did not write; left out where it is not installed. */
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { awsIsMissing } from "../scenarios/support/aws-program.ts";
 import { awsWorld } from "./aws-world.ts";
 import type { AwsWorld } from "./aws-world.ts";
 
-const isInstalled = ((): boolean => {
-  try {
-    execFileSync("aws", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-const skip = isInstalled ? false : "the aws command line is not installed";
-
 let world: AwsWorld;
 before(async () => {
-  if (isInstalled) world = await awsWorld();
+  if (awsIsMissing === false) world = await awsWorld();
 });
 after(async () => {
-  if (isInstalled) await world.close();
+  if (awsIsMissing === false) await world.close();
 });
 
 interface Said {
@@ -55,7 +46,7 @@ async function answer(...words: readonly string[]): Promise<Record<string, unkno
   return text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
 }
 
-test("a device is made, given rights, and looked at", { skip }, async () => {
+test("a device is made, given rights, and looked at", { skip: awsIsMissing }, async () => {
   await answer("iot", "create-thing-type", "--thing-type-name", "pump");
   const payload = JSON.stringify({ attributes: { site: "north" } });
   const thing = ["--thing-name", "pump-1"];
@@ -88,7 +79,7 @@ test("a device is made, given rights, and looked at", { skip }, async () => {
   assert.equal((things["things"] as readonly unknown[]).length, 1);
 });
 
-test("messages and shadows", { skip }, async () => {
+test("messages and shadows", { skip: awsIsMissing }, async () => {
   const publish = [
     "iot-data",
     "publish",
@@ -115,7 +106,7 @@ test("messages and shadows", { skip }, async () => {
   assert.match(readFileSync(join(world.folder, "again.json"), "utf8"), /"desired":\{"a":1\}/);
 });
 
-test("rules, endpoints, and errors by AWS's names", { skip }, async () => {
+test("rules, endpoints, and errors by AWS's names", { skip: awsIsMissing }, async () => {
   const payload = JSON.stringify({ sql: "SELECT * FROM 'a/#'", actions: [{ http: { url: "http://127.0.0.1:9/x" } }] });
   await answer("iot", "create-topic-rule", "--rule-name", "r", "--topic-rule-payload", payload);
   assert.match(JSON.stringify(await answer("iot", "get-topic-rule", "--rule-name", "r")), /http:\/\/127\.0\.0\.1:9\/x/);
@@ -127,7 +118,7 @@ test("rules, endpoints, and errors by AWS's names", { skip }, async () => {
   assert.match(later.text, /NotImplementedException.*ListJobs/s);
 });
 
-test("a wrong secret is refused", { skip }, async () => {
+test("a wrong secret is refused", { skip: awsIsMissing }, async () => {
   const { accessKeyId } = world.credentials;
   const wrong = { ...world, credentials: { accessKeyId, secretAccessKey: "x".repeat(40) } };
   const right = world;

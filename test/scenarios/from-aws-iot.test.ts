@@ -1,22 +1,13 @@
 /** The commands of docs/from-aws-iot.md, as they stand there, in an empty folder, with AWS's own tools. */
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { awsIsMissing } from "./support/aws-program.ts";
 import { PlatformProcess, temporaryFolder, until } from "./support/platform-process.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-
-const isInstalled = ((): boolean => {
-  try {
-    execFileSync("aws", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-const skip = isInstalled ? false : "the aws command line is not installed";
 
 /** The page's commands as one script, for the ports that this platform has. */
 function commandsFor({ mqtts, http }: { readonly mqtts: string; readonly http: string }): string {
@@ -30,7 +21,7 @@ function commandsFor({ mqtts, http }: { readonly mqtts: string; readonly http: s
   return `set -eu\n${script}`;
 }
 
-test("from AWS IoT to Tidewire, word for word", { skip }, async () => {
+test("from AWS IoT to Tidewire, word for word", { skip: awsIsMissing }, async () => {
   const folder = temporaryFolder();
   const data = join(folder.path, "tidewire-data");
   mkdirSync(data);
