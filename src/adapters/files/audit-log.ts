@@ -50,6 +50,8 @@ export class AuditFolder implements AuditFiles {
   readonly #folder: string;
   #files: AuditFile[];
   #handle: FileHandle | null = null;
+  /** A write failed, and half of it may stand behind the last entry. */
+  #isHalf = false;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -65,6 +67,7 @@ export class AuditFolder implements AuditFiles {
   }
 
   async append(text: string): Promise<void> {
+    await this.#cutHalf();
     const last = this.#files.at(-1)!;
     const path = join(this.#folder, auditFileName(last.number));
     this.#handle ??= await open(path, "a");
@@ -73,15 +76,29 @@ export class AuditFolder implements AuditFiles {
       await writeAll(this.#handle, bytes);
       await this.#handle.datasync();
     } catch (error) {
-      // Half of it may be there; the next attempt writes all of it anew.
-      await this.#handle.truncate(last.bytes).catch(() => {});
+      this.#isHalf = true;
       await this.#release();
+      await this.#cutHalf().catch(() => {}); // nothing is written before it has succeeded
       throw error;
     }
     this.#files[this.#files.length - 1] = { ...last, bytes: last.bytes + bytes.length };
   }
 
+  /** The next attempt writes all of it anew; behind half an entry it would look like damage for ever. */
+  async #cutHalf(): Promise<void> {
+    if (!this.#isHalf) return;
+    const last = this.#files.at(-1)!;
+    const handle = await open(join(this.#folder, auditFileName(last.number)), "r+");
+    try {
+      await handle.truncate(last.bytes);
+    } finally {
+      await handle.close();
+    }
+    this.#isHalf = false;
+  }
+
   async begin(text: string): Promise<void> {
+    await this.#cutHalf();
     const number = (this.#files.at(-1)?.number ?? 0) + 1;
     const path = join(this.#folder, auditFileName(number));
     const bytes = Buffer.from(text);
