@@ -208,10 +208,9 @@ async function openBroker(
     "eviction",
     evictOnChange({
       registry,
-      gatekeeper,
       scheduler,
       logger,
-      disconnect: (match, reasonCode) => broker.disconnect(match, reasonCode),
+      endUnauthorized: (isChosen, ended) => broker.endUnauthorized(isChosen, ended),
     }),
   );
   return broker;
