@@ -27,6 +27,7 @@ import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { moveRegistry } from "./move-registry.ts";
+import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
 import { Renewals } from "./renewals.ts";
@@ -54,6 +55,7 @@ export interface Foundation {
   readonly refusalNotes: RefusalNotes;
   readonly refusals: RefusalDesk;
   readonly standalone: StandaloneCertificates;
+  readonly authorities: RegisteredAuthorities;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
 }
@@ -103,6 +105,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
+  const authorities = new RegisteredAuthorities(registry);
+  teardown.add("CAs of others", () => authorities.close());
   const registryAway = (): string | null => shared?.away ?? null;
   const { audit, auditFiles, auditScopes } = kept;
   const stands = {
@@ -119,6 +123,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     refusalNotes,
     refusals,
     standalone,
+    authorities,
     ...renewal,
   };
   return { limits, clock, scheduler, random, logger, metrics, ...stands };
