@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { machine } from "../machine.ts";
 import { tableOf } from "../report.ts";
 import type { Row } from "../report.ts";
+import { claims } from "./claims.ts";
 import { fleet } from "./fleet.ts";
 import { handshakes } from "./handshakes.ts";
 import { policy } from "./policy.ts";
@@ -28,6 +29,7 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   policy: () => policy(runs),
   handshakes: () => handshakes(runs, Number(values.handshakes)),
   revocation: () => revocation(Number(values.devices), Number(values.revoked)),
+  claims: () => claims(Number(values.devices)),
   search: () => fleet(Number(values.things)),
 };
 
