@@ -184,6 +184,8 @@ export const LIMITS = {
     retryAfterMax: hours(1),
     deliveryGiveUpAfter: hours(24),
     deadLettersMax: 10_000,
+    /** Times that rules may republish one message after the other; a rule that feeds itself ends here. */
+    republishHopsMax: 10,
     /** How often alerts, failed deliveries and the checkpoint are saved. */
     savePeriod: seconds(1),
     alertsActiveMax: 100_000,
