@@ -13,6 +13,8 @@ import type {
   SaveBatch,
   SavedDelivery,
   StoredAlert,
+  StoredChange,
+  StoredDocument,
 } from "../src/rules/mod.ts";
 
 type StoredState = ReturnType<RulesStore["load"]>;
@@ -21,6 +23,7 @@ export class SimRulesDatabase implements RulesStore {
   /** The disk takes nothing. */
   broken = false;
   readonly #rules = new Map<string, RuleDocument>();
+  readonly #documents = new Map<string, StoredDocument>();
   readonly #waiting = new Map<string, SavedDelivery>();
   readonly #dead = new Map<string, KeptLetter>();
   readonly #receivers = new Map<string, Receiver>();
@@ -46,12 +49,24 @@ export class SimRulesDatabase implements RulesStore {
     this.#rules.set(rule.ruleName, rule);
   }
 
-  deleteRule(ruleName: string): number {
+  change({ rules, deletes, documents }: StoredChange): number[] {
     this.#refuseWhereBroken();
-    this.#rules.delete(ruleName);
-    const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
-    for (const [key] of gone) this.#waiting.delete(key);
-    return gone.length;
+    for (const rule of rules) this.#rules.set(rule.ruleName, rule);
+    for (const stored of documents) {
+      const key = `${stored.kind} ${stored.name}`;
+      if (stored.document === null) this.#documents.delete(key);
+      else this.#documents.set(key, stored);
+    }
+    return deletes.map((ruleName) => {
+      this.#rules.delete(ruleName);
+      const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
+      for (const [key] of gone) this.#waiting.delete(key);
+      return gone.length;
+    });
+  }
+
+  documents(): StoredDocument[] {
+    return [...this.#documents.values()];
   }
 
   forgetThing(thing: string): { alerts: number; deliveries: number; deadLetters: number } {

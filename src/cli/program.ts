@@ -5,6 +5,7 @@ import { agentCommand } from "./agent.ts";
 import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { exportCommand } from "./export.ts";
+import { applyCommand, diffCommand, pullCommand } from "./files.ts";
 import { forgetCommand } from "./forget.ts";
 import { keysCommand } from "./keys.ts";
 import { logCommand } from "./log.ts";
@@ -53,6 +54,9 @@ export function program(output: Output): Command {
     caCommand,
     shadowCommand,
     rulesCommand,
+    diffCommand,
+    applyCommand,
+    pullCommand,
     queryCommand,
     exportCommand,
     forgetCommand,

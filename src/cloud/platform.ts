@@ -183,7 +183,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store, provisioning, shadows } = ingest;
+  const { log, rules, configuration, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
@@ -193,6 +193,7 @@ async function openApi(
       auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
       alerts: rules.alerts,
+      configuration,
       telemetry: store,
       shadows,
       search,

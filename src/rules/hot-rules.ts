@@ -23,7 +23,7 @@ import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { RuleMatch, deliveryOf, errorSendOf, noticeTarget, sendsOf } from "./sends.ts";
 import type { NoticeTarget, Occasion, Send } from "./sends.ts";
-import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import type { ForgottenState, RulesStore, StoredDocument, StoredState } from "./store.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 
 export interface HotRulesOptions {
@@ -40,6 +40,13 @@ export interface HotRulesOptions {
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
   readonly limits?: RulesLimits;
+}
+
+export interface RuleChanges {
+  readonly puts: readonly RuleDraft[];
+  readonly deletes: readonly string[];
+  /** What else is kept beside the rules, and belongs to the same change. */
+  readonly documents: readonly StoredDocument[];
 }
 
 interface HotRule extends CompiledRule {
@@ -299,24 +306,43 @@ export class HotRules {
    * log's end so that the store process starts at the same message). Throws RULE_INVALID or RULE_SQL_INVALID.
    */
   put(ruleName: string, input: unknown, fromOffset: number = this.#position): RuleDocument {
-    const present = this.#rules.get(ruleName);
-    const draft = withKeptSecrets(validateRule(ruleName, input), present);
-    if (present === undefined && this.#rules.size >= this.#limits.rulesMax) {
-      throw new TidewireError("RULE_INVALID", {
-        at: "ruleName",
-        reason: `there are ${this.#limits.rulesMax} rules already`,
-      });
+    this.change({ puts: [this.check(ruleName, input)], deletes: [], documents: [] }, fromOffset);
+    return this.#existing(ruleName);
+  }
+
+  /** What a user wrote, as it would be kept; what is shown instead of a secret stands for the present one. Throws as `put` does. */
+  check(ruleName: string, input: unknown): RuleDraft {
+    return withKeptSecrets(validateRule(ruleName, input), this.#rules.get(ruleName));
+  }
+
+  /** Puts what `check` has given and deletes, in one transaction with documents of other kinds: all of it or nothing. */
+  change({ puts, deletes, documents }: RuleChanges, fromOffset: number = this.#position): void {
+    const gone = deletes.map((name) => this.#existing(name).ruleName);
+    const rules = puts.map((draft) => this.#started(draft, fromOffset));
+    const before = new Map(rules.map(({ ruleName }) => [ruleName, this.#rules.get(ruleName)]));
+    const added = rules.filter(({ ruleName }) => before.get(ruleName) === undefined).length;
+    if (added > 0 && this.#rules.size + added - gone.length > this.#limits.rulesMax) {
+      const reason = `there may be ${this.#limits.rulesMax} rules at most`;
+      throw new TidewireError("RULE_INVALID", { at: "ruleName", reason });
     }
+    const dropped = this.#o.store.change({ rules, deletes: gone, documents });
+    for (const [i, ruleName] of gone.entries()) this.#gone(ruleName, dropped[i]!);
+    for (const rule of rules) {
+      this.#rules.set(rule.ruleName, rule);
+      this.#set.put(rule);
+      const old = before.get(rule.ruleName);
+      if (old !== undefined) this.#followReceivers(old, rule);
+      if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+    }
+    if (gone.length + rules.length > 0) this.#rulesChanged();
+  }
+
+  #started(draft: RuleDraft, fromOffset: number): RuleDocument {
+    const present = this.#rules.get(draft.ruleName);
     const createdAt = present?.createdAt ?? this.#o.clock.now();
     // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
     const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
-    const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
-    this.#adopt(rule);
-    this.#set.put(rule);
-    if (present !== undefined) this.#followReceivers(present, rule);
-    if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
-    this.#rulesChanged();
-    return rule;
+    return { ...draft, createdAt, fromOffset: start };
   }
 
   /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
@@ -335,14 +361,15 @@ export class HotRules {
 
   /** Also drops its waiting deliveries and resolves its alerts. Throws NOT_FOUND. */
   delete(ruleName: string): void {
-    this.#existing(ruleName);
-    const dropped = this.#o.store.deleteRule(ruleName);
+    this.change({ puts: [], deletes: [ruleName], documents: [] });
+  }
+
+  #gone(ruleName: string, dropped: number): void {
     this.#rules.delete(ruleName);
     this.#set.delete(ruleName);
     this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
     this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
-    this.#rulesChanged();
   }
 
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */

@@ -28,10 +28,12 @@ export type {
   RulesStore,
   SaveBatch,
   StoredAlert,
+  StoredChange,
+  StoredDocument,
   StoredState,
 } from "./store.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 export { AlertBook, idPart } from "./alerts.ts";
 export type { AlertEvent, AlertQuery } from "./alerts.ts";
 export { HotRules } from "./hot-rules.ts";
-export type { HotRulesOptions } from "./hot-rules.ts";
+export type { HotRulesOptions, RuleChanges } from "./hot-rules.ts";

@@ -35,6 +35,7 @@ import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
+import { Configuration } from "../files/mod.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
@@ -274,6 +275,14 @@ async function openParts(folder: string, ground: Base) {
     defaults: defaultRules(),
   });
   await rules.start();
+  const configuration = new Configuration({
+    rules,
+    kinds: [],
+    stored: rulesStore.documents(),
+    keyedHash: sealing.hmac,
+    clock,
+    logNext: () => 42,
+  });
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
@@ -301,6 +310,7 @@ async function openParts(folder: string, ground: Base) {
     census,
     presence,
     rules,
+    configuration,
     people,
     audit,
     auditSearch,

@@ -79,6 +79,9 @@
  *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
  *   POST   /api/alerts/:id/acknowledge               → Alert
+ *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
+ *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
+ *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
  *
  * AWS IoT's operations:
@@ -176,6 +179,14 @@ export type {
   UserList,
   UserView,
 } from "./contract-people.ts";
+export type {
+  ConfigurationChange,
+  ConfigurationDocument,
+  ConfigurationFault,
+  ConfigurationPlan,
+  ConfigurationRequest,
+  ConfigurationView,
+} from "./contract-files.ts";
 export type { PolicyAnswer, PolicyVersions, PutPolicy, Refusal, RefusalPage } from "./contract-devices.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";

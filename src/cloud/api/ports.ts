@@ -8,6 +8,7 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { Configuration } from "../files/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
@@ -125,6 +126,7 @@ export interface ApiPorts extends DevicePorts {
   readonly presence: PresenceBook;
   readonly rules: HotRules;
   readonly alerts: AlertBook;
+  readonly configuration: Configuration;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;

@@ -26,6 +26,7 @@ import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
+import { filesRoutes } from "./routes-files.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -85,6 +86,7 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  filesRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,
