@@ -3,7 +3,7 @@
  * line and column, also those that only the platform can find.
  */
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { LineCounter, isNode, isScalar, parseAllDocuments, stringify } from "yaml";
 import type { Document, ScalarTag } from "yaml";
 import { LIMITS, TidewireError, isJsonObject, reasonOf } from "../base/mod.ts";
@@ -50,6 +50,17 @@ export function readDocumentFolder(folder: string): DocumentFolder {
     }
   }
   return { documents, faults };
+}
+
+/** One file whose kind is known, wherever it lies. Throws CONFIG_FILE_UNREADABLE. */
+export function readDocumentFile(path: string, kind: string): FileDocument {
+  try {
+    return readDocument(".", path, kind);
+  } catch (error) {
+    if (!(error instanceof Misplaced)) throw error;
+    const { line, column, reason } = error.fault;
+    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file: `${path}:${line}:${column}`, reason }, { cause: error });
+  }
 }
 
 /** Creates `file` below `folder`, or replaces it; the kind and the name stand ahead. */
@@ -104,7 +115,7 @@ interface Parts {
   readonly sql: { readonly text: string; readonly line: number } | null;
 }
 
-function readDocument(folder: string, file: string): FileDocument {
+function readDocument(folder: string, file: string, known?: string): FileDocument {
   const text = textOf(folder, file);
   const { yaml, yamlLines, sql } = partsOf(file, text);
   const lines = new LineCounter();
@@ -127,7 +138,7 @@ function readDocument(folder: string, file: string): FileDocument {
   const value = first === undefined ? {} : (first.toJS() as JsonValue);
   const start = { file, line: 1, column: 1 };
   if (value !== null && !isJsonObject(value)) throw new Misplaced(start, "it must be a mapping of keys to values");
-  const { kind = sql === null ? undefined : "rule", name = nameOf(file), ...document } = value ?? {};
+  const { kind = sql === null ? known : "rule", name = nameOf(file), ...document } = value ?? {};
   const own = documentOf(file, kind, name, document, sql?.text ?? null);
   const place: FileDocument["place"] = (path, line = null, column = null) => {
     if (path === "sql" && sql !== null) return { file, line: sql.line + (line ?? 1) - 1, column: column ?? 1 };
@@ -155,7 +166,7 @@ function documentOf(
 
 function textOf(folder: string, file: string): string {
   try {
-    const path = join(folder, file);
+    const path = resolve(folder, file);
     const { size } = statSync(path);
     if (size > LIMITS.files.fileBytesMax) throw new Error(`it is larger than ${LIMITS.files.fileBytesMax} bytes`);
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));

@@ -21,6 +21,14 @@ export const FILES_ERRORS = {
     http: 400,
     exit: 2,
   },
+  PAYLOAD_UNFIT: {
+    fault: "peer",
+    message: "The message does not fit schema {schema} of its topic: {reason}.",
+    fix: "Correct the payload; `tidewire schemas show` prints what the topic takes, `tidewire schemas test` tries one.",
+    http: 400,
+    mqtt: 0x99,
+    exit: 2,
+  },
   FILES_UNREADABLE: {
     fault: "environment",
     message: "The folder {folder} cannot be used: {reason}.",

@@ -27,6 +27,10 @@ export const SCHEMA_LIMITS = {
   /** A larger payload of a topic with a schema does not fit it. */
   payloadBytesMax: mib(1),
   payloadDepthMax: 32,
+  /** Times that one value of a payload may be looked at: nested `anyOf` and `$ref` multiply. */
+  checksPerValueMax: 500,
+  /** Arrays whose items have to differ are compared each with each. */
+  uniqueItemsMax: 1_000,
   /** Steps of all patterns of one message (see `rules.sqlRegexpStepsMax`): a hundredth of a second. */
   patternStepsMax: 400_000,
   /** Of a reason that is told to a device, and kept. */

@@ -18,6 +18,7 @@ import { policyCommand } from "./policy.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
 import { rulesCommand } from "./rules.ts";
+import { schemasCommand } from "./schemas.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { tokenCommand } from "./token.ts";
@@ -54,6 +55,7 @@ export function program(output: Output): Command {
     caCommand,
     shadowCommand,
     rulesCommand,
+    schemasCommand,
     diffCommand,
     applyCommand,
     pullCommand,

@@ -18,6 +18,7 @@ import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
 import { Configuration } from "./files/mod.ts";
+import { TopicSchemas } from "./schemas/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -50,6 +51,7 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly configuration: Configuration;
+  readonly schemas: TopicSchemas;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
   readonly provisioning: Provisioning;
@@ -112,7 +114,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   publishing = { log, broker };
   const logNext = (): number => log.next;
-  const configuration = new Configuration({ ...base, rules, kinds: [], stored: documents, keyedHash, logNext });
+  const schemas = new TopicSchemas({ ...base, broker, stored: documents });
+  const configuration = new Configuration({ ...base, rules, kinds: [schemas], stored: documents, keyedHash, logNext });
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
@@ -120,7 +123,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, configuration, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, configuration, schemas, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
 interface OpenRules {

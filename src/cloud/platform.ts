@@ -183,7 +183,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, configuration, store, provisioning, shadows } = ingest;
+  const { log, rules, configuration, schemas, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
@@ -194,6 +194,7 @@ async function openApi(
       rules,
       alerts: rules.alerts,
       configuration,
+      schemas,
       telemetry: store,
       shadows,
       search,

@@ -17,6 +17,7 @@ import { ErrorActions, errorDocument } from "./delivery/error-actions.ts";
 import type { Failure } from "./delivery/error-actions.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
+import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
@@ -161,13 +162,17 @@ export class HotRules {
 
   /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
-    return this.#set.route(topic).length > 0;
+    return isUnfit(topic) || this.#set.route(topic).length > 0;
   }
 
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
   handle(offset: number, message: Message): void {
     if (offset < this.#position) return;
     this.#position = offset + 1;
+    if (isUnfit(message.topic)) {
+      const receiver = ownBroker(this.#o.keyedHash);
+      this.#deliveries.keepDead(unfitLetter(offset, message, receiver.key), receiver);
+    }
     const rules = this.#set.route(message.topic);
     if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, message, rules));
   }

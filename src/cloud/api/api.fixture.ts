@@ -36,6 +36,7 @@ import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { Configuration } from "../files/mod.ts";
+import { TopicSchemas } from "../schemas/mod.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import { Renewals } from "../renewals.ts";
@@ -275,10 +276,12 @@ async function openParts(folder: string, ground: Base) {
     defaults: defaultRules(),
   });
   await rules.start();
+  const stored = rulesStore.documents();
+  const schemas = new TopicSchemas({ ...base, broker: { examine: () => () => {} }, stored });
   const configuration = new Configuration({
     rules,
-    kinds: [],
-    stored: rulesStore.documents(),
+    kinds: [schemas],
+    stored,
     keyedHash: sealing.hmac,
     clock,
     logNext: () => 42,
@@ -311,6 +314,7 @@ async function openParts(folder: string, ground: Base) {
     presence,
     rules,
     configuration,
+    schemas,
     people,
     audit,
     auditSearch,

@@ -53,3 +53,24 @@ export interface ConfigurationPlan {
   /** More faults than are told. */
   readonly faultsLeftOut: number;
 }
+
+/** A schema of a topic, in force; counts since the start. */
+export interface SchemaSummary {
+  readonly name: string;
+  readonly topic: string;
+  readonly onViolation: "reject" | "flag" | "deadletter";
+  readonly version: number;
+  readonly examined: number;
+  readonly unfit: number;
+}
+
+export interface SchemaView extends SchemaSummary {
+  readonly document: JsonObject;
+  /** The newest last. */
+  readonly versions: readonly { readonly version: number; readonly document: JsonObject }[];
+}
+
+export interface SchemaTest {
+  readonly fits: boolean;
+  readonly reason: string | null;
+}

@@ -82,6 +82,11 @@
  *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
  *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
  *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
+ *   GET    /api/schemas                              → {schemas: SchemaSummary[]}
+ *   GET    /api/schemas/:name                        → SchemaView
+ *   PUT    /api/schemas/:name  {topic, onViolation?, schema, description?}  → SchemaView
+ *   DELETE /api/schemas/:name                        → 204
+ *   POST   /api/schemas/:name/test  {payload}        → SchemaTest
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
  *
  * AWS IoT's operations:
@@ -186,6 +191,9 @@ export type {
   ConfigurationPlan,
   ConfigurationRequest,
   ConfigurationView,
+  SchemaSummary,
+  SchemaTest,
+  SchemaView,
 } from "./contract-files.ts";
 export type { PolicyAnswer, PolicyVersions, PutPolicy, Refusal, RefusalPage } from "./contract-devices.ts";
 

@@ -9,6 +9,7 @@ import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { Configuration } from "../files/mod.ts";
+import type { TopicSchemas } from "../schemas/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
@@ -127,6 +128,7 @@ export interface ApiPorts extends DevicePorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly configuration: Configuration;
+  readonly schemas: Pick<TopicSchemas, "list" | "view" | "test">;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;

@@ -37,6 +37,7 @@ import { policyDeskRoutes } from "./routes-policies.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
 import { retireRoutes } from "./routes-retire.ts";
+import { schemaRoutes } from "./routes-schemas.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
 
@@ -87,6 +88,7 @@ const GUARDED = [
   queryRoutes,
   alertRoutes,
   filesRoutes,
+  schemaRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,

@@ -202,7 +202,10 @@ export class Configuration {
       {
         puts: rules.flatMap(({ name, after }) => (after === null ? [] : [draftOf(name, after)])),
         deletes: rules.flatMap(({ name, after }) => (after === null ? [name] : [])),
-        documents: documents.map(({ kind, name, after }) => ({ kind, name, document: after })),
+        documents: documents.flatMap(({ kind, name, after }) => [
+          { kind, name, document: after },
+          ...(this.#kinds.get(kind)!.beside?.(name, after) ?? []),
+        ]),
       },
       this.#o.logNext(),
     );

@@ -110,6 +110,16 @@ export class Deliveries {
     this.#planPump();
   }
 
+  /** What was never a delivery is kept as one that was given up. */
+  keepDead(letter: DeadLetter, receiver: Receiver): void {
+    const key = keyOf(letter);
+    if (this.#ledger.isSettled(key)) return;
+    if (letter.offset <= this.#savedOffsetMax && this.#backlog.knows(key)) return;
+    this.#target(receiver, false);
+    this.#counters.dead.value++;
+    if (this.#ledger.bury(letter, key, false) >= UNSAVED_MAX) this.#o.save();
+  }
+
   /** The oldest log offset whose delivery is neither done nor saved; null where there is none. */
   oldestUnsaved(): number | null {
     return this.#ledger.oldest();
