@@ -1,5 +1,5 @@
 /** One message of the log → rows of the next commit. Synchronous, and nothing that a device sends makes it throw. */
-import { parseJson, stampOf } from "../../base/mod.ts";
+import { asRuleSees, parseJson, stampOf } from "../../base/mod.ts";
 import type { Clock, ForgottenThings, Limits, Logger, Message } from "../../base/mod.ts";
 import { PayloadTemplate, PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
 import type { Points, SequenceBook, SeriesBook, SeriesEntry } from "../../telemetry/mod.ts";
@@ -159,7 +159,7 @@ export class MessageSink {
       if (routed.length === 0) return;
       const rules = routed.filter((rule) => rule.fromOffset <= offset);
       if (rules.length === 0) return;
-      const points = this.#wanted(offset, message, rules);
+      const points = this.#wanted(offset, asRuleSees(message), rules);
       // A rule that is to see later messages only would be passed over.
       if (points !== null && routed.length === 1 && topic.learnsNow())
         topic.shape = this.#shapeOf(bytes, message, points);
