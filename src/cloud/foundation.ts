@@ -19,7 +19,7 @@ import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
-import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
+import { RegistryGatekeeper, rulesWithin } from "./gatekeeper.ts";
 import type { AuditScopes } from "../adapters/audit-logger.ts";
 import type { AuditFiles, AuditTrail } from "../audit/mod.ts";
 import type { People } from "../people/mod.ts";
@@ -88,7 +88,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({
     store: shared ?? stores.store,
-    rules: registryRules,
+    rules: rulesWithin(limits.identity),
     principalsCachedMax,
     ...ports,
   });

@@ -1,5 +1,5 @@
-export { parsePolicy } from "./policy-document.ts";
-export type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
+export { STORED_POLICY, parsePolicy } from "./policy-document.ts";
+export type { Effect, PolicyDocument, PolicyLimits, Statement } from "./policy-document.ts";
 export { compilePolicy } from "./compiled-policy.ts";
 export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef, Weighing } from "./compiled-policy.ts";
 export { policyWarnings } from "./policy-warnings.ts";

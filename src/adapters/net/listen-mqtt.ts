@@ -1,7 +1,7 @@
 /** The listeners: TCP, optionally behind a proxy, optionally TLS; MQTT to the broker, HTTP to whoever serves it. */
-import { BlockList, createServer, isIPv6 } from "node:net";
+import { BlockList, createServer, isIP, isIPv6 } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, MqttLimits } from "../../base/mod.ts";
 import type { BrokerConnection, Peer, Transport } from "../../broker/mod.ts";
@@ -346,7 +346,7 @@ class Listener implements MqttListener {
         return this.#unwelcome(socket, remoteAddress, refused);
       }
     }
-    const peer = peerOf(remoteAddress, credential, anonymous);
+    const peer = peerOf(remoteAddress, credential, anonymous, socket);
     const transport = new SocketTransport(socket, remoteAddress);
     transport.attach(accept(transport, peer));
     socket.resume();
@@ -369,8 +369,14 @@ class Listener implements MqttListener {
   }
 }
 
-export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean): Peer {
-  if (credential.kind === "certificate") return { remoteAddress, certificateId: credential.certificateId };
+export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean, socket: Socket): Peer {
+  if (credential.kind === "certificate") {
+    const { certificateId } = credential;
+    const serverName = socket instanceof TLSSocket ? socket.servername : null;
+    // An address is no name, though some clients send it as one.
+    if (typeof serverName !== "string" || isIP(serverName) !== 0) return { remoteAddress, certificateId };
+    return { remoteAddress, certificateId, serverName };
+  }
   return anonymous ? { remoteAddress, certificateId: null, anonymous } : { remoteAddress, certificateId: null };
 }
 

@@ -152,14 +152,15 @@ export class MessageSink {
 
   #decode(offset: number, bytes: Uint8Array, topic: KnownTopic): void {
     try {
-      const message = this.#options.records.decode(bytes);
+      const received = this.#options.records.decode(bytes);
+      const message = asRuleSees(received);
       const { forgotten } = this.#options;
       if (offset < forgotten.end && forgotten.covers(subjectOf(message), offset)) return;
-      const routed = topic.rules ?? this.#rules?.route(message.topic) ?? [];
+      const routed = topic.rules ?? this.#rules?.route(received.topic) ?? [];
       if (routed.length === 0) return;
       const rules = routed.filter((rule) => rule.fromOffset <= offset);
       if (rules.length === 0) return;
-      const points = this.#wanted(offset, asRuleSees(message), rules);
+      const points = this.#wanted(offset, message, rules);
       // A rule that is to see later messages only would be passed over.
       if (points !== null && routed.length === 1 && topic.learnsNow())
         topic.shape = this.#shapeOf(bytes, message, points);
