@@ -26,7 +26,7 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger, Scheduler } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -274,7 +274,13 @@ async function openParts(folder: string, ground: Base) {
     defaults: defaultRules(),
   });
   await rules.start();
-  const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  // Turns are real ones: nobody moves simulated time on while a request is answered.
+  const scheduler: Scheduler = {
+    after: (delay, task) => clock.after(delay, task),
+    every: (period, task) => clock.every(period, task),
+    defer: (task) => systemScheduler.defer(task),
+  };
+  const provisioning = openProvisioning({ ...base, scheduler, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
