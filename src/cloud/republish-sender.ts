@@ -1,6 +1,16 @@
 /** `republish` of rules: a message of the platform's own for the broker. Delivered when it is in the log, on disk. */
 import { LIMITS, TidewireError, reasonOf, topicNameFault } from "../base/mod.ts";
-import type { Cancel, Clock, Counter, Message, MessageProperties, Metrics, Millis, TopicLimits } from "../base/mod.ts";
+import type {
+  Cancel,
+  Clock,
+  Counter,
+  Message,
+  MessageProperties,
+  Metrics,
+  Millis,
+  Scheduler,
+  TopicLimits,
+} from "../base/mod.ts";
 import { DONE, HOPS_PROPERTY, dead, targetFails } from "../rules/mod.ts";
 import type { Parcel, Sender, Verdict } from "../rules/mod.ts";
 
@@ -9,6 +19,7 @@ export interface RepublishPorts {
   readonly publish: () => ((message: Message) => number) | null;
   readonly log: () => { readonly durable: number; onDurable(listener: (durable: number) => void): Cancel };
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
   readonly metrics: Metrics;
   readonly limits: TopicLimits;
 }
@@ -77,11 +88,11 @@ export class RepublishSender implements Sender {
     if (log.durable >= next) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (inTime: boolean): void => {
-        clearTimeout(timer);
+        cancelTimer();
         cancel();
         resolve(inTime);
       };
-      const timer = setTimeout(() => settle(false), timeout);
+      const cancelTimer = this.#ports.scheduler.after(timeout, () => settle(false));
       const cancel = log.onDurable((durable) => {
         if (durable >= next) settle(true);
       });

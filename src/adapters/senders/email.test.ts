@@ -25,6 +25,7 @@ describe("mail", () => {
   before(async () => {
     server = new SMTPServer({
       authOptional: true,
+      closeTimeout: 100,
       disabledCommands: ["STARTTLS"],
       onRcptTo({ address }, _session, done) {
         if (address.startsWith("nobody"))
