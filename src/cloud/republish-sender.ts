@@ -88,11 +88,11 @@ export class RepublishSender implements Sender {
     if (log.durable >= next) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (inTime: boolean): void => {
-        cancelTimer();
+        cancelTimeout();
         cancel();
         resolve(inTime);
       };
-      const cancelTimer = this.#ports.scheduler.after(timeout, () => settle(false));
+      const cancelTimeout = this.#ports.scheduler.after(timeout, () => settle(false));
       const cancel = log.onDurable((durable) => {
         if (durable >= next) settle(true);
       });
