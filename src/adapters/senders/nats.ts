@@ -84,7 +84,7 @@ function verdictOf(error: unknown): Verdict {
   const { name, message, code } = error as Error & { code?: unknown };
   if (code === TOO_LARGE) return dead(message);
   // Nobody listens on the subject: no stream has it yet.
-  if (name === "NoRespondersError" || /no responders|503/i.test(message))
+  if (name === "NoRespondersError" || /no responders|503|not enabled/i.test(message))
     return deliveryFails("no stream takes this subject");
   return targetFails(message);
 }

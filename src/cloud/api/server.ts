@@ -25,6 +25,7 @@ import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
@@ -85,6 +86,7 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  deadLetterRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,
