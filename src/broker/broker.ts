@@ -11,7 +11,7 @@ import { pump } from "./delivery.ts";
 import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
-import type { Peer, Transport } from "./ports.ts";
+import type { Authorizer, Peer, Transport } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
@@ -91,12 +91,12 @@ export class Broker {
 
   /** Ends every connection that matches, at once and with its will; returns how many. `reasonCode` is of MQTT 5.0. */
   disconnect(
-    matches: (connection: ConnectionInfo) => boolean,
+    matches: (connection: ConnectionInfo, authorizer: Authorizer) => boolean,
     reasonCode: number,
     detail = "ended by the server",
   ): number {
     const cause = reasonCode === REASON.notAuthorized ? "FORBIDDEN_ACCESS" : "SERVER_INITIATED_DISCONNECT";
-    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
+    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info, c.authorizer));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
     return chosen.length;
   }

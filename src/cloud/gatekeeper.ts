@@ -1,5 +1,5 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
-import { isTidewireError, minutes, reasonOf } from "../base/mod.ts";
+import { isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
 import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
@@ -10,8 +10,9 @@ import type {
   NamedPolicy,
   PolicyContext,
   PolicyDocument,
-  RefusalReason,
 } from "../identity/mod.ts";
+import { REFUSALS } from "./admission.ts";
+import type { GateRefusal, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
 import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
@@ -26,15 +27,6 @@ export const registryRules: RegistryRules = {
   checkPolicy: (document) => policyWarnings(parsePolicy(document)),
   mayBecome,
 };
-
-/** A CONNECT that was not let in. */
-export interface GateRefusal {
-  readonly reason: string;
-  readonly sentence: string;
-  readonly certificateId: string | null;
-  readonly clientId: string;
-  readonly remoteAddress: string;
-}
 
 export interface GatekeeperOptions {
   readonly registry: Registry;
@@ -51,28 +43,6 @@ export interface StandingConnection {
   readonly certificateId: string | null;
   readonly remoteAddress: string;
 }
-
-/** What a grant is made of. A user has no certificate, and stands for no thing. */
-export interface Rights {
-  readonly policies: readonly Policy[];
-  readonly things: Principal["things"];
-  readonly certificate: Principal["certificate"] | null;
-}
-
-type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized" | "registry-away";
-
-const REFUSALS: readonly Refusal[] = [
-  "no-certificate",
-  "unknown",
-  "inactive",
-  "revoked",
-  "expired",
-  "not-yet-valid",
-  "pending",
-  "client-id",
-  "not-authorized",
-  "registry-away",
-];
 
 /** Every combination that a CONNECT may ask for, shared by all connections. */
 const CONNECT_ATTRIBUTES: readonly (readonly string[])[] = [
@@ -129,7 +99,7 @@ export class RegistryGatekeeper implements Gatekeeper {
   /** Nobody gets in on what another platform may have revoked meanwhile: it is looked up, or refused for now. */
   admit(peer: Peer, connect: ConnectPacket): Admission {
     const decision = this.#decide(peer, connect);
-    return "admitted" in decision ? decision : this.#refused(peer, connect, decision);
+    return "admitted" in decision ? decision : this.refuse(peer, connect, decision);
   }
 
   #decide(peer: Peer, connect: ConnectPacket): Admission | Refused {
@@ -144,7 +114,8 @@ export class RegistryGatekeeper implements Gatekeeper {
     if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
     const thing = grant.context.thing?.thingName ?? null;
     const look = (before: Rights | null): Rights | null => this.current(principal.certificate.certificateId, before);
-    return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
+    const expiresAt = principal.certificate.notAfter + 1;
+    return { admitted: true, thing, expiresAt, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
   }
 
   /**
@@ -166,16 +137,26 @@ export class RegistryGatekeeper implements Gatekeeper {
     return { ok: false, sentence: "a policy of the certificate cannot be evaluated" };
   }
 
-  /** Somebody who proved to be a user, and has `look()` for rights; asked again when the registry has changed. */
-  admitUser(peer: Peer, connect: ConnectPacket, look: () => Rights | null): Admission {
+  /** Who he is is proved; here it is what he may do. */
+  admitLogin(peer: Peer, connect: ConnectPacket, { principal, whose, look, expiresAt }: ProvedLogin): Admission {
     const rights = look();
     const grant = rights === null ? null : this.grant(rights, connectionOf(peer, connect));
+    const thing = rights?.things[0]?.thing.thingName ?? null;
     if (rights === null || grant === null)
-      return this.#refused(peer, connect, notAuthorized("A policy of the user is missing or cannot be evaluated"));
-    if (grant.policy.connect(connect.clientId))
-      return { admitted: true, thing: null, authorizer: new ConnectionAuthorizer(this, rights, look, grant) };
+      return this.refuse(peer, connect, notAuthorized(`A policy of ${whose} is missing or cannot be evaluated`), thing);
+    if (grant.policy.connect(connect.clientId)) {
+      const authorizer = new ConnectionAuthorizer(this, rights, look, grant);
+      const end = expiresAt === undefined ? {} : { expiresAt };
+      return { admitted: true, thing: grant.context.thing?.thingName ?? null, authorizer, principal, ...end };
+    }
+    if (rights.policies.length === 0) return this.refuse(peer, connect, notAuthorized(`No policy for ${whose}`), thing);
     const { sentence, notes } = grant.policy.explain("Connect", connect.clientId);
-    return this.#refused(peer, connect, notAuthorized([sentence, ...notes].join("; ")));
+    return this.refuse(peer, connect, notAuthorized([sentence, ...notes].join("; ")), thing);
+  }
+
+  /** Rights that are not the registry's alone have changed: every connection looks again. */
+  moved(): void {
+    this.generation++;
   }
 
   /** Why a connection of this certificate and client id may or may not do something; for the API and command line. */
@@ -287,11 +268,13 @@ export class RegistryGatekeeper implements Gatekeeper {
     return notAuthorized([sentence, ...notes].join("; "));
   }
 
-  #refused(peer: Peer, connect: ConnectPacket, { refusal, code, sentence }: Refused): Admission {
-    this.#count(refusal);
+  /** `thing`: what it says it is, without a certificate. */
+  refuse(peer: Peer, connect: ConnectPacket, refused: Refused, thing: string | null = null): Admission {
+    const { refusal: reason, code: reasonCode, sentence, told = sentence } = refused;
+    this.#count(reason);
     const { certificateId, remoteAddress } = peer;
-    this.#onRefused?.({ reason: refusal, sentence, certificateId, clientId: connect.clientId, remoteAddress });
-    return { admitted: false, reasonCode: code, reason: sentence };
+    this.#onRefused?.({ reason, sentence, certificateId, clientId: connect.clientId, remoteAddress, thing });
+    return { admitted: false, reasonCode, reason: told, ...(told === sentence ? {} : { why: sentence }) };
   }
 
   #count(refusal: Refusal): void {
@@ -299,19 +282,9 @@ export class RegistryGatekeeper implements Gatekeeper {
   }
 }
 
-interface Refused {
-  readonly refusal: Refusal;
-  readonly code: number;
-  readonly sentence: string;
-}
-
 function notAuthorized(sentence: string): Refused {
   return { refusal: "not-authorized", code: NOT_AUTHORIZED, sentence };
 }
-
-export type RequestAdmission =
-  | { readonly ok: true; readonly thing: string | null; readonly policy: CompiledPolicy }
-  | { readonly ok: false; readonly sentence: string };
 
 interface Grant {
   readonly context: PolicyContext;
@@ -358,6 +331,11 @@ class ConnectionAuthorizer implements Authorizer {
     return this.#policy !== null && this.#policy.receive(topic);
   }
 
+  stands(): boolean {
+    if (this.#generation !== this.#gate.generation) this.#lookAgain();
+    return this.#policy !== null;
+  }
+
   #lookAgain(): void {
     this.#generation = this.#gate.generation;
     const rights = this.#look(this.#rights);
@@ -374,36 +352,43 @@ class ConnectionAuthorizer implements Authorizer {
 /** More certificates are looked at in several turns: a look takes some 20 µs, and everybody else waits meanwhile. */
 const LOOKED_AT_ONCE = 1_000;
 
+type Match = (
+  connection: StandingConnection & { readonly principal: string | null },
+  authorizer: Pick<Authorizer, "stands">,
+) => boolean;
+
 export interface EvictionOptions {
   readonly registry: Registry;
   readonly gatekeeper: RegistryGatekeeper;
   readonly scheduler: Scheduler;
   /** The broker's `disconnect`: ends the connections that match, returns how many. */
-  readonly disconnect: (match: (connection: StandingConnection) => boolean, reasonCode: number) => number;
+  readonly disconnect: (match: Match, reasonCode: number) => number;
   readonly logger: Logger;
 }
 
 /**
  * Ends connections that lost their right to be there: at the end of the turn in which the registry changed (one look at
- * all connections however many changes there were), and once a minute for certificates that expired.
+ * all connections however many changes there were). Those that expire are ended by the broker.
  */
 export function evictOnChange(options: EvictionOptions): Cancel {
   const { registry, gatekeeper, scheduler, logger } = options;
   /** Certificates of this turn's changes; null outside of one. */
   let touched: Set<string> | "all" | null = null;
-  const evict = (concerns: (certificateId: string) => boolean): void => {
+  const evict = (concerns: (principal: string) => boolean): void => {
     const count = options.disconnect(
-      (connection) =>
-        connection.certificateId !== null && concerns(connection.certificateId) && !gatekeeper.mayStay(connection),
+      (connection, authorizer) =>
+        connection.principal !== null &&
+        concerns(connection.principal) &&
+        !(connection.certificateId === null ? authorizer.stands?.() !== false : gatekeeper.mayStay(connection)),
       NOT_AUTHORIZED,
     );
     if (count > 0)
-      logger.info("connections ended: their certificates lost the right", { audit: true, connections: count });
+      logger.info("connections ended: they lost the right to be here", { audit: true, connections: count });
   };
   /** The sixteenth part of them in each turn: certificate ids are hashes, so their last digits are even. */
-  const evictInTurns = (concerns: (certificateId: string) => boolean, digits = "0123456789abcdef"): void => {
-    evict((certificateId) => certificateId.endsWith(digits[0]!) && concerns(certificateId));
-    if (digits.length > 1) scheduler.defer(() => evictInTurns(concerns, digits.slice(1)));
+  const evictInTurns = (concerns: (principal: string) => boolean, part = 0): void => {
+    evict((principal) => partOf(principal) === part && concerns(principal));
+    if (part < 15) scheduler.defer(() => evictInTurns(concerns, part + 1));
   };
   const cancelChanges = registry.onChange((change) => {
     // A certificate that is new has no connection yet; registering ten thousand must not look at all connections each time.
@@ -420,11 +405,12 @@ export function evictOnChange(options: EvictionOptions): Cancel {
     if (change.principals === "all") touched = "all";
     else if (touched !== "all") for (const id of change.principals) touched.add(id);
   });
-  const cancelSweep = scheduler.every(minutes(1), () => evict(() => true));
-  return () => {
-    cancelChanges();
-    cancelSweep();
-  };
+  return cancelChanges;
+}
+
+/** 0 to 15, by the last digit; what ends with none is in the first. */
+function partOf(principal: string): number {
+  return Math.max(0, "0123456789abcdef".indexOf(principal.at(-1) ?? ""));
 }
 
 const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };
