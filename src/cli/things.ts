@@ -7,6 +7,7 @@ import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
 import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
+import { passwordCommand } from "./things-password.ts";
 import type { Output } from "./output.ts";
 
 interface AddOptions {
@@ -105,6 +106,7 @@ export function thingsCommand(output: Output): Command {
         }),
     );
   }
+  things.addCommand(passwordCommand(output));
   things.addCommand(
     withConnection(new Command("retire"))
       .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")

@@ -13,7 +13,7 @@ import type { Secrets } from "../adapters/secrets/mod.ts";
 import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
-import { days, hours } from "../base/mod.ts";
+import { LIMITS, days, hours } from "../base/mod.ts";
 import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
@@ -22,7 +22,8 @@ import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
 import type { AuditScopes } from "../adapters/audit-logger.ts";
 import type { AuditFiles, AuditTrail } from "../audit/mod.ts";
-import type { People } from "../people/mod.ts";
+import { passwordHasher } from "../adapters/password-hash.ts";
+import type { PasswordHasher, People } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
@@ -42,6 +43,8 @@ export interface Foundation {
   readonly metrics: PrometheusMetrics;
   readonly secrets: Secrets;
   readonly people: People;
+  /** Of devices' passwords: in a queue of its own, so that neither people nor devices wait for each other. */
+  readonly deviceHasher: PasswordHasher;
   readonly audit: AuditTrail;
   readonly auditFiles: AuditFiles;
   readonly auditScopes: AuditScopes;
@@ -105,8 +108,10 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   teardown.add("certificates without CA", () => standalone.close());
   const registryAway = (): string | null => shared?.away ?? null;
   const { audit, auditFiles, auditScopes } = kept;
+  const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
   const stands = {
     people,
+    deviceHasher: passwordHasher({ atOnceMax, waitingMax }),
     audit,
     auditFiles,
     auditScopes,

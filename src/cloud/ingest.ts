@@ -21,6 +21,8 @@ import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { listenerUrlOf } from "./listener-url.ts";
+import { PasswordLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -175,9 +177,15 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
+  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
+    peer.anonymous === true
+      ? anonymousGatekeeper.admit()
+      : peer.login === "password"
+        ? passwords.admit(peer, connect)
+        : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({

@@ -84,7 +84,7 @@ export class Listeners {
     teardown.add("listeners", () => this.#close());
     const { bind, mqttsPort, httpsPort, httpPort } = this.#config;
     const together = mqttsPort === httpsPort && mqttsPort !== 0;
-    const secure = { host: bind, anonymous: false, proxy: null };
+    const secure = { host: bind, auth: "certificate", proxy: null } as const;
     const mqtts = await this.#listenTls({ ...secure, kind: "mqtts", port: mqttsPort }, "--mqtts-port", together);
     const https = together
       ? mqtts
@@ -183,10 +183,11 @@ export class Listeners {
   }
 
   async #listenMore(at: ListenerUrl): Promise<string> {
-    if (!at.anonymous) {
+    if (at.auth === "certificate") {
       const { port } = await this.#listenTls(at, "--listen", false);
       return shownUrl(at, port);
     }
+    if (at.auth !== "none") return this.#listenForLogins(at, at.auth);
     const options: MqttListenerOptions = {
       ...this.#shared(),
       ...(at.proxy === null ? {} : { proxy: at.proxy }),
@@ -204,6 +205,27 @@ export class Listeners {
       : listenMqtt(options));
     this.#open.push({ listener, tls: false });
     this.#warn(shownUrl(at, listener.port), at.host);
+    return shownUrl(at, listener.port);
+  }
+
+  /** For devices without a certificate. Nothing but MQTT is served there. */
+  async #listenForLogins(at: ListenerUrl, login: "password" | "jwt"): Promise<string> {
+    const options: MqttListenerOptions = {
+      ...this.#shared(),
+      ...(at.proxy === null ? {} : { proxy: at.proxy }),
+      name: this.#unique(`${at.kind}-${login}`),
+      host: at.host,
+      port: at.port,
+      portOption: "--listen",
+      tls: this.#material!,
+      clientCertificate: "none",
+      login,
+    };
+    // A page of another site has no password that a browser would add for it.
+    const listener = await (at.kind === "wss"
+      ? listenMqttWebSocket({ ...options, name: options.name!, objection: () => null })
+      : listenMqtt(options));
+    this.#open.push({ listener, tls: true });
     return shownUrl(at, listener.port);
   }
 

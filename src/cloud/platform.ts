@@ -26,6 +26,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { passwordDesk } from "./logins/mod.ts";
 import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
@@ -205,6 +206,7 @@ async function openApi(
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       policies: policyDesk(base),
+      passwords: passwordDesk({ ...base, passwords: base.deviceHasher }),
       health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

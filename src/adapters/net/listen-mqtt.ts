@@ -16,7 +16,7 @@ import { SecondLook } from "./second-look.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { Strangers } from "./strangers.ts";
 import { TlsDoor, shownBy } from "./tls-door.ts";
-import type { Credential, Protocol, TlsMaterial } from "./tls-door.ts";
+import type { ClientCertificate, Credential, Protocol, TlsMaterial } from "./tls-door.ts";
 
 export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
@@ -24,6 +24,8 @@ export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly
 export interface Visitor {
   readonly remoteAddress: string;
   readonly credential: Credential;
+  /** Who its request proved it to be, e.g. by a signature: `key/ID`. */
+  readonly principal?: string;
 }
 
 export interface ProxyOptions {
@@ -41,7 +43,7 @@ export interface MqttListenerOptions {
   /** Absent: plain TCP, and `certificateId` is null. */
   readonly tls?: TlsMaterial;
   /** Default `required`. */
-  readonly clientCertificate?: "required" | "requested";
+  readonly clientCertificate?: ClientCertificate;
   /** Serves HTTP connections; without it there is only MQTT. */
   readonly http?: (socket: Socket, visitor: Visitor) => void;
   /** What a client is taken for that names no protocol (by ALPN). Default `mqtt`. */
@@ -49,6 +51,8 @@ export interface MqttListenerOptions {
   readonly proxy?: ProxyOptions;
   /** Peers are marked as such: the listener was opened for anybody. */
   readonly anonymous?: boolean;
+  /** Peers are marked so: their CONNECT says who they are. */
+  readonly login?: Peer["login"];
   /** Whether a certificate may connect at all; asked before a byte of MQTT is read, for resumed TLS sessions too. */
   readonly admitPeer: (certificateId: string) => PeerVerdict;
   /** Certificates whose issuer is not known here, and who may come all the same: the registry has the very certificate. */
@@ -318,7 +322,7 @@ class Listener implements MqttListener {
 
   #mqtt(socket: Socket, remoteAddress: string, credential: Credential): void {
     this.#strangers.delete(belowOf(socket));
-    const { admitPeer, accept, anonymous = false } = this.#options;
+    const { admitPeer, accept } = this.#options;
     if (credential.kind === "unusable") {
       return this.#refuse(socket, remoteAddress, credential.reason, credential.hint, undefined, shownBy(socket));
     }
@@ -329,16 +333,23 @@ class Listener implements MqttListener {
         return this.#refuse(socket, remoteAddress, "certificate-refused", verdict.reason, undefined, shown);
       }
     }
-    const peer = peerOf(remoteAddress, credential, anonymous);
+    const peer = peerOf(remoteAddress, credential, this.#options);
     const transport = new SocketTransport(socket, remoteAddress);
     transport.attach(accept(transport, peer));
     socket.resume();
   }
 }
 
-export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean): Peer {
+export function peerOf(
+  remoteAddress: string,
+  credential: Credential,
+  { anonymous = false, login, principal }: Pick<MqttListenerOptions, "anonymous" | "login"> & Pick<Peer, "principal">,
+): Peer {
   if (credential.kind === "certificate") return { remoteAddress, certificateId: credential.certificateId };
-  return anonymous ? { remoteAddress, certificateId: null, anonymous } : { remoteAddress, certificateId: null };
+  const stranger = { remoteAddress, certificateId: null };
+  if (principal !== undefined) return { ...stranger, principal };
+  if (login !== undefined) return { ...stranger, login };
+  return anonymous ? { ...stranger, anonymous } : stranger;
 }
 
 /** The TCP socket below TLS, by a name that Node's types do not know. */

@@ -13,7 +13,7 @@ import { WebSocketTransport } from "./web-socket-transport.ts";
 
 export interface MqttWebSocketOptions extends Pick<
   MqttListenerOptions,
-  "admitPeer" | "accept" | "anonymous" | "onRefused"
+  "admitPeer" | "accept" | "anonymous" | "login" | "onRefused"
 > {
   /** In metrics and log lines. */
   readonly name: string;
@@ -44,8 +44,9 @@ export class MqttWebSockets {
   }
 
   /** Answers an upgrade; `head` is what came behind the request. */
-  upgrade(request: IncomingMessage, socket: Socket, head: Uint8Array, { remoteAddress, credential }: Visitor): void {
-    const { admitPeer, accept, objection, anonymous = false } = this.#options;
+  upgrade(request: IncomingMessage, socket: Socket, head: Uint8Array, visitor: Visitor): void {
+    const { remoteAddress, credential, principal } = visitor;
+    const { admitPeer, accept, objection } = this.#options;
     socket.on("error", ignore); // HTTP has let go of the socket; whoever serves it is told by "close"
     const refuse = (status: number, reason: string, hint: string): void => {
       this.#refusals.refuse(remoteAddress, reason, hint, undefined, shownBy(socket));
@@ -66,7 +67,13 @@ export class MqttWebSockets {
     const transport = new WebSocketTransport(socket, remoteAddress, (fault) => {
       this.#refusals.refuse(remoteAddress, `websocket-${fault.kind}`, fault.detail);
     });
-    transport.attach(accept(transport, peerOf(remoteAddress, credential, anonymous)), head);
+    transport.attach(
+      accept(
+        transport,
+        peerOf(remoteAddress, credential, { ...this.#options, ...(principal === undefined ? {} : { principal }) }),
+      ),
+      head,
+    );
   }
 }
 

@@ -1,0 +1,3 @@
+export { passwordDesk } from "./password-desk.ts";
+export type { NewPassword, PasswordDesk, PasswordFacts } from "./password-desk.ts";
+export { PasswordLogin } from "./password-login.ts";

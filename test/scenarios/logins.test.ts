@@ -1,0 +1,156 @@
+/** Devices that hold no certificate: passwords, over real TLS, with clients that we did not write. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { after, before, describe, test } from "node:test";
+import { connect as connectMqtt, connectAsync } from "mqtt";
+import type { IClientOptions, MqttClient } from "mqtt";
+import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
+
+/** What the event brings. `once` of `node:events` would fail with the errors that are expected here. */
+function happens(client: MqttClient, event: "close" | "error" | "disconnect"): Promise<unknown> {
+  client.on("error", () => {});
+  return new Promise((resolve) => void client.once(event, resolve));
+}
+
+interface ExpectedRefusal {
+  readonly reason: string;
+  readonly sentence: string;
+  readonly command: string | null;
+  readonly thing: string | null;
+}
+
+describe("devices with a password", () => {
+  const folder = temporaryFolder();
+  let platform: PlatformProcess;
+  let ca: string;
+  let caFile: string;
+  let mqtts: string;
+  let wss: string;
+  let password: string;
+  const cli = (...args: readonly string[]) => runCli([...args, "--data", folder.path], folder.path);
+
+  before(async () => {
+    const listen = ["--listen", "mqtts://127.0.0.1:0?auth=password", "--listen", "wss://127.0.0.1:0?auth=password"];
+    platform = await PlatformProcess.start(folder.path, listen);
+    [mqtts, wss] = platform.ready.listen as [string, string];
+    ({ caPem: ca } = await platform.api<{ caPem: string }>("GET", "/api/connection"));
+    caFile = join(folder.path, "ca.pem");
+    writeFileSync(caFile, ca);
+    for (const thing of ["meter-1", "meter-2"]) await platform.api("POST", `/things/${thing}`, {});
+    const set = await cli("things", "password", "meter-1", "--json");
+    assert.equal(set.code, 0, set.stderr);
+    ({ password } = JSON.parse(set.stdout) as { password: string });
+  });
+  after(async () => {
+    await platform.end("SIGTERM");
+    folder.remove();
+  });
+
+  const as = (more: IClientOptions = {}): IClientOptions => ({
+    clientId: "meter-1",
+    username: "meter-1",
+    password,
+    ca,
+    reconnectPeriod: 0,
+    protocolVersion: 5,
+    ...more,
+  });
+  const refusedCode = async (url: string, options: IClientOptions): Promise<number | undefined> => {
+    const client = connectMqtt(url, options);
+    try {
+      return ((await happens(client, "error")) as { readonly code?: number }).code;
+    } finally {
+      await client.endAsync(true);
+    }
+  };
+  const refusals = async (): Promise<readonly ExpectedRefusal[]> =>
+    (await platform.api<{ refusals: readonly ExpectedRefusal[] }>("GET", "/api/refusals")).refusals;
+
+  for (const version of [4, 5] as const) {
+    for (const [name, url] of [
+      ["TLS", () => mqtts],
+      ["WebSocket", () => `${wss}/mqtt`],
+    ] as const) {
+      test(`MQTT.js comes in over ${name}, MQTT ${version === 4 ? "3.1.1" : "5"}, and publishes`, async () => {
+        const client = await connectAsync(url(), as({ protocolVersion: version }));
+        await client.publishAsync("telemetry/meter-1/energy", '{"kwh":1}', { qos: 1 });
+        await client.endAsync();
+      });
+    }
+  }
+
+  test("mosquitto_pub comes in with the right password, and not with another", async () => {
+    const { port } = new URL(mqtts.replace("mqtts:", "https:"));
+    const publish = async (given: string): Promise<number | null> => {
+      const topic = "telemetry/meter-1/energy";
+      const server = ["-h", "127.0.0.1", "-p", port, "--cafile", caFile, "--tls-alpn", "mqtt"];
+      const message = ["-i", "meter-1", "-u", "meter-1", "-P", given, "-t", topic, "-m", '{"kwh":2}', "-q", "1"];
+      const child = spawn("mosquitto_pub", [...server, ...message], { stdio: "ignore" });
+      const [code] = (await once(child, "exit")) as [number | null];
+      return code;
+    };
+    assert.equal(await publish(password), 0);
+    assert.notEqual(await publish("not the password"), 0);
+  });
+
+  test("a wrong password, no password and an unknown name are refused, with the reason and the command that helps", async () => {
+    assert.equal(await refusedCode(mqtts, as({ password: "not the password" })), 0x86);
+    assert.equal(await refusedCode(mqtts, { ...as(), username: "meter-2", clientId: "meter-2" }), 0x86);
+    const { username: _u, password: _p, ...nothing } = as();
+    assert.equal(await refusedCode(mqtts, nothing), 0x86);
+    const found = await refusals();
+    const of = (reason: string): ExpectedRefusal | undefined => found.find((one) => one.reason === reason);
+    assert.equal(of("wrong-password")?.command, "tidewire things password meter-1");
+    assert.match(of("unknown-name")?.sentence ?? "", /'meter-2' has no password/);
+    assert.equal(of("unknown-name")?.command, "tidewire things password meter-2");
+    assert.match(of("no-password")?.sentence ?? "", /no user name and password/);
+    const audit = await cli("audit", "search", "--action", "device.refuse.connect-refused", "--json");
+    assert.match(audit.stdout, /"why":"The password is not that of 'meter-1'"/);
+    assert.ok(!audit.stdout.includes(password) && !audit.stdout.includes("not the password"));
+  });
+
+  test("the listener asks for no certificate, speaks TLS only, and the certificate's listener takes no password", async () => {
+    const { port } = new URL(mqtts.replace("mqtts:", "https:"));
+    const socket = connectTls({ port: Number(port), host: "127.0.0.1", ca, ALPNProtocols: ["mqtt"] });
+    await once(socket, "secureConnect");
+    assert.equal(socket.alpnProtocol, "mqtt");
+    socket.destroy();
+    const plain = connectMqtt(mqtts.replace("mqtts:", "mqtt:"), as());
+    await happens(plain, "close");
+    assert.equal(plain.connected, false);
+    await plain.endAsync(true);
+    const other = connectMqtt(platform.ready.mqtts, as());
+    await happens(other, "close");
+    await other.endAsync(true);
+  });
+
+  test("a password that is taken away, or changed, cuts the live connection within a second", async () => {
+    const cutBy = async (change: () => Promise<unknown>): Promise<void> => {
+      const client: MqttClient = await connectAsync(mqtts, as());
+      const told = happens(client, "disconnect");
+      const begun = performance.now();
+      await change();
+      assert.equal(((await told) as { readonly reasonCode?: number }).reasonCode, 0x87);
+      assert.ok(performance.now() - begun < 5_000); // of which the command takes most
+      await client.endAsync(true);
+    };
+    await cutBy(async () => {
+      const changed = await platform.api<{ password: string }>("PUT", "/api/things/meter-1/password", {});
+      ({ password } = changed);
+    });
+    await cutBy(async () => {
+      const removed = await cli("things", "password", "meter-1", "--remove");
+      assert.equal(removed.code, 0, removed.stderr);
+    });
+    const again = await cli("things", "password", "meter-1", "--remove");
+    assert.notEqual(again.code, 0);
+    await until("the audit log says who gave and took it", async () => {
+      const { stdout } = await cli("audit", "search", "--action", "thing.password*", "--json");
+      return /"action":"thing.password-remove"/.test(stdout) && /"action":"thing.password"/.test(stdout);
+    });
+  });
+});
