@@ -2,7 +2,7 @@
 import type { Cancel, LogFields, Message } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
-import { endConnection, listRetained } from "./administration.ts";
+import { endConnection, endUnauthorized, listRetained } from "./administration.ts";
 import type { EndConnection, RetainedList } from "./administration.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
@@ -11,7 +11,7 @@ import { pump } from "./delivery.ts";
 import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";
-import type { Authorizer, Peer, Transport } from "./ports.ts";
+import type { Peer, Transport } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
@@ -91,14 +91,22 @@ export class Broker {
 
   /** Ends every connection that matches, at once and with its will; returns how many. `reasonCode` is of MQTT 5.0. */
   disconnect(
-    matches: (connection: ConnectionInfo, authorizer: Authorizer) => boolean,
+    matches: (connection: ConnectionInfo) => boolean,
     reasonCode: number,
     detail = "ended by the server",
   ): number {
     const cause = reasonCode === REASON.notAuthorized ? "FORBIDDEN_ACCESS" : "SERVER_INITIATED_DISCONNECT";
-    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info, c.authorizer));
+    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
     return chosen.length;
+  }
+
+  /**
+   * Ends those of the chosen connections that would not be let in any more, or that have a subscription that they may not
+   * make any more; the first at once, many in several turns. `ended`: how many, when all have been looked at.
+   */
+  endUnauthorized(isChosen: (principal: string | null) => boolean, ended: (count: number) => void): void {
+    endUnauthorized(this.#core, isChosen, ended);
   }
 
   /** Ends a client's connection for an administrator; false where there is nothing of this client to end. */

@@ -21,9 +21,14 @@ export interface Rights {
   readonly certificate: Principal["certificate"] | null;
 }
 
+/** Whether the policies of who logged in so are named somewhere, and not attached in the registry. */
+export function hasPoliciesByName(principal: string): boolean {
+  return /^(?:user|jwt|key)\//.test(principal);
+}
+
 /** Somebody who proved without a certificate who he is. */
 export interface ProvedLogin {
-  /** `password/THING`, `user NAME`, `jwt/SUBJECT`, `key/ID`. */
+  /** `password/THING`, `user/NAME`, `jwt/SUBJECT`, `key/ID`. */
   readonly principal: string;
   /** As sentences about it begin: `The password`. */
   readonly whose: string;

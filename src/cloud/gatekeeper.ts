@@ -1,8 +1,8 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
-import { isTidewireError, reasonOf } from "../base/mod.ts";
+import { LIMITS, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
-import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
+import { STORED_POLICY, compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
 import type {
   CompiledPolicy,
   Explanation,
@@ -10,10 +10,12 @@ import type {
   NamedPolicy,
   PolicyContext,
   PolicyDocument,
+  PolicyLimits,
 } from "../identity/mod.ts";
-import { REFUSALS } from "./admission.ts";
-import type { GateRefusal, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
 import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
+
+import { REFUSALS, hasPoliciesByName } from "./admission.ts";
+import type { GateRefusal, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
@@ -23,10 +25,11 @@ const NOT_AUTHORIZED = 0x87;
 const SERVER_UNAVAILABLE = 0x88;
 
 /** What the registry asks identity. */
-export const registryRules: RegistryRules = {
-  checkPolicy: (document) => policyWarnings(parsePolicy(document)),
-  mayBecome,
-};
+export function rulesWithin(limits: PolicyLimits): RegistryRules {
+  return { checkPolicy: (document) => policyWarnings(parsePolicy(document, limits)), mayBecome };
+}
+
+export const registryRules: RegistryRules = rulesWithin(LIMITS.identity);
 
 export interface GatekeeperOptions {
   readonly registry: Registry;
@@ -237,7 +240,7 @@ export class RegistryGatekeeper implements Gatekeeper {
     let document = this.#documents.get(policy);
     if (document !== undefined) return document;
     try {
-      document = parsePolicy(policy.document);
+      document = parsePolicy(policy.document, STORED_POLICY);
     } catch (error) {
       this.#log.error("a stored policy cannot be evaluated; its certificates are refused", {
         policy: policy.policyName,
@@ -331,8 +334,8 @@ class ConnectionAuthorizer implements Authorizer {
     return this.#policy !== null && this.#policy.receive(topic);
   }
 
-  stands(): boolean {
-    if (this.#generation !== this.#gate.generation) this.#lookAgain();
+  mayStay(): boolean {
+    this.#lookAgain(); // in any case: a certificate expires without a change
     return this.#policy !== null;
   }
 
@@ -349,68 +352,49 @@ class ConnectionAuthorizer implements Authorizer {
   }
 }
 
-/** More certificates are looked at in several turns: a look takes some 20 µs, and everybody else waits meanwhile. */
-const LOOKED_AT_ONCE = 1_000;
-
-type Match = (
-  connection: StandingConnection & { readonly principal: string | null },
-  authorizer: Pick<Authorizer, "stands">,
-) => boolean;
-
 export interface EvictionOptions {
   readonly registry: Registry;
-  readonly gatekeeper: RegistryGatekeeper;
   readonly scheduler: Scheduler;
-  /** The broker's `disconnect`: ends the connections that match, returns how many. */
-  readonly disconnect: (match: Match, reasonCode: number) => number;
+  /** The broker's: ends those of the chosen connections that have lost a right, and says how many. */
+  readonly endUnauthorized: (isChosen: (principal: string | null) => boolean, ended: (count: number) => void) => void;
   readonly logger: Logger;
 }
 
 /**
- * Ends connections that lost their right to be there: at the end of the turn in which the registry changed (one look at
- * all connections however many changes there were). Those that expire are ended by the broker.
+ * Ends connections that lost a right that they use: at the end of the turn in which the registry changed (one look at all
+ * connections however many changes there were). Those that expire are ended by the broker.
  */
 export function evictOnChange(options: EvictionOptions): Cancel {
-  const { registry, gatekeeper, scheduler, logger } = options;
-  /** Certificates of this turn's changes; null outside of one. */
+  const { registry, scheduler, logger } = options;
+  /** Certificates and passwords of this turn's changes; null outside of one. */
   let touched: Set<string> | "all" | null = null;
-  const evict = (concerns: (principal: string) => boolean): void => {
-    const count = options.disconnect(
-      (connection, authorizer) =>
-        connection.principal !== null &&
-        concerns(connection.principal) &&
-        !(connection.certificateId === null ? authorizer.stands?.() !== false : gatekeeper.mayStay(connection)),
-      NOT_AUTHORIZED,
-    );
-    if (count > 0)
-      logger.info("connections ended: they lost the right to be here", { audit: true, connections: count });
-  };
-  /** The sixteenth part of them in each turn: certificate ids are hashes, so their last digits are even. */
-  const evictInTurns = (concerns: (principal: string) => boolean, part = 0): void => {
-    evict((principal) => partOf(principal) === part && concerns(principal));
-    if (part < 15) scheduler.defer(() => evictInTurns(concerns, part + 1));
+  let byName = false;
+  const evict = (isChosen: (principal: string | null) => boolean): void => {
+    options.endUnauthorized(isChosen, (connections) => {
+      if (connections > 0) logger.info("connections ended: they lost a right", { audit: true, connections });
+    });
   };
   const cancelChanges = registry.onChange((change) => {
     // A certificate that is new has no connection yet; registering ten thousand must not look at all connections each time.
-    if (change.principals.length === 0 || (change.kind === "certificate" && change.change === "created")) return;
+    if (change.kind === "certificate" && change.change === "created") return;
+    if (change.principals.length === 0 && change.kind !== "policy") return;
     if (touched === null) {
       touched = new Set();
       scheduler.defer(() => {
-        const changed = touched ?? "all";
-        touched = null;
-        if (changed !== "all" && changed.size <= LOOKED_AT_ONCE) evict((id) => changed.has(id));
-        else evictInTurns((id) => changed === "all" || changed.has(id));
+        const [changed, named] = [touched ?? "all", byName];
+        [touched, byName] = [null, false];
+        evict(
+          (principal) =>
+            principal !== null &&
+            (changed === "all" || changed.has(principal) || (named && hasPoliciesByName(principal))),
+        );
       });
     }
     if (change.principals === "all") touched = "all";
     else if (touched !== "all") for (const id of change.principals) touched.add(id);
+    if (change.kind === "policy") byName = true;
   });
   return cancelChanges;
-}
-
-/** 0 to 15, by the last digit; what ends with none is in the first. */
-function partOf(principal: string): number {
-  return Math.max(0, "0123456789abcdef".indexOf(principal.at(-1) ?? ""));
 }
 
 const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };
@@ -434,6 +418,7 @@ function connectionOf(peer: Peer, connect: ConnectPacket): Omit<PolicyContext, "
     sourceIp: plainAddress(peer.remoteAddress),
     connectAttributes,
     willTopic: connect.will?.topic ?? null,
+    domainName: peer.serverName ?? null,
   };
 }
 

@@ -82,7 +82,7 @@ export class UserLogin {
     if (step.kind === "continue") return step;
     if (step.kind === "failed") return { ...step, reasonCode: BAD_USER_NAME_OR_PASSWORD };
     const { user, data } = step;
-    const principal = `user ${user}`;
+    const principal = `user/${user}`;
     const login = { principal, whose: "the user", look: () => this.#rightsOf(user) };
     return {
       kind: "authenticated",

@@ -67,13 +67,8 @@ export class MqttWebSockets {
     const transport = new WebSocketTransport(socket, remoteAddress, (fault) => {
       this.#refusals.refuse(remoteAddress, `websocket-${fault.kind}`, fault.detail);
     });
-    transport.attach(
-      accept(
-        transport,
-        peerOf(remoteAddress, credential, { ...this.#options, ...(principal === undefined ? {} : { principal }) }),
-      ),
-      head,
-    );
+    const proved = { ...this.#options, ...(principal === undefined ? {} : { principal }) };
+    transport.attach(accept(transport, peerOf(remoteAddress, credential, proved, socket)), head);
   }
 }
 

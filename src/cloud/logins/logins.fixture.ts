@@ -9,6 +9,7 @@ import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import type { Gatekeeper } from "../../broker/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import { Registry } from "../../registry/mod.ts";
+import type { EvictionOptions } from "../gatekeeper.ts";
 import { RegistryGatekeeper, evictOnChange, registryRules } from "../gatekeeper.ts";
 import type { GateRefusal } from "../admission.ts";
 
@@ -40,9 +41,9 @@ export async function withDoor(work: (door: DoorWorld) => Promise<void>): Promis
   const onRefused = (refusal: GateRefusal): void => void refusals.push(refusal);
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics, onRefused });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
-  const disconnect: Parameters<typeof evictOnChange>[0]["disconnect"] = (match, code) =>
-    world.broker.disconnect(match, code);
-  const stop = evictOnChange({ registry, gatekeeper, scheduler: clock, disconnect, logger });
+  const endUnauthorized: EvictionOptions["endUnauthorized"] = (isChosen, ended) =>
+    world.broker.endUnauthorized(isChosen, ended);
+  const stop = evictOnChange({ registry, scheduler: clock, endUnauthorized, logger });
   const knock = async (clientId: string, packet: Partial<ConnectPacket>, from = "192.0.2.7"): Promise<SimClient> => {
     const client = world.client({ remoteAddress: from }).connect({ clientId, ...packet });
     for (let turn = 0; turn < 10_000 && client.last("connack") === undefined; turn++) {
