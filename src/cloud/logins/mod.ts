@@ -1,3 +1,5 @@
 export { passwordDesk } from "./password-desk.ts";
 export type { NewPassword, PasswordDesk, PasswordFacts } from "./password-desk.ts";
 export { PasswordLogin } from "./password-login.ts";
+export { Review } from "./review.ts";
+export { TokenLogin } from "./token-login.ts";
