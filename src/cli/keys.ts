@@ -13,6 +13,7 @@ interface Options {
   readonly data: string;
   readonly scope: readonly string[];
   readonly things?: readonly string[];
+  readonly policy?: readonly string[];
   readonly expires?: string;
   readonly accessKey?: boolean;
   readonly all?: boolean;
@@ -25,7 +26,8 @@ export function keysCommand(output: Output): Command {
     withConnection(new Command("add"))
       .description("make a key; its secret is printed once")
       .argument("<name>")
-      .requiredOption("--scope <permission...>", "what it may do, e.g. fleet:read telemetry:read metrics:read")
+      .option("--scope <permission...>", "what it may do, e.g. fleet:read telemetry:read metrics:read", [])
+      .option("--policy <name...>", "with --access-key: what MQTT over WebSocket, signed with it, may do")
       .option("--things <pattern...>", "only for these things, e.g. 'line-*'")
       .option("--expires <duration>", "e.g. 30d, 12h; without it, never")
       .option("--access-key", "an id and a secret for AWS's SDKs and command line instead of a bearer token")
@@ -53,12 +55,13 @@ export function keysCommand(output: Output): Command {
 }
 
 async function add(name: string, options: Options, output: Output): Promise<void> {
-  const { scope: permissions, things, accessKey, expires, json } = options;
+  const { scope: permissions, things, policy, accessKey, expires, json } = options;
   const body = {
     kind: accessKey === true ? "access" : "api",
     name,
     permissions,
     things: things ?? null,
+    ...(policy === undefined ? {} : { policies: policy }),
     expiresAt: expires === undefined ? null : systemClock.now() + durationOf(expires),
   };
   const { key, secret } = await clientOf(options).call<NewKeyResult>("POST", "/api/keys", body);

@@ -23,7 +23,7 @@ import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { listenerUrlOf } from "./listener-url.ts";
-import { PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
+import { KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -203,6 +203,8 @@ async function openBroker(
   const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
+  const keys = new KeyLogin({ ...base, review });
+  teardown.add("access keys", () => keys.close());
   if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
   const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
@@ -213,7 +215,9 @@ async function openBroker(
         ? passwords.admit(peer, connect)
         : peer.login === "jwt"
           ? tokens.admit(peer, connect)
-          : noted(renewals, peer, gatekeeper.admit(peer, connect));
+          : peer.principal !== undefined
+            ? keys.admit(peer, connect)
+            : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({

@@ -13,6 +13,7 @@ import type { ApiServer, TakeUpgrade } from "./api/server.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
+import { signerOf } from "./logins/mod.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 import type { ListenerUrl } from "./listener-url.ts";
 import type { Teardown } from "./teardown.ts";
@@ -68,12 +69,22 @@ export class Listeners {
   /** Hands the upgrades to MQTT that the HTTP server meets. */
   readonly takeUpgrade: TakeUpgrade = (request, socket, head) => {
     if (!MqttWebSockets.isMeant(request)) return false;
-    this.#webSockets.upgrade(request, socket, head, this.#visitors.get(socket) ?? PLAIN);
+    const visitor = this.#visitors.get(socket) ?? PLAIN;
+    this.#webSockets.upgrade(request, socket, head, this.#signer(request, visitor));
     return true;
   };
 
   /** Who is at the other end of a connection that the HTTP server has. */
   readonly visitorOf = (socket: Socket): Visitor => this.#visitors.get(socket) ?? PLAIN;
+
+  /** Who has no certificate may have signed the request, as AWS's SDKs do. */
+  #signer(request: IncomingMessage, visitor: Visitor): Visitor {
+    if (visitor.credential.kind !== "none") return visitor;
+    const signer = signerOf(request, visitor.remoteAddress, this.#base);
+    if (signer === null) return visitor;
+    if ("principal" in signer) return { ...visitor, principal: signer.principal };
+    return { ...visitor, credential: { kind: "unusable", ...signer, certificateId: null } };
+  }
 
   /** Opens everything. Throws PORT_IN_USE, PORT_FORBIDDEN, CONFIG_VALUE_INVALID; `teardown` ends what is open by then. */
   async open(api: ApiServer, teardown: Teardown): Promise<OpenPorts> {

@@ -52,7 +52,8 @@ export class MqttWebSockets {
       this.#refusals.refuse(remoteAddress, reason, hint, undefined, shownBy(socket));
       answer(socket, status, hint);
     };
-    const objected = objection(request);
+    // Who signed the request did so for this connection, whatever page it is for.
+    const objected = principal === undefined ? objection(request) : null;
     if (objected !== null) return refuse(FORBIDDEN, "websocket-origin", objected);
     const verdict = judgeUpgrade(request);
     if (!verdict.ok) return refuse(verdict.status, "websocket-upgrade", verdict.reason);
