@@ -27,6 +27,7 @@ import type { PasswordHasher, People } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
+import { ListenerAudit } from "./listener-audit.ts";
 import { moveRegistry } from "./move-registry.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
@@ -56,6 +57,7 @@ export interface Foundation {
   readonly presence: PresenceBook;
   readonly gatekeeper: RegistryGatekeeper;
   readonly refusalNotes: RefusalNotes;
+  readonly listenerAudit: ListenerAudit;
   readonly refusals: RefusalDesk;
   readonly standalone: StandaloneCertificates;
   readonly authorities: RegisteredAuthorities;
@@ -100,11 +102,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
-  const refusalNotes = new RefusalNotes({ registry, clock });
-  const onRefused = refusalNotes.ofGate;
-  const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics, onRefused });
-  const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
-  teardown.add("gatekeeper", () => gatekeeper.close());
+  const gate = openGate({ registry, clock, scheduler, logger, metrics, audit: kept.audit }, teardown);
   const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
@@ -112,10 +110,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   teardown.add("CAs of others", () => authorities.close());
   const registryAway = (): string | null => shared?.away ?? null;
   const { audit, auditFiles, auditScopes } = kept;
-  const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
   const stands = {
     people,
-    deviceHasher: passwordHasher({ atOnceMax, waitingMax }),
     audit,
     auditFiles,
     auditScopes,
@@ -124,14 +120,27 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     registry,
     registryAway,
     presence,
-    gatekeeper,
-    refusalNotes,
-    refusals,
     standalone,
     authorities,
+    ...gate,
     ...renewal,
   };
   return { limits, clock, scheduler, random, logger, metrics, ...stands };
+}
+
+/** Who is let in, and what becomes of those who are not. */
+function openGate(
+  base: Pick<Foundation, "registry" | "clock" | "scheduler" | "logger" | "metrics" | "audit">,
+  teardown: Teardown,
+): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher"> {
+  const refusalNotes = new RefusalNotes(base);
+  const gatekeeper = new RegistryGatekeeper({ ...base, onRefused: refusalNotes.ofGate });
+  teardown.add("gatekeeper", () => gatekeeper.close());
+  const refusals = new RefusalDesk({ ...base, book: refusalNotes.book, gatekeeper });
+  const listenerAudit = new ListenerAudit(base);
+  teardown.add("audit of listeners", () => listenerAudit.close());
+  const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
+  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher: passwordHasher({ atOnceMax, waitingMax }) };
 }
 
 function openRenewals(

@@ -158,7 +158,10 @@ export class Listeners {
       logger,
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
-      onRefused: this.#base.refusalNotes.ofListener,
+      onRefused: (refusal) => {
+        this.#base.refusalNotes.ofListener(refusal);
+        this.#base.listenerAudit.note(refusal);
+      },
       unverified: {
         expected: () => standalone.expected() || authorities.expected(),
         admits: (certificateId) => standalone.admits(certificateId) || authorities.admits(certificateId),

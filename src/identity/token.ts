@@ -1,5 +1,5 @@
 /** What a device's token (JWT, RFC 7519) says about it, once its signature, issuer, audience and times have been checked. */
-import { LIMITS, isJsonObject } from "../base/mod.ts";
+import { LIMITS } from "../base/mod.ts";
 import type { EpochMs, JsonObject, JsonValue } from "../base/mod.ts";
 
 /** Which claims say what. */
@@ -78,5 +78,5 @@ function namesIn(value: JsonValue | undefined): readonly string[] {
   if (typeof value === "string") return value.split(" ").filter((name) => name !== "");
   if (Array.isArray(value)) return value.map((name) => (typeof name === "string" ? name : JSON.stringify(name)));
   // Neither is none, unless it is not there: then nothing is asked for.
-  return value === undefined || value === null ? [] : [isJsonObject(value) ? "{…}" : String(value as number | boolean)];
+  return value === undefined || value === null ? [] : [JSON.stringify(value)];
 }

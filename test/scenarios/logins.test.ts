@@ -8,6 +8,7 @@ import { connect as connectTls } from "node:tls";
 import { after, before, describe, test } from "node:test";
 import { connect as connectMqtt, connectAsync } from "mqtt";
 import type { IClientOptions, MqttClient } from "mqtt";
+import { makePki } from "../../src/adapters/net/pki.fixture.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
 /** What the event brings. `once` of `node:events` would fail with the errors that are expected here. */
@@ -126,6 +127,33 @@ describe("devices with a password", () => {
     const other = connectMqtt(platform.ready.mqtts, as());
     await happens(other, "close");
     await other.endAsync(true);
+  });
+
+  test("the audit log has the platform's start, and who failed in TLS, by what his certificate calls itself", async () => {
+    const foreign = await makePki();
+    try {
+      const { cert, key } = await foreign.issue("stranger");
+      const { port } = new URL(platform.ready.mqtts.replace("mqtts:", "https:"));
+      // Where the first handshake fails for its certificate, the second is looked at whole.
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const socket = connectTls({ port: Number(port), host: "127.0.0.1", ca, cert, key });
+        socket.on("error", () => {});
+        await new Promise((resolve) => void socket.once("close", resolve));
+      }
+      for (const since of ["1h", "1d", "2026-01-01T00:00:00Z", "-1h"]) {
+        const found = await cli("audit", "search", "--action", "listener.refuse.*", `--since=${since}`, "--json");
+        assert.match(found.stdout, /"action":"listener.refuse.certificate-untrusted"/, found.stderr);
+        assert.match(found.stdout, /"target":"CN=stranger"/);
+      }
+      const { stdout } = await cli("audit", "search", "--action", "platform.start", "--since", "1h", "--json");
+      assert.match(stdout, /"outcome":"ok"/);
+      const wrong = await cli("audit", "search", "--since", "yesterday");
+      assert.match(wrong.stderr, /24h or 14d/);
+      const within = await cli("certs", "--within", "48h", "--json");
+      assert.equal(within.code, 0, within.stderr);
+    } finally {
+      await foreign.remove();
+    }
   });
 
   test("a password that is taken away, or changed, cuts the live connection within a second", async () => {
