@@ -213,7 +213,7 @@ async function openApi(
       desk: authorityDesk(base),
       policies: policyDesk(base),
       passwords: passwordDesk({ ...base, passwords: base.deviceHasher }),
-      health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
+      health: () => healthOf({ ...base, ...ingest, schedules, search, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
       version: VERSION,

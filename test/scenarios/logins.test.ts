@@ -1,18 +1,20 @@
 /** Devices that hold no certificate: passwords, over real TLS, with clients that we did not write. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { after, before, describe, test } from "node:test";
+import { SignJWT } from "jose";
 import { connect as connectMqtt, connectAsync } from "mqtt";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { makePki } from "../../src/adapters/net/pki.fixture.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
 /** What the event brings. `once` of `node:events` would fail with the errors that are expected here. */
-function happens(client: MqttClient, event: "close" | "error" | "disconnect"): Promise<unknown> {
+function happens(client: MqttClient, event: "connect" | "close" | "error" | "disconnect"): Promise<unknown> {
   client.on("error", () => {});
   return new Promise((resolve) => void client.once(event, resolve));
 }
@@ -181,4 +183,51 @@ describe("devices with a password", () => {
       return /"action":"thing.password-remove"/.test(stdout) && /"action":"thing.password"/.test(stdout);
     });
   });
+});
+
+test("devices with a token: let in as the thing that it names, over TLS, and cut when it ends", async () => {
+  const folder = temporaryFolder();
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const keys = join(folder.path, "keys.json");
+  writeFileSync(keys, JSON.stringify({ keys: [Object.assign(publicKey.export({ format: "jwk" }), { kid: "k" })] }));
+  const config = join(folder.path, "config.yaml");
+  const tokens = [{ issuer: "https://id.example", audience: "tidewire", keys, policies: ["tidewire-default"] }];
+  writeFileSync(config, JSON.stringify({ tokens }));
+  const platform = await PlatformProcess.start(folder.path, [
+    "--config",
+    config,
+    "--listen",
+    "mqtts://127.0.0.1:0?auth=jwt",
+  ]);
+  try {
+    const { caPem: ca } = await platform.api<{ caPem: string }>("GET", "/api/connection");
+    await platform.api("POST", "/things/meter-1", {});
+    const token = (seconds: number, sub = "meter-1"): Promise<string> =>
+      new SignJWT({ iss: "https://id.example", aud: "tidewire", sub, exp: Math.floor(Date.now() / 1000) + seconds })
+        .setProtectedHeader({ alg: "ES256", kid: "k" })
+        .sign(privateKey);
+    const open = (password: string): MqttClient =>
+      connectMqtt(platform.ready.listen[0]!, {
+        clientId: "meter-1",
+        username: "any",
+        password,
+        ca,
+        protocolVersion: 5,
+        reconnectPeriod: 0,
+      });
+    const client = open(await token(4));
+    await happens(client, "connect");
+    await client.publishAsync("telemetry/meter-1/energy", '{"kwh":1}', { qos: 1 });
+    const told = (await happens(client, "disconnect")) as { readonly reasonCode?: number };
+    assert.equal(told.reasonCode, 0x87);
+    await client.endAsync(true);
+    for (const wrong of [await token(-120), await token(60, "nobody"), "no token"]) {
+      const refused = open(wrong);
+      assert.equal(((await happens(refused, "error")) as { readonly code?: number }).code, 0x86);
+      await refused.endAsync(true);
+    }
+  } finally {
+    await platform.end("SIGTERM");
+    folder.remove();
+  }
 });
