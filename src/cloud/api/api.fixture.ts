@@ -45,6 +45,7 @@ import type { Provisioning } from "../services/mod.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import { passwordDesk } from "../logins/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
@@ -413,6 +414,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
+    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
