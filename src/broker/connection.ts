@@ -8,6 +8,8 @@ import type { Authentication } from "./authentication.ts";
 import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
+import { endsNever } from "./expiries.ts";
+import type { Expiry } from "./expiries.ts";
 import type { ThingScope } from "./fairness.ts";
 import { HOLD_BIT } from "./hold-reasons.ts";
 import type { HoldReason } from "./hold-reasons.ts";
@@ -53,6 +55,12 @@ export class Connection {
   /** There from CONNECT on. */
   session: Session | null = null;
   authorizer: Authorizer = NOBODY;
+  /** Who it is: the certificate's id, or what the admission said. */
+  principal: string | null;
+  /** When that ends; null: nobody knows of an end. */
+  expiry: Expiry | null = null;
+  /** The authorizer's revision that allowed all subscriptions when they were last looked at. */
+  subscriptionsAllowedAt = -1;
   /** Null where CONNECT named no authentication method. */
   authentication: Authentication | null = null;
   publisher: Publisher = { clientId: "", thing: null };
@@ -106,6 +114,7 @@ export class Connection {
   #outputCounted = 0;
   #holds = 0;
   #allowed: Map<Route, number> | null = null;
+  #allowedRetained: Map<Route, number> | null = null;
   #allowedRoute: Route | null = null;
   #allowedRevision = -1;
 
@@ -113,6 +122,7 @@ export class Connection {
     this.core = core;
     this.transport = transport;
     this.peer = peer;
+    this.principal = peer.certificateId;
     this.acceptedAt = core.now();
     this.lastReceived = this.acceptedAt;
     this.intake = new Intake(this);
@@ -191,7 +201,8 @@ export class Connection {
   /** The client has other rights from now on. */
   becomes(authorizer: Authorizer): void {
     this.authorizer = authorizer;
-    this.#allowed = null;
+    this.subscriptionsAllowedAt = -1;
+    this.#allowed = this.#allowedRetained = null;
     this.#allowedRoute = null;
   }
 
@@ -377,15 +388,15 @@ export class Connection {
 
   mayPublish(route: Route, retain: boolean): boolean {
     const { authorizer } = this;
-    if (retain) return mayPublish(this.core, authorizer, route.topic, true);
     const { revision } = authorizer;
-    if (this.#allowedRoute === route && this.#allowedRevision === revision) return true;
-    const allowed = (this.#allowed ??= new Map());
+    if (!retain && this.#allowedRoute === route && this.#allowedRevision === revision) return true;
+    const allowed = retain ? (this.#allowedRetained ??= new Map()) : (this.#allowed ??= new Map());
     if (allowed.get(route) !== revision) {
-      if (!mayPublish(this.core, authorizer, route.topic, false)) return false;
+      if (!mayPublish(this.core, authorizer, route.topic, retain)) return false;
       if (allowed.size >= VERDICTS_KEPT) allowed.clear();
       allowed.set(route, revision);
     }
+    if (retain) return true;
     this.#allowedRoute = route;
     this.#allowedRevision = revision;
     return true;
@@ -451,10 +462,11 @@ export class Connection {
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.core.retained.forget(this);
+    endsNever(this);
     this.#writer = null;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;
-    this.#allowed = null;
+    this.#allowed = this.#allowedRetained = null;
     this.#allowedRoute = null;
     this.aliases = null;
     this.outgoingAliases = null;
@@ -475,6 +487,7 @@ export class Connection {
       clientId: this.publisher.clientId,
       thing: this.publisher.thing,
       certificateId: this.peer.certificateId,
+      principal: this.principal,
       remoteAddress: this.peer.remoteAddress,
       connectedAt: this.connectedAt,
       protocolVersion: this.version,

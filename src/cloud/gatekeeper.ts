@@ -1,8 +1,8 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
-import { isTidewireError, minutes, reasonOf } from "../base/mod.ts";
+import { LIMITS, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
-import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
+import { STORED_POLICY, compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
 import type {
   CompiledPolicy,
   Explanation,
@@ -10,9 +10,12 @@ import type {
   NamedPolicy,
   PolicyContext,
   PolicyDocument,
-  RefusalReason,
+  PolicyLimits,
 } from "../identity/mod.ts";
 import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
+
+import { REFUSALS, hasPoliciesByName } from "./admission.ts";
+import type { GateRefusal, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
@@ -22,19 +25,11 @@ const NOT_AUTHORIZED = 0x87;
 const SERVER_UNAVAILABLE = 0x88;
 
 /** What the registry asks identity. */
-export const registryRules: RegistryRules = {
-  checkPolicy: (document) => policyWarnings(parsePolicy(document)),
-  mayBecome,
-};
-
-/** A CONNECT that was not let in. */
-export interface GateRefusal {
-  readonly reason: string;
-  readonly sentence: string;
-  readonly certificateId: string | null;
-  readonly clientId: string;
-  readonly remoteAddress: string;
+export function rulesWithin(limits: PolicyLimits): RegistryRules {
+  return { checkPolicy: (document) => policyWarnings(parsePolicy(document, limits)), mayBecome };
 }
+
+export const registryRules: RegistryRules = rulesWithin(LIMITS.identity);
 
 export interface GatekeeperOptions {
   readonly registry: Registry;
@@ -51,28 +46,6 @@ export interface StandingConnection {
   readonly certificateId: string | null;
   readonly remoteAddress: string;
 }
-
-/** What a grant is made of. A user has no certificate, and stands for no thing. */
-export interface Rights {
-  readonly policies: readonly Policy[];
-  readonly things: Principal["things"];
-  readonly certificate: Principal["certificate"] | null;
-}
-
-type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized" | "registry-away";
-
-const REFUSALS: readonly Refusal[] = [
-  "no-certificate",
-  "unknown",
-  "inactive",
-  "revoked",
-  "expired",
-  "not-yet-valid",
-  "pending",
-  "client-id",
-  "not-authorized",
-  "registry-away",
-];
 
 /** Every combination that a CONNECT may ask for, shared by all connections. */
 const CONNECT_ATTRIBUTES: readonly (readonly string[])[] = [
@@ -129,7 +102,7 @@ export class RegistryGatekeeper implements Gatekeeper {
   /** Nobody gets in on what another platform may have revoked meanwhile: it is looked up, or refused for now. */
   admit(peer: Peer, connect: ConnectPacket): Admission {
     const decision = this.#decide(peer, connect);
-    return "admitted" in decision ? decision : this.#refused(peer, connect, decision);
+    return "admitted" in decision ? decision : this.refuse(peer, connect, decision);
   }
 
   #decide(peer: Peer, connect: ConnectPacket): Admission | Refused {
@@ -144,7 +117,8 @@ export class RegistryGatekeeper implements Gatekeeper {
     if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
     const thing = grant.context.thing?.thingName ?? null;
     const look = (before: Rights | null): Rights | null => this.current(principal.certificate.certificateId, before);
-    return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
+    const expiresAt = principal.certificate.notAfter + 1;
+    return { admitted: true, thing, expiresAt, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
   }
 
   /**
@@ -166,16 +140,26 @@ export class RegistryGatekeeper implements Gatekeeper {
     return { ok: false, sentence: "a policy of the certificate cannot be evaluated" };
   }
 
-  /** Somebody who proved to be a user, and has `look()` for rights; asked again when the registry has changed. */
-  admitUser(peer: Peer, connect: ConnectPacket, look: () => Rights | null): Admission {
+  /** Who he is is proved; here it is what he may do. */
+  admitLogin(peer: Peer, connect: ConnectPacket, { principal, whose, look, expiresAt }: ProvedLogin): Admission {
     const rights = look();
     const grant = rights === null ? null : this.grant(rights, connectionOf(peer, connect));
+    const thing = rights?.things[0]?.thing.thingName ?? null;
     if (rights === null || grant === null)
-      return this.#refused(peer, connect, notAuthorized("A policy of the user is missing or cannot be evaluated"));
-    if (grant.policy.connect(connect.clientId))
-      return { admitted: true, thing: null, authorizer: new ConnectionAuthorizer(this, rights, look, grant) };
+      return this.refuse(peer, connect, notAuthorized(`A policy of ${whose} is missing or cannot be evaluated`), thing);
+    if (grant.policy.connect(connect.clientId)) {
+      const authorizer = new ConnectionAuthorizer(this, rights, look, grant);
+      const end = expiresAt === undefined ? {} : { expiresAt };
+      return { admitted: true, thing: grant.context.thing?.thingName ?? null, authorizer, principal, ...end };
+    }
+    if (rights.policies.length === 0) return this.refuse(peer, connect, notAuthorized(`No policy for ${whose}`), thing);
     const { sentence, notes } = grant.policy.explain("Connect", connect.clientId);
-    return this.#refused(peer, connect, notAuthorized([sentence, ...notes].join("; ")));
+    return this.refuse(peer, connect, notAuthorized([sentence, ...notes].join("; ")), thing);
+  }
+
+  /** Rights that are not the registry's alone have changed: every connection looks again. */
+  moved(): void {
+    this.generation++;
   }
 
   /** Why a connection of this certificate and client id may or may not do something; for the API and command line. */
@@ -256,7 +240,7 @@ export class RegistryGatekeeper implements Gatekeeper {
     let document = this.#documents.get(policy);
     if (document !== undefined) return document;
     try {
-      document = parsePolicy(policy.document);
+      document = parsePolicy(policy.document, STORED_POLICY);
     } catch (error) {
       this.#log.error("a stored policy cannot be evaluated; its certificates are refused", {
         policy: policy.policyName,
@@ -287,11 +271,13 @@ export class RegistryGatekeeper implements Gatekeeper {
     return notAuthorized([sentence, ...notes].join("; "));
   }
 
-  #refused(peer: Peer, connect: ConnectPacket, { refusal, code, sentence }: Refused): Admission {
-    this.#count(refusal);
+  /** `thing`: what it says it is, without a certificate. */
+  refuse(peer: Peer, connect: ConnectPacket, refused: Refused, thing: string | null = null): Admission {
+    const { refusal: reason, code: reasonCode, sentence, told = sentence } = refused;
+    this.#count(reason);
     const { certificateId, remoteAddress } = peer;
-    this.#onRefused?.({ reason: refusal, sentence, certificateId, clientId: connect.clientId, remoteAddress });
-    return { admitted: false, reasonCode: code, reason: sentence };
+    this.#onRefused?.({ reason, sentence, certificateId, clientId: connect.clientId, remoteAddress, thing });
+    return { admitted: false, reasonCode, reason: told, ...(told === sentence ? {} : { why: sentence }) };
   }
 
   #count(refusal: Refusal): void {
@@ -299,19 +285,9 @@ export class RegistryGatekeeper implements Gatekeeper {
   }
 }
 
-interface Refused {
-  readonly refusal: Refusal;
-  readonly code: number;
-  readonly sentence: string;
-}
-
 function notAuthorized(sentence: string): Refused {
   return { refusal: "not-authorized", code: NOT_AUTHORIZED, sentence };
 }
-
-export type RequestAdmission =
-  | { readonly ok: true; readonly thing: string | null; readonly policy: CompiledPolicy }
-  | { readonly ok: false; readonly sentence: string };
 
 interface Grant {
   readonly context: PolicyContext;
@@ -358,6 +334,11 @@ class ConnectionAuthorizer implements Authorizer {
     return this.#policy !== null && this.#policy.receive(topic);
   }
 
+  mayStay(): boolean {
+    this.#lookAgain(); // in any case: a certificate expires without a change
+    return this.#policy !== null;
+  }
+
   #lookAgain(): void {
     this.#generation = this.#gate.generation;
     const rights = this.#look(this.#rights);
@@ -371,60 +352,49 @@ class ConnectionAuthorizer implements Authorizer {
   }
 }
 
-/** More certificates are looked at in several turns: a look takes some 20 µs, and everybody else waits meanwhile. */
-const LOOKED_AT_ONCE = 1_000;
-
 export interface EvictionOptions {
   readonly registry: Registry;
-  readonly gatekeeper: RegistryGatekeeper;
   readonly scheduler: Scheduler;
-  /** The broker's `disconnect`: ends the connections that match, returns how many. */
-  readonly disconnect: (match: (connection: StandingConnection) => boolean, reasonCode: number) => number;
+  /** The broker's: ends those of the chosen connections that have lost a right, and says how many. */
+  readonly endUnauthorized: (isChosen: (principal: string | null) => boolean, ended: (count: number) => void) => void;
   readonly logger: Logger;
 }
 
 /**
- * Ends connections that lost their right to be there: at the end of the turn in which the registry changed (one look at
- * all connections however many changes there were), and once a minute for certificates that expired.
+ * Ends connections that lost a right that they use: at the end of the turn in which the registry changed (one look at all
+ * connections however many changes there were). Those that expire are ended by the broker.
  */
 export function evictOnChange(options: EvictionOptions): Cancel {
-  const { registry, gatekeeper, scheduler, logger } = options;
-  /** Certificates of this turn's changes; null outside of one. */
+  const { registry, scheduler, logger } = options;
+  /** Certificates and passwords of this turn's changes; null outside of one. */
   let touched: Set<string> | "all" | null = null;
-  const evict = (concerns: (certificateId: string) => boolean): void => {
-    const count = options.disconnect(
-      (connection) =>
-        connection.certificateId !== null && concerns(connection.certificateId) && !gatekeeper.mayStay(connection),
-      NOT_AUTHORIZED,
-    );
-    if (count > 0)
-      logger.info("connections ended: their certificates lost the right", { audit: true, connections: count });
-  };
-  /** The sixteenth part of them in each turn: certificate ids are hashes, so their last digits are even. */
-  const evictInTurns = (concerns: (certificateId: string) => boolean, digits = "0123456789abcdef"): void => {
-    evict((certificateId) => certificateId.endsWith(digits[0]!) && concerns(certificateId));
-    if (digits.length > 1) scheduler.defer(() => evictInTurns(concerns, digits.slice(1)));
+  let byName = false;
+  const evict = (isChosen: (principal: string | null) => boolean): void => {
+    options.endUnauthorized(isChosen, (connections) => {
+      if (connections > 0) logger.info("connections ended: they lost a right", { audit: true, connections });
+    });
   };
   const cancelChanges = registry.onChange((change) => {
     // A certificate that is new has no connection yet; registering ten thousand must not look at all connections each time.
-    if (change.principals.length === 0 || (change.kind === "certificate" && change.change === "created")) return;
+    if (change.kind === "certificate" && change.change === "created") return;
+    if (change.principals.length === 0 && change.kind !== "policy") return;
     if (touched === null) {
       touched = new Set();
       scheduler.defer(() => {
-        const changed = touched ?? "all";
-        touched = null;
-        if (changed !== "all" && changed.size <= LOOKED_AT_ONCE) evict((id) => changed.has(id));
-        else evictInTurns((id) => changed === "all" || changed.has(id));
+        const [changed, named] = [touched ?? "all", byName];
+        [touched, byName] = [null, false];
+        evict(
+          (principal) =>
+            principal !== null &&
+            (changed === "all" || changed.has(principal) || (named && hasPoliciesByName(principal))),
+        );
       });
     }
     if (change.principals === "all") touched = "all";
     else if (touched !== "all") for (const id of change.principals) touched.add(id);
+    if (change.kind === "policy") byName = true;
   });
-  const cancelSweep = scheduler.every(minutes(1), () => evict(() => true));
-  return () => {
-    cancelChanges();
-    cancelSweep();
-  };
+  return cancelChanges;
 }
 
 const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };
@@ -448,6 +418,7 @@ function connectionOf(peer: Peer, connect: ConnectPacket): Omit<PolicyContext, "
     sourceIp: plainAddress(peer.remoteAddress),
     connectAttributes,
     willTopic: connect.will?.topic ?? null,
+    domainName: peer.serverName ?? null,
   };
 }
 

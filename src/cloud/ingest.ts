@@ -3,29 +3,36 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { jwtVerifier } from "../adapters/jwt-verifier.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { SqliteShadowStore } from "../adapters/sqlite/shadow-store.ts";
 import { VERSION } from "../adapters/version.ts";
 import { ForgottenThings, seconds } from "../base/mod.ts";
-import type { EpochMs } from "../base/mod.ts";
+import type { EpochMs, Message } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
-import type { NotifyTarget } from "../rules/mod.ts";
+import type { RuleAction, Sender } from "../rules/mod.ts";
+import { RepublishSender } from "./republish-sender.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { listenerUrlOf } from "./listener-url.ts";
+import { KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import {
+  JustInTime,
   SHADOW_ANSWERS,
   openProvisioning,
   provisioningService,
@@ -47,13 +54,22 @@ export interface Ingest {
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
   readonly provisioning: Provisioning;
+  readonly justInTime: JustInTime;
   readonly shadows: ShadowService;
   /** When the newest message of the log was received; null in an empty log. */
   readonly newestRecordAt: EpochMs | null;
 }
 
 export async function startIngest(config: PlatformConfig, base: Foundation, teardown: Teardown): Promise<Ingest> {
-  const rules = openRules(config, base, teardown);
+  // The rules start before the log and the broker, into which they republish.
+  let publishing: { readonly log: Log; readonly broker: Broker } | null = null;
+  const republish = new RepublishSender({
+    ...base,
+    publish: () => (publishing === null ? null : (message) => publishing!.broker.publishLocal(message)),
+    log: () => publishing!.log,
+    limits: base.limits.mqtt,
+  });
+  const rules = openRules(config, base, republish, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -93,6 +109,9 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("provisioning", () => provisioning.close());
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  const publish = (message: Message): void => void broker.publishLocal(message);
+  const justInTime = new JustInTime({ ...base, ...provisioning, publish });
+  publishing = { log, broker };
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
@@ -100,15 +119,16 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, store, provisioning, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
-function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), logger: base.logger });
+function openRules(config: PlatformConfig, base: Foundation, republish: Sender, teardown: Teardown): HotRules {
+  const sealing = sealingWith(base.secrets.sessionKey);
+  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), sealing, logger: base.logger });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
-  const notify: NotifyTarget[] = [
+  const notify: RuleAction[] = [
     ...config.webhooks.map((url) => ({ webhook: { url } })),
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
@@ -116,8 +136,14 @@ function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown)
     ...base,
     limits: base.limits.rules,
     store,
-    http,
-    hmacSha256,
+    senders: openSenders({
+      http,
+      hmacSha256,
+      clock: base.clock,
+      folder: { spool: join(config.data, "spool"), programs: join(config.data, "programs") },
+      republish: () => republish,
+    }),
+    keyedHash: (text) => sealing.hmac(text),
     notify,
     defaults: defaultRules(),
   });
@@ -166,6 +192,24 @@ function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admissio
   return admission;
 }
 
+function openTokenLogin(
+  { tokens: issuers }: PlatformConfig,
+  base: Foundation,
+  review: Review,
+  teardown: Teardown,
+): TokenLogin {
+  const http = new NodeOutgoingHttp();
+  teardown.add("token issuers", () => http.close());
+  const verifier = jwtVerifier({
+    ...base,
+    keys: new Map(issuers.map(({ issuer, keys }) => [issuer, keys])),
+    fetchText: (url, limits) => http.getText(url, limits),
+  });
+  const login = new TokenLogin({ ...base, issuers, verifier, review });
+  teardown.add("tokens", () => login.close());
+  return login;
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -175,9 +219,24 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
+  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  const review = new Review(base);
+  teardown.add("review of logins", () => review.close());
+  const keys = new KeyLogin({ ...base, review });
+  teardown.add("access keys", () => keys.close());
+  if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
+  const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
+    peer.anonymous === true
+      ? anonymousGatekeeper.admit()
+      : peer.login === "password"
+        ? passwords.admit(peer, connect)
+        : peer.login === "jwt"
+          ? tokens.admit(peer, connect)
+          : peer.principal !== undefined
+            ? keys.admit(peer, connect)
+            : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({
@@ -191,6 +250,7 @@ async function openBroker(
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
   for (const service of services) broker.serve(service);
+  review.start(broker);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(
@@ -208,10 +268,9 @@ async function openBroker(
     "eviction",
     evictOnChange({
       registry,
-      gatekeeper,
       scheduler,
       logger,
-      disconnect: (match, reasonCode) => broker.disconnect(match, reasonCode),
+      endUnauthorized: (isChosen, ended) => broker.endUnauthorized(isChosen, ended),
     }),
   );
   return broker;

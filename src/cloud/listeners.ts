@@ -13,9 +13,9 @@ import type { ApiServer, TakeUpgrade } from "./api/server.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
+import { signerOf } from "./logins/mod.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 import type { ListenerUrl } from "./listener-url.ts";
-import type { Registry } from "../registry/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
 /** How long clients may take to go once they have been told that the platform stops. */
@@ -69,12 +69,22 @@ export class Listeners {
   /** Hands the upgrades to MQTT that the HTTP server meets. */
   readonly takeUpgrade: TakeUpgrade = (request, socket, head) => {
     if (!MqttWebSockets.isMeant(request)) return false;
-    this.#webSockets.upgrade(request, socket, head, this.#visitors.get(socket) ?? PLAIN);
+    const visitor = this.#visitors.get(socket) ?? PLAIN;
+    this.#webSockets.upgrade(request, socket, head, this.#signer(request, visitor));
     return true;
   };
 
   /** Who is at the other end of a connection that the HTTP server has. */
   readonly visitorOf = (socket: Socket): Visitor => this.#visitors.get(socket) ?? PLAIN;
+
+  /** Who has no certificate may have signed the request, as AWS's SDKs do. */
+  #signer(request: IncomingMessage, visitor: Visitor): Visitor {
+    if (visitor.credential.kind !== "none") return visitor;
+    const signer = signerOf(request, visitor.remoteAddress, this.#base);
+    if (signer === null) return visitor;
+    if ("principal" in signer) return { ...visitor, principal: signer.principal };
+    return { ...visitor, credential: { kind: "unusable", ...signer, certificateId: null } };
+  }
 
   /** Opens everything. Throws PORT_IN_USE, PORT_FORBIDDEN, CONFIG_VALUE_INVALID; `teardown` ends what is open by then. */
   async open(api: ApiServer, teardown: Teardown): Promise<OpenPorts> {
@@ -84,7 +94,7 @@ export class Listeners {
     teardown.add("listeners", () => this.#close());
     const { bind, mqttsPort, httpsPort, httpPort } = this.#config;
     const together = mqttsPort === httpsPort && mqttsPort !== 0;
-    const secure = { host: bind, anonymous: false, proxy: null };
+    const secure = { host: bind, auth: "certificate", proxy: null } as const;
     const mqtts = await this.#listenTls({ ...secure, kind: "mqtts", port: mqttsPort }, "--mqtts-port", together);
     const https = together
       ? mqtts
@@ -134,22 +144,29 @@ export class Listeners {
     const { keyPem, chainPem } = await authority.serverCertificate(this.#names);
     const ca = [
       ...authority.clientCas,
-      ...registeredCas(this.#base.registry),
+      ...this.#base.authorities.active().map(({ pem }) => pem),
       ...this.#config.clientCas.map(readCertificates),
     ];
     return { key: keyPem, cert: chainPem, ca };
   }
 
   #shared(): Omit<MqttListenerOptions, "host" | "port" | "portOption"> {
-    const { clock, logger, metrics, gatekeeper } = this.#base;
-    const { broker } = this.#ingest;
+    const { clock, logger, metrics, gatekeeper, standalone, authorities } = this.#base;
+    const { broker, justInTime } = this.#ingest;
     return {
       clock,
       logger,
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
-      onRefused: this.#base.refusalNotes.ofListener,
-      unverified: this.#base.standalone,
+      onRefused: (refusal) => {
+        this.#base.refusalNotes.ofListener(refusal);
+        this.#base.listenerAudit.note(refusal);
+      },
+      unverified: {
+        expected: () => standalone.expected() || authorities.expected(),
+        admits: (certificateId) => standalone.admits(certificateId) || authorities.admits(certificateId),
+      },
+      newcomer: justInTime.came,
       accept: (transport, peer) => broker.accept(transport, peer),
       limits: this.#base.limits.mqtt,
       counts: this.#counts,
@@ -183,10 +200,11 @@ export class Listeners {
   }
 
   async #listenMore(at: ListenerUrl): Promise<string> {
-    if (!at.anonymous) {
+    if (at.auth === "certificate") {
       const { port } = await this.#listenTls(at, "--listen", false);
       return shownUrl(at, port);
     }
+    if (at.auth !== "none") return this.#listenForLogins(at, at.auth);
     const options: MqttListenerOptions = {
       ...this.#shared(),
       ...(at.proxy === null ? {} : { proxy: at.proxy }),
@@ -204,6 +222,27 @@ export class Listeners {
       : listenMqtt(options));
     this.#open.push({ listener, tls: false });
     this.#warn(shownUrl(at, listener.port), at.host);
+    return shownUrl(at, listener.port);
+  }
+
+  /** For devices without a certificate. Nothing but MQTT is served there. */
+  async #listenForLogins(at: ListenerUrl, login: "password" | "jwt"): Promise<string> {
+    const options: MqttListenerOptions = {
+      ...this.#shared(),
+      ...(at.proxy === null ? {} : { proxy: at.proxy }),
+      name: this.#unique(`${at.kind}-${login}`),
+      host: at.host,
+      port: at.port,
+      portOption: "--listen",
+      tls: this.#material!,
+      clientCertificate: "none",
+      login,
+    };
+    // A page of another site has no password that a browser would add for it.
+    const listener = await (at.kind === "wss"
+      ? listenMqttWebSocket({ ...options, name: options.name!, objection: () => null })
+      : listenMqtt(options));
+    this.#open.push({ listener, tls: true });
     return shownUrl(at, listener.port);
   }
 
@@ -230,20 +269,6 @@ export class Listeners {
     const closed = this.#open.map(({ listener }) => listener.close(CLOSE_GRACE));
     await Promise.all([...closed, this.#ingest.broker.close(), this.#api?.close()]);
   }
-}
-
-/** CAs of others, whose certificates may be registered; a few hundred at most. */
-function registeredCas(registry: Registry): readonly string[] {
-  const pems: string[] = [];
-  let nextToken: string | null = null;
-  do {
-    const page: ReturnType<Registry["authorities"]["list"]> = registry.authorities.list(
-      nextToken === null ? {} : { nextToken },
-    );
-    for (const { status, pem } of page.items) if (status === "ACTIVE") pems.push(pem);
-    ({ nextToken } = page);
-  } while (nextToken !== null);
-  return pems;
 }
 
 function objectionOf(request: IncomingMessage, ownNames: ReadonlySet<string> | null): string | null {

@@ -1,5 +1,5 @@
-export { parsePolicy } from "./policy-document.ts";
-export type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
+export { STORED_POLICY, parsePolicy } from "./policy-document.ts";
+export type { Effect, PolicyDocument, PolicyLimits, Statement } from "./policy-document.ts";
 export { compilePolicy } from "./compiled-policy.ts";
 export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef, Weighing } from "./compiled-policy.ts";
 export { policyWarnings } from "./policy-warnings.ts";
@@ -12,7 +12,15 @@ export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramV
 export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";
 export { claimPolicyDocument } from "./provisioning/claim-policy.ts";
 export { Provisioner } from "./provisioning/provisioner.ts";
-export type { Claimant, NewCertificate, NewClaim, NewKeys, ProvisionerOptions } from "./provisioning/provisioner.ts";
+export type {
+  Claimant,
+  NewCertificate,
+  NewClaim,
+  NewKeys,
+  ProvisionerOptions,
+  RegistrationTemplate,
+} from "./provisioning/provisioner.ts";
+export { RequestRates } from "./provisioning/request-rates.ts";
 export type { Provisioned } from "./provisioning/apply.ts";
 export { ProvisioningRefusal } from "./provisioning/refusal.ts";
 export type { TemplateBody, TemplateType } from "./provisioning/template-body.ts";
@@ -40,6 +48,8 @@ export type {
 } from "./provisioning/ports.ts";
 export { RefusalBook } from "./refusal-book.ts";
 export type { RefusalEntry, RefusalQuery, RefusedAction, RefusedRequest } from "./refusal-book.ts";
+export { bearerOf } from "./token.ts";
+export type { Bearer, TokenMapping, TokenRules, TokenVerdict, TokenVerifier } from "./token.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
 export { isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";

@@ -17,6 +17,8 @@ export interface TlsMaterial {
   readonly minVersion?: SecureVersion;
 }
 
+export type ClientCertificate = "required" | "requested" | "none";
+
 export type Protocol = "mqtt" | "http";
 
 /** What the handshake proved. */
@@ -34,8 +36,11 @@ export type Credential =
 
 export interface TlsDoorOptions {
   readonly material: TlsMaterial;
-  /** `requested`: who has none still gets in, which browsers need; the broker turns such MQTT clients away. */
-  readonly clientCertificate: "required" | "requested";
+  /**
+   * `requested`: who has none still gets in, which browsers need; the broker turns such MQTT clients away. `none`: nobody
+   * is asked for one, because clients prove otherwise who they are.
+   */
+  readonly clientCertificate: ClientCertificate;
   readonly protocols: readonly Protocol[];
   readonly handshakeTimeout: Millis;
   readonly clock: Clock;
@@ -85,7 +90,7 @@ export class TlsDoor {
     const options = this.#options;
     const server = createServer({
       ...contextOf(options.material),
-      requestCert: true,
+      requestCert: options.clientCertificate !== "none",
       rejectUnauthorized,
       ALPNProtocols: options.protocols.flatMap((protocol) => ALPN[protocol]),
       handshakeTimeout: options.handshakeTimeout,
@@ -135,6 +140,20 @@ export function shownBy(socket: Socket): ShownCertificate | null {
   if (certificate === undefined) return null;
   const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
   return { certificateId, subject: certificate.subject.replaceAll("\n", ", ") };
+}
+
+/** Of a chain that TLS sends at most. */
+const CHAIN_LENGTH_MAX = 16;
+
+/**
+ * DER of the client's certificate and of what it sent along. Node has the latter only of chains that lead to no trusted root;
+ * of others there is the certificate alone.
+ */
+export function chainShownBy(socket: Socket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let next = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  for (; next !== undefined && chain.length < CHAIN_LENGTH_MAX; next = next.issuerCertificate) chain.push(next.raw);
+  return chain;
 }
 
 /** Throws where key and certificate do not fit, or are none. */

@@ -9,6 +9,7 @@ import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
 import { passwordHasher } from "../../adapters/password-hash.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
+import { openSenders } from "../../adapters/senders/mod.ts";
 import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
 import { systemScheduler } from "../../adapters/system.ts";
 import { AuditTrail, searchAudit } from "../../audit/mod.ts";
@@ -25,7 +26,7 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger, Scheduler } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -44,6 +45,7 @@ import type { Provisioning } from "../services/mod.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import { passwordDesk } from "../logins/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
@@ -262,11 +264,24 @@ async function openParts(folder: string, ground: Base) {
   const gatekeeper = new RegistryGatekeeper({ ...base, registry, onRefused: refusalNotes.ofGate });
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
-  const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
+  const sealing = sealingWith(new Uint8Array(32).fill(6));
+  const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing });
   const http = new NodeOutgoingHttp();
-  const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
+  const rules = new HotRules({
+    ...base,
+    store: rulesStore,
+    senders: openSenders({ http, hmacSha256, clock, folder: null }),
+    keyedHash: sealing.hmac,
+    defaults: defaultRules(),
+  });
   await rules.start();
-  const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  // Turns are real ones: nobody moves simulated time on while a request is answered.
+  const scheduler: Scheduler = {
+    after: (delay, task) => clock.after(delay, task),
+    every: (period, task) => clock.every(period, task),
+    defer: (task) => systemScheduler.defer(task),
+  };
+  const provisioning = openProvisioning({ ...base, scheduler, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
@@ -399,6 +414,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
+    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],

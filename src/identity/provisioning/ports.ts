@@ -41,6 +41,8 @@ export interface ClaimRecord {
 
 /** Every call is on disk when it returns. */
 export interface ProvisioningStore {
+  /** Several calls as one: all are kept or none, with one wait for the disk. */
+  atomically<T>(work: () => T): T;
   template(name: string): TemplateRecord | null;
   /** By name. */
   templates(after: string | null, limit: number): readonly TemplateRecord[];
@@ -112,6 +114,8 @@ export interface JoinCodeStore {
 export interface IssuedDevice {
   readonly certificateId: string;
   readonly certificatePem: string;
+  /** The registered CA that signed it; absent where it was ours. */
+  readonly authorityId?: string;
 }
 
 /** Makes certificates; knows nothing of the registry. */
@@ -137,7 +141,7 @@ export interface DeviceRegistry {
   addToGroup(thing: string, group: string): void;
   removeFromGroup(thing: string, group: string): void;
   certificate(certificateId: string): { readonly status: CertificateStatus; readonly pem: string } | null;
-  /** One that `DeviceIssuer` has just made. */
+  /** One that `DeviceIssuer` has just made, or that a device has brought. */
   register(issued: IssuedDevice, status: CertificateStatus): void;
   setStatus(certificateId: string, status: CertificateStatus): void;
   deleteCertificate(certificateId: string): void;

@@ -3,11 +3,10 @@
  * it, then a template that makes thing, policies and status in one transaction. Every front door ends here.
  */
 import { LIMITS, TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
-import type { Clock, Counter, LogFields, Logger, Metrics, Random } from "../../base/mod.ts";
+import type { Clock, Counter, LogFields, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import { applyPlan } from "./apply.ts";
 import type { Provisioned } from "./apply.ts";
 import { claimPolicyDocument, claimPolicyName } from "./claim-policy.ts";
-import { ClaimRates } from "./claim-rates.ts";
 import { askHook } from "./hook.ts";
 import { planFor } from "./plan.ts";
 import type { ProvisioningPlan } from "./plan.ts";
@@ -21,10 +20,14 @@ import type {
   TokenRecord,
 } from "./ports.ts";
 import { ProvisioningRefusal } from "./refusal.ts";
+import { RequestRates } from "./request-rates.ts";
+import { subjectParameters } from "./subject-parameters.ts";
 import { CERTIFICATE_ID, parseTemplateBody } from "./template-body.ts";
 import type { TemplateBody } from "./template-body.ts";
 import type { Templates } from "./templates.ts";
+import { Together } from "./together.ts";
 import { parsePolicy } from "../policy-document.ts";
+import type { DistinguishedName } from "../variables.ts";
 
 export interface ProvisionerOptions {
   readonly store: ProvisioningStore;
@@ -34,6 +37,7 @@ export interface ProvisionerOptions {
   readonly hooks: HookRunner;
   readonly sha256: Sha256Hex;
   readonly clock: Clock;
+  readonly scheduler: Pick<Scheduler, "defer">;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -60,9 +64,11 @@ const SWEEP_AT_ONCE = 200;
 
 export class Provisioner {
   readonly #o: ProvisionerOptions;
-  readonly #rates: ClaimRates;
+  readonly #rates: RequestRates;
   /** Tokens that a request is using now: bounded by the requests that are worked on at once. */
   readonly #inUse = new Set<string>();
+  readonly #tokenChanges: Together;
+  readonly #registryChanges: Together;
   readonly #provisioned: Counter;
   readonly #expired: Counter;
   readonly #refusals = new Map<string, Counter>();
@@ -70,7 +76,15 @@ export class Provisioner {
 
   constructor(options: ProvisionerOptions) {
     this.#o = options;
-    this.#rates = new ClaimRates(options.clock);
+    const { store, registry, scheduler } = options;
+    this.#tokenChanges = new Together((work) => store.atomically(work), scheduler);
+    this.#registryChanges = new Together((work) => registry.atomically(work), scheduler);
+    const {
+      requestsPerSecondMax: perSecond,
+      requestsBurstMax: burst,
+      claimsWatchedMax: watchedMax,
+    } = LIMITS.provisioning;
+    this.#rates = new RequestRates(options.clock, { perSecond, burst, watchedMax });
     this.#provisioned = options.metrics.counter({
       name: "tidewire_provisioned_total",
       help: "Devices provisioned by a template",
@@ -87,7 +101,8 @@ export class Provisioner {
     return this.#told({ operation: "CreateKeysAndCertificate", ...claimant }, async () => {
       const claimId = this.#admit(claimant);
       const issued = await this.#issuing(() => this.#o.issuer.withKey());
-      return { ...this.#pending(issued, claimId, claimant.clientId), privateKey: issued.privateKeyPem };
+      const pending = await this.#pending(issued, claimId, claimant.clientId);
+      return { ...pending, privateKey: issued.privateKeyPem };
     });
   }
 
@@ -112,7 +127,7 @@ export class Provisioner {
       this.#inUse.add(owned.tokenHash);
       try {
         const provisioned = await this.#register(claimant, claimId, templateName, owned, parameters);
-        this.#o.store.removeToken(owned.tokenHash);
+        this.#forget(owned);
         return provisioned;
       } finally {
         this.#inUse.delete(owned.tokenHash);
@@ -142,11 +157,7 @@ export class Provisioner {
       Object.assign(given, await askHook(this.#o.hooks, template.hook, input));
     }
     const plan = planFor(body, given, { [CERTIFICATE_ID]: certificateId });
-    const { certificate } = plan;
-    if (certificate.from !== "CertificateId" || certificate.value !== certificateId) {
-      const reason = `The template's certificate must be {"Ref": "${CERTIFICATE_ID}"}`;
-      throw new ProvisioningRefusal("template", "InvalidParameters", reason);
-    }
+    mustBeOf(plan, certificateId);
     // Looked at again: the hook took its time.
     return this.#apply(plan, certificateId, () => {
       if (this.#o.registry.certificate(certificateId)?.status !== "PENDING_ACTIVATION")
@@ -167,9 +178,9 @@ export class Provisioner {
       const { from, value } = plan.certificate;
       if (from === "CertificateSigningRequest") {
         const issued = await this.#issuing(() => this.#o.issuer.fromCsr(value));
-        return { ...this.#registerAndApply(issued, plan), certificatePem: issued.certificatePem };
+        return { ...(await this.#registerAndApply(issued, plan)), certificatePem: issued.certificatePem };
       }
-      if (from === "CertificateId") return { ...this.#apply(plan, value), certificatePem: "" };
+      if (from === "CertificateId") return { ...(await this.#apply(plan, value)), certificatePem: "" };
       const reason = "CertificatePem needs a registered CA; use CertificateSigningRequest";
       throw new ProvisioningRefusal("certificate", "InvalidParameters", reason);
     });
@@ -188,25 +199,49 @@ export class Provisioner {
     });
   }
 
-  /** A certificate that came by itself, signed by a CA that was registered with this template. */
+  /**
+   * A certificate that came by itself, signed by a CA that was registered with this template (AWS IoT's JITP). Nothing is
+   * left of one that cannot be provisioned, so its next connection tries again.
+   */
   provisionKnown(
-    certificateId: string,
-    body: TemplateBody,
-    pseudo: Readonly<Record<string, string>>,
+    issued: IssuedDevice,
+    subject: DistinguishedName,
+    registration: RegistrationTemplate,
   ): Promise<Provisioned> {
+    const { certificateId } = issued;
     return this.#told({ operation: "JustInTime", certificateId }, async () => {
-      const plan = planFor(body, {}, { ...pseudo, [CERTIFICATE_ID]: certificateId });
-      return this.#apply(plan, certificateId);
+      const { templateName, templateBody } = registration;
+      const body =
+        templateName === undefined
+          ? parseTemplateBody(templateBody ?? "", "JITP", parsePolicy)
+          : this.#usable(templateName, "JITP").body;
+      const plan = planFor(body, {}, subjectParameters(certificateId, subject));
+      mustBeOf(plan, certificateId);
+      return this.#apply(plan, certificateId, () => {
+        const status = this.#o.registry.certificate(certificateId)?.status;
+        if (status === undefined) this.#o.registry.register(issued, "PENDING_ACTIVATION");
+        else if (status !== "PENDING_ACTIVATION")
+          throw new ProvisioningRefusal("registry", "ResourceConflict", `The certificate is ${status} by now`);
+      });
     });
   }
 
-  #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan): Provisioned {
+  /** Before a CA is registered with it. Throws REQUEST_INVALID, NOT_FOUND. */
+  checkRegistration({ templateName, templateBody }: RegistrationTemplate): void {
+    if (templateBody !== undefined) parseTemplateBody(templateBody, "JITP", parsePolicy);
+    if (templateName === undefined) return;
+    if (this.#o.templates.describe(templateName).type === "JITP") return;
+    const reason = `the provisioning template '${templateName}' is not of type JITP`;
+    throw new TidewireError("REQUEST_INVALID", { reason });
+  }
+
+  #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan): Promise<Provisioned> {
     return this.#apply(plan, issued.certificateId, () => this.#o.registry.register(issued, "PENDING_ACTIVATION"));
   }
 
-  #apply(plan: ProvisioningPlan, certificateId: string, first: () => void = () => {}): Provisioned {
+  async #apply(plan: ProvisioningPlan, certificateId: string, first: () => void = () => {}): Promise<Provisioned> {
     const { registry, sha256, logger } = this.#o;
-    const provisioned = registry.atomically(() => {
+    const provisioned = await this.#registryChanges.make(() => {
       first();
       return applyPlan(registry, plan, certificateId, sha256);
     });
@@ -218,6 +253,13 @@ export class Provisioner {
       certificateId,
     });
     return provisioned;
+  }
+
+  /** Nobody waits for it: a token whose certificate is in use is worth nothing, and swept if it stays. */
+  #forget({ tokenHash }: TokenRecord): void {
+    this.#tokenChanges
+      .make(() => this.#o.store.removeToken(tokenHash))
+      .catch((error: unknown) => this.#o.logger.warn("a used token is removed later", { reason: reasonOf(error) }));
   }
 
   // ── claims ───────────────────────────────────────────────────────────────────────────────────
@@ -314,7 +356,7 @@ export class Provisioner {
     }
   }
 
-  #pending(issued: IssuedDevice, claimId: string, clientId: string): NewCertificate {
+  async #pending(issued: IssuedDevice, claimId: string, clientId: string): Promise<NewCertificate> {
     const { store, registry, clock, random, sha256 } = this.#o;
     const { tokensPerClaimMax, tokenLifetime } = LIMITS.provisioning;
     if (store.countTokens(claimId) >= tokensPerClaimMax)
@@ -327,8 +369,9 @@ export class Provisioner {
     const certificateOwnershipToken = hexOf(random.bytes(32));
     const tokenHash = sha256(certificateOwnershipToken);
     // First the token: a crash between the two leaves nothing that is not swept.
-    store.saveToken({ tokenHash, certificateId, claimId, clientId, expiresAt: clock.now() + tokenLifetime });
-    registry.atomically(() => registry.register(issued, "PENDING_ACTIVATION"));
+    const token = { tokenHash, certificateId, claimId, clientId, expiresAt: clock.now() + tokenLifetime };
+    await this.#tokenChanges.make(() => store.saveToken(token));
+    await this.#registryChanges.make(() => registry.register(issued, "PENDING_ACTIVATION"));
     return { certificateId, certificatePem, certificateOwnershipToken };
   }
 
@@ -394,6 +437,12 @@ export class Provisioner {
   }
 }
 
+/** AWS IoT's registrationConfig of a CA: a template's name or its body. */
+export interface RegistrationTemplate {
+  readonly templateName?: string | undefined;
+  readonly templateBody?: string | undefined;
+}
+
 export interface NewClaim extends IssuedDevice {
   readonly privateKeyPem: string;
   readonly publicKeyPem: string;
@@ -401,6 +450,13 @@ export interface NewClaim extends IssuedDevice {
 }
 
 type TemplateBodyOf = NonNullable<ReturnType<Templates["find"]>> & { readonly type: "FLEET_PROVISIONING" | "JITP" };
+
+/** A template may not provision another certificate than the one that came. */
+function mustBeOf({ certificate }: ProvisioningPlan, certificateId: string): void {
+  if (certificate.from === "CertificateId" && certificate.value === certificateId) return;
+  const reason = `The template's certificate must be {"Ref": "${CERTIFICATE_ID}"}`;
+  throw new ProvisioningRefusal("template", "InvalidParameters", reason);
+}
 
 function invalidToken(why: string): ProvisioningRefusal {
   return new ProvisioningRefusal(
