@@ -217,7 +217,7 @@ describe("external functions", () => {
   test("are Undefined where they fail, answer too much or nobody answers, and say why", async () => {
     const notes: string[] = [];
     const ask = async (external: SqlEnvironment["external"]): Promise<unknown> => {
-      const { external: _none, ...bare } = environment;
+      const bare = nodeSqlEnvironment("1");
       const with_ = external === undefined ? bare : { ...bare, external };
       const input: SqlInput = { ...message, environment: with_, note: (reason) => void notes.push(reason) };
       const rule = sql("SELECT get_dynamodb('t', 'k', 1, 'r') AS v FROM 't'");
