@@ -26,7 +26,7 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Logger, Scheduler } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
@@ -42,6 +42,7 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
+import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
@@ -275,13 +276,7 @@ async function openParts(folder: string, ground: Base) {
     defaults: defaultRules(),
   });
   await rules.start();
-  // Turns are real ones: nobody moves simulated time on while a request is answered.
-  const scheduler: Scheduler = {
-    after: (delay, task) => clock.after(delay, task),
-    every: (period, task) => clock.every(period, task),
-    defer: (task) => systemScheduler.defer(task),
-  };
-  const provisioning = openProvisioning({ ...base, scheduler, folder, registry, authority });
+  const provisioning = openProvisioning({ ...base, scheduler: realTurns(clock), folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
@@ -397,7 +392,6 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
-  const visitorOf = (socket: Socket): Visitor => visitors.get(socket) ?? STRANGER;
   const store = new PlayedStore();
   const queries = new PlayedAsker();
   const messages = new PlayedMessages();
@@ -409,7 +403,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     messages,
-    visitorOf,
+    visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),

@@ -5,9 +5,9 @@
 import type { Scheduler } from "../../base/mod.ts";
 
 interface Waiting {
-  run(): void;
+  readonly run: () => void;
   /** Resolves or rejects for whoever asked. */
-  settle(error: unknown): void;
+  readonly settle: (error: unknown) => void;
 }
 
 const DONE = Symbol("done");
@@ -30,7 +30,10 @@ export class Together {
       let result: T;
       this.#waiting.push({
         run: () => (result = change()),
-        settle: (error) => (error === DONE ? resolve(result) : reject(error as Error)),
+        settle: (error) => {
+          if (error === DONE) resolve(result);
+          else reject(error);
+        },
       });
       if (this.#waiting.length === 1) this.#scheduler.defer(() => this.#makeAll());
     });
