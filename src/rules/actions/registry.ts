@@ -134,6 +134,6 @@ function listOf(names: Iterable<string>): string {
 
 export function mapSecrets(action: RuleAction, change: SecretChange): RuleAction {
   const { kind, body } = kindOf(action);
-  if (kind.mapSecrets === undefined) return action;
-  return { [kind.name]: kind.mapSecrets(body, change) } as RuleAction;
+  const mapped = kind.mapSecrets?.(body, change);
+  return mapped === undefined ? action : ({ [kind.name]: mapped } as RuleAction);
 }
