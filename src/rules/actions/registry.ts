@@ -116,7 +116,7 @@ export function validateAction(input: unknown, where: string): RuleAction {
 export function validateNotify(input: unknown, where: string): RuleAction {
   const action = validateAction(input, where);
   if (kindOf(action).kind.announce !== undefined) return action;
-  const able = [...BY_NAME.values()].filter(({ announce }) => announce !== undefined);
+  const able = [...BY_NAME.values()].filter((kind) => kind.announce !== undefined);
   throw invalid(where, `it must be one of ${listOf(able.map(({ name }) => name))}`);
 }
 
