@@ -3,7 +3,7 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { compileSql, compileTemplate } from "../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
@@ -23,6 +23,7 @@ import type { CompiledRule } from "./rule-set.ts";
 import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
 import type { NoticeTarget, Occasion, Send } from "./sends.ts";
 import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 
 export interface HotRulesOptions {
@@ -65,6 +66,7 @@ export class HotRules {
   readonly #ruleListeners = new Set<() => void>();
   readonly #matched: Counter;
   readonly #failed: Counter;
+  readonly #unknown: UnknownRules;
   readonly #saveFailures: Counter;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
@@ -105,6 +107,7 @@ export class HotRules {
       name: "tidewire_rule_errors_total",
       help: "Messages on which a rule failed unexpectedly",
     });
+    this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     this.#saveFailures = metrics.counter({
       name: "tidewire_rules_save_failures_total",
       help: "Times that the rules' state could not be saved",
@@ -153,7 +156,7 @@ export class HotRules {
 
   /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
-    return this.#set.route(topic).length > 0;
+    return this.#set.route(topic).length > 0 || this.#unknown.isMeant(topic);
   }
 
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
@@ -161,7 +164,8 @@ export class HotRules {
     if (offset < this.#position) return;
     this.#position = offset + 1;
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, message, rules));
+    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
+    else this.#unknown.note(message);
   }
 
   /** A batch is finished: everything below `next` was handled, or is gone from the log. */

@@ -34,6 +34,7 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
   readonly #routes = new TopicRoutes<R>(
     () => this.#rules.values(),
     (rule) => rule.sql.filter,
+    ({ rule }) => rule.ruleName,
   );
 
   constructor(kinds: readonly KindName[], build: (rule: RuleDocument, sql: CompiledSql) => R) {

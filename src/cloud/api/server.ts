@@ -36,6 +36,7 @@ import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { policyDeskRoutes } from "./routes-policies.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
+import { passwordRoutes } from "./routes-passwords.ts";
 import { retireRoutes } from "./routes-retire.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
@@ -77,6 +78,7 @@ const PATIENCE = {
 
 const GUARDED = [
   joinCodeRoutes,
+  passwordRoutes,
   retireRoutes,
   refusalRoutes,
   policyDeskRoutes,

@@ -24,6 +24,7 @@ export class CompiledRules implements TelemetryRules {
     this.#routes = new TopicRoutes(
       () => compiled,
       ({ filter }) => filter,
+      ({ ruleName }) => ruleName,
     );
   }
 
