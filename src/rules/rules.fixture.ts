@@ -298,7 +298,7 @@ export class World {
         folder: null,
         ...(republish === undefined ? {} : { republish: () => republish(this) }),
       }),
-      keyedHash: SEALING.hmac,
+      keyedHash: (text) => SEALING.hmac(text),
       limits: this.limits,
       notify: this.#options.notify ?? [],
       defaults: this.#options.defaults ?? [],

@@ -16,7 +16,7 @@ interface MailSettings {
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export function emailSender(receiver: Receiver, guard: OutgoingGuard): Sender {
-  const settings = settingsOf<MailSettings>(receiver);
+  const settings = receiver.settings as unknown as MailSettings;
   const link = new Link<Transporter<SMTPTransport.SentMessageInfo>>({
     open: () => connect(receiver, guard),
     drop: (transport) => transport.close(),

@@ -272,7 +272,7 @@ async function openParts(folder: string, ground: Base) {
     ...base,
     store: rulesStore,
     senders: openSenders({ http, hmacSha256, clock, folder: null }),
-    keyedHash: sealing.hmac,
+    keyedHash: (text) => sealing.hmac(text),
     defaults: defaultRules(),
   });
   await rules.start();

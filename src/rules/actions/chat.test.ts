@@ -95,7 +95,7 @@ describe("chat services", () => {
     });
     for (const n of [1, 2, 3]) world.publish("a", { n });
     await world.pass(minutes(1), seconds(1));
-    const { routing_key: key, event_action: event, dedup_key: dedup, payload } = body() as Record<string, unknown>;
+    const { routing_key: key, event_action: event, dedup_key: dedup, payload } = body();
     assert.deepEqual([key, event, dedup], [KEY, "trigger", "tank-1"]);
     const { summary, source, severity, custom_details: details } = payload as Record<string, unknown>;
     assert.deepEqual([summary, source, severity, details], ["Tank 1", "pi-1", "warning", { n: 1 }]);
