@@ -6,6 +6,8 @@ import type { SqlInput } from "./input.ts";
 import { parseSql } from "./parser.ts";
 import { childrenOf, dispatch, impliedName } from "./tree.ts";
 import type { BinaryOperator, ByKind, CastType, Expression, Node, SelectClause, SelectItem } from "./tree.ts";
+import { compileWindows } from "./window-compile.ts";
+import type { WindowPlan } from "./window-plan.ts";
 import { bounded, equal, finite, member, setKey, toBoolean, toNumber, toText } from "./value.ts";
 import type { SqlValue } from "./value.ts";
 
@@ -20,6 +22,8 @@ export interface CompiledSql {
   readonly text: string;
   /** Every message as it is: `SELECT *` or `SELECT VALUE *` without a condition. */
   readonly takesAll: boolean;
+  /** What the statement needs beside the message; null where nothing. Then `evaluate`, `test` and `select` do not apply. */
+  readonly windows: WindowPlan | null;
   evaluate(input: SqlInput): SqlOutcome;
   /** WHERE alone; undefined where undecided. Cheaper than `evaluate` for those who need no value. */
   test(input: SqlInput): boolean | undefined;
@@ -32,6 +36,8 @@ export type Evaluate = (input: SqlInput) => SqlValue;
 /** Parses and compiles a statement. Throws `SqlError`. */
 export function compileSql(text: string): CompiledSql {
   const statement = parseSql(text);
+  const windows = compileWindows(text, statement, { expression: compileExpression, select: compileSelect });
+  if (windows !== null) return statefulSql(text, statement.filter, windows);
   const select = compileSelect(statement.select);
   const where = statement.where === null ? null : compileExpression(statement.where);
   const test = (input: SqlInput): boolean | undefined => (where === null ? true : toBoolean(where(input)));
@@ -39,6 +45,7 @@ export function compileSql(text: string): CompiledSql {
     filter: statement.filter,
     text,
     takesAll: where === null && select === wholePayload,
+    windows: null,
     test,
     select,
     evaluate(input) {
@@ -47,6 +54,12 @@ export function compileSql(text: string): CompiledSql {
       return { matched: true, value: select(input) };
     },
   };
+}
+
+/** Without its runtime a statement with state says nothing about a message. */
+function statefulSql(text: string, filter: string, windows: WindowPlan): CompiledSql {
+  const undecided = { matched: false, undecided: true } as const;
+  return { filter, text, takesAll: false, windows, test: () => undefined, select: () => "", evaluate: () => undecided };
 }
 
 function compileSelect(select: SelectClause): (input: SqlInput) => JsonValue | Uint8Array {
@@ -140,6 +153,10 @@ const COMPILERS: ByKind<Evaluate> = {
     return (input) => member(of(input), node.name);
   },
   star: () => (input) => input.json(),
+  slot:
+    ({ index }) =>
+    (input) =>
+      input.slots?.[index],
   call: (node) => compileCall(node.name, node.args),
   cast: (node) => {
     const of = compileExpression(node.of);
@@ -335,7 +352,7 @@ function hasDecimalLiteral(expression: Expression): boolean {
 
 /** Whether the value depends on no message, so that it can be computed once. */
 function isConstant(expression: Expression): boolean {
-  if (expression.kind === "path" || expression.kind === "star") return false;
+  if (expression.kind === "path" || expression.kind === "star" || expression.kind === "slot") return false;
   if (expression.kind === "call" && !FUNCTIONS.get(expression.name.toLowerCase())!.pure) return false;
   return childrenOf(expression).every(isConstant);
 }

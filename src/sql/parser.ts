@@ -8,6 +8,10 @@ import { tokenize } from "./lexer.ts";
 import type { Token } from "./lexer.ts";
 import { FUNCTIONS, type SqlFunction } from "./functions/registry.ts";
 import { childrenOf, impliedName } from "./tree.ts";
+import { parseClauses } from "./window-clause.ts";
+import type { ClauseParser } from "./window-clause.ts";
+import { windowCallIn } from "./window-compile.ts";
+import { WINDOW_FUNCTIONS } from "./window-functions.ts";
 import type { BinaryOperator, CastType, Expression, SelectClause, SelectItem, SelectStatement } from "./tree.ts";
 
 const RESERVED: ReadonlySet<string> = new Set(
@@ -53,7 +57,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   IN: "IN is not part of this SQL; join comparisons with OR.",
   BETWEEN: "BETWEEN is not part of this SQL; write x >= low AND x <= high.",
   IS: "Use isNull(x) or isUndefined(x).",
-  GROUP: "GROUP BY is not part of this SQL.",
+  GROUP: "GROUP BY stands behind WHERE.",
   ORDER: "ORDER BY is not part of this SQL.",
   JOIN: "JOIN is not part of this SQL.",
   LIMIT: "LIMIT is not part of this SQL.",
@@ -97,18 +101,26 @@ class Parser {
     const select = this.#select();
     this.#expectWord("FROM", ["FROM", "AS"]);
     const filter = this.#filter();
-    let where: Expression | null = null;
-    if (this.#peek().upper === "WHERE") {
-      this.#advance();
-      where = this.#expression(0);
-    }
+    const { where, state } = parseClauses(this.#clauses());
     this.#expectEnd(where === null ? ["WHERE"] : ["AND", "OR"]);
-    return { select, filter, where };
+    return state === null ? { select, filter, where } : { select, filter, where, state };
+  }
+
+  #clauses(): ClauseParser {
+    return {
+      peek: () => this.#peek(),
+      advance: () => this.#advance(),
+      expression: () => this.#expression(0),
+      fault: (token, reason, hint) => this.#fault(token, reason, hint),
+    };
   }
 
   lone(): Expression {
     const expression = this.#expression(0);
     this.#expectEnd([]);
+    const call = windowCallIn(expression);
+    if (call !== null)
+      throw this.#faultAt(call.at, `${call.name}() can stand in SELECT only`, "Name it there with AS.");
     return expression;
   }
 
@@ -269,9 +281,11 @@ class Parser {
   }
 
   #call(token: Token): Expression {
-    const spec = FUNCTIONS.get(token.text.toLowerCase());
+    const name = token.text.toLowerCase();
+    const spec = FUNCTIONS.get(name) ?? WINDOW_FUNCTIONS.get(name);
     if (spec === undefined) {
-      const like = nearest(token.text, [...FUNCTIONS.values()].map((f) => f.name).concat("cast"));
+      const names = [...FUNCTIONS.values(), ...WINDOW_FUNCTIONS.values()].map((f) => f.name);
+      const like = nearest(token.text, names.concat("cast"));
       const hint = like === null ? null : `Did you mean ${like}()?`;
       throw this.#fault(token, `there is no function ${token.text}()`, hint);
     }
@@ -279,7 +293,7 @@ class Parser {
     const args: Expression[] = [];
     while (!this.#isSymbol(")")) {
       if (args.length > 0) this.#expectSymbol(",");
-      args.push((spec.star === undefined || args.length > 0 ? null : this.#star()) ?? this.#expression(0));
+      args.push(((spec.star ?? false) === false || args.length > 0 ? null : this.#star()) ?? this.#expression(0));
       this.#boundItems(args.length, token);
     }
     this.#advance();
@@ -445,7 +459,7 @@ function found(token: Token): string {
   return token.type === "string" ? `found a string` : `found '${token.text.slice(0, 40)}'`;
 }
 
-function arity(spec: SqlFunction): string {
+function arity(spec: Pick<SqlFunction, "argsMin" | "argsMax">): string {
   const { argsMin, argsMax } = spec;
   const noun = (n: number): string => `${n === 0 ? "no" : n} argument${n === 1 ? "" : "s"}`;
   if (argsMin === argsMax) return noun(argsMin);

@@ -1,6 +1,7 @@
 /** Tree → text, with no more parentheses than needed. `parseSql(printSql(tree))` is the same tree. */
 import { dispatch } from "./tree.ts";
 import type { BinaryOperator, ByKind, Expression, SelectItem, SelectStatement } from "./tree.ts";
+import { printClauses } from "./window-print.ts";
 
 const POWER: Readonly<Record<BinaryOperator, number>> = {
   or: 10,
@@ -23,10 +24,9 @@ const NEGATE_POWER = 70;
 const ATOM_POWER = 100;
 
 export function printSql(statement: SelectStatement): string {
-  const { select, filter, where } = statement;
+  const { select, filter, where, state } = statement;
   const list = select.kind === "value" ? `VALUE ${printOperand(select.value)}` : select.items.map(printItem).join(", ");
-  const condition = where === null ? "" : ` WHERE ${printExpression(where)}`;
-  return `SELECT ${list} FROM ${quote(filter)}${condition}`;
+  return `SELECT ${list} FROM ${quote(filter)}${printClauses(where, state, printExpression)}`;
 }
 
 /** After VALUE, a leading minus would read as "the key `value` minus". */
@@ -65,6 +65,7 @@ const PRINTERS: ByKind<string> = {
   path: (node) => node.path.join("."),
   member: (node) => `${print(node.of, ATOM_POWER - 1)}.${node.name}`,
   star: () => "*",
+  slot: (node) => `slot(${node.index})`,
   call: (node) => `${node.name}(${node.args.map(printExpression).join(", ")})`,
   cast: (node) => `cast(${printExpression(node.of)} AS ${node.type})`,
   unary: (node) => (node.operator === "not" ? `NOT ${print(node.of, NOT_POWER)}` : `-${print(node.of, NEGATE_POWER)}`),
