@@ -9,36 +9,61 @@ import { join } from "node:path";
 
 interface Step {
   readonly name: string;
-  readonly command: readonly string[];
+  /** Side by side. */
+  readonly commands: readonly (readonly string[])[];
 }
 
-/** `node --test` on the files of a glob, in one process: files share modules, so hundreds take seconds. */
-function tests(
-  name: string,
-  patterns: readonly string[],
-  options: readonly string[] = ["--test-isolation=none"],
-): Step {
-  const files = patterns.flatMap((pattern) => globSync(pattern)).sort((a, b) => a.localeCompare(b));
+function check(name: string, ...command: readonly string[]): Step {
+  return { name, commands: [command] };
+}
+
+/** In one process: files share modules, so hundreds take seconds. For what touches nothing outside of it. */
+const TOGETHER = ["--test-isolation=none"];
+
+function apart(processes: number): readonly string[] {
+  return ["--test-isolation=process", `--test-concurrency=${processes}`];
+}
+
+function tests(name: string, files: readonly string[], options: readonly string[] = TOGETHER): Step {
+  return { name, commands: [nodeTest(files, options)] };
+}
+
+function nodeTest(files: readonly string[], options: readonly string[]): readonly string[] {
   const common = ["--test-reporter=./tools/test-reporter.ts", `--test-timeout=${TEST_SECONDS_MAX * 1000}`];
-  return { name, command: ["node", "--test", ...common, ...options, ...files] };
+  return ["node", "--test", ...common, ...options, ...files];
+}
+
+function filesOf(pattern: string): string[] {
+  return globSync(pattern).sort((a, b) => a.localeCompare(b));
+}
+
+/** The cores have no files, sockets and processes, so they share one; the others get one each. */
+function unitTests(): Step {
+  const isOfCore = (file: string): boolean => !/^src\/(adapters|cloud|edge|cli|web)\//.test(file);
+  const files = filesOf("src/**/*.test.ts");
+  const others = files.filter((file) => !isOfCore(file));
+  return {
+    name: "unit",
+    commands: [nodeTest(files.filter(isOfCore), TOGETHER), nodeTest(others, apart(cpus().length))],
+  };
 }
 
 /** The slowest test, or file with a process of its own, takes a minute; one that takes this long hangs, and is named. */
 const TEST_SECONDS_MAX = 240;
 
 const STEPS: readonly Step[] = [
-  { name: "format", command: ["oxfmt", "--check", "."] },
-  { name: "lint", command: ["oxlint", "--type-aware", "src", "sim", "test", "tools", "bench"] },
-  { name: "types", command: ["tsc", "-p", "."] },
-  { name: "types of the dashboard", command: ["tsc", "-p", "src/web"] },
-  { name: "unused code and packages", command: ["knip", "--no-progress"] },
-  tests("house rules", ["test/house/**/*.test.ts"]),
-  tests("unit", ["src/**/*.test.ts"], ["--test-isolation=process", `--test-concurrency=${cpus().length}`]),
-  tests("conformance", ["test/conformance/**/*.test.ts"]),
-  tests("simulation", ["sim/**/*.test.ts"]),
-  tests("scenarios", ["test/scenarios/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=3"]),
+  check("format", "oxfmt", "--check", "."),
+  check("lint", "oxlint", "--type-aware", "src", "sim", "test", "tools", "bench"),
+  check("types", "tsc", "-p", "."),
+  check("types of the dashboard", "tsc", "-p", "src/web"),
+  check("unused code and packages", "knip", "--no-progress"),
+  tests("house rules", filesOf("test/house/**/*.test.ts")),
+  unitTests(),
+  tests("conformance", filesOf("test/conformance/**/*.test.ts")),
+  tests("simulation", filesOf("sim/**/*.test.ts")),
+  tests("scenarios", filesOf("test/scenarios/**/*.test.ts"), apart(3)),
   // One at a time: each file builds the dashboard anew.
-  tests("browser", ["test/browser/**/*.test.ts"], ["--test-isolation=process", "--test-concurrency=1"]),
+  tests("browser", filesOf("test/browser/**/*.test.ts"), apart(1)),
 ];
 
 /** Compiled code is kept between test processes, which are many; why it pays: docs/decisions/0002-types-stripped-once.md. */
@@ -74,20 +99,23 @@ process.exit(total.failed === 0 ? 0 : 1);
 
 async function runStep(step: Step): Promise<void> {
   const started = performance.now();
-  const { code, output } = await run(step.command);
+  const runs = await Promise.all(step.commands.map(run));
   const took = `${((performance.now() - started) / 1000).toFixed(1)} s`;
-  const counted = countTests(output);
-  const ok = code === 0 && !(isTestRun(step) && counted.passed === 0);
-  total.skipped.push(...counted.skipped);
-  total.passed += isTestRun(step) ? counted.passed : Number(ok);
-  total.failed += isTestRun(step) ? Math.max(counted.failed, Number(!ok)) : Number(!ok);
-  const detail = isTestRun(step) ? `, ${counted.passed} tests` : "";
-  process.stdout.write(`${ok ? "ok  " : "FAIL"}  ${step.name} (${took}${detail})\n`);
-  if (!ok) process.stdout.write(`${output}\n`);
-}
-
-function isTestRun(step: Step): boolean {
-  return step.command.includes("--test");
+  let [passed, failed] = [0, 0];
+  const isTestRun = step.commands[0]!.includes("--test");
+  for (const { code, output } of runs) {
+    const counted = countTests(output);
+    total.skipped.push(...counted.skipped);
+    const ok = code === 0 && !(isTestRun && counted.passed === 0);
+    passed += isTestRun ? counted.passed : Number(ok);
+    failed += isTestRun ? Math.max(counted.failed, Number(!ok)) : Number(!ok);
+  }
+  total.passed += passed;
+  total.failed += failed;
+  process.stdout.write(
+    `${failed === 0 ? "ok  " : "FAIL"}  ${step.name} (${took}${isTestRun ? `, ${passed} tests` : ""})\n`,
+  );
+  if (failed > 0) for (const { output } of runs) process.stdout.write(`${output}\n`);
 }
 
 function run(command: readonly string[]): Promise<{ code: number; output: string }> {

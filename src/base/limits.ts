@@ -153,6 +153,8 @@ export const LIMITS = {
     sqlItemsMax: 256,
     /** A string that grows past this while a rule is evaluated becomes Undefined. */
     sqlStringCharsMax: 1024 * 1024,
+    /** Items and characters that the nested SELECTs of one evaluation read and make; then they are Undefined. 20 ms. */
+    sqlNestedWorkMax: 4 * 1024 * 1024,
     rulesMax: 1_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */

@@ -1,11 +1,11 @@
 /** Text → tokens. Linear; throws `SqlError` at the first character that begins no token. */
 import { SqlError } from "./error.ts";
 
-export type TokenType = "word" | "string" | "number" | "symbol" | "end";
+export type TokenType = "word" | "variable" | "string" | "number" | "symbol" | "end";
 
 export interface Token {
   readonly type: TokenType;
-  /** As written; a string without its quotes and with doubled quotes undone. */
+  /** As written; a variable without its @, a string without its quotes and with doubled quotes undone. */
   readonly text: string;
   /** Upper case for words, so that keywords compare; else the same as `text`. */
   readonly upper: string;
@@ -14,6 +14,9 @@ export interface Token {
 }
 
 const WORD = /[A-Za-z_][A-Za-z0-9_]*/y;
+/** AWS IoT: letters, digits and _, 64 at most; looked for with more, so that a longer one is told. */
+const VARIABLE = /@[A-Za-z0-9_]+/y;
+const VARIABLE_CHARS_MAX = 64;
 const NUMBER = /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /[ \t\r\n]+/y;
 const SYMBOL = /<>|<=|>=|[()[\]{},.:*+\-/%=<>]/y;
@@ -23,7 +26,7 @@ const HINTS: Readonly<Record<string, string>> = {
   "&": "Write AND.",
   "|": "Write OR; + joins strings.",
   ";": "Leave the semicolon out.",
-  "@": "SET variables are not supported yet; repeat the expression.",
+  "@": "A variable's name follows at once: @name.",
   "`": "Names take no quotes; for a key that is not a plain name, use get(object, 'my-key').",
   "–": "This is a dash; type a minus sign.",
   "‘": "This is a typographic quote; type a straight one.",
@@ -51,6 +54,7 @@ export function tokenize(text: string): Token[] {
     const number = word === null ? take(NUMBER) : null;
     if (word !== null) tokens.push(token("word", word, at, at + word.length));
     else if (number !== null) tokens.push(numberToken(text, number, at));
+    else if (c === "@") tokens.push(variableToken(text, take(VARIABLE), at));
     else if (c === "'" || c === '"') tokens.push(stringToken(text, c, at));
     else tokens.push(symbolToken(text, take(SYMBOL), at));
     at = tokens.at(-1)!.end;
@@ -61,6 +65,13 @@ export function tokenize(text: string): Token[] {
 
 function token(type: TokenType, text: string, at: number, end: number): Token {
   return { type, text, upper: type === "word" ? text.toUpperCase() : text, at, end };
+}
+
+function variableToken(text: string, variable: string | null, at: number): Token {
+  if (variable === null) return symbolToken(text, null, at);
+  if (variable.length <= VARIABLE_CHARS_MAX + 1) return token("variable", variable.slice(1), at, at + variable.length);
+  const reason = `a variable's name of more than ${VARIABLE_CHARS_MAX} characters`;
+  throw new SqlError(text, { position: at, reason, hint: null });
 }
 
 function numberToken(text: string, number: string, at: number): Token {

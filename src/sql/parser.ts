@@ -4,15 +4,24 @@
  */
 import { LIMITS, topicFilterFault } from "../base/mod.ts";
 import { SqlError, nearest } from "./error.ts";
-import { tokenize } from "./lexer.ts";
 import type { Token } from "./lexer.ts";
 import { FUNCTIONS, type SqlFunction } from "./functions/registry.ts";
+import { TokenCursor, found } from "./token-cursor.ts";
 import { childrenOf, impliedName } from "./tree.ts";
+import type {
+  BinaryOperator,
+  CastType,
+  Expression,
+  SelectClause,
+  SelectItem,
+  SelectStatement,
+  SetVariable,
+} from "./tree.ts";
 import { parseClauses } from "./window-clause.ts";
-import type { ClauseParser } from "./window-clause.ts";
 import { windowCallIn } from "./window-compile.ts";
 import { WINDOW_FUNCTIONS } from "./window-functions.ts";
-import type { BinaryOperator, CastType, Expression, SelectClause, SelectItem, SelectStatement } from "./tree.ts";
+import { DEFAULT_SQL_VERSION, isFirstVersion } from "./version.ts";
+import type { SqlVersion } from "./version.ts";
 
 const RESERVED: ReadonlySet<string> = new Set(
   "SELECT FROM WHERE AS AND OR NOT CASE WHEN THEN ELSE END TRUE FALSE NULL".split(" "),
@@ -51,28 +60,23 @@ const CAST_TYPES: Readonly<Record<string, CastType>> = {
   BOOLEAN: "boolean",
 };
 
-/** Words of other SQL dialects, and what to write here. */
-const FOREIGN: Readonly<Record<string, string>> = {
-  LIKE: "LIKE is not part of this SQL; use startswith(), endswith() or indexof().",
-  IN: "IN is not part of this SQL; join comparisons with OR.",
-  BETWEEN: "BETWEEN is not part of this SQL; write x >= low AND x <= high.",
-  IS: "Use isNull(x) or isUndefined(x).",
-  GROUP: "GROUP BY stands behind WHERE.",
-  ORDER: "ORDER BY is not part of this SQL.",
-  JOIN: "JOIN is not part of this SQL.",
-  LIMIT: "LIMIT is not part of this SQL.",
-};
+/** What is known before the text is read. */
+export interface ParseOptions {
+  readonly version?: SqlVersion;
+  /** Names of variables that are set elsewhere: those of the statement, for its actions' templates. */
+  readonly variables?: readonly string[];
+}
 
 /** Parses a whole statement. Throws `SqlError`. */
-export function parseSql(text: string): SelectStatement {
+export function parseSql(text: string, options: ParseOptions = {}): SelectStatement {
   checkSize(text);
-  return new Parser(text).statement();
+  return new Parser(text, options).statement();
 }
 
 /** Parses one expression, as it stands in a `${…}` of a template. Throws `SqlError`. */
-export function parseExpression(text: string): Expression {
+export function parseExpression(text: string, options: ParseOptions = {}): Expression {
   checkSize(text);
-  return new Parser(text).lone();
+  return new Parser(text, options).lone();
 }
 
 function checkSize(text: string): void {
@@ -82,60 +86,85 @@ function checkSize(text: string): void {
 }
 
 class Parser {
-  readonly #text: string;
-  readonly #tokens: readonly Token[];
+  readonly #tokens: TokenCursor;
+  readonly #version: SqlVersion;
+  readonly #variables: Set<string>;
   readonly #heights = new Map<Expression, number>();
-  #next = 0;
   #nesting = 0;
 
-  constructor(text: string) {
-    this.#text = text;
-    this.#tokens = tokenize(text);
+  constructor(text: string, { version = DEFAULT_SQL_VERSION, variables = [] }: ParseOptions) {
+    this.#tokens = new TokenCursor(text);
+    this.#version = version;
+    this.#variables = new Set(variables);
   }
 
   statement(): SelectStatement {
-    if (this.#peek().upper === "SET") {
-      throw this.#fault(this.#peek(), "SET is not supported yet", "Repeat the expression where the variable is used.");
-    }
-    this.#expectWord("SELECT");
+    const variables = this.#tokens.isWord("SET") ? this.#set() : [];
+    this.#tokens.expectWord("SELECT", variables.length === 0 ? ["SELECT", "SET"] : ["SELECT"]);
     const select = this.#select();
-    this.#expectWord("FROM", ["FROM", "AS"]);
+    this.#tokens.expectWord("FROM", ["FROM", "AS"]);
     const filter = this.#filter();
-    const { where, state } = parseClauses(this.#clauses());
-    this.#expectEnd(where === null ? ["WHERE"] : ["AND", "OR"]);
-    return state === null ? { select, filter, where } : { select, filter, where, state };
-  }
-
-  #clauses(): ClauseParser {
-    return {
-      peek: () => this.#peek(),
-      advance: () => this.#advance(),
-      expression: () => this.#expression(0),
-      fault: (token, reason, hint) => this.#fault(token, reason, hint),
-    };
+    const { where, state } = parseClauses(this.#tokens, () => this.#expression(0));
+    this.#tokens.expectEnd(where === null ? ["WHERE"] : ["AND", "OR"]);
+    return state === null ? { variables, select, filter, where } : { variables, select, filter, where, state };
   }
 
   lone(): Expression {
     const expression = this.#expression(0);
-    this.#expectEnd([]);
+    this.#tokens.expectEnd([]);
     const call = windowCallIn(expression);
-    if (call !== null)
-      throw this.#faultAt(call.at, `${call.name}() can stand in SELECT only`, "Name it there with AS.");
-    return expression;
+    if (call === null) return expression;
+    throw this.#tokens.faultAt(call.at, `${call.name}() can stand in the statement only`, "Name it there with AS.");
+  }
+
+  /** A variable is known from its own end on: to those after it, but not to itself. */
+  #set(): SetVariable[] {
+    const variables: SetVariable[] = [];
+    const first = this.#tokens.advance();
+    do {
+      if (variables.length > 0) this.#tokens.advance();
+      const token = this.#tokens.advance();
+      if (token.type !== "variable") {
+        throw this.#tokens.fault(token, `expected a variable, ${found(token)}`, "Write SET @name = value.");
+      }
+      if (this.#variables.has(token.text)) {
+        throw this.#tokens.fault(
+          token,
+          `@${token.text} is set already`,
+          "A variable keeps its value; take a new name.",
+        );
+      }
+      this.#tokens.expectSymbol("=");
+      const value = this.#expression(0);
+      const call = windowCallIn(value);
+      if (call !== null) throw this.#tokens.faultAt(call.at, `${call.name}() cannot stand in SET`, null);
+      this.#variables.add(token.text);
+      variables.push({ name: token.text, value, at: token.at });
+      this.#boundItems(variables.length, first);
+    } while (this.#tokens.isSymbol(","));
+    if (!this.#tokens.isWord("SET")) return variables;
+    throw this.#tokens.fault(this.#tokens.peek(), "SET stands once", "Separate the variables by commas.");
+  }
+
+  #where(): Expression | null {
+    if (!this.#tokens.isWord("WHERE")) return null;
+    this.#tokens.advance();
+    return this.#expression(0);
   }
 
   #select(): SelectClause {
-    const first = this.#peek();
-    if (first.upper === "VALUE" && this.#startsValue(this.#tokens[this.#next + 1]!)) {
-      this.#advance();
+    const first = this.#tokens.peek();
+    if (first.upper === "VALUE" && this.#startsValue(this.#tokens.peek(1))) {
+      this.#requireSecondVersion(this.#tokens.advance(), "SELECT VALUE");
       const star = this.#star();
       const value = star ?? this.#expression(0);
-      if (this.#isSymbol(",")) throw this.#fault(this.#peek(), "SELECT VALUE takes one expression", null);
+      if (this.#tokens.isSymbol(","))
+        throw this.#tokens.fault(this.#tokens.peek(), "SELECT VALUE takes one expression", null);
       return { kind: "value", value };
     }
     const items: SelectItem[] = [this.#item()];
-    while (this.#isSymbol(",")) {
-      this.#advance();
+    while (this.#tokens.isSymbol(",")) {
+      this.#tokens.advance();
       items.push(this.#item());
       this.#boundItems(items.length, first);
     }
@@ -144,33 +173,33 @@ class Parser {
 
   /** `VALUE` is a keyword only where an operand follows; otherwise it is a key of that name. */
   #startsValue(next: Token): boolean {
-    if (next.type === "string" || next.type === "number") return true;
+    if (next.type === "string" || next.type === "number" || next.type === "variable") return true;
     if (next.type === "word") return !RESERVED.has(next.upper) || /^(NOT|CASE|TRUE|FALSE|NULL)$/.test(next.upper);
     if (next.text === "*") {
-      const after = this.#tokens[this.#next + 2]!;
+      const after = this.#tokens.peek(2);
       return after.upper === "FROM" || after.text === ",";
     }
     return next.text === "(" || next.text === "{" || next.text === "[";
   }
 
   #item(): SelectItem {
-    const at = this.#peek().at;
-    const next = this.#tokens[this.#next + 1];
-    if (this.#isSymbol("*") && (next?.upper === "FROM" || next?.text === "," || next?.type !== "symbol")) {
-      this.#advance();
+    const at = this.#tokens.peek().at;
+    const next = this.#tokens.peek(1);
+    if (this.#tokens.isSymbol("*") && (next?.upper === "FROM" || next?.text === "," || next?.type !== "symbol")) {
+      this.#tokens.advance();
       return { kind: "star", at };
     }
     const value = this.#expression(0);
-    if (this.#peek().upper !== "AS") {
-      if (impliedName(value) === null && (this.#peek().upper === "FROM" || this.#isSymbol(","))) {
-        throw this.#faultAt(at, "this expression needs a name", "Add AS and a name after it.");
+    if (this.#tokens.peek().upper !== "AS") {
+      if (impliedName(value) === null && (this.#tokens.peek().upper === "FROM" || this.#tokens.isSymbol(","))) {
+        throw this.#tokens.faultAt(at, "this expression needs a name", "Add AS and a name after it.");
       }
       return { kind: "expression", value, as: null, at };
     }
-    this.#advance();
+    this.#tokens.advance();
     const as = [this.#name("a name after AS")];
-    while (this.#isSymbol(".")) {
-      this.#advance();
+    while (this.#tokens.isSymbol(".")) {
+      this.#tokens.advance();
       as.push(this.#name("a name after the point"));
       this.#boundPath(as.length, at);
     }
@@ -178,29 +207,37 @@ class Parser {
   }
 
   #filter(): string {
-    const token = this.#advance();
+    const token = this.#tokens.advance();
     if (token.type !== "string") {
-      throw this.#fault(token, `expected a topic filter, ${found(token)}`, "Write it in quotes: FROM 'telemetry/#'.");
+      throw this.#tokens.fault(
+        token,
+        `expected a topic filter, ${found(token)}`,
+        "Write it in quotes: FROM 'telemetry/#'.",
+      );
     }
     const fault = topicFilterFault(token.text, LIMITS.mqtt);
     if (fault === null) return token.text;
     const reason = `'${token.text.slice(0, 60)}' is not a topic filter (${fault})`;
     const hint = fault === "wildcard" ? "+ stands for one whole level, # for all further ones at the end." : null;
-    throw this.#fault(token, reason, hint);
+    throw this.#tokens.fault(token, reason, hint);
   }
 
   #expression(power: number): Expression {
-    if (++this.#nesting > LIMITS.rules.sqlDepthMax) throw this.#tooDeep(this.#peek().at);
+    if (++this.#nesting > LIMITS.rules.sqlDepthMax) throw this.#tooDeep(this.#tokens.peek().at);
     let left = this.#operand();
     for (;;) {
-      const token = this.#peek();
+      const token = this.#tokens.peek();
       const operatorPower = token.type === "symbol" || token.type === "word" ? (POWER[token.upper] ?? 0) : 0;
       if (operatorPower <= power) break;
-      this.#advance();
+      this.#tokens.advance();
       const operator = token.upper.toLowerCase() as BinaryOperator;
       const right = this.#expression(operatorPower);
-      if (operatorPower === COMPARISON_POWER && POWER[this.#peek().upper] === COMPARISON_POWER) {
-        throw this.#fault(this.#peek(), "comparisons cannot be chained", "Join them with AND: a < b AND b < c.");
+      if (operatorPower === COMPARISON_POWER && POWER[this.#tokens.peek().upper] === COMPARISON_POWER) {
+        throw this.#tokens.fault(
+          this.#tokens.peek(),
+          "comparisons cannot be chained",
+          "Join them with AND: a < b AND b < c.",
+        );
       }
       left = this.#node({ kind: "binary", operator, left, right, at: left.at });
     }
@@ -209,14 +246,14 @@ class Parser {
   }
 
   #operand(): Expression {
-    const token = this.#peek();
+    const token = this.#tokens.peek();
     if (token.upper === "NOT" && token.type === "word") {
-      this.#advance();
+      this.#tokens.advance();
       const of = this.#expression(NOT_POWER);
       return this.#node({ kind: "unary", operator: "not", of, at: token.at });
     }
-    if (this.#isSymbol("-")) {
-      this.#advance();
+    if (this.#tokens.isSymbol("-")) {
+      this.#tokens.advance();
       const of = this.#expression(NEGATE_POWER);
       return this.#node({ kind: "unary", operator: "-", of, at: token.at });
     }
@@ -225,10 +262,10 @@ class Parser {
 
   #members(start: Expression): Expression {
     let expression = start;
-    while (this.#isSymbol(".") || this.#isSymbol("[")) {
-      const token = this.#advance();
+    while (this.#tokens.isSymbol(".") || this.#tokens.isSymbol("[")) {
+      const token = this.#tokens.advance();
       if (token.text === "[") {
-        throw this.#fault(token, "[ ] does not reach into an array", "Use get(array, 0); the first item is 0.");
+        throw this.#tokens.fault(token, "[ ] does not reach into an array", "Use get(array, 0); the first item is 0.");
       }
       const name = this.#name("a name after the point");
       if (expression.kind === "path") this.#boundPath(expression.path.length + 1, start.at);
@@ -241,7 +278,7 @@ class Parser {
   }
 
   #primary(): Expression {
-    const token = this.#advance();
+    const token = this.#tokens.advance();
     const { at } = token;
     if (token.type === "number") {
       const decimal = /[.eE]/.test(token.text);
@@ -250,17 +287,49 @@ class Parser {
     if (token.type === "string") return this.#node({ kind: "literal", value: token.text, decimal: false, at });
     if (token.type === "word") return this.#word(token);
     if (token.text === "(") {
-      if (this.#peek().upper === "SELECT") {
-        throw this.#fault(this.#peek(), "a SELECT inside an expression is not supported yet", null);
-      }
+      if (this.#tokens.isWord("SELECT")) return this.#nested(at);
       const inner = this.#expression(0);
-      this.#expectSymbol(")");
+      this.#tokens.expectSymbol(")");
       return inner;
     }
+    if (token.type === "variable") return this.#variable(token);
+    if (token.text === "[" || token.text === "{") this.#requireSecondVersion(token, "a JSON literal");
     if (token.text === "[") return this.#array(at);
     if (token.text === "{") return this.#object(at);
     const hint = token.text === "*" ? "* stands alone in the list, after VALUE, or as a function's argument." : null;
-    throw this.#fault(token, `expected a value, ${found(token)}`, hint);
+    throw this.#tokens.fault(token, `expected a value, ${found(token)}`, hint);
+  }
+
+  #variable(token: Token): Expression {
+    const { text: name, at } = token;
+    if (this.#variables.has(name)) return this.#node({ kind: "variable", name, at });
+    const like = nearest(name, this.#variables);
+    const hint = like === null ? "Set it before SELECT: SET @name = value." : `Did you mean @${like}?`;
+    throw this.#tokens.fault(token, `there is no variable @${name}`, hint);
+  }
+
+  /** After `(`. What it reads from is a value, not a topic: `(SELECT v FROM e WHERE n = 't')`. */
+  #nested(at: number): Expression {
+    this.#requireSecondVersion(this.#tokens.advance(), "a SELECT inside an expression");
+    const select = this.#select();
+    this.#tokens.expectWord("FROM", ["FROM", "AS"]);
+    const source = this.#tokens.peek();
+    if (source.type === "string" || source.type === "number") {
+      const hint = "Inside, FROM names an array of the message: (SELECT VALUE v FROM readings).";
+      throw this.#tokens.fault(source, `expected a key, ${found(source)}`, hint);
+    }
+    if (++this.#nesting > LIMITS.rules.sqlDepthMax) throw this.#tooDeep(at);
+    const from = this.#members(this.#primary());
+    this.#nesting--;
+    const where = this.#where();
+    this.#tokens.expectSymbol(")");
+    return this.#node({ kind: "nested", select, from, where, at });
+  }
+
+  #requireSecondVersion(token: Token, what: string): void {
+    if (!isFirstVersion(this.#version)) return;
+    const hint = "Set awsIotSqlVersion to 2016-03-23.";
+    throw this.#tokens.fault(token, `${what} is not part of version ${this.#version}`, hint);
   }
 
   #word(token: Token): Expression {
@@ -274,162 +343,130 @@ class Parser {
       case "CASE":
         return this.#case(at);
       default:
-        if (RESERVED.has(token.upper)) throw this.#fault(token, `expected a value, ${found(token)}`, null);
-        if (!this.#isSymbol("(")) return this.#node({ kind: "path", path: [token.text], at });
+        if (RESERVED.has(token.upper)) throw this.#tokens.fault(token, `expected a value, ${found(token)}`, null);
+        if (!this.#tokens.isSymbol("(")) return this.#node({ kind: "path", path: [token.text], at });
         return token.upper === "CAST" ? this.#cast(at) : this.#call(token);
     }
   }
 
   #call(token: Token): Expression {
-    const name = token.text.toLowerCase();
-    const spec = FUNCTIONS.get(name) ?? WINDOW_FUNCTIONS.get(name);
+    const spec = FUNCTIONS.get(token.text.toLowerCase()) ?? WINDOW_FUNCTIONS.get(token.text.toLowerCase());
     if (spec === undefined) {
       const names = [...FUNCTIONS.values(), ...WINDOW_FUNCTIONS.values()].map((f) => f.name);
       const like = nearest(token.text, names.concat("cast"));
       const hint = like === null ? null : `Did you mean ${like}()?`;
-      throw this.#fault(token, `there is no function ${token.text}()`, hint);
+      throw this.#tokens.fault(token, `there is no function ${token.text}()`, hint);
     }
-    this.#expectSymbol("(");
+    this.#tokens.expectSymbol("(");
     const args: Expression[] = [];
-    while (!this.#isSymbol(")")) {
-      if (args.length > 0) this.#expectSymbol(",");
-      args.push(((spec.star ?? false) === false || args.length > 0 ? null : this.#star()) ?? this.#expression(0));
+    while (!this.#tokens.isSymbol(")")) {
+      if (args.length > 0) this.#tokens.expectSymbol(",");
+      args.push((spec.star === undefined || args.length > 0 ? null : this.#star()) ?? this.#expression(0));
       this.#boundItems(args.length, token);
     }
-    this.#advance();
+    this.#tokens.advance();
     if (args.length < spec.argsMin || args.length > spec.argsMax) {
-      throw this.#fault(token, `${spec.name}() takes ${arity(spec)}, not ${args.length}`, `It is ${spec.signature}.`);
+      throw this.#tokens.fault(
+        token,
+        `${spec.name}() takes ${arity(spec)}, not ${args.length}`,
+        `It is ${spec.signature}.`,
+      );
     }
     return this.#node({ kind: "call", name: spec.name, args, at: token.at });
   }
 
   #cast(at: number): Expression {
-    this.#expectSymbol("(");
+    this.#tokens.expectSymbol("(");
     const of = this.#expression(0);
-    this.#expectWord("AS");
-    const token = this.#advance();
+    this.#tokens.expectWord("AS");
+    const token = this.#tokens.advance();
     const type = token.type === "word" ? CAST_TYPES[token.upper] : undefined;
     if (type === undefined) {
-      throw this.#fault(token, `expected a type, ${found(token)}`, "Types are String, Int, Decimal and Boolean.");
+      throw this.#tokens.fault(
+        token,
+        `expected a type, ${found(token)}`,
+        "Types are String, Int, Decimal and Boolean.",
+      );
     }
-    this.#expectSymbol(")");
+    this.#tokens.expectSymbol(")");
     return this.#node({ kind: "cast", of, type, at });
   }
 
   #case(at: number): Expression {
-    if (this.#peek().upper === "WHEN") {
-      throw this.#fault(
-        this.#peek(),
+    if (this.#tokens.peek().upper === "WHEN") {
+      throw this.#tokens.fault(
+        this.#tokens.peek(),
         "expected a value after CASE, found 'WHEN'",
         "Write CASE value WHEN a THEN b END.",
       );
     }
     const of = this.#expression(0);
     const branches: { when: Expression; result: Expression }[] = [];
-    while (branches.length === 0 || this.#peek().upper === "WHEN") {
-      this.#expectWord("WHEN");
+    while (branches.length === 0 || this.#tokens.peek().upper === "WHEN") {
+      this.#tokens.expectWord("WHEN");
       const when = this.#expression(0);
-      this.#expectWord("THEN");
+      this.#tokens.expectWord("THEN");
       branches.push({ when, result: this.#expression(0) });
-      this.#boundItems(branches.length, this.#peek());
+      this.#boundItems(branches.length, this.#tokens.peek());
     }
     let otherwise: Expression | null = null;
-    if (this.#peek().upper === "ELSE") {
-      this.#advance();
+    if (this.#tokens.peek().upper === "ELSE") {
+      this.#tokens.advance();
       otherwise = this.#expression(0);
     }
-    this.#expectWord("END", ["WHEN", "ELSE", "END"]);
+    this.#tokens.expectWord("END", ["WHEN", "ELSE", "END"]);
     return this.#node({ kind: "case", of, branches, otherwise, at });
   }
 
   #array(at: number): Expression {
     const items: Expression[] = [];
-    while (!this.#isSymbol("]")) {
-      if (items.length > 0) this.#expectSymbol(",");
+    while (!this.#tokens.isSymbol("]")) {
+      if (items.length > 0) this.#tokens.expectSymbol(",");
       items.push(this.#expression(0));
-      this.#boundItems(items.length, this.#peek());
+      this.#boundItems(items.length, this.#tokens.peek());
     }
-    this.#advance();
+    this.#tokens.advance();
     return this.#node({ kind: "array", items, at });
   }
 
   #object(at: number): Expression {
     const entries: { key: string; value: Expression }[] = [];
-    while (!this.#isSymbol("}")) {
-      if (entries.length > 0) this.#expectSymbol(",");
-      const key = this.#advance();
-      if (key.type !== "string") throw this.#fault(key, `expected a key, ${found(key)}`, "Keys are quoted: {'k': x}.");
-      this.#expectSymbol(":");
+    while (!this.#tokens.isSymbol("}")) {
+      if (entries.length > 0) this.#tokens.expectSymbol(",");
+      const key = this.#tokens.advance();
+      if (key.type !== "string")
+        throw this.#tokens.fault(key, `expected a key, ${found(key)}`, "Keys are quoted: {'k': x}.");
+      this.#tokens.expectSymbol(":");
       entries.push({ key: key.text, value: this.#expression(0) });
       this.#boundItems(entries.length, key);
     }
-    this.#advance();
+    this.#tokens.advance();
     return this.#node({ kind: "object", entries, at });
   }
 
   /** A `*` that stands for the whole payload, if one is next. */
   #star(): Expression | null {
-    if (!this.#isSymbol("*")) return null;
-    return this.#node({ kind: "star", at: this.#advance().at });
+    if (!this.#tokens.isSymbol("*")) return null;
+    return this.#node({ kind: "star", at: this.#tokens.advance().at });
   }
 
   /** Any word is a name here, a reserved one too: `a.end`, `AS value`. */
   #name(what: string): string {
-    const token = this.#advance();
+    const token = this.#tokens.advance();
     if (token.type === "word") return token.text;
     const hint = "Names are letters, digits and _; for other keys use get(object, 'my-key').";
-    throw this.#fault(token, `expected ${what}, ${found(token)}`, hint);
-  }
-
-  // ── tokens ───────────────────────────────────────────────────────────────────────────────────
-
-  #peek(): Token {
-    return this.#tokens[this.#next]!;
-  }
-
-  #advance(): Token {
-    const token = this.#peek();
-    if (token.type !== "end") this.#next++;
-    return token;
-  }
-
-  #isSymbol(symbol: string): boolean {
-    const token = this.#peek();
-    return token.type === "symbol" && token.text === symbol;
-  }
-
-  #expectSymbol(symbol: string): void {
-    if (!this.#isSymbol(symbol)) throw this.#unexpected([symbol]);
-    this.#advance();
-  }
-
-  #expectWord(word: string, suggestions: readonly string[] = [word]): void {
-    const token = this.#peek();
-    if (token.type !== "word" || token.upper !== word) throw this.#unexpected([word], suggestions);
-    this.#advance();
-  }
-
-  #expectEnd(suggestions: readonly string[]): void {
-    if (this.#peek().type !== "end") throw this.#unexpected([...suggestions.slice(0, 1), "the end"], suggestions);
-  }
-
-  #unexpected(expected: readonly string[], suggestions: readonly string[] = []): SqlError {
-    const token = this.#peek();
-    const foreign = token.type === "word" ? FOREIGN[token.upper] : undefined;
-    const like = token.type === "word" ? nearest(token.text, suggestions) : null;
-    const hint = foreign ?? (like === null ? null : `Did you mean ${like}?`);
-    return this.#fault(token, `expected ${expected.join(" or ")}, ${found(token)}`, hint);
+    throw this.#tokens.fault(token, `expected ${what}, ${found(token)}`, hint);
   }
 
   #boundItems(count: number, token: Token): void {
     if (count <= LIMITS.rules.sqlItemsMax) return;
-    throw this.#fault(token, `more than ${LIMITS.rules.sqlItemsMax} items in one list`, "Split the rule.");
+    throw this.#tokens.fault(token, `more than ${LIMITS.rules.sqlItemsMax} items in one list`, "Split the rule.");
   }
 
   /** No payload is deeper, so a longer path could never be found. */
   #boundPath(length: number, at: number): void {
     if (length <= LIMITS.rules.jsonDepthMax) return;
-    throw this.#faultAt(at, `a path of more than ${LIMITS.rules.jsonDepthMax} names`, null);
+    throw this.#tokens.faultAt(at, `a path of more than ${LIMITS.rules.jsonDepthMax} names`, null);
   }
 
   /** Remembers how high the tree is, so that neither compiling nor evaluating it can exhaust the stack. */
@@ -442,21 +479,8 @@ class Parser {
   }
 
   #tooDeep(at: number): SqlError {
-    return this.#faultAt(at, `nested deeper than ${LIMITS.rules.sqlDepthMax} levels`, "Split the rule.");
+    return this.#tokens.faultAt(at, `nested deeper than ${LIMITS.rules.sqlDepthMax} levels`, "Split the rule.");
   }
-
-  #fault(token: Token, reason: string, hint: string | null): SqlError {
-    return this.#faultAt(token.at, reason, hint);
-  }
-
-  #faultAt(position: number, reason: string, hint: string | null): SqlError {
-    return new SqlError(this.#text, { position, reason, hint });
-  }
-}
-
-function found(token: Token): string {
-  if (token.type === "end") return "found the end";
-  return token.type === "string" ? `found a string` : `found '${token.text.slice(0, 40)}'`;
 }
 
 function arity(spec: Pick<SqlFunction, "argsMin" | "argsMax">): string {

@@ -1,6 +1,6 @@
 /** Tree → text, with no more parentheses than needed. `parseSql(printSql(tree))` is the same tree. */
 import { dispatch } from "./tree.ts";
-import type { BinaryOperator, ByKind, Expression, SelectItem, SelectStatement } from "./tree.ts";
+import type { BinaryOperator, ByKind, Expression, SelectClause, SelectItem, SelectStatement } from "./tree.ts";
 import { printClauses } from "./window-print.ts";
 
 const POWER: Readonly<Record<BinaryOperator, number>> = {
@@ -24,9 +24,15 @@ const NEGATE_POWER = 70;
 const ATOM_POWER = 100;
 
 export function printSql(statement: SelectStatement): string {
-  const { select, filter, where, state } = statement;
+  const { variables, select, filter, where, state } = statement;
+  const set = variables.map(({ name, value }) => `@${name} = ${printExpression(value)}`).join(", ");
+  return `${set === "" ? "" : `SET ${set} `}${printSelect(select, quote(filter), null)}${printClauses(where, state, printExpression)}`;
+}
+
+function printSelect(select: SelectClause, from: string, where: Expression | null): string {
   const list = select.kind === "value" ? `VALUE ${printOperand(select.value)}` : select.items.map(printItem).join(", ");
-  return `SELECT ${list} FROM ${quote(filter)}${printClauses(where, state, printExpression)}`;
+  const condition = where === null ? "" : ` WHERE ${printExpression(where)}`;
+  return `SELECT ${list} FROM ${from}${condition}`;
 }
 
 /** After VALUE, a leading minus would read as "the key `value` minus". */
@@ -43,6 +49,12 @@ function printItem(item: SelectItem): string {
 
 export function printExpression(expression: Expression): string {
   return print(expression, 0);
+}
+
+/** After an inner FROM a string or number would read as a topic filter. */
+function printSource(expression: Expression): string {
+  const text = print(expression, ATOM_POWER - 1);
+  return /^['\d]/.test(text) ? `(${text})` : text;
 }
 
 function print(expression: Expression, power: number): string {
@@ -66,6 +78,8 @@ const PRINTERS: ByKind<string> = {
   member: (node) => `${print(node.of, ATOM_POWER - 1)}.${node.name}`,
   star: () => "*",
   slot: (node) => `slot(${node.index})`,
+  variable: (node) => `@${node.name}`,
+  nested: (node) => `(${printSelect(node.select, printSource(node.from), node.where)})`,
   call: (node) => `${node.name}(${node.args.map(printExpression).join(", ")})`,
   cast: (node) => `cast(${printExpression(node.of)} AS ${node.type})`,
   unary: (node) => (node.operator === "not" ? `NOT ${print(node.of, NOT_POWER)}` : `-${print(node.of, NEGATE_POWER)}`),

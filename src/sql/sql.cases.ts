@@ -299,6 +299,61 @@ export const STATEMENTS: readonly StatementRow[] = [
   ["select *\n\tfrom 't'\r\nwhere a = 'x'", '{"a":"x"}', { a: "x" }],
 ];
 
+/** AWS IoT's page "Nested object queries". */
+const SENSORS =
+  '{"e":[{"n":"temperature","u":"Cel","t":1234,"v":22.5},{"n":"light","u":"lm","t":1235,"v":135},{"n":"acidity","u":"pH","t":1235,"v":7}]}';
+
+export const NESTED: readonly StatementRow[] = [
+  ["SELECT (SELECT VALUE n FROM e) as sensors FROM 't'", SENSORS, { sensors: ["temperature", "light", "acidity"] }],
+  ["SELECT (SELECT v FROM e WHERE n = 'temperature') as t FROM 't'", SENSORS, { t: [{ v: 22.5 }] }],
+  ["SELECT get((SELECT v FROM e WHERE n = 'temperature'), 0).v as t FROM 't'", SENSORS, { t: 22.5 }],
+  [
+    "SELECT (SELECT n AS k.n, v * 2 AS w FROM e WHERE v > 100) AS x FROM 't'",
+    SENSORS,
+    { x: [{ k: { n: "light" }, w: 270 }] },
+  ],
+  ["SELECT (SELECT * FROM e WHERE v < 10) AS x FROM 't'", SENSORS, { x: [{ n: "acidity", u: "pH", t: 1235, v: 7 }] }],
+  ["SELECT (SELECT *, topic(2) AS on FROM a) AS x FROM 't'", '{"a":[{"v":1}]}', { x: [{ v: 1, on: "pi-1" }] }], // functions see the message
+  ["SELECT (SELECT VALUE v FROM e WHERE nothing = 1) AS x FROM 't'", SENSORS, { x: [] }], // Undefined is not true
+  ["SELECT (SELECT VALUE v FROM a) AS x FROM 't'", '{"a":[{"v":1},{},5,null,{"v":null}]}', { x: [1, null] }], // only the last has a v
+  ["SELECT (SELECT v FROM a) AS x FROM 't'", '{"a":[{"v":1},{}]}', { x: [{ v: 1 }, {}] }],
+  ["SELECT (SELECT a, b FROM o) AS x FROM 't'", '{"o":{"a":1,"b":2,"c":3}}', { x: { a: 1, b: 2 } }], // from an object, an object
+  ["SELECT (SELECT VALUE c FROM o) AS x FROM 't'", '{"o":{"c":[1,2]}}', { x: [1, 2] }],
+  ["SELECT (SELECT VALUE c FROM o WHERE c = 1) AS x FROM 't'", '{"o":{"c":2}}', {}],
+  ["SELECT (SELECT a FROM o) AS x FROM 't'", '{"o":"text"}', {}], // from anything else, nothing
+  ["SELECT (SELECT a FROM o) AS x FROM 't'", "not json", {}],
+  [
+    "SELECT (SELECT VALUE (SELECT VALUE k FROM i) FROM a) AS x FROM 't'",
+    '{"a":[{"i":[{"k":1},{"k":2}]},{"i":[]}]}',
+    { x: [[1, 2], []] },
+  ],
+  ["SELECT VALUE (SELECT VALUE n FROM e) FROM 't'", SENSORS, ["temperature", "light", "acidity"]],
+  [
+    "SELECT a FROM 't' WHERE get((SELECT VALUE v FROM a WHERE v > 1), 0) = 2",
+    '{"a":[{"v":1},{"v":2}]}',
+    { a: [{ v: 1 }, { v: 2 }] },
+  ],
+];
+
+/** AWS IoT's page "SET clause", and what follows from its rules. */
+export const VARIABLES: readonly StatementRow[] = [
+  [
+    "SET @temp_celsius = (temp_fahrenheit - 32) * 5 / 9 SELECT @temp_celsius AS celsius, @temp_celsius + 273.15 AS kelvin FROM 't' WHERE @temp_celsius > 25",
+    '{"temp_fahrenheit":95,"humidity":60}',
+    { celsius: 35, kelvin: 308.15 },
+  ],
+  ["SET @t = (f - 32) * 5 / 9 SELECT @t AS c FROM 't' WHERE @t > 25", '{"f":50}', "no match"],
+  ["SET @t = missing SELECT a FROM 't' WHERE @t > 25", '{"a":1}', "undecided"],
+  ["SET @a = 2, @b = @a * x SELECT @a, @b FROM 't'", '{"x":3}', { a: 2, b: 6 }],
+  ["SET @o = o SELECT @o.k.deep AS v, @o.none AS n FROM 't'", '{"o":{"k":{"deep":1}}}', { v: 1 }],
+  ["SET @o = {'a': [1, x]} SELECT get(@o.a, 1) AS v FROM 't'", '{"x":3}', { v: 3 }],
+  ["SET @min = 2 SELECT (SELECT VALUE v FROM a WHERE v >= @min) AS x FROM 't'", '{"a":[{"v":1},{"v":2}]}', { x: [2] }],
+  ["SET @rows = (SELECT VALUE v FROM a) SELECT get(@rows, 1) AS x FROM 't'", '{"a":[{"v":1},{"v":2}]}', { x: 2 }],
+  ["SET @v = v SELECT (SELECT VALUE @v FROM a) AS x FROM 't'", '{"v":"outer","a":[{"v":1}]}', { x: ["outer"] }], // a variable sees the message
+  ["SET @a = 1 SELECT @a = 1 AS one FROM 't'", "{}", { one: true }],
+  ["SELECT set, SET AS s FROM 't'", '{"set":1,"SET":2}', { set: 1, s: 2 }], // elsewhere, set is a key
+];
+
 /** Statement, where the fault is (line, column), and words of the message and the hint. */
 export type FaultRow = readonly [sql: string, line: number, column: number, words: RegExp];
 
@@ -347,8 +402,21 @@ export const FAULTS: readonly FaultRow[] = [
   ["SELECT {a: 1} AS x FROM 't'", 1, 9, /Keys are quoted/],
   ["SELECT CASE WHEN a THEN b END AS x FROM 't'", 1, 13, /after CASE/],
   ["SELECT CASE a ELSE b END AS x FROM 't'", 1, 15, /expected WHEN/],
-  ["SET @a = 1 SELECT a FROM 't'", 1, 5, /SET variables/],
-  ["SELECT (SELECT a FROM b) AS x FROM 't'", 1, 9, /not supported yet/],
+  ["SET a = 1 SELECT a FROM 't'", 1, 5, /expected a variable, found 'a'[^]*Write SET @name = value/],
+  ["SET @a = 1, @a = 2 SELECT a FROM 't'", 1, 13, /@a is set already/],
+  ["SET @a = @b, @b = 2 SELECT a FROM 't'", 1, 10, /there is no variable @b/],
+  ["SET @a = @a SELECT a FROM 't'", 1, 10, /there is no variable @a/],
+  ["SET @a = 1 SET @b = 2 SELECT a FROM 't'", 1, 12, /SET stands once/],
+  ["SET @a == 1 SELECT a FROM 't'", 1, 8, /single =/],
+  ["SET @temperature = 1 SELECT @temperatur AS t FROM 't'", 1, 29, /Did you mean @temperature\?/],
+  ["SELECT @ a FROM 't'", 1, 8, /follows at once/],
+  ["SELECT a FROM 't' WHERE @a", 1, 25, /SET @name = value/],
+  [`SET @${"n".repeat(65)} = 1 SELECT a FROM 't'`, 1, 5, /more than 64/],
+  ["SELECT (SELECT a FROM 'b') AS x FROM 't'", 1, 23, /FROM names an array/],
+  ["SELECT (SELECT a) AS x FROM 't'", 1, 17, /expected FROM/],
+  ["SELECT (SELECT a + 1 FROM b) AS x FROM 't'", 1, 16, /needs a name/],
+  ["SELECT (SELECT a FROM b AS x FROM 't'", 1, 25, /expected \)/],
+  ["SELECT (SELECT a FROM b) FROM 't'", 1, 8, /needs a name/],
   ["SELECT a FROM 't' WHERE a – 1 > 0", 1, 27, /minus sign/],
   ["SELECT a FROM ‘t’", 1, 15, /typographic/],
   ["SELECT abs(*) FROM 't'", 1, 12, /\* stands alone/],

@@ -18,11 +18,13 @@ import {
   FAULTS,
   LITERALS,
   LOGIC,
+  NESTED,
   PATHS,
   PAYLOAD,
   RECEIVED_AT,
   STATEMENTS,
   TOPIC,
+  VARIABLES as VARIABLE_ROWS,
 } from "./sql.cases.ts";
 import type { Row } from "./sql.cases.ts";
 import { compileTemplate } from "./template.ts";
@@ -78,7 +80,7 @@ describe("expressions", () => {
 });
 
 describe("statements", () => {
-  for (const [sql, payload, expected] of STATEMENTS) {
+  for (const [sql, payload, expected] of [...STATEMENTS, ...NESTED, ...VARIABLE_ROWS]) {
     test(`${sql.replaceAll(/\s+/g, " ")} ← ${payload}`, () => {
       const outcome = compileSql(sql).evaluate(inputOf(utf8.encode(payload)));
       if (outcome.matched) assert.deepEqual(outcome.value, expected);
@@ -109,6 +111,41 @@ describe("statements", () => {
     assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
   });
 
+  test("a variable is computed once per message, for WHERE, SELECT and the templates of the actions", () => {
+    const sql = compileSql(
+      "SET @now = {'at': count}, @twice = @now.at * 2 SELECT @twice AS t FROM 't' WHERE @now.at > 0",
+    );
+    let asked = 0;
+    const counting = (): SqlInput => ({ ...message, json: () => ({ count: ++asked }) });
+    const first = counting();
+    assert.equal(sql.test(first), true);
+    assert.deepEqual(sql.select(first), { t: 2 });
+    assert.equal(compileTemplate("${@now.at} of ${@twice}", sql).render(first), "1 of 2");
+    assert.equal(asked, 1);
+    assert.deepEqual(sql.evaluate(counting()), { matched: true, value: { t: 4 } });
+    assert.throws(() => compileTemplate("${@later}", sql), /no variable @later/);
+    assert.throws(() => compileTemplate("${@now}"), /no variable @now/);
+  });
+
+  test("nested SELECTs stop where a payload and a rule would make them work for minutes", () => {
+    const items = Array.from({ length: 100_000 }, (_, i) => i);
+    const input: SqlInput = { ...message, json: () => ({ items, text: "x".repeat(100_000) }) };
+    const value = (sql: string): JsonValue => {
+      const outcome = compileSql(sql).evaluate(input);
+      assert.ok(outcome.matched);
+      return outcome.value as JsonValue;
+    };
+    const count = "SELECT (SELECT VALUE * FROM items WHERE * < 3) AS v FROM 't'";
+    assert.throws(() => compileSql(count)); // a number has no keys and * stands alone
+    assert.deepEqual(value("SELECT get((SELECT * FROM items), 2) AS v FROM 't'"), { v: 2 });
+    const text = "SET @text = text";
+    assert.deepEqual(value(`${text} SELECT (SELECT VALUE upper(@text) FROM items) AS v FROM 't'`), {});
+    assert.deepEqual(value(`${text} SELECT (SELECT VALUE @text FROM items) AS v FROM 't'`), {});
+    const all = "SET @all = items";
+    const product = "(SELECT VALUE (SELECT VALUE (SELECT VALUE 1 FROM @all) FROM @all) FROM @all)";
+    assert.deepEqual(value(`${all} SELECT ${product} AS v FROM 't'`), {});
+  });
+
   test("the filter and the text are handed out for routing and display", () => {
     const sql = compileSql("SELECT * FROM 'telemetry/+/system' WHERE a > 1");
     assert.equal(sql.filter, "telemetry/+/system");
@@ -120,7 +157,7 @@ describe("faults", () => {
   for (const [sql, line, column, words] of FAULTS) {
     test(`${JSON.stringify(sql)} is refused at ${line}:${column}`, () => {
       assert.throws(
-        () => parseSql(sql),
+        () => compileSql(sql),
         (error: unknown) => {
           assert.ok(error instanceof SqlError, String(error));
           assert.match(error.message, words);
@@ -152,6 +189,8 @@ describe("limits", () => {
     ["NOT", (n) => `SELECT * FROM 't' WHERE ${"NOT ".repeat(n)}a`],
     ["minus", (n) => `SELECT ${"- ".repeat(n)}a AS x FROM 't'`],
     ["a chain of +", (n) => `SELECT a${"+a".repeat(n)} AS x FROM 't'`],
+    ["SELECT", (n) => `SELECT ${"(SELECT VALUE ".repeat(n)}1${" FROM a)".repeat(n)} AS x FROM 't'`],
+    ["SELECT in FROM", (n) => `SELECT ${"(SELECT * FROM ".repeat(n)}a${")".repeat(n)} AS x FROM 't'`],
     ["calls", (n) => `SELECT ${"abs(".repeat(n)}1${")".repeat(n)} AS x FROM 't'`],
     ["arrays", (n) => `SELECT ${"[".repeat(n)}${"]".repeat(n)} AS x FROM 't'`],
     ["objects", (n) => `SELECT ${"{'a':".repeat(n)}1${"}".repeat(n)} AS x FROM 't'`],
@@ -191,6 +230,8 @@ const OPERATORS: readonly BinaryOperator[] = ["or", "and", "=", "<>", "<", "<=",
 const at = 0;
 const name = fc.constantFrom("a", "b2", "_c", "Temperature", "value");
 
+const VARIABLES = ["v1", "Half_2"] as const;
+
 const expressions = fc.letrec<{ e: Expression }>((tie) => ({
   e: fc.oneof(
     { maxDepth: 5 },
@@ -223,6 +264,20 @@ const expressions = fc.letrec<{ e: Expression }>((tie) => ({
       at,
     })),
     fc.array(tie("e"), { maxLength: 3 }).map((items): Expression => ({ kind: "array", items, at })),
+    fc.constantFrom(...VARIABLES).map((name): Expression => ({ kind: "variable", name, at })),
+    fc
+      .record({ value: tie("e"), from: tie("e"), where: fc.option(tie("e")), as: name })
+      .filter(({ from }) => from.kind !== "unary" && from.kind !== "binary")
+      .map(({ value, from, where, as }): Expression => ({
+        kind: "nested",
+        select:
+          as === "value"
+            ? { kind: "value", value }
+            : { kind: "items", items: [{ kind: "expression", value, as: [as], at }] },
+        from,
+        where,
+        at,
+      })),
     fc
       .array(fc.record({ key: fc.string({ maxLength: 5 }), value: tie("e") }), { maxLength: 3 })
       .map((entries): Expression => ({ kind: "object", entries, at })),
@@ -230,6 +285,27 @@ const expressions = fc.letrec<{ e: Expression }>((tie) => ({
 })).e;
 
 const statements: fc.Arbitrary<SelectStatement> = fc.record({
+  variables: fc.tuple(
+    fc.record({
+      name: fc.constant(VARIABLES[0]),
+      value: fc.jsonValue({ maxDepth: 0 }).map((value): Expression =>
+        typeof value === "object"
+          ? { kind: "path", path: ["a"], at }
+          : {
+              kind: "literal",
+              value: typeof value === "number" ? 5 : value,
+              decimal: false,
+              at,
+            },
+      ),
+      at: fc.constant(at),
+    }),
+    fc.record({
+      name: fc.constant(VARIABLES[1]),
+      value: fc.constant<Expression>({ kind: "variable", name: VARIABLES[0], at }),
+      at: fc.constant(at),
+    }),
+  ),
   select: fc.oneof(
     expressions.map((value) => ({ kind: "value" as const, value })),
     fc

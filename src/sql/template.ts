@@ -2,28 +2,41 @@
  * Substitution templates: text with `${expression}` in it, evaluated against the original payload (AWS IoT: aliases of
  * the SELECT are not visible). A value without a text (Null, Undefined) leaves nothing.
  */
-import { compileExpression } from "./compile.ts";
-import type { Evaluate } from "./compile.ts";
+import { refilling } from "./compile.ts";
 import { SqlError } from "./error.ts";
+import { compileExpression } from "./expressions.ts";
 import type { SqlInput } from "./input.ts";
 import { parseExpression } from "./parser.ts";
+import { Budget, Variables } from "./scope.ts";
+import type { CompileContext, Evaluate } from "./scope.ts";
 import { toText } from "./value.ts";
+import { DEFAULT_SQL_VERSION } from "./version.ts";
+import type { SqlVersion } from "./version.ts";
 
 export interface CompiledTemplate {
   readonly text: string;
   /**
-   * `variables` are plain names, as in `${thing}`; they come before keys of the payload. `escape` is applied to what is
+   * `names` are plain names, as in `${thing}`; they come before keys of the payload. `escape` is applied to what is
    * put in, not to the template's own text. Never throws.
    */
-  render(input: SqlInput, variables?: Variables, escape?: (value: string) => string): string;
+  render(input: SqlInput, names?: Names, escape?: (value: string) => string): string;
 }
 
-type Variables = Readonly<Record<string, string>>;
+/** Plain names of the caller, as in `${thing}`. */
+type Names = Readonly<Record<string, string>>;
+
+/** The statement whose action the template belongs to: its version and its SET variables. */
+export interface TemplateScope {
+  readonly version?: SqlVersion;
+  readonly variables?: Variables;
+}
 
 type Part = string | { readonly name: string | null; readonly evaluate: Evaluate };
 
 /** Throws `SqlError`, with positions in the whole template. */
-export function compileTemplate(text: string): CompiledTemplate {
+export function compileTemplate(text: string, scope: TemplateScope = {}): CompiledTemplate {
+  const { version = DEFAULT_SQL_VERSION, variables = new Variables() } = scope;
+  const context: CompileContext = { version, variables, budget: new Budget(), inRows: false };
   const parts: Part[] = [];
   let at = 0;
   for (;;) {
@@ -31,31 +44,31 @@ export function compileTemplate(text: string): CompiledTemplate {
     if (open < 0) break;
     if (open > at) parts.push(text.slice(at, open));
     const close = closingBrace(text, open + 2);
-    parts.push(compilePart(text, open + 2, close));
+    parts.push(compilePart(text, open + 2, close, context));
     at = close + 1;
   }
   if (at < text.length) parts.push(text.slice(at));
   return {
     text,
-    render(input, variables = {}, escape = (value) => value) {
+    render(input, names = {}, escape = (value) => value) {
       let out = "";
-      for (const part of parts) out += typeof part === "string" ? part : escape(render(part, input, variables));
+      for (const part of parts) out += typeof part === "string" ? part : escape(render(part, input, names));
       return out;
     },
   };
 }
 
-function render(part: Exclude<Part, string>, input: SqlInput, variables: Variables): string {
-  if (part.name !== null && Object.hasOwn(variables, part.name)) return variables[part.name]!;
+function render(part: Exclude<Part, string>, input: SqlInput, names: Names): string {
+  if (part.name !== null && Object.hasOwn(names, part.name)) return names[part.name]!;
   return toText(part.evaluate(input)) ?? "";
 }
 
-function compilePart(text: string, from: number, to: number): Part {
+function compilePart(text: string, from: number, to: number, context: CompileContext): Part {
   const source = text.slice(from, to);
   try {
-    const expression = parseExpression(source);
+    const expression = parseExpression(source, { version: context.version, variables: context.variables.names });
     const name = expression.kind === "path" && expression.path.length === 1 ? expression.path[0]! : null;
-    return { name, evaluate: compileExpression(expression) };
+    return { name, evaluate: refilling(context.budget, compileExpression(expression, context)) };
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     throw new SqlError(text, { position: from + error.position, reason: error.reason, hint: error.hint });

@@ -19,6 +19,16 @@ export type Expression =
   | { readonly kind: "path"; readonly path: readonly string[]; readonly at: number }
   /** `get(x, 0).name`: a key into the value of an expression. */
   | { readonly kind: "member"; readonly of: Expression; readonly name: string; readonly at: number }
+  /** `@v`, set before SELECT. */
+  | { readonly kind: "variable"; readonly name: string; readonly at: number }
+  /** `(SELECT v FROM e WHERE n = 't')`: an array of what it selects from each item of `from`. */
+  | {
+      readonly kind: "nested";
+      readonly select: SelectClause;
+      readonly from: Expression;
+      readonly where: Expression | null;
+      readonly at: number;
+    }
   /** `*`: the whole payload. Stands alone after VALUE or as a function's argument. */
   | { readonly kind: "star"; readonly at: number }
   | { readonly kind: "call"; readonly name: string; readonly args: readonly Expression[]; readonly at: number }
@@ -61,7 +71,15 @@ export type SelectClause =
   | { readonly kind: "items"; readonly items: readonly SelectItem[] }
   | { readonly kind: "value"; readonly value: Expression };
 
+/** One of `SET @name = value, …`. It may name those before it. */
+export interface SetVariable {
+  readonly name: string;
+  readonly value: Expression;
+  readonly at: number;
+}
+
 export interface SelectStatement {
+  readonly variables: readonly SetVariable[];
   readonly select: SelectClause;
   /** MQTT topic filter after FROM. */
   readonly filter: string;
@@ -102,10 +120,18 @@ export function dispatch<T>(handlers: ByKind<T>, expression: Expression): T {
   return (handlers[expression.kind] as (node: Expression) => T)(expression);
 }
 
+/** The expressions of a SELECT list, in the order in which they stand in the text. */
+export function selected(select: SelectClause): readonly Expression[] {
+  if (select.kind === "value") return [select.value];
+  return select.items.flatMap((item) => (item.kind === "star" ? [] : [item.value]));
+}
+
 /** The output key of an item without AS: the last key of a path, a function's name; null where it needs AS. */
 export function impliedName(expression: Expression): string | null {
   if (expression.kind === "path") return expression.path.at(-1)!;
-  if (expression.kind === "member" || expression.kind === "call") return expression.name;
+  if (expression.kind === "member" || expression.kind === "call" || expression.kind === "variable") {
+    return expression.name;
+  }
   return expression.kind === "cast" ? "cast" : null;
 }
 
@@ -114,6 +140,8 @@ const CHILDREN: ByKind<readonly Expression[]> = {
   path: () => [],
   star: () => [],
   slot: () => [],
+  variable: () => [],
+  nested: (node) => [...selected(node.select), node.from, ...(node.where === null ? [] : [node.where])],
   member: (node) => [node.of],
   call: (node) => node.args,
   cast: (node) => [node.of],

@@ -7,27 +7,28 @@
 import { LIMITS } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import { parseDuration, printDuration } from "./duration.ts";
-import type { SqlError } from "./error.ts";
 import type { Token } from "./lexer.ts";
+import type { TokenCursor } from "./token-cursor.ts";
 import type { ClauseName, Expression, PatternClause, StateClauses } from "./tree.ts";
 import type { WindowShape } from "./window-shape.ts";
 
-/** What the parser lends to its clauses. */
-export interface ClauseParser {
-  peek(): Token;
-  advance(): Token;
+interface ClauseParser {
+  readonly tokens: TokenCursor;
   expression(): Expression;
-  fault(token: Token, reason: string, hint: string | null): SqlError;
 }
 
 /** Everything behind FROM and its filter. `state` is null where nothing of ours is there. */
-export function parseClauses(parser: ClauseParser): { where: Expression | null; state: StateClauses | null } {
+export function parseClauses(
+  tokens: TokenCursor,
+  expression: () => Expression,
+): { where: Expression | null; state: StateClauses | null } {
+  const parser: ClauseParser = { tokens, expression };
   const clauses = new Map<ClauseName, number>();
-  const begin = parser.peek().at;
+  const begin = parser.tokens.peek().at;
   const open = (name: ClauseName): boolean => {
     const [first, second] = name.split(" ");
-    if (!isWord(parser, first!)) return false;
-    clauses.set(name, parser.advance().at);
+    if (!parser.tokens.isWord(first!)) return false;
+    clauses.set(name, parser.tokens.advance().at);
     if (second !== undefined) expect(parser, second, `${name} belong together.`);
     return true;
   };
@@ -43,14 +44,14 @@ export function parseClauses(parser: ClauseParser): { where: Expression | null; 
 }
 
 function parseWhere(parser: ClauseParser): Expression | null {
-  if (!isWord(parser, "WHERE")) return null;
-  const where = parser.advance();
-  if (!isWord(parser, "ABSENT")) return parser.expression();
+  if (!parser.tokens.isWord("WHERE")) return null;
+  const where = parser.tokens.advance();
+  if (!parser.tokens.isWord("ABSENT")) return parser.expression();
   // `WHERE ABSENT FOR …` reads well, and `absent` may be a key: `WHERE absent = 1`.
-  const absent = parser.peek();
+  const absent = parser.tokens.peek();
   const condition = parser.expression();
-  if (condition.kind !== "path" || !isWord(parser, "FOR")) return condition;
-  throw parser.fault(
+  if (condition.kind !== "path" || !parser.tokens.isWord("FOR")) return condition;
+  throw parser.tokens.fault(
     where,
     "ABSENT FOR takes no WHERE before it",
     `Leave WHERE out: … ${absent.text} FOR '2 minutes'.`,
@@ -58,23 +59,23 @@ function parseWhere(parser: ClauseParser): Expression | null {
 }
 
 function parsePattern(parser: ClauseParser): PatternClause | null {
-  const { at } = parser.peek();
+  const { at } = parser.tokens.peek();
   const spanMax = LIMITS.windows.windowSpanMax;
-  if (isWord(parser, "FOR")) {
-    parser.advance();
+  if (parser.tokens.isWord("FOR")) {
+    parser.tokens.advance();
     return { kind: "hold", span: parseSpan(parser, "FOR", 1, spanMax), at };
   }
-  if (isWord(parser, "ABSENT")) {
-    parser.advance();
+  if (parser.tokens.isWord("ABSENT")) {
+    parser.tokens.advance();
     expect(parser, "FOR", "Write ABSENT FOR '2 minutes'.");
     return { kind: "absent", span: parseSpan(parser, "ABSENT FOR", 1, spanMax), at };
   }
   const steps: Expression[] = [];
-  while (isWord(parser, "THEN")) {
-    const then = parser.advance();
+  while (parser.tokens.isWord("THEN")) {
+    const then = parser.tokens.advance();
     steps.push(parser.expression());
     if (steps.length > LIMITS.windows.sequenceStepsMax) {
-      throw parser.fault(then, `more than ${LIMITS.windows.sequenceStepsMax} steps`, "Split the rule.");
+      throw parser.tokens.fault(then, `more than ${LIMITS.windows.sequenceStepsMax} steps`, "Split the rule.");
     }
   }
   if (steps.length === 0) return null;
@@ -88,43 +89,46 @@ function parseGroups(parser: ClauseParser): { keys: readonly Expression[]; shape
   const keys: Expression[] = [];
   let shape: WindowShape | null = null;
   for (;;) {
-    const token = parser.peek();
+    const token = parser.tokens.peek();
     if (token.type === "word" && SHAPES.has(token.upper)) {
-      if (shape !== null) throw parser.fault(token, "a statement has one window", null);
+      if (shape !== null) throw parser.tokens.fault(token, "a statement has one window", null);
       shape = parseShape(parser);
     } else {
       keys.push(parser.expression());
-      if (keys.length > LIMITS.rules.sqlItemsMax) throw parser.fault(token, "too many groups", null);
+      if (keys.length > LIMITS.rules.sqlItemsMax) throw parser.tokens.fault(token, "too many groups", null);
     }
-    if (!isSymbol(parser, ",")) return { keys, shape };
-    parser.advance();
+    if (!parser.tokens.isSymbol(",")) return { keys, shape };
+    parser.tokens.advance();
   }
 }
 
 function parseShape(parser: ClauseParser): WindowShape {
-  const name = parser.advance();
-  if (!isSymbol(parser, "(")) throw parser.fault(parser.peek(), `expected ( after ${name.upper}`, hintOf(name.upper));
-  parser.advance();
+  const name = parser.tokens.advance();
+  if (!parser.tokens.isSymbol("("))
+    throw parser.tokens.fault(parser.tokens.peek(), `expected ( after ${name.upper}`, hintOf(name.upper));
+  parser.tokens.advance();
   const shape = name.upper === "COUNT" ? countShape(parser) : timeShape(parser, name);
-  if (!isSymbol(parser, ")")) throw parser.fault(parser.peek(), `expected ) after ${name.upper}`, hintOf(name.upper));
-  parser.advance();
+  if (!parser.tokens.isSymbol(")"))
+    throw parser.tokens.fault(parser.tokens.peek(), `expected ) after ${name.upper}`, hintOf(name.upper));
+  parser.tokens.advance();
   return shape;
 }
 
 function timeShape(parser: ClauseParser, name: Token): WindowShape {
   const spanMax = LIMITS.windows.windowSpanMax;
   const first = parseSpan(parser, name.upper, 1, spanMax);
-  const second = isSymbol(parser, ",") && name.upper !== "SLIDE";
-  if (second) parser.advance();
-  else if (name.upper === "HOP") throw parser.fault(parser.peek(), "HOP has a size and a step", hintOf("HOP"));
-  const at = parser.peek();
+  const second = parser.tokens.isSymbol(",") && name.upper !== "SLIDE";
+  if (second) parser.tokens.advance();
+  else if (name.upper === "HOP")
+    throw parser.tokens.fault(parser.tokens.peek(), "HOP has a size and a step", hintOf("HOP"));
+  const at = parser.tokens.peek();
   const more = second ? parseSpan(parser, name.upper, name.upper === "TUMBLE" ? 0 : 1, spanMax) : null;
   switch (name.upper) {
     case "TUMBLE":
       return { kind: "tumble", size: first, offset: (more ?? 0) % first };
     case "HOP":
       if (more! > first)
-        throw parser.fault(at, "the step is longer than the window", "Messages between would be lost.");
+        throw parser.tokens.fault(at, "the step is longer than the window", "Messages between would be lost.");
       return { kind: "hop", size: first, every: more! };
     case "SLIDE":
       return { kind: "slide", size: first };
@@ -135,20 +139,21 @@ function timeShape(parser: ClauseParser, name: Token): WindowShape {
 
 function countShape(parser: ClauseParser): WindowShape {
   const size = parseCount(parser);
-  if (!isSymbol(parser, ",")) return { kind: "count", size, every: size };
-  parser.advance();
-  const at = parser.peek();
+  if (!parser.tokens.isSymbol(",")) return { kind: "count", size, every: size };
+  parser.tokens.advance();
+  const at = parser.tokens.peek();
   const every = parseCount(parser);
-  if (every > size) throw parser.fault(at, "the step is longer than the window", "Messages between would be lost.");
+  if (every > size)
+    throw parser.tokens.fault(at, "the step is longer than the window", "Messages between would be lost.");
   return { kind: "count", size, every };
 }
 
 function parseCount(parser: ClauseParser): number {
-  const token = parser.advance();
+  const token = parser.tokens.advance();
   const count = token.type === "number" ? Number(token.text) : Number.NaN;
   const max = LIMITS.windows.windowCountMax;
   if (Number.isSafeInteger(count) && count >= 1 && count <= max) return count;
-  throw parser.fault(token, `expected a whole number from 1 to ${max}`, hintOf("COUNT"));
+  throw parser.tokens.fault(token, `expected a whole number from 1 to ${max}`, hintOf("COUNT"));
 }
 
 function hintOf(shape: string): string {
@@ -163,38 +168,36 @@ function hintOf(shape: string): string {
 }
 
 function parseEmit(parser: ClauseParser): "final" | "changes" {
-  const token = parser.advance();
+  const token = parser.tokens.advance();
   if (token.upper === "FINAL") return "final";
   if (token.upper === "CHANGES") return "changes";
-  throw parser.fault(token, "expected FINAL or CHANGES", "FINAL: once, when the window is closed. CHANGES: each time.");
+  throw parser.tokens.fault(
+    token,
+    "expected FINAL or CHANGES",
+    "FINAL: once, when the window is closed. CHANGES: each time.",
+  );
 }
 
 /** A duration in quotes. */
 function parseSpan(parser: ClauseParser, what: string, min: Millis, max: Millis): Millis {
-  const token = parser.advance();
+  const token = parser.tokens.advance();
   const span = token.type === "string" ? parseDuration(token.text) : null;
   if (span === null) {
-    throw parser.fault(token, `expected a duration after ${what}`, "Write it in quotes: '90 s', '5 minutes', 'PT5M'.");
+    throw parser.tokens.fault(
+      token,
+      `expected a duration after ${what}`,
+      "Write it in quotes: '90 s', '5 minutes', 'PT5M'.",
+    );
   }
   if (span >= min && span <= max) return span;
-  throw parser.fault(
+  throw parser.tokens.fault(
     token,
     `${what} takes at ${span < min ? "least" : "most"} ${printDuration(span < min ? min : max)}`,
     null,
   );
 }
 
-function isWord(parser: ClauseParser, word: string): boolean {
-  const token = parser.peek();
-  return token.type === "word" && token.upper === word;
-}
-
-function isSymbol(parser: ClauseParser, symbol: string): boolean {
-  const token = parser.peek();
-  return token.type === "symbol" && token.text === symbol;
-}
-
 function expect(parser: ClauseParser, word: string, hint: string): void {
-  if (!isWord(parser, word)) throw parser.fault(parser.peek(), `expected ${word}`, hint);
-  parser.advance();
+  if (!parser.tokens.isWord(word)) throw parser.tokens.fault(parser.tokens.peek(), `expected ${word}`, hint);
+  parser.tokens.advance();
 }

@@ -1,12 +1,13 @@
 /** A statement with windows, keyed state or a pattern → its plan; and why one is not possible, with the place. */
 import { LIMITS } from "../base/mod.ts";
-import type { JsonValue } from "../base/mod.ts";
 import { parseDuration } from "./duration.ts";
 import { SqlError } from "./error.ts";
+import { compileExpression, compileSelect } from "./expressions.ts";
 import { FUNCTIONS } from "./functions/registry.ts";
 import type { SqlInput } from "./input.ts";
 import { printExpression } from "./print.ts";
-import { childrenOf, impliedName } from "./tree.ts";
+import type { CompileContext } from "./scope.ts";
+import { childrenOf, impliedName, selected } from "./tree.ts";
 import type { Expression, Node, SelectClause, SelectStatement, StateClauses } from "./tree.ts";
 import { toBoolean } from "./value.ts";
 import type { SqlValue } from "./value.ts";
@@ -15,12 +16,6 @@ import type { WindowFunction } from "./window-functions.ts";
 import { printClauses } from "./window-print.ts";
 import { slotsOf } from "./window-plan.ts";
 import type { AggregateName, AggregateSpec, KeyedSpec, Pattern, WindowPlan } from "./window-plan.ts";
-
-/** How expressions are compiled; handed in, because the compiler calls this. */
-export interface PlanCompiler {
-  expression(expression: Expression): (input: SqlInput) => SqlValue;
-  select(select: SelectClause): (input: SqlInput) => JsonValue | Uint8Array;
-}
 
 const NO_CLAUSES: StateClauses = {
   time: null,
@@ -35,19 +30,14 @@ const NO_CLAUSES: StateClauses = {
 };
 
 /** Null where the statement needs nothing but the message. Throws `SqlError`. */
-export function compileWindows(text: string, statement: SelectStatement, compiler: PlanCompiler): WindowPlan | null {
+export function compileWindows(text: string, statement: SelectStatement, context: CompileContext): WindowPlan | null {
   const used = usesWindowFunctions(statement);
   if (statement.state === undefined && !used) return null;
-  return new Planner(text, statement, compiler).plan();
+  return new Planner(text, statement, context).plan();
 }
 
 function usesWindowFunctions({ select, where }: SelectStatement): boolean {
-  const parts = select.kind === "value" ? [select.value] : select.items.flatMap(valuesOf);
-  return [...parts, ...(where === null ? [] : [where])].some((part) => windowCallIn(part) !== null);
-}
-
-function valuesOf(item: Extract<SelectClause, { kind: "items" }>["items"][number]): Expression[] {
-  return item.kind === "star" ? [] : [item.value];
+  return [...selected(select), ...(where === null ? [] : [where])].some((part) => windowCallIn(part) !== null);
 }
 
 /** The first call of a window's or key's function in an expression. */
@@ -71,17 +61,17 @@ class Planner {
   readonly #text: string;
   readonly #statement: SelectStatement;
   readonly #state: StateClauses;
-  readonly #compiler: PlanCompiler;
+  readonly #context: CompileContext;
   readonly #keyTexts: readonly string[];
   /** By their text, so that `avg(x)` in SELECT and in HAVING is one. */
   readonly #aggregates = new Map<string, Node<"call">>();
   readonly #keyed = new Map<string, Node<"call">>();
 
-  constructor(text: string, statement: SelectStatement, compiler: PlanCompiler) {
+  constructor(text: string, statement: SelectStatement, context: CompileContext) {
     this.#text = text;
     this.#statement = statement;
     this.#state = statement.state ?? NO_CLAUSES;
-    this.#compiler = compiler;
+    this.#context = context;
     this.#keyTexts = (this.#state.keys ?? []).map(printExpression);
   }
 
@@ -90,10 +80,11 @@ class Planner {
     const { where, select } = this.#statement;
     const { shape, having, time, pattern, keys } = this.#state;
     const overMessages = [where, ...(pattern?.kind === "sequence" ? pattern.steps : [])].flatMap((e) => e ?? []);
-    const overWindow = [...(select.kind === "value" ? [select.value] : select.items.flatMap(valuesOf)), having ?? []];
+    const overWindow = [...selected(select), ...(having === null ? [] : [having])];
     for (const expression of overMessages) this.#collect(expression, "message");
-    for (const expression of overWindow.flat()) this.#collect(expression, shape === null ? "message" : "window");
-    const plain = (expression: Expression): ((input: SqlInput) => SqlValue) => this.#compiler.expression(expression);
+    for (const expression of overWindow) this.#collect(expression, shape === null ? "message" : "window");
+    const plain = (expression: Expression): ((input: SqlInput) => SqlValue) =>
+      compileExpression(expression, this.#context);
     for (const key of keys ?? []) this.#refuseIn(key, "GROUP BY");
     if (time !== null) this.#refuseIn(time, "TIMESTAMP BY");
     const slots = slotsOf({ keys: this.#planKeys(plain), aggregates: [...this.#aggregates.values()].map(noSpec) });
@@ -102,7 +93,7 @@ class Planner {
       const value = plain(this.#withSlots(expression, slots));
       return (input) => toBoolean(value(input));
     };
-    return {
+    const plan = {
       definition: this.#definition(),
       time: time === null ? null : plain(time),
       keys: this.#planKeys(plain),
@@ -114,15 +105,17 @@ class Planner {
       pattern: this.#planPattern(test),
       where: this.#whereTest(slots),
       having: test(having),
-      select: this.#compiler.select(this.#selectWithSlots(slots)),
+      select: compileSelect(this.#selectWithSlots(slots), this.#context),
     };
+    const { budget } = this.#context;
+    return { ...plan, begin: budget.used ? () => budget.refill() : null };
   }
 
   /** WHERE is of one message: only the functions of keys have slots. */
   #whereTest(slots: Slots): (input: SqlInput) => boolean | undefined {
     const { where } = this.#statement;
     if (where === null) return () => true;
-    const value = this.#compiler.expression(this.#ofMessage(where, slots));
+    const value = compileExpression(this.#ofMessage(where, slots), this.#context);
     return (input) => toBoolean(value(input));
   }
 
@@ -142,10 +135,11 @@ class Planner {
 
   /** What the state means: all but what is made of it in the end. */
   #definition(): string {
-    const { filter, where } = this.#statement;
+    const { variables, filter, where } = this.#statement;
+    const set = variables.map(({ name, value }) => `@${name} = ${printExpression(value)}, `).join("");
     const meaning = printClauses(where, { ...this.#state, having: null }, printExpression);
     const columns = [...this.#aggregates.keys(), "|", ...this.#keyed.keys()].join(" ");
-    return `FROM ${filter}${meaning} : ${columns}`;
+    return `${set}FROM ${filter}${meaning} : ${columns}`;
   }
 
   // ── what does not go together ────────────────────────────────────────────────────────────────
@@ -182,8 +176,7 @@ class Planner {
 
   #firstCall(): Node<"call"> | null {
     const { select, where } = this.#statement;
-    const parts = select.kind === "value" ? [select.value] : select.items.flatMap(valuesOf);
-    for (const part of [...parts, ...(where === null ? [] : [where])]) {
+    for (const part of [...selected(select), ...(where === null ? [] : [where])]) {
       const call = windowCallIn(part);
       if (call !== null) return call;
     }
@@ -203,6 +196,7 @@ class Planner {
       this.#collectCall(expression, spec, over);
       return;
     }
+    if (expression.kind === "nested") this.#refuseIn(expression, "a nested SELECT");
     if (over === "window") this.#refuseMessage(expression);
     for (const child of childrenOf(expression)) this.#collect(child, over);
   }
@@ -287,7 +281,7 @@ class Planner {
 
   /** An aggregate's argument is of one message: keys are read from it, not from the window. */
   #argument(call: Node<"call">, slots: Slots): (input: SqlInput) => SqlValue {
-    return this.#compiler.expression(this.#ofMessage(call.args[0]!, slots));
+    return compileExpression(this.#ofMessage(call.args[0]!, slots), this.#context);
   }
 
   #ofMessage(expression: Expression, slots: Slots): Expression {

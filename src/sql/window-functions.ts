@@ -9,7 +9,7 @@ export interface WindowFunction {
   readonly argsMin: number;
   readonly argsMax: number;
   /** `*` may be its argument. */
-  readonly star: boolean;
+  readonly star: true | undefined;
 }
 
 function define(
@@ -19,7 +19,15 @@ function define(
   args: readonly [min: number, max: number],
 ): WindowFunction {
   const name = signature.slice(0, signature.indexOf("("));
-  return { of, name, signature, summary, argsMin: args[0], argsMax: args[1], star: name === "count" };
+  return {
+    of,
+    name,
+    signature,
+    summary,
+    argsMin: args[0],
+    argsMax: args[1],
+    star: name === "count" ? true : undefined,
+  };
 }
 
 const ALL: readonly WindowFunction[] = [

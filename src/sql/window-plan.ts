@@ -69,6 +69,8 @@ export interface WindowPlan {
   readonly aggregates: readonly AggregateSpec[];
   readonly keyed: readonly KeyedSpec[];
   readonly pattern: Pattern | null;
+  /** To be called before a message or a timer is looked at; null where it need not be. */
+  readonly begin: (() => void) | null;
   where(input: SqlInput): boolean | undefined;
   having(input: SqlInput): boolean | undefined;
   select(input: SqlInput): JsonValue | Uint8Array;

@@ -87,7 +87,7 @@ export class RuleState {
   readonly #heap: DueHeap;
   readonly #slotAt: ReturnType<typeof slotsOf>;
   readonly #slots: SqlValue[];
-  readonly #past: PastInput;
+  #past: PastInput;
   readonly #bytesPerKey: number;
   /** Time of the log, as far as it is known. */
   #now: EpochMs = -Infinity;
@@ -150,6 +150,7 @@ export class RuleState {
     // By offset, not by count: so it happens at the same message after a restart.
     const weigh = Math.floor(offset / WEIGH_PERIOD) !== Math.floor(this.#position / WEIGH_PERIOD);
     this.#advance(input.receivedAt, offset);
+    this.#plan.begin?.();
     this.#position = offset + 1;
     if (weigh) this.#weigh();
     const key = this.#keyOf(input);
@@ -292,6 +293,8 @@ export class RuleState {
 
   #fire(key: number, pattern: PatternState): void {
     const { clientId, receivedAt, payload } = pattern.waitingOf(key);
+    this.#plan.begin?.();
+    this.#past = new PastInput(this.#o.parse); // variables of SET are remembered by the message
     this.#past.payload = payload;
     this.#past.clientId = clientId;
     this.#past.receivedAt = receivedAt;

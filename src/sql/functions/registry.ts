@@ -26,6 +26,7 @@ import { isNullFunction } from "./is-null.ts";
 import { nanvlFunction } from "./nanvl.ts";
 import { getFunction } from "./get.ts";
 import { getOrDefaultFunction } from "./get-or-default.ts";
+import { thingFunction } from "./thing.ts";
 import { topicFunction } from "./topic.ts";
 import { timestampFunction } from "./timestamp.ts";
 import { clientidFunction } from "./clientid.ts";
@@ -63,6 +64,7 @@ const ALL: readonly SqlFunction[] = [
   nanvlFunction,
   getFunction,
   getOrDefaultFunction,
+  thingFunction,
   topicFunction,
   timestampFunction,
   clientidFunction,
