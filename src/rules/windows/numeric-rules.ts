@@ -81,7 +81,10 @@ export const NUMERIC_RULES: Readonly<
   min: extreme((a, b) => a < b),
   max: extreme((a, b) => a > b),
   /** Of a sample: divided by n - 1. One value has no spread. */
-  stddev: { ...SPREAD, result: (data, at) => known(Math.sqrt(data[at + 2]! / (data[at]! - 1))) },
+  stddev: {
+    ...SPREAD,
+    result: (data, at) => (data[at]! < 2 ? undefined : known(Math.sqrt(data[at + 2]! / (data[at]! - 1)))),
+  },
   delta: {
     ...ENDS,
     result: (data, at) => (Number.isNaN(data[at]!) ? undefined : known(data[at + 3]! - data[at + 1]!)),

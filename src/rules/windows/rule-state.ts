@@ -148,7 +148,7 @@ export class RuleState {
   handle(offset: number, input: StateInput): boolean {
     if (offset < this.#position) return false;
     // By offset, not by count: so it happens at the same message after a restart.
-    const weigh = Math.floor(offset / WEIGH_PERIOD) !== Math.floor(this.#position / WEIGH_PERIOD);
+    const weigh = Math.floor(offset / WEIGH_PERIOD) !== Math.floor((this.#position - 1) / WEIGH_PERIOD);
     this.#advance(input.receivedAt, offset);
     this.#plan.begin?.();
     this.#position = offset + 1;
