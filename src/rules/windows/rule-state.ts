@@ -15,7 +15,7 @@ import { keyedFunctionOf } from "./keyed-functions.ts";
 import type { KeyedFunction } from "./keyed-functions.ts";
 import { PaneWindows } from "./pane-windows.ts";
 import { PatternState } from "./pattern-state.ts";
-import { RowTable } from "./row-table.ts";
+import { RowTable, SCRATCH } from "./row-table.ts";
 import { SessionWindows } from "./session-windows.ts";
 import { SlideWindows } from "./slide-windows.ts";
 import { readState, writePage, writeHeader } from "./snapshot.ts";
@@ -324,6 +324,7 @@ export class RuleState {
     this.#past.receivedAt = byMessage ? this.#now : this.#due!;
     const id = byMessage ? `${span.start}.${this.#position - 1}` : `${span.start}.${span.end}`;
     this.#tell(null, key, id, span.end);
+    if (row === SCRATCH) this.#rows.clear(SCRATCH); // or it would weigh
   }
 
   /** `matched`: null where HAVING says. */

@@ -2,7 +2,7 @@
 import { LIMITS, parseJson } from "../../base/mod.ts";
 import type { EpochMs, JsonValue } from "../../base/mod.ts";
 import { compileSql } from "../../sql/mod.ts";
-import type { SqlValue, WindowPlan } from "../../sql/mod.ts";
+import type { WindowPlan } from "../../sql/mod.ts";
 import { RuleState } from "./rule-state.ts";
 import type { Outcome, StateLimits } from "./rule-state.ts";
 import type { StateInput } from "./state-input.ts";
@@ -28,8 +28,7 @@ const parse = (payload: Uint8Array): JsonValue | undefined => {
 
 export function inputOf({ topic, thing, receivedAt, json }: Reading): StateInput {
   const payload = new TextEncoder().encode(JSON.stringify(json));
-  let slots: readonly SqlValue[] | undefined;
-  return { topic, clientId: thing, thing, receivedAt, payload, json: () => json, slots };
+  return { topic, clientId: thing, thing, receivedAt, payload, json: () => json, slots: undefined };
 }
 
 /** What a rule said, one line each. */
