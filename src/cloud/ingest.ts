@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { SqliteShadowStore } from "../adapters/sqlite/shadow-store.ts";
@@ -14,7 +16,7 @@ import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from ".
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
-import type { NotifyTarget } from "../rules/mod.ts";
+import type { RuleAction } from "../rules/mod.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
@@ -108,11 +110,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), logger: base.logger });
+  const sealing = sealingWith(base.secrets.sessionKey);
+  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), sealing, logger: base.logger });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
-  const notify: NotifyTarget[] = [
+  const notify: RuleAction[] = [
     ...config.webhooks.map((url) => ({ webhook: { url } })),
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
@@ -120,8 +123,8 @@ function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown)
     ...base,
     limits: base.limits.rules,
     store,
-    http,
-    hmacSha256,
+    senders: openSenders({ http, hmacSha256, clock: base.clock }),
+    keyedHash: (text) => sealing.hmac(text),
     notify,
     defaults: defaultRules(),
   });

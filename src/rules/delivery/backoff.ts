@@ -1,5 +1,5 @@
-import type { Millis, Random } from "../base/mod.ts";
-import type { RulesLimits } from "./model.ts";
+import type { Millis, Random } from "../../base/mod.ts";
+import type { RulesLimits } from "../model.ts";
 
 /** Doubles with every failure, between the limits; the later half of each step is random, so that nothing marches in step. */
 export function backoff(failures: number, random: Random, limits: RulesLimits): Millis {

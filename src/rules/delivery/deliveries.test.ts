@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { days, hours, minutes, seconds } from "../base/mod.ts";
-import { Receiver, World, stamped } from "./rules.fixture.ts";
-import type { WorldOptions } from "./rules.fixture.ts";
-import { keyOf } from "./store.ts";
+import { days, hours, minutes, seconds } from "../../base/mod.ts";
+import { Receiver, World, stamped } from "../rules.fixture.ts";
+import type { WorldOptions } from "../rules.fixture.ts";
 
 let receiver: Receiver;
 let world: World;
@@ -43,7 +42,7 @@ describe("deliveries", () => {
   }
 
   function delivered(): number {
-    return world.metrics.value("tidewire_delivery_attempts_total", { outcome: "delivered" });
+    return world.metrics.value("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" });
   }
 
   describe("the good case", () => {
@@ -144,7 +143,7 @@ describe("deliveries", () => {
         blocks: [{ type: "section", text: { type: "mrkdwn", text: expected } }],
       });
       assert.equal(receiver.received[1]!.headers["webhook-id"], undefined);
-      assert.equal(delivered(), 1);
+      assert.equal(world.metrics.value("tidewire_delivery_attempts_total", { kind: "slack", outcome: "delivered" }), 1);
     });
   });
 
@@ -291,19 +290,19 @@ describe("deliveries", () => {
       await world.pass(hours(25), minutes(5));
       assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
       assert.equal(world.metrics.value("tidewire_deliveries_dead_total"), 2);
-      const letters = world.rules.deadLetters(10);
+      const letters = world.rules.dead.list({ limit: 10 });
       assert.deepEqual(letters.map((letter) => letter.id).sort(), ["hot-0", "hot-1"]);
       assert.match(letters[0]!.lastError, /gave up/);
       receiver.standing = 200;
       const before = receiver.received.length;
-      world.rules.redeliver(keyOf(letters.find((letter) => letter.id === "hot-1")!));
+      world.rules.dead.replay({ number: letters.find((letter) => letter.id === "hot-1")!.number, limit: 1 });
       await world.pass(minutes(20), minutes(1));
       assert.deepEqual(receiver.bodies.slice(before), ['{"n":2}']);
       assert.deepEqual(
-        world.rules.deadLetters(10).map((letter) => letter.id),
+        world.rules.dead.list({ limit: 10 }).map((letter) => letter.id),
         ["hot-0"],
       );
-      assert.throws(() => world.rules.redeliver("nothing"), /no dead letter/);
+      assert.throws(() => world.rules.dead.get(999), /no dead letter/);
     });
   });
 
@@ -316,7 +315,7 @@ describe("deliveries", () => {
         world.publish("a", {});
         await world.pass(minutes(30), minutes(1));
         assert.equal(receiver.received.length, 1);
-        assert.equal(world.rules.deadLetters(10)[0]?.lastError, `HTTP ${status}`);
+        assert.equal(world.rules.dead.list({ limit: 10 })[0]?.lastError, `HTTP ${status}`);
         assert.equal(world.rules.checkpoint(), 1);
       });
     }
@@ -349,7 +348,7 @@ describe("deliveries", () => {
       world.rules.put("hot", webhookRule("http://169.254.169.254/latest/meta-data"));
       world.publish("a", {});
       await world.pass(minutes(1), seconds(1));
-      assert.match(world.rules.deadLetters(1)[0]!.lastError, /not allowed/);
+      assert.match(world.rules.dead.list({ limit: 1 })[0]!.lastError, /not allowed/);
     });
   });
 
@@ -409,7 +408,7 @@ describe("deliveries", () => {
       world.publish("a/fine", { n: 2 });
       world.clock.advance(0);
       await Promise.all([receiver.count(2), hung.count(1)]);
-      await world.metricReaches("tidewire_delivery_attempts_total", { outcome: "delivered" }, 2);
+      await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
       world.clock.advance(seconds(3));
       assert.equal(world.rules.checkpoint(), 1);
       await hung.down(); // the request fails only after the crash
@@ -445,7 +444,7 @@ describe("deliveries", () => {
       world.publish("a/hung", {});
       world.publish("a/down", {});
       world.clock.advance(0);
-      await world.metricReaches("tidewire_delivery_attempts_total", { outcome: "failed" }, 1);
+      await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "failed" }, 1);
       world.clock.advance(seconds(1));
       assert.equal(world.rules.checkpoint(), 0);
       await hung.down();
