@@ -36,6 +36,10 @@ export class TopicRoutes<R> {
     return this.#entries.size;
   }
 
+  get(name: string): R | undefined {
+    return this.#entries.get(name)?.rule;
+  }
+
   /** Adds a rule, or replaces the one of that name, which keeps its place. */
   put(name: string, filter: string, rule: R): void {
     const present = this.#entries.get(name);
@@ -68,11 +72,6 @@ export class TopicRoutes<R> {
 
   route(topic: string): readonly R[] {
     return this.#young.get(topic) ?? this.#routeAnew(topic);
-  }
-
-  /** In the order in which they came. */
-  *rules(): IterableIterator<R> {
-    for (const { rule } of this.#entries.values()) yield rule;
   }
 
   filters(): string[] {

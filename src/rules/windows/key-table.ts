@@ -111,6 +111,10 @@ export class KeyTable {
     return pages;
   }
 
+  get changedPages(): number {
+    return this.#dirty.size;
+  }
+
   /** Pages that could not be saved are to be saved again. */
   markDirty(pages: Iterable<number>): void {
     for (const page of pages) this.#dirty.add(page);

@@ -60,8 +60,9 @@ class Disk {
   #header: Uint8Array | null = null;
   readonly #pages = new Map<number, Uint8Array>();
 
-  save({ header, pages }: StateSnapshot): void {
+  save({ header, pages }: StateSnapshot, replaces = false): void {
     this.#header = header;
+    if (replaces) this.#pages.clear();
     for (const [page, body] of pages) this.#pages.set(page, body);
   }
 
@@ -97,8 +98,8 @@ function eventful(sql: string, log: readonly Reading[], happenings: readonly Ste
     } else if (step === "save") disk.save(run.state.snapshot("changes"));
     else if (step === "crash") another(disk.saved);
     else another(run.state.snapshot("everything"));
-    // The page that moved is not on the old disk: what moves is saved whole where it arrives.
-    if (step === "move") disk.save(run.state.snapshot("everything"));
+    // What moves is saved whole where it arrives, in place of whatever was there.
+    if (step === "move") disk.save(run.state.snapshot("everything"), true);
   }
   while (run.state.position < log.length) message();
   run.state.tick(T0 + 10_000_000);

@@ -92,6 +92,8 @@ export class RuleState {
   /** Time of the log, as far as it is known. */
   #now: EpochMs = -Infinity;
   #position = 0;
+  /** Behind the last message that was for it. */
+  #handled = 0;
   /** The timer at work. */
   #due: EpochMs | null = null;
   #input: StateInput;
@@ -139,19 +141,31 @@ export class RuleState {
     return bytes;
   }
 
+  /** Whether a snapshot of the changes would have any. */
+  get changed(): boolean {
+    return this.#keys.changedPages > 0;
+  }
+
   /** It sees messages from here on; those before are none of its business. */
   startAt(position: number): void {
     this.#position = position;
+    this.#handled = position;
+  }
+
+  /** No message below is for it. */
+  caughtUp(position: number): void {
+    if (position > this.#position) this.#position = position;
   }
 
   /** One message of the log. False where it had been seen before. */
   handle(offset: number, input: StateInput): boolean {
     if (offset < this.#position) return false;
     // By offset, not by count: so it happens at the same message after a restart.
-    const weigh = Math.floor(offset / WEIGH_PERIOD) !== Math.floor((this.#position - 1) / WEIGH_PERIOD);
+    const weigh = Math.floor(offset / WEIGH_PERIOD) !== Math.floor((this.#handled - 1) / WEIGH_PERIOD);
     this.#advance(input.receivedAt, offset);
     this.#plan.begin?.();
     this.#position = offset + 1;
+    this.#handled = offset + 1;
     if (weigh) this.#weigh();
     const key = this.#keyOf(input);
     if (key === null) {
@@ -177,7 +191,11 @@ export class RuleState {
       how === "changes" ? this.#keys.takeDirty() : Array.from({ length: this.#keys.pages }, (_, page) => page);
     const parts = this.#parts();
     return {
-      header: writeHeader(this.#plan.definition, this.#position, this.#now, parts, this.counts),
+      header: writeHeader(
+        { definition: this.#plan.definition, position: this.#position, handled: this.#handled, now: this.#now },
+        parts,
+        this.counts,
+      ),
       pages: pages.map((page) => [page, writePage(page, parts)] as const),
     };
   }
@@ -189,11 +207,19 @@ export class RuleState {
 
   /** Of an empty one only. Throws `StateUnreadable`; then it must not be used. */
   restore(snapshot: StateSnapshot): void {
-    const { position, now, counts } = readState(snapshot, this.#plan.definition, this.#parts());
+    const { position, handled, now, counts } = readState(snapshot, this.#plan.definition, this.#parts());
     this.#position = position;
+    this.#handled = handled;
     this.#now = now;
     Object.assign(this.counts, counts);
     for (const key of this.#keys.numbers()) this.#schedule(key);
+  }
+
+  /** Keys of a thing, or with its name. */
+  forget(thing: string): void {
+    for (const key of [...this.#keys.numbers()]) {
+      if (this.#keys.thingOf(key) === thing || this.#keys.nameOf(key) === thing) this.#drop(key);
+    }
   }
 
   #parts(): StateParts {

@@ -30,10 +30,18 @@ interface Counts {
   evicted: number;
 }
 
+/** Where in the log the state is. */
+export interface StatePlace {
+  readonly definition: string;
+  /** Offset of the next message. */
+  readonly position: number;
+  /** Behind the last message that was for it. */
+  readonly handled: number;
+  readonly now: EpochMs;
+}
+
 export function writeHeader(
-  definition: string,
-  position: number,
-  now: EpochMs,
+  { definition, position, handled, now }: StatePlace,
   { keys }: StateParts,
   counts: Readonly<Counts>,
 ): Uint8Array {
@@ -41,6 +49,7 @@ export function writeHeader(
   writer.u32(VERSION);
   writer.text(definition);
   writer.f64(position);
+  writer.f64(handled);
   writer.f64(now);
   writer.f64(keys.bornNext);
   writer.u32(keys.size);
@@ -61,20 +70,14 @@ export function writePage(page: number, { keys, columns }: StateParts): Uint8Arr
 }
 
 /** What the header says, for those who must know from where the log is needed. Throws `StateUnreadable`. */
-export function readHeader(header: Uint8Array): {
-  definition: string;
-  position: number;
-  now: EpochMs;
-  bornNext: number;
-  keys: number;
-  counts: Counts;
-} {
+export function readHeader(header: Uint8Array): StatePlace & { bornNext: number; keys: number; counts: Counts } {
   const reader = new StateReader(header);
   const version = reader.u32();
   if (version !== VERSION) throw new StateUnreadable(`it has version ${version}, not ${VERSION}`);
   return {
     definition: reader.text(),
     position: reader.f64(),
+    handled: reader.f64(),
     now: reader.f64(),
     bornNext: reader.f64(),
     keys: reader.u32(),
@@ -87,7 +90,7 @@ export function readState(
   { header, pages }: StateSnapshot,
   definition: string,
   { keys, columns }: StateParts,
-): { position: number; now: EpochMs; counts: Counts } {
+): StatePlace & { readonly counts: Counts } {
   const head = readHeader(header);
   if (head.definition !== definition) throw new StateUnreadable("it is that of another statement");
   for (const [page, body] of pages.toSorted(([a], [b]) => a - b)) {
