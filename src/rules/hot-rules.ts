@@ -265,7 +265,9 @@ export class HotRules {
     if (rule === undefined) return;
     const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
     if (outcome.matched) this.#matched.value++;
-    if (rule.alert !== null) this.#observe(outcome.offset, spoken, rule, rule.alert, outcome.matched);
+    // A timer comes between two messages, and both may speak of the same alert.
+    const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
+    if (rule.alert !== null) this.#observe(offset, spoken, rule, rule.alert, outcome.matched);
     if (!outcome.matched || !rule.hasSends) return;
     const own = rule.sql.windows!.shape === null && spoken === input;
     const occasion = this.#occasion(outcome.offset, spoken, rule);
@@ -514,6 +516,8 @@ export class HotRules {
     this.#windows.forget(thing);
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);
+    if (!this.#save("durably"))
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     return forgotten;
   }
 

@@ -161,6 +161,7 @@ export class WindowedRules {
   /** Nothing is kept of a thing any more. */
   forget(thing: string): void {
     for (const { state } of this.#rules.values()) state.forget(thing);
+    this.#nextSave = 0;
   }
 
   /** What is to be saved now; nothing where it is too early. Call `saved` or `unsaved` with it. */
