@@ -165,7 +165,12 @@ export class PlatformProcess {
       metrics: this.#metrics,
       store: rulesDatabase,
       // No rule here has a secret.
-      senders: openSenders({ http: receiver.open(this.life), hmacSha256: () => new Uint8Array(32), clock }),
+      senders: openSenders({
+        http: receiver.open(this.life),
+        hmacSha256: () => new Uint8Array(32),
+        clock,
+        folder: null,
+      }),
       keyedHash: (text) => text,
       defaults: [...defaultRules(), RECEIVER_RULE],
     });

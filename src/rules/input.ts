@@ -1,6 +1,6 @@
 import { LIMITS, parseJson } from "../base/mod.ts";
 import type { EpochMs, JsonLimits, JsonValue, Message } from "../base/mod.ts";
-import type { SqlValue } from "../sql/mod.ts";
+import type { StateValue } from "../sql/mod.ts";
 import type { StateInput } from "./windows/state-input.ts";
 
 const UNPARSED = Symbol("unparsed");
@@ -9,7 +9,7 @@ const UNPARSED = Symbol("unparsed");
 export class MessageInput implements StateInput {
   readonly message: Message;
   /** Of the rule with state that looks at the message now. */
-  slots: readonly SqlValue[] | undefined = undefined;
+  slots: readonly StateValue[] | undefined = undefined;
   readonly #limits: JsonLimits;
   #json: JsonValue | undefined | typeof UNPARSED = UNPARSED;
 

@@ -54,7 +54,7 @@ function makeRules(folder: string): { rules: HotRules; close: () => Promise<void
   const clock = { now: () => Date.now(), monotonic: () => performance.now() };
   const rules = new HotRules({
     store,
-    senders: openSenders({ http, hmacSha256, clock }),
+    senders: openSenders({ http, hmacSha256, clock, folder: null }),
     keyedHash: sealing.hmac,
     clock,
     scheduler: {

@@ -289,7 +289,7 @@ export class World {
       random: new SimRandom(this.#options.seed ?? 1),
       logger: this.logger,
       metrics: this.metrics,
-      senders: openSenders({ http: this.#life, hmacSha256, clock: this.clock }),
+      senders: openSenders({ http: this.#life, hmacSha256, clock: this.clock, folder: null }),
       keyedHash: SEALING.hmac,
       limits: this.limits,
       notify: this.#options.notify ?? [],

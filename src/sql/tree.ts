@@ -2,6 +2,8 @@
 import type { Millis } from "../base/mod.ts";
 import type { WindowShape } from "./window-shape.ts";
 
+import type { Decimal } from "./decimal.ts";
+
 export type BinaryOperator = "or" | "and" | "=" | "<>" | "<" | "<=" | ">" | ">=" | "+" | "-" | "*" | "/" | "%";
 
 /** Types that `cast(value AS type)` knows, by AWS IoT's names; several mean the same. */
@@ -11,7 +13,7 @@ export type Expression =
   /** `decimal`: a number written with a point or exponent, which makes `/` divide without truncation. */
   | {
       readonly kind: "literal";
-      readonly value: null | boolean | number | string;
+      readonly value: null | boolean | number | string | Decimal;
       readonly decimal: boolean;
       readonly at: number;
     }

@@ -9,13 +9,12 @@ import { printExpression } from "./print.ts";
 import type { CompileContext } from "./scope.ts";
 import { childrenOf, impliedName, selected } from "./tree.ts";
 import type { Expression, Node, SelectClause, SelectStatement, StateClauses } from "./tree.ts";
-import { toBoolean } from "./value.ts";
-import type { SqlValue } from "./value.ts";
+import { toBoolean, withDoubles } from "./value.ts";
 import { WINDOW_FUNCTIONS } from "./window-functions.ts";
 import type { WindowFunction } from "./window-functions.ts";
 import { printClauses } from "./window-print.ts";
 import { slotsOf } from "./window-plan.ts";
-import type { AggregateName, AggregateSpec, KeyedSpec, Pattern, WindowPlan } from "./window-plan.ts";
+import type { AggregateName, AggregateSpec, KeyedSpec, Pattern, StateValue, WindowPlan } from "./window-plan.ts";
 
 const NO_CLAUSES: StateClauses = {
   time: null,
@@ -83,8 +82,8 @@ class Planner {
     const overWindow = [...selected(select), ...(having === null ? [] : [having])];
     for (const expression of overMessages) this.#collect(expression, "message");
     for (const expression of overWindow) this.#collect(expression, shape === null ? "message" : "window");
-    const plain = (expression: Expression): ((input: SqlInput) => SqlValue) =>
-      compileExpression(expression, this.#context);
+    const plain = (expression: Expression): ((input: SqlInput) => StateValue) =>
+      this.#value(expression);
     for (const key of keys ?? []) this.#refuseIn(key, "GROUP BY");
     if (time !== null) this.#refuseIn(time, "TIMESTAMP BY");
     const slots = slotsOf({ keys: this.#planKeys(plain), aggregates: [...this.#aggregates.values()].map(noSpec) });
@@ -105,9 +104,13 @@ class Planner {
       pattern: this.#planPattern(test),
       where: this.#whereTest(slots),
       having: test(having),
-      select: compileSelect(this.#selectWithSlots(slots), this.#context),
+      select: compileSelect(this.#selectWithSlots(slots), this.#context) as WindowPlan["select"], // with doubles
     };
-    const { budget } = this.#context;
+    const { budget, externals } = this.#context;
+    if (externals.calls.length > 0) {
+      const reason = `${externals.calls[0]!.name}() cannot be asked by a statement with windows or keyed state`;
+      throw this.#fault(0, reason, "Ask in a second rule, of what this one republishes.");
+    }
     return { ...plan, begin: budget.used ? () => budget.refill() : null };
   }
 
@@ -120,7 +123,7 @@ class Planner {
   }
 
   /** Null: by thing. A window without groups is one of all messages, as GROUP BY says everywhere. */
-  #planKeys(compile: (expression: Expression) => (input: SqlInput) => SqlValue): WindowPlan["keys"] {
+  #planKeys(compile: (expression: Expression) => (input: SqlInput) => StateValue): WindowPlan["keys"] {
     const { keys, shape } = this.#state;
     if (keys === null || (keys.length === 0 && shape === null)) return null;
     return keys.map(compile);
@@ -280,8 +283,17 @@ class Planner {
   // ── parameters ───────────────────────────────────────────────────────────────────────────────
 
   /** An aggregate's argument is of one message: keys are read from it, not from the window. */
-  #argument(call: Node<"call">, slots: Slots): (input: SqlInput) => SqlValue {
-    return compileExpression(this.#ofMessage(call.args[0]!, slots), this.#context);
+  #argument(call: Node<"call">, slots: Slots): (input: SqlInput) => StateValue {
+    return this.#value(this.#ofMessage(call.args[0]!, slots));
+  }
+
+  /** State keeps doubles, whatever digits a payload has. */
+  #value(expression: Expression): (input: SqlInput) => StateValue {
+    const value = compileExpression(expression, this.#context);
+    return (input) => {
+      const result = value(input);
+      return typeof result === "object" ? withDoubles(result) : result;
+    };
   }
 
   #ofMessage(expression: Expression, slots: Slots): Expression {

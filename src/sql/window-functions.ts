@@ -9,7 +9,7 @@ export interface WindowFunction {
   readonly argsMin: number;
   readonly argsMax: number;
   /** `*` may be its argument. */
-  readonly star: true | undefined;
+  readonly star: { readonly argument: 0 } | undefined;
 }
 
 function define(
@@ -26,7 +26,7 @@ function define(
     summary,
     argsMin: args[0],
     argsMax: args[1],
-    star: name === "count" ? true : undefined,
+    star: name === "count" ? { argument: 0 } : undefined,
   };
 }
 

@@ -1,8 +1,10 @@
 /** What a statement asks of its runtime beyond one message: windows, keyed state, patterns. Tidewire's additions. */
 import type { JsonValue, Millis } from "../base/mod.ts";
 import type { SqlInput } from "./input.ts";
-import type { SqlValue } from "./value.ts";
 import type { WindowShape } from "./window-shape.ts";
+
+/** What state keeps: numbers are doubles. */
+export type StateValue = JsonValue | undefined;
 
 export type AggregateName =
   | "avg"
@@ -23,12 +25,12 @@ export type AggregateName =
 export interface AggregateSpec {
   readonly name: AggregateName;
   /** What is aggregated; null for `count(*)`. */
-  readonly of: ((input: SqlInput) => SqlValue) | null;
+  readonly of: ((input: SqlInput) => StateValue) | null;
   /** `percentile(x, p)`: p from 0 to 100; else 0. */
   readonly parameter: number;
 }
 
-export type KeyedSpec = { readonly of: (input: SqlInput) => SqlValue } & (
+export type KeyedSpec = { readonly of: (input: SqlInput) => StateValue } & (
   | { readonly name: "lag"; readonly back: number }
   | { readonly name: "changed" }
   /** Either a fixed share of the new value, or the time after which the old ones count half. */
@@ -58,9 +60,9 @@ export interface WindowPlan {
   /** What the state means, as text: a rule with an equal one may go on with it. */
   readonly definition: string;
   /** TIMESTAMP BY; null: the reading's own time, else the time of acceptance. */
-  readonly time: ((input: SqlInput) => SqlValue) | null;
+  readonly time: ((input: SqlInput) => StateValue) | null;
   /** GROUP BY without the window; null: by thing. An empty list is one group of all. */
-  readonly keys: readonly ((input: SqlInput) => SqlValue)[] | null;
+  readonly keys: readonly ((input: SqlInput) => StateValue)[] | null;
   readonly shape: WindowShape | null;
   /** How long after its end a window waits for messages that are late. */
   readonly lateness: Millis;

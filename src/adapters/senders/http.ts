@@ -21,11 +21,20 @@ export class HttpSender implements Sender {
     this.#exchange = exchange;
   }
 
-  async send(batch: readonly Parcel[], timeout: Millis): Promise<readonly Verdict[]> {
+  send(batch: readonly Parcel[], timeout: Millis): Promise<readonly Verdict[]> {
+    return this.#sendBefore(batch, this.#ports.clock.monotonic() + timeout);
+  }
+
+  async #sendBefore(batch: readonly Parcel[], deadline: Millis): Promise<readonly Verdict[]> {
     const { http, hmacSha256, clock } = this.#ports;
     try {
       const post = this.#exchange.request(this.#receiver.settings, batch, clock.now(), hmacSha256);
-      const response = await http.post({ ...post, timeout });
+      const response = await http.post({ ...post, timeout: Math.max(1, deadline - clock.monotonic()) });
+      if (batch.length > 1 && this.#exchange.splits?.(response.status) === true) {
+        const half = batch.length >> 1;
+        const first = await this.#sendBefore(batch.slice(0, half), deadline);
+        return [...first, ...(await this.#sendBefore(batch.slice(half), deadline))];
+      }
       return forAll(batch, this.#exchange.verdict(response, clock.now()));
     } catch (error) {
       return forAll(batch, verdictOfError(error));

@@ -269,7 +269,7 @@ async function openParts(folder: string, ground: Base) {
   const rules = new HotRules({
     ...base,
     store: rulesStore,
-    senders: openSenders({ http, hmacSha256, clock }),
+    senders: openSenders({ http, hmacSha256, clock, folder: null }),
     keyedHash: sealing.hmac,
     defaults: defaultRules(),
   });

@@ -76,6 +76,8 @@ export interface HttpExchange {
   request(settings: JsonObject, parcels: readonly Parcel[], now: EpochMs, hmac: HmacSha256): HttpPost;
   /** For every parcel of the batch. */
   verdict(response: OutgoingResponse, now: EpochMs): Verdict;
+  /** Whether the answer is about some parcels of the batch, so that each half is to be sent by itself. */
+  splits?(status: number): boolean;
 }
 
 export interface HttpPost {

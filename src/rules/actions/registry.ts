@@ -1,14 +1,46 @@
 /** All kinds of actions: one line each. */
 import { closestWord } from "../../base/mod.ts";
 import { alert } from "./alert.ts";
-import { invalid, record } from "./checks.ts";
+import { amqp } from "./amqp.ts";
+import { discord } from "./discord.ts";
+import { email } from "./email.ts";
 import { http } from "./http.ts";
-import type { ActionKind, Carrier, SecretChange } from "./kind.ts";
+import { influxdb } from "./influxdb.ts";
+import { nats } from "./nats.ts";
+import { pagerduty } from "./pagerduty.ts";
+import { postgresql } from "./postgresql.ts";
+import { program } from "./program.ts";
+import { redis } from "./redis.ts";
+import { republish } from "./republish.ts";
 import { slack } from "./slack.ts";
+import { spool } from "./spool.ts";
+import { teams } from "./teams.ts";
+import { telegram } from "./telegram.ts";
 import { telemetry } from "./telemetry.ts";
 import { webhook } from "./webhook.ts";
+import { invalid, record } from "./checks.ts";
+import type { ActionKind, Carrier, SecretChange } from "./kind.ts";
 
-const KINDS = { webhook, http, slack, telemetry, alert } as const;
+const KINDS = {
+  webhook,
+  http,
+  slack,
+  telegram,
+  discord,
+  teams,
+  pagerduty,
+  email,
+  influxdb,
+  postgresql,
+  nats,
+  amqp,
+  redis,
+  spool,
+  program,
+  republish,
+  telemetry,
+  alert,
+} as const;
 
 type Kinds = typeof KINDS;
 export type KindName = keyof Kinds;
@@ -32,7 +64,29 @@ export function carrierOf(name: string): Carrier {
 }
 
 /** What AWS has and we have not, and what does it here. */
-const INSTEAD: Readonly<Record<string, string>> = {};
+const INSTEAD: Readonly<Record<string, string>> = {
+  cloudwatchAlarm: "alert",
+  cloudwatchLogs: "webhook, spool",
+  cloudwatchMetric: "telemetry, and /metrics",
+  dynamoDB: "postgresql",
+  dynamoDBv2: "postgresql",
+  elasticsearch: "http",
+  firehose: "spool; the archive keeps every message",
+  iotAnalytics: "telemetry",
+  iotEvents: "alert",
+  iotSiteWise: "telemetry",
+  kafka: "nats, amqp, redis",
+  kinesis: "nats, amqp, redis",
+  lambda: "program, webhook",
+  location: "webhook",
+  openSearch: "http",
+  s3: "spool; the archive keeps every message",
+  salesforce: "webhook",
+  sns: "email, webhook, slack",
+  sqs: "amqp, redis, nats",
+  stepFunctions: "webhook",
+  timestream: "telemetry, influxdb",
+};
 
 export function kindNameOf(action: RuleAction): KindName {
   return Object.keys(action)[0] as KindName;

@@ -1,6 +1,6 @@
 /** One aggregate of a windowed statement: a column over the rows of open windows. No object per row where numbers do. */
 import type { EpochMs } from "../../base/mod.ts";
-import type { SqlValue } from "../../sql/mod.ts";
+import type { StateValue } from "../../sql/mod.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
 export interface WindowSpan {
@@ -16,10 +16,10 @@ export interface Aggregate {
   grow(rows: number): void;
   reset(row: number): void;
   /** `undefined` and null are no values; what is not of the kind wanted is passed over. */
-  add(row: number, value: SqlValue, time: EpochMs): void;
+  add(row: number, value: StateValue, time: EpochMs): void;
   /** Adds to `into` what `from` holds: a later stretch of time. `from` stays as it is. */
   merge(into: number, from: number): void;
-  result(row: number, span: WindowSpan): SqlValue;
+  result(row: number, span: WindowSpan): StateValue;
   write(row: number, writer: StateWriter): void;
   read(row: number, reader: StateReader): void;
 }
@@ -29,11 +29,11 @@ export interface NumericRule {
   readonly empty: readonly number[];
   add(data: Float64Array, at: number, value: number, time: EpochMs): void;
   merge(data: Float64Array, into: number, from: number): void;
-  result(data: Float64Array, at: number): SqlValue;
+  result(data: Float64Array, at: number): StateValue;
 }
 
 /** Numeric strings count as numbers, as everywhere in this SQL. */
-export type ToNumber = (value: SqlValue) => number | undefined;
+export type ToNumber = (value: StateValue) => number | undefined;
 
 /** An aggregate that is a few numbers per row, in one array for all rows. */
 export class NumericAggregate implements Aggregate {
@@ -63,7 +63,7 @@ export class NumericAggregate implements Aggregate {
     for (let i = 0; i < empty.length; i++) this.#data[at + i] = empty[i]!;
   }
 
-  add(row: number, value: SqlValue, time: EpochMs): void {
+  add(row: number, value: StateValue, time: EpochMs): void {
     const number = typeof value === "number" ? value : this.#toNumber(value);
     if (number !== undefined) this.#rule.add(this.#data, row * this.#stride, number, time);
   }
@@ -72,7 +72,7 @@ export class NumericAggregate implements Aggregate {
     this.#rule.merge(this.#data, into * this.#stride, from * this.#stride);
   }
 
-  result(row: number): SqlValue {
+  result(row: number): StateValue {
     return this.#rule.result(this.#data, row * this.#stride);
   }
 
@@ -88,10 +88,10 @@ export class NumericAggregate implements Aggregate {
 /** What a row holds where a few numbers do not do. */
 export interface Holder {
   readonly bytes: number;
-  add(value: SqlValue, time: EpochMs): void;
+  add(value: StateValue, time: EpochMs): void;
   /** `later` holds a later stretch of time. */
   merge(later: this): void;
-  result(span: WindowSpan): SqlValue;
+  result(span: WindowSpan): StateValue;
   write(writer: StateWriter): void;
   read(reader: StateReader): void;
 }
@@ -116,7 +116,7 @@ export class HeldAggregate<H extends Holder> implements Aggregate {
     this.#held[row] = undefined;
   }
 
-  add(row: number, value: SqlValue, time: EpochMs): void {
+  add(row: number, value: StateValue, time: EpochMs): void {
     if (value === undefined || value === null) return;
     const holder = this.#at(row);
     const before = holder.bytes;
@@ -133,7 +133,7 @@ export class HeldAggregate<H extends Holder> implements Aggregate {
     this.sideBytes += holder.bytes - before;
   }
 
-  result(row: number, span: WindowSpan): SqlValue {
+  result(row: number, span: WindowSpan): StateValue {
     return (this.#held[row] ?? this.#make()).result(span);
   }
 

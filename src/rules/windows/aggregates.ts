@@ -1,6 +1,6 @@
 /** From a statement's aggregates to their columns. */
 import { toNumber } from "../../sql/mod.ts";
-import type { AggregateSpec, SqlValue } from "../../sql/mod.ts";
+import type { AggregateSpec, StateValue } from "../../sql/mod.ts";
 import { HeldAggregate, NumericAggregate } from "./aggregate.ts";
 import type { Aggregate, NumericRule } from "./aggregate.ts";
 import { DistinctCounter } from "./distinct-counter.ts";
@@ -21,7 +21,7 @@ const COUNT: NumericRule = {
 };
 
 /** Whatever is there counts once. */
-const presence = (value: SqlValue): number | undefined => (value === undefined || value === null ? undefined : 1);
+const presence = (value: StateValue): number | undefined => (value === undefined || value === null ? undefined : 1);
 
 export function aggregateOf(spec: AggregateSpec): Aggregate {
   switch (spec.name) {

@@ -2,7 +2,7 @@
  * How many different values: exact up to 256, then estimated by HyperLogLog (Flajolet et al. 2007) with 4,096 registers,
  * which is off by 1.6 % (standard error). Values differ as in JSON: 5 and '5' are two.
  */
-import type { SqlValue } from "../../sql/mod.ts";
+import type { StateValue } from "../../sql/mod.ts";
 import type { Holder } from "./aggregate.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
@@ -22,7 +22,7 @@ export class DistinctCounter implements Holder {
     return 96 + this.#exactBytes + this.#registers.length;
   }
 
-  add(value: SqlValue): void {
+  add(value: StateValue): void {
     if (value !== undefined) this.#put(JSON.stringify(value));
   }
 
@@ -37,7 +37,7 @@ export class DistinctCounter implements Holder {
     }
   }
 
-  result(): SqlValue {
+  result(): StateValue {
     if (this.#exact !== null) return this.#exact.size;
     let sum = 0;
     let empty = 0;

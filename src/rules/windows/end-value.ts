@@ -1,12 +1,12 @@
 /** `first` and `last`: a value of any kind with its time. */
 import type { EpochMs } from "../../base/mod.ts";
-import type { SqlValue } from "../../sql/mod.ts";
+import type { StateValue } from "../../sql/mod.ts";
 import type { Holder } from "./aggregate.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
 export class EndValue implements Holder {
   readonly #end: "first" | "last";
-  #value: SqlValue;
+  #value: StateValue;
   #time: EpochMs = Number.NaN;
   #valueBytes = 0;
 
@@ -19,7 +19,7 @@ export class EndValue implements Holder {
   }
 
   /** By event time; of two at the same time, the one that came first or last. */
-  add(value: SqlValue, time: EpochMs): void {
+  add(value: StateValue, time: EpochMs): void {
     const better = this.#end === "first" ? !(time >= this.#time) : !(time < this.#time);
     if (!better) return;
     this.#value = value;
@@ -31,7 +31,7 @@ export class EndValue implements Holder {
     if (!Number.isNaN(later.#time)) this.add(later.#value, later.#time);
   }
 
-  result(): SqlValue {
+  result(): StateValue {
     return this.#value;
   }
 
@@ -47,7 +47,7 @@ export class EndValue implements Holder {
 }
 
 /** About what a value takes in memory. */
-export function bytesOf(value: SqlValue): number {
+export function bytesOf(value: StateValue): number {
   if (typeof value === "string") return 24 + value.length;
   return typeof value === "object" && value !== null ? 64 + 2 * JSON.stringify(value).length : 16;
 }

@@ -13,10 +13,10 @@ async function start(sql: string, action: object = {}, options: Parameters<typeo
   world.rules.put("r", { sql, actions: [{ webhook: { url: receiver.url, ...action } }] });
 }
 
-afterEach(async () => {
+async function end(): Promise<void> {
   await world.close();
   await Receiver.downAll();
-});
+}
 
 const bodies = (): unknown[] => receiver.bodies.map((body) => JSON.parse(body) as unknown);
 const ids = (): (string | string[] | undefined)[] => receiver.received.map(({ headers }) => headers["webhook-id"]);
@@ -25,6 +25,8 @@ const MINUTE =
   "SELECT topic(2) AS d, avg(x) AS a, count(*) AS n FROM 'a/+' GROUP BY topic(2), TUMBLE('1 min') LATENESS '2 s'";
 
 describe("a rule with a window", () => {
+  afterEach(end);
+
   test("its result goes to its actions once the time is there, without another message", async () => {
     await start(MINUTE);
     world.publish("a/p", { x: 1 });
@@ -158,6 +160,8 @@ describe("a rule with a window", () => {
 });
 
 describe("a rule that waits", () => {
+  afterEach(end);
+
   test("FOR raises an alert when it has held for so long, and resolves it when it holds no more", async () => {
     world = await World.start();
     world.clock.advance(1_767_225_600_000 - world.clock.now());

@@ -1,7 +1,7 @@
 /** `lag`, `changed`, `ewma`, `zscore`: a column over the keys; each message steps its key's once, in event order of arrival. */
 import type { EpochMs } from "../../base/mod.ts";
 import { equal, toNumber } from "../../sql/mod.ts";
-import type { KeyedSpec, SqlValue } from "../../sql/mod.ts";
+import type { KeyedSpec, StateValue } from "../../sql/mod.ts";
 import { bytesOf } from "./end-value.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
@@ -10,7 +10,7 @@ export interface KeyedFunction {
   readonly sideBytes: number;
   grow(keys: number): void;
   reset(key: number): void;
-  step(key: number, value: SqlValue, time: EpochMs): SqlValue;
+  step(key: number, value: StateValue, time: EpochMs): StateValue;
   write(key: number, writer: StateWriter): void;
   read(key: number, reader: StateReader): void;
 }
@@ -33,10 +33,10 @@ class Remembered implements KeyedFunction {
   readonly bytesPerKey = 8;
   sideBytes = 0;
   readonly #back: number;
-  readonly #result: (before: SqlValue, value: SqlValue) => SqlValue;
-  readonly #values: (SqlValue[] | undefined)[] = [];
+  readonly #result: (before: StateValue, value: StateValue) => StateValue;
+  readonly #values: (StateValue[] | undefined)[] = [];
 
-  constructor(back: number, result: (before: SqlValue, value: SqlValue) => SqlValue) {
+  constructor(back: number, result: (before: StateValue, value: StateValue) => StateValue) {
     this.#back = back;
     this.#result = result;
   }
@@ -50,7 +50,7 @@ class Remembered implements KeyedFunction {
     this.#values[key] = undefined;
   }
 
-  step(key: number, value: SqlValue): SqlValue {
+  step(key: number, value: StateValue): StateValue {
     const values = (this.#values[key] ??= []);
     const before = values.length < this.#back ? undefined : values[0];
     const result = this.#result(before, value);
@@ -58,7 +58,7 @@ class Remembered implements KeyedFunction {
     return result;
   }
 
-  #push(values: SqlValue[], value: SqlValue): void {
+  #push(values: StateValue[], value: StateValue): void {
     if (values.length === this.#back) this.sideBytes -= bytesOf(values.shift());
     values.push(value);
     this.sideBytes += bytesOf(value);
@@ -74,7 +74,7 @@ class Remembered implements KeyedFunction {
     this.reset(key);
     const count = reader.u32();
     if (count === 0) return;
-    const values: SqlValue[] = (this.#values[key] = []);
+    const values: StateValue[] = (this.#values[key] = []);
     for (let i = 0; i < count; i++) this.#push(values, reader.value());
   }
 }
@@ -103,7 +103,7 @@ class Ewma implements KeyedFunction {
     this.#data[key * 2 + 1] = Number.NaN;
   }
 
-  step(key: number, value: SqlValue, time: EpochMs): SqlValue {
+  step(key: number, value: StateValue, time: EpochMs): StateValue {
     const at = key * 2;
     const number = toNumber(value);
     if (number === undefined) return undefined;
@@ -158,7 +158,7 @@ class ZScore implements KeyedFunction {
     this.#seen[key] = 0;
   }
 
-  step(key: number, value: SqlValue): SqlValue {
+  step(key: number, value: StateValue): StateValue {
     const number = toNumber(value);
     if (number === undefined) return undefined;
     const at = key * this.#count;

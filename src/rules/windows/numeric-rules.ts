@@ -1,8 +1,8 @@
 /** Aggregates that are a few numbers: how a value is added, two stretches are joined, and what comes out. */
-import type { AggregateName, SqlValue } from "../../sql/mod.ts";
+import type { AggregateName, StateValue } from "../../sql/mod.ts";
 import type { NumericRule } from "./aggregate.ts";
 
-function known(value: number): SqlValue {
+function known(value: number): StateValue {
   return Number.isFinite(value) ? value : undefined;
 }
 

@@ -2,7 +2,7 @@
  * Median and percentiles: exact up to 256 values, then a histogram of logarithmic bins (DDSketch, Masson et al. 2019) that
  * is off by at most 1 % of the value. Joining two gives what one over all values would have given.
  */
-import type { SqlValue } from "../../sql/mod.ts";
+import type { StateValue } from "../../sql/mod.ts";
 import type { Holder, ToNumber } from "./aggregate.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
@@ -31,7 +31,7 @@ export class QuantileSketch implements Holder {
     return 96 + (this.#exact === null ? this.#bins.size * BIN_BYTES : this.#exact.length * 8);
   }
 
-  add(value: SqlValue): void {
+  add(value: StateValue): void {
     const number = this.#toNumber(value);
     if (number !== undefined) this.#put(number);
   }
@@ -47,7 +47,7 @@ export class QuantileSketch implements Holder {
   }
 
   /** Between the two nearest where exact, as PERCENTILE_CONT; the bin's middle else. */
-  result(): SqlValue {
+  result(): StateValue {
     if (this.#count === 0) return undefined;
     const rank = (this.#percent / 100) * (this.#count - 1);
     if (this.#exact !== null) {

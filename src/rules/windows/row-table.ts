@@ -1,6 +1,6 @@
 /** Open windows, or the panes that make them: a row each, in columns. Row 0 is scratch paper for joining several. */
 import type { EpochMs } from "../../base/mod.ts";
-import type { AggregateSpec, SqlInput, SqlValue } from "../../sql/mod.ts";
+import type { AggregateSpec, SqlInput, StateValue } from "../../sql/mod.ts";
 import type { Aggregate, WindowSpan } from "./aggregate.ts";
 import { aggregateOf } from "./aggregates.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
@@ -88,11 +88,11 @@ export class RowTable {
   }
 
   /** What `add` would take from the message. */
-  valuesOf(input: SqlInput, into: SqlValue[]): void {
+  valuesOf(input: SqlInput, into: StateValue[]): void {
     for (const { of } of this.#specs) into.push(of === null ? true : of(input));
   }
 
-  addValues(row: number, values: readonly SqlValue[], at: number, time: EpochMs): void {
+  addValues(row: number, values: readonly StateValue[], at: number, time: EpochMs): void {
     this.#count[row] = this.#count[row]! + 1;
     for (let i = 0; i < this.#aggregates.length; i++) this.#aggregates[i]!.add(row, values[at + i], time);
   }
@@ -107,7 +107,7 @@ export class RowTable {
     for (const aggregate of this.#aggregates) aggregate.merge(into, from);
   }
 
-  results(row: number, span: WindowSpan, into: SqlValue[], at: number): void {
+  results(row: number, span: WindowSpan, into: StateValue[], at: number): void {
     for (let i = 0; i < this.#aggregates.length; i++) into[at + i] = this.#aggregates[i]!.result(row, span);
   }
 

@@ -5,7 +5,7 @@
  */
 import type { EpochMs, JsonValue } from "../../base/mod.ts";
 import { slotsOf } from "../../sql/mod.ts";
-import type { SqlValue, WindowPlan } from "../../sql/mod.ts";
+import type { StateValue, WindowPlan } from "../../sql/mod.ts";
 import { CountWindows } from "./count-windows.ts";
 import { DueHeap } from "./due-heap.ts";
 import { eventTimeOf } from "./event-time.ts";
@@ -86,7 +86,7 @@ export class RuleState {
   readonly #pattern: PatternState | null;
   readonly #heap: DueHeap;
   readonly #slotAt: ReturnType<typeof slotsOf>;
-  readonly #slots: SqlValue[];
+  readonly #slots: StateValue[];
   #past: PastInput;
   readonly #bytesPerKey: number;
   /** Time of the log, as far as it is known. */

@@ -3,7 +3,7 @@
  * exact whatever the aggregate, also where messages come out of order; bounded by `openMax` messages per key.
  */
 import type { EpochMs, Millis } from "../../base/mod.ts";
-import type { SqlInput, SqlValue, WindowShape } from "../../sql/mod.ts";
+import type { SqlInput, StateValue, WindowShape } from "../../sql/mod.ts";
 import { bytesOf } from "./end-value.ts";
 import { SCRATCH } from "./row-table.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
@@ -12,7 +12,7 @@ import type { Refusal, WindowKind, WindowPorts } from "./window-kind.ts";
 interface Kept {
   readonly times: EpochMs[];
   /** As many values per time as there are aggregates. */
-  readonly values: SqlValue[];
+  readonly values: StateValue[];
 }
 
 export class SlideWindows implements WindowKind {
@@ -51,7 +51,7 @@ export class SlideWindows implements WindowKind {
     while (old < kept.times.length && kept.times[old]! <= over) old++;
     if (kept.times.length - old >= this.#ports.openMax) old++;
     this.#cut(kept, old);
-    const values: SqlValue[] = [];
+    const values: StateValue[] = [];
     this.#ports.rows.valuesOf(input, values);
     this.#insert(kept, time, values);
     this.#result(key, kept, time);
@@ -85,14 +85,14 @@ export class SlideWindows implements WindowKind {
     const times: EpochMs[] = [];
     for (let i = 0; i < count; i++) times.push(reader.f64());
     for (const time of times) {
-      const values: SqlValue[] = [];
+      const values: StateValue[] = [];
       for (let i = 0; i < this.#width; i++) values.push(reader.value());
       this.#insert(this.#kept[key]!, time, values);
     }
   }
 
   /** Behind those of the same time, as it arrived. */
-  #insert({ times, values }: Kept, time: EpochMs, own: readonly SqlValue[]): void {
+  #insert({ times, values }: Kept, time: EpochMs, own: readonly StateValue[]): void {
     let at = times.length;
     while (at > 0 && times[at - 1]! > time) at--;
     times.splice(at, 0, time);

@@ -1,7 +1,7 @@
 /** Bytes of saved state: little-endian, numbers as doubles, texts as UTF-8 behind their length, a checksum at the end. */
 import { decodeUtf8, encodeUtf8 } from "../../base/mod.ts";
 import type { JsonValue } from "../../base/mod.ts";
-import type { SqlValue } from "../../sql/mod.ts";
+import type { StateValue } from "../../sql/mod.ts";
 
 const TAG_UNDEFINED = 0;
 const TAG_NUMBER = 1;
@@ -36,7 +36,7 @@ export class StateWriter {
     this.bytes(encodeUtf8(value));
   }
 
-  value(value: SqlValue): void {
+  value(value: StateValue): void {
     if (value === undefined) this.u32(TAG_UNDEFINED);
     else if (typeof value === "number") {
       this.u32(TAG_NUMBER);
@@ -109,7 +109,7 @@ export class StateReader {
     return decodeUtf8(bytes, 0, bytes.length);
   }
 
-  value(): SqlValue {
+  value(): StateValue {
     const tag = this.u32();
     if (tag === TAG_UNDEFINED) return undefined;
     if (tag === TAG_NUMBER) return this.f64();

@@ -1,11 +1,11 @@
 /** What rules with state are evaluated against: a message, with the slots of its statement. */
 import type { EpochMs, JsonValue } from "../../base/mod.ts";
-import type { SqlInput, SqlValue } from "../../sql/mod.ts";
+import type { SqlInput, StateValue } from "../../sql/mod.ts";
 
 export interface StateInput extends SqlInput {
   /** Who published it. */
   readonly thing: string;
-  slots: readonly SqlValue[] | undefined;
+  slots: readonly StateValue[] | undefined;
 }
 
 /** A message that is over: of a window, or of a key that is being waited for. One object, filled anew for each use. */
@@ -15,7 +15,7 @@ export class PastInput implements StateInput {
   thing = "";
   receivedAt: EpochMs = 0;
   payload: Uint8Array = NOTHING;
-  slots: readonly SqlValue[] | undefined = undefined;
+  slots: readonly StateValue[] | undefined = undefined;
   readonly #parse: (payload: Uint8Array) => JsonValue | undefined;
 
   constructor(parse: (payload: Uint8Array) => JsonValue | undefined) {

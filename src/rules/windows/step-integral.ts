@@ -3,7 +3,7 @@
  * put where it belongs among the newest 128 samples; older ones are folded into one number.
  */
 import type { EpochMs } from "../../base/mod.ts";
-import type { SqlValue } from "../../sql/mod.ts";
+import type { StateValue } from "../../sql/mod.ts";
 import type { Holder, ToNumber, WindowSpan } from "./aggregate.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
@@ -25,7 +25,7 @@ export class StepIntegral implements Holder {
     return 128 + this.#times.length * 16;
   }
 
-  add(value: SqlValue, time: EpochMs): void {
+  add(value: StateValue, time: EpochMs): void {
     const number = this.#toNumber(value);
     if (number !== undefined) this.#put(number, time);
   }
@@ -44,7 +44,7 @@ export class StepIntegral implements Holder {
     this.#values.push(...later.#values);
   }
 
-  result({ end }: WindowSpan): SqlValue {
+  result({ end }: WindowSpan): StateValue {
     const count = this.#times.length;
     if (count === 0) return undefined;
     let area = this.#folded;
