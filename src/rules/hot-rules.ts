@@ -544,10 +544,12 @@ export class HotRules {
     }
     this.#tellFailures();
     const alerts = this.alerts.changes(how === "at the end");
+    const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
+    // A window that is closed would not be closed again after a crash: its result must not be lost.
+    if (windows.length > 0) this.#deliveries.hold();
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const next = this.#next;
     const checkpoint = Math.min(next, checkpointMax);
-    const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
     const changed = alerts.length > 0 || this.#deliveries.changed || windows.length > 0;
     if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
     // What was due and is on its way may have to be told again.
