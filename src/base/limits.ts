@@ -10,6 +10,7 @@ import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
+import { WINDOW_LIMITS } from "./limits-windows.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -304,6 +305,7 @@ export const LIMITS = {
   refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
   search: SEARCH_LIMITS,
+  windows: WINDOW_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),

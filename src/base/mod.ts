@@ -24,6 +24,7 @@ export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError } from "./
 export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";
 export { LIMITS, assertLimits } from "./limits.ts";
 export type { Limits, MqttLimits } from "./limits.ts";
+export { parseIsoTime } from "./iso-time.ts";
 export { isJsonObject, parseJson, parseJsonNumbers } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";

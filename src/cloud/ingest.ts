@@ -76,7 +76,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("broker state", () => state.close());
   const shadowStore = new SqliteShadowStore({ path: join(config.data, "shadows.db"), logger: base.logger });
   teardown.add("shadows' store", () => shadowStore.close());
-  const consumed = Math.max(resumeRulesAt, state.appliedOffset(), shadowStore.position() ?? 0);
+  const consumed = Math.max(rules.known, state.appliedOffset(), shadowStore.position() ?? 0);
   const log = await openLog(config, base, consumed);
   teardown.add("log", () => log.close());
   const book = await ForgetBook.open(join(config.data, "forgotten.json"), base.logger);
@@ -103,6 +103,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
+  rules.follow(() => log.next);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const provisioning = openProvisioning({ ...base, folder: config.data });

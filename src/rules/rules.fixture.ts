@@ -213,6 +213,7 @@ export class World {
   static async start(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
     world.resumeFrom = await world.rules.start();
+    world.rules.follow(() => world.#log.length);
     return world;
   }
 
@@ -276,6 +277,7 @@ export class World {
     this.#life = new Life(this.clock, this.http);
     this.rules = this.#makeRules(this.store);
     this.resumeFrom = await this.rules.start(logNext);
+    this.rules.follow(() => this.#log.length);
   }
 
   #openStore(): SqliteRulesStore {

@@ -23,6 +23,10 @@ export interface SqlInput {
   readonly environment?: SqlEnvironment;
   /** Answers of external functions, by call; made by `CompiledSql.prepare`. */
   readonly answers?: ReadonlyMap<object, SqlValue>;
+  /** The thing that published it; a publisher without one stands for itself. */
+  readonly thing?: string;
+  /** What a statement with windows or keyed state reads beside the message: see `window-plan.ts`. */
+  readonly slots?: readonly SqlValue[] | undefined;
   /** Told why a call is Undefined where the reason is not in the message: no port, no descriptor, too much work. */
   note?(reason: string): void;
 }

@@ -88,6 +88,9 @@ export class RowInput implements SqlInput {
   get clientId(): string {
     return this.message.clientId;
   }
+  get thing(): string {
+    return this.message.thing ?? this.message.clientId;
+  }
   get receivedAt(): EpochMs {
     return this.message.receivedAt;
   }

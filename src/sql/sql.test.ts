@@ -310,7 +310,7 @@ describe("faults", () => {
   for (const [sql, line, column, words] of FAULTS) {
     test(`${JSON.stringify(sql)} is refused at ${line}:${column}`, () => {
       assert.throws(
-        () => parseSql(sql),
+        () => compileSql(sql),
         (error: unknown) => {
           assert.ok(error instanceof SqlError, String(error));
           assert.match(error.message, words);

@@ -54,7 +54,16 @@ function alert(id: string, more: Partial<Alert> = {}): Alert {
   };
 }
 
-const NOTHING: SaveBatch = { checkpoint: 0, receivers: [], deliveries: [], done: [], dead: [], alerts: [] };
+const NOTHING: SaveBatch = {
+  checkpoint: 0,
+  receivers: [],
+  deliveries: [],
+  done: [],
+  dead: [],
+  alerts: [],
+  windows: [],
+  toldUntil: null,
+};
 
 describe("rules store", () => {
   const save = (batch: SaveBatch): number => store.save(batch, false);
@@ -87,6 +96,8 @@ describe("rules store", () => {
     assert.deepEqual(store.load(), {
       rules: [],
       alerts: [],
+      windows: [],
+      toldUntil: null,
       receivers: [],
       checkpoint: null,
       waiting: 0,
@@ -116,6 +127,8 @@ describe("rules store", () => {
       done: [],
       dead: [dead(7)],
       alerts: [stored],
+      windows: [],
+      toldUntil: null,
     });
     reopen();
     const state = store.load();
