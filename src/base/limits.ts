@@ -4,6 +4,7 @@
  */
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
+import { DEVICE_LOGIN_LIMITS } from "./limits-logins.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
@@ -298,6 +299,7 @@ export const LIMITS = {
     certificateValuesMax: 5,
     certificateValueLengthMax: 1024,
   },
+  logins: DEVICE_LOGIN_LIMITS,
   provisioning: PROVISIONING_LIMITS,
   refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,

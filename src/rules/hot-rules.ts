@@ -13,15 +13,14 @@ import { HOT_KINDS } from "./actions/registry.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
-import { ErrorActions, errorDocument } from "./delivery/error-actions.ts";
-import type { Failure } from "./delivery/error-actions.ts";
+import { ErrorActions } from "./delivery/error-actions.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, noticeTarget, sendsOf } from "./sends.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
 import type { NoticeTarget, Occasion, Send } from "./sends.ts";
 import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
@@ -258,29 +257,9 @@ export class HotRules {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
       const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
-      if (send !== null) this.#tell(send, failure);
+      if (send === null) continue;
+      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
     }
-  }
-
-  #tell(send: Send, failure: Failure): void {
-    const { rule, things, offset, origin } = failure.letters[0]!;
-    const { topic, clientId, event, payload } = origin;
-    const createdAt = this.#o.clock.now();
-    const thing = things[0] ?? clientId;
-    const message: Message = {
-      topic,
-      payload,
-      clientId,
-      thing,
-      qos: 1,
-      retain: false,
-      receivedAt: createdAt,
-      properties: null,
-    };
-    const document = errorDocument(failure, (this.#limits.deliveryBodyBytesMax * 2) / 3);
-    const match = new RuleMatch(new MessageInput(message, this.#limits), document, failure.rule);
-    const occasion: Occasion = { event, rule: rule!, things, offset, createdAt, payload: null };
-    this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver, true);
   }
 
   // ── rules ────────────────────────────────────────────────────────────────────────────────────

@@ -46,6 +46,7 @@ import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import { passwordDesk } from "../logins/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
@@ -271,7 +272,7 @@ async function openParts(folder: string, ground: Base) {
     ...base,
     store: rulesStore,
     senders: openSenders({ http, hmacSha256, clock, folder: null }),
-    keyedHash: sealing.hmac,
+    keyedHash: (text) => sealing.hmac(text),
     defaults: defaultRules(),
   });
   await rules.start();
@@ -407,6 +408,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
+    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
