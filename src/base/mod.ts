@@ -12,6 +12,7 @@ export type {
   Random,
   Scheduler,
 } from "./ports.ts";
+export { asRuleSees, ingestOf } from "./basic-ingest.ts";
 export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
 export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";
 export { STAMP_OUTBOX, STAMP_SEQUENCE, stampOf } from "./message.ts";
@@ -34,3 +35,4 @@ export { closestWord } from "./suggest.ts";
 export { isObjectKey } from "./objects.ts";
 export type { ObjectFacts, ObjectSource, Objects } from "./objects.ts";
 export { networkOf } from "./address.ts";
+export { momentIn, spanIn } from "./time-text.ts";

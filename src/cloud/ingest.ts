@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
@@ -24,6 +25,8 @@ import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { listenerUrlOf } from "./listener-url.ts";
+import { KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -190,6 +193,24 @@ function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admissio
   return admission;
 }
 
+function openTokenLogin(
+  { tokens: issuers }: PlatformConfig,
+  base: Foundation,
+  review: Review,
+  teardown: Teardown,
+): TokenLogin {
+  const http = new NodeOutgoingHttp();
+  teardown.add("token issuers", () => http.close());
+  const verifier = jwtVerifier({
+    ...base,
+    keys: new Map(issuers.map(({ issuer, keys }) => [issuer, keys])),
+    fetchText: (url, limits) => http.getText(url, limits),
+  });
+  const login = new TokenLogin({ ...base, issuers, verifier, review });
+  teardown.add("tokens", () => login.close());
+  return login;
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -199,9 +220,24 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
+  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  const review = new Review(base);
+  teardown.add("review of logins", () => review.close());
+  const keys = new KeyLogin({ ...base, review });
+  teardown.add("access keys", () => keys.close());
+  if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
+  const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
+    peer.anonymous === true
+      ? anonymousGatekeeper.admit()
+      : peer.login === "password"
+        ? passwords.admit(peer, connect)
+        : peer.login === "jwt"
+          ? tokens.admit(peer, connect)
+          : peer.principal !== undefined
+            ? keys.admit(peer, connect)
+            : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({
@@ -215,6 +251,7 @@ async function openBroker(
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
   for (const service of services) broker.serve(service);
+  review.start(broker);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

@@ -1,20 +1,17 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
 import { stampOf, thingOfTopic } from "../base/mod.ts";
-import type { Clock, EpochMs, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { compileSql, compileTemplate } from "../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
 import { idPart } from "./alerts.ts";
 import type { AlertReading } from "./alerts.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
-import type { Delivery } from "./delivery/delivery.ts";
-import { errorDocument } from "./delivery/error-actions.ts";
-import type { Failure } from "./delivery/error-actions.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
-import { MessageInput } from "./input.ts";
+import type { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, sendsOf } from "./sends.ts";
+import { errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
 import type { RulesStore, StoredState } from "./store.ts";
 import type { RuleState } from "./windows/rule-state.ts";
@@ -113,25 +110,4 @@ export function readingOf(
     clearAfter: clearAfterSeconds === undefined ? limits.alertClearAfter : clearAfterSeconds * 1000,
     summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
   };
-}
-
-/** What the error action sends of deliveries that were given up. */
-export function deliveryOfFailure(send: Send, failure: Failure, limits: RulesLimits, createdAt: EpochMs): Delivery {
-  const { rule, things, offset, origin } = failure.letters[0]!;
-  const { topic, clientId, event, payload } = origin;
-  const thing = things[0] ?? clientId;
-  const message: Message = {
-    topic,
-    payload,
-    clientId,
-    thing,
-    qos: 1,
-    retain: false,
-    receivedAt: createdAt,
-    properties: null,
-  };
-  const document = errorDocument(failure, (limits.deliveryBodyBytesMax * 2) / 3);
-  const match = new RuleMatch(new MessageInput(message, limits), document, failure.rule);
-  const occasion: Occasion = { event, rule: rule!, things, offset, createdAt, payload: null };
-  return deliveryOf(send, occasion, match);
 }

@@ -3,7 +3,7 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, reasonOf, topicMatches } from "../base/mod.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
 import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { AlertBook } from "./alerts.ts";
@@ -12,22 +12,15 @@ import { HOT_KINDS } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
-import {
-  deliveryOfFailure,
-  filterOf,
-  hotRule,
-  occasionOfMessage,
-  raisesAlerts,
-  readingOf,
-  rebased,
-} from "./hot-rule.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, readingOf, rebased } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, noticeTarget, sendsOf } from "./sends.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
 import type { NoticeTarget, Occasion } from "./sends.ts";
 import type { ForgottenState } from "./store.ts";
+import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 import { occasionOf, spokenOf } from "./windows/spoken.ts";
 import type { Outcome } from "./windows/rule-state.ts";
@@ -53,6 +46,7 @@ export class HotRules {
   readonly #ruleListeners = new Set<() => void>();
   readonly #matched: Counter;
   readonly #failed: Counter;
+  readonly #unknown: UnknownRules;
   readonly #saveFailures: Counter;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
@@ -106,6 +100,7 @@ export class HotRules {
       name: "tidewire_rule_errors_total",
       help: "Messages on which a rule failed unexpectedly",
     });
+    this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     this.#saveFailures = metrics.counter({
       name: "tidewire_rules_save_failures_total",
       help: "Times that the rules' state could not be saved",
@@ -170,7 +165,7 @@ export class HotRules {
 
   /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
-    return this.#set.route(topic).length > 0;
+    return this.#set.route(topic).length > 0 || this.#unknown.isMeant(topic);
   }
 
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
@@ -178,7 +173,8 @@ export class HotRules {
     if (offset < this.#position) return;
     this.#position = offset + 1;
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, message, rules));
+    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
+    else this.#unknown.note(message);
   }
 
   /** A batch is finished: everything below `next` was handled, or is gone from the log. */
@@ -275,8 +271,7 @@ export class HotRules {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
       const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
       if (send === null) continue;
-      const delivery = deliveryOfFailure(send, failure, this.#limits, this.#o.clock.now());
-      this.#deliveries.enqueue(delivery, send.receiver, true);
+      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Which rules want a message of this topic? One Map look-up for a topic seen before, else a walk along its levels. */
-import { topicMatches } from "../base/mod.ts";
+import { ingestOf, topicMatches } from "../base/mod.ts";
 
 /** Topics remembered in each of the two generations. Devices repeat their topics; one that does not must not fill the memory. */
 const TOPICS_CACHED_MAX = 10_000;
@@ -79,6 +79,8 @@ export class TopicRoutes<R> {
   }
 
   #routeAnew(topic: string): readonly R[] {
+    const ingest = ingestOf(topic);
+    if (ingest !== null) return this.#named(ingest.ruleName);
     const route = this.#old.get(topic) ?? this.#find(topic);
     if (this.#young.size >= TOPICS_CACHED_MAX) {
       this.#old = this.#young;
@@ -86,6 +88,12 @@ export class TopicRoutes<R> {
     }
     this.#young.set(topic, route);
     return route;
+  }
+
+  /** Basic Ingest names its rule, whatever the rule's filter; nobody else sees it. */
+  #named(name: string): readonly R[] {
+    const entry = this.#entries.get(name);
+    return entry === undefined ? NO_RULES : [entry.rule];
   }
 
   #find(topic: string): readonly R[] {

@@ -46,10 +46,11 @@ export function callFault(
     const reason = `${spec.name}() is not part of version ${version}`;
     return { position: at, reason, hint: "Set awsIotSqlVersion to 2016-03-23." };
   }
-  const fixed = (spec.fixedArguments ?? []).find((argument) => args[argument]?.kind === "variable");
-  if (fixed !== undefined) {
-    const reason = `argument ${fixed + 1} of ${spec.name}() cannot be a variable`;
-    return { position: args[fixed]!.at, reason, hint: "Roles and modes are written where they are used." };
+  const fixed = (spec.fixedArguments ?? []).map((argument) => args.at(argument));
+  const variable = fixed.find((argument) => argument?.kind === "variable");
+  if (variable !== undefined) {
+    const reason = `argument ${args.indexOf(variable) + 1} of ${spec.name}() cannot be a variable`;
+    return { position: variable.at, reason, hint: "Roles and modes are written where they are used." };
   }
   const fault = spec.check?.(args, version) ?? null;
   if (fault !== null) return { position: args[fault.argument]!.at, reason: fault.reason, hint: fault.hint };

@@ -8,7 +8,7 @@ export { compileTemplate } from "./template.ts";
 export type { CompiledTemplate, TemplateScope } from "./template.ts";
 export { FUNCTIONS } from "./functions/registry.ts";
 export type { SqlFunction } from "./functions/registry.ts";
-export type { HashName, SqlEnvironment, SqlInput } from "./input.ts";
+export type { HashName, ProtobufType, SqlEnvironment, SqlInput } from "./input.ts";
 export { EXTERNAL_LIMITS } from "./external.ts";
 export type { ExternalName, ExternalRequest } from "./external.ts";
 export { parsePayload } from "./number.ts";

@@ -352,7 +352,7 @@ describe("rules store", () => {
         }),
       ]),
     );
-    const [webhook] = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).filter(({ id }) => id === "r-1");
+    const webhook = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).find(({ id }) => id === "r-1");
     assert.deepEqual([webhook!.fields, webhook!.attempts, webhook!.lastError, webhook!.things], [json, 2, "e", ["t"]]);
     assert.deepEqual(
       store.deadLetters({ limit: 9 }).map(({ id, label }) => [id, label]),
