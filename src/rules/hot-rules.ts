@@ -3,69 +3,29 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, asRuleSees, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
-import type {
-  Cancel,
-  Clock,
-  Counter,
-  EpochMs,
-  JsonValue,
-  Logger,
-  Message,
-  Metrics,
-  Random,
-  Scheduler,
-} from "../base/mod.ts";
-import { compileSql, compileTemplate } from "../sql/mod.ts";
-import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
-import { AlertBook, idPart } from "./alerts.ts";
-import type { AlertEvent } from "./alerts.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
+import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
+import { AlertBook } from "./alerts.ts";
+import type { AlertEvent, AlertReading } from "./alerts.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
-import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
-import type { KeyedHash } from "./delivery/receivers.ts";
-import type { Senders } from "./delivery/sender.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, readingOf, rebased } from "./hot-rule.ts";
+import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
-import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleDocument, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import type { CompiledRule } from "./rule-set.ts";
 import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
-import type { NoticeTarget, Occasion, Send } from "./sends.ts";
-import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import type { NoticeTarget, Occasion } from "./sends.ts";
+import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 import { occasionOf, spokenOf } from "./windows/spoken.ts";
-import type { Outcome, RuleState } from "./windows/rule-state.ts";
+import type { Outcome } from "./windows/rule-state.ts";
 import type { StateInput } from "./windows/state-input.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
-
-export interface HotRulesOptions {
-  readonly store: RulesStore;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly senders: Senders;
-  readonly keyedHash: KeyedHash;
-  /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
-  readonly notify?: readonly RuleAction[];
-  /** Put in place where the store is empty, and never again: a user may delete them. */
-  readonly defaults?: readonly RuleDraft[];
-  readonly limits?: RulesLimits;
-}
-
-interface HotRule extends CompiledRule {
-  /** One per action; null for those that send nothing. */
-  readonly sends: readonly (Send | null)[];
-  readonly hasSends: boolean;
-  readonly error: Send | null;
-  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
-  /** Windows and what is kept per key; null where a message says it all. */
-  readonly state: RuleState | null;
-}
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
@@ -257,9 +217,10 @@ export class HotRules {
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
     if (verdict === true) this.#matched.value++;
-    if (rule.alert !== null) this.#observe(offset, input, rule, rule.alert, verdict);
+    if (rule.alert !== null) this.#observe(readingOf(offset, input, rule, rule.alert, this.#limits), verdict);
     if (verdict !== true || !rule.hasSends) return;
-    this.#send(rule, input, rule.sql.select(input), this.#occasion(offset, input, rule));
+    const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
+    this.#send(rule, input, rule.sql.select(input), occasion);
   }
 
   /** What a rule with state found: as a message that matched or did not. */
@@ -270,11 +231,13 @@ export class HotRules {
     if (outcome.matched) this.#matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
-    if (rule.alert !== null) this.#observe(offset, spoken, rule, rule.alert, outcome.matched);
+    if (rule.alert !== null) {
+      this.#observe(readingOf(offset, spoken, rule, rule.alert, this.#limits), outcome.matched);
+    }
     if (!outcome.matched || !rule.hasSends) return;
     const own = rule.sql.windows!.shape === null && spoken === input;
-    const occasion = this.#occasion(outcome.offset, spoken, rule);
-    this.#send(rule, spoken, outcome.value!, own ? occasion : occasionOf(outcome, occasion));
+    const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
+    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
   }
 
   #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
@@ -284,35 +247,8 @@ export class HotRules {
     }
   }
 
-  /** The event is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
-  #occasion(offset: number, input: MessageInput, { rule, error }: HotRule): Occasion {
-    const stamp = stampOf(input.message.properties);
-    const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
-    const named = thingOfTopic(input.topic);
-    const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
-    const payload = error === null ? null : input.payload.slice();
-    return { event, rule: rule.ruleName, things, offset, createdAt: this.#o.clock.now(), payload };
-  }
-
-  #observe(
-    offset: number,
-    input: MessageInput,
-    rule: HotRule,
-    { action, summary }: NonNullable<HotRule["alert"]>,
-    verdict: boolean | undefined,
-  ): void {
-    const { ruleName } = rule.rule;
-    const event = this.alerts.observe({
-      rule: ruleName,
-      thing: input.thing,
-      verdict,
-      offset,
-      receivedAt: input.receivedAt,
-      severity: action.severity,
-      clearAfter:
-        action.clearAfterSeconds === undefined ? this.#limits.alertClearAfter : action.clearAfterSeconds * 1000,
-      summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
-    });
+  #observe(reading: Omit<AlertReading, "verdict">, verdict: boolean | undefined): void {
+    const event = this.alerts.observe({ ...reading, verdict });
     if (event !== null) this.#notify(event);
   }
 
@@ -371,11 +307,8 @@ export class HotRules {
     // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
     const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
     const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
-    this.#adopt(rule);
-    this.#put(rule);
+    this.#change(rule);
     if (present !== undefined) this.#followReceivers(present, rule);
-    if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
-    this.#rulesChanged();
     return rule;
   }
 
@@ -409,12 +342,12 @@ export class HotRules {
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? this.#toggle({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+    return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? rule : this.#toggle({ ...rule, ruleDisabled: true });
+    return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
   }
 
   /** Told after every change of the list; the store process needs it. */
@@ -423,9 +356,12 @@ export class HotRules {
     return () => this.#ruleListeners.delete(listener);
   }
 
-  #toggle(rule: RuleDocument): RuleDocument {
+  #change(rule: RuleDocument): RuleDocument {
     this.#adopt(rule);
-    this.#put(rule);
+    this.#set.put(rule);
+    // State is saved at once, or a crash would take the old one for it.
+    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
+    else this.#save("durably");
     if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
     this.#rulesChanged();
     return rule;
@@ -434,13 +370,6 @@ export class HotRules {
   /** Offset of the next message that rules without state see. */
   get #next(): number {
     return Math.max(this.#position, this.#replayedUntil);
-  }
-
-  /** Makes it run, or not; its state is saved at once, or a crash would take the old one for it. */
-  #put(rule: RuleDocument): void {
-    this.#set.put(rule);
-    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
-    else this.#save("durably");
   }
 
   #hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
@@ -560,40 +489,5 @@ export class HotRules {
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }
-  }
-}
-
-function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash, state: RuleState | null): HotRule {
-  const sends = sendsOf(rule, hash);
-  const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
-  const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, hash), alert, state };
-}
-
-/** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
-function rebased(state: StoredState, logNext: number): StoredState {
-  if (state.checkpoint === null || state.checkpoint <= logNext) return state;
-  return {
-    ...state,
-    checkpoint: logNext,
-    rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
-    alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
-    savedOffsetMax: -1,
-    newestCreatedAt: null,
-    windows: [], // their offsets are those of the log that is gone, and so is what they counted
-    toldUntil: null,
-  };
-}
-
-function raisesAlerts(rule: RuleDocument): boolean {
-  return !rule.ruleDisabled && rule.actions.some((action) => "alert" in action);
-}
-
-function filterOf(rule: RuleDocument): string {
-  try {
-    return compileSql(rule.sql).filter;
-  } catch {
-    return ""; // a rule of another version that does not compile here: it sees nothing
   }
 }

@@ -39,4 +39,4 @@ export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from
 export { AlertBook, idPart } from "./alerts.ts";
 export type { AlertEvent, AlertQuery } from "./alerts.ts";
 export { HotRules } from "./hot-rules.ts";
-export type { HotRulesOptions } from "./hot-rules.ts";
+export type { HotRulesOptions } from "./hot-rule.ts";
