@@ -5,11 +5,13 @@
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
 import { EVENT_LIMITS, FILES_LIMITS, SCHEMA_LIMITS } from "./limits-files.ts";
+import { DEVICE_LOGIN_LIMITS } from "./limits-logins.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
+import { WINDOW_LIMITS } from "./limits-windows.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -164,7 +166,8 @@ export const LIMITS = {
     sqlRegexpInstructionsMax: 4_096,
     /** Steps of all searches of one call; then it is Undefined. A tenth of a second; most need one per character. */
     sqlRegexpStepsMax: 4_000_000,
-    rulesMax: 1_000,
+    /** One that waits takes 4 KB, and costs nothing until a message is for it. */
+    rulesMax: 10_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */
     jsonDepthMax: 32,
@@ -302,10 +305,12 @@ export const LIMITS = {
     certificateValuesMax: 5,
     certificateValueLengthMax: 1024,
   },
+  logins: DEVICE_LOGIN_LIMITS,
   provisioning: PROVISIONING_LIMITS,
   refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
   search: SEARCH_LIMITS,
+  windows: WINDOW_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),

@@ -4,6 +4,7 @@ import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
 import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { endpointsCommand, schedulesCommand } from "./documents.ts";
 import { exportCommand } from "./export.ts";
 import { applyCommand, diffCommand, pullCommand } from "./files.ts";
 import { forgetCommand } from "./forget.ts";
@@ -56,6 +57,8 @@ export function program(output: Output): Command {
     shadowCommand,
     rulesCommand,
     schemasCommand,
+    schedulesCommand,
+    endpointsCommand,
     diffCommand,
     applyCommand,
     pullCommand,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
@@ -17,8 +18,8 @@ import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
-import { Configuration } from "./files/mod.ts";
-import { TopicSchemas } from "./schemas/mod.ts";
+import { openConfigured } from "./configured.ts";
+import type { Configured } from "./configured.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -26,6 +27,8 @@ import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { listenerUrlOf } from "./listener-url.ts";
+import { KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -50,8 +53,7 @@ export interface Ingest {
   readonly log: Log;
   readonly broker: Broker;
   readonly rules: HotRules;
-  readonly configuration: Configuration;
-  readonly schemas: TopicSchemas;
+  readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
   readonly provisioning: Provisioning;
@@ -77,7 +79,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("broker state", () => state.close());
   const shadowStore = new SqliteShadowStore({ path: join(config.data, "shadows.db"), logger: base.logger });
   teardown.add("shadows' store", () => shadowStore.close());
-  const consumed = Math.max(resumeRulesAt, state.appliedOffset(), shadowStore.position() ?? 0);
+  const consumed = Math.max(rules.known, state.appliedOffset(), shadowStore.position() ?? 0);
   const log = await openLog(config, base, consumed);
   teardown.add("log", () => log.close());
   const book = await ForgetBook.open(join(config.data, "forgotten.json"), base.logger);
@@ -104,6 +106,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
+  rules.follow(() => log.next);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const provisioning = openProvisioning({ ...base, folder: config.data });
@@ -113,9 +116,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   publishing = { log, broker };
-  const logNext = (): number => log.next;
-  const schemas = new TopicSchemas({ ...base, broker, stored: documents });
-  const configuration = new Configuration({ ...base, rules, kinds: [schemas], stored: documents, keyedHash, logNext });
+  const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
@@ -123,7 +124,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, configuration, schemas, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
 interface OpenRules {
@@ -205,6 +206,24 @@ function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admissio
   return admission;
 }
 
+function openTokenLogin(
+  { tokens: issuers }: PlatformConfig,
+  base: Foundation,
+  review: Review,
+  teardown: Teardown,
+): TokenLogin {
+  const http = new NodeOutgoingHttp();
+  teardown.add("token issuers", () => http.close());
+  const verifier = jwtVerifier({
+    ...base,
+    keys: new Map(issuers.map(({ issuer, keys }) => [issuer, keys])),
+    fetchText: (url, limits) => http.getText(url, limits),
+  });
+  const login = new TokenLogin({ ...base, issuers, verifier, review });
+  teardown.add("tokens", () => login.close());
+  return login;
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -214,9 +233,24 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
+  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  const review = new Review(base);
+  teardown.add("review of logins", () => review.close());
+  const keys = new KeyLogin({ ...base, review });
+  teardown.add("access keys", () => keys.close());
+  if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
+  const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
+    peer.anonymous === true
+      ? anonymousGatekeeper.admit()
+      : peer.login === "password"
+        ? passwords.admit(peer, connect)
+        : peer.login === "jwt"
+          ? tokens.admit(peer, connect)
+          : peer.principal !== undefined
+            ? keys.admit(peer, connect)
+            : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({
@@ -230,6 +264,7 @@ async function openBroker(
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
   for (const service of services) broker.serve(service);
+  review.start(broker);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

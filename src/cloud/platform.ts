@@ -6,7 +6,7 @@ import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
 import { searchAudit } from "../audit/mod.ts";
-import { seconds } from "../base/mod.ts";
+import { reasonOf, seconds } from "../base/mod.ts";
 import type { EpochMs, Logger } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
@@ -26,7 +26,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
-import { messageDesk } from "./message-desk.ts";
+import { passwordDesk } from "./logins/mod.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { policyDesk } from "./policy-desk.ts";
@@ -68,6 +68,8 @@ export interface Platform {
   close(): Promise<void>;
 }
 
+const OF_PLATFORM = { actor: { kind: "system", part: "platform" }, address: null, target: null } as const;
+
 /** By then the devices that were there before are back, and the first page is served. */
 const TIDY_AFTER = seconds(5);
 /**
@@ -89,6 +91,7 @@ export async function startPlatform(given: PlatformConfig, options: PlatformOpti
     letEngineStepBack(base.logger);
     return await assemble(config, options, base, teardown);
   } catch (error) {
+    base?.audit.note({ ...OF_PLATFORM, action: "platform.start", outcome: "failed", reason: reasonOf(error) });
     base?.logger.error("The platform cannot start.", { error: error instanceof Error ? error.message : String(error) });
     await teardown.run(base?.logger ?? null);
     throw error;
@@ -154,6 +157,8 @@ async function assemble(
   }
   teardown.add("tidying", base.scheduler.after(TIDY_AFTER, releaseStartMemory));
   base.logger.info("The platform is ready.", { version: VERSION, mqtts, https, http, listen });
+  const startFacts = { version: VERSION, pid: process.pid, mqtts, https, listen };
+  base.audit.note({ ...OF_PLATFORM, action: "platform.start", outcome: "ok", details: startFacts });
   return {
     ready: () => ready,
     newAdminToken: base.secrets.adminTokenIsNew ? base.secrets.adminToken : null,
@@ -163,6 +168,7 @@ async function assemble(
     noteCrash: (error) => base.logger.error("Nobody caught an error; the platform ends.", { error }),
     close: async () => {
       base.logger.info("The platform stops.");
+      base.audit.note({ ...OF_PLATFORM, action: "platform.stop", outcome: "ok", details: { pid: process.pid } });
       await teardown.run(base.logger);
     },
   };
@@ -183,7 +189,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, configuration, schemas, store, provisioning, shadows } = ingest;
+  const { log, rules, configured, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
@@ -193,20 +199,19 @@ async function openApi(
       auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
       alerts: rules.alerts,
-      configuration,
-      schemas,
+      ...configured,
       telemetry: store,
       shadows,
       search,
       asker,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
-      messages: messageDesk({ ...base, ...ingest }),
       visitorOf: parts.listeners.visitorOf,
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       policies: policyDesk(base),
+      passwords: passwordDesk({ ...base, passwords: base.deviceHasher }),
       health: () => healthOf({ ...base, ...ingest, schedules, search, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

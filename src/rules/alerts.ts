@@ -209,7 +209,11 @@ export class AlertBook {
     const due = [...this.#changed].filter(
       (track) => all || track.changed === "yes" || now - track.savedAt >= COUNT_SAVE_PERIOD,
     );
-    return due.map((track) => ({ alert: track.alert, lastOffset: track.lastOffset, clearSince: track.clearSince }));
+    return due.map((track) => ({
+      alert: track.alert,
+      lastOffset: Math.floor(track.lastOffset),
+      clearSince: track.clearSince,
+    }));
   }
 
   saved(changes: readonly Readonly<StoredAlert>[], checkpoint: number): void {
@@ -238,7 +242,7 @@ export class AlertBook {
     }
     const { rule, thing, offset, receivedAt } = reading;
     const alert: Alert = {
-      id: `${rule}.${idPart(thing)}.${offset}`,
+      id: `${rule}.${idPart(thing)}.${Math.ceil(offset)}`,
       rule,
       thing,
       severity: reading.severity,
@@ -257,7 +261,7 @@ export class AlertBook {
     this.#raised.value++;
     this.#note(track, "yes");
     this.#tell(alert);
-    return { type: "raised", alert, offset };
+    return { type: "raised", alert, offset: Math.ceil(offset) };
   }
 
   #confirm(track: Track, reading: AlertReading): null {
@@ -292,7 +296,7 @@ export class AlertBook {
     this.#resolved.value++;
     this.#note(track, "yes");
     this.#tell(track.alert);
-    return { type: "resolved", alert: track.alert, offset };
+    return { type: "resolved", alert: track.alert, offset: Math.ceil(offset) };
   }
 
   #note(track: Track, change: "counted" | "yes"): void {

@@ -3,45 +3,30 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
-import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
-import { compileSql, compileTemplate } from "../sql/mod.ts";
-import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
-import { AlertBook, idPart } from "./alerts.ts";
-import type { AlertEvent } from "./alerts.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
+import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
+import { AlertBook } from "./alerts.ts";
+import type { AlertEvent, AlertReading } from "./alerts.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
-import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
-import { ErrorActions, errorDocument } from "./delivery/error-actions.ts";
-import type { Failure } from "./delivery/error-actions.ts";
-import type { KeyedHash } from "./delivery/receivers.ts";
-import type { Senders } from "./delivery/sender.ts";
+import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, readingOf, rebased } from "./hot-rule.ts";
+import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import type { CompiledRule } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, noticeTarget, sendsOf } from "./sends.ts";
-import type { NoticeTarget, Occasion, Send } from "./sends.ts";
-import type { ForgottenState, RulesStore, StoredDocument, StoredState } from "./store.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
+import type { NoticeTarget, Occasion } from "./sends.ts";
+import type { ForgottenState, StoredDocument } from "./store.ts";
+import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
-
-export interface HotRulesOptions {
-  readonly store: RulesStore;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly senders: Senders;
-  readonly keyedHash: KeyedHash;
-  /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
-  readonly notify?: readonly RuleAction[];
-  /** Put in place where the store is empty, and never again: a user may delete them. */
-  readonly defaults?: readonly RuleDraft[];
-  readonly limits?: RulesLimits;
-}
+import { occasionOf, spokenOf } from "./windows/spoken.ts";
+import type { Outcome } from "./windows/rule-state.ts";
+import type { StateInput } from "./windows/state-input.ts";
+import { WindowedRules } from "./windows/windowed-rules.ts";
 
 export interface RuleChanges {
   readonly puts: readonly RuleDraft[];
@@ -50,16 +35,10 @@ export interface RuleChanges {
   readonly documents: readonly StoredDocument[];
 }
 
-interface HotRule extends CompiledRule {
-  /** One per action; null for those that send nothing. */
-  readonly sends: readonly (Send | null)[];
-  readonly hasSends: boolean;
-  readonly error: Send | null;
-  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
-}
-
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
+/** How often time goes on for windows where no message comes. */
+const TICK_PERIOD = 250;
 
 export class HotRules {
   readonly alerts: AlertBook;
@@ -69,16 +48,24 @@ export class HotRules {
   readonly #deliveries: Deliveries;
   readonly #errors: ErrorActions;
   readonly #notices: readonly NoticeTarget[];
-  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => hotRule(rule, sql, this.#o.keyedHash));
+  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
+  readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
   readonly #matched: Counter;
   readonly #failed: Counter;
+  readonly #unknown: UnknownRules;
   readonly #saveFailures: Counter;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
   #position = 0;
   #savedCheckpoint = -1;
+  /** Messages below were handled before the last stop; only rules with older state see them again. */
+  #replayedUntil = 0;
+  /** Offset that the log will give next; null where nobody has told yet. */
+  #logEnd: (() => number) | null = null;
+  /** Until when all that was due in windows was told. */
+  #ticked: EpochMs | null = null;
   /** Steps that belong together are under way; a save now would tear them apart. */
   #together = false;
   #saveWanted = false;
@@ -97,6 +84,13 @@ export class HotRules {
       onDead: (letter) => this.#errors.gather(letter),
     });
     const { store, keyedHash } = options;
+    this.#windows = new WindowedRules({
+      clock,
+      logger,
+      metrics,
+      parsing: this.#limits,
+      tell: (rule, outcome, input) => this.#tellOutcome(rule, outcome, input),
+    });
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
     this.#notices = (options.notify ?? []).map((action) => noticeTarget(action, keyedHash));
     this.dead = new DeadLetters({
@@ -114,6 +108,7 @@ export class HotRules {
       name: "tidewire_rule_errors_total",
       help: "Messages on which a rule failed unexpectedly",
     });
+    this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     this.#saveFailures = metrics.counter({
       name: "tidewire_rules_save_failures_total",
       help: "Times that the rules' state could not be saved",
@@ -124,6 +119,7 @@ export class HotRules {
   /**
    * Loads the saved state and starts sending what waits. Resolves to the offset from which messages are wanted. Pass
    * `logNext`, the offset that the log will give next: where the log was removed, it is below what is saved here.
+   * Call `follow` once the log is there.
    */
   async start(logNext: number = Infinity): Promise<number> {
     const loaded = this.#o.store.load();
@@ -133,7 +129,9 @@ export class HotRules {
     }
     for (const rule of state.rules) this.#rules.set(rule.ruleName, rule);
     this.#position = state.checkpoint ?? 0;
+    this.#replayedUntil = this.#position;
     this.#savedCheckpoint = state.checkpoint ?? -1;
+    this.#windows.start(state.windows, this.#position, state.toldUntil);
     if (state.checkpoint === null && state.rules.length === 0) {
       for (const draft of this.#o.defaults ?? [])
         this.#adopt({ ...draft, createdAt: this.#o.clock.now(), fromOffset: 0 });
@@ -141,14 +139,27 @@ export class HotRules {
     for (const broken of this.#set.replaceAll([...this.#rules.values()])) {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
+    this.#windows.started();
     this.alerts.restore(state.alerts);
     this.#deliveries.start(state);
     this.#resolveOrphans();
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save("soon")),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
+      this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
     );
+    this.#position = Math.min(this.#position, this.#windows.oldest() ?? Infinity);
     return this.#position;
+  }
+
+  /** From now on time goes on for windows whenever all of the log was handled. `logEnd`: the offset of its next message. */
+  follow(logEnd: () => number): void {
+    this.#logEnd = logEnd;
+  }
+
+  /** Offset below which the log had messages when this was saved last: one that ends before has lost some. */
+  get known(): number {
+    return this.#replayedUntil;
   }
 
   /** Saves everything, also what was on its way, so that the next start replays nothing. */
@@ -162,7 +173,7 @@ export class HotRules {
 
   /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
-    return isUnfit(topic) || this.#set.route(topic).length > 0;
+    return this.#set.route(topic).length > 0 || this.#unknown.isMeant(topic) || isUnfit(topic);
   }
 
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
@@ -174,17 +185,27 @@ export class HotRules {
       this.#deliveries.keepDead(unfitLetter(offset, message, receiver.key), receiver);
     }
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, message, rules));
+    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
+    else this.#unknown.note(message);
   }
 
   /** A batch is finished: everything below `next` was handled, or is gone from the log. */
   caughtUp(next: number): void {
     this.#position = Math.max(this.#position, next);
+    this.#windows.caughtUp(this.#position);
+  }
+
+  /** Where nothing is left to read, what is accepted later is later. */
+  #tick(): void {
+    if (this.#logEnd === null || this.#position < this.#logEnd()) return;
+    const now = this.#o.clock.now() - LIMITS.windows.tickDelay;
+    this.#inOneSave(() => this.#windows.tick(now));
+    this.#ticked = now;
   }
 
   /** Messages below this offset are done with for good; the log need not be replayed from further back. */
   checkpoint(): number {
-    return Math.min(this.#position, this.#deliveries.oldestUnsaved() ?? Infinity);
+    return Math.min(this.#position, this.#windows.oldest() ?? Infinity, this.#deliveries.oldestUnsaved() ?? Infinity);
   }
 
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
@@ -192,7 +213,8 @@ export class HotRules {
     for (const rule of rules) {
       if (offset < rule.rule.fromOffset) continue;
       try {
-        this.#applyRule(offset, input, rule);
+        if (rule.state !== null) rule.state.handle(offset, input);
+        else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
       } catch (error) {
         this.#failed.value++;
         this.#o.logger.error("A rule failed on a message", {
@@ -207,44 +229,38 @@ export class HotRules {
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
     if (verdict === true) this.#matched.value++;
-    if (rule.alert !== null) this.#observe(offset, input, rule, rule.alert, verdict);
+    if (rule.alert !== null) this.#observe(readingOf(offset, input, rule, rule.alert, this.#limits), verdict);
     if (verdict !== true || !rule.hasSends) return;
-    const match = new RuleMatch(input, rule.sql.select(input), rule.rule.ruleName);
-    const occasion = this.#occasion(offset, input, rule);
+    const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
+    this.#send(rule, input, rule.sql.select(input), occasion);
+  }
+
+  /** What a rule with state found: as a message that matched or did not. */
+  #tellOutcome(ruleName: string, outcome: Outcome, input: StateInput): void {
+    const rule = this.#set.get(ruleName);
+    if (rule === undefined) return;
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
+    if (outcome.matched) this.#matched.value++;
+    // A timer comes between two messages, and both may speak of the same alert.
+    const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
+    if (rule.alert !== null) {
+      this.#observe(readingOf(offset, spoken, rule, rule.alert, this.#limits), outcome.matched);
+    }
+    if (!outcome.matched || !rule.hasSends) return;
+    const own = rule.sql.windows!.shape === null && spoken === input;
+    const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
+    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
+  }
+
+  #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
+    const match = new RuleMatch(input, value, rule.rule.ruleName);
     for (const send of rule.sends) {
       if (send !== null) this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver);
     }
   }
 
-  /** The event is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
-  #occasion(offset: number, input: MessageInput, { rule, error }: HotRule): Occasion {
-    const stamp = stampOf(input.message.properties);
-    const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
-    const named = thingOfTopic(input.topic);
-    const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
-    const payload = error === null ? null : input.payload.slice();
-    return { event, rule: rule.ruleName, things, offset, createdAt: this.#o.clock.now(), payload };
-  }
-
-  #observe(
-    offset: number,
-    input: MessageInput,
-    rule: HotRule,
-    { action, summary }: NonNullable<HotRule["alert"]>,
-    verdict: boolean | undefined,
-  ): void {
-    const { ruleName } = rule.rule;
-    const event = this.alerts.observe({
-      rule: ruleName,
-      thing: input.thing,
-      verdict,
-      offset,
-      receivedAt: input.receivedAt,
-      severity: action.severity,
-      clearAfter:
-        action.clearAfterSeconds === undefined ? this.#limits.alertClearAfter : action.clearAfterSeconds * 1000,
-      summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
-    });
+  #observe(reading: Omit<AlertReading, "verdict">, verdict: boolean | undefined): void {
+    const event = this.alerts.observe({ ...reading, verdict });
     if (event !== null) this.#notify(event);
   }
 
@@ -266,29 +282,9 @@ export class HotRules {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
       const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
-      if (send !== null) this.#tell(send, failure);
+      if (send === null) continue;
+      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
     }
-  }
-
-  #tell(send: Send, failure: Failure): void {
-    const { rule, things, offset, origin } = failure.letters[0]!;
-    const { topic, clientId, event, payload } = origin;
-    const createdAt = this.#o.clock.now();
-    const thing = things[0] ?? clientId;
-    const message: Message = {
-      topic,
-      payload,
-      clientId,
-      thing,
-      qos: 1,
-      retain: false,
-      receivedAt: createdAt,
-      properties: null,
-    };
-    const document = errorDocument(failure, (this.#limits.deliveryBodyBytesMax * 2) / 3);
-    const match = new RuleMatch(new MessageInput(message, this.#limits), document, failure.rule);
-    const occasion: Occasion = { event, rule: rule!, things, offset, createdAt, payload: null };
-    this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver, true);
   }
 
   // ── rules ────────────────────────────────────────────────────────────────────────────────────
@@ -310,7 +306,7 @@ export class HotRules {
    * Adds or replaces a rule. A new one sees messages from `fromOffset` on (default: those not handled yet; pass the
    * log's end so that the store process starts at the same message). Throws RULE_INVALID or RULE_SQL_INVALID.
    */
-  put(ruleName: string, input: unknown, fromOffset: number = this.#position): RuleDocument {
+  put(ruleName: string, input: unknown, fromOffset: number = this.#next): RuleDocument {
     this.change({ puts: [this.check(ruleName, input)], deletes: [], documents: [] }, fromOffset);
     return this.#existing(ruleName);
   }
@@ -321,7 +317,7 @@ export class HotRules {
   }
 
   /** Puts what `check` has given and deletes, in one transaction with documents of other kinds: all of it or nothing. */
-  change({ puts, deletes, documents }: RuleChanges, fromOffset: number = this.#position): void {
+  change({ puts, deletes, documents }: RuleChanges, fromOffset: number = this.#next): void {
     const gone = deletes.map((name) => this.#existing(name).ruleName);
     const rules = puts.map((draft) => this.#started(draft, fromOffset));
     const before = new Map(rules.map(({ ruleName }) => [ruleName, this.#rules.get(ruleName)]));
@@ -332,12 +328,10 @@ export class HotRules {
     }
     const dropped = this.#o.store.change({ rules, deletes: gone, documents });
     for (const [i, ruleName] of gone.entries()) this.#gone(ruleName, dropped[i]!);
+    this.#run(rules);
     for (const rule of rules) {
-      this.#rules.set(rule.ruleName, rule);
-      this.#set.put(rule);
       const old = before.get(rule.ruleName);
       if (old !== undefined) this.#followReceivers(old, rule);
-      if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
     }
     if (gone.length + rules.length > 0) this.#rulesChanged();
   }
@@ -372,20 +366,21 @@ export class HotRules {
   #gone(ruleName: string, dropped: number): void {
     this.#rules.delete(ruleName);
     this.#set.delete(ruleName);
+    this.#windows.delete(ruleName);
     this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
     this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
   }
 
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
-  enable(ruleName: string, fromOffset: number = this.#position): RuleDocument {
+  enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? this.#toggle({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+    return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? rule : this.#toggle({ ...rule, ruleDisabled: true });
+    return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
   }
 
   /** Told after every change of the list; the store process needs it. */
@@ -394,12 +389,37 @@ export class HotRules {
     return () => this.#ruleListeners.delete(listener);
   }
 
-  #toggle(rule: RuleDocument): RuleDocument {
-    this.#adopt(rule);
-    this.#set.put(rule);
-    if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+  #change(rule: RuleDocument): RuleDocument {
+    this.#o.store.putRule(rule);
+    this.#run([rule]);
     this.#rulesChanged();
     return rule;
+  }
+
+  /** They are in the store. */
+  #run(rules: readonly RuleDocument[]): void {
+    let anyState = false;
+    for (const rule of rules) {
+      this.#rules.set(rule.ruleName, rule);
+      this.#set.put(rule);
+      const hasState = (this.#set.get(rule.ruleName)?.state ?? null) !== null;
+      if (!hasState) this.#windows.delete(rule.ruleName);
+      anyState ||= hasState;
+    }
+    // State is saved at once, or a crash would take the old one for it.
+    if (anyState) this.#save("durably");
+    for (const rule of rules) if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+  }
+
+  /** Offset of the next message that rules without state see. */
+  get #next(): number {
+    return Math.max(this.#position, this.#replayedUntil);
+  }
+
+  #hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
+    const from = Math.max(rule.fromOffset, this.#timers.length === 0 ? 0 : this.#next);
+    const state = sql.windows === null ? null : this.#windows.put(rule.ruleName, sql.windows, from);
+    return hotRule(rule, sql, this.#o.keyedHash, state);
   }
 
   #adopt(rule: RuleDocument): void {
@@ -449,8 +469,11 @@ export class HotRules {
     if (!this.#save("durably"))
       throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     this.alerts.forget(thing);
+    this.#windows.forget(thing);
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);
+    if (!this.#save("durably"))
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     return forgotten;
   }
 
@@ -477,18 +500,28 @@ export class HotRules {
     }
     this.#tellFailures();
     const alerts = this.alerts.changes(how === "at the end");
+    const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
+    // A window that is closed would not be closed again after a crash: its result must not be lost.
+    if (windows.length > 0) this.#deliveries.hold();
     const { checkpointMax, ...changes } = this.#deliveries.changes();
-    const checkpoint = Math.min(this.#position, checkpointMax);
-    if (alerts.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint) return true;
+    const next = this.#next;
+    const checkpoint = Math.min(next, checkpointMax);
+    const changed = alerts.length > 0 || this.#deliveries.changed || windows.length > 0;
+    if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
+    // What was due and is on its way may have to be told again.
+    const toldUntil = checkpointMax > next ? this.#ticked : null;
     try {
-      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts }, how !== "soon"));
+      const batch = { checkpoint, ...changes, alerts, windows, toldUntil };
+      this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
+      this.#windows.unsaved(windows);
       this.#saveFailures.value++;
       this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
       return false;
     }
     this.#savedCheckpoint = checkpoint;
     this.#deliveries.saved(changes);
+    this.#windows.saved(windows);
     this.alerts.saved(alerts, checkpoint);
     return true;
   }
@@ -500,37 +533,5 @@ export class HotRules {
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }
-  }
-}
-
-function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash): HotRule {
-  const sends = sendsOf(rule, hash);
-  const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
-  return { rule, sql, sends, hasSends: sends.some((send) => send !== null), error: errorSendOf(rule, hash), alert };
-}
-
-/** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
-function rebased(state: StoredState, logNext: number): StoredState {
-  if (state.checkpoint === null || state.checkpoint <= logNext) return state;
-  return {
-    ...state,
-    checkpoint: logNext,
-    rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
-    alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
-    savedOffsetMax: -1,
-    newestCreatedAt: null,
-  };
-}
-
-function raisesAlerts(rule: RuleDocument): boolean {
-  return !rule.ruleDisabled && rule.actions.some((action) => "alert" in action);
-}
-
-function filterOf(rule: RuleDocument): string {
-  try {
-    return compileSql(rule.sql).filter;
-  } catch {
-    return ""; // a rule of another version that does not compile here: it sees nothing
   }
 }

@@ -3,6 +3,7 @@ import type { EpochMs, JsonObject } from "../base/mod.ts";
 import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import type { Alert, RuleDocument } from "./model.ts";
+import type { SavedWindows } from "./windows/windowed-rules.ts";
 
 export interface StoredAlert {
   readonly alert: Alert;
@@ -25,6 +26,10 @@ export interface SaveBatch {
   readonly dead: readonly DeadLetter[];
   /** New or changed; of the resolved ones only the newest `alertsHistoryMax` are kept. */
   readonly alerts: readonly StoredAlert[];
+  /** State of rules with windows: what changed of it. */
+  readonly windows: readonly SavedWindows[];
+  /** What was due in windows until then, by the log's time, was told and is delivered or saved. Null: nothing was. */
+  readonly toldUntil: EpochMs | null;
 }
 
 export interface StoredState {
@@ -32,6 +37,8 @@ export interface StoredState {
   /** Offset of the next message to handle; null where nothing was ever saved. */
   readonly checkpoint: number | null;
   readonly alerts: readonly StoredAlert[];
+  readonly windows: readonly SavedWindows[];
+  readonly toldUntil: EpochMs | null;
   /** Those that have deliveries waiting. */
   readonly receivers: readonly Receiver[];
   readonly waiting: number;

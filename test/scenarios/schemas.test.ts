@@ -15,6 +15,7 @@ const data = join(folder.path, "data");
 const files = join(folder.path, "config");
 let platform: PlatformProcess;
 let device: Device;
+let listening: Device;
 let modern: MqttClient;
 let old: MqttClient;
 /** What a subscriber was given. */
@@ -51,7 +52,8 @@ before(async () => {
   assert.equal(applied.code, 0, applied.stderr);
   modern = await connectDevice(platform, device);
   old = await connectDevice(platform, await addDevice(platform, folder.path, "weather-2"), { protocolVersion: 4 });
-  const listener = await connectDevice(platform, await addDevice(platform, folder.path, "listener"));
+  listening = await addDevice(platform, folder.path, "listener");
+  const listener = await connectDevice(platform, listening);
   listener.on("message", (topic, payload, packet) => {
     const properties = { ...(packet.properties?.userProperties as Record<string, string> | undefined) };
     seen.push({ topic, payload: payload.toString(), properties });
@@ -128,6 +130,25 @@ test("deadletter: acknowledged, kept with the reason over a crash, given to nobo
     seen.filter(({ topic }) => topic.endsWith("/aside")).map(({ payload }) => payload),
     ['{"t":7}'],
   );
+});
+
+test("once the schema is mended, dead letters are sent again and arrive", async () => {
+  const first = await platform.api<{ replayed: number }>("POST", "/api/dead-letters/replay", { all: true });
+  assert.equal(first.replayed, 2);
+  await until("they do not fit yet, and are letters again", async () => {
+    const { letters } = await platform.api<{ letters: { lastError: string }[] }>("GET", "/api/dead-letters");
+    return letters.length >= 2 && letters.every(({ lastError }) => lastError.includes("aside v1"));
+  });
+  writeFileSync(join(files, "aside.yaml"), schemaFile("aside", "deadletter", 100));
+  const applied = await cli("apply", files);
+  assert.equal(applied.code, 0, applied.stderr);
+  const listener = await connectDevice(platform, listening);
+  const given: string[] = [];
+  listener.on("message", (_topic, payload) => given.push(payload.toString()));
+  await listener.subscribeAsync("telemetry/#", { qos: 1 });
+  await platform.api("POST", "/api/dead-letters/replay", { all: true });
+  await until("both", async () => given.includes('{"t":70}') && given.includes('{"t":71}'));
+  await listener.endAsync();
 });
 
 test("through the HTTP API: 400 with the reason; a new version holds at once, and the one before is kept", async () => {

@@ -54,7 +54,16 @@ function alert(id: string, more: Partial<Alert> = {}): Alert {
   };
 }
 
-const NOTHING: SaveBatch = { checkpoint: 0, receivers: [], deliveries: [], done: [], dead: [], alerts: [] };
+const NOTHING: SaveBatch = {
+  checkpoint: 0,
+  receivers: [],
+  deliveries: [],
+  done: [],
+  dead: [],
+  alerts: [],
+  windows: [],
+  toldUntil: null,
+};
 
 describe("rules store", () => {
   const save = (batch: SaveBatch): number => store.save(batch, false);
@@ -87,6 +96,8 @@ describe("rules store", () => {
     assert.deepEqual(store.load(), {
       rules: [],
       alerts: [],
+      windows: [],
+      toldUntil: null,
       receivers: [],
       checkpoint: null,
       waiting: 0,
@@ -116,6 +127,8 @@ describe("rules store", () => {
       done: [],
       dead: [dead(7)],
       alerts: [stored],
+      windows: [],
+      toldUntil: null,
     });
     reopen();
     const state = store.load();
@@ -339,7 +352,7 @@ describe("rules store", () => {
         }),
       ]),
     );
-    const [webhook] = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).filter(({ id }) => id === "r-1");
+    const webhook = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).find(({ id }) => id === "r-1");
     assert.deepEqual([webhook!.fields, webhook!.attempts, webhook!.lastError, webhook!.things], [json, 2, "e", ["t"]]);
     assert.deepEqual(
       store.deadLetters({ limit: 9 }).map(({ id, label }) => [id, label]),

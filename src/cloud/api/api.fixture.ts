@@ -26,16 +26,18 @@ import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Logger, Message } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
+import type { StoredDocument } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { Configuration } from "../files/mod.ts";
+import { Endpoints, Schedules } from "../events/mod.ts";
 import { TopicSchemas } from "../schemas/mod.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
@@ -44,9 +46,11 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
+import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import { passwordDesk } from "../logins/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
@@ -272,21 +276,26 @@ async function openParts(folder: string, ground: Base) {
     ...base,
     store: rulesStore,
     senders: openSenders({ http, hmacSha256, clock, folder: null }),
-    keyedHash: sealing.hmac,
+    keyedHash: (text) => sealing.hmac(text),
     defaults: defaultRules(),
   });
   await rules.start();
+  const messages = new PlayedMessages();
   const stored = rulesStore.documents();
   const schemas = new TopicSchemas({ ...base, broker: { examine: () => () => {} }, stored });
+  const publish = (message: Message): Promise<void> => messages.publish(message);
+  const keep = (documents: readonly StoredDocument[]): void => rules.change({ puts: [], deletes: [], documents });
+  const schedules = new Schedules({ ...base, publish, keep, stored });
+  const endpoints = new Endpoints({ ...base, publish, keyedHash: sealing.hmac });
   const configuration = new Configuration({
     rules,
-    kinds: [schemas],
+    kinds: [schemas, schedules, endpoints],
     stored,
     keyedHash: sealing.hmac,
     clock,
     logNext: () => 42,
   });
-  const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const provisioning = openProvisioning({ ...base, scheduler: realTurns(clock), folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
@@ -315,6 +324,9 @@ async function openParts(folder: string, ground: Base) {
     rules,
     configuration,
     schemas,
+    schedules,
+    endpoints,
+    messages,
     people,
     audit,
     auditSearch,
@@ -404,10 +416,8 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
-  const visitorOf = (socket: Socket): Visitor => visitors.get(socket) ?? STRANGER;
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const messages = new PlayedMessages();
   const health: ApiWorld["health"] = { now: WELL };
   const api = await buildApi({
     ...base,
@@ -415,12 +425,12 @@ export async function apiWorld(): Promise<ApiWorld> {
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
-    messages,
-    visitorOf,
+    visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
+    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
@@ -437,7 +447,6 @@ export async function apiWorld(): Promise<ApiWorld> {
     folder,
     store,
     queries,
-    messages,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

@@ -74,3 +74,23 @@ export interface SchemaTest {
   readonly fits: boolean;
   readonly reason: string | null;
 }
+
+export interface ScheduleView {
+  readonly name: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly topic: string;
+  /** Null: never again. */
+  readonly next: number | null;
+  readonly lastAt: number | null;
+  readonly lastError: string | null;
+}
+
+/** A door for HTTP requests that become messages: `POST /in/NAME`. */
+export interface EndpointView {
+  readonly name: string;
+  readonly topic: string;
+  readonly form: boolean;
+  readonly received: number;
+  readonly refused: number;
+}

@@ -37,6 +37,9 @@
  *   GET    /api/connection                           → ConnectionInfo
  *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → what was revoked, cut, removed and kept
  *   GET    /api/retirements                          → {pending: those that are not finished}
+ *   GET    /api/things/:thing/password               → PasswordFacts
+ *   PUT    /api/things/:thing/password  {password?, policies?}  → MadePassword; one that is made is shown once
+ *   DELETE /api/things/:thing/password               → {}; whoever is connected with it is cut
  *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
  *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
@@ -79,6 +82,11 @@
  *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
  *   POST   /api/alerts/:id/acknowledge               → Alert
+ *   GET    /api/dead-letters?rule=&receiver=&before=&limit=  → {letters, next}: what could not be delivered, newest first
+ *   GET    /api/dead-letters/:number                 → the letter with its body and fields
+ *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
+ *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
+ *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
  *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
  *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
  *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
@@ -87,6 +95,16 @@
  *   PUT    /api/schemas/:name  {topic, onViolation?, schema, description?}  → SchemaView
  *   DELETE /api/schemas/:name                        → 204
  *   POST   /api/schemas/:name/test  {payload}        → SchemaTest
+ *   GET    /api/schedules                            → {schedules: ScheduleView[]}
+ *   GET    /api/schedules/:name                      → the document
+ *   PUT    /api/schedules/:name  {cron, timezone?, topic, payload?, missed?, …}  → the document
+ *   DELETE /api/schedules/:name                      → 204
+ *   GET    /api/endpoints                            → {endpoints: EndpointView[]}
+ *   GET    /api/endpoints/:name                      → the document, without its token
+ *   PUT    /api/endpoints/:name  {topic, token, payload?, form?, …}  → the document
+ *   DELETE /api/endpoints/:name                      → 204
+ *   POST   /in/:name         JSON, form, text or bytes  → {topic}, once it is on disk (the endpoint's own token)
+ *   GET    /in/:name                                 → its form, where it has one (no login)
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
  *
  * AWS IoT's operations:
@@ -191,11 +209,20 @@ export type {
   ConfigurationPlan,
   ConfigurationRequest,
   ConfigurationView,
+  EndpointView,
+  ScheduleView,
   SchemaSummary,
   SchemaTest,
   SchemaView,
 } from "./contract-files.ts";
-export type { PolicyAnswer, PolicyVersions, PutPolicy, Refusal, RefusalPage } from "./contract-devices.ts";
+export type {
+  MadePassword,
+  PolicyAnswer,
+  PolicyVersions,
+  PutPolicy,
+  Refusal,
+  RefusalPage,
+} from "./contract-devices.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 

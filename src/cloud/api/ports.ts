@@ -9,12 +9,14 @@ import type { AlertBook, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { Configuration } from "../files/mod.ts";
+import type { Endpoints, Schedules } from "../events/mod.ts";
 import type { TopicSchemas } from "../schemas/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
+import type { PasswordDesk } from "../logins/mod.ts";
 import type { PolicyPort } from "../policy-desk.ts";
 import type { Renewals } from "../renewals.ts";
 import type {
@@ -128,6 +130,8 @@ export interface ApiPorts extends DevicePorts {
   readonly rules: HotRules;
   readonly alerts: AlertBook;
   readonly configuration: Configuration;
+  readonly schedules: Pick<Schedules, "list">;
+  readonly endpoints: Pick<Endpoints, "list" | "form" | "receive">;
   readonly schemas: Pick<TopicSchemas, "list" | "view" | "test">;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
@@ -142,6 +146,7 @@ export interface ApiPorts extends DevicePorts {
   readonly renewals: Pick<Renewals, "readmit">;
   readonly refusals: RefusalPort;
   readonly policies: PolicyPort;
+  readonly passwords: PasswordDesk;
   readonly desk: AuthorityDesk;
   readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };

@@ -25,7 +25,9 @@ import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
+import { doorRoutes, eventRoutes } from "./routes-events.ts";
 import { filesRoutes } from "./routes-files.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
@@ -36,6 +38,7 @@ import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { policyDeskRoutes } from "./routes-policies.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
+import { passwordRoutes } from "./routes-passwords.ts";
 import { retireRoutes } from "./routes-retire.ts";
 import { schemaRoutes } from "./routes-schemas.ts";
 import { seriesRoutes } from "./routes-series.ts";
@@ -78,6 +81,7 @@ const PATIENCE = {
 
 const GUARDED = [
   joinCodeRoutes,
+  passwordRoutes,
   retireRoutes,
   refusalRoutes,
   policyDeskRoutes,
@@ -89,6 +93,8 @@ const GUARDED = [
   alertRoutes,
   filesRoutes,
   schemaRoutes,
+  eventRoutes,
+  deadLetterRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,
@@ -141,6 +147,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   sessionRoutes(app, ports);
   joinRoutes(app, ports);
   healthRoutes(app, ports);
+  doorRoutes(app, ports);
   revocationRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);
   await app.ready();

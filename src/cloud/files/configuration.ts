@@ -16,7 +16,7 @@ import type {
   ConfigurationView,
 } from "../api/contract-files.ts";
 import { canonicalText, inOrderOf } from "./canonical.ts";
-import type { DocumentKind, Documents, SecretChange } from "./kind.ts";
+import type { DocumentKind, SecretChange } from "./kind.ts";
 
 export interface ConfigurationOptions {
   readonly rules: HotRules;
@@ -81,8 +81,10 @@ export class Configuration {
     return { revision: this.revision, documents };
   }
 
-  documents(kind: string): Documents {
-    return this.#kept.get(kind) ?? new Map<string, JsonObject>();
+  /** One document of a kind beside the rules, without its secrets; null where there is none. */
+  shown(kind: string, name: string): JsonObject | null {
+    const document = this.#kept.get(kind)?.get(name);
+    return document === undefined ? null : this.#withSecrets(kind, document, (_, shown) => shown);
   }
 
   /** What `apply` would do. */

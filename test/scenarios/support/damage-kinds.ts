@@ -285,7 +285,14 @@ function fillRules(path: string): SqliteRulesStore {
     lastOffset: n,
     clearSince: null,
   }));
-  store.save({ checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts }, true);
+  const windows = [
+    {
+      rule: "a",
+      snapshot: { header: new TextEncoder().encode("header"), pages: [[0, new TextEncoder().encode("page")]] },
+      replaces: true,
+    },
+  ] as const;
+  store.save({ checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, windows, toldUntil: NOW }, true);
   return store;
 }
 
