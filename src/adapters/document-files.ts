@@ -126,7 +126,7 @@ function readDocument(folder: string, file: string, known?: string): FileDocumen
   const all = parseAllDocuments(yaml, { lineCounter: lines, customTags: [environmentTag], merge: true });
   const parsed = "empty" in all ? [] : all;
   const [first, second] = parsed;
-  for (const fault of parsed.flatMap(({ errors, warnings }) => [...errors, ...warnings])) {
+  for (const fault of parsed.flatMap(({ errors, warnings }) => errors.concat(warnings as typeof errors))) {
     throw new Misplaced(
       at(fault.pos[0]),
       reasonOf(fault)

@@ -38,7 +38,7 @@ export const FILES_ERRORS = {
   FILES_DIFFER: {
     fault: "misuse",
     message: "{count} files differ from what runs and were left as they are: {names}.",
-    fix: "`tidewire diff` shows how; --overwrite replaces them, and their comments are lost.",
+    fix: "Look at `tidewire diff`; --overwrite replaces them, and their comments are lost.",
     exit: 1,
   },
 } as const;

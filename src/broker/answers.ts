@@ -39,12 +39,16 @@ export function answer(connection: Connection, reasonString: string | null, writ
 
 /** Says why this one will be refused, where the client wants to know; each waits for its answer, whose number is bounded. */
 export function explainRefusal(connection: Connection, packetId: number, reasonString: string): void {
-  if (connection.wantsReasons) (connection.explanations ??= new Map()).set(packetId, reasonString);
+  if (!connection.wantsReasons) return;
+  const { explanations } = connection.core;
+  const own = explanations.get(connection) ?? new Map<number, string>();
+  explanations.set(connection, own.set(packetId, reasonString));
 }
 
 function explanationOf(connection: Connection, packetId: number): string | null {
-  const found = connection.explanations?.get(packetId) ?? null;
-  connection.explanations?.delete(packetId);
+  const own = connection.core.explanations.get(connection);
+  const found = own?.get(packetId) ?? null;
+  own?.delete(packetId);
   return found;
 }
 

@@ -82,8 +82,6 @@ export class Connection {
   outgoingAliases: OutgoingAliases | null = null;
   /** Reasons in words are wanted beside PUBLISH, CONNACK and DISCONNECT [MQTT-3.1.2-29]. */
   wantsReasons = false;
-  /** Of refusals that are not answered yet, by packet identifier. */
-  explanations: Map<number, string> | null = null;
   lastReceived: Millis;
   /** Wall clock at the start of the present chunk. */
   receivedAt: EpochMs = 0;

@@ -47,7 +47,12 @@ export function endpointsCommand(output: Output): Command {
   return documentsCommand("endpoint", "messages by HTTP: POST /in/NAME with a token of its own", rows, output);
 }
 
-function documentsCommand<T>(kind: "schedule" | "endpoint", description: string, rows: Rows<T>, output: Output): Command {
+function documentsCommand<T>(
+  kind: "schedule" | "endpoint",
+  description: string,
+  rows: Rows<T>,
+  output: Output,
+): Command {
   const command = new Command(`${kind}s`).description(description);
   const path = (name: string): string => `/api/${kind}s/${encodeURIComponent(name)}`;
   const add = (name: string, text: string): Command => {
@@ -63,7 +68,9 @@ function documentsCommand<T>(kind: "schedule" | "endpoint", description: string,
   });
   add("show", `print the ${kind}'s document`)
     .argument("<name>")
-    .action(async (name: string, options: Options) => print(await clientOf(options).get<JsonObject>(path(name)), options));
+    .action(async (name: string, options: Options) =>
+      print(await clientOf(options).get<JsonObject>(path(name)), options),
+    );
   add("put", `make or replace one from a YAML or JSON file (docs/files.md)`)
     .argument("<name>")
     .argument("<file>")

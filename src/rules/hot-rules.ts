@@ -4,7 +4,7 @@
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
 import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
-import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
+import type { Cancel, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { AlertBook } from "./alerts.ts";
 import type { AlertEvent, AlertReading } from "./alerts.ts";
@@ -13,27 +13,22 @@ import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
-import { filterOf, hotRule, occasionOfMessage, raisesAlerts, readingOf, rebased } from "./hot-rule.ts";
-import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, readingOf, rebased, ruleCounters } from "./hot-rule.ts";
+import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
+import { changedRules, existing } from "./rule-change.ts";
+import type { RuleChanges } from "./rule-change.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, movedReceivers, noticeTarget } from "./sends.ts";
 import type { NoticeTarget, Occasion } from "./sends.ts";
-import type { ForgottenState, StoredDocument } from "./store.ts";
+import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 import { occasionOf, spokenOf } from "./windows/spoken.ts";
 import type { Outcome } from "./windows/rule-state.ts";
 import type { StateInput } from "./windows/state-input.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
-
-export interface RuleChanges {
-  readonly puts: readonly RuleDraft[];
-  readonly deletes: readonly string[];
-  /** What else is kept beside the rules, and belongs to the same change. */
-  readonly documents: readonly StoredDocument[];
-}
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
@@ -52,10 +47,8 @@ export class HotRules {
   readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
-  readonly #matched: Counter;
-  readonly #failed: Counter;
+  readonly #counters: RuleCounters;
   readonly #unknown: UnknownRules;
-  readonly #saveFailures: Counter;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
   #position = 0;
@@ -100,19 +93,8 @@ export class HotRules {
       save,
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
-    this.#matched = metrics.counter({
-      name: "tidewire_rule_matches_total",
-      help: "Messages that matched a rule with a hot action",
-    });
-    this.#failed = metrics.counter({
-      name: "tidewire_rule_errors_total",
-      help: "Messages on which a rule failed unexpectedly",
-    });
+    this.#counters = ruleCounters(metrics);
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
-    this.#saveFailures = metrics.counter({
-      name: "tidewire_rules_save_failures_total",
-      help: "Times that the rules' state could not be saved",
-    });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
 
@@ -216,7 +198,7 @@ export class HotRules {
         if (rule.state !== null) rule.state.handle(offset, input);
         else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
       } catch (error) {
-        this.#failed.value++;
+        this.#counters.failed.value++;
         this.#o.logger.error("A rule failed on a message", {
           rule: rule.rule.ruleName,
           offset,
@@ -228,7 +210,7 @@ export class HotRules {
 
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
-    if (verdict === true) this.#matched.value++;
+    if (verdict === true) this.#counters.matched.value++;
     if (rule.alert !== null) this.#observe(readingOf(offset, input, rule, rule.alert, this.#limits), verdict);
     if (verdict !== true || !rule.hasSends) return;
     const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
@@ -240,7 +222,7 @@ export class HotRules {
     const rule = this.#set.get(ruleName);
     if (rule === undefined) return;
     const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
-    if (outcome.matched) this.#matched.value++;
+    if (outcome.matched) this.#counters.matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
     if (rule.alert !== null) {
@@ -308,7 +290,7 @@ export class HotRules {
    */
   put(ruleName: string, input: unknown, fromOffset: number = this.#next): RuleDocument {
     this.change({ puts: [this.check(ruleName, input)], deletes: [], documents: [] }, fromOffset);
-    return this.#existing(ruleName);
+    return existing(this.#rules, ruleName);
   }
 
   /** What a user wrote, as it would be kept; what is shown instead of a secret stands for the present one. Throws as `put` does. */
@@ -317,43 +299,24 @@ export class HotRules {
   }
 
   /** Puts what `check` has given and deletes, in one transaction with documents of other kinds: all of it or nothing. */
-  change({ puts, deletes, documents }: RuleChanges, fromOffset: number = this.#next): void {
-    const gone = deletes.map((name) => this.#existing(name).ruleName);
-    const rules = puts.map((draft) => this.#started(draft, fromOffset));
-    const before = new Map(rules.map(({ ruleName }) => [ruleName, this.#rules.get(ruleName)]));
-    const added = rules.filter(({ ruleName }) => before.get(ruleName) === undefined).length;
-    if (added > 0 && this.#rules.size + added - gone.length > this.#limits.rulesMax) {
-      const reason = `there may be ${this.#limits.rulesMax} rules at most`;
-      throw new TidewireError("RULE_INVALID", { at: "ruleName", reason });
-    }
-    const dropped = this.#o.store.change({ rules, deletes: gone, documents });
-    for (const [i, ruleName] of gone.entries()) this.#gone(ruleName, dropped[i]!);
+  change(changes: RuleChanges, fromOffset: number = this.#next): void {
+    const { deletes, documents } = changes;
+    const time = { now: this.#o.clock.now(), fromOffset };
+    const rules = changedRules(this.#rules, changes, time, this.#limits.rulesMax);
+    const before = rules.map(({ ruleName }) => this.#rules.get(ruleName));
+    const dropped = this.#o.store.change({ rules, deletes, documents });
+    for (const [i, ruleName] of deletes.entries()) this.#gone(ruleName, dropped[i]!);
     this.#run(rules);
-    for (const rule of rules) {
-      const old = before.get(rule.ruleName);
-      if (old !== undefined) this.#followReceivers(old, rule);
-    }
-    if (gone.length + rules.length > 0) this.#rulesChanged();
-  }
-
-  #started(draft: RuleDraft, fromOffset: number): RuleDocument {
-    const present = this.#rules.get(draft.ruleName);
-    const createdAt = present?.createdAt ?? this.#o.clock.now();
-    // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
-    const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
-    return { ...draft, createdAt, fromOffset: start };
+    for (const [i, rule] of rules.entries()) if (before[i] !== undefined) this.#followReceivers(before[i], rule);
+    if (deletes.length + rules.length > 0) this.#rulesChanged();
   }
 
   /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
   #followReceivers(before: RuleDocument, after: RuleDocument): void {
-    const sendsNow = sendsOf(after, this.#o.keyedHash);
-    for (const [i, old] of sendsOf(before, this.#o.keyedHash).entries()) {
-      const now = sendsNow[i]?.receiver;
-      if (old === null || now === undefined || old.receiver.key === now.key) continue;
-      if (old.receiver.carrier !== now.carrier || old.receiver.label !== now.label) continue;
-      this.#deliveries.release(old.receiver.key);
+    for (const { old, now } of movedReceivers(before, after, this.#o.keyedHash)) {
+      this.#deliveries.release(old);
       if (!this.#save("durably")) continue; // it goes to the server it was made for
-      this.#o.store.changeReceiver(after.ruleName, old.receiver.key, now);
+      this.#o.store.changeReceiver(after.ruleName, old, now);
       this.#deliveries.revived(now, 0);
     }
   }
@@ -374,12 +337,12 @@ export class HotRules {
 
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
-    const rule = this.#existing(ruleName);
+    const rule = existing(this.#rules, ruleName);
     return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
-    const rule = this.#existing(ruleName);
+    const rule = existing(this.#rules, ruleName);
     return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
   }
 
@@ -425,12 +388,6 @@ export class HotRules {
   #adopt(rule: RuleDocument): void {
     this.#o.store.putRule(rule);
     this.#rules.set(rule.ruleName, rule);
-  }
-
-  #existing(ruleName: string): RuleDocument {
-    const rule = this.#rules.get(ruleName);
-    if (rule === undefined) throw new TidewireError("NOT_FOUND", { kind: "rule", name: ruleName });
-    return rule;
   }
 
   #resolveAlerts(ruleName: string): void {
@@ -515,7 +472,7 @@ export class HotRules {
       this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
       this.#windows.unsaved(windows);
-      this.#saveFailures.value++;
+      this.#counters.saveFailures.value++;
       this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
       return false;
     }

@@ -42,5 +42,5 @@ export { MessageInput } from "./input.ts";
 export { AlertBook, idPart } from "./alerts.ts";
 export type { AlertEvent, AlertQuery } from "./alerts.ts";
 export { HotRules } from "./hot-rules.ts";
-export type { RuleChanges } from "./hot-rules.ts";
+export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";

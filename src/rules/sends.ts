@@ -141,3 +141,17 @@ export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget 
     }),
   };
 }
+
+/** Receivers of actions that go to the same server as before, with other settings: the key of the old one, and the new one. */
+export function movedReceivers(
+  before: RuleDocument,
+  after: RuleDocument,
+  hash: KeyedHash,
+): { readonly old: string; readonly now: Receiver }[] {
+  const sendsNow = sendsOf(after, hash);
+  return sendsOf(before, hash).flatMap((send, i) => {
+    const [old, now] = [send?.receiver, sendsNow[i]?.receiver];
+    if (old === undefined || now === undefined || old.key === now.key) return [];
+    return old.carrier === now.carrier && old.label === now.label ? [{ old: old.key, now }] : [];
+  });
+}

@@ -1,8 +1,7 @@
 /**
  * What travels over the HTTP API and the live WebSocket, as types only, so that the dashboard can share them.
  * Written out in full although rooms have like types of their own: this is a promise to others, and the compiler tells
- * when a change inside would break it.
- * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
+ * when a change inside would break it. AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
  * Every call carries `Authorization: Bearer <token or API key>`, a signature of an access key (AWS's Signature Version 4), or
  * the dashboard's session cookie, and needs the permission that its route states; marked ones need no login. Errors
@@ -216,6 +215,8 @@ export type {
   SchemaView,
 } from "./contract-files.ts";
 export type {
+  ForgetReport,
+  ForgottenThings,
   MadePassword,
   PolicyAnswer,
   PolicyVersions,
@@ -276,33 +277,6 @@ export interface ThingDetail extends FleetEntry {
     readonly expiresAt: EpochMs;
   }[];
   readonly alerts: readonly Alert[];
-}
-
-/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
-export interface ForgetReport {
-  readonly id: number;
-  readonly thing: string;
-  readonly state: "running" | "waiting" | "done";
-  /** What it waits for; null where it does not. */
-  readonly reason: string | null;
-  readonly requestedAt: EpochMs;
-  readonly completedAt: EpochMs | null;
-  readonly withRegistration: boolean;
-  /** Parts that are still to come. */
-  readonly missing: readonly string[];
-  /** How much of what was removed: `points`, `events`, `alerts`, … */
-  readonly removed: Readonly<Record<string, number>>;
-  /** What is left of it elsewhere, and until when (null: until a person removes it). */
-  readonly remains: readonly {
-    readonly where: string;
-    readonly detail: string;
-    readonly until: EpochMs | null;
-    readonly names: readonly string[];
-  }[];
-}
-
-export interface ForgottenThings {
-  readonly things: readonly ForgetReport[];
 }
 
 export type FieldValue = number | boolean | string;

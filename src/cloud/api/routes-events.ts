@@ -89,13 +89,18 @@ function wantsPage({ headers }: FastifyRequest): boolean {
 }
 
 function page(reply: FastifyReply, body: string): FastifyReply {
-  const head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">';
-  return reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(`${head}<title>Tidewire</title>${body}`);
+  const head =
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">';
+  return reply
+    .type("text/html; charset=utf-8")
+    .header("cache-control", "no-store")
+    .send(`${head}<title>Tidewire</title>${body}`);
 }
 
 function formPage(name: string, { title, fields }: EndpointForm): string {
   const inputs = fields.map((field) => `<p><label>${escaped(field)}<br><input name="${escaped(field)}"></label></p>`);
-  const token = '<p><label>token<br><input name="token" type="password" autocomplete="current-password" required></label></p>';
+  const token =
+    '<p><label>token<br><input name="token" type="password" autocomplete="current-password" required></label></p>';
   return `<h1>${escaped(title === "" ? name : title)}</h1><form method="post">${inputs.join("")}${token}<p><button>Send</button></p></form>`;
 }
 

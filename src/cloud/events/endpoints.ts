@@ -64,7 +64,11 @@ export class Endpoints implements DocumentKind {
       help: "Requests to endpoints that became messages",
     });
     const refused = (reason: RefusalReason): Counter =>
-      metrics.counter({ name: "tidewire_endpoint_refused_total", help: "Requests to endpoints refused", labels: { reason } });
+      metrics.counter({
+        name: "tidewire_endpoint_refused_total",
+        help: "Requests to endpoints refused",
+        labels: { reason },
+      });
     this.#refusals = { token: refused("token"), rate: refused("rate"), content: refused("content") };
   }
 
@@ -100,7 +104,11 @@ export class Endpoints implements DocumentKind {
     if (input === "***" && typeof kept === "string") return kept;
     const { tokenCharsMin } = LIMITS.events;
     if (typeof input !== "string" || input.length < tokenCharsMin || input.length > 1_024 || input.endsWith("***")) {
-      throw documentInvalid(this.kind, "token", `it must be text of ${tokenCharsMin} characters or more: openssl rand -hex 24`);
+      throw documentInvalid(
+        this.kind,
+        "token",
+        `it must be text of ${tokenCharsMin} characters or more: openssl rand -hex 24`,
+      );
     }
     return HASHED.test(input) ? documentHash(this.kind) : this.#hash(input);
   }
@@ -136,7 +144,11 @@ export class Endpoints implements DocumentKind {
     const { fieldsPerFormMax } = LIMITS.events;
     const isList = Array.isArray(fields) && fields.length > 0 && fields.length <= fieldsPerFormMax;
     if (!isList || !fields.every((field) => typeof field === "string" && FIELD_NAME.test(field) && field !== "token")) {
-      throw documentInvalid(this.kind, "form.fields", `it must be a list of 1 to ${fieldsPerFormMax} names (letters, digits, _)`);
+      throw documentInvalid(
+        this.kind,
+        "form.fields",
+        `it must be a list of 1 to ${fieldsPerFormMax} names (letters, digits, _)`,
+      );
     }
     return { title, fields: fields as string[] };
   }
@@ -214,7 +226,14 @@ export class Endpoints implements DocumentKind {
 
   #message(name: string, open: Open, payload: Uint8Array): Message {
     const clientId = `endpoint:${name}`;
-    const given = { qos: 1, retain: false, clientId, thing: null, receivedAt: this.#o.clock.now(), properties: null } as const;
+    const given = {
+      qos: 1,
+      retain: false,
+      clientId,
+      thing: null,
+      receivedAt: this.#o.clock.now(),
+      properties: null,
+    } as const;
     const input = new MessageInput({ ...given, topic: "", payload });
     // What a stranger sends makes no levels and no wildcards of a topic.
     let lacks = false;
@@ -237,12 +256,17 @@ function documentHash(kind: string): never {
 }
 
 /** The payload: a form as an object of its fields, everything else as it came. */
-function valueOf({ body, contentType, token }: EndpointRequest): { readonly value: Uint8Array; readonly token: string | null } {
+function valueOf({ body, contentType, token }: EndpointRequest): {
+  readonly value: Uint8Array;
+  readonly token: string | null;
+} {
   if (!/^application\/x-www-form-urlencoded\b/i.test(contentType)) return { value: body, token };
   const fields = new URLSearchParams(new TextDecoder().decode(body));
   const given = fields.get("token");
   fields.delete("token");
-  const entries = [...fields].slice(0, LIMITS.events.fieldsPerFormMax).map(([key, text]) => [key, scalarOf(text)] as const);
+  const entries = [...fields]
+    .slice(0, LIMITS.events.fieldsPerFormMax)
+    .map(([key, text]) => [key, scalarOf(text)] as const);
   return { value: encodeUtf8(JSON.stringify(Object.fromEntries(entries))), token: token ?? given };
 }
 

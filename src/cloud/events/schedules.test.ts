@@ -7,7 +7,11 @@ import type { StoredDocument } from "../../rules/mod.ts";
 import { Schedules } from "./schedules.ts";
 
 const NOON = Date.parse("2026-11-22T12:00:00Z");
-const EVERY_MINUTE = { cron: "* * * * *", topic: "plant/tick", payload: { at: "${timestamp}", text: "${name} ${time}" } };
+const EVERY_MINUTE = {
+  cron: "* * * * *",
+  topic: "plant/tick",
+  payload: { at: "${timestamp}", text: "${name} ${time}" },
+};
 
 /** What is kept survives `restart`; messages are on disk at once unless `broken`. */
 function world(now = NOON) {
@@ -61,7 +65,10 @@ test("on the second, with the words filled in", async () => {
     JSON.stringify({ at: at + minutes(1), text: `tick ${new Date(at + minutes(1)).toISOString()}` }),
   ]);
   const { topic, qos, retain, clientId } = sent[0]!;
-  assert.deepEqual({ topic, qos, retain, clientId }, { topic: "plant/tick", qos: 1, retain: false, clientId: "schedule:tick" });
+  assert.deepEqual(
+    { topic, qos, retain, clientId },
+    { topic: "plant/tick", qos: 1, retain: false, clientId: "schedule:tick" },
+  );
 });
 
 test("changed, disabled, deleted: from then on", async () => {
@@ -82,7 +89,10 @@ test("missed while the platform was down: left out, or made up for once, also be
   await schedules().close();
   await clock.run(hours(3));
   await restart();
-  assert.deepEqual(sent.map(({ topic }) => topic), ["once"]);
+  assert.deepEqual(
+    sent.map(({ topic }) => topic),
+    ["once"],
+  );
   await restart();
   assert.equal(sent.length, 1, "not again");
   await clock.run(minutes(1));

@@ -2,7 +2,18 @@
 import { cronTimes } from "../../adapters/cron.ts";
 import type { CronTimes } from "../../adapters/cron.ts";
 import { LIMITS, encodeUtf8, isJsonObject, minutes, reasonOf, seconds } from "../../base/mod.ts";
-import type { Cancel, Clock, Counter, EpochMs, JsonObject, JsonValue, Logger, Message, Metrics, Scheduler } from "../../base/mod.ts";
+import type {
+  Cancel,
+  Clock,
+  Counter,
+  EpochMs,
+  JsonObject,
+  JsonValue,
+  Logger,
+  Message,
+  Metrics,
+  Scheduler,
+} from "../../base/mod.ts";
 import type { StoredDocument } from "../../rules/mod.ts";
 import type { ScheduleView } from "../api/contract-files.ts";
 import { documentInvalid, fieldsOf } from "../files/mod.ts";
@@ -103,7 +114,13 @@ export class Schedules implements DocumentKind {
     try {
       cronTimes(cron, "UTC");
     } catch (error) {
-      throw documentInvalid(this.kind, "cron", reasonOf(error).replace(/^CronPattern: /, "").replace(/\.$/, ""));
+      throw documentInvalid(
+        this.kind,
+        "cron",
+        reasonOf(error)
+          .replace(/^CronPattern: /, "")
+          .replace(/\.$/, ""),
+      );
     }
     try {
       cronTimes(cron, timezone);
@@ -224,7 +241,8 @@ export class Schedules implements DocumentKind {
     } catch (error) {
       this.#failures.value++;
       const reason = reasonOf(error);
-      if (one.lastError !== reason) this.#o.logger.error("A message on schedule could not be published", { schedule: name, reason });
+      if (one.lastError !== reason)
+        this.#o.logger.error("A message on schedule could not be published", { schedule: name, reason });
       one.lastError = reason;
     }
   }
@@ -235,7 +253,8 @@ function payloadOf(payload: JsonValue, name: string, due: EpochMs): Uint8Array {
   const words: Readonly<Record<string, string>> = { name, time: new Date(due).toISOString(), timestamp: String(due) };
   const filled = (value: JsonValue): JsonValue => {
     if (value === "${timestamp}") return due;
-    if (typeof value === "string") return value.replace(/\$\{(name|time|timestamp)\}/g, (_, word: string) => words[word]!);
+    if (typeof value === "string")
+      return value.replace(/\$\{(name|time|timestamp)\}/g, (_, word: string) => words[word]!);
     if (Array.isArray(value)) return value.map((item: JsonValue) => filled(item));
     if (!isJsonObject(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, filled(below)]));

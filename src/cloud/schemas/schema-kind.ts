@@ -80,7 +80,7 @@ export class TopicSchemas implements DocumentKind {
     if (description !== undefined && (typeof description !== "string" || description.length > DESCRIPTION_CHARS_MAX)) {
       throw invalid("description", `it must be text of at most ${DESCRIPTION_CHARS_MAX} characters`);
     }
-    if (typeof topic !== "string" || topicFilterFault(topic, LIMITS.mqtt) !== null || /^\$/.test(topic)) {
+    if (typeof topic !== "string" || topicFilterFault(topic, LIMITS.mqtt) !== null || topic.startsWith("$")) {
       throw invalid("topic", "it must be a topic filter such as telemetry/+/weather, not one that begins with $");
     }
     if (typeof onViolation !== "string" || !Object.hasOwn(OUTCOMES, onViolation)) {

@@ -19,7 +19,7 @@ import type { DeadLetter, Delivery, SavedDelivery } from "./delivery.ts";
 import { Ledger } from "./ledger.ts";
 import { targetFails } from "./sender.ts";
 import type { Receiver, Senders, Verdict } from "./sender.ts";
-import { Target } from "./target.ts";
+import { Target, closeSender } from "./target.ts";
 import type { Pending } from "./target.ts";
 
 export interface DeliveriesOptions {
@@ -496,10 +496,4 @@ export class Deliveries {
 /** What it takes in memory. */
 function bytesOf({ body, origin }: Delivery): number {
   return body.length + (origin?.payload.length ?? 0);
-}
-
-function closeSender(target: Target): void {
-  const { sender } = target;
-  target.sender = null;
-  void sender?.close();
 }
