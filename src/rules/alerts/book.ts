@@ -1,0 +1,636 @@
+/**
+ * The alerts: at most one that is not over per rule and key. Driven by readings and by the log's time, so a replay gives
+ * the same alerts with the same ids. Owns no file and no timer; what changed is handed out with `changes`.
+ */
+import { TidewireError, reasonOf } from "../../base/mod.ts";
+import type { Cancel, Clock, Counter, EpochMs, Logger, Metrics, Millis } from "../../base/mod.ts";
+import type { RulesLimits } from "../model.ts";
+import { Deadlines } from "./deadlines.ts";
+import { CALM, begunBy, deadlineOf, forgottenAt, shifted, step } from "./life-cycle.ts";
+import type { Life, LifeEvent, LifeInput, Policy } from "./life-cycle.ts";
+import { idPart, phaseOf } from "./model.ts";
+import type { Alert, AlertRecord, AlertSource, Severity, Transition, TransitionType } from "./model.ts";
+import { byNewest, isWanted } from "./query.ts";
+import type { AlertQuery } from "./query.ts";
+import { resolvedAlert, restoredLife, restoredTrack } from "./restore.ts";
+import type { Track } from "./restore.ts";
+import type { AlertRow, DirtyRows, StoredAlert } from "./store.ts";
+
+/** What somebody may have to be told. `quiet`: it was flapping, and is over without a word. */
+export interface AlertEvent {
+  readonly type: "raised" | "resolved" | "changed";
+  readonly record: AlertRecord;
+  readonly offset: number;
+  readonly at: EpochMs;
+  readonly quiet: boolean;
+}
+
+export interface AlertReading {
+  readonly rule: string;
+  readonly key: string;
+  readonly thing: string;
+  readonly source: AlertSource;
+  readonly verdict: "breach" | "between" | "well";
+  readonly offset: number;
+  readonly receivedAt: EpochMs;
+  readonly policy: Policy;
+  /** Called only where an alert begins or is raised. */
+  readonly describe: () => Description;
+}
+
+export interface Description {
+  readonly severity: Severity;
+  readonly summary: string;
+  readonly value: string | null;
+  readonly threshold: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Alerts whose new `count` and `lastSeenAt` are saved with every save; of more than that, each only now and then. */
+const COUNTS_SAVED_MAX = 500;
+const COUNT_SAVE_PERIOD = 15_000;
+const SWEEP_PERIOD = 5_000;
+
+export class AlertBook {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #limits: RulesLimits;
+  readonly #rows: DirtyRows;
+  readonly #policyOf: (rule: string) => Policy;
+  /** Rule → key → its latest track: not over, or over and still remembered. Bounded by `alertsActiveMax` twice. */
+  readonly #tracks = new Map<string, Map<string, Track>>();
+  /** All that a person may ask for: not over, or in the history. */
+  readonly #byId = new Map<string, Track>();
+  readonly #changed = new Set<Track>();
+  /** Neither pending nor active; they go once the checkpoint has passed them and nothing is remembered. */
+  readonly #settled = new Set<Track>();
+  readonly #deadlines = new Deadlines<Track>();
+  /** Newest last. */
+  #history: Track[] = [];
+  #active = 0;
+  #pending = 0;
+  #sweptAt: Millis = -Infinity;
+  readonly #perThing = new Map<string, number>();
+  readonly #listeners = new Set<(alert: Alert) => void>();
+  readonly #raised: Counter;
+  readonly #resolved: Counter;
+  readonly #refused: Counter;
+  readonly #flapped: Counter;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly metrics: Metrics;
+    readonly limits: RulesLimits;
+    readonly rows: DirtyRows;
+    /** Of alerts that were restored and whose rule has not spoken since. */
+    readonly policyOf: (rule: string) => Policy;
+  }) {
+    const { metrics } = options;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#limits = options.limits;
+    this.#rows = options.rows;
+    this.#policyOf = options.policyOf;
+    this.#raised = metrics.counter({ name: "tidewire_alerts_raised_total", help: "Alerts raised" });
+    this.#resolved = metrics.counter({ name: "tidewire_alerts_resolved_total", help: "Alerts resolved" });
+    this.#flapped = metrics.counter({ name: "tidewire_alerts_flapping_total", help: "Alerts raised as flapping" });
+    this.#refused = metrics.counter({
+      name: "tidewire_alerts_refused_total",
+      help: "Alerts not raised because too many are active",
+    });
+    metrics.observe({ name: "tidewire_alerts_active", help: "Active alerts" }, () => this.#active);
+    metrics.observe({ name: "tidewire_alerts_pending", help: "Alerts that are pending" }, () => this.#pending);
+  }
+
+  // ── for the API ──────────────────────────────────────────────────────────────────────────────
+
+  /** Active ones before resolved ones, newest first. */
+  list(query: AlertQuery): Alert[] {
+    const found = [...this.#candidates(query)].filter((alert) => isWanted(alert, query)).sort(byNewest);
+    const after = query.after === undefined ? -1 : found.findIndex((alert) => alert.id === query.after);
+    return found.slice(after + 1, after + 1 + query.limit);
+  }
+
+  /** All active alerts, or those of one thing. */
+  active(thing?: string): Alert[] {
+    if (thing !== undefined && this.activeCount(thing) === 0) return [];
+    const found: Alert[] = [];
+    for (const { record } of this.#all()) {
+      if (record?.alert.state !== "active") continue;
+      if (thing === undefined || record.alert.thing === thing) found.push(record.alert);
+    }
+    return found;
+  }
+
+  /** How many are active, in all or of one thing; cheap enough for a fleet page. */
+  activeCount(thing?: string): number {
+    return thing === undefined ? this.#active : (this.#perThing.get(thing) ?? 0);
+  }
+
+  /** Throws NOT_FOUND. */
+  record(id: string): AlertRecord {
+    return this.#byIdOf(id).record!;
+  }
+
+  /** What is pending or active under the key; null: nothing is. */
+  find(rule: string, key: string): Alert | null {
+    const track = this.#tracks.get(rule)?.get(key);
+    return track !== undefined && isAtWork(track) ? track.record!.alert : null;
+  }
+
+  /** Told of every alert that is raised, resolved or changed by a person at once, and of new counts after they are saved. */
+  onChange(listener: (alert: Alert) => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A person's change: `fields` and a line in the story. Throws NOT_FOUND. */
+  change(
+    id: string,
+    type: TransitionType,
+    fields: Partial<Alert>,
+    by: string | null,
+    note: string | null,
+  ): AlertEvent {
+    const track = this.#byIdOf(id);
+    const at = this.#clock.now();
+    const changed = { ...track.record!.alert, ...fields };
+    this.#show(track, { ...changed, phase: phaseOf(changed) });
+    this.#line(track, { at, type, by, note });
+    if (changed.state === "pending") this.#rows.put(lifeRow(track));
+    else this.#note(track, "yes");
+    this.#tell(track.record!.alert);
+    return { type: "changed", record: track.record!, offset: track.lastOffset, at, quiet: false };
+  }
+
+  /** Somebody has ended it. Null where it was over. Throws NOT_FOUND. */
+  end(id: string, offset: number, by: string | null, note: string | null): AlertEvent | null {
+    const track = this.#byIdOf(id);
+    if (track.record!.alert.state !== "active") return null;
+    return this.#end(track, offset, this.#clock.now(), by, note);
+  }
+
+  /** Another line in an alert's story, or other groups that know of it; to be saved. */
+  noted(record: AlertRecord, line: Transition | null): void {
+    const track = this.#byId.get(record.alert.id);
+    if (track === undefined) return;
+    if (line !== null) this.#line(track, line);
+    this.#note(track, "yes");
+  }
+
+  // ── for the runtime ──────────────────────────────────────────────────────────────────────────
+
+  /** Returns those that are active, and those of which somebody is still to be told that they are over. */
+  restore(stored: readonly StoredAlert[], rows: readonly AlertRow[]): AlertRecord[] {
+    for (const one of stored) this.#adopt(restoredTrack(one, this.#policyOf(one.alert.rule)));
+    for (const row of rows) {
+      const track = row.kind === "life" ? restoredLife(row, this.#policyOf) : null;
+      if (track !== null) this.#adopt(track);
+    }
+    this.#history.sort((a, b) => (a.record!.alert.resolvedAt ?? 0) - (b.record!.alert.resolvedAt ?? 0));
+    const all = [...this.#byId.values()].map((track) => track.record!);
+    return all.filter(({ alert, told }) => alert.state === "active" || told.size > 0);
+  }
+
+  /** One reading against one rule. Returns what it changed that is to be told; null: nothing, as with most. */
+  observe(reading: AlertReading): AlertEvent[] | null {
+    const track = this.#tracks.get(reading.rule)?.get(reading.key);
+    if (track === undefined) {
+      return reading.verdict === "breach" ? this.#read(this.#newTrack(reading, CALM), reading) : null;
+    }
+    // A replay: this state reflects it already. Silence begins with the last message that was heard.
+    if (reading.offset < track.lastOffset + Number(reading.source !== "absent")) return null;
+    track.policy = reading.policy;
+    track.lastOffset = reading.offset;
+    return this.#read(track, reading);
+  }
+
+  /** Time has come to here, and all messages up to it were seen. */
+  tick(now: EpochMs): AlertEvent[] {
+    const events: AlertEvent[] = [];
+    for (;;) {
+      const track = this.#deadlines.take(now);
+      if (track === null) return events;
+      const found = this.#step(track, { type: "time", at: now }, null);
+      if (found !== null) events.push(...found);
+    }
+  }
+
+  /** The clock on the wall was set. */
+  shift(by: Millis): void {
+    for (const track of this.#all()) this.#keepLife(track, shifted(track.life, by));
+  }
+
+  /** Ends what a rule raised, because it is gone or raises alerts no more. */
+  resolveRule(rule: string, offset: number): AlertEvent[] {
+    return this.#endAll([...(this.#tracks.get(rule)?.values() ?? [])], offset);
+  }
+
+  /** Ends the alerts of a thing that was removed. */
+  resolveThing(thing: string, offset: number): AlertEvent[] {
+    return this.#endAll(
+      [...this.#all()].filter((track) => track.thing === thing),
+      offset,
+    );
+  }
+
+  /** Rules of which something is pending or active. */
+  rulesAtWork(): string[] {
+    return [...this.#tracks].filter(([, keys]) => [...keys.values()].some(isAtWork)).map(([rule]) => rule);
+  }
+
+  /** No alert of the thing is known any more; listeners see the active ones end. */
+  forget(thing: string): AlertRecord[] {
+    const records: AlertRecord[] = [];
+    for (const track of [...this.#all(), ...this.#history]) {
+      if (track.thing !== thing) continue;
+      if (track.record !== null) records.push(track.record);
+      this.#leave(track);
+      if (track.record?.alert.state === "active") this.#tell(resolvedAlert(track.record.alert, this.#clock.now()));
+    }
+    this.#history = this.#history.filter((track) => track.thing !== thing);
+    this.#rows.forgetThing(thing);
+    return records;
+  }
+
+  /** What is to be saved now. Call `saved` once it is; until then it is handed out again. */
+  changes(everything: boolean): readonly StoredAlert[] {
+    const now = this.#clock.monotonic();
+    const all = everything || this.#changed.size <= COUNTS_SAVED_MAX;
+    const stored: StoredAlert[] = [];
+    for (const track of this.#changed) {
+      if (!all && track.changed === "counted" && now - track.savedAt < COUNT_SAVE_PERIOD) continue;
+      stored.push(storedOf(track));
+    }
+    return stored;
+  }
+
+  saved(changes: readonly StoredAlert[], checkpoint: number): void {
+    const now = this.#clock.monotonic();
+    for (const { alert } of changes) {
+      const track = this.#byId.get(alert.id);
+      if (track === undefined || !this.#changed.delete(track)) continue;
+      if (track.changed === "counted") this.#tell(alert);
+      track.changed = "no";
+      track.savedAt = now;
+    }
+    if (now - this.#sweptAt >= SWEEP_PERIOD) this.#sweep(checkpoint);
+  }
+
+  // ── life ─────────────────────────────────────────────────────────────────────────────────────
+
+  #read(track: Track, reading: AlertReading): AlertEvent[] | null {
+    return this.#step(track, { type: "reading", verdict: reading.verdict, at: reading.receivedAt }, reading);
+  }
+
+  #step(track: Track, input: LifeInput, reading: AlertReading | null): AlertEvent[] | null {
+    const before = track.life;
+    const { life, events } = step(before, input, track.policy);
+    if (events.some(({ type }) => begins(before, type)) && this.#isFull()) {
+      if (track.record === null) this.#drop(track);
+      return null;
+    }
+    let told: AlertEvent[] | null = null;
+    let at = track;
+    for (const event of events) {
+      at = this.#apply(at, event, reading);
+      const tell = toldOf(event, at);
+      if (tell !== null) (told ??= []).push(tell);
+    }
+    this.#keepLife(at, life);
+    return told;
+  }
+
+  /** Returns the track that goes on: another one where a new alert begins. */
+  #apply(track: Track, event: LifeEvent, reading: AlertReading | null): Track {
+    const { record } = track;
+    switch (event.type) {
+      case "pending":
+        return this.#begin(track, reading!, event.at, "pending");
+      case "raised":
+        if (record?.alert.state !== "pending") return this.#begin(track, reading!, event.at, "active", event.flapping);
+        this.#raise(track, event, reading);
+        return track;
+      case "dropped":
+        this.#pending--;
+        this.#byId.delete(record!.alert.id);
+        this.#changed.delete(track);
+        track.record = null;
+        this.#settled.add(track);
+        return track;
+      case "confirmed":
+        this.#confirm(track, event.at);
+        return track;
+      case "resolved":
+        this.#resolve(track, event.at, null, null);
+        return track;
+    }
+  }
+
+  #begin(old: Track, reading: AlertReading, at: EpochMs, state: "pending" | "active", flapping = false): Track {
+    const { rule, key, thing, offset } = reading;
+    const alert: Alert = {
+      id: `${rule}.${idPart(key)}.${offset}`,
+      rule,
+      key,
+      thing,
+      source: reading.source,
+      ...this.#description(reading),
+      state,
+      phase: state === "active" ? "firing" : "pending",
+      since: at,
+      raisedAt: at,
+      lastSeenAt: reading.receivedAt,
+      resolvedAt: null,
+      acknowledgedAt: null,
+      acknowledgedBy: null,
+      assignee: null,
+      snoozedUntil: null,
+      flapping,
+      count: 1,
+    };
+    const track = old.record === null ? old : this.#newTrack(reading, old.life);
+    track.record = { alert, history: [], told: new Set() };
+    this.#byId.set(alert.id, track);
+    this.#settled.delete(track);
+    this.#line(track, { at, type: state === "active" ? "raised" : "pending", by: null, note: null });
+    if (state === "pending") this.#pending++;
+    else this.#raisedNow(track);
+    return track;
+  }
+
+  #raise(track: Track, event: LifeEvent & { readonly type: "raised" }, reading: AlertReading | null): void {
+    this.#pending--;
+    const before = track.record!.alert;
+    const fresh = reading === null ? {} : { ...this.#description(reading), count: before.count + 1 };
+    const { at, flapping } = event;
+    const lastSeenAt = reading?.receivedAt ?? before.lastSeenAt;
+    const active = { ...before, ...fresh, lastSeenAt, state: "active", raisedAt: at, flapping } as const;
+    this.#show(track, { ...active, phase: phaseOf(active) });
+    this.#line(track, { at, type: "raised", by: null, note: null });
+    this.#raisedNow(track);
+  }
+
+  #raisedNow(track: Track): void {
+    const { alert } = track.record!;
+    this.#count(alert.thing, 1);
+    this.#raised.value++;
+    if (alert.flapping) {
+      this.#flapped.value++;
+      this.#line(track, { at: alert.raisedAt, type: "flapping", by: null, note: null });
+    }
+    this.#note(track, "yes");
+    this.#tell(alert);
+  }
+
+  #confirm(track: Track, at: EpochMs): void {
+    const { alert } = track.record!;
+    this.#show(track, { ...alert, lastSeenAt: at, count: alert.count + 1 });
+    // Pending ones stand in their life's row.
+    if (alert.state === "active") this.#note(track, "counted");
+  }
+
+  #resolve(track: Track, at: EpochMs, by: string | null, note: string | null): void {
+    this.#show(track, resolvedAlert(track.record!.alert, at));
+    this.#line(track, { at, type: "resolved", by, note });
+    this.#settled.add(track);
+    this.#count(track.thing, -1);
+    this.#history.push(track);
+    this.#trimHistory();
+    this.#resolved.value++;
+    this.#note(track, "yes");
+    this.#tell(track.record!.alert);
+  }
+
+  #endAll(tracks: readonly Track[], offset: number): AlertEvent[] {
+    const events: AlertEvent[] = [];
+    for (const track of tracks) {
+      if (!isAtWork(track)) continue;
+      const event = this.#end(track, offset, this.#clock.now(), null, null);
+      if (event !== null) events.push(event);
+    }
+    return events;
+  }
+
+  #end(track: Track, offset: number, at: EpochMs, by: string | null, note: string | null): AlertEvent | null {
+    track.lastOffset = Math.max(track.lastOffset, offset);
+    const wasActive = track.record?.alert.state === "active";
+    const { life } = step(track.life, { type: "end", at }, track.policy);
+    if (wasActive) this.#resolve(track, at, by, note);
+    else if (track.record?.alert.state === "pending") this.#apply(track, { type: "dropped", at }, null);
+    this.#keepLife(track, life);
+    return wasActive ? { type: "resolved", record: track.record!, offset, at, quiet: false } : null;
+  }
+
+  // ── bookkeeping ──────────────────────────────────────────────────────────────────────────────
+
+  /** Takes what its life has become: when time will change it, and whether it must be saved by itself. */
+  #keepLife(track: Track, life: Life): void {
+    const before = track.life;
+    track.life = life;
+    this.#deadlines.set(track, deadlineOf(life, track.policy));
+    const { record } = track;
+    if (record !== null && record.alert.state !== "pending") {
+      // That it is well, or is not any more, must not be forgotten, or a restart would resolve too early or too late.
+      if (clearSinceOf(life) !== clearSinceOf(before)) this.#note(track, "yes");
+      else if (life.streak !== before.streak && life.phase.type === "firing") this.#note(track, "counted");
+      if (track.hasRow) this.#dropRow(track);
+      return;
+    }
+    if (life === before && track.hasRow) return;
+    if (record === null && life.streak === 0 && life.raises.length === 0) {
+      this.#drop(track);
+      return;
+    }
+    if (record === null) this.#settled.add(track);
+    track.hasRow = true;
+    this.#rows.put(lifeRow(track));
+  }
+
+  #dropRow(track: Track): void {
+    track.hasRow = false;
+    this.#rows.put({ kind: "life", id: rowId(track), thing: track.thing, document: null });
+  }
+
+  #newTrack(reading: Pick<AlertReading, "rule" | "key" | "thing" | "offset" | "policy">, life: Life): Track {
+    const { rule, key, thing, offset, policy } = reading;
+    const track: Track = {
+      rule,
+      key,
+      thing,
+      record: null,
+      life,
+      policy,
+      lastOffset: offset,
+      changed: "no",
+      savedAt: 0,
+      hasRow: false,
+    };
+    this.#place(track);
+    return track;
+  }
+
+  #adopt(track: Track): void {
+    track.life = begunBy(track.life, this.#clock.now());
+    const { record } = track;
+    if (record !== null) this.#byId.set(record.alert.id, track);
+    if (record?.alert.state === "resolved") this.#history.push(track);
+    const present = this.#tracks.get(track.rule)?.get(track.key);
+    if (present !== undefined && present.lastOffset > track.lastOffset) return;
+    this.#place(track);
+    if (record?.alert.state === "active") this.#count(track.thing, 1);
+    else if (record?.alert.state === "pending") this.#pending++;
+    else this.#settled.add(track);
+    this.#deadlines.set(track, deadlineOf(track.life, track.policy));
+  }
+
+  #place(track: Track): void {
+    let keys = this.#tracks.get(track.rule);
+    if (keys === undefined) this.#tracks.set(track.rule, (keys = new Map()));
+    const before = keys.get(track.key);
+    if (before !== undefined) {
+      this.#settled.delete(before);
+      this.#deadlines.set(before, null);
+    }
+    keys.set(track.key, track);
+  }
+
+  /** Nothing is remembered of its key any more. It may be in the history still. */
+  #drop(track: Track): void {
+    this.#settled.delete(track);
+    this.#deadlines.set(track, null);
+    if (track.hasRow) this.#dropRow(track);
+    const keys = this.#tracks.get(track.rule);
+    if (keys?.get(track.key) !== track) return;
+    keys.delete(track.key);
+    if (keys.size === 0) this.#tracks.delete(track.rule);
+  }
+
+  #leave(track: Track): void {
+    const state = track.record?.alert.state;
+    if (state === "active" && this.#tracks.get(track.rule)?.get(track.key) === track) this.#count(track.thing, -1);
+    if (state === "pending") this.#pending--;
+    this.#changed.delete(track);
+    if (track.record !== null) this.#byId.delete(track.record.alert.id);
+    this.#drop(track);
+  }
+
+  #sweep(checkpoint: number): void {
+    this.#sweptAt = this.#clock.monotonic();
+    const now = this.#clock.now();
+    const beyond = this.#settled.size - this.#limits.alertsActiveMax;
+    let seen = 0;
+    for (const track of this.#settled) {
+      const isReplayed = track.lastOffset >= checkpoint && track.record?.alert.source !== "manual";
+      if (isReplayed || track.changed !== "no") continue;
+      const until = forgottenAt(track.life, track.policy) ?? Infinity;
+      if (until <= now || seen < beyond) this.#drop(track);
+      seen++;
+    }
+  }
+
+  #trimHistory(): void {
+    const max = this.#limits.alertsHistoryMax;
+    if (this.#history.length <= max * 1.1) return;
+    for (const { record } of this.#history.splice(0, this.#history.length - max)) this.#byId.delete(record!.alert.id);
+  }
+
+  #isFull(): boolean {
+    if (this.#active + this.#pending < this.#limits.alertsActiveMax) return false;
+    if (this.#refused.value++ % 1000 === 0) this.#logger.error("Too many alerts are active; a new one was not raised");
+    return true;
+  }
+
+  #description(reading: AlertReading): Description {
+    const description = reading.describe();
+    return { ...description, summary: cut(description.summary, this.#limits.alertSummaryCharsMax) };
+  }
+
+  #show(track: Track, alert: Alert): void {
+    track.record!.alert = alert;
+  }
+
+  #line(track: Track, line: Transition): void {
+    const record = track.record!;
+    record.history = [...record.history, line].slice(-this.#limits.alertTransitionsMax);
+  }
+
+  #note(track: Track, change: "counted" | "yes"): void {
+    if (track.changed !== "yes") track.changed = change;
+    this.#changed.add(track);
+  }
+
+  #count(thing: string, by: 1 | -1): void {
+    this.#active += by;
+    const count = (this.#perThing.get(thing) ?? 0) + by;
+    if (count === 0) this.#perThing.delete(thing);
+    else this.#perThing.set(thing, count);
+  }
+
+  #byIdOf(id: string): Track {
+    const track = this.#byId.get(id);
+    if (track === undefined) throw new TidewireError("NOT_FOUND", { kind: "alert", name: id });
+    return track;
+  }
+
+  *#candidates({ state, phase }: AlertQuery): Iterable<Alert> {
+    for (const { record } of this.#all()) {
+      if (record !== null && record.alert.state !== "resolved") yield record.alert;
+    }
+    if (state === "all" && (phase === undefined || phase === "resolved")) {
+      for (const { record } of this.#history) yield record!.alert;
+    }
+  }
+
+  *#all(): Iterable<Track> {
+    for (const keys of this.#tracks.values()) yield* keys.values();
+  }
+
+  #tell(alert: Alert): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(alert);
+      } catch (error) {
+        this.#logger.error("A listener for alerts failed", { reason: reasonOf(error) });
+      }
+    }
+  }
+}
+
+function begins(life: Life, type: LifeEvent["type"]): boolean {
+  return life.phase.type === "calm" && (type === "pending" || type === "raised");
+}
+
+function isAtWork({ record }: Track): boolean {
+  return record !== null && record.alert.state !== "resolved";
+}
+
+function toldOf(event: LifeEvent, { record, lastOffset: offset }: Track): AlertEvent | null {
+  if (event.type === "raised") return { type: "raised", record: record!, offset, at: event.at, quiet: false };
+  if (event.type !== "resolved") return null;
+  return { type: "resolved", record: record!, offset, at: event.at, quiet: event.flapping };
+}
+
+function clearSinceOf({ phase }: Life): EpochMs | null {
+  return phase.type === "firing" ? phase.clearSince : null;
+}
+
+function storedOf({ record, lastOffset, life }: Track): StoredAlert {
+  const { alert, history, told } = record!;
+  return { alert, lastOffset, clearSince: clearSinceOf(life), more: { history, told: [...told], life } };
+}
+
+function rowId({ rule, key }: Track): string {
+  return `${rule} ${key}`;
+}
+
+function lifeRow(track: Track): AlertRow {
+  const { rule, key, thing, life, lastOffset, record } = track;
+  const document = JSON.stringify({ rule, key, thing, life, lastOffset, alert: record?.alert ?? null });
+  return { kind: "life", id: rowId(track), thing, document };
+}
+
+function cut(text: string, charsMax: number): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax - 1)}…` : text;
+}
