@@ -222,15 +222,18 @@ export class SimAuthorizer implements Authorizer {
   #publish: (topic: string, retain: boolean) => boolean = () => true;
   #subscribe: (filter: string) => boolean = () => true;
   #receive: (topic: string) => boolean = () => true;
+  #mayStay: () => boolean = () => true;
 
   change(rules: {
     publish?: (topic: string, retain: boolean) => boolean;
     subscribe?: (filter: string) => boolean;
     receive?: (topic: string) => boolean;
+    mayStay?: () => boolean;
   }): this {
     this.#publish = rules.publish ?? this.#publish;
     this.#subscribe = rules.subscribe ?? this.#subscribe;
     this.#receive = rules.receive ?? this.#receive;
+    this.#mayStay = rules.mayStay ?? this.#mayStay;
     this.revision++;
     return this;
   }
@@ -244,5 +247,8 @@ export class SimAuthorizer implements Authorizer {
   }
   receive(topic: string): boolean {
     return this.#receive(topic);
+  }
+  mayStay(): boolean {
+    return this.#mayStay();
   }
 }

@@ -24,6 +24,18 @@ export const PROVISIONING_LIMITS = {
   /** Requests that are being worked on, hooks included, and those that wait for one of these. */
   requestsAtOnceMax: 64,
   requestsWaitingMax: 5_000,
+  /**
+   * Certificates that register themselves by connecting, of one registered CA: ten thousand in some minutes, like claims. Who
+   * may sign with that CA may not fill the registry faster.
+   */
+  justInTimePerSecondMax: 50,
+  justInTimeBurstMax: 500,
+  /** The same from one address, behind which there may be a factory; and the addresses that are remembered. */
+  justInTimePerAddressPerSecondMax: 20,
+  justInTimePerAddressBurstMax: 200,
+  justInTimeAddressesWatchedMax: 10_000,
+  /** Chains that are looked at at once; each is a fraction of a millisecond. */
+  justInTimeAtOnceMax: 64,
   /** AWS IoT's numbers: what a pre-provisioning hook may take, and how long a trusted user's claim is good. */
   hookTimeout: seconds(5),
   hookAnswerBytesMax: kib(4),

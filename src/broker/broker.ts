@@ -2,7 +2,7 @@
 import type { Cancel, LogFields, Message } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
-import { endConnection, listRetained } from "./administration.ts";
+import { endConnection, endUnauthorized, listRetained } from "./administration.ts";
 import type { EndConnection, RetainedList } from "./administration.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
@@ -99,6 +99,14 @@ export class Broker {
     const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
     return chosen.length;
+  }
+
+  /**
+   * Ends those of the chosen connections that would not be let in any more, or that have a subscription that they may not
+   * make any more; the first at once, many in several turns. `ended`: how many, when all have been looked at.
+   */
+  endUnauthorized(isChosen: (peer: Peer) => boolean, ended: (count: number) => void): void {
+    endUnauthorized(this.#core, isChosen, ended);
   }
 
   /** Ends a client's connection for an administrator; false where there is nothing of this client to end. */

@@ -53,6 +53,8 @@ export class Connection {
   /** There from CONNECT on. */
   session: Session | null = null;
   authorizer: Authorizer = NOBODY;
+  /** The authorizer's revision that allowed all subscriptions when they were last looked at. */
+  subscriptionsAllowedAt = -1;
   /** Null where CONNECT named no authentication method. */
   authentication: Authentication | null = null;
   publisher: Publisher = { clientId: "", thing: null };
@@ -106,6 +108,7 @@ export class Connection {
   #outputCounted = 0;
   #holds = 0;
   #allowed: Map<Route, number> | null = null;
+  #allowedRetained: Map<Route, number> | null = null;
   #allowedRoute: Route | null = null;
   #allowedRevision = -1;
 
@@ -191,7 +194,8 @@ export class Connection {
   /** The client has other rights from now on. */
   becomes(authorizer: Authorizer): void {
     this.authorizer = authorizer;
-    this.#allowed = null;
+    this.subscriptionsAllowedAt = -1;
+    this.#allowed = this.#allowedRetained = null;
     this.#allowedRoute = null;
   }
 
@@ -377,15 +381,15 @@ export class Connection {
 
   mayPublish(route: Route, retain: boolean): boolean {
     const { authorizer } = this;
-    if (retain) return mayPublish(this.core, authorizer, route.topic, true);
     const { revision } = authorizer;
-    if (this.#allowedRoute === route && this.#allowedRevision === revision) return true;
-    const allowed = (this.#allowed ??= new Map());
+    if (!retain && this.#allowedRoute === route && this.#allowedRevision === revision) return true;
+    const allowed = retain ? (this.#allowedRetained ??= new Map()) : (this.#allowed ??= new Map());
     if (allowed.get(route) !== revision) {
-      if (!mayPublish(this.core, authorizer, route.topic, false)) return false;
+      if (!mayPublish(this.core, authorizer, route.topic, retain)) return false;
       if (allowed.size >= VERDICTS_KEPT) allowed.clear();
       allowed.set(route, revision);
     }
+    if (retain) return true;
     this.#allowedRoute = route;
     this.#allowedRevision = revision;
     return true;
@@ -454,7 +458,7 @@ export class Connection {
     this.#writer = null;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;
-    this.#allowed = null;
+    this.#allowed = this.#allowedRetained = null;
     this.#allowedRoute = null;
     this.aliases = null;
     this.outgoingAliases = null;

@@ -331,7 +331,7 @@ function sendNext(
   const sequence = outbox.sent;
   const dup = sequence < outbox.sentBefore; // [MQTT-3.3.1-1], [MQTT-4.3.3-2], [MQTT-4.3.3-3]
   if (!connection.authorizer.receive(topic)) {
-    receiveForbidden(core, connection, topic);
+    if (!core.handOver.pass(session, sequence)) receiveForbidden(core, connection, topic);
     skip(core, session);
     return;
   }

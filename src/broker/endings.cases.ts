@@ -181,6 +181,19 @@ const live: readonly Ending[] = [
     cause: "FORBIDDEN_ACCESS",
   },
   {
+    what: "the right to connect is lost",
+    callers: ["administration.ts REASON.notAuthorized"],
+    act: connected((_, world) => {
+      world.policy("c1").change({ mayStay: () => false });
+      world.broker.endUnauthorized(
+        () => true,
+        () => {},
+      );
+    }),
+    told: REASON.notAuthorized,
+    cause: "FORBIDDEN_ACCESS",
+  },
+  {
     what: "an administrator",
     callers: ["broker.ts reasonCode"],
     act: connected((_, world) => world.broker.disconnect(() => true, REASON.administrativeAction)),

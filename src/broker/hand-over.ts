@@ -45,6 +45,29 @@ export class HandOver {
     return true;
   }
 
+  /**
+   * One message that waits for a member who may not receive it any more goes to another member. False where it came by no
+   * shared subscription, or may have begun to leave.
+   */
+  pass(session: Session, sequence: number): boolean {
+    const { outbox } = session;
+    const mark = outbox.mark(sequence);
+    if (mark === 0 || sequence < outbox.sentBefore) return false;
+    const offset = outbox.offset(sequence);
+    this.#work = this.#work.then(() => this.#passOn(session, offset, mark));
+    return true;
+  }
+
+  async #passOn(session: Session, offset: number, mark: number): Promise<void> {
+    try {
+      await this.#give(session, offset, mark);
+    } catch (error) {
+      if (this.#core.closing) return;
+      const fields = { clientId: session.clientId, offset, error: reasonOf(error) };
+      this.#core.refusals.drop("no-longer-kept", "a message for another member cannot be read", fields);
+    }
+  }
+
   settled(): Promise<void> {
     return this.#work;
   }

@@ -31,6 +31,8 @@ export interface Peer {
   readonly remoteAddress: string;
   /** SHA-256 of the certificate's DER, 64 hex digits; null where none came. */
   readonly certificateId: string | null;
+  /** The server's name as the client asked for it in its TLS handshake. */
+  readonly serverName?: string;
   /** It came through a listener that was opened for anybody. */
   readonly anonymous?: boolean;
 }
@@ -77,6 +79,8 @@ export interface Authorizer {
   subscribe(filter: string): boolean;
   /** Asked per delivery, so that a revoked right ends a live subscription. */
   receive(topic: string): boolean;
+  /** Whether it would still be let in, as it asked when it connected. Absent: always. */
+  mayStay?(): boolean;
 }
 
 /** The publishing connection, as far as the log needs it; encoded once per connection. */

@@ -19,7 +19,7 @@ import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
-import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
+import { RegistryGatekeeper, rulesWithin } from "./gatekeeper.ts";
 import type { AuditScopes } from "../adapters/audit-logger.ts";
 import type { AuditFiles, AuditTrail } from "../audit/mod.ts";
 import type { People } from "../people/mod.ts";
@@ -27,6 +27,7 @@ import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { moveRegistry } from "./move-registry.ts";
+import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
 import { Renewals } from "./renewals.ts";
@@ -54,6 +55,7 @@ export interface Foundation {
   readonly refusalNotes: RefusalNotes;
   readonly refusals: RefusalDesk;
   readonly standalone: StandaloneCertificates;
+  readonly authorities: RegisteredAuthorities;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
 }
@@ -86,7 +88,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({
     store: shared ?? stores.store,
-    rules: registryRules,
+    rules: rulesWithin(limits.identity),
     principalsCachedMax,
     ...ports,
   });
@@ -103,6 +105,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
+  const authorities = new RegisteredAuthorities(registry);
+  teardown.add("CAs of others", () => authorities.close());
   const registryAway = (): string | null => shared?.away ?? null;
   const { audit, auditFiles, auditScopes } = kept;
   const stands = {
@@ -119,6 +123,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     refusalNotes,
     refusals,
     standalone,
+    authorities,
     ...renewal,
   };
   return { limits, clock, scheduler, random, logger, metrics, ...stands };

@@ -9,12 +9,12 @@ import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import type { OpenRegistry } from "../adapters/sqlite/registry-store.ts";
 import { days, isTidewireError, minutes } from "../base/mod.ts";
 import type { Cancel } from "../base/mod.ts";
-import type { Admission, Authorizer, Gatekeeper } from "../broker/ports.ts";
+import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/ports.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { Registry, arnOf } from "../registry/mod.ts";
 import type { CertificateFacts, PrincipalType } from "../registry/mod.ts";
 import { RegistryGatekeeper, anonymousGatekeeper, evictOnChange, registryRules } from "./gatekeeper.ts";
-import type { StandingConnection } from "./gatekeeper.ts";
+import type { Rights } from "./gatekeeper.ts";
 
 let folder: string;
 let opened: OpenRegistry;
@@ -70,13 +70,8 @@ function provision(n: number, type?: PrincipalType): void {
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
-function connectAs(
-  certificateId: string | null,
-  clientId: string,
-  change: Partial<ConnectPacket> = {},
-  remoteAddress = "192.0.2.1",
-): Admission {
-  const packet: ConnectPacket = {
+function packetOf(clientId: string, change: Partial<ConnectPacket> = {}): ConnectPacket {
+  return {
     version: 5,
     cleanStart: true,
     keepAliveSeconds: 30,
@@ -95,7 +90,15 @@ function connectAs(
     authenticationData: null,
     ...change,
   };
-  return gatekeeper.admit({ remoteAddress, certificateId }, packet);
+}
+
+function connectAs(
+  certificateId: string | null,
+  clientId: string,
+  change: Partial<ConnectPacket> = {},
+  remoteAddress = "192.0.2.1",
+): Admission {
+  return gatekeeper.admit({ remoteAddress, certificateId }, packetOf(clientId, change));
 }
 
 function admitted(certificateId: string, clientId: string): { thing: string | null; authorizer: Authorizer } {
@@ -342,23 +345,34 @@ describe("rights of an open connection", () => {
 });
 
 describe("eviction", () => {
-  let open: StandingConnection[];
+  interface Open {
+    readonly peer: Peer;
+    readonly clientId: string;
+    readonly authorizer: Authorizer;
+  }
+  let open: Open[];
   let looks: number;
   let stop: Cancel;
+
+  const enter = (certificateId: string | null, clientId: string, change: Partial<ConnectPacket> = {}): Open => {
+    const peer = { certificateId, remoteAddress: "192.0.2.1" };
+    const admission = certificateId === null ? anonymousGatekeeper.admit() : connectAs(certificateId, clientId, change);
+    assert.ok(admission.admitted, clientId);
+    return { peer, clientId, authorizer: admission.authorizer };
+  };
+  const endUnauthorized = (isChosen: (peer: Peer) => boolean, ended: (count: number) => void): void => {
+    looks++;
+    const count = open.length;
+    open = open.filter(({ peer, authorizer }) => !isChosen(peer) || authorizer.mayStay?.() !== false);
+    ended(count - open.length);
+  };
 
   beforeEach(() => {
     looks = 0;
     for (const n of [1, 2, 3]) provision(n);
-    open = [1, 2, 3].map((n) => ({ certificateId: id(n), clientId: `thing-${n}`, remoteAddress: "192.0.2.1" }));
-    open.push({ certificateId: null, clientId: "bench", remoteAddress: "127.0.0.1" });
-    const disconnect = (match: (connection: StandingConnection) => boolean, reasonCode: number): number => {
-      looks++;
-      assert.equal(reasonCode, 0x87);
-      const count = open.length;
-      open = open.filter((connection) => !match(connection));
-      return count - open.length;
-    };
-    stop = evictOnChange({ registry, gatekeeper, scheduler: clock, disconnect, logger });
+    open = [1, 2, 3].map((n) => enter(id(n), `thing-${n}`));
+    open.push(enter(null, "bench"));
+    stop = evictOnChange({ registry, scheduler: clock, endUnauthorized, logger });
   });
   afterEach(() => stop());
   const names = (): readonly string[] => open.map((connection) => connection.clientId);
@@ -416,24 +430,64 @@ describe("eviction", () => {
     assert.deepEqual(names(), ["bench"]);
   });
 
-  test("where a change concerns more certificates than can be named, all connections are looked at, in several turns", () => {
+  test("where a change concerns more certificates than can be named, all connections are looked at", () => {
     stop();
     gatekeeper.close();
     const ports = { clock, random: new SimRandom(2), logger, metrics: new SimMetrics() };
     registry = new Registry({ store: opened.store, rules: registryRules, principalsNamedMax: 1, ...ports });
     gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics: ports.metrics });
-    const disconnect = (match: (connection: StandingConnection) => boolean): number => {
-      looks++;
-      open = open.filter((connection) => !match(connection));
-      return 0;
-    };
-    stop = evictOnChange({ registry, gatekeeper, scheduler: clock, disconnect, logger });
+    open = [1, 2, 3].map((n) => enter(id(n), `thing-${n}`));
+    open.push(enter(null, "bench"));
+    stop = evictOnChange({ registry, scheduler: clock, endUnauthorized, logger });
     const told: unknown[] = [];
     registry.onChange(({ principals }) => told.push(principals));
     for (const n of [1, 2, 3]) assert.ok(gatekeeper.admitPeer(id(n)).ok);
     registry.policies.put(DEFAULT_POLICY_NAME, deny);
     clock.advance(0);
-    assert.deepEqual([told, names(), looks], [["all"], ["bench"], 16]);
+    assert.deepEqual([told, names(), looks], [["all"], ["bench"], 1]);
+  });
+
+  test("what it asked for when it connected is what it may stay with", () => {
+    const as = (resource: string, condition: unknown) => ({
+      Effect: "Allow",
+      Action: "iot:Connect",
+      Resource: `arn:aws:iot:local:0:client/${resource}`,
+      Condition: condition,
+    });
+    const Statement = [
+      as("thing-1", { ArnEquals: { "iot:LastWillTopic": "arn:aws:iot:local:0:topic/gone" } }),
+      as("thing-2", { "ForAllValues:StringEquals": { "iot:ConnectAttributes": [] } }),
+    ];
+    registry.policies.put(DEFAULT_POLICY_NAME, JSON.stringify({ Version: "2012-10-17", Statement }));
+    clock.advance(0);
+    assert.deepEqual(names(), ["thing-2", "bench"], "thing-1 came without that will");
+    const will = {
+      topic: "gone",
+      payload: new Uint8Array(),
+      qos: 0,
+      retain: false,
+      delaySeconds: 0,
+      properties: null,
+    } as const;
+    open.push(enter(id(1), "thing-1", { will }));
+    clock.advance(minutes(1));
+    assert.deepEqual(names(), ["thing-2", "bench", "thing-1"]);
+  });
+
+  test("a user without a certificate goes with the policy that let him in", () => {
+    registry.policies.put("people", DEFAULT_POLICY_DOCUMENT.replaceAll("${iot:Connection.Thing.ThingName}", "*"));
+    let rights: Rights | null = { policies: [registry.policies.describe("people")], things: [], certificate: null };
+    const peer = { certificateId: null, remoteAddress: "192.0.2.1" };
+    const admission = gatekeeper.admitUser(peer, packetOf("anna"), () => rights);
+    assert.ok(admission.admitted);
+    open.push({ peer, clientId: "anna", authorizer: admission.authorizer });
+    registry.policies.put("other", deny);
+    clock.advance(0);
+    assert.ok(names().includes("anna"));
+    rights = { policies: [registry.policies.describe("other")], things: [], certificate: null };
+    registry.policies.put("people", deny);
+    clock.advance(0);
+    assert.deepEqual(names(), ["thing-1", "thing-2", "thing-3", "bench"]);
   });
 
   test("an expired certificate's connection ends within a minute", () => {

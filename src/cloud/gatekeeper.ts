@@ -1,8 +1,8 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
-import { isTidewireError, minutes, reasonOf } from "../base/mod.ts";
+import { LIMITS, isTidewireError, minutes, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
-import { compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
+import { STORED_POLICY, compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
 import type {
   CompiledPolicy,
   Explanation,
@@ -10,6 +10,7 @@ import type {
   NamedPolicy,
   PolicyContext,
   PolicyDocument,
+  PolicyLimits,
   RefusalReason,
 } from "../identity/mod.ts";
 import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
@@ -22,10 +23,11 @@ const NOT_AUTHORIZED = 0x87;
 const SERVER_UNAVAILABLE = 0x88;
 
 /** What the registry asks identity. */
-export const registryRules: RegistryRules = {
-  checkPolicy: (document) => policyWarnings(parsePolicy(document)),
-  mayBecome,
-};
+export function rulesWithin(limits: PolicyLimits): RegistryRules {
+  return { checkPolicy: (document) => policyWarnings(parsePolicy(document, limits)), mayBecome };
+}
+
+export const registryRules: RegistryRules = rulesWithin(LIMITS.identity);
 
 /** A CONNECT that was not let in. */
 export interface GateRefusal {
@@ -256,7 +258,7 @@ export class RegistryGatekeeper implements Gatekeeper {
     let document = this.#documents.get(policy);
     if (document !== undefined) return document;
     try {
-      document = parsePolicy(policy.document);
+      document = parsePolicy(policy.document, STORED_POLICY);
     } catch (error) {
       this.#log.error("a stored policy cannot be evaluated; its certificates are refused", {
         policy: policy.policyName,
@@ -358,6 +360,11 @@ class ConnectionAuthorizer implements Authorizer {
     return this.#policy !== null && this.#policy.receive(topic);
   }
 
+  mayStay(): boolean {
+    this.#lookAgain(); // in any case: a certificate expires without a change
+    return this.#policy !== null;
+  }
+
   #lookAgain(): void {
     this.#generation = this.#gate.generation;
     const rights = this.#look(this.#rights);
@@ -371,54 +378,44 @@ class ConnectionAuthorizer implements Authorizer {
   }
 }
 
-/** More certificates are looked at in several turns: a look takes some 20 µs, and everybody else waits meanwhile. */
-const LOOKED_AT_ONCE = 1_000;
-
 export interface EvictionOptions {
   readonly registry: Registry;
-  readonly gatekeeper: RegistryGatekeeper;
   readonly scheduler: Scheduler;
-  /** The broker's `disconnect`: ends the connections that match, returns how many. */
-  readonly disconnect: (match: (connection: StandingConnection) => boolean, reasonCode: number) => number;
+  /** The broker's: ends those of the chosen connections that have lost a right, and says how many. */
+  readonly endUnauthorized: (isChosen: (peer: Peer) => boolean, ended: (count: number) => void) => void;
   readonly logger: Logger;
 }
 
 /**
- * Ends connections that lost their right to be there: at the end of the turn in which the registry changed (one look at
- * all connections however many changes there were), and once a minute for certificates that expired.
+ * Ends connections that lost a right that they use: at the end of the turn in which the registry changed (one look at all
+ * connections however many changes there were), and once a minute for certificates that expired.
  */
 export function evictOnChange(options: EvictionOptions): Cancel {
-  const { registry, gatekeeper, scheduler, logger } = options;
-  /** Certificates of this turn's changes; null outside of one. */
-  let touched: Set<string> | "all" | null = null;
-  const evict = (concerns: (certificateId: string) => boolean): void => {
-    const count = options.disconnect(
-      (connection) =>
-        connection.certificateId !== null && concerns(connection.certificateId) && !gatekeeper.mayStay(connection),
-      NOT_AUTHORIZED,
-    );
-    if (count > 0)
-      logger.info("connections ended: their certificates lost the right", { audit: true, connections: count });
-  };
-  /** The sixteenth part of them in each turn: certificate ids are hashes, so their last digits are even. */
-  const evictInTurns = (concerns: (certificateId: string) => boolean, digits = "0123456789abcdef"): void => {
-    evict((certificateId) => certificateId.endsWith(digits[0]!) && concerns(certificateId));
-    if (digits.length > 1) scheduler.defer(() => evictInTurns(concerns, digits.slice(1)));
+  const { registry, scheduler, logger } = options;
+  /** Certificates of this turn's changes; null outside of one. Who has no certificate is a user, with policies by name. */
+  let touched: Set<string | null> | "all" | null = null;
+  const evict = (isChosen: (peer: Peer) => boolean): void => {
+    options.endUnauthorized(isChosen, (connections) => {
+      if (connections > 0) logger.info("connections ended: they lost a right", { audit: true, connections });
+    });
   };
   const cancelChanges = registry.onChange((change) => {
     // A certificate that is new has no connection yet; registering ten thousand must not look at all connections each time.
-    if (change.principals.length === 0 || (change.kind === "certificate" && change.change === "created")) return;
+    if (change.kind === "certificate" && change.change === "created") return;
+    if (change.principals.length === 0 && change.kind !== "policy") return;
     if (touched === null) {
       touched = new Set();
       scheduler.defer(() => {
         const changed = touched ?? "all";
         touched = null;
-        if (changed !== "all" && changed.size <= LOOKED_AT_ONCE) evict((id) => changed.has(id));
-        else evictInTurns((id) => changed === "all" || changed.has(id));
+        evict(({ certificateId }) => changed === "all" || changed.has(certificateId));
       });
     }
     if (change.principals === "all") touched = "all";
-    else if (touched !== "all") for (const id of change.principals) touched.add(id);
+    else if (touched !== "all") {
+      for (const id of change.principals) touched.add(id);
+      if (change.kind === "policy") touched.add(null);
+    }
   });
   const cancelSweep = scheduler.every(minutes(1), () => evict(() => true));
   return () => {
@@ -448,6 +445,7 @@ function connectionOf(peer: Peer, connect: ConnectPacket): Omit<PolicyContext, "
     sourceIp: plainAddress(peer.remoteAddress),
     connectAttributes,
     willTopic: connect.will?.topic ?? null,
+    domainName: peer.serverName ?? null,
   };
 }
 

@@ -8,7 +8,7 @@ import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { SqliteShadowStore } from "../adapters/sqlite/shadow-store.ts";
 import { VERSION } from "../adapters/version.ts";
 import { ForgottenThings, seconds } from "../base/mod.ts";
-import type { EpochMs } from "../base/mod.ts";
+import type { EpochMs, Message } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
 import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
@@ -26,6 +26,7 @@ import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import {
+  JustInTime,
   SHADOW_ANSWERS,
   openProvisioning,
   provisioningService,
@@ -47,6 +48,7 @@ export interface Ingest {
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
   readonly provisioning: Provisioning;
+  readonly justInTime: JustInTime;
   readonly shadows: ShadowService;
   /** When the newest message of the log was received; null in an empty log. */
   readonly newestRecordAt: EpochMs | null;
@@ -93,6 +95,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("provisioning", () => provisioning.close());
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  const publish = (message: Message): void => void broker.publishLocal(message);
+  const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
@@ -100,7 +104,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, store, provisioning, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
 function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
@@ -208,10 +212,9 @@ async function openBroker(
     "eviction",
     evictOnChange({
       registry,
-      gatekeeper,
       scheduler,
       logger,
-      disconnect: (match, reasonCode) => broker.disconnect(match, reasonCode),
+      endUnauthorized: (isChosen, ended) => broker.endUnauthorized(isChosen, ended),
     }),
   );
   return broker;

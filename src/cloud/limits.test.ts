@@ -50,6 +50,14 @@ describe("limits that an operator sets", () => {
     refused({ "shadow.apiTimeout": "1s" }, /no such limit/);
   });
 
+  test("how large a policy may be can be set, within what fits a request", () => {
+    const limit = { "identity.policyBytesMax": "100KiB", "identity.policyStatementsMax": 10_000 };
+    const { identity } = limitsOf({ limits: "default", limit });
+    assert.deepEqual(identity, { ...LIMITS.identity, policyBytesMax: 102_400, policyStatementsMax: 10_000 });
+    refused({ "identity.policyBytesMax": "1MiB" }, /a policy fits a request/);
+    refused({ "identity.rsaBitsMin": 512 }, /no such limit/);
+  });
+
   test("a larger packet takes along what has to hold it, and contradicts nothing", () => {
     const limits = limitsOf({ limits: "default", limit: { "mqtt.packetBytesMax": "32MiB" } });
     assertLimits(limits);

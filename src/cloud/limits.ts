@@ -1,6 +1,6 @@
 /**
  * The limits that this platform runs with: the defaults or MQTT's own maxima, what the operator set, and what has to follow
- * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*` and what devices may store can be set, in telemetry and in shadows.
+ * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*`, what devices may store in telemetry and in shadows, and the size of policies can be set.
  */
 import { LIMITS, TidewireError, assertLimits, closestWord, kib, mib, reasonOf } from "../base/mod.ts";
 import type { Limits } from "../base/mod.ts";
@@ -46,7 +46,14 @@ export const SHADOW_LIMITS_TO_SET = [
   "perThingMax",
 ] as const satisfies readonly (keyof Limits["shadow"])[];
 
-type Room = "mqtt" | "log" | "telemetry" | "shadow";
+/** How large a policy may be that is put; one that is stored goes on being evaluated. */
+export const IDENTITY_LIMITS_TO_SET = [
+  "policyBytesMax",
+  "policyStatementsMax",
+  "policyResourcesMax",
+] as const satisfies readonly (keyof Limits["identity"])[];
+
+type Room = "mqtt" | "log" | "telemetry" | "shadow" | "identity";
 type Changeable = Record<Room, Record<string, number>>;
 
 /** Throws CONFIG_VALUE_INVALID where a limit is not known, cannot be set, or contradicts another. `file`: who said it. */
@@ -60,6 +67,7 @@ export function limitsOf(
     log: {},
     telemetry: {},
     shadow: {},
+    identity: {},
   };
   for (const [name, value] of set) {
     const [room, key] = name.split(".") as [Room, string];
@@ -71,6 +79,7 @@ export function limitsOf(
     log: { ...LIMITS.log, ...chosen.log },
     telemetry: { ...LIMITS.telemetry, ...chosen.telemetry },
     shadow: { ...LIMITS.shadow, ...chosen.shadow },
+    identity: { ...LIMITS.identity, ...chosen.identity },
   };
   const whole = followed(limits, new Set(set.keys()));
   try {
@@ -145,6 +154,7 @@ function knownNames(): readonly string[] {
     ...names,
     ...TELEMETRY_LIMITS_TO_SET.map((key) => `telemetry.${key}`),
     ...SHADOW_LIMITS_TO_SET.map((key) => `shadow.${key}`),
+    ...IDENTITY_LIMITS_TO_SET.map((key) => `identity.${key}`),
   ];
 }
 

@@ -15,7 +15,6 @@ import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 import type { ListenerUrl } from "./listener-url.ts";
-import type { Registry } from "../registry/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
 /** How long clients may take to go once they have been told that the platform stops. */
@@ -134,22 +133,26 @@ export class Listeners {
     const { keyPem, chainPem } = await authority.serverCertificate(this.#names);
     const ca = [
       ...authority.clientCas,
-      ...registeredCas(this.#base.registry),
+      ...this.#base.authorities.active().map(({ pem }) => pem),
       ...this.#config.clientCas.map(readCertificates),
     ];
     return { key: keyPem, cert: chainPem, ca };
   }
 
   #shared(): Omit<MqttListenerOptions, "host" | "port" | "portOption"> {
-    const { clock, logger, metrics, gatekeeper } = this.#base;
-    const { broker } = this.#ingest;
+    const { clock, logger, metrics, gatekeeper, standalone, authorities } = this.#base;
+    const { broker, justInTime } = this.#ingest;
     return {
       clock,
       logger,
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
       onRefused: this.#base.refusalNotes.ofListener,
-      unverified: this.#base.standalone,
+      unverified: {
+        expected: () => standalone.expected() || authorities.expected(),
+        admits: (certificateId) => standalone.admits(certificateId) || authorities.admits(certificateId),
+      },
+      newcomer: justInTime.came,
       accept: (transport, peer) => broker.accept(transport, peer),
       limits: this.#base.limits.mqtt,
       counts: this.#counts,
@@ -230,20 +233,6 @@ export class Listeners {
     const closed = this.#open.map(({ listener }) => listener.close(CLOSE_GRACE));
     await Promise.all([...closed, this.#ingest.broker.close(), this.#api?.close()]);
   }
-}
-
-/** CAs of others, whose certificates may be registered; a few hundred at most. */
-function registeredCas(registry: Registry): readonly string[] {
-  const pems: string[] = [];
-  let nextToken: string | null = null;
-  do {
-    const page: ReturnType<Registry["authorities"]["list"]> = registry.authorities.list(
-      nextToken === null ? {} : { nextToken },
-    );
-    for (const { status, pem } of page.items) if (status === "ACTIVE") pems.push(pem);
-    ({ nextToken } = page);
-  } while (nextToken !== null);
-  return pems;
 }
 
 function objectionOf(request: IncomingMessage, ownNames: ReadonlySet<string> | null): string | null {

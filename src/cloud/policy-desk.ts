@@ -1,8 +1,8 @@
 /** Questions and small changes about policies: may it, why not, and "then allow exactly this". */
-import { TidewireError, isJsonObject } from "../base/mod.ts";
-import type { JsonObject, JsonValue } from "../base/mod.ts";
-import { compilePolicy, parsePolicy } from "../identity/mod.ts";
-import type { MqttAction, NamedPolicy, PolicyContext } from "../identity/mod.ts";
+import { LIMITS, TidewireError, isJsonObject } from "../base/mod.ts";
+import type { JsonObject, JsonValue, Limits } from "../base/mod.ts";
+import { STORED_POLICY, compilePolicy, parsePolicy } from "../identity/mod.ts";
+import type { CompiledPolicy, MqttAction, PolicyContext, PolicyDocument } from "../identity/mod.ts";
 import type { Policy, Principal, Registry } from "../registry/mod.ts";
 import type { PolicyAnswer } from "./api/contract.ts";
 import type { RegistryGatekeeper } from "./gatekeeper.ts";
@@ -41,16 +41,19 @@ const ID_DIGITS = 16;
 export function policyDesk({
   registry,
   gatekeeper,
+  limits = LIMITS,
 }: {
   readonly registry: Registry;
   readonly gatekeeper: RegistryGatekeeper;
+  readonly limits?: Limits;
 }): PolicyPort {
   return {
     test: (question) => {
       const certificateId = question.certificateId ?? certificateOf(registry, question.thing);
       const principal = registry.principalOf(certificateId);
       if (principal === undefined) throw new TidewireError("NOT_FOUND", { kind: "certificate", name: certificateId });
-      return answerOf(gatekeeper, principal, question);
+      const tried = question.document === undefined ? null : parsePolicy(question.document, limits.identity);
+      return answerOf(gatekeeper, principal, question, tried);
     },
     allow: (certificateId, actions, resource) =>
       registry.atomically(() => {
@@ -75,7 +78,12 @@ function certificateOf(registry: Registry, thing: string | undefined): string {
   return active;
 }
 
-function answerOf(gatekeeper: RegistryGatekeeper, principal: Principal, question: PolicyQuestion): PolicyAnswer {
+function answerOf(
+  gatekeeper: RegistryGatekeeper,
+  principal: Principal,
+  question: PolicyQuestion,
+  document: PolicyDocument | null,
+): PolicyAnswer {
   const { certificateId } = principal.certificate;
   const own = principal.things.length === 1 ? principal.things[0]!.thing.thingName : null;
   const clientId = question.clientId ?? question.thing ?? own;
@@ -88,7 +96,8 @@ function answerOf(gatekeeper: RegistryGatekeeper, principal: Principal, question
       reason: "one that is attached to the certificate cannot be evaluated",
     });
   const versions = new Map(principal.policies.map(({ policyName, version }) => [policyName, version]));
-  const policy = question.document === undefined ? grant.policy : tried(principal, grant.context, question);
+  const beside = question.beside === true ? principal.policies : [];
+  const policy = document === null ? grant.policy : tried(document, beside, grant.context);
   const explained = policy.explain(question.action, question.resource);
   const { decidedBy } = explained;
   const objection = gatekeeper.objectionTo(certificateId);
@@ -108,10 +117,12 @@ function answerOf(gatekeeper: RegistryGatekeeper, principal: Principal, question
   };
 }
 
-function tried(principal: Principal, context: PolicyContext, { document = "", beside = false }: PolicyQuestion) {
-  const given: NamedPolicy = { name: TRIED, document: parsePolicy(document) };
-  const attached = principal.policies.map((one) => ({ name: one.policyName, document: parsePolicy(one.document) }));
-  return compilePolicy(beside ? [...attached, given] : [given], context);
+function tried(document: PolicyDocument, beside: readonly Policy[], context: PolicyContext): CompiledPolicy {
+  const attached = beside.map((one) => ({
+    name: one.policyName,
+    document: parsePolicy(one.document, STORED_POLICY),
+  }));
+  return compilePolicy([...attached, { name: TRIED, document }], context);
 }
 
 /** What a device calls its topics is no pattern: `*`, `?` and `$` stand for themselves (IAM's `${*}`). */

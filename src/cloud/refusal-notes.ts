@@ -8,7 +8,7 @@ import type { RefusedAction, RefusedRequest } from "../identity/mod.ts";
 import type { Principal, Registry } from "../registry/mod.ts";
 import type { GateRefusal } from "./gatekeeper.ts";
 
-/** About our own room or somebody else's protocol, not about a device that should get in. */
+/** About our own room or somebody else's protocol, or about a device that gets in when it comes again. */
 const NOT_OF_A_DEVICE: ReadonlySet<string> = new Set([
   "connections-full",
   "connections-per-address-full",
@@ -17,6 +17,7 @@ const NOT_OF_A_DEVICE: ReadonlySet<string> = new Set([
   "proxy-header",
   "silent",
   "http",
+  "just-in-time-provisioned",
 ]);
 
 /** Of the broker's refusals, those that somebody can do something about at the device or in its rights. */

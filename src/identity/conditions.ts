@@ -97,7 +97,11 @@ function parseCondition(operator: string, parsed: Operator, name: string, given:
 function valueFault(comparison: Comparison, text: string): string | null {
   if ((comparison === "bool" || comparison === "null") && !/^(true|false)$/i.test(text)) return "must be true or false";
   if (comparison === "ip" && parseIpRange(text) === null) return "is not an address or a CIDR range";
-  return comparison === "arn" && text.split(":").length < 6 ? "is not an ARN" : null;
+  if (comparison !== "arn") return null;
+  const parts = text.replace(/\$\{[^}]*\}/g, "$").split(":");
+  if (parts.length < 6) return "is not an ARN";
+  // Its value could hold colons, and decide where the resource begins.
+  return parts.slice(0, 5).some((part) => part.includes("$")) ? "has a variable before its resource" : null;
 }
 
 /** Whether the condition holds. A variable without a value inside it lets a Deny apply and keeps an Allow from applying. */

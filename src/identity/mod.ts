@@ -1,5 +1,5 @@
-export { parsePolicy } from "./policy-document.ts";
-export type { Effect, PolicyDocument, Statement } from "./policy-document.ts";
+export { STORED_POLICY, parsePolicy } from "./policy-document.ts";
+export type { Effect, PolicyDocument, PolicyLimits, Statement } from "./policy-document.ts";
 export { compilePolicy } from "./compiled-policy.ts";
 export type { CompiledPolicy, Explanation, NamedPolicy, StatementRef, Weighing } from "./compiled-policy.ts";
 export { policyWarnings } from "./policy-warnings.ts";
@@ -12,7 +12,15 @@ export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramV
 export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";
 export { claimPolicyDocument } from "./provisioning/claim-policy.ts";
 export { Provisioner } from "./provisioning/provisioner.ts";
-export type { Claimant, NewCertificate, NewClaim, NewKeys, ProvisionerOptions } from "./provisioning/provisioner.ts";
+export type {
+  Claimant,
+  NewCertificate,
+  NewClaim,
+  NewKeys,
+  ProvisionerOptions,
+  RegistrationTemplate,
+} from "./provisioning/provisioner.ts";
+export { RequestRates } from "./provisioning/request-rates.ts";
 export type { Provisioned } from "./provisioning/apply.ts";
 export { ProvisioningRefusal } from "./provisioning/refusal.ts";
 export type { TemplateBody, TemplateType } from "./provisioning/template-body.ts";

@@ -24,14 +24,23 @@ export interface PolicyDocument {
   readonly statements: readonly Statement[];
 }
 
+/** How large a document may be that is put. One that is stored is evaluated whatever its size: it was allowed once. */
+export type PolicyLimits = Readonly<Record<"policyBytesMax" | "policyStatementsMax" | "policyResourcesMax", number>>;
+
+export const STORED_POLICY: PolicyLimits = {
+  policyBytesMax: Infinity,
+  policyStatementsMax: Infinity,
+  policyResourcesMax: Infinity,
+};
+
 const encoder = new TextEncoder();
 
 /**
  * Parses and checks a policy document. Throws TidewireError POLICY_INVALID with the statement and key that is wrong.
  * Source: AWS IoT developer guide, "policy elements"; only version 2012-10-17, the one that has variables.
  */
-export function parsePolicy(text: string): PolicyDocument {
-  const { policyBytesMax } = LIMITS.identity;
+export function parsePolicy(text: string, limits: PolicyLimits = LIMITS.identity): PolicyDocument {
+  const { policyBytesMax, policyStatementsMax, policyResourcesMax } = limits;
   const parsed = parseJson(encoder.encode(text), {
     jsonBytesMax: policyBytesMax,
     jsonDepthMax: LIMITS.rules.jsonDepthMax,
@@ -40,7 +49,7 @@ export function parsePolicy(text: string): PolicyDocument {
     const reasons = {
       "not-json": "it is not JSON",
       "too-deep": "it is nested too deeply",
-      "too-large": `it is longer than ${policyBytesMax} bytes`,
+      "too-large": `it is longer than ${policyBytesMax} bytes (limit: identity.policyBytesMax)`,
     };
     throw invalid(reasons[parsed.fault]);
   }
@@ -53,7 +62,21 @@ export function parsePolicy(text: string): PolicyDocument {
   if (given === undefined) throw invalid("Statement is missing");
   const list = Array.isArray(given) ? (given as readonly JsonValue[]) : [given];
   if (list.length === 0) throw invalid("Statement is empty");
-  return { statements: list.map((statement, index) => parseStatement(statement, `Statement[${index}]`)) };
+  if (list.length > policyStatementsMax) {
+    throw invalid(
+      `it has ${list.length} statements, and ${policyStatementsMax} are allowed (limit: identity.policyStatementsMax); ` +
+        "put resources that have the same actions into one statement, or use wildcards and variables",
+    );
+  }
+  const statements = list.map((statement, index) => parseStatement(statement, `Statement[${index}]`));
+  const resources = statements.reduce((sum, statement) => sum + statement.resources.length, 0);
+  if (resources > policyResourcesMax) {
+    throw invalid(
+      `it names ${resources} resources, and ${policyResourcesMax} are allowed (limit: identity.policyResourcesMax); ` +
+        "use wildcards and variables",
+    );
+  }
+  return { statements };
 }
 
 function parseStatement(given: JsonValue, where: string): Statement {

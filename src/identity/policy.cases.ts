@@ -242,6 +242,88 @@ export const POLICY_CASES: readonly PolicyCase[] = [
     ],
   },
   {
+    title: "a serial number is a decimal integer",
+    statements: [allow("iot:Connect", aws("client/${iot:Certificate.SerialNumber}"))],
+    context: { ...REGISTERED, certificate: { ...REGISTERED.certificate!, serialNumber: "921285CBB7A5E086" } },
+    questions: [
+      ["connect", "10525622389124227206", true],
+      ["connect", "921285CBB7A5E086", false],
+    ],
+  },
+  {
+    title: "alternative names, by place and as a list; those of the issuer have no value here",
+    statements: [
+      allow("iot:Publish", [
+        aws("topic/a/${iot:Certificate.Subject.AlternativeName.DNSName}"),
+        aws("topic/a/${iot:Certificate.Subject.AlternativeName.DNSName.1}"),
+        aws("topic/a/${iot:Certificate.Subject.AlternativeName.DNSName.5}"),
+        aws("topic/a/${iot:Certificate.Subject.AlternativeName.DirectoryName}"),
+        aws("topic/a/${iot:Certificate.Issuer.AlternativeName.DNSName}"),
+      ]),
+      allow("iot:Publish", aws("topic/all"), {
+        "ForAllValues:StringLike": { "iot:Certificate.Subject.AlternativeName.DNSName.List": "*.example.com" },
+      }),
+      allow("iot:Publish", aws("topic/any"), {
+        "ForAnyValue:StringEquals": { "iot:Certificate.Subject.AlternativeName.DNSName.List": "b.example.com" },
+      }),
+      allow("iot:Publish", aws("topic/key"), {
+        "ForAnyValue:StringEquals": {
+          "iot:Certificate.AvailableKeys": "iot:Certificate.Subject.AlternativeName.DNSName",
+        },
+      }),
+    ],
+    context: {
+      ...REGISTERED,
+      certificate: {
+        ...REGISTERED.certificate!,
+        subject: {
+          "AlternativeName.DNSName": ["a.example.com", "b.example.com", "3.example.com", "4.example.com", "x", "six"],
+          "AlternativeName.DirectoryName": ["cn=Light,ou=Home"],
+        },
+      },
+    },
+    questions: [
+      ["publish", "a/a.example.com", true],
+      ["publish", "a/b.example.com", true],
+      ["publish", "a/six", false],
+      ["publish", "a/cn=Light,ou=Home", true],
+      ["publish", "all", false],
+      ["publish", "any", true],
+      ["publish", "key", true],
+      ["publish", "a/", false],
+    ],
+  },
+  {
+    title: "characters that are special in a distinguished name come with a backslash",
+    statements: [allow("iot:Publish", aws("topic/${iot:Certificate.Subject.Organization}/x"))],
+    context: {
+      ...REGISTERED,
+      certificate: { ...REGISTERED.certificate!, subject: { Organization: ['Acme, "Inc"; a=b<c>\\'] } },
+    },
+    questions: [
+      ["publish", 'Acme\\, \\"Inc\\"\\; a\\=b\\<c\\>\\\\/x', true],
+      ["publish", 'Acme, "Inc"; a=b<c>\\/x', false],
+    ],
+  },
+  {
+    title: "the name of the server that the client asked for",
+    statements: [
+      allow("iot:Connect", "*", { StringEquals: { "iot:DomainName": "eu.example.com" } }),
+      allow("iot:Publish", aws("topic/${iot:DomainName}/x")),
+    ],
+    context: { ...BARE, domainName: "eu.example.com" },
+    questions: [
+      ["connect", "c", true],
+      ["publish", "eu.example.com/x", true],
+    ],
+  },
+  {
+    title: "no name asked for",
+    statements: [allow("iot:Connect", "*", { StringEquals: { "iot:DomainName": "eu.example.com" } })],
+    context: BARE,
+    questions: [["connect", "c", false]],
+  },
+  {
     title: "every organization of the certificate must be on the list",
     statements: [
       allow("iot:Publish", aws("topic/all"), {
@@ -481,11 +563,22 @@ export const POLICY_CASES: readonly PolicyCase[] = [
   },
 ];
 
+/** As short as it can be. */
+function documentOf(statements: number, resourcesEach: number): string {
+  const Resource = Array.from({ length: resourcesEach }, () => "*");
+  const one = { Effect: "Deny", Action: "*", Resource: resourcesEach === 1 ? "*" : Resource };
+  return JSON.stringify({ Version: "2012-10-17", Statement: Array.from({ length: statements }, () => one) });
+}
+
 /** Documents that are refused, and a word that the refusal must contain. */
 export const INVALID_DOCUMENTS: readonly (readonly [title: string, document: string, says: RegExp])[] = [
   ["not JSON", "{", /not JSON/],
   ["no object", "[]", /not a JSON object/],
-  ["too long", JSON.stringify({ Version: "x".repeat(20_000) }), /longer than 16384 bytes/],
+  ["too long", JSON.stringify({ Version: "x".repeat(70_000) }), /longer than 65536 bytes/],
+  ["a megabyte", JSON.stringify({ Version: "x".repeat(1_048_576) }), /longer than 65536 bytes/],
+  ["10,000 statements", documentOf(10_000, 1), /longer than 65536 bytes/],
+  ["1,100 statements", documentOf(1_100, 1), /has 1100 statements, and 1000 are allowed/],
+  ["3,000 resources", documentOf(10, 300), /names 3000 resources, and 2000 are allowed/],
   ["too deep", "[".repeat(40) + "]".repeat(40), /nested/],
   ["no version", '{"Statement":[]}', /Version must be "2012-10-17"/],
   ["old version", '{"Version":"2008-10-17","Statement":[]}', /2012-10-17/],
@@ -519,6 +612,11 @@ export const INVALID_DOCUMENTS: readonly (readonly [title: string, document: str
       ["unknown condition key", { Condition: { Bool: { "aws:Foo": "true" } } }, /Condition\.Bool\.aws:Foo is not/],
       ["Bool of a word", { Condition: { Bool: { "iot:Connection.Thing.IsAttached": "yes" } } }, /true or false/],
       ["no address", { Condition: { IpAddress: { "aws:SourceIp": "10.0.0.0/33" } } }, /CIDR/],
+      [
+        "variable before an ARN's resource",
+        { Condition: { ArnLike: { "iot:LastWillTopic": "arn:aws:iot:${iot:ClientId}:1:topic/x" } } },
+        /variable before its resource/,
+      ],
       ["no ARN", { Condition: { ArnLike: { "iot:LastWillTopic": "topic" } } }, /not an ARN/],
       ["value of wrong kind", { Condition: { StringEquals: { "iot:ClientId": { a: "b" } } } }, /string or a list/],
     ] as const

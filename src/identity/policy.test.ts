@@ -188,3 +188,135 @@ describe("properties", () => {
     );
   });
 });
+
+describe("a value that is put in never widens what is allowed", () => {
+  /** What devices choose: client id, attributes, names in their certificates. */
+  const hostile = fc.oneof(
+    fc.constantFrom(
+      "",
+      "#",
+      "+",
+      "/",
+      "*",
+      "?",
+      "$",
+      "${*}",
+      "${iot:ClientId}",
+      "${",
+      "}",
+      "a/b",
+      "a:b",
+      "../a",
+      "\u202ea",
+    ),
+    fc.string({
+      unit: fc.constantFrom("a", "b", "/", "+", "#", "$", "*", "?", "{", "}", ":", "\u202e", "😀"),
+      maxLength: 6,
+    }),
+    fc.string({ unit: "binary", maxLength: 8 }),
+  );
+  const VALUES = {
+    "iot:ClientId": (value: string): PolicyContext => ({ ...BARE, clientId: value }),
+    "iot:Connection.Thing.ThingName": (value: string) => withThing({ thingName: value }),
+    "iot:Connection.Thing.ThingTypeName": (value: string) => withThing({ thingTypeName: value }),
+    "iot:Connection.Thing.Attributes[room]": (value: string) => withThing({ attributes: { room: value } }),
+    "iot:Certificate.Subject.CommonName": (value: string) => withSubject({ CommonName: [value] }),
+    "iot:Certificate.Subject.CommonName.1": (value: string) => withSubject({ CommonName: ["x", value] }),
+    "iot:Certificate.Subject.AlternativeName.DNSName": (value: string) =>
+      withSubject({ "AlternativeName.DNSName": [value] }),
+    "iot:DomainName": (value: string): PolicyContext => ({ ...BARE, domainName: value }),
+  } as const;
+  type Name = keyof typeof VALUES;
+  const names = Object.keys(VALUES) as Name[];
+
+  function withThing(thing: Partial<NonNullable<PolicyContext["thing"]>>): PolicyContext {
+    return { ...BARE, thing: { thingName: "t", thingTypeName: "u", attributes: {}, ...thing } };
+  }
+
+  function withSubject(subject: Record<string, readonly string[]>): PolicyContext {
+    return { ...BARE, certificate: { ...REGISTERED.certificate!, subject } };
+  }
+
+  /** The text for itself, as IAM escapes it. */
+  const literally = (value: string): string => value.replaceAll(/[*?$]/g, (c) => `\${${c}}`);
+
+  /** What a reader of the policy would take the variable for: the value itself, in names with its backslashes. */
+  const meant = (name: Name, value: string): string =>
+    name.startsWith("iot:Certificate") && !name.includes("Alternative")
+      ? value.replaceAll(/[,"\\=<>;]/g, "\\$&")
+      : value;
+
+  const MARK = "\u0001";
+  const piece = fc.constantFrom("a", "b", "/", "*", "?", "#", "+", "x/", MARK);
+  const tail = fc.array(piece, { maxLength: 5 }).map((parts) => parts.join(""));
+  const kind = fc.constantFrom("topic/", "topicfilter/", "client/", "");
+  const condition = fc.option(
+    fc.record({
+      operator: fc.constantFrom("StringEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase"),
+      key: fc.constantFrom("iot:ClientId", "aws:SourceIp"),
+      text: tail,
+    }),
+    { nil: undefined },
+  );
+  const statement = fc.record({
+    Effect: fc.constantFrom("Allow", "Allow", "Deny"),
+    Action: fc.constantFrom("iot:Publish", "iot:*", "iot:Subscribe", "iot:Connect"),
+    resource: fc.tuple(kind, tail),
+    condition,
+  });
+  const statements = fc.array(statement, { minLength: 1, maxLength: 4 });
+  type Drawn = typeof statements extends fc.Arbitrary<infer T> ? T : never;
+
+  const written = (drawn: Drawn, insert: string): readonly unknown[] =>
+    drawn.map(({ Effect, Action, resource: [before, after], condition: when }) => {
+      const Condition =
+        when === undefined
+          ? {}
+          : { Condition: { [when.operator]: { [when.key]: when.text.replaceAll(MARK, insert) } } };
+      return { Effect, Action, Resource: aws(before + after.replaceAll(MARK, insert)), ...Condition };
+    });
+
+  /** Only what stands in a Like or a Resource is a pattern; a literal operator has no escapes for * and ?. */
+  const patternsOnly = (drawn: Drawn): boolean =>
+    drawn.every(
+      ({ condition: when }) => when === undefined || when.operator.endsWith("Like") || !when.text.includes(MARK),
+    );
+
+  const questions = fc.array(fc.constantFrom("a", "b", "/", "#", "+", "x/", MARK, "q"), { maxLength: 5 });
+  const ACTIONS = ["Publish", "Subscribe", "Connect"] as const;
+
+  test("what is allowed with the variable is allowed with the value as a literal", () => {
+    fc.assert(
+      fc.property(
+        statements.filter(patternsOnly),
+        fc.constantFrom(...names),
+        hostile.filter((value) => !value.includes("\uffff")),
+        questions,
+        (drawn, name, value, asked) => {
+          const context = VALUES[name](value);
+          const withVariable = compiled(written(drawn, `\${${name}}`), context);
+          const withLiteral = compiled(written(drawn, literally(meant(name, value))), context);
+          const plain = asked.join("").replaceAll(MARK, meant(name, value));
+          for (const resource of [plain, value, meant(name, value), `a${value}`, "a", "#", "+", "$SYS/x"]) {
+            for (const action of ACTIONS) {
+              if (!withVariable.allows(action, resource)) continue;
+              assert.ok(withLiteral.allows(action, resource), `${action} ${JSON.stringify(resource)}`);
+            }
+          }
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
+
+  test("the questions do find something that is allowed", () => {
+    const drawn = [
+      { Effect: "Allow", Action: "iot:Publish", resource: ["topic/", `x/${MARK}/*`], condition: undefined },
+    ] as const;
+    for (const name of names) {
+      const policy = compiled(written(drawn as unknown as Drawn, `\${${name}}`), VALUES[name]("v"));
+      assert.ok(policy.allows("Publish", "x/v/y"), name);
+      assert.ok(!policy.allows("Publish", "x/w/y"), name);
+    }
+  });
+});

@@ -1,12 +1,16 @@
 /** The variables that a policy may name, and what each is worth on one connection. Source: AWS IoT "policy variables". */
 import { LIMITS } from "../base/mod.ts";
 
-/** Attributes of a distinguished name by AWS IoT's names (`CommonName`, `Organization` …), in the certificate's order. */
+/**
+ * Attributes of a distinguished name by AWS IoT's names (`CommonName`, `Organization` …), in the certificate's order; and
+ * alternative names beside them (`AlternativeName.DNSName` …).
+ */
 export type DistinguishedName = Readonly<Record<string, readonly string[]>>;
 
 export interface CertificateContext {
   /** SHA-256 of the DER, 64 hex digits. */
   readonly certificateId: string;
+  /** Hex digits. */
   readonly serialNumber: string;
   readonly subject: DistinguishedName;
   readonly issuer: DistinguishedName;
@@ -28,6 +32,8 @@ export interface PolicyContext {
   /** `PersistentConnect`, `LastWill`: what CONNECT asks for. Seen by iot:Connect only. */
   readonly connectAttributes?: readonly string[];
   readonly willTopic?: string | null;
+  /** The server's name as the client asked for it in its TLS handshake. */
+  readonly domainName?: string | null;
 }
 
 export interface Variable {
@@ -53,8 +59,14 @@ export const NAME_ATTRIBUTES = [
   "GenerationQualifier",
 ] as const;
 
-/** Known names that our certificates never carry: accepted, and without a value. */
-const ALTERNATIVE_NAMES = ["RFC822Name", "DNSName", "DirectoryName", "UniformResourceIdentifier", "IPAddress"];
+/** Names by which AWS IoT lets policies see a certificate's alternative names. */
+const ALTERNATIVE_NAMES = [
+  "AlternativeName.RFC822Name",
+  "AlternativeName.DNSName",
+  "AlternativeName.DirectoryName",
+  "AlternativeName.UniformResourceIdentifier",
+  "AlternativeName.IPAddress",
+] as const;
 
 const one = (value: string | null | undefined): readonly string[] | undefined =>
   value === null || value === undefined ? undefined : [value];
@@ -66,7 +78,8 @@ const PLAIN: readonly Variable[] = [
   { name: "iot:Connection.Thing.ThingTypeName", read: (context) => one(context.thing?.thingTypeName) },
   { name: "iot:Connection.Thing.IsAttached", read: (context) => [context.thing === null ? "false" : "true"] },
   { name: "iot:CertificateId", read: (context) => one(context.certificate?.certificateId) },
-  { name: "iot:Certificate.SerialNumber", read: (context) => one(context.certificate?.serialNumber) },
+  { name: "iot:DomainName", read: (context) => one(context.domainName) },
+  { name: "iot:Certificate.SerialNumber", read: (context) => one(decimal(context.certificate?.serialNumber)) },
   { name: "iot:Certificate.AvailableKeys", read: (context) => availableKeys(context.certificate) },
   {
     name: "iot:ConnectAttributes",
@@ -76,11 +89,12 @@ const PLAIN: readonly Variable[] = [
 ];
 
 const byName = new Map(PLAIN.map((variable) => [variable.name.toLowerCase(), variable]));
-const attributeByName = new Map<string, string>(NAME_ATTRIBUTES.map((name) => [name.toLowerCase(), name]));
-const alternativeNames = new Set(ALTERNATIVE_NAMES.map((name) => name.toLowerCase()));
+const attributeByName = new Map<string, string>(
+  [...NAME_ATTRIBUTES, ...ALTERNATIVE_NAMES].map((name) => [name.toLowerCase(), name]),
+);
 
 const THING_ATTRIBUTE = /^iot:connection\.thing\.attributes\[([a-z0-9_.,@/:#-]{1,128})\]$/i;
-const CERTIFICATE_NAME = /^iot:certificate\.(subject|issuer)\.(alternativename\.)?([a-z0-9]+)(?:\.([0-9]|list))?$/;
+const CERTIFICATE_NAME = /^iot:certificate\.(subject|issuer)\.((?:alternativename\.)?[a-z0-9]+)(?:\.([0-9]|list))?$/;
 
 /** Names are compared without regard to case, as IAM does; names of thing attributes are not. */
 export function findVariable(name: string): Variable | null {
@@ -109,8 +123,7 @@ export function suggestVariable(name: string): string {
 function certificateVariable(name: string): Variable | null {
   const match = CERTIFICATE_NAME.exec(name.toLowerCase());
   if (match === null) return null;
-  const [, side, alternative, attribute = "", suffix] = match;
-  if (alternative !== undefined) return alternativeNames.has(attribute) ? { name, read: () => undefined } : null;
+  const [, side, attribute = "", suffix] = match;
   const known = attributeByName.get(attribute);
   if (known === undefined) return null;
   return {
@@ -118,11 +131,22 @@ function certificateVariable(name: string): Variable | null {
     read: ({ certificate }) => {
       const values = (side === "subject" ? certificate?.subject : certificate?.issuer)?.[known];
       if (values === undefined) return undefined;
-      const seen = values.slice(0, LIMITS.identity.certificateValuesMax);
+      const first = values.slice(0, LIMITS.identity.certificateValuesMax);
+      const seen = known.startsWith("AlternativeName.") ? first : first.map(escaped);
       if (suffix === "list") return seen;
       return one(seen[suffix === undefined ? 0 : Number(suffix)]);
     },
   };
+}
+
+/** A backslash before each character that is special in a distinguished name (RFC 4514), as AWS IoT's variables have it. */
+function escaped(value: string): string {
+  return /[,"\\=<>;]/.test(value) ? value.replace(/[,"\\=<>;]/g, "\\$&") : value;
+}
+
+/** AWS IoT's policies see a serial number as a decimal integer. */
+function decimal(hex: string | undefined): string | undefined {
+  return hex !== undefined && /^[0-9a-f]+$/i.test(hex) ? BigInt(`0x${hex}`).toString() : undefined;
 }
 
 function availableKeys(certificate: CertificateContext | null): readonly string[] | undefined {

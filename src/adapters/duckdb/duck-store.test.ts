@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
-import { isDamage } from "./open.ts";
+import { isDamage, isEnvironment } from "./open.ts";
 import { START, StoreFolder, commit, everything, modelAnswer } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
 
@@ -241,6 +241,19 @@ describe("a file that cannot be used", () => {
       }
       assert.ok(found >= 10, `${found} of 20 flips met a byte in use`);
     }));
+
+  test("a setting that this DuckDB does not know is no damage", async () => {
+    const opening = DuckDBInstance.create(":memory:", { a_setting_of_another_version: "1" });
+    await assert.rejects(opening, (error) => isEnvironment(reasonOf(error)) && !isDamage(reasonOf(error)));
+    const instance = await DuckDBInstance.create(":memory:");
+    try {
+      const connection = await instance.connect();
+      const setting = connection.run("SET a_setting_of_another_version = 1");
+      await assert.rejects(setting, (error) => isEnvironment(reasonOf(error)));
+    } finally {
+      instance.closeSync();
+    }
+  });
 
   test("a file of a newer format is kept aside, not overwritten", () =>
     inFolder(async (folder) => {

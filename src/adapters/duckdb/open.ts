@@ -34,11 +34,11 @@ export interface OpenFile {
 const ASIDE_MAX = 3;
 
 /**
- * What the machine refuses says nothing about the file: moving it aside would not help, and would cost a rebuild.
- * Texts of DuckDB 1.5 and strerror.
+ * What the machine or this DuckDB refuses says nothing about the file: moving it aside would not help, and would cost a
+ * rebuild. Texts of DuckDB 1.5 and strerror.
  */
 const ENVIRONMENT =
-  /lock on file|Conflicting lock|Permission denied|No space left|Is a directory|Not a directory|Too many open files|Read-only file system|Cannot allocate memory|Out of Memory|could not be created|No such file or directory/i;
+  /options were not recognized|unrecognized configuration parameter|Failed to set config|lock on file|Conflicting lock|Permission denied|No space left|Is a directory|Not a directory|Too many open files|Read-only file system|Cannot allocate memory|Out of Memory|could not be created|No such file or directory/i;
 
 class NewerFormat extends Error {}
 
@@ -72,7 +72,7 @@ export function isDamage(reason: string): boolean {
   return /checksum|corrupt|Could not read enough bytes/i.test(reason);
 }
 
-/** Whether DuckDB's words blame the machine, not the file. */
+/** Whether DuckDB's words blame the machine or the settings, not the file. */
 export function isEnvironment(reason: string): boolean {
   return ENVIRONMENT.test(reason);
 }

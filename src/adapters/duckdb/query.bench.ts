@@ -60,6 +60,7 @@ async function time(store: RolledUp, what: string, parameters: QueryParameters):
 }
 
 const store = await RolledUp.make();
+store.believed = "true";
 try {
   await store.add(fleet(store));
   await store.add(year(store));

@@ -4,6 +4,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { LIMITS } from "../../base/mod.ts";
 import { PointBatch, ROLLUPS, ROLLUP_WIDTH, SeriesBook, answerSeries, typeOf } from "../../telemetry/mod.ts";
 import type { Level, SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
+import { ROW_GROUP_ROWS } from "./cold-files.ts";
 import { appendPoints } from "./columns.ts";
 import { generationPoints } from "./layout.ts";
 import { mergedRollup, numbersAsRollup, textsAsRollup } from "./rollup.ts";
@@ -15,12 +16,15 @@ import type { Reading } from "./store.scenario.ts";
 export class RolledUp {
   /** What retention has removed. The tables keep it, so that an answer that uses it is noticed. */
   knownFrom: ReadonlyMap<Level, number> = new Map();
-  /** The points themselves are read. */
-  isSmall = false;
+  /**
+   * What a plan believes is read: as much as it is; or nothing, so that the points themselves are taken; or so many
+   * points that coarser levels are always worth it.
+   */
+  believed: "true" | "nothing" | "too many points" = "too many points";
   readonly series = new SeriesBook(LIMITS.telemetry);
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
-  readonly #times: Readonly<Record<"numbers" | "texts", number[]>> = { numbers: [], texts: [] };
+  readonly #batches: Readonly<Record<"numbers" | "texts", Batch[]>> = { numbers: [], texts: [] };
   #generations = 0;
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
@@ -38,8 +42,10 @@ export class RolledUp {
   /** One generation, sealed. */
   async add(points: PointBatch): Promise<void> {
     const number = ++this.#generations;
-    for (const time of points.times.subarray(0, points.count)) this.#times.numbers.push(time);
-    this.#times.texts.push(...points.textTimes);
+    this.#batches.numbers.push(
+      new Batch(points.series.subarray(0, points.count), points.times.subarray(0, points.count)),
+    );
+    this.#batches.texts.push(new Batch(points.textSeries, points.textTimes));
     for (const statement of newGeneration(number)) await this.#connection.run(statement);
     await appendPoints(this.#connection, number, points);
     for (const level of ROLLUPS) {
@@ -69,10 +75,13 @@ export class RolledUp {
       numbers: async () => all((generation) => generationPoints("numbers", generation)),
       texts: async () => all((generation) => generationPoints("texts", generation)),
       rollup: async (level) => all((generation) => `SELECT * FROM rollup_${level}_${generation}`),
-      isEmpty: (kind, from, to) => !this.#times[kind].some((time) => time >= from && time < to),
-      // Or as if there were so many points that coarser levels are always worth it.
-      rowsRead: (level, _, from, to) =>
-        this.isSmall ? 0 : ((to - from) / (level === "raw" ? 1 : ROLLUP_WIDTH[level])) * 1e6,
+      isEmpty: (kind, from, to) => this.#batches[kind].every((batch) => batch.between(from, to) === 0),
+      rowsRead: (level, kind, from, to, low, high) => {
+        const width = level === "raw" ? 1 : ROLLUP_WIDTH[level];
+        if (this.believed === "nothing") return 0;
+        if (this.believed === "too many points") return ((to - from) / width) * 1e6;
+        return this.#batches[kind].reduce((sum, batch) => sum + batch.rowsRead(width, from, to, low, high), 0);
+      },
     };
     return answerSeries(new DuckSeriesReader(this.#connection, relations, this.series), query);
   }
@@ -80,5 +89,41 @@ export class RolledUp {
   close(): void {
     this.#connection.closeSync();
     this.#instance.closeSync();
+  }
+}
+
+/** What of one generation can be said without looking at its points, as of a file. */
+class Batch {
+  readonly #times: Float64Array;
+  #low = Infinity;
+  #high = -Infinity;
+
+  constructor(series: ArrayLike<number>, times: ArrayLike<number>) {
+    this.#times = Float64Array.from(times).sort();
+    for (let i = 0; i < series.length; i++) {
+      this.#low = Math.min(this.#low, series[i]!);
+      this.#high = Math.max(this.#high, series[i]!);
+    }
+  }
+
+  between(from: number, to: number): number {
+    return this.#countBelow(to) - this.#countBelow(from);
+  }
+
+  rowsRead(width: number, from: number, to: number, low: number, high: number): number {
+    const overlap = Math.min(high, this.#high) - Math.max(low, this.#low) + 1;
+    if (overlap <= 0) return 0;
+    const share = (this.between(from, to) * overlap) / (this.#high - this.#low + 1);
+    return Math.max(ROW_GROUP_ROWS, Math.min(share, ((to - from) / width) * overlap));
+  }
+
+  #countBelow(time: number): number {
+    let [low, high] = [0, this.#times.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#times[middle]! < time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

@@ -95,7 +95,7 @@ const FAULTS: Readonly<Record<string, HandshakeFault>> = {
   },
 };
 
-const UNTRUSTED: HandshakeFault = {
+export const UNTRUSTED: HandshakeFault = {
   reason: "certificate-untrusted",
   hint: "the client's certificate was not issued by this platform's CA: register the device here",
 };

@@ -1,7 +1,7 @@
 /** The listeners: TCP, optionally behind a proxy, optionally TLS; MQTT to the broker, HTTP to whoever serves it. */
-import { BlockList, createServer, isIPv6 } from "node:net";
+import { BlockList, createServer, isIP, isIPv6 } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, MqttLimits } from "../../base/mod.ts";
 import type { BrokerConnection, Peer, Transport } from "../../broker/mod.ts";
@@ -9,13 +9,13 @@ import { readProxyHeader } from "../../wire/proxy/mod.ts";
 import type { ProxyVersion } from "../../wire/proxy/mod.ts";
 import { readFirst } from "./first-bytes.ts";
 import type { Look } from "./first-bytes.ts";
-import { NO_CERTIFICATE } from "./handshake-fault.ts";
+import { NO_CERTIFICATE, UNTRUSTED } from "./handshake-fault.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
 import type { ListenerRefusal, ShownCertificate } from "./listener-refusals.ts";
 import { SecondLook } from "./second-look.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { Strangers } from "./strangers.ts";
-import { TlsDoor, shownBy } from "./tls-door.ts";
+import { TlsDoor, chainShownBy, shownBy } from "./tls-door.ts";
 import type { Credential, Protocol, TlsMaterial } from "./tls-door.ts";
 
 export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -24,6 +24,19 @@ export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly
 export interface Visitor {
   readonly remoteAddress: string;
   readonly credential: Credential;
+}
+
+/** Who shows a certificate that may not come in, and proved to have its key. */
+export interface Newcomer {
+  readonly certificateId: string;
+  readonly remoteAddress: string;
+  /** DER of the certificate and of what came along: what TLS has not found trusted is there in full. */
+  readonly chain: () => readonly Uint8Array[];
+}
+
+export interface Refused {
+  readonly reason: string;
+  readonly hint: string;
 }
 
 export interface ProxyOptions {
@@ -56,6 +69,11 @@ export interface MqttListenerOptions {
     readonly expected: () => boolean;
     readonly admits: (certificateId: string) => boolean;
   };
+  /**
+   * Asked about MQTT clients whose certificate is not let in, before they are refused: it may see to it that the next
+   * connection is. Null: it has nothing to say to it. Must not reject.
+   */
+  readonly newcomer?: (newcomer: Newcomer) => Promise<Refused> | null;
   readonly accept: (transport: Transport, peer: Peer) => BrokerConnection;
   /** The command line option that sets the port, for the error message. */
   readonly portOption: string;
@@ -319,25 +337,46 @@ class Listener implements MqttListener {
   #mqtt(socket: Socket, remoteAddress: string, credential: Credential): void {
     this.#strangers.delete(belowOf(socket));
     const { admitPeer, accept, anonymous = false } = this.#options;
-    if (credential.kind === "unusable") {
-      return this.#refuse(socket, remoteAddress, credential.reason, credential.hint, undefined, shownBy(socket));
-    }
+    if (credential.kind === "unusable") return this.#unwelcome(socket, remoteAddress, credential);
     if (credential.kind === "certificate") {
-      const verdict = admitPeer(credential.certificateId);
+      const { certificateId } = credential;
+      const verdict = admitPeer(certificateId);
       if (!verdict.ok) {
-        const shown = shownBy(socket);
-        return this.#refuse(socket, remoteAddress, "certificate-refused", verdict.reason, undefined, shown);
+        const refused = { certificateId, reason: "certificate-refused", hint: verdict.reason };
+        return this.#unwelcome(socket, remoteAddress, refused);
       }
     }
-    const peer = peerOf(remoteAddress, credential, anonymous);
+    const peer = peerOf(remoteAddress, credential, anonymous, socket);
     const transport = new SocketTransport(socket, remoteAddress);
     transport.attach(accept(transport, peer));
     socket.resume();
   }
+
+  /** Its certificate is not let in. */
+  #unwelcome(socket: Socket, address: string, refused: Refused & { readonly certificateId: string | null }): void {
+    const { certificateId } = refused;
+    const shown = shownBy(socket);
+    const refuse = ({ reason, hint }: Refused): void => this.#refuse(socket, address, reason, hint, undefined, shown);
+    // What is wrong with the certificate itself, nobody can mend by registering it.
+    const isUnknown = refused.reason === "certificate-refused" || refused.reason === UNTRUSTED.reason;
+    const answer =
+      certificateId === null || !isUnknown
+        ? null
+        : (this.#options.newcomer?.({ certificateId, remoteAddress: address, chain: () => chainShownBy(socket) }) ??
+          null);
+    if (answer === null) refuse(refused);
+    else void answer.then(refuse);
+  }
 }
 
-export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean): Peer {
-  if (credential.kind === "certificate") return { remoteAddress, certificateId: credential.certificateId };
+export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean, socket: Socket): Peer {
+  if (credential.kind === "certificate") {
+    const { certificateId } = credential;
+    const serverName = socket instanceof TLSSocket ? socket.servername : null;
+    // An address is no name, though some clients send it as one.
+    if (typeof serverName !== "string" || isIP(serverName) !== 0) return { remoteAddress, certificateId };
+    return { remoteAddress, certificateId, serverName };
+  }
   return anonymous ? { remoteAddress, certificateId: null, anonymous } : { remoteAddress, certificateId: null };
 }
 

@@ -1,6 +1,14 @@
 /** Network listeners. */
 export { ConnectionCounts, listenMqtt } from "./listen-mqtt.ts";
-export type { MqttListener, MqttListenerOptions, PeerVerdict, ProxyOptions, Visitor } from "./listen-mqtt.ts";
+export type {
+  MqttListener,
+  MqttListenerOptions,
+  Newcomer,
+  PeerVerdict,
+  ProxyOptions,
+  Refused,
+  Visitor,
+} from "./listen-mqtt.ts";
 export { MqttWebSockets, listenMqttWebSocket } from "./mqtt-web-sockets.ts";
 export type { MqttWebSocketOptions } from "./mqtt-web-sockets.ts";
 export type { ListenerRefusal, ShownCertificate } from "./listener-refusals.ts";

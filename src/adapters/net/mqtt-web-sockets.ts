@@ -66,7 +66,7 @@ export class MqttWebSockets {
     const transport = new WebSocketTransport(socket, remoteAddress, (fault) => {
       this.#refusals.refuse(remoteAddress, `websocket-${fault.kind}`, fault.detail);
     });
-    transport.attach(accept(transport, peerOf(remoteAddress, credential, anonymous)), head);
+    transport.attach(accept(transport, peerOf(remoteAddress, credential, anonymous, socket)), head);
   }
 }
 

@@ -137,6 +137,20 @@ export function shownBy(socket: Socket): ShownCertificate | null {
   return { certificateId, subject: certificate.subject.replaceAll("\n", ", ") };
 }
 
+/** Of a chain that TLS sends at most. */
+const CHAIN_LENGTH_MAX = 16;
+
+/**
+ * DER of the client's certificate and of what it sent along. Node has the latter only of chains that lead to no trusted root;
+ * of others there is the certificate alone.
+ */
+export function chainShownBy(socket: Socket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let next = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  for (; next !== undefined && chain.length < CHAIN_LENGTH_MAX; next = next.issuerCertificate) chain.push(next.raw);
+  return chain;
+}
+
 /** Throws where key and certificate do not fit, or are none. */
 function contextOf(material: TlsMaterial) {
   const text = (pem: string | Uint8Array): string => (typeof pem === "string" ? pem : Buffer.from(pem).toString());

@@ -10,8 +10,8 @@ import type { X509Module } from "./x509.ts";
 export interface ChainQuestion {
   /** PEM or DER. */
   readonly certificate: string | Uint8Array;
-  /** What the device sent along; in any order. */
-  readonly others?: readonly string[];
+  /** What the device sent along, PEM or DER; in any order. */
+  readonly others?: readonly (string | Uint8Array)[];
   /** PEM of the CAs that are trusted; they need not be self-signed. */
   readonly anchors: readonly string[];
   readonly now: EpochMs;
@@ -38,7 +38,7 @@ export async function checkChain({ certificate, others = [], anchors, now }: Cha
   let between: readonly X509Certificate[];
   try {
     leaf = new X509Certificate(certificate);
-    between = others.map((pem) => new X509Certificate(pem));
+    between = others.map((one) => new X509Certificate(one));
   } catch {
     return no("a certificate cannot be read");
   }

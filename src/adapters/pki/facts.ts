@@ -20,6 +20,15 @@ const NAMES: Readonly<Record<string, string>> = {
   generationQualifier: "GenerationQualifier",
 };
 
+/** Kinds of alternative names as Node writes them → AWS IoT's names. */
+const ALTERNATIVE_NAMES: Readonly<Record<string, string>> = {
+  DNS: "DNSName",
+  "IP Address": "IPAddress",
+  URI: "UniformResourceIdentifier",
+  email: "RFC822Name",
+  DirName: "DirectoryName",
+};
+
 /** PEM or DER. Throws CERTIFICATE_REFUSED where it is no certificate. */
 export function readCertificate(pemOrDer: string | Uint8Array): CertificateFacts {
   let certificate: X509Certificate;
@@ -33,7 +42,7 @@ export function readCertificate(pemOrDer: string | Uint8Array): CertificateFacts
   return {
     certificateId: certificateIdOf(certificate),
     serialNumber: certificate.serialNumber,
-    subject: nameOf(subject),
+    subject: { ...nameOf(subject), ...alternativeNamesOf(certificate.subjectAltName) },
     issuer: nameOf(issuer),
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
@@ -43,6 +52,31 @@ export function readCertificate(pemOrDer: string | Uint8Array): CertificateFacts
 /** SHA-256 of the DER, 64 hex digits: AWS IoT's certificate id. */
 export function certificateIdOf(certificate: X509Certificate): string {
   return certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+}
+
+/**
+ * From `DNS:a, URI:"b\u002c c"`: Node writes a value that could be mistaken as a JSON string. Nothing of a text that is not
+ * of that form: half of it could let somebody in. Those of the issuer are not read; Node does not show them.
+ */
+function alternativeNamesOf(text: string | undefined): DistinguishedName {
+  const names: Record<string, string[]> = {};
+  if (text === undefined) return names;
+  const entry = /([A-Za-z][A-Za-z ]*):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
+  while (entry.lastIndex < text.length) {
+    const match = entry.exec(text);
+    if (match === null) return {};
+    const [, kind = "", written = ""] = match;
+    const known = ALTERNATIVE_NAMES[kind];
+    if (known === undefined) continue;
+    const value = written.startsWith('"') ? (JSON.parse(written) as string) : written;
+    (names[`AlternativeName.${known}`] ??= []).push(known === "DirectoryName" ? withLowerCaseKeys(value) : value);
+  }
+  return names;
+}
+
+/** `CN=a,O=b` as AWS IoT has it: `cn=a,o=b`. */
+function withLowerCaseKeys(name: string): string {
+  return name.replace(/(?<=^|(?<!\\)[,+])[A-Za-z][A-Za-z0-9-]*(?==)/g, (key) => key.toLowerCase());
 }
 
 function nameOf(given: object | undefined): DistinguishedName {

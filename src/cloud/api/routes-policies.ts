@@ -10,7 +10,7 @@ import { ThingName } from "./schemas.ts";
 const Name = z.strictObject({ policyName: z.string().max(128) });
 const CertificateId = z.string().regex(/^[0-9a-f]{64}$/, "a certificate's id is 64 hex digits");
 const Resource = z.string().min(1).max(LIMITS.mqtt.topicBytesMax);
-const Document = z.string().max(LIMITS.identity.policyBytesMax);
+const Document = z.string(); // how long it may be is a limit that can be set
 const Action = z.enum(["Connect", "Publish", "Subscribe", "Receive", "RetainPublish"]);
 
 const Question = z.strictObject({

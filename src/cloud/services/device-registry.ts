@@ -30,6 +30,11 @@ export function issuedFor({
   return remember({ certificateId: facts.certificateId, certificatePem, facts }, facts);
 }
 
+/** A certificate of a registered CA, as a device has shown it. */
+export function presentedBy(authorityId: string, certificatePem: string, facts: CertificateFacts): IssuedDevice {
+  return remember({ certificateId: facts.certificateId, certificatePem, authorityId }, facts);
+}
+
 function remember<T extends IssuedDevice>(issued: T, facts: CertificateFacts): T {
   FACTS.set(issued, facts);
   return issued;
@@ -52,7 +57,10 @@ export function deviceRegistry(registry: Registry): DeviceRegistry {
     addToGroup: (thing, group) => groups.add(group, thing),
     removeFromGroup: (thing, group) => void groups.remove(group, thing),
     certificate: (id) => certificates.find(id) ?? null,
-    register: (issued, status) => void certificates.register(issued.certificatePem, FACTS.get(issued)!, { status }),
+    register: (issued, status) => {
+      const { certificatePem, authorityId: caCertificateId } = issued;
+      certificates.register(certificatePem, FACTS.get(issued)!, { status, caCertificateId });
+    },
     setStatus: (id, status) => void certificates.updateStatus(id, status),
     deleteCertificate: (id) => certificates.delete(id, { force: true }),
     attachThing: (thing, id, exclusive) =>

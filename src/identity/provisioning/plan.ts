@@ -92,16 +92,14 @@ function valuesOf(
   const { parameterLengthMax } = LIMITS.provisioning;
   for (const [name, { defaultValue }] of Object.entries(declared)) {
     const value = Object.hasOwn(given, name) ? given[name]! : defaultValue;
-    if (value === null) continue; // refused where it is needed
-    if (value.length > parameterLengthMax)
-      throw new ProvisioningRefusal(
-        "parameters",
-        "InvalidParameters",
-        `The parameter '${name}' has more than ${parameterLengthMax} characters`,
-      );
-    values.set(name, value);
+    if (value !== null) values.set(name, value); // what is missing is refused where it is needed
   }
   // What the platform knows is never what a device says.
   for (const [name, value] of Object.entries(pseudo)) values.set(name, value);
+  for (const [name, value] of values) {
+    if (value.length <= parameterLengthMax) continue;
+    const reason = `The parameter '${name}' has more than ${parameterLengthMax} characters`;
+    throw new ProvisioningRefusal("parameters", "InvalidParameters", reason);
+  }
   return values;
 }

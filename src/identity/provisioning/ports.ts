@@ -112,6 +112,8 @@ export interface JoinCodeStore {
 export interface IssuedDevice {
   readonly certificateId: string;
   readonly certificatePem: string;
+  /** The registered CA that signed it; absent where it was ours. */
+  readonly authorityId?: string;
 }
 
 /** Makes certificates; knows nothing of the registry. */
@@ -137,7 +139,7 @@ export interface DeviceRegistry {
   addToGroup(thing: string, group: string): void;
   removeFromGroup(thing: string, group: string): void;
   certificate(certificateId: string): { readonly status: CertificateStatus; readonly pem: string } | null;
-  /** One that `DeviceIssuer` has just made. */
+  /** One that `DeviceIssuer` has just made, or that a device has brought. */
   register(issued: IssuedDevice, status: CertificateStatus): void;
   setStatus(certificateId: string, status: CertificateStatus): void;
   deleteCertificate(certificateId: string): void;

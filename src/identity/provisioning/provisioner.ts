@@ -7,7 +7,6 @@ import type { Clock, Counter, LogFields, Logger, Metrics, Random } from "../../b
 import { applyPlan } from "./apply.ts";
 import type { Provisioned } from "./apply.ts";
 import { claimPolicyDocument, claimPolicyName } from "./claim-policy.ts";
-import { ClaimRates } from "./claim-rates.ts";
 import { askHook } from "./hook.ts";
 import { planFor } from "./plan.ts";
 import type { ProvisioningPlan } from "./plan.ts";
@@ -21,10 +20,13 @@ import type {
   TokenRecord,
 } from "./ports.ts";
 import { ProvisioningRefusal } from "./refusal.ts";
+import { RequestRates } from "./request-rates.ts";
+import { subjectParameters } from "./subject-parameters.ts";
 import { CERTIFICATE_ID, parseTemplateBody } from "./template-body.ts";
 import type { TemplateBody } from "./template-body.ts";
 import type { Templates } from "./templates.ts";
 import { parsePolicy } from "../policy-document.ts";
+import type { DistinguishedName } from "../variables.ts";
 
 export interface ProvisionerOptions {
   readonly store: ProvisioningStore;
@@ -60,7 +62,7 @@ const SWEEP_AT_ONCE = 200;
 
 export class Provisioner {
   readonly #o: ProvisionerOptions;
-  readonly #rates: ClaimRates;
+  readonly #rates: RequestRates;
   /** Tokens that a request is using now: bounded by the requests that are worked on at once. */
   readonly #inUse = new Set<string>();
   readonly #provisioned: Counter;
@@ -70,7 +72,12 @@ export class Provisioner {
 
   constructor(options: ProvisionerOptions) {
     this.#o = options;
-    this.#rates = new ClaimRates(options.clock);
+    const {
+      requestsPerSecondMax: perSecond,
+      requestsBurstMax: burst,
+      claimsWatchedMax: watchedMax,
+    } = LIMITS.provisioning;
+    this.#rates = new RequestRates(options.clock, { perSecond, burst, watchedMax });
     this.#provisioned = options.metrics.counter({
       name: "tidewire_provisioned_total",
       help: "Devices provisioned by a template",
@@ -142,11 +149,7 @@ export class Provisioner {
       Object.assign(given, await askHook(this.#o.hooks, template.hook, input));
     }
     const plan = planFor(body, given, { [CERTIFICATE_ID]: certificateId });
-    const { certificate } = plan;
-    if (certificate.from !== "CertificateId" || certificate.value !== certificateId) {
-      const reason = `The template's certificate must be {"Ref": "${CERTIFICATE_ID}"}`;
-      throw new ProvisioningRefusal("template", "InvalidParameters", reason);
-    }
+    mustBeOf(plan, certificateId);
     // Looked at again: the hook took its time.
     return this.#apply(plan, certificateId, () => {
       if (this.#o.registry.certificate(certificateId)?.status !== "PENDING_ACTIVATION")
@@ -188,16 +191,40 @@ export class Provisioner {
     });
   }
 
-  /** A certificate that came by itself, signed by a CA that was registered with this template. */
+  /**
+   * A certificate that came by itself, signed by a CA that was registered with this template (AWS IoT's JITP). Nothing is
+   * left of one that cannot be provisioned, so its next connection tries again.
+   */
   provisionKnown(
-    certificateId: string,
-    body: TemplateBody,
-    pseudo: Readonly<Record<string, string>>,
+    issued: IssuedDevice,
+    subject: DistinguishedName,
+    registration: RegistrationTemplate,
   ): Promise<Provisioned> {
+    const { certificateId } = issued;
     return this.#told({ operation: "JustInTime", certificateId }, async () => {
-      const plan = planFor(body, {}, { ...pseudo, [CERTIFICATE_ID]: certificateId });
-      return this.#apply(plan, certificateId);
+      const { templateName, templateBody } = registration;
+      const body =
+        templateName === undefined
+          ? parseTemplateBody(templateBody ?? "", "JITP", parsePolicy)
+          : this.#usable(templateName, "JITP").body;
+      const plan = planFor(body, {}, subjectParameters(certificateId, subject));
+      mustBeOf(plan, certificateId);
+      return this.#apply(plan, certificateId, () => {
+        const status = this.#o.registry.certificate(certificateId)?.status;
+        if (status === undefined) this.#o.registry.register(issued, "PENDING_ACTIVATION");
+        else if (status !== "PENDING_ACTIVATION")
+          throw new ProvisioningRefusal("registry", "ResourceConflict", `The certificate is ${status} by now`);
+      });
     });
+  }
+
+  /** Before a CA is registered with it. Throws REQUEST_INVALID, NOT_FOUND. */
+  checkRegistration({ templateName, templateBody }: RegistrationTemplate): void {
+    if (templateBody !== undefined) parseTemplateBody(templateBody, "JITP", parsePolicy);
+    if (templateName === undefined) return;
+    if (this.#o.templates.describe(templateName).type === "JITP") return;
+    const reason = `the provisioning template '${templateName}' is not of type JITP`;
+    throw new TidewireError("REQUEST_INVALID", { reason });
   }
 
   #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan): Provisioned {
@@ -394,6 +421,12 @@ export class Provisioner {
   }
 }
 
+/** AWS IoT's registrationConfig of a CA: a template's name or its body. */
+export interface RegistrationTemplate {
+  readonly templateName?: string | undefined;
+  readonly templateBody?: string | undefined;
+}
+
 export interface NewClaim extends IssuedDevice {
   readonly privateKeyPem: string;
   readonly publicKeyPem: string;
@@ -401,6 +434,13 @@ export interface NewClaim extends IssuedDevice {
 }
 
 type TemplateBodyOf = NonNullable<ReturnType<Templates["find"]>> & { readonly type: "FLEET_PROVISIONING" | "JITP" };
+
+/** A template may not provision another certificate than the one that came. */
+function mustBeOf({ certificate }: ProvisioningPlan, certificateId: string): void {
+  if (certificate.from === "CertificateId" && certificate.value === certificateId) return;
+  const reason = `The template's certificate must be {"Ref": "${CERTIFICATE_ID}"}`;
+  throw new ProvisioningRefusal("template", "InvalidParameters", reason);
+}
 
 function invalidToken(why: string): ProvisioningRefusal {
   return new ProvisioningRefusal(

@@ -43,7 +43,8 @@ export interface PolicyResource {
 }
 
 export const CERTIFICATE_ID = "AWS::IoT::Certificate::Id";
-const SUBJECT = [
+/** Of the certificate's subject, as AWS IoT calls them behind `AWS::IoT::Certificate::`. */
+export const SUBJECT_PARAMETERS = [
   "Country",
   "Organization",
   "OrganizationalUnit",
@@ -55,7 +56,7 @@ const SUBJECT = [
 /** By type of template; those of the subject are there where a device brings its own certificate. */
 const PSEUDO: Readonly<Record<TemplateType, readonly string[]>> = {
   FLEET_PROVISIONING: [CERTIFICATE_ID],
-  JITP: [CERTIFICATE_ID, ...SUBJECT.map((name) => `AWS::IoT::Certificate::${name}`)],
+  JITP: [CERTIFICATE_ID, ...SUBJECT_PARAMETERS.map((name) => `AWS::IoT::Certificate::${name}`)],
 };
 
 /** Throws REQUEST_INVALID that names the place. */

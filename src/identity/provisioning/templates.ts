@@ -56,7 +56,7 @@ export class Templates {
     } = given;
     if (!NAME.test(name)) throw invalid("a template's name has 1 to 36 letters, digits, '_' and '-'");
     check(body, type);
-    this.#checkHook(hook);
+    this.#checkHook(hook, type);
     if (store.template(name) !== null)
       throw new TidewireError("ALREADY_EXISTS", { kind: "provisioning template", name });
     const { templatesMax } = LIMITS.provisioning;
@@ -89,7 +89,7 @@ export class Templates {
   update(name: string, change: TemplateChange): TemplateRecord {
     const before = this.describe(name);
     const { description, enabled, hook, roleArn, defaultVersion } = change;
-    this.#checkHook(hook ?? null);
+    this.#checkHook(hook ?? null, before.type);
     if (defaultVersion !== undefined) this.version(name, defaultVersion);
     const template: TemplateRecord = {
       ...before,
@@ -165,7 +165,10 @@ export class Templates {
     return { template, body };
   }
 
-  #checkHook(hook: string | null): void {
+  #checkHook(hook: string | null, type: TemplateType): void {
+    // AWS IoT's rule: nobody waits for an answer where a certificate provisions itself by connecting.
+    if (hook !== null && type !== "FLEET_PROVISIONING")
+      throw invalid("a pre-provisioning hook is for templates of type FLEET_PROVISIONING");
     const fault = hook === null ? null : this.#o.hooks.fault(hook);
     if (fault !== null) throw invalid(`the pre-provisioning hook cannot be used: ${fault}`);
   }

@@ -55,7 +55,7 @@ function codeRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   });
 }
 
-function caRoutes(app: FastifyInstance, { registry, clock }: ApiPorts): void {
+function caRoutes(app: FastifyInstance, { registry, clock, provisioning: { provisioner } }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   const register = { config: WRITES_POLICIES, schema: { querystring: Flags, body: Register } };
@@ -64,6 +64,7 @@ function caRoutes(app: FastifyInstance, { registry, clock }: ApiPorts): void {
     const fault = await caCertificateFault(ca.pem, clock.now());
     if (fault !== null) throw new TidewireError("CERTIFICATE_INVALID", { reason: fault });
     const { certificateMode, registrationConfig, tags } = body;
+    if (registrationConfig !== undefined) provisioner.checkRegistration(registrationConfig);
     if (certificateMode === "DEFAULT") {
       const registrationCode = registry.authorities.registrationCode();
       await checkProof(ca.pem, body.verificationCertificate, registrationCode, clock.now());
@@ -91,7 +92,7 @@ function caRoutes(app: FastifyInstance, { registry, clock }: ApiPorts): void {
   );
 }
 
-function changeRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+function changeRoutes(app: FastifyInstance, { registry, provisioning: { provisioner } }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const path = "/cacertificate/:certificateId";
 
@@ -103,6 +104,7 @@ function changeRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   const update = { config: WRITES_POLICIES, schema: { params: IdPath, querystring: Changed, body: Update } };
   routes.put(path, update, async ({ params, query, body }) => {
     const { newStatus: status, newAutoRegistrationStatus: automatic } = query;
+    if (body?.registrationConfig !== undefined) provisioner.checkRegistration(body.registrationConfig);
     registry.authorities.update(params.certificateId, {
       status,
       autoRegistration: automatic === undefined ? undefined : automatic === "ENABLE",

@@ -1,7 +1,7 @@
 /** An answer as bytes, a chunk of rows at a time: nothing is gathered but what one write carries. */
 import type { DuckDBDataChunk, DuckDBResult, DuckDBVector } from "@duckdb/node-api";
-import { csvCell, csvText, jsonTextOf } from "./user-answer.ts";
-import type { JsonText } from "./user-answer.ts";
+import { csvCell, csvText, jsonTextOf } from "./answer.ts";
+import type { JsonText } from "./answer.ts";
 
 export interface AnswerColumn {
   readonly name: string;

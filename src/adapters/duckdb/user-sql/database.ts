@@ -1,9 +1,9 @@
 /** The database that a user's query runs in: empty, in memory, and closed to everything but the files of one folder. */
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { quoted } from "./layout.ts";
-import { viewStatement } from "./user-views.ts";
-import type { UserView } from "./user-views.ts";
+import { quoted } from "../layout.ts";
+import { viewStatement } from "./views.ts";
+import type { UserView } from "./views.ts";
 
 export interface UserDatabaseLimits {
   readonly queryMemoryBytesMax: number;

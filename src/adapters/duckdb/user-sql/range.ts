@@ -3,7 +3,7 @@
  * that is beyond doubt: one relation with times in the whole statement, and comparisons of its `time` with what needs no row,
  * joined by AND in the WHERE right above it. Everything else reads all.
  */
-import { TIMED_RELATIONS } from "./user-sql.ts";
+import { TIMED_RELATIONS } from "./statement.ts";
 
 type Tree = Readonly<Record<string, unknown>>;
 

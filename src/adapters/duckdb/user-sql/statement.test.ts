@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
 import fc from "fast-check";
-import { LIMITS, TidewireError, isTidewireError } from "../../base/mod.ts";
-import { ATTACKS, FINE } from "./user-sql.cases.ts";
-import { confine, openUserDatabase } from "./user-database.ts";
-import type { UserDatabase } from "./user-database.ts";
-import { USER_FUNCTIONS, USER_TABLE_FUNCTIONS } from "./user-functions.ts";
-import { UserQuery } from "./user-query.ts";
-import type { UserView } from "./user-views.ts";
+import { LIMITS, TidewireError, isTidewireError } from "../../../base/mod.ts";
+import { ATTACKS, FINE } from "./statement.cases.ts";
+import { confine, openUserDatabase } from "./database.ts";
+import type { UserDatabase } from "./database.ts";
+import { USER_FUNCTIONS, USER_TABLE_FUNCTIONS } from "./functions.ts";
+import { UserQuery } from "./query.ts";
+import type { UserView } from "./views.ts";
 
 const REFUSALS = ["QUERY_NOT_ALLOWED", "QUERY_SQL_INVALID"];
 /** The secret's content; no answer may hold it. */

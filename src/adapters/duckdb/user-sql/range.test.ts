@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { LIMITS, days } from "../../base/mod.ts";
-import { UserQuery } from "./user-query.ts";
-import type { Parameters } from "./user-query.ts";
-import { ALL_TIMES } from "./user-snapshots.ts";
+import { LIMITS, days } from "../../../base/mod.ts";
+import { UserQuery } from "./query.ts";
+import type { Parameters } from "./query.ts";
+import { ALL_TIMES } from "./snapshots.ts";
 
 const MARCH = Date.UTC(2026, 2, 1);
 const APRIL = Date.UTC(2026, 3, 1);

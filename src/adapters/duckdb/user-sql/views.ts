@@ -2,12 +2,12 @@
  * What a user's SQL sees, as views over Parquet files that lie in one folder. The only place that knows how our tables and
  * files become the relations of docs/reference/query.md.
  */
-import { RETIRED, ROLLUPS } from "../../telemetry/mod.ts";
-import type { Rollup } from "../../telemetry/mod.ts";
-import type { PointKind } from "./cold-files.ts";
-import { pointsIn, quoted } from "./layout.ts";
-import { mergedRollup, numbersAsRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
-import type { UserRelation } from "./user-sql.ts";
+import { RETIRED, ROLLUPS } from "../../../telemetry/mod.ts";
+import type { Rollup } from "../../../telemetry/mod.ts";
+import type { PointKind } from "../cold-files.ts";
+import { pointsIn, quoted } from "../layout.ts";
+import { mergedRollup, numbersAsRollup, textsAsRollup, unpackedRollup } from "../rollup.ts";
+import type { UserRelation } from "./statement.ts";
 
 /** One view for the asking process to make. `sql` names files of its folder as `$FOLDER/…`. */
 export interface UserView {

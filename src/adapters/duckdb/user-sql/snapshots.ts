@@ -3,18 +3,18 @@ import { constants } from "node:fs";
 import { copyFile, link, mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import type { EventFiles } from "../../archive/mod.ts";
-import { TidewireError } from "../../base/mod.ts";
-import type { EpochMs } from "../../base/mod.ts";
-import type { PointKind } from "./cold-files.ts";
-import type { StoreView } from "./cold-store.ts";
-import { HotFiles } from "./hot-files.ts";
-import type { HotTable } from "./hot-files.ts";
-import { GENERATION_STRIDE } from "./rollup.ts";
-import { TIMED_RELATIONS } from "./user-sql.ts";
-import type { UserRelation } from "./user-sql.ts";
-import { eventsView, userViews } from "./user-views.ts";
-import type { ColdNames, UserFiles, UserView } from "./user-views.ts";
+import type { EventFiles } from "../../../archive/mod.ts";
+import { TidewireError } from "../../../base/mod.ts";
+import type { EpochMs } from "../../../base/mod.ts";
+import type { PointKind } from "../cold-files.ts";
+import type { StoreView } from "../cold-store.ts";
+import { HotFiles } from "../hot-files.ts";
+import type { HotTable } from "../hot-files.ts";
+import { GENERATION_STRIDE } from "../rollup.ts";
+import { TIMED_RELATIONS } from "./statement.ts";
+import type { UserRelation } from "./statement.ts";
+import { eventsView, userViews } from "./views.ts";
+import type { ColdNames, UserFiles, UserView } from "./views.ts";
 
 /** The store, as far as it is read here. */
 export interface SnapshotSource {

@@ -4,17 +4,17 @@
  */
 import { LIST, DOUBLE, VARCHAR, StatementType, listValue } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement, DuckDBResult } from "@duckdb/node-api";
-import { TidewireError, isTidewireError, minutes, reasonOf } from "../../base/mod.ts";
-import { quoted } from "./layout.ts";
-import { confine, openUserDatabase } from "./user-database.ts";
-import type { UserDatabaseLimits } from "./user-database.ts";
-import { checkText, checkTree, clauseOf, invalid } from "./user-sql.ts";
-import type { SqlPlace, UserRelation } from "./user-sql.ts";
-import { timeBoundsOf } from "./user-range.ts";
-import type { TimeBounds } from "./user-range.ts";
-import { ALL_TIMES } from "./user-snapshots.ts";
-import type { TimeRange } from "./user-snapshots.ts";
-import type { UserView } from "./user-views.ts";
+import { TidewireError, isTidewireError, minutes, reasonOf } from "../../../base/mod.ts";
+import { quoted } from "../layout.ts";
+import { confine, openUserDatabase } from "./database.ts";
+import type { UserDatabaseLimits } from "./database.ts";
+import { checkText, checkTree, clauseOf, invalid } from "./statement.ts";
+import type { SqlPlace, UserRelation } from "./statement.ts";
+import { timeBoundsOf } from "./range.ts";
+import type { TimeBounds } from "./range.ts";
+import { ALL_TIMES } from "./snapshots.ts";
+import type { TimeRange } from "./snapshots.ts";
+import type { UserView } from "./views.ts";
 
 export interface UserQueryLimits extends UserDatabaseLimits {
   readonly sqlBytesMax: number;

@@ -2,8 +2,8 @@
  * Whether a user's SQL may run. DuckDB parses it (`json_serialize_sql`), we walk the tree: one SELECT, every relation one of
  * ours or a CTE that is in scope there, every function on the list, every kind of node known. What is not known is refused.
  */
-import { TidewireError, closestWord } from "../../base/mod.ts";
-import { USER_FUNCTIONS, USER_TABLE_FUNCTIONS } from "./user-functions.ts";
+import { TidewireError, closestWord } from "../../../base/mod.ts";
+import { USER_FUNCTIONS, USER_TABLE_FUNCTIONS } from "./functions.ts";
 
 /** What a user may read; see `user-views.ts` for their columns. */
 export const USER_RELATIONS = [
