@@ -28,6 +28,7 @@ export type {
   StoredState,
 } from "./store.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
+export type { CronTimes, Zones } from "./alerts/calendar.ts";
 export { AlertBook, idPart } from "./alerts.ts";
 export type { AlertEvent, AlertQuery } from "./alerts.ts";
 export { HotRules } from "./hot-rules.ts";

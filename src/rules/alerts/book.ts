@@ -61,7 +61,8 @@ export class AlertBook {
   readonly #tracks = new Map<string, Map<string, Track>>();
   /** All that a person may ask for: not over, or in the history. */
   readonly #byId = new Map<string, Track>();
-  readonly #changed = new Set<Track>();
+  /** By the alert's id. */
+  readonly #changed = new Map<string, Track>();
   /** Neither pending nor active; they go once the checkpoint has passed them and nothing is remembered. */
   readonly #settled = new Set<Track>();
   readonly #deadlines = new Deadlines<Track>();
@@ -173,7 +174,8 @@ export class AlertBook {
 
   /** Another line in an alert's story, or other groups that know of it; to be saved. */
   noted(record: AlertRecord, line: Transition | null): void {
-    const track = this.#byId.get(record.alert.id);
+    const { id } = record.alert;
+    const track = this.#byId.get(id) ?? this.#changed.get(id);
     if (track === undefined) return;
     if (line !== null) this.#line(track, line);
     this.#note(track, "yes");
@@ -259,7 +261,7 @@ export class AlertBook {
     const now = this.#clock.monotonic();
     const all = everything || this.#changed.size <= COUNTS_SAVED_MAX;
     const stored: StoredAlert[] = [];
-    for (const track of this.#changed) {
+    for (const track of this.#changed.values()) {
       if (!all && track.changed === "counted" && now - track.savedAt < COUNT_SAVE_PERIOD) continue;
       stored.push(storedOf(track));
     }
@@ -269,8 +271,9 @@ export class AlertBook {
   saved(changes: readonly StoredAlert[], checkpoint: number): void {
     const now = this.#clock.monotonic();
     for (const { alert } of changes) {
-      const track = this.#byId.get(alert.id);
-      if (track === undefined || !this.#changed.delete(track)) continue;
+      const track = this.#changed.get(alert.id);
+      if (track === undefined) continue;
+      this.#changed.delete(alert.id);
       if (track.changed === "counted") this.#tell(alert);
       track.changed = "no";
       track.savedAt = now;
@@ -315,7 +318,7 @@ export class AlertBook {
       case "dropped":
         this.#pending--;
         this.#byId.delete(record!.alert.id);
-        this.#changed.delete(track);
+        this.#changed.delete(record!.alert.id);
         track.record = null;
         this.#settled.add(track);
         return track;
@@ -511,8 +514,10 @@ export class AlertBook {
     const state = track.record?.alert.state;
     if (state === "active" && this.#tracks.get(track.rule)?.get(track.key) === track) this.#count(track.thing, -1);
     if (state === "pending") this.#pending--;
-    this.#changed.delete(track);
-    if (track.record !== null) this.#byId.delete(track.record.alert.id);
+    if (track.record !== null) {
+      this.#changed.delete(track.record.alert.id);
+      this.#byId.delete(track.record.alert.id);
+    }
     this.#drop(track);
   }
 
@@ -558,7 +563,7 @@ export class AlertBook {
 
   #note(track: Track, change: "counted" | "yes"): void {
     if (track.changed !== "yes") track.changed = change;
-    this.#changed.add(track);
+    this.#changed.set(track.record!.alert.id, track);
   }
 
   #count(thing: string, by: 1 | -1): void {
