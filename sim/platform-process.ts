@@ -11,6 +11,7 @@ import type { FromStore } from "../src/cloud/store/protocol.ts";
 import { StoreClient } from "../src/cloud/store/mod.ts";
 import { Log } from "../src/log/mod.ts";
 import type { LogDirectory } from "../src/log/mod.ts";
+import { openSenders } from "../src/adapters/senders/mod.ts";
 import { HotRules, defaultRules } from "../src/rules/mod.ts";
 import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { SimBrokerDatabase } from "./broker-database.ts";
@@ -163,8 +164,14 @@ export class PlatformProcess {
       logger,
       metrics: this.#metrics,
       store: rulesDatabase,
-      http: receiver.open(this.life),
-      hmacSha256: () => new Uint8Array(32), // no rule here has a secret
+      // No rule here has a secret.
+      senders: openSenders({
+        http: receiver.open(this.life),
+        hmacSha256: () => new Uint8Array(32),
+        clock,
+        folder: null,
+      }),
+      keyedHash: (text) => text,
       defaults: [...defaultRules(), RECEIVER_RULE],
     });
   }

@@ -2,7 +2,18 @@
 import { LIMITS } from "../src/base/mod.ts";
 import type { EpochMs } from "../src/base/mod.ts";
 import { keyOf } from "../src/rules/mod.ts";
-import type { DeadLetter, RuleDocument, RulesStore, SaveBatch, SavedDelivery, StoredAlert } from "../src/rules/mod.ts";
+import type {
+  DeadLetterQuery,
+  KeptLetter,
+  LetterChange,
+  Receiver,
+  Revived,
+  RuleDocument,
+  RulesStore,
+  SaveBatch,
+  SavedDelivery,
+  StoredAlert,
+} from "../src/rules/mod.ts";
 
 type StoredState = ReturnType<RulesStore["load"]>;
 
@@ -11,7 +22,9 @@ export class SimRulesDatabase implements RulesStore {
   broken = false;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #waiting = new Map<string, SavedDelivery>();
-  readonly #dead = new Map<string, DeadLetter>();
+  readonly #dead = new Map<string, KeptLetter>();
+  readonly #receivers = new Map<string, Receiver>();
+  #letters = 0;
   readonly #alerts = new Map<string, StoredAlert>();
   #checkpoint: number | null = null;
 
@@ -21,7 +34,7 @@ export class SimRulesDatabase implements RulesStore {
       rules: [...this.#rules.values()],
       checkpoint: this.#checkpoint,
       alerts: [...this.#alerts.values()],
-      targets: [...new Map(waiting.map(({ target, kind }) => [target, { target, kind }])).values()],
+      receivers: [...new Set(waiting.map(({ receiver }) => receiver))].map((key) => this.#receivers.get(key)!),
       waiting: waiting.length,
       savedOffsetMax: waiting.reduce((highest, { offset }) => Math.max(highest, offset), -1),
       newestCreatedAt: waiting.length === 0 ? null : Math.max(...waiting.map(({ createdAt }) => createdAt)),
@@ -52,14 +65,16 @@ export class SimRulesDatabase implements RulesStore {
     return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
   }
 
-  save({ checkpoint, deliveries, done, dead, alerts }: SaveBatch): number {
+  save({ checkpoint, receivers, deliveries, done, dead, alerts }: SaveBatch): number {
     this.#refuseWhereBroken();
     this.#checkpoint = checkpoint;
+    for (const receiver of receivers) this.#receivers.set(receiver.key, receiver);
     for (const delivery of deliveries) this.#waiting.set(keyOf(delivery), delivery);
     for (const key of done) this.#waiting.delete(key);
     for (const letter of dead) {
       this.#waiting.delete(keyOf(letter));
-      this.#dead.set(keyOf(letter), letter);
+      const { carrier, label } = this.#receivers.get(letter.receiver)!;
+      this.#dead.set(keyOf(letter), { ...letter, number: ++this.#letters, carrier, label });
     }
     for (const key of [...this.#dead.keys()].slice(0, Math.max(0, this.#dead.size - LIMITS.rules.deadLettersMax)))
       this.#dead.delete(key);
@@ -67,46 +82,71 @@ export class SimRulesDatabase implements RulesStore {
     return this.#waiting.size;
   }
 
-  due(target: string, now: EpochMs, limit: number): SavedDelivery[] {
-    return this.#of(target)
+  due(receiver: string, now: EpochMs, limit: number): SavedDelivery[] {
+    return this.#of(receiver)
       .filter(({ nextAttemptAt }) => nextAttemptAt <= now)
       .slice(0, limit);
   }
 
-  nextDue(target: string): EpochMs | null {
-    return this.#of(target)[0]?.nextAttemptAt ?? null;
+  nextDue(receiver: string): EpochMs | null {
+    return this.#of(receiver)[0]?.nextAttemptAt ?? null;
   }
 
   has(key: string): boolean {
     return this.#waiting.has(key) || this.#dead.has(key);
   }
 
-  expire(createdBefore: EpochMs, now: EpochMs, reason: string): number {
-    this.#refuseWhereBroken();
-    const old = [...this.#waiting].filter(([, { createdAt }]) => createdAt < createdBefore);
-    for (const [key, delivery] of old) {
+  older(createdBefore: EpochMs, limit: number): SavedDelivery[] {
+    return [...this.#waiting.values()].filter(({ createdAt }) => createdAt < createdBefore).slice(0, limit);
+  }
+
+  changeReceiver(rule: string, from: string, to: Receiver): number {
+    this.#receivers.set(to.key, to);
+    const moved = [...this.#waiting].filter(([, delivery]) => delivery.rule === rule && delivery.receiver === from);
+    for (const [key, delivery] of moved) {
       this.#waiting.delete(key);
-      this.#dead.set(key, { ...delivery, lastError: reason, diedAt: now });
+      const next = { ...delivery, receiver: to.key };
+      this.#waiting.set(keyOf(next), next);
     }
-    return old.length;
+    return moved.length;
   }
 
-  deadLetters(limit: number): DeadLetter[] {
-    return [...this.#dead.values()].reverse().slice(0, limit);
+  hasDied(rule: string, event: string): boolean {
+    return [...this.#dead.values()].some((letter) => letter.rule === rule && letter.origin?.event === event);
   }
 
-  revive(key: string, now: EpochMs): SavedDelivery | null {
-    const letter = this.#dead.get(key);
+  deadLetters({ number, rule, receiver, before = Infinity, limit }: DeadLetterQuery): KeptLetter[] {
+    return [...this.#dead.values()]
+      .filter((letter) => letter.number < before && (number === undefined || letter.number === number))
+      .filter((letter) => rule === undefined || letter.rule === rule)
+      .filter((letter) => receiver === undefined || letter.receiver === receiver)
+      .reverse()
+      .slice(0, limit);
+  }
+
+  editDeadLetter(number: number, change: LetterChange): KeptLetter | null {
+    const letter = this.deadLetters({ number, limit: 1 })[0];
     if (letter === undefined) return null;
-    this.#dead.delete(key);
-    const delivery = { ...letter, attempts: 0, nextAttemptAt: now };
-    this.#waiting.set(key, delivery);
-    return delivery;
+    const changed = { ...letter, ...change };
+    this.#dead.set(keyOf(letter), changed);
+    return changed;
   }
 
-  #of(target: string): SavedDelivery[] {
+  revive(query: DeadLetterQuery, now: EpochMs): readonly Revived[] {
+    return this.deadLetters(query).map((letter) => {
+      this.#dead.delete(keyOf(letter));
+      this.#waiting.set(keyOf(letter), { ...letter, attempts: 0, createdAt: now, nextAttemptAt: now });
+      return { receiver: this.#receivers.get(letter.receiver)!, count: 1 };
+    });
+  }
+
+  dropDeadLetters(query: DeadLetterQuery): number {
+    return this.deadLetters(query).filter((letter) => this.#dead.delete(keyOf(letter))).length;
+  }
+
+  #of(receiver: string): SavedDelivery[] {
     return [...this.#waiting.values()]
-      .filter((delivery) => delivery.target === target)
+      .filter((delivery) => delivery.receiver === receiver)
       .sort((a, b) => a.nextAttemptAt - b.nextAttemptAt || a.offset - b.offset);
   }
 

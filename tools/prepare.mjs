@@ -115,6 +115,9 @@ async function installTestPrograms() {
     mosquitto: "mosquitto",
     mosquitto_pub: "mosquitto-clients",
     initdb: "postgresql",
+    "nats-server": "nats-server",
+    "redis-server": "redis-server",
+    "rabbitmq-server": "rabbitmq-server",
     aws: "awscli",
   };
   const onPath = (name) => spawnSync("sh", ["-c", `command -v ${name} || command -v /usr/sbin/${name}`]).status === 0;

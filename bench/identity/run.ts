@@ -6,6 +6,8 @@ import { parseArgs } from "node:util";
 import { machine } from "../machine.ts";
 import { tableOf } from "../report.ts";
 import type { Row } from "../report.ts";
+import { claims } from "./claims.ts";
+import { fleet } from "./fleet.ts";
 import { handshakes } from "./handshakes.ts";
 import { policy } from "./policy.ts";
 import { revocation } from "./revocation.ts";
@@ -19,6 +21,7 @@ const { values, positionals } = parseArgs({
     /** Connected devices, and how many of them are revoked at once. */
     devices: { type: "string", default: "10000" },
     revoked: { type: "string", default: "1000" },
+    things: { type: "string", default: "1000000" },
   },
 });
 const runs = Number(values.runs);
@@ -26,6 +29,8 @@ const PARTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   policy: () => policy(runs),
   handshakes: () => handshakes(runs, Number(values.handshakes)),
   revocation: () => revocation(Number(values.devices), Number(values.revoked)),
+  claims: () => claims(Number(values.devices)),
+  search: () => fleet(Number(values.things)),
 };
 
 const names = positionals.length === 0 ? Object.keys(PARTS) : positionals;

@@ -1,6 +1,6 @@
 /**
  * The fleet's index with a million things: p50 and p99 of each kind of question, and the event loop's delay beside 50 a second.
- * `node bench/identity/search.ts [things] [folder]`; a folder that has an index is used as it is.
+ * `node bench/identity/search.ts [things] [folder] [--json]`; a folder that has an index is used as it is.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,8 +11,9 @@ import { SearchLink } from "../../src/adapters/sqlite/search-link.ts";
 import type { FleetPartChange, SearchAnswers, SearchRequest } from "../../src/registry/mod.ts";
 import { SimLogger } from "../../sim/world.ts";
 
-const things = Number(process.argv[2] ?? 1_000_000);
-const kept = process.argv[3];
+const json = process.argv.includes("--json");
+const [givenThings, kept] = process.argv.slice(2).filter((argument) => argument !== "--json");
+const things = Number(givenThings ?? 1_000_000);
 const folder = kept ?? mkdtempSync(join(tmpdir(), "search-bench-"));
 mkdirSync(folder, { recursive: true });
 const path = join(folder, "search.db");
@@ -63,7 +64,7 @@ function partsOf(n: number): FleetPartChange[] {
   ];
 }
 
-const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+const print = (line: string): boolean => (json ? process.stderr : process.stdout).write(`${line}\n`);
 
 const index = new SearchLink({ path, logger: new SimLogger() });
 const ask = async <R extends SearchRequest>(request: R): Promise<SearchAnswers[R["ask"]]> =>
@@ -83,6 +84,7 @@ if (!existed) {
   print(`indexed ${things} things in ${seconds.toFixed(0)} s, ${megabytes.toFixed(0)} MB`);
 }
 
+const measured: { kind: string; p50: number; p99: number; found: number }[] = [];
 print("kind                              found  p50 ms  p99 ms");
 for (const [kind, query] of KINDS) {
   const times: number[] = [];
@@ -95,6 +97,7 @@ for (const [kind, query] of KINDS) {
   }
   times.sort((a, b) => a - b);
   const [p50, p99] = [times[100]!, times[197]!];
+  measured.push({ kind, p50, p99, found: found / 200 });
   print(
     `${kind.padEnd(32)} ${String(found / 200).padStart(6)} ${p50.toFixed(1).padStart(7)} ${p99.toFixed(1).padStart(7)}`,
   );
@@ -115,5 +118,6 @@ await Promise.all(under);
 delay.disable();
 const [p99, worst] = [delay.percentile(99) / 1e6, delay.max / 1e6];
 print(`event loop beside 50 searches/s: p99 ${p99.toFixed(1)} ms, worst ${worst.toFixed(1)} ms`);
+if (json) process.stdout.write(`${JSON.stringify(measured)}\n`);
 await index.close();
 if (kept === undefined) rmSync(folder, { recursive: true });

@@ -1,27 +1,18 @@
 /**
- * HTTP requests to other servers, for webhooks and Slack: kept-alive connections, one deadline for the whole exchange, a
- * bounded answer, no redirects, and a guard against addresses that a rule must not reach.
- *
- * The guard looks at the address that is connected to, after the name was resolved, so a name that points to a
- * forbidden address is refused too. Always forbidden: link-local (169.254/16 and fe80::/10: cloud metadata services),
- * unspecified and multicast addresses, and AWS's and Alibaba's metadata services. Loopback and private networks are allowed,
- * because the receivers of a factory are there; `privateNetworks: false` forbids them, for a platform with tenants.
+ * HTTP requests to other servers, for what rules send: kept-alive connections, one deadline for the whole exchange, a
+ * bounded answer, no redirects, and the guard of `outgoing-guard.ts`.
  */
 import { createHmac } from "node:crypto";
-import { lookup as resolve } from "node:dns";
-import type { LookupAddress, LookupOptions } from "node:dns";
 import { Agent as HttpAgent, request as requestHttp } from "node:http";
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { getCACertificates } from "node:tls";
-import { BlockList, isIP } from "node:net";
-import type { LookupFunction } from "node:net";
 import { TidewireError, kib, reasonOf } from "../base/mod.ts";
+import type { GuardOptions } from "./outgoing-guard.ts";
+import { BLOCKED, BlockedAddress, OutgoingGuard, refused } from "./outgoing-guard.ts";
 import type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "../rules/mod.ts";
 
-export interface OutgoingHttpOptions {
-  /** Whether loopback and private networks may be reached. Default true. */
-  readonly privateNetworks?: boolean;
+export interface OutgoingHttpOptions extends GuardOptions {
   /** PEM certificates that are trusted besides those of the system; for receivers with a company's own CA. */
   readonly extraCertificates?: readonly string[];
   readonly userAgent?: string;
@@ -32,12 +23,13 @@ const ANSWER_BYTES_MAX = kib(4);
 /** An answer longer than this is not read to its end; its connection is closed. */
 const ANSWER_READ_MAX = kib(256);
 const IDLE_SOCKETS_MAX = 64;
+/** What receivers say about when they want more. */
+const ANSWER_HEADERS = ["retry-after", "x-ratelimit-remaining", "x-ratelimit-reset-after"] as const;
 
 export class NodeOutgoingHttp implements OutgoingHttp {
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
-  readonly #blocked: BlockList;
-  readonly #lookup: LookupFunction;
+  readonly #guard: OutgoingGuard;
   readonly #userAgent: string;
 
   constructor(options: OutgoingHttpOptions = {}) {
@@ -53,8 +45,7 @@ export class NodeOutgoingHttp implements OutgoingHttp {
       ...agent,
       ...(extra.length === 0 ? {} : { ca: [...getCACertificates("default"), ...extra] }),
     });
-    this.#blocked = blockList(options.privateNetworks ?? true);
-    this.#lookup = guardedLookup(this.#blocked);
+    this.#guard = new OutgoingGuard(options);
     this.#userAgent = options.userAgent ?? "Tidewire";
   }
 
@@ -70,7 +61,7 @@ export class NodeOutgoingHttp implements OutgoingHttp {
     const options: RequestOptions = {
       method: "POST",
       agent: secure ? this.#https : this.#http,
-      lookup: this.#lookup,
+      lookup: this.#guard.lookup,
       headers: {
         "user-agent": this.#userAgent,
         accept: "*/*",
@@ -88,16 +79,13 @@ export class NodeOutgoingHttp implements OutgoingHttp {
       throw refused(url.protocol, "only http and https are allowed");
     }
     // A name is checked when it is resolved; a literal address never is.
-    const host = url.hostname.replace(/^\[|\]$/g, "");
-    if (isIP(host) !== 0 && isBlocked(this.#blocked, host)) throw refused(url.origin, BLOCKED);
+    if (this.#guard.refuses(url.hostname)) throw refused(url.origin, BLOCKED);
     return url;
   }
 }
 
 /** For Standard Webhooks signatures. */
 export const hmacSha256: HmacSha256 = (key, data) => createHmac("sha256", key).update(data).digest();
-
-const BLOCKED = "this address is not allowed";
 
 /** Thrown where a kept-alive connection was closed by the receiver just as it was used again. */
 class StaleConnection extends Error {}
@@ -155,8 +143,10 @@ async function readAnswer(answer: IncomingMessage): Promise<OutgoingResponse> {
     if (bytes > ANSWER_READ_MAX) break; // ends the loop, which destroys the connection
   }
   const headers: Record<string, string> = {};
-  const retryAfter = answer.headers["retry-after"];
-  if (retryAfter !== undefined) headers["retry-after"] = retryAfter;
+  for (const name of ANSWER_HEADERS) {
+    const value = answer.headers[name];
+    if (typeof value === "string") headers[name] = value;
+  }
   return { status: answer.statusCode ?? 0, headers, body: Buffer.concat(kept).toString("utf8") };
 }
 
@@ -167,55 +157,4 @@ function asTidewireError(error: unknown, origin: string): TidewireError {
   const text = reasonOf(error);
   const reason = code === undefined || text.includes(code) ? text : `${text} (${code})`;
   return new TidewireError("OUTGOING_FAILED", { origin, reason: reason === "" ? "unknown" : reason }, { cause: error });
-}
-
-function refused(origin: string, reason: string): TidewireError {
-  return new TidewireError("OUTGOING_REFUSED", { origin, reason });
-}
-
-class BlockedAddress extends Error {}
-
-/** Resolves a name as Node does, and refuses it where any of its addresses is forbidden. */
-function guardedLookup(blocked: BlockList): LookupFunction {
-  return (hostname, options: LookupOptions, callback) => {
-    resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) return callback(error, "", 0);
-      if (addresses.some(({ address }) => isBlocked(blocked, address)))
-        return callback(new BlockedAddress(BLOCKED), "", 0);
-      if (options.all === true) return callback(null, addresses);
-      const first = addresses[0]!;
-      return callback(null, first.address, first.family);
-    });
-  };
-}
-
-function isBlocked(blocked: BlockList, address: string): boolean {
-  return blocked.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-}
-
-function blockList(privateNetworks: boolean): BlockList {
-  const list = new BlockList();
-  list.addSubnet("0.0.0.0", 8, "ipv4"); // "this host": connects to loopback on Linux
-  list.addSubnet("169.254.0.0", 16, "ipv4");
-  list.addSubnet("224.0.0.0", 3, "ipv4"); // multicast, reserved, broadcast
-  list.addAddress("100.100.100.200", "ipv4"); // Alibaba Cloud metadata
-  list.addAddress("::", "ipv6");
-  list.addSubnet("fe80::", 10, "ipv6");
-  list.addSubnet("ff00::", 8, "ipv6");
-  list.addAddress("fd00:ec2::254", "ipv6"); // AWS metadata
-  if (privateNetworks) return list;
-  for (const [net, prefix] of [
-    ["10.0.0.0", 8],
-    ["100.64.0.0", 10],
-    ["127.0.0.0", 8],
-    ["172.16.0.0", 12],
-    ["192.168.0.0", 16],
-    ["198.18.0.0", 15],
-  ] as const) {
-    list.addSubnet(net, prefix, "ipv4");
-  }
-  list.addAddress("::1", "ipv6");
-  list.addSubnet("fc00::", 7, "ipv6");
-  list.addSubnet("64:ff9b::", 96, "ipv6"); // NAT64: private IPv4 addresses in disguise
-  return list;
 }

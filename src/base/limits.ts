@@ -154,6 +154,15 @@ export const LIMITS = {
     sqlStringCharsMax: 1024 * 1024,
     /** Items and characters that the nested SELECTs of one evaluation read and make; then they are Undefined. 20 ms. */
     sqlNestedWorkMax: 4 * 1024 * 1024,
+    sqlRegexpCharsMax: 4_096,
+    sqlRegexpDepthMax: 100,
+    sqlRegexpGroupsMax: 20,
+    /** `x{1000}`: each repetition is a copy of x in the program. */
+    sqlRegexpRepeatMax: 1_000,
+    /** Places of a program; each costs at most one step per character of the text. */
+    sqlRegexpInstructionsMax: 4_096,
+    /** Steps of all searches of one call; then it is Undefined. A tenth of a second; most need one per character. */
+    sqlRegexpStepsMax: 4_000_000,
     rulesMax: 1_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */
@@ -175,6 +184,8 @@ export const LIMITS = {
     retryAfterMax: hours(1),
     deliveryGiveUpAfter: hours(24),
     deadLettersMax: 10_000,
+    /** Times that rules may republish one message after the other; a rule that feeds itself ends here. */
+    republishHopsMax: 10,
     /** How often alerts, failed deliveries and the checkpoint are saved. */
     savePeriod: seconds(1),
     alertsActiveMax: 100_000,

@@ -23,7 +23,7 @@ export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError } from "./
 export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";
 export { LIMITS, assertLimits } from "./limits.ts";
 export type { Limits, MqttLimits } from "./limits.ts";
-export { isJsonObject, parseJson } from "./json.ts";
+export { isJsonObject, parseJson, parseJsonNumbers } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
 export type { Utf8Fault } from "./bytes.ts";

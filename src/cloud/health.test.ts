@@ -72,3 +72,16 @@ test("shadows that are far behind are degraded, never failed: devices wait for a
   };
   assert.deepEqual([part(5), part(200_000)], ["ok", "degraded"]);
 });
+
+test("a search that finds not everything is told with its reason", () => {
+  const sources = { log: { status: () => LOG }, store: { status: () => STORE }, startedAt: 5 };
+  const of = (problem: string | null) => healthOf({ ...sources, search: { problem } } as unknown as HealthSources);
+  assert.equal(of(null).state, "ok");
+  const { state, parts } = of("it is started again: out of memory");
+  assert.equal(state, "degraded");
+  assert.deepEqual(parts.at(-1), {
+    name: "search",
+    state: "degraded",
+    detail: "it is started again: out of memory",
+  });
+});

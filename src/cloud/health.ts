@@ -21,6 +21,7 @@ export interface HealthSources {
   readonly startedAt: EpochMs;
   readonly forgetter?: Pick<Forgetter, "problem">;
   readonly schedules?: ScheduleProblems;
+  readonly search?: { readonly problem: string | null };
   readonly authority?: Pick<CertificateAuthority, "status">;
   readonly census?: Pick<CertificateCensus, "last">;
 }
@@ -33,7 +34,7 @@ const SHADOWS_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf(sources: HealthSources): Health {
-  const { log, store, shadows, registryAway, startedAt, authority, census, forgetter, schedules } = sources;
+  const { log, store, shadows, registryAway, startedAt, authority, census, forgetter, schedules, search } = sources;
   const parts = [
     logPart(log),
     storePart(store),
@@ -46,6 +47,8 @@ export function healthOf(sources: HealthSources): Health {
   if (away !== null) parts.push({ name: "registry", state: "degraded", detail: `PostgreSQL: ${away}` });
   const waits = forgetter?.problem ?? null;
   if (waits !== null) parts.push({ name: "forget", state: "degraded", detail: waits });
+  const missing = search?.problem ?? null;
+  if (missing !== null) parts.push({ name: "search", state: "degraded", detail: missing });
   for (const { name, detail } of schedules?.() ?? []) parts.push({ name, state: "degraded", detail });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { SqliteShadowStore } from "../adapters/sqlite/shadow-store.ts";
@@ -14,7 +16,8 @@ import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from ".
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
-import type { NotifyTarget } from "../rules/mod.ts";
+import type { RuleAction, Sender } from "../rules/mod.ts";
+import { RepublishSender } from "./republish-sender.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
@@ -55,7 +58,15 @@ export interface Ingest {
 }
 
 export async function startIngest(config: PlatformConfig, base: Foundation, teardown: Teardown): Promise<Ingest> {
-  const rules = openRules(config, base, teardown);
+  // The rules start before the log and the broker, into which they republish.
+  let publishing: { readonly log: Log; readonly broker: Broker } | null = null;
+  const republish = new RepublishSender({
+    ...base,
+    publish: () => (publishing === null ? null : (message) => publishing!.broker.publishLocal(message)),
+    log: () => publishing!.log,
+    limits: base.limits.mqtt,
+  });
+  const rules = openRules(config, base, republish, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -97,6 +108,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
+  publishing = { log, broker };
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
@@ -107,12 +119,13 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   return { log, broker, rules, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
-function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown): HotRules {
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), logger: base.logger });
+function openRules(config: PlatformConfig, base: Foundation, republish: Sender, teardown: Teardown): HotRules {
+  const sealing = sealingWith(base.secrets.sessionKey);
+  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), sealing, logger: base.logger });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
-  const notify: NotifyTarget[] = [
+  const notify: RuleAction[] = [
     ...config.webhooks.map((url) => ({ webhook: { url } })),
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
@@ -120,8 +133,14 @@ function openRules(config: PlatformConfig, base: Foundation, teardown: Teardown)
     ...base,
     limits: base.limits.rules,
     store,
-    http,
-    hmacSha256,
+    senders: openSenders({
+      http,
+      hmacSha256,
+      clock: base.clock,
+      folder: { spool: join(config.data, "spool"), programs: join(config.data, "programs") },
+      republish: () => republish,
+    }),
+    keyedHash: (text) => sealing.hmac(text),
     notify,
     defaults: defaultRules(),
   });

@@ -205,7 +205,7 @@ async function openApi(
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       policies: policyDesk(base),
-      health: () => healthOf({ ...base, ...ingest, schedules, startedAt: parts.startedAt }),
+      health: () => healthOf({ ...base, ...ingest, schedules, search, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],
       version: VERSION,

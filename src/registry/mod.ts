@@ -73,6 +73,7 @@ export type {
   Lookup as FleetLookup,
   SearchIndex,
   Stretch as FleetStretch,
+  NumbersLookup as FleetNumbersLookup,
   WordLookup as FleetWordLookup,
 } from "./search/index.ts";
 export { numberOf } from "./search/values.ts";

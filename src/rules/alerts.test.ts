@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { minutes, seconds } from "../base/mod.ts";
 import { defaultRules } from "./defaults.ts";
-import type { Alert, NotifyTarget } from "./model.ts";
+import type { RuleAction } from "./actions/registry.ts";
+import type { Alert } from "./model.ts";
 import { Receiver, World } from "./rules.fixture.ts";
 
 let receiver: Receiver;
 let world: World;
-let notify: readonly NotifyTarget[];
+let notify: readonly RuleAction[];
 
 // One suite around all: with --test-isolation=none, hooks outside of a suite are for the tests of all files.
 describe("alerts", () => {

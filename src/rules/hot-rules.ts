@@ -9,25 +9,22 @@ import { compileSql, compileTemplate } from "../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
 import { AlertBook, idPart } from "./alerts.ts";
 import type { AlertEvent } from "./alerts.ts";
-import { Deliveries } from "./deliveries.ts";
+import { HOT_KINDS } from "./actions/registry.ts";
+import type { AlertAction, RuleAction } from "./actions/registry.ts";
+import { DeadLetters } from "./delivery/dead-letters.ts";
+import { Deliveries } from "./delivery/deliveries.ts";
+import { ErrorActions, errorDocument } from "./delivery/error-actions.ts";
+import type { Failure } from "./delivery/error-actions.ts";
+import type { KeyedHash } from "./delivery/receivers.ts";
+import type { Senders } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
-import type {
-  AlertAction,
-  NotifyTarget,
-  RuleDocument,
-  RuleDraft,
-  RulesLimits,
-  SlackAction,
-  WebhookAction,
-} from "./model.ts";
-import type { HmacSha256, OutgoingHttp } from "./ports.ts";
-import { webhookOf } from "./model.ts";
-import { alertDelivery, escapeSlack, slackDelivery, webhookDelivery } from "./request.ts";
-import type { Occasion } from "./request.ts";
+import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import type { DeadLetter, DeliveryKey, ForgottenState, RulesStore, StoredState } from "./store.ts";
-import { validateRule } from "./validate.ts";
+import { RuleMatch, deliveryOf, errorSendOf, noticeTarget, sendsOf } from "./sends.ts";
+import type { NoticeTarget, Occasion, Send } from "./sends.ts";
+import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import { validateRule, withKeptSecrets } from "./validate.ts";
 
 export interface HotRulesOptions {
   readonly store: RulesStore;
@@ -36,37 +33,35 @@ export interface HotRulesOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly http: OutgoingHttp;
-  readonly hmacSha256: HmacSha256;
-  /** Where raised and resolved alerts are sent. */
-  readonly notify?: readonly NotifyTarget[];
+  readonly senders: Senders;
+  readonly keyedHash: KeyedHash;
+  /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
+  readonly notify?: readonly RuleAction[];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
   readonly limits?: RulesLimits;
 }
 
 interface HotRule extends CompiledRule {
-  readonly sends: readonly (
-    | { readonly kind: "webhook"; readonly action: WebhookAction; readonly name: string }
-    | {
-        readonly kind: "slack";
-        readonly action: SlackAction;
-        readonly name: string;
-        readonly text: CompiledTemplate | null;
-      }
-  )[];
+  /** One per action; null for those that send nothing. */
+  readonly sends: readonly (Send | null)[];
+  readonly hasSends: boolean;
+  readonly error: Send | null;
   readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
 }
 
-/** Deliveries that were not made for so long are looked for this often. */
-const EXPIRE_PERIOD = 60_000;
+/** How often deliveries that wait for too long are given up. */
+const TIDY_PERIOD = 60_000;
 
 export class HotRules {
   readonly alerts: AlertBook;
+  readonly dead: DeadLetters;
   readonly #o: HotRulesOptions;
   readonly #limits: RulesLimits;
   readonly #deliveries: Deliveries;
-  readonly #set = new RuleSet<HotRule>(["webhook", "slack", "alert"], hotRule);
+  readonly #errors: ErrorActions;
+  readonly #notices: readonly NoticeTarget[];
+  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => hotRule(rule, sql, this.#o.keyedHash));
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
   readonly #matched: Counter;
@@ -91,6 +86,17 @@ export class HotRules {
       limits: this.#limits,
       save,
       knowsRule: (name) => this.#rules.has(name),
+      onDead: (letter) => this.#errors.gather(letter),
+    });
+    const { store, keyedHash } = options;
+    this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
+    this.#notices = (options.notify ?? []).map((action) => noticeTarget(action, keyedHash));
+    this.dead = new DeadLetters({
+      store,
+      clock,
+      bodyBytesMax: this.#limits.deliveryBodyBytesMax,
+      save,
+      onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
     this.#matched = metrics.counter({
       name: "tidewire_rule_matches_total",
@@ -132,7 +138,7 @@ export class HotRules {
     this.#resolveOrphans();
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save("soon")),
-      this.#o.scheduler.every(EXPIRE_PERIOD, () => this.#expire()),
+      this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
     );
     return this.#position;
   }
@@ -190,31 +196,22 @@ export class HotRules {
     const verdict = rule.sql.test(input);
     if (verdict === true) this.#matched.value++;
     if (rule.alert !== null) this.#observe(offset, input, rule, rule.alert, verdict);
-    if (verdict !== true || rule.sends.length === 0) return;
-    const value = rule.sql.select(input);
+    if (verdict !== true || !rule.hasSends) return;
+    const match = new RuleMatch(input, rule.sql.select(input), rule.rule.ruleName);
+    const occasion = this.#occasion(offset, input, rule);
     for (const send of rule.sends) {
-      const occasion = this.#occasion(offset, input, rule.rule.ruleName, send.name);
-      if (send.kind === "webhook") {
-        this.#deliveries.enqueue(webhookDelivery(send.action, occasion, value));
-        continue;
-      }
-      const variables = { thing: input.thing, rule: rule.rule.ruleName };
-      const result = value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value);
-      const text =
-        send.text === null
-          ? `*${rule.rule.ruleName}* · ${escapeSlack(input.thing)}\n${escapeSlack(result)}`
-          : send.text.render(input, variables, escapeSlack);
-      this.#deliveries.enqueue(slackDelivery(send.action, occasion, text));
+      if (send !== null) this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver);
     }
   }
 
-  /** The id is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
-  #occasion(offset: number, input: MessageInput, rule: string, name: string): Occasion {
+  /** The event is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
+  #occasion(offset: number, input: MessageInput, { rule, error }: HotRule): Occasion {
     const stamp = stampOf(input.message.properties);
     const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
     const named = thingOfTopic(input.topic);
     const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
-    return { id: `${name}-${event}`, rule, things, offset, createdAt: this.#o.clock.now() };
+    const payload = error === null ? null : input.payload.slice();
+    return { event, rule: rule.ruleName, things, offset, createdAt: this.#o.clock.now(), payload };
   }
 
   #observe(
@@ -246,9 +243,40 @@ export class HotRules {
       thing: alert.thing,
       severity: alert.severity,
     });
-    for (const target of this.#o.notify ?? []) {
-      this.#deliveries.enqueue(alertDelivery(target, alert, offset, this.#o.clock.now()), true);
+    const now = this.#o.clock.now();
+    for (const { deliveryOf: notice, receiver } of this.#notices) {
+      this.#deliveries.enqueue(notice(alert, offset, now), receiver, true);
     }
+  }
+
+  /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
+  #tellFailures(): void {
+    for (const failure of this.#errors.take()) {
+      const rule = this.#rules.get(failure.rule); // also where it is disabled now
+      const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
+      if (send !== null) this.#tell(send, failure);
+    }
+  }
+
+  #tell(send: Send, failure: Failure): void {
+    const { rule, things, offset, origin } = failure.letters[0]!;
+    const { topic, clientId, event, payload } = origin;
+    const createdAt = this.#o.clock.now();
+    const thing = things[0] ?? clientId;
+    const message: Message = {
+      topic,
+      payload,
+      clientId,
+      thing,
+      qos: 1,
+      retain: false,
+      receivedAt: createdAt,
+      properties: null,
+    };
+    const document = errorDocument(failure, (this.#limits.deliveryBodyBytesMax * 2) / 3);
+    const match = new RuleMatch(new MessageInput(message, this.#limits), document, failure.rule);
+    const occasion: Occasion = { event, rule: rule!, things, offset, createdAt, payload: null };
+    this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver, true);
   }
 
   // ── rules ────────────────────────────────────────────────────────────────────────────────────
@@ -271,8 +299,8 @@ export class HotRules {
    * log's end so that the store process starts at the same message). Throws RULE_INVALID or RULE_SQL_INVALID.
    */
   put(ruleName: string, input: unknown, fromOffset: number = this.#position): RuleDocument {
-    const draft = validateRule(ruleName, input);
     const present = this.#rules.get(ruleName);
+    const draft = withKeptSecrets(validateRule(ruleName, input), present);
     if (present === undefined && this.#rules.size >= this.#limits.rulesMax) {
       throw new TidewireError("RULE_INVALID", {
         at: "ruleName",
@@ -285,9 +313,24 @@ export class HotRules {
     const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
     this.#adopt(rule);
     this.#set.put(rule);
+    if (present !== undefined) this.#followReceivers(present, rule);
     if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
     this.#rulesChanged();
     return rule;
+  }
+
+  /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
+  #followReceivers(before: RuleDocument, after: RuleDocument): void {
+    const sendsNow = sendsOf(after, this.#o.keyedHash);
+    for (const [i, old] of sendsOf(before, this.#o.keyedHash).entries()) {
+      const now = sendsNow[i]?.receiver;
+      if (old === null || now === undefined || old.receiver.key === now.key) continue;
+      if (old.receiver.carrier !== now.carrier || old.receiver.label !== now.label) continue;
+      this.#deliveries.release(old.receiver.key);
+      if (!this.#save("durably")) continue; // it goes to the server it was made for
+      this.#o.store.changeReceiver(after.ruleName, old.receiver.key, now);
+      this.#deliveries.revived(now, 0);
+    }
   }
 
   /** Also drops its waiting deliveries and resolves its alerts. Throws NOT_FOUND. */
@@ -357,7 +400,7 @@ export class HotRules {
     for (const listener of this.#ruleListeners) listener();
   }
 
-  // ── alerts and dead letters ──────────────────────────────────────────────────────────────────
+  // ── things ───────────────────────────────────────────────────────────────────────────────────
 
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
@@ -377,20 +420,6 @@ export class HotRules {
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);
     return forgotten;
-  }
-
-  /** Newest first. */
-  deadLetters(limit: number): DeadLetter[] {
-    this.#save("soon");
-    return this.#o.store.deadLetters(limit);
-  }
-
-  /** Tries a dead letter again. Throws NOT_FOUND. */
-  redeliver(key: DeliveryKey): void {
-    this.#save("soon");
-    const delivery = this.#o.store.revive(key, this.#o.clock.now());
-    if (delivery === null) throw new TidewireError("NOT_FOUND", { kind: "dead letter", name: key });
-    this.#deliveries.revived(delivery);
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
@@ -414,6 +443,7 @@ export class HotRules {
       this.#saveWanted = true;
       return true;
     }
+    this.#tellFailures();
     const alerts = this.alerts.changes(how === "at the end");
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const checkpoint = Math.min(this.#position, checkpointMax);
@@ -431,34 +461,21 @@ export class HotRules {
     return true;
   }
 
-  #expire(): void {
-    const now = this.#o.clock.now();
-    const giveUpAfter = this.#limits.deliveryGiveUpAfter;
+  #tidy(): void {
     try {
-      const expired = this.#o.store.expire(now - giveUpAfter, now, "gave up: the receiver did not answer for too long");
-      if (expired === 0) return;
-      this.#deliveries.expired(expired);
-      this.#o.logger.warn("Deliveries were given up; they are kept among the dead letters", { count: expired });
+      this.#deliveries.tidy();
+      this.#save("soon");
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }
   }
 }
 
-function hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
-  const sends: HotRule["sends"][number][] = [];
-  let alert: HotRule["alert"] = null;
-  for (const [i, action] of rule.actions.entries()) {
-    // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
-    const name = i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`;
-    if ("webhook" in action) sends.push({ kind: "webhook", action, name });
-    else if ("http" in action) sends.push({ kind: "webhook", action: webhookOf(action), name });
-    else if ("slack" in action) {
-      const text = action.slack.text === undefined ? null : compileTemplate(action.slack.text);
-      sends.push({ kind: "slack", action, name, text });
-    } else if ("alert" in action) alert = { action: action.alert, summary: compileTemplate(action.alert.summary) };
-  }
-  return { rule, sql, sends, alert };
+function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash): HotRule {
+  const sends = sendsOf(rule, hash);
+  const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
+  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
+  return { rule, sql, sends, hasSends: sends.some((send) => send !== null), error: errorSendOf(rule, hash), alert };
 }
 
 /** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */

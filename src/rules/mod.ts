@@ -1,29 +1,32 @@
-export { redactRule } from "./model.ts";
-export type {
-  ActionKind,
-  Alert,
-  AlertAction,
-  NotifyTarget,
-  RuleAction,
-  RuleDocument,
-  RuleDraft,
-  RulesLimits,
-  Severity,
-  SlackAction,
-  TelemetryAction,
-  WebhookAction,
-} from "./model.ts";
+export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
+export type { Alert, RuleDocument, RuleDraft, RulesLimits, Severity } from "./model.ts";
+export { CARRIERS, validateNotify } from "./actions/registry.ts";
+export type { KindName, RuleAction } from "./actions/registry.ts";
+export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";
 export { TopicRoutes } from "./topic-routes.ts";
-export { keyOf } from "./store.ts";
+export { keyOf } from "./delivery/delivery.ts";
 export type {
   DeadLetter,
+  DeadLetterQuery,
   Delivery,
   DeliveryKey,
+  KeptLetter,
+  Origin,
+  SavedDelivery,
+} from "./delivery/delivery.ts";
+export { HOPS_PROPERTY } from "./actions/republish.ts";
+export { receiverOf } from "./delivery/receivers.ts";
+export type { KeyedHash } from "./delivery/receivers.ts";
+export { DONE, dead, deliveryFails, forAll, targetFails } from "./delivery/sender.ts";
+export type { Parcel, Receiver, Sender, Senders, Verdict } from "./delivery/sender.ts";
+export { verdictOfError } from "./delivery/verdict.ts";
+export type {
   ForgottenState,
+  LetterChange,
+  Revived,
   RulesStore,
   SaveBatch,
-  SavedDelivery,
   StoredAlert,
   StoredState,
 } from "./store.ts";

@@ -2,8 +2,9 @@
 import { reasonOf } from "../base/mod.ts";
 import { compileSql } from "../sql/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
-import { kindOf } from "./model.ts";
-import type { ActionKind, RuleDocument } from "./model.ts";
+import { kindNameOf } from "./actions/registry.ts";
+import type { KindName } from "./actions/registry.ts";
+import type { RuleDocument } from "./model.ts";
 import { TopicRoutes } from "./topic-routes.ts";
 
 export interface CompiledRule {
@@ -27,7 +28,7 @@ export interface BrokenRule {
  * `compiledRule` for the plain pair. `fromOffset` is the caller's to check.
  */
 export class RuleSet<R extends CompiledRule = CompiledRule> {
-  readonly #kinds: ReadonlySet<ActionKind>;
+  readonly #kinds: ReadonlySet<KindName>;
   readonly #build: (rule: RuleDocument, sql: CompiledSql) => R;
   readonly #rules = new Map<string, R>();
   readonly #routes = new TopicRoutes<R>(
@@ -35,7 +36,7 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
     (rule) => rule.sql.filter,
   );
 
-  constructor(kinds: readonly ActionKind[], build: (rule: RuleDocument, sql: CompiledSql) => R) {
+  constructor(kinds: readonly KindName[], build: (rule: RuleDocument, sql: CompiledSql) => R) {
     this.#kinds = new Set(kinds);
     this.#build = build;
   }
@@ -57,7 +58,7 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
 
   /** Adds or replaces one rule. Throws `SqlError` where its SQL is not valid, and then changes nothing. */
   put(rule: RuleDocument): void {
-    const wanted = !rule.ruleDisabled && rule.actions.some((action) => this.#kinds.has(kindOf(action)));
+    const wanted = !rule.ruleDisabled && rule.actions.some((action) => this.#kinds.has(kindNameOf(action)));
     if (wanted) this.#rules.set(rule.ruleName, this.#build(rule, compileSql(rule.sql)));
     else this.#rules.delete(rule.ruleName);
     this.#routes.forget();

@@ -11,6 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { defaultRules } from "./defaults.ts";
 import { HotRules } from "./hot-rules.ts";
@@ -39,7 +41,8 @@ function receive(): void {
 }
 
 function makeRules(folder: string): { rules: HotRules; close: () => Promise<void> } {
-  const store = new SqliteRulesStore({ path: join(folder, "rules.db") });
+  const sealing = sealingWith(new Uint8Array(32));
+  const store = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing });
   const http = new NodeOutgoingHttp();
   const save = store.save.bind(store);
   store.save = (batch, durable) => {
@@ -48,11 +51,12 @@ function makeRules(folder: string): { rules: HotRules; close: () => Promise<void
     saves.push(performance.now() - started);
     return waiting;
   };
+  const clock = { now: () => Date.now(), monotonic: () => performance.now() };
   const rules = new HotRules({
     store,
-    http,
-    hmacSha256,
-    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    senders: openSenders({ http, hmacSha256, clock, folder: null }),
+    keyedHash: sealing.hmac,
+    clock,
     scheduler: {
       after(delay, task) {
         const timer = setTimeout(task, delay);

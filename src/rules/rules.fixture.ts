@@ -8,13 +8,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SimClock, SimLogger, SimMetrics, SimRandom, settle } from "../../sim/world.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { LIMITS } from "../base/mod.ts";
 import type { Cancel, Message, MessageProperties, Scheduler } from "../base/mod.ts";
 import { HotRules } from "./hot-rules.ts";
-import type { NotifyTarget, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleAction } from "./actions/registry.ts";
+import type { RuleDraft, RulesLimits } from "./model.ts";
 import type { OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 import type { RulesStore } from "./store.ts";
+
+const SEALING = sealingWith(new Uint8Array(32).fill(4));
 
 export interface Received {
   readonly path: string;
@@ -174,7 +179,7 @@ class Life implements Scheduler, OutgoingHttp {
 
 export interface WorldOptions {
   readonly limits?: Partial<RulesLimits>;
-  readonly notify?: readonly NotifyTarget[];
+  readonly notify?: readonly RuleAction[];
   readonly defaults?: readonly RuleDraft[];
   readonly seed?: number;
 }
@@ -229,7 +234,7 @@ export class World {
 
   /** For requests that are on the way: waits turn by turn of the real event loop. */
   async metricReaches(name: string, labels: Record<string, string>, value: number): Promise<void> {
-    while (this.metrics.value(name, labels) < value) await new Promise((resolve) => setImmediate(resolve));
+    while (this.metrics.valueOr(0, name, labels) < value) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** The process dies now: nothing more is saved. Then it starts again, and the log is replayed from the checkpoint. */
@@ -271,7 +276,7 @@ export class World {
   }
 
   #openStore(): SqliteRulesStore {
-    return new SqliteRulesStore({ path: join(this.#folder, "rules.db"), limits: this.limits });
+    return new SqliteRulesStore({ path: join(this.#folder, "rules.db"), limits: this.limits, sealing: SEALING });
   }
 
   #makeRules(store: RulesStore): HotRules {
@@ -282,8 +287,8 @@ export class World {
       random: new SimRandom(this.#options.seed ?? 1),
       logger: this.logger,
       metrics: this.metrics,
-      http: this.#life,
-      hmacSha256,
+      senders: openSenders({ http: this.#life, hmacSha256, clock: this.clock, folder: null }),
+      keyedHash: SEALING.hmac,
       limits: this.limits,
       notify: this.#options.notify ?? [],
       defaults: this.#options.defaults ?? [],

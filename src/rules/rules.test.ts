@@ -3,16 +3,16 @@ import { afterEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { SimRandom } from "../../sim/world.ts";
 import { LIMITS, TidewireError, topicMatches } from "../base/mod.ts";
-import { backoff } from "./backoff.ts";
+import { backoff } from "./delivery/backoff.ts";
 import { defaultRules } from "./defaults.ts";
 import { MessageInput } from "./input.ts";
-import { redactRule } from "./model.ts";
 import type { RuleDocument } from "./model.ts";
-import { attemptHeaders } from "./request.ts";
+import { CARRIERS, validateNotify } from "./actions/registry.ts";
+import { secretBytes, signedPost } from "./actions/webhook.ts";
 import { RuleSet, compiledRule } from "./rule-set.ts";
 import { World, messageOf } from "./rules.fixture.ts";
-import { secretBytes, validateNotify, validateRule } from "./validate.ts";
-import { parseRetryAfter, verdictOf } from "./verdict.ts";
+import { redactRule, validateRule } from "./validate.ts";
+import { parseRetryAfter } from "./delivery/verdict.ts";
 import { hmacSha256 } from "../adapters/outgoing-http.ts";
 
 const SQL = "SELECT * FROM 'a/#'";
@@ -145,7 +145,7 @@ describe("validation", () => {
     assert.deepEqual(validateNotify({ webhook: { url: "http://localhost:1" } }, "--webhook"), {
       webhook: { url: "http://localhost:1/" },
     });
-    assert.throws(() => validateNotify({ telemetry: {} }, "--webhook"), /not known/);
+    assert.throws(() => validateNotify({ telemetry: {} }, "--webhook"), /must be one of webhook/);
   });
 
   test("the default rules are valid, and are stored as they are written", () => {
@@ -340,20 +340,16 @@ describe("the list of rules", () => {
 
 describe("requests", () => {
   test("the signature is that of the Standard Webhooks reference libraries", () => {
-    const headers = attemptHeaders(
-      {
-        id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        target: "webhook x",
-        kind: "webhook",
-        rule: null,
-        things: [],
-        url: "x",
-        headers: {},
-        secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        body: new TextEncoder().encode('{"test": 2432232314}'),
-        offset: 0,
-        createdAt: 0,
-      },
+    const { headers } = signedPost(
+      { url: "x", headers: {}, secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" },
+      [
+        {
+          id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
+          body: new TextEncoder().encode('{"test": 2432232314}'),
+          fields: {},
+          createdAt: 0,
+        },
+      ],
       1_614_265_330_999,
       hmacSha256,
     );
@@ -380,7 +376,7 @@ describe("requests", () => {
 
   test("what answers mean", () => {
     const of = (kind: "webhook" | "slack", status: number, body = "", headers = {}): string => {
-      const verdict = verdictOf(kind, { status, body, headers }, 0);
+      const verdict = CARRIERS.get(kind)!.http!.verdict({ status, body, headers }, 0);
       return verdict.type === "retry" ? `${verdict.type} ${verdict.scope}` : verdict.type;
     };
     assert.deepEqual(

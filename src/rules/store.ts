@@ -1,44 +1,8 @@
 /** What the rules keep on disk. `adapters/sqlite/rules-store.ts` does it with SQLite. All calls are synchronous. */
 import type { EpochMs } from "../base/mod.ts";
+import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
+import type { Receiver } from "./delivery/sender.ts";
 import type { Alert, RuleDocument } from "./model.ts";
-
-/** One request that is to be made. */
-export interface Delivery {
-  /** `webhook-id`: the same for every attempt, and for the same event after a replay. */
-  readonly id: string;
-  /** Kind and URL; limits, order and backoff are per target. */
-  readonly target: string;
-  readonly kind: "webhook" | "slack";
-  /** The rule whose deliveries go when it is deleted; null for notifications of alerts. */
-  readonly rule: string | null;
-  /** Who published the message behind it, and whom it speaks of. */
-  readonly things: readonly string[];
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly secret: string | null;
-  readonly body: Uint8Array;
-  /** Log offset of the message behind it. */
-  readonly offset: number;
-  readonly createdAt: EpochMs;
-}
-
-export interface SavedDelivery extends Delivery {
-  /** Attempts that failed so far. */
-  readonly attempts: number;
-  readonly nextAttemptAt: EpochMs;
-  readonly lastError: string | null;
-}
-
-export interface DeadLetter extends Delivery {
-  readonly attempts: number;
-  readonly lastError: string;
-  readonly diedAt: EpochMs;
-}
-
-/** Identifies a delivery: the same event may go to several targets. */
-export type DeliveryKey = string;
-export const keyOf = (delivery: { readonly id: string; readonly target: string }): DeliveryKey =>
-  `${delivery.id} ${delivery.target}`;
 
 export interface StoredAlert {
   readonly alert: Alert;
@@ -51,6 +15,8 @@ export interface StoredAlert {
 /** Saved in one transaction, so that a crash leaves alerts, deliveries and the checkpoint in step. */
 export interface SaveBatch {
   readonly checkpoint: number;
+  /** Of the deliveries and dead letters below, those that the store does not have. */
+  readonly receivers: readonly Receiver[];
   /** New or with another attempt counted. */
   readonly deliveries: readonly SavedDelivery[];
   /** Delivered ones that were saved before. */
@@ -66,8 +32,8 @@ export interface StoredState {
   /** Offset of the next message to handle; null where nothing was ever saved. */
   readonly checkpoint: number | null;
   readonly alerts: readonly StoredAlert[];
-  /** Targets that have deliveries waiting. */
-  readonly targets: readonly { readonly target: string; readonly kind: "webhook" | "slack" }[];
+  /** Those that have deliveries waiting. */
+  readonly receivers: readonly Receiver[];
   readonly waiting: number;
   /** Highest offset of any saved delivery: above it a replay need not look for doubles. */
   readonly savedOffsetMax: number;
@@ -81,6 +47,7 @@ export interface ForgottenState {
   readonly deadLetters: number;
 }
 
+/** Secrets of rules and receivers are sealed on disk. */
 export interface RulesStore {
   load(): StoredState;
   putRule(rule: RuleDocument): void;
@@ -92,18 +59,33 @@ export interface RulesStore {
    * regular save need not wait for the disk.
    */
   save(batch: SaveBatch, durable: boolean): number;
-  /** Waiting deliveries of one target whose time has come, in the order of their time, then of their offset. */
-  due(target: string, now: EpochMs, limit: number): SavedDelivery[];
-  /** When the next one of this target is due; null where none waits. */
-  nextDue(target: string): EpochMs | null;
+  /** Waiting deliveries of one receiver whose time has come, in the order of their time, then of their offset. */
+  due(receiver: string, now: EpochMs, limit: number): SavedDelivery[];
+  /** When the next one of this receiver is due; null where none waits. */
+  nextDue(receiver: string): EpochMs | null;
+  /** Waiting deliveries that were created before, the oldest first. */
+  older(createdBefore: EpochMs, limit: number): SavedDelivery[];
+  /** Gives what waits or was given up of a rule another receiver; returns how many of them wait. */
+  changeReceiver(rule: string, from: string, to: Receiver): number;
   /** Removes what is kept of a thing: alerts, and what waits or was given up. */
   forgetThing(thing: string): ForgottenState;
   /** Whether the delivery waits or was given up. */
   has(key: DeliveryKey): boolean;
-  /** Makes dead letters of all that were created before; returns how many. */
-  expire(createdBefore: EpochMs, now: EpochMs, reason: string): number;
+  /** Whether another delivery of the same rule and message was given up before. */
+  hasDied(rule: string, event: string): boolean;
   /** Newest first. */
-  deadLetters(limit: number): DeadLetter[];
-  /** Puts a dead letter back to the waiting ones; null where there is none. */
-  revive(key: DeliveryKey, now: EpochMs): SavedDelivery | null;
+  deadLetters(query: DeadLetterQuery): KeptLetter[];
+  /** Null where there is no such letter. */
+  editDeadLetter(number: number, change: LetterChange): KeptLetter | null;
+  /** Puts dead letters back to the waiting ones, from the beginning; the newest first. */
+  revive(query: DeadLetterQuery, now: EpochMs): readonly Revived[];
+  /** Returns how many there were. */
+  dropDeadLetters(query: DeadLetterQuery): number;
 }
+
+export interface Revived {
+  readonly receiver: Receiver;
+  readonly count: number;
+}
+
+export type LetterChange = Partial<Pick<DeadLetter, "body" | "fields">>;

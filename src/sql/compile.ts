@@ -1,6 +1,8 @@
 /** A statement, compiled once per rule. */
 import type { JsonValue } from "../base/mod.ts";
-import { compileExpression, compileSelect, wholePayload } from "./expressions.ts";
+import { Externals } from "./answers.ts";
+import type { ExternalName } from "./external.ts";
+import { compileExpression, compileSelect, isWholePayload } from "./expressions.ts";
 import type { SqlInput } from "./input.ts";
 import { parseSql } from "./parser.ts";
 import { Budget, Variables } from "./scope.ts";
@@ -23,6 +25,13 @@ export interface CompiledSql {
   readonly takesAll: boolean;
   /** Those of SET, for `compileTemplate(text, sql)`. */
   readonly variables: Variables;
+  /** External functions that it calls; empty for nearly all statements. */
+  readonly externals: readonly ExternalName[];
+  /**
+   * Asks the external functions. Null where there is nothing to ask, because there are none or WHERE says no without
+   * them; else the message with its answers, to be evaluated in the message's place. Never rejects.
+   */
+  prepare(input: SqlInput): Promise<SqlInput> | null;
   evaluate(input: SqlInput): SqlOutcome;
   /** WHERE alone; undefined where undecided. Cheaper than `evaluate` for those who need no value. */
   test(input: SqlInput): boolean | undefined;
@@ -33,23 +42,35 @@ export interface CompiledSql {
 export interface CompileOptions {
   /** `awsIotSqlVersion` of the rule. */
   readonly version?: SqlVersion;
+  /**
+   * What becomes of numbers of more digits than a double has. `double` (the default): the nearest double, for whoever
+   * computes with the result. `exact`: an object that `JSON.stringify` prints as the number, with all its digits.
+   */
+  readonly numbers?: "double" | "exact";
 }
 
 /** Parses and compiles a statement. Throws `SqlError`. */
-export function compileSql(text: string, { version = DEFAULT_SQL_VERSION }: CompileOptions = {}): CompiledSql {
+export function compileSql(text: string, options: CompileOptions = {}): CompiledSql {
+  const { version = DEFAULT_SQL_VERSION, numbers = "double" } = options;
   const statement = parseSql(text, { version });
-  const context: CompileContext = { version, variables: new Variables(), budget: new Budget(), inRows: false };
+  const context = newContext(version, new Variables(), numbers === "double");
   for (const { name, value } of statement.variables) context.variables.add(name, compileExpression(value, context));
-  const select = compileSelect(statement.select, context);
   const where = statement.where === null ? null : compileExpression(statement.where, context);
+  const first = context.externals.calls.length > 0;
+  const select = compileSelect(statement.select, context) as (input: SqlInput) => JsonValue | Uint8Array;
   const decide = (input: SqlInput): boolean | undefined => (where === null ? true : toBoolean(where(input)));
   const test = refilling(context.budget, decide);
   return {
     filter: statement.filter,
     text,
     version,
-    takesAll: where === null && select === wholePayload,
+    takesAll: where === null && isWholePayload(statement.select),
     variables: context.variables,
+    externals: [...new Set(context.externals.calls.map(({ name }) => name))],
+    prepare(input) {
+      if (context.externals.calls.length === 0 || (!first && test(input) !== true)) return null;
+      return context.externals.prepare(input);
+    },
     test,
     select: refilling(context.budget, select),
     evaluate(input) {
@@ -58,6 +79,10 @@ export function compileSql(text: string, { version = DEFAULT_SQL_VERSION }: Comp
       return { matched: true, value: select(input) };
     },
   };
+}
+
+export function newContext(version: SqlVersion, variables: Variables, doubles: boolean): CompileContext {
+  return { version, variables, budget: new Budget(), inRows: false, externals: new Externals(), doubles };
 }
 
 /** Only a statement with nested SELECTs pays for a budget. */

@@ -1,7 +1,7 @@
 /** Tree → closures. Evaluation never throws and never changes its input. */
-import type { JsonValue } from "../base/mod.ts";
-import { LIMITS, isJsonObject } from "../base/mod.ts";
-import { CASTS } from "./cast.ts";
+import { LIMITS } from "../base/mod.ts";
+import { callOf } from "./calls.ts";
+import { castTo } from "./cast.ts";
 import { FUNCTIONS } from "./functions/registry.ts";
 import type { SqlInput } from "./input.ts";
 import { combine, invert, negate } from "./operators.ts";
@@ -9,72 +9,96 @@ import { RowInput, messageOf } from "./scope.ts";
 import type { CompileContext, Evaluate } from "./scope.ts";
 import { childrenOf, dispatch, impliedName } from "./tree.ts";
 import type { ByKind, Expression, Node, SelectClause, SelectItem } from "./tree.ts";
-import { equal, member, setKey, toBoolean } from "./value.ts";
-import type { SqlValue } from "./value.ts";
+import { equal, isObject, member, setKey, toBoolean, withDoubles } from "./value.ts";
+import type { SqlJson, SqlValue } from "./value.ts";
+import { isFirstVersion } from "./version.ts";
 
-export type Select = (input: SqlInput) => JsonValue | Uint8Array;
+export type Select = (input: SqlInput) => SqlJson | Uint8Array;
 
 export function compileSelect(select: SelectClause, context: CompileContext): Select {
-  if (select.kind === "value") {
-    if (select.value.kind === "star") return wholePayload;
-    const value = compileExpression(select.value, context);
+  if (isWholePayload(select)) {
+    const payload = payloadOf(context);
+    const finish = finisher(null, context);
     return (input) => {
-      const result = value(input);
-      return result === undefined ? "" : result; // Undefined by itself is an empty string
+      const json = payload(input);
+      return json === undefined ? input.payload : (finish(json, input) ?? null);
     };
   }
-  if (select.items.length === 1 && select.items[0]!.kind === "star") return wholePayload;
-  return compileItems(select.items, context);
+  if (select.kind !== "value") return compileItems(select.items, context);
+  const value = compileExpression(select.value, context);
+  const finish = finisher(select.value, context);
+  return (input) => {
+    const result = finish(value(input), input);
+    return result === undefined ? "" : result; // Undefined by itself is an empty string
+  };
 }
 
-export function wholePayload(input: SqlInput): JsonValue | Uint8Array {
-  const json = input.json();
-  return json === undefined ? input.payload : json;
+export function isWholePayload(select: SelectClause): boolean {
+  if (select.kind === "value") return select.value.kind === "star";
+  return select.items.length === 1 && select.items[0]!.kind === "star";
+}
+
+/** The payload as JSON, as the version sees it. */
+function payloadOf({ version, inRows }: CompileContext): Evaluate {
+  if (inRows || !isFirstVersion(version)) return (input) => input.json();
+  return (input) => (input.written === undefined ? input.json() : input.written());
+}
+
+type Finish = (value: SqlValue, input: SqlInput) => SqlValue;
+
+/** What is done to a value on its way out. A part of the payload can hold a long number only where that says so. */
+function finisher(expression: Expression | null, { doubles }: CompileContext): Finish {
+  if (!doubles) return (value) => value;
+  const payload = expression === null || expression.kind === "path" || expression.kind === "star";
+  return payload ? (value, input) => (input.exact === true ? withDoubles(value) : value) : withDoubles;
 }
 
 function compileItems(
   items: readonly SelectItem[],
   context: CompileContext,
-): (input: SqlInput) => Record<string, JsonValue> {
+): (input: SqlInput) => Record<string, SqlJson> {
   const writers = items.map((item) => compileItem(item, context));
   return (input) => {
-    const target: Record<string, JsonValue> = {};
+    const target: Record<string, SqlJson> = {};
     for (const write of writers) write(target, input);
     return target;
   };
 }
 
-type Writer = (target: Record<string, JsonValue>, input: SqlInput) => void;
+type Writer = (target: Record<string, SqlJson>, input: SqlInput) => void;
 
 function compileItem(item: SelectItem, context: CompileContext): Writer {
   if (item.kind === "star") {
+    const payload = payloadOf(context);
+    const finish = finisher(null, context);
     return (target, input) => {
-      const json = input.json();
-      if (!isJsonObject(json)) return;
+      const json = finish(payload(input), input);
+      if (!isObject(json)) return;
       for (const key of Object.keys(json)) setKey(target, key, json[key]!);
     };
   }
   const value = compileExpression(item.value, context);
+  const finish = finisher(item.value, context);
   const path = item.as ?? [impliedName(item.value)!];
   if (path.length === 1) {
     const key = path[0]!;
     return (target, input) => {
-      const result = value(input);
+      const result = finish(value(input), input);
       if (result !== undefined) setKey(target, key, result);
     };
   }
   return (target, input) => {
-    const result = value(input);
+    const result = finish(value(input), input);
     if (result !== undefined) setPath(target, path, result);
   };
 }
 
 /** Objects on the way are copied before they are written to: they may belong to the payload. */
-function setPath(target: Record<string, JsonValue>, path: readonly string[], value: JsonValue): void {
+function setPath(target: Record<string, SqlJson>, path: readonly string[], value: SqlJson): void {
   let at = target;
   for (const key of path.slice(0, -1)) {
     const present = member(at, key);
-    const next: Record<string, JsonValue> = isJsonObject(present) ? { ...present } : {};
+    const next: Record<string, SqlJson> = isObject(present) ? { ...present } : {};
     setKey(at, key, next);
     at = next;
   }
@@ -113,26 +137,26 @@ const COMPILERS: ByKind<(context: CompileContext) => Evaluate> = {
       value,
   path:
     ({ path }) =>
-    () =>
-      compilePath(path),
+    (context) =>
+      compilePath(path, context),
   variable: (node) => (context) => context.variables.reader(node.name),
   member: (node) => (context) => {
     const of = compileExpression(node.of, context);
     return (input) => member(of(input), node.name);
   },
-  star: () => () => (input) => input.json(),
+  star: () => payloadOf,
   nested: (node) => (context) => compileNested(node, context),
   call: (node) => (context) => compileCall(node, context),
   cast: (node) => (context) => {
     const of = compileExpression(node.of, context);
-    const cast = CASTS[node.type];
+    const cast = castTo(node.type, context.version);
     return (input) => cast(of(input));
   },
   unary: (node) => (context) => (node.operator === "not" ? invert : negate)(compileExpression(node.of, context)),
   binary: (node) => (context) => {
     const left = compileExpression(node.left, context);
     const right = compileExpression(node.right, context);
-    return combine(node.operator, left, right, hasDecimalLiteral(node));
+    return combine(node.operator, left, right, { exact: hasDecimalLiteral(node), version: context.version });
   },
   case: (node) => (context) => compileCase(node, context),
   array: (node) => (context) => {
@@ -143,7 +167,7 @@ const COMPILERS: ByKind<(context: CompileContext) => Evaluate> = {
   object: (node) => (context) => {
     const entries = node.entries.map(({ key, value }) => ({ key, value: compileExpression(value, context) }));
     return (input) => {
-      const object: Record<string, JsonValue> = {};
+      const object: Record<string, SqlJson> = {};
       for (const { key, value } of entries) {
         const result = value(input);
         if (result !== undefined) setKey(object, key, result);
@@ -153,7 +177,11 @@ const COMPILERS: ByKind<(context: CompileContext) => Evaluate> = {
   },
 };
 
-function compilePath(path: readonly string[]): Evaluate {
+function compilePath(path: readonly string[], context: CompileContext): Evaluate {
+  if (isFirstVersion(context.version)) {
+    const payload = payloadOf(context);
+    return (input) => path.reduce<SqlValue>(member, payload(input));
+  }
   const [first, second] = path as [string, string?];
   if (path.length === 1) return (input) => member(input.json(), first);
   if (path.length === 2) return (input) => member(member(input.json(), first), second!);
@@ -170,7 +198,7 @@ function compilePath(path: readonly string[]): Evaluate {
  */
 function compileNested(node: Node<"nested">, context: CompileContext): Evaluate {
   const from = compileExpression(node.from, context);
-  const inner: CompileContext = { ...context, inRows: true };
+  const inner: CompileContext = { ...context, inRows: true, doubles: false };
   const value = compileRow(node.select, inner);
   const where = node.where === null ? null : compileExpression(node.where, inner);
   const { budget } = context;
@@ -179,8 +207,8 @@ function compileNested(node: Node<"nested">, context: CompileContext): Evaluate 
     const source = from(input);
     if (typeof source !== "object" || source === null) return undefined;
     const row = new RowInput(messageOf(input));
-    const rows: JsonValue[] = [];
-    const items: readonly JsonValue[] = Array.isArray(source) ? source : [source];
+    const rows: SqlJson[] = [];
+    const items: readonly SqlJson[] = Array.isArray(source) ? source : [source];
     for (const item of items) {
       if (!budget.spend(1)) return undefined;
       row.item = item;
@@ -201,7 +229,7 @@ function compileRow(select: SelectClause, context: CompileContext): Evaluate {
 }
 
 /** Roughly the length as JSON; stops counting at `max`. */
-function sizeOf(value: JsonValue, max: number): number {
+function sizeOf(value: SqlJson, max: number): number {
   if (typeof value === "string") return value.length;
   if (typeof value !== "object" || value === null) return 1;
   let size = 1;
@@ -212,36 +240,20 @@ function sizeOf(value: JsonValue, max: number): number {
   return size;
 }
 
-function compileCall({ name, args }: Node<"call">, context: CompileContext): Evaluate {
-  const spec = FUNCTIONS.get(name.toLowerCase())!;
-  const star = args[0]?.kind === "star";
-  const apply: Apply = star
-    ? (values, input) => spec.star!(values, input)
-    : (values, input) => spec.call(values, input);
-  const compiled = (star ? args.slice(1) : args).map((arg) => compileExpression(arg, context));
-  if (context.inRows) return compileRowCall(apply, compiled, context);
-  if (compiled.length === 0) return (input) => apply([], input);
-  if (compiled.length === 1) {
-    const only = compiled[0]!;
-    return (input) => apply([only(input)], input);
-  }
-  return (input) =>
-    apply(
-      compiled.map((arg) => arg(input)),
-      input,
-    );
+function compileCall(node: Node<"call">, context: CompileContext): Evaluate {
+  const spec = FUNCTIONS.get(node.name.toLowerCase())!;
+  const args = node.args.map((arg) => (arg.kind === "star" ? nothing : compileExpression(arg, context)));
+  const star = node.args.some(({ kind }) => kind === "star");
+  return callOf(spec, args, { star, waits: node.args.some(waits) }, context);
 }
 
-type Apply = (values: readonly SqlValue[], input: SqlInput) => SqlValue;
+const nothing: Evaluate = () => undefined;
 
-/** The same, paid for by the texts that the function reads. */
-function compileRowCall(apply: Apply, args: readonly Evaluate[], { budget }: CompileContext): Evaluate {
-  return (input) => {
-    const values = args.map((arg) => arg(input));
-    let cost = 1;
-    for (const value of values) if (typeof value === "string") cost += value.length;
-    return budget.spend(cost) ? apply(values, input) : undefined;
-  };
+/** Whether the value may depend on the answer of an external function. */
+function waits(expression: Expression): boolean {
+  if (expression.kind === "variable") return true;
+  if (expression.kind === "call" && FUNCTIONS.get(expression.name.toLowerCase())!.external !== undefined) return true;
+  return childrenOf(expression).some(waits);
 }
 
 function compileCase(expression: Node<"case">, context: CompileContext): Evaluate {

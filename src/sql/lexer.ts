@@ -1,4 +1,5 @@
 /** Text → tokens. Linear; throws `SqlError` at the first character that begins no token. */
+import { Decimal } from "./decimal.ts";
 import { SqlError } from "./error.ts";
 
 export type TokenType = "word" | "variable" | "string" | "number" | "symbol" | "end";
@@ -84,7 +85,7 @@ function numberToken(text: string, number: string, at: number): Token {
       hint: "A key that begins with a digit is reached with get(object, '1st').",
     });
   }
-  if (!Number.isFinite(Number(number))) {
+  if (Decimal.parse(number) === null) {
     throw new SqlError(text, { position: at, reason: "the number is too large", hint: null });
   }
   return token("number", number, at, end);

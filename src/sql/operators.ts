@@ -1,11 +1,20 @@
 /** What the operators do, on values that are computed already. Source: AWS IoT developer guide, "Operators". */
+import { arithmeticOf, compare, negated } from "./arithmetic.ts";
+import type { Arithmetic } from "./arithmetic.ts";
+import type { SqlInput } from "./input.ts";
 import type { Evaluate } from "./scope.ts";
 import type { BinaryOperator } from "./tree.ts";
-import { bounded, equal, finite, toBoolean, toNumber, toText } from "./value.ts";
+import { bounded, equal, toBoolean, toSqlNumber, toText } from "./value.ts";
 import type { SqlValue } from "./value.ts";
+import type { SqlVersion } from "./version.ts";
 
 /** `exact`: a literal with a point stands on either side, so that `/` does not cut off the fraction. */
-export function combine(operator: BinaryOperator, left: Evaluate, right: Evaluate, exact: boolean): Evaluate {
+export function combine(
+  operator: BinaryOperator,
+  left: Evaluate,
+  right: Evaluate,
+  { exact, version }: { readonly exact: boolean; readonly version: SqlVersion },
+): Evaluate {
   switch (operator) {
     case "and":
       return (input) => both(left(input), right(input), (a, b) => a && b);
@@ -18,26 +27,23 @@ export function combine(operator: BinaryOperator, left: Evaluate, right: Evaluat
         const same = equal(left(input), right(input));
         return same === undefined ? undefined : !same;
       };
-    case "+":
-      return (input) => add(left(input), right(input));
-    case "/":
-      return numeric(exact ? divideExactly : divide, left, right);
     case "<":
     case "<=":
     case ">":
     case ">=":
+      return ordering(operator, left, right);
+    case "+":
+      return addition(arithmeticOf("+", exact, version), left, right);
     case "-":
     case "*":
+    case "/":
     case "%":
-      return numeric(NUMERIC[operator], left, right);
+      return numeric(arithmeticOf(operator, exact, version), left, right);
   }
 }
 
 export function negate(of: Evaluate): Evaluate {
-  return (input) => {
-    const value = toNumber(of(input));
-    return value === undefined ? undefined : finite(-value);
-  };
+  return (input) => negated(toSqlNumber(of(input)));
 }
 
 export function invert(of: Evaluate): Evaluate {
@@ -54,42 +60,66 @@ function both(left: SqlValue, right: SqlValue, join: (a: boolean, b: boolean) =>
   return a === undefined || b === undefined ? undefined : join(a, b);
 }
 
-type NumericOperator = Exclude<BinaryOperator, "and" | "or" | "=" | "<>" | "+" | "/">;
+type Ordering = (input: SqlInput) => boolean | undefined;
 
-const NUMERIC: Readonly<Record<NumericOperator, (a: number, b: number) => SqlValue>> = {
-  "<": (a, b) => a < b,
-  "<=": (a, b) => a <= b,
-  ">": (a, b) => a > b,
-  ">=": (a, b) => a >= b,
-  "-": (a, b) => finite(a - b),
-  "*": (a, b) => finite(a * b),
-  "%": (a, b) => finite(a % b),
-};
+/** Two doubles, nearly always: compared where they are, without a call. */
+function ordering(operator: "<" | "<=" | ">" | ">=", left: Evaluate, right: Evaluate): Ordering {
+  const otherwise = (a: SqlValue, b: SqlValue): boolean | undefined => {
+    const x = toSqlNumber(a);
+    const y = toSqlNumber(b);
+    if (x === undefined || y === undefined) return undefined;
+    const order = compare(x, y);
+    return operator === "<" ? order < 0 : operator === "<=" ? order <= 0 : operator === ">" ? order > 0 : order >= 0;
+  };
+  switch (operator) {
+    case "<":
+      return (input) => {
+        const a = left(input);
+        const b = right(input);
+        return typeof a === "number" && typeof b === "number" ? a < b : otherwise(a, b);
+      };
+    case "<=":
+      return (input) => {
+        const a = left(input);
+        const b = right(input);
+        return typeof a === "number" && typeof b === "number" ? a <= b : otherwise(a, b);
+      };
+    case ">":
+      return (input) => {
+        const a = left(input);
+        const b = right(input);
+        return typeof a === "number" && typeof b === "number" ? a > b : otherwise(a, b);
+      };
+    case ">=":
+      return (input) => {
+        const a = left(input);
+        const b = right(input);
+        return typeof a === "number" && typeof b === "number" ? a >= b : otherwise(a, b);
+      };
+  }
+}
 
-function numeric(operate: (a: number, b: number) => SqlValue, left: Evaluate, right: Evaluate): Evaluate {
+function numeric(operate: Arithmetic, left: Evaluate, right: Evaluate): Evaluate {
   return (input) => {
-    const a = toNumber(left(input));
+    const a = toSqlNumber(left(input));
     if (a === undefined) return undefined;
-    const b = toNumber(right(input));
+    const b = toSqlNumber(right(input));
     return b === undefined ? undefined : operate(a, b);
   };
 }
 
-/** `+` joins where either side is a string, even one that looks like a number. */
-function add(left: SqlValue, right: SqlValue): SqlValue {
-  if (typeof left === "number" && typeof right === "number") return finite(left + right);
-  if (typeof left !== "string" && typeof right !== "string") return undefined;
-  const a = toText(left);
-  const b = toText(right);
-  return a === undefined || b === undefined ? undefined : bounded(a + b);
-}
-
-/** AWS IoT: Int / Int is an Int; two whole numbers are divided towards zero. */
-function divide(a: number, b: number): SqlValue {
-  if (!Number.isInteger(a) || !Number.isInteger(b)) return finite(a / b);
-  return finite(Math.trunc(a / b));
-}
-
-function divideExactly(a: number, b: number): SqlValue {
-  return finite(a / b);
+/** `+` joins where either side is a string, even one that looks like a number (gotcha 5). */
+function addition(sum: Arithmetic, left: Evaluate, right: Evaluate): Evaluate {
+  return (input) => {
+    const a = left(input);
+    const b = right(input);
+    if (typeof a !== "string" && typeof b !== "string") {
+      const x = toSqlNumber(a);
+      const y = toSqlNumber(b);
+      return x === undefined || y === undefined ? undefined : sum(x, y);
+    }
+    const head = toText(a);
+    const tail = toText(b);
+    return head === undefined || tail === undefined ? undefined : bounded(head + tail);
+  };
 }

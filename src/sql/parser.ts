@@ -3,20 +3,14 @@
  * Source: AWS IoT SQL reference, version 2016-03-23.
  */
 import { LIMITS, topicFilterFault } from "../base/mod.ts";
+import { CAST_TYPES, callFault } from "./call-check.ts";
 import { SqlError, nearest } from "./error.ts";
 import type { Token } from "./lexer.ts";
-import { FUNCTIONS, type SqlFunction } from "./functions/registry.ts";
+import { FUNCTIONS } from "./functions/registry.ts";
 import { TokenCursor, found } from "./token-cursor.ts";
 import { childrenOf, impliedName } from "./tree.ts";
-import type {
-  BinaryOperator,
-  CastType,
-  Expression,
-  SelectClause,
-  SelectItem,
-  SelectStatement,
-  SetVariable,
-} from "./tree.ts";
+import type { BinaryOperator, Expression, SelectClause, SelectItem, SelectStatement, SetVariable } from "./tree.ts";
+import { numberWritten } from "./number.ts";
 import { DEFAULT_SQL_VERSION, isFirstVersion } from "./version.ts";
 import type { SqlVersion } from "./version.ts";
 
@@ -42,20 +36,6 @@ const POWER: Readonly<Record<string, number>> = {
 const COMPARISON_POWER = 40;
 const NOT_POWER = 30;
 const NEGATE_POWER = 70;
-
-const CAST_TYPES: Readonly<Record<string, CastType>> = {
-  STRING: "string",
-  NVARCHAR: "string",
-  TEXT: "string",
-  NTEXT: "string",
-  VARCHAR: "string",
-  INT: "int",
-  INTEGER: "int",
-  DOUBLE: "decimal",
-  DECIMAL: "decimal",
-  BOOL: "boolean",
-  BOOLEAN: "boolean",
-};
 
 /** What is known before the text is read. */
 export interface ParseOptions {
@@ -88,6 +68,9 @@ class Parser {
   readonly #variables: Set<string>;
   readonly #heights = new Map<Expression, number>();
   #nesting = 0;
+  /** Nested SELECTs around the place. */
+  #rows = 0;
+  #hasTable = false;
 
   constructor(text: string, { version = DEFAULT_SQL_VERSION, variables = [] }: ParseOptions) {
     this.#tokens = new TokenCursor(text);
@@ -275,7 +258,7 @@ class Parser {
     const { at } = token;
     if (token.type === "number") {
       const decimal = /[.eE]/.test(token.text);
-      return this.#node({ kind: "literal", value: Number(token.text), decimal, at });
+      return this.#node({ kind: "literal", value: numberWritten(token.text, this.#version) ?? null, decimal, at });
     }
     if (token.type === "string") return this.#node({ kind: "literal", value: token.text, decimal: false, at });
     if (token.type === "word") return this.#word(token);
@@ -304,6 +287,7 @@ class Parser {
   /** After `(`. What it reads from is a value, not a topic: `(SELECT v FROM e WHERE n = 't')`. */
   #nested(at: number): Expression {
     this.#requireSecondVersion(this.#tokens.advance(), "a SELECT inside an expression");
+    this.#rows++;
     const select = this.#select();
     this.#tokens.expectWord("FROM", ["FROM", "AS"]);
     const source = this.#tokens.peek();
@@ -315,6 +299,7 @@ class Parser {
     const from = this.#members(this.#primary());
     this.#nesting--;
     const where = this.#where();
+    this.#rows--;
     this.#tokens.expectSymbol(")");
     return this.#node({ kind: "nested", select, from, where, at });
   }
@@ -353,17 +338,14 @@ class Parser {
     const args: Expression[] = [];
     while (!this.#tokens.isSymbol(")")) {
       if (args.length > 0) this.#tokens.expectSymbol(",");
-      args.push((spec.star === undefined || args.length > 0 ? null : this.#star()) ?? this.#expression(0));
+      args.push((spec.star?.argument === args.length ? this.#star() : null) ?? this.#expression(0));
       this.#boundItems(args.length, token);
     }
     this.#tokens.advance();
-    if (args.length < spec.argsMin || args.length > spec.argsMax) {
-      throw this.#tokens.fault(
-        token,
-        `${spec.name}() takes ${arity(spec)}, not ${args.length}`,
-        `It is ${spec.signature}.`,
-      );
-    }
+    const place = { at: token.at, version: this.#version, inRows: this.#rows > 0, hasTable: this.#hasTable };
+    const fault = callFault(spec, args, place);
+    if (fault !== null) throw this.#tokens.faultAt(fault.position, fault.reason, fault.hint);
+    this.#hasTable ||= spec.name === "get_dynamodb";
     return this.#node({ kind: "call", name: spec.name, args, at: token.at });
   }
 
@@ -373,6 +355,7 @@ class Parser {
     this.#tokens.expectWord("AS");
     const token = this.#tokens.advance();
     const type = token.type === "word" ? CAST_TYPES[token.upper] : undefined;
+    if (/^(?:DECIMAL|BOOL|BOOLEAN)$/.test(token.upper)) this.#requireSecondVersion(token, `a cast to ${token.text}`);
     if (type === undefined) {
       throw this.#tokens.fault(
         token,
@@ -473,11 +456,4 @@ class Parser {
   #tooDeep(at: number): SqlError {
     return this.#tokens.faultAt(at, `nested deeper than ${LIMITS.rules.sqlDepthMax} levels`, "Split the rule.");
   }
-}
-
-function arity(spec: SqlFunction): string {
-  const { argsMin, argsMax } = spec;
-  const noun = (n: number): string => `${n === 0 ? "no" : n} argument${n === 1 ? "" : "s"}`;
-  if (argsMin === argsMax) return noun(argsMin);
-  return argsMax === Infinity ? `at least ${noun(argsMin)}` : `${argsMin} to ${noun(argsMax)}`;
 }

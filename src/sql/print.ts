@@ -1,6 +1,6 @@
 /** Tree → text, with no more parentheses than needed. `parseSql(printSql(tree))` is the same tree. */
 import { dispatch } from "./tree.ts";
-import type { BinaryOperator, ByKind, Expression, SelectClause, SelectItem, SelectStatement } from "./tree.ts";
+import type { BinaryOperator, ByKind, Expression, Node, SelectClause, SelectItem, SelectStatement } from "./tree.ts";
 
 const POWER: Readonly<Record<BinaryOperator, number>> = {
   or: 10,
@@ -96,11 +96,11 @@ const PRINTERS: ByKind<string> = {
   object: (node) => `{${node.entries.map(({ key, value }) => `${quote(key)}: ${printExpression(value)}`).join(", ")}}`,
 };
 
-function printLiteral(value: null | boolean | number | string, decimal: boolean): string {
+function printLiteral(value: Node<"literal">["value"], decimal: boolean): string {
   if (typeof value === "string") return quote(value);
-  if (typeof value !== "number") return String(value).toUpperCase();
+  if (value === null || typeof value === "boolean") return String(value).toUpperCase();
   const text = String(value);
-  return decimal && !/[.e]/.test(text) ? `${text}.0` : text;
+  return decimal && !/[.eE]/.test(text) ? `${text}.0` : text;
 }
 
 function quote(text: string): string {

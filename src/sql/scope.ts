@@ -1,7 +1,8 @@
 /** What an expression sees beside the message: variables of SET, the item of a nested SELECT, and how much it may do. */
-import type { EpochMs, JsonValue } from "../base/mod.ts";
-import { LIMITS } from "../base/mod.ts";
-import type { SqlInput } from "./input.ts";
+import type { EpochMs, MessageProperties } from "../base/mod.ts";
+import { LIMITS, encodeUtf8 } from "../base/mod.ts";
+import type { Externals } from "./answers.ts";
+import type { SqlEnvironment, SqlInput } from "./input.ts";
 import type { SqlValue } from "./value.ts";
 import type { SqlVersion } from "./version.ts";
 
@@ -13,6 +14,9 @@ export interface CompileContext {
   readonly budget: Budget;
   /** Inside of a nested SELECT, where everything is done once per item. */
   readonly inRows: boolean;
+  readonly externals: Externals;
+  /** What is selected leaves the SQL with doubles only, not with numbers that print with all their digits. */
+  readonly doubles: boolean;
 }
 
 const UNSET = Symbol("unset");
@@ -69,7 +73,7 @@ export class Budget {
   }
 }
 
-/** One item of the array that a nested SELECT reads, in the place of the payload. */
+/** One item of the array that a nested SELECT reads, in the place of the payload. Functions are given the message. */
 export class RowInput implements SqlInput {
   readonly message: SqlInput;
   item: SqlValue = undefined;
@@ -88,10 +92,61 @@ export class RowInput implements SqlInput {
     return this.message.receivedAt;
   }
   get payload(): Uint8Array {
+    return encodeUtf8(JSON.stringify(this.item ?? null));
+  }
+  json(): SqlValue {
+    return this.item;
+  }
+}
+
+/** A message with the answers that its external functions wait for. */
+export class AnsweredInput implements SqlInput {
+  readonly message: SqlInput;
+  readonly answers = new Map<object, SqlValue>();
+
+  constructor(message: SqlInput) {
+    this.message = message;
+  }
+
+  get topic(): string {
+    return this.message.topic;
+  }
+  get clientId(): string {
+    return this.message.clientId;
+  }
+  get receivedAt(): EpochMs {
+    return this.message.receivedAt;
+  }
+  get payload(): Uint8Array {
     return this.message.payload;
   }
-  json(): JsonValue | undefined {
-    return this.item;
+  get exact(): boolean {
+    return this.message.exact === true;
+  }
+  get principal(): string | null {
+    return this.message.principal ?? null;
+  }
+  get traceId(): string | null {
+    return this.message.traceId ?? null;
+  }
+  get sourceIp(): string | null {
+    return this.message.sourceIp ?? null;
+  }
+  get properties(): MessageProperties | null {
+    return this.message.properties ?? null;
+  }
+  // An absent environment stays absent: functions ask for it with ?.
+  get environment(): SqlEnvironment {
+    return this.message.environment!;
+  }
+  json(): SqlValue {
+    return this.message.json();
+  }
+  written(): SqlValue {
+    return this.message.written === undefined ? this.message.json() : this.message.written();
+  }
+  note(reason: string): void {
+    this.message.note?.(reason);
   }
 }
 

@@ -398,7 +398,7 @@ export const FAULTS: readonly FaultRow[] = [
   ["SELECT a. FROM", 1, 15, /expected FROM/],
   ["SELECT VALUE a, b FROM 't'", 1, 15, /one expression/],
   ["SELECT 1st FROM 't'", 1, 8, /neither a number nor a name/],
-  ["SELECT 1e999 AS x FROM 't'", 1, 8, /too large/],
+  ["SELECT 1e1000 AS x FROM 't'", 1, 8, /too large/],
   ["SELECT {a: 1} AS x FROM 't'", 1, 9, /Keys are quoted/],
   ["SELECT CASE WHEN a THEN b END AS x FROM 't'", 1, 13, /after CASE/],
   ["SELECT CASE a ELSE b END AS x FROM 't'", 1, 15, /expected WHEN/],

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { LIMITS, parseJson } from "../base/mod.ts";
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
+import { LIMITS } from "../base/mod.ts";
 import type { JsonValue } from "../base/mod.ts";
 import { compileSql } from "./compile.ts";
 import { SqlError } from "./error.ts";
 import { FUNCTIONS } from "./functions/registry.ts";
-import type { SqlInput } from "./input.ts";
+import type { ExternalRequest } from "./external.ts";
+import type { SqlEnvironment, SqlInput } from "./input.ts";
+import { parsePayload } from "./number.ts";
 import { parseSql } from "./parser.ts";
 import { printSql } from "./print.ts";
 import {
@@ -30,10 +33,48 @@ import type { Row } from "./sql.cases.ts";
 import { compileTemplate } from "./template.ts";
 import type { BinaryOperator, Expression, SelectStatement } from "./tree.ts";
 
+/** What the external functions of the examples are answered. */
+const ANSWERS: Readonly<Record<ExternalRequest["name"], (request: ExternalRequest) => JsonValue>> = {
+  get_thing_shadow: (request) =>
+    "shadow" in request && request.shadow === "config"
+      ? { state: { desired: { mode: "eco" } } }
+      : { state: { reported: { alarm: "ON" } } },
+  get_registry_data: () => ({ thingName: "pi-1", attributes: { site: "north" } }),
+  get_secret: () => '{"API_KEY_VALUE":"s3cr3t"}',
+  aws_lambda: (request) => ({ n: 2 * (request as unknown as { payload: { n: number } }).payload.n }),
+  get_dynamodb: () => ({ id: "pi-1", location: "roof" }),
+  machinelearning_predict: () => ({ predictedValue: 0.5 }),
+};
+
+const environment: SqlEnvironment = {
+  ...nodeSqlEnvironment("123456789012"),
+  external: async (request) => ANSWERS[request.name](request),
+};
+
 function inputOf(payload: Uint8Array): SqlInput {
-  const parsed = parseJson(payload, LIMITS.rules);
-  const json = parsed.ok ? parsed.value : undefined;
-  return { topic: TOPIC, clientId: CLIENT, receivedAt: RECEIVED_AT, payload, json: () => json };
+  const { json, exact } = parsePayload(payload, LIMITS.rules);
+  return {
+    topic: TOPIC,
+    clientId: CLIENT,
+    receivedAt: RECEIVED_AT,
+    payload,
+    json: () => json,
+    written: () => parsePayload(payload, LIMITS.rules, "2015-10-08").json,
+    exact,
+    principal: "ba67293af50bf2506f5f93469686da660c7c844e7b3950bfb16813e0d31e9373",
+    traceId: "12345678-1234-1234-1234-123456789012",
+    sourceIp: "192.0.2.7",
+    properties: {
+      contentType: "application/json",
+      payloadFormat: 1,
+      userProperties: [
+        ["site", "north"],
+        ["unit", "C"],
+        ["site", "roof"],
+      ],
+    },
+    environment,
+  };
 }
 
 const utf8 = new TextEncoder();
@@ -63,15 +104,18 @@ describe("expressions", () => {
     });
   }
 
-  test("every function does what its examples say", () => {
-    for (const { examples, name } of FUNCTIONS.values()) {
-      assert.ok(examples.length > 0, `${name} has an example`);
+  for (const { examples, name } of FUNCTIONS.values()) {
+    test(`${name}() does what its examples say`, async () => {
+      assert.ok(examples.length > 0);
       for (const [expression, result] of examples) {
-        const value = valueOf(expression);
-        assert.equal(value === undefined ? "Undefined" : JSON.stringify(value), result, expression);
+        const sql = compileSql(`SELECT ${expression} AS v FROM 't'`, { numbers: "exact" });
+        const outcome = sql.evaluate((await sql.prepare(message)) ?? message);
+        assert.ok(outcome.matched);
+        const { v } = outcome.value as { v?: JsonValue };
+        assert.equal(v === undefined ? "Undefined" : JSON.stringify(v), result, expression);
       }
-    }
-  });
+    });
+  }
 
   test("functions are found whatever their case", () => {
     assert.equal(valueOf("ISUNDEFINED(missing)"), true);

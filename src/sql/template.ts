@@ -2,12 +2,12 @@
  * Substitution templates: text with `${expression}` in it, evaluated against the original payload (AWS IoT: aliases of
  * the SELECT are not visible). A value without a text (Null, Undefined) leaves nothing.
  */
-import { refilling } from "./compile.ts";
+import { newContext, refilling } from "./compile.ts";
 import { SqlError } from "./error.ts";
 import { compileExpression } from "./expressions.ts";
 import type { SqlInput } from "./input.ts";
 import { parseExpression } from "./parser.ts";
-import { Budget, Variables } from "./scope.ts";
+import { Variables } from "./scope.ts";
 import type { CompileContext, Evaluate } from "./scope.ts";
 import { toText } from "./value.ts";
 import { DEFAULT_SQL_VERSION } from "./version.ts";
@@ -15,6 +15,10 @@ import type { SqlVersion } from "./version.ts";
 
 export interface CompiledTemplate {
   readonly text: string;
+  /**
+   * As `CompiledSql.prepare`: asks the external functions; null where there are none.
+   */
+  prepare(input: SqlInput): Promise<SqlInput> | null;
   /**
    * `names` are plain names, as in `${thing}`; they come before keys of the payload. `escape` is applied to what is
    * put in, not to the template's own text. Never throws.
@@ -36,7 +40,7 @@ type Part = string | { readonly name: string | null; readonly evaluate: Evaluate
 /** Throws `SqlError`, with positions in the whole template. */
 export function compileTemplate(text: string, scope: TemplateScope = {}): CompiledTemplate {
   const { version = DEFAULT_SQL_VERSION, variables = new Variables() } = scope;
-  const context: CompileContext = { version, variables, budget: new Budget(), inRows: false };
+  const context = newContext(version, variables, false);
   const parts: Part[] = [];
   let at = 0;
   for (;;) {
@@ -50,6 +54,7 @@ export function compileTemplate(text: string, scope: TemplateScope = {}): Compil
   if (at < text.length) parts.push(text.slice(at));
   return {
     text,
+    prepare: (input) => context.externals.prepare(input),
     render(input, names = {}, escape = (value) => value) {
       let out = "";
       for (const part of parts) out += typeof part === "string" ? part : escape(render(part, input, names));

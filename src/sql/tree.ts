@@ -1,5 +1,7 @@
 /** The syntax tree of one statement: immutable values. `at` is the index in the text where the node begins. */
 
+import type { Decimal } from "./decimal.ts";
+
 export type BinaryOperator = "or" | "and" | "=" | "<>" | "<" | "<=" | ">" | ">=" | "+" | "-" | "*" | "/" | "%";
 
 /** Types that `cast(value AS type)` knows, by AWS IoT's names; several mean the same. */
@@ -9,7 +11,7 @@ export type Expression =
   /** `decimal`: a number written with a point or exponent, which makes `/` divide without truncation. */
   | {
       readonly kind: "literal";
-      readonly value: null | boolean | number | string;
+      readonly value: null | boolean | number | string | Decimal;
       readonly decimal: boolean;
       readonly at: number;
     }

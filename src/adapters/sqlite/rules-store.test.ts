@@ -1,23 +1,27 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { keyOf } from "../../rules/mod.ts";
-import type { Alert, DeadLetter, SaveBatch, SavedDelivery } from "../../rules/mod.ts";
+import type { Alert, DeadLetter, DeadLetterQuery, KeptLetter, SaveBatch, SavedDelivery } from "../../rules/mod.ts";
+import { sealingWith } from "../sealing.ts";
+import { MIGRATIONS } from "./rules-rows.ts";
 import { SqliteRulesStore } from "./rules-store.ts";
+
+const SEALING = sealingWith(new Uint8Array(32).fill(9));
+const WEBHOOK = { key: "webhook a", carrier: "webhook", label: "http://a", settings: { url: "http://a/" } };
+const SLACK = { key: "slack b", carrier: "slack", label: "https://b", settings: { url: "https://b/SECRET" } };
 
 function delivery(n: number, more: Partial<SavedDelivery> = {}): SavedDelivery {
   return {
     id: `r-${n}`,
-    target: "webhook a",
-    kind: "webhook",
+    receiver: "webhook a",
     rule: "r",
     things: [`thing-${n % 2}`],
-    url: "http://a/",
-    headers: { "content-type": "application/json" },
-    secret: null,
+    fields: { "content-type": "application/json" },
+    origin: null,
     body: Uint8Array.of(n & 0xff, 0, 255),
     offset: n,
     createdAt: 1000 + n,
@@ -50,7 +54,7 @@ function alert(id: string, more: Partial<Alert> = {}): Alert {
   };
 }
 
-const NOTHING: SaveBatch = { checkpoint: 0, deliveries: [], done: [], dead: [], alerts: [] };
+const NOTHING: SaveBatch = { checkpoint: 0, receivers: [], deliveries: [], done: [], dead: [], alerts: [] };
 
 describe("rules store", () => {
   const save = (batch: SaveBatch): number => store.save(batch, false);
@@ -62,7 +66,7 @@ describe("rules store", () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "tidewire-rules-store-"));
     path = join(folder, "rules.db");
-    store = new SqliteRulesStore({ path, limits: { deadLettersMax: 5, alertsHistoryMax: 3 } });
+    store = new SqliteRulesStore({ path, sealing: SEALING, limits: { deadLettersMax: 5, alertsHistoryMax: 3 } });
   });
 
   afterEach(() => {
@@ -72,14 +76,18 @@ describe("rules store", () => {
 
   function reopen(): void {
     store.close();
-    store = new SqliteRulesStore({ path, limits: { deadLettersMax: 5, alertsHistoryMax: 3 } });
+    open();
+  }
+
+  function open(): void {
+    store = new SqliteRulesStore({ path, sealing: SEALING, limits: { deadLettersMax: 5, alertsHistoryMax: 3 } });
   }
 
   test("a new file is empty, and for its owner's eyes only", () => {
     assert.deepEqual(store.load(), {
       rules: [],
       alerts: [],
-      targets: [],
+      receivers: [],
       checkpoint: null,
       waiting: 0,
       savedOffsetMax: -1,
@@ -98,21 +106,26 @@ describe("rules store", () => {
       fromOffset: 7,
     };
     store.putRule(rule);
-    const first = delivery(1, { secret: "whsec_x", attempts: 2, lastError: "HTTP 500", rule: null });
-    const slack = delivery(2, { target: "slack b", kind: "slack" });
+    const first = delivery(1, { fields: { subject: "é" }, attempts: 2, lastError: "HTTP 500", rule: null });
+    const slack = delivery(2, { receiver: "slack b" });
     const stored = { alert: alert("a1"), lastOffset: 9, clearSince: 4 };
-    save({ checkpoint: 42, deliveries: [first, slack], done: [], dead: [dead(7)], alerts: [stored] });
+    save({
+      checkpoint: 42,
+      receivers: [WEBHOOK, SLACK],
+      deliveries: [first, slack],
+      done: [],
+      dead: [dead(7)],
+      alerts: [stored],
+    });
     reopen();
     const state = store.load();
     assert.deepEqual(state.rules, [rule]);
     assert.deepEqual(state.alerts, [stored]);
-    assert.deepEqual(state.targets, [
-      { target: "slack b", kind: "slack" },
-      { target: "webhook a", kind: "webhook" },
-    ]);
+    assert.deepEqual(state.receivers, [SLACK, WEBHOOK]);
     assert.deepEqual([state.checkpoint, state.waiting, state.savedOffsetMax], [42, 2, 7]);
     assert.deepEqual(store.due("webhook a", 5000, 10), [first]);
-    assert.deepEqual(store.deadLetters(10), [dead(7)]);
+    const [{ number, carrier, label, ...letter }] = store.deadLetters({ limit: 10 }) as [KeptLetter];
+    assert.deepEqual([number, carrier, label, letter], [1, "webhook", "http://a", dead(7)]);
   });
 
   test("due: by time, then by offset, of this target only, not before its time", () => {
@@ -121,7 +134,7 @@ describe("rules store", () => {
       delivery(3, { nextAttemptAt: 200 }),
       delivery(4, { nextAttemptAt: 100 }),
       delivery(1, { nextAttemptAt: 900 }),
-      delivery(2, { nextAttemptAt: 1, target: "webhook b" }),
+      delivery(2, { nextAttemptAt: 1, receiver: "webhook b" }),
     ];
     assert.equal(save({ ...NOTHING, deliveries }), 5);
     assert.deepEqual(
@@ -144,7 +157,7 @@ describe("rules store", () => {
   });
 
   test("done ones go; one that was never there does no harm; the same event for another target stays", () => {
-    const other = delivery(1, { target: "webhook b" });
+    const other = delivery(1, { receiver: "webhook b" });
     save({ ...NOTHING, deliveries: [delivery(1), other] });
     assert.equal(save({ ...NOTHING, done: [keyOf(delivery(1)), "nothing"] }), 1);
     assert.equal(store.has(keyOf(delivery(1))), false);
@@ -163,31 +176,179 @@ describe("rules store", () => {
     assert.equal(store.has(keyOf(dead(1))), true);
     for (let n = 2; n < 20; n++) save({ ...NOTHING, dead: [dead(n)] });
     assert.deepEqual(
-      store.deadLetters(10).map((letter) => letter.offset),
+      store.deadLetters({ limit: 10 }).map((letter) => letter.offset),
       [19, 18, 17, 16, 15],
     );
-    assert.equal(store.deadLetters(2).length, 2);
+    assert.equal(store.deadLetters({ limit: 2 }).length, 2);
   });
 
   test("a revived dead letter waits again, from the beginning", () => {
-    save({ ...NOTHING, dead: [dead(1)] });
-    const revived = store.revive(keyOf(dead(1)), 7777);
+    save({ ...NOTHING, receivers: [WEBHOOK], dead: [dead(1)] });
+    assert.deepEqual(store.revive({ number: 1, limit: 1 }, 7777), [{ receiver: WEBHOOK, count: 1 }]);
+    const [revived] = store.due("webhook a", 8000, 10);
     assert.deepEqual([revived!.attempts, revived!.createdAt, revived!.nextAttemptAt], [0, 7777, 7777]);
-    assert.deepEqual(store.due("webhook a", 8000, 10), [revived]);
-    assert.equal(store.deadLetters(10).length, 0);
-    assert.equal(store.revive("nothing", 1), null);
+    assert.equal(store.deadLetters({ limit: 10 }).length, 0);
+    assert.deepEqual(store.revive({ number: 1, limit: 1 }, 1), []);
     assert.equal(store.load().waiting, 1);
   });
 
-  test("old ones expire to dead letters that say why", () => {
-    save({ ...NOTHING, deliveries: [delivery(1, { lastError: "HTTP 503" }), delivery(2), delivery(500)] });
-    assert.equal(store.expire(1100, 9000, "gave up"), 2);
-    assert.equal(store.expire(1100, 9000, "gave up"), 0);
+  test("old ones are found, the oldest first", () => {
+    save({ ...NOTHING, deliveries: [delivery(2), delivery(1), delivery(500)] });
+    const offsets = (limit: number): number[] => store.older(1100, limit).map(({ offset }) => offset);
+    assert.deepEqual([offsets(10), offsets(1)], [[1, 2], [1]]);
+  });
+
+  test("dead letters by rule, receiver and page; changed; dropped", () => {
+    const letters = [dead(1), dead(2, { rule: "q" }), dead(3, { receiver: "slack b" }), dead(4)];
+    save({ ...NOTHING, receivers: [WEBHOOK, SLACK], dead: letters });
+    const offsets = (query: Partial<DeadLetterQuery>): number[] =>
+      store.deadLetters({ limit: 10, ...query }).map(({ offset }) => offset);
+    assert.deepEqual(offsets({}), [4, 3, 2, 1]);
+    assert.deepEqual(offsets({ rule: "r" }), [4, 3, 1]);
+    assert.deepEqual(offsets({ receiver: "slack b" }), [3]);
+    assert.deepEqual(offsets({ before: 3, limit: 1 }), [2]);
+    const body = Uint8Array.of(7);
+    assert.deepEqual(store.editDeadLetter(2, { body })!.body, body);
+    assert.deepEqual(store.editDeadLetter(2, { fields: { a: "b" } })!.fields, { a: "b" });
+    assert.deepEqual(store.deadLetters({ number: 2, limit: 1 })[0]!.body, body);
+    assert.equal(store.editDeadLetter(99, { body }), null);
+    assert.equal(store.dropDeadLetters({ rule: "r", limit: 2 }), 2);
+    assert.deepEqual(offsets({}), [2, 1]);
+  });
+
+  test("what died of a rule's message is known, with the message for the error action", () => {
+    const origin = {
+      event: "5",
+      action: "HttpAction",
+      resource: "http://a",
+      topic: "t",
+      clientId: "c",
+      payload: Uint8Array.of(1),
+    };
+    save({ ...NOTHING, dead: [dead(5, { origin })] });
+    reopen();
+    assert.deepEqual([store.hasDied("r", "5"), store.hasDied("r", "6"), store.hasDied("q", "5")], [true, false, false]);
+    assert.deepEqual(store.deadLetters({ limit: 1 })[0]!.origin, origin);
+  });
+
+  test("what waits and what was given up of one rule gets another receiver", () => {
+    save({ ...NOTHING, receivers: [WEBHOOK], deliveries: [delivery(1), delivery(2, { rule: "q" })], dead: [dead(3)] });
+    assert.equal(store.changeReceiver("r", "webhook a", SLACK), 1);
     assert.deepEqual(
-      store.deadLetters(10).map((letter) => letter.lastError),
-      ["gave up", "HTTP 503; gave up"],
+      store.due("slack b", 9999, 10).map(({ offset }) => offset),
+      [1],
     );
-    assert.equal(store.load().waiting, 1);
+    assert.equal(store.has("r-1 slack b"), true);
+    assert.equal(store.deadLetters({ limit: 1 })[0]!.receiver, "slack b");
+    assert.equal(store.due("webhook a", 9999, 10).length, 1);
+    assert.equal(store.load().receivers.length, 2);
+  });
+
+  test("secrets are sealed on disk, in rules and receivers; a receiver that nothing needs is gone", () => {
+    const secret = `whsec_${btoa("k".repeat(32))}`;
+    store.putRule({
+      ruleName: "r",
+      sql: "SELECT * FROM 'a'",
+      ruleDisabled: false,
+      actions: [{ webhook: { url: "http://a/", headers: { authorization: "Bearer TOP" }, secret } }],
+      errorAction: { slack: { url: "https://hooks.slack.com/services/TOP" } },
+      createdAt: 0,
+      fromOffset: 0,
+    });
+    const settings = { url: "http://a/", headers: { authorization: "Bearer TOP" }, secret };
+    save({ ...NOTHING, receivers: [{ ...WEBHOOK, settings }], deliveries: [delivery(1)] });
+    const text = (): string => readFileSync(path).toString("latin1") + readFileSync(`${path}-wal`).toString("latin1");
+    assert.doesNotMatch(text(), /TOP|whsec_/);
+    assert.deepEqual(store.load().receivers[0]!.settings, settings);
+    assert.match(JSON.stringify(store.load().rules), /Bearer TOP.*whsec_.*services\/TOP/);
+    save({ ...NOTHING, done: [keyOf(delivery(1))] });
+    store.load();
+    save({ ...NOTHING, deliveries: [delivery(2)] });
+    assert.deepEqual(store.load().receivers, []);
+  });
+
+  test("a file of the format before goes on: requests with address and secret become receivers and deliveries", () => {
+    store.close();
+    rmSync(path);
+    rmSync(`${path}-pages`);
+    const old = new DatabaseSync(path);
+    for (const sql of MIGRATIONS.slice(0, 2)) old.exec(sql);
+    old.exec("PRAGMA user_version = 2");
+    const columns = "key, id, target, kind, rule, url, headers, secret, body, log_offset, created_at, attempts, things";
+    const row = (
+      table: string,
+      more: string,
+      n: number,
+      kind: string,
+      url: string,
+      headers: object,
+      secret: string | null,
+    ): void => {
+      const values = [
+        `r-${n} ${kind} ${url}`,
+        `r-${n}`,
+        `${kind} ${url}`,
+        kind,
+        "r",
+        url,
+        JSON.stringify(headers),
+        secret,
+      ];
+      old
+        .prepare(
+          `INSERT INTO ${table} (${columns}, ${more}) VALUES (${"?, ".repeat(13)} ${table === "deliveries" ? "7, 'e'" : "'e', 8"})`,
+        )
+        .run(...values, Uint8Array.of(n), n, 5, 2, '["t"]');
+    };
+    const json = { "content-type": "application/json" };
+    row(
+      "deliveries",
+      "next_attempt_at, last_error",
+      1,
+      "webhook",
+      "http://a/x",
+      { ...json, "x-key": "SECRET" },
+      "whsec_a",
+    );
+    row("deliveries", "next_attempt_at, last_error", 2, "slack", "https://hooks.slack.com/services/SECRET", json, null);
+    row("dead_letters", "last_error, died_at", 3, "webhook", "http://a/x", { "content-type": "text/csv" }, null);
+    old.prepare("INSERT INTO rules VALUES ('r', ?)").run(
+      JSON.stringify({
+        ruleName: "r",
+        sql: "s",
+        ruleDisabled: false,
+        actions: [{ slack: { url: "https://hooks.slack.com/SECRET" } }],
+      }),
+    );
+    old.close();
+    open();
+    const state = store.load();
+    assert.equal(state.waiting, 2);
+    assert.deepEqual(
+      new Set(state.receivers.map(({ carrier, label, settings }) => JSON.stringify({ carrier, label, settings }))),
+      new Set([
+        JSON.stringify({
+          carrier: "webhook",
+          label: "http://a",
+          settings: { url: "http://a/x", headers: { "x-key": "SECRET" }, secret: "whsec_a" },
+        }),
+        JSON.stringify({
+          carrier: "slack",
+          label: "https://hooks.slack.com",
+          settings: { url: "https://hooks.slack.com/services/SECRET" },
+        }),
+      ]),
+    );
+    const [webhook] = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).filter(({ id }) => id === "r-1");
+    assert.deepEqual([webhook!.fields, webhook!.attempts, webhook!.lastError, webhook!.things], [json, 2, "e", ["t"]]);
+    assert.deepEqual(
+      store.deadLetters({ limit: 9 }).map(({ id, label }) => [id, label]),
+      [["r-3", "http://a"]],
+    );
+    assert.match(JSON.stringify(state.rules), /SECRET/);
+    store.close();
+    assert.doesNotMatch(readFileSync(path).toString("latin1"), /SECRET|whsec_/);
+    open();
   });
 
   test("deleting a rule drops its waiting deliveries only", () => {
@@ -229,11 +390,11 @@ describe("rules store", () => {
   test("a file that is no database, and one of a later version, are refused with a reason and left alone", () => {
     const text = join(folder, "text.db");
     writeFileSync(text, "this is not a database, however long it may be ".repeat(100));
-    assert.throws(() => new SqliteRulesStore({ path: text }), { code: "DATABASE_UNUSABLE" });
+    assert.throws(() => new SqliteRulesStore({ path: text, sealing: SEALING }), { code: "DATABASE_UNUSABLE" });
     const later = join(folder, "later.db");
     const database = new DatabaseSync(later);
     database.exec("PRAGMA user_version = 99");
     database.close();
-    assert.throws(() => new SqliteRulesStore({ path: later }), { code: "DATABASE_NEWER" });
+    assert.throws(() => new SqliteRulesStore({ path: later, sealing: SEALING }), { code: "DATABASE_NEWER" });
   });
 });

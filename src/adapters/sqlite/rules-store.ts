@@ -1,18 +1,22 @@
 /**
  * Rules, waiting deliveries, dead letters, alerts and the checkpoint in `rules.db`. What a person did is on disk when the
  * call returns; the regular save is not waited for (see `RulesStore.save`): a sync once a second would stop the broker's
- * loop for 10 ms and more.
+ * loop for 10 ms and more. Secrets of rules and receivers are sealed.
  */
-import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { LIMITS } from "../../base/mod.ts";
-import type { EpochMs, Logger } from "../../base/mod.ts";
-import { idPart, keyOf } from "../../rules/mod.ts";
+import type { EpochMs, JsonObject, Logger } from "../../base/mod.ts";
+import type { Sealing } from "../../people/mod.ts";
+import { idPart, keyOf, mapRuleSecrets } from "../../rules/mod.ts";
 import type {
   Alert,
-  DeadLetter,
-  Delivery,
+  DeadLetterQuery,
   DeliveryKey,
   ForgottenState,
+  KeptLetter,
+  LetterChange,
+  Receiver,
+  Revived,
   RuleDocument,
   RulesLimits,
   RulesStore,
@@ -22,50 +26,32 @@ import type {
   StoredState,
 } from "../../rules/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
+import { MIGRATIONS, columnsOf, letterOf, prepareStatements, savedOf } from "./rules-rows.ts";
+import type { Row, Statements } from "./rules-rows.ts";
+import { upgradeRows } from "./rules-upgrade.ts";
 
-const DELIVERY_COLUMNS = "key, id, target, kind, rule, url, headers, secret, body, log_offset, created_at, things";
-
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-   CREATE TABLE rules (name TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
-   CREATE TABLE deliveries (
-     key TEXT PRIMARY KEY, id TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT, url TEXT NOT NULL,
-     headers TEXT NOT NULL, secret TEXT, body BLOB NOT NULL, log_offset INTEGER NOT NULL, created_at INTEGER NOT NULL,
-     attempts INTEGER NOT NULL, next_attempt_at INTEGER NOT NULL, last_error TEXT) STRICT;
-   CREATE INDEX deliveries_due ON deliveries (target, next_attempt_at, log_offset);
-   CREATE INDEX deliveries_age ON deliveries (created_at);
-   CREATE INDEX deliveries_rule ON deliveries (rule);
-   CREATE TABLE dead_letters (
-     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-     key TEXT NOT NULL UNIQUE, id TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT, url TEXT NOT NULL,
-     headers TEXT NOT NULL, secret TEXT, body BLOB NOT NULL, log_offset INTEGER NOT NULL, created_at INTEGER NOT NULL,
-     attempts INTEGER NOT NULL, last_error TEXT NOT NULL, died_at INTEGER NOT NULL) STRICT;
-   CREATE TABLE alerts (
-     id TEXT PRIMARY KEY, document TEXT NOT NULL, resolved_at INTEGER, last_offset INTEGER NOT NULL,
-     clear_since INTEGER) STRICT;
-   CREATE INDEX alerts_resolved ON alerts (resolved_at);`,
-  // A JSON array; what was saved before names its thing, where it does, in the id alone.
-  `ALTER TABLE deliveries ADD COLUMN things TEXT NOT NULL DEFAULT '[]';
-   ALTER TABLE dead_letters ADD COLUMN things TEXT NOT NULL DEFAULT '[]';`,
-];
-
-type Row = Record<string, SQLOutputValue>;
+type StoreLimits = Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 
 export interface RulesStoreOptions {
   readonly path: string;
+  readonly sealing: Pick<Sealing, "seal" | "open" | "hmac">;
   readonly logger?: Logger;
-  readonly limits?: Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
+  readonly limits?: StoreLimits;
 }
 
 export class SqliteRulesStore implements RulesStore {
   readonly #database: DatabaseSync;
-  readonly #limits: Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
+  readonly #limits: StoreLimits;
   readonly #statements: Statements;
+  readonly #sealing: RulesStoreOptions["sealing"];
+  readonly #logger: Logger | undefined;
   #waiting: number;
 
   /** Throws `TidewireError` DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
   constructor(options: RulesStoreOptions) {
     this.#limits = options.limits ?? LIMITS.rules;
+    this.#sealing = options.sealing;
+    this.#logger = options.logger;
     this.#database = openDatabase({
       path: options.path,
       name: "rules",
@@ -73,7 +59,14 @@ export class SqliteRulesStore implements RulesStore {
       durability: "full",
       ...(options.logger === undefined ? {} : { logger: options.logger }),
     });
-    this.#statements = prepare(this.#database);
+    this.#statements = prepareStatements(this.#database);
+    upgradeRows({
+      database: this.#database,
+      statements: this.#statements,
+      keyedHash: (text) => this.#sealing.hmac(text),
+      putRule: (rule) => this.putRule(rule),
+      putReceiver: (receiver) => this.#putReceiver(receiver),
+    });
     this.#waiting = this.#number("SELECT count(*) AS n FROM deliveries") ?? 0;
   }
 
@@ -83,22 +76,21 @@ export class SqliteRulesStore implements RulesStore {
 
   load(): StoredState {
     const all = (sql: string): Row[] => this.#database.prepare(sql).all();
-    const rules = all("SELECT document FROM rules ORDER BY name").map(
-      (row) => JSON.parse(row["document"] as string) as RuleDocument,
+    const rules = all("SELECT document FROM rules ORDER BY name").map((row) =>
+      this.#openRule(JSON.parse(row["document"] as string) as RuleDocument),
     );
     const alerts = all("SELECT document, last_offset, clear_since FROM alerts").map((row): StoredAlert => ({
       alert: JSON.parse(row["document"] as string) as Alert,
       lastOffset: row["last_offset"] as number,
       clearSince: row["clear_since"] as number | null,
     }));
-    const targets = all("SELECT target, min(kind) AS kind FROM deliveries GROUP BY target").map((row) => ({
-      target: row["target"] as string,
-      kind: row["kind"] as Delivery["kind"],
-    }));
+    this.#database.exec(`DELETE FROM receivers WHERE key NOT IN (
+      SELECT receiver FROM deliveries UNION ALL SELECT receiver FROM dead_letters)`);
+    const receivers = all("SELECT * FROM receivers WHERE key IN (SELECT receiver FROM deliveries)");
     return {
       rules,
       alerts,
-      targets,
+      receivers: receivers.map((row) => this.#openReceiver(row)).filter((receiver) => receiver !== null),
       checkpoint: this.#number("SELECT value AS n FROM meta WHERE name = 'checkpoint'"),
       waiting: this.#waiting,
       savedOffsetMax: Math.max(
@@ -110,7 +102,9 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   putRule(rule: RuleDocument): void {
-    this.#statements.putRule.run(rule.ruleName, JSON.stringify(rule));
+    const about = aboutRule(rule);
+    const sealed = mapRuleSecrets(rule, (secret) => this.#sealing.seal(secret, about));
+    this.#statements.putRule.run(rule.ruleName, JSON.stringify(sealed));
   }
 
   deleteRule(ruleName: string): number {
@@ -138,6 +132,7 @@ export class SqliteRulesStore implements RulesStore {
   #saveBatch(batch: SaveBatch): number {
     let waiting = this.#waiting;
     transaction(this.#database, () => {
+      for (const receiver of batch.receivers) this.#putReceiver(receiver);
       for (const delivery of batch.deliveries) waiting += this.#saveDelivery(delivery);
       for (const key of batch.done) {
         waiting -= Number(this.#statements.remove.run(key).changes);
@@ -167,51 +162,101 @@ export class SqliteRulesStore implements RulesStore {
     });
   }
 
-  due(target: string, now: EpochMs, limit: number): SavedDelivery[] {
-    return (this.#statements.due.all(target, now, limit) as Row[]).map(savedOf);
+  due(receiver: string, now: EpochMs, limit: number): SavedDelivery[] {
+    return (this.#statements.due.all(receiver, now, limit) as Row[]).map(savedOf);
   }
 
-  nextDue(target: string): EpochMs | null {
-    return (this.#statements.nextDue.get(target) as Row)["n"] as number | null;
+  nextDue(receiver: string): EpochMs | null {
+    return (this.#statements.nextDue.get(receiver) as Row)["n"] as number | null;
+  }
+
+  older(createdBefore: EpochMs, limit: number): SavedDelivery[] {
+    return (this.#statements.older.all(createdBefore, limit) as Row[]).map(savedOf);
+  }
+
+  changeReceiver(rule: string, from: string, to: Receiver): number {
+    return transaction(this.#database, () => {
+      this.#putReceiver(to);
+      const moved = Number(this.#statements.moveWaiting.run(rule, from, to.key).changes);
+      this.#statements.moveDead.run(rule, from, to.key);
+      return moved;
+    });
   }
 
   has(key: DeliveryKey): boolean {
     return this.#statements.has.get(key, key) !== undefined;
   }
 
-  expire(createdBefore: EpochMs, now: EpochMs, reason: string): number {
-    const expired = transaction(this.#database, () => {
-      const buried = Number(this.#statements.buryOld.run(reason, now, createdBefore).changes);
-      if (buried === 0) return 0;
-      const removed = Number(this.#statements.removeOld.run(createdBefore).changes);
-      this.#statements.trimDead.run(this.#limits.deadLettersMax);
-      return removed;
+  hasDied(rule: string, event: string): boolean {
+    return this.#statements.hasDied.get(rule, event) !== undefined;
+  }
+
+  deadLetters(query: DeadLetterQuery): KeptLetter[] {
+    return (this.#statements.dead.all(...asked(query)) as Row[]).map(letterOf);
+  }
+
+  editDeadLetter(number: number, { body, fields }: LetterChange): KeptLetter | null {
+    this.#statements.editDead.run(body ?? null, fields === undefined ? null : JSON.stringify(fields), number);
+    return this.deadLetters({ number, limit: 1 })[0] ?? null;
+  }
+
+  revive(query: DeadLetterQuery, now: EpochMs): readonly Revived[] {
+    const counts = new Map<string, number>();
+    const letters = this.deadLetters(query);
+    transaction(this.#database, () => {
+      for (const letter of letters) {
+        this.#statements.unbury.run(keyOf(letter));
+        // It starts anew, or it would be given up again at once.
+        const added = this.#saveDelivery({
+          ...letter,
+          createdAt: now,
+          attempts: 0,
+          nextAttemptAt: now,
+          lastError: null,
+        });
+        counts.set(letter.receiver, (counts.get(letter.receiver) ?? 0) + added);
+      }
     });
-    this.#waiting -= expired;
-    return expired;
+    return [...counts].flatMap(([key, count]) => {
+      this.#waiting += count;
+      const receiver = this.#openReceiver(this.#statements.receiver.get(key));
+      return receiver === null ? [] : [{ receiver, count }];
+    });
   }
 
-  deadLetters(limit: number): DeadLetter[] {
-    return (this.#statements.dead.all(limit) as Row[]).map(deadOf);
+  dropDeadLetters(query: DeadLetterQuery): number {
+    return Number(this.#statements.dropDead.run(...asked(query)).changes);
   }
 
-  revive(key: DeliveryKey, now: EpochMs): SavedDelivery | null {
-    const row = this.#statements.deadOne.get(key);
+  #putReceiver({ key, carrier, label, settings }: Receiver): void {
+    const sealed = this.#sealing.seal(JSON.stringify(settings), `receiver ${key}`);
+    this.#statements.putReceiver.run(key, carrier, label, sealed);
+  }
+
+  /** What waits for one that cannot be opened stays where it is: with the right secret, it goes on. */
+  #openReceiver(row: Row | undefined): Receiver | null {
     if (row === undefined) return null;
-    // It starts anew, or it would be given up again at once.
-    const delivery: SavedDelivery = {
-      ...deliveryOf(row),
-      createdAt: now,
-      attempts: 0,
-      nextAttemptAt: now,
-      lastError: null,
-    };
-    const added = transaction(this.#database, () => {
-      this.#statements.unbury.run(key);
-      return this.#saveDelivery(delivery);
+    const [key, carrier, label] = [row["key"] as string, row["carrier"] as string, row["label"] as string];
+    const settings = this.#sealing.open(row["settings"] as string, `receiver ${key}`);
+    if (settings !== null) return { key, carrier, label, settings: JSON.parse(settings) as JsonObject };
+    this.#logger?.error("The settings of a receiver cannot be opened; what waits for it is not sent", {
+      carrier,
+      label,
     });
-    this.#waiting += added;
-    return delivery;
+    return null;
+  }
+
+  #openRule(rule: RuleDocument): RuleDocument {
+    const about = aboutRule(rule);
+    return mapRuleSecrets(rule, (sealed, _, name) => {
+      const secret = this.#sealing.open(sealed, about);
+      if (secret !== null) return secret;
+      this.#logger?.error("A secret of a rule cannot be opened; put the rule again", {
+        rule: rule.ruleName,
+        key: name,
+      });
+      return "";
+    });
   }
 
   #saveDelivery(delivery: SavedDelivery): number {
@@ -236,106 +281,10 @@ export class SqliteRulesStore implements RulesStore {
   }
 }
 
-type Statements = Record<StatementName, StatementSync>;
-type StatementName =
-  | "putRule"
-  | "deleteRule"
-  | "dropOfRule"
-  | "add"
-  | "update"
-  | "remove"
-  | "bury"
-  | "trimDead"
-  | "putAlert"
-  | "trimAlerts"
-  | "setMeta"
-  | "due"
-  | "nextDue"
-  | "has"
-  | "buryOld"
-  | "removeOld"
-  | "dead"
-  | "deadOne"
-  | "unbury"
-  | "forgetAlerts"
-  | "forgetWaiting"
-  | "forgetDead";
-
-/** Of a thing, or saved before things were: then its name is between these in the id. */
-const OF_THING =
-  "?1 IN (SELECT value FROM json_each(things)) OR (things = '[]' AND (instr(id, ?2) > 0 OR instr(id, ?3) > 0))";
-
-function prepare(database: DatabaseSync): Statements {
-  const sql: Record<StatementName, string> = {
-    putRule: "INSERT OR REPLACE INTO rules (name, document) VALUES (?, ?)",
-    deleteRule: "DELETE FROM rules WHERE name = ?",
-    dropOfRule: "DELETE FROM deliveries WHERE rule = ?",
-    add: `INSERT OR IGNORE INTO deliveries (${DELIVERY_COLUMNS}, attempts, next_attempt_at, last_error)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    update: "UPDATE deliveries SET attempts = max(attempts, ?), next_attempt_at = ?, last_error = ? WHERE key = ?",
-    remove: "DELETE FROM deliveries WHERE key = ?",
-    bury: `INSERT OR REPLACE INTO dead_letters (${DELIVERY_COLUMNS}, attempts, last_error, died_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    trimDead: "DELETE FROM dead_letters WHERE seq <= (SELECT max(seq) FROM dead_letters) - ?",
-    putAlert:
-      "INSERT OR REPLACE INTO alerts (id, document, resolved_at, last_offset, clear_since) VALUES (?, ?, ?, ?, ?)",
-    trimAlerts: `DELETE FROM alerts WHERE resolved_at < (
-                   SELECT resolved_at FROM alerts WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT 1 OFFSET ? - 1)`,
-    setMeta: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
-    due: "SELECT * FROM deliveries WHERE target = ? AND next_attempt_at <= ? ORDER BY next_attempt_at, log_offset LIMIT ?",
-    nextDue: "SELECT min(next_attempt_at) AS n FROM deliveries WHERE target = ?",
-    has: "SELECT 1 FROM deliveries WHERE key = ? UNION ALL SELECT 1 FROM dead_letters WHERE key = ?",
-    buryOld: `INSERT OR REPLACE INTO dead_letters (${DELIVERY_COLUMNS}, attempts, last_error, died_at)
-              SELECT ${DELIVERY_COLUMNS}, attempts, ifnull(last_error || '; ', '') || ?, ?
-              FROM deliveries WHERE created_at < ? ORDER BY created_at`,
-    removeOld: "DELETE FROM deliveries WHERE created_at < ?",
-    dead: "SELECT * FROM dead_letters ORDER BY seq DESC LIMIT ?",
-    deadOne: "SELECT * FROM dead_letters WHERE key = ?",
-    unbury: "DELETE FROM dead_letters WHERE key = ?",
-    forgetAlerts: "DELETE FROM alerts WHERE json_extract(document, '$.thing') = ?",
-    forgetWaiting: `DELETE FROM deliveries WHERE ${OF_THING}`,
-    forgetDead: `DELETE FROM dead_letters WHERE ${OF_THING}`,
-  };
-  const entries = Object.entries(sql).map(([name, text]) => [name, database.prepare(text)] as const);
-  return Object.fromEntries(entries) as Statements;
+function aboutRule({ ruleName }: RuleDocument): string {
+  return `rule ${ruleName}`;
 }
 
-function columnsOf(d: Delivery): (string | number | null | Uint8Array)[] {
-  const headers = JSON.stringify(d.headers);
-  const things = JSON.stringify(d.things);
-  return [keyOf(d), d.id, d.target, d.kind, d.rule, d.url, headers, d.secret, d.body, d.offset, d.createdAt, things];
-}
-
-function deliveryOf(row: Row): Delivery {
-  return {
-    id: row["id"] as string,
-    target: row["target"] as string,
-    kind: row["kind"] as Delivery["kind"],
-    rule: row["rule"] as string | null,
-    things: JSON.parse(row["things"] as string) as string[],
-    url: row["url"] as string,
-    headers: JSON.parse(row["headers"] as string) as Record<string, string>,
-    secret: row["secret"] as string | null,
-    body: row["body"] as Uint8Array,
-    offset: row["log_offset"] as number,
-    createdAt: row["created_at"] as number,
-  };
-}
-
-function savedOf(row: Row): SavedDelivery {
-  return {
-    ...deliveryOf(row),
-    attempts: row["attempts"] as number,
-    nextAttemptAt: row["next_attempt_at"] as number,
-    lastError: row["last_error"] as string | null,
-  };
-}
-
-function deadOf(row: Row): DeadLetter {
-  return {
-    ...deliveryOf(row),
-    attempts: row["attempts"] as number,
-    lastError: row["last_error"] as string,
-    diedAt: row["died_at"] as number,
-  };
+function asked({ number, rule, receiver, before, limit }: DeadLetterQuery): (number | string | null)[] {
+  return [number ?? null, rule ?? null, receiver ?? null, before ?? null, limit];
 }

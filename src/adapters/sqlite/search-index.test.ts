@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FleetDocument, findInFleet, holds, parseQuery } from "../../registry/mod.ts";
-import type { FleetPartBody, FleetPartChange } from "../../registry/mod.ts";
+import { FleetDocument, FleetSearcher, findInFleet, holds, parseQuery } from "../../registry/mod.ts";
+import type { FleetPartBody, FleetPartChange, SearchAnswers } from "../../registry/mod.ts";
 import { SqliteSearchIndex } from "./search-index.ts";
 
 const words = fc.constantFrom(
@@ -88,6 +88,23 @@ function all(index: SqliteSearchIndex, text: string): string[] {
   return found;
 }
 
+function finished<T>(strides: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = strides.next();
+    if (done === true) return value;
+  }
+}
+
+function countOf(index: SqliteSearchIndex, query: string): number {
+  const searcher = new FleetSearcher(index, () => 0);
+  return (finished(searcher.answer({ ask: "count", query, within: 1 })) as SearchAnswers["count"]).count;
+}
+
+function firstOf(index: SqliteSearchIndex, query: string, limit: number): readonly string[] {
+  const searcher = new FleetSearcher(index, () => 0);
+  return (finished(searcher.answer({ ask: "names", query, after: "", limit })) as SearchAnswers["names"]).things;
+}
+
 test("what the index finds is what a test of every thing finds, whatever changed before", () => {
   const folder = mkdtempSync(join(tmpdir(), "search-"));
   let run = 0;
@@ -112,6 +129,8 @@ test("what the index finds is what a test of every thing finds, whatever changed
             for (const text of queries.filter((one) => one.length < 1_000 && one.split(":").length < 40)) {
               const expected = documents.filter((one) => holds(parseQuery(text), one)).map((one) => one.thingName);
               assert.deepEqual(all(index, text), expected.sort(), text);
+              assert.equal(countOf(index, text), expected.length, `count of ${text}`);
+              assert.deepEqual(firstOf(index, text, 2), expected.slice(0, 2), `first of ${text}`);
             }
           } finally {
             index.close();

@@ -8,6 +8,7 @@ import type { Logger } from "../../base/mod.ts";
 import { FleetDocument, asIndexed, indexedWords, numberOf, shortened } from "../../registry/mod.ts";
 import type {
   FleetLookup,
+  FleetNumbersLookup,
   FleetPartBody,
   FleetPartChange,
   FleetStretch,
@@ -29,6 +30,7 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE numbers (
      field INTEGER NOT NULL, number REAL NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL,
      PRIMARY KEY (field, number, thing, part)) STRICT, WITHOUT ROWID;`,
+  `CREATE INDEX numbers_by_thing ON numbers (field, thing, number);`,
 ];
 
 /** A thing that is different now, and the fields in which it is; null: it is new. */
@@ -36,6 +38,10 @@ export interface Indexed {
   readonly thing: string;
   readonly fields: readonly string[] | null;
 }
+
+const HAS_WORD = "EXISTS (SELECT 1 FROM words o WHERE o.field = ? AND o.word = ? AND o.thing = w.thing)";
+const HAS_NUMBER =
+  "EXISTS (SELECT 1 FROM numbers o WHERE o.field = ? AND o.number BETWEEN ? AND ? AND o.thing = w.thing)";
 
 /** Names in one statement; few sizes are few statements. */
 const NAMES_AT_ONCE = 64;
@@ -128,20 +134,29 @@ export class SqliteSearchIndex implements SearchIndex {
     return this.#rows(`SELECT thing ${from}`, values).map(([thing]) => String(thing));
   }
 
-  ordered(words: readonly FleetWordLookup[], after: string, window: number): FleetStretch {
+  ordered(
+    words: readonly FleetWordLookup[],
+    numbers: readonly FleetNumbersLookup[],
+    after: string,
+    window: number,
+  ): FleetStretch {
     const [first, ...others] = words;
     if (first === undefined) {
       const things = this.names(after, window);
       return { things, upTo: things.length < window ? null : things.at(-1)! };
     }
     const { from, values } = this.#from(first);
-    const tests = others.map(
-      () => "EXISTS (SELECT 1 FROM words o WHERE o.field = ? AND o.word = ? AND o.thing = w.thing)",
-    );
+    const tests = [...others.map(() => HAS_WORD), ...numbers.map(() => HAS_NUMBER)];
     const found = ["1", ...tests].join(" AND ");
     const rows = this.#rows(
       `SELECT thing, ${found} FROM (SELECT thing ${from} AND thing > ? ORDER BY thing LIMIT ?) w`,
-      [...others.flatMap(({ field, word }) => [this.#fields.get(field) ?? 0, word]), ...values, after, window],
+      [
+        ...others.flatMap(({ field, word }) => [this.#fields.get(field) ?? 0, word]),
+        ...numbers.flatMap(({ field, from: least, to }) => [this.#fields.get(field) ?? 0, least, to]),
+        ...values,
+        after,
+        window,
+      ],
     );
     const things = rows.filter(([, fits]) => fits === 1).map(([thing]) => String(thing));
     return { things: [...new Set(things)], upTo: rows.length < window ? null : String(rows.at(-1)![0]) };

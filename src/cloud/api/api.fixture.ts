@@ -9,6 +9,7 @@ import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
 import { passwordHasher } from "../../adapters/password-hash.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
+import { openSenders } from "../../adapters/senders/mod.ts";
 import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
 import { systemScheduler } from "../../adapters/system.ts";
 import { AuditTrail, searchAudit } from "../../audit/mod.ts";
@@ -262,9 +263,16 @@ async function openParts(folder: string, ground: Base) {
   const gatekeeper = new RegistryGatekeeper({ ...base, registry, onRefused: refusalNotes.ofGate });
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
-  const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db") });
+  const sealing = sealingWith(new Uint8Array(32).fill(6));
+  const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing });
   const http = new NodeOutgoingHttp();
-  const rules = new HotRules({ ...base, store: rulesStore, http, hmacSha256, defaults: defaultRules() });
+  const rules = new HotRules({
+    ...base,
+    store: rulesStore,
+    senders: openSenders({ http, hmacSha256, clock, folder: null }),
+    keyedHash: sealing.hmac,
+    defaults: defaultRules(),
+  });
   await rules.start();
   const provisioning = openProvisioning({ ...base, folder, registry, authority });
   const shadows = openShadows(folder, base, registry);

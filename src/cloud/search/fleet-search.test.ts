@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { Worker } from "node:worker_threads";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { SearchLink } from "../../adapters/sqlite/search-link.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
@@ -47,6 +49,7 @@ class Fleet {
   registry!: Registry;
   presence!: PresenceBook;
   search!: FleetSearch;
+  thread!: Worker;
   #end: () => Promise<void> = async () => {};
 
   constructor(t: TestContext) {
@@ -68,7 +71,15 @@ class Fleet {
     const base = { clock, logger, metrics, scheduler: systemScheduler };
     const registry = new Registry({ ...base, store: stores.store, rules: registryRules, random: new SimRandom(7) });
     const presence = new PresenceBook({ ...base, store: stores.presence, registry });
-    const index = new SearchLink({ path: this.path, logger });
+    const index = new SearchLink({
+      path: this.path,
+      logger,
+      restartMs: { min: 10, max: 1_000 },
+      spawn: (start) => {
+        const file = new URL("../../adapters/sqlite/search-thread.ts", import.meta.url);
+        return (this.thread = new Worker(file, { workerData: start, execArgv: [] }));
+      },
+    });
     const search = new FleetSearch({ ...base, registry, presence, shadows, index, shared: false });
     Object.assign(this, { registry, presence, search });
     this.#end = async () => {
@@ -293,4 +304,38 @@ test("groups that would decide about themselves are refused", (t) => {
   const update = (): unknown => registry.groups.updateDynamic("c", { queryString: "thingGroupNames:c" });
   assert.throws(update, isRefused("GROUP_QUERY_CYCLE", /c asks for c/));
   assert.throws(() => create("d", "(attributes.k:v"), isRefused("SEARCH_QUERY_INVALID", /character 1/));
+});
+
+test("a thread that dies is started again, and what changed meanwhile is found", async (t) => {
+  const fleet = new Fleet(t);
+  fleet.registry.things.create("before", { attributes: { site: "a" } });
+  assert.deepEqual(await fleet.found("attributes.site:a"), ["before"]);
+  await fleet.settle();
+  for (const killed of ["first", "second"]) {
+    const died = once(fleet.thread, "exit");
+    await fleet.thread.terminate();
+    await died;
+    assert.match(fleet.search.problem ?? "", /started again/);
+    await assert.rejects(
+      fleet.search.run("attributes.site:a"),
+      (error) => isTidewireError(error) && error.code === "SEARCH_UNAVAILABLE",
+    );
+    fleet.registry.things.create(killed, { attributes: { site: "a" } });
+    while (fleet.search.problem !== null || !fleet.search.settled)
+      await new Promise((resolve) => setImmediate(resolve));
+    assert.ok((await fleet.found("attributes.site:a")).includes(killed));
+  }
+  assert.deepEqual(await fleet.found("attributes.site:a"), ["before", "first", "second"]);
+});
+
+test("a thread that dies and leaves a damaged file: the index is made anew", async (t) => {
+  const fleet = new Fleet(t);
+  fleet.registry.things.create("kept", { attributes: { site: "a" } });
+  assert.deepEqual(await fleet.found("attributes.site:a"), ["kept"]);
+  await fleet.settle();
+  await fleet.thread.terminate();
+  for (const end of ["", "-wal", "-shm"]) rmSync(`${fleet.path}${end}`, { force: true });
+  writeFileSync(fleet.path, "this is no database");
+  while (fleet.search.problem !== null || !fleet.search.settled) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(await fleet.found("attributes.site:a"), ["kept"]);
 });

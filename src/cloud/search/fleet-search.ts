@@ -22,6 +22,10 @@ import type { FleetSources } from "./parts.ts";
 /** The index's thread. */
 export interface FleetIndex {
   readonly ready: Promise<boolean>;
+  /** Why nothing can be asked now; null where it can. */
+  readonly problem?: string | null;
+  /** Told when it is there again, or will be soon, after it died: what was on its way is lost. */
+  onRestart?(listener: () => void): Cancel;
   ask<O extends SearchOrder>(order: O): Promise<SearchResults[O["order"]]>;
 }
 
@@ -62,6 +66,7 @@ export class FleetSearch {
   #looking = 0;
   /** All that there is was in the index once, and nothing was missed since. */
   #complete = false;
+  #missed = false;
 
   constructor(options: FleetSearchOptions) {
     this.#o = options;
@@ -79,6 +84,10 @@ export class FleetSearch {
       registry.onChange((change) => this.#heard(change)),
       presence.onChange((thing) => this.#changed(thing, "connectivity")),
       shadows.onChange(({ thing, name }) => this.#changed(thing, `shadow ${name}`)),
+      options.index.onRestart?.(() => {
+        this.#missed = true;
+        void this.#compare();
+      }) ?? ((): void => {}),
     ];
     this.started = this.#start();
   }
@@ -93,6 +102,13 @@ export class FleetSearch {
       this.#draining === null &&
       !this.#filling.busy
     );
+  }
+
+  /** Why nothing is found now, or not all; null where all is well. */
+  get problem(): string | null {
+    const ended = this.#o.index.problem ?? null;
+    if (ended !== null) return `it is started again: ${ended}`;
+    return this.#missed ? "all things are compared with it again, and some may not be found until then" : null;
   }
 
   /** Otherwise things are still being compared with the index, and some of them may not be found. */
@@ -235,6 +251,7 @@ export class FleetSearch {
 
   #failed(error: unknown): void {
     this.#complete = false;
+    this.#missed = true;
     this.#failures.value++;
     this.#o.logger.warn("The fleet's index could not take changes; everything is compared with it in a while", {
       reason: reasonOf(error),
@@ -271,6 +288,7 @@ export class FleetSearch {
         [after, token] = [upTo, page.nextToken];
       }
       this.#complete = true;
+      this.#missed = false;
       this.#filling.resume();
     } catch (error) {
       if (!this.#closed) this.#failed(error);

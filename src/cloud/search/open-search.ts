@@ -13,7 +13,7 @@ export function openSearch(
   shadows: FleetSearchOptions["shadows"],
   teardown: Teardown,
 ): FleetSearch {
-  const index = new SearchLink({ path: join(data, "search.db"), logger: base.logger });
+  const index = new SearchLink({ path: join(data, "search.db"), logger: base.logger, metrics: base.metrics });
   teardown.add("search's thread", () => index.close());
   const search = new FleetSearch({ ...base, shadows, index, shared: registry !== "sqlite" });
   teardown.add("search", () => search.close());

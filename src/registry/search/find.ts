@@ -5,7 +5,7 @@
 import { LIMITS } from "../../base/mod.ts";
 import type { FleetDocument } from "./document.ts";
 import { holds } from "./holds.ts";
-import type { Lookup, SearchIndex, WordLookup } from "./index.ts";
+import type { Lookup, NumbersLookup, SearchIndex, WordLookup } from "./index.ts";
 import type { Match, Query } from "./tree.ts";
 import { numberOf } from "./values.ts";
 
@@ -22,9 +22,16 @@ type Offer = readonly Lookup[] | null;
 /** Fields that a term without a field is looked up in; beyond, things are gone through. */
 const ANY_FIELD_LOOKUPS_MAX = 200;
 
+/** Ranges that names are looked up in; the others are tested. Few are few statements for the index to keep. */
+const NUMBERS_LOOKED_UP_MAX = 4;
+
+/** Some milliseconds. */
+const NAMES_COUNTED_AT_ONCE = 4_096;
+
 const { sortedMax, testedAtOnce } = LIMITS.search;
 
-export function* find(index: SearchIndex, query: Query, after: string): Generator<Stride> {
+/** `wanted`: so many are enough, so no more are looked at first. */
+export function* find(index: SearchIndex, query: Query, after: string, wanted = Infinity): Generator<Stride> {
   const offers = conjunctsOf(query)
     .map((item) => offerOf(index, item))
     .filter((offer) => offer !== null);
@@ -32,37 +39,78 @@ export function* find(index: SearchIndex, query: Query, after: string): Generato
   const counted = offers.map((offer) => ({ offer, count: countOf(index, offer) })).sort((a, b) => a.count - b.count);
   const narrowest = counted[0];
   if (narrowest !== undefined && narrowest.count <= sortedMax && !isWord(narrowest.offer)) {
-    return yield* collected(index, query, narrowest.offer, after);
+    return yield* collected(index, query, narrowest.offer, after, wanted);
   }
   const words = counted.flatMap(({ offer }) => (isWord(offer) ? offer : []));
-  yield* inOrder(index, query, words, after);
+  const numbers = counted.flatMap(({ offer }) => (isNumbers(offer) ? offer : [])).slice(0, NUMBERS_LOOKED_UP_MAX);
+  yield* inOrder(index, query, words, numbers, after, wanted);
 }
 
-function* collected(index: SearchIndex, query: Query, offer: readonly Lookup[], after: string): Generator<Stride> {
+/** How many things have all of these words, in strides; no document is read. */
+export function* countWords(index: SearchIndex, words: readonly WordLookup[]): Generator<number> {
+  for (let from: string | null = ""; from !== null;) {
+    const { things, upTo } = index.ordered(words, [], from, NAMES_COUNTED_AT_ONCE);
+    yield things.length;
+    from = upTo;
+  }
+}
+
+/** Null: the query is not all about words that the index has whole. */
+export function wordsOf(index: SearchIndex, query: Query): readonly WordLookup[] | null {
+  const words: WordLookup[] = [];
+  for (const item of conjunctsOf(query)) {
+    if (item.kind !== "term" || item.field === null || item.match.kind !== "word") return null;
+    if (index.stateOf(item.field) !== "indexed" || shortened(item.match.word) !== item.match.word) return null;
+    words.push({ by: "word", field: item.field, word: asIndexed(item.match.word) });
+  }
+  return words;
+}
+
+function* collected(
+  index: SearchIndex,
+  query: Query,
+  offer: readonly Lookup[],
+  after: string,
+  wanted: number,
+): Generator<Stride> {
   const names = new Set<string>();
   for (const lookup of offer) for (const thing of index.things(lookup)) if (thing > after) names.add(thing);
   const sorted = [...names].sort();
-  for (let at = 0; at < sorted.length; at += testedAtOnce) {
-    const some = sorted.slice(at, at + testedAtOnce);
-    const last = at + testedAtOnce >= sorted.length;
+  for (let at = 0, step = firstStep(wanted); at < sorted.length; at += step, step = testedAtOnce) {
+    const some = sorted.slice(at, at + step);
+    const last = at + step >= sorted.length;
     yield { found: tested(index, query, some), upTo: last ? null : some.at(-1)! };
   }
   if (sorted.length === 0) yield { found: [], upTo: null };
 }
 
-function* inOrder(index: SearchIndex, query: Query, words: readonly WordLookup[], after: string): Generator<Stride> {
+function* inOrder(
+  index: SearchIndex,
+  query: Query,
+  words: readonly WordLookup[],
+  numbers: readonly NumbersLookup[],
+  after: string,
+  wanted: number,
+): Generator<Stride> {
   // Looking a name up in another lookup costs little, so more of them can be tried than of documents.
-  const window = words.length > 1 ? 8 * testedAtOnce : testedAtOnce;
+  const looksUp = words.length + numbers.length > 1 && words.length > 0;
+  let step = firstStep(wanted);
   for (let from: string | null = after; from !== null;) {
-    const { things, upTo } = index.ordered(words, from, window);
-    for (let at = 0; at < things.length; at += testedAtOnce) {
-      const some = things.slice(at, at + testedAtOnce);
-      const rest = at + testedAtOnce < things.length;
+    const { things, upTo } = index.ordered(words, numbers, from, looksUp ? 8 * testedAtOnce : step);
+    for (let at = 0; at < things.length; at += step, step = testedAtOnce) {
+      const some = things.slice(at, at + step);
+      const rest = at + step < things.length;
       yield { found: tested(index, query, some), upTo: rest ? some.at(-1)! : upTo };
     }
     if (things.length === 0) yield { found: [], upTo };
+    step = testedAtOnce;
     from = upTo;
   }
+}
+
+/** One more than a page tells whether there is another. */
+function firstStep(wanted: number): number {
+  return Math.min(testedAtOnce, wanted + 1);
 }
 
 function tested(index: SearchIndex, query: Query, things: readonly string[]): readonly FleetDocument[] {
@@ -151,6 +199,10 @@ function countOf(index: SearchIndex, offer: readonly Lookup[]): number {
     if (count > sortedMax) return count;
   }
   return count;
+}
+
+function isNumbers(offer: readonly Lookup[]): offer is readonly [NumbersLookup] {
+  return offer.length === 1 && offer[0]!.by === "numbers";
 }
 
 function isWord(offer: readonly Lookup[]): offer is readonly [WordLookup] {

@@ -9,6 +9,8 @@ export type Lookup =
 
 export type WordLookup = Extract<Lookup, { by: "word" }>;
 
+export type NumbersLookup = Extract<Lookup, { by: "numbers" }>;
+
 export interface SearchIndex {
   /** Names of fields with an index of their own. */
   fields(): readonly string[];
@@ -19,10 +21,10 @@ export interface SearchIndex {
   /** Names in no order; a name may come twice. */
   things(lookup: Lookup): readonly string[];
   /**
-   * Ascending names behind `after` that all of these lookups find, out of the next `window` that the first one finds; without
-   * lookups, of all things. `upTo`: how far this went; null: to the end.
+   * Ascending names behind `after` that all of these lookups find, out of the next `window` that the first word finds; without
+   * words, of all things, and numbers are not asked. `upTo`: how far this went; null: to the end.
    */
-  ordered(words: readonly WordLookup[], after: string, window: number): Stretch;
+  ordered(words: readonly WordLookup[], numbers: readonly NumbersLookup[], after: string, window: number): Stretch;
   /** In the order of the names; those that are gone are left out. */
   documents(things: readonly string[]): readonly FleetDocument[];
 }

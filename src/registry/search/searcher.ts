@@ -3,7 +3,7 @@ import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { checkedPageSize, keyIn, tokenFor } from "../page.ts";
 import type { FleetDocument } from "./document.ts";
-import { find } from "./find.ts";
+import { countWords, find, wordsOf } from "./find.ts";
 import { holds } from "./holds.ts";
 import type { SearchIndex } from "./index.ts";
 import { parseQuery } from "./parse.ts";
@@ -11,6 +11,7 @@ import { bucketsOf, percentilesOf, statisticsOf } from "./statistics.ts";
 import type { Bucket, Percentile, Statistics } from "./statistics.ts";
 import { awsThing } from "./aws-thing.ts";
 import type { AwsThing } from "./aws-thing.ts";
+import type { Query } from "./tree.ts";
 import type { Scalar } from "./values.ts";
 
 export type SearchRequest =
@@ -96,7 +97,7 @@ export class FleetSearcher {
   ): Generator<void, { readonly found: readonly FleetDocument[]; readonly upTo: string | null }> {
     const until = this.#now() + LIMITS.search.pageTime;
     const found: FleetDocument[] = [];
-    for (const stride of find(this.#index, parseQuery(query), after)) {
+    for (const stride of find(this.#index, parseQuery(query), after, limit)) {
       found.push(...stride.found);
       if (found.length > limit) {
         const some = found.slice(0, limit);
@@ -112,12 +113,18 @@ export class FleetSearcher {
   *#count({ query, within }: Extract<SearchRequest, { ask: "count" }>): Generator<void, SearchAnswers["count"]> {
     const until = this.#now() + within;
     let count = 0;
-    for (const { found } of find(this.#index, parseQuery(query), "")) {
-      count += found.length;
+    for (const found of this.#counts(parseQuery(query))) {
+      count += found;
       if (this.#now() > until) return { count, complete: false };
       yield;
     }
     return { count, complete: true };
+  }
+
+  *#counts(query: Query): Generator<number> {
+    const words = wordsOf(this.#index, query);
+    if (words !== null) return yield* countWords(this.#index, words);
+    for (const { found } of find(this.#index, query, "")) yield found.length;
   }
 
   *#all(query: string): Generator<readonly FleetDocument[]> {

@@ -2,6 +2,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const clientidFunction: SqlFunction = {
   name: "clientid",
+  group: "message",
   signature: "clientid()",
   summary: "The MQTT client id of the sender.",
   examples: [["clientid()", '"pi-1"']],

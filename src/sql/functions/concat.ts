@@ -1,11 +1,11 @@
-import type { JsonValue } from "../../base/mod.ts";
-import type { SqlValue } from "../value.ts";
+import type { SqlJson, SqlValue } from "../value.ts";
 import { LIMITS } from "../../base/mod.ts";
 import { bounded, toText } from "../value.ts";
 import type { SqlFunction } from "./function.ts";
 
 export const concatFunction: SqlFunction = {
   name: "concat",
+  group: "string",
   signature: "concat(a, b, \u2026)",
   summary: "Joins texts, or arrays and items, into one.",
   examples: [
@@ -35,13 +35,13 @@ export const concatFunction: SqlFunction = {
 };
 
 function joinArrays(args: readonly SqlValue[]): SqlValue {
-  const items: JsonValue[] = [];
+  const items: SqlJson[] = [];
   for (const value of args) {
     if (value === undefined) return undefined;
     const size = Array.isArray(value) ? value.length : 1;
     if (items.length + size > LIMITS.rules.sqlStringCharsMax) return undefined;
     // One by one: spreading a long array into push() would overflow the stack.
-    if (Array.isArray(value)) for (const item of value as readonly JsonValue[]) items.push(item);
+    if (Array.isArray(value)) for (const item of value as readonly SqlJson[]) items.push(item);
     else items.push(value);
   }
   return items;

@@ -5,6 +5,8 @@ import type { SqlFunction } from "./function.ts";
 
 export const decodeFunction: SqlFunction = {
   name: "decode",
+  group: "encoding",
+  since: "2016-03-23",
   signature: "decode(text, 'base64')",
   summary: "The text that was encoded; an object or array where it is JSON. Null where it cannot be decoded.",
   examples: [

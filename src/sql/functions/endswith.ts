@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const endswithFunction: SqlFunction = {
   name: "endswith",
+  group: "string",
   signature: "endswith(text, part)",
   summary: "Whether the text ends with the part.",
   examples: [

@@ -2,6 +2,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const getOrDefaultFunction: SqlFunction = {
   name: "get_or_default",
+  group: "type",
   signature: "get_or_default(value, otherwise)",
   summary: "The value, or the second argument where the first is Undefined.",
   examples: [

@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const getFunction: SqlFunction = {
   name: "get",
+  group: "type",
   signature: "get(collection, key)",
   summary:
     "The item of an array or the character of a text by its index (counted from 0), or the value of an object by its key.",
@@ -17,5 +18,5 @@ export const getFunction: SqlFunction = {
   argsMax: 2,
   pure: true,
   call: ([collection, key]) => itemOf(collection, key),
-  star: ([key], input) => itemOf(input.json(), key),
+  star: { argument: 0, call: ([, key], input) => itemOf(input.json(), key) },
 };

@@ -3,6 +3,8 @@ import type { SqlFunction } from "./function.ts";
 
 export const indexofFunction: SqlFunction = {
   name: "indexof",
+  group: "string",
+  since: "2016-03-23",
   signature: "indexof(text, part)",
   summary: "Where the part first occurs in the text, counted from 0; -1 where it does not.",
   examples: [

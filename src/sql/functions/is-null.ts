@@ -2,6 +2,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const isNullFunction: SqlFunction = {
   name: "isNull",
+  group: "type",
   signature: "isNull(value)",
   summary: "Whether the value is null.",
   examples: [

@@ -2,6 +2,8 @@ import type { SqlFunction } from "./function.ts";
 
 export const isUndefinedFunction: SqlFunction = {
   name: "isUndefined",
+  group: "type",
+  since: "2016-03-23",
   signature: "isUndefined(value)",
   summary: "Whether there is no value, for example because the key is missing.",
   examples: [

@@ -3,6 +3,8 @@ import type { SqlFunction } from "./function.ts";
 
 export const lengthFunction: SqlFunction = {
   name: "length",
+  group: "string",
+  since: "2016-03-23",
   signature: "length(text)",
   summary: "The number of characters, in UTF-16 units as in Java and JavaScript.",
   examples: [

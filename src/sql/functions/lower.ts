@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const lowerFunction: SqlFunction = {
   name: "lower",
+  group: "string",
   signature: "lower(text)",
   summary: "The text in lower case.",
   examples: [

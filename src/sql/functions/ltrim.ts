@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const ltrimFunction: SqlFunction = {
   name: "ltrim",
+  group: "string",
   signature: "ltrim(text)",
   summary: "The text without leading spaces and tabs.",
   examples: [["ltrim(' h i ')", '"h i "']],

@@ -2,6 +2,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const nanvlFunction: SqlFunction = {
   name: "nanvl",
+  group: "type",
   signature: "nanvl(value, otherwise)",
   summary: "The value, or the second argument where the first is Null or Undefined.",
   examples: [

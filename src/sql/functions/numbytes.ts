@@ -3,6 +3,8 @@ import type { SqlFunction } from "./function.ts";
 
 export const numbytesFunction: SqlFunction = {
   name: "numbytes",
+  group: "string",
+  since: "2016-03-23",
   signature: "numbytes(text)",
   summary: "The number of bytes of the text in UTF-8.",
   examples: [

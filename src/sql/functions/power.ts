@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const powerFunction: SqlFunction = {
   name: "power",
+  group: "math",
   signature: "power(base, exponent)",
   summary: "The base raised to the exponent.",
   examples: [

@@ -4,6 +4,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const replaceFunction: SqlFunction = {
   name: "replace",
+  group: "string",
   signature: "replace(text, part, by)",
   summary: "The text with every occurrence of the part replaced.",
   examples: [

@@ -4,6 +4,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const rtrimFunction: SqlFunction = {
   name: "rtrim",
+  group: "string",
   signature: "rtrim(text)",
   summary: "The text without trailing spaces and tabs.",
   examples: [["rtrim(' h i ')", '" h i"']],

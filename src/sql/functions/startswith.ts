@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const startswithFunction: SqlFunction = {
   name: "startswith",
+  group: "string",
   signature: "startswith(text, part)",
   summary: "Whether the text begins with the part.",
   examples: [

@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const substringFunction: SqlFunction = {
   name: "substring",
+  group: "string",
   signature: "substring(text, from[, to])",
   summary: "The characters from one index (counted from 0) to another, which is not included.",
   examples: [

@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const topicFunction: SqlFunction = {
   name: "topic",
+  group: "message",
   signature: "topic([level])",
   summary: "The message's topic, or one level of it, counted from 1.",
   examples: [

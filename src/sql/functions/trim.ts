@@ -4,6 +4,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const trimFunction: SqlFunction = {
   name: "trim",
+  group: "string",
   signature: "trim(text)",
   summary: "The text without spaces and tabs around it.",
   examples: [

@@ -3,6 +3,7 @@ import type { SqlFunction } from "./function.ts";
 
 export const upperFunction: SqlFunction = {
   name: "upper",
+  group: "string",
   signature: "upper(text)",
   summary: "The text in upper case.",
   examples: [

@@ -18,6 +18,7 @@ import { SqliteBrokerState } from "../../../src/adapters/sqlite/broker-state.ts"
 import { openOutboxStore } from "../../../src/adapters/sqlite/outbox-store.ts";
 import { openRegistry } from "../../../src/adapters/sqlite/registry-store.ts";
 import { SqliteShadowStore } from "../../../src/adapters/sqlite/shadow-store.ts";
+import { sealingWith } from "../../../src/adapters/sealing.ts";
 import { SqliteRulesStore } from "../../../src/adapters/sqlite/rules-store.ts";
 import { systemScheduler } from "../../../src/adapters/system.ts";
 import { LIMITS, TidewireError, reasonOf } from "../../../src/base/mod.ts";
@@ -247,18 +248,18 @@ const broker: Kind = {
   },
 };
 
+const sealing = sealingWith(new Uint8Array(32));
+
 function fillRules(path: string): SqliteRulesStore {
-  const store = new SqliteRulesStore({ path });
+  const store = new SqliteRulesStore({ path, sealing });
   for (const n of range(20)) store.putRule({ ruleName: `r${n}`, sql: "SELECT * FROM 'a/#'", actions: [] } as never);
   const deliveries = range(100).map((n) => ({
     id: `d-${n}`,
-    target: "webhook a",
-    kind: "webhook" as const,
+    receiver: "webhook a",
     rule: "r1",
     things: [],
-    url: "http://a/",
-    headers: { a: "b" },
-    secret: null,
+    fields: { a: "b" },
+    origin: null,
     body: Buffer.alloc(120, n),
     offset: n,
     createdAt: NOW + n,
@@ -266,6 +267,7 @@ function fillRules(path: string): SqliteRulesStore {
     nextAttemptAt: NOW + n,
     lastError: null,
   }));
+  const receivers = [{ key: "webhook a", carrier: "webhook", label: "http://a", settings: { url: "http://a/" } }];
   const alerts = range(60).map((n) => ({
     alert: {
       id: `a-${n}`,
@@ -283,7 +285,7 @@ function fillRules(path: string): SqliteRulesStore {
     lastOffset: n,
     clearSince: null,
   }));
-  store.save({ checkpoint: 99, deliveries, done: [], dead: [], alerts }, true);
+  store.save({ checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts }, true);
   return store;
 }
 
@@ -291,13 +293,13 @@ const rules: Kind = {
   name: "rules.db",
   make: (folder) => Promise.resolve(fillRules(join(folder, "rules.db")).close()),
   ask(folder, logger) {
-    const store = new SqliteRulesStore({ path: join(folder, "rules.db"), logger });
+    const store = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing, logger });
     try {
       return Promise.resolve({
         ...store.load(),
         due: store.due("webhook a", NOW + 1e6, 1_000),
         next: store.nextDue("webhook a"),
-        dead: store.deadLetters(10),
+        dead: store.deadLetters({ limit: 10 }),
       });
     } finally {
       store.close();

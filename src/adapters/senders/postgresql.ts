@@ -1,0 +1,106 @@
+/** PostgreSQL: a batch in one INSERT; where the database refuses it, row by row, so that one bad row stops no other. */
+import type pg from "pg";
+import type { Millis } from "../../base/mod.ts";
+import { DONE, dead, forAll, targetFails } from "../../rules/mod.ts";
+import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
+import type { OutgoingGuard } from "../outgoing-guard.ts";
+import { Link } from "./link.ts";
+import { guarded, settingsOf } from "./server-settings.ts";
+
+interface TableSettings {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly key: string | null;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Data exceptions and violated constraints: the row is at fault. */
+const ROW_FAULT = /^2[23]/;
+/** The protocol counts parameters in 16 bits. */
+const PARAMETERS_MAX = 65_535;
+
+export function postgresqlSender(receiver: Receiver, guard: OutgoingGuard): Sender {
+  const settings = settingsOf<TableSettings>(receiver);
+  const link: Link<pg.Client> = new Link({
+    open: () => connect(receiver, guard, () => link.lost()),
+    // `end` waits for what is on the way, which may hang.
+    drop: (client) =>
+      (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
+  });
+  return {
+    send: (batch, timeout) => link.carry(batch, timeout, (client) => insertAll(client, settings, batch, timeout)),
+    close: () => link.close(),
+  };
+}
+
+async function insertAll(
+  client: pg.Client,
+  settings: TableSettings,
+  batch: readonly Parcel[],
+  timeout: Millis,
+): Promise<Verdict[]> {
+  const perStatement = Math.floor(PARAMETERS_MAX / (settings.columns.length + 1));
+  if (batch.length > perStatement) {
+    const first = await insertAll(client, settings, batch.slice(0, perStatement), timeout);
+    return [...first, ...(await insertAll(client, settings, batch.slice(perStatement), timeout))];
+  }
+  try {
+    await insert(client, settings, batch);
+    return forAll(batch, DONE);
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string };
+    // Without a code of the server's, the connection is at fault.
+    if (typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code)) throw error;
+    if (!ROW_FAULT.test(code)) return forAll(batch, targetFails(`${message} (${code})`));
+    if (batch.length === 1) return [dead(`${message} (${code})`)];
+    const half = batch.length >> 1;
+    const first = await insertAll(client, settings, batch.slice(0, half), timeout);
+    return [...first, ...(await insertAll(client, settings, batch.slice(half), timeout))];
+  }
+}
+
+async function insert(
+  client: pg.Client,
+  { table, columns, key }: TableSettings,
+  batch: readonly Parcel[],
+): Promise<void> {
+  const names = key === null ? columns : [...columns, key];
+  const values: (string | null)[] = [];
+  const rows = batch.map(({ id, body }) => {
+    const row = JSON.parse(Buffer.from(body).toString("utf8")) as (string | null)[];
+    const all = key === null ? row : [...row, id];
+    return `(${all.map((value) => `$${values.push(value)}`).join(", ")})`;
+  });
+  const conflict = key === null ? "" : ` ON CONFLICT (${quoted(key)}) DO NOTHING`;
+  const into = table.split(".").map(quoted).join(".");
+  const statement = `INSERT INTO ${into} (${names.map(quoted).join(", ")}) VALUES ${rows.join(", ")}${conflict}`;
+  await client.query(statement, values);
+}
+
+export function quoted(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+async function connect(receiver: Receiver, guard: OutgoingGuard, lost: () => void): Promise<pg.Client> {
+  const settings = settingsOf(receiver);
+  const { tls, user, password, path } = settings;
+  const [{ default: driver }, { address, port, servername }] = await Promise.all([
+    import("pg"),
+    guarded(guard, settings),
+  ]);
+  const client = new driver.Client({
+    host: address,
+    port,
+    database: path === "" ? (user ?? "postgres") : path,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ssl: tls ? (servername === undefined ? {} : { servername }) : false,
+    application_name: "tidewire rules",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  client.on("error", lost);
+  client.on("end", lost);
+  await client.connect();
+  return client;
+}

@@ -1,0 +1,116 @@
+/** `republish` of rules: a message of the platform's own for the broker. Delivered when it is in the log, on disk. */
+import { LIMITS, TidewireError, reasonOf, topicNameFault } from "../base/mod.ts";
+import type {
+  Cancel,
+  Clock,
+  Counter,
+  Message,
+  MessageProperties,
+  Metrics,
+  Millis,
+  Scheduler,
+  TopicLimits,
+} from "../base/mod.ts";
+import { DONE, HOPS_PROPERTY, dead, targetFails } from "../rules/mod.ts";
+import type { Parcel, Sender, Verdict } from "../rules/mod.ts";
+
+export interface RepublishPorts {
+  /** Of the broker; null until it runs. */
+  readonly publish: () => ((message: Message) => number) | null;
+  readonly log: () => { readonly durable: number; onDurable(listener: (durable: number) => void): Cancel };
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly metrics: Metrics;
+  readonly limits: TopicLimits;
+}
+
+export class RepublishSender implements Sender {
+  readonly #ports: RepublishPorts;
+  readonly #stopped: Counter;
+
+  constructor(ports: RepublishPorts) {
+    this.#ports = ports;
+    this.#stopped = ports.metrics.counter({
+      name: "tidewire_republish_hops_exceeded_total",
+      help: "Messages not republished because rules had republished them too often: a rule feeds itself",
+    });
+  }
+
+  async send(batch: readonly Parcel[], timeout: Millis): Promise<readonly Verdict[]> {
+    const publish = this.#ports.publish();
+    if (publish === null) return batch.map(() => targetFails("the broker is starting"));
+    let last = -1;
+    const verdicts = batch.map((parcel): Verdict => {
+      const fault = this.#faultOf(parcel);
+      if (fault !== null) return dead(fault);
+      try {
+        last = publish(this.#message(parcel));
+        return DONE;
+      } catch (error) {
+        return targetFails(error instanceof TidewireError ? error.message : reasonOf(error));
+      }
+    });
+    if (last < 0 || (await this.#onDisk(last + 1, timeout))) return verdicts;
+    return verdicts.map((verdict) =>
+      verdict.type === "done" ? targetFails("the log's disk does not answer") : verdict,
+    );
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #faultOf({ fields }: Parcel): string | null {
+    const { topic = "", hops } = fields;
+    if (topicNameFault(topic, this.#ports.limits) !== null) return `'${topic.slice(0, 60)}' is no topic to publish to`;
+    if (topic.startsWith("$")) return "topics that begin with $ are the platform's own";
+    if (Number(hops) <= LIMITS.rules.republishHopsMax) return null;
+    this.#stopped.value++;
+    return `it was republished ${LIMITS.rules.republishHopsMax} times already: a rule feeds itself`;
+  }
+
+  #message({ body, fields }: Parcel): Message {
+    const { topic = "", qos, retain, thing } = fields;
+    return {
+      topic,
+      payload: body,
+      qos: qos === "1" ? 1 : 0,
+      retain: retain === "true",
+      clientId: thing ?? "rules",
+      thing: thing ?? null,
+      receivedAt: this.#ports.clock.now(),
+      properties: propertiesOf(fields),
+    };
+  }
+
+  #onDisk(next: number, timeout: Millis): Promise<boolean> {
+    const log = this.#ports.log();
+    if (log.durable >= next) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (inTime: boolean): void => {
+        cancelTimeout();
+        cancel();
+        resolve(inTime);
+      };
+      const cancelTimeout = this.#ports.scheduler.after(timeout, () => settle(false));
+      const cancel = log.onDurable((durable) => {
+        if (durable >= next) settle(true);
+      });
+    });
+  }
+}
+
+/** What a template gave and MQTT has no place for is left out. */
+function propertiesOf(fields: Parcel["fields"]): MessageProperties {
+  const { payloadFormatIndicator, contentType, responseTopic, correlationData, messageExpiry, hops } = fields;
+  const given = JSON.parse(fields["userProperties"] ?? "[]") as [string, string][];
+  const expiry = Number(messageExpiry ?? NaN);
+  return {
+    userProperties: [...given, [HOPS_PROPERTY, hops ?? "1"]],
+    ...(payloadFormatIndicator === "UTF8_DATA" || payloadFormatIndicator === "1" ? { payloadFormat: 1 as const } : {}),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(responseTopic === undefined ? {} : { responseTopic }),
+    ...(correlationData === undefined ? {} : { correlationData: Buffer.from(correlationData) }),
+    ...(Number.isInteger(expiry) && expiry >= 0 && expiry < 2 ** 32 ? { messageExpirySeconds: expiry } : {}),
+  };
+}

@@ -1,0 +1,99 @@
+/** A message to a Discord channel by a webhook. Source: Discord's API docs (Execute Webhook, Rate Limits); contracts.md section 4. */
+import { kib, seconds } from "../../base/mod.ts";
+import type { Millis } from "../../base/mod.ts";
+import { DONE } from "../delivery/sender.ts";
+import { failureOfHttp } from "../delivery/verdict.ts";
+import { ALERT_COLOURS, ALERT_SIGNS, alertText, originLine, signOf } from "./alert-text.ts";
+import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
+import type { ActionKind, Carrier } from "./kind.ts";
+import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";
+import { originOf } from "./slack.ts";
+
+export interface DiscordBody {
+  /** Of the webhook; it is the secret. */
+  readonly url: string;
+  /** Template. */
+  readonly text?: string;
+}
+
+const TEXT_CHARS_MAX = 2000;
+const TITLE_CHARS_MAX = 256;
+/** Nobody is pinged by what a device sends. */
+const QUIET = { allowed_mentions: { parse: [] } };
+
+const carrier: Carrier = {
+  name: "discord",
+  batchMax: 1,
+  batchBytesMax: kib(64),
+  linger: 0,
+  concurrency: 1,
+  timeout: seconds(15),
+  ordered: true,
+  http: {
+    request: (settings, [parcel]) => ({ url: settings["url"] as string, headers: JSON_TYPE, body: parcel!.body }),
+    verdict(response, now) {
+      const { status, headers, body } = response;
+      // Its limits change; it says itself when they are used up.
+      if (status >= 200 && status < 300) {
+        const pause = headers["x-ratelimit-remaining"] === "0" ? inSeconds(headers["x-ratelimit-reset-after"]) : null;
+        return pause === null ? DONE : { type: "done", pause };
+      }
+      const told = status === 429 ? (retryAfter(body) ?? inSeconds(headers["x-ratelimit-reset-after"])) : null;
+      return told === null ? failureOfHttp(response, now) : failureOfHttp(response, now, told);
+    },
+  },
+};
+
+/** `{"message":…,"retry_after":0.65,"global":false}`, seconds. */
+function retryAfter(body: string): Millis | null {
+  try {
+    const { retry_after: wait } = JSON.parse(body) as { retry_after?: unknown };
+    return typeof wait === "number" ? Math.ceil(wait * 1000) : null;
+  } catch {
+    return null;
+  }
+}
+
+function inSeconds(value: string | undefined): Millis | null {
+  const given = Number(value);
+  return value === undefined || !Number.isFinite(given) || given < 0 ? null : Math.ceil(given * 1000);
+}
+
+export const discord: ActionKind<DiscordBody> = {
+  name: "discord",
+  carrier,
+  validate(given, at) {
+    only(given, at, ["url", "text"]);
+    return present({
+      url: httpUrl(given["url"], `${at}.url`),
+      text: optionalTemplate(given["text"], `${at}.text`),
+    });
+  },
+  mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
+  plan(body) {
+    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown });
+    return {
+      settings: { url: body.url },
+      label: originOf(body.url),
+      render: (match) => jsonBody({ content: shortened(write(match), TEXT_CHARS_MAX), ...QUIET }),
+    };
+  },
+  announce(_, alert, now) {
+    const text = alertText(alert, now);
+    const title = shortened(
+      `${ALERT_SIGNS[signOf(text)]} ${text.word}: ${escapeMarkdown(text.summary)}`,
+      TITLE_CHARS_MAX,
+    );
+    const embed = {
+      title,
+      description: escapeMarkdown(originLine(text)),
+      color: ALERT_COLOURS[signOf(text)],
+      timestamp: new Date(text.at).toISOString(),
+    };
+    return jsonBody({ embeds: [embed], ...QUIET });
+  },
+};
+
+function escapeMarkdown(value: string): string {
+  return value.replaceAll(/[\\*_~`|>[\]()]/g, "\\$&");
+}

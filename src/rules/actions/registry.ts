@@ -1,0 +1,139 @@
+/** All kinds of actions: one line each. */
+import { closestWord } from "../../base/mod.ts";
+import { alert } from "./alert.ts";
+import { amqp } from "./amqp.ts";
+import { discord } from "./discord.ts";
+import { email } from "./email.ts";
+import { http } from "./http.ts";
+import { influxdb } from "./influxdb.ts";
+import { nats } from "./nats.ts";
+import { pagerduty } from "./pagerduty.ts";
+import { postgresql } from "./postgresql.ts";
+import { program } from "./program.ts";
+import { redis } from "./redis.ts";
+import { republish } from "./republish.ts";
+import { slack } from "./slack.ts";
+import { spool } from "./spool.ts";
+import { teams } from "./teams.ts";
+import { telegram } from "./telegram.ts";
+import { telemetry } from "./telemetry.ts";
+import { webhook } from "./webhook.ts";
+import { invalid, record } from "./checks.ts";
+import type { ActionKind, Carrier, SecretChange } from "./kind.ts";
+
+const KINDS = {
+  webhook,
+  http,
+  slack,
+  telegram,
+  discord,
+  teams,
+  pagerduty,
+  email,
+  influxdb,
+  postgresql,
+  nats,
+  amqp,
+  redis,
+  spool,
+  program,
+  republish,
+  telemetry,
+  alert,
+} as const;
+
+type Kinds = typeof KINDS;
+export type KindName = keyof Kinds;
+type BodyOf<K extends KindName> = Kinds[K] extends ActionKind<infer B> ? B : never;
+type ActionOf<K extends KindName> = { readonly [P in K]: BodyOf<K> };
+
+/** An object with exactly one key: the kind. */
+export type RuleAction = { [K in KindName]: ActionOf<K> }[KindName];
+export type AlertAction = ActionOf<"alert">;
+
+const BY_NAME: ReadonlyMap<string, ActionKind> = new Map(Object.entries<ActionKind>(KINDS));
+
+/** By the name that stands in a saved receiver. */
+export const CARRIERS: ReadonlyMap<string, Carrier> = new Map(
+  [...BY_NAME.values()].flatMap(({ carrier }) => (carrier === null ? [] : [[carrier.name, carrier] as const])),
+);
+
+/** Of a saved receiver; what this version does not know is left to its sender to refuse. */
+export function carrierOf(name: string): Carrier {
+  return CARRIERS.get(name) ?? webhook.carrier!;
+}
+
+/** What AWS has and we have not, and what does it here. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  cloudwatchAlarm: "alert",
+  cloudwatchLogs: "webhook, spool",
+  cloudwatchMetric: "telemetry, and /metrics",
+  dynamoDB: "postgresql",
+  dynamoDBv2: "postgresql",
+  elasticsearch: "http",
+  firehose: "spool; the archive keeps every message",
+  iotAnalytics: "telemetry",
+  iotEvents: "alert",
+  iotSiteWise: "telemetry",
+  kafka: "nats, amqp, redis",
+  kinesis: "nats, amqp, redis",
+  lambda: "program, webhook",
+  location: "webhook",
+  openSearch: "http",
+  s3: "spool; the archive keeps every message",
+  salesforce: "webhook",
+  sns: "email, webhook, slack",
+  sqs: "amqp, redis, nats",
+  stepFunctions: "webhook",
+  timestream: "telemetry, influxdb",
+};
+
+export function kindNameOf(action: RuleAction): KindName {
+  return Object.keys(action)[0] as KindName;
+}
+
+export function kindOf(action: RuleAction): { readonly kind: ActionKind; readonly body: object } {
+  const name = kindNameOf(action);
+  return { kind: BY_NAME.get(name)!, body: (action as Readonly<Record<string, object>>)[name]! };
+}
+
+/** Kinds that send or raise something in the hot path. */
+export const HOT_KINDS: readonly KindName[] = (Object.keys(KINDS) as KindName[]).filter((name) => name !== "telemetry");
+
+export function validateAction(input: unknown, where: string): RuleAction {
+  const given = record(input, where);
+  const names = Object.keys(given);
+  const known = listOf(BY_NAME.keys());
+  if (names.length !== 1) throw invalid(where, `it must have exactly one key: ${known}`);
+  const name = names[0]!;
+  const at = `${where}.${name.slice(0, 60)}`;
+  const kind = BY_NAME.get(name);
+  if (kind === undefined) throw invalid(at, `this action is not known; there are ${known}${insteadOf(name)}`);
+  return { [name]: kind.validate(record(given[name], at), at) } as RuleAction;
+}
+
+/** A target of alerts. */
+export function validateNotify(input: unknown, where: string): RuleAction {
+  const action = validateAction(input, where);
+  if (kindOf(action).kind.announce !== undefined) return action;
+  const able = [...BY_NAME.values()].filter(({ announce }) => announce !== undefined);
+  throw invalid(where, `it must be one of ${listOf(able.map(({ name }) => name))}`);
+}
+
+function insteadOf(name: string): string {
+  const instead = INSTEAD[name];
+  if (instead !== undefined) return `. Instead of AWS's ${name}: ${instead}`;
+  const close = closestWord(name, [...BY_NAME.keys()]);
+  return close === null ? "" : `. Did you mean ${close}?`;
+}
+
+function listOf(names: Iterable<string>): string {
+  const all = [...names];
+  return `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
+}
+
+export function mapSecrets(action: RuleAction, change: SecretChange): RuleAction {
+  const { kind, body } = kindOf(action);
+  if (kind.mapSecrets === undefined) return action;
+  return { [kind.name]: kind.mapSecrets(body, change) } as RuleAction;
+}

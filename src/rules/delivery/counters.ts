@@ -1,0 +1,52 @@
+import type { Counter, Metrics } from "../../base/mod.ts";
+
+export type DropReason = "too-large" | "store-full";
+/** Of one delivery in one attempt. `refused`: for good. */
+export type AttemptOutcome = "delivered" | "failed" | "refused";
+
+export class DeliveryCounters {
+  readonly saved: Counter;
+  readonly dead: Counter;
+  readonly #metrics: Metrics;
+  /** Bounded by the carriers there are. */
+  readonly #attempts = new Map<string, Readonly<Record<AttemptOutcome, Counter>>>();
+  readonly #dropped: Readonly<Record<DropReason, Counter>>;
+
+  constructor(metrics: Metrics, read: { waiting: () => number; inflight: () => number }) {
+    this.#metrics = metrics;
+    this.saved = metrics.counter({
+      name: "tidewire_deliveries_saved_total",
+      help: "Deliveries that went to the store before their first attempt",
+    });
+    this.dead = metrics.counter({
+      name: "tidewire_deliveries_dead_total",
+      help: "Deliveries that were given up and kept as dead letters",
+    });
+    const dropped = { name: "tidewire_deliveries_dropped_total", help: "Deliveries that were dropped at a limit" };
+    this.#dropped = {
+      "too-large": metrics.counter({ ...dropped, labels: { reason: "too-large" } }),
+      "store-full": metrics.counter({ ...dropped, labels: { reason: "store-full" } }),
+    };
+    metrics.observe({ name: "tidewire_deliveries_waiting", help: "Deliveries that wait in the store" }, read.waiting);
+    metrics.observe({ name: "tidewire_deliveries_inflight", help: "Batches on the way" }, read.inflight);
+  }
+
+  attempt(kind: string, outcome: AttemptOutcome): Counter {
+    let counters = this.#attempts.get(kind);
+    if (counters === undefined) {
+      const counter = (of: AttemptOutcome): Counter =>
+        this.#metrics.counter({
+          name: "tidewire_delivery_attempts_total",
+          help: "Attempts to deliver, by kind of receiver and outcome",
+          labels: { kind, outcome: of },
+        });
+      counters = { delivered: counter("delivered"), failed: counter("failed"), refused: counter("refused") };
+      this.#attempts.set(kind, counters);
+    }
+    return counters[outcome];
+  }
+
+  dropped(reason: DropReason): Counter {
+    return this.#dropped[reason];
+  }
+}

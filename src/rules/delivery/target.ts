@@ -1,0 +1,127 @@
+/** One receiver: what waits for it in memory, how many batches it may have on the way, and whether it is in trouble. */
+import type { Cancel, Millis, Random } from "../../base/mod.ts";
+import type { Carrier } from "../actions/kind.ts";
+import type { RulesLimits } from "../model.ts";
+import { backoff } from "./backoff.ts";
+import type { DeliveryKey, SavedDelivery } from "./delivery.ts";
+import type { Receiver, Sender } from "./sender.ts";
+
+/** A delivery in memory. */
+export interface Pending {
+  readonly delivery: SavedDelivery;
+  readonly key: DeliveryKey;
+  /** The store has it too; so it must be taken out there when it is done. */
+  stored: boolean;
+  /** What caused it is saved together with it: an alert, or the death of another. */
+  readonly notice: boolean;
+  /** Monotonic. */
+  readonly queuedAt: Millis;
+  /** Its thing is forgotten: it is not tried again, and not kept. */
+  forgotten?: boolean;
+}
+
+/** Batches that a receiver may have on the way before it has shown that it answers. */
+const WINDOW_START = 4;
+/** Failures in a row of single deliveries after which the receiver itself is held to be in trouble. */
+const FAILURES_TOLERATED = 2;
+
+export class Target {
+  readonly receiver: Receiver;
+  readonly carrier: Carrier;
+  /** The store has the receiver's settings. */
+  receiverStored: boolean;
+  /** Waits for its first attempt, in order. */
+  readonly queue: Pending[] = [];
+  /** Read from the store, due now, in order. */
+  page: SavedDelivery[] = [];
+  /** On the way or queued, and in the store: not to be read from there again. */
+  readonly owned = new Set<DeliveryKey>();
+  readonly inflight = new Set<Pending>();
+  /** Batches on the way. */
+  batches = 0;
+  /** From when on the store may have something due for it, monotonic; Infinity where it has nothing. */
+  backlogAt: Millis = Infinity;
+  /** Monotonic; until then nothing is sent. */
+  blockedUntil: Millis = 0;
+  /** Rounds of failure since the last success. */
+  failures = 0;
+  wake: { readonly at: Millis; readonly cancel: Cancel } | null = null;
+  sender: Sender | null = null;
+  /** Monotonic; of the last batch. */
+  usedAt: Millis = 0;
+  readonly #windowMax: number;
+  #window: number;
+  #failedAt: Millis = -1;
+
+  constructor(receiver: Receiver, carrier: Carrier, limits: RulesLimits, receiverStored: boolean) {
+    this.receiver = receiver;
+    this.carrier = carrier;
+    this.receiverStored = receiverStored;
+    this.#windowMax = Math.min(carrier.concurrency, limits.deliveriesPerTargetMax);
+    this.#window = Math.min(WINDOW_START, this.#windowMax);
+  }
+
+  get idle(): boolean {
+    return this.queue.length === 0 && this.batches === 0 && this.page.length === 0 && this.backlogAt === Infinity;
+  }
+
+  /** Whether another batch may start; `othersFree`: the batches that all targets together may still start. */
+  mayStart(othersFree: number): boolean {
+    return this.batches < this.#window && (othersFree > 0 || this.batches === 0);
+  }
+
+  /** Whether a new delivery must wait behind those in the store. */
+  mustQueueInStore(now: Millis): boolean {
+    return now < this.blockedUntil || this.page.length > 0 || this.backlogAt <= now;
+  }
+
+  /** Until when the queue waits to become a whole batch; 0 where it need not. */
+  lingersUntil(): Millis {
+    const { linger, batchMax } = this.carrier;
+    if (linger === 0 || this.queue.length === 0 || this.queue.length >= batchMax || this.page.length > 0) return 0;
+    return this.queue[0]!.queuedAt + linger;
+  }
+
+  succeeded(): void {
+    this.failures = 0;
+    this.blockedUntil = 0;
+    if (this.#window < this.#windowMax) this.#window++;
+  }
+
+  /** The receiver answers, and asks for time. */
+  pause(until: Millis): void {
+    this.blockedUntil = Math.max(this.blockedUntil, until);
+  }
+
+  /**
+   * Counts a failure and holds the target back where it is to blame. What was on the way together fails together: it counts
+   * once. Returns how long it is blocked from now, 0 where it is not.
+   */
+  failed(
+    startedAt: Millis,
+    now: Millis,
+    scope: "target" | "delivery",
+    retryAfter: Millis | null,
+    context: Context,
+  ): Millis {
+    if (startedAt >= this.#failedAt) {
+      this.failures++;
+      this.#failedAt = now;
+      const toBlame = scope === "target" ? this.failures : this.failures - FAILURES_TOLERATED;
+      if (toBlame > 0) {
+        this.blockedUntil = now + backoff(toBlame, context.random, context.limits);
+        this.#window = 1;
+      }
+    }
+    if (scope === "target" && retryAfter !== null) {
+      const wait = Math.min(Math.max(retryAfter, context.limits.retryDelayMin), context.limits.retryAfterMax);
+      this.blockedUntil = Math.max(this.blockedUntil, now + wait);
+    }
+    return Math.max(0, this.blockedUntil - now);
+  }
+}
+
+interface Context {
+  readonly random: Random;
+  readonly limits: RulesLimits;
+}

@@ -1,0 +1,129 @@
+/** What a rule's actions send: made ready when the rule is put, rendered once per match. */
+import type { EpochMs, JsonValue } from "../base/mod.ts";
+import { kindOf } from "./actions/registry.ts";
+import type { RuleAction } from "./actions/registry.ts";
+import type { ActionKind, Match, SendPlan } from "./actions/kind.ts";
+import { encode } from "./actions/rendering.ts";
+import type { Delivery, Origin } from "./delivery/delivery.ts";
+import { receiverOf } from "./delivery/receivers.ts";
+import type { KeyedHash } from "./delivery/receivers.ts";
+import type { Receiver } from "./delivery/sender.ts";
+import type { MessageInput } from "./input.ts";
+import type { Alert, RuleDocument } from "./model.ts";
+
+export interface Send {
+  /** The rule's name, and the action's number where it is not the first. */
+  readonly name: string;
+  /** As AWS IoT names failed actions. */
+  readonly action: string;
+  readonly receiver: Receiver;
+  readonly plan: SendPlan;
+}
+
+/** One per action that sends, in their order; null for those that do not. */
+export function sendsOf(rule: RuleDocument, hash: KeyedHash): (Send | null)[] {
+  // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
+  return rule.actions.map((action, i) => sendOf(action, i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`, hash));
+}
+
+export function errorSendOf({ ruleName, errorAction }: RuleDocument, hash: KeyedHash): Send | null {
+  return errorAction === undefined ? null : sendOf(errorAction, `${ruleName}.error`, hash);
+}
+
+function sendOf(action: RuleAction, name: string, hash: KeyedHash): Send | null {
+  const { kind, body } = kindOf(action);
+  if (kind.carrier === null) return null;
+  const plan = kind.plan!(body);
+  return {
+    name,
+    action: actionName(kind),
+    receiver: receiverOf(kind.carrier.name, plan.label, plan.settings, hash),
+    plan,
+  };
+}
+
+function actionName({ name }: ActionKind): string {
+  return `${name.slice(0, 1).toUpperCase()}${name.slice(1)}Action`;
+}
+
+export class RuleMatch implements Match {
+  readonly input: MessageInput;
+  readonly value: JsonValue | Uint8Array;
+  readonly variables: { readonly thing: string; readonly rule: string };
+  #bytes: Uint8Array | null = null;
+
+  constructor(input: MessageInput, value: JsonValue | Uint8Array, rule: string) {
+    this.input = input;
+    this.value = value;
+    this.variables = { thing: input.thing, rule };
+  }
+
+  get bytes(): Uint8Array {
+    // The message's own bytes belong to the log's buffer.
+    this.#bytes ??= this.value instanceof Uint8Array ? this.value.slice() : encode(JSON.stringify(this.value));
+    return this.#bytes;
+  }
+}
+
+/** The message's part in all deliveries of one rule. */
+export interface Occasion {
+  readonly event: string;
+  readonly rule: string;
+  readonly things: readonly string[];
+  readonly offset: number;
+  readonly createdAt: EpochMs;
+  /** A copy, for the rule's error action; null where it has none. */
+  readonly payload: Uint8Array | null;
+}
+
+export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delivery {
+  const { event, rule, things, offset, createdAt, payload } = occasion;
+  const { body, fields } = send.plan.render(match);
+  const origin: Origin | null =
+    payload === null
+      ? null
+      : {
+          event,
+          action: send.action,
+          resource: send.receiver.label,
+          topic: match.input.topic,
+          clientId: match.input.clientId,
+          payload,
+        };
+  return {
+    id: `${send.name}-${event}`,
+    receiver: send.receiver.key,
+    rule,
+    things,
+    body,
+    fields,
+    offset,
+    createdAt,
+    origin,
+  };
+}
+
+/** A target of alerts, made ready. */
+export interface NoticeTarget {
+  readonly receiver: Receiver;
+  readonly deliveryOf: (alert: Alert, offset: number, now: EpochMs) => Delivery;
+}
+
+/** `action`: of a kind that has an `announce`. */
+export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget {
+  const { kind, body } = kindOf(action);
+  const { receiver } = sendOf(action, "", hash)!;
+  return {
+    receiver,
+    deliveryOf: (alert, offset, now) => ({
+      ...kind.announce!(body, alert, now),
+      id: `${alert.id}.${alert.state === "active" ? "raised" : "resolved"}`,
+      receiver: receiver.key,
+      rule: null,
+      things: [alert.thing],
+      offset,
+      createdAt: now,
+      origin: null,
+    }),
+  };
+}
