@@ -12,6 +12,7 @@ import type {
   RulesStore,
   SaveBatch,
   SavedDelivery,
+  AlertRow,
   StoredAlert,
 } from "../src/rules/mod.ts";
 
@@ -26,6 +27,7 @@ export class SimRulesDatabase implements RulesStore {
   readonly #receivers = new Map<string, Receiver>();
   #letters = 0;
   readonly #alerts = new Map<string, StoredAlert>();
+  readonly #alertRows = new Map<string, AlertRow>();
   #checkpoint: number | null = null;
 
   load(): StoredState {
@@ -34,6 +36,7 @@ export class SimRulesDatabase implements RulesStore {
       rules: [...this.#rules.values()],
       checkpoint: this.#checkpoint,
       alerts: [...this.#alerts.values()],
+      alertRows: [...this.#alertRows.values()],
       receivers: [...new Set(waiting.map(({ receiver }) => receiver))].map((key) => this.#receivers.get(key)!),
       waiting: waiting.length,
       savedOffsetMax: waiting.reduce((highest, { offset }) => Math.max(highest, offset), -1),
@@ -60,12 +63,13 @@ export class SimRulesDatabase implements RulesStore {
     const waiting = [...this.#waiting].filter(([, { things }]) => things.includes(thing));
     const dead = [...this.#dead].filter(([, { things }]) => things.includes(thing));
     for (const [id] of alerts) this.#alerts.delete(id);
+    for (const [key, row] of this.#alertRows) if (row.thing === thing) this.#alertRows.delete(key);
     for (const [key] of waiting) this.#waiting.delete(key);
     for (const [key] of dead) this.#dead.delete(key);
     return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
   }
 
-  save({ checkpoint, receivers, deliveries, done, dead, alerts }: SaveBatch): number {
+  save({ checkpoint, receivers, deliveries, done, dead, alerts, alertRows }: SaveBatch): number {
     this.#refuseWhereBroken();
     this.#checkpoint = checkpoint;
     for (const receiver of receivers) this.#receivers.set(receiver.key, receiver);
@@ -78,6 +82,10 @@ export class SimRulesDatabase implements RulesStore {
     }
     for (const key of [...this.#dead.keys()].slice(0, Math.max(0, this.#dead.size - LIMITS.rules.deadLettersMax)))
       this.#dead.delete(key);
+    for (const row of alertRows) {
+      if (row.document === null) this.#alertRows.delete(`${row.kind} ${row.id}`);
+      else this.#alertRows.set(`${row.kind} ${row.id}`, row);
+    }
     for (const stored of alerts) this.#alerts.set(stored.alert.id, stored);
     return this.#waiting.size;
   }

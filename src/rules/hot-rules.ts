@@ -5,10 +5,12 @@
  */
 import { LIMITS, TidewireError, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
-import { compileSql, compileTemplate } from "../sql/mod.ts";
-import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
-import { AlertBook, idPart } from "./alerts.ts";
-import type { AlertEvent } from "./alerts.ts";
+import { compileSql } from "../sql/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
+import type { Alerting } from "./alerts/alerting.ts";
+import { idPart } from "./alerts/model.ts";
+import { compileAlert } from "./alerts/rule-alert.ts";
+import type { RuleAlert } from "./alerts/rule-alert.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
@@ -21,8 +23,10 @@ import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, noticeTarget, sendsOf } from "./sends.ts";
-import type { NoticeTarget, Occasion, Send } from "./sends.ts";
+import { RuleAlerts } from "./rule-alerts.ts";
+import type { RuleAlertsOptions } from "./rule-alerts.ts";
+import { RuleMatch, deliveryOf, errorSendOf, sendsOf } from "./sends.ts";
+import type { Occasion, Send } from "./sends.ts";
 import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 
@@ -37,6 +41,11 @@ export interface HotRulesOptions {
   readonly keyedHash: KeyedHash;
   /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
   readonly notify?: readonly RuleAction[];
+  /** Or by routes: instead of `notify`. */
+  readonly alerts?: RuleAlertsOptions["config"];
+  readonly zones?: RuleAlertsOptions["zones"];
+  readonly cron?: RuleAlertsOptions["cron"];
+  readonly aboutThing?: RuleAlertsOptions["aboutThing"];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
   readonly limits?: RulesLimits;
@@ -47,21 +56,21 @@ interface HotRule extends CompiledRule {
   readonly sends: readonly (Send | null)[];
   readonly hasSends: boolean;
   readonly error: Send | null;
-  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
+  readonly alert: RuleAlert | null;
 }
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
 
 export class HotRules {
-  readonly alerts: AlertBook;
+  readonly alerts: Alerting;
   readonly dead: DeadLetters;
   readonly #o: HotRulesOptions;
   readonly #limits: RulesLimits;
   readonly #deliveries: Deliveries;
   readonly #errors: ErrorActions;
-  readonly #notices: readonly NoticeTarget[];
-  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => hotRule(rule, sql, this.#o.keyedHash));
+  readonly #ruleAlerts: RuleAlerts;
+  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => hotRule(rule, sql, this.#o.keyedHash, this.#limits));
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
   readonly #matched: Counter;
@@ -80,7 +89,18 @@ export class HotRules {
     this.#limits = options.limits ?? LIMITS.rules;
     const { clock, logger, metrics } = options;
     const save = (): boolean => this.#save("soon");
-    this.alerts = new AlertBook({ clock, logger, metrics, limits: this.#limits, save: () => this.#save("durably") });
+    this.#ruleAlerts = new RuleAlerts({
+      ...options,
+      limits: this.#limits,
+      notify: options.notify ?? [],
+      config: options.alerts ?? null,
+      alertOf: (name) => this.#set.get(name)?.alert ?? null,
+      position: () => this.#position,
+      save: () => this.#save("durably"),
+      inOneSave: (steps) => this.#inOneSave(steps),
+      enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
+    });
+    this.alerts = this.#ruleAlerts.alerting;
     this.#deliveries = new Deliveries({
       ...options,
       limits: this.#limits,
@@ -88,9 +108,8 @@ export class HotRules {
       knowsRule: (name) => this.#rules.has(name),
       onDead: (letter) => this.#errors.gather(letter),
     });
-    const { store, keyedHash } = options;
+    const { store } = options;
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
-    this.#notices = (options.notify ?? []).map((action) => noticeTarget(action, keyedHash));
     this.dead = new DeadLetters({
       store,
       clock,
@@ -133,11 +152,14 @@ export class HotRules {
     for (const broken of this.#set.replaceAll([...this.#rules.values()])) {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
-    this.alerts.restore(state.alerts);
+    this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
     this.#resolveOrphans();
     this.#timers.push(
-      this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save("soon")),
+      this.#o.scheduler.every(this.#limits.savePeriod, () => {
+        this.#ruleAlerts.tick();
+        this.#save("soon");
+      }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
     );
     return this.#position;
@@ -195,7 +217,7 @@ export class HotRules {
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
     if (verdict === true) this.#matched.value++;
-    if (rule.alert !== null) this.#observe(offset, input, rule, rule.alert, verdict);
+    if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
     const match = new RuleMatch(input, rule.sql.select(input), rule.rule.ruleName);
     const occasion = this.#occasion(offset, input, rule);
@@ -212,41 +234,6 @@ export class HotRules {
     const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
     const payload = error === null ? null : input.payload.slice();
     return { event, rule: rule.ruleName, things, offset, createdAt: this.#o.clock.now(), payload };
-  }
-
-  #observe(
-    offset: number,
-    input: MessageInput,
-    rule: HotRule,
-    { action, summary }: NonNullable<HotRule["alert"]>,
-    verdict: boolean | undefined,
-  ): void {
-    const { ruleName } = rule.rule;
-    const event = this.alerts.observe({
-      rule: ruleName,
-      thing: input.thing,
-      verdict,
-      offset,
-      receivedAt: input.receivedAt,
-      severity: action.severity,
-      clearAfter:
-        action.clearAfterSeconds === undefined ? this.#limits.alertClearAfter : action.clearAfterSeconds * 1000,
-      summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
-    });
-    if (event !== null) this.#notify(event);
-  }
-
-  #notify({ type, alert, offset }: AlertEvent): void {
-    this.#o.logger.info(type === "raised" ? "An alert was raised" : "An alert was resolved", {
-      alert: alert.id,
-      rule: alert.rule,
-      thing: alert.thing,
-      severity: alert.severity,
-    });
-    const now = this.#o.clock.now();
-    for (const { deliveryOf: notice, receiver } of this.#notices) {
-      this.#deliveries.enqueue(notice(alert, offset, now), receiver, true);
-    }
   }
 
   /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
@@ -383,14 +370,13 @@ export class HotRules {
 
   #resolveAlerts(ruleName: string): void {
     this.#inOneSave(() => {
-      for (const event of this.alerts.resolveRule(ruleName, this.#position - 1)) this.#notify(event);
+      this.alerts.resolveRule(ruleName, this.#position - 1);
     });
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
   #resolveOrphans(): void {
-    const orphans = new Set(this.alerts.active().map((alert) => alert.rule));
-    for (const ruleName of orphans) {
+    for (const ruleName of this.alerts.rulesAtWork()) {
       const rule = this.#rules.get(ruleName);
       if (rule === undefined || !raisesAlerts(rule)) this.#resolveAlerts(ruleName);
     }
@@ -405,7 +391,7 @@ export class HotRules {
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
     this.#inOneSave(() => {
-      for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
+      this.alerts.resolveThing(thing, this.#position - 1);
     });
   }
 
@@ -444,12 +430,12 @@ export class HotRules {
       return true;
     }
     this.#tellFailures();
-    const alerts = this.alerts.changes(how === "at the end");
+    const { alerts, alertRows } = this.alerts.changes(how === "at the end");
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const checkpoint = Math.min(this.#position, checkpointMax);
-    if (alerts.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint) return true;
+    if (alerts.length + alertRows.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint) return true;
     try {
-      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts }, how !== "soon"));
+      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts, alertRows }, how !== "soon"));
     } catch (error) {
       this.#saveFailures.value++;
       this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
@@ -471,10 +457,10 @@ export class HotRules {
   }
 }
 
-function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash): HotRule {
+function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash, limits: RulesLimits): HotRule {
   const sends = sendsOf(rule, hash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
+  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, limits.alertClearAfter);
   return { rule, sql, sends, hasSends: sends.some((send) => send !== null), error: errorSendOf(rule, hash), alert };
 }
 

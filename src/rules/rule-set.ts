@@ -69,6 +69,10 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
     this.#routes.forget();
   }
 
+  get(ruleName: string): R | null {
+    return this.#rules.get(ruleName) ?? null;
+  }
+
   get size(): number {
     return this.#rules.size;
   }

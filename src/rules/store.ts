@@ -1,16 +1,9 @@
 /** What the rules keep on disk. `adapters/sqlite/rules-store.ts` does it with SQLite. All calls are synchronous. */
 import type { EpochMs } from "../base/mod.ts";
+import type { AlertRow, StoredAlert } from "./alerts/store.ts";
 import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
-import type { Alert, RuleDocument } from "./model.ts";
-
-export interface StoredAlert {
-  readonly alert: Alert;
-  /** Last reading that this state reflects; a replayed one is recognised by it. */
-  readonly lastOffset: number;
-  /** Since when WHERE has been false; null while it is true. */
-  readonly clearSince: EpochMs | null;
-}
+import type { RuleDocument } from "./model.ts";
 
 /** Saved in one transaction, so that a crash leaves alerts, deliveries and the checkpoint in step. */
 export interface SaveBatch {
@@ -23,8 +16,9 @@ export interface SaveBatch {
   readonly done: readonly DeliveryKey[];
   /** Given up: leave the waiting ones. Only the newest `deadLettersMax` are kept. */
   readonly dead: readonly DeadLetter[];
-  /** New or changed; of the resolved ones only the newest `alertsHistoryMax` are kept. */
+  /** New or changed; of the resolved ones that were told of only the newest `alertsHistoryMax` are kept. */
   readonly alerts: readonly StoredAlert[];
+  readonly alertRows: readonly AlertRow[];
 }
 
 export interface StoredState {
@@ -32,6 +26,7 @@ export interface StoredState {
   /** Offset of the next message to handle; null where nothing was ever saved. */
   readonly checkpoint: number | null;
   readonly alerts: readonly StoredAlert[];
+  readonly alertRows: readonly AlertRow[];
   /** Those that have deliveries waiting. */
   readonly receivers: readonly Receiver[];
   readonly waiting: number;

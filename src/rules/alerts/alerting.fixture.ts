@@ -169,6 +169,7 @@ export class AlertWorld {
         }),
       },
       save: () => this.save(),
+      inOneSave: (steps) => steps(),
       position: () => this.#offset,
       send: (notification) => this.sent.push(copied(notification)),
     });

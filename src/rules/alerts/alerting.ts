@@ -46,6 +46,8 @@ export interface AlertingOptions {
   readonly rules: AlertRules;
   /** Saves at once what a person did. */
   readonly save: () => void;
+  /** What happens within is saved together. */
+  readonly inOneSave: (steps: () => void) => void;
   /** Log offset behind which everything was seen. */
   readonly position: () => number;
   readonly send: (notification: Notification, things: readonly string[]) => void;
@@ -191,8 +193,10 @@ export class Alerting {
 
   /** Ends it; the next reading that breaches raises another. Throws NOT_FOUND. */
   resolve(id: string, by: string | null, note: string | null): Alert {
-    const event = this.#book.end(id, this.#o.position() - 1, by, note);
-    if (event !== null) this.#tell([event]);
+    this.#o.inOneSave(() => {
+      const event = this.#book.end(id, this.#o.position() - 1, by, note);
+      if (event !== null) this.#tell([event]);
+    });
     this.#o.save();
     return this.#book.record(id).alert;
   }
@@ -202,7 +206,7 @@ export class Alerting {
     const { thing, severity, summary, key = summary, labels = {} } = draft;
     const full = `${thing} ${key}`;
     const now = this.#o.clock.now();
-    const events = this.#book.observe({
+    const reading: AlertReading = {
       rule: MANUAL_RULE,
       key: full,
       thing,
@@ -213,8 +217,8 @@ export class Alerting {
       receivedAt: now,
       policy: MANUAL_POLICY,
       describe: () => ({ severity, summary, labels, value: null, threshold: null }),
-    });
-    if (events !== null) this.#tell(events);
+    };
+    this.#o.inOneSave(() => this.observe(reading));
     this.#o.save();
     const found = this.#book.find(MANUAL_RULE, full);
     if (found === null) throw new TidewireError("ALERT_INVALID", { at: "alert", reason: "too many are active" });

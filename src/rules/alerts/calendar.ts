@@ -24,6 +24,19 @@ export interface CronTimes {
   next(pattern: string, zone: string, after: EpochMs): EpochMs | null;
 }
 
+const MINUTES_PER_DAY = 1440;
+
+/** Where nobody has asked for other zones. */
+export const UTC_ONLY: Zones = {
+  knows: (zone) => zone === "UTC",
+  at: (time) => ({
+    weekday: new Date(time).getUTCDay(),
+    minuteOfDay: Math.floor(time / 60_000) % MINUTES_PER_DAY,
+  }),
+};
+
+export const NO_CRON: CronTimes = { fault: () => "there are no cron patterns here", next: () => null };
+
 /** Where `from` is later than `to` it ends on the day after; equal: all day. */
 export interface TimeRange {
   readonly name: string;

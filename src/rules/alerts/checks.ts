@@ -1,15 +1,12 @@
 /** Reads what a user wrote, and names the place where it is wrong. */
-import { TidewireError } from "../../base/mod.ts";
+import { invalid } from "../actions/checks.ts";
 import type { Millis } from "../../base/mod.ts";
 import { MATCHERS_MAX, parseMatcher } from "./matchers.ts";
 import type { Matcher } from "./matchers.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** RULE_INVALID for rules; the configuration says it in its own words. */
-export function invalid(at: string, reason: string): TidewireError {
-  return new TidewireError("RULE_INVALID", { at, reason });
-}
+export { invalid };
 
 export function objectAt(input: unknown, at: string, keys: readonly string[]): Json {
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid(at, "it must be an object");
@@ -27,7 +24,7 @@ export function listAt(input: unknown, at: string, max: number): readonly unknow
 }
 
 export function textAt(input: unknown, at: string, charsMax = 1024): string {
-  if (typeof input !== "string" || input === "") throw invalid(at, "it must be text");
+  if (typeof input !== "string" || input === "") throw invalid(at, "it is missing, or not text");
   if (input.length > charsMax) throw invalid(at, `at most ${charsMax} characters are allowed`);
   return input;
 }

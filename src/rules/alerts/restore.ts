@@ -72,6 +72,7 @@ function placeOf({ rule, key, thing }: Alert): Pick<Alert, "rule" | "key" | "thi
 /** An alert of the version that knew only rule, thing and two states. */
 function completed(saved: Alert): Alert {
   const given: Partial<Alert> = saved;
+  if (given.phase !== undefined) return saved;
   const { raisedAt, thing } = saved;
   const defaults = {
     key: thing,
