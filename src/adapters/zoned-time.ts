@@ -27,7 +27,11 @@ export function zonedTime(): Zones {
       }
     },
     at(time, zone) {
-      const parts = new Map(formatOf(zone).formatToParts(time).map(({ type, value }) => [type, value]));
+      const parts = new Map(
+        formatOf(zone)
+          .formatToParts(time)
+          .map(({ type, value }) => [type, value]),
+      );
       return {
         weekday: WEEKDAYS.indexOf(parts.get("weekday") ?? ""),
         minuteOfDay: Number(parts.get("hour")) * 60 + Number(parts.get("minute")),

@@ -433,7 +433,8 @@ export class HotRules {
     const { alerts, alertRows } = this.alerts.changes(how === "at the end");
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const checkpoint = Math.min(this.#position, checkpointMax);
-    if (alerts.length + alertRows.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint) return true;
+    if (alerts.length + alertRows.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint)
+      return true;
     try {
       this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts, alertRows }, how !== "soon"));
     } catch (error) {

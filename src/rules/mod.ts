@@ -21,19 +21,11 @@ export type { KeyedHash } from "./delivery/receivers.ts";
 export { DONE, dead, deliveryFails, forAll, targetFails } from "./delivery/sender.ts";
 export type { Parcel, Receiver, Sender, Senders, Verdict } from "./delivery/sender.ts";
 export { verdictOfError } from "./delivery/verdict.ts";
-export type {
-  ForgottenState,
-  LetterChange,
-  Revived,
-  RulesStore,
-  SaveBatch,
-  StoredState,
-} from "./store.ts";
+export type { ForgottenState, LetterChange, Revived, RulesStore, SaveBatch, StoredState } from "./store.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 export type { CronTimes, Zones } from "./alerts/calendar.ts";
 export { Alerting } from "./alerts/alerting.ts";
 export type { AlertDraft, RouteAnswer } from "./alerts/alerting.ts";
-export { alertConfigOf } from "./alerts/config.ts";
 export type { AlertConfig } from "./alerts/config.ts";
 export { SEVERITIES, idPart } from "./alerts/model.ts";
 export type { Alert, AlertPhase, Severity, Transition } from "./alerts/model.ts";
@@ -43,3 +35,4 @@ export type { Silence, SilenceDraft } from "./alerts/silences.ts";
 export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
 export type { HotRulesOptions } from "./hot-rules.ts";
+export { readAlertConfig } from "./rule-alerts.ts";

@@ -1,10 +1,11 @@
 /** Between the rules and the alerts: what a message says to a rule's alert, and notifications as deliveries. */
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random } from "../base/mod.ts";
-import { kindOf } from "./actions/registry.ts";
+import { kindOf, validateNotify } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import { Alerting } from "./alerts/alerting.ts";
 import type { CronTimes, Zones } from "./alerts/calendar.ts";
 import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
+import { alertConfigOf } from "./alerts/config.ts";
 import type { AlertConfig } from "./alerts/config.ts";
 import type { Notification } from "./alerts/notification.ts";
 import { plainPlan } from "./alerts/plan.ts";
@@ -124,3 +125,16 @@ function plainConfig(notify: readonly RuleAction[]): AlertConfig<RuleAction> {
 }
 /** A burst that a person may still read one by one. */
 const PLAIN_PER_MINUTE = 20;
+
+/** The `alerts` section of a configuration. Throws RULE_INVALID. */
+export function readAlertConfig(
+  input: unknown,
+  ports: { readonly zones: Zones; readonly cron: CronTimes },
+): AlertConfig<RuleAction> {
+  return alertConfigOf<RuleAction>(input, {
+    ...ports,
+    actionAt: (action, at) => validateNotify(action, at),
+    edits: (action) => kindOf(action).kind.follows === true,
+    isProgram: (action) => kindOf(action).kind.isProgram === true,
+  });
+}

@@ -43,7 +43,15 @@ function alert(id: string, more: Partial<Alert> = {}): Alert {
   return alertOf({ id, ...more });
 }
 
-const NOTHING: SaveBatch = { checkpoint: 0, receivers: [], deliveries: [], done: [], dead: [], alerts: [], alertRows: [] };
+const NOTHING: SaveBatch = {
+  checkpoint: 0,
+  receivers: [],
+  deliveries: [],
+  done: [],
+  dead: [],
+  alerts: [],
+  alertRows: [],
+};
 
 describe("rules store", () => {
   const save = (batch: SaveBatch): number => store.save(batch, false);

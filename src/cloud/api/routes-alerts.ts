@@ -62,15 +62,11 @@ export function alertRoutes(app: FastifyInstance, { alerts, clock }: ApiPorts): 
       return { alerts: alerts.list({ ...query, phase, state }), active: alerts.activeCount() };
     },
   );
-  routes.post(
-    "/api/alerts",
-    { config: WRITES, schema: { body: NewAlert } },
-    async (request): Promise<Alert> => alerts.raise(request.body),
+  routes.post("/api/alerts", { config: WRITES, schema: { body: NewAlert } }, async (request): Promise<Alert> =>
+    alerts.raise(request.body),
   );
-  routes.get(
-    "/api/alerts/:id",
-    { config: READS, schema: { params } },
-    async (request): Promise<AlertStory> => alerts.get(request.params.id),
+  routes.get("/api/alerts/:id", { config: READS, schema: { params } }, async (request): Promise<AlertStory> =>
+    alerts.get(request.params.id),
   );
   changeRoutes(app, { alerts });
 
@@ -82,10 +78,8 @@ export function alertRoutes(app: FastifyInstance, { alerts, clock }: ApiPorts): 
     { config: WRITES, schema: { body: NewSilence } },
     async (request): Promise<Silence> => alerts.silence(request.body, whoIn(request)),
   );
-  routes.delete(
-    "/api/alert-silences/:id",
-    { config: WRITES, schema: { params } },
-    async (request): Promise<Silence> => alerts.endSilence(request.params.id),
+  routes.delete("/api/alert-silences/:id", { config: WRITES, schema: { params } }, async (request): Promise<Silence> =>
+    alerts.endSilence(request.params.id),
   );
   routes.post(
     "/api/alert-route",
@@ -114,14 +108,12 @@ function changeRoutes(app: FastifyInstance, { alerts }: Pick<ApiPorts, "alerts">
   routes.post(
     "/api/alerts/:id/assign",
     { config: WRITES, schema: { params, body: z.strictObject({ assignee: Name.nullable() }) } },
-    async (request): Promise<Alert> =>
-      alerts.assign(request.params.id, request.body.assignee, whoIn(request)),
+    async (request): Promise<Alert> => alerts.assign(request.params.id, request.body.assignee, whoIn(request)),
   );
   routes.post(
     "/api/alerts/:id/comment",
     { config: WRITES, schema: { params, body: z.strictObject({ comment: Comment }) } },
-    async (request): Promise<Alert> =>
-      alerts.comment(request.params.id, request.body.comment, whoIn(request)),
+    async (request): Promise<Alert> => alerts.comment(request.params.id, request.body.comment, whoIn(request)),
   );
   routes.post(
     "/api/alerts/:id/snooze",
@@ -131,8 +123,7 @@ function changeRoutes(app: FastifyInstance, { alerts }: Pick<ApiPorts, "alerts">
   routes.post(
     "/api/alerts/:id/resolve",
     { config: WRITES, schema: { params, body: Note } },
-    async (request): Promise<Alert> =>
-      alerts.resolve(request.params.id, whoIn(request), request.body?.comment ?? null),
+    async (request): Promise<Alert> => alerts.resolve(request.params.id, whoIn(request), request.body?.comment ?? null),
   );
 }
 

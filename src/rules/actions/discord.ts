@@ -86,7 +86,10 @@ export const discord: ActionKind<DiscordBody> = {
     );
     const embed = {
       title,
-      description: shortened([...text.lines, originLine(text)].map(escapeMarkdown).concat(linkLines(text)).join("\n"), 4096),
+      description: shortened(
+        [...text.lines, originLine(text)].map(escapeMarkdown).concat(linkLines(text)).join("\n"),
+        4096,
+      ),
       color: ALERT_COLOURS[signOf(text)],
       timestamp: new Date(text.at).toISOString(),
     };

@@ -35,7 +35,10 @@ describe("grouping", () => {
     w.well("cpu");
     w.pass(minutes(20));
     assert.deepEqual(w.told(), []);
-    assert.deepEqual(w.rows.filter(({ kind }) => kind === "group"), []);
+    assert.deepEqual(
+      w.rows.filter(({ kind }) => kind === "group"),
+      [],
+    );
   });
 
   test("that it is over is told, with how long it lasted; and then it may begin anew", () => {
@@ -46,7 +49,10 @@ describe("grouping", () => {
     w.pass(minutes(5));
     assert.deepEqual(w.told(), ["ops firing: cpu on pi-1", "ops resolved: cpu on pi-1"]);
     const { duration, since, device, value, threshold } = w.sent[1]!;
-    assert.deepEqual({ duration, device, value, threshold }, { duration: minutes(7), device: "pi-1", value: "95", threshold: "90" });
+    assert.deepEqual(
+      { duration, device, value, threshold },
+      { duration: minutes(7), device: "pi-1", value: "95", threshold: "90" },
+    );
     assert.equal(since, w.alert().since);
     w.read("cpu");
     w.pass(seconds(31));
@@ -58,7 +64,10 @@ describe("grouping", () => {
     w.read("cpu");
     w.pass(seconds(30));
     w.passLong(hours(9));
-    assert.deepEqual(w.sent.map(({ kind }) => kind), ["firing", "repeat", "repeat"]);
+    assert.deepEqual(
+      w.sent.map(({ kind }) => kind),
+      ["firing", "repeat", "repeat"],
+    );
     w.alerting.acknowledge(w.alert().id, "ann");
     w.passLong(hours(9));
     assert.equal(w.sent.length, 3);
@@ -66,7 +75,8 @@ describe("grouping", () => {
 
   test("a storm of 10,000 alerts is one message that says what it leaves out", () => {
     const w = world();
-    for (let i = 0; i < 10_000; i++) w.read("cpu", { thing: `pi-${i}`, severity: i % 10 === 0 ? "critical" : "warning" });
+    for (let i = 0; i < 10_000; i++)
+      w.read("cpu", { thing: `pi-${i}`, severity: i % 10 === 0 ? "critical" : "warning" });
     w.pass(minutes(4));
     assert.equal(w.sent.length, 1);
     const { title, lines, group, alerts, severity } = w.sent[0]!;
@@ -98,16 +108,24 @@ describe("grouping", () => {
 
 describe("routing", () => {
   const TREE = {
-    contacts: [{ name: "ops", chat: true }, { name: "phone", chat: true }, { name: "log", program: true }],
-    times: [{ name: "office", days: ["mon", "tue", "wed", "thu", "fri"], from: "08:00", to: "18:00", zone: "Europe/Berlin" }],
+    contacts: [
+      { name: "ops", chat: true },
+      { name: "phone", chat: true },
+      { name: "log", program: true },
+    ],
+    times: [
+      { name: "office", days: ["mon", "tue", "wed", "thu", "fri"], from: "08:00", to: "18:00", zone: "Europe/Berlin" },
+    ],
     route: {
       contacts: ["ops"],
       groupWait: "0",
       routes: [
         { contacts: ["log"], continue: true, groupBy: ["id"] },
-        { match: ["severity=critical", "attributes.site=berlin|ulm"], contacts: ["phone"], routes: [
-          { match: ["thing=lab-*"], contacts: ["ops"], only: ["office"] },
-        ] },
+        {
+          match: ["severity=critical", "attributes.site=berlin|ulm"],
+          contacts: ["phone"],
+          routes: [{ match: ["thing=lab-*"], contacts: ["ops"], only: ["office"] }],
+        },
       ],
     },
   };
@@ -137,12 +155,10 @@ describe("routing", () => {
   test("where would it go, and why", () => {
     const w = world(TREE, { start: Date.parse("2026-11-22T12:00:00Z") });
     const answer = w.alerting.route({ rule: "fire", thing: "lab-1", severity: "critical", labels: site });
-    assert.deepEqual(answer.steps.map(({ route, failed, taken }) => `${route} ${failed} ${taken}`), [
-      "0 null false",
-      "0.0 null true",
-      "0.1 null false",
-      "0.1.0 null true",
-    ]);
+    assert.deepEqual(
+      answer.steps.map(({ route, failed, taken }) => `${route} ${failed} ${taken}`),
+      ["0 null false", "0.0 null true", "0.1 null false", "0.1.0 null true"],
+    );
     assert.equal(answer.groups[1]!.muted!.reason, "it is not office");
     const other = w.alerting.route({ rule: "fire", thing: "lab-1", severity: "critical", labels: {} });
     assert.equal(other.steps[2]!.failed, "attributes.site=berlin|ulm");
@@ -151,7 +167,10 @@ describe("routing", () => {
 
 describe("who is not told", () => {
   test("a root cause mutes what follows from it, but not itself, and not elsewhere", () => {
-    const w = world({ ...OPS, inhibit: [{ source: ["rule=gateway"], target: ["rule=gateway|sensor"], equal: ["site"] }] });
+    const w = world({
+      ...OPS,
+      inhibit: [{ source: ["rule=gateway"], target: ["rule=gateway|sensor"], equal: ["site"] }],
+    });
     const [ulm, bonn] = [{ labels: { site: "ulm" } }, { labels: { site: "bonn" } }];
     w.read("gateway", { thing: "gw", ...ulm });
     for (let i = 0; i < 5; i++) w.read("sensor", { thing: `s${i}`, ...ulm });
@@ -235,7 +254,9 @@ describe("who is not told", () => {
   });
 
   test("maintenance once", () => {
-    const maintenance = [{ name: "move", match: [], from: "2026-11-22T08:00:00+01:00", to: "2026-11-22T09:00:00+01:00" }];
+    const maintenance = [
+      { name: "move", match: [], from: "2026-11-22T08:00:00+01:00", to: "2026-11-22T09:00:00+01:00" },
+    ];
     const w = world({ ...OPS, maintenance }, { start: Date.parse("2026-11-22T07:30:00Z") });
     w.read("cpu");
     w.pass(minutes(29));
@@ -247,15 +268,29 @@ describe("who is not told", () => {
 
 describe("escalation", () => {
   const CHAIN = {
-    contacts: [{ name: "ops", chat: true }, { name: "lead", chat: true }, { name: "boss", chat: true }],
-    route: { contacts: ["ops"], escalate: [{ after: "15min", contacts: ["lead"] }, { after: "30min", contacts: ["boss"] }] },
+    contacts: [
+      { name: "ops", chat: true },
+      { name: "lead", chat: true },
+      { name: "boss", chat: true },
+    ],
+    route: {
+      contacts: ["ops"],
+      escalate: [
+        { after: "15min", contacts: ["lead"] },
+        { after: "30min", contacts: ["boss"] },
+      ],
+    },
   };
 
   test("nobody acknowledges: the next are told, and all hear that it is over", () => {
     const w = world(CHAIN);
     w.read("cpu");
     w.pass(minutes(32));
-    assert.deepEqual(w.told(), ["ops firing: cpu on pi-1", "lead escalation: cpu on pi-1", "boss escalation: cpu on pi-1"]);
+    assert.deepEqual(w.told(), [
+      "ops firing: cpu on pi-1",
+      "lead escalation: cpu on pi-1",
+      "boss escalation: cpu on pi-1",
+    ]);
     w.well("cpu");
     w.pass(minutes(6));
     assert.deepEqual(w.told().slice(3), [
@@ -286,7 +321,13 @@ describe("escalation", () => {
 });
 
 describe("editing in place", () => {
-  const EDITS = { contacts: [{ name: "chat", edits: true }, { name: "ops", chat: true }], route: { contacts: ["chat", "ops"] } };
+  const EDITS = {
+    contacts: [
+      { name: "chat", edits: true },
+      { name: "ops", chat: true },
+    ],
+    route: { contacts: ["chat", "ops"] },
+  };
 
   test("what was sent shows who has seen it and that it is over; others get a new message only for the end", () => {
     const w = world(EDITS);
@@ -426,7 +467,10 @@ describe("silence of a thing", () => {
     w.save();
     w.forget("pi-1");
     w.save();
-    assert.deepEqual(w.rows.map(({ thing }) => thing), ["pi-2"]);
+    assert.deepEqual(
+      w.rows.map(({ thing }) => thing),
+      ["pi-2"],
+    );
     w.watched.clear();
     w.crash();
     w.pass(minutes(5));
@@ -503,7 +547,10 @@ describe("crash and upgrade", () => {
     w.crash(planOf(next));
     w.pass(seconds(31));
     assert.deepEqual(w.told(), ["ops firing: cpu on pi-1", "new firing: cpu on pi-1"]);
-    assert.deepEqual(w.rows.filter(({ kind }) => kind === "group").map(({ id }) => id), ["0:pi-1"]);
+    assert.deepEqual(
+      w.rows.filter(({ kind }) => kind === "group").map(({ id }) => id),
+      ["0:pi-1"],
+    );
   });
 
   test("only what changed is written", () => {

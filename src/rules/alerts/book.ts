@@ -147,13 +147,7 @@ export class AlertBook {
   }
 
   /** A person's change: `fields` and a line in the story. Throws NOT_FOUND. */
-  change(
-    id: string,
-    type: TransitionType,
-    fields: Partial<Alert>,
-    by: string | null,
-    note: string | null,
-  ): AlertEvent {
+  change(id: string, type: TransitionType, fields: Partial<Alert>, by: string | null, note: string | null): AlertEvent {
     const track = this.#byIdOf(id);
     const at = this.#clock.now();
     const changed = { ...track.record!.alert, ...fields };

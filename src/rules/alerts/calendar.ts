@@ -52,9 +52,7 @@ export function isWithin(range: TimeRange, time: EpochMs, zones: Zones): boolean
   const { days, fromMinute, toMinute } = range;
   const yesterday = (weekday + 6) % 7;
   if (fromMinute < toMinute) return days.includes(weekday) && minuteOfDay >= fromMinute && minuteOfDay < toMinute;
-  return (
-    (days.includes(weekday) && minuteOfDay >= fromMinute) || (days.includes(yesterday) && minuteOfDay < toMinute)
-  );
+  return (days.includes(weekday) && minuteOfDay >= fromMinute) || (days.includes(yesterday) && minuteOfDay < toMinute);
 }
 
 export type MaintenanceTimes =
@@ -106,7 +104,5 @@ function knownAt(times: MaintenanceTimes, now: EpochMs, cron: CronTimes): Known 
   // The oldest window that is not over; windows are absolute spans, so a night that lacks an hour moves no end.
   const start = cron.next(pattern, zone, now - lasts);
   if (start === null) return { active: false, from: now, to: Infinity };
-  return start <= now
-    ? { active: true, from: start, to: start + lasts }
-    : { active: false, from: now, to: start };
+  return start <= now ? { active: true, from: start, to: start + lasts } : { active: false, from: now, to: start };
 }

@@ -11,7 +11,8 @@ export { invalid };
 export function objectAt(input: unknown, at: string, keys: readonly string[]): Json {
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid(at, "it must be an object");
   for (const key of Object.keys(input)) {
-    if (!keys.includes(key)) throw invalid(`${at}.${key.slice(0, 60)}`, `it is not known; there are ${keys.join(", ")}`);
+    if (!keys.includes(key))
+      throw invalid(`${at}.${key.slice(0, 60)}`, `it is not known; there are ${keys.join(", ")}`);
   }
   return input as Json;
 }
@@ -47,7 +48,8 @@ export function flagAt(input: unknown, at: string): boolean {
 export function matchersAt(input: unknown, at: string): Matcher[] {
   return listAt(input, at, MATCHERS_MAX).map((text, i) => {
     const matcher = typeof text === "string" ? parseMatcher(text) : null;
-    if (matcher === null) throw invalid(`${at}[${i}]`, "it must be NAME=VALUE or NAME!=VALUE, as in thing=pump-*|fan-*");
+    if (matcher === null)
+      throw invalid(`${at}[${i}]`, "it must be NAME=VALUE or NAME!=VALUE, as in thing=pump-*|fan-*");
     return matcher;
   });
 }

@@ -228,7 +228,8 @@ function timeAt(input: unknown, at: string): EpochMs {
 }
 
 function nameAt(input: unknown, at: string): string {
-  if (typeof input !== "string" || !NAME.test(input)) throw invalid(at, "it must be 1 to 64 letters, digits, _ . and -");
+  if (typeof input !== "string" || !NAME.test(input))
+    throw invalid(at, "it must be 1 to 64 letters, digits, _ . and -");
   return input;
 }
 

@@ -360,13 +360,7 @@ export class Dispatcher {
     this.#sayTo(group.contacts(), group, kind, summary, now);
   }
 
-  #sayTo(
-    contacts: readonly string[],
-    group: Group,
-    kind: NotificationKind,
-    summary: Summary,
-    at: EpochMs,
-  ): void {
+  #sayTo(contacts: readonly string[], group: Group, kind: NotificationKind, summary: Summary, at: EpochMs): void {
     const alone = summary.count === 1 ? summary.top[0]! : null;
     const id = notificationId(group, kind, alone);
     group.seq++;

@@ -51,11 +51,8 @@ describe("the life of an alert", () => {
     test("raised once it has held for so long, with the time since when", () => {
       const { told } = live("b".repeat(12), policy);
       assert.deepEqual(told, ["pending 0", "raised 10"]);
-      const last = step(
-        { ...CALM, phase: { type: "pending", since: 5000 } },
-        { type: "time", at: 15_000 },
-        policy,
-      ).events[0]!;
+      const last = step({ ...CALM, phase: { type: "pending", since: 5000 } }, { type: "time", at: 15_000 }, policy)
+        .events[0]!;
       assert.deepEqual(last, { type: "raised", at: 15_000, since: 5000, flapping: false });
     });
 
@@ -95,7 +92,10 @@ describe("the life of an alert", () => {
       "raised 12",
       "resolved 33",
     ]);
-    assert.deepEqual(live("b" + "w".repeat(11) + " ".repeat(3600) + "b" + "w".repeat(12), policy).told.at(-1), "resolved 3623");
+    assert.deepEqual(
+      live("b" + "w".repeat(11) + " ".repeat(3600) + "b" + "w".repeat(12), policy).told.at(-1),
+      "resolved 3623",
+    );
   });
 
   test("one that comes and goes is flapping: it stays until it has been calm", () => {

@@ -68,9 +68,7 @@ export function validateAlertSpec(input: unknown, at: string): AlertSpec {
     ...optional(body, at, "value", templateAt),
     ...optional(body, at, "threshold", templateAt),
     ...optional(body, at, "clearWhen", expressionAt),
-    ...(absent === undefined
-      ? {}
-      : { absentSeconds: numberAt(absent, `${at}.absentSeconds`, 1, SILENCE_SECONDS_MAX) }),
+    ...(absent === undefined ? {} : { absentSeconds: numberAt(absent, `${at}.absentSeconds`, 1, SILENCE_SECONDS_MAX) }),
     ...timingAt(body, at),
   };
 }
@@ -205,7 +203,10 @@ export function describedSilence(alert: RuleAlert, heard: Heard, about: AlertMes
   return describedBy(alert, { rule, thing, offset, receivedAt, input, verdict: undefined, about });
 }
 
-function verdictOf({ clear }: RuleAlert, { rule, thing, input, verdict }: AlertMessage): AlertReading["verdict"] | null {
+function verdictOf(
+  { clear }: RuleAlert,
+  { rule, thing, input, verdict }: AlertMessage,
+): AlertReading["verdict"] | null {
   if (verdict === true) return "breach";
   if (clear === null) return verdict === false ? "well" : null;
   const answer = clear.render(input, { thing, rule });
