@@ -35,7 +35,7 @@ export function thingLabels(registry: Registry): (thing: string) => Readonly<Rec
     if (thing === undefined) return {};
     const attributes = Object.entries(thing.attributes).map(([key, value]) => [`attributes.${key}`, value]);
     const type = thing.thingTypeName;
-    return { ...(type == null ? {} : { thingType: type }), ...Object.fromEntries(attributes) };
+    return { ...(type === undefined || type === null ? {} : { thingType: type }), ...Object.fromEntries(attributes) };
   };
 }
 

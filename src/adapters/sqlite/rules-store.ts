@@ -86,9 +86,12 @@ export class SqliteRulesStore implements RulesStore {
       clearSince: row["clear_since"] as number | null,
       more: row["more"] === null ? null : (JSON.parse(row["more"] as string) as StoredAlert["more"]),
     }));
-    const alertRows = all("SELECT kind, id, thing, document FROM alert_rows").map(
-      (row) => ({ ...row }) as unknown as AlertRow,
-    );
+    const alertRows = all("SELECT kind, id, thing, document FROM alert_rows").map((row): AlertRow => ({
+      kind: row["kind"] as AlertRow["kind"],
+      id: row["id"] as string,
+      thing: row["thing"] as string | null,
+      document: row["document"] as string,
+    }));
     this.#database.exec(`DELETE FROM receivers WHERE key NOT IN (
       SELECT receiver FROM deliveries UNION ALL SELECT receiver FROM dead_letters)`);
     const receivers = all("SELECT * FROM receivers WHERE key IN (SELECT receiver FROM deliveries)");

@@ -111,7 +111,7 @@ export const pagerduty: ActionKind<PagerdutyBody> = {
         ...(about.rule === null ? {} : { group: about.rule }),
         custom_details: { ...detailsOf(notification), lines: about.lines },
       },
-      links: [...named, ...(links?.chart == null ? [] : [{ href: links.chart, text: "Chart" }])],
+      links: [...named, ...(links === null || links.chart === null ? [] : [{ href: links.chart, text: "Chart" }])],
     });
   },
 };

@@ -2,7 +2,8 @@
 import { kib, seconds } from "../../base/mod.ts";
 import { DONE, deliveryFails } from "../delivery/sender.ts";
 import { failureOfHttp } from "../delivery/verdict.ts";
-import { ALERT_SIGNS, alertText, linkLines, originLine, signOf } from "./alert-text.ts";
+import { alertText, linkLines, originLine, signOf } from "./alert-text.ts";
+import type { ALERT_SIGNS } from "./alert-text.ts";
 import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
 import type { ActionKind, Carrier, Rendered } from "./kind.ts";
 import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";

@@ -103,11 +103,11 @@ export class Absences {
   }
 
   forgetRule(rule: string): void {
-    for (const watch of [...(this.#watches.get(rule)?.values() ?? [])]) this.#drop(watch);
+    for (const watch of this.#watches.get(rule)?.values() ?? []) this.#drop(watch);
   }
 
   forgetThing(thing: string): void {
-    for (const watch of [...this.#all()]) if (watch.heard.thing === thing) this.#drop(watch);
+    for (const watch of this.#all()) if (watch.heard.thing === thing) this.#drop(watch);
   }
 
   #drop(watch: Watch): void {

@@ -250,7 +250,7 @@ describe("who is not told", () => {
     // Autumn: 02:00 comes twice; one window of one hour.
     const first = told("2026-10-25T00:10:00Z", minutes(40)).length;
     const second = told("2026-10-25T01:10:00Z", minutes(40)).length;
-    assert.deepEqual([first, second].sort(), [1, 2]);
+    assert.deepEqual([Math.min(first, second), Math.max(first, second)], [1, 2]);
   });
 
   test("maintenance once", () => {
@@ -481,7 +481,7 @@ describe("silence of a thing", () => {
 
 describe("clocks", () => {
   test("a clock that leaps forward fires nothing early, and one that leaps back delays nothing", () => {
-    for (const leap of [hours(5), -hours(5)]) {
+    for (const leap of [5 * 3_600_000, -5 * 3_600_000]) {
       const w = world();
       w.read("slow", { timing: { forSeconds: 60 } });
       w.read("cpu");
@@ -503,7 +503,7 @@ describe("clocks", () => {
     w.read("cpu");
     w.read("slow", { timing: { forSeconds: 60 } });
     w.pass(seconds(1));
-    w.clock.jump(-hours(24));
+    w.clock.jump(-24 * 3_600_000);
     w.crash();
     w.pass(seconds(35));
     assert.deepEqual(w.told(), ["ops firing: cpu on pi-1"]);

@@ -5,15 +5,15 @@
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Cancel, Clock, Counter, EpochMs, Logger, Metrics, Millis } from "../../base/mod.ts";
 import type { RulesLimits } from "../model.ts";
-import { Deadlines } from "./deadlines.ts";
-import { CALM, begunBy, deadlineOf, forgottenAt, shifted, step } from "./life-cycle.ts";
+import { CALM, deadlineOf, shifted, step } from "./life-cycle.ts";
 import type { Life, LifeEvent, LifeInput, Policy } from "./life-cycle.ts";
 import { idPart, phaseOf } from "./model.ts";
 import type { Alert, AlertRecord, AlertSource, Severity, Transition, TransitionType } from "./model.ts";
 import { byNewest, isWanted } from "./query.ts";
 import type { AlertQuery } from "./query.ts";
 import { resolvedAlert, restoredLife, restoredTrack } from "./restore.ts";
-import type { Track } from "./restore.ts";
+import { TrackShelf, isAtWork } from "./tracks.ts";
+import type { Track } from "./tracks.ts";
 import type { AlertRow, DirtyRows, StoredAlert } from "./store.ts";
 
 /** What somebody may have to be told. `quiet`: it was flapping, and is over without a word. */
@@ -55,23 +55,11 @@ export class AlertBook {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #limits: RulesLimits;
-  readonly #rows: DirtyRows;
   readonly #policyOf: (rule: string) => Policy;
-  /** Rule → key → its latest track: not over, or over and still remembered. Bounded by `alertsActiveMax` twice. */
-  readonly #tracks = new Map<string, Map<string, Track>>();
-  /** All that a person may ask for: not over, or in the history. */
-  readonly #byId = new Map<string, Track>();
+  readonly #shelf: TrackShelf;
   /** By the alert's id. */
   readonly #changed = new Map<string, Track>();
-  /** Neither pending nor active; they go once the checkpoint has passed them and nothing is remembered. */
-  readonly #settled = new Set<Track>();
-  readonly #deadlines = new Deadlines<Track>();
-  /** Newest last. */
-  #history: Track[] = [];
-  #active = 0;
-  #pending = 0;
   #sweptAt: Millis = -Infinity;
-  readonly #perThing = new Map<string, number>();
   readonly #listeners = new Set<(alert: Alert) => void>();
   readonly #raised: Counter;
   readonly #resolved: Counter;
@@ -91,7 +79,7 @@ export class AlertBook {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#limits = options.limits;
-    this.#rows = options.rows;
+    this.#shelf = new TrackShelf(options.rows, options.limits);
     this.#policyOf = options.policyOf;
     this.#raised = metrics.counter({ name: "tidewire_alerts_raised_total", help: "Alerts raised" });
     this.#resolved = metrics.counter({ name: "tidewire_alerts_resolved_total", help: "Alerts resolved" });
@@ -100,15 +88,15 @@ export class AlertBook {
       name: "tidewire_alerts_refused_total",
       help: "Alerts not raised because too many are active",
     });
-    metrics.observe({ name: "tidewire_alerts_active", help: "Active alerts" }, () => this.#active);
-    metrics.observe({ name: "tidewire_alerts_pending", help: "Alerts that are pending" }, () => this.#pending);
+    metrics.observe({ name: "tidewire_alerts_active", help: "Active alerts" }, () => this.#shelf.active);
+    metrics.observe({ name: "tidewire_alerts_pending", help: "Alerts that are pending" }, () => this.#shelf.pending);
   }
 
   // ── for the API ──────────────────────────────────────────────────────────────────────────────
 
   /** Active ones before resolved ones, newest first. */
   list(query: AlertQuery): Alert[] {
-    const found = [...this.#candidates(query)].filter((alert) => isWanted(alert, query)).sort(byNewest);
+    const found = [...this.#shelf.candidates(query)].filter((alert) => isWanted(alert, query)).sort(byNewest);
     const after = query.after === undefined ? -1 : found.findIndex((alert) => alert.id === query.after);
     return found.slice(after + 1, after + 1 + query.limit);
   }
@@ -117,7 +105,7 @@ export class AlertBook {
   active(thing?: string): Alert[] {
     if (thing !== undefined && this.activeCount(thing) === 0) return [];
     const found: Alert[] = [];
-    for (const { record } of this.#all()) {
+    for (const { record } of this.#shelf.all()) {
       if (record?.alert.state !== "active") continue;
       if (thing === undefined || record.alert.thing === thing) found.push(record.alert);
     }
@@ -126,7 +114,7 @@ export class AlertBook {
 
   /** How many are active, in all or of one thing; cheap enough for a fleet page. */
   activeCount(thing?: string): number {
-    return thing === undefined ? this.#active : (this.#perThing.get(thing) ?? 0);
+    return this.#shelf.activeCount(thing);
   }
 
   /** Throws NOT_FOUND. */
@@ -136,7 +124,7 @@ export class AlertBook {
 
   /** What is pending or active under the key; null: nothing is. */
   find(rule: string, key: string): Alert | null {
-    const track = this.#tracks.get(rule)?.get(key);
+    const track = this.#shelf.find(rule, key);
     return track !== undefined && isAtWork(track) ? track.record!.alert : null;
   }
 
@@ -153,7 +141,7 @@ export class AlertBook {
     const changed = { ...track.record!.alert, ...fields };
     this.#show(track, { ...changed, phase: phaseOf(changed) });
     this.#line(track, { at, type, by, note });
-    if (changed.state === "pending") this.#rows.put(lifeRow(track));
+    if (changed.state === "pending") this.#shelf.saveLife(track);
     else this.#note(track, "yes");
     this.#tell(track.record!.alert);
     return { type: "changed", record: track.record!, offset: track.lastOffset, at, quiet: false };
@@ -169,7 +157,7 @@ export class AlertBook {
   /** Another line in an alert's story, or other groups that know of it; to be saved. */
   noted(record: AlertRecord, line: Transition | null): void {
     const { id } = record.alert;
-    const track = this.#byId.get(id) ?? this.#changed.get(id);
+    const track = this.#shelf.byId.get(id) ?? this.#changed.get(id);
     if (track === undefined) return;
     if (line !== null) this.#line(track, line);
     this.#note(track, "yes");
@@ -179,21 +167,22 @@ export class AlertBook {
 
   /** Returns those that are active, and those of which somebody is still to be told that they are over. */
   restore(stored: readonly StoredAlert[], rows: readonly AlertRow[]): AlertRecord[] {
-    for (const one of stored) this.#adopt(restoredTrack(one, this.#policyOf(one.alert.rule)));
+    const now = this.#clock.now();
+    for (const one of stored) this.#shelf.adopt(restoredTrack(one, this.#policyOf(one.alert.rule)), now);
     for (const row of rows) {
       const track = row.kind === "life" ? restoredLife(row, this.#policyOf) : null;
-      if (track !== null) this.#adopt(track);
+      if (track !== null) this.#shelf.adopt(track, now);
     }
-    this.#history.sort((a, b) => (a.record!.alert.resolvedAt ?? 0) - (b.record!.alert.resolvedAt ?? 0));
-    const all = [...this.#byId.values()].map((track) => track.record!);
+    this.#shelf.sortHistory();
+    const all = [...this.#shelf.byId.values()].map((track) => track.record!);
     return all.filter(({ alert, told }) => alert.state === "active" || told.size > 0);
   }
 
   /** One reading against one rule. Returns what it changed that is to be told; null: nothing, as with most. */
   observe(reading: AlertReading): AlertEvent[] | null {
-    const track = this.#tracks.get(reading.rule)?.get(reading.key);
+    const track = this.#shelf.find(reading.rule, reading.key);
     if (track === undefined) {
-      return reading.verdict === "breach" ? this.#read(this.#newTrack(reading, CALM), reading) : null;
+      return reading.verdict === "breach" ? this.#read(this.#shelf.newTrack(reading, CALM), reading) : null;
     }
     // A replay: this state reflects it already. Silence begins with the last message that was heard.
     if (reading.offset < track.lastOffset + Number(reading.source !== "absent")) return null;
@@ -206,7 +195,7 @@ export class AlertBook {
   tick(now: EpochMs): AlertEvent[] {
     const events: AlertEvent[] = [];
     for (;;) {
-      const track = this.#deadlines.take(now);
+      const track = this.#shelf.deadlines.take(now);
       if (track === null) return events;
       const found = this.#step(track, { type: "time", at: now }, null);
       if (found !== null) events.push(...found);
@@ -215,38 +204,37 @@ export class AlertBook {
 
   /** The clock on the wall was set. */
   shift(by: Millis): void {
-    for (const track of this.#all()) this.#keepLife(track, shifted(track.life, by));
+    for (const track of this.#shelf.all()) this.#keepLife(track, shifted(track.life, by));
   }
 
   /** Ends what a rule raised, because it is gone or raises alerts no more. */
   resolveRule(rule: string, offset: number): AlertEvent[] {
-    return this.#endAll([...(this.#tracks.get(rule)?.values() ?? [])], offset);
+    return this.#endAll([...this.#shelf.ofRule(rule)], offset);
   }
 
   /** Ends the alerts of a thing that was removed. */
   resolveThing(thing: string, offset: number): AlertEvent[] {
     return this.#endAll(
-      [...this.#all()].filter((track) => track.thing === thing),
+      [...this.#shelf.all()].filter((track) => track.thing === thing),
       offset,
     );
   }
 
   /** Rules of which something is pending or active. */
   rulesAtWork(): string[] {
-    return [...this.#tracks].filter(([, keys]) => [...keys.values()].some(isAtWork)).map(([rule]) => rule);
+    return this.#shelf.rules().filter((rule) => [...this.#shelf.ofRule(rule)].some(isAtWork));
   }
 
   /** No alert of the thing is known any more; listeners see the active ones end. */
   forget(thing: string): AlertRecord[] {
     const records: AlertRecord[] = [];
-    for (const track of [...this.#all(), ...this.#history]) {
-      if (track.thing !== thing) continue;
-      if (track.record !== null) records.push(track.record);
-      this.#leave(track);
-      if (track.record?.alert.state === "active") this.#tell(resolvedAlert(track.record.alert, this.#clock.now()));
+    for (const track of this.#shelf.forget(thing)) {
+      const { record } = track;
+      if (record === null) continue;
+      records.push(record);
+      this.#changed.delete(record.alert.id);
+      if (record.alert.state === "active") this.#tell(resolvedAlert(record.alert, this.#clock.now()));
     }
-    this.#history = this.#history.filter((track) => track.thing !== thing);
-    this.#rows.forgetThing(thing);
     return records;
   }
 
@@ -272,7 +260,9 @@ export class AlertBook {
       track.changed = "no";
       track.savedAt = now;
     }
-    if (now - this.#sweptAt >= SWEEP_PERIOD) this.#sweep(checkpoint);
+    if (now - this.#sweptAt < SWEEP_PERIOD) return;
+    this.#sweptAt = now;
+    this.#shelf.sweep(checkpoint, this.#clock.now());
   }
 
   // ── life ─────────────────────────────────────────────────────────────────────────────────────
@@ -285,7 +275,7 @@ export class AlertBook {
     const before = track.life;
     const { life, events } = step(before, input, track.policy);
     if (events.some(({ type }) => begins(before, type)) && this.#isFull()) {
-      if (track.record === null) this.#drop(track);
+      if (track.record === null) this.#shelf.drop(track);
       return null;
     }
     let told: AlertEvent[] | null = null;
@@ -310,11 +300,11 @@ export class AlertBook {
         this.#raise(track, event, reading);
         return track;
       case "dropped":
-        this.#pending--;
-        this.#byId.delete(record!.alert.id);
+        this.#shelf.pending--;
+        this.#shelf.byId.delete(record!.alert.id);
         this.#changed.delete(record!.alert.id);
         track.record = null;
-        this.#settled.add(track);
+        this.#shelf.settled.add(track);
         return track;
       case "confirmed":
         this.#confirm(track, event.at);
@@ -347,18 +337,18 @@ export class AlertBook {
       flapping,
       count: 1,
     };
-    const track = old.record === null ? old : this.#newTrack(reading, old.life);
+    const track = old.record === null ? old : this.#shelf.newTrack(reading, old.life);
     track.record = { alert, history: [], told: new Set() };
-    this.#byId.set(alert.id, track);
-    this.#settled.delete(track);
+    this.#shelf.byId.set(alert.id, track);
+    this.#shelf.settled.delete(track);
     this.#line(track, { at, type: state === "active" ? "raised" : "pending", by: null, note: null });
-    if (state === "pending") this.#pending++;
+    if (state === "pending") this.#shelf.pending++;
     else this.#raisedNow(track);
     return track;
   }
 
   #raise(track: Track, event: LifeEvent & { readonly type: "raised" }, reading: AlertReading | null): void {
-    this.#pending--;
+    this.#shelf.pending--;
     const before = track.record!.alert;
     const fresh = reading === null ? {} : { ...this.#description(reading), count: before.count + 1 };
     const { at, flapping } = event;
@@ -371,7 +361,7 @@ export class AlertBook {
 
   #raisedNow(track: Track): void {
     const { alert } = track.record!;
-    this.#count(alert.thing, 1);
+    this.#shelf.count(alert.thing, 1);
     this.#raised.value++;
     if (alert.flapping) {
       this.#flapped.value++;
@@ -391,10 +381,9 @@ export class AlertBook {
   #resolve(track: Track, at: EpochMs, by: string | null, note: string | null): void {
     this.#show(track, resolvedAlert(track.record!.alert, at));
     this.#line(track, { at, type: "resolved", by, note });
-    this.#settled.add(track);
-    this.#count(track.thing, -1);
-    this.#history.push(track);
-    this.#trimHistory();
+    this.#shelf.settled.add(track);
+    this.#shelf.count(track.thing, -1);
+    this.#shelf.toHistory(track);
     this.#resolved.value++;
     this.#note(track, "yes");
     this.#tell(track.record!.alert);
@@ -426,117 +415,26 @@ export class AlertBook {
   #keepLife(track: Track, life: Life): void {
     const before = track.life;
     track.life = life;
-    this.#deadlines.set(track, deadlineOf(life, track.policy));
+    this.#shelf.deadlines.set(track, deadlineOf(life, track.policy));
     const { record } = track;
     if (record !== null && record.alert.state !== "pending") {
       // That it is well, or is not any more, must not be forgotten, or a restart would resolve too early or too late.
       if (clearSinceOf(life) !== clearSinceOf(before)) this.#note(track, "yes");
       else if (life.streak !== before.streak && life.phase.type === "firing") this.#note(track, "counted");
-      if (track.hasRow) this.#dropRow(track);
+      if (track.hasRow) this.#shelf.dropRow(track);
       return;
     }
     if (life === before && track.hasRow) return;
     if (record === null && life.streak === 0 && life.raises.length === 0) {
-      this.#drop(track);
+      this.#shelf.drop(track);
       return;
     }
-    if (record === null) this.#settled.add(track);
-    track.hasRow = true;
-    this.#rows.put(lifeRow(track));
-  }
-
-  #dropRow(track: Track): void {
-    track.hasRow = false;
-    this.#rows.put({ kind: "life", id: rowId(track), thing: track.thing, document: null });
-  }
-
-  #newTrack(reading: Pick<AlertReading, "rule" | "key" | "thing" | "offset" | "policy">, life: Life): Track {
-    const { rule, key, thing, offset, policy } = reading;
-    const track: Track = {
-      rule,
-      key,
-      thing,
-      record: null,
-      life,
-      policy,
-      lastOffset: offset,
-      changed: "no",
-      savedAt: 0,
-      hasRow: false,
-    };
-    this.#place(track);
-    return track;
-  }
-
-  #adopt(track: Track): void {
-    track.life = begunBy(track.life, this.#clock.now());
-    const { record } = track;
-    if (record !== null) this.#byId.set(record.alert.id, track);
-    if (record?.alert.state === "resolved") this.#history.push(track);
-    const present = this.#tracks.get(track.rule)?.get(track.key);
-    if (present !== undefined && present.lastOffset > track.lastOffset) return;
-    this.#place(track);
-    if (record?.alert.state === "active") this.#count(track.thing, 1);
-    else if (record?.alert.state === "pending") this.#pending++;
-    else this.#settled.add(track);
-    this.#deadlines.set(track, deadlineOf(track.life, track.policy));
-  }
-
-  #place(track: Track): void {
-    let keys = this.#tracks.get(track.rule);
-    if (keys === undefined) this.#tracks.set(track.rule, (keys = new Map()));
-    const before = keys.get(track.key);
-    if (before !== undefined) {
-      this.#settled.delete(before);
-      this.#deadlines.set(before, null);
-    }
-    keys.set(track.key, track);
-  }
-
-  /** Nothing is remembered of its key any more. It may be in the history still. */
-  #drop(track: Track): void {
-    this.#settled.delete(track);
-    this.#deadlines.set(track, null);
-    if (track.hasRow) this.#dropRow(track);
-    const keys = this.#tracks.get(track.rule);
-    if (keys?.get(track.key) !== track) return;
-    keys.delete(track.key);
-    if (keys.size === 0) this.#tracks.delete(track.rule);
-  }
-
-  #leave(track: Track): void {
-    const state = track.record?.alert.state;
-    if (state === "active" && this.#tracks.get(track.rule)?.get(track.key) === track) this.#count(track.thing, -1);
-    if (state === "pending") this.#pending--;
-    if (track.record !== null) {
-      this.#changed.delete(track.record.alert.id);
-      this.#byId.delete(track.record.alert.id);
-    }
-    this.#drop(track);
-  }
-
-  #sweep(checkpoint: number): void {
-    this.#sweptAt = this.#clock.monotonic();
-    const now = this.#clock.now();
-    const beyond = this.#settled.size - this.#limits.alertsActiveMax;
-    let seen = 0;
-    for (const track of this.#settled) {
-      const isReplayed = track.lastOffset >= checkpoint && track.record?.alert.source !== "manual";
-      if (isReplayed || track.changed !== "no") continue;
-      const until = forgottenAt(track.life, track.policy) ?? Infinity;
-      if (until <= now || seen < beyond) this.#drop(track);
-      seen++;
-    }
-  }
-
-  #trimHistory(): void {
-    const max = this.#limits.alertsHistoryMax;
-    if (this.#history.length <= max * 1.1) return;
-    for (const { record } of this.#history.splice(0, this.#history.length - max)) this.#byId.delete(record!.alert.id);
+    if (record === null) this.#shelf.settled.add(track);
+    this.#shelf.saveLife(track);
   }
 
   #isFull(): boolean {
-    if (this.#active + this.#pending < this.#limits.alertsActiveMax) return false;
+    if (this.#shelf.active + this.#shelf.pending < this.#limits.alertsActiveMax) return false;
     if (this.#refused.value++ % 1000 === 0) this.#logger.error("Too many alerts are active; a new one was not raised");
     return true;
   }
@@ -560,30 +458,10 @@ export class AlertBook {
     this.#changed.set(track.record!.alert.id, track);
   }
 
-  #count(thing: string, by: 1 | -1): void {
-    this.#active += by;
-    const count = (this.#perThing.get(thing) ?? 0) + by;
-    if (count === 0) this.#perThing.delete(thing);
-    else this.#perThing.set(thing, count);
-  }
-
   #byIdOf(id: string): Track {
-    const track = this.#byId.get(id);
+    const track = this.#shelf.byId.get(id);
     if (track === undefined) throw new TidewireError("NOT_FOUND", { kind: "alert", name: id });
     return track;
-  }
-
-  *#candidates({ state, phase }: AlertQuery): Iterable<Alert> {
-    for (const { record } of this.#all()) {
-      if (record !== null && record.alert.state !== "resolved") yield record.alert;
-    }
-    if (state === "all" && (phase === undefined || phase === "resolved")) {
-      for (const { record } of this.#history) yield record!.alert;
-    }
-  }
-
-  *#all(): Iterable<Track> {
-    for (const keys of this.#tracks.values()) yield* keys.values();
   }
 
   #tell(alert: Alert): void {
@@ -601,10 +479,6 @@ function begins(life: Life, type: LifeEvent["type"]): boolean {
   return life.phase.type === "calm" && (type === "pending" || type === "raised");
 }
 
-function isAtWork({ record }: Track): boolean {
-  return record !== null && record.alert.state !== "resolved";
-}
-
 function toldOf(event: LifeEvent, { record, lastOffset: offset }: Track): AlertEvent | null {
   if (event.type === "raised") return { type: "raised", record: record!, offset, at: event.at, quiet: false };
   if (event.type !== "resolved") return null;
@@ -618,16 +492,6 @@ function clearSinceOf({ phase }: Life): EpochMs | null {
 function storedOf({ record, lastOffset, life }: Track): StoredAlert {
   const { alert, history, told } = record!;
   return { alert, lastOffset, clearSince: clearSinceOf(life), more: { history, told: [...told], life } };
-}
-
-function rowId({ rule, key }: Track): string {
-  return `${rule} ${key}`;
-}
-
-function lifeRow(track: Track): AlertRow {
-  const { rule, key, thing, life, lastOffset, record } = track;
-  const document = JSON.stringify({ rule, key, thing, life, lastOffset, alert: record?.alert ?? null });
-  return { kind: "life", id: rowId(track), thing, document };
 }
 
 function cut(text: string, charsMax: number): string {

@@ -26,8 +26,8 @@ const MEMORY = hours(1);
 export function policyOf(timing: AlertTiming, clearAfter: Millis): Policy {
   const { breaches, clears, recovery, flapping } = timing;
   const clear = timing.clearAfterSeconds === undefined ? clearAfter : timing.clearAfterSeconds * 1000;
-  const flaps = flapping ?? (clear === 0 ? false : {});
-  const { raises = 6, calmSeconds = 900 } = flaps === false ? { raises: 0 } : (flaps as FlappingGiven);
+  const flaps: false | FlappingGiven = flapping ?? (clear === 0 ? false : {});
+  const { raises = 6, calmSeconds = 900 }: FlappingGiven = flaps === false ? { raises: 0 } : flaps;
   return {
     fireFor: (timing.forSeconds ?? 0) * 1000,
     fireNeeded: breaches?.needed ?? 1,

@@ -1,27 +1,11 @@
 /** What was saved → tracks, also where an older version saved it. */
-import type { EpochMs, Millis } from "../../base/mod.ts";
+import type { EpochMs } from "../../base/mod.ts";
 import { CALM } from "./life-cycle.ts";
 import type { Life, Policy } from "./life-cycle.ts";
 import { TOLD_BEFORE, phaseOf } from "./model.ts";
 import type { Alert, AlertRecord } from "./model.ts";
 import type { AlertRow, StoredAlert } from "./store.ts";
-
-/** One alert, or what is remembered of a key, with what is needed to go on after a restart. */
-export interface Track {
-  readonly rule: string;
-  readonly key: string;
-  readonly thing: string;
-  /** Null: nothing is wrong, but something is remembered. */
-  record: AlertRecord | null;
-  life: Life;
-  policy: Policy;
-  lastOffset: number;
-  /** `count` and `lastSeenAt` alone may wait a while before they are saved. */
-  changed: "no" | "counted" | "yes";
-  savedAt: Millis;
-  /** Its life is, or is to be, saved in a row of its own. */
-  hasRow: boolean;
-}
+import type { Track } from "./tracks.ts";
 
 export function restoredTrack({ alert: saved, lastOffset, clearSince, more }: StoredAlert, policy: Policy): Track {
   const alert = completed(saved);
