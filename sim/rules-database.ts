@@ -28,6 +28,8 @@ export class SimRulesDatabase implements RulesStore {
   #letters = 0;
   readonly #alerts = new Map<string, StoredAlert>();
   readonly #alertRows = new Map<string, AlertRow>();
+  readonly #windows = new Map<string, { header: Uint8Array; readonly pages: Map<number, Uint8Array> }>();
+  #toldUntil: EpochMs | null = null;
   #checkpoint: number | null = null;
 
   load(): StoredState {
@@ -40,6 +42,10 @@ export class SimRulesDatabase implements RulesStore {
       receivers: [...new Set(waiting.map(({ receiver }) => receiver))].map((key) => this.#receivers.get(key)!),
       waiting: waiting.length,
       savedOffsetMax: waiting.reduce((highest, { offset }) => Math.max(highest, offset), -1),
+      windows: [...this.#windows].map(([rule, { header, pages }]) => {
+        return { rule, snapshot: { header, pages: [...pages] }, replaces: false };
+      }),
+      toldUntil: this.#toldUntil,
       newestCreatedAt: waiting.length === 0 ? null : Math.max(...waiting.map(({ createdAt }) => createdAt)),
     };
   }
@@ -52,6 +58,7 @@ export class SimRulesDatabase implements RulesStore {
   deleteRule(ruleName: string): number {
     this.#refuseWhereBroken();
     this.#rules.delete(ruleName);
+    this.#windows.delete(ruleName);
     const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
     for (const [key] of gone) this.#waiting.delete(key);
     return gone.length;
@@ -69,8 +76,15 @@ export class SimRulesDatabase implements RulesStore {
     return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
   }
 
-  save({ checkpoint, receivers, deliveries, done, dead, alerts, alertRows }: SaveBatch): number {
+  save({ checkpoint, receivers, deliveries, done, dead, alerts, alertRows, windows, toldUntil }: SaveBatch): number {
     this.#refuseWhereBroken();
+    for (const { rule, snapshot, replaces } of windows) {
+      const pages = new Map(replaces ? [] : this.#windows.get(rule)?.pages);
+      for (const [page, body] of snapshot?.pages ?? []) pages.set(page, body);
+      if (snapshot === null) this.#windows.delete(rule);
+      else this.#windows.set(rule, { header: snapshot.header, pages });
+    }
+    this.#toldUntil = toldUntil ?? this.#toldUntil;
     this.#checkpoint = checkpoint;
     for (const receiver of receivers) this.#receivers.set(receiver.key, receiver);
     for (const delivery of deliveries) this.#waiting.set(keyOf(delivery), delivery);

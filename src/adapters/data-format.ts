@@ -23,10 +23,10 @@ import { VERSION } from "./version.ts";
 
 /**
  * 1: before this file was written; telemetry in tables that were never compacted. 2: telemetry in generations and Parquet
- * files. 3: the registry's rows carry their tenant. 4: rules' deliveries by
- * receiver, secrets sealed. Every file has a version of its own besides; this one grows where an older program could not read one of them.
+ * files. 3: the registry's rows carry their tenant. 4: rules' deliveries by receiver, secrets sealed. 5: devices' passwords,
+ * access keys with policies. Every file has a version of its own besides; this one grows where an older program could not read one of them.
  */
-export const DATA_FORMAT = 4;
+export const DATA_FORMAT = 5;
 
 const FILE = "format.json";
 const KEPT = /^before-upgrade-from-\d+$/;

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { TidewireError } from "../base/mod.ts";
 import type { OutgoingRequest } from "../rules/mod.ts";
+import { makePki } from "./net/pki.fixture.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "./outgoing-http.ts";
 
 /** A server that speaks as told, byte by byte, so that it can also misbehave. */
@@ -232,4 +235,34 @@ describe("outgoing http", () => {
     const mac = hmacSha256(text.encode("Jefe"), text.encode("what do ya want for nothing?"));
     assert.equal(Buffer.from(mac).toString("hex"), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   });
+});
+
+test("a text is fetched whole, by HTTPS only, of 200 only, never longer than asked for, and not from forbidden addresses", async () => {
+  const pki = await makePki();
+  const { key, cert } = await pki.issue("localhost");
+  const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    "/keys": (response) => response.end("x".repeat(1000)),
+    "/elsewhere": (response) => response.writeHead(302, { location: "/keys" }).end(),
+    "/silent": () => {},
+  };
+  const server = createHttpsServer({ key, cert }, (request, response) => answers[request.url!]!(response));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const at = `https://localhost:${(server.address() as AddressInfo).port}`;
+  const http = new NodeOutgoingHttp({ extraCertificates: [pki.ca] });
+  try {
+    const limits = { timeout: 5_000, bytesMax: 1000 };
+    assert.equal((await http.getText(`${at}/keys`, limits)).length, 1000);
+    await assert.rejects(http.getText(`${at}/keys`, { ...limits, bytesMax: 999 }), /more than 999 bytes/);
+    await assert.rejects(http.getText(`${at}/elsewhere`, limits), /302/);
+    await assert.rejects(http.getText(`${at}/silent`, { ...limits, timeout: 50 }), /no answer within/);
+    await assert.rejects(http.getText(at.replace("https:", "http:"), limits), /only https/);
+    await assert.rejects(http.getText("https://169.254.169.254/keys", limits), /not allowed/);
+    await assert.rejects(new NodeOutgoingHttp().getText(`${at}/keys`, limits), /certificate/i, "a CA nobody trusts");
+  } finally {
+    http.close();
+    server.closeAllConnections();
+    server.close();
+    await pki.remove();
+  }
 });

@@ -72,6 +72,37 @@ export class NodeOutgoingHttp implements OutgoingHttp {
     return exchange(() => (secure ? requestHttps(url, options) : requestHttp(url, options)), request, url.origin);
   }
 
+  /** The whole answer of 200, by HTTPS only. Rejects OUTGOING_FAILED, OUTGOING_REFUSED; also where it is longer than `bytesMax`. */
+  async getText(
+    address: string,
+    { timeout, bytesMax }: { readonly timeout: number; readonly bytesMax: number },
+  ): Promise<string> {
+    const url = this.#checked(address);
+    if (url.protocol !== "https:") throw refused(url.origin, "only https is allowed here");
+    const headers = { "user-agent": this.#userAgent, accept: "application/json", connection: "close" };
+    const outgoing = requestHttps(url, { method: "GET", agent: this.#https, lookup: this.#guard.lookup, headers });
+    const deadline = setTimeout(() => outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`)), timeout);
+    try {
+      const answer = await sent(outgoing, new Uint8Array(0));
+      if (answer.statusCode !== 200) {
+        answer.destroy();
+        throw new Error(`the answer is ${answer.statusCode}`);
+      }
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      for await (const chunk of answer as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > bytesMax) throw new Error(`the answer has more than ${bytesMax} bytes`);
+        parts.push(chunk);
+      }
+      return Buffer.concat(parts).toString("utf8");
+    } catch (error) {
+      throw asTidewireError(error, url.origin);
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
   #checked(text: string): URL {
     const url = URL.canParse(text) ? new URL(text) : null;
     if (url === null) throw refused("?", "it is not an address");

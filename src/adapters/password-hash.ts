@@ -6,8 +6,6 @@ import * as crypto from "node:crypto";
 import { LIMITS, TidewireError, reasonOf } from "../base/mod.ts";
 import type { PasswordHasher } from "../people/mod.ts";
 
-const { hashesAtOnceMax, hashesWaitingMax } = LIMITS.people;
-
 const HASH_BYTES = 32;
 const SALT_BYTES = 16;
 /** KiB, passes, lanes. A stored one may ask for no more memory or time than four times that. */
@@ -27,12 +25,17 @@ interface Parsed {
 export interface PasswordHasherOptions {
   /** For tests, and where there is none. */
   readonly argon2?: boolean;
+  /** Hashes that are computed at once, and that wait for it. Default: those of people's log-ins. */
+  readonly atOnceMax?: number;
+  readonly waitingMax?: number;
 }
 
 export function passwordHasher({
   argon2 = typeof crypto.argon2 === "function",
+  atOnceMax = LIMITS.people.hashesAtOnceMax,
+  waitingMax = LIMITS.people.hashesWaitingMax,
 }: PasswordHasherOptions = {}): PasswordHasher {
-  const queue = new Queue();
+  const queue = new Queue(atOnceMax, waitingMax);
   const kind = argon2 ? "argon2id" : "scrypt";
   const parameters = argon2
     ? `v=19$m=${ARGON2.m},t=${ARGON2.t},p=${ARGON2.p}`
@@ -56,13 +59,20 @@ export function passwordHasher({
 
 /** Each takes a thread of the pool, which reads our files too, and much memory. */
 class Queue {
+  readonly #atOnceMax: number;
+  readonly #waitingMax: number;
   #running = 0;
-  /** `hashesWaitingMax` at most. */
+  /** `#waitingMax` at most. */
   readonly #waiting: (() => void)[] = [];
 
+  constructor(atOnceMax: number, waitingMax: number) {
+    this.#atOnceMax = atOnceMax;
+    this.#waitingMax = waitingMax;
+  }
+
   async run(work: () => Promise<Buffer>): Promise<Buffer> {
-    if (this.#running >= hashesAtOnceMax) {
-      if (this.#waiting.length >= hashesWaitingMax) {
+    if (this.#running >= this.#atOnceMax) {
+      if (this.#waiting.length >= this.#waitingMax) {
         throw new TidewireError("TOO_MANY_REQUESTS", { retryAfter: "a few seconds" });
       }
       // Whoever ends hands his place on.

@@ -110,9 +110,11 @@ export class AuditTrail {
     this.#push({ event, time: this.#options.clock.now(), settle: null });
   }
 
-  /** As `note`; beyond a few a minute for one source they are counted, and the count is written. */
-  refused(source: string, event: AuditEvent): void {
-    if (this.#refusals.takes(source)) this.note(event);
+  /** As `note`; beyond a few a minute for one source they are counted, and the count is written. False: only counted. */
+  refused(source: string, event: AuditEvent): boolean {
+    const takes = this.#refusals.takes(source);
+    if (takes) this.note(event);
+    return takes;
   }
 
   /** On disk when it resolves. Rejects AUDIT_UNAVAILABLE; the entry stays and is written once the disk takes it. */

@@ -75,15 +75,19 @@ const DOUBLE_DIGITS = 15;
 
 /** How deep it is, and what numbers stand in it: one pass, because every message takes it. */
 function scan(bytes: Uint8Array, depthMax: number): number {
+  const end = bytes.length;
   let depth = 0;
-  let inString = false;
   let digits = 0;
   let found = PLAIN;
-  for (let i = 0; i < bytes.length; i++) {
+  for (let i = 0; i < end; i++) {
     const c = bytes[i]!;
-    if (inString) {
-      if (c === BACKSLASH) i++;
-      else if (c === QUOTE) inString = false;
+    if (c === QUOTE) {
+      digits = 0;
+      for (i++; i < end; i++) {
+        const inside = bytes[i]!;
+        if (inside === QUOTE) break;
+        if (inside === BACKSLASH) i++;
+      }
     } else if (c >= 0x30 && c <= 0x39) {
       if (++digits > DOUBLE_DIGITS) found = LONG_NUMBERS;
     } else if (c === POINT) {
@@ -92,8 +96,7 @@ function scan(bytes: Uint8Array, depthMax: number): number {
       // An exponent follows a digit; the e of true and false does not.
       if (digits > 0 && (c | 0x20) === LETTER_E) found = LONG_NUMBERS;
       digits = 0;
-      if (c === QUOTE) inString = true;
-      else if (c === 0x7b || c === 0x5b) {
+      if (c === 0x7b || c === 0x5b) {
         if (++depth > depthMax) return TOO_DEEP;
       } else if (c === 0x7d || c === 0x5d) depth--;
     }

@@ -54,6 +54,8 @@ export const AUDIT_LIMITS = {
   /** Refusals written for one source in a minute; the rest is counted, and the count written. */
   refusalsPerMinuteMax: 10,
   refusalSourcesMax: 10_000,
+  /** Of connections that came to nothing before MQTT, from everywhere together: a scan is this many entries and a number. */
+  listenerRefusalsPerMinuteMax: 120,
   /** The chain's head is kept elsewhere this often. */
   anchorEvery: minutes(1),
   pageSizeMax: 1_000,

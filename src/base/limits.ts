@@ -4,11 +4,13 @@
  */
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
+import { DEVICE_LOGIN_LIMITS } from "./limits-logins.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
+import { WINDOW_LIMITS } from "./limits-windows.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -303,10 +305,12 @@ export const LIMITS = {
     certificateValuesMax: 5,
     certificateValueLengthMax: 1024,
   },
+  logins: DEVICE_LOGIN_LIMITS,
   provisioning: PROVISIONING_LIMITS,
   refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
   search: SEARCH_LIMITS,
+  windows: WINDOW_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),

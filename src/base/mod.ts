@@ -12,6 +12,7 @@ export type {
   Random,
   Scheduler,
 } from "./ports.ts";
+export { asRuleSees, ingestOf } from "./basic-ingest.ts";
 export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
 export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";
 export { STAMP_OUTBOX, STAMP_SEQUENCE, stampOf } from "./message.ts";
@@ -23,6 +24,7 @@ export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError } from "./
 export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";
 export { LIMITS, assertLimits } from "./limits.ts";
 export type { Limits, MqttLimits } from "./limits.ts";
+export { parseIsoTime } from "./iso-time.ts";
 export { isJsonObject, parseJson, parseJsonNumbers } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
@@ -33,3 +35,4 @@ export { closestWord } from "./suggest.ts";
 export { isObjectKey } from "./objects.ts";
 export type { ObjectFacts, ObjectSource, Objects } from "./objects.ts";
 export { networkOf } from "./address.ts";
+export { momentIn, spanIn } from "./time-text.ts";

@@ -6,7 +6,6 @@ import type { Core } from "./core.ts";
 import { expiryLeft } from "./delivery.ts";
 import { copyOf } from "./frame.ts";
 import { endSession } from "./lifecycle.ts";
-import type { Peer } from "./ports.ts";
 import type { Retained } from "./retained.ts";
 
 export interface EndConnection {
@@ -45,10 +44,14 @@ const LOOKED_AT_ONCE = 64;
  * Asked of all connections whenever somebody's rights may have changed, so who is not chosen costs one call. The first of
  * the chosen are looked at at once. `ended`: how many, when all have been.
  */
-export function endUnauthorized(core: Core, isChosen: (peer: Peer) => boolean, ended: (count: number) => void): void {
+export function endUnauthorized(
+  core: Core,
+  isChosen: (principal: string | null) => boolean,
+  ended: (count: number) => void,
+): void {
   const chosen: Connection[] = [];
   for (const connection of core.connections) {
-    if (connection.state === "connected" && isChosen(connection.peer)) chosen.push(connection);
+    if (connection.state === "connected" && isChosen(connection.principal)) chosen.push(connection);
   }
   let count = 0;
   const look = (from: number): void => {

@@ -4,6 +4,7 @@ import { REASON } from "../wire/mqtt/mod.ts";
 import type { AuthPacket, ConnectPacket } from "../wire/mqtt/mod.ts";
 import { answer } from "./answers.ts";
 import type { Connection } from "./connection.ts";
+import { endsAt } from "./expiries.ts";
 import type { AuthenticationExchange, AuthenticationStep } from "./ports.ts";
 import { refuseConnect } from "./refuse-connect.ts";
 import { dropRevoked, welcome } from "./welcome.ts";
@@ -104,6 +105,7 @@ function authenticatedAnew(
     fail(connection, REASON.notAuthorized, "a live connection cannot become somebody else's");
   } else {
     connection.becomes(answer.admission.authorizer);
+    endsAt(connection, answer.admission.expiresAt);
     dropRevoked(connection, connection.session!);
     tell(connection, REASON.success, authentication.method, answer.data);
   }

@@ -105,7 +105,7 @@ export class Broker {
    * Ends those of the chosen connections that would not be let in any more, or that have a subscription that they may not
    * make any more; the first at once, many in several turns. `ended`: how many, when all have been looked at.
    */
-  endUnauthorized(isChosen: (peer: Peer) => boolean, ended: (count: number) => void): void {
+  endUnauthorized(isChosen: (principal: string | null) => boolean, ended: (count: number) => void): void {
     endUnauthorized(this.#core, isChosen, ended);
   }
 

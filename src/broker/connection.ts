@@ -8,6 +8,8 @@ import type { Authentication } from "./authentication.ts";
 import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
 import { pump } from "./delivery.ts";
+import { endsNever } from "./expiries.ts";
+import type { Expiry } from "./expiries.ts";
 import type { ThingScope } from "./fairness.ts";
 import { HOLD_BIT } from "./hold-reasons.ts";
 import type { HoldReason } from "./hold-reasons.ts";
@@ -53,6 +55,10 @@ export class Connection {
   /** There from CONNECT on. */
   session: Session | null = null;
   authorizer: Authorizer = NOBODY;
+  /** Who it is: the certificate's id, or what the admission said. */
+  principal: string | null;
+  /** When that ends; null: nobody knows of an end. */
+  expiry: Expiry | null = null;
   /** The authorizer's revision that allowed all subscriptions when they were last looked at. */
   subscriptionsAllowedAt = -1;
   /** Null where CONNECT named no authentication method. */
@@ -116,6 +122,7 @@ export class Connection {
     this.core = core;
     this.transport = transport;
     this.peer = peer;
+    this.principal = peer.certificateId;
     this.acceptedAt = core.now();
     this.lastReceived = this.acceptedAt;
     this.intake = new Intake(this);
@@ -455,6 +462,7 @@ export class Connection {
     this.core.connections.delete(this);
     this.core.backlog.forget(this);
     this.core.retained.forget(this);
+    endsNever(this);
     this.#writer = null;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;
@@ -479,6 +487,7 @@ export class Connection {
       clientId: this.publisher.clientId,
       thing: this.publisher.thing,
       certificateId: this.peer.certificateId,
+      principal: this.principal,
       remoteAddress: this.peer.remoteAddress,
       connectedAt: this.connectedAt,
       protocolVersion: this.version,

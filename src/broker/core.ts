@@ -7,6 +7,7 @@ import { Backlog } from "./backlog.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectRates } from "./connect-rates.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { Expiry } from "./expiries.ts";
 import { Fairness } from "./fairness.ts";
 import { HandOver } from "./hand-over.ts";
 import type { LimitName } from "./limit-effects.ts";
@@ -115,6 +116,8 @@ export class Core {
   readonly waitingForDisk = new Set<Session>();
   /** Sessions without a connection, by when they end or their will is due. */
   readonly deadlines = new Deadlines<Session>();
+  /** Connections whose certificate, token or key has an end, by when that is (wall clock). */
+  readonly expiries = new Deadlines<Expiry>();
   /** Messages that sessions without a connection owe. */
   queuedAbsent = 0;
   queuedBytesAbsent = 0;

@@ -2,10 +2,9 @@
  * What is due when, the earliest first: a binary heap whose items know their places, so that one of hundreds of thousands
  * is moved or taken out in a few steps, and nothing has to look through all of them.
  */
-import type { Millis } from "../base/mod.ts";
-
 export interface Due {
-  dueAt: Millis;
+  /** Of one clock for all that are in a heap. */
+  dueAt: number;
   /** Its place in the heap; -1: it is not there. */
   duePlace: number;
 }
@@ -18,7 +17,7 @@ export class Deadlines<T extends Due> {
   }
 
   /** Puts the item in, or moves it. */
-  set(item: T, at: Millis): void {
+  set(item: T, at: number): void {
     item.dueAt = at;
     if (item.duePlace < 0) item.duePlace = this.#heap.push(item) - 1;
     this.#settle(item);
@@ -35,7 +34,7 @@ export class Deadlines<T extends Due> {
   }
 
   /** Takes out the item that has been due longest; null where none is due. */
-  take(now: Millis): T | null {
+  take(now: number): T | null {
     const first = this.#heap[0];
     if (first === undefined || first.dueAt > now) return null;
     this.delete(first);

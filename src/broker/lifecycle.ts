@@ -3,6 +3,7 @@ import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { endExpired } from "./expiries.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
 import { countWills, disown, vacate } from "./quotas.ts";
@@ -153,6 +154,7 @@ export function sweep(core: Core): void {
   countWills(core);
   core.notes.retry();
   for (const connection of core.connections) connection.check(now);
+  endExpired(core);
   sweepAbsent(core);
 }
 
@@ -193,6 +195,7 @@ export function tellPresence(
     clientId,
     thing,
     certificateId,
+    principal: connection.principal,
     at,
     remoteAddress,
     reason,

@@ -35,6 +35,10 @@ export interface Peer {
   readonly serverName?: string;
   /** It came through a listener that was opened for anybody. */
   readonly anonymous?: boolean;
+  /** It came through a listener where CONNECT's password says who it is: a password, or a token (JWT). */
+  readonly login?: "password" | "jwt";
+  /** Who it proved to be by something else than a certificate, e.g. `key/ID` by a signed WebSocket request. */
+  readonly principal?: string;
 }
 
 /** Decides about CONNECT, and hands out what the connection may do. */
@@ -68,9 +72,19 @@ export type AuthenticationStep =
   | { readonly kind: "failed"; readonly reasonCode: number; readonly reason: string };
 
 export type Admission =
-  | { readonly admitted: true; readonly thing: string | null; readonly authorizer: Authorizer }
-  /** `reasonCode`: MQTT 5.0 CONNACK reason; the broker maps it for 3.1.1. */
-  | { readonly admitted: false; readonly reasonCode: number; readonly reason: string };
+  | {
+      readonly admitted: true;
+      readonly thing: string | null;
+      readonly authorizer: Authorizer;
+      /** Who it is, where no certificate says it: `password/THING`, `jwt/SUBJECT` … */
+      readonly principal?: string;
+      /** From then on it may not be here; the broker ends it. */
+      readonly expiresAt?: EpochMs;
+    }
+  /**
+   * `reasonCode`: MQTT 5.0 CONNACK reason; the broker maps it for 3.1.1. `why`: what only the log is told.
+   */
+  | { readonly admitted: false; readonly reasonCode: number; readonly reason: string; readonly why?: string };
 
 /** One connection's compiled policy. The broker caches verdicts per topic and drops them when `revision` changes. */
 export interface Authorizer {

@@ -20,6 +20,8 @@ export interface PresenceEvent {
   readonly clientId: string;
   readonly thing: string | null;
   readonly certificateId: string | null;
+  /** Who it is: the certificate's id, or what the admission said; null: nobody in particular. */
+  readonly principal: string | null;
   readonly at: EpochMs;
   readonly remoteAddress: string;
   /** Null on `connected`. */
@@ -45,6 +47,8 @@ export interface ConnectionInfo {
   readonly clientId: string;
   readonly thing: string | null;
   readonly certificateId: string | null;
+  /** As in `PresenceEvent`. */
+  readonly principal: string | null;
   readonly remoteAddress: string;
   readonly connectedAt: EpochMs;
   readonly protocolVersion: 4 | 5;

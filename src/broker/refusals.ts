@@ -16,6 +16,7 @@ export type RefusalKind =
   | "authentication-failed"
   | "authentication-timeout"
   | "gatekeeper-slow"
+  | "credential-expired"
   | "connections-full"
   | "connections-per-thing-full"
   | "connect-rate"

@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { resumeExchanges } from "./deliver-once.ts";
 import { pump } from "./delivery.ts";
+import { endsAt } from "./expiries.ts";
 import { hex } from "./hex.ts";
 import { back, endSession, tellPresence } from "./lifecycle.ts";
 import { WINDOW_MAX } from "./outbox.ts";
@@ -32,7 +33,8 @@ export function welcome(
 ): void {
   const { core } = connection;
   if (!admission.admitted) {
-    const fields = { clientId: packet.clientId };
+    const { why } = admission;
+    const fields = { clientId: packet.clientId, ...(why === undefined ? {} : { why }) };
     refuseConnect(connection, admission.reasonCode, "connect-refused", admission.reason, fields);
     return;
   }
@@ -44,7 +46,7 @@ export function welcome(
     refuseConnect(connection, refusal.code, refusal.kind, refusal.detail, fields);
     return;
   }
-  settle(connection, packet, authorizer, thing);
+  settle(connection, packet, admission);
   const { session, present } = enter(connection, packet);
   noteShortened(core, packet, connection.keepAliveSeconds);
   const expirySeconds = Math.min(packet.sessionExpirySeconds, core.limits.sessionExpirySecondsMax);
@@ -88,8 +90,11 @@ function refusalOfSize({ version, maximumPacketSize }: Connection, connack: Conn
   return { kind: "answer-too-large", code: REASON.packetTooLarge, detail };
 }
 
-function settle(connection: Connection, packet: ConnectPacket, authorizer: Authorizer, thing: string | null): void {
+function settle(connection: Connection, packet: ConnectPacket, admission: Admitted): void {
   const { core } = connection;
+  const { authorizer, thing } = admission;
+  connection.principal = admission.principal ?? connection.peer.certificateId;
+  endsAt(connection, admission.expiresAt);
   const { limits } = core;
   connection.enters(authorizer);
   const { clientId } = packet;

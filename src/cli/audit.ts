@@ -50,7 +50,7 @@ export function auditCommand(output: Output): Command {
       .option("--action <name>", "whole, or with * at its end: 'user.*', device.connect")
       .option("--target <text>", "part of what it was done to")
       .option("--outcome <outcome>", "ok, refused or failed")
-      .option("--since <time>", "ISO 8601, or back from now: -24h")
+      .option("--since <time>", "ISO 8601, or back from now: 24h, 14d")
       .option("--until <time>", "ISO 8601, or back from now")
       .option("--limit <n>", "at most so many", "100")
       .option("--json", "print entries as JSON lines")

@@ -1,5 +1,7 @@
 /** `tidewire certs`: which devices' certificates end soon, and how one that slept too long comes back. */
 import { Command, InvalidArgumentError } from "commander";
+import { systemClock } from "../adapters/system.ts";
+import { momentIn } from "../base/mod.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -30,6 +32,8 @@ const STATUSES = [
   ["revoke", "REVOKED", "Revoked for good; its connections are ended."],
 ] as const;
 
+const DAY_MS = 86_400_000;
+
 export function certsCommand(output: Output): Command {
   const certs = new Command("certs").description(
     "certificates of devices: which end soon; let one renew that is too late",
@@ -37,7 +41,7 @@ export function certsCommand(output: Output): Command {
   certs.addCommand(
     withConnection(new Command("expiring"))
       .description("active certificates that end soon and have not been renewed, the first to end first")
-      .option("--within <days>", "how soon, e.g. 14d", daysOf, 14)
+      .option("--within <days>", "how soon: 14d, 48h, or a date", daysOf, 14)
       .option("--json", "print the result as JSON")
       .action((options: Options) => expiring(options, output)),
     { isDefault: true },
@@ -91,8 +95,12 @@ async function expiring(options: Options, output: Output): Promise<void> {
   output.result(`${rows.length} end within ${options.within} days; ${found.overdue} should have been renewed by now.`);
 }
 
+/** A number of days, a span (14d, 48h) or a moment to come; whole days, the last one counted. */
 function daysOf(text: string): number {
-  const days = Number(/^(\d{1,4})d?$/.exec(text)?.[1] ?? 0);
-  if (days < 1 || days > 3650) throw new InvalidArgumentError("days are written as 14 or 14d, from 1 to 3650.");
+  const now = systemClock.now();
+  const until = momentIn(/^\d{1,4}$/.test(text) ? `${text}d` : text, now, "ahead");
+  const days = until === null ? 0 : Math.ceil((until - now) / DAY_MS);
+  if (days < 1 || days > 3650)
+    throw new InvalidArgumentError("it is written as 14d, 48h or 2026-12-31, from a day to ten years ahead.");
   return days;
 }

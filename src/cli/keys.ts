@@ -1,7 +1,7 @@
 /** `tidewire keys`: keys of programs, each with its own scopes. */
 import { Command } from "commander";
 import { systemClock } from "../adapters/system.ts";
-import { TidewireError } from "../base/mod.ts";
+import { TidewireError, momentIn } from "../base/mod.ts";
 import type { KeyList, NewKeyResult } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { day, table } from "./output.ts";
@@ -13,6 +13,7 @@ interface Options {
   readonly data: string;
   readonly scope: readonly string[];
   readonly things?: readonly string[];
+  readonly policy?: readonly string[];
   readonly expires?: string;
   readonly accessKey?: boolean;
   readonly all?: boolean;
@@ -25,9 +26,10 @@ export function keysCommand(output: Output): Command {
     withConnection(new Command("add"))
       .description("make a key; its secret is printed once")
       .argument("<name>")
-      .requiredOption("--scope <permission...>", "what it may do, e.g. fleet:read telemetry:read metrics:read")
+      .option("--scope <permission...>", "what it may do, e.g. fleet:read telemetry:read metrics:read", [])
+      .option("--policy <name...>", "with --access-key: what MQTT over WebSocket, signed with it, may do")
       .option("--things <pattern...>", "only for these things, e.g. 'line-*'")
-      .option("--expires <duration>", "e.g. 30d, 12h; without it, never")
+      .option("--expires <duration>", "e.g. 30d, 12h, or a date; without it, never")
       .option("--access-key", "an id and a secret for AWS's SDKs and command line instead of a bearer token")
       .option("--json", "print the result as JSON")
       .action((name: string, options: Options) => add(name, options, output)),
@@ -53,13 +55,14 @@ export function keysCommand(output: Output): Command {
 }
 
 async function add(name: string, options: Options, output: Output): Promise<void> {
-  const { scope: permissions, things, accessKey, expires, json } = options;
+  const { scope: permissions, things, policy, accessKey, expires, json } = options;
   const body = {
     kind: accessKey === true ? "access" : "api",
     name,
     permissions,
     things: things ?? null,
-    expiresAt: expires === undefined ? null : systemClock.now() + durationOf(expires),
+    ...(policy === undefined ? {} : { policies: policy }),
+    expiresAt: expires === undefined ? null : expiryOf(expires),
   };
   const { key, secret } = await clientOf(options).call<NewKeyResult>("POST", "/api/keys", body);
   if (json === true) output.result(JSON.stringify({ ...key, secret }));
@@ -73,12 +76,10 @@ async function add(name: string, options: Options, output: Output): Promise<void
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function durationOf(text: string): number {
-  const match = /^(\d{1,6})([mhd])$/.exec(text);
-  if (match !== null) return Number(match[1]) * UNITS[match[2]!]!;
-  throw new TidewireError("REQUEST_INVALID", { reason: `--expires takes 30d, 12h or 45m, not '${text}'` });
+function expiryOf(text: string): number {
+  const time = momentIn(text, systemClock.now(), "ahead");
+  if (time !== null) return time;
+  throw new TidewireError("REQUEST_INVALID", { reason: `--expires takes 30d, 12h, 45m or a date, not '${text}'` });
 }
 
 async function list(options: Options, output: Output): Promise<void> {

@@ -18,6 +18,7 @@ interface TargetOptions extends Options {
   readonly certificate?: string;
   readonly thing?: string;
   readonly group?: string;
+  readonly password?: string;
 }
 
 interface TestOptions extends Options {
@@ -60,11 +61,15 @@ export function policyCommand(output: Output): Command {
     .argument("<file>", "the document; - reads standard input")
     .action((name: string, file: string, options: Options) => put(name, file, options, output));
   for (const verb of ["attach", "detach"] as const) {
-    add(verb, verb === "attach" ? "give a policy to a certificate, thing or group" : "take a policy away again")
+    add(
+      verb,
+      verb === "attach" ? "give a policy to a certificate, thing, group or password" : "take a policy away again",
+    )
       .argument("<name>")
       .option("--certificate <id>", "the certificate")
       .option("--thing <name>", "all certificates that the thing has now")
       .option("--group <name>", "the thing group")
+      .option("--password <thing>", "the thing's password: what who logs in with it may do")
       .action((name: string, options: TargetOptions) => target(verb, name, options, output));
   }
   add("test", "say whether a device may, by which statement, or what is missing; exit status 1 where it may not")
@@ -130,6 +135,7 @@ async function target(verb: "attach" | "detach", name: string, options: TargetOp
   const targets: string[] = [];
   if (options.certificate !== undefined) targets.push(options.certificate);
   if (options.group !== undefined) targets.push(`arn:aws:iot:local:000000000000:thinggroup/${options.group}`);
+  if (options.password !== undefined) targets.push(`password/${options.password}`);
   if (options.thing !== undefined) {
     const of = await client.get<{ principals: readonly string[] }>(
       `/things/${encodeURIComponent(options.thing)}/principals`,
@@ -137,7 +143,9 @@ async function target(verb: "attach" | "detach", name: string, options: TargetOp
     targets.push(...of.principals);
   }
   if (targets.length === 0)
-    throw new TidewireError("REQUEST_INVALID", { reason: "say to what: --certificate, --thing or --group" });
+    throw new TidewireError("REQUEST_INVALID", {
+      reason: "say to what: --certificate, --thing, --group or --password",
+    });
   for (const one of targets) await client.call(verb === "attach" ? "PUT" : "POST", path, { target: one });
   if (options.json === true) output.result(JSON.stringify({ policyName: name, targets }));
   else output.result(`${verb === "attach" ? "Attached" : "Detached"} ${name}; it counts from now on.`);

@@ -5,6 +5,7 @@ import { TidewireError, reasonOf } from "../base/mod.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
+import { deadCommand } from "./rules-dead.ts";
 
 interface Options {
   readonly url?: string;
@@ -20,7 +21,7 @@ interface RuleListItem {
 }
 
 export function rulesCommand(output: Output): Command {
-  const rules = new Command("rules").description("rules: list, put and delete them");
+  const rules = new Command("rules").description("rules: list, put and delete them, and what they could not deliver");
   rules.addCommand(
     withConnection(new Command("list"))
       .description("list all rules")
@@ -43,6 +44,7 @@ export function rulesCommand(output: Output): Command {
         output.result(`Deleted rule ${name}.`);
       }),
   );
+  rules.addCommand(deadCommand(output));
   return rules;
 }
 

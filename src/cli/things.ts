@@ -2,11 +2,12 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
-import { TidewireError } from "../base/mod.ts";
+import { TidewireError, spanIn } from "../base/mod.ts";
 import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
 import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
+import { passwordCommand } from "./things-password.ts";
 import type { Output } from "./output.ts";
 
 interface AddOptions {
@@ -105,6 +106,7 @@ export function thingsCommand(output: Output): Command {
         }),
     );
   }
+  things.addCommand(passwordCommand(output));
   things.addCommand(
     withConnection(new Command("retire"))
       .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")
@@ -266,11 +268,9 @@ async function retire(name: string, options: RetireOptions, output: Output): Pro
   output.result(`Its data is ${done.data}; its name is ${done.name}.`);
 }
 
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
 function secondsOf(text: string): number {
-  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (number !== undefined) return Number(number) * SECONDS[unit!]!;
+  const span = spanIn(text);
+  if (span !== null) return span / 1000;
   throw new TidewireError("REQUEST_INVALID", { reason: `--valid takes a time like 15m, not '${text}'` });
 }
 

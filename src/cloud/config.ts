@@ -8,6 +8,21 @@ import { BackupConfigSchema, ExportsConfigSchema } from "./schedule/mod.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
+/** Those whose keys are public: a secret that two sides share would let each device make tokens for all. */
+const TOKEN_ALGORITHMS = [
+  "ES256",
+  "ES384",
+  "ES512",
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "EdDSA",
+  "Ed25519",
+] as const;
+
 const Port = z.int().min(0).max(65_535);
 const HttpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
 
@@ -29,6 +44,23 @@ const User = z.strictObject({
     .refine((text) => parseScramVerifier(text) !== null, "must be `SCRAM-SHA-256$<iterations>:<salt>$<key>:<key>`"),
   policies: z.array(z.string().min(1)).min(1),
 });
+
+const TokenIssuer = z.strictObject({
+  issuer: z.string().min(1).max(1024),
+  audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(10)]),
+  keys: z
+    .string()
+    .min(1)
+    .refine((text) => !/^[a-z][a-z0-9+.-]*:/i.test(text) || /^https:/i.test(text), "must be a file or an https:// URL"),
+  algorithms: z.array(z.enum(TOKEN_ALGORITHMS)).min(1).default(["ES256", "RS256", "PS256", "EdDSA"]),
+  thing: z.string().min(1).nullable().default("sub"),
+  clientId: z.string().min(1).nullable().default(null),
+  policies: z.array(z.string().min(1)).max(10).default([]),
+  policiesClaim: z.string().min(1).nullable().default(null),
+  policiesAllowed: z.array(z.string().min(1)).max(100).default([]),
+});
+
+export type TokenIssuerSettings = z.infer<typeof TokenIssuer>;
 
 function Database(embedded: string) {
   const text = `must be \`${embedded}\` or a URL that begins with postgres://`;
@@ -61,7 +93,7 @@ export const PlatformConfigSchema = z.strictObject({
     .array(z.string())
     .default([])
     .describe(
-      "Further listeners: `mqtts://ADDRESS:PORT`, `wss://ADDRESS:PORT`; behind a proxy with `?proxy=v2&from=10.0.0.0/8` (or `v1`). For tests and benchmarks `mqtt://127.0.0.1:PORT?auth=none` and `ws://127.0.0.1:PORT?auth=none`: no encryption, no login, loopback unless `&exposed=yes-without-encryption`.",
+      "Further listeners: `mqtts://ADDRESS:PORT`, `wss://ADDRESS:PORT`; with `?auth=password` or `?auth=jwt` for devices that hold no certificate; behind a proxy with `?proxy=v2&from=10.0.0.0/8` (or `v1`). For tests and benchmarks `mqtt://127.0.0.1:PORT?auth=none` and `ws://127.0.0.1:PORT?auth=none`: no encryption, no login, loopback unless `&exposed=yes-without-encryption`.",
     ),
   clientCas: z
     .array(z.string().min(1))
@@ -132,6 +164,14 @@ export const PlatformConfigSchema = z.strictObject({
     .default([])
     .describe(
       "Who may log in with SCRAM-SHA-256 (MQTT 5.0): `name`, `verifier` as `tidewire verifier` prints it, and `policies` of the registry by name.",
+    ),
+  tokens: z
+    .array(TokenIssuer)
+    .max(10)
+    .default([])
+    .refine((all) => new Set(all.map(({ issuer }) => issuer)).size === all.length, "each issuer may stand there once")
+    .describe(
+      "Whose tokens (JWT) devices may log in with, as the password on a listener with `?auth=jwt`: `issuer`, `audience`, `keys` (a JWKS file or https:// URL); `algorithms`; which claims say what: `thing` (sub), `clientId` (none); `policies` of the registry by name, and `policiesClaim` with what it may add, `policiesAllowed`. The policies of the thing's groups count as well. Only in the file.",
     ),
   serverReference: z
     .string()

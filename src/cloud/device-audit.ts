@@ -10,8 +10,10 @@ export function auditDevices(
 ): Cancel {
   const cancelPresence = broker.onPresence((event) => {
     const { type, thing, certificateId, clientId, remoteAddress: address, reason, sessionIdentifier } = event;
+    // Who has no certificate is named by what he logged in with.
+    const by = certificateId === null ? { principal: event.principal } : {};
     audit.note({
-      actor: { kind: "device", thing, certificateId },
+      actor: { kind: "device", thing, certificateId, ...by },
       address,
       action: type === "connected" ? "device.connect" : "device.disconnect",
       target: clientId,

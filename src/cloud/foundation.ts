@@ -13,7 +13,7 @@ import type { Secrets } from "../adapters/secrets/mod.ts";
 import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
-import { days, hours } from "../base/mod.ts";
+import { LIMITS, days, hours } from "../base/mod.ts";
 import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
@@ -22,10 +22,12 @@ import type { PlatformConfig } from "./config.ts";
 import { RegistryGatekeeper, rulesWithin } from "./gatekeeper.ts";
 import type { AuditScopes } from "../adapters/audit-logger.ts";
 import type { AuditFiles, AuditTrail } from "../audit/mod.ts";
-import type { People } from "../people/mod.ts";
+import { passwordHasher } from "../adapters/password-hash.ts";
+import type { PasswordHasher, People } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
+import { ListenerAudit } from "./listener-audit.ts";
 import { moveRegistry } from "./move-registry.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
@@ -43,6 +45,8 @@ export interface Foundation {
   readonly metrics: PrometheusMetrics;
   readonly secrets: Secrets;
   readonly people: People;
+  /** Of devices' passwords: in a queue of its own, so that neither people nor devices wait for each other. */
+  readonly deviceHasher: PasswordHasher;
   readonly audit: AuditTrail;
   readonly auditFiles: AuditFiles;
   readonly auditScopes: AuditScopes;
@@ -53,6 +57,7 @@ export interface Foundation {
   readonly presence: PresenceBook;
   readonly gatekeeper: RegistryGatekeeper;
   readonly refusalNotes: RefusalNotes;
+  readonly listenerAudit: ListenerAudit;
   readonly refusals: RefusalDesk;
   readonly standalone: StandaloneCertificates;
   readonly authorities: RegisteredAuthorities;
@@ -97,11 +102,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   }
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
-  const refusalNotes = new RefusalNotes({ registry, clock });
-  const onRefused = refusalNotes.ofGate;
-  const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics, onRefused });
-  const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
-  teardown.add("gatekeeper", () => gatekeeper.close());
+  const gate = openGate({ registry, clock, scheduler, logger, metrics, audit: kept.audit }, teardown);
   const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
@@ -119,14 +120,27 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     registry,
     registryAway,
     presence,
-    gatekeeper,
-    refusalNotes,
-    refusals,
     standalone,
     authorities,
+    ...gate,
     ...renewal,
   };
   return { limits, clock, scheduler, random, logger, metrics, ...stands };
+}
+
+/** Who is let in, and what becomes of those who are not. */
+function openGate(
+  base: Pick<Foundation, "registry" | "clock" | "scheduler" | "logger" | "metrics" | "audit">,
+  teardown: Teardown,
+): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher"> {
+  const refusalNotes = new RefusalNotes(base);
+  const gatekeeper = new RegistryGatekeeper({ ...base, onRefused: refusalNotes.ofGate });
+  teardown.add("gatekeeper", () => gatekeeper.close());
+  const refusals = new RefusalDesk({ ...base, book: refusalNotes.book, gatekeeper });
+  const listenerAudit = new ListenerAudit(base);
+  teardown.add("audit of listeners", () => listenerAudit.close());
+  const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
+  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher: passwordHasher({ atOnceMax, waitingMax }) };
 }
 
 function openRenewals(

@@ -1,5 +1,5 @@
 /** Who may connect, and what each connection may do: the broker's `Gatekeeper` over registry and identity. */
-import { LIMITS, isTidewireError, minutes, reasonOf } from "../base/mod.ts";
+import { LIMITS, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Admission, Authorizer, Gatekeeper, Peer } from "../broker/mod.ts";
 import { STORED_POLICY, compilePolicy, mayBecome, parsePolicy, policyWarnings, verdict } from "../identity/mod.ts";
@@ -11,9 +11,11 @@ import type {
   PolicyContext,
   PolicyDocument,
   PolicyLimits,
-  RefusalReason,
 } from "../identity/mod.ts";
 import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
+
+import { REFUSALS, hasPoliciesByName } from "./admission.ts";
+import type { GateRefusal, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
@@ -28,15 +30,6 @@ export function rulesWithin(limits: PolicyLimits): RegistryRules {
 }
 
 export const registryRules: RegistryRules = rulesWithin(LIMITS.identity);
-
-/** A CONNECT that was not let in. */
-export interface GateRefusal {
-  readonly reason: string;
-  readonly sentence: string;
-  readonly certificateId: string | null;
-  readonly clientId: string;
-  readonly remoteAddress: string;
-}
 
 export interface GatekeeperOptions {
   readonly registry: Registry;
@@ -53,28 +46,6 @@ export interface StandingConnection {
   readonly certificateId: string | null;
   readonly remoteAddress: string;
 }
-
-/** What a grant is made of. A user has no certificate, and stands for no thing. */
-export interface Rights {
-  readonly policies: readonly Policy[];
-  readonly things: Principal["things"];
-  readonly certificate: Principal["certificate"] | null;
-}
-
-type Refusal = RefusalReason | "no-certificate" | "client-id" | "not-authorized" | "registry-away";
-
-const REFUSALS: readonly Refusal[] = [
-  "no-certificate",
-  "unknown",
-  "inactive",
-  "revoked",
-  "expired",
-  "not-yet-valid",
-  "pending",
-  "client-id",
-  "not-authorized",
-  "registry-away",
-];
 
 /** Every combination that a CONNECT may ask for, shared by all connections. */
 const CONNECT_ATTRIBUTES: readonly (readonly string[])[] = [
@@ -131,7 +102,7 @@ export class RegistryGatekeeper implements Gatekeeper {
   /** Nobody gets in on what another platform may have revoked meanwhile: it is looked up, or refused for now. */
   admit(peer: Peer, connect: ConnectPacket): Admission {
     const decision = this.#decide(peer, connect);
-    return "admitted" in decision ? decision : this.#refused(peer, connect, decision);
+    return "admitted" in decision ? decision : this.refuse(peer, connect, decision);
   }
 
   #decide(peer: Peer, connect: ConnectPacket): Admission | Refused {
@@ -146,7 +117,8 @@ export class RegistryGatekeeper implements Gatekeeper {
     if (!grant.policy.connect(connect.clientId)) return this.#denied(principal, grant, connect.clientId);
     const thing = grant.context.thing?.thingName ?? null;
     const look = (before: Rights | null): Rights | null => this.current(principal.certificate.certificateId, before);
-    return { admitted: true, thing, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
+    const expiresAt = principal.certificate.notAfter + 1;
+    return { admitted: true, thing, expiresAt, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
   }
 
   /**
@@ -168,16 +140,26 @@ export class RegistryGatekeeper implements Gatekeeper {
     return { ok: false, sentence: "a policy of the certificate cannot be evaluated" };
   }
 
-  /** Somebody who proved to be a user, and has `look()` for rights; asked again when the registry has changed. */
-  admitUser(peer: Peer, connect: ConnectPacket, look: () => Rights | null): Admission {
+  /** Who he is is proved; here it is what he may do. */
+  admitLogin(peer: Peer, connect: ConnectPacket, { principal, whose, look, expiresAt }: ProvedLogin): Admission {
     const rights = look();
     const grant = rights === null ? null : this.grant(rights, connectionOf(peer, connect));
+    const thing = rights?.things[0]?.thing.thingName ?? null;
     if (rights === null || grant === null)
-      return this.#refused(peer, connect, notAuthorized("A policy of the user is missing or cannot be evaluated"));
-    if (grant.policy.connect(connect.clientId))
-      return { admitted: true, thing: null, authorizer: new ConnectionAuthorizer(this, rights, look, grant) };
+      return this.refuse(peer, connect, notAuthorized(`A policy of ${whose} is missing or cannot be evaluated`), thing);
+    if (grant.policy.connect(connect.clientId)) {
+      const authorizer = new ConnectionAuthorizer(this, rights, look, grant);
+      const end = expiresAt === undefined ? {} : { expiresAt };
+      return { admitted: true, thing: grant.context.thing?.thingName ?? null, authorizer, principal, ...end };
+    }
+    if (rights.policies.length === 0) return this.refuse(peer, connect, notAuthorized(`No policy for ${whose}`), thing);
     const { sentence, notes } = grant.policy.explain("Connect", connect.clientId);
-    return this.#refused(peer, connect, notAuthorized([sentence, ...notes].join("; ")));
+    return this.refuse(peer, connect, notAuthorized([sentence, ...notes].join("; ")), thing);
+  }
+
+  /** Rights that are not the registry's alone have changed: every connection looks again. */
+  moved(): void {
+    this.generation++;
   }
 
   /** Why a connection of this certificate and client id may or may not do something; for the API and command line. */
@@ -289,11 +271,13 @@ export class RegistryGatekeeper implements Gatekeeper {
     return notAuthorized([sentence, ...notes].join("; "));
   }
 
-  #refused(peer: Peer, connect: ConnectPacket, { refusal, code, sentence }: Refused): Admission {
-    this.#count(refusal);
+  /** `thing`: what it says it is, without a certificate. */
+  refuse(peer: Peer, connect: ConnectPacket, refused: Refused, thing: string | null = null): Admission {
+    const { refusal: reason, code: reasonCode, sentence, told = sentence } = refused;
+    this.#count(reason);
     const { certificateId, remoteAddress } = peer;
-    this.#onRefused?.({ reason: refusal, sentence, certificateId, clientId: connect.clientId, remoteAddress });
-    return { admitted: false, reasonCode: code, reason: sentence };
+    this.#onRefused?.({ reason, sentence, certificateId, clientId: connect.clientId, remoteAddress, thing });
+    return { admitted: false, reasonCode, reason: told, ...(told === sentence ? {} : { why: sentence }) };
   }
 
   #count(refusal: Refusal): void {
@@ -301,19 +285,9 @@ export class RegistryGatekeeper implements Gatekeeper {
   }
 }
 
-interface Refused {
-  readonly refusal: Refusal;
-  readonly code: number;
-  readonly sentence: string;
-}
-
 function notAuthorized(sentence: string): Refused {
   return { refusal: "not-authorized", code: NOT_AUTHORIZED, sentence };
 }
-
-export type RequestAdmission =
-  | { readonly ok: true; readonly thing: string | null; readonly policy: CompiledPolicy }
-  | { readonly ok: false; readonly sentence: string };
 
 interface Grant {
   readonly context: PolicyContext;
@@ -382,19 +356,20 @@ export interface EvictionOptions {
   readonly registry: Registry;
   readonly scheduler: Scheduler;
   /** The broker's: ends those of the chosen connections that have lost a right, and says how many. */
-  readonly endUnauthorized: (isChosen: (peer: Peer) => boolean, ended: (count: number) => void) => void;
+  readonly endUnauthorized: (isChosen: (principal: string | null) => boolean, ended: (count: number) => void) => void;
   readonly logger: Logger;
 }
 
 /**
  * Ends connections that lost a right that they use: at the end of the turn in which the registry changed (one look at all
- * connections however many changes there were), and once a minute for certificates that expired.
+ * connections however many changes there were). Those that expire are ended by the broker.
  */
 export function evictOnChange(options: EvictionOptions): Cancel {
   const { registry, scheduler, logger } = options;
-  /** Certificates of this turn's changes; null outside of one. Who has no certificate is a user, with policies by name. */
-  let touched: Set<string | null> | "all" | null = null;
-  const evict = (isChosen: (peer: Peer) => boolean): void => {
+  /** Certificates and passwords of this turn's changes; null outside of one. */
+  let touched: Set<string> | "all" | null = null;
+  let byName = false;
+  const evict = (isChosen: (principal: string | null) => boolean): void => {
     options.endUnauthorized(isChosen, (connections) => {
       if (connections > 0) logger.info("connections ended: they lost a right", { audit: true, connections });
     });
@@ -406,22 +381,20 @@ export function evictOnChange(options: EvictionOptions): Cancel {
     if (touched === null) {
       touched = new Set();
       scheduler.defer(() => {
-        const changed = touched ?? "all";
-        touched = null;
-        evict(({ certificateId }) => changed === "all" || changed.has(certificateId));
+        const [changed, named] = [touched ?? "all", byName];
+        [touched, byName] = [null, false];
+        evict(
+          (principal) =>
+            principal !== null &&
+            (changed === "all" || changed.has(principal) || (named && hasPoliciesByName(principal))),
+        );
       });
     }
     if (change.principals === "all") touched = "all";
-    else if (touched !== "all") {
-      for (const id of change.principals) touched.add(id);
-      if (change.kind === "policy") touched.add(null);
-    }
+    else if (touched !== "all") for (const id of change.principals) touched.add(id);
+    if (change.kind === "policy") byName = true;
   });
-  const cancelSweep = scheduler.every(minutes(1), () => evict(() => true));
-  return () => {
-    cancelChanges();
-    cancelSweep();
-  };
+  return cancelChanges;
 }
 
 const EVERYTHING: Authorizer = { revision: 0, publish: () => true, subscribe: () => true, receive: () => true };

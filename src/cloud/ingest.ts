@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
+import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
@@ -25,6 +26,8 @@ import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
+import { listenerUrlOf } from "./listener-url.ts";
+import { KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -74,7 +77,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("broker state", () => state.close());
   const shadowStore = new SqliteShadowStore({ path: join(config.data, "shadows.db"), logger: base.logger });
   teardown.add("shadows' store", () => shadowStore.close());
-  const consumed = Math.max(resumeRulesAt, state.appliedOffset(), shadowStore.position() ?? 0);
+  const consumed = Math.max(rules.known, state.appliedOffset(), shadowStore.position() ?? 0);
   const log = await openLog(config, base, consumed);
   teardown.add("log", () => log.close());
   const book = await ForgetBook.open(join(config.data, "forgotten.json"), base.logger);
@@ -101,6 +104,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
+  rules.follow(() => log.next);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const provisioning = openProvisioning({ ...base, folder: config.data });
@@ -192,6 +196,24 @@ function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admissio
   return admission;
 }
 
+function openTokenLogin(
+  { tokens: issuers }: PlatformConfig,
+  base: Foundation,
+  review: Review,
+  teardown: Teardown,
+): TokenLogin {
+  const http = new NodeOutgoingHttp();
+  teardown.add("token issuers", () => http.close());
+  const verifier = jwtVerifier({
+    ...base,
+    keys: new Map(issuers.map(({ issuer, keys }) => [issuer, keys])),
+    fetchText: (url, limits) => http.getText(url, limits),
+  });
+  const login = new TokenLogin({ ...base, issuers, verifier, review });
+  teardown.add("tokens", () => login.close());
+  return login;
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -201,9 +223,24 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
+  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  const review = new Review(base);
+  teardown.add("review of logins", () => review.close());
+  const keys = new KeyLogin({ ...base, review });
+  teardown.add("access keys", () => keys.close());
+  if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
+  const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
     // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true ? anonymousGatekeeper.admit() : noted(renewals, peer, gatekeeper.admit(peer, connect));
+    peer.anonymous === true
+      ? anonymousGatekeeper.admit()
+      : peer.login === "password"
+        ? passwords.admit(peer, connect)
+        : peer.login === "jwt"
+          ? tokens.admit(peer, connect)
+          : peer.principal !== undefined
+            ? keys.admit(peer, connect)
+            : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
   const broker = new Broker({
@@ -217,6 +254,7 @@ async function openBroker(
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
   for (const service of services) broker.serve(service);
+  review.start(broker);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { isTidewireError } from "../base/mod.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 
-const OPEN = { anonymous: true, proxy: null };
-const SECURE = { anonymous: false, proxy: null };
+const OPEN = { auth: "none", proxy: null };
+const SECURE = { auth: "certificate", proxy: null };
 
 for (const [text, listener] of [
   ["mqtt://127.0.0.1:1884?auth=none", { kind: "mqtt", host: "127.0.0.1", port: 1884, ...OPEN }],
@@ -12,6 +12,8 @@ for (const [text, listener] of [
   ["ws://127.0.0.1:80?auth=none", { kind: "ws", host: "127.0.0.1", port: 80, ...OPEN }],
   ["ws://127.0.0.1:0/mqtt?auth=none", { kind: "ws", host: "127.0.0.1", port: 0, ...OPEN }],
   ["mqtts://[::]:8884", { kind: "mqtts", host: "::", port: 8884, ...SECURE }],
+  ["mqtts://[::]:8884?auth=password", { ...SECURE, kind: "mqtts", host: "::", port: 8884, auth: "password" }],
+  ["wss://0.0.0.0:8885?auth=jwt", { ...SECURE, kind: "wss", host: "0.0.0.0", port: 8885, auth: "jwt" }],
   ["wss://0.0.0.0:443/", { kind: "wss", host: "0.0.0.0", port: 443, ...SECURE }],
   [
     "mqtt://0.0.0.0:1883?auth=none&exposed=yes-without-encryption",
@@ -23,7 +25,7 @@ for (const [text, listener] of [
       kind: "mqtts",
       host: "::",
       port: 8884,
-      anonymous: false,
+      auth: "certificate",
       proxy: { version: "v2", from: ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"] },
     },
   ],
@@ -38,9 +40,11 @@ for (const [text, reason] of [
   ["mqtt://0.0.0.0:1884?auth=none&exposed", /yes-without-encryption/],
   ["mqtt://localhost:1884?auth=none", /address/],
   ["mqtt://127.0.0.1:1884", /auth=none/],
-  ["mqtt://127.0.0.1:1884?auth=password", /only be none/],
-  ["mqtts://127.0.0.1:1884?auth=none", /certificates/],
-  ["wss://127.0.0.1:1884?exposed=yes-without-encryption", /certificates/],
+  ["mqtt://127.0.0.1:1884?auth=password", /in the clear: use mqtts:/],
+  ["ws://127.0.0.1:1884?auth=jwt", /in the clear: use wss:/],
+  ["mqtts://127.0.0.1:1884?auth=psk", /password, jwt, none/],
+  ["mqtts://127.0.0.1:1884?auth=none", /without login/],
+  ["wss://127.0.0.1:1884?exposed=yes-without-encryption", /without login/],
   ["mqtt://127.0.0.1?auth=none", /form/],
   ["mqtt://127.0.0.1:70000?auth=none", /65535/],
   ["mqtt://127.0.0.1:1884/mqtt?auth=none", /path/],

@@ -5,12 +5,14 @@ import { TidewireError } from "../base/mod.ts";
 
 export type ListenerKind = "mqtt" | "mqtts" | "ws" | "wss";
 
+export type ListenerAuth = "certificate" | "password" | "jwt" | "none";
+
 export interface ListenerUrl {
   readonly kind: ListenerKind;
   readonly host: string;
   readonly port: number;
-  /** Without encryption and login, for whoever reaches it. */
-  readonly anonymous: boolean;
+  /** How clients say who they are. `none`: without encryption and login, for whoever reaches it. */
+  readonly auth: ListenerAuth;
   readonly proxy: ProxyOptions | null;
 }
 
@@ -20,9 +22,12 @@ const LOOPBACK: readonly string[] = ["127.0.0.1", "::1"];
 const EXPOSED = "yes-without-encryption";
 const PARAMETERS = ["auth", "exposed", "proxy", "from"];
 
+const AUTHS: readonly string[] = ["password", "jwt", "none"] satisfies readonly ListenerAuth[];
+
 /**
- * Reads `mqtts://[::]:8884?proxy=v2&from=192.0.2.0/24`, `mqtt://127.0.0.1:1883?auth=none`. Without TLS there is no login,
- * so such a listener has to say so, and stays on loopback unless it says that too. Throws CONFIG_VALUE_INVALID.
+ * Reads `mqtts://[::]:8884?proxy=v2&from=192.0.2.0/24`, `mqtt://127.0.0.1:1883?auth=none`. With
+ * `?auth=password` or `?auth=jwt` devices without a certificate log in by CONNECT. Without TLS there is no login, so such a
+ * listener has to say so, and stays on loopback unless it says that too. Throws CONFIG_VALUE_INVALID.
  */
 export function listenerUrlOf(text: string): ListenerUrl {
   const wrong = (reason: string): TidewireError =>
@@ -47,10 +52,15 @@ export function listenerUrlOf(text: string): ListenerUrl {
   if (path === "/mqtt" && !kind.startsWith("ws")) throw wrong("only WebSocket has a path");
   if (isIP(host) === 0) throw wrong("it needs an address, such as 127.0.0.1 or [::1], not a name");
   const parameters = parametersOf(query ?? "", wrong);
-  const anonymous = parameters.get("auth") === "none";
+  const auth = (parameters.get("auth") ?? "certificate") as ListenerAuth;
+  const anonymous = auth === "none";
   const secure = kind === "mqtts" || kind === "wss";
-  if (secure && (parameters.has("auth") || parameters.has("exposed"))) {
-    throw wrong("a listener with TLS asks for certificates; it takes neither ?auth nor ?exposed");
+  if (secure && (anonymous || parameters.has("exposed"))) {
+    throw wrong("a listener with TLS lets nobody in without login; it takes neither ?auth=none nor ?exposed");
+  }
+  if (!secure && (auth === "password" || auth === "jwt")) {
+    const tls = kind === "ws" ? "wss" : "mqtts";
+    throw wrong(`passwords and tokens never go over the network in the clear: use ${tls}://…?auth=${auth}`);
   }
   if (!secure && !anonymous) throw wrong("a listener without certificates must say ?auth=none");
   const exposed = parameters.get("exposed");
@@ -60,7 +70,7 @@ export function listenerUrlOf(text: string): ListenerUrl {
       `a listener without certificates may only be on 127.0.0.1 or [::1]; whoever reaches it may do everything, and only ?exposed=${EXPOSED} opens it to others`,
     );
   }
-  return { kind, host, port, anonymous, proxy: proxyOf(parameters, wrong) };
+  return { kind, host, port, auth, proxy: proxyOf(parameters, wrong) };
 }
 
 /** `text` again, for people. */
@@ -78,7 +88,7 @@ function parametersOf(query: string, wrong: Wrong): ReadonlyMap<string, string> 
     found.set(name, value);
   }
   const auth = found.get("auth");
-  if (auth !== undefined && auth !== "none") throw wrong("?auth can only be none");
+  if (auth !== undefined && !AUTHS.includes(auth)) throw wrong(`?auth can only be ${AUTHS.join(", ")}`);
   return found;
 }
 

@@ -13,6 +13,7 @@ import type { ApiServer, TakeUpgrade } from "./api/server.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
+import { signerOf } from "./logins/mod.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 import type { ListenerUrl } from "./listener-url.ts";
 import type { Teardown } from "./teardown.ts";
@@ -68,12 +69,22 @@ export class Listeners {
   /** Hands the upgrades to MQTT that the HTTP server meets. */
   readonly takeUpgrade: TakeUpgrade = (request, socket, head) => {
     if (!MqttWebSockets.isMeant(request)) return false;
-    this.#webSockets.upgrade(request, socket, head, this.#visitors.get(socket) ?? PLAIN);
+    const visitor = this.#visitors.get(socket) ?? PLAIN;
+    this.#webSockets.upgrade(request, socket, head, this.#signer(request, visitor));
     return true;
   };
 
   /** Who is at the other end of a connection that the HTTP server has. */
   readonly visitorOf = (socket: Socket): Visitor => this.#visitors.get(socket) ?? PLAIN;
+
+  /** Who has no certificate may have signed the request, as AWS's SDKs do. */
+  #signer(request: IncomingMessage, visitor: Visitor): Visitor {
+    if (visitor.credential.kind !== "none") return visitor;
+    const signer = signerOf(request, visitor.remoteAddress, this.#base);
+    if (signer === null) return visitor;
+    if ("principal" in signer) return { ...visitor, principal: signer.principal };
+    return { ...visitor, credential: { kind: "unusable", ...signer, certificateId: null } };
+  }
 
   /** Opens everything. Throws PORT_IN_USE, PORT_FORBIDDEN, CONFIG_VALUE_INVALID; `teardown` ends what is open by then. */
   async open(api: ApiServer, teardown: Teardown): Promise<OpenPorts> {
@@ -83,7 +94,7 @@ export class Listeners {
     teardown.add("listeners", () => this.#close());
     const { bind, mqttsPort, httpsPort, httpPort } = this.#config;
     const together = mqttsPort === httpsPort && mqttsPort !== 0;
-    const secure = { host: bind, anonymous: false, proxy: null };
+    const secure = { host: bind, auth: "certificate", proxy: null } as const;
     const mqtts = await this.#listenTls({ ...secure, kind: "mqtts", port: mqttsPort }, "--mqtts-port", together);
     const https = together
       ? mqtts
@@ -147,7 +158,10 @@ export class Listeners {
       logger,
       metrics,
       admitPeer: (certificateId) => gatekeeper.admitPeer(certificateId),
-      onRefused: this.#base.refusalNotes.ofListener,
+      onRefused: (refusal) => {
+        this.#base.refusalNotes.ofListener(refusal);
+        this.#base.listenerAudit.note(refusal);
+      },
       unverified: {
         expected: () => standalone.expected() || authorities.expected(),
         admits: (certificateId) => standalone.admits(certificateId) || authorities.admits(certificateId),
@@ -186,10 +200,11 @@ export class Listeners {
   }
 
   async #listenMore(at: ListenerUrl): Promise<string> {
-    if (!at.anonymous) {
+    if (at.auth === "certificate") {
       const { port } = await this.#listenTls(at, "--listen", false);
       return shownUrl(at, port);
     }
+    if (at.auth !== "none") return this.#listenForLogins(at, at.auth);
     const options: MqttListenerOptions = {
       ...this.#shared(),
       ...(at.proxy === null ? {} : { proxy: at.proxy }),
@@ -207,6 +222,27 @@ export class Listeners {
       : listenMqtt(options));
     this.#open.push({ listener, tls: false });
     this.#warn(shownUrl(at, listener.port), at.host);
+    return shownUrl(at, listener.port);
+  }
+
+  /** For devices without a certificate. Nothing but MQTT is served there. */
+  async #listenForLogins(at: ListenerUrl, login: "password" | "jwt"): Promise<string> {
+    const options: MqttListenerOptions = {
+      ...this.#shared(),
+      ...(at.proxy === null ? {} : { proxy: at.proxy }),
+      name: this.#unique(`${at.kind}-${login}`),
+      host: at.host,
+      port: at.port,
+      portOption: "--listen",
+      tls: this.#material!,
+      clientCertificate: "none",
+      login,
+    };
+    // A page of another site has no password that a browser would add for it.
+    const listener = await (at.kind === "wss"
+      ? listenMqttWebSocket({ ...options, name: options.name!, objection: () => null })
+      : listenMqtt(options));
+    this.#open.push({ listener, tls: true });
     return shownUrl(at, listener.port);
   }
 

@@ -6,7 +6,7 @@ import { listenAddress } from "../adapters/net/mod.ts";
 import { serverNames } from "../adapters/pki/mod.ts";
 import type { ServerNames } from "../adapters/pki/mod.ts";
 import { searchAudit } from "../audit/mod.ts";
-import { seconds } from "../base/mod.ts";
+import { reasonOf, seconds } from "../base/mod.ts";
 import type { EpochMs, Logger } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { ConnectionInfo } from "./api/contract.ts";
@@ -26,6 +26,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { passwordDesk } from "./logins/mod.ts";
 import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
@@ -68,6 +69,8 @@ export interface Platform {
   close(): Promise<void>;
 }
 
+const OF_PLATFORM = { actor: { kind: "system", part: "platform" }, address: null, target: null } as const;
+
 /** By then the devices that were there before are back, and the first page is served. */
 const TIDY_AFTER = seconds(5);
 /**
@@ -89,6 +92,7 @@ export async function startPlatform(given: PlatformConfig, options: PlatformOpti
     letEngineStepBack(base.logger);
     return await assemble(config, options, base, teardown);
   } catch (error) {
+    base?.audit.note({ ...OF_PLATFORM, action: "platform.start", outcome: "failed", reason: reasonOf(error) });
     base?.logger.error("The platform cannot start.", { error: error instanceof Error ? error.message : String(error) });
     await teardown.run(base?.logger ?? null);
     throw error;
@@ -154,6 +158,8 @@ async function assemble(
   }
   teardown.add("tidying", base.scheduler.after(TIDY_AFTER, releaseStartMemory));
   base.logger.info("The platform is ready.", { version: VERSION, mqtts, https, http, listen });
+  const startFacts = { version: VERSION, pid: process.pid, mqtts, https, listen };
+  base.audit.note({ ...OF_PLATFORM, action: "platform.start", outcome: "ok", details: startFacts });
   return {
     ready: () => ready,
     newAdminToken: base.secrets.adminTokenIsNew ? base.secrets.adminToken : null,
@@ -163,6 +169,7 @@ async function assemble(
     noteCrash: (error) => base.logger.error("Nobody caught an error; the platform ends.", { error }),
     close: async () => {
       base.logger.info("The platform stops.");
+      base.audit.note({ ...OF_PLATFORM, action: "platform.stop", outcome: "ok", details: { pid: process.pid } });
       await teardown.run(base.logger);
     },
   };
@@ -205,6 +212,7 @@ async function openApi(
       enrolment: enrolmentPorts(base, parts.listeners),
       desk: authorityDesk(base),
       policies: policyDesk(base),
+      passwords: passwordDesk({ ...base, passwords: base.deviceHasher }),
       health: () => healthOf({ ...base, ...ingest, schedules, search, startedAt: parts.startedAt }),
       logNext: () => log.next,
       ownNames: [...parts.names.names, ...parts.names.addresses, config.bind],

@@ -92,6 +92,24 @@ export class RefusalDesk {
           fix: "Give the device its own key and certificate: on the device, join with the code of",
           command: invite,
         };
+      case "no-password":
+        return {
+          fix: "Give the device a password, and set it there with its thing's name as user name and client id",
+          command: `tidewire things password ${entry.thing ?? nameFor(entry) ?? "NAME"}`,
+        };
+      case "unknown-name":
+      case "wrong-password":
+        return {
+          fix: "If the device is yours, give it a new password and set it there",
+          command: `tidewire things password ${entry.thing ?? nameFor(entry) ?? "NAME"}`,
+        };
+      case "too-often":
+        return {
+          fix: "Let the device wait; if somebody else guesses, keep that address out (its attempts are in the audit log)",
+          command: "tidewire audit search --action device.refuse.connect-refused",
+        };
+      case "busy":
+        return { fix: "Let the device try again; many log in at once", command: null };
       case "unknown":
       case "certificate-untrusted":
       case "certificate-self-signed":
@@ -113,6 +131,11 @@ export class RefusalDesk {
         return { fix: "Compare the clocks of this machine and of the one that issued the certificate", command: null };
       default:
     }
+    if (reason === "not-authorized" && certificateId === null && entry.thing !== null)
+      return {
+        fix: "If it is meant to, give its password a policy that allows it",
+        command: `tidewire policy attach ${DEFAULT_POLICY_NAME} --password ${entry.thing}`,
+      };
     if (FORBIDDEN.has(reason) && certificateId !== null) return this.#forbidden(entry, certificateId, principal);
     return { fix: fix ?? "Correct it in the device's configuration", command: null };
   }

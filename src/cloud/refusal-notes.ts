@@ -6,7 +6,7 @@ import type { RefusalListener } from "../broker/mod.ts";
 import { RefusalBook, verdict } from "../identity/mod.ts";
 import type { RefusedAction, RefusedRequest } from "../identity/mod.ts";
 import type { Principal, Registry } from "../registry/mod.ts";
-import type { GateRefusal } from "./gatekeeper.ts";
+import type { GateRefusal } from "./admission.ts";
 
 /** About our own room or somebody else's protocol, or about a device that gets in when it comes again. */
 const NOT_OF_A_DEVICE: ReadonlySet<string> = new Set([
@@ -36,6 +36,7 @@ const ACTION_OF_KIND: Readonly<Partial<Record<Parameters<RefusalListener>[0], Re
   "malformed-packet": "connect",
   "protocol-error": "connect",
   "connect-rate": "connect",
+  "credential-expired": "connect",
   "connections-per-thing-full": "connect",
   "sessions-per-thing-full": "connect",
 };
@@ -72,9 +73,9 @@ export class RefusalNotes {
     this.book.note(request, principal !== undefined);
   };
 
-  readonly ofGate = ({ reason, sentence, certificateId, clientId, remoteAddress }: GateRefusal): void => {
+  readonly ofGate = ({ reason, sentence, certificateId, clientId, remoteAddress, thing: said }: GateRefusal): void => {
     const principal = certificateId === null ? undefined : this.#principal(certificateId);
-    const thing = thingOf(principal, clientId);
+    const thing = said ?? thingOf(principal, clientId);
     const subject = principal?.certificate.subject["CommonName"]?.[0] ?? null;
     const who = { certificateId, clientId, thing, subject: subject === null ? null : `CN=${subject}`, remoteAddress };
     this.book.note({ ...CONNECT, ...who, reason, sentence, fix: null }, principal !== undefined);

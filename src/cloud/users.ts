@@ -5,7 +5,8 @@ import type { AuthenticationExchange, AuthenticationStep, Gatekeeper, Peer } fro
 import { ScramExchange, parseScramVerifier } from "../identity/mod.ts";
 import type { ScramCredential, ScramHash } from "../identity/mod.ts";
 import type { Policy, Registry } from "../registry/mod.ts";
-import type { RegistryGatekeeper, Rights } from "./gatekeeper.ts";
+import type { Rights } from "./admission.ts";
+import type { RegistryGatekeeper } from "./gatekeeper.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
@@ -81,8 +82,14 @@ export class UserLogin {
     if (step.kind === "continue") return step;
     if (step.kind === "failed") return { ...step, reasonCode: BAD_USER_NAME_OR_PASSWORD };
     const { user, data } = step;
-    const admission = this.#options.gatekeeper.admitUser(peer, connect, () => this.#rightsOf(user));
-    return { kind: "authenticated", principal: `user ${user}`, data, admission };
+    const principal = `user/${user}`;
+    const login = { principal, whose: "the user", look: () => this.#rightsOf(user) };
+    return {
+      kind: "authenticated",
+      principal,
+      data,
+      admission: this.#options.gatekeeper.admitLogin(peer, connect, login),
+    };
   }
 
   /** The same object until one of the policies changes. */

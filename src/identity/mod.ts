@@ -48,6 +48,8 @@ export type {
 } from "./provisioning/ports.ts";
 export { RefusalBook } from "./refusal-book.ts";
 export type { RefusalEntry, RefusalQuery, RefusedAction, RefusedRequest } from "./refusal-book.ts";
+export { bearerOf } from "./token.ts";
+export type { Bearer, TokenMapping, TokenRules, TokenVerdict, TokenVerifier } from "./token.ts";
 export { fateOf } from "./succession.ts";
 export type { PredecessorFate, Succession, SuccessionStore, SuccessionTimes } from "./succession.ts";
 export { isSigned, parseSignature, signatureFault, verifySignature } from "./signature-v4.ts";

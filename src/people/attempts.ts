@@ -60,27 +60,44 @@ class Book {
   }
 }
 
-/** An account's wait stays short: a stranger who guesses must not lock its owner out for long. */
-const PER_NAME: AttemptRule = { free: LIMITS.people.loginsFreePerName, delayMax: LIMITS.people.loginDelayMaxPerName };
-const PER_ADDRESS: AttemptRule = {
-  free: LIMITS.people.loginsFreePerAddress,
-  delayMax: LIMITS.people.loginDelayMaxPerAddress,
+export interface AttemptRules {
+  /** An account's wait stays short: a stranger who guesses must not lock its owner out for long. */
+  readonly perName: AttemptRule;
+  readonly perAddress: AttemptRule;
+  /**
+   * Many right log-ins come from one address at once, as a site's devices do behind one router: an address is not charged
+   * before one has failed. Whoever sets this bounds how many are under way.
+   */
+  readonly chargesAddressLate: boolean;
+  /** Begins the names of metrics. */
+  readonly metric: string;
+}
+
+const OF_PEOPLE: AttemptRules = {
+  perName: { free: LIMITS.people.loginsFreePerName, delayMax: LIMITS.people.loginDelayMaxPerName },
+  perAddress: { free: LIMITS.people.loginsFreePerAddress, delayMax: LIMITS.people.loginDelayMaxPerAddress },
+  chargesAddressLate: false,
+  metric: "tidewire_logins",
 };
 
 export class Attempts {
   readonly #clock: Clock;
-  readonly #names = new Book(PER_NAME);
-  readonly #addresses = new Book(PER_ADDRESS);
+  readonly #names: Book;
+  readonly #addresses: Book;
+  readonly #late: boolean;
   readonly #held: Counter;
 
-  constructor(clock: Clock, metrics: Metrics) {
+  constructor(clock: Clock, metrics: Metrics, rules: AttemptRules = OF_PEOPLE) {
     this.#clock = clock;
+    this.#names = new Book(rules.perName);
+    this.#addresses = new Book(rules.perAddress);
+    this.#late = rules.chargesAddressLate;
     this.#held = metrics.counter({
-      name: "tidewire_logins_held_total",
+      name: `${rules.metric}_held_total`,
       help: "Log-ins that were refused unseen, because too many had failed for the name or from the address",
     });
     metrics.observe(
-      { name: "tidewire_logins_failing_sources", help: "Names and addresses with failed log-ins in the last hour" },
+      { name: `${rules.metric}_failing_sources`, help: "Names and addresses with failed log-ins in the last hour" },
       () => this.#names.size + this.#addresses.size,
     );
   }
@@ -97,13 +114,23 @@ export class Attempts {
       return wait;
     }
     this.#names.add(name, now);
-    this.#addresses.add(source, now);
+    if (!this.#late) this.#addresses.add(source, now);
     return 0;
+  }
+
+  /** Nothing was found out: it counts for nothing. */
+  abandoned(name: string, address: string): void {
+    this.#names.take(name);
+    if (!this.#late) this.#addresses.take(networkOf(address));
+  }
+
+  failed(address: string): void {
+    if (this.#late) this.#addresses.add(networkOf(address), this.#clock.monotonic());
   }
 
   /** The address keeps its other failures: whoever has one account must not guess at others for ever. */
   succeeded(name: string, address: string): void {
     this.#names.clear(name);
-    this.#addresses.take(networkOf(address));
+    if (!this.#late) this.#addresses.take(networkOf(address));
   }
 }

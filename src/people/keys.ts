@@ -14,6 +14,7 @@ export interface KeyFacts {
   readonly owner: string | null;
   readonly permissions: readonly Permission[];
   readonly things: readonly string[] | null;
+  readonly policies: readonly string[];
   readonly createdAt: EpochMs;
   readonly expiresAt: EpochMs | null;
   readonly lastUsedAt: EpochMs | null;
@@ -25,6 +26,7 @@ export interface NewKey {
   readonly name: string;
   readonly permissions: readonly string[];
   readonly things?: readonly string[] | null | undefined;
+  readonly policies?: readonly string[] | undefined;
   readonly expiresAt?: EpochMs | null | undefined;
 }
 
@@ -37,6 +39,8 @@ export interface MadeKey {
 const NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N} ._@+-]{0,62}[\p{L}\p{N}])?$/u;
 const THING_PATTERN = /^[a-zA-Z0-9:_*-]{1,128}$/;
 const THING_PATTERNS_MAX = 100;
+/** As many as AWS IoT attaches to one principal. */
+const POLICIES_MAX = 10;
 const API_TOKEN = /^twk_([a-z2-7]{12})_([A-Za-z0-9_-]{43})$/;
 /** Where AWS's begin with AKIA. */
 const ACCESS_KEY_PREFIX = "TWAK";
@@ -82,6 +86,7 @@ export class Keys {
       owner,
       permissions,
       things: wanted.things ?? null,
+      policies: [...new Set(wanted.policies)],
       secret: wanted.kind === "api" ? sealing.sha256(secret) : sealing.seal(secret, id),
       createdAt: clock.now(),
       expiresAt: wanted.expiresAt ?? null,
@@ -102,7 +107,15 @@ export class Keys {
     const mine = this.list(owner);
     if (mine.some((key) => key.name === wanted.name)) refuse(`there is a key '${wanted.name}' already`);
     if (mine.length >= keysPerOwnerMax || this.#keys.size >= keysMax) refuse("there are too many keys; revoke some");
-    if (wanted.permissions.length === 0) refuse("a key needs at least one permission");
+    const policies = wanted.policies ?? [];
+    if (wanted.permissions.length === 0 && policies.length === 0) refuse("a key needs at least one permission");
+    if (policies.length > 0) {
+      if (wanted.kind !== "access") refuse("policies are for MQTT, which only access keys open");
+      if (!allowed.has("policies:write")) refuse("its maker does not have the permission policies:write");
+      if (wanted.things !== null && wanted.things !== undefined)
+        refuse("a key that is narrowed to things takes no policies: say in the policy which topics it may use");
+      if (policies.length > POLICIES_MAX) refuse(`there are more than ${POLICIES_MAX} policies`);
+    }
     const permissions: Permission[] = [];
     for (const text of new Set(wanted.permissions)) {
       if (!isPermission(text)) refuse(`there is no permission '${text.slice(0, 64)}'`);
@@ -180,6 +193,6 @@ export class Keys {
 }
 
 function factsOf(key: Key): KeyFacts {
-  const { id, kind, name, owner, permissions, things, createdAt, expiresAt, lastUsedAt, lastUsedFrom } = key;
-  return { id, kind, name, owner, permissions, things, createdAt, expiresAt, lastUsedAt, lastUsedFrom };
+  const { id, kind, name, owner, permissions, things, policies, createdAt, expiresAt, lastUsedAt, lastUsedFrom } = key;
+  return { id, kind, name, owner, permissions, things, policies, createdAt, expiresAt, lastUsedAt, lastUsedFrom };
 }

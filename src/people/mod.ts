@@ -1,3 +1,5 @@
+export { Attempts } from "./attempts.ts";
+export type { AttemptRules } from "./attempts.ts";
 export { mayTouch, nameOf, proofOf } from "./actor.ts";
 export type { Actor, Identity } from "./actor.ts";
 export type { KeyFacts, MadeKey, NewKey } from "./keys.ts";

@@ -75,6 +75,14 @@ export class People {
     return found === null ? null : { secret: found.secret, actor: () => this.#byKey(found.key, address) };
   }
 
+  /** What an access key's MQTT connections may do; null where it works no more, or its owner may not give such rights any more. */
+  mqttRightsOf(id: string): { readonly policies: readonly string[]; readonly expiresAt: EpochMs | null } | null {
+    const key = this.keys.again(id);
+    if (key === null || key.kind !== "access") return null;
+    const rights = this.#rightsOf({ kind: "access-key", key: id, name: key.name, owner: key.owner });
+    return rights?.has("policies:write") === true ? { policies: key.policies, expiresAt: key.expiresAt } : null;
+  }
+
   /** What somebody is now who was somebody before; null: nobody. */
   again({ identity }: Actor): Actor | null {
     if (identity.kind === "api-key" || identity.kind === "access-key") {

@@ -28,6 +28,8 @@ export interface Key {
   readonly permissions: readonly Permission[];
   /** Patterns of thing names; null: all things. */
   readonly things: readonly string[] | null;
+  /** Of the registry, by name: what an access key's MQTT connections may do. Most have none. */
+  readonly policies: readonly string[];
   /** `api`: the token's SHA-256. `access`: the secret, encrypted. */
   readonly secret: string;
   readonly createdAt: EpochMs;

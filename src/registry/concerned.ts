@@ -1,14 +1,16 @@
 /** Whose rights may be different after a change. */
+import { passwordKey } from "./names.ts";
 import type { Change } from "./records.ts";
 import type { ForeignChanges, RegistryStore } from "./store.ts";
 
 type Concerned = Change["principals"];
 
-export function certificatesOfThing(store: RegistryStore, thingName: string): readonly string[] {
-  return store.things.attachmentsOf(thingName).map((attachment) => attachment.certificateId);
+export function principalsOfThing(store: RegistryStore, thingName: string): readonly string[] {
+  const certificates = store.things.attachmentsOf(thingName).map((attachment) => attachment.certificateId);
+  return store.passwords.find(thingName) === undefined ? certificates : [...certificates, passwordKey(thingName)];
 }
 
-/** Where concerned certificates are more than may be named, everybody is. */
+/** Where concerned principals are more than may be named, everybody is. */
 export class Concern {
   readonly #store: RegistryStore;
   readonly #namedMax: number;
@@ -22,18 +24,18 @@ export class Concern {
   ofThings(thingNames: readonly string[]): Concerned {
     const found = new Set<string>();
     for (const name of thingNames) {
-      for (const id of certificatesOfThing(this.#store, name)) found.add(id);
+      for (const id of principalsOfThing(this.#store, name)) found.add(id);
       if (found.size > this.#namedMax) return "all";
     }
     return [...found];
   }
 
   ofGroup(groupName: string): Concerned {
-    return this.#nameable(this.#store.groups.certificatesBelow(groupName, this.#namedMax + 1));
+    return this.#nameable(this.#store.groups.principalsBelow(groupName, this.#namedMax + 1));
   }
 
   ofPolicy(policyName: string): Concerned {
-    return this.#nameable(this.#store.policies.certificatesWith(policyName, this.#namedMax + 1));
+    return this.#nameable(this.#store.policies.principalsWith(policyName, this.#namedMax + 1));
   }
 
   /** What others did, as changes of our own look. */
@@ -46,7 +48,9 @@ export class Concern {
       case "certificate":
         return [id];
       case "thing":
-        return certificatesOfThing(this.#store, id);
+        return principalsOfThing(this.#store, id);
+      case "password":
+        return [passwordKey(id)];
       case "policy":
         return this.ofPolicy(id);
       case "group":

@@ -33,6 +33,7 @@ export function faulty(under: RegistryStore): FaultyStore {
     groups: part(under.groups),
     certificates: part(under.certificates),
     authorities: part(under.authorities),
+    passwords: part(under.passwords),
     policies: part(under.policies),
     tags: part(under.tags),
     transaction: (work) => {

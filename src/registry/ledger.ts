@@ -3,7 +3,7 @@ import { LIMITS, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Logger } from "../base/mod.ts";
 import type { Concern } from "./concerned.ts";
 import { Principals } from "./principals.ts";
-import type { Change, Policy, Principal } from "./records.ts";
+import type { Change, PasswordPrincipal, Policy, Principal } from "./records.ts";
 import type { ForeignChanges, OtherWriters, RegistryStore } from "./store.ts";
 
 export interface LedgerOptions {
@@ -84,6 +84,15 @@ export class Ledger {
   freshPrincipalOf(certificateId: string): Principal | undefined {
     if (this.#others !== null && this.#pending === null) this.#hear(this.#others.ask());
     return this.#principals.of(certificateId);
+  }
+
+  passwordPrincipalOf(thingName: string): PasswordPrincipal | undefined {
+    return this.#principals.ofPassword(thingName);
+  }
+
+  freshPasswordPrincipalOf(thingName: string): PasswordPrincipal | undefined {
+    if (this.#others !== null && this.#pending === null) this.#hear(this.#others.ask());
+    return this.#principals.ofPassword(thingName);
   }
 
   #forget({ principals }: Change): void {

@@ -6,6 +6,7 @@ export type { ListThingTypes, ThingTypeProperties, ThingTypes } from "./thing-ty
 export type { GroupProperties, GroupUpdate, Groups, ListGroups, NewGroup, NewQuery } from "./groups.ts";
 export type { Certificates, ListCertificates, NewCertificate } from "./certificates.ts";
 export type { CaCertificateUpdate, CaCertificates, ListCaCertificates, NewCaCertificate } from "./authorities.ts";
+export type { Passwords } from "./passwords.ts";
 export type { EffectivePolicy, Policies, StoredPolicy, StoredVersion } from "./policies.ts";
 export type { Tags } from "./tags.ts";
 export { PresenceBook } from "./presence.ts";
@@ -19,6 +20,7 @@ export type {
   GroupFilter,
   GroupStore,
   OtherWriters,
+  PasswordStore,
   PolicyStore,
   PresenceStore,
   RegistryStore,
@@ -39,9 +41,11 @@ export type {
   CertificateRecord,
   CertificateStatus,
   Change,
+  DevicePassword,
   DistinguishedName,
   GroupQuery,
   Page,
+  PasswordPrincipal,
   Policy,
   PolicyTarget,
   PolicyVersion,
@@ -55,7 +59,7 @@ export type {
   ThingType,
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
-export { arnOf } from "./names.ts";
+export { arnOf, passwordKey } from "./names.ts";
 export { isFleetQuery, parseQuery } from "./search/parse.ts";
 export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
 export type { Stride } from "./search/find.ts";

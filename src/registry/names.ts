@@ -115,18 +115,31 @@ export function authorityIdOf(text: string): string {
   return id;
 }
 
-/** What a policy may be attached to: a certificate's id or ARN, or a thing group's ARN. */
+/** A thing's password where certificates have their id; no id has a slash. */
+export function passwordKey(thingName: string): string {
+  return `password/${thingName}`;
+}
+
+/** What a policy may be attached to: a certificate's id or ARN, a thing group's ARN, or `password/THING`. */
 export function policyTargetOf(target: string): PolicyTarget {
   if (/^[0-9a-f]{64}$/.test(target)) return { kind: "certificate", certificateId: target };
   const resource = ANY_ARN.exec(target)?.[1] ?? target;
   if (resource.startsWith("cert/")) return { kind: "certificate", certificateId: certificateIdOf(resource.slice(5)) };
   if (resource.startsWith("thinggroup/")) return { kind: "group", thingGroupName: resource.slice(11) };
+  if (resource.startsWith("password/")) return { kind: "password", thingName: resource.slice("password/".length) };
   throw invalid(`'${shown(target)}' is neither a certificate (64 hex digits, or its ARN) nor a thing group's ARN`);
 }
 
 /** As it is kept: the last part of the ARN. */
 export function targetKey(target: PolicyTarget): string {
-  return target.kind === "certificate" ? `cert/${target.certificateId}` : `thinggroup/${target.thingGroupName}`;
+  switch (target.kind) {
+    case "certificate":
+      return `cert/${target.certificateId}`;
+    case "password":
+      return passwordKey(target.thingName);
+    case "group":
+      return `thinggroup/${target.thingGroupName}`;
+  }
 }
 
 export function invalid(reason: string): TidewireError {

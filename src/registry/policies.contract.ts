@@ -224,6 +224,101 @@ export function policiesContract(adapter: string, open: OpenStore): void {
       });
     });
 
+    describe("a thing's password", () => {
+      const names = (): unknown =>
+        registry.passwordPrincipalOf("pump")?.policies.map(({ policyName, document }) => [policyName, document]);
+
+      beforeEach(() => {
+        registry.things.create("pump", { attributes: { site: "b" } });
+        registry.groups.create("hall");
+        registry.groups.create("cell", { parentGroupName: "hall" });
+        for (const policy of ["own", "hall"]) registry.policies.create(policy, policy);
+      });
+
+      test("is kept as a hash, with a version that grows with each new one", async () => {
+        assert.throws(() => registry.passwords.set("none", "h"), refused("NOT_FOUND"));
+        assert.equal(registry.passwords.set("pump", "hash 1").version, 1);
+        world.clock.advance(5);
+        const second = registry.passwords.set("pump", "hash 2");
+        assert.equal(registry.passwords.rehash(second, "hash 2 anew"), true);
+        assert.equal(registry.passwords.rehash({ ...second, version: 1 }, "late"), false);
+        await restart();
+        const { hash, version, updatedAt, createdAt } = registry.passwords.find("pump")!;
+        assert.deepEqual([hash, version, updatedAt - createdAt], ["hash 2 anew", 2, 5]);
+        assert.equal(registry.passwords.remove("pump"), true);
+        assert.equal(registry.passwords.remove("pump"), false);
+        await restart();
+        assert.equal(registry.passwordPrincipalOf("pump"), undefined);
+      });
+
+      test("has its own policies and those of its thing's groups; the same object until something in it changes", async () => {
+        registry.passwords.set("pump", "hash");
+        registry.policies.attach("own", "password/pump");
+        registry.policies.attach("hall", arnOf.group("hall"));
+        registry.groups.add("cell", "pump");
+        await restart();
+        assert.deepEqual(names(), [
+          ["hall", "hall"],
+          ["own", "own"],
+        ]);
+        const before = registry.passwordPrincipalOf("pump");
+        assert.deepEqual(
+          before?.things.map(({ thing, exclusive }) => [thing.thingName, exclusive]),
+          [["pump", true]],
+        );
+        assert.equal(registry.freshPasswordPrincipalOf("pump"), before);
+        registry.things.create("other");
+        assert.equal(registry.passwordPrincipalOf("pump"), before);
+        registry.policies.put("hall", "hall anew");
+        assert.deepEqual(names(), [
+          ["hall", "hall anew"],
+          ["own", "own"],
+        ]);
+        assert.deepEqual(
+          registry.standingOf("pump").policies.map(({ document }) => document),
+          ["hall anew"],
+        );
+      });
+
+      test("every change that touches it names it", () => {
+        const told = (change: () => unknown): unknown => {
+          world.changes.length = 0;
+          change();
+          return world.changes.map(({ principals }) => principals);
+        };
+        const concerned = [["password/pump"]];
+        const concernedBy: readonly (readonly [string, () => unknown])[] = [
+          ["made", () => registry.passwords.set("pump", "hash")],
+          ["changed", () => registry.passwords.set("pump", "hash 2")],
+          ["attached", () => registry.policies.attach("own", "password/pump")],
+          ["policy changed", () => registry.policies.put("own", "anew")],
+          ["into a group", () => registry.groups.add("cell", "pump")],
+          ["group's policy", () => registry.policies.attach("hall", arnOf.group("hall"))],
+          ["group's policy changed", () => registry.policies.put("hall", "anew")],
+          ["thing changed", () => registry.things.update("pump", { attributes: { site: "c" }, merge: true })],
+          ["out of the group", () => registry.groups.remove("cell", "pump")],
+          ["detached", () => registry.policies.detach("own", "password/pump")],
+          ["removed", () => registry.passwords.remove("pump")],
+        ];
+        for (const [what, change] of concernedBy) assert.deepEqual(told(change), concerned, what);
+        assert.deepEqual(
+          told(() => registry.things.update("pump", { attributes: {} })),
+          [[]],
+        );
+      });
+
+      test("goes with its thing, and lets its policies go", () => {
+        registry.passwords.set("pump", "hash");
+        registry.policies.attach("own", "password/pump");
+        assert.throws(() => registry.policies.delete("own"), refused("STILL_IN_USE"));
+        registry.things.delete("pump");
+        registry.policies.delete("own");
+        registry.things.create("pump");
+        assert.equal(registry.passwordPrincipalOf("pump"), undefined);
+        assert.throws(() => registry.policies.attach("hall", "password/pump"), refused("NOT_FOUND", /password/));
+      });
+    });
+
     describe("CA certificates", () => {
       test("one is registered, changed, found after a restart, and deleted when it is inactive", async () => {
         const made = registry.authorities.register("CA PEM", factsOf(1), { active: true });

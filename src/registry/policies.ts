@@ -1,10 +1,11 @@
 /** Policies, their versions, and what they are attached to. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
+import type { Concern } from "./concerned.ts";
 import type { RegistryContext } from "./context.ts";
 import { checkPolicyName, invalid, policyTargetOf, targetKey } from "./names.ts";
 import { pageOf } from "./page.ts";
 import type { PageOptions } from "./page.ts";
-import type { Page, Policy, PolicyTarget, PolicyVersion } from "./records.ts";
+import type { Change, Page, Policy, PolicyTarget, PolicyVersion } from "./records.ts";
 import { alreadyExists, limit, notFound, stillInUse } from "./refusals.ts";
 
 export interface StoredPolicy {
@@ -142,7 +143,7 @@ export class Policies {
     });
   }
 
-  /** `target`: a certificate's id or ARN, or a thing group's ARN. */
+  /** `target`: a certificate's id or ARN, a thing group's ARN, or `password/THING`. */
   attach(policyName: string, target: string): void {
     const { store, ledger } = this.#context;
     ledger.atomically(() => {
@@ -177,7 +178,7 @@ export class Policies {
   ): readonly Policy[] {
     const { store } = this.#context;
     const of = this.#existing(policyTargetOf(target));
-    if (!recursive || of.kind === "certificate") return store.policies.attachedTo(targetKey(of));
+    if (!recursive || of.kind !== "group") return store.policies.attachedTo(targetKey(of));
     return effective(
       store.groups.pathTo(of.thingGroupName).map(({ thingGroupName }) => ({ kind: "group", thingGroupName })),
       (key) => store.policies.attachedTo(key),
@@ -258,7 +259,7 @@ export class Policies {
 
   #told(policyName: string, change: "attached" | "detached", target: PolicyTarget): void {
     const { concern, ledger } = this.#context;
-    const principals = target.kind === "certificate" ? [target.certificateId] : concern.ofGroup(target.thingGroupName);
+    const principals = concernedBy(target, concern);
     ledger.changed({ kind: "policy", id: policyName, change, others: [targetKey(target)], principals });
   }
 
@@ -269,12 +270,27 @@ export class Policies {
       if (store.certificates.find(target.certificateId) === undefined) notFound("certificate", target.certificateId);
       return target;
     }
+    if (target.kind === "password") {
+      if (store.passwords.find(target.thingName) === undefined) notFound("password of the thing", target.thingName);
+      return target;
+    }
     const group = store.groups.find(target.thingGroupName) ?? notFound("thing group", target.thingGroupName);
     if (group.query !== null) {
       // Its members follow from what devices report about themselves: one could report itself into rights.
       throw invalid(`'${target.thingGroupName}' is a dynamic group: policies are attached to static groups only`);
     }
     return target;
+  }
+}
+
+function concernedBy(target: PolicyTarget, concern: Concern): Change["principals"] {
+  switch (target.kind) {
+    case "certificate":
+      return [target.certificateId];
+    case "password":
+      return [targetKey(target)];
+    case "group":
+      return concern.ofGroup(target.thingGroupName);
   }
 }
 

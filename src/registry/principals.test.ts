@@ -15,8 +15,9 @@ describe("rights kept in memory", () => {
         return { ...certificateOf(1), certificateId };
       },
     },
-    things: { ofCertificate: () => [] },
-    policies: { applyingTo: () => [{ ...policy }] },
+    passwords: { find: () => undefined },
+    things: { ofCertificate: () => [], find: () => undefined },
+    policies: { applyingTo: () => [{ ...policy }], attachedTo: () => [], ofThing: () => [] },
   });
 
   test("are bounded, and the longest unused go first", () => {

@@ -131,9 +131,21 @@ export interface PolicyVersion {
   readonly createdAt: EpochMs;
 }
 
+/** How a thing that cannot hold a certificate logs in; its name is the user name. */
+export interface DevicePassword {
+  readonly thingName: string;
+  /** Slow to compute, and with its parameters; never the password. */
+  readonly hash: string;
+  /** Grows with every new password, by one; not where the same one is hashed anew. */
+  readonly version: number;
+  readonly createdAt: EpochMs;
+  readonly updatedAt: EpochMs;
+}
+
 /** What a policy is attached to. */
 export type PolicyTarget =
   | { readonly kind: "certificate"; readonly certificateId: string }
+  | { readonly kind: "password"; readonly thingName: string }
   | { readonly kind: "group"; readonly thingGroupName: string };
 
 /** `EXCLUSIVE_THING`: the certificate stands for this thing and no other, whatever client id it connects with. */
@@ -158,12 +170,22 @@ export interface Principal {
   readonly policies: readonly Policy[];
 }
 
+/** The same of a thing's password: what decides about a connection that logged in with it. */
+export interface PasswordPrincipal {
+  readonly password: DevicePassword;
+  /** The one thing that it belongs to. */
+  readonly things: readonly AttachedThing[];
+  /** Its own, and those of the thing's groups and of the groups above them; by name. */
+  readonly policies: readonly Policy[];
+  readonly certificate: null;
+}
+
 export interface Tag {
   readonly key: string;
   readonly value: string;
 }
 
-export type RecordKind = "thing" | "type" | "group" | "certificate" | "authority" | "policy" | "tags";
+export type RecordKind = "thing" | "type" | "group" | "certificate" | "authority" | "password" | "policy" | "tags";
 
 export interface Change {
   readonly kind: RecordKind;
@@ -173,7 +195,7 @@ export interface Change {
   readonly change: "created" | "updated" | "deleted" | "attached" | "detached";
   /** What was attached to it or detached from it: certificate ids, thing names, or a policy's targets. */
   readonly others?: readonly string[];
-  /** Certificates whose rights may be different now; `all` where they are too many to name. */
+  /** Certificate ids, and `password/THING`, whose rights may be different now; `all` where they are too many to name. */
   readonly principals: readonly string[] | "all";
 }
 

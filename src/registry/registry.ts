@@ -10,8 +10,9 @@ import { Concern } from "./concerned.ts";
 import type { RegistryContext, RegistryRules } from "./context.ts";
 import { Groups } from "./groups.ts";
 import { Ledger, lastKnown } from "./ledger.ts";
+import { Passwords } from "./passwords.ts";
 import { Policies } from "./policies.ts";
-import type { Change, Principal } from "./records.ts";
+import type { AttachedThing, Change, PasswordPrincipal, Policy, Principal } from "./records.ts";
 import type { RegistryStore } from "./store.ts";
 import { Tags } from "./tags.ts";
 import { ThingTypes } from "./thing-types.ts";
@@ -39,15 +40,19 @@ export class Registry {
   readonly certificates: Certificates;
   /** CA certificates of others; our own is `adapters/pki`'s. */
   readonly authorities: CaCertificates;
+  /** Of things that cannot hold a certificate. */
+  readonly passwords: Passwords;
   readonly policies: Policies;
   readonly tags: Tags;
   readonly #ledger: Ledger;
+  readonly #store: RegistryStore;
 
   constructor(options: RegistryOptions) {
     const { store, rules, clock, random, logger, metrics, principalsCachedMax } = options;
     const { typeDeprecationDelay, principalsNamedMax: namedMax } = LIMITS.registry;
     const { deprecationDelay = typeDeprecationDelay, principalsNamedMax = namedMax } = options;
     const concern = new Concern(store, principalsNamedMax);
+    this.#store = store;
     this.#ledger = new Ledger({ store, concern, logger, principalsCachedMax });
     const context: RegistryContext = { store, ledger: this.#ledger, concern, rules, clock, random, deprecationDelay };
     this.things = new Things(context);
@@ -55,6 +60,7 @@ export class Registry {
     this.groups = new Groups(context);
     this.certificates = new Certificates(context);
     this.authorities = new CaCertificates(context);
+    this.passwords = new Passwords(context);
     this.policies = new Policies(context);
     this.tags = new Tags(context);
     metrics.observe(
@@ -88,5 +94,22 @@ export class Registry {
    */
   freshPrincipalOf(certificateId: string): Principal | undefined {
     return this.#ledger.freshPrincipalOf(certificateId);
+  }
+
+  /** As `principalOf`, of a thing's password. */
+  passwordPrincipalOf(thingName: string): PasswordPrincipal | undefined {
+    return this.#ledger.passwordPrincipalOf(thingName);
+  }
+
+  /** As `freshPrincipalOf`, of a thing's password. */
+  freshPasswordPrincipalOf(thingName: string): PasswordPrincipal | undefined {
+    return this.#ledger.freshPasswordPrincipalOf(thingName);
+  }
+
+  /** What a thing brings to whoever is proved to be it by other means than ours; read anew with each call. */
+  standingOf(thingName: string): { readonly things: readonly AttachedThing[]; readonly policies: readonly Policy[] } {
+    const thing = this.#store.things.find(thingName);
+    if (thing === undefined) return { things: [], policies: [] };
+    return { things: [{ thing, exclusive: true }], policies: this.#store.policies.ofThing(thingName) };
   }
 }

@@ -6,6 +6,7 @@ import type {
   CaCertificate,
   Certificate,
   CertificateRecord,
+  DevicePassword,
   Policy,
   PolicyVersion,
   RecordKind,
@@ -57,6 +58,7 @@ export interface RegistryStore {
   readonly groups: GroupStore;
   readonly certificates: CertificateStore;
   readonly authorities: CaCertificateStore;
+  readonly passwords: PasswordStore;
   readonly policies: PolicyStore;
   readonly tags: TagStore;
 
@@ -122,8 +124,8 @@ export interface GroupStore {
   ofThing(thingName: string): readonly ThingGroup[];
   /** The same of many things, as names; things in no group are left out. */
   namesOf(things: readonly string[]): ReadonlyMap<string, readonly string[]>;
-  /** Certificates of the things in the group and below it, in no order. */
-  certificatesBelow(groupName: string, limit: number): readonly string[];
+  /** Certificates and passwords (`password/THING`) of the things in the group and below it, in no order. */
+  principalsBelow(groupName: string, limit: number): readonly string[];
 }
 
 export interface CertificateFilter {
@@ -148,7 +150,13 @@ export interface CaCertificateStore {
   saveRegistrationCode(code: string | null): void;
 }
 
-/** `target`: the last part of an ARN, `cert/ID` or `thinggroup/NAME`. */
+export interface PasswordStore {
+  find(thingName: string): DevicePassword | undefined;
+  save(password: DevicePassword): void;
+  remove(thingName: string): void;
+}
+
+/** `target`: the last part of an ARN, `cert/ID` or `thinggroup/NAME`; or `password/THING`. */
 export interface PolicyStore {
   /** With its default version's document. */
   find(policyName: string): Policy | undefined;
@@ -172,8 +180,10 @@ export interface PolicyStore {
   targets(policyName: string, slice: Slice<string>): readonly string[];
   /** The certificate's own, those of its things' groups and of the groups above them, each once, by name. */
   applyingTo(certificateId: string): readonly Policy[];
-  /** Certificates whose rights it is a part of, each once, in no order. */
-  certificatesWith(policyName: string, limit: number): readonly string[];
+  /** Those of the thing's groups and of the groups above them, each once, by name. */
+  ofThing(thingName: string): readonly Policy[];
+  /** Certificates and passwords (`password/THING`) whose rights it is a part of, each once, in no order. */
+  principalsWith(policyName: string, limit: number): readonly string[];
 }
 
 /** `resource`: the last part of an ARN, as `thinggroup/NAME`. */

@@ -2,11 +2,12 @@
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import { changedAttributes, checkFilter, newAttributes, sameAttributes } from "./attributes.ts";
 import type { AttributeUpdate } from "./attributes.ts";
-import { certificatesOfThing } from "./concerned.ts";
+import { principalsOfThing } from "./concerned.ts";
 import { newId } from "./context.ts";
 import type { RegistryContext } from "./context.ts";
 import { certificateIdOf, checkName, invalid } from "./names.ts";
 import { pageOf } from "./page.ts";
+import { removePassword } from "./passwords.ts";
 import type { PageOptions } from "./page.ts";
 import type { Attachment, Attributes, Page, PrincipalType, Thing } from "./records.ts";
 import { alreadyExists, checkVersion, limit, notFound } from "./refusals.ts";
@@ -103,13 +104,13 @@ export class Things {
         updatedAt: clock.now(),
       };
       store.things.save(thing);
-      const principals = certificatesOfThing(store, thingName);
+      const principals = principalsOfThing(store, thingName);
       ledger.changed({ kind: "thing", id: thingName, change: "updated", principals });
       return thing;
     });
   }
 
-  /** False where there was none, which AWS counts as success. Refused while certificates are attached. */
+  /** False where there was none, which AWS counts as success. Refused while certificates are attached; its password goes with it. */
   delete(thingName: string, expectedVersion?: number): boolean {
     const { store, ledger } = this.#context;
     return ledger.atomically(() => {
@@ -118,6 +119,7 @@ export class Things {
       checkVersion("thing", thingName, thing.version, expectedVersion);
       const count = store.things.attachmentsOf(thingName).length;
       if (count > 0) throw new TidewireError("THING_HAS_PRINCIPALS", { name: thingName, count });
+      removePassword(this.#context, thingName);
       store.things.remove(thingName);
       ledger.changed({ kind: "thing", id: thingName, change: "deleted", principals: [] });
       return true;

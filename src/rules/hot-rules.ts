@@ -3,8 +3,20 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
-import type { Cancel, Clock, Counter, Logger, Message, Metrics, Random, Scheduler } from "../base/mod.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
+import type {
+  Cancel,
+  Clock,
+  Counter,
+  EpochMs,
+  JsonValue,
+  Logger,
+  Message,
+  Metrics,
+  Millis,
+  Random,
+  Scheduler,
+} from "../base/mod.ts";
 import { compileSql } from "../sql/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
@@ -15,8 +27,7 @@ import { HOT_KINDS } from "./actions/registry.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
-import { ErrorActions, errorDocument } from "./delivery/error-actions.ts";
-import type { Failure } from "./delivery/error-actions.ts";
+import { ErrorActions } from "./delivery/error-actions.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
@@ -25,10 +36,15 @@ import { RuleSet } from "./rule-set.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
 import type { RuleAlertsOptions } from "./rule-alerts.ts";
-import { RuleMatch, deliveryOf, errorSendOf, sendsOf } from "./sends.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
 import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
+import { occasionOf, spokenOf } from "./windows/spoken.ts";
+import type { Outcome, RuleState } from "./windows/rule-state.ts";
+import type { StateInput } from "./windows/state-input.ts";
+import { WindowedRules } from "./windows/windowed-rules.ts";
 
 export interface HotRulesOptions {
   readonly store: RulesStore;
@@ -57,10 +73,14 @@ interface HotRule extends CompiledRule {
   readonly hasSends: boolean;
   readonly error: Send | null;
   readonly alert: RuleAlert | null;
+  /** Windows and what is kept per key; null where a message says it all. */
+  readonly state: RuleState | null;
 }
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
+/** How often time goes on for windows where no message comes. */
+const TICK_PERIOD = 250;
 
 export class HotRules {
   readonly alerts: Alerting;
@@ -70,16 +90,24 @@ export class HotRules {
   readonly #deliveries: Deliveries;
   readonly #errors: ErrorActions;
   readonly #ruleAlerts: RuleAlerts;
-  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => hotRule(rule, sql, this.#o.keyedHash, this.#limits));
+  readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
+  readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
   readonly #matched: Counter;
   readonly #failed: Counter;
+  readonly #unknown: UnknownRules;
   readonly #saveFailures: Counter;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
   #position = 0;
   #savedCheckpoint = -1;
+  /** Messages below were handled before the last stop; only rules with older state see them again. */
+  #replayedUntil = 0;
+  /** Offset that the log will give next; null where nobody has told yet. */
+  #logEnd: (() => number) | null = null;
+  /** Until when all that was due in windows was told. */
+  #ticked: EpochMs | null = null;
   /** Steps that belong together are under way; a save now would tear them apart. */
   #together = false;
   #saveWanted = false;
@@ -109,6 +137,13 @@ export class HotRules {
       onDead: (letter) => this.#errors.gather(letter),
     });
     const { store } = options;
+    this.#windows = new WindowedRules({
+      clock,
+      logger,
+      metrics,
+      parsing: this.#limits,
+      tell: (rule, outcome, input) => this.#tellOutcome(rule, outcome, input),
+    });
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
     this.dead = new DeadLetters({
       store,
@@ -125,6 +160,7 @@ export class HotRules {
       name: "tidewire_rule_errors_total",
       help: "Messages on which a rule failed unexpectedly",
     });
+    this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     this.#saveFailures = metrics.counter({
       name: "tidewire_rules_save_failures_total",
       help: "Times that the rules' state could not be saved",
@@ -135,6 +171,7 @@ export class HotRules {
   /**
    * Loads the saved state and starts sending what waits. Resolves to the offset from which messages are wanted. Pass
    * `logNext`, the offset that the log will give next: where the log was removed, it is below what is saved here.
+   * Call `follow` once the log is there.
    */
   async start(logNext: number = Infinity): Promise<number> {
     const loaded = this.#o.store.load();
@@ -144,7 +181,9 @@ export class HotRules {
     }
     for (const rule of state.rules) this.#rules.set(rule.ruleName, rule);
     this.#position = state.checkpoint ?? 0;
+    this.#replayedUntil = this.#position;
     this.#savedCheckpoint = state.checkpoint ?? -1;
+    this.#windows.start(state.windows, this.#position, state.toldUntil);
     if (state.checkpoint === null && state.rules.length === 0) {
       for (const draft of this.#o.defaults ?? [])
         this.#adopt({ ...draft, createdAt: this.#o.clock.now(), fromOffset: 0 });
@@ -152,6 +191,7 @@ export class HotRules {
     for (const broken of this.#set.replaceAll([...this.#rules.values()])) {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
+    this.#windows.started();
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
     this.#resolveOrphans();
@@ -161,8 +201,20 @@ export class HotRules {
         this.#save("soon");
       }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
+      this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
     );
+    this.#position = Math.min(this.#position, this.#windows.oldest() ?? Infinity);
     return this.#position;
+  }
+
+  /** From now on time goes on for windows whenever all of the log was handled. `logEnd`: the offset of its next message. */
+  follow(logEnd: () => number): void {
+    this.#logEnd = logEnd;
+  }
+
+  /** Offset below which the log had messages when this was saved last: one that ends before has lost some. */
+  get known(): number {
+    return this.#replayedUntil;
   }
 
   /** Saves everything, also what was on its way, so that the next start replays nothing. */
@@ -176,7 +228,7 @@ export class HotRules {
 
   /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
-    return this.#set.route(topic).length > 0;
+    return this.#set.route(topic).length > 0 || this.#unknown.isMeant(topic);
   }
 
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
@@ -184,17 +236,27 @@ export class HotRules {
     if (offset < this.#position) return;
     this.#position = offset + 1;
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, message, rules));
+    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
+    else this.#unknown.note(message);
   }
 
   /** A batch is finished: everything below `next` was handled, or is gone from the log. */
   caughtUp(next: number): void {
     this.#position = Math.max(this.#position, next);
+    this.#windows.caughtUp(this.#position);
+  }
+
+  /** Where nothing is left to read, what is accepted later is later. */
+  #tick(): void {
+    if (this.#logEnd === null || this.#position < this.#logEnd()) return;
+    const now = this.#o.clock.now() - LIMITS.windows.tickDelay;
+    this.#inOneSave(() => this.#windows.tick(now));
+    this.#ticked = now;
   }
 
   /** Messages below this offset are done with for good; the log need not be replayed from further back. */
   checkpoint(): number {
-    return Math.min(this.#position, this.#deliveries.oldestUnsaved() ?? Infinity);
+    return Math.min(this.#position, this.#windows.oldest() ?? Infinity, this.#deliveries.oldestUnsaved() ?? Infinity);
   }
 
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
@@ -202,7 +264,8 @@ export class HotRules {
     for (const rule of rules) {
       if (offset < rule.rule.fromOffset) continue;
       try {
-        this.#applyRule(offset, input, rule);
+        if (rule.state !== null) rule.state.handle(offset, input);
+        else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
       } catch (error) {
         this.#failed.value++;
         this.#o.logger.error("A rule failed on a message", {
@@ -219,8 +282,26 @@ export class HotRules {
     if (verdict === true) this.#matched.value++;
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
-    const match = new RuleMatch(input, rule.sql.select(input), rule.rule.ruleName);
-    const occasion = this.#occasion(offset, input, rule);
+    this.#send(rule, input, rule.sql.select(input), this.#occasion(offset, input, rule));
+  }
+
+  /** What a rule with state found: as a message that matched or did not. */
+  #tellOutcome(ruleName: string, outcome: Outcome, input: StateInput): void {
+    const rule = this.#set.get(ruleName);
+    if (rule === undefined) return;
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
+    if (outcome.matched) this.#matched.value++;
+    // A timer comes between two messages, and both may speak of the same alert.
+    const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
+    if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
+    if (!outcome.matched || !rule.hasSends) return;
+    const own = rule.sql.windows!.shape === null && spoken === input;
+    const occasion = this.#occasion(outcome.offset, spoken, rule);
+    this.#send(rule, spoken, outcome.value!, own ? occasion : occasionOf(outcome, occasion));
+  }
+
+  #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
+    const match = new RuleMatch(input, value, rule.rule.ruleName);
     for (const send of rule.sends) {
       if (send !== null) this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver);
     }
@@ -241,29 +322,9 @@ export class HotRules {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
       const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
-      if (send !== null) this.#tell(send, failure);
+      if (send === null) continue;
+      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
     }
-  }
-
-  #tell(send: Send, failure: Failure): void {
-    const { rule, things, offset, origin } = failure.letters[0]!;
-    const { topic, clientId, event, payload } = origin;
-    const createdAt = this.#o.clock.now();
-    const thing = things[0] ?? clientId;
-    const message: Message = {
-      topic,
-      payload,
-      clientId,
-      thing,
-      qos: 1,
-      retain: false,
-      receivedAt: createdAt,
-      properties: null,
-    };
-    const document = errorDocument(failure, (this.#limits.deliveryBodyBytesMax * 2) / 3);
-    const match = new RuleMatch(new MessageInput(message, this.#limits), document, failure.rule);
-    const occasion: Occasion = { event, rule: rule!, things, offset, createdAt, payload: null };
-    this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver, true);
   }
 
   // ── rules ────────────────────────────────────────────────────────────────────────────────────
@@ -285,7 +346,7 @@ export class HotRules {
    * Adds or replaces a rule. A new one sees messages from `fromOffset` on (default: those not handled yet; pass the
    * log's end so that the store process starts at the same message). Throws RULE_INVALID or RULE_SQL_INVALID.
    */
-  put(ruleName: string, input: unknown, fromOffset: number = this.#position): RuleDocument {
+  put(ruleName: string, input: unknown, fromOffset: number = this.#next): RuleDocument {
     const present = this.#rules.get(ruleName);
     const draft = withKeptSecrets(validateRule(ruleName, input), present);
     if (present === undefined && this.#rules.size >= this.#limits.rulesMax) {
@@ -299,7 +360,7 @@ export class HotRules {
     const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
     const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
     this.#adopt(rule);
-    this.#set.put(rule);
+    this.#put(rule);
     if (present !== undefined) this.#followReceivers(present, rule);
     if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
     this.#rulesChanged();
@@ -326,6 +387,7 @@ export class HotRules {
     const dropped = this.#o.store.deleteRule(ruleName);
     this.#rules.delete(ruleName);
     this.#set.delete(ruleName);
+    this.#windows.delete(ruleName);
     this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
     this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
@@ -333,7 +395,7 @@ export class HotRules {
   }
 
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
-  enable(ruleName: string, fromOffset: number = this.#position): RuleDocument {
+  enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = this.#existing(ruleName);
     return rule.ruleDisabled ? this.#toggle({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
@@ -351,10 +413,29 @@ export class HotRules {
 
   #toggle(rule: RuleDocument): RuleDocument {
     this.#adopt(rule);
-    this.#set.put(rule);
+    this.#put(rule);
     if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
     this.#rulesChanged();
     return rule;
+  }
+
+  /** Offset of the next message that rules without state see. */
+  get #next(): number {
+    return Math.max(this.#position, this.#replayedUntil);
+  }
+
+  /** Makes it run, or not; its state is saved at once, or a crash would take the old one for it. */
+  #put(rule: RuleDocument): void {
+    this.#set.put(rule);
+    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
+    else this.#save("durably");
+  }
+
+  #hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
+    const from = Math.max(rule.fromOffset, this.#timers.length === 0 ? 0 : this.#next);
+    const state = sql.windows === null ? null : this.#windows.put(rule.ruleName, sql.windows, from);
+    const { keyedHash } = this.#o;
+    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state });
   }
 
   #adopt(rule: RuleDocument): void {
@@ -403,8 +484,11 @@ export class HotRules {
     if (!this.#save("durably"))
       throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     this.alerts.forget(thing);
+    this.#windows.forget(thing);
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);
+    if (!this.#save("durably"))
+      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     return forgotten;
   }
 
@@ -431,19 +515,28 @@ export class HotRules {
     }
     this.#tellFailures();
     const { alerts, alertRows } = this.alerts.changes(how === "at the end");
+    const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
+    // A window that is closed would not be closed again after a crash: its result must not be lost.
+    if (windows.length > 0) this.#deliveries.hold();
     const { checkpointMax, ...changes } = this.#deliveries.changes();
-    const checkpoint = Math.min(this.#position, checkpointMax);
-    if (alerts.length + alertRows.length === 0 && !this.#deliveries.changed && checkpoint === this.#savedCheckpoint)
-      return true;
+    const next = this.#next;
+    const checkpoint = Math.min(next, checkpointMax);
+    const changed = alerts.length + alertRows.length > 0 || this.#deliveries.changed || windows.length > 0;
+    if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
+    // What was due and is on its way may have to be told again.
+    const toldUntil = checkpointMax > next ? this.#ticked : null;
     try {
-      this.#deliveries.setWaiting(this.#o.store.save({ checkpoint, ...changes, alerts, alertRows }, how !== "soon"));
+      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil };
+      this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
+      this.#windows.unsaved(windows);
       this.#saveFailures.value++;
       this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
       return false;
     }
     this.#savedCheckpoint = checkpoint;
     this.#deliveries.saved(changes);
+    this.#windows.saved(windows);
     this.alerts.saved(alerts, checkpoint);
     return true;
   }
@@ -458,11 +551,16 @@ export class HotRules {
   }
 }
 
-function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash, limits: RulesLimits): HotRule {
-  const sends = sendsOf(rule, hash);
+function hotRule(
+  rule: RuleDocument,
+  sql: CompiledSql,
+  { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
+): HotRule {
+  const sends = sendsOf(rule, keyedHash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, limits.alertClearAfter);
-  return { rule, sql, sends, hasSends: sends.some((send) => send !== null), error: errorSendOf(rule, hash), alert };
+  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
+  const hasSends = sends.some((send) => send !== null);
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, keyedHash), alert, state };
 }
 
 /** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
@@ -475,6 +573,8 @@ function rebased(state: StoredState, logNext: number): StoredState {
     alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
     savedOffsetMax: -1,
     newestCreatedAt: null,
+    windows: [], // their offsets are those of the log that is gone, and so is what they counted
+    toldUntil: null,
   };
 }
 

@@ -1,12 +1,15 @@
 import { LIMITS, parseJson } from "../base/mod.ts";
 import type { EpochMs, JsonLimits, JsonValue, Message } from "../base/mod.ts";
-import type { SqlInput } from "../sql/mod.ts";
+import type { StateValue } from "../sql/mod.ts";
+import type { StateInput } from "./windows/state-input.ts";
 
 const UNPARSED = Symbol("unparsed");
 
 /** A message as the SQL sees it; the payload is parsed at most once, and only if some rule asks. */
-export class MessageInput implements SqlInput {
+export class MessageInput implements StateInput {
   readonly message: Message;
+  /** Of the rule with state that looks at the message now. */
+  slots: readonly StateValue[] | undefined = undefined;
   readonly #limits: JsonLimits;
   #json: JsonValue | undefined | typeof UNPARSED = UNPARSED;
 

@@ -5,6 +5,11 @@ export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";
 export { TopicRoutes } from "./topic-routes.ts";
+export { RuleState } from "./windows/rule-state.ts";
+export type { Outcome, StateCounts, StateLimits } from "./windows/rule-state.ts";
+export type { StateSnapshot } from "./windows/snapshot.ts";
+export type { StateInput } from "./windows/state-input.ts";
+export type { SavedWindows } from "./windows/windowed-rules.ts";
 export { keyOf } from "./delivery/delivery.ts";
 export type {
   DeadLetter,

@@ -30,11 +30,7 @@ export interface BrokenRule {
 export class RuleSet<R extends CompiledRule = CompiledRule> {
   readonly #kinds: ReadonlySet<KindName>;
   readonly #build: (rule: RuleDocument, sql: CompiledSql) => R;
-  readonly #rules = new Map<string, R>();
-  readonly #routes = new TopicRoutes<R>(
-    () => this.#rules.values(),
-    (rule) => rule.sql.filter,
-  );
+  readonly #routes = new TopicRoutes<R>();
 
   constructor(kinds: readonly KindName[], build: (rule: RuleDocument, sql: CompiledSql) => R) {
     this.#kinds = new Set(kinds);
@@ -43,7 +39,7 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
 
   /** Takes the whole list anew; returns the rules that do not compile. */
   replaceAll(rules: readonly RuleDocument[]): BrokenRule[] {
-    this.#rules.clear();
+    this.#routes.clear();
     const broken: BrokenRule[] = [];
     for (const rule of rules) {
       try {
@@ -52,34 +48,35 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
         broken.push({ ruleName: rule.ruleName, reason: reasonOf(error) });
       }
     }
-    this.#routes.forget();
     return broken;
   }
 
   /** Adds or replaces one rule. Throws `SqlError` where its SQL is not valid, and then changes nothing. */
   put(rule: RuleDocument): void {
     const wanted = !rule.ruleDisabled && rule.actions.some((action) => this.#kinds.has(kindNameOf(action)));
-    if (wanted) this.#rules.set(rule.ruleName, this.#build(rule, compileSql(rule.sql)));
-    else this.#rules.delete(rule.ruleName);
-    this.#routes.forget();
+    if (!wanted) {
+      this.#routes.delete(rule.ruleName);
+      return;
+    }
+    const built = this.#build(rule, compileSql(rule.sql));
+    this.#routes.put(rule.ruleName, built.sql.filter, built);
+  }
+
+  get(ruleName: string): R | undefined {
+    return this.#routes.get(ruleName);
   }
 
   delete(ruleName: string): void {
-    this.#rules.delete(ruleName);
-    this.#routes.forget();
-  }
-
-  get(ruleName: string): R | null {
-    return this.#rules.get(ruleName) ?? null;
+    this.#routes.delete(ruleName);
   }
 
   get size(): number {
-    return this.#rules.size;
+    return this.#routes.size;
   }
 
   /** Topic filters of the rules, each once. */
   filters(): string[] {
-    return [...new Set([...this.#rules.values()].map((rule) => rule.sql.filter))];
+    return this.#routes.filters();
   }
 
   route(topic: string): readonly R[] {

@@ -55,7 +55,7 @@ function makeRules(folder: string): { rules: HotRules; close: () => Promise<void
   const rules = new HotRules({
     store,
     senders: openSenders({ http, hmacSha256, clock, folder: null }),
-    keyedHash: sealing.hmac,
+    keyedHash: (text) => sealing.hmac(text),
     clock,
     scheduler: {
       after(delay, task) {

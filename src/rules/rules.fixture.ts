@@ -15,6 +15,7 @@ import { LIMITS } from "../base/mod.ts";
 import type { Cancel, Message, MessageProperties, Scheduler } from "../base/mod.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { RuleAction } from "./actions/registry.ts";
+import type { Sender } from "./delivery/sender.ts";
 import type { RuleDraft, RulesLimits } from "./model.ts";
 import type { OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 import type { RulesStore } from "./store.ts";
@@ -182,6 +183,8 @@ export interface WorldOptions {
   readonly notify?: readonly RuleAction[];
   readonly defaults?: readonly RuleDraft[];
   readonly seed?: number;
+  /** Into the log of this world. */
+  readonly republish?: (world: World) => Sender;
 }
 
 /** The rules on a simulated clock with a real store and real HTTP. */
@@ -210,6 +213,7 @@ export class World {
   static async start(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
     world.resumeFrom = await world.rules.start();
+    world.rules.follow(() => world.#log.length);
     return world;
   }
 
@@ -273,6 +277,7 @@ export class World {
     this.#life = new Life(this.clock, this.http);
     this.rules = this.#makeRules(this.store);
     this.resumeFrom = await this.rules.start(logNext);
+    this.rules.follow(() => this.#log.length);
   }
 
   #openStore(): SqliteRulesStore {
@@ -280,6 +285,7 @@ export class World {
   }
 
   #makeRules(store: RulesStore): HotRules {
+    const { republish } = this.#options;
     return new HotRules({
       store,
       clock: this.clock,
@@ -287,8 +293,14 @@ export class World {
       random: new SimRandom(this.#options.seed ?? 1),
       logger: this.logger,
       metrics: this.metrics,
-      senders: openSenders({ http: this.#life, hmacSha256, clock: this.clock, folder: null }),
-      keyedHash: SEALING.hmac,
+      senders: openSenders({
+        http: this.#life,
+        hmacSha256,
+        clock: this.clock,
+        folder: null,
+        ...(republish === undefined ? {} : { republish: () => republish(this) }),
+      }),
+      keyedHash: (text) => SEALING.hmac(text),
       limits: this.limits,
       notify: this.#options.notify ?? [],
       defaults: this.#options.defaults ?? [],

@@ -6,11 +6,13 @@ import type { ActionKind, Match, Rendered, SendPlan } from "./actions/kind.ts";
 import { encode } from "./actions/rendering.ts";
 import type { Notification } from "./alerts/notification.ts";
 import type { Delivery, Origin } from "./delivery/delivery.ts";
+import { errorDocument } from "./delivery/error-actions.ts";
+import type { Failure } from "./delivery/error-actions.ts";
 import { receiverOf } from "./delivery/receivers.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
-import type { MessageInput } from "./input.ts";
-import type { RuleDocument } from "./model.ts";
+import { MessageInput } from "./input.ts";
+import type { RuleDocument, RulesLimits } from "./model.ts";
 
 export interface Send {
   /** The rule's name, and the action's number where it is not the first. */
@@ -102,6 +104,18 @@ export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delive
     createdAt,
     origin,
   };
+}
+
+/** What a rule's error action sends. Its templates see the message that failed; the SELECT's result is AWS IoT's document. */
+export function failureDelivery(send: Send, failure: Failure, createdAt: EpochMs, limits: RulesLimits): Delivery {
+  const { things, offset, origin } = failure.letters[0]!;
+  const { topic, clientId, event, payload } = origin;
+  const sent = { topic, payload, clientId, thing: things[0] ?? clientId, receivedAt: createdAt };
+  const input = new MessageInput({ ...sent, qos: 1, retain: false, properties: null }, limits);
+  // Base64 makes four bytes of three, and the rest of the document needs room.
+  const document = errorDocument(failure, (limits.deliveryBodyBytesMax * 2) / 3);
+  const occasion = { event, rule: failure.rule, things, offset, createdAt, payload: null };
+  return deliveryOf(send, occasion, new RuleMatch(input, document, failure.rule));
 }
 
 /** A target of alerts, made ready. */

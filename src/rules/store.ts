@@ -4,6 +4,7 @@ import type { AlertRow, StoredAlert } from "./alerts/store.ts";
 import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import type { RuleDocument } from "./model.ts";
+import type { SavedWindows } from "./windows/windowed-rules.ts";
 
 /** Saved in one transaction, so that a crash leaves alerts, deliveries and the checkpoint in step. */
 export interface SaveBatch {
@@ -19,6 +20,10 @@ export interface SaveBatch {
   /** New or changed; of the resolved ones that were told of only the newest `alertsHistoryMax` are kept. */
   readonly alerts: readonly StoredAlert[];
   readonly alertRows: readonly AlertRow[];
+  /** State of rules with windows: what changed of it. */
+  readonly windows: readonly SavedWindows[];
+  /** What was due in windows until then, by the log's time, was told and is delivered or saved. Null: nothing was. */
+  readonly toldUntil: EpochMs | null;
 }
 
 export interface StoredState {
@@ -27,6 +32,8 @@ export interface StoredState {
   readonly checkpoint: number | null;
   readonly alerts: readonly StoredAlert[];
   readonly alertRows: readonly AlertRow[];
+  readonly windows: readonly SavedWindows[];
+  readonly toldUntil: EpochMs | null;
   /** Those that have deliveries waiting. */
   readonly receivers: readonly Receiver[];
   readonly waiting: number;

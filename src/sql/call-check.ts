@@ -4,6 +4,7 @@ import type { SqlFunction } from "./functions/function.ts";
 import type { CastType, Expression } from "./tree.ts";
 import { isFirstVersion } from "./version.ts";
 import type { SqlVersion } from "./version.ts";
+import type { WindowFunction } from "./window-functions.ts";
 
 export const CAST_TYPES: Readonly<Record<string, CastType>> = {
   STRING: "string",
@@ -30,20 +31,22 @@ export interface CallPlace {
 }
 
 /** Why the call can never work; null where it may. */
-export function callFault(spec: SqlFunction, args: readonly Expression[], place: CallPlace): SqlFault | null {
+export function callFault(spec: SqlFunction | WindowFunction, args: readonly Expression[], place: CallPlace): SqlFault | null {
   const { at, version } = place;
   if (args.length < spec.argsMin || args.length > spec.argsMax) {
     const reason = `${spec.name}() takes ${arity(spec)}, not ${args.length}`;
     return { position: at, reason, hint: `It is ${spec.signature}.` };
   }
+  if ("of" in spec) return null; // of a window: `window-compile.ts` knows more
   if (spec.since !== undefined && isFirstVersion(version)) {
     const reason = `${spec.name}() is not part of version ${version}`;
     return { position: at, reason, hint: "Set awsIotSqlVersion to 2016-03-23." };
   }
-  const fixed = (spec.fixedArguments ?? []).find((argument) => args[argument]?.kind === "variable");
-  if (fixed !== undefined) {
-    const reason = `argument ${fixed + 1} of ${spec.name}() cannot be a variable`;
-    return { position: args[fixed]!.at, reason, hint: "Roles and modes are written where they are used." };
+  const fixed = (spec.fixedArguments ?? []).map((argument) => args.at(argument));
+  const variable = fixed.find((argument) => argument?.kind === "variable");
+  if (variable !== undefined) {
+    const reason = `argument ${args.indexOf(variable) + 1} of ${spec.name}() cannot be a variable`;
+    return { position: variable.at, reason, hint: "Roles and modes are written where they are used." };
   }
   const fault = spec.check?.(args, version) ?? null;
   if (fault !== null) return { position: args[fault.argument]!.at, reason: fault.reason, hint: fault.hint };
@@ -60,7 +63,7 @@ function externalFault(spec: SqlFunction, { at, inRows, hasTable }: CallPlace): 
   return { position: at, reason: "get_dynamodb() may be called once per statement", hint };
 }
 
-function arity(spec: SqlFunction): string {
+function arity(spec: Pick<SqlFunction, "argsMin" | "argsMax">): string {
   const { argsMin, argsMax } = spec;
   const noun = (n: number): string => `${n === 0 ? "no" : n} argument${n === 1 ? "" : "s"}`;
   if (argsMin === argsMax) return noun(argsMin);

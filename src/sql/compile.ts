@@ -10,6 +10,8 @@ import type { CompileContext } from "./scope.ts";
 import { toBoolean } from "./value.ts";
 import { DEFAULT_SQL_VERSION } from "./version.ts";
 import type { SqlVersion } from "./version.ts";
+import { compileWindows } from "./window-compile.ts";
+import type { WindowPlan } from "./window-plan.ts";
 
 export type SqlOutcome =
   | { readonly matched: true; readonly value: JsonValue | Uint8Array }
@@ -25,6 +27,8 @@ export interface CompiledSql {
   readonly takesAll: boolean;
   /** Those of SET, for `compileTemplate(text, sql)`. */
   readonly variables: Variables;
+  /** What the statement needs beside the message; null where nothing. Else `evaluate`, `test` and `select` know nothing. */
+  readonly windows: WindowPlan | null;
   /** External functions that it calls; empty for nearly all statements. */
   readonly externals: readonly ExternalName[];
   /**
@@ -55,6 +59,8 @@ export function compileSql(text: string, options: CompileOptions = {}): Compiled
   const statement = parseSql(text, { version });
   const context = newContext(version, new Variables(), numbers === "double");
   for (const { name, value } of statement.variables) context.variables.add(name, compileExpression(value, context));
+  const windows = compileWindows(text, statement, context);
+  if (windows !== null) return withState(text, statement.filter, context, windows);
   const where = statement.where === null ? null : compileExpression(statement.where, context);
   const first = context.externals.calls.length > 0;
   const select = compileSelect(statement.select, context) as (input: SqlInput) => JsonValue | Uint8Array;
@@ -66,6 +72,7 @@ export function compileSql(text: string, options: CompileOptions = {}): Compiled
     version,
     takesAll: where === null && isWholePayload(statement.select),
     variables: context.variables,
+    windows: null,
     externals: [...new Set(context.externals.calls.map(({ name }) => name))],
     prepare(input) {
       if (context.externals.calls.length === 0 || (!first && test(input) !== true)) return null;
@@ -78,6 +85,23 @@ export function compileSql(text: string, options: CompileOptions = {}): Compiled
       if (verdict !== true) return { matched: false, undecided: verdict === undefined };
       return { matched: true, value: select(input) };
     },
+  };
+}
+
+/** Without its runtime such a statement says nothing about a message. */
+function withState(text: string, filter: string, context: CompileContext, windows: WindowPlan): CompiledSql {
+  return {
+    filter,
+    text,
+    version: context.version,
+    takesAll: false,
+    variables: context.variables,
+    windows,
+    externals: [],
+    prepare: () => null,
+    test: () => undefined,
+    select: () => "",
+    evaluate: () => ({ matched: false, undecided: true }),
   };
 }
 

@@ -124,7 +124,7 @@ export function compileExpression(expression: Expression, context: CompileContex
 /** Whether the value depends on no message, so that it can be computed once. */
 function isConstant(expression: Expression): boolean {
   const { kind } = expression;
-  if (kind === "path" || kind === "star" || kind === "variable" || kind === "nested") return false;
+  if (kind === "path" || kind === "star" || kind === "variable" || kind === "nested" || kind === "slot") return false;
   if (kind === "call" && !FUNCTIONS.get(expression.name.toLowerCase())!.pure) return false;
   return childrenOf(expression).every(isConstant);
 }
@@ -145,6 +145,11 @@ const COMPILERS: ByKind<(context: CompileContext) => Evaluate> = {
     return (input) => member(of(input), node.name);
   },
   star: () => payloadOf,
+  slot:
+    ({ index }) =>
+    () =>
+    (input) =>
+      messageOf(input).slots?.[index],
   nested: (node) => (context) => compileNested(node, context),
   call: (node) => (context) => compileCall(node, context),
   cast: (node) => (context) => {

@@ -23,12 +23,24 @@ export interface SqlInput {
   readonly environment?: SqlEnvironment;
   /** Answers of external functions, by call; made by `CompiledSql.prepare`. */
   readonly answers?: ReadonlyMap<object, SqlValue>;
+  /** The thing that published it; a publisher without one stands for itself. */
+  readonly thing?: string;
+  /** What a statement with windows or keyed state reads beside the message: see `window-plan.ts`. */
+  readonly slots?: readonly SqlValue[] | undefined;
   /** Told why a call is Undefined where the reason is not in the message: no port, no descriptor, too much work. */
   note?(reason: string): void;
 }
 
 /** MD2 is not among them: OpenSSL 3 has it no longer, so it is here (`md2.ts`). */
 export type HashName = "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512";
+
+/** Where the descriptor of a protobuf message is: AWS IoT keeps descriptor sets in S3. */
+export interface ProtobufType {
+  readonly bucket: string;
+  readonly key: string;
+  readonly file: string;
+  readonly message: string;
+}
 
 /** Ports. `adapters/sql-environment.ts` has the machine's part of them. */
 export interface SqlEnvironment {
@@ -37,8 +49,8 @@ export interface SqlEnvironment {
   random(): number;
   newUuid(): string;
   hash(name: HashName, bytes: Uint8Array): Uint8Array;
-  /** A serialized `FileDescriptorSet` (protoc --descriptor_set_out), for decode(…, 'proto', …); null where there is none. */
-  descriptors?(bucket: string, key: string): Uint8Array | null;
+  /** decode(…, 'proto', …): the message as JSON, by the caller's descriptors; undefined where it knows none. May throw. */
+  decodeProtobuf?(bytes: Uint8Array, type: ProtobufType): JsonValue | undefined;
   /** Answers an external function. Rejects where it cannot; the call is then Undefined, and the reason is noted. */
   external?(request: ExternalRequest): Promise<JsonValue | undefined>;
 }

@@ -11,6 +11,9 @@ import { TokenCursor, found } from "./token-cursor.ts";
 import { childrenOf, impliedName } from "./tree.ts";
 import type { BinaryOperator, Expression, SelectClause, SelectItem, SelectStatement, SetVariable } from "./tree.ts";
 import { numberWritten } from "./number.ts";
+import { parseClauses } from "./window-clause.ts";
+import { windowCallIn } from "./window-compile.ts";
+import { WINDOW_FUNCTIONS } from "./window-functions.ts";
 import { DEFAULT_SQL_VERSION, isFirstVersion } from "./version.ts";
 import type { SqlVersion } from "./version.ts";
 
@@ -84,15 +87,17 @@ class Parser {
     const select = this.#select();
     this.#tokens.expectWord("FROM", ["FROM", "AS"]);
     const filter = this.#filter();
-    const where = this.#where();
+    const { where, state } = parseClauses(this.#tokens, () => this.#expression(0));
     this.#tokens.expectEnd(where === null ? ["WHERE"] : ["AND", "OR"]);
-    return { variables, select, filter, where };
+    return state === null ? { variables, select, filter, where } : { variables, select, filter, where, state };
   }
 
   lone(): Expression {
     const expression = this.#expression(0);
     this.#tokens.expectEnd([]);
-    return expression;
+    const call = windowCallIn(expression);
+    if (call === null) return expression;
+    throw this.#tokens.faultAt(call.at, `${call.name}() can stand in the statement only`, "Name it there with AS.");
   }
 
   /** A variable is known from its own end on: to those after it, but not to itself. */
@@ -114,6 +119,8 @@ class Parser {
       }
       this.#tokens.expectSymbol("=");
       const value = this.#expression(0);
+      const call = windowCallIn(value);
+      if (call !== null) throw this.#tokens.faultAt(call.at, `${call.name}() cannot stand in SET`, null);
       this.#variables.add(token.text);
       variables.push({ name: token.text, value, at: token.at });
       this.#boundItems(variables.length, first);
@@ -328,9 +335,10 @@ class Parser {
   }
 
   #call(token: Token): Expression {
-    const spec = FUNCTIONS.get(token.text.toLowerCase());
+    const spec = FUNCTIONS.get(token.text.toLowerCase()) ?? WINDOW_FUNCTIONS.get(token.text.toLowerCase());
     if (spec === undefined) {
-      const like = nearest(token.text, [...FUNCTIONS.values()].map((f) => f.name).concat("cast"));
+      const names = [...FUNCTIONS.values(), ...WINDOW_FUNCTIONS.values()].map((f) => f.name);
+      const like = nearest(token.text, names.concat("cast"));
       const hint = like === null ? null : `Did you mean ${like}()?`;
       throw this.#tokens.fault(token, `there is no function ${token.text}()`, hint);
     }

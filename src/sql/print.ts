@@ -1,6 +1,7 @@
 /** Tree → text, with no more parentheses than needed. `parseSql(printSql(tree))` is the same tree. */
 import { dispatch } from "./tree.ts";
 import type { BinaryOperator, ByKind, Expression, Node, SelectClause, SelectItem, SelectStatement } from "./tree.ts";
+import { printClauses } from "./window-print.ts";
 
 const POWER: Readonly<Record<BinaryOperator, number>> = {
   or: 10,
@@ -23,9 +24,9 @@ const NEGATE_POWER = 70;
 const ATOM_POWER = 100;
 
 export function printSql(statement: SelectStatement): string {
-  const { variables, select, filter, where } = statement;
+  const { variables, select, filter, where, state } = statement;
   const set = variables.map(({ name, value }) => `@${name} = ${printExpression(value)}`).join(", ");
-  return `${set === "" ? "" : `SET ${set} `}${printSelect(select, quote(filter), where)}`;
+  return `${set === "" ? "" : `SET ${set} `}${printSelect(select, quote(filter), null)}${printClauses(where, state, printExpression)}`;
 }
 
 function printSelect(select: SelectClause, from: string, where: Expression | null): string {
@@ -76,6 +77,7 @@ const PRINTERS: ByKind<string> = {
   path: (node) => node.path.join("."),
   member: (node) => `${print(node.of, ATOM_POWER - 1)}.${node.name}`,
   star: () => "*",
+  slot: (node) => `slot(${node.index})`,
   variable: (node) => `@${node.name}`,
   nested: (node) => `(${printSelect(node.select, printSource(node.from), node.where)})`,
   call: (node) => `${node.name}(${node.args.map(printExpression).join(", ")})`,

@@ -58,7 +58,7 @@ export class Variables {
  * `(SELECT VALUE upper(@text) FROM items)` costs items times text, and both come from whoever sent the message.
  */
 export class Budget {
-  #left = 0;
+  #left: number = LIMITS.rules.sqlNestedWorkMax;
   /** Whether anything spends it; a statement without nested SELECT need not refill it. */
   used = false;
 
@@ -87,6 +87,9 @@ export class RowInput implements SqlInput {
   }
   get clientId(): string {
     return this.message.clientId;
+  }
+  get thing(): string {
+    return this.message.thing ?? this.message.clientId;
   }
   get receivedAt(): EpochMs {
     return this.message.receivedAt;

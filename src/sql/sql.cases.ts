@@ -248,6 +248,133 @@ export const CASES: readonly Row[] = [
   ["CASE n WHEN 5 THEN 1 WHEN 5 THEN 2 END", 1],
 ];
 
+/** Digits that a double has not (results as JSON text). The payload has the same numbers under these names. */
+export const DIGITS_PAYLOAD =
+  '{"big":9007199254740993,"long":12345678901234567890.123456789,"tiny":0.1,"sum":0.3,"half":10.5,"ten":10.0,"huge":1e400,"beyond":1e1000,"text":"9007199254740993"}';
+
+export const DIGITS: readonly (readonly [expression: string, json: string | undefined])[] = [
+  ["big", "9007199254740993"],
+  ["big + 1", "9007199254740994"],
+  ["big - big", "0"],
+  ["big = 9007199254740993", "true"],
+  ["big = 9007199254740992", "false"], // as doubles they would be equal
+  ["big > 9007199254740992", "true"],
+  ["text > 9007199254740992", "true"],
+  ["text - 1", "9007199254740992"],
+  ["text + 1", '"90071992547409931"'],
+  ["'id ' + big", '"id 9007199254740993"'],
+  ["long", "12345678901234567890.123456789"],
+  ["-long", "-12345678901234567890.123456789"],
+  ["long * 2", "24691357802469135780.246913578"],
+  ["9007199254740991 + 9007199254740991", "18014398509481982"],
+  ["3037000501 * 3037000501", "9223372043074251001"],
+  ["12345678901234567890 * 12345678901234567890", "1.524157875323883675019051998750191E+38"], // rounded to 34 digits
+  ["12345678901234567890 / 7", "1763668414462081127"], // Int / Int
+  ["12345678901234567890 / 7.0", "1763668414462081127.142857142857143"],
+  ["12345678901234567890 % 1000", "890"],
+  ["tiny + 0.2", "0.3"], // not 0.30000000000000004
+  ["tiny + 0.2 = sum", "true"],
+  ["sum - tiny", "0.2"],
+  ["1.1 * 3", "3.3"],
+  ["0.3 / 0.1", "3"],
+  ["5.5 % 0.1", "0"],
+  ["1.005 * 1000", "1005"],
+  ["1000000000000.1 + 0.2", "1000000000000.3"],
+  ["0.0000001 * 0.0000001", "1e-14"],
+  ["cast('12345678901234567890' AS Int) + 1", "12345678901234567891"],
+  ["cast(long AS Int)", "12345678901234567890"],
+  ["cast(-long AS Int)", "-12345678901234567891"], // rounds down
+  ["cast(big AS String)", '"9007199254740993"'],
+  ["cast(big AS Boolean)", "true"],
+  ["huge", "1E+400"],
+  ["huge > 1", "true"],
+  ["huge * huge", "1E+800"],
+  ["huge * huge * huge", undefined], // beyond 9.9E999
+  ["beyond", "null"],
+  ["[big, {'k': big}]", '[9007199254740993,{"k":9007199254740993}]'],
+  ["[big] = [9007199254740993]", "true"],
+  ["get([1, 2], 1.0)", "2"],
+  ["sqrt(long)", "3513641828.820144"], // in double precision
+  ["round(long)", "12345678901234567890"],
+  ["trunc(long, 3)", "12345678901234567890.123"],
+  ["ten", "10"], // gotcha 1
+  ["ten / 4", "2"],
+  ["half - 0.5", "10"],
+];
+
+/** The same in version 2015-10-08, where a Decimal stays one (gotcha 1). */
+export const DIGITS_2015: readonly (readonly [expression: string, json: string | undefined])[] = [
+  ["ten", "10.0"],
+  ["ten / 4", "2.5"],
+  ["10 / 4", "2"],
+  ["10.0", "10.0"],
+  ["ten + 1", "11.0"],
+  ["half - 0.5", "10.0"],
+  ["ten = 10", "true"],
+  ["ten <> 10", "false"],
+  ["ten > 9", "true"],
+  ["cast(true AS Double)", "1.0"],
+  ["cast(true AS Int)", "1"],
+  ["'a' + ten", '"a10.0"'],
+  ["sql_version()", '"2015-10-08"'],
+];
+
+/** What version 2015-10-08 does not have (gotcha 14), with the column where it is refused. */
+export const NOT_IN_2015: readonly (readonly [sql: string, column: number, words: RegExp])[] = [
+  ["SELECT VALUE a FROM 't'", 8, /SELECT VALUE is not part of version 2015-10-08/],
+  ["SELECT (SELECT VALUE a FROM b) AS c FROM 't'", 9, /a SELECT inside an expression/],
+  ["SELECT {'a': 1} AS c FROM 't'", 8, /a JSON literal/],
+  ["SELECT [1] AS c FROM 't'", 8, /a JSON literal/],
+  ["SELECT encode(*, 'base64') AS c FROM 't'", 8, /encode\(\) is not part/],
+  ["SELECT decode(a, 'base64') AS c FROM 't'", 8, /decode\(\) is not part/],
+  ["SELECT indexof(a, 'b') AS c FROM 't'", 8, /indexof\(\) is not part/],
+  ["SELECT parse_time('yyyy', 0) AS c FROM 't'", 8, /parse_time\(\) is not part/],
+  ["SELECT time_to_epoch(a, 'yyyy') AS c FROM 't'", 8, /time_to_epoch\(\) is not part/],
+  ["SELECT isUndefined(a) AS c FROM 't'", 8, /Set awsIotSqlVersion to 2016-03-23/],
+  ["SELECT cast(a AS Decimal) AS c FROM 't'", 18, /a cast to Decimal/],
+];
+
+/**
+ * The fifteen gotchas of the dialect that show in a value; 1 and 14 stand in the tables above, 8 among the faults, 9 in
+ * `EXTERNAL_LIMITS`. Where AWS IoT's page and its own rules disagree, the rules hold: the page has get("abc", 1) as "a",
+ * ltrim(" h i ") as "hi ", bitnot(13) as 2 (its four bits), concat(1) as "1", bitor(13, 5) as 8 (it means bitxor).
+ */
+export const GOTCHAS: readonly Row[] = [
+  ["parse_time('YYYY-MM-dd', 1767225600000)", "2026-01-01"], // 2: Joda's Y is the year of the era, the JDK's a week's
+  ["time_to_epoch('2026-01-01', 'uuuu-MM-dd')", 1_767_225_600_000], // 2: u is the JDK's
+  ["num > 12", true], // 3
+  ["' 5' > 4", undefined],
+  ["'5E-12' < 1", true],
+  ["'5E+1' > 1", undefined],
+  ["'5' = 5", false],
+  ["'5' <> 5", true],
+  ["missing = 5", undefined],
+  ["missing <> 5", undefined],
+  ["yes AND 'true'", true], // 4
+  ["1 AND t", undefined],
+  ["1 + '2'", "12"], // 5
+  ["get(list, 0.5)", "two"], // 6: rounded
+  ["cast(0.9 AS Int)", 0], // 6: rounded down
+  ["get(list, '0.9')", 1], // 6: cut off
+  ["get({'k': {'my-key': 1}}, 'k').x", undefined], // 7
+  ["get(get({'item2': {'my-key': 1}}, 'item2'), 'my-key')", 1], // 7
+  ["decode('%%', 'base64')", null], // 10
+  ["decode('eyJhIjoxfQ==', 'base64').a", 1], // 10
+  ["round(2.345)", 2], // 12
+  ["trunc(2.345, 2)", 2.34], // 12
+  ["concat(\"a\", 'b')", "ab"], // 13
+  ["get('abc', 1)", "b"],
+  ["ltrim(' h i ')", "h i "],
+  ["concat(1)", 1],
+  ["concat([1, 2, 3], 'hello', [4, 5, 6])", [1, 2, 3, "hello", 4, 5, 6]],
+  ["concat('he', 'is', 'man')", "heisman"],
+  ["substring('012345', -1)", "012345"],
+  ["substring(false, -2.411E247)", "false"],
+  ["substring(123, 2)", "3"],
+  ["upper(['hello'])", '["HELLO"]'],
+  ["replace('abcd', 'bc', 'x')", "axd"],
+];
+
 /** Statement, payload as text, result; "no match" and "undecided" for WHERE. */
 export type StatementRow = readonly [sql: string, payload: string, outcome: JsonValue];
 
@@ -419,5 +546,28 @@ export const FAULTS: readonly FaultRow[] = [
   ["SELECT (SELECT a FROM b) FROM 't'", 1, 8, /needs a name/],
   ["SELECT a FROM 't' WHERE a – 1 > 0", 1, 27, /minus sign/],
   ["SELECT a FROM ‘t’", 1, 15, /typographic/],
+  [
+    "SELECT regexp_matches(a, '(b') FROM 't'",
+    1,
+    26,
+    /regular expression is wrong at its character 1: this \( has no closing/,
+  ],
+  ["SELECT regexp_matches(a, '(?=b)') FROM 't'", 1, 26, /ahead or behind/],
+  ["SELECT parse_time('yyyy-ii', 0) FROM 't'", 1, 19, /character 6: i is no field/],
+  ["SELECT parse_time('yyyy', 0, 'Mars/Base') FROM 't'", 1, 30, /no time zone 'Mars\/Base'/],
+  ["SELECT time_to_epoch(a, 'ww') FROM 't'", 1, 25, /field w is not supported/],
+  ["SELECT encode(a, 'hex') FROM 't'", 1, 18, /Known is 'base64'/],
+  ["SELECT decode(a, 'proto', 'b') FROM 't'", 1, 27, /bucket, key, file and message/],
+  ["SELECT get_mqtt_property('topic') FROM 't'", 1, 26, /There are content_type/],
+  [
+    "SELECT get_dynamodb('t', 'k', a, 'r') AS b, get_dynamodb('t', 'k', c, 'r') AS d FROM 't'",
+    1,
+    45,
+    /once per statement/,
+  ], // gotcha 8
+  ["SET @r = 'role' SELECT get_thing_shadow('t', @r) FROM 't'", 1, 46, /cannot be a variable/],
+  ["SET @m = 'enrichArray' SELECT transform(@m, a, b) FROM 't'", 1, 41, /cannot be a variable/],
+  ["SELECT (SELECT VALUE get_thing_shadow(n, 'r') FROM a) AS x FROM 't'", 1, 22, /Ask once with SET/],
+  ["SELECT get_secret('k', 'Text', 'r') FROM 't'", 1, 24, /Types are SecretString/],
   ["SELECT abs(*) FROM 't'", 1, 12, /\* stands alone/],
 ];

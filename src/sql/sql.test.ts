@@ -5,6 +5,7 @@ import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { LIMITS } from "../base/mod.ts";
 import type { JsonValue } from "../base/mod.ts";
 import { compileSql } from "./compile.ts";
+import type { CompiledSql } from "./compile.ts";
 import { SqlError } from "./error.ts";
 import { FUNCTIONS } from "./functions/registry.ts";
 import type { ExternalRequest } from "./external.ts";
@@ -18,10 +19,15 @@ import {
   CASTS,
   CLIENT,
   COMPARISONS,
+  DIGITS,
+  DIGITS_2015,
+  DIGITS_PAYLOAD,
   FAULTS,
+  GOTCHAS,
   LITERALS,
   LOGIC,
   NESTED,
+  NOT_IN_2015,
   PATHS,
   PAYLOAD,
   RECEIVED_AT,
@@ -32,6 +38,7 @@ import {
 import type { Row } from "./sql.cases.ts";
 import { compileTemplate } from "./template.ts";
 import type { BinaryOperator, Expression, SelectStatement } from "./tree.ts";
+import type { SqlVersion } from "./version.ts";
 
 /** What the external functions of the examples are answered. */
 const ANSWERS: Readonly<Record<ExternalRequest["name"], (request: ExternalRequest) => JsonValue>> = {
@@ -48,6 +55,7 @@ const ANSWERS: Readonly<Record<ExternalRequest["name"], (request: ExternalReques
 
 const environment: SqlEnvironment = {
   ...nodeSqlEnvironment("123456789012"),
+  decodeProtobuf: (bytes, { message }) => (message === "Reading" ? { value: bytes[1]! } : undefined),
   external: async (request) => ANSWERS[request.name](request),
 };
 
@@ -95,6 +103,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   arithmetic: ARITHMETIC,
   casts: CASTS,
   "case … end": CASES,
+  gotchas: GOTCHAS,
 };
 
 describe("expressions", () => {
@@ -120,6 +129,106 @@ describe("expressions", () => {
   test("functions are found whatever their case", () => {
     assert.equal(valueOf("ISUNDEFINED(missing)"), true);
     assert.equal(valueOf("Round(1.5)"), 2);
+  });
+});
+
+describe("numbers with more digits than a double has", () => {
+  const input = inputOf(utf8.encode(DIGITS_PAYLOAD));
+  const jsonOf = (expression: string, version: SqlVersion): string | undefined => {
+    const outcome = compileSql(`SELECT ${expression} AS v FROM 't'`, { numbers: "exact", version }).evaluate(input);
+    assert.ok(outcome.matched);
+    return JSON.stringify((outcome.value as { v?: JsonValue }).v);
+  };
+
+  test("come out with all of them", () => {
+    for (const [expression, json] of DIGITS) assert.equal(jsonOf(expression, "2016-03-23"), json, expression);
+  });
+
+  test("in version 2015-10-08 whole Decimals stay Decimals", () => {
+    for (const [expression, json] of DIGITS_2015) assert.equal(jsonOf(expression, "2015-10-08"), json, expression);
+  });
+
+  test("leave as doubles where nothing else is asked for", () => {
+    const all = compileSql("SELECT *, big + 1 AS next, [long] AS list FROM 't' WHERE big = 9007199254740993");
+    const outcome = all.evaluate(input);
+    assert.ok(outcome.matched);
+    const value = outcome.value as Record<string, JsonValue>;
+    assert.deepEqual(
+      [value["big"], value["next"], value["list"], value["huge"]],
+      [9007199254740992, 9007199254740994, [12345678901234567000], null],
+    );
+    const exact = compileSql("SELECT * FROM 't'", { numbers: "exact" }).evaluate(input);
+    assert.ok(exact.matched);
+    assert.match(JSON.stringify(exact.value), /"big":9007199254740993,"long":12345678901234567890\.123456789/);
+  });
+
+  test("have no keys that a path reaches", () => {
+    for (const path of ["big.coefficient", "big.toJSON", "get(big, 'scale')"])
+      assert.equal(valueOf(path, input), undefined);
+  });
+});
+
+describe("version 2015-10-08 does not have", () => {
+  for (const [sql, column, words] of NOT_IN_2015) {
+    test(sql, () => {
+      compileSql(sql);
+      assert.throws(
+        () => compileSql(sql, { version: "2015-10-08" }),
+        (error: unknown) => error instanceof SqlError && words.test(error.message) && error.column === column,
+      );
+    });
+  }
+});
+
+describe("external functions", () => {
+  const sql = (text: string): CompiledSql => compileSql(text);
+  const shadow = "get_thing_shadow(topic(2), 'role').state.reported.alarm";
+
+  test("are asked before, and only where WHERE can still be true without them", async () => {
+    const asked: ExternalRequest[] = [];
+    const input: SqlInput = {
+      ...message,
+      environment: {
+        ...environment,
+        external: async (request) => {
+          asked.push(request);
+          return ANSWERS[request.name](request);
+        },
+      },
+    };
+    assert.deepEqual(sql("SELECT a FROM 't'").externals, []);
+    assert.equal(sql("SELECT a FROM 't'").prepare(input), null);
+    assert.equal(sql(`SELECT ${shadow} AS alarm FROM 't' WHERE n > 100`).prepare(input), null);
+    assert.equal(asked.length, 0);
+    const rule = sql(`SET @alarm = ${shadow} SELECT @alarm AS alarm FROM 't' WHERE @alarm = 'ON'`);
+    assert.deepEqual(rule.externals, ["get_thing_shadow"]);
+    const answered = await rule.prepare(input);
+    assert.deepEqual(rule.evaluate(answered!), { matched: true, value: { alarm: "ON" } });
+    assert.equal(compileTemplate("${@alarm}!", rule).render(answered!), "ON!");
+    assert.deepEqual(asked, [{ name: "get_thing_shadow", thing: "pi-1", shadow: null, role: "role" }]);
+    assert.deepEqual(rule.evaluate(message), { matched: false, undecided: true }); // not asked: Undefined
+  });
+
+  test("may be given what others answered", async () => {
+    const chained = sql("SELECT aws_lambda('double', aws_lambda('double', {'n': 1})).n AS v FROM 't'");
+    assert.deepEqual(chained.evaluate((await chained.prepare(message))!), { matched: true, value: { v: 4 } });
+  });
+
+  test("are Undefined where they fail, answer too much or nobody answers, and say why", async () => {
+    const notes: string[] = [];
+    const ask = async (external: SqlEnvironment["external"]): Promise<unknown> => {
+      const bare = nodeSqlEnvironment("1");
+      const with_ = external === undefined ? bare : { ...bare, external };
+      const input: SqlInput = { ...message, environment: with_, note: (reason) => void notes.push(reason) };
+      const rule = sql("SELECT get_dynamodb('t', 'k', 1, 'r') AS v FROM 't'");
+      const outcome = rule.evaluate((await rule.prepare(input))!);
+      return outcome.matched && outcome.value;
+    };
+    assert.deepEqual(await ask(undefined), {});
+    assert.deepEqual(await ask(() => Promise.reject(new Error("table is away"))), {});
+    assert.deepEqual(await ask(async () => undefined), {});
+    assert.deepEqual(await ask(async () => "x".repeat(9000)), {}); // gotcha 8
+    assert.match(notes.join("\n"), /nothing that answers[^]*table is away[^]*no answer[^]*larger than 8192 bytes/);
   });
 });
 
@@ -201,7 +310,7 @@ describe("faults", () => {
   for (const [sql, line, column, words] of FAULTS) {
     test(`${JSON.stringify(sql)} is refused at ${line}:${column}`, () => {
       assert.throws(
-        () => parseSql(sql),
+        () => compileSql(sql),
         (error: unknown) => {
           assert.ok(error instanceof SqlError, String(error));
           assert.match(error.message, words);

@@ -1,4 +1,6 @@
 /** The syntax tree of one statement: immutable values. `at` is the index in the text where the node begins. */
+import type { Millis } from "../base/mod.ts";
+import type { WindowShape } from "./window-shape.ts";
 
 import type { Decimal } from "./decimal.ts";
 
@@ -32,6 +34,8 @@ export type Expression =
   /** `*`: the whole payload. Stands alone after VALUE or as a function's argument. */
   | { readonly kind: "star"; readonly at: number }
   | { readonly kind: "call"; readonly name: string; readonly args: readonly Expression[]; readonly at: number }
+  /** Made while windows are compiled, never by the parser: a value that the runtime keeps, see `window-plan.ts`. */
+  | { readonly kind: "slot"; readonly index: number; readonly at: number }
   | { readonly kind: "cast"; readonly of: Expression; readonly type: CastType; readonly at: number }
   | { readonly kind: "unary"; readonly operator: "-" | "not"; readonly of: Expression; readonly at: number }
   | {
@@ -82,7 +86,31 @@ export interface SelectStatement {
   /** MQTT topic filter after FROM. */
   readonly filter: string;
   readonly where: Expression | null;
+  /** Windows, keyed state and patterns: Tidewire's additions. */
+  readonly state?: StateClauses;
 }
+
+/** Spans and conditions behind WHERE. */
+export type PatternClause =
+  | { readonly kind: "hold"; readonly span: Millis; readonly at: number }
+  | { readonly kind: "absent"; readonly span: Millis; readonly at: number }
+  | { readonly kind: "sequence"; readonly span: Millis; readonly steps: readonly Expression[]; readonly at: number };
+
+/** What a statement with state says beside SELECT, FROM and WHERE; null where it does not. */
+export interface StateClauses {
+  readonly time: Expression | null;
+  readonly pattern: PatternClause | null;
+  readonly keys: readonly Expression[] | null;
+  readonly shape: WindowShape | null;
+  readonly having: Expression | null;
+  readonly lateness: Millis | null;
+  readonly emit: "final" | "changes" | null;
+  /** Where the first of them begins, and where each other one does. */
+  readonly at: number;
+  readonly clauses: ReadonlyMap<ClauseName, number>;
+}
+
+export type ClauseName = "TIMESTAMP BY" | "GROUP BY" | "HAVING" | "LATENESS" | "EMIT";
 
 /** The node type of one kind. */
 export type Node<K extends Expression["kind"]> = Extract<Expression, { kind: K }>;
@@ -113,6 +141,7 @@ const CHILDREN: ByKind<readonly Expression[]> = {
   literal: () => [],
   path: () => [],
   star: () => [],
+  slot: () => [],
   variable: () => [],
   nested: (node) => [...selected(node.select), node.from, ...(node.where === null ? [] : [node.where])],
   member: (node) => [node.of],

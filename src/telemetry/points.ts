@@ -1,6 +1,6 @@
 /** From one message's JSON value to points: names, values and the time they stand for. */
+import { parseIsoTime } from "../base/mod.ts";
 import type { EpochMs, JsonValue } from "../base/mod.ts";
-import { parseIsoTime } from "./iso-time.ts";
 
 export type FieldValue = number | boolean | string;
 export type FieldType = "number" | "boolean" | "string";

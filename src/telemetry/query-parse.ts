@@ -1,11 +1,10 @@
 /** A request's parameters → a query. Throws REQUEST_INVALID with the parameter's name and what it may be. */
-import { LIMITS, TidewireError, days, hours, minutes, seconds } from "../base/mod.ts";
+import { LIMITS, TidewireError, days, hours, minutes, parseIsoTime, seconds } from "../base/mod.ts";
 import type { EpochMs, Millis } from "../base/mod.ts";
 import { AGGREGATES, aggregateOf, crossesBorders } from "./aggregate.ts";
 import type { Aggregate } from "./aggregate.ts";
 import { isZone } from "./grid.ts";
 import type { Calendar } from "./grid.ts";
-import { parseIsoTime } from "./iso-time.ts";
 import type { Fill, Ranking, SeriesQuery } from "./query.ts";
 import { parseExpression } from "./series-expression.ts";
 

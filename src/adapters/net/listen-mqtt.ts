@@ -16,7 +16,7 @@ import { SecondLook } from "./second-look.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { Strangers } from "./strangers.ts";
 import { TlsDoor, chainShownBy, shownBy } from "./tls-door.ts";
-import type { Credential, Protocol, TlsMaterial } from "./tls-door.ts";
+import type { ClientCertificate, Credential, Protocol, TlsMaterial } from "./tls-door.ts";
 
 export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
@@ -24,6 +24,8 @@ export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly
 export interface Visitor {
   readonly remoteAddress: string;
   readonly credential: Credential;
+  /** Who its request proved it to be, e.g. by a signature: `key/ID`. */
+  readonly principal?: string;
 }
 
 /** Who shows a certificate that may not come in, and proved to have its key. */
@@ -54,7 +56,7 @@ export interface MqttListenerOptions {
   /** Absent: plain TCP, and `certificateId` is null. */
   readonly tls?: TlsMaterial;
   /** Default `required`. */
-  readonly clientCertificate?: "required" | "requested";
+  readonly clientCertificate?: ClientCertificate;
   /** Serves HTTP connections; without it there is only MQTT. */
   readonly http?: (socket: Socket, visitor: Visitor) => void;
   /** What a client is taken for that names no protocol (by ALPN). Default `mqtt`. */
@@ -62,6 +64,8 @@ export interface MqttListenerOptions {
   readonly proxy?: ProxyOptions;
   /** Peers are marked as such: the listener was opened for anybody. */
   readonly anonymous?: boolean;
+  /** Peers are marked so: their CONNECT says who they are. */
+  readonly login?: Peer["login"];
   /** Whether a certificate may connect at all; asked before a byte of MQTT is read, for resumed TLS sessions too. */
   readonly admitPeer: (certificateId: string) => PeerVerdict;
   /** Certificates whose issuer is not known here, and who may come all the same: the registry has the very certificate. */
@@ -336,7 +340,7 @@ class Listener implements MqttListener {
 
   #mqtt(socket: Socket, remoteAddress: string, credential: Credential): void {
     this.#strangers.delete(belowOf(socket));
-    const { admitPeer, accept, anonymous = false } = this.#options;
+    const { admitPeer, accept } = this.#options;
     if (credential.kind === "unusable") return this.#unwelcome(socket, remoteAddress, credential);
     if (credential.kind === "certificate") {
       const { certificateId } = credential;
@@ -346,7 +350,7 @@ class Listener implements MqttListener {
         return this.#unwelcome(socket, remoteAddress, refused);
       }
     }
-    const peer = peerOf(remoteAddress, credential, anonymous, socket);
+    const peer = peerOf(remoteAddress, credential, this.#options, socket);
     const transport = new SocketTransport(socket, remoteAddress);
     transport.attach(accept(transport, peer));
     socket.resume();
@@ -369,7 +373,12 @@ class Listener implements MqttListener {
   }
 }
 
-export function peerOf(remoteAddress: string, credential: Credential, anonymous: boolean, socket: Socket): Peer {
+export function peerOf(
+  remoteAddress: string,
+  credential: Credential,
+  { anonymous = false, login, principal }: Pick<MqttListenerOptions, "anonymous" | "login"> & Pick<Peer, "principal">,
+  socket: Socket,
+): Peer {
   if (credential.kind === "certificate") {
     const { certificateId } = credential;
     const serverName = socket instanceof TLSSocket ? socket.servername : null;
@@ -377,7 +386,10 @@ export function peerOf(remoteAddress: string, credential: Credential, anonymous:
     if (typeof serverName !== "string" || isIP(serverName) !== 0) return { remoteAddress, certificateId };
     return { remoteAddress, certificateId, serverName };
   }
-  return anonymous ? { remoteAddress, certificateId: null, anonymous } : { remoteAddress, certificateId: null };
+  const stranger = { remoteAddress, certificateId: null };
+  if (principal !== undefined) return { ...stranger, principal };
+  if (login !== undefined) return { ...stranger, login };
+  return anonymous ? { ...stranger, anonymous } : stranger;
 }
 
 /** The TCP socket below TLS, by a name that Node's types do not know. */

@@ -13,7 +13,7 @@ import { WebSocketTransport } from "./web-socket-transport.ts";
 
 export interface MqttWebSocketOptions extends Pick<
   MqttListenerOptions,
-  "admitPeer" | "accept" | "anonymous" | "onRefused"
+  "admitPeer" | "accept" | "anonymous" | "login" | "onRefused"
 > {
   /** In metrics and log lines. */
   readonly name: string;
@@ -44,14 +44,16 @@ export class MqttWebSockets {
   }
 
   /** Answers an upgrade; `head` is what came behind the request. */
-  upgrade(request: IncomingMessage, socket: Socket, head: Uint8Array, { remoteAddress, credential }: Visitor): void {
-    const { admitPeer, accept, objection, anonymous = false } = this.#options;
+  upgrade(request: IncomingMessage, socket: Socket, head: Uint8Array, visitor: Visitor): void {
+    const { remoteAddress, credential, principal } = visitor;
+    const { admitPeer, accept, objection } = this.#options;
     socket.on("error", ignore); // HTTP has let go of the socket; whoever serves it is told by "close"
     const refuse = (status: number, reason: string, hint: string): void => {
       this.#refusals.refuse(remoteAddress, reason, hint, undefined, shownBy(socket));
       answer(socket, status, hint);
     };
-    const objected = objection(request);
+    // Who signed the request did so for this connection, whatever page it is for.
+    const objected = principal === undefined ? objection(request) : null;
     if (objected !== null) return refuse(FORBIDDEN, "websocket-origin", objected);
     const verdict = judgeUpgrade(request);
     if (!verdict.ok) return refuse(verdict.status, "websocket-upgrade", verdict.reason);
@@ -66,7 +68,8 @@ export class MqttWebSockets {
     const transport = new WebSocketTransport(socket, remoteAddress, (fault) => {
       this.#refusals.refuse(remoteAddress, `websocket-${fault.kind}`, fault.detail);
     });
-    transport.attach(accept(transport, peerOf(remoteAddress, credential, anonymous, socket)), head);
+    const proved = { ...this.#options, ...(principal === undefined ? {} : { principal }) };
+    transport.attach(accept(transport, peerOf(remoteAddress, credential, proved, socket)), head);
   }
 }
 

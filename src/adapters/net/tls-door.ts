@@ -17,6 +17,8 @@ export interface TlsMaterial {
   readonly minVersion?: SecureVersion;
 }
 
+export type ClientCertificate = "required" | "requested" | "none";
+
 export type Protocol = "mqtt" | "http";
 
 /** What the handshake proved. */
@@ -34,8 +36,11 @@ export type Credential =
 
 export interface TlsDoorOptions {
   readonly material: TlsMaterial;
-  /** `requested`: who has none still gets in, which browsers need; the broker turns such MQTT clients away. */
-  readonly clientCertificate: "required" | "requested";
+  /**
+   * `requested`: who has none still gets in, which browsers need; the broker turns such MQTT clients away. `none`: nobody
+   * is asked for one, because clients prove otherwise who they are.
+   */
+  readonly clientCertificate: ClientCertificate;
   readonly protocols: readonly Protocol[];
   readonly handshakeTimeout: Millis;
   readonly clock: Clock;
@@ -85,7 +90,7 @@ export class TlsDoor {
     const options = this.#options;
     const server = createServer({
       ...contextOf(options.material),
-      requestCert: true,
+      requestCert: options.clientCertificate !== "none",
       rejectUnauthorized,
       ALPNProtocols: options.protocols.flatMap((protocol) => ALPN[protocol]),
       handshakeTimeout: options.handshakeTimeout,

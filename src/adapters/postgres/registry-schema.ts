@@ -1,5 +1,5 @@
 /** The registry's tables. Names sort by their bytes, as everywhere else. */
-import { POSTGRES_REGISTRY, withTenants } from "../registry-sql/schema.ts";
+import { POSTGRES_DEVICE_PASSWORDS, POSTGRES_REGISTRY, withTenants } from "../registry-sql/schema.ts";
 import type { Migrations } from "./schema.ts";
 
 /** Who listens here hears of every change. One per schema: several registries may share a database. */
@@ -49,5 +49,5 @@ const REGISTRY_2 = withTenants(POSTGRES_REGISTRY, {
 });
 
 export function registryMigrations(schema: string): Migrations {
-  return { name: "registry", schema, steps: [REGISTRY_1, REGISTRY_2] };
+  return { name: "registry", schema, steps: [REGISTRY_1, REGISTRY_2, POSTGRES_DEVICE_PASSWORDS] };
 }

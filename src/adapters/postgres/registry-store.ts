@@ -32,6 +32,7 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
   readonly groups: RegistryTables["groups"];
   readonly certificates: RegistryTables["certificates"];
   readonly authorities: RegistryTables["authorities"];
+  readonly passwords: RegistryTables["passwords"];
   readonly policies: RegistryTables["policies"];
   readonly tags: RegistryTables["tags"];
   readonly #schema: string;
@@ -62,6 +63,7 @@ export class PostgresRegistryStore implements RegistryStore, OtherWriters {
     this.groups = tables.groups;
     this.certificates = tables.certificates;
     this.authorities = tables.authorities;
+    this.passwords = tables.passwords;
     this.policies = tables.policies;
     this.tags = tables.tags;
   }

@@ -57,11 +57,11 @@ export class GroupTable implements GroupStore {
   }
 
   remove(groupName: string): void {
-    const concerned = this.certificatesBelow(groupName, CONCERNED_TOLD_MAX);
+    const concerned = this.principalsBelow(groupName, CONCERNED_TOLD_MAX);
     this.#sql.change(
       "DELETE FROM thing_groups WHERE tenant = $1 AND name = $2",
       [groupName],
-      [["group", groupName, "deleted"], ...concerned.map((id) => ["certificate", id, "updated"] as const)],
+      [["group", groupName, "deleted"], ...concerned.map(touchedPrincipal)],
     );
   }
 
@@ -140,10 +140,14 @@ export class GroupTable implements GroupStore {
     return names;
   }
 
-  certificatesBelow(groupName: string, limit: number): readonly string[] {
-    const text = `SELECT DISTINCT a.certificate FROM group_paths p CROSS JOIN group_members m CROSS JOIN thing_principals a
-      WHERE p.tenant = $1 AND p.ancestor = $2 AND m.tenant = $1 AND m.group_name = p.name
-        AND a.tenant = $1 AND a.thing = m.thing LIMIT $3`;
+  principalsBelow(groupName: string, limit: number): readonly string[] {
+    const members = `p.tenant = $1 AND p.ancestor = $2 AND m.tenant = $1 AND m.group_name = p.name`;
+    const text = `SELECT a.certificate FROM group_paths p CROSS JOIN group_members m CROSS JOIN thing_principals a
+        WHERE ${members} AND a.tenant = $1 AND a.thing = m.thing
+      UNION
+      SELECT 'password/' || d.thing FROM group_paths p CROSS JOIN group_members m CROSS JOIN device_passwords d
+        WHERE ${members} AND d.tenant = $1 AND d.thing = m.thing
+      LIMIT $3`;
     return this.#sql.rows(text, [groupName, limit]).map(([id]) => String(id));
   }
 }
@@ -154,6 +158,11 @@ function* inPieces(things: readonly string[]): Generator<readonly string[]> {
     yield things.slice(at, at + size);
     at += size;
   }
+}
+
+function touchedPrincipal(key: string): Touched {
+  const thing = /^password\/(.*)$/.exec(key)?.[1];
+  return thing === undefined ? ["certificate", key, "updated"] : ["password", thing, "updated"];
 }
 
 function touchedBy(groupName: string, things: readonly string[]): readonly Touched[] {

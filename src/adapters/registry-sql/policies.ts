@@ -109,15 +109,32 @@ export class PolicyTable implements PolicyStore {
     return this.#sql.rows(text, [`cert/${certificateId}`, certificateId]).map(policyOf);
   }
 
-  certificatesWith(policyName: string, limit: number): readonly string[] {
+  ofThing(thingName: string): readonly Policy[] {
+    const text = `SELECT ${POLICY} FROM (
+        SELECT DISTINCT t.policy
+          FROM group_members m CROSS JOIN group_paths g CROSS JOIN policy_targets t
+          WHERE m.tenant = $1 AND m.thing = $2
+            AND g.tenant = $1 AND g.name = m.group_name AND t.tenant = $1 AND t.target = 'thinggroup/' || g.ancestor
+      ) found CROSS JOIN policies p CROSS JOIN policy_versions v
+      WHERE p.tenant = $1 AND p.name = found.policy AND ${DEFAULT_VERSION} ORDER BY p.name`;
+    return this.#sql.rows(text, [thingName]).map(policyOf);
+  }
+
+  principalsWith(policyName: string, limit: number): readonly string[] {
+    const below = `policy_targets t CROSS JOIN group_paths g CROSS JOIN group_members m`;
+    const joined = `t.tenant = $1 AND t.policy = $2 AND t.target >= 'thinggroup/' AND t.target < 'thinggroup0'
+          AND g.tenant = $1 AND g.ancestor = substr(t.target, 12) AND m.tenant = $1 AND m.group_name = g.name`;
     const text = `SELECT substr(target, 6) FROM policy_targets
         WHERE tenant = $1 AND policy = $2 AND target >= 'cert/' AND target < 'cert0'
       UNION
-      SELECT a.certificate
-        FROM policy_targets t CROSS JOIN group_paths g CROSS JOIN group_members m CROSS JOIN thing_principals a
-        WHERE t.tenant = $1 AND t.policy = $2 AND t.target >= 'thinggroup/' AND t.target < 'thinggroup0'
-          AND g.tenant = $1 AND g.ancestor = substr(t.target, 12) AND m.tenant = $1 AND m.group_name = g.name
-          AND a.tenant = $1 AND a.thing = m.thing
+      SELECT a.certificate FROM ${below} CROSS JOIN thing_principals a
+        WHERE ${joined} AND a.tenant = $1 AND a.thing = m.thing
+      UNION
+      SELECT target FROM policy_targets
+        WHERE tenant = $1 AND policy = $2 AND target >= 'password/' AND target < 'password0'
+      UNION
+      SELECT 'password/' || d.thing FROM ${below} CROSS JOIN device_passwords d
+        WHERE ${joined} AND d.tenant = $1 AND d.thing = m.thing
       LIMIT $3`;
     return this.#sql.rows(text, [policyName, limit]).map(([id]) => String(id));
   }
@@ -125,7 +142,8 @@ export class PolicyTable implements PolicyStore {
 
 function touchedBy(target: string): readonly Touched[] {
   const [kind = "", id = ""] = target.split("/", 2);
-  return [[kind === "cert" ? "certificate" : "group", id, "updated"]];
+  const record = kind === "cert" ? "certificate" : kind === "password" ? "password" : "group";
+  return [[record, id, "updated"]];
 }
 
 function policyOf([name, document, version, createdAt, updatedAt]: Row): Policy {

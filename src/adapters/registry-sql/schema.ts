@@ -34,6 +34,7 @@ export const TABLES: readonly Table[] = [
   table("thing_principals", "thing certificate", "exclusive"),
   table("tags", "resource key", "value"),
   table("registry_values", "name", "value"),
+  table("device_passwords", "thing", "hash version created_at updated_at"),
 ];
 
 function table(name: string, key: string, others: string): Table {
@@ -138,6 +139,20 @@ const REGISTRY = `
 
 export const SQLITE_REGISTRY = REGISTRY;
 
+/** Added after the tables above. */
+const DEVICE_PASSWORDS = `
+  CREATE TABLE device_passwords (
+    tenant TEXT NOT NULL, thing TEXT NOT NULL, hash TEXT NOT NULL, version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, thing),
+    FOREIGN KEY (tenant, thing) REFERENCES things (tenant, name) ON DELETE CASCADE
+  ) STRICT, WITHOUT ROWID;
+`;
+
+export const SQLITE_DEVICE_PASSWORDS = `${DEVICE_PASSWORDS}
+  INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('device_passwords', 'device_passwords', '100000 100000 1');
+  ANALYZE sqlite_schema;`;
+
 /**
  * For SQLite's planner, which knows nothing about a new file and takes the tenant, which all rows share, for a narrow choice:
  * rows of a table with a million things, then how many of them agree in the first, the first two … columns of each index.
@@ -174,9 +189,15 @@ export const SQLITE_STATISTICS = `
     ${ROWS_THAT_AGREE.map((row) => `('${row.join("', '")}')`).join(",\n    ")};
   ANALYZE sqlite_schema;`;
 
-export const POSTGRES_REGISTRY = REGISTRY.replaceAll(") STRICT, WITHOUT ROWID", ")")
-  .replaceAll(/\bTEXT\b/g, 'text COLLATE "C"')
-  .replaceAll(/\bINTEGER\b/g, "bigint");
+export const POSTGRES_REGISTRY = forPostgres(REGISTRY);
+export const POSTGRES_DEVICE_PASSWORDS = forPostgres(DEVICE_PASSWORDS);
+
+function forPostgres(tables: string): string {
+  return tables
+    .replaceAll(") STRICT, WITHOUT ROWID", ")")
+    .replaceAll(/\bTEXT\b/g, 'text COLLATE "C"')
+    .replaceAll(/\bINTEGER\b/g, "bigint");
+}
 
 const INDEXES_BEFORE = [
   "things_by_type",

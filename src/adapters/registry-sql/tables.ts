@@ -2,6 +2,7 @@
 import type { RegistryStore } from "../../registry/mod.ts";
 import { AuthorityTable, CertificateTable } from "./certificates.ts";
 import { GroupTable } from "./groups.ts";
+import { PasswordTable } from "./passwords.ts";
 import { PolicyTable } from "./policies.ts";
 import type { Sql } from "./sql.ts";
 import { TagTable } from "./tags.ts";
@@ -17,6 +18,7 @@ export function registryTables(sql: Sql): RegistryTables {
     groups: new GroupTable(sql),
     certificates: new CertificateTable(sql),
     authorities: new AuthorityTable(sql),
+    passwords: new PasswordTable(sql),
     policies: new PolicyTable(sql),
     tags: new TagTable(sql),
   };

@@ -47,6 +47,8 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
     stored: async () => (await taken()).map(({ content }) => (JSON.parse(content.toString()) as { n: number }).n),
     kill: () => server.kill(),
     up: () => server.up(),
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
   });
 
   test("a message has its id, its type, and survives the broker; one that no queue takes has failed, the others not", async () => {

@@ -24,7 +24,7 @@ const HEARTBEAT_SECONDS = 20;
 const ROUTING_KEY_BYTES_MAX = 255;
 
 export function amqpSender(receiver: Receiver, guard: OutgoingGuard): Sender {
-  const { exchange, persistent } = settingsOf<AmqpSettings>(receiver);
+  const { exchange, persistent } = receiver.settings as unknown as AmqpSettings;
   const link: Link<Connected> = new Link({
     open: () => connect(receiver, guard, () => link.lost()),
     drop: ({ connection }) => void connection.close().catch(() => {}),
@@ -98,7 +98,7 @@ async function connect(receiver: Receiver, guard: OutgoingGuard, lost: () => voi
   const returned = new Set<string>();
   channel.on("error", () => {}).on("close", lost);
   channel.on("return", ({ properties }) => returned.add(String(properties.messageId)));
-  const { exchange } = settingsOf<AmqpSettings>(receiver);
+  const { exchange } = receiver.settings as unknown as AmqpSettings;
   if (exchange !== "") {
     await channel.checkExchange(exchange).catch((error: unknown) => {
       void connection.close().catch(() => {});

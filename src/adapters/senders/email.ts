@@ -16,7 +16,7 @@ interface MailSettings {
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export function emailSender(receiver: Receiver, guard: OutgoingGuard): Sender {
-  const settings = settingsOf<MailSettings>(receiver);
+  const settings = receiver.settings as unknown as MailSettings;
   const link = new Link<Transporter<SMTPTransport.SentMessageInfo>>({
     open: () => connect(receiver, guard),
     drop: (transport) => transport.close(),
@@ -56,8 +56,8 @@ async function mail(
       : dead(`the server takes no mail for ${rejected.length} of ${to.length} recipients`);
   } catch (error) {
     const { responseCode, response, code } = error as { responseCode?: number; response?: string; code?: string };
-    // Logging in is the server's matter, not the mail's: somebody mends the password.
-    if (responseCode === undefined || code === "EAUTH") throw error;
+    // Logging in and TLS are the server's matter, not the mail's: somebody mends them.
+    if (responseCode === undefined || (code !== "EENVELOPE" && code !== "EMESSAGE")) throw error;
     const reason = (response ?? `SMTP ${responseCode}`).slice(0, 200);
     // 421: the server closes the connection.
     if (responseCode === 421) throw new Error(reason, { cause: error });

@@ -67,6 +67,6 @@ function verdictOfFailure(error: unknown): Verdict {
   }
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const reason = reasonOf(error).slice(0, 300);
-  if (reason === "") return targetFails(String(code ?? "the connection failed"));
+  if (reason === "") return targetFails(code ?? "the connection failed");
   return targetFails(typeof code === "string" && !reason.includes(code) ? `${reason} (${code})` : reason);
 }

@@ -69,8 +69,8 @@ describe("NATS JetStream", { skip: missing ?? false }, () => {
 
   test("a subject that no stream takes is tried again; one that is none is refused; the others of the batch arrive", async () => {
     const lost = rendered(
-      action({ subject: "${where}" }),
-      [{ where: "nowhere.x" }, { where: "a b" }, { where: "plant.z", n: 6_000 }],
+      action({ subject: "${to}" }),
+      [{ to: "nowhere.x" }, { to: "a b" }, { to: "plant.z", n: 6_000 }],
       6_000,
     );
     const sender = open(lost.receiver);

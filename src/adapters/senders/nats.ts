@@ -6,15 +6,21 @@ import { DONE, dead, deliveryFails, forAll, targetFails } from "../../rules/mod.
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
 import type { OutgoingGuard } from "../outgoing-guard.ts";
 import { Link } from "./link.ts";
-import { guarded, settingsOf } from "./server-settings.ts";
+import { guarded } from "./server-settings.ts";
+import type { ServerSettings } from "./server-settings.ts";
 
 interface Connected {
   readonly connection: NatsConnection;
   readonly stream: JetStreamClient | null;
 }
 
+interface NatsSettings extends ServerSettings {
+  readonly token?: string;
+  readonly jetstream: boolean;
+}
+
 /** Printable, no wildcards, no empty token. */
-const SUBJECT = /^(?!\.)(?!.*\.\.)[^\s*>\u0000-\u001f]{1,255}(?<!\.)$/;
+const SUBJECT = /^(?!\.)(?!.*\.\.)[^\s*>]{1,255}(?<!\.)$/;
 /** Of JetStream's answers: the stream takes no message of this size. */
 const TOO_LARGE = 10054;
 
@@ -34,7 +40,7 @@ export function natsSender(receiver: Receiver, guard: OutgoingGuard): Sender {
 }
 
 async function connect(receiver: Receiver, guard: OutgoingGuard): Promise<Connected> {
-  const settings = settingsOf<{ token?: string; jetstream: boolean }>(receiver);
+  const settings = receiver.settings as unknown as NatsSettings;
   const { user, password, token, tls } = settings;
   const [{ connect: open }, { address, port, servername }] = await Promise.all([
     import("@nats-io/transport-node"),
@@ -84,7 +90,7 @@ function verdictOf(error: unknown): Verdict {
   const { name, message, code } = error as Error & { code?: unknown };
   if (code === TOO_LARGE) return dead(message);
   // Nobody listens on the subject: no stream has it yet.
-  if (name === "NoRespondersError" || /no responders|503/i.test(message))
+  if (name === "NoRespondersError" || /no responders|503|not enabled/i.test(message))
     return deliveryFails("no stream takes this subject");
   return targetFails(message);
 }

@@ -1,6 +1,5 @@
 /** PostgreSQL: a batch in one INSERT; where the database refuses it, row by row, so that one bad row stops no other. */
 import type pg from "pg";
-import type { Millis } from "../../base/mod.ts";
 import { DONE, dead, forAll, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
 import type { OutgoingGuard } from "../outgoing-guard.ts";
@@ -20,7 +19,7 @@ const ROW_FAULT = /^2[23]/;
 const PARAMETERS_MAX = 65_535;
 
 export function postgresqlSender(receiver: Receiver, guard: OutgoingGuard): Sender {
-  const settings = settingsOf<TableSettings>(receiver);
+  const settings = receiver.settings as unknown as TableSettings;
   const link: Link<pg.Client> = new Link({
     open: () => connect(receiver, guard, () => link.lost()),
     // `end` waits for what is on the way, which may hang.
@@ -28,21 +27,16 @@ export function postgresqlSender(receiver: Receiver, guard: OutgoingGuard): Send
       (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
   });
   return {
-    send: (batch, timeout) => link.carry(batch, timeout, (client) => insertAll(client, settings, batch, timeout)),
+    send: (batch, timeout) => link.carry(batch, timeout, (client) => insertAll(client, settings, batch)),
     close: () => link.close(),
   };
 }
 
-async function insertAll(
-  client: pg.Client,
-  settings: TableSettings,
-  batch: readonly Parcel[],
-  timeout: Millis,
-): Promise<Verdict[]> {
+async function insertAll(client: pg.Client, settings: TableSettings, batch: readonly Parcel[]): Promise<Verdict[]> {
   const perStatement = Math.floor(PARAMETERS_MAX / (settings.columns.length + 1));
   if (batch.length > perStatement) {
-    const first = await insertAll(client, settings, batch.slice(0, perStatement), timeout);
-    return [...first, ...(await insertAll(client, settings, batch.slice(perStatement), timeout))];
+    const first = await insertAll(client, settings, batch.slice(0, perStatement));
+    return [...first, ...(await insertAll(client, settings, batch.slice(perStatement)))];
   }
   try {
     await insert(client, settings, batch);
@@ -54,8 +48,8 @@ async function insertAll(
     if (!ROW_FAULT.test(code)) return forAll(batch, targetFails(`${message} (${code})`));
     if (batch.length === 1) return [dead(`${message} (${code})`)];
     const half = batch.length >> 1;
-    const first = await insertAll(client, settings, batch.slice(0, half), timeout);
-    return [...first, ...(await insertAll(client, settings, batch.slice(half), timeout))];
+    const first = await insertAll(client, settings, batch.slice(0, half));
+    return [...first, ...(await insertAll(client, settings, batch.slice(half)))];
   }
 }
 

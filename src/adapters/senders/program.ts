@@ -77,7 +77,9 @@ class Running {
     );
     try {
       const written = new Promise<void>((resolve, reject) =>
-        this.#child.stdin.write(batch.map(lineOf).join(""), (error) => (error == null ? resolve() : reject(error))),
+        this.#child.stdin.write(batch.map(lineOf).join(""), (error) =>
+          error === null || error === undefined ? resolve() : reject(error),
+        ),
       );
       const all = this.#acknowledges
         ? Promise.all(answers as Promise<Verdict>[])
@@ -121,7 +123,7 @@ class Running {
     if (say === undefined) return;
     this.#waiting.delete(id as string);
     if (error === undefined || error === null) return say(DONE);
-    const reason = String(error).slice(0, 300);
+    const reason = (typeof error === "string" ? error : JSON.stringify(error)).slice(0, 300);
     return say(final === true ? dead(reason) : deliveryFails(reason));
   }
 }

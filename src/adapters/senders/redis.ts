@@ -9,7 +9,7 @@ import { guarded, settingsOf } from "./server-settings.ts";
 const CONNECT_TIMEOUT_MS = 5_000;
 
 export function redisSender(receiver: Receiver, guard: OutgoingGuard): Sender {
-  const { maxLength } = settingsOf<{ maxLength: number }>(receiver);
+  const { maxLength } = receiver.settings as unknown as { maxLength: number };
   const trim = { TRIM: { strategy: "MAXLEN", strategyModifier: "~", threshold: maxLength } } as const;
   const link: Link<RedisClientType> = new Link({
     open: () => connect(receiver, guard, () => link.lost()),
@@ -36,7 +36,7 @@ export function redisSender(receiver: Receiver, guard: OutgoingGuard): Sender {
 /** What the server says has a word in front; what else goes wrong is the connection's. */
 function verdictOf(error: unknown): Verdict {
   const message = (error as Error).message;
-  if (/^WRONGTYPE/.test(message)) return dead("the key holds something that is no stream");
+  if (message.startsWith("WRONGTYPE")) return dead("the key holds something that is no stream");
   if (/^[A-Z]+ /.test(message)) return targetFails(message.slice(0, 200));
   throw error;
 }

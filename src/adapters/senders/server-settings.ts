@@ -12,9 +12,8 @@ export interface ServerSettings {
   readonly password?: string;
 }
 
-/** `S`: what the kind adds. */
-export function settingsOf<S = object>(receiver: Receiver): ServerSettings & S {
-  return receiver.settings as unknown as ServerSettings & S;
+export function settingsOf(receiver: Receiver): ServerSettings {
+  return receiver.settings as unknown as ServerSettings;
 }
 
 /** The address that the guard has looked at, so that no second look-up can give another. */

@@ -23,6 +23,7 @@ const key = (id: string, owner: string | null): Key => ({
   owner,
   permissions: ["fleet:read", "metrics:read"],
   things: ["line-*"],
+  policies: ["p"],
   secret: "s",
   createdAt: 1,
   expiresAt: null,

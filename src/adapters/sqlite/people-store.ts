@@ -19,6 +19,7 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
    CREATE TABLE facts (tenant TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (tenant, name))
      STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE keys ADD COLUMN policies TEXT NOT NULL DEFAULT '[]';`,
 ];
 
 const REVOKED_TOKEN = "revoked-token";
@@ -95,7 +96,7 @@ export class SqlitePeopleStore implements PeopleStore {
     const things = key.things === null ? null : JSON.stringify(key.things);
     const columns = [id, kind, name, owner, JSON.stringify(key.permissions), things, secret];
     const times = [createdAt, expiresAt, lastUsedAt, lastUsedFrom];
-    this.#run(() => this.#statements.putKey.run(this.#tenant, ...columns, ...times));
+    this.#run(() => this.#statements.putKey.run(this.#tenant, ...columns, ...times, JSON.stringify(key.policies)));
   }
 
   deleteKey(id: string): void {
@@ -141,7 +142,7 @@ const SQL = {
   sessions: "SELECT * FROM sessions WHERE tenant = ? ORDER BY id",
   fact: "SELECT value FROM facts WHERE tenant = ? AND name = ?",
   putUser: "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-  putKey: "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  putKey: "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   putSession: "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
   putFact: "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)",
   deleteUser: "DELETE FROM users WHERE tenant = ? AND name = ?",
@@ -176,6 +177,7 @@ function keyOf(row: Row): Key {
     owner: row["owner"] as string | null,
     permissions: JSON.parse(row["permissions"] as string) as Permission[],
     things: things === null ? null : (JSON.parse(things) as string[]),
+    policies: JSON.parse(row["policies"] as string) as string[],
     secret: row["secret"] as string,
     createdAt: row["created_at"] as number,
     expiresAt: row["expires_at"] as number | null,

@@ -72,6 +72,10 @@ export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore
     closeDatabase(this.#database);
   }
 
+  atomically<T>(work: () => T): T {
+    return transaction(this.#database, work);
+  }
+
   // ── templates ────────────────────────────────────────────────────────────────────────────────
 
   template(name: string): TemplateRecord | null {

@@ -87,6 +87,12 @@ const CHANGES: Readonly<Record<string, (registry: Registry) => unknown>> = {
   "a policy's default version": (r) => r.policies.setDefaultVersion("p", 2),
   "a deleted policy": (r) => r.policies.delete("r"),
   "a policy on a group": (r) => r.policies.attach("r", arnOf.group("leaf")),
+  "a password made and its policy attached": (r) => {
+    r.atomically(() => {
+      r.passwords.set("t1", "hash");
+      r.policies.attach("r", "password/t1");
+    });
+  },
   tags: (r) => r.tags.add(arnOf.group("leaf"), [{ key: "k", value: "v" }]),
 };
 

@@ -79,6 +79,8 @@ function fill({ store }: OpenRegistry): void {
       store.things.attach({ thingName, certificateId: certificateOf(n).certificateId, type: "EXCLUSIVE_THING" });
       store.policies.attach("p", `cert/${certificateOf(n).certificateId}`);
       store.groups.addMembers("hall", [thingName]);
+      store.passwords.save({ thingName, hash: "theirs", version: 1, ...times });
+      store.policies.attach("own", `password/${thingName}`);
     }
     store.authorities.saveRegistrationCode("theirs");
   });

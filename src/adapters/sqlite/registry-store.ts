@@ -2,7 +2,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Logger } from "../../base/mod.ts";
 import type { PresenceStore, RegistryStore, SavedPresence } from "../../registry/mod.ts";
-import { SQLITE_REGISTRY, SQLITE_STATISTICS, withTenants } from "../registry-sql/schema.ts";
+import { SQLITE_DEVICE_PASSWORDS, SQLITE_REGISTRY, SQLITE_STATISTICS, withTenants } from "../registry-sql/schema.ts";
 import { FIRST_TENANT, textOrNull } from "../registry-sql/sql.ts";
 import type { Row, Sql, Value } from "../registry-sql/sql.ts";
 import { registryTables } from "../registry-sql/tables.ts";
@@ -63,6 +63,8 @@ export const REGISTRY_MIGRATIONS: readonly string[] = [
    INSERT INTO presence SELECT 'default', thing, online, last_seen_at, reason, address FROM presence_before;
    DROP TABLE presence_before;
    ${SQLITE_STATISTICS}`,
+
+  SQLITE_DEVICE_PASSWORDS,
 ];
 
 export interface OpenRegistry {

@@ -48,6 +48,9 @@ export const MIGRATIONS: readonly string[] = [
      attempts INTEGER NOT NULL, last_error TEXT NOT NULL, died_at INTEGER NOT NULL) STRICT;
    CREATE INDEX dead_letters_rule ON dead_letters (rule, event);
    CREATE INDEX dead_letters_receiver ON dead_letters (receiver);`,
+  // State of rules with windows; page -1 is the header.
+  `CREATE TABLE window_state (
+     rule TEXT NOT NULL, page INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (rule, page)) STRICT, WITHOUT ROWID;`,
   // An alert's story, life and who is still to be told; and rows of what is told and watched, by kind.
   `ALTER TABLE alerts ADD COLUMN more TEXT;
    ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
@@ -65,6 +68,8 @@ const ASKED = `FROM dead_letters WHERE (?1 IS NULL OR seq = ?1) AND (?2 IS NULL 
   AND (?3 IS NULL OR receiver = ?3) AND (?4 IS NULL OR seq < ?4) ORDER BY seq DESC LIMIT ?5`;
 
 const SQL = {
+  putWindows: "INSERT OR REPLACE INTO window_state (rule, page, body) VALUES (?, ?, ?)",
+  dropWindows: "DELETE FROM window_state WHERE rule = ?",
   putRule: "INSERT OR REPLACE INTO rules (name, document) VALUES (?, ?)",
   deleteRule: "DELETE FROM rules WHERE name = ?",
   dropOfRule: "DELETE FROM deliveries WHERE rule = ?",

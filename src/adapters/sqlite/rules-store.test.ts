@@ -51,6 +51,8 @@ const NOTHING: SaveBatch = {
   dead: [],
   alerts: [],
   alertRows: [],
+  windows: [],
+  toldUntil: null,
 };
 
 describe("rules store", () => {
@@ -85,6 +87,8 @@ describe("rules store", () => {
       rules: [],
       alerts: [],
       alertRows: [],
+      windows: [],
+      toldUntil: null,
       receivers: [],
       checkpoint: null,
       waiting: 0,
@@ -116,6 +120,8 @@ describe("rules store", () => {
       dead: [dead(7)],
       alerts: [stored],
       alertRows: [row],
+      windows: [],
+      toldUntil: null,
     });
     reopen();
     const state = store.load();
@@ -340,7 +346,7 @@ describe("rules store", () => {
         }),
       ]),
     );
-    const [webhook] = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).filter(({ id }) => id === "r-1");
+    const webhook = state.receivers.flatMap(({ key }) => store.due(key, 9, 9)).find(({ id }) => id === "r-1");
     assert.deepEqual([webhook!.fields, webhook!.attempts, webhook!.lastError, webhook!.things], [json, 2, "e", ["t"]]);
     assert.deepEqual(
       store.deadLetters({ limit: 9 }).map(({ id, label }) => [id, label]),

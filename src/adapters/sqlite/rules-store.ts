@@ -23,6 +23,7 @@ import type {
   RulesStore,
   SaveBatch,
   SavedDelivery,
+  SavedWindows,
   StoredAlert,
   StoredState,
 } from "../../rules/mod.ts";
@@ -30,6 +31,9 @@ import { closeDatabase, openDatabase, transaction } from "./open.ts";
 import { MIGRATIONS, columnsOf, letterOf, prepareStatements, savedOf } from "./rules-rows.ts";
 import type { Row, Statements } from "./rules-rows.ts";
 import { upgradeRows } from "./rules-upgrade.ts";
+
+/** Before the pages of its rule. */
+const HEADER_PAGE = -1;
 
 type StoreLimits = Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 
@@ -107,7 +111,20 @@ export class SqliteRulesStore implements RulesStore {
         this.#number("SELECT max(log_offset) AS n FROM dead_letters") ?? -1,
       ),
       newestCreatedAt: this.#number("SELECT max(created_at) AS n FROM deliveries"),
+      windows: this.#loadWindows(),
+      toldUntil: this.#number("SELECT value AS n FROM meta WHERE name = 'told_until'"),
     };
+  }
+
+  #loadWindows(): SavedWindows[] {
+    const saved = new Map<string, { header: Uint8Array; pages: [number, Uint8Array][] }>();
+    for (const row of this.#database.prepare("SELECT rule, page, body FROM window_state ORDER BY rule, page").all()) {
+      const rule = row["rule"] as string;
+      const body = row["body"] as Uint8Array;
+      if (row["page"] === HEADER_PAGE) saved.set(rule, { header: body, pages: [] });
+      else saved.get(rule)?.pages.push([row["page"] as number, body]);
+    }
+    return [...saved].map(([rule, snapshot]) => ({ rule, snapshot, replaces: false }));
   }
 
   putRule(rule: RuleDocument): void {
@@ -119,6 +136,7 @@ export class SqliteRulesStore implements RulesStore {
   deleteRule(ruleName: string): number {
     return transaction(this.#database, () => {
       this.#statements.deleteRule.run(ruleName);
+      this.#statements.dropWindows.run(ruleName);
       const dropped = Number(this.#statements.dropOfRule.run(ruleName).changes);
       this.#waiting -= dropped;
       return dropped;
@@ -154,6 +172,7 @@ export class SqliteRulesStore implements RulesStore {
       if (batch.dead.length > 0) this.#statements.trimDead.run(this.#limits.deadLettersMax);
       this.#saveAlerts(batch.alerts);
       for (const row of batch.alertRows) this.#saveAlertRow(row);
+      this.#saveWindows(batch);
       this.#statements.setMeta.run("checkpoint", batch.checkpoint);
     });
     return waiting;
@@ -275,6 +294,16 @@ export class SqliteRulesStore implements RulesStore {
     const added = this.#statements.add.run(...columnsOf(delivery), attempts, nextAttemptAt, lastError).changes;
     if (Number(added) === 0) this.#statements.update.run(attempts, nextAttemptAt, lastError, keyOf(delivery));
     return Number(added);
+  }
+
+  #saveWindows({ windows, toldUntil }: SaveBatch): void {
+    for (const { rule, snapshot, replaces } of windows) {
+      if (replaces) this.#statements.dropWindows.run(rule);
+      if (snapshot === null) continue;
+      this.#statements.putWindows.run(rule, HEADER_PAGE, snapshot.header);
+      for (const [page, body] of snapshot.pages) this.#statements.putWindows.run(rule, page, body);
+    }
+    if (toldUntil !== null) this.#statements.setMeta.run("told_until", Math.floor(toldUntil));
   }
 
   #saveAlerts(alerts: readonly StoredAlert[]): void {

@@ -42,9 +42,11 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
+import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import { passwordDesk } from "../logins/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
@@ -270,11 +272,11 @@ async function openParts(folder: string, ground: Base) {
     ...base,
     store: rulesStore,
     senders: openSenders({ http, hmacSha256, clock, folder: null }),
-    keyedHash: sealing.hmac,
+    keyedHash: (text) => sealing.hmac(text),
     defaults: defaultRules(),
   });
   await rules.start();
-  const provisioning = openProvisioning({ ...base, folder, registry, authority });
+  const provisioning = openProvisioning({ ...base, scheduler: realTurns(clock), folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
@@ -390,7 +392,6 @@ export async function apiWorld(): Promise<ApiWorld> {
   };
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
-  const visitorOf = (socket: Socket): Visitor => visitors.get(socket) ?? STRANGER;
   const store = new PlayedStore();
   const queries = new PlayedAsker();
   const messages = new PlayedMessages();
@@ -402,11 +403,12 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     messages,
-    visitorOf,
+    visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
+    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],

@@ -8,6 +8,16 @@ export interface PutPolicy {
   readonly warnings: readonly string[];
 }
 
+/** A thing's password was set; `password` where it was made here. */
+export interface MadePassword {
+  readonly thing: string;
+  readonly version: number;
+  readonly createdAt: EpochMs;
+  readonly changedAt: EpochMs;
+  readonly policies: readonly string[];
+  readonly password: string | null;
+}
+
 export interface PolicyVersions {
   readonly versions: readonly {
     readonly version: number;

@@ -62,6 +62,8 @@ export interface KeyView {
   readonly owner: string | null;
   readonly permissions: readonly string[];
   readonly things: readonly string[] | null;
+  /** What its MQTT connections may do. */
+  readonly policies: readonly string[];
   readonly createdAt: EpochMs;
   readonly expiresAt: EpochMs | null;
   readonly lastUsedAt: EpochMs | null;
@@ -78,6 +80,8 @@ export interface NewKeyRequest {
   readonly permissions: readonly string[];
   /** Thing names, with `*` for any characters: the key is good only for routes that are about named things. */
   readonly things?: readonly string[] | null;
+  /** Of an access key: what it may do by MQTT over WebSocket. */
+  readonly policies?: readonly string[];
   readonly expiresAt?: EpochMs | null;
 }
 

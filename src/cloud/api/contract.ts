@@ -37,6 +37,9 @@
  *   GET    /api/connection                           → ConnectionInfo
  *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → what was revoked, cut, removed and kept
  *   GET    /api/retirements                          → {pending: those that are not finished}
+ *   GET    /api/things/:thing/password               → PasswordFacts
+ *   PUT    /api/things/:thing/password  {password?, policies?}  → MadePassword; one that is made is shown once
+ *   DELETE /api/things/:thing/password               → {}; whoever is connected with it is cut
  *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
  *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
@@ -200,7 +203,14 @@ export type {
   Silence,
   SilenceList,
 } from "./contract-alerts.ts";
-export type { PolicyAnswer, PolicyVersions, PutPolicy, Refusal, RefusalPage } from "./contract-devices.ts";
+export type {
+  MadePassword,
+  PolicyAnswer,
+  PolicyVersions,
+  PutPolicy,
+  Refusal,
+  RefusalPage,
+} from "./contract-devices.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 

@@ -13,6 +13,7 @@ import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
 import type { CertificateCensus } from "../certificate-census.ts";
 import type { EstPorts } from "../est/routes.ts";
+import type { PasswordDesk } from "../logins/mod.ts";
 import type { PolicyPort } from "../policy-desk.ts";
 import type { Renewals } from "../renewals.ts";
 import type {
@@ -138,6 +139,7 @@ export interface ApiPorts extends DevicePorts {
   readonly renewals: Pick<Renewals, "readmit">;
   readonly refusals: RefusalPort;
   readonly policies: PolicyPort;
+  readonly passwords: PasswordDesk;
   readonly desk: AuthorityDesk;
   readonly census: Pick<CertificateCensus, "take">;
   readonly metrics: Metrics & { render(): Promise<string>; readonly contentType: string };

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { LIMITS, TidewireError } from "../../base/mod.ts";
+import { LIMITS, TidewireError, momentIn } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import type { AuditPageView } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -34,15 +34,11 @@ export function auditRoutes(app: FastifyInstance, { auditSearch, clock }: ApiPor
   );
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** ISO 8601, epoch milliseconds, or back from now: `-24h`. */
+/** A moment, or a span back from now. */
 function timeOf(name: string, text: string | undefined, now: EpochMs): EpochMs | undefined {
   if (text === undefined) return undefined;
-  const back = /^-(\d{1,6})([smhd])$/.exec(text);
-  if (back !== null) return now - Number(back[1]) * UNITS[back[2]!]!;
-  const time = /^\d{1,16}$/.test(text) ? Number(text) : Date.parse(text);
-  if (!Number.isNaN(time)) return time;
-  const reason = `'${name}' is '${text.slice(0, 40)}'; it must be a time such as 2026-01-31T12:00:00Z, or back from now, such as -24h`;
+  const time = momentIn(text, now, "back");
+  if (time !== null) return time;
+  const reason = `'${name}' is '${text.slice(0, 40)}'; it must be a time such as 2026-01-31T12:00:00Z, or back from now, such as 24h or 14d`;
   throw new TidewireError("REQUEST_INVALID", { reason });
 }

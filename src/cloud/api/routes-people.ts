@@ -67,10 +67,11 @@ const NewKey = z.strictObject({
   name: z.string().max(128),
   permissions: z.array(z.string().max(64)).max(PERMISSIONS.length),
   things: z.array(z.string().max(128)).max(100).nullish(),
+  policies: z.array(z.string().max(128)).max(10).optional(),
   expiresAt: z.number().int().nullish(),
 });
 
-function keyRoutes(app: FastifyInstance, { people }: ApiPorts): void {
+function keyRoutes(app: FastifyInstance, { people, registry }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   const querystring = z.strictObject({ all: z.stringbool().default(false) });
@@ -88,8 +89,9 @@ function keyRoutes(app: FastifyInstance, { people }: ApiPorts): void {
     const actor = actorOf(request);
     // A key that leaked must not be able to make another that outlives it.
     if (isKey(request)) demandPermission(actor, "people:write");
-    const { kind, name, permissions, things, expiresAt } = request.body;
-    request.auditDetails = { kind, name, permissions, things, expiresAt };
+    const { kind, name, permissions, things, policies, expiresAt } = request.body;
+    for (const policy of policies ?? []) registry.policies.describe(policy);
+    request.auditDetails = { kind, name, permissions, things, policies, expiresAt };
     const made = people.keys.make(ownerOf(actor.identity), request.body, actor.permissions);
     request.auditDetails = { ...request.auditDetails, key: made.key.id };
     return made;

@@ -25,6 +25,7 @@ import { LiveHub } from "./live.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
+import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
@@ -35,6 +36,7 @@ import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { policyDeskRoutes } from "./routes-policies.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
+import { passwordRoutes } from "./routes-passwords.ts";
 import { retireRoutes } from "./routes-retire.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
@@ -76,6 +78,7 @@ const PATIENCE = {
 
 const GUARDED = [
   joinCodeRoutes,
+  passwordRoutes,
   retireRoutes,
   refusalRoutes,
   policyDeskRoutes,
@@ -85,6 +88,7 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  deadLetterRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,

@@ -116,6 +116,7 @@ export class Retirements {
     return registry.atomically(() => {
       if (registry.things.find(thing) === undefined) return 0;
       let revoked = 0;
+      registry.passwords.remove(thing);
       for (const { certificateId } of registry.things.principalsOf(thing)) {
         const shared = registry.things.ofPrincipal(certificateId).length > 1;
         registry.things.detach(thing, certificateId);

@@ -9,22 +9,18 @@ interface Compiled extends TelemetryRule {
 }
 
 export class CompiledRules implements TelemetryRules {
-  readonly #routes: TopicRoutes<Compiled>;
+  readonly #routes = new TopicRoutes<Compiled>();
 
   /** A rule whose SQL does not compile is handed to `refuse` and left out; the rule book has checked it before. */
   constructor(rules: readonly StoreRule[], refuse: (rule: StoreRule, error: unknown) => void) {
-    const compiled = rules.flatMap((rule) => {
+    for (const rule of rules) {
       try {
-        return [compile(rule)];
+        const compiled = compile(rule);
+        this.#routes.put(rule.ruleName, compiled.filter, compiled);
       } catch (error) {
         refuse(rule, error);
-        return [];
       }
-    });
-    this.#routes = new TopicRoutes(
-      () => compiled,
-      ({ filter }) => filter,
-    );
+    }
   }
 
   route(topic: string): readonly TelemetryRule[] {

@@ -70,6 +70,30 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
+test("Basic Ingest is stored by the rule that it names, as if it had come to the rest of its topic", () => {
+  const rules: readonly StoreRule[] = [
+    { ruleName: "named", sql: "SELECT * FROM 'elsewhere'", fromOffset: 0 },
+    { ruleName: "other", sql: "SELECT * FROM '#'", fromOffset: 0 },
+  ];
+  const payload = { v: 1 };
+  for (const learning of [true, false]) {
+    const direct = sinkOf([EVERYTHING], learning);
+    feed(
+      direct,
+      Array.from({ length: 3 }, () => message(payload, { receivedAt: 7, topic: "telemetry/pump/engine" })),
+    );
+    const ingested = sinkOf(rules, learning);
+    feed(
+      ingested,
+      Array.from({ length: 3 }, () =>
+        message(payload, { receivedAt: 7, topic: "$aws/rules/named/telemetry/pump/engine" }),
+      ),
+    );
+    assert.deepEqual(stored(ingested), stored(direct));
+    assert.equal(ingested.sink.counters.points, 3);
+  }
+});
+
 describe("messages that are like the one before", () => {
   test("are stored without being decoded, until another sender or another rule has a say", () => {
     const counting = sinkOf([EVERYTHING, { ...EVERYTHING, ruleName: "later", fromOffset: 500 }], true);

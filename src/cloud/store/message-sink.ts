@@ -1,5 +1,5 @@
 /** One message of the log → rows of the next commit. Synchronous, and nothing that a device sends makes it throw. */
-import { parseJson, stampOf } from "../../base/mod.ts";
+import { asRuleSees, parseJson, stampOf } from "../../base/mod.ts";
 import type { Clock, ForgottenThings, Limits, Logger, Message } from "../../base/mod.ts";
 import { PayloadTemplate, PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
 import type { Points, SequenceBook, SeriesBook, SeriesEntry } from "../../telemetry/mod.ts";
@@ -152,10 +152,11 @@ export class MessageSink {
 
   #decode(offset: number, bytes: Uint8Array, topic: KnownTopic): void {
     try {
-      const message = this.#options.records.decode(bytes);
+      const received = this.#options.records.decode(bytes);
+      const message = asRuleSees(received);
       const { forgotten } = this.#options;
       if (offset < forgotten.end && forgotten.covers(subjectOf(message), offset)) return;
-      const routed = topic.rules ?? this.#rules?.route(message.topic) ?? [];
+      const routed = topic.rules ?? this.#rules?.route(received.topic) ?? [];
       if (routed.length === 0) return;
       const rules = routed.filter((rule) => rule.fromOffset <= offset);
       if (rules.length === 0) return;

@@ -41,6 +41,8 @@ export interface ClaimRecord {
 
 /** Every call is on disk when it returns. */
 export interface ProvisioningStore {
+  /** Several calls as one: all are kept or none, with one wait for the disk. */
+  atomically<T>(work: () => T): T;
   template(name: string): TemplateRecord | null;
   /** By name. */
   templates(after: string | null, limit: number): readonly TemplateRecord[];

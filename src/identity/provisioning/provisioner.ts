@@ -3,7 +3,7 @@
  * it, then a template that makes thing, policies and status in one transaction. Every front door ends here.
  */
 import { LIMITS, TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
-import type { Clock, Counter, LogFields, Logger, Metrics, Random } from "../../base/mod.ts";
+import type { Clock, Counter, LogFields, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import { applyPlan } from "./apply.ts";
 import type { Provisioned } from "./apply.ts";
 import { claimPolicyDocument, claimPolicyName } from "./claim-policy.ts";
@@ -25,6 +25,7 @@ import { subjectParameters } from "./subject-parameters.ts";
 import { CERTIFICATE_ID, parseTemplateBody } from "./template-body.ts";
 import type { TemplateBody } from "./template-body.ts";
 import type { Templates } from "./templates.ts";
+import { Together } from "./together.ts";
 import { parsePolicy } from "../policy-document.ts";
 import type { DistinguishedName } from "../variables.ts";
 
@@ -36,6 +37,7 @@ export interface ProvisionerOptions {
   readonly hooks: HookRunner;
   readonly sha256: Sha256Hex;
   readonly clock: Clock;
+  readonly scheduler: Pick<Scheduler, "defer">;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -65,6 +67,8 @@ export class Provisioner {
   readonly #rates: RequestRates;
   /** Tokens that a request is using now: bounded by the requests that are worked on at once. */
   readonly #inUse = new Set<string>();
+  readonly #tokenChanges: Together;
+  readonly #registryChanges: Together;
   readonly #provisioned: Counter;
   readonly #expired: Counter;
   readonly #refusals = new Map<string, Counter>();
@@ -72,6 +76,9 @@ export class Provisioner {
 
   constructor(options: ProvisionerOptions) {
     this.#o = options;
+    const { store, registry, scheduler } = options;
+    this.#tokenChanges = new Together((work) => store.atomically(work), scheduler);
+    this.#registryChanges = new Together((work) => registry.atomically(work), scheduler);
     const {
       requestsPerSecondMax: perSecond,
       requestsBurstMax: burst,
@@ -94,7 +101,8 @@ export class Provisioner {
     return this.#told({ operation: "CreateKeysAndCertificate", ...claimant }, async () => {
       const claimId = this.#admit(claimant);
       const issued = await this.#issuing(() => this.#o.issuer.withKey());
-      return { ...this.#pending(issued, claimId, claimant.clientId), privateKey: issued.privateKeyPem };
+      const pending = await this.#pending(issued, claimId, claimant.clientId);
+      return { ...pending, privateKey: issued.privateKeyPem };
     });
   }
 
@@ -119,7 +127,7 @@ export class Provisioner {
       this.#inUse.add(owned.tokenHash);
       try {
         const provisioned = await this.#register(claimant, claimId, templateName, owned, parameters);
-        this.#o.store.removeToken(owned.tokenHash);
+        this.#forget(owned);
         return provisioned;
       } finally {
         this.#inUse.delete(owned.tokenHash);
@@ -170,9 +178,9 @@ export class Provisioner {
       const { from, value } = plan.certificate;
       if (from === "CertificateSigningRequest") {
         const issued = await this.#issuing(() => this.#o.issuer.fromCsr(value));
-        return { ...this.#registerAndApply(issued, plan), certificatePem: issued.certificatePem };
+        return { ...(await this.#registerAndApply(issued, plan)), certificatePem: issued.certificatePem };
       }
-      if (from === "CertificateId") return { ...this.#apply(plan, value), certificatePem: "" };
+      if (from === "CertificateId") return { ...(await this.#apply(plan, value)), certificatePem: "" };
       const reason = "CertificatePem needs a registered CA; use CertificateSigningRequest";
       throw new ProvisioningRefusal("certificate", "InvalidParameters", reason);
     });
@@ -227,13 +235,13 @@ export class Provisioner {
     throw new TidewireError("REQUEST_INVALID", { reason });
   }
 
-  #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan): Provisioned {
+  #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan): Promise<Provisioned> {
     return this.#apply(plan, issued.certificateId, () => this.#o.registry.register(issued, "PENDING_ACTIVATION"));
   }
 
-  #apply(plan: ProvisioningPlan, certificateId: string, first: () => void = () => {}): Provisioned {
+  async #apply(plan: ProvisioningPlan, certificateId: string, first: () => void = () => {}): Promise<Provisioned> {
     const { registry, sha256, logger } = this.#o;
-    const provisioned = registry.atomically(() => {
+    const provisioned = await this.#registryChanges.make(() => {
       first();
       return applyPlan(registry, plan, certificateId, sha256);
     });
@@ -245,6 +253,13 @@ export class Provisioner {
       certificateId,
     });
     return provisioned;
+  }
+
+  /** Nobody waits for it: a token whose certificate is in use is worth nothing, and swept if it stays. */
+  #forget({ tokenHash }: TokenRecord): void {
+    this.#tokenChanges
+      .make(() => this.#o.store.removeToken(tokenHash))
+      .catch((error: unknown) => this.#o.logger.warn("a used token is removed later", { reason: reasonOf(error) }));
   }
 
   // ── claims ───────────────────────────────────────────────────────────────────────────────────
@@ -341,7 +356,7 @@ export class Provisioner {
     }
   }
 
-  #pending(issued: IssuedDevice, claimId: string, clientId: string): NewCertificate {
+  async #pending(issued: IssuedDevice, claimId: string, clientId: string): Promise<NewCertificate> {
     const { store, registry, clock, random, sha256 } = this.#o;
     const { tokensPerClaimMax, tokenLifetime } = LIMITS.provisioning;
     if (store.countTokens(claimId) >= tokensPerClaimMax)
@@ -354,8 +369,9 @@ export class Provisioner {
     const certificateOwnershipToken = hexOf(random.bytes(32));
     const tokenHash = sha256(certificateOwnershipToken);
     // First the token: a crash between the two leaves nothing that is not swept.
-    store.saveToken({ tokenHash, certificateId, claimId, clientId, expiresAt: clock.now() + tokenLifetime });
-    registry.atomically(() => registry.register(issued, "PENDING_ACTIVATION"));
+    const token = { tokenHash, certificateId, claimId, clientId, expiresAt: clock.now() + tokenLifetime };
+    await this.#tokenChanges.make(() => store.saveToken(token));
+    await this.#registryChanges.make(() => registry.register(issued, "PENDING_ACTIVATION"));
     return { certificateId, certificatePem, certificateOwnershipToken };
   }
 

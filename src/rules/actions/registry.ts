@@ -116,7 +116,7 @@ export function validateAction(input: unknown, where: string): RuleAction {
 export function validateNotify(input: unknown, where: string): RuleAction {
   const action = validateAction(input, where);
   if (kindOf(action).kind.announce !== undefined) return action;
-  const able = [...BY_NAME.values()].filter(({ announce }) => announce !== undefined);
+  const able = [...BY_NAME.values()].filter((kind) => kind.announce !== undefined);
   throw invalid(where, `it must be one of ${listOf(able.map(({ name }) => name))}`);
 }
 
@@ -134,6 +134,6 @@ function listOf(names: Iterable<string>): string {
 
 export function mapSecrets(action: RuleAction, change: SecretChange): RuleAction {
   const { kind, body } = kindOf(action);
-  if (kind.mapSecrets === undefined) return action;
-  return { [kind.name]: kind.mapSecrets(body, change) } as RuleAction;
+  const mapped = kind.mapSecrets?.(body, change);
+  return mapped === undefined ? action : ({ [kind.name]: mapped } as RuleAction);
 }

@@ -8,7 +8,7 @@ import type { RulesLimits } from "../model.ts";
 import { CALM, deadlineOf, shifted, step } from "./life-cycle.ts";
 import type { Life, LifeEvent, LifeInput, Policy } from "./life-cycle.ts";
 import { idPart, phaseOf } from "./model.ts";
-import type { Alert, AlertRecord, AlertSource, Severity, Transition, TransitionType } from "./model.ts";
+import type { Alert, AlertRecord, AlertSource, Transition, TransitionType } from "./model.ts";
 import { byNewest, isWanted } from "./query.ts";
 import type { AlertQuery } from "./query.ts";
 import { resolvedAlert, restoredLife, restoredTrack } from "./restore.ts";
@@ -38,13 +38,7 @@ export interface AlertReading {
   readonly describe: () => Description;
 }
 
-export interface Description {
-  readonly severity: Severity;
-  readonly summary: string;
-  readonly value: string | null;
-  readonly threshold: string | null;
-  readonly labels: Readonly<Record<string, string>>;
-}
+export type Description = Pick<Alert, "severity" | "summary" | "value" | "threshold" | "labels">;
 
 /** Alerts whose new `count` and `lastSeenAt` are saved with every save; of more than that, each only now and then. */
 const COUNTS_SAVED_MAX = 500;
@@ -185,9 +179,10 @@ export class AlertBook {
       return reading.verdict === "breach" ? this.#read(this.#shelf.newTrack(reading, CALM), reading) : null;
     }
     // A replay: this state reflects it already. Silence begins with the last message that was heard.
-    if (reading.offset < track.lastOffset + Number(reading.source !== "absent")) return null;
+    const { offset, source } = reading;
+    if (offset < track.lastOffset || (offset === track.lastOffset && source !== "absent")) return null;
     track.policy = reading.policy;
-    track.lastOffset = reading.offset;
+    track.lastOffset = offset;
     return this.#read(track, reading);
   }
 
@@ -318,7 +313,7 @@ export class AlertBook {
   #begin(old: Track, reading: AlertReading, at: EpochMs, state: "pending" | "active", flapping = false): Track {
     const { rule, key, thing, offset } = reading;
     const alert: Alert = {
-      id: `${rule}.${idPart(key)}.${offset}`,
+      id: `${rule}.${idPart(key)}.${Math.ceil(offset)}`,
       rule,
       key,
       thing,
@@ -491,7 +486,13 @@ function clearSinceOf({ phase }: Life): EpochMs | null {
 
 function storedOf({ record, lastOffset, life }: Track): StoredAlert {
   const { alert, history, told } = record!;
-  return { alert, lastOffset, clearSince: clearSinceOf(life), more: { history, told: [...told], life } };
+  // One that time has brought comes before the next message.
+  return {
+    alert,
+    lastOffset: Math.floor(lastOffset),
+    clearSince: clearSinceOf(life),
+    more: { history, told: [...told], life },
+  };
 }
 
 function cut(text: string, charsMax: number): string {

@@ -115,6 +115,11 @@ export class Deliveries {
     return this.#ledger.oldest();
   }
 
+  /** The next save takes along what is on its way, because it saves what that was made of. */
+  hold(): void {
+    this.#ledger.hold();
+  }
+
   /** What the next save is to contain, and how far the checkpoint may go with it. */
   changes(): Changes & { readonly checkpointMax: number } {
     const changes = this.#ledger.changes();

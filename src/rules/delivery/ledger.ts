@@ -31,7 +31,12 @@ export class Ledger {
 
   leave(pending: Pending): void {
     this.#open.delete(pending);
-    if (pending.notice) this.#openNotices.delete(pending);
+    this.#openNotices.delete(pending);
+  }
+
+  /** The next save takes all that is open: it is made of state that the same save is to contain. */
+  hold(): void {
+    for (const pending of this.#open) this.#openNotices.add(pending);
   }
 
   leaveAll(): void {
@@ -93,7 +98,7 @@ export class Ledger {
     for (const pending of this.#openNotices) deliveries.push(pending.delivery);
     let checkpointMax = Infinity;
     for (const pending of this.#open) {
-      if (pending.notice) continue;
+      if (this.#openNotices.has(pending)) continue;
       checkpointMax = pending.delivery.offset;
       break;
     }

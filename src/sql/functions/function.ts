@@ -22,7 +22,7 @@ export interface SqlFunction {
   readonly argsMax: number;
   /** False where the result depends on the message or the environment, not only on the arguments. */
   readonly pure: boolean;
-  /** Arguments that are read while compiling, and so are never `@variables`: roles and modes. Counted from 0. */
+  /** Arguments that are read while compiling, and so are never `@variables`: roles and modes. From 0; -1 is the last. */
   readonly fixedArguments?: readonly number[];
   /** What is wrong with arguments that can never work; null where nothing is. */
   check?(args: readonly Expression[], version: SqlVersion): ArgumentFault | null;

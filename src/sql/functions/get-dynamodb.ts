@@ -15,7 +15,7 @@ export const getDynamodbFunction: SqlFunction = {
   argsMin: 4,
   argsMax: 6,
   pure: false,
-  fixedArguments: [5],
+  fixedArguments: [-1],
   check: (args) =>
     args.length === 5
       ? { argument: 3, reason: "a sort key needs a name and a value", hint: "The role comes last." }

@@ -16,7 +16,7 @@ export const getRegistryDataFunction: SqlFunction = {
   argsMin: 3,
   argsMax: 3,
   pure: false,
-  fixedArguments: [0, 2],
+  fixedArguments: [0, -1],
   check(args) {
     const api = literalText(args, 0);
     if (api === null || APIS.includes(api)) return null;

@@ -29,7 +29,7 @@ export const getSecretFunction: SqlFunction = {
   argsMin: 3,
   argsMax: 4,
   pure: false,
-  fixedArguments: [1, 3],
+  fixedArguments: [1, -1],
   check(args) {
     const type = literalText(args, 1);
     if (type === null || TYPES.includes(type)) return null;

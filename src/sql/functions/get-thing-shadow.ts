@@ -15,7 +15,7 @@ export const getThingShadowFunction: SqlFunction = {
   argsMin: 2,
   argsMax: 3,
   pure: false,
-  fixedArguments: [2],
+  fixedArguments: [-1],
   call: () => undefined,
   external: {
     name: "get_thing_shadow",

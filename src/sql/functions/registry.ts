@@ -72,6 +72,7 @@ import { startswithFunction } from "./startswith.ts";
 import { substringFunction } from "./substring.ts";
 import { tanFunction } from "./tan.ts";
 import { tanhFunction } from "./tanh.ts";
+import { thingFunction } from "./thing.ts";
 import { timeToEpochFunction } from "./time-to-epoch.ts";
 import { timestampFunction } from "./timestamp.ts";
 import { topicFunction } from "./topic.ts";
@@ -158,6 +159,7 @@ const ALL: readonly SqlFunction[] = [
   substringFunction,
   tanFunction,
   tanhFunction,
+  thingFunction,
   timeToEpochFunction,
   timestampFunction,
   topicFunction,

@@ -16,6 +16,9 @@ export interface Steps {
   left: number;
 }
 
+/** What it costs to begin, so that a million empty matches are paid for. */
+const SEARCH_STEPS = 20;
+
 export function newSteps(): Steps {
   return { left: LIMITS.rules.sqlRegexpStepsMax };
 }
@@ -74,6 +77,7 @@ export class LinearRegExp {
     const { prefix, anchored, slots } = this.#program;
     let [now, next] = this.#lists;
     let found: Int32Array | null = null;
+    steps.left -= SEARCH_STEPS;
     now.clear();
     for (let at = from; ;) {
       if (found === null && now.count === 0) {

@@ -125,14 +125,20 @@ class PatternParser {
   }
 
   #quoted(parts: PatternNode[]): void {
-    while (this.#at < this.#text.length && !this.#take("\\E")) parts.push(this.#literal(this.#code()));
+    let last: PatternNode | null = null;
+    while (this.#at < this.#text.length && !this.#take("\\E")) {
+      if (last !== null) parts.push(last);
+      last = this.#literal(this.#code());
+    }
+    if (last !== null) parts.push(this.#quantified(last)); // what follows \E repeats its last character
   }
 
   #quantified(of: PatternNode): PatternNode {
     const start = this.#at;
     const bounds = this.#bounds();
     if (bounds === null) return of;
-    if (of.kind === "assertion") throw new PatternError(start, "there is nothing to repeat before this");
+    const bare = of.kind === "assertion" && this.#text[start - 1] !== ")"; // (?:^)* is allowed, if odd
+    if (bare) throw new PatternError(start, "there is nothing to repeat before this");
     const [min, max] = bounds;
     const lazy = this.#take("?");
     if (this.#next("+")) throw this.#fault("possessive quantifiers are not supported; a linear engine needs none");
@@ -299,6 +305,7 @@ class PatternParser {
       this.#at += posix[0].length;
       return posix[1] === "^" ? set.negated() : set;
     }
+    const at = this.#at;
     if (this.#next("[")) throw this.#fault("a [ inside of a class is written \\[");
     const from = this.#classCharacter();
     if (from.single === null || !this.#next("-") || this.#text[this.#at + 1] === "]") return from;
@@ -306,7 +313,7 @@ class PatternParser {
     if (this.#at >= this.#text.length) throw new PatternError(start, "this [ has no closing ]");
     if (this.#next("[")) throw this.#fault("a [ inside of a class is written \\[");
     const to = this.#classCharacter();
-    if (to.single === null || to.single < from.single) throw this.#fault("this range goes backwards");
+    if (to.single === null || to.single < from.single) throw new PatternError(at, "this range goes backwards");
     return new CharSet([[from.single, to.single]]);
   }
 

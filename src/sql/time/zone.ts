@@ -104,6 +104,7 @@ function region(id: string): Zone {
   const partOf = (format: Intl.DateTimeFormat, time: EpochMs): string =>
     format.formatToParts(time).find(({ type }) => type === "timeZoneName")?.value ?? "GMT";
   const offsets = shape("longOffset");
+  let names: { readonly long: Intl.DateTimeFormat; readonly short: Intl.DateTimeFormat } | null = null;
   let known = { step: NaN, offset: 0 };
   return {
     id: offsets.resolvedOptions().timeZone,
@@ -118,8 +119,9 @@ function region(id: string): Zone {
       return known.offset;
     },
     nameAt(time, form) {
-      const long = partOf(shape("long"), time);
-      return form === "long" ? long : (SHORT_NAMES[long] ?? partOf(shape("short"), time));
+      names ??= { long: shape("long"), short: shape("short") }; // costly to make, and rarely asked for
+      const long = partOf(names.long, time);
+      return form === "long" ? long : (SHORT_NAMES[long] ?? partOf(names.short, time));
     },
   };
 }

@@ -275,7 +275,15 @@ function fillRules(path: string): SqliteRulesStore {
     clearSince: null,
     more: null,
   }));
-  store.save({ checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, alertRows: [] }, true);
+  const windows = [
+    {
+      rule: "a",
+      snapshot: { header: new TextEncoder().encode("header"), pages: [[0, new TextEncoder().encode("page")]] },
+      replaces: true,
+    },
+  ] as const;
+  const batch = { checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, alertRows: [], windows };
+  store.save({ ...batch, toldUntil: NOW }, true);
   return store;
 }
 

@@ -1,5 +1,5 @@
 /** ISO 8601 / RFC 3339 times with a zone. One without a zone would mean something else on every machine. */
-import type { EpochMs } from "../base/mod.ts";
+import type { EpochMs } from "./units.ts";
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const TIME = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;

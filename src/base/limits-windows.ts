@@ -1,0 +1,29 @@
+/** Part of the limits in `limits.ts`: windows and keyed state of rules. */
+import { days, mib, minutes, seconds } from "./units.ts";
+
+export const WINDOW_LIMITS = {
+  /** Keys of one rule; beyond, those go that were not seen for longest. */
+  windowKeysMax: 250_000,
+  /** Memory of one rule's state; beyond, the same. */
+  windowBytesMax: mib(128),
+  /** Windows (of overlapping ones: panes), sessions or sliding messages that one key may have. */
+  windowOpenMax: 1_024,
+  windowSpanMax: days(31),
+  windowLatenessDefault: seconds(5),
+  windowLatenessMax: days(1),
+  /** Messages of one COUNT window. */
+  windowCountMax: 1_000_000,
+  /** Values that `lag` and `zscore` look back. */
+  keyedValuesMax: 1_000,
+  /** Things that THEN may ask for in a row. */
+  sequenceStepsMax: 8,
+  /** State of windows is saved this often, and a crash costs reading the log again from there. */
+  stateSavePeriod: seconds(10),
+  /** … or less often, so that saving takes at most a fiftieth of the time; but at least this often. */
+  stateSavePeriodMax: minutes(5),
+  /**
+   * How far behind the clock time goes on where no message comes: an accepted message reaches the rules once it is on disk,
+   * and must not find its window closed.
+   */
+  tickDelay: seconds(1),
+} as const;

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { momentIn, spanIn } from "./time-text.ts";
+
+const NOW = Date.parse("2026-03-01T12:00:00Z");
+
+test("spans are a number and a unit, and nothing else", () => {
+  for (const [text, span] of [
+    ["90s", 90_000],
+    ["15m", 900_000],
+    ["24h", 86_400_000],
+    ["14d", 1_209_600_000],
+    ["0s", 0],
+    ["14", null],
+    ["1w", null],
+    ["-1h", null],
+    ["1.5h", null],
+    ["1h ", null],
+    ["", null],
+    ["1000000d", null],
+  ] as const) {
+    assert.equal(spanIn(text), span, text);
+  }
+});
+
+test("moments are ISO times, milliseconds, or spans from now", () => {
+  for (const [text, direction, moment] of [
+    ["24h", "back", "2026-02-28T12:00:00Z"],
+    ["14d", "back", "2026-02-15T12:00:00Z"],
+    ["-24h", "back", "2026-02-28T12:00:00Z"],
+    ["14d", "ahead", "2026-03-15T12:00:00Z"],
+    ["-1h", "ahead", "2026-03-01T11:00:00Z"],
+    ["2026-01-31T12:00:00Z", "back", "2026-01-31T12:00:00Z"],
+    ["2026-01-31T12:00:00+01:00", "ahead", "2026-01-31T11:00:00Z"],
+    ["2026-01-31", "back", "2026-01-31T00:00:00Z"],
+    [String(NOW), "back", "2026-03-01T12:00:00Z"],
+  ] as const) {
+    const found = momentIn(text, NOW, direction);
+    assert.equal(found === null ? null : new Date(found).toISOString(), new Date(moment).toISOString(), text);
+  }
+  for (const text of ["yesterday", "2026-13-01", "2026-02-30T99:00:00Z", "1/2/2026", "--1h", "24 h", ""])
+    assert.equal(momentIn(text, NOW, "back"), null, text);
+});

@@ -1,0 +1,54 @@
+/** `tidewire things password`: for devices that cannot hold a certificate. */
+import { text } from "node:stream/consumers";
+import { Command } from "commander";
+import { TidewireError } from "../base/mod.ts";
+import type { MadePassword } from "../cloud/api/contract.ts";
+import { clientOf, withConnection } from "./connection.ts";
+import type { Output } from "./output.ts";
+
+interface Options {
+  readonly remove?: boolean;
+  readonly stdin?: boolean;
+  readonly policy?: readonly string[];
+  readonly json?: boolean;
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+}
+
+export function passwordCommand(output: Output): Command {
+  return withConnection(new Command("password"))
+    .description(
+      "give a device a password, for one that cannot hold a certificate (`up --listen mqtts://…?auth=password`)",
+    )
+    .argument("<name>", "thing name; also the user name to log in with")
+    .option("--stdin", "take the password from standard input (one line) instead of making one")
+    .option("--policy <name...>", "policies for whoever logs in with it (default: tidewire-default, if it has none)")
+    .option("--remove", "take it away: whoever is connected with it is cut")
+    .option("--json", "print the result as JSON")
+    .action((name: string, options: Options) => run(name, options, output));
+}
+
+async function run(name: string, options: Options, output: Output): Promise<void> {
+  const path = `/api/things/${encodeURIComponent(name)}/password`;
+  const client = clientOf(options);
+  if (options.remove === true) {
+    if (options.stdin === true || options.policy !== undefined)
+      throw new TidewireError("REQUEST_INVALID", { reason: "--remove goes with no other option" });
+    await client.call("DELETE", path);
+    output.result(
+      options.json === true ? JSON.stringify({ thing: name, removed: true }) : `${name} has no password now.`,
+    );
+    return;
+  }
+  const given = options.stdin === true ? { password: (await text(process.stdin)).replace(/\r?\n$/, "") } : {};
+  const policies = options.policy === undefined ? {} : { policies: options.policy };
+  const made = await client.call<MadePassword>("PUT", path, { ...given, ...policies });
+  if (options.json === true) {
+    output.result(JSON.stringify(made));
+    return;
+  }
+  output.result(made.password ?? `The password of ${name} is changed.`);
+  if (made.password !== null) output.note(`The password of ${name}, shown once; its user name is ${name}.`);
+  output.note(`Policies: ${made.policies.join(", ")}. The client id has to be ${name} with tidewire-default.`);
+}
