@@ -16,6 +16,7 @@ import { planCommand } from "./plan.ts";
 import { policyCommand } from "./policy.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
+import { alertsCommand } from "./alerts.ts";
 import { rulesCommand } from "./rules.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
@@ -53,6 +54,7 @@ export function program(output: Output): Command {
     caCommand,
     shadowCommand,
     rulesCommand,
+    alertsCommand,
     queryCommand,
     exportCommand,
     forgetCommand,

@@ -19,6 +19,7 @@ import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { RuleAction, Sender } from "../rules/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
+import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
@@ -146,6 +147,8 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     }),
     keyedHash: (text) => sealing.hmac(text),
     notify,
+    ...alertSectionOf(config.alerts),
+    aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
 }

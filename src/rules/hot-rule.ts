@@ -1,15 +1,17 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
 import { stampOf, thingOfTopic } from "../base/mod.ts";
-import type { Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
-import { compileSql, compileTemplate } from "../sql/mod.ts";
-import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
-import { idPart } from "./alerts.ts";
-import type { AlertReading } from "./alerts.ts";
+import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import { compileSql } from "../sql/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
+import { idPart } from "./alerts/model.ts";
+import { compileAlert } from "./alerts/rule-alert.ts";
+import type { RuleAlert } from "./alerts/rule-alert.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import type { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
@@ -27,6 +29,11 @@ export interface HotRulesOptions {
   readonly keyedHash: KeyedHash;
   /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
   readonly notify?: readonly RuleAction[];
+  /** Or by routes: instead of `notify`. */
+  readonly alerts?: RuleAlertsOptions["config"];
+  readonly zones?: RuleAlertsOptions["zones"];
+  readonly cron?: RuleAlertsOptions["cron"];
+  readonly aboutThing?: RuleAlertsOptions["aboutThing"];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
   readonly limits?: RulesLimits;
@@ -37,17 +44,21 @@ export interface HotRule extends CompiledRule {
   readonly sends: readonly (Send | null)[];
   readonly hasSends: boolean;
   readonly error: Send | null;
-  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
+  readonly alert: RuleAlert | null;
   /** Windows and what is kept per key; null where a message says it all. */
   readonly state: RuleState | null;
 }
 
-export function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash, state: RuleState | null): HotRule {
-  const sends = sendsOf(rule, hash);
+export function hotRule(
+  rule: RuleDocument,
+  sql: CompiledSql,
+  { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
+): HotRule {
+  const sends = sendsOf(rule, keyedHash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
+  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, hash), alert, state };
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, keyedHash), alert, state };
 }
 
 /** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
@@ -90,24 +101,4 @@ export function occasionOfMessage(
   const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
   const payload = error === null ? null : input.payload.slice();
   return { event, rule: rule.ruleName, things, offset, createdAt: now, payload };
-}
-
-/** What an alert is told of a message. */
-export function readingOf(
-  offset: number,
-  input: MessageInput,
-  { rule: { ruleName } }: HotRule,
-  { action, summary }: NonNullable<HotRule["alert"]>,
-  limits: RulesLimits,
-): Omit<AlertReading, "verdict"> {
-  const { severity, clearAfterSeconds } = action;
-  return {
-    rule: ruleName,
-    thing: input.thing,
-    offset,
-    receivedAt: input.receivedAt,
-    severity,
-    clearAfter: clearAfterSeconds === undefined ? limits.alertClearAfter : clearAfterSeconds * 1000,
-    summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
-  };
 }

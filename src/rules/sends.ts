@@ -2,8 +2,9 @@
 import type { EpochMs, JsonValue } from "../base/mod.ts";
 import { kindOf } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
-import type { ActionKind, Match, SendPlan } from "./actions/kind.ts";
+import type { ActionKind, Match, Rendered, SendPlan } from "./actions/kind.ts";
 import { encode } from "./actions/rendering.ts";
+import type { Notification } from "./alerts/notification.ts";
 import type { Delivery, Origin } from "./delivery/delivery.ts";
 import { errorDocument } from "./delivery/error-actions.ts";
 import type { Failure } from "./delivery/error-actions.ts";
@@ -11,7 +12,7 @@ import { receiverOf } from "./delivery/receivers.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
-import type { Alert, RuleDocument, RulesLimits } from "./model.ts";
+import type { RuleDocument, RulesLimits } from "./model.ts";
 
 export interface Send {
   /** The rule's name, and the action's number where it is not the first. */
@@ -120,24 +121,13 @@ export function failureDelivery(send: Send, failure: Failure, createdAt: EpochMs
 /** A target of alerts, made ready. */
 export interface NoticeTarget {
   readonly receiver: Receiver;
-  readonly deliveryOf: (alert: Alert, offset: number, now: EpochMs) => Delivery;
+  readonly announce: (notification: Notification) => Rendered;
+  readonly follows: boolean;
 }
 
 /** `action`: of a kind that has an `announce`. */
 export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget {
   const { kind, body } = kindOf(action);
   const { receiver } = sendOf(action, "", hash)!;
-  return {
-    receiver,
-    deliveryOf: (alert, offset, now) => ({
-      ...kind.announce!(body, alert, now),
-      id: `${alert.id}.${alert.state === "active" ? "raised" : "resolved"}`,
-      receiver: receiver.key,
-      rule: null,
-      things: [alert.thing],
-      offset,
-      createdAt: now,
-      origin: null,
-    }),
-  };
+  return { receiver, announce: (notification) => kind.announce!(body, notification), follows: kind.follows === true };
 }

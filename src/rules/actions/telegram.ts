@@ -81,7 +81,7 @@ export const telegram: ActionKind<TelegramBody> = {
       render: (match) => message(chatId, write(match)),
     };
   },
-  announce: ({ chatId }, alert, now) => message(chatId, plainAlert(alertText(alert, now))),
+  announce: ({ chatId }, notification) => message(chatId, plainAlert(alertText(notification))),
 };
 
 function message(chatId: string, words: string): Rendered {

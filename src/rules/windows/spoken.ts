@@ -1,7 +1,7 @@
 /** What a rule with state found, as the message that its actions and alerts speak of. */
 import type { JsonLimits, Message } from "../../base/mod.ts";
 import { encodeUtf8 } from "../../base/mod.ts";
-import { idPart } from "../alerts.ts";
+import { idPart } from "../alerts/model.ts";
 import { MessageInput } from "../input.ts";
 import type { Occasion } from "../sends.ts";
 import type { Outcome } from "./rule-state.ts";
