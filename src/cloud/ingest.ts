@@ -1,4 +1,5 @@
 /** The way of a message: broker, durable log, and the two consumers of the log: hot rules here, the store beside us. */
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
@@ -146,6 +147,7 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
       republish: () => republish,
     }),
     keyedHash: (text) => sealing.hmac(text),
+    environment: nodeSqlEnvironment(),
     notify,
     ...alertSectionOf(config.alerts),
     aboutThing: thingLabels(base.registry),

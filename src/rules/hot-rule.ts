@@ -1,8 +1,7 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
 import { stampOf, thingOfTopic } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
-import { compileSql } from "../sql/mod.ts";
-import type { CompiledSql } from "../sql/mod.ts";
+import type { CompiledSql, SqlEnvironment } from "../sql/mod.ts";
 import { idPart } from "./alerts/model.ts";
 import { compileAlert } from "./alerts/rule-alert.ts";
 import type { RuleAlert } from "./alerts/rule-alert.ts";
@@ -15,6 +14,7 @@ import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
+import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
 import type { RuleState } from "./windows/rule-state.ts";
 
@@ -36,6 +36,8 @@ export interface HotRulesOptions {
   readonly aboutThing?: RuleAlertsOptions["aboutThing"];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
+  /** What functions of the SQL need of the machine; without it they are Undefined. */
+  readonly environment?: SqlEnvironment;
   readonly limits?: RulesLimits;
 }
 
@@ -54,11 +56,11 @@ export function hotRule(
   sql: CompiledSql,
   { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
 ): HotRule {
-  const sends = sendsOf(rule, keyedHash);
+  const sends = sendsOf(rule, sql, keyedHash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
   const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, keyedHash), alert, state };
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state };
 }
 
 /** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
@@ -82,7 +84,7 @@ export function raisesAlerts(rule: RuleDocument): boolean {
 
 export function filterOf(rule: RuleDocument): string {
   try {
-    return compileSql(rule.sql).filter;
+    return statementOf(rule).filter;
   } catch {
     return ""; // a rule of another version that does not compile here: it sees nothing
   }

@@ -19,6 +19,7 @@ import { RuleSet } from "./rule-set.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
 import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, sendsOf } from "./sends.ts";
 import type { Occasion } from "./sends.ts";
+import { statementOf } from "./statement.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
@@ -210,7 +211,7 @@ export class HotRules {
   }
 
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
-    const input = new MessageInput(message, this.#limits);
+    const input = new MessageInput(message, this.#limits, this.#o.environment);
     for (const rule of rules) {
       if (offset < rule.rule.fromOffset) continue;
       try {
@@ -240,7 +241,7 @@ export class HotRules {
   #tellOutcome(ruleName: string, outcome: Outcome, input: StateInput): void {
     const rule = this.#set.get(ruleName);
     if (rule === undefined) return;
-    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#o.environment);
     if (outcome.matched) this.#matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
@@ -262,9 +263,13 @@ export class HotRules {
   #tellFailures(): void {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
-      const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
+      const send = rule === undefined ? null : errorSendOf(rule, statementOf(rule), this.#o.keyedHash);
       if (send === null) continue;
-      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
+      this.#deliveries.enqueue(
+        failureDelivery(send, failure, this.#o.clock.now(), this.#limits, this.#o.environment),
+        send.receiver,
+        true,
+      );
     }
   }
 
@@ -307,8 +312,8 @@ export class HotRules {
 
   /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
   #followReceivers(before: RuleDocument, after: RuleDocument): void {
-    const sendsNow = sendsOf(after, this.#o.keyedHash);
-    for (const [i, old] of sendsOf(before, this.#o.keyedHash).entries()) {
+    const sendsNow = sendsOf(after, statementOf(after), this.#o.keyedHash);
+    for (const [i, old] of sendsOf(before, statementOf(before), this.#o.keyedHash).entries()) {
       const now = sendsNow[i]?.receiver;
       if (old === null || now === undefined || old.receiver.key === now.key) continue;
       if (old.receiver.carrier !== now.carrier || old.receiver.label !== now.label) continue;

@@ -1,5 +1,6 @@
 /** Rules and what they do, as plain values. */
 import type { EpochMs, Limits } from "../base/mod.ts";
+import type { SqlVersion } from "../sql/mod.ts";
 import type { RuleAction } from "./actions/registry.ts";
 
 export type RulesLimits = { readonly [K in keyof Limits["rules"]]: number };
@@ -8,6 +9,8 @@ export type RulesLimits = { readonly [K in keyof Limits["rules"]]: number };
 export interface RuleDraft {
   readonly ruleName: string;
   readonly sql: string;
+  /** Of AWS IoT's SQL; 2016-03-23 where it is not said. */
+  readonly awsIotSqlVersion?: SqlVersion;
   readonly description?: string;
   readonly ruleDisabled: boolean;
   readonly actions: readonly RuleAction[];

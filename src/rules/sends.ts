@@ -12,7 +12,8 @@ import { receiverOf } from "./delivery/receivers.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
-import type { RuleDocument, RulesLimits } from "./model.ts";
+import type { SqlEnvironment, TemplateScope } from "../sql/mod.ts";
+import type { RuleDraft, RulesLimits } from "./model.ts";
 
 export interface Send {
   /** The rule's name, and the action's number where it is not the first. */
@@ -24,19 +25,19 @@ export interface Send {
 }
 
 /** One per action that sends, in their order; null for those that do not. */
-export function sendsOf(rule: RuleDocument, hash: KeyedHash): (Send | null)[] {
+export function sendsOf(rule: RuleDraft, sql: TemplateScope, hash: KeyedHash): (Send | null)[] {
   // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
-  return rule.actions.map((action, i) => sendOf(action, i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`, hash));
+  return rule.actions.map((action, i) => sendOf(action, i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`, sql, hash));
 }
 
-export function errorSendOf({ ruleName, errorAction }: RuleDocument, hash: KeyedHash): Send | null {
-  return errorAction === undefined ? null : sendOf(errorAction, `${ruleName}.error`, hash);
+export function errorSendOf({ ruleName, errorAction }: RuleDraft, sql: TemplateScope, hash: KeyedHash): Send | null {
+  return errorAction === undefined ? null : sendOf(errorAction, `${ruleName}.error`, sql, hash);
 }
 
-function sendOf(action: RuleAction, name: string, hash: KeyedHash): Send | null {
+function sendOf(action: RuleAction, name: string, sql: TemplateScope, hash: KeyedHash): Send | null {
   const { kind, body } = kindOf(action);
   if (kind.carrier === null) return null;
-  const plan = kind.plan!(body);
+  const plan = kind.plan!(body, sql);
   return {
     name,
     action: actionName(kind),
@@ -107,11 +108,17 @@ export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delive
 }
 
 /** What a rule's error action sends. Its templates see the message that failed; the SELECT's result is AWS IoT's document. */
-export function failureDelivery(send: Send, failure: Failure, createdAt: EpochMs, limits: RulesLimits): Delivery {
+export function failureDelivery(
+  send: Send,
+  failure: Failure,
+  createdAt: EpochMs,
+  limits: RulesLimits,
+  environment?: SqlEnvironment,
+): Delivery {
   const { things, offset, origin } = failure.letters[0]!;
   const { topic, clientId, event, payload } = origin;
   const sent = { topic, payload, clientId, thing: things[0] ?? clientId, receivedAt: createdAt };
-  const input = new MessageInput({ ...sent, qos: 1, retain: false, properties: null }, limits);
+  const input = new MessageInput({ ...sent, qos: 1, retain: false, properties: null }, limits, environment);
   // Base64 makes four bytes of three, and the rest of the document needs room.
   const document = errorDocument(failure, (limits.deliveryBodyBytesMax * 2) / 3);
   const occasion = { event, rule: failure.rule, things, offset, createdAt, payload: null };
@@ -128,6 +135,6 @@ export interface NoticeTarget {
 /** `action`: of a kind that has an `announce`. */
 export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget {
   const { kind, body } = kindOf(action);
-  const { receiver } = sendOf(action, "", hash)!;
+  const { receiver } = sendOf(action, "", {}, hash)!;
   return { receiver, announce: (notification) => kind.announce!(body, notification), follows: kind.follows === true };
 }

@@ -3,7 +3,7 @@ export { compileSql } from "./compile.ts";
 export type { CompileOptions, CompiledSql, SqlOutcome } from "./compile.ts";
 export { DEFAULT_SQL_VERSION, SQL_VERSIONS } from "./version.ts";
 export type { SqlVersion } from "./version.ts";
-export type { Variables } from "./scope.ts";
+export { Variables } from "./scope.ts";
 export { compileTemplate } from "./template.ts";
 export type { CompiledTemplate, TemplateScope } from "./template.ts";
 export { FUNCTIONS } from "./functions/registry.ts";

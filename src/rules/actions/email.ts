@@ -56,12 +56,12 @@ export const email: ActionKind<EmailBody> = {
     });
   },
   mapSecrets: mapServerSecrets,
-  plan(body) {
+  plan(body, scope) {
     const { from, to } = body;
     const port = body.url.startsWith("smtps:") ? 465 : 587;
-    const subject = textOf(body.subject ?? "${rule}: ${thing}");
-    const words = chatText(body.text, { strong: (rule) => rule, escape: (value) => value });
-    const thread = body.thread === undefined ? null : textOf(body.thread);
+    const subject = textOf(body.subject ?? "${rule}: ${thing}", scope);
+    const words = chatText(body.text, { strong: (rule) => rule, escape: (value) => value }, scope);
+    const thread = body.thread === undefined ? null : textOf(body.thread, scope);
     return {
       settings: { ...serverSettings(body, SCHEMES, port), from, to },
       label: serverLabel(body),

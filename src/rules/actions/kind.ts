@@ -4,6 +4,7 @@ import type { Notification } from "../alerts/notification.ts";
 import type { Parcel, Verdict } from "../delivery/sender.ts";
 import type { MessageInput } from "../input.ts";
 import type { HmacSha256, OutgoingResponse } from "../ports.ts";
+import type { TemplateScope } from "../../sql/mod.ts";
 import type { Given } from "./checks.ts";
 
 /**
@@ -21,7 +22,7 @@ export interface ActionKind<B extends object = object> {
   /** How it sends; null where others in the platform do what it says (`telemetry`, `alert`). */
   readonly carrier: Carrier | null;
   /** Once per rule: what needs no message. Where `carrier` is null, it is not there. */
-  plan?(body: B): SendPlan;
+  plan?(body: B, scope: TemplateScope): SendPlan;
   /** As a target of alerts: the text for this channel. Not there where the kind cannot be one. */
   announce?(body: B, notification: Notification): Rendered;
   /** The channel knows a group again by itself: what it shows follows when somebody acknowledges. */

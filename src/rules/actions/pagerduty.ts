@@ -72,11 +72,11 @@ export const pagerduty: ActionKind<PagerdutyBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, routingKey: change(body.routingKey, "***", "routingKey") }),
-  plan({ routingKey, summary, dedupKey, event = "trigger", severity = "error", source, url = URL_DEFAULT }) {
-    const summaryOf = textOf(summary);
+  plan({ routingKey, summary, dedupKey, event = "trigger", severity = "error", source, url = URL_DEFAULT }, scope) {
+    const summaryOf = textOf(summary, scope);
     // Without a key of the user's, what one thing's rule says is one incident.
-    const keyOf = textOf(dedupKey ?? "${rule}/${thing}");
-    const sourceOf = textOf(source ?? "${thing}");
+    const keyOf = textOf(dedupKey ?? "${rule}/${thing}", scope);
+    const sourceOf = textOf(source ?? "${thing}", scope);
     return {
       settings: { url, routingKey },
       label: new URL(url).origin,

@@ -50,8 +50,8 @@ export const slack: ActionKind<SlackBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
-  plan(body) {
-    const text = chatText(body.text, { strong: (words) => `*${words}*`, escape: escapeSlack });
+  plan(body, scope) {
+    const text = chatText(body.text, { strong: (words) => `*${words}*`, escape: escapeSlack }, scope);
     return { settings: { url: body.url }, label: originOf(body.url), render: (match) => message(text(match)) };
   },
   announce(_, notification) {

@@ -43,8 +43,8 @@ export const teams: ActionKind<TeamsBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
-  plan(body) {
-    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown });
+  plan(body, scope) {
+    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown }, scope);
     return {
       settings: { url: body.url },
       label: originOf(body.url),

@@ -72,8 +72,8 @@ export const telegram: ActionKind<TelegramBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, token: change(body.token, "***", "token") }),
-  plan({ token, chatId, text: source, server = SERVER }) {
-    const write = chatText(source, { strong: (words) => words, escape: (value) => value });
+  plan({ token, chatId, text: source, server = SERVER }, scope) {
+    const write = chatText(source, { strong: (words) => words, escape: (value) => value }, scope);
     const settings = { server: server.endsWith("/") ? server : `${server}/`, token, chatId };
     return {
       settings,
