@@ -165,7 +165,8 @@ export const LIMITS = {
     sqlRegexpInstructionsMax: 4_096,
     /** Steps of all searches of one call; then it is Undefined. A tenth of a second; most need one per character. */
     sqlRegexpStepsMax: 4_000_000,
-    rulesMax: 1_000,
+    /** One that waits takes 4 KB, and costs nothing until a message is for it. */
+    rulesMax: 10_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */
     jsonDepthMax: 32,

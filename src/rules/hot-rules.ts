@@ -3,79 +3,29 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, asRuleSees, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
-import type {
-  Cancel,
-  Clock,
-  Counter,
-  EpochMs,
-  JsonValue,
-  Logger,
-  Message,
-  Metrics,
-  Millis,
-  Random,
-  Scheduler,
-} from "../base/mod.ts";
-import { compileSql } from "../sql/mod.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
+import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
-import { idPart } from "./alerts/model.ts";
-import { compileAlert } from "./alerts/rule-alert.ts";
-import type { RuleAlert } from "./alerts/rule-alert.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
-import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
-import type { KeyedHash } from "./delivery/receivers.ts";
-import type { Senders } from "./delivery/sender.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, rebased } from "./hot-rule.ts";
+import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
-import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleDocument, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import type { CompiledRule } from "./rule-set.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
-import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, sendsOf } from "./sends.ts";
-import type { Occasion, Send } from "./sends.ts";
-import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import type { Occasion } from "./sends.ts";
+import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 import { occasionOf, spokenOf } from "./windows/spoken.ts";
-import type { Outcome, RuleState } from "./windows/rule-state.ts";
+import type { Outcome } from "./windows/rule-state.ts";
 import type { StateInput } from "./windows/state-input.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
-
-export interface HotRulesOptions {
-  readonly store: RulesStore;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly senders: Senders;
-  readonly keyedHash: KeyedHash;
-  /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
-  readonly notify?: readonly RuleAction[];
-  /** Or by routes: instead of `notify`. */
-  readonly alerts?: RuleAlertsOptions["config"];
-  readonly zones?: RuleAlertsOptions["zones"];
-  readonly cron?: RuleAlertsOptions["cron"];
-  readonly aboutThing?: RuleAlertsOptions["aboutThing"];
-  /** Put in place where the store is empty, and never again: a user may delete them. */
-  readonly defaults?: readonly RuleDraft[];
-  readonly limits?: RulesLimits;
-}
-
-interface HotRule extends CompiledRule {
-  /** One per action; null for those that send nothing. */
-  readonly sends: readonly (Send | null)[];
-  readonly hasSends: boolean;
-  readonly error: Send | null;
-  readonly alert: RuleAlert | null;
-  /** Windows and what is kept per key; null where a message says it all. */
-  readonly state: RuleState | null;
-}
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
@@ -282,7 +232,8 @@ export class HotRules {
     if (verdict === true) this.#matched.value++;
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
-    this.#send(rule, input, rule.sql.select(input), this.#occasion(offset, input, rule));
+    const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
+    this.#send(rule, input, rule.sql.select(input), occasion);
   }
 
   /** What a rule with state found: as a message that matched or did not. */
@@ -296,8 +247,8 @@ export class HotRules {
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
     if (!outcome.matched || !rule.hasSends) return;
     const own = rule.sql.windows!.shape === null && spoken === input;
-    const occasion = this.#occasion(outcome.offset, spoken, rule);
-    this.#send(rule, spoken, outcome.value!, own ? occasion : occasionOf(outcome, occasion));
+    const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
+    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
   }
 
   #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
@@ -305,16 +256,6 @@ export class HotRules {
     for (const send of rule.sends) {
       if (send !== null) this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver);
     }
-  }
-
-  /** The event is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
-  #occasion(offset: number, input: MessageInput, { rule, error }: HotRule): Occasion {
-    const stamp = stampOf(input.message.properties);
-    const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
-    const named = thingOfTopic(input.topic);
-    const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
-    const payload = error === null ? null : input.payload.slice();
-    return { event, rule: rule.ruleName, things, offset, createdAt: this.#o.clock.now(), payload };
   }
 
   /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
@@ -359,11 +300,8 @@ export class HotRules {
     // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
     const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
     const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
-    this.#adopt(rule);
-    this.#put(rule);
+    this.#change(rule);
     if (present !== undefined) this.#followReceivers(present, rule);
-    if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
-    this.#rulesChanged();
     return rule;
   }
 
@@ -397,12 +335,12 @@ export class HotRules {
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? this.#toggle({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+    return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? rule : this.#toggle({ ...rule, ruleDisabled: true });
+    return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
   }
 
   /** Told after every change of the list; the store process needs it. */
@@ -411,9 +349,12 @@ export class HotRules {
     return () => this.#ruleListeners.delete(listener);
   }
 
-  #toggle(rule: RuleDocument): RuleDocument {
+  #change(rule: RuleDocument): RuleDocument {
     this.#adopt(rule);
-    this.#put(rule);
+    this.#set.put(rule);
+    // State is saved at once, or a crash would take the old one for it.
+    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
+    else this.#save("durably");
     if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
     this.#rulesChanged();
     return rule;
@@ -422,13 +363,6 @@ export class HotRules {
   /** Offset of the next message that rules without state see. */
   get #next(): number {
     return Math.max(this.#position, this.#replayedUntil);
-  }
-
-  /** Makes it run, or not; its state is saved at once, or a crash would take the old one for it. */
-  #put(rule: RuleDocument): void {
-    this.#set.put(rule);
-    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
-    else this.#save("durably");
   }
 
   #hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
@@ -548,44 +482,5 @@ export class HotRules {
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }
-  }
-}
-
-function hotRule(
-  rule: RuleDocument,
-  sql: CompiledSql,
-  { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
-): HotRule {
-  const sends = sendsOf(rule, keyedHash);
-  const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
-  const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, keyedHash), alert, state };
-}
-
-/** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
-function rebased(state: StoredState, logNext: number): StoredState {
-  if (state.checkpoint === null || state.checkpoint <= logNext) return state;
-  return {
-    ...state,
-    checkpoint: logNext,
-    rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
-    alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
-    savedOffsetMax: -1,
-    newestCreatedAt: null,
-    windows: [], // their offsets are those of the log that is gone, and so is what they counted
-    toldUntil: null,
-  };
-}
-
-function raisesAlerts(rule: RuleDocument): boolean {
-  return !rule.ruleDisabled && rule.actions.some((action) => "alert" in action);
-}
-
-function filterOf(rule: RuleDocument): string {
-  try {
-    return compileSql(rule.sql).filter;
-  } catch {
-    return ""; // a rule of another version that does not compile here: it sees nothing
   }
 }

@@ -39,5 +39,5 @@ export type { AlertQuery } from "./alerts/query.ts";
 export type { Silence, SilenceDraft } from "./alerts/silences.ts";
 export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
-export type { HotRulesOptions } from "./hot-rules.ts";
+export type { HotRulesOptions } from "./hot-rule.ts";
 export { readAlertConfig } from "./rule-alerts.ts";

@@ -1,6 +1,7 @@
 /** What a user sends as a rule → a rule, or a fault that names the place. AWS IoT's TopicRulePayload, our actions. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import { SqlError, compileSql } from "../sql/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
 import { invalid, only, optionalText, record, text } from "./actions/checks.ts";
 import type { SecretChange } from "./actions/kind.ts";
 import { mapSecrets, validateAction } from "./actions/registry.ts";
@@ -21,11 +22,14 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
   const version = body["awsIotSqlVersion"] ?? "2016-03-23";
   if (version !== "2016-03-23") throw invalid("awsIotSqlVersion", "only 2016-03-23 is supported");
   const sql = text(body["sql"], "sql", LIMITS.rules.sqlBytesMax);
-  checkSql(sql);
+  const { windows } = checkSql(sql);
   const description = optionalText(body["description"], "description", DESCRIPTION_CHARS_MAX);
   const ruleDisabled = body["ruleDisabled"] ?? false;
   if (typeof ruleDisabled !== "boolean") throw invalid("ruleDisabled", "it must be true or false");
   const actions = validateActions(body["actions"]);
+  if (windows !== null && actions.some((action) => "telemetry" in action)) {
+    throw invalid("actions", "a statement with windows or keyed state cannot store; republish to telemetry/… instead");
+  }
   const given = body["errorAction"];
   return {
     ruleName,
@@ -37,9 +41,9 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
   };
 }
 
-function checkSql(sql: string): void {
+function checkSql(sql: string): CompiledSql {
   try {
-    compileSql(sql);
+    return compileSql(sql);
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const hint = error.hint ?? "Correct the statement at the marked place.";

@@ -93,6 +93,11 @@
  *   POST   /api/alert-silences                       → Silence {matchers, startsAt?, endsAt, comment?}
  *   DELETE /api/alert-silences/:id                   → Silence ended now
  *   POST   /api/alert-route                          → AlertRouteAnswer {rule, thing, severity, labels?}
+ *   GET    /api/dead-letters?rule=&receiver=&before=&limit=  → {letters, next}: what could not be delivered, newest first
+ *   GET    /api/dead-letters/:number                 → the letter with its body and fields
+ *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
+ *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
+ *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
  *
  * AWS IoT's operations:
