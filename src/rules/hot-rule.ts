@@ -71,6 +71,9 @@ export function rebased(state: StoredState, logNext: number): StoredState {
     checkpoint: logNext,
     rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
     alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
+    alertRows: state.alertRows.map((row) =>
+      row.kind === "life" || row.kind === "watch" ? { ...row, document: null } : row,
+    ),
     savedOffsetMax: -1,
     newestCreatedAt: null,
     windows: [], // their offsets are those of the log that is gone, and so is what they counted

@@ -298,8 +298,10 @@ export class Alerting {
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
 
+  /** A row without a document is of no use any more, and goes. */
   restore(alerts: readonly StoredAlert[], rows: readonly AlertRow[]): void {
     const now = this.#o.clock.now();
+    for (const row of rows) if (row.document === null) this.#rows.put(row);
     this.#silences.restore(rows);
     this.#absences.restore(rows, (rule) => this.#o.rules.watches(rule), now);
     this.#dispatcher.restore(this.#book.restore(alerts, rows), rows, now);

@@ -123,7 +123,6 @@ function digestOf(held: Digest, id: string, contact: string, at: EpochMs): Notif
     since,
     duration: null,
     links: null,
-    image: null,
     group: { id, labels: {}, firing, acknowledged: 0, resolved, bySeverity, omitted },
     alerts: [],
     replaces: null,

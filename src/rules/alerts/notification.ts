@@ -36,8 +36,6 @@ export interface Notification {
   /** How long it lasted; null while it does. */
   readonly duration: Millis | null;
   readonly links: NotificationLinks | null;
-  /** A picture of the last hour (SVG); with a link's rights. */
-  readonly image: string | null;
   readonly group: NotificationGroup;
   /** Some of the alerts, the worst first; `group` has the numbers. */
   readonly alerts: readonly Alert[];
@@ -144,7 +142,6 @@ export function notificationOf(summary: Summary, facts: NotificationFacts): Noti
     since: summary.since,
     duration: firing === 0 && resolved > 0 ? Math.max(0, summary.endedAt - summary.since) : null,
     links: link === null ? null : linksOf(link, summary, alone),
-    image: link === null || alone === null ? null : `${link}/api/alerts/${encodeURIComponent(alone.id)}/picture.svg`,
     group: { ...facts.group, firing, acknowledged, resolved, bySeverity: { ...bySeverity }, omitted },
     alerts: top,
   };
