@@ -1,6 +1,6 @@
 export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
 export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
-export { CARRIERS, validateNotify } from "./actions/registry.ts";
+export { CARRIERS } from "./actions/registry.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";
@@ -32,7 +32,7 @@ export type { CronTimes, Zones } from "./alerts/calendar.ts";
 export { Alerting } from "./alerts/alerting.ts";
 export type { AlertDraft, RouteAnswer } from "./alerts/alerting.ts";
 export type { AlertConfig } from "./alerts/config.ts";
-export { SEVERITIES, idPart } from "./alerts/model.ts";
+export { idPart } from "./alerts/model.ts";
 export type { Alert, AlertPhase, Severity, Transition } from "./alerts/model.ts";
 export type { Notification } from "./alerts/notification.ts";
 export type { AlertQuery } from "./alerts/query.ts";
