@@ -14,6 +14,7 @@ import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { policyCommand } from "./policy.ts";
+import { provisionCommand } from "./provision.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
 import { alertsCommand } from "./alerts.ts";
@@ -48,6 +49,7 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    provisionCommand,
     certsCommand,
     policyCommand,
     refusedCommand,

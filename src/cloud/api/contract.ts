@@ -43,6 +43,9 @@
  *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
  *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
+ *   GET    /api/bulk-provisioning/:templateName      → {template, parameters: [{name, required}]}
+ *   POST   /api/bulk-provisioning/:templateName?dryRun=&known=refuse|allow  NDJSON of {line?, csr, parameters}
+ *                                                    → NDJSON of BulkAnswer, in the same order
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
  *   GET    /api/provisioning-templates/:templateName/claim-policy  → the policy document of its claims
@@ -209,6 +212,7 @@ export type {
   SilenceList,
 } from "./contract-alerts.ts";
 export type {
+  BulkAnswer,
   MadePassword,
   PolicyAnswer,
   PolicyVersions,
