@@ -197,6 +197,11 @@ export const LIMITS = {
     alertsHistoryMax: 1_000,
     alertSummaryCharsMax: 500,
     alertClearAfter: seconds(15),
+    /** Lines of an alert's story; the newest are kept. */
+    alertTransitionsMax: 50,
+    alertSilencesMax: 1_000,
+    /** Things whose silence is noticed, over all rules that do. */
+    alertWatchesMax: 100_000,
   },
   telemetry: {
     fieldsPerMessageMax: 256,

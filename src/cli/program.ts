@@ -16,8 +16,10 @@ import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { policyCommand } from "./policy.ts";
+import { provisionCommand } from "./provision.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
+import { alertsCommand } from "./alerts.ts";
 import { rulesCommand } from "./rules.ts";
 import { schemasCommand } from "./schemas.ts";
 import { shadowCommand } from "./shadow.ts";
@@ -50,12 +52,14 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    provisionCommand,
     certsCommand,
     policyCommand,
     refusedCommand,
     caCommand,
     shadowCommand,
     rulesCommand,
+    alertsCommand,
     schemasCommand,
     schedulesCommand,
     endpointsCommand,

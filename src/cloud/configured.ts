@@ -1,4 +1,5 @@
 /** What is configured by documents, put together: rules, and beside them schemas, schedules and endpoints. */
+import { cronTimes } from "../adapters/cron-times.ts";
 import type { Message } from "../base/mod.ts";
 import type { Broker } from "../broker/mod.ts";
 import type { Log } from "../log/mod.ts";
@@ -35,7 +36,7 @@ export function openConfigured(base: Foundation, parts: ConfiguredParts, teardow
   const publish = (message: Message): Promise<void> => messages.publish(message);
   const keep = (documents: readonly StoredDocument[]): void => rules.change({ puts: [], deletes: [], documents });
   const schemas = new TopicSchemas({ ...base, broker, stored });
-  const schedules = new Schedules({ ...base, publish, keep, stored });
+  const schedules = new Schedules({ ...base, cron: cronTimes(), publish, keep, stored });
   const endpoints = new Endpoints({ ...base, publish, keyedHash });
   const kinds = [schemas, schedules, endpoints];
   const configuration = new Configuration({ ...base, rules, kinds, stored, keyedHash, logNext: () => log.next });

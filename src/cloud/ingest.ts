@@ -1,4 +1,5 @@
 /** The way of a message: broker, durable log, and the two consumers of the log: hot rules here, the store beside us. */
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
@@ -21,6 +22,7 @@ import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
 import { RepublishSender } from "./republish-sender.ts";
+import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
@@ -157,7 +159,10 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
       republish: () => republish,
     }),
     keyedHash,
+    environment: nodeSqlEnvironment(),
     notify,
+    ...alertSectionOf(config.alerts),
+    aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
   return { rules, documents: store.documents(), keyedHash };

@@ -1,18 +1,20 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
 import { stampOf, thingOfTopic } from "../base/mod.ts";
-import type { Clock, Counter, EpochMs, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
-import { compileSql, compileTemplate } from "../sql/mod.ts";
-import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
-import { idPart } from "./alerts.ts";
-import type { AlertReading } from "./alerts.ts";
+import type { Clock, Counter, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import type { CompiledSql, SqlEnvironment } from "../sql/mod.ts";
+import { idPart } from "./alerts/model.ts";
+import { compileAlert } from "./alerts/rule-alert.ts";
+import type { RuleAlert } from "./alerts/rule-alert.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import type { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
+import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
 import type { RuleState } from "./windows/rule-state.ts";
 
@@ -27,8 +29,15 @@ export interface HotRulesOptions {
   readonly keyedHash: KeyedHash;
   /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
   readonly notify?: readonly RuleAction[];
+  /** Or by routes: instead of `notify`. */
+  readonly alerts?: RuleAlertsOptions["config"];
+  readonly zones?: RuleAlertsOptions["zones"];
+  readonly cron?: RuleAlertsOptions["cron"];
+  readonly aboutThing?: RuleAlertsOptions["aboutThing"];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
+  /** What functions of the SQL need of the machine; without it they are Undefined. */
+  readonly environment?: SqlEnvironment;
   readonly limits?: RulesLimits;
 }
 
@@ -37,17 +46,21 @@ export interface HotRule extends CompiledRule {
   readonly sends: readonly (Send | null)[];
   readonly hasSends: boolean;
   readonly error: Send | null;
-  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
+  readonly alert: RuleAlert | null;
   /** Windows and what is kept per key; null where a message says it all. */
   readonly state: RuleState | null;
 }
 
-export function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash, state: RuleState | null): HotRule {
-  const sends = sendsOf(rule, hash);
+export function hotRule(
+  rule: RuleDocument,
+  sql: CompiledSql,
+  { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
+): HotRule {
+  const sends = sendsOf(rule, sql, keyedHash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
+  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, hash), alert, state };
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state };
 }
 
 export interface RuleCounters {
@@ -81,6 +94,9 @@ export function rebased(state: StoredState, logNext: number): StoredState {
     checkpoint: logNext,
     rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
     alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
+    alertRows: state.alertRows.map((row) =>
+      row.kind === "life" || row.kind === "watch" ? { ...row, document: null } : row,
+    ),
     savedOffsetMax: -1,
     newestCreatedAt: null,
     windows: [], // their offsets are those of the log that is gone, and so is what they counted
@@ -94,7 +110,7 @@ export function raisesAlerts(rule: RuleDocument): boolean {
 
 export function filterOf(rule: RuleDocument): string {
   try {
-    return compileSql(rule.sql).filter;
+    return statementOf(rule).filter;
   } catch {
     return ""; // a rule of another version that does not compile here: it sees nothing
   }
@@ -113,24 +129,4 @@ export function occasionOfMessage(
   const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
   const payload = error === null ? null : input.payload.slice();
   return { event, rule: rule.ruleName, things, offset, createdAt: now, payload };
-}
-
-/** What an alert is told of a message. */
-export function readingOf(
-  offset: number,
-  input: MessageInput,
-  { rule: { ruleName } }: HotRule,
-  { action, summary }: NonNullable<HotRule["alert"]>,
-  limits: RulesLimits,
-): Omit<AlertReading, "verdict"> {
-  const { severity, clearAfterSeconds } = action;
-  return {
-    rule: ruleName,
-    thing: input.thing,
-    offset,
-    receivedAt: input.receivedAt,
-    severity,
-    clearAfter: clearAfterSeconds === undefined ? limits.alertClearAfter : clearAfterSeconds * 1000,
-    summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
-  };
 }

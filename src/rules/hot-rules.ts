@@ -6,22 +6,23 @@
 import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
 import type { Cancel, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
-import { AlertBook } from "./alerts.ts";
-import type { AlertEvent, AlertReading } from "./alerts.ts";
+import type { Alerting } from "./alerts/alerting.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
-import { filterOf, hotRule, occasionOfMessage, raisesAlerts, readingOf, rebased, ruleCounters } from "./hot-rule.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
 import { changedRules, existing } from "./rule-change.ts";
 import type { RuleChanges } from "./rule-change.ts";
-import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, movedReceivers, noticeTarget } from "./sends.ts";
-import type { NoticeTarget, Occasion } from "./sends.ts";
+import { RuleAlerts } from "./rule-alerts.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, movedReceivers } from "./sends.ts";
+import type { Occasion } from "./sends.ts";
+import { statementOf } from "./statement.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
@@ -36,13 +37,13 @@ const TIDY_PERIOD = 60_000;
 const TICK_PERIOD = 250;
 
 export class HotRules {
-  readonly alerts: AlertBook;
+  readonly alerts: Alerting;
   readonly dead: DeadLetters;
   readonly #o: HotRulesOptions;
   readonly #limits: RulesLimits;
   readonly #deliveries: Deliveries;
   readonly #errors: ErrorActions;
-  readonly #notices: readonly NoticeTarget[];
+  readonly #ruleAlerts: RuleAlerts;
   readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
   readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
@@ -68,7 +69,18 @@ export class HotRules {
     this.#limits = options.limits ?? LIMITS.rules;
     const { clock, logger, metrics } = options;
     const save = (): boolean => this.#save("soon");
-    this.alerts = new AlertBook({ clock, logger, metrics, limits: this.#limits, save: () => this.#save("durably") });
+    this.#ruleAlerts = new RuleAlerts({
+      ...options,
+      limits: this.#limits,
+      notify: options.notify ?? [],
+      config: options.alerts ?? null,
+      alertOf: (name) => this.#set.get(name)?.alert ?? null,
+      position: () => this.#position,
+      save: () => this.#save("durably"),
+      inOneSave: (steps) => this.#inOneSave(steps),
+      enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
+    });
+    this.alerts = this.#ruleAlerts.alerting;
     this.#deliveries = new Deliveries({
       ...options,
       limits: this.#limits,
@@ -76,7 +88,7 @@ export class HotRules {
       knowsRule: (name) => this.#rules.has(name),
       onDead: (letter) => this.#errors.gather(letter),
     });
-    const { store, keyedHash } = options;
+    const { store } = options;
     this.#windows = new WindowedRules({
       clock,
       logger,
@@ -85,7 +97,6 @@ export class HotRules {
       tell: (rule, outcome, input) => this.#tellOutcome(rule, outcome, input),
     });
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
-    this.#notices = (options.notify ?? []).map((action) => noticeTarget(action, keyedHash));
     this.dead = new DeadLetters({
       store,
       clock,
@@ -122,11 +133,14 @@ export class HotRules {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
     this.#windows.started();
-    this.alerts.restore(state.alerts);
+    this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
     this.#resolveOrphans();
     this.#timers.push(
-      this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save("soon")),
+      this.#o.scheduler.every(this.#limits.savePeriod, () => {
+        this.#ruleAlerts.tick();
+        this.#save("soon");
+      }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
     );
@@ -191,7 +205,7 @@ export class HotRules {
   }
 
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
-    const input = new MessageInput(message, this.#limits);
+    const input = new MessageInput(message, this.#limits, this.#o.environment);
     for (const rule of rules) {
       if (offset < rule.rule.fromOffset) continue;
       try {
@@ -211,7 +225,7 @@ export class HotRules {
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
     if (verdict === true) this.#counters.matched.value++;
-    if (rule.alert !== null) this.#observe(readingOf(offset, input, rule, rule.alert, this.#limits), verdict);
+    if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
     const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
     this.#send(rule, input, rule.sql.select(input), occasion);
@@ -221,13 +235,11 @@ export class HotRules {
   #tellOutcome(ruleName: string, outcome: Outcome, input: StateInput): void {
     const rule = this.#set.get(ruleName);
     if (rule === undefined) return;
-    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#o.environment);
     if (outcome.matched) this.#counters.matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
-    if (rule.alert !== null) {
-      this.#observe(readingOf(offset, spoken, rule, rule.alert, this.#limits), outcome.matched);
-    }
+    if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
     if (!outcome.matched || !rule.hasSends) return;
     const own = rule.sql.windows!.shape === null && spoken === input;
     const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
@@ -241,31 +253,17 @@ export class HotRules {
     }
   }
 
-  #observe(reading: Omit<AlertReading, "verdict">, verdict: boolean | undefined): void {
-    const event = this.alerts.observe({ ...reading, verdict });
-    if (event !== null) this.#notify(event);
-  }
-
-  #notify({ type, alert, offset }: AlertEvent): void {
-    this.#o.logger.info(type === "raised" ? "An alert was raised" : "An alert was resolved", {
-      alert: alert.id,
-      rule: alert.rule,
-      thing: alert.thing,
-      severity: alert.severity,
-    });
-    const now = this.#o.clock.now();
-    for (const { deliveryOf: notice, receiver } of this.#notices) {
-      this.#deliveries.enqueue(notice(alert, offset, now), receiver, true);
-    }
-  }
-
   /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
   #tellFailures(): void {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
-      const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
+      const send = rule === undefined ? null : errorSendOf(rule, statementOf(rule), this.#o.keyedHash);
       if (send === null) continue;
-      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
+      this.#deliveries.enqueue(
+        failureDelivery(send, failure, this.#o.clock.now(), this.#limits, this.#o.environment),
+        send.receiver,
+        true,
+      );
     }
   }
 
@@ -382,7 +380,8 @@ export class HotRules {
   #hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
     const from = Math.max(rule.fromOffset, this.#timers.length === 0 ? 0 : this.#next);
     const state = sql.windows === null ? null : this.#windows.put(rule.ruleName, sql.windows, from);
-    return hotRule(rule, sql, this.#o.keyedHash, state);
+    const { keyedHash } = this.#o;
+    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state });
   }
 
   #adopt(rule: RuleDocument): void {
@@ -392,14 +391,13 @@ export class HotRules {
 
   #resolveAlerts(ruleName: string): void {
     this.#inOneSave(() => {
-      for (const event of this.alerts.resolveRule(ruleName, this.#position - 1)) this.#notify(event);
+      this.alerts.resolveRule(ruleName, this.#position - 1);
     });
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
   #resolveOrphans(): void {
-    const orphans = new Set(this.alerts.active().map((alert) => alert.rule));
-    for (const ruleName of orphans) {
+    for (const ruleName of this.alerts.rulesAtWork()) {
       const rule = this.#rules.get(ruleName);
       if (rule === undefined || !raisesAlerts(rule)) this.#resolveAlerts(ruleName);
     }
@@ -414,7 +412,7 @@ export class HotRules {
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
     this.#inOneSave(() => {
-      for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
+      this.alerts.resolveThing(thing, this.#position - 1);
     });
   }
 
@@ -456,19 +454,19 @@ export class HotRules {
       return true;
     }
     this.#tellFailures();
-    const alerts = this.alerts.changes(how === "at the end");
+    const { alerts, alertRows } = this.alerts.changes(how === "at the end");
     const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
     // A window that is closed would not be closed again after a crash: its result must not be lost.
     if (windows.length > 0) this.#deliveries.hold();
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const next = this.#next;
     const checkpoint = Math.min(next, checkpointMax);
-    const changed = alerts.length > 0 || this.#deliveries.changed || windows.length > 0;
+    const changed = alerts.length + alertRows.length > 0 || this.#deliveries.changed || windows.length > 0;
     if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
     // What was due and is on its way may have to be told again.
     const toldUntil = checkpointMax > next ? this.#ticked : null;
     try {
-      const batch = { checkpoint, ...changes, alerts, windows, toldUntil };
+      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil };
       this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
       this.#windows.unsaved(windows);

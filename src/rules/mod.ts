@@ -1,6 +1,6 @@
 export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
-export type { Alert, RuleDocument, RuleDraft, RulesLimits, Severity } from "./model.ts";
-export { CARRIERS, validateNotify } from "./actions/registry.ts";
+export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+export { CARRIERS } from "./actions/registry.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";
@@ -32,15 +32,23 @@ export type {
   Revived,
   RulesStore,
   SaveBatch,
-  StoredAlert,
   StoredChange,
   StoredDocument,
   StoredState,
 } from "./store.ts";
-export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 export { MessageInput } from "./input.ts";
-export { AlertBook, idPart } from "./alerts.ts";
-export type { AlertEvent, AlertQuery } from "./alerts.ts";
+export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
+export type { CronTimes, Zones } from "./alerts/calendar.ts";
+export { Alerting } from "./alerts/alerting.ts";
+export type { AlertDraft, RouteAnswer } from "./alerts/alerting.ts";
+export type { AlertConfig } from "./alerts/config.ts";
+export { idPart } from "./alerts/model.ts";
+export type { Alert, AlertPhase, Severity, Transition } from "./alerts/model.ts";
+export type { Notification } from "./alerts/notification.ts";
+export type { AlertQuery } from "./alerts/query.ts";
+export type { Silence, SilenceDraft } from "./alerts/silences.ts";
+export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
 export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";
+export { readAlertConfig } from "./rule-alerts.ts";

@@ -1,5 +1,6 @@
 /** Rules and what else documents configure, over their real store; only the broker is played. */
 import { join } from "node:path";
+import { cronTimes } from "../../adapters/cron-times.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
 import { openSenders } from "../../adapters/senders/mod.ts";
@@ -43,7 +44,7 @@ function configure(ports: Ports, rules: HotRules, stored: readonly StoredDocumen
   const publish = (message: Message): Promise<void> => messages.publish(message);
   const keep = (documents: readonly StoredDocument[]): void => rules.change({ puts: [], deletes: [], documents });
   const schemas = new TopicSchemas({ ...ports, stored, broker: { examine: () => () => {} } });
-  const schedules = new Schedules({ ...ports, stored, publish, keep });
+  const schedules = new Schedules({ ...ports, cron: cronTimes(), stored, publish, keep });
   const endpoints = new Endpoints({ ...ports, keyedHash, publish });
   const kinds = [schemas, schedules, endpoints];
   const configuration = new Configuration({ ...ports, rules, kinds, stored, keyedHash, logNext: () => 42 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimClock, SimLogger, SimMetrics } from "../../../sim/world.ts";
+import { cronTimes } from "../../adapters/cron-times.ts";
 import { TidewireError, hours, minutes, seconds } from "../../base/mod.ts";
 import type { JsonObject, Message } from "../../base/mod.ts";
 import type { StoredDocument } from "../../rules/mod.ts";
@@ -23,6 +24,7 @@ function world(now = NOON) {
   const open = (): Schedules =>
     new Schedules({
       clock,
+      cron: cronTimes(),
       scheduler: clock,
       logger: new SimLogger(),
       metrics,

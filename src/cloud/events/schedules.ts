@@ -1,6 +1,4 @@
 /** Messages by the clock: cron in a time zone, published like any device's. What was slept through is left out, or made up for once. */
-import { cronTimes } from "../../adapters/cron.ts";
-import type { CronTimes } from "../../adapters/cron.ts";
 import { LIMITS, encodeUtf8, isJsonObject, minutes, reasonOf, seconds } from "../../base/mod.ts";
 import type {
   Cancel,
@@ -14,7 +12,7 @@ import type {
   Metrics,
   Scheduler,
 } from "../../base/mod.ts";
-import type { StoredDocument } from "../../rules/mod.ts";
+import type { CronTimes, StoredDocument } from "../../rules/mod.ts";
 import type { ScheduleView } from "../api/contract-files.ts";
 import { documentInvalid, fieldsOf } from "../files/mod.ts";
 import type { DocumentKind, Documents } from "../files/mod.ts";
@@ -26,6 +24,7 @@ export interface SchedulesOptions {
   /** What is kept beside the rules: last runs are among it. */
   readonly stored: readonly StoredDocument[];
   readonly keep: (documents: readonly StoredDocument[]) => void;
+  readonly cron: CronTimes;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -44,7 +43,6 @@ const CLOCK_AHEAD_MAX = minutes(60);
 interface Planned {
   readonly name: string;
   readonly document: JsonObject;
-  readonly times: CronTimes;
   next: EpochMs | null;
   /** What was due by then has run, or is not to run. */
   upTo: EpochMs;
@@ -65,6 +63,7 @@ export class Schedules implements DocumentKind {
   readonly #running = new Set<Promise<void>>();
   #cancel: Cancel = () => {};
   #started = false;
+  #lookedAt: EpochMs = -Infinity;
 
   constructor(options: SchedulesOptions) {
     this.#o = options;
@@ -111,22 +110,11 @@ export class Schedules implements DocumentKind {
   }
 
   #checkTimes(cron: string, timezone: string): void {
-    try {
-      cronTimes(cron, "UTC");
-    } catch (error) {
-      throw documentInvalid(
-        this.kind,
-        "cron",
-        reasonOf(error)
-          .replace(/^CronPattern: /, "")
-          .replace(/\.$/, ""),
-      );
-    }
-    try {
-      cronTimes(cron, timezone);
-    } catch (error) {
-      throw documentInvalid(this.kind, "timezone", reasonOf(error));
-    }
+    const clause = (fault: string): string => fault.replace(/^CronPattern: /, "").replace(/\.$/, "");
+    const inUtc = this.#o.cron.fault(cron, "UTC");
+    if (inUtc !== null) throw documentInvalid(this.kind, "cron", clause(inUtc));
+    const inZone = this.#o.cron.fault(cron, timezone);
+    if (inZone !== null) throw documentInvalid(this.kind, "timezone", clause(inZone));
   }
 
   mapSecrets(document: JsonObject): JsonObject {
@@ -147,10 +135,16 @@ export class Schedules implements DocumentKind {
     const now = this.#o.clock.now();
     for (const [name, document] of documents) {
       if (this.#planned.has(name) || document["enabled"] === false) continue;
-      const times = cronTimes(document["cron"] as string, document["timezone"] as string);
       const upTo = this.#upTo.get(name) ?? now;
       if (document["missed"] === "once") this.#upTo.set(name, upTo);
-      this.#planned.set(name, { name, document, times, next: times(now), upTo, lastAt: null, lastError: null });
+      this.#planned.set(name, {
+        name,
+        document,
+        next: this.#after(document, now),
+        upTo,
+        lastAt: null,
+        lastError: null,
+      });
     }
     if (this.#started) this.#plan();
   }
@@ -181,9 +175,13 @@ export class Schedules implements DocumentKind {
     }));
   }
 
+  #after(document: JsonObject, time: EpochMs): EpochMs | null {
+    return this.#o.cron.next(document["cron"] as string, document["timezone"] as string, time);
+  }
+
   #makeUp(one: Planned, now: EpochMs): void {
     if (one.document["missed"] !== "once" || one.upTo > now) return;
-    const missed = one.times(Math.max(one.upTo, now - LIMITS.events.missedReach));
+    const missed = this.#after(one.document, Math.max(one.upTo, now - LIMITS.events.missedReach));
     if (missed !== null && missed <= now) this.#run(one, now);
   }
 
@@ -198,15 +196,17 @@ export class Schedules implements DocumentKind {
   #look(): void {
     if (!this.#started) return;
     const now = this.#o.clock.now();
+    const isBack = now < this.#lookedAt;
+    this.#lookedAt = now;
     for (const one of this.#planned.values()) {
       const due = one.next;
       if (due !== null && due <= now) {
         if (now - due <= LATE_MAX || one.document["missed"] === "once") this.#run(one, due);
         else this.#missed.value++;
-      }
+      } else if (!isBack) continue;
       // A clock that was set back runs nothing twice; one that was far ahead stops nothing.
       const from = one.lastAt !== null && one.lastAt > now && one.lastAt - now < CLOCK_AHEAD_MAX ? one.lastAt : now;
-      one.next = one.times(from);
+      one.next = this.#after(one.document, from);
     }
     this.#plan();
   }

@@ -250,13 +250,13 @@ export class Configuration {
 
 /** Of a rule, what a user writes; without what is not said. */
 function documentOf(rule: RuleDraft | RuleDocument): JsonObject {
-  const { description, sql, ruleDisabled, actions, errorAction } = rule;
+  const { ruleName: _name, description, sql, ruleDisabled, ...more } = rule;
+  const { createdAt: _createdAt, fromOffset: _fromOffset, ...said } = more as Partial<RuleDocument>;
   return {
     ...(description === undefined ? {} : { description }),
     sql,
     ...(ruleDisabled ? { ruleDisabled } : {}),
-    actions: actions as unknown as JsonObject[],
-    ...(errorAction === undefined ? {} : { errorAction: errorAction as unknown as JsonObject }),
+    ...(said as unknown as JsonObject),
   };
 }
 
