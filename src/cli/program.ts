@@ -17,6 +17,7 @@ import { policyCommand } from "./policy.ts";
 import { provisionCommand } from "./provision.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
+import { alertsCommand } from "./alerts.ts";
 import { rulesCommand } from "./rules.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
@@ -55,6 +56,7 @@ export function program(output: Output): Command {
     caCommand,
     shadowCommand,
     rulesCommand,
+    alertsCommand,
     queryCommand,
     exportCommand,
     forgetCommand,
