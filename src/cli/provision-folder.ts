@@ -5,12 +5,7 @@
 import { createHash } from "node:crypto";
 import { appendFileSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import {
-  agentConfigPath,
-  isDeviceFolder,
-  isUnfinishedDeviceFolder,
-  writeDeviceFolder,
-} from "../adapters/device-folder.ts";
+import { isDeviceFolder, isUnfinishedDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
 import type { DeviceFolder } from "../adapters/device-folder.ts";
 import { openDataFolder } from "../adapters/data-folder.ts";
 import type { DataFolder } from "../adapters/data-folder.ts";
@@ -62,9 +57,8 @@ export class BulkFolder {
     this.#unfinished = lockedFolder(join(path, UNFINISHED));
     try {
       removeTemporaryFiles(this.#unfinished.path);
-      for (const entry of doneOf(this.reportPath)) {
-        if (existsSync(agentConfigPath(this.deviceFolder(entry.thing)))) this.#done.set(entry.row, entry);
-      }
+      // Whether its folder is still there does not matter: it may have been moved to its device.
+      for (const entry of doneOf(this.reportPath)) this.#done.set(entry.row, entry);
       // What failed before is tried again, and reported anew.
       removeTemporaryFiles(path);
       const lines = [...this.#done.values()].map((entry) => `${JSON.stringify(entry)}\n`);

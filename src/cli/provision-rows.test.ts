@@ -12,7 +12,9 @@ async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Arr
 
 async function read(text: string | Uint8Array, format: RowFormat = "csv", size = 7): Promise<readonly Row[]> {
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-  return Array.fromAsync(rowsOf(pieces(bytes, size), format, () => null, "devices"));
+  const rows: Row[] = [];
+  for await (const row of rowsOf(pieces(bytes, size), format, () => null, "devices")) rows.push(row);
+  return rows;
 }
 
 const good = (line: number, parameters: Record<string, string>): Row => ({ line, parameters });

@@ -80,6 +80,8 @@ async function bulk(file: string, options: BulkOptions, output: Output): Promise
   const connection = await client.get<ConnectionInfo>("/api/connection");
   const broker = options.broker ?? connection.mqtts;
   const renewal = `https://${new URL(broker.replace(/^mqtts:/, "https:")).hostname}:${connection.httpsPort}`;
+  const columns = (names: readonly string[]): string | null => columnFault(names, parameters);
+  const rows = await begun(rowsOf(chunksOf(file), format, columns, file)); // a wrong file is told before a folder is made
   const folder = dryRun ? null : new BulkFolder(resolve(options.out!));
   let stopped = false;
   void untilStopped(() => {
@@ -87,7 +89,6 @@ async function bulk(file: string, options: BulkOptions, output: Output): Promise
     output.note("Stopping after the devices that are under way…");
   });
   try {
-    const rows = rowsOf(chunksOf(file), format, (columns) => columnFault(columns, parameters), file);
     const tally = await provisionRows(rows, {
       client,
       template,
@@ -149,6 +150,15 @@ function conclude(tally: Tally, { folder, stopped, json }: Ending, output: Outpu
     const why = folder === null ? "they cannot be provisioned as they are" : "the others are done";
     throw new TidewireError("BULK_INCOMPLETE", { failed, lines, why, report: report ?? "What is above" });
   }
+}
+
+/** The same, its first item read. */
+async function begun<T>(items: AsyncIterator<T>): Promise<AsyncIterable<T>> {
+  let item = await items.next();
+  async function* all(): AsyncGenerator<T> {
+    for (; item.done !== true; item = await items.next()) yield item.value;
+  }
+  return all();
 }
 
 async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {

@@ -96,7 +96,7 @@ describe("devices of a bulk file", () => {
     const later = await send(world, [line]);
     const answers = [first[0], second[0], later[0]].map(done);
     assert.equal(new Set(answers.map(({ certificatePem }) => certificatePem)).size, 1);
-    assert.deepEqual(answers.map(({ again }) => again).toSorted(), [false, true, true]);
+    assert.equal(answers.filter(({ again }) => again).length, 2);
     assert.equal(world.registry.things.principalsOf("pump-1").length, 1);
   });
 
@@ -227,7 +227,7 @@ describe("a rehearsal", () => {
     ].entries())
       assert.match(reasons[i]!, says);
     assert.equal(world.registry.things.count(), 1);
-    assert.equal(world.registry.certificates.list({ limit: 10 }).items.length, 0);
+    assert.equal(world.registry.certificates.list().items.length, 0);
     done((await send(world, [await device("1")]))[0]);
   });
 
@@ -271,11 +271,11 @@ describe("a bulk request", () => {
     const { bulkPerSecondMax, bulkLinesMax } = LIMITS.provisioning;
     const lines = Array.from({ length: bulkLinesMax }, () => ({ csr: "nonsense", parameters: {} }));
     for (let sent = 0; sent < bulkPerSecondMax; sent += bulkLinesMax) await send(world, lines);
-    let isAnswered = false;
-    const late = send(world, lines).then(() => (isAnswered = true));
+    const answered: number[] = [];
+    const late = send(world, lines).then((answers) => answered.push(answers.length));
     for (let turn = 0; turn < 50; turn++) await setImmediate();
-    assert.equal(isAnswered, false);
-    while (!isAnswered) {
+    assert.deepEqual(answered, []);
+    while (answered.length === 0) {
       await world.clock.run(seconds(1) / bulkPerSecondMax);
       await setImmediate();
     }
