@@ -30,6 +30,8 @@ interface Options {
 }
 
 const DEFAULT_FOLDER = "config";
+/** Of what becomes part of a path. */
+const PLAIN_NAME = /^[a-zA-Z0-9_-]{1,128}$/;
 const EXIT_DIFFERENT = 1;
 const EXIT_TROUBLE = 2;
 
@@ -117,6 +119,7 @@ async function pull(folder: string, options: Options, output: Output): Promise<v
   const written: string[] = [];
   const left: string[] = [];
   for (const document of view.documents) {
+    if (!PLAIN_NAME.test(document.kind) || !PLAIN_NAME.test(document.name)) continue; // no platform of ours has it
     const file = files.get(keyOf(document))?.file;
     if (file !== undefined && !differ.has(keyOf(document)) && !faulty.has(keyOf(document))) continue;
     const path = file ?? `${document.kind}s/${document.name}.yaml`;

@@ -1,6 +1,6 @@
 /** Doors for HTTP requests that become messages: `POST /in/NAME`, each with a token of its own; a form for people on wish. */
-import { LIMITS, TidewireError, encodeUtf8, parseJson, seconds } from "../../base/mod.ts";
-import type { Clock, Counter, JsonObject, Message, Metrics } from "../../base/mod.ts";
+import { LIMITS, TidewireError, encodeUtf8, parseJson, reasonOf, seconds } from "../../base/mod.ts";
+import type { Clock, Counter, JsonObject, Logger, Message, Metrics } from "../../base/mod.ts";
 import { MessageInput } from "../../rules/mod.ts";
 import type { KeyedHash } from "../../rules/mod.ts";
 import { SqlError, compileTemplate } from "../../sql/mod.ts";
@@ -15,6 +15,7 @@ export interface EndpointsOptions {
   readonly publish: (message: Message) => Promise<void>;
   readonly keyedHash: KeyedHash;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
@@ -161,9 +162,14 @@ export class Endpoints implements DocumentKind {
     for (const [name, { document }] of this.#open) if (documents.get(name) !== document) this.#open.delete(name);
     for (const [name, document] of documents) {
       if (this.#open.has(name)) continue;
-      const payload = document["payload"] === undefined ? null : compileTemplate(document["payload"] as string);
-      const topic = compileTemplate(document["topic"] as string);
-      this.#open.set(name, { document, topic, payload, received: 0, refused: 0, windowFrom: -Infinity, inWindow: 0 });
+      try {
+        this.#open.set(name, opened(document));
+      } catch (error) {
+        this.#o.logger.error("A saved endpoint is not valid any more and is closed", {
+          endpoint: name,
+          reason: reasonOf(error),
+        });
+      }
     }
   }
 
@@ -248,6 +254,13 @@ export class Endpoints implements DocumentKind {
     const body = open.payload === null ? payload : encodeUtf8(open.payload.render(input, { name }));
     return { ...given, topic, payload: body, retain: open.document["retain"] === true };
   }
+}
+
+/** Throws `SqlError`. */
+function opened(document: JsonObject): Open {
+  const payload = document["payload"] === undefined ? null : compileTemplate(document["payload"] as string);
+  const topic = compileTemplate(document["topic"] as string);
+  return { document, topic, payload, received: 0, refused: 0, windowFrom: -Infinity, inWindow: 0 };
 }
 
 /** Somebody has taken a hash for the token. */

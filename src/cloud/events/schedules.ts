@@ -175,7 +175,10 @@ export class Schedules implements DocumentKind {
     }));
   }
 
+  /** Null also where this version does not know the pattern any more; what `check` lets through has a time. */
   #after(document: JsonObject, time: EpochMs): EpochMs | null {
+    const fault = this.#o.cron.fault(document["cron"] as string, document["timezone"] as string);
+    if (fault !== null) return null;
     return this.#o.cron.next(document["cron"] as string, document["timezone"] as string, time);
   }
 
