@@ -35,6 +35,11 @@ export class MessageInput implements StateInput {
     return this.message.thing ?? this.message.clientId;
   }
 
+  /** With bytes of its own, for whoever keeps it. */
+  copy(): MessageInput {
+    return new MessageInput({ ...this.message, payload: this.message.payload.slice() }, this.#limits);
+  }
+
   json(): JsonValue | undefined {
     if (this.#json === UNPARSED) {
       const result = parseJson(this.message.payload, this.#limits);
