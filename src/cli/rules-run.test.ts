@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { runRule } from "./rules-run.ts";
 
 interface Ran {
@@ -138,5 +141,23 @@ describe("rules run", () => {
     const output = { result() {}, note() {} };
     assert.equal(await runRule(SQL, {}, { input: Readable.from(endless(), { highWaterMark: 1 }), sink, output }), 0);
     assert.ok(asked < 50, `${asked} lines were read for ${taken}`);
+  });
+
+  test("ends in peace as a process whose reader goes away while lines still come", async () => {
+    const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+    const child = spawn(process.execPath, [main, "rules", "run", SQL], { stdio: ["pipe", "pipe", "inherit"] });
+    try {
+      child.stdin.on("error", () => {}); // it is closed when the process ends
+      const feed = (): void => {
+        while (child.stdin.writable && child.stdin.write(message(0, 7)));
+      };
+      child.stdin.on("drain", feed);
+      feed();
+      await once(child.stdout, "data");
+      child.stdout.destroy();
+      assert.deepEqual(await once(child, "exit"), [0, null]);
+    } finally {
+      child.kill("SIGKILL");
+    }
   });
 });
