@@ -6,6 +6,7 @@ import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 import { deadCommand } from "./rules-dead.ts";
+import { explainCommand } from "./rules-explain.ts";
 import { runCommand } from "./rules-run.ts";
 import { testCommand } from "./rules-test.ts";
 
@@ -50,6 +51,7 @@ export function rulesCommand(output: Output): Command {
   );
   rules.addCommand(testCommand(output));
   rules.addCommand(runCommand(output));
+  rules.addCommand(explainCommand(output));
   rules.addCommand(deadCommand(output));
   return rules;
 }
