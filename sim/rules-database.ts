@@ -12,6 +12,7 @@ import type {
   RulesStore,
   SaveBatch,
   SavedDelivery,
+  AlertRow,
   StoredAlert,
 } from "../src/rules/mod.ts";
 
@@ -26,6 +27,7 @@ export class SimRulesDatabase implements RulesStore {
   readonly #receivers = new Map<string, Receiver>();
   #letters = 0;
   readonly #alerts = new Map<string, StoredAlert>();
+  readonly #alertRows = new Map<string, AlertRow>();
   readonly #windows = new Map<string, { header: Uint8Array; readonly pages: Map<number, Uint8Array> }>();
   #toldUntil: EpochMs | null = null;
   #checkpoint: number | null = null;
@@ -36,6 +38,7 @@ export class SimRulesDatabase implements RulesStore {
       rules: [...this.#rules.values()],
       checkpoint: this.#checkpoint,
       alerts: [...this.#alerts.values()],
+      alertRows: [...this.#alertRows.values()],
       receivers: [...new Set(waiting.map(({ receiver }) => receiver))].map((key) => this.#receivers.get(key)!),
       waiting: waiting.length,
       savedOffsetMax: waiting.reduce((highest, { offset }) => Math.max(highest, offset), -1),
@@ -67,12 +70,13 @@ export class SimRulesDatabase implements RulesStore {
     const waiting = [...this.#waiting].filter(([, { things }]) => things.includes(thing));
     const dead = [...this.#dead].filter(([, { things }]) => things.includes(thing));
     for (const [id] of alerts) this.#alerts.delete(id);
+    for (const [key, row] of this.#alertRows) if (row.thing === thing) this.#alertRows.delete(key);
     for (const [key] of waiting) this.#waiting.delete(key);
     for (const [key] of dead) this.#dead.delete(key);
     return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
   }
 
-  save({ checkpoint, receivers, deliveries, done, dead, alerts, windows, toldUntil }: SaveBatch): number {
+  save({ checkpoint, receivers, deliveries, done, dead, alerts, alertRows, windows, toldUntil }: SaveBatch): number {
     this.#refuseWhereBroken();
     for (const { rule, snapshot, replaces } of windows) {
       const pages = new Map(replaces ? [] : this.#windows.get(rule)?.pages);
@@ -92,6 +96,10 @@ export class SimRulesDatabase implements RulesStore {
     }
     for (const key of [...this.#dead.keys()].slice(0, Math.max(0, this.#dead.size - LIMITS.rules.deadLettersMax)))
       this.#dead.delete(key);
+    for (const row of alertRows) {
+      if (row.document === null) this.#alertRows.delete(`${row.kind} ${row.id}`);
+      else this.#alertRows.set(`${row.kind} ${row.id}`, row);
+    }
     for (const stored of alerts) this.#alerts.set(stored.alert.id, stored);
     return this.#waiting.size;
   }

@@ -13,6 +13,8 @@ export interface DeviceFolder {
   readonly certificatePem: string;
   readonly privateKeyPem: string;
   readonly caPem: string;
+  /** What the provisioning template says for this device beyond that. */
+  readonly deviceConfiguration?: Readonly<Record<string, string>>;
 }
 
 export function agentConfigPath(folder: string): string {
@@ -43,6 +45,9 @@ export function writeDeviceFolder(device: DeviceFolder): void {
     write("private-key.pem", device.privateKeyPem, 0o600);
     write("certificate.pem", device.certificatePem, 0o644);
     write("ca.pem", device.caPem, 0o644);
+    const { deviceConfiguration = {} } = device;
+    if (Object.keys(deviceConfiguration).length > 0)
+      write("device-configuration.json", `${JSON.stringify(deviceConfiguration, null, 2)}\n`, 0o644);
     write("agent.yaml", agentYaml(device), 0o644);
   } catch (error) {
     // A key without its configuration would only look like a device.

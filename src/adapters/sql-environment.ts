@@ -2,7 +2,10 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { SqlEnvironment } from "../sql/mod.ts";
 
-export function nodeSqlEnvironment(accountId: string): SqlEnvironment {
+/** There is one account, and its number says nothing. */
+const ACCOUNT_ID = "000000000000";
+
+export function nodeSqlEnvironment(accountId: string = ACCOUNT_ID): SqlEnvironment {
   return {
     accountId,
     random: () => Math.random(),

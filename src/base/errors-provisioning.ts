@@ -20,6 +20,24 @@ export const PROVISIONING_ERRORS = {
     exit: 5,
     retryable: true,
   },
+  BULK_FILE_INVALID: {
+    fault: "misuse",
+    message: "{file} cannot be used: {reason}.",
+    fix: "Correct the file; `tidewire provision bulk --help` shows what it may look like.",
+    exit: 2,
+  },
+  BULK_FOLDER_LOCKED: {
+    fault: "misuse",
+    message: "Process {pid} is provisioning into {path} already.",
+    fix: "Wait until it has ended, or choose another folder with --out.",
+    exit: 3,
+  },
+  BULK_INCOMPLETE: {
+    fault: "misuse",
+    message: "{failed} of {lines} lines failed: {why}.",
+    fix: "{report} says why, line by line. Correct the file and run the same command again: what is done is not done twice.",
+    exit: 1,
+  },
   NAME_BLOCKED: {
     fault: "peer",
     message: "The name '{name}' belonged to a retired thing and is not given again.",

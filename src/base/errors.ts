@@ -214,6 +214,13 @@ const entries = {
     fix: "List what exists and check the spelling.",
     http: 404,
   },
+  ALERT_INVALID: {
+    fault: "peer",
+    message: "The alert is not valid at '{at}': {reason}.",
+    fix: "Correct it and send it again.",
+    http: 400,
+    exit: 2,
+  },
   ALREADY_EXISTS: {
     fault: "peer",
     message: "There is a {kind} named '{name}' already.",

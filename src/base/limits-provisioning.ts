@@ -36,6 +36,19 @@ export const PROVISIONING_LIMITS = {
   justInTimeAddressesWatchedMax: 10_000,
   /** Chains that are looked at at once; each is a fraction of a millisecond. */
   justInTimeAtOnceMax: 64,
+  /** Lines of one request: 20 would be what its audit entry holds in full, 50 keep the disk's waits few. */
+  bulkLinesMax: 50,
+  /** Template parameters of one device in a bulk file; with a CSR it still fits into `requestBytesMax`. */
+  bulkRowBytesMax: kib(16),
+  /** Devices of one bulk file: what a run remembers of each is some 200 bytes. */
+  bulkRowsMax: 200_000,
+  /** Devices that are signed at once, of all bulk requests, and how fast: a broker that is busy keeps its core. */
+  bulkAtOnceMax: 8,
+  bulkPerSecondMax: 250,
+  /** Bulk requests that are worked on at once; the next is told to come back. */
+  bulkRequestsMax: 8,
+  /** How long a key of a bulk file is recognised. Within that time whoever was interrupted has gone on. */
+  bulkMemory: days(90),
   /** AWS IoT's numbers: what a pre-provisioning hook may take, and how long a trusted user's claim is good. */
   hookTimeout: seconds(5),
   hookAnswerBytesMax: kib(4),

@@ -165,7 +165,8 @@ export const LIMITS = {
     sqlRegexpInstructionsMax: 4_096,
     /** Steps of all searches of one call; then it is Undefined. A tenth of a second; most need one per character. */
     sqlRegexpStepsMax: 4_000_000,
-    rulesMax: 1_000,
+    /** One that waits takes 4 KB, and costs nothing until a message is for it. */
+    rulesMax: 10_000,
     actionsPerRuleMax: 10,
     /** Deeper or larger JSON is treated as "not JSON", never parsed. */
     jsonDepthMax: 32,
@@ -195,6 +196,11 @@ export const LIMITS = {
     alertsHistoryMax: 1_000,
     alertSummaryCharsMax: 500,
     alertClearAfter: seconds(15),
+    /** Lines of an alert's story; the newest are kept. */
+    alertTransitionsMax: 50,
+    alertSilencesMax: 1_000,
+    /** Things whose silence is noticed, over all rules that do. */
+    alertWatchesMax: 100_000,
   },
   telemetry: {
     fieldsPerMessageMax: 256,

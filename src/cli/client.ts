@@ -56,6 +56,15 @@ export class PlatformClient {
     return text;
   }
 
+  /** Lines of JSON in, lines of JSON out. Throws as `call` does. */
+  async lines(path: string, body: string): Promise<readonly string[]> {
+    const { status, text } = await this.#fetch("POST", path, body, { "content-type": "application/x-ndjson" });
+    if (status >= 200 && status < 300) return text.split("\n").filter((line) => line !== "");
+    const json = jsonOf(text);
+    if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
+    throw remoteError(json, status);
+  }
+
   /** A live connection, on which one thing is asked for. `closed` resolves however it ends. */
   live(request: LiveRequest, heard: (event: LiveEvent) => void): { readonly closed: Promise<void>; close(): void } {
     const headers = { authorization: `Bearer ${this.#token}` };
@@ -106,9 +115,9 @@ export class PlatformClient {
       const response = await fetch(`${this.url}${path}`, {
         method,
         headers: {
+          ...(body === null ? {} : { "content-type": "application/json" }),
           ...headers,
           authorization: `Bearer ${this.#token}`,
-          ...(body === null ? {} : { "content-type": "application/json" }),
         },
         ...(body === null ? {} : { body }),
         // The token is for this address only.

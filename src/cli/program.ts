@@ -14,8 +14,10 @@ import { certsCommand } from "./certs.ts";
 import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { policyCommand } from "./policy.ts";
+import { provisionCommand } from "./provision.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
+import { alertsCommand } from "./alerts.ts";
 import { rulesCommand } from "./rules.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
@@ -47,12 +49,14 @@ export function program(output: Output): Command {
     upCommand,
     agentCommand,
     thingsCommand,
+    provisionCommand,
     certsCommand,
     policyCommand,
     refusedCommand,
     caCommand,
     shadowCommand,
     rulesCommand,
+    alertsCommand,
     queryCommand,
     exportCommand,
     forgetCommand,

@@ -1,6 +1,7 @@
 /** `tidewire rules run`: a rule as a filter over lines of JSON; no platform is needed. */
 import type { Readable, Writable } from "node:stream";
 import { Command } from "commander";
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { systemClock, systemScheduler } from "../adapters/system.ts";
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
@@ -57,7 +58,11 @@ export async function runRule(given: string, options: Options, { input, sink, ou
   if (rule === null)
     throw new TidewireError("CONFIG_FILE_UNREADABLE", { file: given, reason: "there is no such file" });
   const lines = new LineSink(sink);
-  const run = new RuleRun({ rule, fired: (firing) => lines.add(lineOf(firing, options.values === true)) });
+  const run = new RuleRun({
+    rule,
+    environment: nodeSqlEnvironment(),
+    fired: (firing) => lines.add(lineOf(firing, options.values === true)),
+  });
   if (run.sql.externals.length > 0) output.note(`${run.sql.externals.join(", ")} cannot be asked here: Undefined`);
   const tick = (): void => {
     run.tick(systemClock.now() - LIMITS.windows.tickDelay);

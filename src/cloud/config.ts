@@ -1,6 +1,7 @@
 /** The platform's configuration: flags of `tidewire up`, a YAML file with the same keys, and the defaults. */
 import { z } from "zod";
 import { LIMITS, reasonOf } from "../base/mod.ts";
+import { AlertsConfigSchema } from "./alerts-config.ts";
 import { ArchiveConfigSchema } from "./archive-config.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
 import { BackupConfigSchema, ExportsConfigSchema } from "./schedule/mod.ts";
@@ -155,6 +156,9 @@ export const PlatformConfigSchema = z.strictObject({
   ),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),
+  alerts: AlertsConfigSchema.optional().describe(
+    "Who is told of alerts, and when, instead of `webhooks` and `slackWebhooks`: `contacts` (each a `name` and one of `slack`, `webhook`, `email`, `telegram`, `discord`, `teams`, `pagerduty`, as in a rule's action; `perMinute`: 10, what is above goes as one message), `route` (`contacts`, `groupBy` (rule), `groupWait` (30s), `groupInterval` (5min), `repeatInterval` (4h), `escalate` (`after`, `contacts`), `mute` and `only` (names of `times`), `continue`, and below `routes` the same with `match`: `severity=critical`, `thing=pump-*`, `attributes.site=ulm|bonn`), `times` (`name`, `days`, `from`, `to`, `zone`), `inhibit` (`source`, `target`, `equal`), `maintenance` (`name`, `match`, and `from` and `to`, or `cron`, `for` and `zone`), `link` (the dashboard's address for links). Only in the file.",
+  ),
   users: z
     .array(User)
     .default([])

@@ -1,4 +1,5 @@
 /** The way of a message: broker, durable log, and the two consumers of the log: hot rules here, the store beside us. */
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
@@ -19,6 +20,7 @@ import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { RuleAction, Sender } from "../rules/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
+import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
@@ -145,7 +147,10 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
       republish: () => republish,
     }),
     keyedHash: (text) => sealing.hmac(text),
+    environment: nodeSqlEnvironment(),
     notify,
+    ...alertSectionOf(config.alerts),
+    aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
 }

@@ -12,23 +12,20 @@ export { ScramExchange, parseScramVerifier, prepared as preparedPassword, scramV
 export type { ScramCredential, ScramHash, ScramStep } from "./scram.ts";
 export { claimPolicyDocument } from "./provisioning/claim-policy.ts";
 export { Provisioner } from "./provisioning/provisioner.ts";
-export type {
-  Claimant,
-  NewCertificate,
-  NewClaim,
-  NewKeys,
-  ProvisionerOptions,
-  RegistrationTemplate,
-} from "./provisioning/provisioner.ts";
+export type { Claimant, NewCertificate, NewClaim, NewKeys, ProvisionerOptions } from "./provisioning/provisioner.ts";
 export { RequestRates } from "./provisioning/request-rates.ts";
 export type { Provisioned } from "./provisioning/apply.ts";
 export { ProvisioningRefusal } from "./provisioning/refusal.ts";
 export type { TemplateBody, TemplateType } from "./provisioning/template-body.ts";
+export { BulkProvisioning } from "./provisioning/bulk.ts";
+export type { BulkParameter, BulkTerms } from "./provisioning/bulk.ts";
 export { JoinCodes } from "./provisioning/join-codes.ts";
 export type { JoinCodesOptions, Joined, NewJoinCode } from "./provisioning/join-codes.ts";
 export { Templates } from "./provisioning/templates.ts";
 export type { NewTemplate, TemplateChange } from "./provisioning/templates.ts";
 export type {
+  BulkRecord,
+  BulkStore,
   ClaimRecord,
   DeviceIssuer,
   DeviceRegistry,
@@ -40,6 +37,7 @@ export type {
   JoinOffer,
   KnownThing,
   ProvisioningStore,
+  RegistrationTemplate,
   RetirementRecord,
   RetirementStore,
   TemplateRecord,

@@ -1,4 +1,5 @@
-import type { RuleDraft, Severity } from "./model.ts";
+import type { Severity } from "./alerts/model.ts";
+import type { RuleDraft } from "./model.ts";
 
 /** The rules of a fresh platform: every reading is stored, and a machine that is nearly full raises an alert. */
 export function defaultRules(): RuleDraft[] {
@@ -22,6 +23,15 @@ function threshold(ruleName: string, what: string, field: string, severity: Seve
     description: `${what} above 90 %`,
     sql: `SELECT ${field} AS percent, topic(2) AS thing, timestamp() AS receivedAt FROM 'telemetry/+/system' WHERE ${field} > 90`,
     ruleDisabled: false,
-    actions: [{ alert: { severity, summary: `${what} at \${round(${field})} % on \${thing}` } }],
+    actions: [
+      {
+        alert: {
+          severity,
+          summary: `${what} at \${round(${field})} % on \${thing}`,
+          value: `\${round(${field})} %`,
+          threshold: "90 %",
+        },
+      },
+    ],
   };
 }

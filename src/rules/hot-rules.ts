@@ -3,69 +3,30 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, asRuleSees, reasonOf, stampOf, thingOfTopic, topicMatches } from "../base/mod.ts";
-import type {
-  Cancel,
-  Clock,
-  Counter,
-  EpochMs,
-  JsonValue,
-  Logger,
-  Message,
-  Metrics,
-  Random,
-  Scheduler,
-} from "../base/mod.ts";
-import { compileSql, compileTemplate } from "../sql/mod.ts";
-import type { CompiledSql, CompiledTemplate } from "../sql/mod.ts";
-import { AlertBook, idPart } from "./alerts.ts";
-import type { AlertEvent } from "./alerts.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
+import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
+import type { Alerting } from "./alerts/alerting.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
-import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
-import type { KeyedHash } from "./delivery/receivers.ts";
-import type { Senders } from "./delivery/sender.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, rebased } from "./hot-rule.ts";
+import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
-import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleDocument, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import type { CompiledRule } from "./rule-set.ts";
-import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, noticeTarget, sendsOf } from "./sends.ts";
-import type { NoticeTarget, Occasion, Send } from "./sends.ts";
-import type { ForgottenState, RulesStore, StoredState } from "./store.ts";
+import { RuleAlerts } from "./rule-alerts.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, sendsOf } from "./sends.ts";
+import type { Occasion } from "./sends.ts";
+import { statementOf } from "./statement.ts";
+import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 import { occasionOf, spokenOf } from "./windows/spoken.ts";
-import type { Outcome, RuleState } from "./windows/rule-state.ts";
+import type { Outcome } from "./windows/rule-state.ts";
 import type { StateInput } from "./windows/state-input.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
-
-export interface HotRulesOptions {
-  readonly store: RulesStore;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly senders: Senders;
-  readonly keyedHash: KeyedHash;
-  /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
-  readonly notify?: readonly RuleAction[];
-  /** Put in place where the store is empty, and never again: a user may delete them. */
-  readonly defaults?: readonly RuleDraft[];
-  readonly limits?: RulesLimits;
-}
-
-interface HotRule extends CompiledRule {
-  /** One per action; null for those that send nothing. */
-  readonly sends: readonly (Send | null)[];
-  readonly hasSends: boolean;
-  readonly error: Send | null;
-  readonly alert: { readonly action: AlertAction["alert"]; readonly summary: CompiledTemplate } | null;
-  /** Windows and what is kept per key; null where a message says it all. */
-  readonly state: RuleState | null;
-}
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
@@ -73,13 +34,13 @@ const TIDY_PERIOD = 60_000;
 const TICK_PERIOD = 250;
 
 export class HotRules {
-  readonly alerts: AlertBook;
+  readonly alerts: Alerting;
   readonly dead: DeadLetters;
   readonly #o: HotRulesOptions;
   readonly #limits: RulesLimits;
   readonly #deliveries: Deliveries;
   readonly #errors: ErrorActions;
-  readonly #notices: readonly NoticeTarget[];
+  readonly #ruleAlerts: RuleAlerts;
   readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
   readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
@@ -107,7 +68,18 @@ export class HotRules {
     this.#limits = options.limits ?? LIMITS.rules;
     const { clock, logger, metrics } = options;
     const save = (): boolean => this.#save("soon");
-    this.alerts = new AlertBook({ clock, logger, metrics, limits: this.#limits, save: () => this.#save("durably") });
+    this.#ruleAlerts = new RuleAlerts({
+      ...options,
+      limits: this.#limits,
+      notify: options.notify ?? [],
+      config: options.alerts ?? null,
+      alertOf: (name) => this.#set.get(name)?.alert ?? null,
+      position: () => this.#position,
+      save: () => this.#save("durably"),
+      inOneSave: (steps) => this.#inOneSave(steps),
+      enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
+    });
+    this.alerts = this.#ruleAlerts.alerting;
     this.#deliveries = new Deliveries({
       ...options,
       limits: this.#limits,
@@ -115,7 +87,7 @@ export class HotRules {
       knowsRule: (name) => this.#rules.has(name),
       onDead: (letter) => this.#errors.gather(letter),
     });
-    const { store, keyedHash } = options;
+    const { store } = options;
     this.#windows = new WindowedRules({
       clock,
       logger,
@@ -124,7 +96,6 @@ export class HotRules {
       tell: (rule, outcome, input) => this.#tellOutcome(rule, outcome, input),
     });
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
-    this.#notices = (options.notify ?? []).map((action) => noticeTarget(action, keyedHash));
     this.dead = new DeadLetters({
       store,
       clock,
@@ -172,11 +143,14 @@ export class HotRules {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
     this.#windows.started();
-    this.alerts.restore(state.alerts);
+    this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
     this.#resolveOrphans();
     this.#timers.push(
-      this.#o.scheduler.every(this.#limits.savePeriod, () => this.#save("soon")),
+      this.#o.scheduler.every(this.#limits.savePeriod, () => {
+        this.#ruleAlerts.tick();
+        this.#save("soon");
+      }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
     );
@@ -237,7 +211,7 @@ export class HotRules {
   }
 
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
-    const input = new MessageInput(message, this.#limits);
+    const input = new MessageInput(message, this.#limits, this.#o.environment);
     for (const rule of rules) {
       if (offset < rule.rule.fromOffset) continue;
       try {
@@ -257,24 +231,25 @@ export class HotRules {
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
     if (verdict === true) this.#matched.value++;
-    if (rule.alert !== null) this.#observe(offset, input, rule, rule.alert, verdict);
+    if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
-    this.#send(rule, input, rule.sql.select(input), this.#occasion(offset, input, rule));
+    const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
+    this.#send(rule, input, rule.sql.select(input), occasion);
   }
 
   /** What a rule with state found: as a message that matched or did not. */
   #tellOutcome(ruleName: string, outcome: Outcome, input: StateInput): void {
     const rule = this.#set.get(ruleName);
     if (rule === undefined) return;
-    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#o.environment);
     if (outcome.matched) this.#matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
-    if (rule.alert !== null) this.#observe(offset, spoken, rule, rule.alert, outcome.matched);
+    if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
     if (!outcome.matched || !rule.hasSends) return;
     const own = rule.sql.windows!.shape === null && spoken === input;
-    const occasion = this.#occasion(outcome.offset, spoken, rule);
-    this.#send(rule, spoken, outcome.value!, own ? occasion : occasionOf(outcome, occasion));
+    const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
+    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
   }
 
   #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
@@ -284,58 +259,17 @@ export class HotRules {
     }
   }
 
-  /** The event is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
-  #occasion(offset: number, input: MessageInput, { rule, error }: HotRule): Occasion {
-    const stamp = stampOf(input.message.properties);
-    const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
-    const named = thingOfTopic(input.topic);
-    const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
-    const payload = error === null ? null : input.payload.slice();
-    return { event, rule: rule.ruleName, things, offset, createdAt: this.#o.clock.now(), payload };
-  }
-
-  #observe(
-    offset: number,
-    input: MessageInput,
-    rule: HotRule,
-    { action, summary }: NonNullable<HotRule["alert"]>,
-    verdict: boolean | undefined,
-  ): void {
-    const { ruleName } = rule.rule;
-    const event = this.alerts.observe({
-      rule: ruleName,
-      thing: input.thing,
-      verdict,
-      offset,
-      receivedAt: input.receivedAt,
-      severity: action.severity,
-      clearAfter:
-        action.clearAfterSeconds === undefined ? this.#limits.alertClearAfter : action.clearAfterSeconds * 1000,
-      summary: () => summary.render(input, { thing: input.thing, rule: ruleName }),
-    });
-    if (event !== null) this.#notify(event);
-  }
-
-  #notify({ type, alert, offset }: AlertEvent): void {
-    this.#o.logger.info(type === "raised" ? "An alert was raised" : "An alert was resolved", {
-      alert: alert.id,
-      rule: alert.rule,
-      thing: alert.thing,
-      severity: alert.severity,
-    });
-    const now = this.#o.clock.now();
-    for (const { deliveryOf: notice, receiver } of this.#notices) {
-      this.#deliveries.enqueue(notice(alert, offset, now), receiver, true);
-    }
-  }
-
   /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
   #tellFailures(): void {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
-      const send = rule === undefined ? null : errorSendOf(rule, this.#o.keyedHash);
+      const send = rule === undefined ? null : errorSendOf(rule, statementOf(rule), this.#o.keyedHash);
       if (send === null) continue;
-      this.#deliveries.enqueue(failureDelivery(send, failure, this.#o.clock.now(), this.#limits), send.receiver, true);
+      this.#deliveries.enqueue(
+        failureDelivery(send, failure, this.#o.clock.now(), this.#limits, this.#o.environment),
+        send.receiver,
+        true,
+      );
     }
   }
 
@@ -371,18 +305,15 @@ export class HotRules {
     // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
     const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
     const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
-    this.#adopt(rule);
-    this.#put(rule);
+    this.#change(rule);
     if (present !== undefined) this.#followReceivers(present, rule);
-    if (!raisesAlerts(rule)) this.#resolveAlerts(ruleName);
-    this.#rulesChanged();
     return rule;
   }
 
   /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
   #followReceivers(before: RuleDocument, after: RuleDocument): void {
-    const sendsNow = sendsOf(after, this.#o.keyedHash);
-    for (const [i, old] of sendsOf(before, this.#o.keyedHash).entries()) {
+    const sendsNow = sendsOf(after, statementOf(after), this.#o.keyedHash);
+    for (const [i, old] of sendsOf(before, statementOf(before), this.#o.keyedHash).entries()) {
       const now = sendsNow[i]?.receiver;
       if (old === null || now === undefined || old.receiver.key === now.key) continue;
       if (old.receiver.carrier !== now.carrier || old.receiver.label !== now.label) continue;
@@ -409,12 +340,12 @@ export class HotRules {
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? this.#toggle({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+    return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = this.#existing(ruleName);
-    return rule.ruleDisabled ? rule : this.#toggle({ ...rule, ruleDisabled: true });
+    return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
   }
 
   /** Told after every change of the list; the store process needs it. */
@@ -423,9 +354,12 @@ export class HotRules {
     return () => this.#ruleListeners.delete(listener);
   }
 
-  #toggle(rule: RuleDocument): RuleDocument {
+  #change(rule: RuleDocument): RuleDocument {
     this.#adopt(rule);
-    this.#put(rule);
+    this.#set.put(rule);
+    // State is saved at once, or a crash would take the old one for it.
+    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
+    else this.#save("durably");
     if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
     this.#rulesChanged();
     return rule;
@@ -436,17 +370,11 @@ export class HotRules {
     return Math.max(this.#position, this.#replayedUntil);
   }
 
-  /** Makes it run, or not; its state is saved at once, or a crash would take the old one for it. */
-  #put(rule: RuleDocument): void {
-    this.#set.put(rule);
-    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
-    else this.#save("durably");
-  }
-
   #hotRule(rule: RuleDocument, sql: CompiledSql): HotRule {
     const from = Math.max(rule.fromOffset, this.#timers.length === 0 ? 0 : this.#next);
     const state = sql.windows === null ? null : this.#windows.put(rule.ruleName, sql.windows, from);
-    return hotRule(rule, sql, this.#o.keyedHash, state);
+    const { keyedHash } = this.#o;
+    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state });
   }
 
   #adopt(rule: RuleDocument): void {
@@ -462,14 +390,13 @@ export class HotRules {
 
   #resolveAlerts(ruleName: string): void {
     this.#inOneSave(() => {
-      for (const event of this.alerts.resolveRule(ruleName, this.#position - 1)) this.#notify(event);
+      this.alerts.resolveRule(ruleName, this.#position - 1);
     });
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
   #resolveOrphans(): void {
-    const orphans = new Set(this.alerts.active().map((alert) => alert.rule));
-    for (const ruleName of orphans) {
+    for (const ruleName of this.alerts.rulesAtWork()) {
       const rule = this.#rules.get(ruleName);
       if (rule === undefined || !raisesAlerts(rule)) this.#resolveAlerts(ruleName);
     }
@@ -484,7 +411,7 @@ export class HotRules {
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
     this.#inOneSave(() => {
-      for (const event of this.alerts.resolveThing(thing, this.#position - 1)) this.#notify(event);
+      this.alerts.resolveThing(thing, this.#position - 1);
     });
   }
 
@@ -526,19 +453,19 @@ export class HotRules {
       return true;
     }
     this.#tellFailures();
-    const alerts = this.alerts.changes(how === "at the end");
+    const { alerts, alertRows } = this.alerts.changes(how === "at the end");
     const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
     // A window that is closed would not be closed again after a crash: its result must not be lost.
     if (windows.length > 0) this.#deliveries.hold();
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const next = this.#next;
     const checkpoint = Math.min(next, checkpointMax);
-    const changed = alerts.length > 0 || this.#deliveries.changed || windows.length > 0;
+    const changed = alerts.length + alertRows.length > 0 || this.#deliveries.changed || windows.length > 0;
     if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
     // What was due and is on its way may have to be told again.
     const toldUntil = checkpointMax > next ? this.#ticked : null;
     try {
-      const batch = { checkpoint, ...changes, alerts, windows, toldUntil };
+      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil };
       this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
       this.#windows.unsaved(windows);
@@ -560,40 +487,5 @@ export class HotRules {
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }
-  }
-}
-
-function hotRule(rule: RuleDocument, sql: CompiledSql, hash: KeyedHash, state: RuleState | null): HotRule {
-  const sends = sendsOf(rule, hash);
-  const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
-  const alert = raised === undefined ? null : { action: raised.alert, summary: compileTemplate(raised.alert.summary) };
-  const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, hash), alert, state };
-}
-
-/** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
-function rebased(state: StoredState, logNext: number): StoredState {
-  if (state.checkpoint === null || state.checkpoint <= logNext) return state;
-  return {
-    ...state,
-    checkpoint: logNext,
-    rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
-    alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
-    savedOffsetMax: -1,
-    newestCreatedAt: null,
-    windows: [], // their offsets are those of the log that is gone, and so is what they counted
-    toldUntil: null,
-  };
-}
-
-function raisesAlerts(rule: RuleDocument): boolean {
-  return !rule.ruleDisabled && rule.actions.some((action) => "alert" in action);
-}
-
-function filterOf(rule: RuleDocument): string {
-  try {
-    return compileSql(rule.sql).filter;
-  } catch {
-    return ""; // a rule of another version that does not compile here: it sees nothing
   }
 }

@@ -1,21 +1,23 @@
-import { LIMITS, parseJson } from "../base/mod.ts";
-import type { EpochMs, JsonLimits, JsonValue, Message } from "../base/mod.ts";
-import type { StateValue } from "../sql/mod.ts";
+import { LIMITS } from "../base/mod.ts";
+import type { EpochMs, JsonLimits, Message, MessageProperties } from "../base/mod.ts";
+import { parsePayload } from "../sql/mod.ts";
+import type { ParsedPayload, SqlEnvironment, SqlValue, StateValue } from "../sql/mod.ts";
 import type { StateInput } from "./windows/state-input.ts";
-
-const UNPARSED = Symbol("unparsed");
 
 /** A message as the SQL sees it; the payload is parsed at most once, and only if some rule asks. */
 export class MessageInput implements StateInput {
   readonly message: Message;
   /** Of the rule with state that looks at the message now. */
   slots: readonly StateValue[] | undefined = undefined;
+  readonly environment?: SqlEnvironment;
   readonly #limits: JsonLimits;
-  #json: JsonValue | undefined | typeof UNPARSED = UNPARSED;
+  #parsed: ParsedPayload | null = null;
+  #written: ParsedPayload | null = null;
 
-  constructor(message: Message, limits: JsonLimits = LIMITS.rules) {
+  constructor(message: Message, limits: JsonLimits = LIMITS.rules, environment?: SqlEnvironment) {
     this.message = message;
     this.#limits = limits;
+    if (environment !== undefined) this.environment = environment;
   }
 
   get topic(): string {
@@ -37,14 +39,23 @@ export class MessageInput implements StateInput {
 
   /** With bytes of its own, for whoever keeps it. */
   copy(): MessageInput {
-    return new MessageInput({ ...this.message, payload: this.message.payload.slice() }, this.#limits);
+    return new MessageInput({ ...this.message, payload: this.message.payload.slice() }, this.#limits, this.environment);
   }
 
-  json(): JsonValue | undefined {
-    if (this.#json === UNPARSED) {
-      const result = parseJson(this.message.payload, this.#limits);
-      this.#json = result.ok ? result.value : undefined;
-    }
-    return this.#json;
+  get properties(): MessageProperties | null {
+    return this.message.properties;
+  }
+  get exact(): boolean {
+    return (this.#parsed?.exact ?? false) || (this.#written?.exact ?? false);
+  }
+
+  json(): SqlValue {
+    this.#parsed ??= parsePayload(this.message.payload, this.#limits);
+    return this.#parsed.json;
+  }
+
+  written(): SqlValue {
+    this.#written ??= parsePayload(this.message.payload, this.#limits, "2015-10-08");
+    return this.#written.json;
   }
 }

@@ -1,6 +1,6 @@
 export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
-export type { Alert, RuleDocument, RuleDraft, RulesLimits, Severity } from "./model.ts";
-export { CARRIERS, validateNotify } from "./actions/registry.ts";
+export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+export { CARRIERS } from "./actions/registry.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";
@@ -26,20 +26,21 @@ export type { KeyedHash } from "./delivery/receivers.ts";
 export { DONE, dead, deliveryFails, forAll, targetFails } from "./delivery/sender.ts";
 export type { Parcel, Receiver, Sender, Senders, Verdict } from "./delivery/sender.ts";
 export { verdictOfError } from "./delivery/verdict.ts";
-export type {
-  ForgottenState,
-  LetterChange,
-  Revived,
-  RulesStore,
-  SaveBatch,
-  StoredAlert,
-  StoredState,
-} from "./store.ts";
+export type { ForgottenState, LetterChange, Revived, RulesStore, SaveBatch, StoredState } from "./store.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
-export { AlertBook, idPart } from "./alerts.ts";
-export type { AlertEvent, AlertQuery } from "./alerts.ts";
+export type { CronTimes, Zones } from "./alerts/calendar.ts";
+export { Alerting } from "./alerts/alerting.ts";
+export type { AlertDraft, RouteAnswer } from "./alerts/alerting.ts";
+export type { AlertConfig } from "./alerts/config.ts";
+export { idPart } from "./alerts/model.ts";
+export type { Alert, AlertPhase, Severity, Transition } from "./alerts/model.ts";
+export type { Notification } from "./alerts/notification.ts";
+export type { AlertQuery } from "./alerts/query.ts";
+export type { Silence, SilenceDraft } from "./alerts/silences.ts";
+export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
-export type { HotRulesOptions } from "./hot-rules.ts";
+export type { HotRulesOptions } from "./hot-rule.ts";
+export { readAlertConfig } from "./rule-alerts.ts";
 export { BackTest } from "./backtest/back-test.ts";
 export type { BackTestOptions, BackTestReport, RuleReport } from "./backtest/back-test.ts";
 export type { ComparisonReport, FiringMark } from "./backtest/comparison.ts";

@@ -1,5 +1,6 @@
-/** Rules, what they do, and the alerts they raise, as plain values. */
+/** Rules and what they do, as plain values. */
 import type { EpochMs, Limits } from "../base/mod.ts";
+import type { SqlVersion } from "../sql/mod.ts";
 import type { RuleAction } from "./actions/registry.ts";
 
 export type RulesLimits = { readonly [K in keyof Limits["rules"]]: number };
@@ -8,6 +9,8 @@ export type RulesLimits = { readonly [K in keyof Limits["rules"]]: number };
 export interface RuleDraft {
   readonly ruleName: string;
   readonly sql: string;
+  /** Of AWS IoT's SQL; 2016-03-23 where it is not said. */
+  readonly awsIotSqlVersion?: SqlVersion;
   readonly description?: string;
   readonly ruleDisabled: boolean;
   readonly actions: readonly RuleAction[];
@@ -19,26 +22,4 @@ export interface RuleDocument extends RuleDraft {
   readonly createdAt: EpochMs;
   /** It sees messages from this log offset on. */
   readonly fromOffset: number;
-}
-
-export const SEVERITIES = ["info", "warning", "critical"] as const;
-export type Severity = (typeof SEVERITIES)[number];
-
-/** The same fields as in `cloud/api/contract.ts`. */
-export interface Alert {
-  /** Rule, thing and the log offset of the reading that raised it: the same again after a replay. */
-  readonly id: string;
-  readonly rule: string;
-  readonly thing: string;
-  readonly severity: Severity;
-  readonly state: "active" | "resolved";
-  /** One sentence with the values that raised it. */
-  readonly summary: string;
-  readonly raisedAt: EpochMs;
-  /** Last reading that confirmed it. */
-  readonly lastSeenAt: EpochMs;
-  readonly resolvedAt: EpochMs | null;
-  readonly acknowledgedAt: EpochMs | null;
-  /** How many readings confirmed it. */
-  readonly count: number;
 }

@@ -1,10 +1,10 @@
 /** The enabled rules, compiled and found by topic. */
 import { reasonOf } from "../base/mod.ts";
-import { compileSql } from "../sql/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { kindNameOf } from "./actions/registry.ts";
 import type { KindName } from "./actions/registry.ts";
 import type { RuleDocument } from "./model.ts";
+import { statementOf } from "./statement.ts";
 import { TopicRoutes } from "./topic-routes.ts";
 
 export interface CompiledRule {
@@ -13,7 +13,7 @@ export interface CompiledRule {
 }
 
 /** Throws `SqlError` where the rule's SQL is not valid. */
-export function compiledRule(rule: RuleDocument, sql: CompiledSql = compileSql(rule.sql)): CompiledRule {
+export function compiledRule(rule: RuleDocument, sql: CompiledSql = statementOf(rule)): CompiledRule {
   return { rule, sql };
 }
 
@@ -58,7 +58,7 @@ export class RuleSet<R extends CompiledRule = CompiledRule> {
       this.#routes.delete(rule.ruleName);
       return;
     }
-    const built = this.#build(rule, compileSql(rule.sql));
+    const built = this.#build(rule, statementOf(rule));
     this.#routes.put(rule.ruleName, built.sql.filter, built);
   }
 

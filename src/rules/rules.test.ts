@@ -6,7 +6,7 @@ import { LIMITS, TidewireError, topicMatches } from "../base/mod.ts";
 import { backoff } from "./delivery/backoff.ts";
 import { defaultRules } from "./defaults.ts";
 import { MessageInput } from "./input.ts";
-import type { RuleDocument } from "./model.ts";
+import type { RuleDocument, RuleDraft } from "./model.ts";
 import { CARRIERS, validateNotify } from "./actions/registry.ts";
 import { secretBytes, signedPost } from "./actions/webhook.ts";
 import { RuleSet, compiledRule } from "./rule-set.ts";
@@ -39,7 +39,11 @@ describe("validation", () => {
     [{ actions: [] }, "sql", /missing/],
     [{ sql: 5, actions: [] }, "sql", /not text/],
     [{ sql: SQL, actions: [], sqlVersion: 1 }, "sqlVersion", /not known; there are ruleName, sql/],
-    [{ sql: SQL, actions: [], awsIotSqlVersion: "2015-10-08" }, "awsIotSqlVersion", /only 2016-03-23/],
+    [
+      { sql: SQL, actions: [], awsIotSqlVersion: "2017-01-01" },
+      "awsIotSqlVersion",
+      /must be one of 2015-10-08, 2016-03-23, beta/,
+    ],
     [{ sql: SQL, actions: [], errorAction: {} }, "errorAction", /exactly one key/],
     [withAction({ lambda: { functionArn: "f" } }), "actions[0].lambda", /not known; there are webhook, http/],
     [withAction({ http: { url: "https://example.com", auth: {} } }), "actions[0].http.auth", /not known/],
@@ -125,7 +129,8 @@ describe("validation", () => {
     });
     const expected = structuredClone(actions);
     expected[0]!.webhook!.url = "https://example.com/x";
-    assert.deepEqual(rule, { ruleName: "r", sql: SQL, description: "d", ruleDisabled: false, actions: expected });
+    const said = { ruleName: "r", sql: SQL, awsIotSqlVersion: "2016-03-23", description: "d", ruleDisabled: false };
+    assert.deepEqual(rule, { ...said, actions: expected });
   });
 
   test("shown rules hide what is secret", () => {
@@ -417,5 +422,31 @@ describe("requests", () => {
       const step = Math.min(600_000, 1000 * 2 ** (failures - 1));
       assert.ok(delay >= Math.max(1000, step / 2 - 1) && delay <= step, `${delay} after ${failures}`);
     }
+  });
+});
+
+describe("a rule's statement", () => {
+  const sent = (sql: string, action: object, version?: string): RuleDraft =>
+    validateRule("r", { sql, actions: [action], ...(version === undefined ? {} : { awsIotSqlVersion: version }) });
+  const slack = (text: string): object => ({ slack: { url: "https://hooks.slack.com/services/T/B/X", text } });
+
+  test("has variables that its actions' templates know, and no others", () => {
+    assert.doesNotThrow(() => sent("SET @limit = 5 SELECT * FROM 'a'", slack("over ${@limit}")));
+    const unknown = { code: "RULE_INVALID", message: /actions\[0\].*@limt/s };
+    assert.throws(() => sent("SET @limit = 5 SELECT * FROM 'a'", slack("over ${@limt}")), unknown);
+    const none = { code: "RULE_INVALID", message: /actions\[0\].*@limit/s };
+    assert.throws(() => sent("SELECT * FROM 'a'", slack("over ${@limit}")), none);
+  });
+
+  test("is of the version that the rule says", () => {
+    assert.equal(sent("SELECT * FROM 'a'", slack("x"), "2015-10-08").awsIotSqlVersion, "2015-10-08");
+    const laterOnly = "SELECT VALUE [1, 2] FROM 'a'";
+    assert.doesNotThrow(() => sent(laterOnly, slack("x"), "2016-03-23"));
+    assert.throws(() => sent(laterOnly, slack("x"), "2015-10-08"), { code: "RULE_SQL_INVALID" });
+  });
+
+  test("with a function that nothing answers here is refused, and says which", () => {
+    const sql = "SELECT get_thing_shadow('pump', 'role') AS s FROM 'a'";
+    assert.throws(() => sent(sql, slack("x")), { code: "RULE_SQL_INVALID", message: /get_thing_shadow/ });
   });
 });

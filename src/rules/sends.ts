@@ -2,8 +2,9 @@
 import type { EpochMs, JsonValue } from "../base/mod.ts";
 import { kindOf } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
-import type { ActionKind, Match, SendPlan } from "./actions/kind.ts";
+import type { ActionKind, Match, Rendered, SendPlan } from "./actions/kind.ts";
 import { encode } from "./actions/rendering.ts";
+import type { Notification } from "./alerts/notification.ts";
 import type { Delivery, Origin } from "./delivery/delivery.ts";
 import { errorDocument } from "./delivery/error-actions.ts";
 import type { Failure } from "./delivery/error-actions.ts";
@@ -11,7 +12,8 @@ import { receiverOf } from "./delivery/receivers.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
-import type { Alert, RuleDocument, RulesLimits } from "./model.ts";
+import type { SqlEnvironment, TemplateScope } from "../sql/mod.ts";
+import type { RuleDraft, RulesLimits } from "./model.ts";
 
 export interface Send {
   /** The rule's name, and the action's number where it is not the first. */
@@ -23,19 +25,19 @@ export interface Send {
 }
 
 /** One per action that sends, in their order; null for those that do not. */
-export function sendsOf(rule: RuleDocument, hash: KeyedHash): (Send | null)[] {
+export function sendsOf(rule: RuleDraft, sql: TemplateScope, hash: KeyedHash): (Send | null)[] {
   // The same event may go to one receiver by two actions of a rule: two ids, or it would drop the second.
-  return rule.actions.map((action, i) => sendOf(action, i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`, hash));
+  return rule.actions.map((action, i) => sendOf(action, i === 0 ? rule.ruleName : `${rule.ruleName}.${i}`, sql, hash));
 }
 
-export function errorSendOf({ ruleName, errorAction }: RuleDocument, hash: KeyedHash): Send | null {
-  return errorAction === undefined ? null : sendOf(errorAction, `${ruleName}.error`, hash);
+export function errorSendOf({ ruleName, errorAction }: RuleDraft, sql: TemplateScope, hash: KeyedHash): Send | null {
+  return errorAction === undefined ? null : sendOf(errorAction, `${ruleName}.error`, sql, hash);
 }
 
-function sendOf(action: RuleAction, name: string, hash: KeyedHash): Send | null {
+function sendOf(action: RuleAction, name: string, sql: TemplateScope, hash: KeyedHash): Send | null {
   const { kind, body } = kindOf(action);
   if (kind.carrier === null) return null;
-  const plan = kind.plan!(body);
+  const plan = kind.plan!(body, sql);
   return {
     name,
     action: actionName(kind),
@@ -106,11 +108,17 @@ export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delive
 }
 
 /** What a rule's error action sends. Its templates see the message that failed; the SELECT's result is AWS IoT's document. */
-export function failureDelivery(send: Send, failure: Failure, createdAt: EpochMs, limits: RulesLimits): Delivery {
+export function failureDelivery(
+  send: Send,
+  failure: Failure,
+  createdAt: EpochMs,
+  limits: RulesLimits,
+  environment?: SqlEnvironment,
+): Delivery {
   const { things, offset, origin } = failure.letters[0]!;
   const { topic, clientId, event, payload } = origin;
   const sent = { topic, payload, clientId, thing: things[0] ?? clientId, receivedAt: createdAt };
-  const input = new MessageInput({ ...sent, qos: 1, retain: false, properties: null }, limits);
+  const input = new MessageInput({ ...sent, qos: 1, retain: false, properties: null }, limits, environment);
   // Base64 makes four bytes of three, and the rest of the document needs room.
   const document = errorDocument(failure, (limits.deliveryBodyBytesMax * 2) / 3);
   const occasion = { event, rule: failure.rule, things, offset, createdAt, payload: null };
@@ -120,24 +128,13 @@ export function failureDelivery(send: Send, failure: Failure, createdAt: EpochMs
 /** A target of alerts, made ready. */
 export interface NoticeTarget {
   readonly receiver: Receiver;
-  readonly deliveryOf: (alert: Alert, offset: number, now: EpochMs) => Delivery;
+  readonly announce: (notification: Notification) => Rendered;
+  readonly follows: boolean;
 }
 
 /** `action`: of a kind that has an `announce`. */
 export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget {
   const { kind, body } = kindOf(action);
-  const { receiver } = sendOf(action, "", hash)!;
-  return {
-    receiver,
-    deliveryOf: (alert, offset, now) => ({
-      ...kind.announce!(body, alert, now),
-      id: `${alert.id}.${alert.state === "active" ? "raised" : "resolved"}`,
-      receiver: receiver.key,
-      rule: null,
-      things: [alert.thing],
-      offset,
-      createdAt: now,
-      origin: null,
-    }),
-  };
+  const { receiver } = sendOf(action, "", {}, hash)!;
+  return { receiver, announce: (notification) => kind.announce!(body, notification), follows: kind.follows === true };
 }

@@ -1,17 +1,10 @@
 /** What the rules keep on disk. `adapters/sqlite/rules-store.ts` does it with SQLite. All calls are synchronous. */
 import type { EpochMs } from "../base/mod.ts";
+import type { AlertRow, StoredAlert } from "./alerts/store.ts";
 import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
-import type { Alert, RuleDocument } from "./model.ts";
+import type { RuleDocument } from "./model.ts";
 import type { SavedWindows } from "./windows/windowed-rules.ts";
-
-export interface StoredAlert {
-  readonly alert: Alert;
-  /** Last reading that this state reflects; a replayed one is recognised by it. */
-  readonly lastOffset: number;
-  /** Since when WHERE has been false; null while it is true. */
-  readonly clearSince: EpochMs | null;
-}
 
 /** Saved in one transaction, so that a crash leaves alerts, deliveries and the checkpoint in step. */
 export interface SaveBatch {
@@ -24,8 +17,9 @@ export interface SaveBatch {
   readonly done: readonly DeliveryKey[];
   /** Given up: leave the waiting ones. Only the newest `deadLettersMax` are kept. */
   readonly dead: readonly DeadLetter[];
-  /** New or changed; of the resolved ones only the newest `alertsHistoryMax` are kept. */
+  /** New or changed; of the resolved ones that were told of only the newest `alertsHistoryMax` are kept. */
   readonly alerts: readonly StoredAlert[];
+  readonly alertRows: readonly AlertRow[];
   /** State of rules with windows: what changed of it. */
   readonly windows: readonly SavedWindows[];
   /** What was due in windows until then, by the log's time, was told and is delivered or saved. Null: nothing was. */
@@ -37,6 +31,7 @@ export interface StoredState {
   /** Offset of the next message to handle; null where nothing was ever saved. */
   readonly checkpoint: number | null;
   readonly alerts: readonly StoredAlert[];
+  readonly alertRows: readonly AlertRow[];
   readonly windows: readonly SavedWindows[];
   readonly toldUntil: EpochMs | null;
   /** Those that have deliveries waiting. */

@@ -1,11 +1,13 @@
 /** What a user sends as a rule → a rule, or a fault that names the place. AWS IoT's TopicRulePayload, our actions. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
-import { SqlError, compileSql } from "../sql/mod.ts";
-import { invalid, only, optionalText, record, text } from "./actions/checks.ts";
+import { SQL_VERSIONS, SqlError } from "../sql/mod.ts";
+import type { CompiledSql } from "../sql/mod.ts";
+import { invalid, only, optionalChoice, optionalText, record, text } from "./actions/checks.ts";
 import type { SecretChange } from "./actions/kind.ts";
-import { mapSecrets, validateAction } from "./actions/registry.ts";
+import { kindOf, mapSecrets, validateAction } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { RuleDocument, RuleDraft } from "./model.ts";
+import { statementOf } from "./statement.ts";
 
 const RULE_NAME = /^[a-zA-Z0-9_]{1,128}$/;
 const DESCRIPTION_CHARS_MAX = 4096;
@@ -18,28 +20,53 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
   if (body["ruleName"] !== undefined && body["ruleName"] !== ruleName) {
     throw invalid("ruleName", "it differs from the name in the address");
   }
-  const version = body["awsIotSqlVersion"] ?? "2016-03-23";
-  if (version !== "2016-03-23") throw invalid("awsIotSqlVersion", "only 2016-03-23 is supported");
+  const awsIotSqlVersion = optionalChoice(body["awsIotSqlVersion"], "awsIotSqlVersion", SQL_VERSIONS);
+  const version = awsIotSqlVersion === undefined ? {} : { awsIotSqlVersion };
   const sql = text(body["sql"], "sql", LIMITS.rules.sqlBytesMax);
-  checkSql(sql);
+  const statement = checkSql({ sql, ...version });
   const description = optionalText(body["description"], "description", DESCRIPTION_CHARS_MAX);
   const ruleDisabled = body["ruleDisabled"] ?? false;
   if (typeof ruleDisabled !== "boolean") throw invalid("ruleDisabled", "it must be true or false");
   const actions = validateActions(body["actions"]);
+  if (statement.windows !== null && actions.some((action) => "telemetry" in action)) {
+    throw invalid("actions", "a statement with windows or keyed state cannot store; republish to telemetry/… instead");
+  }
   const given = body["errorAction"];
-  return {
+  const draft: RuleDraft = {
     ruleName,
     sql,
+    ...version,
     ...(description === undefined ? {} : { description }),
     ruleDisabled,
     actions,
     ...(given === undefined ? {} : { errorAction: validateAction(given, "errorAction") }),
   };
+  checkTemplates(draft, statement);
+  return draft;
 }
 
-function checkSql(sql: string): void {
+/** Only the statement says which variables there are. */
+function checkTemplates({ actions, errorAction }: RuleDraft, statement: CompiledSql): void {
+  const check = (action: RuleAction, at: string): void => {
+    const { kind, body } = kindOf(action);
+    try {
+      kind.plan?.(body, statement);
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      throw invalid(at, error.reason + (error.hint === null ? "" : ` (${error.hint})`));
+    }
+  };
+  for (const [i, action] of actions.entries()) check(action, `actions[${i}]`);
+  if (errorAction !== undefined) check(errorAction, "errorAction");
+}
+
+function checkSql(rule: Pick<RuleDraft, "sql" | "awsIotSqlVersion">): CompiledSql {
   try {
-    compileSql(sql);
+    const statement = statementOf(rule);
+    const [external] = statement.externals;
+    if (external === undefined) return statement;
+    const hint = "Put what it would bring into the message, or look it up at the receiver.";
+    throw new TidewireError("RULE_SQL_INVALID", { reason: `${external}() has nothing behind it here`, hint });
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const hint = error.hint ?? "Correct the statement at the marked place.";

@@ -31,7 +31,11 @@ export interface CallPlace {
 }
 
 /** Why the call can never work; null where it may. */
-export function callFault(spec: SqlFunction | WindowFunction, args: readonly Expression[], place: CallPlace): SqlFault | null {
+export function callFault(
+  spec: SqlFunction | WindowFunction,
+  args: readonly Expression[],
+  place: CallPlace,
+): SqlFault | null {
   const { at, version } = place;
   if (args.length < spec.argsMin || args.length > spec.argsMax) {
     const reason = `${spec.name}() takes ${arity(spec)}, not ${args.length}`;

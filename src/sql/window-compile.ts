@@ -82,8 +82,7 @@ class Planner {
     const overWindow = [...selected(select), ...(having === null ? [] : [having])];
     for (const expression of overMessages) this.#collect(expression, "message");
     for (const expression of overWindow) this.#collect(expression, shape === null ? "message" : "window");
-    const plain = (expression: Expression): ((input: SqlInput) => StateValue) =>
-      this.#value(expression);
+    const plain = (expression: Expression): ((input: SqlInput) => StateValue) => this.#value(expression);
     for (const key of keys ?? []) this.#refuseIn(key, "GROUP BY");
     if (time !== null) this.#refuseIn(time, "TIMESTAMP BY");
     const slots = slotsOf({ keys: this.#planKeys(plain), aggregates: [...this.#aggregates.values()].map(noSpec) });

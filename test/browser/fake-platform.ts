@@ -185,21 +185,32 @@ export class FakePlatform implements TestPlatform {
     this.#putAlert({
       id,
       rule: "machine_limits",
+      key: thing,
       thing,
+      source: "rule",
       severity,
       state: "active",
+      phase: "firing",
       summary,
+      value: null,
+      threshold: null,
+      labels: {},
+      since: raisedAt,
       raisedAt,
       lastSeenAt: this.now(),
       resolvedAt: null,
       acknowledgedAt: null,
+      acknowledgedBy: null,
+      assignee: null,
+      snoozedUntil: null,
+      flapping: false,
       count,
     });
     return Promise.resolve(id);
   }
 
   resolveAlert(id: string, resolvedAt: EpochMs = this.now()): Promise<void> {
-    this.#putAlert({ ...this.#alerts.get(id)!, state: "resolved", resolvedAt });
+    this.#putAlert({ ...this.#alerts.get(id)!, state: "resolved", phase: "resolved", resolvedAt });
     return Promise.resolve();
   }
 

@@ -325,16 +325,20 @@ describe("certificates of others", () => {
     const { refuses } = world;
     const certificateId = caId;
     await refuses(send(new iot.DeleteCACertificateCommand({ certificateId })), "CertificateStateException");
-    await send(
+    const change = (templateBody: string): iot.UpdateCACertificateCommand =>
       new iot.UpdateCACertificateCommand({
         certificateId,
         newStatus: "INACTIVE",
         newAutoRegistrationStatus: "ENABLE",
-        registrationConfig: { templateBody: "{}", roleArn: "arn:aws:iam::1:role/r" },
-      }),
-    );
+        registrationConfig: { templateBody, roleArn: "arn:aws:iam::1:role/r" },
+      });
+    await refuses(send(change("{}")), "InvalidRequestException");
+    const CertificateId = { Ref: "AWS::IoT::Certificate::Id" };
+    const certificate = { Type: "AWS::IoT::Certificate", Properties: { CertificateId } };
+    const template = JSON.stringify({ Resources: { certificate } });
+    await send(change(template));
     const { registrationConfig } = await send(new iot.DescribeCACertificateCommand({ certificateId }));
-    assert.equal(registrationConfig!.templateBody, "{}");
+    assert.equal(registrationConfig!.templateBody, template);
     await send(new iot.DeleteCACertificateCommand({ certificateId }));
     await refuses(send(new iot.DescribeCACertificateCommand({ certificateId })), MISSING);
   });

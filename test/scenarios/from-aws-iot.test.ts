@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, "../..");
 function commandsFor({ mqtts, http }: { readonly mqtts: string; readonly http: string }): string {
   const page = readFileSync(join(ROOT, "docs/from-aws-iot.md"), "utf8");
   const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1]!);
-  assert.equal(blocks.length, 6, "every block of commands was found");
+  assert.equal(blocks.length, 7, "every block of commands was found");
   const script = blocks
     .join("\n")
     .replaceAll("127.0.0.1:8080", new URL(http).host)
@@ -42,6 +42,8 @@ test("from AWS IoT to Tidewire, word for word", { skip: awsIsMissing }, async ()
     });
     assert.match(said, /on the platform's disk/);
     assert.match(said, /"templateName": ?"pumps"|provisioningtemplate\/pumps/);
+    assert.match(said, /2 of 2 lines can be provisioned[\s\S]*2 devices provisioned/);
+    assert.match(readFileSync(join(folder.path, "devices/pump-A-18/agent.yaml"), "utf8"), /thing: "pump-A-18"/);
     assert.match(readFileSync(join(folder.path, "shadow.json"), "utf8"), /"desired":\{"speed":3\}/);
     assert.match(readFileSync(join(folder.path, "claim.json"), "utf8"), /BEGIN CERTIFICATE/);
     await until("the reading is stored", async () => {

@@ -86,3 +86,10 @@ test("the README's query answers with the rule's reading, and its backup is rest
   assert.match(run(restore!), /Restored .* to tidewire-again/);
   assert.ok(existsSync(join(folder.path, "tidewire-again", "registry.db")));
 });
+
+test("the README's window is put in force", async () => {
+  run(block("warming.json"));
+  const { rule } = await platform.api<{ rule: { sql: string; ruleDisabled: boolean } }>("GET", "/rules/warming");
+  assert.match(rule.sql, /TUMBLE\('1 minute'\)/);
+  assert.equal(rule.ruleDisabled, false);
+});

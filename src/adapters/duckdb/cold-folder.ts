@@ -5,7 +5,8 @@ import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises
 import { join, resolve } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger } from "../../base/mod.ts";
-import { ManifestFile, syncFolder } from "../files/mod.ts";
+import { ManifestFile } from "../files/mod.ts";
+import { syncFolder } from "../sync-folder.ts";
 import { COLD_FORMAT, COLD_VERSION, EMPTY_CONTENT, isColdFile, validateContent } from "./cold-files.ts";
 import type { ColdContent, FileEntry, PointFile } from "./cold-files.ts";
 

@@ -5,7 +5,7 @@ import type { FileHandle } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import type { ArchiveFolder, Digest } from "../../archive/mod.ts";
 import { mib } from "../../base/mod.ts";
-import { syncFolder } from "./manifest.ts";
+import { syncFolder } from "../sync-folder.ts";
 
 const READ_BYTES = mib(1);
 

@@ -3,7 +3,6 @@ import {
   closeSync,
   createReadStream,
   existsSync,
-  fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -20,6 +19,7 @@ import { join } from "node:path";
 import { CHAIN_START, parseEntry, parseLine } from "../../audit/mod.ts";
 import type { AuditFile, AuditFiles, ChainHead } from "../../audit/mod.ts";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
+import { syncFolderNow } from "../sync-folder.ts";
 
 const NAME = /^(\d{8})\.jsonl$/;
 /** Longer than any line. */
@@ -106,7 +106,7 @@ export class AuditFolder implements AuditFiles {
     try {
       await writeAll(handle, bytes);
       await handle.datasync();
-      syncFolder(this.#folder);
+      syncFolderNow(this.#folder);
     } catch (error) {
       await handle.close().catch(() => {});
       await rm(path, { force: true });
@@ -171,7 +171,7 @@ function endOf(
     if (whole < content.length) {
       const keptAs = `${auditFileName(file.number)}.torn-${content.length}`;
       writeFileSync(join(folder, keptAs), content.subarray(whole), { mode: 0o600, flush: true });
-      syncFolder(folder);
+      syncFolderNow(folder);
       // A file without its first line would be one that does not follow.
       if (whole === 0) rmSync(path);
       else truncateSync(path, whole);
@@ -192,15 +192,6 @@ function firstLine(path: string): string {
   try {
     const bytes = Buffer.alloc(FIRST_LINE_BYTES);
     return bytes.toString("utf8", 0, readSync(descriptor, bytes)).split("\n", 1)[0]!;
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { writeThenSync } from "../../log/mod.ts";
 import type { Crc32, LogDirectory, LogFile } from "../../log/mod.ts";
-import { syncFolder } from "./manifest.ts";
+import { syncFolder } from "../sync-folder.ts";
 
 /**
  * On Linux each write is durable when it returns (`O_DSYNC`, as if fdatasync followed), so that a group of batches takes one

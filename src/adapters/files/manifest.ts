@@ -14,6 +14,7 @@ import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
+import { syncFolder } from "../sync-folder.ts";
 
 export interface ManifestOptions<C> {
   /** `…/manifest.json`; its folder is made. */
@@ -141,15 +142,6 @@ export async function readManifest<C>(options: ManifestOptions<C>): Promise<C | 
   const before = await read(previousOf(options.path), options);
   if (typeof before !== "string") return before.content;
   return newest === "damaged" || before === "damaged" ? "damaged" : null;
-}
-
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function previousOf(path: string): string {

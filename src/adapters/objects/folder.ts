@@ -4,7 +4,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { TidewireError, isObjectKey, mib, reasonOf } from "../../base/mod.ts";
 import type { ObjectFacts, ObjectSource, Objects } from "../../base/mod.ts";
-import { syncFolder } from "../files/mod.ts";
+import { syncFolder } from "../sync-folder.ts";
 
 const PART_BYTES = mib(1);
 const TEMPORARY = /\.[0-9a-f]{16}\.tmp$/;

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { syncFolderNow } from "../sync-folder.ts";
 
 /** Told before each step; a test throws from it to stand for a failure or crash there. */
 export type OnStep = (step: "create" | "write" | "sync" | "rename" | "sync-folder", file: string) => void;
@@ -27,7 +28,7 @@ export function writeAtomically(folder: string, file: string, content: string, o
   onStep("rename", file);
   renameSync(temporary, join(folder, file));
   onStep("sync-folder", file);
-  syncFolder(folder); // the new name itself must survive a power cut
+  syncFolderNow(folder); // the new name itself must survive a power cut
 }
 
 /** Removes what a crash left behind; only files that `writeAtomically` can have made. */
@@ -40,14 +41,5 @@ export function removeTemporaryFiles(folder: string): readonly string[] {
 /** Gone also after a power cut. */
 export function removeDurably(folder: string, file: string): void {
   rmSync(join(folder, file), { force: true });
-  syncFolder(folder);
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
+  syncFolderNow(folder);
 }

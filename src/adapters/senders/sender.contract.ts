@@ -18,7 +18,7 @@ export function rendered(
   from = 0,
 ): { receiver: Receiver; parcels: Parcel[] } {
   const rule = { ruleName: "r", sql: "SELECT * FROM 'a'", ruleDisabled: false, createdAt: 0, fromOffset: 0 };
-  const [send] = sendsOf({ ...rule, actions: [validateAction(action, "action")] }, (text) => text);
+  const [send] = sendsOf({ ...rule, actions: [validateAction(action, "action")] }, {}, (text) => text);
   const parcels = values.map((value, i) => {
     const bytes = new TextEncoder().encode(JSON.stringify(value));
     const input = new MessageInput(messageOf("plant/line", bytes, { receivedAt: 1_700_000_000_000 + i }));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { reasonOf } from "../../base/mod.ts";
 import { DONE, forAll, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
+import { syncFolder } from "../sync-folder.ts";
 
 const NEWLINE = Buffer.from("\n");
 
@@ -43,7 +44,7 @@ async function write(folder: string, name: string, parts: readonly Uint8Array[])
   const beside = join(folder, `.${name}.tmp`);
   const file = await open(beside, "w", 0o600);
   try {
-    await file.writev([...parts]);
+    await file.writeFile(Buffer.concat(parts)); // all of it, or an error
     await file.sync();
   } catch (error) {
     await unlink(beside).catch(() => {});
@@ -52,14 +53,4 @@ async function write(folder: string, name: string, parts: readonly Uint8Array[])
     await file.close();
   }
   await rename(beside, join(folder, name));
-}
-
-/** A rename is on disk when its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

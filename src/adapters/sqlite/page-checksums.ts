@@ -29,6 +29,7 @@ import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
 import { readWal } from "./wal-file.ts";
 import type { WalFrame } from "./wal-file.ts";
+import { syncFolderNow } from "../sync-folder.ts";
 
 /** "TWPAGES1", page size, number of pages. */
 const MAGIC = 0x5457504147455331n;
@@ -164,7 +165,7 @@ export class PageChecksums {
     const path = `${this.#options.path}-pages`;
     writeSynced(`${path}.new`, "w", bytes);
     renameSync(`${path}.new`, path);
-    syncFolder(dirname(path));
+    syncFolderNow(dirname(path));
     this.#appended = 0;
   }
 
@@ -176,7 +177,7 @@ export class PageChecksums {
       const { path, name, logger } = this.#options;
       this.#table = null;
       rmSync(`${path}-pages`, { force: true });
-      syncFolder(dirname(path));
+      syncFolderNow(dirname(path));
       const fields = { database: name, reason: reasonOf(error) };
       logger?.warn("the page checksums of a database cannot be kept; they are made anew at the next start", fields);
     }
@@ -292,15 +293,6 @@ function writeSynced(path: string, flags: "a" | "w", bytes: Buffer): void {
   const handle = openSync(path, flags, 0o600);
   try {
     for (let done = 0; done < bytes.length;) done += writeSync(handle, bytes, done);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
     fsyncSync(handle);
   } finally {
     closeSync(handle);

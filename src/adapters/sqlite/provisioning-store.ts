@@ -2,6 +2,8 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import type { EpochMs, Logger } from "../../base/mod.ts";
 import type {
+  BulkRecord,
+  BulkStore,
   ClaimRecord,
   JoinCodeRecord,
   JoinCodeStore,
@@ -41,6 +43,10 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE blocked_names (
      tenant TEXT NOT NULL, name TEXT NOT NULL, blocked_at INTEGER NOT NULL,
      PRIMARY KEY (tenant, name)) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE bulk_devices (
+     tenant TEXT NOT NULL, key_hash TEXT NOT NULL, document TEXT NOT NULL, at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, key_hash)) STRICT, WITHOUT ROWID;
+   CREATE INDEX bulk_devices_by_time ON bulk_devices (tenant, at);`,
 ];
 
 type Row = Record<string, SQLOutputValue>;
@@ -51,7 +57,7 @@ export interface ProvisioningStoreOptions {
   readonly tenant?: string;
 }
 
-export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore, RetirementStore {
+export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore, RetirementStore, BulkStore {
   readonly #database: DatabaseSync;
   readonly #tenant: string;
   readonly #prepared = new Map<string, StatementSync>();
@@ -216,6 +222,25 @@ export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore
 
   removeExpiredJoinCodes(now: EpochMs): void {
     this.#sql("DELETE FROM join_codes WHERE tenant = ? AND expires_at <= ?").run(this.#tenant, now);
+  }
+
+  // ── devices of bulk files ────────────────────────────────────────────────────────────────────
+
+  bulkDevice(keyHash: string): BulkRecord | null {
+    const sql = "SELECT document FROM bulk_devices WHERE tenant = ? AND key_hash = ?";
+    const row = this.#sql(sql).get(this.#tenant, keyHash);
+    return row === undefined ? null : (JSON.parse(row["document"] as string) as BulkRecord);
+  }
+
+  saveBulkDevice(record: BulkRecord): void {
+    const values = [this.#tenant, record.keyHash, JSON.stringify(record), record.at] as const;
+    this.#sql("INSERT OR REPLACE INTO bulk_devices VALUES (?, ?, ?, ?)").run(...values);
+  }
+
+  removeBulkDevices(before: EpochMs, limit: number): number {
+    const oldest = "SELECT key_hash FROM bulk_devices WHERE tenant = ? AND at < ? ORDER BY at LIMIT ?";
+    const sql = `DELETE FROM bulk_devices WHERE tenant = ? AND key_hash IN (${oldest})`;
+    return Number(this.#sql(sql).run(this.#tenant, this.#tenant, before, limit).changes);
   }
 
   // ── retired things ───────────────────────────────────────────────────────────────────────────

@@ -51,6 +51,12 @@ export const MIGRATIONS: readonly string[] = [
   // State of rules with windows; page -1 is the header.
   `CREATE TABLE window_state (
      rule TEXT NOT NULL, page INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (rule, page)) STRICT, WITHOUT ROWID;`,
+  // An alert's story, life and who is still to be told; and rows of what is told and watched, by kind.
+  `ALTER TABLE alerts ADD COLUMN more TEXT;
+   ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE alert_rows (
+     kind TEXT NOT NULL, id TEXT NOT NULL, thing TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;
+   CREATE INDEX alert_rows_thing ON alert_rows (thing);`,
 ];
 
 /** Of a thing, or saved before things were: then its name is between these in the id. */
@@ -75,8 +81,8 @@ const SQL = {
   bury: `INSERT OR REPLACE INTO dead_letters (${COLUMNS}, attempts, last_error, died_at) VALUES (${VALUES}, ?, ?, ?)`,
   trimDead: "DELETE FROM dead_letters WHERE seq <= (SELECT max(seq) FROM dead_letters) - ?",
   putAlert:
-    "INSERT OR REPLACE INTO alerts (id, document, resolved_at, last_offset, clear_since) VALUES (?, ?, ?, ?, ?)",
-  trimAlerts: `DELETE FROM alerts WHERE resolved_at < (
+    "INSERT OR REPLACE INTO alerts (id, document, resolved_at, last_offset, clear_since, more, told) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  trimAlerts: `DELETE FROM alerts WHERE told = 0 AND resolved_at < (
                  SELECT resolved_at FROM alerts WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT 1 OFFSET ? - 1)`,
   setMeta: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
   due: "SELECT * FROM deliveries WHERE receiver = ? AND next_attempt_at <= ? ORDER BY next_attempt_at, log_offset LIMIT ?",
@@ -92,6 +98,9 @@ const SQL = {
   dropDead: `DELETE FROM dead_letters WHERE seq IN (SELECT seq ${ASKED})`,
   editDead: "UPDATE dead_letters SET body = ifnull(?, body), fields = ifnull(?, fields) WHERE seq = ?",
   unbury: "DELETE FROM dead_letters WHERE key = ?",
+  putAlertRow: "INSERT OR REPLACE INTO alert_rows (kind, id, thing, document) VALUES (?, ?, ?, ?)",
+  dropAlertRow: "DELETE FROM alert_rows WHERE kind = ? AND id = ?",
+  forgetAlertRows: "DELETE FROM alert_rows WHERE thing = ?",
   forgetAlerts: "DELETE FROM alerts WHERE json_extract(document, '$.thing') = ?",
   forgetWaiting: `DELETE FROM deliveries WHERE ${OF_THING}`,
   forgetDead: `DELETE FROM dead_letters WHERE ${OF_THING}`,

@@ -8,6 +8,8 @@ import { keyOf } from "../../rules/mod.ts";
 import type { Alert, DeadLetter, DeadLetterQuery, KeptLetter, SaveBatch, SavedDelivery } from "../../rules/mod.ts";
 import { sealingWith } from "../sealing.ts";
 import { MIGRATIONS } from "./rules-rows.ts";
+import { alertOf } from "../../rules/alerts/alert.fixture.ts";
+import { CALM } from "../../rules/alerts/life-cycle.ts";
 import { SqliteRulesStore } from "./rules-store.ts";
 
 const SEALING = sealingWith(new Uint8Array(32).fill(9));
@@ -38,20 +40,7 @@ function dead(n: number, more: Partial<DeadLetter> = {}): DeadLetter {
 }
 
 function alert(id: string, more: Partial<Alert> = {}): Alert {
-  return {
-    id,
-    rule: "r",
-    thing: "t",
-    severity: "info",
-    state: "active",
-    summary: "s",
-    raisedAt: 1,
-    lastSeenAt: 2,
-    resolvedAt: null,
-    acknowledgedAt: null,
-    count: 3,
-    ...more,
-  };
+  return alertOf({ id, ...more });
 }
 
 const NOTHING: SaveBatch = {
@@ -61,6 +50,7 @@ const NOTHING: SaveBatch = {
   done: [],
   dead: [],
   alerts: [],
+  alertRows: [],
   windows: [],
   toldUntil: null,
 };
@@ -96,6 +86,7 @@ describe("rules store", () => {
     assert.deepEqual(store.load(), {
       rules: [],
       alerts: [],
+      alertRows: [],
       windows: [],
       toldUntil: null,
       receivers: [],
@@ -119,7 +110,8 @@ describe("rules store", () => {
     store.putRule(rule);
     const first = delivery(1, { fields: { subject: "é" }, attempts: 2, lastError: "HTTP 500", rule: null });
     const slack = delivery(2, { receiver: "slack b" });
-    const stored = { alert: alert("a1"), lastOffset: 9, clearSince: 4 };
+    const stored = { alert: alert("a1"), lastOffset: 9, clearSince: 4, more: { history: [], told: ["g"], life: CALM } };
+    const row = { kind: "silence", id: "s1", thing: null, document: "{}" } as const;
     save({
       checkpoint: 42,
       receivers: [WEBHOOK, SLACK],
@@ -127,6 +119,7 @@ describe("rules store", () => {
       done: [],
       dead: [dead(7)],
       alerts: [stored],
+      alertRows: [row],
       windows: [],
       toldUntil: null,
     });
@@ -134,6 +127,7 @@ describe("rules store", () => {
     const state = store.load();
     assert.deepEqual(state.rules, [rule]);
     assert.deepEqual(state.alerts, [stored]);
+    assert.deepEqual(state.alertRows, [row]);
     assert.deepEqual(state.receivers, [SLACK, WEBHOOK]);
     assert.deepEqual([state.checkpoint, state.waiting, state.savedOffsetMax], [42, 2, 7]);
     assert.deepEqual(store.due("webhook a", 5000, 10), [first]);
@@ -380,6 +374,7 @@ describe("rules store", () => {
       alert: alert(`a${n}`, n < 6 ? { state: "resolved", resolvedAt: 100 + n } : {}),
       lastOffset: n,
       clearSince: null,
+      more: null,
     }));
     save({ ...NOTHING, alerts });
     const ids = store.load().alerts.map((stored) => stored.alert.id);

@@ -10,6 +10,7 @@ import type { Sealing } from "../../people/mod.ts";
 import { idPart, keyOf, mapRuleSecrets } from "../../rules/mod.ts";
 import type {
   Alert,
+  AlertRow,
   DeadLetterQuery,
   DeliveryKey,
   ForgottenState,
@@ -83,10 +84,17 @@ export class SqliteRulesStore implements RulesStore {
     const rules = all("SELECT document FROM rules ORDER BY name").map((row) =>
       this.#openRule(JSON.parse(row["document"] as string) as RuleDocument),
     );
-    const alerts = all("SELECT document, last_offset, clear_since FROM alerts").map((row): StoredAlert => ({
+    const alerts = all("SELECT document, last_offset, clear_since, more FROM alerts").map((row): StoredAlert => ({
       alert: JSON.parse(row["document"] as string) as Alert,
       lastOffset: row["last_offset"] as number,
       clearSince: row["clear_since"] as number | null,
+      more: row["more"] === null ? null : (JSON.parse(row["more"] as string) as StoredAlert["more"]),
+    }));
+    const alertRows = all("SELECT kind, id, thing, document FROM alert_rows").map((row): AlertRow => ({
+      kind: row["kind"] as AlertRow["kind"],
+      id: row["id"] as string,
+      thing: row["thing"] as string | null,
+      document: row["document"] as string,
     }));
     this.#database.exec(`DELETE FROM receivers WHERE key NOT IN (
       SELECT receiver FROM deliveries UNION ALL SELECT receiver FROM dead_letters)`);
@@ -94,6 +102,7 @@ export class SqliteRulesStore implements RulesStore {
     return {
       rules,
       alerts,
+      alertRows,
       receivers: receivers.map((row) => this.#openReceiver(row)).filter((receiver) => receiver !== null),
       checkpoint: this.#number("SELECT value AS n FROM meta WHERE name = 'checkpoint'"),
       waiting: this.#waiting,
@@ -162,6 +171,7 @@ export class SqliteRulesStore implements RulesStore {
       }
       if (batch.dead.length > 0) this.#statements.trimDead.run(this.#limits.deadLettersMax);
       this.#saveAlerts(batch.alerts);
+      for (const row of batch.alertRows) this.#saveAlertRow(row);
       this.#saveWindows(batch);
       this.#statements.setMeta.run("checkpoint", batch.checkpoint);
     });
@@ -174,6 +184,7 @@ export class SqliteRulesStore implements RulesStore {
       const changes = (statement: StatementSync, ...values: readonly string[]): number =>
         Number(statement.run(...values).changes);
       const alerts = changes(this.#statements.forgetAlerts, thing);
+      changes(this.#statements.forgetAlertRows, thing);
       const deadLetters = changes(this.#statements.forgetDead, thing, `.${part}.`, `-${part}-`);
       const deliveries = changes(this.#statements.forgetWaiting, thing, `.${part}.`, `-${part}-`);
       this.#waiting -= deliveries;
@@ -297,11 +308,17 @@ export class SqliteRulesStore implements RulesStore {
 
   #saveAlerts(alerts: readonly StoredAlert[]): void {
     let resolved = false;
-    for (const { alert, lastOffset, clearSince } of alerts) {
+    for (const { alert, lastOffset, clearSince, more } of alerts) {
       resolved ||= alert.state === "resolved";
-      this.#statements.putAlert.run(alert.id, JSON.stringify(alert), alert.resolvedAt, lastOffset, clearSince);
+      const known = [alert.id, JSON.stringify(alert), alert.resolvedAt, lastOffset, clearSince];
+      this.#statements.putAlert.run(...known, more === null ? null : JSON.stringify(more), more?.told.length ?? 0);
     }
     if (resolved) this.#statements.trimAlerts.run(this.#limits.alertsHistoryMax);
+  }
+
+  #saveAlertRow({ kind, id, thing, document }: AlertRow): void {
+    if (document === null) this.#statements.dropAlertRow.run(kind, id);
+    else this.#statements.putAlertRow.run(kind, id, thing, document);
   }
 
   #number(sql: string): number | null {

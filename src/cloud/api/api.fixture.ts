@@ -1,6 +1,6 @@
 /** The HTTP API over a real registry, real rules, a real CA and real SQLite files; only the store process is played. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket } from "node:net";
@@ -44,6 +44,7 @@ import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
+import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import { passwordDesk } from "../logins/mod.ts";
@@ -335,15 +336,6 @@ function openShadows(folder: string, base: Omit<Base, "logger"> & { readonly log
     store.close();
   };
   return { service, close };
-}
-
-/** A folder with the built dashboard, as far as the server cares. */
-function makeWebRoot(folder: string): string {
-  const webRoot = join(folder, "web");
-  mkdirSync(join(webRoot, "assets"), { recursive: true });
-  writeFileSync(join(webRoot, "index.html"), "<!doctype html><title>Tidewire</title>");
-  writeFileSync(join(webRoot, "assets", "index-abc.js"), "export {};");
-  return webRoot;
 }
 
 interface Base {

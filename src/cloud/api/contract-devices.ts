@@ -79,3 +79,16 @@ export interface Refusal {
   readonly lastAt: EpochMs;
   readonly count: number;
 }
+/** A line of `POST /api/bulk-provisioning`; `line`: as it was given, or its place in the request. */
+export type BulkAnswer =
+  | {
+      readonly line: number;
+      readonly outcome: "done";
+      readonly thing: string;
+      readonly certificateId: string;
+      readonly certificatePem: string;
+      readonly deviceConfiguration: Readonly<Record<string, string>>;
+      readonly again: boolean;
+    }
+  | { readonly line: number; readonly outcome: "checked"; readonly thing: string }
+  | { readonly line: number; readonly outcome: "failed"; readonly code: string; readonly reason: string };

@@ -43,6 +43,9 @@
  *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
  *   POST   /api/join-codes  {thing} | {template, parameters?}, validSeconds?, uses?  → {code, expiresAt}; the code is shown once
  *   GET    /api/join-codes                           → {codes: what they are for, without the codes}
+ *   GET    /api/bulk-provisioning/:templateName      → {template, parameters: [{name, required}]}
+ *   POST   /api/bulk-provisioning/:templateName?dryRun=&known=refuse|allow  NDJSON of {line?, csr, parameters}
+ *                                                    → NDJSON of BulkAnswer, in the same order
  *   GET    /api/join/trust                           → {caPem} for a device with a code (no login)
  *   POST   /api/join        {secret, publicKey, proof}  → {thing, certificatePem, caPem, mqttsPort} (no login)
  *   GET    /api/provisioning-templates/:templateName/claim-policy  → the policy document of its claims
@@ -81,7 +84,23 @@
  *          … &format=json|csv|ndjson|parquet&layout=long|wide, or by Accept; headers x-tidewire-level, -truncated, -incomplete
  *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
- *   POST   /api/alerts/:id/acknowledge               → Alert
+ *                       &phase=&severity=&rule=&thing=&assignee=&text=&after=   (after: id of the page before's last)
+ *   POST   /api/alerts                               → Alert   {thing, severity, summary, key?, labels?}: by hand
+ *   GET    /api/alerts/:id                           → AlertStory
+ *   POST   /api/alerts/:id/acknowledge               → Alert   {comment?}; DELETE takes it back
+ *   POST   /api/alerts/:id/assign                    → Alert   {assignee: name or null}
+ *   POST   /api/alerts/:id/comment                   → Alert   {comment}
+ *   POST   /api/alerts/:id/snooze                    → Alert   {until}
+ *   POST   /api/alerts/:id/resolve                   → Alert   {comment?}
+ *   GET    /api/alert-silences                       → SilenceList
+ *   POST   /api/alert-silences                       → Silence {matchers, startsAt?, endsAt, comment?}
+ *   DELETE /api/alert-silences/:id                   → Silence ended now
+ *   POST   /api/alert-route                          → AlertRouteAnswer {rule, thing, severity, labels?}
+ *   GET    /api/dead-letters?rule=&receiver=&before=&limit=  → {letters, next}: what could not be delivered, newest first
+ *   GET    /api/dead-letters/:number                 → the letter with its body and fields
+ *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
+ *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
+ *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
  *
  * AWS IoT's operations:
@@ -153,6 +172,7 @@
  * Every other operation of AWS IoT is answered 501, by its name. Messages and connections are for devices, too: by the
  * certificate of the HTTPS connection, as far as its policies allow.
  */
+import type { Alert } from "./contract-alerts.ts";
 import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
 
 export interface ApiError {
@@ -180,6 +200,19 @@ export type {
   UserView,
 } from "./contract-people.ts";
 export type {
+  Alert,
+  AlertPage,
+  AlertPhase,
+  AlertRouteAnswer,
+  AlertState,
+  AlertStory,
+  AlertTransition,
+  Severity,
+  Silence,
+  SilenceList,
+} from "./contract-alerts.ts";
+export type {
+  BulkAnswer,
   MadePassword,
   PolicyAnswer,
   PolicyVersions,
@@ -381,31 +414,6 @@ export interface QueryResult {
   readonly truncated: boolean;
   /** Files that should have been read are damaged; the answer lacks their points. */
   readonly incomplete: boolean;
-}
-
-export type Severity = "info" | "warning" | "critical";
-export type AlertState = "active" | "resolved";
-
-export interface Alert {
-  readonly id: string;
-  readonly rule: string;
-  readonly thing: string;
-  readonly severity: Severity;
-  readonly state: AlertState;
-  /** One sentence with the values that raised it. */
-  readonly summary: string;
-  readonly raisedAt: EpochMs;
-  /** Last reading that confirmed it. */
-  readonly lastSeenAt: EpochMs;
-  readonly resolvedAt: EpochMs | null;
-  readonly acknowledgedAt: EpochMs | null;
-  /** How many readings confirmed it. */
-  readonly count: number;
-}
-
-export interface AlertPage {
-  readonly alerts: readonly Alert[];
-  readonly active: number;
 }
 
 /** What a dashboard sends. A later `watch` of the same thing replaces the earlier one. */

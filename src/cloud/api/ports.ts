@@ -5,7 +5,7 @@ import type { AuditPage, AuditQuery, AuditTrail } from "../../audit/mod.ts";
 import type { People } from "../../people/mod.ts";
 import type { RefusalQuery } from "../../identity/mod.ts";
 import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mod.ts";
-import type { AlertBook, HotRules } from "../../rules/mod.ts";
+import type { Alerting, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
@@ -125,7 +125,7 @@ export interface ApiPorts extends DevicePorts {
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
-  readonly alerts: AlertBook;
+  readonly alerts: Alerting;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;

@@ -4,7 +4,19 @@ import { test } from "node:test";
 import { createKeyAndCsr } from "../../adapters/pki/mod.ts";
 import { TOKEN, apiWorld, unavailable } from "./api.fixture.ts";
 import type { Answer, ApiWorld } from "./api.fixture.ts";
-import type { Alert, AlertPage, ApiError, FleetPage, SeriesResult, SessionInfo, ThingDetail } from "./contract.ts";
+import type {
+  Alert,
+  AlertPage,
+  AlertRouteAnswer,
+  AlertStory,
+  ApiError,
+  FleetPage,
+  SeriesResult,
+  SessionInfo,
+  Silence,
+  SilenceList,
+  ThingDetail,
+} from "./contract.ts";
 
 const POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"}]}';
 
@@ -408,6 +420,51 @@ test("alerts: active and all, acknowledged once for all, unknown ones", async ()
   for (const query of ["state=open", "limit=0", "limit=1e9"]) {
     assert.deepEqual(refusal(await world.ask("GET", `/api/alerts?${query}`)), INVALID, query);
   }
+});
+
+test("an alert by hand: its story names who did what; it is listed by what is asked for", async () => {
+  await using world = await apiWorld();
+  const draft = { thing: "door", severity: "critical", summary: "The door is open", labels: { site: "ulm" } };
+  const { id } = ok<Alert>(await world.ask("POST", "/api/alerts", draft));
+  const path = `/api/alerts/${encodeURIComponent(id)}`;
+  ok(await world.ask("POST", `${path}/acknowledge`, { comment: "on my way" }));
+  ok(await world.ask("POST", `${path}/assign`, { assignee: "bob" }));
+  ok(await world.ask("POST", `${path}/snooze`, { until: world.clock.now() + 60_000 }));
+  const { alert, history } = ok<AlertStory>(await world.ask("GET", path));
+  assert.deepEqual([alert.phase, alert.assignee, alert.labels], ["acknowledged", "bob", { site: "ulm" }]);
+  assert.deepEqual(
+    history.map(({ type, note }) => `${type} ${note?.slice(0, 9)}`),
+    ["raised undefined", "acknowledged on my way", "assigned bob", "snoozed until 202"],
+  );
+  assert.ok(history.slice(1).every(({ by }) => by !== null && by !== ""));
+  const found = async (query: string): Promise<number> =>
+    ok<AlertPage>(await world.ask("GET", `/api/alerts?${query}`)).alerts.length;
+  assert.deepEqual(
+    [await found("phase=acknowledged"), await found("text=DOOR&severity=critical"), await found("assignee=ann")],
+    [1, 1, 0],
+  );
+  assert.equal(await found(`after=${encodeURIComponent(id)}`), 0);
+  ok(await world.ask("DELETE", `${path}/acknowledge`));
+  assert.equal(ok<Alert>(await world.ask("POST", `${path}/resolve`, {})).state, "resolved");
+  assert.deepEqual([await found("phase=resolved"), await found("phase=firing")], [1, 0]);
+  assert.deepEqual(refusal(await world.ask("GET", "/api/alerts/none")), MISSING);
+  assert.deepEqual(refusal(await world.ask("POST", `${path}/comment`, {})), INVALID);
+});
+
+test("silences: made by a person, listed, ended; and where an alert would go", async () => {
+  await using world = await apiWorld();
+  const draft = { matchers: ["rule=cpu_*"], endsAt: world.clock.now() + 3_600_000, comment: "new fan" };
+  const { id, createdBy } = ok<Silence>(await world.ask("POST", "/api/alert-silences", draft));
+  assert.notEqual(createdBy, "");
+  const question = { rule: "cpu_high", thing: "pi", severity: "warning" };
+  const muted = ok<AlertRouteAnswer>(await world.ask("POST", "/api/alert-route", question)).groups[0]!.muted;
+  assert.equal(muted!.by, "silence");
+  ok(await world.ask("DELETE", `/api/alert-silences/${id}`));
+  const { silences, now } = ok<SilenceList>(await world.ask("GET", "/api/alert-silences"));
+  assert.deepEqual([silences.length, silences[0]!.endsAt], [1, now]);
+  assert.equal(ok<AlertRouteAnswer>(await world.ask("POST", "/api/alert-route", question)).groups[0]!.muted, null);
+  assert.equal((await world.ask("POST", "/api/alert-silences", { ...draft, matchers: ["cpu"] })).status, 400);
+  assert.deepEqual(refusal(await world.ask("DELETE", "/api/alert-silences/none")), MISSING);
 });
 
 test("an alert of the longest rule and thing names can be acknowledged", async () => {

@@ -30,6 +30,7 @@ import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { bulkRoutes } from "./routes-bulk.ts";
 import { auditRoutes } from "./routes-audit.ts";
 import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
@@ -133,6 +134,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   await app.register(async (scope) => {
     guard(scope, ports);
     await scope.register(async (aws) => awsRoutes(aws, ports));
+    await scope.register(async (bulk) => bulkRoutes(bulk, ports));
     for (const add of GUARDED) add(scope, ports);
     scope.get("/api/openapi.json", { config: { permission: "account" } }, async () => scope.swagger());
     hub.routes(scope);

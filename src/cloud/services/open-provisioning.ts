@@ -8,8 +8,9 @@ import { ProvisioningHooks } from "../../adapters/provisioning-hooks.ts";
 import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
 import { LIMITS, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
-import { JoinCodes, Provisioner, Templates } from "../../identity/mod.ts";
+import { BulkProvisioning, JoinCodes, Provisioner, Templates } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
+import { BulkDesk } from "./bulk.ts";
 import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
 import { Joining, fingerprintOf } from "./joining.ts";
 import { Retirements } from "./retirement.ts";
@@ -18,6 +19,7 @@ export interface Provisioning {
   readonly templates: Templates;
   readonly provisioner: Provisioner;
   readonly joining: Joining;
+  readonly bulk: BulkDesk;
   readonly retirements: Retirements;
 }
 
@@ -47,10 +49,12 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const fingerprint = (): Uint8Array => fingerprintOf(authority.certificatePem);
   const codes = new JoinCodes({ ...options, store, sha256, fingerprint });
   const joining = new Joining({ codes, provisioner, registry, authority });
+  const bulk = new BulkProvisioning({ ...options, ...device, store, provisioner, templates, sha256 });
+  const desk = new BulkDesk({ ...options, bulk, provisioner });
   const retirements = new Retirements({ ...options, store });
   const sweep = (): void => {
     try {
-      if (provisioner.sweep()) scheduler.defer(sweep);
+      if ([provisioner.sweep(), bulk.sweep()].includes(true)) scheduler.defer(sweep);
     } catch (error) {
       logger.error("What is over in provisioning cannot be removed now; it is tried again.", {
         reason: reasonOf(error),
@@ -64,5 +68,5 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
     http.close();
     store.close();
   };
-  return { templates, provisioner, joining, retirements, close };
+  return { templates, provisioner, joining, bulk: desk, retirements, close };
 }

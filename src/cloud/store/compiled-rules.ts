@@ -28,8 +28,8 @@ export class CompiledRules implements TelemetryRules {
   }
 }
 
-function compile({ ruleName, sql, measurement, fromOffset }: StoreRule): Compiled {
-  const compiled = compileSql(sql);
+function compile({ ruleName, sql, version, measurement, fromOffset }: StoreRule): Compiled {
+  const compiled = compileSql(sql, version === undefined ? {} : { version });
   const rule = {
     ruleName,
     fromOffset,

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { SimClock, SimLogger, settle } from "../../../sim/world.ts";
 import { ForgottenThings, LIMITS } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
+import { withDoubles } from "../../sql/mod.ts";
 import { NO_EXTENT, LatestBook, SequenceBook, SeriesBook } from "../../telemetry/mod.ts";
 import type { Commit, PointBatch, TelemetryStore } from "../../telemetry/mod.ts";
 import { CommitFailed, Ingest } from "./ingest.ts";
@@ -103,7 +104,7 @@ const ALL: TelemetryRules = {
             ruleName: "all",
             fromOffset: 0,
             takesAll: true,
-            evaluate: (input) => ({ matched: true, value: input.json() ?? null }),
+            evaluate: (input) => ({ matched: true, value: withDoubles(input.json()) ?? null }),
           },
         ]
       : [],

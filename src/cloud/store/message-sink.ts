@@ -1,6 +1,9 @@
 /** One message of the log → rows of the next commit. Synchronous, and nothing that a device sends makes it throw. */
-import { asRuleSees, parseJson, stampOf } from "../../base/mod.ts";
+import { asRuleSees, stampOf } from "../../base/mod.ts";
 import type { Clock, ForgottenThings, Limits, Logger, Message } from "../../base/mod.ts";
+import { nodeSqlEnvironment } from "../../adapters/sql-environment.ts";
+import { parsePayload } from "../../sql/mod.ts";
+import type { ParsedPayload } from "../../sql/mod.ts";
 import { PayloadTemplate, PointBatch, pointsOf, sourceOf, subjectOf, typeOf } from "../../telemetry/mod.ts";
 import type { Points, SequenceBook, SeriesBook, SeriesEntry } from "../../telemetry/mod.ts";
 import type { RecordAccess, RuleInput, TelemetryRule, TelemetryRules } from "./ports.ts";
@@ -251,13 +254,17 @@ export class MessageSink {
 }
 
 /** The payload is parsed once, when the first rule asks. */
+/** As the hot rules have it: one statement means one thing. */
+const ENVIRONMENT = nodeSqlEnvironment();
+
 class LazyInput implements RuleInput {
   readonly topic: string;
   readonly clientId: string;
   readonly receivedAt: number;
   readonly payload: Uint8Array;
   readonly #limits: Limits["rules"];
-  #parsed: ReturnType<typeof parseJson> | null = null;
+  readonly environment = ENVIRONMENT;
+  #parsed: ParsedPayload | null = null;
 
   constructor(message: Message, limits: Limits["rules"]) {
     this.topic = message.topic;
@@ -267,8 +274,12 @@ class LazyInput implements RuleInput {
     this.#limits = limits;
   }
 
+  get exact(): boolean {
+    return this.#parsed?.exact ?? false;
+  }
+
   json(): ReturnType<RuleInput["json"]> {
-    this.#parsed ??= parseJson(this.payload, this.#limits);
-    return this.#parsed.ok ? this.#parsed.value : undefined;
+    this.#parsed ??= parsePayload(this.payload, this.#limits);
+    return this.#parsed.json;
   }
 }

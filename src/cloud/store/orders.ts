@@ -1,11 +1,13 @@
 /** What the platform's words mean to the store. */
 import type { FieldName } from "../../telemetry/mod.ts";
+import type { SqlVersion } from "../../sql/mod.ts";
 import type { StoreRule } from "./protocol.ts";
 
 /** A rule document of the rules room, as far as the store reads it. */
 export interface RuleLike {
   readonly ruleName: string;
   readonly sql: string;
+  readonly awsIotSqlVersion?: SqlVersion;
   readonly ruleDisabled: boolean;
   readonly fromOffset: number;
   readonly actions: readonly object[];
@@ -15,12 +17,20 @@ export interface RuleLike {
 export function storeRulesOf(rules: readonly RuleLike[]): StoreRule[] {
   return rules
     .filter(({ ruleDisabled }) => !ruleDisabled)
-    .flatMap(({ ruleName, sql, fromOffset, actions }) =>
+    .flatMap(({ ruleName, sql, awsIotSqlVersion: version, fromOffset, actions }) =>
       actions.flatMap((action) => {
         const telemetry = "telemetry" in action ? (action.telemetry as { measurement?: string }) : null;
         if (telemetry === null) return [];
         const { measurement } = telemetry;
-        return [{ ruleName, sql, fromOffset, ...(measurement === undefined ? {} : { measurement }) }];
+        return [
+          {
+            ruleName,
+            sql,
+            fromOffset,
+            ...(version === undefined ? {} : { version }),
+            ...(measurement === undefined ? {} : { measurement }),
+          },
+        ];
       }),
     );
 }

@@ -1,5 +1,6 @@
 /** What the store process needs of the log and the rules; `process.ts` connects it. */
 import type { EpochMs, JsonValue, Message } from "../../base/mod.ts";
+import type { SqlEnvironment, SqlValue } from "../../sql/mod.ts";
 
 /** Records of the log as they were written together. */
 export interface RecordBatch {
@@ -28,7 +29,9 @@ export interface RuleInput {
   readonly clientId: string;
   readonly receivedAt: EpochMs;
   readonly payload: Uint8Array;
-  json(): JsonValue | undefined;
+  json(): SqlValue;
+  readonly exact: boolean;
+  readonly environment: SqlEnvironment;
 }
 
 export type RuleOutcome =

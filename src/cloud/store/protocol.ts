@@ -15,6 +15,7 @@ import type {
   SeriesResult,
   StoreExtent,
 } from "../../telemetry/mod.ts";
+import type { SqlVersion } from "../../sql/mod.ts";
 import type { LivePoints } from "./live.ts";
 import type { SinkCounters } from "./message-sink.ts";
 
@@ -22,6 +23,7 @@ import type { SinkCounters } from "./message-sink.ts";
 export interface StoreRule {
   readonly ruleName: string;
   readonly sql: string;
+  readonly version?: SqlVersion;
   readonly measurement?: string;
   readonly fromOffset: number;
 }

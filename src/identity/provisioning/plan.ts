@@ -4,7 +4,7 @@ import type { JsonValue } from "../../base/mod.ts";
 import { evaluate, evaluateText } from "./expressions.ts";
 import type { Known } from "./expressions.ts";
 import { ProvisioningRefusal } from "./refusal.ts";
-import { statusOf } from "./template-body.ts";
+import { CERTIFICATE_ID, statusOf } from "./template-body.ts";
 import type { CertificateResource, Override, TemplateBody, ThingResource } from "./template-body.ts";
 
 export interface ProvisioningPlan {
@@ -35,6 +35,14 @@ export interface CertificatePlan {
 export interface PolicyPlan {
   readonly name: string | null;
   readonly document: string | null;
+}
+
+/** What a front door has to say about a device's plan; throws `ProvisioningRefusal`. */
+export interface PlanChecks {
+  /** Before anything is written. */
+  readonly planned?: (plan: ProvisioningPlan) => Promise<void>;
+  /** Within the transaction; it may run twice. */
+  readonly first?: (plan: ProvisioningPlan) => void;
 }
 
 /** `pseudo`: what the platform knows of the device. Throws `ProvisioningRefusal` InvalidParameters. */
@@ -77,6 +85,13 @@ export function planFor(
     })),
     deviceConfiguration: textsOf(body.deviceConfiguration, "DeviceConfiguration"),
   };
+}
+
+/** A template may not provision another certificate than the one that came. */
+export function mustBeOf({ certificate }: ProvisioningPlan, certificateId: string): void {
+  if (certificate.from === "CertificateId" && certificate.value === certificateId) return;
+  const reason = `The template's certificate must be {"Ref": "${CERTIFICATE_ID}"}`;
+  throw new ProvisioningRefusal("template", "InvalidParameters", reason);
 }
 
 function documentOf(value: JsonValue): string {

@@ -85,6 +85,34 @@ export interface RetirementStore {
   isBlocked(name: string): boolean;
 }
 
+/** AWS IoT's registrationConfig of a CA: a template's name or its body. */
+export interface RegistrationTemplate {
+  readonly templateName?: string | undefined;
+  readonly templateBody?: string | undefined;
+}
+
+/** A device of a bulk file: who asks again with the same key gets the same certificate. */
+export interface BulkRecord {
+  /** Of the public key. */
+  readonly keyHash: string;
+  /** Of template and parameters. */
+  readonly requestHash: string;
+  readonly certificateId: string;
+  readonly thing: string;
+  readonly deviceConfiguration: Readonly<Record<string, string>>;
+  readonly at: EpochMs;
+}
+
+export interface BulkStore {
+  /** As that of `ProvisioningStore`. */
+  atomically<T>(work: () => T): T;
+  bulkDevice(keyHash: string): BulkRecord | null;
+  /** Inserts or replaces. */
+  saveBulkDevice(record: BulkRecord): void;
+  /** Returns how many it has removed. */
+  removeBulkDevices(before: EpochMs, limit: number): number;
+}
+
 /** What a join code is good for. The code itself is nowhere. */
 export interface JoinCodeRecord {
   readonly secretHash: string;

@@ -8,19 +8,21 @@ import { applyPlan } from "./apply.ts";
 import type { Provisioned } from "./apply.ts";
 import { claimPolicyDocument, claimPolicyName } from "./claim-policy.ts";
 import { askHook } from "./hook.ts";
-import { planFor } from "./plan.ts";
-import type { ProvisioningPlan } from "./plan.ts";
+import { mustBeOf, planFor } from "./plan.ts";
+import type { PlanChecks, ProvisioningPlan } from "./plan.ts";
 import type {
   DeviceIssuer,
   DeviceRegistry,
   HookRunner,
   IssuedDevice,
   ProvisioningStore,
+  RegistrationTemplate,
   Sha256Hex,
   TokenRecord,
 } from "./ports.ts";
-import { ProvisioningRefusal } from "./refusal.ts";
+import { ProvisioningRefusal, refusalOf } from "./refusal.ts";
 import { RequestRates } from "./request-rates.ts";
+import { undone } from "./rehearsal.ts";
 import { subjectParameters } from "./subject-parameters.ts";
 import { CERTIFICATE_ID, parseTemplateBody } from "./template-body.ts";
 import type { TemplateBody } from "./template-body.ts";
@@ -186,17 +188,41 @@ export class Provisioner {
     });
   }
 
-  /** A device that has just made its key, by a template or without one; for bulk files and join codes. */
+  /** A device that has just made its key, by a template; for bulk files and join codes. */
   provisionWith(
     issued: IssuedDevice,
     template: string,
     parameters: Readonly<Record<string, string>>,
+    { planned, first }: PlanChecks = {},
   ): Promise<Provisioned> {
     return this.#told({ operation: "Provision", template }, async () => {
       const { body } = this.#usable(template, "FLEET_PROVISIONING");
       const plan = planFor(body, parameters, { [CERTIFICATE_ID]: issued.certificateId });
-      return this.#registerAndApply(issued, plan);
+      await planned?.(plan);
+      return this.#registerAndApply(issued, plan, () => first?.(plan));
     });
+  }
+
+  /** What `provisionWith` would say of each, one after the other; nothing of it stays. */
+  rehearse(
+    template: string,
+    devices: readonly { readonly issued: IssuedDevice; readonly parameters: Readonly<Record<string, string>> }[],
+    { first }: Pick<PlanChecks, "first"> = {},
+  ): readonly (Provisioned | ProvisioningRefusal)[] {
+    const { registry, sha256 } = this.#o;
+    return undone(registry, () =>
+      devices.map(({ issued, parameters }) => {
+        try {
+          const { body } = this.#usable(template, "FLEET_PROVISIONING");
+          const plan = planFor(body, parameters, { [CERTIFICATE_ID]: issued.certificateId });
+          first?.(plan);
+          registry.register(issued, "PENDING_ACTIVATION");
+          return applyPlan(registry, plan, issued.certificateId, sha256);
+        } catch (error) {
+          return refusalOf(error);
+        }
+      }),
+    );
   }
 
   /**
@@ -235,8 +261,11 @@ export class Provisioner {
     throw new TidewireError("REQUEST_INVALID", { reason });
   }
 
-  #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan): Promise<Provisioned> {
-    return this.#apply(plan, issued.certificateId, () => this.#o.registry.register(issued, "PENDING_ACTIVATION"));
+  #registerAndApply(issued: IssuedDevice, plan: ProvisioningPlan, first = (): void => {}): Promise<Provisioned> {
+    return this.#apply(plan, issued.certificateId, () => {
+      first();
+      this.#o.registry.register(issued, "PENDING_ACTIVATION");
+    });
   }
 
   async #apply(plan: ProvisioningPlan, certificateId: string, first: () => void = () => {}): Promise<Provisioned> {
@@ -437,12 +466,6 @@ export class Provisioner {
   }
 }
 
-/** AWS IoT's registrationConfig of a CA: a template's name or its body. */
-export interface RegistrationTemplate {
-  readonly templateName?: string | undefined;
-  readonly templateBody?: string | undefined;
-}
-
 export interface NewClaim extends IssuedDevice {
   readonly privateKeyPem: string;
   readonly publicKeyPem: string;
@@ -451,35 +474,12 @@ export interface NewClaim extends IssuedDevice {
 
 type TemplateBodyOf = NonNullable<ReturnType<Templates["find"]>> & { readonly type: "FLEET_PROVISIONING" | "JITP" };
 
-/** A template may not provision another certificate than the one that came. */
-function mustBeOf({ certificate }: ProvisioningPlan, certificateId: string): void {
-  if (certificate.from === "CertificateId" && certificate.value === certificateId) return;
-  const reason = `The template's certificate must be {"Ref": "${CERTIFICATE_ID}"}`;
-  throw new ProvisioningRefusal("template", "InvalidParameters", reason);
-}
-
 function invalidToken(why: string): ProvisioningRefusal {
   return new ProvisioningRefusal(
     "token",
     "InvalidCertificateOwnershipToken",
     `The certificate ownership token cannot be used: ${why}.`,
   );
-}
-
-function refusalOf(error: unknown): ProvisioningRefusal {
-  if (error instanceof ProvisioningRefusal) return error;
-  if (error instanceof TidewireError && error.entry.fault === "peer") {
-    const code =
-      error.entry.http === 409
-        ? "ResourceConflict"
-        : error.entry.http === 404
-          ? "ResourceNotFound"
-          : "InvalidParameters";
-    return new ProvisioningRefusal("registry", code, error.message, { cause: error });
-  }
-  return new ProvisioningRefusal("registry", "InternalFailure", "The platform failed; its log says why", {
-    cause: error,
-  });
 }
 
 function causeOf({ cause }: ProvisioningRefusal): string | undefined {

@@ -1,4 +1,5 @@
 /** Why somebody was not provisioned: what the device is told (AWS's three members), and the step for whoever looks for it. */
+import { TidewireError } from "../../base/mod.ts";
 
 export type ProvisioningStep =
   | "request"
@@ -47,4 +48,21 @@ export class ProvisioningRefusal extends Error {
   get statusCode(): number {
     return STATUS[this.code];
   }
+}
+
+/** What is not ours to explain becomes an InternalFailure with its cause. */
+export function refusalOf(error: unknown): ProvisioningRefusal {
+  if (error instanceof ProvisioningRefusal) return error;
+  if (error instanceof TidewireError && error.entry.fault === "peer") {
+    const code =
+      error.entry.http === 409
+        ? "ResourceConflict"
+        : error.entry.http === 404
+          ? "ResourceNotFound"
+          : "InvalidParameters";
+    return new ProvisioningRefusal("registry", code, error.message, { cause: error });
+  }
+  return new ProvisioningRefusal("registry", "InternalFailure", "The platform failed; its log says why", {
+    cause: error,
+  });
 }

@@ -44,8 +44,8 @@ export const amqp: ActionKind<AmqpBody> = {
     });
   },
   mapSecrets: mapServerSecrets,
-  plan(body) {
-    const routingKey = textOf(body.routingKey);
+  plan(body, scope) {
+    const routingKey = textOf(body.routingKey, scope);
     const { exchange = "", persistent = true } = body;
     const port = body.url.startsWith("amqps:") ? TLS_PORT : PORT;
     return {

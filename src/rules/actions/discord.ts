@@ -3,7 +3,7 @@ import { kib, seconds } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { DONE } from "../delivery/sender.ts";
 import { failureOfHttp } from "../delivery/verdict.ts";
-import { ALERT_COLOURS, ALERT_SIGNS, alertText, originLine, signOf } from "./alert-text.ts";
+import { ALERT_COLOURS, ALERT_SIGNS, alertText, linkLines, originLine, signOf } from "./alert-text.ts";
 import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
 import type { ActionKind, Carrier } from "./kind.ts";
 import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";
@@ -70,23 +70,26 @@ export const discord: ActionKind<DiscordBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
-  plan(body) {
-    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown });
+  plan(body, scope) {
+    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown }, scope);
     return {
       settings: { url: body.url },
       label: originOf(body.url),
       render: (match) => jsonBody({ content: shortened(write(match), TEXT_CHARS_MAX), ...QUIET }),
     };
   },
-  announce(_, alert, now) {
-    const text = alertText(alert, now);
+  announce(_, notification) {
+    const text = alertText(notification);
     const title = shortened(
       `${ALERT_SIGNS[signOf(text)]} ${text.word}: ${escapeMarkdown(text.summary)}`,
       TITLE_CHARS_MAX,
     );
     const embed = {
       title,
-      description: escapeMarkdown(originLine(text)),
+      description: shortened(
+        [...text.lines, originLine(text)].map(escapeMarkdown).concat(linkLines(text)).join("\n"),
+        4096,
+      ),
       color: ALERT_COLOURS[signOf(text)],
       timestamp: new Date(text.at).toISOString(),
     };

@@ -1,6 +1,7 @@
 /** A mail by an SMTP server. Its Message-ID is the event's, so that one sent twice is one; mails with one thread are one conversation. */
 import { kib, seconds } from "../../base/mod.ts";
-import { alertText, originLine, plainAlert } from "./alert-text.ts";
+import type { Notification } from "../alerts/notification.ts";
+import { alertText, plainAlert } from "./alert-text.ts";
 import { invalid, only, optionalTemplate, present, text } from "./checks.ts";
 import type { ActionKind, Carrier } from "./kind.ts";
 import { chatText, encode, shortened, textOf } from "./rendering.ts";
@@ -55,12 +56,12 @@ export const email: ActionKind<EmailBody> = {
     });
   },
   mapSecrets: mapServerSecrets,
-  plan(body) {
+  plan(body, scope) {
     const { from, to } = body;
     const port = body.url.startsWith("smtps:") ? 465 : 587;
-    const subject = textOf(body.subject ?? "${rule}: ${thing}");
-    const words = chatText(body.text, { strong: (rule) => rule, escape: (value) => value });
-    const thread = body.thread === undefined ? null : textOf(body.thread);
+    const subject = textOf(body.subject ?? "${rule}: ${thing}", scope);
+    const words = chatText(body.text, { strong: (rule) => rule, escape: (value) => value }, scope);
+    const thread = body.thread === undefined ? null : textOf(body.thread, scope);
     return {
       settings: { ...serverSettings(body, SCHEMES, port), from, to },
       label: serverLabel(body),
@@ -74,16 +75,22 @@ export const email: ActionKind<EmailBody> = {
     };
   },
   /** Raised and resolved are one conversation. */
-  announce(_, alert, now) {
-    const about = alertText(alert, now);
-    const subject = oneLine(`[${about.word}] ${about.summary} (${about.thing})`);
+  announce(_, notification) {
+    const about = alertText(notification);
+    const where = about.thing === null ? "" : ` (${about.thing})`;
+    const subject = oneLine(`[${about.word}] ${about.summary}${where}`);
     const at = new Date(about.at).toISOString();
     return {
-      body: encode(`${plainAlert(about)}\n${at}\n\n${originLine(about)}\n`),
-      fields: { subject, thread: alert.id },
+      body: encode(`${plainAlert(about)}\n${at}\n`),
+      fields: { subject, thread: threadOf(notification) },
     };
   },
 };
+
+/** One incident is one thread. */
+function threadOf({ group, alerts }: Notification): string {
+  return group.labels["id"] !== undefined && alerts.length === 1 ? alerts[0]!.id : group.id;
+}
 
 function address(input: unknown, at: string): string {
   const given = text(input, at, 320);

@@ -35,10 +35,10 @@ export const http: ActionKind<HttpBody> = {
     if (body.headers === undefined) return body;
     return { ...body, headers: body.headers.map(({ key, value }) => ({ key, value: change(value, "***", key) })) };
   },
-  plan({ url, headers: named = [] }) {
+  plan({ url, headers: named = [] }, scope) {
     const fixed = named.filter(({ value }) => !value.includes("${"));
     const changing = named.filter(({ value }) => value.includes("${"));
-    const texts = changing.map(({ key, value }) => [key.toLowerCase(), textOf(value)] as const);
+    const texts = changing.map(({ key, value }) => [key.toLowerCase(), textOf(value, scope)] as const);
     const body = { url, headers: Object.fromEntries(fixed.map(({ key, value }) => [key, value])) };
     return webhookPlan(body, (match) => {
       if (texts.length === 0) return contentType(match);

@@ -16,6 +16,7 @@ import {
   text,
 } from "./checks.ts";
 import type { ActionKind, Carrier, Match } from "./kind.ts";
+import { withDoubles } from "../../sql/mod.ts";
 import { encode, textOf } from "./rendering.ts";
 
 export interface InfluxdbBody {
@@ -111,10 +112,12 @@ export const influxdb: ActionKind<InfluxdbBody> = {
       token: body.token === undefined ? undefined : change(body.token, "***", "token"),
       password: body.password === undefined ? undefined : change(body.password, "***", "password"),
     }),
-  plan(body) {
-    const measurement = textOf(body.measurement);
-    const tags = Object.entries(body.tags ?? {}).map(([name, value]) => [escapeTag(name), textOf(value)] as const);
-    const timestamp = body.timestamp === undefined ? null : textOf(body.timestamp);
+  plan(body, scope) {
+    const measurement = textOf(body.measurement, scope);
+    const tags = Object.entries(body.tags ?? {}).map(
+      ([name, value]) => [escapeTag(name), textOf(value, scope)] as const,
+    );
+    const timestamp = body.timestamp === undefined ? null : textOf(body.timestamp, scope);
     return {
       settings: settingsOf(body),
       label: `${new URL(body.url).origin} ${body.bucket ?? body.database!}`,
@@ -168,8 +171,9 @@ function fieldsOf({ value }: Match): string {
     else if (isJsonObject(item)) for (const [key, part] of Object.entries(item)) add(`${name}.${key}`, part);
   };
   if (value instanceof Uint8Array) return "";
-  if (isJsonObject(value)) for (const [key, item] of Object.entries(value)) add(key, item);
-  else add("value", value);
+  const doubles = withDoubles(value) ?? null; // as its fields are
+  if (isJsonObject(doubles)) for (const [key, item] of Object.entries(doubles)) add(key, item);
+  else add("value", doubles);
   return fields.join(",");
 }
 

@@ -1,9 +1,10 @@
 /** What every kind of action answers. A kind is one file beside this one and one line in `registry.ts`. */
 import type { Bytes, EpochMs, JsonObject, JsonValue, Millis } from "../../base/mod.ts";
+import type { Notification } from "../alerts/notification.ts";
 import type { Parcel, Verdict } from "../delivery/sender.ts";
 import type { MessageInput } from "../input.ts";
-import type { Alert } from "../model.ts";
 import type { HmacSha256, OutgoingResponse } from "../ports.ts";
+import type { TemplateScope } from "../../sql/mod.ts";
 import type { Given } from "./checks.ts";
 
 /**
@@ -21,9 +22,13 @@ export interface ActionKind<B extends object = object> {
   /** How it sends; null where others in the platform do what it says (`telemetry`, `alert`). */
   readonly carrier: Carrier | null;
   /** Once per rule: what needs no message. Where `carrier` is null, it is not there. */
-  plan?(body: B): SendPlan;
+  plan?(body: B, scope: TemplateScope): SendPlan;
   /** As a target of alerts: the text for this channel. Not there where the kind cannot be one. */
-  announce?(body: B, alert: Alert, now: EpochMs): Rendered;
+  announce?(body: B, notification: Notification): Rendered;
+  /** The channel knows a group again by itself: what it shows follows when somebody acknowledges. */
+  readonly follows?: boolean;
+  /** It is for a program, which wants each alert by itself and as many as there are. */
+  readonly isProgram?: boolean;
 }
 
 /** An action, made ready when its rule is put. */

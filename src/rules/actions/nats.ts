@@ -43,8 +43,8 @@ export const nats: ActionKind<NatsBody> = {
     const mapped = mapServerSecrets(body, change);
     return body.token === undefined ? mapped : { ...mapped, token: change(body.token, "***", "token") };
   },
-  plan(body) {
-    const subject = textOf(body.subject);
+  plan(body, scope) {
+    const subject = textOf(body.subject, scope);
     const token = body.token === undefined ? {} : { token: body.token };
     return {
       settings: { ...serverSettings(body, SCHEMES, 4222), ...token, jetstream: body.jetstream ?? false },

@@ -3,6 +3,7 @@ import { kib, seconds } from "../../base/mod.ts";
 import type { JsonObject } from "../../base/mod.ts";
 import { DONE, dead } from "../delivery/sender.ts";
 import { failureOfHttp } from "../delivery/verdict.ts";
+import type { Notification } from "../alerts/notification.ts";
 import { alertText } from "./alert-text.ts";
 import { httpUrl, invalid, only, optionalChoice, optionalTemplate, present, template, text } from "./checks.ts";
 import type { ActionKind, Carrier } from "./kind.ts";
@@ -71,11 +72,11 @@ export const pagerduty: ActionKind<PagerdutyBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, routingKey: change(body.routingKey, "***", "routingKey") }),
-  plan({ routingKey, summary, dedupKey, event = "trigger", severity = "error", source, url = URL_DEFAULT }) {
-    const summaryOf = textOf(summary);
+  plan({ routingKey, summary, dedupKey, event = "trigger", severity = "error", source, url = URL_DEFAULT }, scope) {
+    const summaryOf = textOf(summary, scope);
     // Without a key of the user's, what one thing's rule says is one incident.
-    const keyOf = textOf(dedupKey ?? "${rule}/${thing}");
-    const sourceOf = textOf(source ?? "${thing}");
+    const keyOf = textOf(dedupKey ?? "${rule}/${thing}", scope);
+    const sourceOf = textOf(source ?? "${thing}", scope);
     return {
       settings: { url, routingKey },
       label: new URL(url).origin,
@@ -93,19 +94,34 @@ export const pagerduty: ActionKind<PagerdutyBody> = {
         }),
     };
   },
-  announce(_, alert, now) {
-    const about = alertText(alert, now);
+  follows: true,
+  announce(_, notification) {
+    const about = alertText(notification);
+    const { group, links } = notification;
+    const acknowledged = group.firing > 0 && group.acknowledged === group.firing;
+    const named = links === null ? [] : [{ href: links.acknowledge, text: "Alert" }];
     return jsonBody({
-      event_action: about.raised ? "trigger" : "resolve",
-      dedup_key: alert.id.slice(-DEDUP_KEY_CHARS_MAX),
+      event_action: about.raised ? (acknowledged ? "acknowledge" : "trigger") : "resolve",
+      dedup_key: incidentOf(notification).slice(-DEDUP_KEY_CHARS_MAX),
       payload: {
         summary: shortened(about.summary, SUMMARY_CHARS_MAX),
-        source: alert.thing,
-        severity: alert.severity,
+        source: about.thing ?? "tidewire",
+        severity: about.severity,
         timestamp: new Date(about.at).toISOString(),
-        group: alert.rule,
-        custom_details: { ...alert },
+        ...(about.rule === null ? {} : { group: about.rule }),
+        custom_details: { ...detailsOf(notification), lines: about.lines },
       },
+      links: [...named, ...(links === null || links.chart === null ? [] : [{ href: links.chart, text: "Chart" }])],
     });
   },
 };
+
+/** One incident per group; where each alert goes by itself, that is the alert. */
+function incidentOf({ alerts, group }: Notification): string {
+  const alone = alerts.length === 1 && group.labels["id"] !== undefined ? alerts[0]! : null;
+  return alone?.id ?? group.id;
+}
+
+function detailsOf({ alerts, group }: Notification): object {
+  return alerts.length === 1 ? { ...alerts[0]! } : { ...group };
+}

@@ -2,6 +2,7 @@
 import { isJsonObject, mib, seconds } from "../../base/mod.ts";
 import type { JsonValue } from "../../base/mod.ts";
 import { invalid, only, optionalText, present, record, template, text } from "./checks.ts";
+import type { TemplateScope } from "../../sql/mod.ts";
 import type { ActionKind, Carrier, Match } from "./kind.ts";
 import { encodeJson, textOf } from "./rendering.ts";
 import { SERVER_KEYS, mapServerSecrets, serverLabel, serverSettings, validateServer } from "./server.ts";
@@ -47,10 +48,12 @@ export const postgresql: ActionKind<PostgresqlBody> = {
     });
   },
   mapSecrets: mapServerSecrets,
-  plan(body) {
+  plan(body, scope) {
     const { table, columns, key = null } = body;
     const names = Array.isArray(columns) ? (columns as readonly string[]) : Object.keys(columns);
-    const row = Array.isArray(columns) ? selected(names) : rendered(Object.values(columns as Record<string, string>));
+    const row = Array.isArray(columns)
+      ? selected(names)
+      : rendered(Object.values(columns as Record<string, string>), scope);
     return {
       settings: { ...serverSettings(body, SCHEMES, 5432), table, columns: names, key },
       label: `${serverLabel(body)} ${table}`,
@@ -85,7 +88,7 @@ function columnText(value: JsonValue): string | null {
 }
 
 /** A template that gives nothing is NULL. */
-function rendered(templates: readonly string[]): RowOf {
-  const texts = templates.map((source) => textOf(source));
+function rendered(templates: readonly string[], scope: TemplateScope): RowOf {
+  const texts = templates.map((source) => textOf(source, scope));
   return (match) => texts.map((of) => of(match) || null);
 }

@@ -39,8 +39,8 @@ export const redis: ActionKind<RedisBody> = {
     });
   },
   mapSecrets: mapServerSecrets,
-  plan(body) {
-    const stream = textOf(body.stream);
+  plan(body, scope) {
+    const stream = textOf(body.stream, scope);
     return {
       settings: { ...serverSettings(body, SCHEMES, 6379), maxLength: body.maxLength ?? 0 },
       label: serverLabel(body),

@@ -1,5 +1,6 @@
 /** Templates and texts that action kinds share. */
 import { compileTemplate } from "../../sql/mod.ts";
+import type { TemplateScope } from "../../sql/mod.ts";
 import type { Match, Rendered } from "./kind.ts";
 
 const utf8 = new TextEncoder();
@@ -10,10 +11,10 @@ export const encodeJson = (value: object): Uint8Array => utf8.encode(JSON.string
 
 export type TextOf = (match: Match) => string;
 
-/** A template, or a text that needs no evaluation at all. */
-export function textOf(source: string, escape?: (value: string) => string): TextOf {
+/** A template of an action of the statement, or a text that needs no evaluation at all. */
+export function textOf(source: string, scope: TemplateScope, escape?: (value: string) => string): TextOf {
   if (!source.includes("${")) return () => source;
-  const template = compileTemplate(source);
+  const template = compileTemplate(source, scope);
   return ({ input, variables }) => template.render(input, variables, escape);
 }
 
@@ -21,8 +22,9 @@ export function textOf(source: string, escape?: (value: string) => string): Text
 export function chatText(
   source: string | undefined,
   style: { readonly strong: (text: string) => string; readonly escape: (value: string) => string },
+  scope: TemplateScope,
 ): TextOf {
-  if (source !== undefined) return textOf(source, style.escape);
+  if (source !== undefined) return textOf(source, scope, style.escape);
   return ({ value, variables }) => {
     const result = value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value);
     return `${style.strong(variables["rule"]!)} · ${style.escape(variables["thing"]!)}\n${style.escape(result)}`;

@@ -68,13 +68,15 @@ export const republish: ActionKind<RepublishBody> = {
           : headersOf(record(given["headers"], `${at}.headers`), `${at}.headers`),
     });
   },
-  plan({ topic, qos = 0, headers = {} }) {
-    const topicOf = textOf(topic);
-    const qosText = textOf(String(qos));
+  plan({ topic, qos = 0, headers = {} }, scope) {
+    const topicOf = textOf(topic, scope);
+    const qosText = textOf(String(qos), scope);
     const named = HEADERS.flatMap((name) =>
-      headers[name] === undefined ? [] : [[name, textOf(headers[name])] as const],
+      headers[name] === undefined ? [] : [[name, textOf(headers[name], scope)] as const],
     );
-    const users = (headers.userProperties ?? []).map(({ key, value }) => [textOf(key), textOf(value)] as const);
+    const users = (headers.userProperties ?? []).map(
+      ({ key, value }) => [textOf(key, scope), textOf(value, scope)] as const,
+    );
     return {
       settings: {},
       label: "this broker",

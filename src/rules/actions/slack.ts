@@ -2,7 +2,7 @@
 import { kib, seconds } from "../../base/mod.ts";
 import { DONE, deliveryFails } from "../delivery/sender.ts";
 import { failureOfHttp } from "../delivery/verdict.ts";
-import { alertText, signOf } from "./alert-text.ts";
+import { alertText, linkLines, originLine, signOf } from "./alert-text.ts";
 import type { ALERT_SIGNS } from "./alert-text.ts";
 import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
 import type { ActionKind, Carrier, Rendered } from "./kind.ts";
@@ -50,15 +50,15 @@ export const slack: ActionKind<SlackBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
-  plan(body) {
-    const text = chatText(body.text, { strong: (words) => `*${words}*`, escape: escapeSlack });
+  plan(body, scope) {
+    const text = chatText(body.text, { strong: (words) => `*${words}*`, escape: escapeSlack }, scope);
     return { settings: { url: body.url }, label: originOf(body.url), render: (match) => message(text(match)) };
   },
-  announce(_, alert, now) {
-    const text = alertText(alert, now);
-    const lasted = text.lasted === null ? "" : ` · lasted ${text.lasted}`;
-    const from = `${escapeSlack(text.thing)} · rule \`${text.rule}\`${lasted}`;
-    return message(`${ICONS[signOf(text)]} *${text.word}*: ${escapeSlack(text.summary)}\n${from}`);
+  announce(_, notification) {
+    const text = alertText(notification);
+    const head = `${ICONS[signOf(text)]} *${text.word}*: ${escapeSlack(text.summary)}`;
+    const more = [...text.lines, originLine(text, "`"), ...linkLines(text)].map(escapeSlack);
+    return message([head, ...more].join("\n"));
   },
 };
 

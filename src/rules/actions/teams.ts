@@ -1,7 +1,7 @@
 /** A card in a Microsoft Teams channel or chat, by a workflow's webhook. Source: learn.microsoft.com (incoming webhooks, adaptive cards). */
 import { kib, seconds } from "../../base/mod.ts";
 import { verdictOfHttp } from "../delivery/verdict.ts";
-import { ALERT_SIGNS, alertText, originLine, signOf } from "./alert-text.ts";
+import { ALERT_SIGNS, alertText, linkLines, originLine, signOf } from "./alert-text.ts";
 import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
 import type { ActionKind, Carrier, Rendered } from "./kind.ts";
 import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";
@@ -43,21 +43,23 @@ export const teams: ActionKind<TeamsBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
-  plan(body) {
-    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown });
+  plan(body, scope) {
+    const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown }, scope);
     return {
       settings: { url: body.url },
       label: originOf(body.url),
       render: (match) => card([block(write(match))]),
     };
   },
-  announce(_, alert, now) {
-    const text = alertText(alert, now);
+  announce(_, notification) {
+    const text = alertText(notification);
     const title = `${ALERT_SIGNS[signOf(text)]} ${text.word}: ${escapeMarkdown(text.summary)}`;
     const colour = { info: "accent", warning: "warning", critical: "attention", resolved: "good" }[signOf(text)];
     return card([
       { ...block(title), size: "medium", weight: "bolder", color: colour },
+      ...text.lines.map((line) => block(escapeMarkdown(line))),
       { ...block(escapeMarkdown(originLine(text))), isSubtle: true },
+      ...linkLines(text).map((line) => block(line)),
     ]);
   },
 };

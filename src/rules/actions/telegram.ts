@@ -72,8 +72,8 @@ export const telegram: ActionKind<TelegramBody> = {
     });
   },
   mapSecrets: (body, change) => ({ ...body, token: change(body.token, "***", "token") }),
-  plan({ token, chatId, text: source, server = SERVER }) {
-    const write = chatText(source, { strong: (words) => words, escape: (value) => value });
+  plan({ token, chatId, text: source, server = SERVER }, scope) {
+    const write = chatText(source, { strong: (words) => words, escape: (value) => value }, scope);
     const settings = { server: server.endsWith("/") ? server : `${server}/`, token, chatId };
     return {
       settings,
@@ -81,7 +81,7 @@ export const telegram: ActionKind<TelegramBody> = {
       render: (match) => message(chatId, write(match)),
     };
   },
-  announce: ({ chatId }, alert, now) => message(chatId, plainAlert(alertText(alert, now))),
+  announce: ({ chatId }, notification) => message(chatId, plainAlert(alertText(notification))),
 };
 
 function message(chatId: string, words: string): Rendered {

@@ -1,6 +1,7 @@
 /** POST of the SELECT's result as JSON (raw bytes where it is `*` of a payload that is not JSON), one per match. Standard Webhooks 1.0.0. */
 import { kib, seconds } from "../../base/mod.ts";
 import type { EpochMs, JsonObject } from "../../base/mod.ts";
+import type { Notification } from "../alerts/notification.ts";
 import type { Parcel } from "../delivery/sender.ts";
 import { verdictOfHttp } from "../delivery/verdict.ts";
 import type { HmacSha256 } from "../ports.ts";
@@ -47,13 +48,22 @@ export const webhook: ActionKind<WebhookBody> = {
     });
   },
   plan: (body) => webhookPlan(body, (match) => contentType(match)),
-  announce(_, alert) {
-    const raised = alert.state === "active";
-    const at = new Date(raised ? alert.raisedAt : (alert.resolvedAt ?? alert.lastSeenAt)).toISOString();
-    const event = { type: raised ? "alert.raised" : "alert.resolved", timestamp: at, data: alert };
-    return { body: jsonBody(event).body, fields: { "content-type": "application/json" } };
+  isProgram: true,
+  announce(_, notification) {
+    return { body: jsonBody(eventOf(notification)).body, fields: { "content-type": "application/json" } };
   },
 };
+
+/** One alert is told as itself, several as the notification that a person gets. */
+function eventOf(notification: Notification): object {
+  const { kind, alerts, at } = notification;
+  const alone = alerts.length === 1 ? alerts[0]! : null;
+  if (alone === null) return { type: `alerts.${kind}`, timestamp: new Date(at).toISOString(), data: notification };
+  const raised = alone.state === "active";
+  const told = new Date(raised ? alone.raisedAt : (alone.resolvedAt ?? alone.lastSeenAt)).toISOString();
+  const type = kind === "firing" ? "raised" : kind;
+  return { type: `alert.${type}`, timestamp: told, data: alone };
+}
 
 /** `fields`: the headers that follow from the message. */
 export function webhookPlan(body: WebhookBody, fields: (match: Match) => Readonly<Record<string, string>>): SendPlan {

@@ -7,6 +7,7 @@ import type { MessageInput } from "../input.ts";
 import type { RuleDraft } from "../model.ts";
 import { RuleMatch, sendsOf } from "../sends.ts";
 import type { Send } from "../sends.ts";
+import { statementOf } from "../statement.ts";
 import type { Firing } from "./rule-run.ts";
 
 /** Things that are counted one by one; firings of others are counted together. */
@@ -70,7 +71,7 @@ export class Findings {
     this.#o = options;
     this.#step = Math.max(1, Math.ceil((options.to - options.from) / BUCKETS));
     // Nothing is sent: no receiver needs to be told from another.
-    this.#sends = sendsOf({ ...options.rule, createdAt: 0, fromOffset: 0 }, () => "");
+    this.#sends = sendsOf(options.rule, statementOf(options.rule), () => "");
   }
 
   take(firing: Firing, input: MessageInput): void {

@@ -4,10 +4,10 @@
  */
 import { LIMITS, asRuleSees, parseJson } from "../../base/mod.ts";
 import type { EpochMs, JsonValue, Message } from "../../base/mod.ts";
-import { compileSql } from "../../sql/mod.ts";
-import type { CompiledSql } from "../../sql/mod.ts";
+import type { CompiledSql, SqlEnvironment } from "../../sql/mod.ts";
 import { MessageInput } from "../input.ts";
 import type { RuleDraft, RulesLimits } from "../model.ts";
+import { statementOf } from "../statement.ts";
 import { TopicRoutes } from "../topic-routes.ts";
 import { RuleState } from "../windows/rule-state.ts";
 import type { Outcome, StateCounts, StateLimits } from "../windows/rule-state.ts";
@@ -45,6 +45,8 @@ export interface RuleRunOptions {
   readonly rule: RuleDraft;
   readonly limits?: RulesLimits;
   readonly stateLimits?: StateLimits;
+  /** What functions of the SQL need of the machine; without it they are Undefined. */
+  readonly environment?: SqlEnvironment;
   /** The input is valid until it returns, as its payload is. */
   readonly fired: (firing: Firing, input: MessageInput) => void;
 }
@@ -54,12 +56,14 @@ export class RuleRun {
   readonly sql: CompiledSql;
   readonly #limits: RulesLimits;
   readonly #fired: RuleRunOptions["fired"];
+  readonly #environment: SqlEnvironment | undefined;
   readonly #state: RuleState | null;
   readonly #routes = new TopicRoutes<true>();
 
   /** Throws `SqlError`. */
-  constructor({ rule, limits = LIMITS.rules, stateLimits = LIMITS.windows, fired }: RuleRunOptions) {
-    this.sql = compileSql(rule.sql);
+  constructor({ rule, limits = LIMITS.rules, stateLimits = LIMITS.windows, environment, fired }: RuleRunOptions) {
+    this.sql = statementOf(rule);
+    this.#environment = environment;
     this.#limits = limits;
     this.#fired = fired;
     this.#routes.put(rule.ruleName, this.sql.filter, true);
@@ -90,7 +94,7 @@ export class RuleRun {
   /** One message that is wanted, in the order of the offsets. The payload must stay as it is until this returns. */
   handle(offset: number, message: Message): void {
     this.counts.evaluated++;
-    const input = new MessageInput(asRuleSees(message), this.#limits);
+    const input = new MessageInput(asRuleSees(message), this.#limits, this.#environment);
     try {
       if (this.#state === null) this.#evaluate(offset, input);
       else this.#state.handle(offset, input);
@@ -123,7 +127,7 @@ export class RuleRun {
       this.counts.unmatched++;
       return;
     }
-    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits);
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#environment);
     const { id, offset, time, topic } = outcome;
     this.#tell({ id, offset, time, topic, thing: spoken.thing, value: outcome.value! }, spoken);
   }

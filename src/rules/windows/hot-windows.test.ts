@@ -165,6 +165,15 @@ describe("a rule with a window", () => {
   });
 });
 
+describe("a rule that cannot be", () => {
+  afterEach(end);
+
+  test("windows do not store: another rule stores what they republish", async () => {
+    await start(MINUTE);
+    assert.throws(() => world.rules.put("t", { sql: MINUTE, actions: [{ telemetry: {} }] }), /cannot store; republish/);
+  });
+});
+
 describe("a rule that waits", () => {
   afterEach(end);
 

@@ -217,7 +217,7 @@ export class RuleState {
 
   /** Keys of a thing, or with its name. */
   forget(thing: string): void {
-    for (const key of [...this.#keys.numbers()]) {
+    for (const key of Array.from(this.#keys.numbers())) {
       if (this.#keys.thingOf(key) === thing || this.#keys.nameOf(key) === thing) this.#drop(key);
     }
   }

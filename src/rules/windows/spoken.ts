@@ -1,7 +1,8 @@
 /** What a rule with state found, as the message that its actions and alerts speak of. */
 import type { JsonLimits, Message } from "../../base/mod.ts";
 import { encodeUtf8 } from "../../base/mod.ts";
-import { idPart } from "../alerts.ts";
+import type { SqlEnvironment } from "../../sql/mod.ts";
+import { idPart } from "../alerts/model.ts";
 import { MessageInput } from "../input.ts";
 import type { Occasion } from "../sends.ts";
 import type { Outcome } from "./rule-state.ts";
@@ -11,7 +12,12 @@ import type { StateInput } from "./state-input.ts";
  * A window has no payload: templates see the fields of its result. A key that fell silent, or whose condition has held, has
  * its last message. Where a key has messages of several things, the key itself stands for them.
  */
-export function spokenOf(outcome: Outcome, input: StateInput, limits: JsonLimits): MessageInput {
+export function spokenOf(
+  outcome: Outcome,
+  input: StateInput,
+  limits: JsonLimits,
+  environment?: SqlEnvironment,
+): MessageInput {
   const { key, topic, thing, value, time } = outcome;
   const result = value instanceof Uint8Array ? value : encodeUtf8(JSON.stringify(value));
   const message: Message = {
@@ -24,7 +30,7 @@ export function spokenOf(outcome: Outcome, input: StateInput, limits: JsonLimits
     receivedAt: outcome.due ?? time,
     properties: null,
   };
-  return new MessageInput(message, limits);
+  return new MessageInput(message, limits, environment);
 }
 
 /** The same for the same window, so that a receiver recognises what it gets twice. */

@@ -10,6 +10,7 @@ import { IconCheck, IconCritical, IconInfo, IconWarning } from "../shell/icons.t
 import { hrefOf } from "../shell/router.ts";
 import { may } from "../api/session.ts";
 import { acknowledge } from "./alert-store.ts";
+import { silenceAlert } from "./silence-list.tsx";
 
 const WORDS: Readonly<Record<Severity, string>> = { critical: "Critical", warning: "Warning", info: "Info" };
 
@@ -47,11 +48,24 @@ function AlertRow({ alert, showThing }: { readonly alert: Alert; readonly showTh
             </a>
           )}
           <span>{alert.rule}</span>
+          {alert.value !== null && (
+            <span>
+              {alert.value}
+              {alert.threshold !== null && ` (threshold ${alert.threshold})`}
+            </span>
+          )}
+          {alert.flapping && <span>flapping</span>}
+          {alert.assignee !== null && <span>{alert.assignee}</span>}
           <Times alert={alert} />
           {alert.count > 1 && <span>{plural(alert.count, "reading")}</span>}
         </p>
       </div>
-      {!resolved && <Acknowledge alert={alert} />}
+      {!resolved && (
+        <div class="alert-actions">
+          <Acknowledge alert={alert} />
+          <SilenceButton alert={alert} />
+        </div>
+      )}
     </li>
   );
 }
@@ -77,6 +91,43 @@ function Times({ alert }: { readonly alert: Alert }) {
   );
 }
 
+/** For two hours; the list of silences ends it. */
+function SilenceButton({ alert }: { readonly alert: Alert }) {
+  const state = useSignal<"loud" | "busy" | "silent">("loud");
+  const error = useSignal<ApiError | null>(null);
+  if (!may("alerts:write")) return null;
+  const onClick = async (): Promise<void> => {
+    if (state.value !== "loud") return;
+    state.value = "busy";
+    try {
+      await silenceAlert(alert);
+      state.value = "silent";
+      error.value = null;
+    } catch (thrown) {
+      state.value = "loud";
+      error.value = apiErrorOf(thrown);
+    }
+  };
+  return (
+    <div class="alert-action">
+      <button
+        type="button"
+        class="button"
+        aria-disabled={state.value !== "loud"}
+        aria-label={`Silence for two hours: ${alert.summary}`}
+        onClick={() => void onClick()}
+      >
+        {state.value === "silent" ? "Silenced" : "Silence 2 h"}
+      </button>
+      {error.value !== null && (
+        <p class="alert-error" role="alert">
+          {error.value.message} {error.value.fix}
+        </p>
+      )}
+    </div>
+  );
+}
+
 function Acknowledge({ alert }: { readonly alert: Alert }) {
   const busy = useSignal(false);
   const error = useSignal<ApiError | null>(null);
@@ -84,7 +135,7 @@ function Acknowledge({ alert }: { readonly alert: Alert }) {
     return (
       <p class="alert-acknowledged" title={formatTime(alert.acknowledgedAt)}>
         <IconCheck />
-        Acknowledged
+        Acknowledged{alert.acknowledgedBy === null ? "" : ` by ${alert.acknowledgedBy}`}
       </p>
     );
   }

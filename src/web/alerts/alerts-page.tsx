@@ -6,6 +6,7 @@ import { EmptyState, ErrorState, Skeleton } from "../shell/states.tsx";
 import { hrefOf } from "../shell/router.ts";
 import type { AlertsTab } from "../shell/router.ts";
 import { AlertList } from "./alert-list.tsx";
+import { SilencesTab } from "./silence-list.tsx";
 import {
   activeAlerts,
   activeCount,
@@ -33,8 +34,11 @@ export function AlertsPage({ tab }: { readonly tab: AlertsTab }) {
         <a href={hrefOf({ page: "alerts", tab: "history" })} aria-current={tab === "history" ? "page" : undefined}>
           History
         </a>
+        <a href={hrefOf({ page: "alerts", tab: "silences" })} aria-current={tab === "silences" ? "page" : undefined}>
+          Silences
+        </a>
       </nav>
-      {tab === "active" ? <Active /> : <History />}
+      {tab === "active" ? <Active /> : tab === "history" ? <History /> : <SilencesTab />}
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** The address after `#` and what it shows. The server never sees it, so every path works behind any proxy. */
 import { signal } from "@preact/signals";
 
-export type AlertsTab = "active" | "history";
+export type AlertsTab = "active" | "history" | "silences";
 
 export type Route =
   | { readonly page: "fleet"; readonly search: string }
@@ -15,7 +15,7 @@ export function parseRoute(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
   const parameters = new URLSearchParams(query);
   if (path === "" || path === "/") return { page: "fleet", search: parameters.get("search") ?? "" };
-  if (path === "/alerts") return { page: "alerts", tab: parameters.get("tab") === "history" ? "history" : "active" };
+  if (path === "/alerts") return { page: "alerts", tab: tabOf(parameters.get("tab")) };
   if (path === "/people" || path === "/account") return { page: path === "/people" ? "people" : "account" };
   const thing = /^\/things\/([^/]+)$/.exec(path);
   if (thing === null) return { page: "unknown" };
@@ -28,7 +28,7 @@ export function hrefOf(route: Route): string {
     case "fleet":
       return route.search === "" ? "#/" : `#/?search=${encodeURIComponent(route.search)}`;
     case "alerts":
-      return route.tab === "history" ? "#/alerts?tab=history" : "#/alerts";
+      return route.tab === "active" ? "#/alerts" : `#/alerts?tab=${route.tab}`;
     case "thing": {
       const query = route.range === null ? "" : `?range=${encodeURIComponent(route.range)}`;
       return `#/things/${encodeURIComponent(route.thing)}${query}`;
@@ -40,6 +40,10 @@ export function hrefOf(route: Route): string {
       break;
   }
   return "#/";
+}
+
+function tabOf(text: string | null): AlertsTab {
+  return text === "history" || text === "silences" ? text : "active";
 }
 
 function decoded(text: string): string | null {

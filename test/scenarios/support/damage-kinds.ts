@@ -26,6 +26,7 @@ import type { Logger } from "../../../src/base/mod.ts";
 import { loadAgentConfig } from "../../../src/edge/config.ts";
 import { TestAuthority } from "../../../src/edge/certificates.fixture.ts";
 import { Log } from "../../../src/log/mod.ts";
+import { alertOf } from "../../../src/rules/alerts/alert.fixture.ts";
 import { DEFAULT_RETENTION } from "../../../src/telemetry/mod.ts";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 
@@ -269,21 +270,10 @@ function fillRules(path: string): SqliteRulesStore {
   }));
   const receivers = [{ key: "webhook a", carrier: "webhook", label: "http://a", settings: { url: "http://a/" } }];
   const alerts = range(60).map((n) => ({
-    alert: {
-      id: `a-${n}`,
-      rule: "r1",
-      thing: "t",
-      severity: "info" as const,
-      state: "active" as const,
-      summary: "s",
-      raisedAt: 1,
-      lastSeenAt: 2,
-      resolvedAt: null,
-      acknowledgedAt: null,
-      count: 3,
-    },
+    alert: alertOf({ id: `a-${n}`, rule: "r1" }),
     lastOffset: n,
     clearSince: null,
+    more: null,
   }));
   const windows = [
     {
@@ -292,7 +282,8 @@ function fillRules(path: string): SqliteRulesStore {
       replaces: true,
     },
   ] as const;
-  store.save({ checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, windows, toldUntil: NOW }, true);
+  const batch = { checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, alertRows: [], windows };
+  store.save({ ...batch, toldUntil: NOW }, true);
   return store;
 }
 

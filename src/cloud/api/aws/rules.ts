@@ -6,7 +6,7 @@ import { TidewireError } from "../../../base/mod.ts";
 import { arnOf } from "../../../registry/mod.ts";
 import { redactRule } from "../../../rules/mod.ts";
 import type { HotRules, RuleDocument } from "../../../rules/mod.ts";
-import { compileSql } from "../../../sql/mod.ts";
+import { DEFAULT_SQL_VERSION, compileSql } from "../../../sql/mod.ts";
 import { notFound } from "../errors.ts";
 import type { ApiPorts } from "../ports.ts";
 import { Page, seconds } from "./fields.ts";
@@ -15,8 +15,6 @@ import { tagNew, tagsOfHeader } from "./tags.ts";
 
 const READS = { permission: "rules:read" } as const;
 const WRITES = { permission: "rules:write" } as const;
-/** The one version there is. */
-const SQL_VERSION = "2016-03-23";
 
 const RulePath = z.object({ ruleName: z.string().max(128) });
 const ListRules = Page.extend({ topic: z.string().max(256).optional(), ruleDisabled: z.stringbool().optional() });
@@ -43,7 +41,11 @@ function documentRoutes(app: FastifyInstance, { rules, registry, logNext }: ApiP
   routes.get("/rules/:ruleName", { config: READS, schema: { params: RulePath } }, async ({ params }) => {
     const rule = redactRule(ruleNamed(rules, params.ruleName));
     const { ruleName, createdAt } = rule;
-    const document = { ...rule, createdAt: seconds(createdAt), awsIotSqlVersion: SQL_VERSION };
+    const document = {
+      ...rule,
+      createdAt: seconds(createdAt),
+      awsIotSqlVersion: rule.awsIotSqlVersion ?? DEFAULT_SQL_VERSION,
+    };
     return { ruleArn: arnOf.rule(ruleName), rule: document };
   });
 

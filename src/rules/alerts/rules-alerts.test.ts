@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { minutes, seconds } from "../base/mod.ts";
-import { defaultRules } from "./defaults.ts";
-import type { RuleAction } from "./actions/registry.ts";
+import { minutes, seconds } from "../../base/mod.ts";
+import { defaultRules } from "../defaults.ts";
+import type { RuleAction } from "../actions/registry.ts";
 import type { Alert } from "./model.ts";
-import { Receiver, World } from "./rules.fixture.ts";
+import { Receiver, World } from "../rules.fixture.ts";
 
 let receiver: Receiver;
 let world: World;
@@ -58,14 +58,25 @@ describe("alerts", () => {
       assert.deepEqual(alert, {
         id: "cpu_high.pi-1.0",
         rule: "cpu_high",
+        key: "pi-1",
         thing: "pi-1",
+        source: "rule",
         severity: "warning",
         state: "active",
+        phase: "firing",
         summary: "CPU at 95 % on pi-1",
+        value: "95 %",
+        threshold: "90 %",
+        labels: {},
+        since: started,
         raisedAt: started,
         lastSeenAt: started + 9000,
         resolvedAt: null,
         acknowledgedAt: null,
+        acknowledgedBy: null,
+        assignee: null,
+        snoozedUntil: null,
+        flapping: false,
         count: 10,
       } satisfies Alert);
       await readings(20, 15);
@@ -185,8 +196,8 @@ describe("alerts", () => {
       await readings(20, 200, "pump<1>");
       const texts = receiver.bodies.map((body) => (JSON.parse(body) as { text: string }).text);
       assert.deepEqual(texts, [
-        ":warning: *Warning*: CPU at 97 % on pump&lt;1&gt;\npump&lt;1&gt; · rule `cpu_high`",
-        ":white_check_mark: *Resolved*: CPU at 97 % on pump&lt;1&gt;\npump&lt;1&gt; · rule `cpu_high` · lasted 16 s",
+        ":warning: *Warning*: CPU at 97 % on pump&lt;1&gt;\npump&lt;1&gt; · rule `cpu_high` · 97 % (threshold 90 %) · since 2026-01-01 00:00 UTC",
+        ":white_check_mark: *Resolved*: CPU at 97 % on pump&lt;1&gt;\npump&lt;1&gt; · rule `cpu_high` · 97 % (threshold 90 %) · lasted 16 s",
       ]);
     });
 

@@ -1,0 +1,207 @@
+/**
+ * The rules in one process on one core: routing, evaluation and windows, through the runtime's own parts. No disk, no network.
+ * `npm run bench:rules`; names behind `--` choose parts: `shared` `filter` `many` `idle` `tumble`; `--runs N` (default 3).
+ */
+import { LIMITS, parseJson } from "../../src/base/mod.ts";
+import type { JsonValue, Message } from "../../src/base/mod.ts";
+import { RuleState } from "../../src/rules/mod.ts";
+import type { RuleDocument } from "../../src/rules/mod.ts";
+import { MessageInput } from "../../src/rules/input.ts";
+import { RuleSet, compiledRule } from "../../src/rules/rule-set.ts";
+import { compileSql } from "../../src/sql/mod.ts";
+import { machine } from "../machine.ts";
+import { tableOf } from "../report.ts";
+import type { Row } from "../report.ts";
+
+const T0 = 1_767_225_600_000;
+const utf8 = new TextEncoder();
+
+function messageOf(topic: string, payload: Uint8Array, thing: string, receivedAt = T0): Message {
+  return { topic, payload, qos: 0, retain: false, clientId: thing, thing, receivedAt, properties: null };
+}
+
+function ruleOf(n: number, sql: string): RuleDocument {
+  const actions = [{ webhook: { url: `http://127.0.0.1/${n}` } }];
+  return { ruleName: `r${n}`, sql, ruleDisabled: false, actions, createdAt: 0, fromOffset: 0 };
+}
+
+function ruleSet(sqls: Iterable<string>): RuleSet {
+  const set = new RuleSet(["webhook"], (rule, sql) => compiledRule(rule, sql));
+  let n = 0;
+  for (const sql of sqls) set.put(ruleOf(n++, sql));
+  return set;
+}
+
+/** 200 bytes, as a machine reports itself. */
+function reading(n: number): Uint8Array {
+  const text = JSON.stringify({
+    ts: T0 + n,
+    temperature: 20 + (n % 50) / 2,
+    humidity: 40 + (n % 30),
+    pressure: 1013.25,
+    battery: { percent: n % 100, volts: 3.71 },
+    status: "running",
+    firmware: "1.4.2",
+    location: { lat: 47.3769, lon: 8.5417 },
+  });
+  return utf8.encode(text.padEnd(200));
+}
+
+const PAYLOADS = Array.from({ length: 512 }, (_, n) => reading(n));
+
+/** Calls `work(count)` until a second has passed; units per second of this process's processor time. */
+function perSecond(work: () => number): number {
+  for (const begun = performance.now(); performance.now() - begun < 700;) work();
+  let units = 0;
+  const before = process.cpuUsage();
+  for (const begun = performance.now(); performance.now() - begun < 1_500;) units += work();
+  const { user, system } = process.cpuUsage(before);
+  return units / ((user + system) / 1e6);
+}
+
+/** One message through a set: routed, parsed once, tested by every rule that wants it, selected where it matches. */
+function evaluate(set: RuleSet, message: Message, topic: string): number {
+  const rules = set.route(topic);
+  const input = new MessageInput(message);
+  for (const { sql } of rules) if (sql.test(input) === true) sql.select(input);
+  return rules.length;
+}
+
+function* range(count: number, sqlOf: (n: number) => string): Iterable<string> {
+  for (let n = 0; n < count; n++) yield sqlOf(n);
+}
+
+/** eKuiper's own test: 300 rules with a filter on one shared source. Each matches one message in 50. */
+function shared(): number {
+  const set = ruleSet(
+    range(300, (n) => `SELECT temperature, humidity FROM 'demo' WHERE temperature > ${44 + (n % 2)}`),
+  );
+  return perSecond(() => {
+    let done = 0;
+    for (const payload of PAYLOADS) done += evaluate(set, messageOf("demo", payload, "d"), "demo");
+    return done;
+  });
+}
+
+function filter(): number {
+  const set = ruleSet([
+    "SELECT temperature, status FROM 'site/+/machine' WHERE temperature > 40 AND battery.percent < 50",
+  ]);
+  return perSecond(() => {
+    for (let n = 0; n < PAYLOADS.length; n++) {
+      const topic = `site/${n}/machine`;
+      evaluate(set, messageOf(topic, PAYLOADS[n]!, "d"), topic);
+    }
+    return PAYLOADS.length;
+  });
+}
+
+/** Each message is for one rule: 100 devices of as many rules, or of 10,000. Seconds per message, the larger by the smaller. */
+function many(): number {
+  const rate = (rules: number): number => {
+    const set = ruleSet(range(rules, (n) => `SELECT temperature FROM 'site/${n}/+' WHERE temperature > 30`));
+    const messages = PAYLOADS.map((payload, n) => messageOf(`site/${(n * 7919) % rules}/m${n % 5}`, payload, "d"));
+    return perSecond(() => {
+      for (const message of messages) evaluate(set, message, message.topic);
+      return messages.length;
+    });
+  };
+  return rate(100) / rate(10_000);
+}
+
+/** The same for topics that were never seen: the walk along the levels. */
+function manyCold(): number {
+  const rate = (rules: number): number => {
+    const set = ruleSet(range(rules, (n) => `SELECT temperature FROM 'site/${n}/+' WHERE temperature > 30`));
+    let seen = 0;
+    return perSecond(() => {
+      for (let n = 0; n < 512; n++) set.route(`site/${(n * 7919) % rules}/m${seen++}`);
+      return 512;
+    });
+  };
+  return rate(100) / rate(10_000);
+}
+
+function collected(): number {
+  globalThis.gc!();
+  globalThis.gc!();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/** Bytes of a rule that waits, its document and its routes included. */
+function idle(): number {
+  const before = collected();
+  const sqlOf = (n: number): string =>
+    `SELECT temperature, topic(2) AS d FROM 'site/${n}/+' WHERE temperature > ${n % 90}`;
+  const set = ruleSet(range(10_000, sqlOf));
+  const bytes = (collected() - before) / 10_000;
+  if (set.size !== 10_000) throw new Error("the rules are gone");
+  return bytes;
+}
+
+const KEYS = 100_000;
+
+/** avg, min, max, count of 100,000 devices by the minute, parse included, closing of windows included. */
+function tumble(): { rate: number; bytes: number } {
+  const sql =
+    "SELECT topic(2) AS d, avg(temperature) AS a, min(temperature) AS lo, max(temperature) AS hi, count(*) AS n FROM 'site/+/m' GROUP BY topic(2), TUMBLE('1 min')";
+  let results = 0;
+  const before = collected();
+  const state = new RuleState({
+    plan: compileSql(sql).windows!,
+    limits: LIMITS.windows,
+    parse: (payload): JsonValue | undefined => {
+      const parsed = parseJson(payload, LIMITS.rules);
+      return parsed.ok ? parsed.value : undefined;
+    },
+    outcome: () => results++,
+  });
+  const payload = utf8.encode('{"temperature":21.5,"humidity":40}');
+  let offset = 0;
+  // Every device once in 30 s: 3,333 messages a second of the log's time.
+  const next = (): void => {
+    const device = `device-${offset % KEYS}`;
+    const message = messageOf(`site/${device}/m`, payload, device, T0 + Math.floor(offset * 0.3));
+    state.handle(offset++, new MessageInput(message));
+  };
+  for (let device = 0; device < KEYS; device++) next();
+  const bytes = (collected() - before) / KEYS;
+  const rate = perSecond(() => {
+    for (let i = 0; i < 10_000; i++) next();
+    return 10_000;
+  });
+  if (results < KEYS) throw new Error(`no window was closed: ${results}`);
+  return { rate, bytes };
+}
+
+function rowsOf(parts: readonly string[], runs: number): Row[] {
+  const wants = (name: string): boolean => parts.length === 0 || parts.includes(name);
+  const times = (work: () => number): number[] => Array.from({ length: runs }, work);
+  const rows: Row[] = [];
+  const add = (part: string, claim: string, unit: string, must: Row["must"], work: () => number): void => {
+    if (wants(part)) rows.push({ claim, unit, must, runs: times(work) });
+  };
+  add("shared", "300 rules on one source, one core", "evaluations/s", { atLeast: 1_000_000 }, shared);
+  add("filter", "one filter rule, 200-byte JSON parsed", "msg/s", { atLeast: 400_000 }, filter);
+  add("many", "10,000 rules against 100, as many matches", "×", { below: 3 }, many);
+  add("many", "… routing of topics never seen", "×", null, manyCold);
+  add("idle", "memory per idle rule, of 10,000", "bytes", { below: 50_000 }, idle);
+  if (wants("tumble")) {
+    const measured = Array.from({ length: runs }, tumble);
+    const claim = "100,000 keys, TUMBLE, avg min max count";
+    rows.push({ claim, unit: "msg/s", must: { atLeast: 200_000 }, runs: measured.map(({ rate }) => rate) });
+    rows.push({
+      claim: "… memory per key",
+      unit: "bytes",
+      must: { below: 300 },
+      runs: measured.map(({ bytes }) => bytes),
+    });
+  }
+  return rows;
+}
+
+const args = process.argv.slice(2);
+const at = args.indexOf("--runs");
+const runs = at < 0 ? 3 : Number(args.splice(at, 2)[1]);
+process.stdout.write(`${machine()}; per second of processor time\n\n${tableOf(rowsOf(args, runs))}\n`);

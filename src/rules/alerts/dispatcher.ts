@@ -1,0 +1,438 @@
+/**
+ * From alerts to notifications: routes, groups, waits, mutes, escalates, and sends no more than a person can read. Time
+ * is an argument and never runs backwards; `tick` does what has become due. What must survive a crash goes into rows
+ * that are saved together with the alerts.
+ */
+import type { Counter, EpochMs, Logger, Metrics, Millis } from "../../base/mod.ts";
+import { minutes, reasonOf } from "../../base/mod.ts";
+import { MaintenanceCalendar } from "./calendar.ts";
+import type { CronTimes, Zones } from "./calendar.ts";
+import { ContactGate } from "./contact-gate.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Group } from "./group.ts";
+import { Inhibitions } from "./inhibition.ts";
+import { TOLD_BEFORE } from "./model.ts";
+import type { Alert, AlertRecord, Transition } from "./model.ts";
+import { Summary, notificationId, notificationOf } from "./notification.ts";
+import type { Notification, NotificationKind } from "./notification.ts";
+import type { AlertPlan } from "./plan.ts";
+import { groupIdOf, groupLabels, mutedByTime, routesOf } from "./routing.ts";
+import type { Route } from "./routing.ts";
+import type { Silences } from "./silences.ts";
+import type { AlertRow, DirtyRows } from "./store.ts";
+
+/** Why nobody is told. */
+export interface Mute {
+  readonly by: "silence" | "maintenance" | "inhibition" | "snooze" | "time";
+  readonly reason: string;
+}
+
+export interface DispatcherOptions {
+  readonly plan: AlertPlan;
+  readonly zones: Zones;
+  readonly cron: CronTimes;
+  readonly silences: Silences;
+  readonly rows: DirtyRows;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Takes a notification; from here on it is somebody else's to deliver. */
+  readonly send: (notification: Notification, things: readonly string[]) => void;
+  /** An alert's record has changed. */
+  readonly noted: (record: AlertRecord, line: Transition | null) => void;
+}
+
+/** Where nobody was told because of a mute, it is looked at again after so long at the latest. */
+const MUTED_RECHECK: Millis = minutes(1);
+
+export class Dispatcher {
+  readonly #o: DispatcherOptions;
+  readonly #maintenance: MaintenanceCalendar;
+  readonly #inhibitions: Inhibitions;
+  readonly #groups = new Map<string, Group>();
+  readonly #due = new Deadlines<Group>();
+  readonly #touched = new Set<Group>();
+  readonly #gates: ReadonlyMap<string, ContactGate>;
+  readonly #sent: Counter;
+  readonly #held: Counter;
+  #muted = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.#o = options;
+    const { plan, metrics } = options;
+    this.#maintenance = new MaintenanceCalendar(plan.maintenance, options.cron);
+    this.#inhibitions = new Inhibitions(plan.inhibit);
+    this.#gates = new Map(plan.contacts.map((contact) => [contact.name, new ContactGate(contact)]));
+    this.#sent = metrics.counter({ name: "tidewire_notifications_total", help: "Notifications of alerts, sent" });
+    this.#held = metrics.counter({
+      name: "tidewire_notifications_held_total",
+      help: "Notifications that were too many for a contact point and went into a digest",
+    });
+    metrics.observe({ name: "tidewire_alert_groups", help: "Groups of alerts" }, () => this.#groups.size);
+    metrics.observe(
+      { name: "tidewire_alerts_muted", help: "Alerts of which nobody was told at the last look" },
+      () => this.#muted,
+    );
+  }
+
+  // ── alerts ───────────────────────────────────────────────────────────────────────────────────
+
+  raised(record: AlertRecord, at: EpochMs, now: EpochMs): void {
+    this.#inhibitions.raised(record);
+    for (const route of routesOf(this.#o.plan.route, record.alert)) {
+      const group = this.#groupOf(route, record.alert);
+      group.members.add(record);
+      this.#schedule(group, at, now);
+    }
+  }
+
+  /** `quiet`: nobody is told that it is over. */
+  resolved(record: AlertRecord, at: EpochMs, now: EpochMs, quiet: boolean): void {
+    this.#inhibitions.resolved(record);
+    if (quiet) this.#unsay(record);
+    for (const group of this.#groupsOf(record)) {
+      if (record.told.has(group.id)) this.#schedule(group, at, now);
+      else this.#dismiss(group, record);
+    }
+  }
+
+  /** A person did something with it. What was sent is edited, where it can be; it may be muted, or not any more. */
+  changed(record: AlertRecord, now: EpochMs): void {
+    for (const group of this.#groupsOf(record)) {
+      this.#touched.add(group);
+      if (!record.told.has(group.id)) this.#schedule(group, now, now);
+    }
+  }
+
+  /** A silence began or ended: what it covers is looked at again. */
+  recheck(now: EpochMs): void {
+    for (const group of this.#groups.values()) {
+      if (![...group.members].some((record) => !record.told.has(group.id))) continue;
+      group.wakeAt(now + group.route.groupWait);
+      this.#due.set(group, group.dueAt());
+    }
+  }
+
+  /** Nothing of it is told any more. */
+  forget(records: readonly AlertRecord[]): void {
+    for (const record of records) {
+      this.#inhibitions.resolved(record);
+      for (const group of this.#groupsOf(record)) this.#dismiss(group, record);
+    }
+  }
+
+  /** The clock on the wall was set. */
+  shift(by: Millis): void {
+    for (const group of this.#groups.values()) {
+      group.shift(by);
+      this.#keep(group);
+    }
+  }
+
+  tick(now: EpochMs): void {
+    for (;;) {
+      const group = this.#due.take(now);
+      if (group === null) break;
+      this.#look(group, now);
+    }
+    for (const group of this.#touched) this.#edit(group, now);
+    this.#touched.clear();
+    for (const gate of this.#gates.values()) this.#release(gate, now);
+  }
+
+  /** Where a new alert would go, group by group. */
+  routesFor(alert: Alert): readonly { readonly route: Route; readonly group: string }[] {
+    return routesOf(this.#o.plan.route, alert).map((route) => ({ route, group: groupIdOf(route, alert) }));
+  }
+
+  /** What a sender gave back for a group's message: the next one replaces it. */
+  reference(groupId: string, contact: string, reference: string): void {
+    const group = this.#groups.get(groupId);
+    if (group === undefined || this.#gates.get(contact)?.contact.edits !== true) return;
+    group.references.set(contact, reference);
+    this.#save(group);
+  }
+
+  /** Why nobody is told of it on this route now; null: somebody is. */
+  muteOf(alert: Alert, route: Route, now: EpochMs): Mute | null {
+    const { silences, zones } = this.#o;
+    if (alert.snoozedUntil !== null && now < alert.snoozedUntil) {
+      return { by: "snooze", reason: `snoozed until ${new Date(alert.snoozedUntil).toISOString()}` };
+    }
+    const silence = silences.covering(alert, now);
+    if (silence !== null) return { by: "silence", reason: `silence ${silence.id} by ${silence.createdBy}` };
+    const window = this.#maintenance.covering(alert, now);
+    if (window !== null) return { by: "maintenance", reason: `maintenance ${window}` };
+    const cause = this.#inhibitions.causeOf(alert);
+    if (cause !== null) return { by: "inhibition", reason: `alert ${cause.id} is the cause` };
+    const time = mutedByTime(route, now, zones);
+    return time === null ? null : { by: "time", reason: time };
+  }
+
+  // ── groups ───────────────────────────────────────────────────────────────────────────────────
+
+  /** After a restart: what was active, and what somebody is still to be told that it is over. */
+  restore(records: readonly AlertRecord[], rows: readonly AlertRow[], now: EpochMs): void {
+    const documents = new Map<string, string>();
+    for (const { kind, id, document } of rows) {
+      if (document === null) continue;
+      if (kind === "group") documents.set(id, document);
+      if (kind === "contact") this.#restoreGate(id, document);
+    }
+    for (const record of records) {
+      if (record.alert.state === "active") this.#inhibitions.raised(record);
+      const routes = routesOf(this.#o.plan.route, record.alert);
+      this.#adoptTold(record, routes);
+      for (const route of routes) {
+        const group = this.#groupOf(route, record.alert, documents, now);
+        if (record.alert.state === "resolved" && !record.told.has(group.id)) {
+          if (group.members.size === 0) this.#groups.delete(group.id);
+          continue;
+        }
+        group.members.add(record);
+        const open = record.told.has(group.id) !== (record.alert.state === "active");
+        if (open) this.#schedule(group, record.alert.resolvedAt ?? record.alert.raisedAt, now, false);
+      }
+    }
+    for (const id of documents.keys()) {
+      if (!this.#groups.has(id)) this.#o.rows.put({ kind: "group", id, thing: null, document: null });
+    }
+    for (const group of this.#groups.values()) this.#due.set(group, group.dueAt());
+  }
+
+  /** Groups that the configuration makes no more know nothing of it. */
+  #adoptTold(record: AlertRecord, routes: readonly Route[]): void {
+    const ids = routes.map((route) => groupIdOf(route, record.alert));
+    const told = record.told.has(TOLD_BEFORE) ? ids : ids.filter((id) => record.told.has(id));
+    if (told.length === record.told.size && !record.told.has(TOLD_BEFORE)) return;
+    record.told = new Set(told);
+    this.#o.noted(record, null);
+  }
+
+  #restoreGate(name: string, document: string): void {
+    try {
+      this.#gates.get(name)?.restore(document);
+    } catch (error) {
+      this.#o.logger.error("What was held for a contact point cannot be read", { name, reason: reasonOf(error) });
+    }
+  }
+
+  #groupOf(route: Route, alert: Alert, saved?: ReadonlyMap<string, string>, now: EpochMs = 0): Group {
+    const id = groupIdOf(route, alert);
+    let group = this.#groups.get(id);
+    if (group !== undefined) return group;
+    group = new Group(id, route, groupLabels(route, alert));
+    this.#groups.set(id, group);
+    const document = saved?.get(id);
+    if (document !== undefined) group.restore(document, now);
+    return group;
+  }
+
+  #groupsOf({ alert }: AlertRecord): Group[] {
+    const ids = routesOf(this.#o.plan.route, alert).map((route) => groupIdOf(route, alert));
+    return ids.flatMap((id) => this.#groups.get(id) ?? []);
+  }
+
+  /** A new one waits for others of its kind; one that was told waits until it may speak again. */
+  #schedule(group: Group, at: EpochMs, now: EpochMs, atOnce = true): void {
+    const { groupWait, groupInterval } = group.route;
+    const earliest = group.flushedAt === null ? Math.min(at, now) + groupWait : group.flushedAt + groupInterval;
+    group.wakeAt(earliest);
+    if (atOnce && group.perAlert && earliest <= now) this.#look(group, now);
+    else this.#keep(group);
+  }
+
+  /** What is due of it: to tell, to repeat, to escalate. */
+  #look(group: Group, now: EpochMs): void {
+    if (group.flushAt !== null && group.flushAt <= now) this.#flush(group, now);
+    if (this.#groups.get(group.id) !== group) return;
+    this.#escalate(group, now);
+    this.#keep(group);
+  }
+
+  #flush(group: Group, now: EpochMs): void {
+    const { route } = group;
+    group.flushAt = null;
+    group.flushedAt = now;
+    const found = this.#sort(group, now);
+    const { fresh, over, open, muted } = found;
+    if (fresh.length > 0 || over.length > 0) {
+      this.#say(group, kindOf(fresh.length, over.length, open), found.summary, now);
+    } else if (found.worried > 0 && isRepeatDue(group, now)) this.#say(group, "repeat", found.summary, now);
+    for (const record of fresh) this.#tellMember(group, record, now);
+    for (const record of over) this.#dismiss(group, record);
+    if (found.worried === 0) group.calm();
+    if (group.members.size === 0) return;
+    if (muted > 0) group.wakeAt(now + Math.max(route.groupInterval, MUTED_RECHECK));
+    if (open > 0 && route.repeatInterval !== null) {
+      group.wakeAt(Math.max((group.lastToldAt ?? now) + route.repeatInterval, now + MUTED_RECHECK));
+    }
+  }
+
+  /** Who is in it, and what is to be said of each. */
+  #sort(group: Group, now: EpochMs): Sorted {
+    const summary = new Summary();
+    const fresh: AlertRecord[] = [];
+    const over: AlertRecord[] = [];
+    let [open, worried, muted] = [0, 0, 0];
+    for (const record of group.members) {
+      const { alert } = record;
+      const told = record.told.has(group.id);
+      if (alert.state === "resolved") {
+        if (told) over.push(record);
+        else this.#dismiss(group, record);
+        if (told) summary.add(alert);
+        continue;
+      }
+      if (this.muteOf(alert, group.route, now) !== null) {
+        muted++;
+        continue;
+      }
+      open++;
+      if (alert.acknowledgedAt === null) worried++;
+      if (!told) fresh.push(record);
+      summary.add(alert);
+    }
+    this.#muted += muted - (this.#mutedOf.get(group) ?? 0);
+    this.#mutedOf.set(group, muted);
+    return { summary, fresh, over, open, worried, muted };
+  }
+
+  /** Per group, as of its last look; entries go with their group. */
+  readonly #mutedOf = new WeakMap<Group, number>();
+
+  #tellMember(group: Group, record: AlertRecord, now: EpochMs): void {
+    record.told = new Set([...record.told, group.id]);
+    const note = group.contacts().join(", ");
+    this.#o.noted(record, note === "" ? null : { at: now, type: "notified", by: null, note });
+  }
+
+  /** It is of no interest to the group any more. */
+  #dismiss(group: Group, record: AlertRecord): void {
+    group.members.delete(record);
+    if (record.told.has(group.id)) {
+      record.told = new Set([...record.told].filter((id) => id !== group.id));
+      this.#o.noted(record, null);
+    }
+    if (group.members.size > 0) return;
+    this.#muted -= this.#mutedOf.get(group) ?? 0;
+    this.#groups.delete(group.id);
+    this.#due.set(group, null);
+    this.#touched.delete(group);
+    if (needsRow(group.route)) this.#o.rows.put({ ...group.row(), document: null });
+  }
+
+  #unsay(record: AlertRecord): void {
+    record.told = new Set();
+    this.#o.noted(record, null);
+  }
+
+  #escalate(group: Group, now: EpochMs): void {
+    const step = group.route.escalate[group.escalated];
+    if (step === undefined || group.firstToldAt === null || now < group.firstToldAt + step.after) return;
+    const { summary, worried } = this.#sort(group, now);
+    if (worried === 0) {
+      group.calm();
+      return;
+    }
+    group.escalated++;
+    for (const contact of step.contacts) group.heard.add(contact);
+    for (const record of group.members) {
+      if (record.alert.phase !== "firing" || !record.told.has(group.id)) continue;
+      this.#o.noted(record, { at: now, type: "escalated", by: null, note: step.contacts.join(", ") });
+    }
+    this.#sayTo(step.contacts, group, "escalation", summary, now);
+  }
+
+  /** Messages that can be edited show what they are now. */
+  #edit(group: Group, now: EpochMs): void {
+    const editable = group.contacts().filter((contact) => group.references.has(contact));
+    const { summary, worried } = this.#sort(group, now);
+    if (worried === 0) group.calm();
+    if (editable.length > 0 && summary.count > 0) this.#sayTo(editable, group, "update", summary, now);
+    this.#keep(group);
+  }
+
+  // ── telling ──────────────────────────────────────────────────────────────────────────────────
+
+  #say(group: Group, kind: NotificationKind, summary: Summary, now: EpochMs): void {
+    group.firstToldAt ??= now;
+    group.lastToldAt = now;
+    this.#sayTo(group.contacts(), group, kind, summary, now);
+  }
+
+  #sayTo(contacts: readonly string[], group: Group, kind: NotificationKind, summary: Summary, at: EpochMs): void {
+    const alone = summary.count === 1 ? summary.top[0]! : null;
+    const id = notificationId(group, kind, alone);
+    group.seq++;
+    const things = [...new Set(summary.top.map(({ thing }) => thing))];
+    for (const contact of contacts) {
+      const gate = this.#gates.get(contact);
+      if (gate === undefined) continue;
+      const replaces = kind === "repeat" || kind === "escalation" ? null : (group.references.get(contact) ?? null);
+      const { link } = this.#o.plan;
+      const notification = notificationOf(summary, { id, contact, kind, at, group, link, replaces });
+      if (gate.admit(notification, at)) this.#send(notification, things);
+      else {
+        this.#held.value++;
+        this.#saveGate(gate);
+      }
+    }
+  }
+
+  #release(gate: ContactGate, now: EpochMs): void {
+    if (!gate.holds) return;
+    const digest = gate.release(now);
+    if (digest === null) return;
+    this.#saveGate(gate);
+    this.#send(digest, []);
+  }
+
+  #send(notification: Notification, things: readonly string[]): void {
+    this.#sent.value++;
+    this.#o.send(notification, things);
+  }
+
+  #saveGate(gate: ContactGate): void {
+    const { name } = gate.contact;
+    this.#o.rows.put({ kind: "contact", id: name, thing: null, document: gate.document() });
+  }
+
+  #keep(group: Group): void {
+    if (this.#groups.get(group.id) !== group) return;
+    this.#due.set(group, group.dueAt());
+    this.#save(group);
+  }
+
+  #save(group: Group): void {
+    if (needsRow(group.route)) this.#o.rows.put(group.row());
+  }
+}
+
+interface Sorted {
+  /** Of all that is to be shown. */
+  readonly summary: Summary;
+  /** Nobody was told of these. */
+  readonly fresh: readonly AlertRecord[];
+  /** Over, and somebody was told of them. */
+  readonly over: readonly AlertRecord[];
+  /** Active and not muted. */
+  readonly open: number;
+  /** Of those, the ones that nobody has acknowledged. */
+  readonly worried: number;
+  readonly muted: number;
+}
+
+function kindOf(fresh: number, over: number, open: number): NotificationKind {
+  if (fresh > 0) return "firing";
+  return open === 0 && over > 0 ? "resolved" : "update";
+}
+
+/** As long as somebody is to be worried. */
+function isRepeatDue({ route, lastToldAt }: Group, now: EpochMs): boolean {
+  return route.repeatInterval !== null && lastToldAt !== null && now - lastToldAt >= route.repeatInterval;
+}
+
+/** What is told of each alert alone, once, follows from the alert. */
+function needsRow(route: Route): boolean {
+  return route.groupInterval > 0 || route.repeatInterval !== null || route.escalate.length > 0;
+}

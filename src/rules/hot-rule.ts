@@ -1,0 +1,109 @@
+/** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
+import { stampOf, thingOfTopic } from "../base/mod.ts";
+import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import type { CompiledSql, SqlEnvironment } from "../sql/mod.ts";
+import { idPart } from "./alerts/model.ts";
+import { compileAlert } from "./alerts/rule-alert.ts";
+import type { RuleAlert } from "./alerts/rule-alert.ts";
+import type { AlertAction, RuleAction } from "./actions/registry.ts";
+import type { KeyedHash } from "./delivery/receivers.ts";
+import type { Senders } from "./delivery/sender.ts";
+import type { MessageInput } from "./input.ts";
+import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleAlertsOptions } from "./rule-alerts.ts";
+import type { CompiledRule } from "./rule-set.ts";
+import { errorSendOf, sendsOf } from "./sends.ts";
+import type { Occasion, Send } from "./sends.ts";
+import { statementOf } from "./statement.ts";
+import type { RulesStore, StoredState } from "./store.ts";
+import type { RuleState } from "./windows/rule-state.ts";
+
+export interface HotRulesOptions {
+  readonly store: RulesStore;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly senders: Senders;
+  readonly keyedHash: KeyedHash;
+  /** Where raised and resolved alerts are sent: actions that `validateNotify` has let through. */
+  readonly notify?: readonly RuleAction[];
+  /** Or by routes: instead of `notify`. */
+  readonly alerts?: RuleAlertsOptions["config"];
+  readonly zones?: RuleAlertsOptions["zones"];
+  readonly cron?: RuleAlertsOptions["cron"];
+  readonly aboutThing?: RuleAlertsOptions["aboutThing"];
+  /** Put in place where the store is empty, and never again: a user may delete them. */
+  readonly defaults?: readonly RuleDraft[];
+  /** What functions of the SQL need of the machine; without it they are Undefined. */
+  readonly environment?: SqlEnvironment;
+  readonly limits?: RulesLimits;
+}
+
+export interface HotRule extends CompiledRule {
+  /** One per action; null for those that send nothing. */
+  readonly sends: readonly (Send | null)[];
+  readonly hasSends: boolean;
+  readonly error: Send | null;
+  readonly alert: RuleAlert | null;
+  /** Windows and what is kept per key; null where a message says it all. */
+  readonly state: RuleState | null;
+}
+
+export function hotRule(
+  rule: RuleDocument,
+  sql: CompiledSql,
+  { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
+): HotRule {
+  const sends = sendsOf(rule, sql, keyedHash);
+  const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
+  const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
+  const hasSends = sends.some((send) => send !== null);
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state };
+}
+
+/** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */
+export function rebased(state: StoredState, logNext: number): StoredState {
+  if (state.checkpoint === null || state.checkpoint <= logNext) return state;
+  return {
+    ...state,
+    checkpoint: logNext,
+    rules: state.rules.map((rule) => ({ ...rule, fromOffset: Math.min(rule.fromOffset, logNext) })),
+    alerts: state.alerts.map((stored) => ({ ...stored, lastOffset: Math.min(stored.lastOffset, logNext - 1) })),
+    alertRows: state.alertRows.map((row) =>
+      row.kind === "life" || row.kind === "watch" ? { ...row, document: null } : row,
+    ),
+    savedOffsetMax: -1,
+    newestCreatedAt: null,
+    windows: [], // their offsets are those of the log that is gone, and so is what they counted
+    toldUntil: null,
+  };
+}
+
+export function raisesAlerts(rule: RuleDocument): boolean {
+  return !rule.ruleDisabled && rule.actions.some((action) => "alert" in action);
+}
+
+export function filterOf(rule: RuleDocument): string {
+  try {
+    return statementOf(rule).filter;
+  } catch {
+    return ""; // a rule of another version that does not compile here: it sees nothing
+  }
+}
+
+/** The event is the reading's own where it carries a stamp, so that a reading sent twice is recognised by the receiver. */
+export function occasionOfMessage(
+  offset: number,
+  input: MessageInput,
+  { rule, error }: HotRule,
+  now: EpochMs,
+): Occasion {
+  const stamp = stampOf(input.message.properties);
+  const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
+  const named = thingOfTopic(input.topic);
+  const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
+  const payload = error === null ? null : input.payload.slice();
+  return { event, rule: rule.ruleName, things, offset, createdAt: now, payload };
+}

@@ -1,0 +1,140 @@
+/** Between the rules and the alerts: what a message says to a rule's alert, and notifications as deliveries. */
+import type { Clock, EpochMs, Logger, Metrics, Millis, Random } from "../base/mod.ts";
+import { kindOf, validateNotify } from "./actions/registry.ts";
+import type { RuleAction } from "./actions/registry.ts";
+import { Alerting } from "./alerts/alerting.ts";
+import type { CronTimes, Zones } from "./alerts/calendar.ts";
+import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
+import { alertConfigOf } from "./alerts/config.ts";
+import type { AlertConfig } from "./alerts/config.ts";
+import type { Notification } from "./alerts/notification.ts";
+import { plainPlan } from "./alerts/plan.ts";
+import { policyOf } from "./alerts/policy.ts";
+import { describedSilence, heardOf, readingOf } from "./alerts/rule-alert.ts";
+import type { AlertMessage, RuleAlert } from "./alerts/rule-alert.ts";
+import type { Delivery } from "./delivery/delivery.ts";
+import type { KeyedHash } from "./delivery/receivers.ts";
+import type { Receiver } from "./delivery/sender.ts";
+import type { MessageInput } from "./input.ts";
+import type { RulesLimits } from "./model.ts";
+import { noticeTarget } from "./sends.ts";
+import type { NoticeTarget } from "./sends.ts";
+
+export interface RuleAlertsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits: RulesLimits;
+  readonly keyedHash: KeyedHash;
+  readonly notify: readonly RuleAction[];
+  /** How people are told; null: `notify` alone. */
+  readonly config: AlertConfig<RuleAction> | null;
+  readonly zones?: Zones | undefined;
+  readonly cron?: CronTimes | undefined;
+  /** Labels of a thing: its type, groups and attributes. */
+  readonly aboutThing?: AlertMessage["about"] | undefined;
+  /** Null where there is no such rule, or it raises none. */
+  readonly alertOf: (ruleName: string) => RuleAlert | null;
+  readonly position: () => number;
+  readonly save: () => void;
+  readonly inOneSave: (steps: () => void) => void;
+  readonly enqueue: (delivery: Delivery, receiver: Receiver) => void;
+}
+
+/** Messages that were accepted so long ago are old: there are more to come, and time says nothing yet. */
+const BEHIND: Millis = 10_000;
+
+export class RuleAlerts {
+  readonly alerting: Alerting;
+  readonly #o: RuleAlertsOptions;
+  readonly #targets = new Map<string, NoticeTarget>();
+  readonly #about: AlertMessage["about"];
+  #newest: EpochMs = 0;
+  #moved = false;
+
+  constructor(options: RuleAlertsOptions) {
+    this.#o = options;
+    const { config, notify, limits, keyedHash } = options;
+    const { plan, actions } = config ?? plainConfig(notify);
+    this.#about = options.aboutThing ?? ((): Record<string, string> => ({}));
+    for (const [name, action] of actions) this.#targets.set(name, noticeTarget(action, keyedHash));
+    this.alerting = new Alerting({
+      ...options,
+      plan,
+      zones: options.zones ?? UTC_ONLY,
+      cron: options.cron ?? NO_CRON,
+      rules: {
+        policyOf: (rule) => options.alertOf(rule)?.policy ?? policyOf({}, limits.alertClearAfter),
+        watches: (rule) => options.alertOf(rule)?.spec.absentSeconds !== undefined,
+        describeSilence: (heard) => describedSilence(options.alertOf(heard.rule)!, heard, this.#about),
+      },
+      send: (notification, things) => this.#send(notification, things),
+    });
+  }
+
+  observe(offset: number, input: MessageInput, rule: string, alert: RuleAlert, verdict: boolean | undefined): void {
+    const { thing, receivedAt } = input;
+    this.#newest = receivedAt;
+    this.#moved = true;
+    const message: AlertMessage = { rule, thing, offset, receivedAt, input, verdict, about: this.#about };
+    const { absentSeconds } = alert.spec;
+    if (absentSeconds !== undefined) {
+      if (verdict === true) this.alerting.hear(heardOf(alert, message, absentSeconds));
+      return;
+    }
+    const reading = readingOf(alert, message);
+    if (reading !== null) this.alerting.observe(reading);
+  }
+
+  tick(): void {
+    const isBehind = this.#moved && this.#newest < this.#o.clock.now() - BEHIND;
+    this.#moved = false;
+    this.#o.inOneSave(() => this.alerting.tick(!isBehind));
+  }
+
+  #send(notification: Notification, things: readonly string[]): void {
+    const target = this.#targets.get(notification.contact);
+    if (target === undefined) return;
+    const { receiver } = target;
+    this.#o.enqueue(
+      {
+        ...target.announce(notification),
+        id: notification.id,
+        receiver: receiver.key,
+        rule: null,
+        things,
+        offset: this.#o.position() - 1,
+        createdAt: this.#o.clock.now(),
+        origin: null,
+      },
+      receiver,
+    );
+    if (target.follows) this.alerting.delivered(notification.group.id, notification.contact, notification.group.id);
+  }
+}
+
+/** Contact points are named by their kind and place: `slack-1`. */
+function plainConfig(notify: readonly RuleAction[]): AlertConfig<RuleAction> {
+  const actions = new Map(notify.map((action, i) => [`${kindOf(action).kind.name}-${i}`, action]));
+  const contacts = [...actions].map(([name, action]) => {
+    const { isProgram = false, follows = false } = kindOf(action).kind;
+    return { name, perMinute: isProgram ? null : PLAIN_PER_MINUTE, edits: follows };
+  });
+  return { plan: plainPlan(contacts), actions };
+}
+/** A burst that a person may still read one by one. */
+const PLAIN_PER_MINUTE = 20;
+
+/** The `alerts` section of a configuration. Throws RULE_INVALID. */
+export function readAlertConfig(
+  input: unknown,
+  ports: { readonly zones: Zones; readonly cron: CronTimes },
+): AlertConfig<RuleAction> {
+  return alertConfigOf<RuleAction>(input, {
+    ...ports,
+    actionAt: (action, at) => validateNotify(action, at),
+    edits: (action) => kindOf(action).kind.follows === true,
+    isProgram: (action) => kindOf(action).kind.isProgram === true,
+  });
+}
