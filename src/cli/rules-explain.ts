@@ -1,8 +1,9 @@
 /** `tidewire rules explain`: why a message matches a rule or does not, part by part. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { systemClock } from "../adapters/system.ts";
-import { TidewireError, reasonOf } from "../base/mod.ts";
+import { LIMITS, TidewireError, reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import { MessageInput, RuleRun } from "../rules/mod.ts";
 import { explainSql, printExplanation } from "../sql/mod.ts";
@@ -36,7 +37,11 @@ export function explainCommand(output: Output): Command {
 async function explain(given: string, options: Options, output: Output): Promise<void> {
   const rule = await ruleFrom(given, options);
   const message = await messageFrom(options, output);
-  const explanation = explainSql(rule.sql, new MessageInput(message));
+  const explanation = explainSql(
+    rule.sql,
+    new MessageInput(message, LIMITS.rules, nodeSqlEnvironment()),
+    rule.awsIotSqlVersion,
+  );
   const routed = new RuleRun({ rule, fired: () => {} }).wants(message.topic);
   if (options.json === true) {
     output.result(

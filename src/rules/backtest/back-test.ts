@@ -1,5 +1,6 @@
 /** A rule over messages that were, beside a second one where two are compared. */
 import type { EpochMs, Message } from "../../base/mod.ts";
+import type { SqlEnvironment } from "../../sql/mod.ts";
 import type { RuleDraft, RulesLimits } from "../model.ts";
 import type { StateCounts, StateLimits } from "../windows/rule-state.ts";
 import { Comparison } from "./comparison.ts";

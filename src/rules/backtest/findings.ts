@@ -7,6 +7,7 @@ import type { MessageInput } from "../input.ts";
 import type { RuleDraft } from "../model.ts";
 import { RuleMatch, sendsOf } from "../sends.ts";
 import type { Send } from "../sends.ts";
+import { statementOf } from "../statement.ts";
 import type { Firing } from "./rule-run.ts";
 import { statementOf } from "../statement.ts";
 

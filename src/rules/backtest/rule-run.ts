@@ -45,8 +45,8 @@ export interface RuleRunOptions {
   readonly rule: RuleDraft;
   readonly limits?: RulesLimits;
   readonly stateLimits?: StateLimits;
-  /** What functions of the SQL need of the machine. */
-  readonly environment?: SqlEnvironment | undefined;
+  /** What functions of the SQL need of the machine; without it they are Undefined. */
+  readonly environment?: SqlEnvironment;
   /** The input is valid until it returns, as its payload is. */
   readonly fired: (firing: Firing, input: MessageInput) => void;
 }
@@ -55,8 +55,8 @@ export class RuleRun {
   readonly counts: RunCounts = { evaluated: 0, fired: 0, unmatched: 0, undecided: 0, failed: 0 };
   readonly sql: CompiledSql;
   readonly #limits: RulesLimits;
-  readonly #environment: SqlEnvironment | undefined;
   readonly #fired: RuleRunOptions["fired"];
+  readonly #environment: SqlEnvironment | undefined;
   readonly #state: RuleState | null;
   readonly #routes = new TopicRoutes<true>();
 
