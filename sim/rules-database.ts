@@ -14,6 +14,8 @@ import type {
   SavedDelivery,
   AlertRow,
   StoredAlert,
+  StoredChange,
+  StoredDocument,
 } from "../src/rules/mod.ts";
 
 type StoredState = ReturnType<RulesStore["load"]>;
@@ -22,6 +24,7 @@ export class SimRulesDatabase implements RulesStore {
   /** The disk takes nothing. */
   broken = false;
   readonly #rules = new Map<string, RuleDocument>();
+  readonly #documents = new Map<string, StoredDocument>();
   readonly #waiting = new Map<string, SavedDelivery>();
   readonly #dead = new Map<string, KeptLetter>();
   readonly #receivers = new Map<string, Receiver>();
@@ -55,13 +58,25 @@ export class SimRulesDatabase implements RulesStore {
     this.#rules.set(rule.ruleName, rule);
   }
 
-  deleteRule(ruleName: string): number {
+  change({ rules, deletes, documents }: StoredChange): number[] {
     this.#refuseWhereBroken();
-    this.#rules.delete(ruleName);
-    this.#windows.delete(ruleName);
-    const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
-    for (const [key] of gone) this.#waiting.delete(key);
-    return gone.length;
+    for (const rule of rules) this.#rules.set(rule.ruleName, rule);
+    for (const stored of documents) {
+      const key = `${stored.kind} ${stored.name}`;
+      if (stored.document === null) this.#documents.delete(key);
+      else this.#documents.set(key, stored);
+    }
+    return deletes.map((ruleName) => {
+      this.#rules.delete(ruleName);
+      this.#windows.delete(ruleName);
+      const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
+      for (const [key] of gone) this.#waiting.delete(key);
+      return gone.length;
+    });
+  }
+
+  documents(): StoredDocument[] {
+    return [...this.#documents.values()];
   }
 
   forgetThing(thing: string): { alerts: number; deliveries: number; deadLetters: number } {

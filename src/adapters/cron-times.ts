@@ -4,8 +4,8 @@ import { reasonOf } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import type { CronTimes } from "../rules/mod.ts";
 
-/** Compiled patterns that are kept; the configuration has few. */
-const KEPT_MAX = 256;
+/** Compiled patterns that are kept: of all schedules, and the configuration's few. */
+const KEPT_MAX = 1_024;
 
 export function cronTimes(): CronTimes {
   const kept = new Map<string, Cron>();

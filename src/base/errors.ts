@@ -8,6 +8,7 @@ import { REGISTRY_ERRORS } from "./errors-registry.ts";
 import { AUTHORITY_ERRORS } from "./errors-authority.ts";
 import { fill } from "./error-text.ts";
 import { BACKUP_ERRORS } from "./errors-backup.ts";
+import { FILES_ERRORS } from "./errors-files.ts";
 import { FORGET_ERRORS } from "./errors-forget.ts";
 import { PROVISIONING_ERRORS } from "./errors-provisioning.ts";
 import { SHADOW_ERRORS } from "./errors-shadow.ts";
@@ -154,6 +155,7 @@ const entries = {
     exit: 3,
   },
   ...BACKUP_ERRORS,
+  ...FILES_ERRORS,
   ...FORGET_ERRORS,
   // ── the durable log ──────────────────────────────────────────────────────────────────────────
   LOG_FULL: {

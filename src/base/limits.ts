@@ -4,6 +4,7 @@
  */
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
+import { EVENT_LIMITS, FILES_LIMITS, SCHEMA_LIMITS } from "./limits-files.ts";
 import { DEVICE_LOGIN_LIMITS } from "./limits-logins.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
 import { REFUSAL_LIMITS } from "./limits-refusals.ts";
@@ -282,6 +283,9 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  files: FILES_LIMITS,
+  schemas: SCHEMA_LIMITS,
+  events: EVENT_LIMITS,
   forget: {
     /** Forgotten things whose records the log still holds, and reports of those that are over: each some 500 bytes, read at every start. */
     thingsMax: 10_000,

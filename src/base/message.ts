@@ -35,6 +35,12 @@ export interface Message {
 export const STAMP_OUTBOX = "tw-outbox";
 export const STAMP_SEQUENCE = "tw-seq";
 
+/** Ahead of the topic of a message that was kept aside, because it does not fit the topic's schema: for dead letters. */
+export const UNFIT_TOPIC = "$dead/";
+/** User properties of a message that does not fit: its topic's schema, and why. */
+export const UNFIT_SCHEMA = "tw-schema";
+export const UNFIT_REASON = "tw-unfit";
+
 export interface Stamp {
   readonly outbox: string;
   readonly sequence: number;

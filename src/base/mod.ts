@@ -15,7 +15,7 @@ export type {
 export { asRuleSees, ingestOf } from "./basic-ingest.ts";
 export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
 export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";
-export { STAMP_OUTBOX, STAMP_SEQUENCE, stampOf } from "./message.ts";
+export { STAMP_OUTBOX, STAMP_SEQUENCE, UNFIT_REASON, UNFIT_SCHEMA, UNFIT_TOPIC, stampOf } from "./message.ts";
 export type { Message, MessageProperties, QoS, Stamp } from "./message.ts";
 export { ForgottenThings, THING_TOPICS, thingOfTopic } from "./forgotten.ts";
 export type { ForgottenMessages, ForgottenThing, MessageSource } from "./forgotten.ts";

@@ -37,6 +37,21 @@ export function answer(connection: Connection, reasonString: string | null, writ
   connection.refuse("answer-too-large", REASON.packetTooLarge, "CLIENT_ERROR", detail);
 }
 
+/** Says why this one will be refused, where the client wants to know; each waits for its answer, whose number is bounded. */
+export function explainRefusal(connection: Connection, packetId: number, reasonString: string): void {
+  if (!connection.wantsReasons) return;
+  const { explanations } = connection.core;
+  const own = explanations.get(connection) ?? new Map<number, string>();
+  explanations.set(connection, own.set(packetId, reasonString));
+}
+
+function explanationOf(connection: Connection, packetId: number): string | null {
+  const own = connection.core.explanations.get(connection);
+  const found = own?.get(packetId) ?? null;
+  own?.delete(packetId);
+  return found;
+}
+
 /** PUBACK or PUBREC with a refusal, for a client that wants reasons [MQTT-3.4.2-2], [MQTT-3.5.2-2]. */
 export function refuseInWords(
   connection: Connection,
@@ -44,7 +59,9 @@ export function refuseInWords(
   packetId: number,
   reasonCode: number,
 ): void {
-  explain(connection, REFUSED_BECAUSE[reasonCode] ?? null, (out, { reasonString }) =>
-    out.acknowledge(kind, packetId, reasonCode, reasonString),
+  explain(
+    connection,
+    explanationOf(connection, packetId) ?? REFUSED_BECAUSE[reasonCode] ?? null,
+    (out, { reasonString }) => out.acknowledge(kind, packetId, reasonCode, reasonString),
   );
 }

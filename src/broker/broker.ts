@@ -15,6 +15,7 @@ import type { Peer, Transport } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
+import type { Examine, Examiner } from "./examining.ts";
 import { isClosed } from "./reserved-topics.ts";
 import { restoreState } from "./restore.ts";
 import type { Service } from "./services.ts";
@@ -82,6 +83,13 @@ export class Broker {
     const subscription: LocalSubscription = { kind: "local", filter, handler };
     this.#core.tree.add(filter, subscription);
     return () => this.#core.tree.remove(filter, subscription);
+  }
+
+  /** From now on `examine` is asked about every message that the filter matches, before it is taken. */
+  examine(filter: string, examine: Examine): Cancel {
+    const examiner: Examiner = { kind: "examiner", filter, examine };
+    this.#core.tree.add(filter, examiner);
+    return () => this.#core.tree.remove(filter, examiner);
   }
 
   /** From now on requests on the service's topics reach it. Before the first `accept`: verdicts on topics are kept. */

@@ -90,6 +90,8 @@ export class Core {
   readonly reached: ReachedLimits;
   readonly fairness: Fairness;
   readonly connectRates: ConnectRates;
+  /** Why publishes are refused whose answers wait, by packet identifier; gone with the connection. */
+  readonly explanations = new WeakMap<Connection, Map<number, string>>();
   /** Connections past CONNECT, and those before it, oldest first. */
   connected = 0;
   readonly greetings = new Set<Connection>();

@@ -1,5 +1,5 @@
 /** How connections leave, and how sessions and wills live on without them (MQTT 5.0 sections 3.1.2.5 and 4.1). */
-import { reasonOf, sharedFilterOf } from "../base/mod.ts";
+import { isTidewireError, reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -134,7 +134,9 @@ function publishWill(core: Core, session: Session): void {
       properties,
     });
   } catch (error) {
-    core.refusals.refuse("journal-failed", "a will was lost: the log does not take it", {
+    const unfit = isTidewireError(error) && error.code === "PAYLOAD_UNFIT";
+    const why = unfit ? "it does not fit its topic's schema" : "the log does not take it";
+    core.refusals.refuse(unfit ? "unfit-refused" : "journal-failed", `a will was lost: ${why}`, {
       clientId,
       topic,
       error: reasonOf(error),

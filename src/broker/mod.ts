@@ -5,6 +5,7 @@ export { Broker } from "./broker.ts";
 export type { BrokerConnection } from "./broker.ts";
 export type { EndConnection, RetainedList } from "./administration.ts";
 export type { BrokerOptions } from "./core.ts";
+export type { Examine, Objection } from "./examining.ts";
 export type { RefusalListener } from "./refusals.ts";
 export type { SystemTopicsOptions } from "./system-topics.ts";
 export type {

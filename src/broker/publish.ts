@@ -3,9 +3,12 @@ import { isTidewireError, reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import { PacketError, REASON, propertiesOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
+import { explainRefusal } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { deliver, deliverLocally, expiryLeft } from "./delivery.ts";
+import { examinedMessage, keptAside, marked, objectionTo } from "./examining.ts";
+import type { Objection } from "./examining.ts";
 import { copyOf, frameOf } from "./frame.ts";
 import { isNewMessage, received as receivedOnce, refuseMessage } from "./receive-once.ts";
 import { isClosed } from "./reserved-topics.ts";
@@ -21,7 +24,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   const { core } = connection;
   core.meters.received[received.qos].value++;
   core.meters.payloadReceived.value += received.payloadEnd - received.payloadStart;
-  const view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
+  let view = received.topicAlias === 0 ? received : withoutAlias(connection, received);
   const route = core.routes.of(view);
   if (core.routes.nodesVisited > 0) spendOnMatch(connection);
   if (view.qos === 1 && !mayHaveOneMore(connection)) return;
@@ -29,6 +32,11 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (!connection.mayPublish(route, view.retain)) {
     refusePublish(connection, route, view);
     return;
+  }
+  if (route.isExamined) {
+    const fit = examined(connection, route, view);
+    if (fit === null) return;
+    view = fit;
   }
   const offset = append(connection, route, view);
   if (offset < 0) return;
@@ -60,18 +68,75 @@ function spendOnMatch(connection: Connection): void {
 }
 
 /** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
-export function publishMessage(core: Core, message: Message): number {
+export function publishMessage(core: Core, given: Message): number {
+  let view = frameOf(given);
+  const route = core.routes.of(view);
+  const message = route.isExamined ? examinedMessage(route, given) : given;
   const offset = core.journal.appendMessage(message);
   core.lastOffset = offset;
-  const view = frameOf(message);
   core.backlog.add(view.end);
-  const route = core.routes.of(view);
+  if (message.topic !== given.topic) {
+    core.planTurnEnd(); // kept aside
+    return offset;
+  }
+  if (message !== given) view = frameOf(message);
   if (view.retain) retain(core, route, view, offset, message.clientId, message.receivedAt);
   // A will is its client's own publish: No Local holds for it [MQTT-3.8.3-3].
   deliver(core, route, view, offset, message.receivedAt, core.sessions.get(message.clientId) ?? null);
   if (route.locals.length > 0) deliverLocally(core, message, route);
   core.planTurnEnd();
   return offset;
+}
+
+/** The packet as it is to be taken, with a mark where it has one; null where it is not taken, and the client knows. */
+function examined(connection: Connection, route: Route, view: PublishView): PublishView | null {
+  const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
+  const objection = objectionTo(route, payload, view.retain);
+  if (objection === null) return view;
+  const { refusals } = connection.core;
+  const { schema, reason } = objection;
+  const fix = `make the payload fit schema ${schema}: ${reason}`;
+  const fields = { ...connection.describe(), topic: route.topic, schema, fix };
+  if (objection.outcome === "flag") {
+    refusals.refuse("unfit-flagged", "a message that does not fit its topic's schema was taken with a mark", fields);
+    const properties = marked(propertiesOf(view), objection);
+    const frame = frameOf({ topic: route.topic, payload, qos: view.qos, retain: view.retain, properties });
+    frame.packetId = view.packetId;
+    return frame;
+  }
+  if (objection.outcome === "keep-aside") {
+    refusals.refuse("unfit-kept-aside", "a message that does not fit its topic's schema is a dead letter", fields);
+    keepAside(connection, route, view, objection);
+    return null;
+  }
+  refusals.refuse("unfit-refused", "a message that does not fit its topic's schema was refused", fields);
+  if (connection.version === 5 && view.qos !== 0) {
+    explainRefusal(connection, view.packetId, `schema ${schema}: ${reason}`);
+    refuseOne(connection, view, REASON.payloadFormatInvalid);
+  } else acknowledge(connection, view, connection.core.lastOffset); // 3.1.1 has no word for it, and would send it for ever
+  return null;
+}
+
+/** Acknowledged once it is on disk, as what was taken. */
+function keepAside(connection: Connection, route: Route, view: PublishView, objection: Objection): void {
+  const { core } = connection;
+  try {
+    const offset = core.journal.appendMessage(keptAside(messageOf(connection, route, view), objection));
+    core.lastOffset = offset;
+    core.backlog.add(view.end - view.start);
+    acknowledge(connection, view, offset);
+    if (core.backlog.crowded) core.backlog.hold(connection);
+  } catch (error) {
+    refuseForJournal(connection, view, error);
+  }
+}
+
+function acknowledge(connection: Connection, view: PublishView, offset: number): void {
+  if (view.qos === 1) {
+    connection.unacknowledged++;
+    connection.core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
+  } else if (view.qos === 2) receivedOnce(connection, view.packetId, offset);
+  connection.core.planTurnEnd();
 }
 
 /** Takes the message into the journal; -1 where it was refused and the client knows. */

@@ -12,6 +12,7 @@ import { encodeUtf8 } from "../base/mod.ts";
 import type { QoS } from "../base/mod.ts";
 import { topicOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
+import type { Examiner } from "./examining.ts";
 import { copyOf } from "./frame.ts";
 import type { Authorizer } from "./ports.ts";
 import { isIngest } from "./reserved-topics.ts";
@@ -22,7 +23,7 @@ import { hasWildcard } from "./subscription-tree.ts";
 import type { SubscriptionTree } from "./subscription-tree.ts";
 
 /** What stands in the tree: a client's own subscription, a group that shares one, a service inside the platform. */
-export type Subscriber = Subscription | SharedGroup | LocalSubscription | ServiceSubscription;
+export type Subscriber = Subscription | SharedGroup | LocalSubscription | ServiceSubscription | Examiner;
 
 /** One session's share of a route: its overlapping subscriptions merged (MQTT 5.0 section 3.3.4). */
 export class Target {
@@ -82,6 +83,7 @@ function owedSince(subscription: Pick<Subscription, "qos" | "since">): number {
 /** Of most topics nobody shares a subscription. */
 const NO_GROUPS: readonly SharedGroup[] = [];
 const NO_SERVICES: readonly ServiceSubscription[] = [];
+const NO_EXAMINERS: readonly Examiner[] = [];
 
 export class Route {
   readonly topic: string;
@@ -101,6 +103,9 @@ export class Route {
   isServed = false;
   locals: readonly LocalSubscription[] = [];
   services: readonly ServiceSubscription[] = NO_SERVICES;
+  /** Somebody looks at its messages before they are taken. */
+  isExamined = false;
+  examiners: readonly Examiner[] = NO_EXAMINERS;
 
   constructor(topic: string, bytes: Uint8Array, hash: number, beginnings: readonly number[]) {
     this.topic = topic;
@@ -230,12 +235,14 @@ export class RouteCache {
     this.nodesVisited += this.#tree.match(route.topic, found);
     const locals: LocalSubscription[] = [];
     const services: ServiceSubscription[] = [];
+    const examiners: Examiner[] = [];
     const groups: SharedGroup[] = [];
     const targets = new Map<Session, Target>();
     const hidden = isIngest(route.topic) || found.some((each) => each.kind === "service" && each.service.confidential);
     for (const subscriber of found) {
       if (subscriber.kind === "local") locals.push(subscriber);
       else if (subscriber.kind === "service") services.push(subscriber);
+      else if (subscriber.kind === "examiner") examiners.push(subscriber);
       else if (hidden) continue;
       else if (subscriber.kind === "group") groups.push(subscriber);
       else {
@@ -250,6 +257,8 @@ export class RouteCache {
     route.isWanted = targets.size > 0 || groups.length > 0;
     route.locals = locals;
     route.services = services.length === 0 ? NO_SERVICES : services;
+    route.examiners = examiners.length === 0 ? NO_EXAMINERS : examiners;
+    route.isExamined = examiners.length > 0;
     route.isServed = locals.length + services.length > 0;
     if (this.#targets > this.#limits.routeTargetsMax) {
       for (const other of this.#places) if (other !== null && other !== route) this.#forgetTargets(other);

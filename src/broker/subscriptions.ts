@@ -1,5 +1,6 @@
 /** All subscriptions: filters in a tree, members of shared subscriptions in groups, and the routes that a change makes stale. */
 import { sharedFilterOf } from "../base/mod.ts";
+import type { Examiner } from "./examining.ts";
 import { RouteCache } from "./routes.ts";
 import type { RouteLimits, Subscriber } from "./routes.ts";
 import type { LocalSubscription, Session, Subscription } from "./session.ts";
@@ -8,7 +9,7 @@ import { SharedGroup } from "./shared-group.ts";
 import { SubscriptionTree } from "./subscription-tree.ts";
 
 /** Of the platform itself. */
-type OwnSubscription = LocalSubscription | ServiceSubscription;
+type OwnSubscription = LocalSubscription | ServiceSubscription | Examiner;
 
 export class Subscriptions {
   readonly routes: RouteCache;

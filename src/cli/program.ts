@@ -4,7 +4,9 @@ import { VERSION } from "../adapters/version.ts";
 import { agentCommand } from "./agent.ts";
 import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { endpointsCommand, schedulesCommand } from "./documents.ts";
 import { exportCommand } from "./export.ts";
+import { applyCommand, diffCommand, pullCommand } from "./files.ts";
 import { forgetCommand } from "./forget.ts";
 import { keysCommand } from "./keys.ts";
 import { logCommand } from "./log.ts";
@@ -19,6 +21,7 @@ import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
 import { alertsCommand } from "./alerts.ts";
 import { rulesCommand } from "./rules.ts";
+import { schemasCommand } from "./schemas.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { tokenCommand } from "./token.ts";
@@ -57,6 +60,12 @@ export function program(output: Output): Command {
     shadowCommand,
     rulesCommand,
     alertsCommand,
+    schemasCommand,
+    schedulesCommand,
+    endpointsCommand,
+    diffCommand,
+    applyCommand,
+    pullCommand,
     queryCommand,
     exportCommand,
     forgetCommand,

@@ -18,7 +18,9 @@ import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from ".
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
-import type { RuleAction, Sender } from "../rules/mod.ts";
+import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
+import { openConfigured } from "./configured.ts";
+import type { Configured } from "./configured.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
@@ -53,6 +55,7 @@ export interface Ingest {
   readonly log: Log;
   readonly broker: Broker;
   readonly rules: HotRules;
+  readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
   readonly provisioning: Provisioning;
@@ -71,7 +74,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
     log: () => publishing!.log,
     limits: base.limits.mqtt,
   });
-  const rules = openRules(config, base, republish, teardown);
+  const { rules, documents, keyedHash } = openRules(config, base, republish, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -115,6 +118,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   publishing = { log, broker };
+  const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
@@ -122,10 +126,17 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
-function openRules(config: PlatformConfig, base: Foundation, republish: Sender, teardown: Teardown): HotRules {
+interface OpenRules {
+  readonly rules: HotRules;
+  /** What is kept beside them. */
+  readonly documents: readonly StoredDocument[];
+  readonly keyedHash: KeyedHash;
+}
+
+function openRules(config: PlatformConfig, base: Foundation, republish: Sender, teardown: Teardown): OpenRules {
   const sealing = sealingWith(base.secrets.sessionKey);
   const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), sealing, logger: base.logger });
   teardown.add("rules' store", () => store.close());
@@ -135,7 +146,8 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     ...config.webhooks.map((url) => ({ webhook: { url } })),
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
-  return new HotRules({
+  const keyedHash: KeyedHash = (text) => sealing.hmac(text);
+  const rules = new HotRules({
     ...base,
     limits: base.limits.rules,
     store,
@@ -146,13 +158,14 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
       folder: { spool: join(config.data, "spool"), programs: join(config.data, "programs") },
       republish: () => republish,
     }),
-    keyedHash: (text) => sealing.hmac(text),
+    keyedHash,
     environment: nodeSqlEnvironment(),
     notify,
     ...alertSectionOf(config.alerts),
     aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
+  return { rules, documents: store.documents(), keyedHash };
 }
 
 async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {

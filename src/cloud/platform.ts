@@ -27,7 +27,6 @@ import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
 import { passwordDesk } from "./logins/mod.ts";
-import { messageDesk } from "./message-desk.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { policyDesk } from "./policy-desk.ts";
@@ -190,7 +189,7 @@ async function openApi(
   parts: ApiParts,
   teardown: Teardown,
 ): Promise<ApiServer> {
-  const { log, rules, store, provisioning, shadows } = ingest;
+  const { log, rules, configured, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
@@ -200,13 +199,13 @@ async function openApi(
       auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
       alerts: rules.alerts,
+      ...configured,
       telemetry: store,
       shadows,
       search,
       asker,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
-      messages: messageDesk({ ...base, ...ingest }),
       visitorOf: parts.listeners.visitorOf,
       provisioning,
       enrolment: enrolmentPorts(base, parts.listeners),

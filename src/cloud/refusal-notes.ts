@@ -24,6 +24,9 @@ const NOT_OF_A_DEVICE: ReadonlySet<string> = new Set([
 const ACTION_OF_KIND: Readonly<Partial<Record<Parameters<RefusalListener>[0], RefusedAction>>> = {
   "publish-forbidden": "publish",
   "publish-topic": "publish",
+  "unfit-refused": "publish",
+  "unfit-flagged": "publish",
+  "unfit-kept-aside": "publish",
   "receive-maximum": "publish",
   "subscribe-forbidden": "subscribe",
   "subscribe-filter": "subscribe",

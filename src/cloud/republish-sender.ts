@@ -1,5 +1,5 @@
 /** `republish` of rules: a message of the platform's own for the broker. Delivered when it is in the log, on disk. */
-import { LIMITS, TidewireError, reasonOf, topicNameFault } from "../base/mod.ts";
+import { LIMITS, TidewireError, isTidewireError, reasonOf, topicNameFault } from "../base/mod.ts";
 import type {
   Cancel,
   Clock,
@@ -47,6 +47,7 @@ export class RepublishSender implements Sender {
         last = publish(this.#message(parcel));
         return DONE;
       } catch (error) {
+        if (isTidewireError(error) && error.code === "PAYLOAD_UNFIT") return dead(error.message);
         return targetFails(error instanceof TidewireError ? error.message : reasonOf(error));
       }
     });

@@ -1,6 +1,6 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
 import { stampOf, thingOfTopic } from "../base/mod.ts";
-import type { Clock, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import type { Clock, Counter, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
 import type { CompiledSql, SqlEnvironment } from "../sql/mod.ts";
 import { idPart } from "./alerts/model.ts";
 import { compileAlert } from "./alerts/rule-alert.ts";
@@ -61,6 +61,29 @@ export function hotRule(
   const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
   return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state };
+}
+
+export interface RuleCounters {
+  readonly matched: Counter;
+  readonly failed: Counter;
+  readonly saveFailures: Counter;
+}
+
+export function ruleCounters(metrics: Metrics): RuleCounters {
+  return {
+    matched: metrics.counter({
+      name: "tidewire_rule_matches_total",
+      help: "Messages that matched a rule with a hot action",
+    }),
+    failed: metrics.counter({
+      name: "tidewire_rule_errors_total",
+      help: "Messages on which a rule failed unexpectedly",
+    }),
+    saveFailures: metrics.counter({
+      name: "tidewire_rules_save_failures_total",
+      help: "Times that the rules' state could not be saved",
+    }),
+  };
 }
 
 /** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */

@@ -4,20 +4,23 @@
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
 import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
-import type { Cancel, Counter, EpochMs, JsonValue, Message } from "../base/mod.ts";
+import type { Cancel, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
-import { filterOf, hotRule, occasionOfMessage, raisesAlerts, rebased } from "./hot-rule.ts";
-import type { HotRule, HotRulesOptions } from "./hot-rule.ts";
+import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
+import { filterOf, hotRule, occasionOfMessage, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
+import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
-import type { RuleDocument, RulesLimits } from "./model.ts";
+import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
+import { changedRules, existing } from "./rule-change.ts";
+import type { RuleChanges } from "./rule-change.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
-import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, sendsOf } from "./sends.ts";
+import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, movedReceivers } from "./sends.ts";
 import type { Occasion } from "./sends.ts";
 import { statementOf } from "./statement.ts";
 import type { ForgottenState } from "./store.ts";
@@ -45,10 +48,8 @@ export class HotRules {
   readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
-  readonly #matched: Counter;
-  readonly #failed: Counter;
+  readonly #counters: RuleCounters;
   readonly #unknown: UnknownRules;
-  readonly #saveFailures: Counter;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
   #position = 0;
@@ -103,19 +104,8 @@ export class HotRules {
       save,
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
-    this.#matched = metrics.counter({
-      name: "tidewire_rule_matches_total",
-      help: "Messages that matched a rule with a hot action",
-    });
-    this.#failed = metrics.counter({
-      name: "tidewire_rule_errors_total",
-      help: "Messages on which a rule failed unexpectedly",
-    });
+    this.#counters = ruleCounters(metrics);
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
-    this.#saveFailures = metrics.counter({
-      name: "tidewire_rules_save_failures_total",
-      help: "Times that the rules' state could not be saved",
-    });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
 
@@ -179,13 +169,17 @@ export class HotRules {
 
   /** Whether `handle` would do anything with a message of this topic; if not, it need not even be decoded. */
   wants(topic: string): boolean {
-    return this.#set.route(topic).length > 0 || this.#unknown.isMeant(topic);
+    return this.#set.route(topic).length > 0 || this.#unknown.isMeant(topic) || isUnfit(topic);
   }
 
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
   handle(offset: number, message: Message): void {
     if (offset < this.#position) return;
     this.#position = offset + 1;
+    if (isUnfit(message.topic)) {
+      const receiver = ownBroker(this.#o.keyedHash);
+      this.#deliveries.keepDead(unfitLetter(offset, message, receiver.key), receiver);
+    }
     const rules = this.#set.route(message.topic);
     if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
     else this.#unknown.note(message);
@@ -218,7 +212,7 @@ export class HotRules {
         if (rule.state !== null) rule.state.handle(offset, input);
         else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
       } catch (error) {
-        this.#failed.value++;
+        this.#counters.failed.value++;
         this.#o.logger.error("A rule failed on a message", {
           rule: rule.rule.ruleName,
           offset,
@@ -230,7 +224,7 @@ export class HotRules {
 
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
-    if (verdict === true) this.#matched.value++;
+    if (verdict === true) this.#counters.matched.value++;
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
     const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
@@ -242,7 +236,7 @@ export class HotRules {
     const rule = this.#set.get(ruleName);
     if (rule === undefined) return;
     const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#o.environment);
-    if (outcome.matched) this.#matched.value++;
+    if (outcome.matched) this.#counters.matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
@@ -293,58 +287,60 @@ export class HotRules {
    * log's end so that the store process starts at the same message). Throws RULE_INVALID or RULE_SQL_INVALID.
    */
   put(ruleName: string, input: unknown, fromOffset: number = this.#next): RuleDocument {
-    const present = this.#rules.get(ruleName);
-    const draft = withKeptSecrets(validateRule(ruleName, input), present);
-    if (present === undefined && this.#rules.size >= this.#limits.rulesMax) {
-      throw new TidewireError("RULE_INVALID", {
-        at: "ruleName",
-        reason: `there are ${this.#limits.rulesMax} rules already`,
-      });
-    }
-    const createdAt = present?.createdAt ?? this.#o.clock.now();
-    // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
-    const start = present === undefined || present.ruleDisabled ? fromOffset : present.fromOffset;
-    const rule: RuleDocument = { ...draft, createdAt, fromOffset: start };
-    this.#change(rule);
-    if (present !== undefined) this.#followReceivers(present, rule);
-    return rule;
+    this.change({ puts: [this.check(ruleName, input)], deletes: [], documents: [] }, fromOffset);
+    return existing(this.#rules, ruleName);
+  }
+
+  /** What a user wrote, as it would be kept; what is shown instead of a secret stands for the present one. Throws as `put` does. */
+  check(ruleName: string, input: unknown): RuleDraft {
+    return withKeptSecrets(validateRule(ruleName, input), this.#rules.get(ruleName));
+  }
+
+  /** Puts what `check` has given and deletes, in one transaction with documents of other kinds: all of it or nothing. */
+  change(changes: RuleChanges, fromOffset: number = this.#next): void {
+    const { deletes, documents } = changes;
+    const time = { now: this.#o.clock.now(), fromOffset };
+    const rules = changedRules(this.#rules, changes, time, this.#limits.rulesMax);
+    const before = rules.map(({ ruleName }) => this.#rules.get(ruleName));
+    const dropped = this.#o.store.change({ rules, deletes, documents });
+    for (const [i, ruleName] of deletes.entries()) this.#gone(ruleName, dropped[i]!);
+    this.#run(rules);
+    for (const [i, rule] of rules.entries()) if (before[i] !== undefined) this.#followReceivers(before[i], rule);
+    if (deletes.length + rules.length > 0) this.#rulesChanged();
   }
 
   /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
   #followReceivers(before: RuleDocument, after: RuleDocument): void {
-    const sendsNow = sendsOf(after, statementOf(after), this.#o.keyedHash);
-    for (const [i, old] of sendsOf(before, statementOf(before), this.#o.keyedHash).entries()) {
-      const now = sendsNow[i]?.receiver;
-      if (old === null || now === undefined || old.receiver.key === now.key) continue;
-      if (old.receiver.carrier !== now.carrier || old.receiver.label !== now.label) continue;
-      this.#deliveries.release(old.receiver.key);
+    for (const { old, now } of movedReceivers(before, after, this.#o.keyedHash)) {
+      this.#deliveries.release(old);
       if (!this.#save("durably")) continue; // it goes to the server it was made for
-      this.#o.store.changeReceiver(after.ruleName, old.receiver.key, now);
+      this.#o.store.changeReceiver(after.ruleName, old, now);
       this.#deliveries.revived(now, 0);
     }
   }
 
   /** Also drops its waiting deliveries and resolves its alerts. Throws NOT_FOUND. */
   delete(ruleName: string): void {
-    this.#existing(ruleName);
-    const dropped = this.#o.store.deleteRule(ruleName);
+    this.change({ puts: [], deletes: [ruleName], documents: [] });
+  }
+
+  #gone(ruleName: string, dropped: number): void {
     this.#rules.delete(ruleName);
     this.#set.delete(ruleName);
     this.#windows.delete(ruleName);
     this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
     this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
-    this.#rulesChanged();
   }
 
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
-    const rule = this.#existing(ruleName);
+    const rule = existing(this.#rules, ruleName);
     return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
-    const rule = this.#existing(ruleName);
+    const rule = existing(this.#rules, ruleName);
     return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
   }
 
@@ -355,14 +351,25 @@ export class HotRules {
   }
 
   #change(rule: RuleDocument): RuleDocument {
-    this.#adopt(rule);
-    this.#set.put(rule);
-    // State is saved at once, or a crash would take the old one for it.
-    if ((this.#set.get(rule.ruleName)?.state ?? null) === null) this.#windows.delete(rule.ruleName);
-    else this.#save("durably");
-    if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+    this.#o.store.putRule(rule);
+    this.#run([rule]);
     this.#rulesChanged();
     return rule;
+  }
+
+  /** They are in the store. */
+  #run(rules: readonly RuleDocument[]): void {
+    let anyState = false;
+    for (const rule of rules) {
+      this.#rules.set(rule.ruleName, rule);
+      this.#set.put(rule);
+      const hasState = (this.#set.get(rule.ruleName)?.state ?? null) !== null;
+      if (!hasState) this.#windows.delete(rule.ruleName);
+      anyState ||= hasState;
+    }
+    // State is saved at once, or a crash would take the old one for it.
+    if (anyState) this.#save("durably");
+    for (const rule of rules) if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
   }
 
   /** Offset of the next message that rules without state see. */
@@ -380,12 +387,6 @@ export class HotRules {
   #adopt(rule: RuleDocument): void {
     this.#o.store.putRule(rule);
     this.#rules.set(rule.ruleName, rule);
-  }
-
-  #existing(ruleName: string): RuleDocument {
-    const rule = this.#rules.get(ruleName);
-    if (rule === undefined) throw new TidewireError("NOT_FOUND", { kind: "rule", name: ruleName });
-    return rule;
   }
 
   #resolveAlerts(ruleName: string): void {
@@ -469,7 +470,7 @@ export class HotRules {
       this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
       this.#windows.unsaved(windows);
-      this.#saveFailures.value++;
+      this.#counters.saveFailures.value++;
       this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
       return false;
     }

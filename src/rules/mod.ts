@@ -26,7 +26,17 @@ export type { KeyedHash } from "./delivery/receivers.ts";
 export { DONE, dead, deliveryFails, forAll, targetFails } from "./delivery/sender.ts";
 export type { Parcel, Receiver, Sender, Senders, Verdict } from "./delivery/sender.ts";
 export { verdictOfError } from "./delivery/verdict.ts";
-export type { ForgottenState, LetterChange, Revived, RulesStore, SaveBatch, StoredState } from "./store.ts";
+export type {
+  ForgottenState,
+  LetterChange,
+  Revived,
+  RulesStore,
+  SaveBatch,
+  StoredChange,
+  StoredDocument,
+  StoredState,
+} from "./store.ts";
+export { MessageInput } from "./input.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 export type { CronTimes, Zones } from "./alerts/calendar.ts";
 export { Alerting } from "./alerts/alerting.ts";
@@ -39,6 +49,7 @@ export type { AlertQuery } from "./alerts/query.ts";
 export type { Silence, SilenceDraft } from "./alerts/silences.ts";
 export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
+export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";
 export { readAlertConfig } from "./rule-alerts.ts";
 export { BackTest } from "./backtest/back-test.ts";

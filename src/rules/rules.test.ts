@@ -322,7 +322,7 @@ describe("the list of rules", () => {
     world = await World.start({ limits: { rulesMax: 2 } });
     world.rules.put("a", { sql: SQL, actions: [] });
     world.rules.put("b", { sql: SQL, actions: [] });
-    assert.match(faultOf(() => world.rules.put("c", { sql: SQL, actions: [] })).message, /2 rules already/);
+    assert.match(faultOf(() => world.rules.put("c", { sql: SQL, actions: [] })).message, /2 rules at most/);
     world.rules.put("b", { sql: SQL, actions: [] });
   });
 

@@ -13,7 +13,8 @@ import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
 import type { SqlEnvironment, TemplateScope } from "../sql/mod.ts";
-import type { RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import { statementOf } from "./statement.ts";
 
 export interface Send {
   /** The rule's name, and the action's number where it is not the first. */
@@ -137,4 +138,18 @@ export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget 
   const { kind, body } = kindOf(action);
   const { receiver } = sendOf(action, "", {}, hash)!;
   return { receiver, announce: (notification) => kind.announce!(body, notification), follows: kind.follows === true };
+}
+
+/** Receivers of actions that go to the same server as before, with other settings: the key of the old one, and the new one. */
+export function movedReceivers(
+  before: RuleDocument,
+  after: RuleDocument,
+  hash: KeyedHash,
+): { readonly old: string; readonly now: Receiver }[] {
+  const sendsNow = sendsOf(after, statementOf(after), hash);
+  return sendsOf(before, statementOf(before), hash).flatMap((send, i) => {
+    const [old, now] = [send?.receiver, sendsNow[i]?.receiver];
+    if (old === undefined || now === undefined || old.key === now.key) return [];
+    return old.carrier === now.carrier && old.label === now.label ? [{ old: old.key, now }] : [];
+  });
 }

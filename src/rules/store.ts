@@ -1,5 +1,5 @@
 /** What the rules keep on disk. `adapters/sqlite/rules-store.ts` does it with SQLite. All calls are synchronous. */
-import type { EpochMs } from "../base/mod.ts";
+import type { EpochMs, JsonObject } from "../base/mod.ts";
 import type { AlertRow, StoredAlert } from "./alerts/store.ts";
 import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
@@ -49,12 +49,21 @@ export interface ForgottenState {
   readonly deadLetters: number;
 }
 
+/** Of a kind that the rules know nothing of. */
+export interface StoredDocument {
+  readonly kind: string;
+  readonly name: string;
+  /** Null: it is removed. */
+  readonly document: JsonObject | null;
+}
+
 /** Secrets of rules and receivers are sealed on disk. */
 export interface RulesStore {
   load(): StoredState;
   putRule(rule: RuleDocument): void;
-  /** Also drops the rule's waiting deliveries; returns how many. */
-  deleteRule(ruleName: string): number;
+  /** In one transaction. With a rule go its waiting deliveries; returns how many, of each rule that is deleted. */
+  change(change: StoredChange): number[];
+  documents(): StoredDocument[];
   /**
    * Returns how many deliveries wait now. Without `durable` a power cut may lose the newest saves, but only as a whole and
    * in order: the checkpoint goes back with them, and the log is read again from there. So nothing is lost, and the
@@ -83,6 +92,12 @@ export interface RulesStore {
   revive(query: DeadLetterQuery, now: EpochMs): readonly Revived[];
   /** Returns how many there were. */
   dropDeadLetters(query: DeadLetterQuery): number;
+}
+
+export interface StoredChange {
+  readonly rules: readonly RuleDocument[];
+  readonly deletes: readonly string[];
+  readonly documents: readonly StoredDocument[];
 }
 
 export interface Revived {

@@ -8,6 +8,8 @@ export type { SqlVersion } from "./version.ts";
 export { Variables } from "./scope.ts";
 export { compileTemplate } from "./template.ts";
 export type { CompiledTemplate, TemplateScope } from "./template.ts";
+export { LinearRegExp } from "./regexp/regexp.ts";
+export type { Steps } from "./regexp/regexp.ts";
 export { FUNCTIONS } from "./functions/registry.ts";
 export type { SqlFunction } from "./functions/registry.ts";
 export type { HashName, ProtobufType, SqlEnvironment, SqlInput } from "./input.ts";

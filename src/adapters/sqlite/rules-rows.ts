@@ -57,6 +57,8 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE alert_rows (
      kind TEXT NOT NULL, id TEXT NOT NULL, thing TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;
    CREATE INDEX alert_rows_thing ON alert_rows (thing);`,
+  `CREATE TABLE documents (
+     kind TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT;`,
 ];
 
 /** Of a thing, or saved before things were: then its name is between these in the id. */
@@ -73,6 +75,9 @@ const SQL = {
   putRule: "INSERT OR REPLACE INTO rules (name, document) VALUES (?, ?)",
   deleteRule: "DELETE FROM rules WHERE name = ?",
   dropOfRule: "DELETE FROM deliveries WHERE rule = ?",
+  putDocument: "INSERT OR REPLACE INTO documents (kind, name, document) VALUES (?, ?, ?)",
+  deleteDocument: "DELETE FROM documents WHERE kind = ? AND name = ?",
+  documents: "SELECT kind, name, document FROM documents ORDER BY kind, name",
   putReceiver: "INSERT OR REPLACE INTO receivers (key, carrier, label, settings) VALUES (?, ?, ?, ?)",
   receiver: "SELECT * FROM receivers WHERE key = ?",
   add: `INSERT OR IGNORE INTO deliveries (${COLUMNS}, attempts, next_attempt_at, last_error) VALUES (${VALUES}, ?, ?, ?)`,

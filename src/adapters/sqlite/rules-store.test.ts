@@ -364,7 +364,7 @@ describe("rules store", () => {
       ...NOTHING,
       deliveries: [delivery(1), delivery(2), delivery(3, { rule: null }), delivery(4, { rule: "q" })],
     });
-    assert.equal(store.deleteRule("r"), 2);
+    assert.deepEqual(store.change({ rules: [], deletes: ["r"], documents: [] }), [2]);
     const state = store.load();
     assert.deepEqual([state.rules.length, state.waiting], [0, 2]);
   });

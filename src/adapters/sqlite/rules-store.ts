@@ -25,6 +25,8 @@ import type {
   SavedDelivery,
   SavedWindows,
   StoredAlert,
+  StoredChange,
+  StoredDocument,
   StoredState,
 } from "../../rules/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
@@ -133,14 +135,29 @@ export class SqliteRulesStore implements RulesStore {
     this.#statements.putRule.run(rule.ruleName, JSON.stringify(sealed));
   }
 
-  deleteRule(ruleName: string): number {
-    return transaction(this.#database, () => {
-      this.#statements.deleteRule.run(ruleName);
-      this.#statements.dropWindows.run(ruleName);
-      const dropped = Number(this.#statements.dropOfRule.run(ruleName).changes);
-      this.#waiting -= dropped;
-      return dropped;
+  change({ rules, deletes, documents }: StoredChange): number[] {
+    const dropped = transaction(this.#database, () => {
+      for (const { kind, name, document } of documents) {
+        if (document === null) this.#statements.deleteDocument.run(kind, name);
+        else this.#statements.putDocument.run(kind, name, JSON.stringify(document));
+      }
+      for (const rule of rules) this.putRule(rule);
+      return deletes.map((ruleName) => {
+        this.#statements.deleteRule.run(ruleName);
+        this.#statements.dropWindows.run(ruleName);
+        return Number(this.#statements.dropOfRule.run(ruleName).changes);
+      });
     });
+    for (const count of dropped) this.#waiting -= count;
+    return dropped;
+  }
+
+  documents(): StoredDocument[] {
+    return (this.#statements.documents.all() as Row[]).map((row) => ({
+      kind: row["kind"] as string,
+      name: row["name"] as string,
+      document: JSON.parse(row["document"] as string) as JsonObject,
+    }));
   }
 
   save(batch: SaveBatch, durable: boolean): number {

@@ -9,7 +9,6 @@ import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
 import { passwordHasher } from "../../adapters/password-hash.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
-import { openSenders } from "../../adapters/senders/mod.ts";
 import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
 import { systemScheduler } from "../../adapters/system.ts";
 import { AuditTrail, searchAudit } from "../../audit/mod.ts";
@@ -18,19 +17,17 @@ import { People } from "../../people/mod.ts";
 import { PrometheusMetrics } from "../../adapters/metrics.ts";
 import { listenMqtt } from "../../adapters/net/mod.ts";
 import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
-import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
 import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
-import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
 import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
-import { HotRules, defaultRules } from "../../rules/mod.ts";
+import type { HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { authorityDesk } from "../authority-desk.ts";
 import { CertificateCensus } from "../certificate-census.ts";
@@ -53,7 +50,8 @@ import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
 import type { ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
 import { PlayedAsker } from "./played-asker.fixture.ts";
-import { PlayedMessages } from "./played-messages.fixture.ts";
+import type { PlayedMessages } from "./played-messages.fixture.ts";
+import { openRules } from "./configured.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
 
@@ -266,26 +264,14 @@ async function openParts(folder: string, ground: Base) {
   const gatekeeper = new RegistryGatekeeper({ ...base, registry, onRefused: refusalNotes.ofGate });
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
-  const sealing = sealingWith(new Uint8Array(32).fill(6));
-  const rulesStore = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing });
-  const http = new NodeOutgoingHttp();
-  const rules = new HotRules({
-    ...base,
-    store: rulesStore,
-    senders: openSenders({ http, hmacSha256, clock, folder: null }),
-    keyedHash: (text) => sealing.hmac(text),
-    defaults: defaultRules(),
-  });
-  await rules.start();
+  const { rules, configured, close: closeRules } = await openRules(folder, base);
   const provisioning = openProvisioning({ ...base, scheduler: realTurns(clock), folder, registry, authority });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
     await search.close();
     for (const part of [gatekeeper, shadows, provisioning]) part.close();
-    await rules.close();
-    rulesStore.close();
-    http.close();
+    await closeRules();
     presence.close();
     successions.close();
     stores.close();
@@ -304,6 +290,7 @@ async function openParts(folder: string, ground: Base) {
     census,
     presence,
     rules,
+    ...configured,
     people,
     audit,
     auditSearch,
@@ -386,7 +373,6 @@ export async function apiWorld(): Promise<ApiWorld> {
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
   const queries = new PlayedAsker();
-  const messages = new PlayedMessages();
   const health: ApiWorld["health"] = { now: WELL };
   const api = await buildApi({
     ...base,
@@ -394,7 +380,6 @@ export async function apiWorld(): Promise<ApiWorld> {
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
-    messages,
     visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
@@ -417,7 +402,6 @@ export async function apiWorld(): Promise<ApiWorld> {
     folder,
     store,
     queries,
-    messages,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

@@ -92,3 +92,30 @@ export type BulkAnswer =
     }
   | { readonly line: number; readonly outcome: "checked"; readonly thing: string }
   | { readonly line: number; readonly outcome: "failed"; readonly code: string; readonly reason: string };
+
+/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
+export interface ForgetReport {
+  readonly id: number;
+  readonly thing: string;
+  readonly state: "running" | "waiting" | "done";
+  /** What it waits for; null where it does not. */
+  readonly reason: string | null;
+  readonly requestedAt: EpochMs;
+  readonly completedAt: EpochMs | null;
+  readonly withRegistration: boolean;
+  /** Parts that are still to come. */
+  readonly missing: readonly string[];
+  /** How much of what was removed: `points`, `events`, `alerts`, … */
+  readonly removed: Readonly<Record<string, number>>;
+  /** What is left of it elsewhere, and until when (null: until a person removes it). */
+  readonly remains: readonly {
+    readonly where: string;
+    readonly detail: string;
+    readonly until: EpochMs | null;
+    readonly names: readonly string[];
+  }[];
+}
+
+export interface ForgottenThings {
+  readonly things: readonly ForgetReport[];
+}

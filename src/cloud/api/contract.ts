@@ -1,8 +1,7 @@
 /**
  * What travels over the HTTP API and the live WebSocket, as types only, so that the dashboard can share them.
  * Written out in full although rooms have like types of their own: this is a promise to others, and the compiler tells
- * when a change inside would break it.
- * AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
+ * when a change inside would break it. AWS IoT's shapes where AWS has the operation (things, certificates, rules); ours lie under `/api/`.
  *
  * Every call carries `Authorization: Bearer <token or API key>`, a signature of an access key (AWS's Signature Version 4), or
  * the dashboard's session cookie, and needs the permission that its route states; marked ones need no login. Errors
@@ -87,7 +86,7 @@
  *                       &phase=&severity=&rule=&thing=&assignee=&text=&after=   (after: id of the page before's last)
  *   POST   /api/alerts                               → Alert   {thing, severity, summary, key?, labels?}: by hand
  *   GET    /api/alerts/:id                           → AlertStory
- *   POST   /api/alerts/:id/acknowledge               → Alert   {comment?}; DELETE takes it back
+ *   POST|DELETE /api/alerts/:id/acknowledge          → Alert   {comment?}; DELETE takes it back
  *   POST   /api/alerts/:id/assign                    → Alert   {assignee: name or null}
  *   POST   /api/alerts/:id/comment                   → Alert   {comment}
  *   POST   /api/alerts/:id/snooze                    → Alert   {until}
@@ -101,6 +100,20 @@
  *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
  *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
  *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
+ *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
+ *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
+ *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
+ *   GET    /api/schemas                              → {schemas: SchemaSummary[]}
+ *   GET    /api/schemas/:name                        → SchemaView
+ *   PUT    /api/schemas/:name  {topic, onViolation?, schema, description?}  → SchemaView
+ *   DELETE /api/schemas/:name                        → 204
+ *   POST   /api/schemas/:name/test  {payload}        → SchemaTest
+ *   GET    /api/schedules                            → {schedules: ScheduleView[]}
+ *   GET|PUT|DELETE /api/schedules/:name  {cron, timezone?, topic, payload?, missed?, …}  → the document, or 204
+ *   GET    /api/endpoints                            → {endpoints: EndpointView[]}
+ *   GET|PUT|DELETE /api/endpoints/:name  {topic, token, payload?, form?, …}  → the document, or 204
+ *   POST   /in/:name         JSON, form, text or bytes  → {topic}, once it is on disk (the endpoint's own token)
+ *   GET    /in/:name                                 → its form, where it has one (no login)
  *   WS     /api/live                                 ⇄ LiveRequest / LiveEvent, one JSON text frame each
  *
  * AWS IoT's operations:
@@ -212,7 +225,22 @@ export type {
   SilenceList,
 } from "./contract-alerts.ts";
 export type {
+  ConfigurationChange,
+  ConfigurationDocument,
+  ConfigurationFault,
+  ConfigurationPlan,
+  ConfigurationRequest,
+  ConfigurationView,
+  EndpointView,
+  ScheduleView,
+  SchemaSummary,
+  SchemaTest,
+  SchemaView,
+} from "./contract-files.ts";
+export type {
   BulkAnswer,
+  ForgetReport,
+  ForgottenThings,
   MadePassword,
   PolicyAnswer,
   PolicyVersions,
@@ -273,33 +301,6 @@ export interface ThingDetail extends FleetEntry {
     readonly expiresAt: EpochMs;
   }[];
   readonly alerts: readonly Alert[];
-}
-
-/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
-export interface ForgetReport {
-  readonly id: number;
-  readonly thing: string;
-  readonly state: "running" | "waiting" | "done";
-  /** What it waits for; null where it does not. */
-  readonly reason: string | null;
-  readonly requestedAt: EpochMs;
-  readonly completedAt: EpochMs | null;
-  readonly withRegistration: boolean;
-  /** Parts that are still to come. */
-  readonly missing: readonly string[];
-  /** How much of what was removed: `points`, `events`, `alerts`, … */
-  readonly removed: Readonly<Record<string, number>>;
-  /** What is left of it elsewhere, and until when (null: until a person removes it). */
-  readonly remains: readonly {
-    readonly where: string;
-    readonly detail: string;
-    readonly until: EpochMs | null;
-    readonly names: readonly string[];
-  }[];
-}
-
-export interface ForgottenThings {
-  readonly things: readonly ForgetReport[];
 }
 
 export type FieldValue = number | boolean | string;

@@ -8,6 +8,9 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { Alerting, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { Configuration } from "../files/mod.ts";
+import type { Endpoints, Schedules } from "../events/mod.ts";
+import type { TopicSchemas } from "../schemas/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
 import type { FleetSearch } from "../search/mod.ts";
 import type { AuthorityDesk } from "../authority-desk.ts";
@@ -126,6 +129,10 @@ export interface ApiPorts extends DevicePorts {
   readonly presence: PresenceBook;
   readonly rules: HotRules;
   readonly alerts: Alerting;
+  readonly configuration: Configuration;
+  readonly schedules: Pick<Schedules, "list">;
+  readonly endpoints: Pick<Endpoints, "list" | "form" | "receive">;
+  readonly schemas: Pick<TopicSchemas, "list" | "view" | "test">;
   readonly telemetry: TelemetryPort;
   readonly shadows: ShadowPort;
   readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;

@@ -27,6 +27,8 @@ import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
+import { doorRoutes, eventRoutes } from "./routes-events.ts";
+import { filesRoutes } from "./routes-files.ts";
 import { fleetRoutes } from "./routes-fleet.ts";
 import { forgetRoutes } from "./routes-forget.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -39,6 +41,7 @@ import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
 import { passwordRoutes } from "./routes-passwords.ts";
 import { retireRoutes } from "./routes-retire.ts";
+import { schemaRoutes } from "./routes-schemas.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
 
@@ -89,6 +92,9 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  filesRoutes,
+  schemaRoutes,
+  eventRoutes,
   deadLetterRoutes,
   accountRoutes,
   peopleRoutes,
@@ -143,6 +149,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   sessionRoutes(app, ports);
   joinRoutes(app, ports);
   healthRoutes(app, ports);
+  doorRoutes(app, ports);
   revocationRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);
   await app.ready();

@@ -313,7 +313,7 @@ describe("alerts", () => {
     test("an active alert whose rule went away just before a crash is resolved at the next start", async () => {
       await begin();
       await readings(95, 2);
-      world.store.deleteRule("cpu_high");
+      world.store.change({ rules: [], deletes: ["cpu_high"], documents: [] });
       await world.crash();
       await world.pass(seconds(2), seconds(1));
       assert.equal(world.rules.alerts.active().length, 0);

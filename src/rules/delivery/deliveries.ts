@@ -19,7 +19,7 @@ import type { DeadLetter, Delivery, SavedDelivery } from "./delivery.ts";
 import { Ledger } from "./ledger.ts";
 import { targetFails } from "./sender.ts";
 import type { Receiver, Senders, Verdict } from "./sender.ts";
-import { Target } from "./target.ts";
+import { Target, closeSender } from "./target.ts";
 import type { Pending } from "./target.ts";
 
 export interface DeliveriesOptions {
@@ -108,6 +108,16 @@ export class Deliveries {
     this.#ledger.open(pending);
     this.#ready.add(target);
     this.#planPump();
+  }
+
+  /** What was never a delivery is kept as one that was given up. */
+  keepDead(letter: DeadLetter, receiver: Receiver): void {
+    const key = keyOf(letter);
+    if (this.#ledger.isSettled(key)) return;
+    if (letter.offset <= this.#savedOffsetMax && this.#backlog.knows(key)) return;
+    this.#target(receiver, false);
+    this.#counters.dead.value++;
+    if (this.#ledger.bury(letter, key, false) >= UNSAVED_MAX) this.#o.save();
   }
 
   /** The oldest log offset whose delivery is neither done nor saved; null where there is none. */
@@ -486,10 +496,4 @@ export class Deliveries {
 /** What it takes in memory. */
 function bytesOf({ body, origin }: Delivery): number {
   return body.length + (origin?.payload.length ?? 0);
-}
-
-function closeSender(target: Target): void {
-  const { sender } = target;
-  target.sender = null;
-  void sender?.close();
 }

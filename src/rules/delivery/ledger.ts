@@ -55,8 +55,9 @@ export class Ledger {
     this.#done.add(key);
   }
 
-  bury(letter: DeadLetter, key: DeliveryKey, stored: boolean): void {
-    this.#dead.set(key, { letter, stored });
+  /** Returns how many wait for the save now. */
+  bury(letter: DeadLetter, key: DeliveryKey, stored: boolean): number {
+    return this.#dead.set(key, { letter, stored }).size;
   }
 
   isUnsaved(key: DeliveryKey): boolean {

@@ -125,3 +125,9 @@ interface Context {
   readonly random: Random;
   readonly limits: RulesLimits;
 }
+
+export function closeSender(target: Target): void {
+  const { sender } = target;
+  target.sender = null;
+  void sender?.close();
+}

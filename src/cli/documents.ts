@@ -1,0 +1,88 @@
+/** `tidewire schedules` and `tidewire endpoints`: messages by the clock and by HTTP. */
+import { Command } from "commander";
+import { readDocumentFile } from "../adapters/document-files.ts";
+import type { JsonObject } from "../base/mod.ts";
+import type { EndpointView, ScheduleView } from "../cloud/api/contract.ts";
+import { clientOf, withConnection } from "./connection.ts";
+import { day, table } from "./output.ts";
+import type { Output } from "./output.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly token?: string;
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+type Rows<T> = (all: readonly T[]) => readonly (readonly string[])[];
+
+export function schedulesCommand(output: Output): Command {
+  const rows: Rows<ScheduleView> = (all) => [
+    ["SCHEDULE", "CRON", "ZONE", "TOPIC", "NEXT (UTC)", "LAST (UTC)", ""],
+    ...all.map((one) => [
+      one.name,
+      one.cron,
+      one.timezone,
+      one.topic,
+      day(one.next),
+      one.lastAt === null ? "-" : day(one.lastAt),
+      one.lastError ?? "",
+    ]),
+  ];
+  return documentsCommand("schedule", "messages by the clock: cron with time zones", rows, output);
+}
+
+export function endpointsCommand(output: Output): Command {
+  const rows: Rows<EndpointView> = (all) => [
+    ["ENDPOINT", "ADDRESS", "TOPIC", "FORM", "RECEIVED", "REFUSED"],
+    ...all.map(({ name, topic, form, received, refused }) => [
+      name,
+      `/in/${name}`,
+      topic,
+      form ? "yes" : "no",
+      String(received),
+      String(refused),
+    ]),
+  ];
+  return documentsCommand("endpoint", "messages by HTTP: POST /in/NAME with a token of its own", rows, output);
+}
+
+function documentsCommand<T>(
+  kind: "schedule" | "endpoint",
+  description: string,
+  rows: Rows<T>,
+  output: Output,
+): Command {
+  const command = new Command(`${kind}s`).description(description);
+  const path = (name: string): string => `/api/${kind}s/${encodeURIComponent(name)}`;
+  const add = (name: string, text: string): Command => {
+    const one = withConnection(new Command(name)).description(text).option("--json", "print JSON");
+    command.addCommand(one);
+    return one;
+  };
+  const print = (document: JsonObject, options: Options): void =>
+    output.result(JSON.stringify(document, null, options.json === true ? 0 : 2));
+  add("list", `list all ${kind}s`).action(async (options: Options) => {
+    const all = (await clientOf(options).get<Record<string, readonly T[]>>(`/api/${kind}s`))[`${kind}s`]!;
+    output.result(options.json === true ? JSON.stringify(all) : table(rows(all)));
+  });
+  add("show", `print the ${kind}'s document`)
+    .argument("<name>")
+    .action(async (name: string, options: Options) =>
+      print(await clientOf(options).get<JsonObject>(path(name)), options),
+    );
+  add("put", `make or replace one from a YAML or JSON file (docs/files.md)`)
+    .argument("<name>")
+    .argument("<file>")
+    .action(async (name: string, file: string, options: Options) => {
+      const { document } = readDocumentFile(file, kind);
+      print(await clientOf(options).call<JsonObject>("PUT", path(name), document), options);
+    });
+  add("delete", `delete the ${kind}`)
+    .argument("<name>")
+    .action(async (name: string, options: Options) => {
+      await clientOf(options).call("DELETE", path(name));
+      output.result(options.json === true ? JSON.stringify({ deleted: name }) : `Deleted ${kind} ${name}.`);
+    });
+  return command;
+}

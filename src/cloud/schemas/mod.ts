@@ -1,0 +1,1 @@
+export { TopicSchemas } from "./schema-kind.ts";

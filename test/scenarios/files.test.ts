@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { PlatformProcess, runCli, temporaryFolder } from "./support/platform-process.ts";
+import type { Exit } from "./support/platform-process.ts";
+
+/** Configuration as files against a real platform: diff, apply, pull, and two people who change the same thing. */
+const folder = temporaryFolder();
+const data = join(folder.path, "data");
+const files = join(folder.path, "config");
+let platform: PlatformProcess;
+
+const cli = (...args: string[]): Promise<Exit> =>
+  runCli([...args, "--data", data], folder.path, { TOKEN_OF_HOOK: "s3cret" });
+const write = (name: string, text: string): void => writeFileSync(join(files, name), text);
+const rules = async (): Promise<string[]> =>
+  (await platform.api<{ rules: { ruleName: string }[] }>("GET", "/rules")).rules.map(({ ruleName }) => ruleName);
+
+const HOT = `# why 80: the bearing's data sheet
+kind: rule
+sql: SELECT * FROM 'telemetry/#' WHERE temperature > 80
+actions:
+  - alert: { severity: critical, summary: "\${thing} is hot" }
+  - webhook: { url: "https://hooks.example/x", headers: { authorization: !env TOKEN_OF_HOOK } }
+`;
+const COLD = `---
+description: freezing pipes
+actions:
+  - republish: { topic: "cold/\${thing}" }
+---
+SELECT temperature
+FROM 'telemetry/#'
+WHERE temperature < 2
+`;
+
+before(async () => {
+  mkdirSync(data);
+  mkdirSync(files);
+  platform = await PlatformProcess.start(data);
+});
+after(async () => {
+  await platform?.stop();
+  folder.remove();
+});
+
+test("pull writes what runs; diff then finds nothing, and says so with its exit status", async () => {
+  const pulled = await cli("pull", files);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  assert.ok(readdirSync(join(files, "rules")).length > 0, "the default rules");
+  const same = await cli("diff", files);
+  assert.deepEqual([same.code, same.stdout], [0, ""], same.stderr);
+});
+
+test("new files: diff shows them without the secret, apply --dry-run changes nothing, apply makes them run", async () => {
+  write("hot.yaml", HOT);
+  write("cold.sql", COLD);
+  const before = await rules();
+  const shown = await cli("diff", files);
+  assert.equal(shown.code, 1, shown.stderr);
+  assert.match(shown.stdout, /^\+\+\+ rule hot \(hot\.yaml\)$/m);
+  assert.match(shown.stdout, /^\+ +authorization: .*#[0-9a-f]{8}\*\*\*/m);
+  assert.doesNotMatch(shown.stdout, /s3cret|\[\d+m/);
+  assert.equal((await cli("apply", files, "--dry-run")).code, 0);
+  assert.deepEqual(await rules(), before);
+  const applied = await cli("apply", files);
+  assert.equal(applied.code, 0, applied.stderr);
+  assert.match(applied.stdout, /Done: 2 created, 0 updated, 0 deleted/);
+  assert.deepEqual(await rules(), [...before, "cold", "hot"].sort());
+  assert.equal((await cli("diff", files)).code, 0);
+  assert.equal(readFileSync(join(files, "hot.yaml"), "utf8"), HOT, "nobody touches a user's file");
+});
+
+test("an edit shows as its lines; another secret shows as another hash, and only so", async () => {
+  write("hot.yaml", HOT.replace("> 80", "> 90"));
+  const shown = await cli("diff", files);
+  assert.deepEqual(
+    shown.stdout.split("\n").filter((line) => /^[-+][^-+]/.test(line)),
+    [
+      "-sql: SELECT * FROM 'telemetry/#' WHERE temperature > 80",
+      "+sql: SELECT * FROM 'telemetry/#' WHERE temperature > 90",
+    ],
+  );
+  write("hot.yaml", HOT);
+  const other = await runCli(["diff", files, "--data", data], folder.path, { TOKEN_OF_HOOK: "other" });
+  assert.equal(other.code, 1);
+  const [removed, added] = other.stdout.split("\n").filter((line) => /^[-+] /.test(line));
+  assert.match(`${removed} ${added}`, /^- +authorization: .*\*\*\*.* \+ +authorization: .*\*\*\*/);
+  assert.notEqual(removed!.slice(1), added!.slice(1));
+});
+
+test("every fault is told at its file, line and column, and nothing is changed", async () => {
+  const before = await rules();
+  write("ok.yaml", "kind: rule\nsql: SELECT * FROM 'a'\nactions: []\n");
+  write("cold.sql", COLD.replace("WHERE", "WHEER"));
+  write("hot.yaml", HOT.replace("critical", "dreadful"));
+  write("torn.yaml", "kind: rule\nsql: [\n");
+  const torn = await cli("apply", files);
+  assert.equal(torn.code, 2);
+  assert.match(torn.stderr, /torn\.yaml:\d+:\d+: /);
+  rmSync(join(files, "torn.yaml"));
+  write("what.json", '{\n  "kind": "rulez", "sql": "SELECT 1"\n}\n');
+  const wrong = await cli("apply", files);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /^cold\.sql:8:\d+: /m);
+  assert.match(wrong.stderr, /^hot\.yaml:5:\d+: actions\[0\]\.alert\.severity: /m);
+  assert.match(wrong.stderr, /^what\.json:2:\d+: .*did you mean rule\?/m);
+  assert.equal((await cli("diff", files)).code, 2);
+  assert.deepEqual(await rules(), before, "not even the good one");
+  for (const name of ["ok.yaml", "what.json"]) rmSync(join(files, name));
+  write("cold.sql", COLD);
+  write("hot.yaml", HOT);
+});
+
+test("whoever comes second is told who changed what since his diff, also after a restart", async () => {
+  write("hot.yaml", HOT.replace("> 80", "> 95"));
+  const revision = /Revision (\S+)/.exec((await cli("diff", files)).stderr)![1]!;
+  await platform.api("POST", "/rules/cold/disable");
+  await platform.kill();
+  platform = await PlatformProcess.start(data);
+  const late = await cli("apply", files, "--revision", revision);
+  assert.equal(late.code, 2);
+  assert.match(late.stderr, /the platform's token at \S+: POST \/rules\/:ruleName\/disable cold/);
+  assert.match(late.stderr, /CONFIGURATION_CHANGED/);
+  const hot = await platform.api<{ rule: { sql: string } }>("GET", "/rules/hot");
+  assert.match(hot.rule.sql, /> 80/);
+  const again = await cli("apply", files);
+  assert.match(again.stdout, /Done: 0 created, 2 updated/, again.stderr);
+  const { entries } = await platform.api<{ entries: { action: string; target: string }[] }>(
+    "GET",
+    "/api/audit?action=rule.*",
+  );
+  assert.deepEqual(
+    entries
+      .slice(0, 2)
+      .map(({ action, target }) => `${action} ${target}`)
+      .sort(),
+    ["rule.update cold", "rule.update hot"],
+  );
+});
+
+test("prune deletes what no file has; pull leaves edited files alone and says so", async () => {
+  await platform.api("POST", "/rules/stray", { sql: "SELECT * FROM 'a'", actions: [] });
+  const kept = await cli("diff", files);
+  assert.equal(kept.code, 0);
+  assert.match(kept.stderr, /1 run that no file has .*rule stray/);
+  assert.equal((await cli("diff", files, "--prune")).code, 1);
+  assert.match((await cli("apply", files, "--prune")).stdout, /1 deleted/);
+  assert.ok(!(await rules()).includes("stray"));
+  write("hot.yaml", HOT);
+  const pulled = await cli("pull", files);
+  assert.equal(pulled.code, 1);
+  assert.match(pulled.stderr, /hot\.yaml/);
+  assert.equal(readFileSync(join(files, "hot.yaml"), "utf8"), HOT);
+  const fresh = join(folder.path, "fresh");
+  assert.equal((await cli("pull", fresh)).code, 0);
+  assert.doesNotMatch(readFileSync(join(fresh, "rules", "hot.yaml"), "utf8"), /s3cret/);
+  assert.equal((await cli("diff", fresh, "--prune")).code, 0, "what is hidden stands for what is there");
+});
