@@ -2,7 +2,6 @@
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import type { Readable, Writable } from "node:stream";
 import { Command } from "commander";
-import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { systemClock, systemScheduler } from "../adapters/system.ts";
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";

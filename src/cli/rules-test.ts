@@ -1,7 +1,6 @@
 /** `tidewire rules test`: a rule over the messages of the last days, and nothing sent. */
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { Command, InvalidArgumentError } from "commander";
-import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { stepBack, systemClock } from "../adapters/system.ts";
 import { LIMITS, TidewireError, days, momentIn } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";

@@ -58,4 +58,3 @@ export type { ComparisonReport, FiringMark } from "./backtest/comparison.ts";
 export type { Example, FindingsReport } from "./backtest/findings.ts";
 export { RuleRun } from "./backtest/rule-run.ts";
 export type { Firing } from "./backtest/rule-run.ts";
-export { MessageInput } from "./input.ts";

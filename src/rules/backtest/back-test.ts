@@ -9,7 +9,6 @@ import { Findings } from "./findings.ts";
 import type { FindingsReport } from "./findings.ts";
 import { RuleRun } from "./rule-run.ts";
 import type { RunCounts } from "./rule-run.ts";
-import type { SqlEnvironment } from "../../sql/mod.ts";
 
 export interface BackTestOptions {
   readonly rule: RuleDraft;

@@ -9,7 +9,6 @@ import { RuleMatch, sendsOf } from "../sends.ts";
 import type { Send } from "../sends.ts";
 import { statementOf } from "../statement.ts";
 import type { Firing } from "./rule-run.ts";
-import { statementOf } from "../statement.ts";
 
 /** Things that are counted one by one; firings of others are counted together. */
 const THINGS_MAX = 10_000;
