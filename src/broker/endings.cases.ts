@@ -2,7 +2,7 @@
 import type { BrokerWorld } from "../../sim/broker.ts";
 import type { WorldOptions } from "../../sim/broker.ts";
 import type { SimClient } from "../../sim/mqtt-client.ts";
-import { TidewireError } from "../base/mod.ts";
+import { TidewireError, seconds } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { ConnectPacket, ProtocolVersion, SubscribeRequest, Will } from "../wire/mqtt/mod.ts";
 import type { DisconnectCause } from "./presence.ts";
@@ -192,6 +192,22 @@ const live: readonly Ending[] = [
     }),
     told: REASON.notAuthorized,
     cause: "FORBIDDEN_ACCESS",
+  },
+  {
+    what: "the end of what it logged in with",
+    callers: ['expiries.ts "credential-expired"'],
+    act: async (world, version) => {
+      world.admit = (_peer, { clientId }) => {
+        const admission = world.admission(clientId);
+        return admission.admitted ? { ...admission, expiresAt: world.clock.now() + seconds(5) } : admission;
+      };
+      const client = await world.connected("c1", { version, ...kept });
+      await world.run(seconds(6));
+      return client;
+    },
+    told: REASON.notAuthorized,
+    cause: "AUTH_ERROR",
+    reason: "credential-expired",
   },
   {
     what: "an administrator",

@@ -28,7 +28,7 @@ const ROW = rowId("pumps", { Serial: "1" });
 const ENTRY = { line: 2, outcome: "done", row: ROW, thing: "pump-1", certificateId: "ab", folder: "pump-1" } as const;
 const ABOUT = { thing: "pump-1", broker: "mqtts://here:8883", certificatePem: "CERTIFICATE", caPem: "CA" };
 
-/** As a run does, as far as `steps` says, and then the machine is gone: nothing is closed in good order. */
+/** One run, which ends wherever `use` does. */
 async function opened(use: (folder: BulkFolder) => Promise<void>): Promise<void> {
   const folder = new BulkFolder(path);
   try {

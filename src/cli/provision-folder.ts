@@ -11,6 +11,7 @@ import { openDataFolder } from "../adapters/data-folder.ts";
 import type { DataFolder } from "../adapters/data-folder.ts";
 import { createKeyAndCsr } from "../adapters/pki/mod.ts";
 import { removeTemporaryFiles, writeAtomically } from "../adapters/secrets/atomic-file.ts";
+import { syncFolderNow } from "../adapters/sync-folder.ts";
 import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
 
 /** A line of `report.ndjson`. */
@@ -103,7 +104,7 @@ export class BulkFolder {
     try {
       if (!isDeviceFolder(path)) writeDeviceFolder({ ...device, path });
       // The key leaves its first place when its second one survives a power cut.
-      for (const folder of [path, this.path]) syncFolder(folder);
+      for (const folder of [path, this.path]) syncFolderNow(folder);
       this.#append(entry);
       this.#done.set(entry.row, entry);
       rmSync(join(this.#unfinished.path, `${entry.row}.json`), { force: true });
@@ -172,15 +173,6 @@ function lockedFolder(path: string): DataFolder {
     if (!isTidewireError(error) || error.code !== "DATA_FOLDER_LOCKED") throw unusable(path, error);
     const pid = readFileSync(join(path, "lock.pid"), "utf8").trim();
     throw new TidewireError("BULK_FOLDER_LOCKED", { path: join(path, ".."), pid }, { cause: error });
-  }
-}
-
-function syncFolder(path: string): void {
-  const handle = openSync(path, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }
 

@@ -6,6 +6,9 @@ import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 import { deadCommand } from "./rules-dead.ts";
+import { explainCommand } from "./rules-explain.ts";
+import { runCommand } from "./rules-run.ts";
+import { testCommand } from "./rules-test.ts";
 
 interface Options {
   readonly url?: string;
@@ -21,7 +24,9 @@ interface RuleListItem {
 }
 
 export function rulesCommand(output: Output): Command {
-  const rules = new Command("rules").description("rules: list, put and delete them, and what they could not deliver");
+  const rules = new Command("rules").description(
+    "rules: list, put, delete and test them, and what they could not deliver",
+  );
   rules.addCommand(
     withConnection(new Command("list"))
       .description("list all rules")
@@ -44,6 +49,9 @@ export function rulesCommand(output: Output): Command {
         output.result(`Deleted rule ${name}.`);
       }),
   );
+  rules.addCommand(testCommand(output));
+  rules.addCommand(runCommand(output));
+  rules.addCommand(explainCommand(output));
   rules.addCommand(deadCommand(output));
   return rules;
 }

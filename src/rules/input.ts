@@ -37,6 +37,11 @@ export class MessageInput implements StateInput {
     return this.message.thing ?? this.message.clientId;
   }
 
+  /** With bytes of its own, for whoever keeps it. */
+  copy(): MessageInput {
+    return new MessageInput({ ...this.message, payload: this.message.payload.slice() }, this.#limits, this.environment);
+  }
+
   get properties(): MessageProperties | null {
     return this.message.properties;
   }

@@ -3,6 +3,8 @@ export type { DuckStoreOptions } from "./duck-store.ts";
 export { isDamage, isEnvironment } from "./open.ts";
 export { DuckEventFormat } from "./event-format.ts";
 export type { EventFormatOptions } from "./event-format.ts";
+export { EventScan } from "./event-scan.ts";
+export type { ScanWanted, ScannedEvent } from "./event-scan.ts";
 export type { StoreView } from "./cold-store.ts";
 export { UserQuery } from "./user-sql/query.ts";
 export type { Parameter, Parameters } from "./user-sql/query.ts";

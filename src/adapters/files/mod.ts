@@ -1,4 +1,4 @@
-export { openArchiveCatalog } from "./archive-catalog.ts";
+export { openArchiveCatalog, readArchiveCatalog } from "./archive-catalog.ts";
 export { digestOf, openArchiveFolder } from "./archive-folder.ts";
 export { fileCrc32, openLogDirectory } from "./log-directory.ts";
 export { ManifestFile, readManifest } from "./manifest.ts";

@@ -86,7 +86,8 @@
  *                       &phase=&severity=&rule=&thing=&assignee=&text=&after=   (after: id of the page before's last)
  *   POST   /api/alerts                               → Alert   {thing, severity, summary, key?, labels?}: by hand
  *   GET    /api/alerts/:id                           → AlertStory
- *   POST|DELETE /api/alerts/:id/acknowledge          → Alert   {comment?}; DELETE takes it back
+ *   POST   /api/alerts/:id/acknowledge               → Alert   {comment?}
+ *   DELETE /api/alerts/:id/acknowledge               → Alert, not acknowledged any more
  *   POST   /api/alerts/:id/assign                    → Alert   {assignee: name or null}
  *   POST   /api/alerts/:id/comment                   → Alert   {comment}
  *   POST   /api/alerts/:id/snooze                    → Alert   {until}

@@ -1,0 +1,139 @@
+/**
+ * One rule over messages, by the code that the hot path runs, and nothing sent: what it finds is handed to `fired`. Windows,
+ * keyed state and patterns included; time goes on with the messages' time of acceptance and with `tick`.
+ */
+import { LIMITS, asRuleSees, parseJson } from "../../base/mod.ts";
+import type { EpochMs, JsonValue, Message } from "../../base/mod.ts";
+import type { CompiledSql, SqlEnvironment } from "../../sql/mod.ts";
+import { MessageInput } from "../input.ts";
+import type { RuleDraft, RulesLimits } from "../model.ts";
+import { statementOf } from "../statement.ts";
+import { TopicRoutes } from "../topic-routes.ts";
+import { RuleState } from "../windows/rule-state.ts";
+import type { Outcome, StateCounts, StateLimits } from "../windows/rule-state.ts";
+import { spokenOf } from "../windows/spoken.ts";
+import type { StateInput } from "../windows/state-input.ts";
+
+/** Once that the rule would have acted. */
+export interface Firing {
+  /** The same for the same message, window or episode, however often it is computed; unique within the rule. */
+  readonly id: string;
+  /** Of the message; for a timer that of the next message. */
+  readonly offset: number;
+  /** Of the message's acceptance; of a window its end. */
+  readonly time: EpochMs;
+  readonly topic: string;
+  readonly thing: string;
+  /** SELECT. */
+  readonly value: JsonValue | Uint8Array;
+}
+
+export interface RunCounts {
+  /** Messages that the topic filter lets through. */
+  evaluated: number;
+  /** Firings. */
+  fired: number;
+  /** WHERE said no. With windows: HAVING did. */
+  unmatched: number;
+  /** WHERE was Undefined, because a key is missing or has another type. */
+  undecided: number;
+  /** The rule failed unexpectedly. */
+  failed: number;
+}
+
+export interface RuleRunOptions {
+  readonly rule: RuleDraft;
+  readonly limits?: RulesLimits;
+  readonly stateLimits?: StateLimits;
+  /** What functions of the SQL need of the machine; without it they are Undefined. */
+  readonly environment?: SqlEnvironment;
+  /** The input is valid until it returns, as its payload is. */
+  readonly fired: (firing: Firing, input: MessageInput) => void;
+}
+
+export class RuleRun {
+  readonly counts: RunCounts = { evaluated: 0, fired: 0, unmatched: 0, undecided: 0, failed: 0 };
+  readonly sql: CompiledSql;
+  readonly #limits: RulesLimits;
+  readonly #fired: RuleRunOptions["fired"];
+  readonly #environment: SqlEnvironment | undefined;
+  readonly #state: RuleState | null;
+  readonly #routes = new TopicRoutes<true>();
+
+  /** Throws `SqlError`. */
+  constructor({ rule, limits = LIMITS.rules, stateLimits = LIMITS.windows, environment, fired }: RuleRunOptions) {
+    this.sql = statementOf(rule);
+    this.#environment = environment;
+    this.#limits = limits;
+    this.#fired = fired;
+    this.#routes.put(rule.ruleName, this.sql.filter, true);
+    const plan = this.sql.windows;
+    this.#state =
+      plan === null
+        ? null
+        : new RuleState({
+            plan,
+            limits: stateLimits,
+            parse: (payload) => {
+              const result = parseJson(payload, limits);
+              return result.ok ? result.value : undefined;
+            },
+            outcome: (outcome, input) => this.#found(outcome, input),
+          });
+  }
+
+  /** What windows did not take; null where the rule has none. */
+  get stateCounts(): Readonly<StateCounts> | null {
+    return this.#state === null ? null : this.#state.counts;
+  }
+
+  wants(topic: string): boolean {
+    return this.#routes.route(topic).length > 0;
+  }
+
+  /** One message that is wanted, in the order of the offsets. The payload must stay as it is until this returns. */
+  handle(offset: number, message: Message): void {
+    this.counts.evaluated++;
+    const input = new MessageInput(asRuleSees(message), this.#limits, this.#environment);
+    try {
+      if (this.#state === null) this.#evaluate(offset, input);
+      else this.#state.handle(offset, input);
+    } catch {
+      this.counts.failed++;
+    }
+  }
+
+  /** Nothing that was accepted before `now` is still to come. */
+  tick(now: EpochMs): void {
+    try {
+      this.#state?.tick(now);
+    } catch {
+      this.counts.failed++;
+    }
+  }
+
+  #evaluate(offset: number, input: MessageInput): void {
+    const verdict = this.sql.test(input);
+    if (verdict === undefined) this.counts.undecided++;
+    else if (!verdict) this.counts.unmatched++;
+    else {
+      const { topic, thing, receivedAt: time } = input;
+      this.#tell({ id: String(offset), offset, time, topic, thing, value: this.sql.select(input) }, input);
+    }
+  }
+
+  #found(outcome: Outcome, input: StateInput): void {
+    if (!outcome.matched) {
+      this.counts.unmatched++;
+      return;
+    }
+    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#environment);
+    const { id, offset, time, topic } = outcome;
+    this.#tell({ id, offset, time, topic, thing: spoken.thing, value: outcome.value! }, spoken);
+  }
+
+  #tell(firing: Firing, input: MessageInput): void {
+    this.counts.fired++;
+    this.#fired(firing, input);
+  }
+}
