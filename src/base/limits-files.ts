@@ -1,5 +1,5 @@
 /** Part of `limits.ts`: configuration as files, and what it is made of beside rules. */
-import { days, kib, mib, seconds } from "./units.ts";
+import { days, kib, mib } from "./units.ts";
 
 export const FILES_LIMITS = {
   /** Documents in one folder, and so in one change: rules and all other kinds. */
@@ -41,8 +41,6 @@ export const EVENT_LIMITS = {
   schedulesMax: 500,
   endpointsMax: 200,
   payloadBytesMax: kib(256),
-  /** A schedule may not fire more often. */
-  periodMin: seconds(1),
   /** How far into the past a missed run is made up for. */
   missedReach: days(7),
   /** Requests to one endpoint; above it 429. */

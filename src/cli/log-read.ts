@@ -1,5 +1,4 @@
 /** `tidewire log tail` and `tidewire log export`: what is in the log, of a platform that runs or does not. */
-import { once } from "node:events";
 import { createWriteStream, renameSync, rmSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
@@ -7,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../adapters/system.ts";
 import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
+import { LineSink } from "./json-lines.ts";
 import { jsonOf, sentenceOf } from "./log-lines.ts";
 import type { LogLine } from "./log-lines.ts";
 import { countOf, filterOf, placeOf } from "./log-options.ts";
@@ -145,31 +145,22 @@ async function writeAll(records: LogRecords, from: number, below: number, lines:
   return count;
 }
 
-/** Lines on their way to a file, a terminal or another program: as fast as that takes them. */
+/** Lines on their way to a file, a terminal or another program. */
 class Lines {
-  readonly #stream: Writable;
+  readonly #sink: LineSink;
   readonly #format: (line: LogLine) => string;
 
   constructor(stream: Writable, format: (line: LogLine) => string) {
-    this.#stream = stream;
+    this.#sink = new LineSink(stream);
     this.#format = format;
   }
 
-  /** Nobody reads them any longer (`| head`): no error, and nothing more to do. */
   get gone(): boolean {
-    return this.#stream.destroyed || this.#stream.errored !== null;
+    return this.#sink.gone;
   }
 
   async write(lines: readonly LogLine[]): Promise<void> {
-    if (lines.length === 0 || this.gone) return;
-    const text = lines.map((line) => `${this.#format(line)}\n`).join("");
-    if (this.#stream.write(text)) return;
-    const ended = new AbortController();
-    const { signal } = ended;
-    const { promise: closed, resolve } = Promise.withResolvers<void>();
-    this.#stream.once("close", resolve);
-    await Promise.race([once(this.#stream, "drain", { signal }), closed]).catch(() => {}); // `gone` says the rest
-    this.#stream.off("close", resolve);
-    ended.abort();
+    for (const line of lines) this.#sink.add(this.#format(line));
+    await this.#sink.flush();
   }
 }
