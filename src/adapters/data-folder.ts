@@ -60,7 +60,7 @@ function acquireLock(path: string): DatabaseSync {
   }
 }
 
-/** The process that uses the folder now; null where none does. */
+/** The process that uses the folder now; null where none does, or where it has not said yet who it is. */
 export function dataFolderHolder(path: string): number | null {
   if (!existsSync(join(path, "lock"))) return null;
   const probe = new DatabaseSync(join(path, "lock"), { timeout: 0 });
@@ -69,9 +69,19 @@ export function dataFolderHolder(path: string): number | null {
     return null;
   } catch {
     const pid = Number(holderOf(path));
-    return Number.isInteger(pid) && pid > 0 ? pid : null;
+    // Between lock and name there still stands who had it before.
+    return Number.isInteger(pid) && pid > 0 && isAlive(pid) ? pid : null;
   } finally {
     probe.close();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's
   }
 }
 
