@@ -59,8 +59,10 @@ const STEPS: readonly Step[] = [
   check("unused code and packages", "knip", "--no-progress"),
   tests("house rules", filesOf("test/house/**/*.test.ts")),
   unitTests(),
-  tests("conformance", filesOf("test/conformance/**/*.test.ts")),
-  tests("simulation", filesOf("sim/**/*.test.ts")),
+  {
+    name: "conformance and simulation",
+    commands: ["test/conformance/**/*.test.ts", "sim/**/*.test.ts"].map((files) => nodeTest(filesOf(files), TOGETHER)),
+  },
   tests("scenarios", filesOf("test/scenarios/**/*.test.ts"), apart(3)),
   // One at a time: each file builds the dashboard anew.
   tests("browser", filesOf("test/browser/**/*.test.ts"), apart(1)),

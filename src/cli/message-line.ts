@@ -33,7 +33,11 @@ export function messageLine(line: string, topic: string | null, now: EpochMs): M
   };
 }
 
-function messageOf(topic: string, payload: Uint8Array, clientId: string, thing: string | null, at: EpochMs): Message {
+/** Lines that do not say who published them are of one publisher: keyed functions tell publishers apart. */
+const UNNAMED = "stdin";
+
+function messageOf(topic: string, payload: Uint8Array, named: string, thing: string | null, at: EpochMs): Message {
+  const clientId = named === "" ? UNNAMED : named;
   return { topic, payload, qos: 1, retain: false, clientId, thing, receivedAt: at, properties: null };
 }
 

@@ -97,7 +97,7 @@ describe("a back-test", () => {
           assert.deepEqual(first.map(({ actions }) => actions[0]!.body).toSorted(), bodies.toSorted());
           found += bodies.length;
         }),
-        { numRuns: 8, seed: 7 },
+        { numRuns: 8, seed: 3 },
       );
       assert.ok(found > 0, "the rule never fired");
     });
