@@ -77,6 +77,7 @@ export async function runRule(given: string, options: Options, { input, sink, ou
     run.tick(windowed ? END_OF_TIME : newest);
     await lines.flush();
     if (faults > FAULTS_TOLD_MAX) output.note(`${faults} lines were left out.`);
+    if (run.failure !== null) output.note(`It failed on ${run.counts.failed}; the first time: ${run.failure}`);
     return faults + run.counts.failed > 0 ? EXIT_INCOMPLETE : 0;
   } finally {
     cancel();

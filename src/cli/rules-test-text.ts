@@ -42,13 +42,13 @@ export function printedTest(result: TestResult): string {
   return lines.join("\n");
 }
 
-function ofRule({ ruleName, filter, counts, windows, unasked, findings }: RuleReport): string[] {
+function ofRule({ ruleName, filter, counts, failure, windows, unasked, findings }: RuleReport): string[] {
   const { evaluated, unmatched, undecided, failed } = counts;
   const lines = [
     `${ruleName} would have fired ${findings.fired} times`,
     `  ${evaluated} messages on ${JSON.stringify(filter)}: ${unmatched} did not match, ${undecided} were undecided (a key is missing, or of another type)`,
   ];
-  if (failed > 0) lines.push(`  it failed on ${failed}`);
+  if (failure !== null) lines.push(`  it failed on ${failed}; the first time: ${failure}`);
   if (windows !== null) {
     const { late, crowded, keyless, evicted } = windows;
     lines.push(

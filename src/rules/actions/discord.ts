@@ -1,48 +1,29 @@
 /** A message to a Discord channel by a webhook. Source: Discord's API docs (Execute Webhook, Rate Limits); contracts.md section 4. */
-import { kib, seconds } from "../../base/mod.ts";
+import { kib } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { DONE } from "../delivery/sender.ts";
 import { failureOfHttp } from "../delivery/verdict.ts";
 import { ALERT_COLOURS, ALERT_SIGNS, alertText, linkLines, originLine, signOf } from "./alert-text.ts";
-import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
-import type { ActionKind, Carrier } from "./kind.ts";
-import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";
-import { originOf } from "./slack.ts";
-
-export interface DiscordBody {
-  /** Of the webhook; it is the secret. */
-  readonly url: string;
-  /** Template. */
-  readonly text?: string;
-}
+import { chatCarrier, chatPlan, mapChatSecrets, validateChat } from "./chat-webhook.ts";
+import type { ChatBody } from "./chat-webhook.ts";
+import type { ActionKind } from "./kind.ts";
+import { chatText, jsonBody, shortened } from "./rendering.ts";
 
 const TEXT_CHARS_MAX = 2000;
 const TITLE_CHARS_MAX = 256;
 /** Nobody is pinged by what a device sends. */
 const QUIET = { allowed_mentions: { parse: [] } };
 
-const carrier: Carrier = {
-  name: "discord",
-  batchMax: 1,
-  batchBytesMax: kib(64),
-  linger: 0,
-  concurrency: 1,
-  timeout: seconds(15),
-  ordered: true,
-  http: {
-    request: (settings, [parcel]) => ({ url: settings["url"] as string, headers: JSON_TYPE, body: parcel!.body }),
-    verdict(response, now) {
-      const { status, headers, body } = response;
-      // Its limits change; it says itself when they are used up.
-      if (status >= 200 && status < 300) {
-        const pause = headers["x-ratelimit-remaining"] === "0" ? inSeconds(headers["x-ratelimit-reset-after"]) : null;
-        return pause === null ? DONE : { type: "done", pause };
-      }
-      const told = status === 429 ? (retryAfter(body) ?? inSeconds(headers["x-ratelimit-reset-after"])) : null;
-      return told === null ? failureOfHttp(response, now) : failureOfHttp(response, now, told);
-    },
-  },
-};
+const carrier = chatCarrier("discord", kib(64), (response, now) => {
+  const { status, headers, body } = response;
+  // Its limits change; it says itself when they are used up.
+  if (status >= 200 && status < 300) {
+    const pause = headers["x-ratelimit-remaining"] === "0" ? inSeconds(headers["x-ratelimit-reset-after"]) : null;
+    return pause === null ? DONE : { type: "done", pause };
+  }
+  const told = status === 429 ? (retryAfter(body) ?? inSeconds(headers["x-ratelimit-reset-after"])) : null;
+  return told === null ? failureOfHttp(response, now) : failureOfHttp(response, now, told);
+});
 
 /** `{"message":…,"retry_after":0.65,"global":false}`, seconds. */
 function retryAfter(body: string): Millis | null {
@@ -59,24 +40,14 @@ function inSeconds(value: string | undefined): Millis | null {
   return value === undefined || !Number.isFinite(given) || given < 0 ? null : Math.ceil(given * 1000);
 }
 
-export const discord: ActionKind<DiscordBody> = {
+export const discord: ActionKind<ChatBody> = {
   name: "discord",
   carrier,
-  validate(given, at) {
-    only(given, at, ["url", "text"]);
-    return present({
-      url: httpUrl(given["url"], `${at}.url`),
-      text: optionalTemplate(given["text"], `${at}.text`),
-    });
-  },
-  mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
+  validate: validateChat,
+  mapSecrets: mapChatSecrets,
   plan(body, scope) {
     const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown }, scope);
-    return {
-      settings: { url: body.url },
-      label: originOf(body.url),
-      render: (match) => jsonBody({ content: shortened(write(match), TEXT_CHARS_MAX), ...QUIET }),
-    };
+    return chatPlan(body, write, (text) => jsonBody({ content: shortened(text, TEXT_CHARS_MAX), ...QUIET }));
   },
   announce(_, notification) {
     const text = alertText(notification);

@@ -1,55 +1,25 @@
 /** A card in a Microsoft Teams channel or chat, by a workflow's webhook. Source: learn.microsoft.com (incoming webhooks, adaptive cards). */
-import { kib, seconds } from "../../base/mod.ts";
+import { kib } from "../../base/mod.ts";
 import { verdictOfHttp } from "../delivery/verdict.ts";
 import { ALERT_SIGNS, alertText, linkLines, originLine, signOf } from "./alert-text.ts";
-import { httpUrl, only, optionalTemplate, present } from "./checks.ts";
-import type { ActionKind, Carrier, Rendered } from "./kind.ts";
-import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";
-import { originOf } from "./slack.ts";
-
-export interface TeamsBody {
-  /** Of the workflow; it is the secret. */
-  readonly url: string;
-  /** Template. */
-  readonly text?: string;
-}
+import { chatCarrier, chatPlan, mapChatSecrets, validateChat } from "./chat-webhook.ts";
+import type { ChatBody } from "./chat-webhook.ts";
+import type { ActionKind, Rendered } from "./kind.ts";
+import { chatText, jsonBody, shortened } from "./rendering.ts";
 
 /** A message may have 28 KB. */
 const TEXT_CHARS_MAX = 8_000;
 
-const carrier: Carrier = {
-  name: "teams",
-  batchMax: 1,
-  batchBytesMax: kib(28),
-  linger: 0,
-  // More than four a second are throttled.
-  concurrency: 1,
-  timeout: seconds(15),
-  ordered: true,
-  http: {
-    request: (settings, [parcel]) => ({ url: settings["url"] as string, headers: JSON_TYPE, body: parcel!.body }),
-    verdict: verdictOfHttp,
-  },
-};
+const carrier = chatCarrier("teams", kib(28), verdictOfHttp);
 
-export const teams: ActionKind<TeamsBody> = {
+export const teams: ActionKind<ChatBody> = {
   name: "teams",
   carrier,
-  validate(given, at) {
-    only(given, at, ["url", "text"]);
-    return present({
-      url: httpUrl(given["url"], `${at}.url`),
-      text: optionalTemplate(given["text"], `${at}.text`),
-    });
-  },
-  mapSecrets: (body, change) => ({ ...body, url: change(body.url, `${originOf(body.url)}/***`, "url") }),
+  validate: validateChat,
+  mapSecrets: mapChatSecrets,
   plan(body, scope) {
     const write = chatText(body.text, { strong: (words) => `**${words}**`, escape: escapeMarkdown }, scope);
-    return {
-      settings: { url: body.url },
-      label: originOf(body.url),
-      render: (match) => card([block(write(match))]),
-    };
+    return chatPlan(body, write, (text) => card([block(text)]));
   },
   announce(_, notification) {
     const text = alertText(notification);

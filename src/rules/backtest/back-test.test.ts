@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { LIMITS, minutes, seconds } from "../../base/mod.ts";
 import type { EpochMs, Message } from "../../base/mod.ts";
+import type { SqlEnvironment } from "../../sql/mod.ts";
 import { DONE } from "../delivery/sender.ts";
 import { World, messageOf } from "../rules.fixture.ts";
 import type { RuleDraft } from "../model.ts";
@@ -102,6 +103,29 @@ describe("a back-test", () => {
       assert.ok(found > 0, "the rule never fired");
     });
   }
+
+  test("goes on where the rule fails, counts it and says why it did the first time", () => {
+    const environment: SqlEnvironment = {
+      accountId: "000000000000",
+      random: () => 0,
+      newUuid: () => "",
+      hash: () => {
+        throw new Error("no hash of that name here");
+      },
+    };
+    const test = new BackTest({
+      rule: draft("SELECT md5(v) AS h FROM 'line/+/temp' WHERE v <> 'plain' OR md5(v) = ''"),
+      from: T0,
+      to: T0 + minutes(10),
+      examples: 2,
+      environment,
+    });
+    test.handle(0, at(0, "a", { v: "plain" }));
+    test.handle(1, at(1, "a", {}));
+    const { counts, failure } = test.report().rule;
+    assert.deepEqual(counts, { evaluated: 2, fired: 0, unmatched: 0, undecided: 1, failed: 1 });
+    assert.match(failure!, /no hash of that name here/);
+  });
 
   test("counts what fired, what did not, and what said nothing; on whom and when", () => {
     const rule = draft("SELECT v FROM 'line/+/temp' WHERE v > 5");

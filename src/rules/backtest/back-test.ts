@@ -26,6 +26,8 @@ export interface RuleReport {
   readonly ruleName: string;
   readonly filter: string;
   readonly counts: RunCounts;
+  /** Why it failed the first time; null where it never did. */
+  readonly failure: string | null;
   /** What windows did not take; null where the rule has none. */
   readonly windows: Readonly<StateCounts> | null;
   /** External functions that the rule calls; a back-test asks none, so they are Undefined. */
@@ -112,6 +114,7 @@ function reportOf({ rule, run, findings }: Tested): RuleReport {
     ruleName: rule.ruleName,
     filter: run.sql.filter,
     counts: { ...run.counts },
+    failure: run.failure,
     windows: run.stateCounts === null ? null : { ...run.stateCounts },
     unasked: run.sql.externals,
     findings: findings.report(),

@@ -2,7 +2,7 @@
  * One rule over messages, by the code that the hot path runs, and nothing sent: what it finds is handed to `fired`. Windows,
  * keyed state and patterns included; time goes on with the messages' time of acceptance and with `tick`.
  */
-import { LIMITS, asRuleSees, parseJson } from "../../base/mod.ts";
+import { LIMITS, asRuleSees, parseJson, reasonOf } from "../../base/mod.ts";
 import type { EpochMs, JsonValue, Message } from "../../base/mod.ts";
 import type { CompiledSql, SqlEnvironment } from "../../sql/mod.ts";
 import { MessageInput } from "../input.ts";
@@ -59,6 +59,7 @@ export class RuleRun {
   readonly #environment: SqlEnvironment | undefined;
   readonly #state: RuleState | null;
   readonly #routes = new TopicRoutes<true>();
+  #failure: string | null = null;
 
   /** Throws `SqlError`. */
   constructor({ rule, limits = LIMITS.rules, stateLimits = LIMITS.windows, environment, fired }: RuleRunOptions) {
@@ -87,6 +88,11 @@ export class RuleRun {
     return this.#state === null ? null : this.#state.counts;
   }
 
+  /** Why it failed the first time; null where it never did. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
   wants(topic: string): boolean {
     return this.#routes.route(topic).length > 0;
   }
@@ -98,8 +104,8 @@ export class RuleRun {
     try {
       if (this.#state === null) this.#evaluate(offset, input);
       else this.#state.handle(offset, input);
-    } catch {
-      this.counts.failed++;
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -107,9 +113,14 @@ export class RuleRun {
   tick(now: EpochMs): void {
     try {
       this.#state?.tick(now);
-    } catch {
-      this.counts.failed++;
+    } catch (error) {
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.counts.failed++;
+    this.#failure ??= reasonOf(error);
   }
 
   #evaluate(offset: number, input: MessageInput): void {
