@@ -1,5 +1,5 @@
 /** The machine's clock, timers and randomness behind the ports of `base/ports.ts`. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomFillSync } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { setPriority } from "node:os";
 import { setFlagsFromString } from "node:v8";
@@ -11,10 +11,23 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
 };
 
-export const systemRandom: Random = {
-  next: () => Math.random(),
-  bytes: (length) => new Uint8Array(randomBytes(length)),
-};
+/** Drawn at once: a call for each identifier costs more than the identifier. Bytes are given out once, and wiped here. */
+const POOL_BYTES = 4096;
+const pool = Buffer.alloc(POOL_BYTES);
+let poolUsed = POOL_BYTES;
+
+function pooledBytes(length: number): Uint8Array {
+  if (length > POOL_BYTES / 8) return new Uint8Array(randomBytes(length));
+  if (poolUsed + length > POOL_BYTES) {
+    randomFillSync(pool);
+    poolUsed = 0;
+  }
+  const bytes = Uint8Array.prototype.slice.call(pool, poolUsed, poolUsed + length);
+  pool.fill(0, poolUsed, (poolUsed += length));
+  return bytes;
+}
+
+export const systemRandom: Random = { next: () => Math.random(), bytes: pooledBytes };
 
 /** Longest delay of one Node timer; a longer one fires at once, so it is cut and set again. */
 const TIMER_MAX = 2 ** 31 - 1;

@@ -54,7 +54,9 @@ function textOf(fields: Readonly<Record<string, unknown>>): string {
 }
 
 function present<T>(fields: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined));
+  const kept: Record<string, T> = {};
+  for (const [name, value] of Object.entries(fields)) if (value !== null && value !== undefined) kept[name] = value;
+  return kept;
 }
 
 /** Null where the text is no entry of ours. */

@@ -43,8 +43,8 @@ export const AUDIT_LIMITS = {
   retention: days(400),
   /** Of all files; 60 million connections. The oldest go first, and that is an entry of its own. */
   bytesMax: mib(16 * 1024),
-  /** How long an entry waits for others to be written with it. */
-  commitDelay: 20,
+  /** How long a device's entry waits for others to be written with it: each write is a sync. Nobody waits for it, changes go at once. */
+  commitDelay: 100,
   /** Entries that are hashed and written in one go, 14 µs each: the broker runs on the same thread. */
   batchEntriesMax: 500,
   /** Entries of devices in memory while the disk is behind; beyond it they are counted instead. */

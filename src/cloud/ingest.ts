@@ -281,7 +281,7 @@ async function openBroker(
     }),
   );
   teardown.add("audit of devices", auditDevices(broker, base.audit));
-  const events = { broker, which: config.lifeCycleEvents, limits: base.limits.mqtt, logger, metrics: base.metrics };
+  const events = { ...base, broker, which: config.lifeCycleEvents, limits: base.limits.mqtt };
   teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(
     "eviction",

@@ -7,6 +7,9 @@ import type { Socket } from "node:net";
 const SHARED_BYTES = 64 * 1024;
 const shared = new Uint8Array(SHARED_BYTES);
 
+/** The same for all sockets. */
+let slots: readonly [buffer: symbol | undefined, callback: symbol | undefined] | null = null;
+
 /** What `net.Socket` sets for its option `onread`, which it takes only where it connects itself. */
 type Reading = Socket & {
   readonly _handle: { readonly useUserBuffer?: (buffer: Uint8Array) => void } | null;
@@ -26,8 +29,8 @@ export function readShared(socket: Socket, receive: (bytes: Uint8Array) => void)
 
 /** False where this Node does it another way. */
 function takeShared(socket: Reading, receive: (bytes: Uint8Array) => void): boolean {
-  const symbols = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]));
-  const [buffer, callback] = [symbols.get("kBuffer"), symbols.get("kBufferCb")];
+  slots ??= slotsOf(socket);
+  const [buffer, callback] = slots;
   const handle = socket._handle;
   if (buffer === undefined || callback === undefined || handle?.useUserBuffer === undefined) return false;
   handle.useUserBuffer(shared);
@@ -37,4 +40,9 @@ function takeShared(socket: Reading, receive: (bytes: Uint8Array) => void): bool
     return true;
   };
   return true;
+}
+
+function slotsOf(socket: Reading): readonly [buffer: symbol | undefined, callback: symbol | undefined] {
+  const symbols = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]));
+  return [symbols.get("kBuffer"), symbols.get("kBufferCb")];
 }

@@ -8,8 +8,9 @@ const CLOSE_GRACE_MS = 5_000;
 
 /** Sends what was written, and `last`; then closes. */
 export function endSocket(socket: Socket, last?: Uint8Array): void {
-  if (last === undefined) socket.end();
-  else socket.end(last);
+  // Where the client has closed first, Node has ended our side already, and a second time costs an error with its stack.
+  if (last !== undefined) socket.end(last);
+  else if (!socket.writableEnded) socket.end();
   const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
   socket.once("close", () => clearTimeout(timer));
 }

@@ -1,5 +1,5 @@
 /** The TLS part of a listener: handshakes, what protocol the client asked for, and who its certificate says it is. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket, createServer } from "node:tls";
 import type { SecureVersion, Server } from "node:tls";
@@ -122,7 +122,7 @@ export class TlsDoor {
   #credentialOf(socket: TLSSocket): Credential {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return NO_CERTIFICATE;
-    const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
+    const certificateId = hash("sha256", certificate.raw, "hex");
     if (!socket.authorized) {
       return { kind: "unusable", ...handshakeFault(null, socket.authorizationError), certificateId };
     }
@@ -138,7 +138,7 @@ export class TlsDoor {
 export function shownBy(socket: Socket): ShownCertificate | null {
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   if (certificate === undefined) return null;
-  const certificateId = createHash("sha256").update(certificate.raw).digest("hex");
+  const certificateId = hash("sha256", certificate.raw, "hex");
   return { certificateId, subject: certificate.subject.replaceAll("\n", ", ") };
 }
 

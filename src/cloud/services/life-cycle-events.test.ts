@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BrokerWorld } from "../../../sim/broker.ts";
 import { decodeUtf8 } from "../../base/mod.ts";
+import type { Cancel } from "../../base/mod.ts";
 import { publishLifeCycleEvents } from "./life-cycle-events.ts";
 import type { LifeCycleEvents } from "./life-cycle-events.ts";
 
-function publishAll({ broker, limits, logger, metrics }: BrokerWorld, which: LifeCycleEvents): void {
-  publishLifeCycleEvents({ broker, limits, logger, metrics, which });
+function publishAll({ broker, limits, logger, metrics, clock }: BrokerWorld, which: LifeCycleEvents): Cancel {
+  return publishLifeCycleEvents({ broker, limits, logger, metrics, scheduler: clock, which });
 }
 
 async function eventsOf(
@@ -20,7 +21,7 @@ async function eventsOf(
   );
   publishAll(world, which);
   await story(world);
-  await world.run();
+  await world.run(100);
   return events;
 }
 
@@ -92,4 +93,40 @@ test("a log that takes nothing loses the event, counted, and the client connects
   const client = await world.connected("c1");
   assert.equal(client.last("connack")?.reasonCode, 0);
   assert.equal(world.metrics.value("tidewire_life_cycle_events_lost_total"), 1);
+});
+
+test("a fleet that comes back is told of together, in order and in full; the first of it at once", async () => {
+  const world = await BrokerWorld.started();
+  const told: { readonly clientId: string; readonly at: number }[] = [];
+  world.broker.subscribeLocal("$aws/events/presence/#", ({ topic }) =>
+    told.push({ clientId: topic.split("/").at(-1)!, at: world.clock.monotonic() }),
+  );
+  publishAll(world, "presence");
+  const fleet = Array.from({ length: 300 }, (_, n) => `c${n}`);
+  for (const clientId of fleet) world.client().connect({ clientId });
+  await world.run();
+  assert.deepEqual(
+    told.map(({ clientId }) => clientId),
+    ["c0"],
+  );
+  await world.run(1_000);
+  assert.deepEqual(
+    told.map(({ clientId }) => clientId),
+    fleet,
+  );
+  assert.equal(new Set(told.slice(1).map(({ at }) => at)).size, 1);
+  await world.connected("late");
+  assert.equal(told.at(-1)!.clientId, "late", "after a silence nothing waits");
+});
+
+test("what waits for others when the platform stops is told", async () => {
+  const world = await BrokerWorld.started();
+  let told = 0;
+  world.broker.subscribeLocal("$aws/events/presence/#", () => told++);
+  const stop = publishAll(world, "presence");
+  for (const clientId of ["a", "b", "c"]) world.client().connect({ clientId });
+  await world.run();
+  stop();
+  await world.run();
+  assert.equal(told, 3);
 });
