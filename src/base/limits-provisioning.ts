@@ -47,6 +47,11 @@ export const PROVISIONING_LIMITS = {
   bulkPerSecondMax: 250,
   /** Bulk requests that are worked on at once; the next is told to come back. */
   bulkRequestsMax: 8,
+  /** Registration tasks that are not over, and those whose reports are kept: of 200,000 lines some 40 MB each at most. */
+  registrationTasksUnfinishedMax: 10,
+  registrationTasksKept: 50,
+  /** How long a link to a report is good: whoever has it needs no login. */
+  registrationReportLife: minutes(15),
   /** How long a key of a bulk file is recognised. Within that time whoever was interrupted has gone on. */
   bulkMemory: days(90),
   /** AWS IoT's numbers: what a pre-provisioning hook may take, and how long a trusted user's claim is good. */

@@ -111,7 +111,13 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   rules.follow(() => log.next);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
-  const provisioning = openProvisioning({ ...base, folder: config.data });
+  const sealing = sealingWith(base.secrets.sessionKey);
+  const provisioning = openProvisioning({
+    ...base,
+    folder: config.data,
+    buckets: config.buckets,
+    hmac: (text) => sealing.hmac(text),
+  });
   teardown.add("provisioning", () => provisioning.close());
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
@@ -125,6 +131,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
+  provisioning.registration.tasks.resume();
   await storeReady;
   return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }

@@ -19,6 +19,8 @@ export { ProvisioningRefusal } from "./provisioning/refusal.ts";
 export type { TemplateBody, TemplateType } from "./provisioning/template-body.ts";
 export { BulkProvisioning } from "./provisioning/bulk.ts";
 export type { BulkParameter, BulkTerms } from "./provisioning/bulk.ts";
+export { RegistrationTasks } from "./provisioning/registration-tasks.ts";
+export type { NewRegistrationTask } from "./provisioning/registration-tasks.ts";
 export { JoinCodes } from "./provisioning/join-codes.ts";
 export type { JoinCodesOptions, Joined, NewJoinCode } from "./provisioning/join-codes.ts";
 export { Templates } from "./provisioning/templates.ts";
@@ -37,6 +39,11 @@ export type {
   JoinOffer,
   KnownThing,
   ProvisioningStore,
+  RegistrationInput,
+  RegistrationLine,
+  RegistrationTask,
+  RegistrationTaskStatus,
+  RegistrationTaskStore,
   RegistrationTemplate,
   RetirementRecord,
   RetirementStore,

@@ -1,6 +1,8 @@
 /** The unmodified SDKs of AWS: every core operation, and the errors that its documentation names. */
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import * as iot from "@aws-sdk/client-iot";
 import * as plane from "@aws-sdk/client-iot-data-plane";
@@ -511,6 +513,54 @@ test("RegisterThing makes a thing, a certificate of a request, and what belongs 
   assert.match(made.certificatePem!, /BEGIN CERTIFICATE/);
   assert.equal((await send(new iot.ListThingPrincipalsCommand({ thingName: "registered" }))).principals!.length, 1);
   await world.refuses(send(new iot.RegisterThingCommand({ templateBody: "{" })), INVALID);
+});
+
+test("a registration task: a file in a bucket, a device per line, reports behind links, and stopping", async () => {
+  const { refuses, platform } = world;
+  const bucket = join(platform.ready.dataDir, "buckets/factory");
+  mkdirSync(bucket, { recursive: true });
+  const { csrPem } = await createKeyAndCsr("any");
+  const lines = [
+    { ThingName: "from-file", CSR: csrPem },
+    { ThingName: "from-file-2", CSR: "none" },
+  ];
+  writeFileSync(join(bucket, "batch.jsonl"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  const templateBody = JSON.stringify({
+    Parameters: { ThingName: { Type: "String" }, CSR: { Type: "String" } },
+    Resources: {
+      thing: { Type: "AWS::IoT::Thing", Properties: { ThingName: { Ref: "ThingName" } } },
+      certificate: {
+        Type: "AWS::IoT::Certificate",
+        Properties: { CertificateSigningRequest: { Ref: "CSR" }, Status: "ACTIVE" },
+      },
+    },
+  });
+  const roleArn = "arn:aws:iam::000000000000:role/any";
+  const input = { templateBody, inputFileBucket: "factory", inputFileKey: "batch.jsonl", roleArn };
+  const { taskId } = await send(new iot.StartThingRegistrationTaskCommand(input));
+  let task = await send(new iot.DescribeThingRegistrationTaskCommand({ taskId }));
+  while (task.status === "InProgress") task = await send(new iot.DescribeThingRegistrationTaskCommand({ taskId }));
+  const { status, successCount, failureCount, percentageProgress, creationDate } = task;
+  assert.deepEqual([status, successCount, failureCount, percentageProgress], ["Completed", 1, 1, 100]);
+  assert.ok(creationDate! <= task.lastModifiedDate!);
+  const report = async (reportType: iot.ReportType): Promise<string> => {
+    const { resourceLinks } = await send(new iot.ListThingRegistrationTaskReportsCommand({ taskId, reportType }));
+    return (await fetch(resourceLinks![0]!)).text();
+  };
+  assert.match(await report("RESULTS"), /^\{"lineNumber":1,.*BEGIN CERTIFICATE.*thing\/from-file"/);
+  assert.match(await report("ERRORS"), /^\{"lineNumber":2,"error":\{"code":"InvalidCertificateSigningRequest"/);
+  assert.equal((await send(new iot.ListThingPrincipalsCommand({ thingName: "from-file" }))).principals!.length, 1);
+  const { taskIds } = await send(new iot.ListThingRegistrationTasksCommand({ status: "Completed" }));
+  assert.deepEqual(taskIds, [taskId]);
+  await send(new iot.StopThingRegistrationTaskCommand({ taskId }));
+  await refuses(send(new iot.DescribeThingRegistrationTaskCommand({ taskId: "nobody" })), MISSING);
+  await refuses(
+    send(new iot.StartThingRegistrationTaskCommand({ ...input, inputFileKey: "../../secrets/ca.key" })),
+    INVALID,
+  );
+  const link = (await send(new iot.ListThingRegistrationTaskReportsCommand({ taskId, reportType: "RESULTS" })))
+    .resourceLinks![0]!;
+  assert.equal((await fetch(link.replace("RESULTS", "ERRORS"))).status, 401);
 });
 
 test("topic rules", async () => {

@@ -8,6 +8,9 @@ import type {
   JoinCodeRecord,
   JoinCodeStore,
   ProvisioningStore,
+  RegistrationLine,
+  RegistrationTask,
+  RegistrationTaskStore,
   RetirementRecord,
   RetirementStore,
   TemplateRecord,
@@ -47,6 +50,13 @@ const MIGRATIONS: readonly string[] = [
      tenant TEXT NOT NULL, key_hash TEXT NOT NULL, document TEXT NOT NULL, at INTEGER NOT NULL,
      PRIMARY KEY (tenant, key_hash)) STRICT, WITHOUT ROWID;
    CREATE INDEX bulk_devices_by_time ON bulk_devices (tenant, at);`,
+  `CREATE TABLE registration_tasks (
+     tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL, created_at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
+   CREATE TABLE registration_lines (
+     tenant TEXT NOT NULL, task TEXT NOT NULL, line INTEGER NOT NULL, outcome TEXT NOT NULL, document TEXT NOT NULL,
+     PRIMARY KEY (tenant, task, line)) STRICT, WITHOUT ROWID;
+   CREATE INDEX registration_lines_by_outcome ON registration_lines (tenant, task, outcome, line);`,
 ];
 
 type Row = Record<string, SQLOutputValue>;
@@ -57,7 +67,9 @@ export interface ProvisioningStoreOptions {
   readonly tenant?: string;
 }
 
-export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore, RetirementStore, BulkStore {
+export class SqliteProvisioningStore
+  implements ProvisioningStore, JoinCodeStore, RetirementStore, BulkStore, RegistrationTaskStore
+{
   readonly #database: DatabaseSync;
   readonly #tenant: string;
   readonly #prepared = new Map<string, StatementSync>();
@@ -241,6 +253,64 @@ export class SqliteProvisioningStore implements ProvisioningStore, JoinCodeStore
     const oldest = "SELECT key_hash FROM bulk_devices WHERE tenant = ? AND at < ? ORDER BY at LIMIT ?";
     const sql = `DELETE FROM bulk_devices WHERE tenant = ? AND key_hash IN (${oldest})`;
     return Number(this.#sql(sql).run(this.#tenant, this.#tenant, before, limit).changes);
+  }
+
+  // ── registration tasks ───────────────────────────────────────────────────────────────────────
+
+  saveRegistrationTask(task: RegistrationTask): void {
+    const values = [this.#tenant, task.taskId, JSON.stringify(task), task.createdAt] as const;
+    this.#sql("INSERT OR REPLACE INTO registration_tasks VALUES (?, ?, ?, ?)").run(...values);
+  }
+
+  registrationTask(taskId: string): RegistrationTask | null {
+    const sql = "SELECT document FROM registration_tasks WHERE tenant = ? AND id = ?";
+    const row = this.#sql(sql).get(this.#tenant, taskId);
+    return row === undefined ? null : (JSON.parse(row["document"] as string) as RegistrationTask);
+  }
+
+  registrationTasks(): readonly RegistrationTask[] {
+    return this.#sql("SELECT document FROM registration_tasks WHERE tenant = ? ORDER BY created_at DESC, id DESC")
+      .all(this.#tenant)
+      .map((row) => JSON.parse(row["document"] as string) as RegistrationTask);
+  }
+
+  removeRegistrationTask(taskId: string): void {
+    this.#sql("DELETE FROM registration_tasks WHERE tenant = ? AND id = ?").run(this.#tenant, taskId);
+  }
+
+  saveRegistrationLine(taskId: string, line: RegistrationLine): void {
+    const values = [this.#tenant, taskId, line.line, line.outcome, JSON.stringify(line)] as const;
+    this.#sql("INSERT OR REPLACE INTO registration_lines VALUES (?, ?, ?, ?, ?)").run(...values);
+  }
+
+  registrationLine(taskId: string, line: number): RegistrationLine | null {
+    const sql = "SELECT document FROM registration_lines WHERE tenant = ? AND task = ? AND line = ?";
+    const row = this.#sql(sql).get(this.#tenant, taskId, line);
+    return row === undefined ? null : (JSON.parse(row["document"] as string) as RegistrationLine);
+  }
+
+  registrationLines(
+    taskId: string,
+    outcome: RegistrationLine["outcome"],
+    after: number,
+    limit: number,
+  ): readonly RegistrationLine[] {
+    const sql =
+      "SELECT document FROM registration_lines WHERE tenant = ? AND task = ? AND outcome = ? AND line > ? ORDER BY line LIMIT ?";
+    return this.#sql(sql)
+      .all(this.#tenant, taskId, outcome, after, limit)
+      .map((row) => JSON.parse(row["document"] as string) as RegistrationLine);
+  }
+
+  countRegistrationLines(taskId: string): { readonly succeeded: number; readonly failed: number } {
+    const sql = "SELECT count(*) AS n FROM registration_lines WHERE tenant = ? AND task = ? AND outcome = ?";
+    return { succeeded: this.#number(sql, taskId, "done"), failed: this.#number(sql, taskId, "failed") };
+  }
+
+  removeRegistrationLines(taskId: string, limit: number): number {
+    const some = "SELECT line FROM registration_lines WHERE tenant = ? AND task = ? LIMIT ?";
+    const sql = `DELETE FROM registration_lines WHERE tenant = ? AND task = ? AND line IN (${some})`;
+    return Number(this.#sql(sql).run(this.#tenant, taskId, this.#tenant, taskId, limit).changes);
   }
 
   // ── retired things ───────────────────────────────────────────────────────────────────────────

@@ -265,12 +265,19 @@ async function openParts(folder: string, ground: Base) {
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const { rules, configured, close: closeRules } = await openRules(folder, base);
-  const provisioning = openProvisioning({ ...base, scheduler: realTurns(clock), folder, registry, authority });
+  const provisioning = openProvisioning({
+    ...base,
+    scheduler: realTurns(clock),
+    folder,
+    registry,
+    authority,
+    hmac: (text) => `signed ${text}`,
+  });
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
   const close = async (): Promise<void> => {
     await search.close();
-    for (const part of [gatekeeper, shadows, provisioning]) part.close();
+    for (const part of [gatekeeper, shadows, provisioning]) await part.close();
     await closeRules();
     presence.close();
     successions.close();

@@ -16,6 +16,7 @@ import type { Counter } from "../../base/mod.ts";
 import type { RoutePermission } from "../../people/mod.ts";
 import { refuseOtherOperations, shapeOf } from "./aws/not-implemented.ts";
 import { AWS_OPERATIONS } from "./aws/operations.ts";
+import { registrationReportRoutes } from "./aws/registration-tasks.ts";
 import { awsRoutes } from "./aws/routes.ts";
 import { apiErrorOf, incidentOf, publicErrorOf, sendError, tidewireErrorOf } from "./errors.ts";
 import { auditChanges, auditRefusal } from "./audit-hooks.ts";
@@ -151,6 +152,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   healthRoutes(app, ports);
   doorRoutes(app, ports);
   revocationRoutes(app, ports);
+  registrationReportRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);
   await app.ready();
   const listening = new Listening({ app, live: hub, routes, plain }, ports);

@@ -80,7 +80,7 @@ export class BulkDesk {
         const { line } = each;
         try {
           if ("refusal" in each) throw each.refusal;
-          const device = await this.#inTurn(async () => {
+          const device = await this.inTurn(async () => {
             const keyHash = await keyHashOf(each.csrPem);
             return bulk.provision({ ...each, keyHash }, terms);
           });
@@ -94,7 +94,7 @@ export class BulkDesk {
 
   async #rehearse(lines: readonly Parsed[], terms: BulkTerms): Promise<readonly BulkAnswer[]> {
     const good = lines.filter((each): each is Line => !("refusal" in each));
-    const outcomes = (await this.#inTurn(() => this.#o.bulk.rehearse(good, terms))).values();
+    const outcomes = (await this.inTurn(() => this.#o.bulk.rehearse(good, terms))).values();
     return lines.map((each) => {
       const outcome = "refusal" in each ? each.refusal : outcomes.next().value!;
       if (outcome instanceof ProvisioningRefusal) return refused(each.line, outcome);
@@ -109,7 +109,7 @@ export class BulkDesk {
   }
 
   /** Some at once, and not faster than the limit. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
     const { bulkAtOnceMax, bulkPerSecondMax } = LIMITS.provisioning;
     if (this.#atWork >= bulkAtOnceMax) await new Promise<void>((resolve) => void this.#waiting.push(resolve));
     else this.#atWork++;

@@ -8,11 +8,15 @@ import { ProvisioningHooks } from "../../adapters/provisioning-hooks.ts";
 import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
 import { LIMITS, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
-import { BulkProvisioning, JoinCodes, Provisioner, Templates } from "../../identity/mod.ts";
+import { BulkProvisioning, JoinCodes, Provisioner, RegistrationTasks, Templates } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
+import type { BucketsConfig } from "../buckets-config.ts";
 import { BulkDesk } from "./bulk.ts";
 import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
 import { Joining, fingerprintOf } from "./joining.ts";
+import { registrationInputs } from "./registration-input.ts";
+
+import { RegistrationReports } from "./registration-reports.ts";
 import { Retirements } from "./retirement.ts";
 
 export interface Provisioning {
@@ -20,11 +24,16 @@ export interface Provisioning {
   readonly provisioner: Provisioner;
   readonly joining: Joining;
   readonly bulk: BulkDesk;
+  readonly registration: { readonly tasks: RegistrationTasks; readonly reports: RegistrationReports };
   readonly retirements: Retirements;
 }
 
 export interface OpenProvisioningOptions {
   readonly folder: string;
+  /** Where input files of registration tasks lie. */
+  readonly buckets?: BucketsConfig;
+  /** With a key of the platform. */
+  readonly hmac: (text: string) => string;
   readonly registry: Registry;
   readonly authority: CertificateAuthority;
   readonly clock: Clock;
@@ -35,7 +44,7 @@ export interface OpenProvisioningOptions {
 }
 
 /** Throws `TidewireError` DATABASE_*. */
-export function openProvisioning(options: OpenProvisioningOptions): Provisioning & { close(): void } {
+export function openProvisioning(options: OpenProvisioningOptions): Provisioning & { close(): Promise<void> } {
   const { folder, registry, authority, scheduler, logger } = options;
   const store = new SqliteProvisioningStore({ path: join(folder, "provisioning.db"), logger });
   const http = new NodeOutgoingHttp();
@@ -51,6 +60,10 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const joining = new Joining({ codes, provisioner, registry, authority });
   const bulk = new BulkProvisioning({ ...options, ...device, store, provisioner, templates, sha256 });
   const desk = new BulkDesk({ ...options, bulk, provisioner });
+  const open = registrationInputs(options.buckets ?? {}, folder, options);
+  const inTurn: BulkDesk["inTurn"] = (work) => desk.inTurn(work);
+  const tasks = new RegistrationTasks({ ...options, registry: device.registry, store, provisioner, open, inTurn });
+  const reports = new RegistrationReports({ ...options, tasks });
   const retirements = new Retirements({ ...options, store });
   const sweep = (): void => {
     try {
@@ -62,11 +75,13 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
     }
   };
   const cancel = scheduler.every(LIMITS.provisioning.sweepPeriod, sweep);
-  const close = (): void => {
+  const close = async (): Promise<void> => {
     cancel();
     retirements.close();
+    await tasks.close();
     http.close();
     store.close();
   };
-  return { templates, provisioner, joining, bulk: desk, retirements, close };
+  const registration = { tasks, reports };
+  return { templates, provisioner, joining, bulk: desk, registration, retirements, close };
 }

@@ -113,6 +113,70 @@ export interface BulkStore {
   removeBulkDevices(before: EpochMs, limit: number): number;
 }
 
+export type RegistrationTaskStatus = "InProgress" | "Cancelling" | "Cancelled" | "Completed" | "Failed";
+
+/** AWS IoT's members, and what a start needs to go on. */
+export interface RegistrationTask {
+  readonly taskId: string;
+  readonly templateBody: string;
+  readonly inputFileBucket: string;
+  readonly inputFileKey: string;
+  /** As it was given; nothing here uses it. */
+  readonly roleArn: string;
+  readonly status: RegistrationTaskStatus;
+  /** Why it failed. */
+  readonly message: string | null;
+  readonly createdAt: EpochMs;
+  readonly updatedAt: EpochMs;
+  /** Null: it has not been opened yet. */
+  readonly inputBytes: number | null;
+  readonly bytesRead: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+/** `planned`: a certificate was made for it, and may be in the registry by now. */
+export interface RegistrationLine {
+  readonly line: number;
+  readonly outcome: "planned" | "done" | "failed";
+  readonly thing: string | null;
+  readonly certificateId: string | null;
+  /** Both where it failed. */
+  readonly code: string | null;
+  readonly reason: string | null;
+}
+
+export interface RegistrationTaskStore {
+  /** As that of `ProvisioningStore`. */
+  atomically<T>(work: () => T): T;
+  /** Inserts or replaces. */
+  saveRegistrationTask(task: RegistrationTask): void;
+  registrationTask(taskId: string): RegistrationTask | null;
+  /** The newest first. */
+  registrationTasks(): readonly RegistrationTask[];
+  removeRegistrationTask(taskId: string): void;
+  /** Inserts or replaces. */
+  saveRegistrationLine(taskId: string, line: RegistrationLine): void;
+  registrationLine(taskId: string, line: number): RegistrationLine | null;
+  /** In their order, behind `after`. */
+  registrationLines(
+    taskId: string,
+    outcome: RegistrationLine["outcome"],
+    after: number,
+    limit: number,
+  ): readonly RegistrationLine[];
+  countRegistrationLines(taskId: string): { readonly succeeded: number; readonly failed: number };
+  /** Returns how many it has removed. */
+  removeRegistrationLines(taskId: string, limit: number): number;
+}
+
+/** A task's input file. */
+export interface RegistrationInput {
+  readonly bytes: number;
+  /** In order, and all of it or an error. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
 /** What a join code is good for. The code itself is nowhere. */
 export interface JoinCodeRecord {
   readonly secretHash: string;

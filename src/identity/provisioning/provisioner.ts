@@ -169,10 +169,14 @@ export class Provisioner {
 
   // ── without a claim: an operator's own doors ─────────────────────────────────────────────────
 
-  /** AWS's RegisterThing of the control plane, and bulk: the body says whose certificate it is. */
+  /**
+   * AWS's RegisterThing of the control plane, and its registration tasks: the body says whose certificate it is. `planned` is
+   * told of a certificate that was made, before it is written anywhere.
+   */
   provision(
     body: string | TemplateBody,
     parameters: Readonly<Record<string, string>>,
+    planned?: (plan: ProvisioningPlan, certificateId: string) => Promise<void>,
   ): Promise<Provisioned & { readonly certificatePem: string }> {
     const template = typeof body === "string" ? parseTemplateBody(body, "FLEET_PROVISIONING", parsePolicy) : body;
     return this.#told({ operation: "Provision" }, async () => {
@@ -180,6 +184,7 @@ export class Provisioner {
       const { from, value } = plan.certificate;
       if (from === "CertificateSigningRequest") {
         const issued = await this.#issuing(() => this.#o.issuer.fromCsr(value));
+        await planned?.(plan, issued.certificateId);
         return { ...(await this.#registerAndApply(issued, plan)), certificatePem: issued.certificatePem };
       }
       if (from === "CertificateId") return { ...(await this.#apply(plan, value)), certificatePem: "" };

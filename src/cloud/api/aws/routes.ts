@@ -11,6 +11,7 @@ import { groupRoutes } from "./groups.ts";
 import { messageRoutes } from "./messages.ts";
 import { policyRoutes } from "./policies.ts";
 import { provisioningRoutes } from "./provisioning.ts";
+import { registrationTaskRoutes } from "./registration-tasks.ts";
 import { ruleRoutes } from "./rules.ts";
 import { searchRoutes } from "./search.ts";
 import { shadowRoutes } from "./shadows.ts";
@@ -27,6 +28,7 @@ const RESOURCES = [
   policyRoutes,
   authorizationRoutes,
   provisioningRoutes,
+  registrationTaskRoutes,
   ruleRoutes,
   searchRoutes,
   tagRoutes,
