@@ -37,6 +37,7 @@ export class BrokerWorld {
   readonly policies = new Map<string, SimAuthorizer>();
   admit: Gatekeeper["admit"] | null = null;
   authenticate: Gatekeeper["authenticate"] | null = null;
+  mayPublishKept: NonNullable<Gatekeeper["mayPublishKept"]> = () => true;
   broker: Broker;
   /** Ports of a broker that crashed are dead. */
   #life = { alive: true };
@@ -77,6 +78,8 @@ export class BrokerWorld {
         this.admit === null ? this.admission(connect.clientId) : this.admit(peer, connect),
       authenticate: (peer: Peer, connect: ConnectPacket): AuthenticationExchange | null =>
         this.authenticate?.(peer, connect) ?? null,
+      mayPublishKept: (owner: string, topic: string, retain: boolean): boolean =>
+        this.mayPublishKept(owner, topic, retain),
     };
     const broker = new Broker({
       journal,

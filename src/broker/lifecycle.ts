@@ -109,7 +109,7 @@ function publishWill(core: Core, session: Session): void {
   const standing = session.will!;
   session.will = null;
   session.willAt = null;
-  if (!mayStillPublish(standing)) {
+  if (!mayStillPublish(core, standing)) {
     const fields = { clientId: session.clientId, thing: standing.thing, topic: standing.will.topic };
     core.refusals.refuse(
       "will-refused",
@@ -144,8 +144,10 @@ function publishWill(core: Core, session: Session): void {
   }
 }
 
-function mayStillPublish(standing: StandingWill): boolean {
-  return standing.authorizer === null || standing.authorizer.publish(standing.will.topic, standing.will.retain);
+/** By the policies as they are now, also where the client was connected to an earlier run. */
+function mayStillPublish({ options }: Core, { will: { topic, retain }, authorizer, owner }: StandingWill): boolean {
+  if (authorizer !== null) return authorizer.publish(topic, retain);
+  return owner === null || options.gatekeeper.mayPublishKept?.(owner, topic, retain) !== false;
 }
 
 /** Looks at what time does to absent sessions and to connections. */

@@ -50,6 +50,8 @@ export interface Gatekeeper {
    * authenticates anew; null where the method is not known. Without this function none is.
    */
   authenticate?(peer: Peer, connect: ConnectPacket): AuthenticationExchange | null;
+  /** Whether whose will was kept over a restart, by its `Authorizer.owner`, may still publish it. Without this function all may. */
+  mayPublishKept?(owner: string, topic: string, retain: boolean): boolean;
 }
 
 /** One run of an authentication method. Who is gone in the middle of it does not come back to it. */
@@ -95,6 +97,8 @@ export interface Authorizer {
   receive(topic: string): boolean;
   /** Whether it would still be let in, as it asked when it connected. Absent: always. */
   mayStay?(): boolean;
+  /** What is kept with a will, so that the right to it can be asked about after a restart: `Gatekeeper.mayPublishKept`. */
+  readonly owner?: string;
 }
 
 /** The publishing connection, as far as the log needs it; encoded once per connection. */

@@ -106,9 +106,9 @@ function loadSession(core: Core, entry: StoredSession, durable: number): Session
   session.disconnectedAt = entry.disconnectedAt ?? clock.now();
   session.expiresAt = now + Math.max(0, entry.expirySeconds * 1000 - absentFor);
   if (entry.will !== null) {
-    const { will, thing } = entry.will;
+    const { will, thing, owner } = entry.will;
     const delay = Math.max(will.delaySeconds * 1000 - absentFor, limits.willGraceAfterRestart);
-    session.will = { will, thing, authorizer: null };
+    session.will = { will, thing, authorizer: null, owner };
     session.willAt = now + delay;
     // The session ends with its will at the latest, so a client that comes back within the grace takes the will away.
     session.expiresAt = Math.max(session.expiresAt, session.willAt);

@@ -3,7 +3,9 @@ import type { SavedExchanges, SavedOutbox, SavedSession, SavedSubscription, Sess
 
 export function willOf(session: Session): SavedSession["will"] {
   const standing = session.connection === null ? session.will : session.connection.will;
-  return standing === null ? null : { will: standing.will, thing: standing.thing };
+  if (standing === null) return null;
+  const { will, thing, authorizer, owner } = standing;
+  return { will, thing, owner: authorizer?.owner ?? owner };
 }
 
 export function savedOf({

@@ -43,8 +43,10 @@ export interface RetainedWanted {
 export interface StandingWill {
   readonly will: Will;
   readonly thing: string | null;
-  /** Null after a restart: the right was checked when the will was accepted. */
+  /** Null after a restart. */
   readonly authorizer: Authorizer | null;
+  /** Of an earlier run's authorizer; null: it had none, nobody in particular may always. */
+  readonly owner: string | null;
 }
 
 export class Session {
@@ -125,7 +127,8 @@ export interface SavedSession {
   /** Whose it is; null for no thing's, and in a file of an earlier version. */
   readonly thing: string | null;
   readonly leftGroup: boolean;
-  readonly will: { readonly will: Will; readonly thing: string | null } | null;
+  /** `owner`: of its authorizer; null also in a file of an earlier version. */
+  readonly will: { readonly will: Will; readonly thing: string | null; readonly owner: string | null } | null;
 }
 
 export interface SavedSubscription {

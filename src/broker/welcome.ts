@@ -100,7 +100,7 @@ function settle(connection: Connection, packet: ConnectPacket, admission: Admitt
   const { clientId } = packet;
   connection.publisher = { clientId, thing, encoded: encodePublisher({ clientId, thing }) };
   // [MQTT-3.1.2-7]
-  connection.will = packet.will === null ? null : { will: packet.will, thing, authorizer };
+  connection.will = packet.will === null ? null : { will: packet.will, thing, authorizer, owner: null };
   connection.connectedAt = core.clock.now();
   connection.sessionIdentifier = hex(core.options.random.bytes(16));
   connection.keepAliveSeconds = grantedKeepAlive(packet, limits);

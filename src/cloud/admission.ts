@@ -1,6 +1,6 @@
 /** What admission is made of: who asks, what he may do, and why somebody is not let in. */
 import type { EpochMs } from "../base/mod.ts";
-import type { CompiledPolicy, RefusalReason } from "../identity/mod.ts";
+import type { CompiledPolicy, PolicyContext, RefusalReason } from "../identity/mod.ts";
 import type { Policy, Principal } from "../registry/mod.ts";
 
 /** A CONNECT that was not let in. */
@@ -26,6 +26,20 @@ export function hasPoliciesByName(principal: string): boolean {
   return /^(?:user|jwt|key)\//.test(principal);
 }
 
+/** What a token says of its bearer's rights; `thing` null: he stands for none. */
+export interface TokenGrant {
+  readonly thing: string | null;
+  readonly policies: readonly string[];
+}
+
+/** Who a connection is, as it is kept with its will: with this its rights can be looked up in another run. */
+export interface KeptOwner {
+  /** The certificate's id, `password/THING`, `user/NAME`, `jwt/SUBJECT` or `key/ID`. */
+  readonly principal: string;
+  readonly token?: TokenGrant;
+  readonly connection: Omit<PolicyContext, "thing" | "certificate">;
+}
+
 /** Somebody who proved without a certificate who he is. */
 export interface ProvedLogin {
   /** `password/THING`, `user/NAME`, `jwt/SUBJECT`, `key/ID`. */
@@ -34,6 +48,8 @@ export interface ProvedLogin {
   readonly whose: string;
   /** Asked again when something has changed; the same object where nothing has. Null: it may not be here any more. */
   readonly look: () => Rights | null;
+  /** Of who showed a token. */
+  readonly token?: TokenGrant;
   /** From then on it is worth nothing. */
   readonly expiresAt?: EpochMs;
 }

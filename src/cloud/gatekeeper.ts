@@ -15,7 +15,7 @@ import type {
 import type { Policy, Principal, Registry, RegistryRules, Thing } from "../registry/mod.ts";
 
 import { REFUSALS, hasPoliciesByName } from "./admission.ts";
-import type { GateRefusal, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
+import type { GateRefusal, KeptOwner, ProvedLogin, Refusal, Refused, RequestAdmission, Rights } from "./admission.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
 
@@ -118,7 +118,13 @@ export class RegistryGatekeeper implements Gatekeeper {
     const thing = grant.context.thing?.thingName ?? null;
     const look = (before: Rights | null): Rights | null => this.current(principal.certificate.certificateId, before);
     const expiresAt = principal.certificate.notAfter + 1;
-    return { admitted: true, thing, expiresAt, authorizer: new ConnectionAuthorizer(this, principal, look, grant) };
+    const who = { principal: principal.certificate.certificateId };
+    return {
+      admitted: true,
+      thing,
+      expiresAt,
+      authorizer: new ConnectionAuthorizer(this, principal, look, grant, who),
+    };
   }
 
   /**
@@ -141,14 +147,15 @@ export class RegistryGatekeeper implements Gatekeeper {
   }
 
   /** Who he is is proved; here it is what he may do. */
-  admitLogin(peer: Peer, connect: ConnectPacket, { principal, whose, look, expiresAt }: ProvedLogin): Admission {
+  admitLogin(peer: Peer, connect: ConnectPacket, login: ProvedLogin): Admission {
+    const { principal, whose, look, expiresAt } = login;
     const rights = look();
     const grant = rights === null ? null : this.grant(rights, connectionOf(peer, connect));
     const thing = rights?.things[0]?.thing.thingName ?? null;
     if (rights === null || grant === null)
       return this.refuse(peer, connect, notAuthorized(`A policy of ${whose} is missing or cannot be evaluated`), thing);
     if (grant.policy.connect(connect.clientId)) {
-      const authorizer = new ConnectionAuthorizer(this, rights, look, grant);
+      const authorizer = new ConnectionAuthorizer(this, rights, look, grant, login);
       const end = expiresAt === undefined ? {} : { expiresAt };
       return { admitted: true, thing: grant.context.thing?.thingName ?? null, authorizer, principal, ...end };
     }
@@ -298,6 +305,7 @@ interface Grant {
 class ConnectionAuthorizer implements Authorizer {
   readonly #gate: RegistryGatekeeper;
   readonly #look: (before: Rights | null) => Rights | null;
+  readonly #who: Pick<KeptOwner, "principal" | "token">;
   #rights: Rights | null;
   #context: PolicyContext;
   /** Null: nothing is allowed any more. */
@@ -305,9 +313,16 @@ class ConnectionAuthorizer implements Authorizer {
   #generation: number;
   #revision = 0;
 
-  constructor(gate: RegistryGatekeeper, rights: Rights, look: (before: Rights | null) => Rights | null, grant: Grant) {
+  constructor(
+    gate: RegistryGatekeeper,
+    rights: Rights,
+    look: (before: Rights | null) => Rights | null,
+    grant: Grant,
+    who: Pick<KeptOwner, "principal" | "token">,
+  ) {
     this.#gate = gate;
     this.#look = look;
+    this.#who = who;
     this.#rights = rights;
     this.#context = grant.context;
     this.#policy = grant.policy;
@@ -317,6 +332,12 @@ class ConnectionAuthorizer implements Authorizer {
   get revision(): number {
     if (this.#generation !== this.#gate.generation) this.#lookAgain();
     return this.#revision;
+  }
+
+  get owner(): string {
+    const { principal, token } = this.#who;
+    const { thing: _thing, certificate: _certificate, ...connection } = this.#context;
+    return JSON.stringify({ principal, ...(token === undefined ? {} : { token }), connection } satisfies KeptOwner);
   }
 
   publish(topic: string, retain: boolean): boolean {

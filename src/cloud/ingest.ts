@@ -30,7 +30,7 @@ import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { listenerUrlOf } from "./listener-url.ts";
-import { KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
+import { KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -265,11 +265,16 @@ async function openBroker(
             : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
+  const owners = new KeptOwners({ ...base, users, keys });
   const broker = new Broker({
     ...base,
     journal,
     state,
-    gatekeeper: { admit, authenticate: (peer, connect) => users.authenticate(peer, connect) },
+    gatekeeper: {
+      admit,
+      authenticate: (peer, connect) => users.authenticate(peer, connect),
+      mayPublishKept: (owner, topic, retain) => owners.mayPublish(owner, topic, retain),
+    },
     limits: base.limits.mqtt,
     onRefusal: base.refusalNotes.ofBroker,
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },

@@ -14,6 +14,7 @@ import type { Cancel } from "../base/mod.ts";
 import { Registry, arnOf } from "../registry/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { ConnectPacket } from "../wire/mqtt/mod.ts";
+import { KeptOwners } from "./logins/mod.ts";
 import { RegistryGatekeeper, anonymousGatekeeper, evictOnChange, registryRules } from "./gatekeeper.ts";
 
 const KEPT = { cleanStart: false, sessionExpirySeconds: 3600 };
@@ -58,6 +59,9 @@ beforeEach(async () => {
   const gatekeeper = new RegistryGatekeeper({ registry, clock, logger, metrics });
   world.admit = (peer, connect) =>
     peer.certificateId === null ? anonymousGatekeeper.admit() : gatekeeper.admit(peer, connect);
+  const nobody = { rightsOf: () => null };
+  const owners = new KeptOwners({ registry, gatekeeper, users: nobody, keys: nobody, logger });
+  world.mayPublishKept = (owner, topic, retain) => owners.mayPublish(owner, topic, retain);
   const endUnauthorized: Parameters<typeof evictOnChange>[0]["endUnauthorized"] = (isChosen, ended) =>
     world.broker.endUnauthorized(isChosen, ended);
   const cancel = evictOnChange({ registry, scheduler: clock, logger, endUnauthorized });
@@ -356,6 +360,84 @@ describe("a device that is away", () => {
     registry.certificates.updateStatus(id(1), "REVOKED");
     await world.run(120_000);
     assert.deepEqual((await world.broker.retained("#", null, 10)).found, []);
+  });
+});
+
+describe("a will that was kept over a restart", () => {
+  const will = { topic: "thing-1/gone", payload: encodeUtf8("x"), qos: 0, retain: true, properties: null } as const;
+  const retained = async (): Promise<readonly string[]> =>
+    (await world.broker.retained("#", null, 10)).found.map(({ topic }) => topic);
+
+  test("is published by who may still do so", async () => {
+    provision(1);
+    await device(1, { ...KEPT, will: { ...will, delaySeconds: 0 } });
+    await world.crashAndRestart();
+    await world.run(120_000);
+    assert.deepEqual(await retained(), ["thing-1/gone"]);
+  });
+
+  for (const [title, lose, arrange] of LOSSES) {
+    test(`${title} since: it is not published, and that is counted`, async () => {
+      provision(1);
+      arrange?.();
+      await device(1, { ...KEPT, will: { ...will, delaySeconds: 0 } });
+      await world.crashAndRestart();
+      lose();
+      await world.run(120_000);
+      assert.deepEqual(await retained(), []);
+      assert.equal(world.metrics.value("tidewire_mqtt_refused_total", { reason: "will-refused" }), 1);
+    });
+  }
+
+  test("its right to retain was taken: it is not published", async () => {
+    provision(1);
+    await device(1, { ...KEPT, will: { ...will, delaySeconds: 0 } });
+    await world.crashAndRestart();
+    registry.policies.put("as-itself", policyOf([["Connect", "Publish"], "*"]));
+    await world.run(120_000);
+    assert.deepEqual(await retained(), []);
+  });
+
+  test("who logged in with a password or a token is asked about by that, who proved nothing may always", async () => {
+    const owners = new KeptOwners({
+      registry,
+      gatekeeper: new RegistryGatekeeper({ ...world, registry, metrics: new SimMetrics() }),
+      users: { rightsOf: (name) => (name === "ann" ? rights() : null) },
+      keys: { rightsOf: (name) => (name === "AK1" ? rights() : null) },
+      logger: world.logger,
+    });
+    const rights = () => ({ policies: [registry.policies.describe("as-any")], things: [], certificate: null });
+    registry.policies.put("as-any", EVERYTHING);
+    registry.things.create("pump");
+    const connection = { clientId: "pump", sourceIp: null, connectAttributes: [], willTopic: null };
+    const may = (who: object): boolean => owners.mayPublish(JSON.stringify({ ...who, connection }), "pump/gone", false);
+    assert.deepEqual(
+      [
+        may({ principal: "user/ann" }),
+        may({ principal: "user/bob" }),
+        may({ principal: "key/AK1" }),
+        may({ principal: "key/AK2" }),
+      ],
+      [true, false, true, false],
+    );
+    assert.equal(may({ principal: "password/pump" }), false, "it has none any more");
+    registry.passwords.set("pump", "hash");
+    registry.policies.attach("as-any", "password/pump");
+    assert.equal(may({ principal: "password/pump" }), true);
+    registry.policies.detach("as-any", "password/pump");
+    assert.equal(may({ principal: "password/pump" }), false);
+    const token = (policies: readonly string[], thing: string | null) => ({
+      principal: "jwt/pump",
+      token: { thing, policies },
+    });
+    assert.equal(may(token(["as-any"], "pump")), true);
+    assert.equal(may(token(["as-any", "gone"], "pump")), false, "a policy that is gone may have denied it");
+    registry.groups.create("pumps");
+    registry.groups.add("pumps", "pump");
+    registry.policies.attach("as-any", arnOf.group("pumps"));
+    assert.equal(may(token([], "pump")), true);
+    assert.equal(may(token([], null)), false, "a subject that is called as a thing is not that thing");
+    assert.equal(owners.mayPublish("{", "pump/gone", false), false);
   });
 });
 

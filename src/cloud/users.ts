@@ -83,7 +83,7 @@ export class UserLogin {
     if (step.kind === "failed") return { ...step, reasonCode: BAD_USER_NAME_OR_PASSWORD };
     const { user, data } = step;
     const principal = `user/${user}`;
-    const login = { principal, whose: "the user", look: () => this.#rightsOf(user) };
+    const login = { principal, whose: "the user", look: () => this.rightsOf(user) };
     return {
       kind: "authenticated",
       principal,
@@ -92,9 +92,10 @@ export class UserLogin {
     };
   }
 
-  /** The same object until one of the policies changes. */
-  #rightsOf(name: string): Rights | null {
-    const user = this.#users.get(name)!;
+  /** The same object until one of the policies changes; null also where there is no such user. */
+  rightsOf(name: string): Rights | null {
+    const user = this.#users.get(name);
+    if (user === undefined) return null;
     if (user.rights === undefined) {
       const policies = this.#policiesOf(name, user.policies);
       user.rights = policies === null ? null : { policies, things: [], certificate: null };

@@ -72,10 +72,10 @@ test("sessions, subscriptions and wills come back as they were saved", async () 
     versionNumber: 7,
     thing: "t2",
     leftGroup: true,
-    will: { will, thing: "t" },
+    will: { will, thing: "t", owner: "who" },
   });
   const plain = session("plain", {
-    will: { will: { ...will, properties: null, payload: new Uint8Array(0) }, thing: null },
+    will: { will: { ...will, properties: null, payload: new Uint8Array(0) }, thing: null, owner: null },
   });
   const subscriptions = [
     ["a/+", subscription("a/+")],

@@ -13,12 +13,13 @@ export function willToJson(will: SavedWill): string {
 }
 
 export function willFromJson(text: string): SavedWill {
-  const { will, thing } = JSON.parse(text) as SavedWill;
+  // A file of an earlier version says nothing of the owner.
+  const { will, thing, owner = null } = JSON.parse(text) as Omit<SavedWill, "owner"> & Partial<SavedWill>;
   const { properties } = will;
   const payload = bytesOf(will.payload);
-  if (properties?.correlationData === undefined) return { will: { ...will, payload }, thing };
+  if (properties?.correlationData === undefined) return { will: { ...will, payload }, thing, owner };
   const correlationData = bytesOf(properties.correlationData);
-  return { will: { ...will, payload, properties: { ...properties, correlationData } }, thing };
+  return { will: { ...will, payload, properties: { ...properties, correlationData } }, thing, owner };
 }
 
 /** The two places that hold bytes hold the text that `willToJson` wrote; elsewhere such a text is just a text. */

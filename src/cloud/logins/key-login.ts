@@ -61,7 +61,7 @@ export class KeyLogin implements Reviewed {
     const id = principal.slice(PREFIX.length);
     let rights: Rights | null;
     try {
-      rights = this.#rightsOf(id);
+      rights = this.rightsOf(id);
     } catch (error) {
       if (!isTidewireError(error)) throw error;
       const sentence = "The registry cannot be asked now; the client may try again";
@@ -71,7 +71,7 @@ export class KeyLogin implements Reviewed {
     const look = (): Rights | null => {
       if (readAt === this.#epoch) return rights;
       try {
-        const now = this.#rightsOf(id);
+        const now = this.rightsOf(id);
         readAt = this.#epoch;
         if (now === null || rights === null || !sameRights(now, rights)) rights = now;
       } catch (error) {
@@ -85,7 +85,7 @@ export class KeyLogin implements Reviewed {
   }
 
   /** Null where the key is worth nothing, or one of its policies is missing: it may be the one that denies something. */
-  #rightsOf(id: string): Rights | null {
+  rightsOf(id: string): Rights | null {
     const { people, registry, logger } = this.#o;
     const found = people.mqttRightsOf(id);
     if (found === null) return null;

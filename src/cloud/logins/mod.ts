@@ -1,3 +1,4 @@
+export { KeptOwners } from "./kept-owners.ts";
 export { KeyLogin } from "./key-login.ts";
 export { passwordDesk } from "./password-desk.ts";
 export type { NewPassword, PasswordDesk, PasswordFacts } from "./password-desk.ts";

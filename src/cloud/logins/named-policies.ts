@@ -1,6 +1,6 @@
 /** Rights that are made of policies by name. */
 import type { Policy, Registry } from "../../registry/mod.ts";
-import type { Rights } from "../admission.ts";
+import type { Rights, TokenGrant } from "../admission.ts";
 
 /** Null where one is missing, which `missing` is told: it may be the one that denies something. */
 export function policiesNamed(
@@ -18,6 +18,19 @@ export function policiesNamed(
     found.push(policy);
   }
   return found;
+}
+
+/** What a token's bearer may do now: by the policies that it names, and those of its thing's groups. Null as above. */
+export function tokenRightsOf(
+  registry: Pick<Registry, "policies" | "standingOf">,
+  { thing, policies: names }: TokenGrant,
+  missing: (name: string) => void,
+): Rights | null {
+  const named = policiesNamed(registry, names, missing);
+  if (named === null) return null;
+  const standing = thing === null ? { things: [], policies: [] } : registry.standingOf(thing);
+  const policies = [...new Map([...named, ...standing.policies].map((one) => [one.policyName, one])).values()];
+  return { policies, things: standing.things, certificate: null };
 }
 
 /** Whether they come to the same, so that nothing has to be compiled anew. */

@@ -7,7 +7,7 @@ import type { Bearer, TokenMapping, TokenRules, TokenVerifier } from "../../iden
 import type { Change, Registry } from "../../registry/mod.ts";
 import type { Refused, Rights } from "../admission.ts";
 import type { RegistryGatekeeper } from "../gatekeeper.ts";
-import { policiesNamed, sameRights } from "./named-policies.ts";
+import { sameRights, tokenRightsOf } from "./named-policies.ts";
 import type { Review, Reviewed } from "./review.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
@@ -147,19 +147,21 @@ export class TokenLogin implements Reviewed {
     this.#succeeded.value++;
     const principal = `jwt/${thing ?? subject}`;
     const whose = `the token of '${thing ?? subject}'`;
-    return this.#o.gatekeeper.admitLogin(peer, connect, { principal, whose, look, expiresAt });
+    return this.#o.gatekeeper.admitLogin(peer, connect, {
+      principal,
+      whose,
+      look,
+      expiresAt,
+      token: { thing, policies: bearer.policies },
+    });
   }
 
   /** Null where a policy is missing: it may be the one that denies something. */
-  #rightsOf({ thing, policies: names }: Bearer): Rights | null {
+  #rightsOf(bearer: Bearer): Rights | null {
     const { registry, logger } = this.#o;
-    const named = policiesNamed(registry, names, (name) =>
-      logger.error("a token is worth nothing: a policy is missing", { thing, policy: name }),
+    return tokenRightsOf(registry, bearer, (policy) =>
+      logger.error("a token is worth nothing: a policy is missing", { thing: bearer.thing, policy }),
     );
-    if (named === null) return null;
-    const standing = thing === null ? { things: [], policies: [] } : registry.standingOf(thing);
-    const policies = [...new Map([...named, ...standing.policies].map((one) => [one.policyName, one])).values()];
-    return { policies, things: standing.things, certificate: null };
   }
 
   #refuse(peer: Peer, connect: ConnectPacket, refused: Refused, thing: string | null = null): Admission {
