@@ -34,6 +34,9 @@ export const PROVISIONING_LIMITS = {
   justInTimePerAddressPerSecondMax: 20,
   justInTimePerAddressBurstMax: 200,
   justInTimeAddressesWatchedMax: 10_000,
+  /** Of one registered CA: certificates that have registered themselves and wait to be activated, a few megabytes; and for how long. */
+  justInTimePendingMax: 10_000,
+  justInTimePendingFor: days(30),
   /** Chains that are looked at at once; each is a fraction of a millisecond. */
   justInTimeAtOnceMax: 64,
   /** Lines of one request: 20 would be what its audit entry holds in full, 50 keep the disk's waits few. */

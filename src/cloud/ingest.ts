@@ -123,6 +123,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
+  teardown.add("just-in-time registration", () => justInTime.close());
+  void justInTime.start();
   publishing = { log, broker };
   const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);

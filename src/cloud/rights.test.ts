@@ -401,7 +401,12 @@ describe("a will that was kept over a restart", () => {
   test("who logged in with a password or a token is asked about by that, who proved nothing may always", async () => {
     const owners = new KeptOwners({
       registry,
-      gatekeeper: new RegistryGatekeeper({ ...world, registry, metrics: new SimMetrics() }),
+      gatekeeper: new RegistryGatekeeper({
+        registry,
+        clock: world.clock,
+        logger: world.logger,
+        metrics: new SimMetrics(),
+      }),
       users: { rightsOf: (name) => (name === "ann" ? rights() : null) },
       keys: { rightsOf: (name) => (name === "AK1" ? rights() : null) },
       logger: world.logger,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { makeCertificate } from "../../../test/conformance/aws-authority.ts";
 import type { KeyPair } from "../../../test/conformance/aws-authority.ts";
 import { readCertificate } from "../../adapters/pki/facts.ts";
-import { LIMITS, decodeUtf8, seconds } from "../../base/mod.ts";
+import { LIMITS, decodeUtf8, minutes, seconds } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
 import { apiWorld } from "../api/api.fixture.ts";
 import type { ApiWorld } from "../api/api.fixture.ts";
@@ -18,6 +18,7 @@ interface Play {
   readonly published: Message[];
   /** The log does not take anything while this is set. */
   readonly log: { full: boolean };
+  readonly justInTime: JustInTime;
   /** The refusal's reason; null: none of its business. */
   readonly come: (pair: KeyPair, from?: string) => Promise<string | null>;
 }
@@ -35,7 +36,7 @@ async function withPlay(work: (play: Play) => Promise<void>): Promise<void> {
     published.push(message);
   };
   const { provisioner } = world.provisioning;
-  const justInTime = new JustInTime({ ...world, authorities, provisioner, publish });
+  const justInTime = new JustInTime({ ...world, scheduler: world.clock, authorities, provisioner, publish });
   const ca = await makeCertificate("Own CA", { ca: true });
   const how = { active: true, autoRegistration: true };
   const { certificateId: caId } = world.registry.authorities.register(ca.cert, readCertificate(ca.cert), how);
@@ -43,7 +44,8 @@ async function withPlay(work: (play: Play) => Promise<void>): Promise<void> {
     const newcomer = { certificateId: idOf(pair), remoteAddress, chain: () => [derOf(pair)] };
     return (await justInTime.came(newcomer))?.reason ?? null;
   };
-  await work({ world, ca, caId, published, log, come });
+  await work({ world, ca, caId, published, log, justInTime, come });
+  justInTime.close();
   authorities.close();
 }
 
@@ -134,4 +136,53 @@ test("a certificate that waits is provisioned once its CA has a template, and a 
     );
     assert.equal(await come(inactive), null);
     assert.equal(world.registry.certificates.describe(idOf(inactive)).status, "INACTIVE");
+  }));
+
+test("so many of one CA wait to be activated and no more; whoever is activated or deleted makes room", () =>
+  withPlay(async ({ world, ca, caId, come, justInTime }) => {
+    const { certificates } = world.registry;
+    const facts = readCertificate((await makeCertificate("dev", { by: ca })).cert);
+    const waiting = Array.from({ length: LIMITS.provisioning.justInTimePendingMax }, (_, n) =>
+      n.toString(16).padStart(64, "0"),
+    );
+    world.registry.atomically(() => {
+      for (const certificateId of waiting)
+        certificates.register(
+          "PEM",
+          { ...facts, certificateId },
+          { status: "PENDING_ACTIVATION", caCertificateId: caId },
+        );
+    });
+    const loaded = justInTime.start();
+    await world.clock.run(1_000);
+    await loaded;
+    const device = await makeCertificate("one more", { by: ca });
+    assert.equal(await come(device), "just-in-time-full");
+    assert.equal(certificates.find(idOf(device)), undefined);
+    const metrics = await world.metrics.render();
+    assert.match(metrics, /tidewire_just_in_time_total\{outcome="full"\} 1/);
+    assert.match(metrics, /tidewire_just_in_time_pending 10000/);
+    certificates.updateStatus(waiting[0]!, "ACTIVE");
+    assert.equal(await come(device), "just-in-time-registered");
+    assert.equal(await come(await makeCertificate("and more", { by: ca })), "just-in-time-full");
+    assert.equal(await come(device), "just-in-time-registered", "who waits already is told of again");
+    certificates.delete(waiting[1]!);
+    assert.equal(await come(await makeCertificate("and more", { by: ca })), "just-in-time-registered");
+  }));
+
+test("what nobody activates in a month is deleted, and registers itself anew; a device that is in use stays", () =>
+  withPlay(async ({ world, ca, come }) => {
+    const [forgotten, used] = await Promise.all(["a", "b"].map((name) => makeCertificate(name, { by: ca })));
+    for (const device of [forgotten!, used!]) assert.equal(await come(device), "just-in-time-registered");
+    world.registry.certificates.updateStatus(idOf(used!), "ACTIVE");
+    world.clock.jump(LIMITS.provisioning.justInTimePendingFor - minutes(5));
+    await world.clock.run(minutes(2));
+    assert.ok(world.registry.certificates.find(idOf(forgotten!)));
+    world.clock.jump(minutes(5));
+    await world.clock.run(minutes(2));
+    assert.equal(world.registry.certificates.find(idOf(forgotten!)), undefined);
+    assert.equal(world.registry.certificates.find(idOf(used!))?.status, "ACTIVE");
+    assert.match(await world.metrics.render(), /tidewire_just_in_time_pending 0/);
+    world.clock.jump(-LIMITS.provisioning.justInTimePendingFor); // to a time at which it is valid
+    assert.equal(await come(forgotten!), "just-in-time-registered");
   }));

@@ -8,12 +8,13 @@ import type { Newcomer, Refused } from "../../adapters/net/mod.ts";
 import { readCertificate } from "../../adapters/pki/facts.ts";
 import { checkChain } from "../../adapters/pki/mod.ts";
 import { LIMITS, encodeUtf8, isTidewireError, reasonOf } from "../../base/mod.ts";
-import type { Clock, Counter, Logger, Message, Metrics } from "../../base/mod.ts";
+import type { Clock, Counter, Logger, Message, Metrics, Scheduler } from "../../base/mod.ts";
 import { ProvisioningRefusal, RequestRates } from "../../identity/mod.ts";
 import type { Provisioner } from "../../identity/mod.ts";
 import type { Certificate, CertificateFacts, Registry } from "../../registry/mod.ts";
 import type { RegisteredAuthorities, RegisteredAuthority } from "../registered-authorities.ts";
 import { presentedBy } from "./device-registry.ts";
+import { PendingCertificates } from "./pending-certificates.ts";
 
 export interface JustInTimeOptions {
   readonly registry: Registry;
@@ -22,6 +23,7 @@ export interface JustInTimeOptions {
   /** Throws where the log does not take the message. */
   readonly publish: (message: Message) => void;
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -29,8 +31,8 @@ export interface JustInTimeOptions {
 const EVENTS = "$aws/events/certificates/registered/";
 const ACCOUNT = "000000000000";
 
-type Outcome = "registered" | "announced" | "provisioned" | "refused" | "limited" | "failed";
-const OUTCOMES: readonly Outcome[] = ["registered", "announced", "provisioned", "refused", "limited", "failed"];
+type Outcome = "registered" | "announced" | "provisioned" | "refused" | "limited" | "full" | "failed";
+const OUTCOMES: readonly Outcome[] = ["registered", "announced", "provisioned", "refused", "limited", "full", "failed"];
 
 export class JustInTime {
   readonly #o: JustInTimeOptions;
@@ -39,9 +41,11 @@ export class JustInTime {
   readonly #perAddress: RequestRates;
   /** By certificate; `justInTimeAtOnceMax` bounds them. */
   readonly #busy = new Map<string, Promise<Refused>>();
+  readonly #pending: PendingCertificates;
 
   constructor(options: JustInTimeOptions) {
     this.#o = options;
+    this.#pending = new PendingCertificates(options);
     const counterOf = (outcome: Outcome): Counter =>
       options.metrics.counter({
         name: "tidewire_just_in_time_total",
@@ -60,6 +64,15 @@ export class JustInTime {
       burst: limits.justInTimePerAddressBurstMax,
       watchedMax: limits.justInTimeAddressesWatchedMax,
     });
+  }
+
+  /** Resolves when those that wait since an earlier run are counted. */
+  start(): Promise<void> {
+    return this.#pending.load();
+  }
+
+  close(): void {
+    this.#pending.close();
   }
 
   /** What a listener asks; null where the certificate is none that registers itself. */
@@ -135,6 +148,11 @@ export class JustInTime {
     const { certificateId } = facts;
     const { registrationConfig, certificateId: caCertificateId } = authority;
     if (registrationConfig?.templateBody === undefined && registrationConfig?.templateName === undefined) {
+      const isNew = this.#o.registry.certificates.find(certificateId) === undefined;
+      if (isNew && this.#pending.isFull(caCertificateId)) {
+        const waiting = `${LIMITS.provisioning.justInTimePendingMax} certificates of its CA wait to be activated`;
+        return this.#counted("full", "just-in-time-full", `${waiting}: activate or delete some of them first`);
+      }
       const outcome = this.#announce(pem, facts, caCertificateId);
       logger.info("a certificate has registered itself", {
         audit: true,
@@ -164,13 +182,15 @@ export class JustInTime {
   /** Registered and told of, or neither: nobody would activate what nobody has heard of. */
   #announce(pem: string, facts: CertificateFacts, caCertificateId: string): "registered" | "announced" {
     const { registry, publish, clock } = this.#o;
-    return registry.atomically(() => {
+    const { certificate, outcome } = registry.atomically(() => {
       const known = registry.certificates.find(facts.certificateId);
       const registered = { status: "PENDING_ACTIVATION", caCertificateId } as const;
       const certificate = known ?? registry.certificates.register(pem, facts, registered);
       if (certificate.status === "PENDING_ACTIVATION") publish(eventOf(certificate, caCertificateId, clock.now()));
-      return known === undefined ? "registered" : "announced";
+      return { certificate, outcome: known === undefined ? ("registered" as const) : ("announced" as const) };
     });
+    this.#pending.add(certificate);
+    return outcome;
   }
 
   #refused(hint: string): Refused {
