@@ -1,6 +1,6 @@
 /** `tidewire policy`: what devices may do: list, put, attach, and ask whether one may. */
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { PolicyAnswer, PolicyVersions, PutPolicy } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
@@ -24,6 +24,8 @@ interface TargetOptions extends Options {
 interface TestOptions extends Options {
   readonly thing?: string;
   readonly certificate?: string;
+  readonly login?: "password" | "token";
+  readonly tokenPolicy?: readonly string[];
   readonly clientId?: string;
   readonly sourceIp?: string;
   readonly action: Action;
@@ -75,6 +77,8 @@ export function policyCommand(output: Output): Command {
   add("test", "say whether a device may, by which statement, or what is missing; exit status 1 where it may not")
     .option("--thing <name>", "the device by its thing")
     .option("--certificate <id>", "the device by its certificate")
+    .addOption(new Option("--login <how>", "it has no certificate: it logs in so").choices(["password", "token"]))
+    .option("--token-policy <names...>", "with --login token: policies that the token brings")
     .option("--client-id <id>", "with which it connects (default: the thing's name)")
     .option("--source-ip <address>", "from which it connects")
     .requiredOption("--action <action>", "connect, publish, subscribe, receive or retain-publish", actionOf)
@@ -152,10 +156,12 @@ async function target(verb: "attach" | "detach", name: string, options: TargetOp
 }
 
 async function test(options: TestOptions, output: Output): Promise<void> {
-  const { thing, certificate, clientId, sourceIp, action, resource, policy, beside } = options;
+  const { thing, certificate, login, tokenPolicy, clientId, sourceIp, action, resource, policy, beside } = options;
   const answer = await clientOf(options).call<PolicyAnswer>("POST", "/api/policy-tests", {
     ...(thing === undefined ? {} : { thing }),
     ...(certificate === undefined ? {} : { certificateId: certificate }),
+    ...(login === undefined ? {} : { login }),
+    ...(tokenPolicy === undefined ? {} : { tokenPolicies: tokenPolicy }),
     ...(clientId === undefined ? {} : { clientId }),
     ...(sourceIp === undefined ? {} : { sourceIp }),
     action,

@@ -99,6 +99,39 @@ test("allowing allows exactly that, to this certificate alone, and nothing that 
   assert.equal(document.Statement.length, 3, "what is alike stands together, and nothing twice");
 });
 
+test("devices that log in with a password or a token: what counts for them, in both questions", async () => {
+  const { registry } = world;
+  registry.things.create("meter");
+  const question = { thing: "meter", action: "Publish", resource: "telemetry/meter/x" };
+  const nobody = await world.ask("POST", "/api/policy-tests", { ...question, login: "password" });
+  assert.equal(nobody.status, 404, nobody.text);
+  registry.passwords.set("meter", "hash");
+  const withPassword = { ...question, login: "password" };
+  const before = await ask(withPassword);
+  assert.deepEqual([before.allowed, before.certificateId, before.principal], [false, null, "password/meter"]);
+  registry.policies.attach(DEFAULT_POLICY_NAME, "password/meter");
+  const after = await ask(withPassword);
+  assert.deepEqual([after.allowed, after.decidedBy?.policy, after.thing], [true, DEFAULT_POLICY_NAME, "meter"]);
+  const withToken = { ...question, login: "token" };
+  assert.equal((await ask(withToken)).allowed, false);
+  assert.equal((await ask({ ...withToken, tokenPolicies: [DEFAULT_POLICY_NAME] })).allowed, true);
+  const unbound = { ...withToken, thing: undefined, clientId: "any", tokenPolicies: [DEFAULT_POLICY_NAME] };
+  assert.equal((await ask(unbound)).allowed, false, "the policy asks for a thing");
+  const unknown = await world.ask("POST", "/api/policy-tests", { ...withToken, tokenPolicies: ["none"] });
+  assert.equal(unknown.status, 404);
+
+  const authInfos = [{ actionType: "PUBLISH", resources: ["arn:aws:iot:local:000000000000:topic/telemetry/meter/x"] }];
+  const decision = async (principal: string, more: object = {}): Promise<unknown> => {
+    const { json, status } = await world.ask("POST", "/test-authorization", { principal, authInfos, ...more });
+    return status === 200 ? (json as { authResults: { authDecision: string }[] }).authResults[0]!.authDecision : status;
+  };
+  assert.equal(await decision("password/meter"), "ALLOWED");
+  assert.equal(await decision("password/nobody"), 404);
+  assert.equal(await decision("jwt/meter"), "IMPLICIT_DENY");
+  assert.equal(await decision("jwt/meter", { policyNamesToAdd: [DEFAULT_POLICY_NAME] }), "ALLOWED");
+  assert.equal(await decision("jwt/nobody"), 404);
+});
+
 test("who may look at policies may test, and may not allow", async () => {
   for (const url of ["/api/policy-tests", "/api/policy-allowances"])
     assert.equal((await world.askAs({}, "POST", url, {})).status, 401);

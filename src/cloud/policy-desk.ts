@@ -3,14 +3,21 @@ import { LIMITS, TidewireError, isJsonObject } from "../base/mod.ts";
 import type { JsonObject, JsonValue, Limits } from "../base/mod.ts";
 import { STORED_POLICY, compilePolicy, parsePolicy } from "../identity/mod.ts";
 import type { CompiledPolicy, MqttAction, PolicyContext, PolicyDocument } from "../identity/mod.ts";
-import type { Policy, Principal, Registry } from "../registry/mod.ts";
+import { passwordKey } from "../registry/mod.ts";
+import type { Policy, Registry } from "../registry/mod.ts";
+import type { Rights } from "./admission.ts";
 import type { PolicyAnswer } from "./api/contract.ts";
 import type { RegistryGatekeeper } from "./gatekeeper.ts";
+import { tokenRightsOf } from "./logins/mod.ts";
 
 export interface PolicyQuestion {
   /** One of these two says who; of a thing with several certificates it is the first that is active. */
   readonly certificateId?: string | undefined;
   readonly thing?: string | undefined;
+  /** The thing has no certificate: it logs in so. A token may stand for no thing. */
+  readonly login?: "password" | "token" | undefined;
+  /** Those that the token names, or that its issuer's configuration gives it. */
+  readonly tokenPolicies?: readonly string[] | undefined;
   /** Default: the thing's name, or that of the certificate's only thing. */
   readonly clientId?: string | undefined;
   readonly sourceIp?: string | undefined;
@@ -49,9 +56,7 @@ export function policyDesk({
 }): PolicyPort {
   return {
     test: (question) => {
-      const certificateId = question.certificateId ?? certificateOf(registry, question.thing);
-      const principal = registry.principalOf(certificateId);
-      if (principal === undefined) throw new TidewireError("NOT_FOUND", { kind: "certificate", name: certificateId });
+      const principal = askedOf(registry, question);
       const tried = question.document === undefined ? null : parsePolicy(question.document, limits.identity);
       return answerOf(gatekeeper, principal, question, tried);
     },
@@ -67,6 +72,30 @@ export function policyDesk({
   };
 }
 
+/** Whose rights are asked about, by the name that his connections have. */
+interface Asked extends Rights {
+  readonly principal: string;
+}
+
+function askedOf(registry: Registry, { certificateId, thing, login, tokenPolicies = [] }: PolicyQuestion): Asked {
+  if (login === "token") {
+    if (thing !== undefined) registry.things.describe(thing);
+    const policies = tokenPolicies.map((name) => registry.policies.describe(name).policyName);
+    const rights = tokenRightsOf(registry, { thing: thing ?? null, policies }, () => {});
+    return { ...rights!, principal: `jwt/${thing ?? ""}` };
+  }
+  if (login === "password") {
+    if (thing === undefined) throw new TidewireError("REQUEST_INVALID", { reason: "name the thing of the password" });
+    const rights = registry.passwordPrincipalOf(thing);
+    if (rights === undefined) throw new TidewireError("NOT_FOUND", { kind: "password", name: `of the thing ${thing}` });
+    return { ...rights, principal: passwordKey(thing) };
+  }
+  const id = certificateId ?? certificateOf(registry, thing);
+  const rights = registry.principalOf(id);
+  if (rights === undefined) throw new TidewireError("NOT_FOUND", { kind: "certificate", name: id });
+  return { ...rights, principal: id };
+}
+
 function certificateOf(registry: Registry, thing: string | undefined): string {
   if (thing === undefined)
     throw new TidewireError("REQUEST_INVALID", { reason: "name a thing or a certificate whose policies are asked" });
@@ -80,11 +109,11 @@ function certificateOf(registry: Registry, thing: string | undefined): string {
 
 function answerOf(
   gatekeeper: RegistryGatekeeper,
-  principal: Principal,
+  principal: Asked,
   question: PolicyQuestion,
   document: PolicyDocument | null,
 ): PolicyAnswer {
-  const { certificateId } = principal.certificate;
+  const certificateId = principal.certificate?.certificateId ?? null;
   const own = principal.things.length === 1 ? principal.things[0]!.thing.thingName : null;
   const clientId = question.clientId ?? question.thing ?? own;
   if (clientId === null)
@@ -93,14 +122,14 @@ function answerOf(
   const grant = gatekeeper.grant(principal, asked);
   if (grant === null)
     throw new TidewireError("POLICY_INVALID", {
-      reason: "one that is attached to the certificate cannot be evaluated",
+      reason: "one that counts for it cannot be evaluated",
     });
   const versions = new Map(principal.policies.map(({ policyName, version }) => [policyName, version]));
   const beside = question.beside === true ? principal.policies : [];
   const policy = document === null ? grant.policy : tried(document, beside, grant.context);
   const explained = policy.explain(question.action, question.resource);
   const { decidedBy } = explained;
-  const objection = gatekeeper.objectionTo(certificateId);
+  const objection = certificateId === null ? null : gatekeeper.objectionTo(certificateId);
   const notes = [...explained.notes];
   if (question.action !== "Connect" && !policy.connect(clientId))
     notes.push(`it cannot even connect as '${clientId}': iot:Connect is not allowed`);
@@ -111,6 +140,7 @@ function answerOf(
     decidedBy: decidedBy === null ? null : { ...decidedBy, version: versions.get(decidedBy.policy) ?? null },
     notes,
     certificateId,
+    principal: principal.principal,
     clientId,
     thing: grant.context.thing?.thingName ?? null,
     policies: principal.policies.map(({ policyName, version }) => ({ policyName, version })),

@@ -41,7 +41,10 @@ export interface PolicyAnswer {
   } | null;
   /** Statements that could not apply, and what else stands in the way. */
   readonly notes: readonly string[];
-  readonly certificateId: string;
+  /** Null where it logs in with a password or a token. */
+  readonly certificateId: string | null;
+  /** The certificate's id, `password/THING`, or `jwt/THING`. */
+  readonly principal: string;
   readonly clientId: string;
   /** The thing that such a connection speaks for. */
   readonly thing: string | null;

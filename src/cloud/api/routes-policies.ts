@@ -16,6 +16,8 @@ const Action = z.enum(["Connect", "Publish", "Subscribe", "Receive", "RetainPubl
 const Question = z.strictObject({
   certificateId: CertificateId.optional(),
   thing: ThingName.optional(),
+  login: z.enum(["password", "token"]).optional(),
+  tokenPolicies: z.array(z.string().max(128)).max(100).optional(),
   clientId: z.string().max(LIMITS.mqtt.clientIdBytesMax).optional(),
   sourceIp: z.string().max(64).optional(),
   action: Action,

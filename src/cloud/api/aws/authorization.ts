@@ -5,7 +5,8 @@ import { z } from "zod";
 import { TidewireError } from "../../../base/mod.ts";
 import type { CompiledPolicy, MqttAction, StatementRef, Weighing } from "../../../identity/mod.ts";
 import { arnOf } from "../../../registry/mod.ts";
-import type { Policy } from "../../../registry/mod.ts";
+import type { Policy, Registry } from "../../../registry/mod.ts";
+import type { Rights } from "../../admission.ts";
 import { notFound } from "../errors.ts";
 import type { ApiPorts } from "../ports.ts";
 import { Name, READS_POLICIES } from "./fields.ts";
@@ -57,15 +58,23 @@ export function authorizationRoutes(app: FastifyInstance, ports: ApiPorts): void
   });
 }
 
+/** Of a certificate, or of a thing that logs in without one; what a token names comes by `policyNamesToAdd`. */
+function rightsOf(registry: Registry, principal: string): Rights {
+  const [, kind, thing] = /^(password|jwt)\/(.+)$/s.exec(principal) ?? [];
+  if (kind === "jwt") return { ...registry.standingOf(registry.things.describe(thing!).thingName), certificate: null };
+  const { certificateId } = kind === undefined ? registry.certificates.describe(principal) : { certificateId: "" };
+  const found = kind === undefined ? registry.principalOf(certificateId) : registry.passwordPrincipalOf(thing!);
+  if (found === undefined) throw notFound(kind ?? "certificate", thing ?? certificateId);
+  return found;
+}
+
 /** The policies of a connection of this principal, with some put in and some taken out. */
 function policyOf(
   { registry, gatekeeper }: ApiPorts,
   { principal, policyNamesToAdd, policyNamesToSkip }: z.infer<typeof TestAuthorization>,
   clientId: string | undefined,
 ): { readonly compiled: CompiledPolicy; readonly policies: readonly Policy[] } {
-  const { certificateId } = registry.certificates.describe(principal);
-  const found = registry.principalOf(certificateId);
-  if (found === undefined) throw notFound("certificate", certificateId);
+  const found = rightsOf(registry, principal);
   const added = policyNamesToAdd.map((name) => registry.policies.describe(name));
   const skipped = new Set([...policyNamesToSkip, ...policyNamesToAdd]);
   const policies = [...found.policies.filter(({ policyName }) => !skipped.has(policyName)), ...added];
