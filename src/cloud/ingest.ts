@@ -111,20 +111,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   rules.follow(() => log.next);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
-  const sealing = sealingWith(base.secrets.sessionKey);
-  const provisioning = openProvisioning({
-    ...base,
-    folder: config.data,
-    buckets: config.buckets,
-    hmac: (text) => sealing.hmac(text),
-  });
-  teardown.add("provisioning", () => provisioning.close());
+  const provisioning = openDevices(config, base, teardown);
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   teardown.add("just-in-time registration", () => justInTime.close());
-  void justInTime.start();
   publishing = { log, broker };
   const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
@@ -134,8 +126,16 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   provisioning.registration.tasks.resume();
+  void justInTime.start();
   await storeReady;
   return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+}
+
+function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardown: Teardown) {
+  const sealing = sealingWith(base.secrets.sessionKey);
+  const provisioning = openProvisioning({ ...base, folder: data, buckets, hmac: (text) => sealing.hmac(text) });
+  teardown.add("provisioning", () => provisioning.close());
+  return provisioning;
 }
 
 interface OpenRules {

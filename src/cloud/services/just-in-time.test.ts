@@ -183,6 +183,6 @@ test("what nobody activates in a month is deleted, and registers itself anew; a 
     assert.equal(world.registry.certificates.find(idOf(forgotten!)), undefined);
     assert.equal(world.registry.certificates.find(idOf(used!))?.status, "ACTIVE");
     assert.match(await world.metrics.render(), /tidewire_just_in_time_pending 0/);
-    world.clock.jump(-LIMITS.provisioning.justInTimePendingFor); // to a time at which it is valid
+    world.clock.jump(-Number(LIMITS.provisioning.justInTimePendingFor)); // to a time at which it is valid
     assert.equal(await come(forgotten!), "just-in-time-registered");
   }));
