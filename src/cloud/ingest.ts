@@ -138,7 +138,8 @@ interface OpenRules {
 
 function openRules(config: PlatformConfig, base: Foundation, republish: Sender, teardown: Teardown): OpenRules {
   const sealing = sealingWith(base.secrets.sessionKey);
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), sealing, logger: base.logger });
+  const path = join(config.data, "rules.db");
+  const store = new SqliteRulesStore({ path, sealing, logger: base.logger, limits: base.limits.rules });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
