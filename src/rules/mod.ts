@@ -1,6 +1,7 @@
 export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
 export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 export { CARRIERS } from "./actions/registry.ts";
+export { isPem } from "./actions/server.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";

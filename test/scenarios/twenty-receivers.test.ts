@@ -4,7 +4,7 @@ import { temporaryFolder } from "./support/platform-process.ts";
 import { ledgerLines, runStorm } from "./support/storm.ts";
 
 /** The short version of `npm run storm`. */
-const KILLS = 4;
+const KILLS = 3;
 const folder = temporaryFolder();
 after(() => folder.remove());
 

@@ -10,13 +10,14 @@ import { natsSender } from "./nats.ts";
 import { postgresqlSender } from "./postgresql.ts";
 import { programSender } from "./program.ts";
 import { redisSender } from "./redis.ts";
+import type { ServerPorts } from "./server-settings.ts";
 import { spoolSender } from "./spool.ts";
 
 export interface SenderPorts extends HttpSenderPorts {
   /** For receivers that are not spoken to in HTTP; default: private networks may be reached. */
   readonly guard?: OutgoingGuard;
-  /** Holds `spool` and `programs`; null where there is none, as in tests. */
-  readonly folder: { readonly spool: string; readonly programs: string } | null;
+  /** Holds `spool`, `programs` and `certificates`; null where there is none, as in tests. */
+  readonly folder: { readonly spool: string; readonly programs: string; readonly certificates: string } | null;
   /** Into the platform's own broker. */
   readonly republish?: (receiver: Receiver) => Sender;
 }
@@ -25,13 +26,14 @@ type Open = (receiver: Receiver) => Sender;
 
 export function openSenders(ports: SenderPorts): Senders {
   const { guard = new OutgoingGuard(), folder, republish } = ports;
+  const servers: ServerPorts = { guard, certificates: folder?.certificates ?? null };
   const others: Readonly<Record<string, Open | undefined>> = {
-    amqp: (receiver) => amqpSender(receiver, guard),
-    email: (receiver) => emailSender(receiver, guard),
-    nats: (receiver) => natsSender(receiver, guard),
-    postgresql: (receiver) => postgresqlSender(receiver, guard),
+    amqp: (receiver) => amqpSender(receiver, servers),
+    email: (receiver) => emailSender(receiver, servers),
+    nats: (receiver) => natsSender(receiver, servers),
+    postgresql: (receiver) => postgresqlSender(receiver, servers),
     program: folder === null ? undefined : (receiver) => programSender(receiver, folder.programs),
-    redis: (receiver) => redisSender(receiver, guard),
+    redis: (receiver) => redisSender(receiver, servers),
     republish,
     spool: folder === null ? undefined : (receiver) => spoolSender(receiver, folder.spool),
   };

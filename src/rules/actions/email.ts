@@ -47,7 +47,7 @@ export const email: ActionKind<EmailBody> = {
       throw invalid(`${at}.to`, `it must be a list of 1 to ${RECIPIENTS_MAX} addresses`);
     }
     return present({
-      ...validateServer(given, at, SCHEMES),
+      ...validateServer(given, at, SCHEMES, true),
       from: address(given["from"], `${at}.from`),
       to: to.map((one, i) => address(one, `${at}.to[${i}]`)),
       subject: optionalTemplate(given["subject"], `${at}.subject`),

@@ -44,7 +44,7 @@ export interface StormReport {
 const THING = "storm-1";
 const TOPIC = `telemetry/${THING}/storm`;
 /** Published with all ill ones ill, and no kill. */
-const CALM_EVENTS = 40;
+const CALM_EVENTS = 25;
 const UNFINISHED_MAX = 40;
 /** A life that the publisher does not find its way back into is ended all the same. */
 const LIFE_MS_MAX = 5_000;
@@ -54,12 +54,16 @@ const PATIENCE = ["retryDelayMax=2s", "retryAfterMax=2s"].flatMap((limit) => ["-
 
 export async function runStorm(options: StormOptions): Promise<StormReport> {
   const random = new SimRandom(options.seed);
+  const begun = performance.now();
+  const at = (what: string): void => options.say?.(`${((performance.now() - begun) / 1000).toFixed(1)} s: ${what}`);
   const ill = await IllReceivers.open(random);
   const { all: healthy, leftOut } = await healthyReceivers(options.folder);
   const storm = await Storm.start(options, healthy, ill);
+  at("all receivers and rules are there");
   try {
     await storm.publishAll(CALM_EVENTS);
     await storm.healthyHaveAll("before the first kill");
+    at("the healthy have everything, the ill nothing");
     ill.set("storm");
     storm.publishOn(random);
     let killedStarting = 0;
@@ -67,9 +71,11 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
       if (await storm.liveAndDie(random)) killedStarting++;
       if (kill % 20 === 0) options.say?.(`${kill} kills, ${storm.acknowledged.size} acknowledged`);
     }
+    at("the last kill");
     ill.set("calm");
     await storm.publishedAll();
     await storm.healthyHaveAll("after the last kill");
+    at("the healthy have everything again; the ill are healed");
     ill.set("healed");
     await storm.illGetAll();
     return storm.report(killedStarting, leftOut);
