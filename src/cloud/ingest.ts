@@ -6,6 +6,7 @@ import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
+import { openBuckets } from "./buckets.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
@@ -161,6 +162,7 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
         programs: join(config.data, "programs"),
         certificates: join(config.data, "certificates"),
       },
+      buckets: openBuckets(config.buckets, base.limits, base),
       republish: () => republish,
     }),
     keyedHash,

@@ -148,7 +148,12 @@ for (const [how, secure] of [
       [client, stranger] = await Promise.all([clientOf(pki), clientOf(other)]);
       const { key, cert } = await pki.issue("server");
       server = new SMTPServer({
-        ...{ secure, key, cert, ca: [pki.ca], requestCert: true, rejectUnauthorized: true },
+        secure,
+        key,
+        cert,
+        ca: [pki.ca],
+        requestCert: true,
+        rejectUnauthorized: true,
         authOptional: true,
         closeTimeout: 100,
         onData(stream, session, done) {
@@ -173,7 +178,9 @@ for (const [how, secure] of [
     tlsContract({
       action: (more, at = port) => ({
         email: {
-          ...{ url: `${secure ? "smtps" : "smtp"}://127.0.0.1:${at}`, from: "a@example.com", to: "b@example.com" },
+          url: `${secure ? "smtps" : "smtp"}://127.0.0.1:${at}`,
+          from: "a@example.com",
+          to: "b@example.com",
           ...more,
         },
       }),

@@ -127,7 +127,10 @@ describe("PostgreSQL by TLS", { skip: missing ?? false }, () => {
     action: (more, port = server.port) => ({
       postgresql: {
         url: `postgresqls://127.0.0.1:${port}/tidewire`,
-        ...{ user: "tidewire", password: server.password, table: "readings", columns: ["n"] },
+        user: "tidewire",
+        password: server.password,
+        table: "readings",
+        columns: ["n"],
         ...more,
       },
     }),

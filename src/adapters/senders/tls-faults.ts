@@ -55,7 +55,7 @@ const DEPTH_MAX = 5;
 /** Null where TLS is not what failed. */
 export function tlsFault(error: unknown): string | null {
   for (let at = error, depth = 0; at instanceof Error && depth < DEPTH_MAX; at = at.cause, depth++) {
-    const code = String((at as NodeJS.ErrnoException).code ?? "");
+    const code = (at as NodeJS.ErrnoException).code ?? "";
     for (const fault of FAULTS) {
       const said = fault.text.exec(at.message)?.[0] ?? (fault.code.test(code) ? code : null);
       if (said !== null) return `${fault.sentence} (${said.slice(0, 160)})`;

@@ -12,6 +12,7 @@ import { postgresql } from "./postgresql.ts";
 import { program } from "./program.ts";
 import { redis } from "./redis.ts";
 import { republish } from "./republish.ts";
+import { s3 } from "./s3.ts";
 import { slack } from "./slack.ts";
 import { spool } from "./spool.ts";
 import { teams } from "./teams.ts";
@@ -36,6 +37,7 @@ const KINDS = {
   amqp,
   redis,
   spool,
+  s3,
   program,
   republish,
   telemetry,
@@ -80,7 +82,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   lambda: "program, webhook",
   location: "webhook",
   openSearch: "http",
-  s3: "spool; the archive keeps every message",
   salesforce: "webhook",
   sns: "email, webhook, slack",
   sqs: "amqp, redis, nats",

@@ -14,7 +14,7 @@ import { Backlog } from "./backlog.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
 import type { DropReason } from "./counters.ts";
-import { keyOf } from "./delivery.ts";
+import { bytesOf, keyOf } from "./delivery.ts";
 import type { DeadLetter, Delivery, SavedDelivery } from "./delivery.ts";
 import { Ledger } from "./ledger.ts";
 import { targetFails } from "./sender.ts";
@@ -494,9 +494,4 @@ export class Deliveries {
     this.#ready.delete(target);
     this.#starved.delete(target);
   }
-}
-
-/** What it takes in memory. */
-function bytesOf({ body, origin }: Delivery): number {
-  return body.length + (origin?.payload.length ?? 0);
 }

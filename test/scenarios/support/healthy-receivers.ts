@@ -56,12 +56,12 @@ async function httpReceiver(
 ): Promise<StormReceiver> {
   const receipts = new Receipts();
   const server = createServer((request, response) => {
-    bodyOf(request).then(
+    void bodyOf(request).then(
       (body) => {
         take(body, request, receipts);
-        response.writeHead(204).end();
+        return response.writeHead(204).end();
       },
-      () => {}, // the platform was killed while it spoke
+      () => null, // the platform was killed while it spoke
     );
   });
   server.listen(0, "127.0.0.1");
