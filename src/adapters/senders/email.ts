@@ -80,6 +80,11 @@ async function connect(receiver: Receiver, ports: ServerPorts): Promise<Transpor
   return createTransport({
     host: address,
     port,
+    // Servers make who connects wait before they greet: one connection is kept for all mails.
+    pool: true,
+    maxConnections: 1,
+    maxMessages: Infinity,
+    maxRequeues: 1, // one that the server had closed meanwhile costs nothing
     secure: tls,
     // A password is never sent in the clear, and who names a CA wants TLS.
     requireTLS: !tls && (user !== undefined || ca !== undefined || certificate !== undefined),

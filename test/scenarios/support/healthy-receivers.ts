@@ -99,6 +99,7 @@ async function email(): Promise<StormReceiver> {
     authOptional: true,
     closeTimeout: 100,
     disabledCommands: ["STARTTLS"],
+    disableReverseLookup: true,
     onData(stream, _session, done) {
       let text = "";
       stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
