@@ -21,7 +21,7 @@ export type {
   Origin,
   SavedDelivery,
 } from "./delivery/delivery.ts";
-export { HOPS_PROPERTY } from "./actions/republish.ts";
+export { HOPS_PROPERTY, hopsOf } from "./actions/republish.ts";
 export { receiverOf } from "./delivery/receivers.ts";
 export type { KeyedHash } from "./delivery/receivers.ts";
 export { DONE, dead, deliveryFails, forAll, targetFails } from "./delivery/sender.ts";
