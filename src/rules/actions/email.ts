@@ -8,7 +8,7 @@ import { chatText, encode, shortened, textOf } from "./rendering.ts";
 import { SERVER_KEYS, mapServerSecrets, serverLabel, serverSettings, validateServer } from "./server.ts";
 import type { Schemes, ServerBody } from "./server.ts";
 
-/** `smtp`: STARTTLS where the server has it, and always where there is a password; `smtps`: TLS from the first byte. */
+/** `smtp`: STARTTLS where the server has it, and always where there is a password or a CA; `smtps`: TLS from the first byte. */
 export interface EmailBody extends ServerBody {
   readonly from: string;
   /** At most 50. */

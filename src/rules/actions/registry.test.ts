@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { TidewireError } from "../../base/mod.ts";
-import { HOT_KINDS, validateAction } from "./registry.ts";
+import { HOT_KINDS, kindNameOf, validateAction } from "./registry.ts";
 
 /** As AWS's own SDK has them, so that a new one is noticed. */
 function actionsOfAws(): string[] {
@@ -46,4 +46,12 @@ test("every action of AWS is taken as it is, or refused with the name of what do
       },
     );
   }
+});
+
+test("docs/actions.md shows every kind, and what it shows is taken", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/actions.md"), "utf8");
+  const [, block] = /```json\n([^]*?)```/.exec(page)!;
+  const lines = block!.trim().split("\n");
+  const shown = lines.map((line) => kindNameOf(validateAction(JSON.parse(line), "a")));
+  assert.deepEqual(new Set(shown), new Set([...HOT_KINDS, "telemetry"]));
 });
