@@ -48,6 +48,8 @@ const CALM_EVENTS = 25;
 const UNFINISHED_MAX = 40;
 /** A life that the publisher does not find its way back into is ended all the same. */
 const LIFE_MS_MAX = 5_000;
+/** Receivers that get one batch behind the other, and keep the order. */
+const IN_ORDER = new Set(["redis", "nats", "postgresql", "program"]);
 const WRONGS_MAX = 40;
 /** Receivers are asked again soon once they are healed: the test waits for that. */
 const PATIENCE = ["retryDelayMax=2s", "retryAfterMax=2s"].flatMap((limit) => ["--limit", `rules.${limit}`]);
@@ -180,7 +182,7 @@ class Storm {
   /** Nothing else happens: all ill ones are ill, and take nothing. Whoever waited for one of them would wait for ever. */
   async healthyHaveAll(when: string): Promise<void> {
     const took = this.#illTook();
-    await this.#settled(`the healthy to have everything ${when}`, this.#healthy, 600);
+    await this.#settled(`the healthy to have everything ${when}`, this.#healthy, 1200);
     if (this.#illTook() !== took) this.#wrong(`ill receivers took something ${when}: the test proves nothing`);
     this.#undelayed = this.acknowledged.size;
     this.#held = this.#ill.all.reduce((sum, one) => sum + one.unanswered, 0);
@@ -215,6 +217,9 @@ class Storm {
     const all = [...this.#healthy, ...this.#ill.all];
     const events = new Set(this.#idsOf(this.#healthy[0]!));
     for (const receiver of all) {
+      if (IN_ORDER.has(receiver.name)) {
+        for (const key of this.#disordered(receiver)) this.#wrong(`${receiver.name} got ${key} too late`);
+      }
       for (const confused of receiver.receipts.confused) this.#wrong(`${receiver.name}: ${confused}`);
       if (receiver.receipts.keys.size === 0 || receiver.name === "email") continue;
       const ids = new Set(this.#idsOf(receiver));
@@ -276,6 +281,16 @@ class Storm {
 
   #missing({ receipts }: StormReceiver): number[] {
     return [...this.acknowledged].filter((n) => !receipts.times.has(n));
+  }
+
+  /** Which of the events that a receiver keeps in its order came first behind one that is younger. */
+  #disordered({ name, receipts }: StormReceiver): string[] {
+    let highest = -1;
+    return [...receipts.keys.keys()].filter((key) => {
+      const place = Number(key.replace(`${name}-`, ""));
+      highest = Math.max(highest, place);
+      return place < highest;
+    });
   }
 
   /** The events by their place in the log: a delivery's id is its rule's name and that. */
