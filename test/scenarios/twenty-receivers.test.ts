@@ -9,7 +9,7 @@ const folder = temporaryFolder();
 after(() => folder.remove());
 
 test(`20 receivers, 10 of them failing in 10 ways, the platform killed ${KILLS} times: every event is at every receiver, and no healthy one waits for an ill one`, async (t) => {
-  const report = await runStorm({ folder: folder.path, kills: KILLS, seed: 6, say: (line) => t.diagnostic(line) });
+  const report = await runStorm({ folder: folder.path, kills: KILLS, seed: 3, say: (line) => t.diagnostic(line) });
   for (const line of ledgerLines(report)) t.diagnostic(line);
   assert.deepEqual(report.wrong, []);
   assert.equal(report.receivers.length, 20);

@@ -200,13 +200,17 @@ export async function rabbitServer(tls: ServerTls): Promise<TestServer & { reado
   return Object.assign(server, { tlsPort });
 }
 
-/** All its threads. */
+/** All its threads do, or it is gone. */
 function stands(pid: number): boolean {
   const threads = `/proc/${pid}/task`;
-  // The state follows the program's name, which may hold anything (proc(5)).
-  return readdirSync(threads).every((thread) =>
-    /\) T [^)]*$/.test(readFileSync(`${threads}/${thread}/stat`, "latin1")),
-  );
+  try {
+    // The state follows the program's name, which may hold anything (proc(5)).
+    return readdirSync(threads).every((thread) =>
+      /\) [TZX] [^)]*$/.test(readFileSync(`${threads}/${thread}/stat`, "latin1")),
+    );
+  } catch {
+    return false; // a thread has ended meanwhile
+  }
 }
 
 function accepts(port: number): Promise<boolean> {
