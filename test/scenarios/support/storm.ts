@@ -302,7 +302,7 @@ class Storm {
       const ids = new Set(this.#idsOf(receiver));
       const never = [...events].filter((id) => !ids.has(id)).map((id) => `${receiver.name} never got event ${id}`);
       const only = [...ids].filter((id) => !events.has(id)).map((id) => `only ${receiver.name} got event ${id}`);
-      return [...never, ...only];
+      return never.concat(only);
     });
   }
 
