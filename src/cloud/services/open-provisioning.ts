@@ -10,7 +10,7 @@ import { LIMITS, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import { BulkProvisioning, JoinCodes, Provisioner, RegistrationTasks, Templates } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
-import type { BucketsConfig } from "../buckets-config.ts";
+import type { BucketsConfig } from "../buckets.ts";
 import { BulkDesk } from "./bulk.ts";
 import { deviceIssuer, deviceRegistry } from "./device-registry.ts";
 import { Joining, fingerprintOf } from "./joining.ts";
