@@ -45,6 +45,7 @@ export type { AlertConfig } from "./alerts/config.ts";
 export { idPart } from "./alerts/model.ts";
 export type { Alert, AlertPhase, Severity, Transition } from "./alerts/model.ts";
 export type { Notification } from "./alerts/notification.ts";
+export type { AlertPictures } from "./conversing.ts";
 export type { AlertQuery } from "./alerts/query.ts";
 export type { Silence, SilenceDraft } from "./alerts/silences.ts";
 export type { AlertRow, StoredAlert } from "./alerts/store.ts";

@@ -1,6 +1,7 @@
 /** The `alerts` section of the configuration → a plan. What is wrong is named with its place. */
 import { days, minutes } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
+import type { Edits } from "../actions/kind.ts";
 import type { CronTimes, Maintenance, MaintenanceTimes, TimeRange, Zones } from "./calendar.ts";
 import { countAt, flagAt, invalid, listAt, matchersAt, objectAt, spanAt, textAt } from "./checks.ts";
 import type { Json } from "./checks.ts";
@@ -20,8 +21,7 @@ export interface AlertConfigPorts<Action> {
   readonly cron: CronTimes;
   /** The part of a contact point that says how it is reached: `{slack: {…}}`. Throws where it is wrong. */
   readonly actionAt: (input: Json, at: string) => Action;
-  /** What was sent by such an action can be replaced. */
-  readonly edits: (action: Action) => boolean;
+  readonly edits: (action: Action) => Edits;
   /** It is a program that wants each alert by itself, not a person. */
   readonly isProgram: (action: Action) => boolean;
 }

@@ -11,7 +11,8 @@ import { ContactGate } from "./contact-gate.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Group } from "./group.ts";
 import { Inhibitions } from "./inhibition.ts";
-import { TOLD_BEFORE } from "./model.ts";
+import { REPLY_SUFFIX } from "./conversations.ts";
+import { TOLD_BEFORE, severityRank } from "./model.ts";
 import type { Alert, AlertRecord, Transition } from "./model.ts";
 import { Summary, notificationId, notificationOf } from "./notification.ts";
 import type { Notification, NotificationKind } from "./notification.ts";
@@ -134,22 +135,13 @@ export class Dispatcher {
       if (group === null) break;
       this.#look(group, now);
     }
-    for (const group of this.#touched) this.#edit(group, now);
-    this.#touched.clear();
+    for (const group of this.#touched) if (this.#edit(group, now)) this.#touched.delete(group);
     for (const gate of this.#gates.values()) this.#release(gate, now);
   }
 
   /** Where a new alert would go, group by group. */
   routesFor(alert: Alert): readonly { readonly route: Route; readonly group: string }[] {
     return routesOf(this.#o.plan.route, alert).map((route) => ({ route, group: groupIdOf(route, alert) }));
-  }
-
-  /** What a sender gave back for a group's message: the next one replaces it. */
-  reference(groupId: string, contact: string, reference: string): void {
-    const group = this.#groups.get(groupId);
-    if (group === undefined || this.#gates.get(contact)?.contact.edits !== true) return;
-    group.references.set(contact, reference);
-    this.#save(group);
   }
 
   /** Why nobody is told of it on this route now; null: somebody is. */
@@ -256,8 +248,8 @@ export class Dispatcher {
     const found = this.#sort(group, now);
     const { fresh, over, open, muted } = found;
     if (fresh.length > 0 || over.length > 0) {
-      this.#say(group, kindOf(fresh.length, over.length, open), found.summary, now);
-    } else if (found.worried > 0 && isRepeatDue(group, now)) this.#say(group, "repeat", found.summary, now);
+      this.#say(group, kindOf(fresh.length, over.length, open), found, now);
+    } else if (found.worried > 0 && isRepeatDue(group, now)) this.#say(group, "repeat", found, now);
     for (const record of fresh) this.#tellMember(group, record, now);
     for (const record of over) this.#dismiss(group, record);
     if (found.worried === 0) group.calm();
@@ -274,9 +266,12 @@ export class Dispatcher {
     const fresh: AlertRecord[] = [];
     const over: AlertRecord[] = [];
     let [open, worried, muted] = [0, 0, 0];
+    let toldWorst: number | null = null;
+    let freshWorst: number | null = null;
     for (const record of group.members) {
       const { alert } = record;
       const told = record.told.has(group.id);
+      if (told) toldWorst = worse(toldWorst, alert);
       if (alert.state === "resolved") {
         if (told) over.push(record);
         else this.#dismiss(group, record);
@@ -289,12 +284,15 @@ export class Dispatcher {
       }
       open++;
       if (alert.acknowledgedAt === null) worried++;
-      if (!told) fresh.push(record);
+      if (!told) {
+        fresh.push(record);
+        freshWorst = worse(freshWorst, alert);
+      }
       summary.add(alert);
     }
     this.#muted += muted - (this.#mutedOf.get(group) ?? 0);
     this.#mutedOf.set(group, muted);
-    return { summary, fresh, over, open, worried, muted };
+    return { summary, fresh, over, open, worried, muted, toldWorst, freshWorst };
   }
 
   /** Per group, as of its last look; entries go with their group. */
@@ -329,8 +327,8 @@ export class Dispatcher {
   #escalate(group: Group, now: EpochMs): void {
     const step = group.route.escalate[group.escalated];
     if (step === undefined || group.firstToldAt === null || now < group.firstToldAt + step.after) return;
-    const { summary, worried } = this.#sort(group, now);
-    if (worried === 0) {
+    const found = this.#sort(group, now);
+    if (found.worried === 0) {
       group.calm();
       return;
     }
@@ -340,27 +338,34 @@ export class Dispatcher {
       if (record.alert.phase !== "firing" || !record.told.has(group.id)) continue;
       this.#o.noted(record, { at: now, type: "escalated", by: null, note: step.contacts.join(", ") });
     }
-    this.#sayTo(step.contacts, group, "escalation", summary, now);
+    this.#sayTo(step.contacts, group, "escalation", found, now);
   }
 
-  /** Messages that can be edited show what they are now. */
-  #edit(group: Group, now: EpochMs): void {
-    const editable = group.contacts().filter((contact) => group.references.has(contact));
-    const { summary, worried } = this.#sort(group, now);
-    if (worried === 0) group.calm();
-    if (editable.length > 0 && summary.count > 0) this.#sayTo(editable, group, "update", summary, now);
+  /** Messages that can be edited show what they are now. False: there were too many; once more with the next tick. */
+  #edit(group: Group, now: EpochMs): boolean {
+    const gates = group.contacts().flatMap((contact) => this.#gates.get(contact) ?? []);
+    const editing = gates.filter(({ contact }) => contact.edits !== "no");
+    const found = this.#sort(group, now);
+    if (found.worried === 0) group.calm();
     this.#keep(group);
+    if (found.toldWorst === null || found.summary.count === 0) return true;
+    if (!editing.every((gate) => gate.mayTell(now))) return false;
+    const names = editing.map(({ contact }) => contact.name);
+    if (names.length > 0) this.#sayTo(names, group, "update", found, now);
+    return true;
   }
 
   // ── telling ──────────────────────────────────────────────────────────────────────────────────
 
-  #say(group: Group, kind: NotificationKind, summary: Summary, now: EpochMs): void {
+  #say(group: Group, kind: NotificationKind, found: Sorted, now: EpochMs): void {
     group.firstToldAt ??= now;
     group.lastToldAt = now;
-    this.#sayTo(group.contacts(), group, kind, summary, now);
+    this.#sayTo(group.contacts(), group, kind, found, now);
   }
 
-  #sayTo(contacts: readonly string[], group: Group, kind: NotificationKind, summary: Summary, at: EpochMs): void {
+  #sayTo(contacts: readonly string[], group: Group, kind: NotificationKind, found: Sorted, at: EpochMs): void {
+    const { summary } = found;
+    const form = formOf(kind, found);
     const alone = summary.count === 1 ? summary.top[0]! : null;
     const id = notificationId(group, kind, alone);
     group.seq++;
@@ -368,14 +373,19 @@ export class Dispatcher {
     for (const contact of contacts) {
       const gate = this.#gates.get(contact);
       if (gate === undefined) continue;
-      const replaces = kind === "repeat" || kind === "escalation" ? null : (group.references.get(contact) ?? null);
       const { link } = this.#o.plan;
-      const notification = notificationOf(summary, { id, contact, kind, at, group, link, replaces });
-      if (gate.admit(notification, at)) this.#send(notification, things);
-      else {
+      const isEdit = form === "edit" && gate.contact.edits === "silently";
+      const isAloud = isEdit && mustBeHeard(kind, found);
+      const isLast = kind === "resolved";
+      const facts = { id, contact, kind, at, group, link, isLast: isLast && !isAloud };
+      const notification = notificationOf(summary, { ...facts, form: isEdit ? "edit" : "message" });
+      if (!gate.admit(notification, at)) {
         this.#held.value++;
         this.#saveGate(gate);
+        continue;
       }
+      this.#send(notification, things);
+      if (isAloud) this.#o.send({ ...notification, id: id + REPLY_SUFFIX, form: "reply", isLast }, things);
     }
   }
 
@@ -420,6 +430,24 @@ interface Sorted {
   /** Of those, the ones that nobody has acknowledged. */
   readonly worried: number;
   readonly muted: number;
+  /** The worst of which somebody was told before; null: nobody was told of any. Lower is worse. */
+  readonly toldWorst: number | null;
+  readonly freshWorst: number | null;
+}
+
+/** A reminder and an escalation must be heard, so they are new messages. */
+function formOf(kind: NotificationKind, { toldWorst }: Sorted): "edit" | "message" {
+  return kind === "repeat" || kind === "escalation" || toldWorst === null ? "message" : "edit";
+}
+
+/** What nobody may miss although an edit makes no sound: that it is over, and that it is worse than was told. */
+function mustBeHeard(kind: NotificationKind, { toldWorst, freshWorst }: Sorted): boolean {
+  return kind === "resolved" || (freshWorst !== null && toldWorst !== null && freshWorst < toldWorst);
+}
+
+/** Of severity ranks. */
+function worse(a: number | null, { severity }: Alert): number {
+  return Math.min(a ?? Infinity, severityRank(severity));
 }
 
 function kindOf(fresh: number, over: number, open: number): NotificationKind {
