@@ -15,6 +15,12 @@ export const PEOPLE_ERRORS = {
     fix: "Log in with the administrator token, or make a new link with `tidewire login-link`.",
     http: 401,
   },
+  LINK_INVALID: {
+    fault: "peer",
+    message: "The link is not valid, or not any more.",
+    fix: "Open the alert in the dashboard; links to pictures are good for a week.",
+    http: 403,
+  },
   FORBIDDEN_ORIGIN: {
     fault: "peer",
     message: "The request comes from another web site ({origin}).",

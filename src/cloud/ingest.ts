@@ -6,6 +6,7 @@ import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
+import { Rasteriser } from "../adapters/rasteriser.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
@@ -21,6 +22,7 @@ import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
+import { Pictures } from "./pictures/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
@@ -55,6 +57,7 @@ export interface Ingest {
   readonly log: Log;
   readonly broker: Broker;
   readonly rules: HotRules;
+  readonly pictures: Pictures;
   readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
@@ -74,7 +77,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
     log: () => publishing!.log,
     limits: base.limits.mqtt,
   });
-  const { rules, documents, keyedHash } = openRules(config, base, republish, teardown);
+  const { rules, pictures, documents, keyedHash } = openRules(config, base, republish, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -90,6 +93,11 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
+  pictures.open({
+    alert: (id) => rules.alerts.get(id).alert,
+    rule: (name) => rules.get(name),
+    query: (query) => store.query(query),
+  });
   Forgetter.tell({ book, forgotten, log, store });
   const storeReady = store.start();
   storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
@@ -126,11 +134,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
 }
 
 interface OpenRules {
   readonly rules: HotRules;
+  readonly pictures: Pictures;
   /** What is kept beside them. */
   readonly documents: readonly StoredDocument[];
   readonly keyedHash: KeyedHash;
@@ -147,8 +156,12 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
   const keyedHash: KeyedHash = (text) => sealing.hmac(text);
+  const rasteriser = new Rasteriser();
+  teardown.add("pictures", () => rasteriser.close());
+  const pictures = new Pictures({ ...base, keyedHash, rasterise: (svg) => rasteriser.png(svg) });
   const rules = new HotRules({
     ...base,
+    pictures,
     limits: base.limits.rules,
     store,
     senders: openSenders({
@@ -165,7 +178,7 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
-  return { rules, documents: store.documents(), keyedHash };
+  return { rules, pictures, documents: store.documents(), keyedHash };
 }
 
 async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {

@@ -37,6 +37,7 @@ import { auditRoutes } from "./routes-audit.ts";
 import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { policyDeskRoutes } from "./routes-policies.ts";
+import { linkedPictureRoutes, pictureRoutes } from "./routes-pictures.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
 import { passwordRoutes } from "./routes-passwords.ts";
@@ -92,6 +93,7 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  pictureRoutes,
   filesRoutes,
   schemaRoutes,
   eventRoutes,
@@ -150,6 +152,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   joinRoutes(app, ports);
   healthRoutes(app, ports);
   doorRoutes(app, ports);
+  linkedPictureRoutes(app, ports);
   revocationRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);
   await app.ready();
