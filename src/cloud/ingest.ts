@@ -134,7 +134,19 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  return {
+    log,
+    broker,
+    rules,
+    pictures,
+    configured,
+    store,
+    provisioning,
+    justInTime,
+    shadows,
+    forgetter,
+    newestRecordAt,
+  };
 }
 
 interface OpenRules {

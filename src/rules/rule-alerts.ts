@@ -136,7 +136,12 @@ function plainConfig(notify: readonly RuleAction[]): AlertConfig<RuleAction> {
   const actions = new Map(notify.map((action, i) => [`${kindOf(action).kind.name}-${i}`, action]));
   const contacts = [...actions].map(([name, action]) => {
     const { kind } = kindOf(action);
-    return { name, perMinute: kind.isProgram === true ? null : PLAIN_PER_MINUTE, edits: editsOf(action) };
+    return {
+      name,
+      perMinute: kind.isProgram === true ? null : PLAIN_PER_MINUTE,
+      edits: editsOf(action),
+      channel: kind.name,
+    };
   });
   return { plan: plainPlan(contacts), actions };
 }
@@ -152,6 +157,7 @@ export function readAlertConfig(
     ...ports,
     actionAt: (action, at) => validateNotify(action, at),
     edits: editsOf,
+    channelOf: (action) => kindOf(action).kind.name,
     isProgram: (action) => kindOf(action).kind.isProgram === true,
   });
 }

@@ -46,14 +46,18 @@ export function chartOf(
   const found = numbers.find(({ measurement }) => measurement === measured.measurement) ?? numbers[0];
   const points = pointsOf(found, alert, spanOf(alert, at));
   if (points.times.length === 0) return null;
-  const { title, subtitle } = { title: alert.summary, subtitle: `${alert.thing} · ${measured.field}` };
+  const title = alert.summary;
+  const subtitle = `${alert.thing} · ${measured.field}`;
   const firing = {
     from: alert.since,
     to: alert.resolvedAt !== null && alert.resolvedAt <= at ? alert.resolvedAt : null,
   };
   const { severity } = alert;
   return {
-    ...{ title, subtitle, severity, firing },
+    title,
+    subtitle,
+    severity,
+    firing,
     ...spanOf(alert, at),
     ...points,
     unit: unitOf(alert),

@@ -21,6 +21,7 @@ export function configOf(alerts: unknown): AlertConfig<string> {
     cron: cronTimes(),
     actionAt: (input) => Object.keys(input)[0] ?? "",
     edits: (action) => (action === "edits" ? "silently" : "no"),
+    channelOf: (action) => action,
     isProgram: (action) => action === "program",
   });
 }

@@ -405,7 +405,7 @@ describe("what people do", () => {
       history.map(({ type, by, note }) => [type, by, note]),
       [
         ["raised", null, null],
-        ["notified", null, "ops"],
+        ["notified", null, "ops (chat)"],
         ["acknowledged", "ann", "on it"],
         ["assigned", "ann", "bob"],
         ["commented", "bob", "fan is dead"],

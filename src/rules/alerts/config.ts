@@ -22,6 +22,7 @@ export interface AlertConfigPorts<Action> {
   /** The part of a contact point that says how it is reached: `{slack: {…}}`. Throws where it is wrong. */
   readonly actionAt: (input: Json, at: string) => Action;
   readonly edits: (action: Action) => Edits;
+  readonly channelOf: (action: Action) => string;
   /** It is a program that wants each alert by itself, not a person. */
   readonly isProgram: (action: Action) => boolean;
 }
@@ -66,7 +67,7 @@ function contactAt<Action>(
   input: unknown,
   at: string,
   actions: Map<string, Action>,
-  { actionAt, edits, isProgram }: AlertConfigPorts<Action>,
+  { actionAt, edits, channelOf, isProgram }: AlertConfigPorts<Action>,
 ): ContactPoint {
   const body = objectAt(input, at, Object.keys(input ?? {}));
   const name = nameAt(body["name"], `${at}.name`);
@@ -75,7 +76,12 @@ function contactAt<Action>(
   actions.set(name, action);
   const given = body["perMinute"];
   const perMinute = given === undefined ? PER_MINUTE : countAt(given, `${at}.perMinute`, 1, 6000);
-  return { name, edits: edits(action), perMinute: given === undefined && isProgram(action) ? null : perMinute };
+  return {
+    name,
+    edits: edits(action),
+    channel: channelOf(action),
+    perMinute: given === undefined && isProgram(action) ? null : perMinute,
+  };
 }
 
 interface RouteContext {

@@ -247,6 +247,7 @@ export class Dispatcher {
     group.flushedAt = now;
     const found = this.#sort(group, now);
     const { fresh, over, open, muted } = found;
+    for (const [record, mute] of found.untold) this.#noteMute(record, mute, now);
     if (fresh.length > 0 || over.length > 0) {
       this.#say(group, kindOf(fresh.length, over.length, open), found, now);
     } else if (found.worried > 0 && isRepeatDue(group, now)) this.#say(group, "repeat", found, now);
@@ -265,6 +266,7 @@ export class Dispatcher {
     const summary = new Summary();
     const fresh: AlertRecord[] = [];
     const over: AlertRecord[] = [];
+    const untold: (readonly [AlertRecord, Mute])[] = [];
     let [open, worried, muted] = [0, 0, 0];
     let toldWorst: number | null = null;
     let freshWorst: number | null = null;
@@ -278,8 +280,10 @@ export class Dispatcher {
         if (told) summary.add(alert);
         continue;
       }
-      if (this.muteOf(alert, group.route, now) !== null) {
+      const mute = this.muteOf(alert, group.route, now);
+      if (mute !== null) {
         muted++;
+        if (!told) untold.push([record, mute]);
         continue;
       }
       open++;
@@ -292,7 +296,7 @@ export class Dispatcher {
     }
     this.#muted += muted - (this.#mutedOf.get(group) ?? 0);
     this.#mutedOf.set(group, muted);
-    return { summary, fresh, over, open, worried, muted, toldWorst, freshWorst };
+    return { summary, fresh, over, untold, open, worried, muted, toldWorst, freshWorst };
   }
 
   /** Per group, as of its last look; entries go with their group. */
@@ -300,8 +304,19 @@ export class Dispatcher {
 
   #tellMember(group: Group, record: AlertRecord, now: EpochMs): void {
     record.told = new Set([...record.told, group.id]);
-    const note = group.contacts().join(", ");
+    const note = this.#named(group.contacts());
     this.#o.noted(record, note === "" ? null : { at: now, type: "notified", by: null, note });
+  }
+
+  /** Once per reason, however often it is looked at. */
+  #noteMute(record: AlertRecord, { reason }: Mute, now: EpochMs): void {
+    if (record.history.findLast(({ type }) => type === "muted")?.note === reason) return;
+    this.#o.noted(record, { at: now, type: "muted", by: null, note: reason });
+  }
+
+  /** `ops (slack), lead (telegram)`. */
+  #named(contacts: readonly string[]): string {
+    return contacts.map((name) => `${name} (${this.#gates.get(name)?.contact.channel ?? "?"})`).join(", ");
   }
 
   /** It is of no interest to the group any more. */
@@ -336,7 +351,7 @@ export class Dispatcher {
     for (const contact of step.contacts) group.heard.add(contact);
     for (const record of group.members) {
       if (record.alert.phase !== "firing" || !record.told.has(group.id)) continue;
-      this.#o.noted(record, { at: now, type: "escalated", by: null, note: step.contacts.join(", ") });
+      this.#o.noted(record, { at: now, type: "escalated", by: null, note: this.#named(step.contacts) });
     }
     this.#sayTo(step.contacts, group, "escalation", found, now);
   }
@@ -425,6 +440,8 @@ interface Sorted {
   readonly fresh: readonly AlertRecord[];
   /** Over, and somebody was told of them. */
   readonly over: readonly AlertRecord[];
+  /** Muted, and nobody was told of them. */
+  readonly untold: readonly (readonly [AlertRecord, Mute])[];
   /** Active and not muted. */
   readonly open: number;
   /** Of those, the ones that nobody has acknowledged. */

@@ -10,6 +10,8 @@ export interface ContactPoint {
   /** More messages than this wait and go as one; null: as many as there are, for a program. */
   readonly perMinute: number | null;
   readonly edits: Edits;
+  /** Kind of action that reaches it, for people who read the story. */
+  readonly channel: string;
 }
 
 export interface AlertPlan {
