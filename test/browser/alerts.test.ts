@@ -97,9 +97,10 @@ test("the story of one alert: what happened, its chart, who is told, its runbook
   assert.equal(await runbook.getAttribute("href"), "https://wiki.example/cpu?a=1");
   const image = story.getByRole("img", { name: /What was measured/ });
   await image.waitFor();
-  assert.equal(await image.evaluate("(picture) => picture.decode().then(() => picture.naturalWidth)"), 640);
+  const decoded = "(async (image) => { await image.decode(); return image.naturalWidth; })";
+  assert.equal(await page.evaluate(`${decoded}(document.querySelector(".story-chart img"))`), 640);
   await story.getByRole("button", { name: /^Acknowledge/ }).click();
-  await story.getByText("Acknowledged by ann").waitFor();
+  await story.locator(".alert-acknowledged").getByText("by ann").waitFor();
   await story.locator(".story-line .is-acknowledged").waitFor();
   platform.tellStory(id, { at: at + 5000, type: "resolved", by: null, note: null });
   await platform.resolveAlert(id, at + 720_000);
