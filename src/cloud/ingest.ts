@@ -23,6 +23,7 @@ import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
 import { Pictures } from "./pictures/mod.ts";
+import type { PictureSources } from "./pictures/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
@@ -93,11 +94,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
-  pictures.open({
-    alert: (id) => rules.alerts.get(id).alert,
-    rule: (name) => rules.get(name),
-    query: (query) => store.query(query),
-  });
+  pictures.open(sourcesOfPictures(rules, store));
   Forgetter.tell({ book, forgotten, log, store });
   const storeReady = store.start();
   storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
@@ -134,19 +131,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return {
-    log,
-    broker,
-    rules,
-    pictures,
-    configured,
-    store,
-    provisioning,
-    justInTime,
-    shadows,
-    forgetter,
-    newestRecordAt,
-  };
+  const parts = { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows, forgetter };
+  return { ...parts, newestRecordAt };
 }
 
 interface OpenRules {
@@ -191,6 +177,14 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     defaults: defaultRules(),
   });
   return { rules, pictures, documents: store.documents(), keyedHash };
+}
+
+function sourcesOfPictures(rules: HotRules, store: StoreClient): PictureSources {
+  return {
+    alert: (id) => rules.alerts.get(id).alert,
+    rule: (name) => rules.get(name),
+    query: (query) => store.query(query),
+  };
 }
 
 async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {

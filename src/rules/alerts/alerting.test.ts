@@ -177,6 +177,15 @@ describe("who is not told", () => {
     w.read("sensor", { thing: "t", ...bonn });
     w.pass(minutes(3));
     assert.deepEqual(w.told(), ["ops firing: gateway on gw", "ops firing: sensor on t"]);
+    const muted = w.alerting.list({ state: "active", limit: 9, thing: "s1" })[0]!;
+    const cause = w.alerting.list({ state: "active", limit: 9, thing: "gw" })[0]!;
+    assert.deepEqual(
+      w.alerting.get(muted.id).history.map(({ type, note }) => [type, note]),
+      [
+        ["raised", null],
+        ["muted", `alert ${cause.id} is the cause`],
+      ],
+    );
     w.well("gateway", { thing: "gw", ...ulm });
     w.pass(minutes(6));
     assert.ok(w.told().includes("ops resolved: gateway on gw"));
@@ -298,7 +307,7 @@ describe("escalation", () => {
       "lead resolved: cpu on pi-1",
       "boss resolved: cpu on pi-1",
     ]);
-    assert.ok(w.alerting.get(w.alert().id).history.some(({ type, note }) => type === "escalated" && note === "boss"));
+    assert.ok(w.alerting.get(w.alert().id).history.some(({ type, note }) => type === "escalated" && note === "boss (chat)"));
   });
 
   test("somebody acknowledges: nobody else is woken", () => {
