@@ -104,6 +104,10 @@ export class Alerting {
     this.#book = new AlertBook({ ...options, rows, policyOf: (rule) => this.#policyOf(rule) });
     this.#silences = new Silences({ rows, max: limits.alertSilencesMax, logger });
     this.conversations = new Conversations(rows, logger);
+    metrics.observe(
+      { name: "tidewire_alert_messages", help: "Messages in chats that stand for a group of alerts and can be edited" },
+      () => this.conversations.count,
+    );
     this.#absences = new Absences(rows, limits.alertWatchesMax);
     this.#dispatcher = new Dispatcher({
       ...options,
