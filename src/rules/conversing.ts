@@ -14,8 +14,8 @@ import type { Parcel, Receiver, Sender, Senders, Verdict } from "./delivery/send
 export interface AlertPictures {
   /** PNG, with what was known then; null where there is nothing to show. May reject, and may take its time. */
   png(alert: string, at: EpochMs): Promise<Uint8Array | null>;
-  /** An address where the same may be fetched without a login, for some days. `dashboard`: without a slash at its end. */
-  link(dashboard: string, alert: string, at: EpochMs): string;
+  /** Where the same may be fetched without a login, for some days; null where there is none. `dashboard`: without a slash at its end. */
+  link(dashboard: string, alert: string, at: EpochMs): string | null;
 }
 
 export interface ConversingOptions {

@@ -24,7 +24,8 @@ describe("pictures of alerts", () => {
   afterEach(() => world[Symbol.asyncDispose]());
 
   const at = (id: string, kind: string): string => `/api/alerts/${encodeURIComponent(id)}/picture.${kind}`;
-  const link = (): string => new URL(world.pictures.link("https://tide.example", id, world.clock.now())).href.slice(20);
+  const link = (): string =>
+    new URL(world.pictures.link("https://tide.example", id, world.clock.now())!).href.slice(20);
   const fetchLink = (path: string): ReturnType<ApiWorld["ask"]> => world.askAs({}, "GET", path);
   const altered = (path: string, name: string, value: string): string => {
     const url = new URL(path, "https://tide.example");
@@ -73,6 +74,12 @@ describe("pictures of alerts", () => {
       assert.deepEqual([answer.status, (answer.json as { code: string }).code], [403, "LINK_INVALID"], one);
     }
     assert.equal((await fetchLink(path.replace(/&key=.*/, ""))).status, 400);
+  });
+
+  test("an alert that measures nothing has no picture, and no link to one", async () => {
+    const { id: byHand } = world.rules.alerts.raise({ thing: "door", severity: "info", summary: "It is open" });
+    assert.equal((await world.ask("GET", at(byHand, "png"))).status, 404);
+    assert.equal(world.pictures.link("https://tide.example", byHand, world.clock.now()), null);
   });
 
   test("nothing stored, a store that is away, an alert that is gone: a word, no picture, and no crash", async () => {

@@ -2,7 +2,7 @@
 import { TidewireError, reasonOf, seconds } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics } from "../../base/mod.ts";
 import { measuredBy } from "../../rules/mod.ts";
-import type { Alert, AlertPictures, KeyedHash, RuleDocument } from "../../rules/mod.ts";
+import type { Alert, AlertPictures, KeyedHash, Measured, RuleDocument } from "../../rules/mod.ts";
 import type { SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { chartOf, queryOf } from "./alert-chart.ts";
 import { chartSvg } from "./chart-svg.ts";
@@ -58,15 +58,14 @@ export class Pictures implements AlertPictures {
     const sources = this.#sources;
     if (sources === null) return null;
     const alert = sources.alert(id);
-    const rule = sources.rule(alert.rule);
-    const measured = rule === null ? null : measuredBy(rule);
+    const measured = this.#measured(alert);
     if (measured === null) return null;
     const { series } = await sources.query(queryOf(alert, measured, at));
     const chart = chartOf(alert, measured, series, at);
     return chart === null ? null : chartSvg(chart);
   }
 
-  /** As `svg`. */
+  /** As `svg`; throws PICTURE_UNAVAILABLE as well. */
   async png(id: string, at: EpochMs): Promise<Uint8Array | null> {
     this.#sources?.alert(id); // one that is forgotten is not shown, even where its picture was made before
     const key = `${Math.round(at / seconds(1))} ${id}`;
@@ -82,8 +81,14 @@ export class Pictures implements AlertPictures {
     return made;
   }
 
-  link(dashboard: string, alert: string, at: EpochMs): string {
-    return this.#links.link(dashboard, alert, Math.round(at));
+  link(dashboard: string, alert: string, at: EpochMs): string | null {
+    const isMeasured = this.#sources !== null && this.#measured(this.#sources.alert(alert)) !== null;
+    return isMeasured ? this.#links.link(dashboard, alert, Math.round(at)) : null;
+  }
+
+  #measured({ rule: name }: Alert): Measured | null {
+    const rule = this.#sources?.rule(name) ?? null;
+    return rule === null ? null : measuredBy(rule);
   }
 
   /** Of a link. Throws LINK_INVALID, NOT_FOUND. */
@@ -96,12 +101,20 @@ export class Pictures implements AlertPictures {
     try {
       const svg = await this.svg(id, at);
       if (svg === null) return null;
-      const png = await this.#o.rasterise(svg);
+      const png = await this.#bitmap(svg);
       this.#made.value++;
       return png;
     } catch (error) {
       if (!(error instanceof TidewireError && error.code === "NOT_FOUND")) this.#tell(error);
       throw error;
+    }
+  }
+
+  async #bitmap(svg: string): Promise<Uint8Array> {
+    try {
+      return await this.#o.rasterise(svg);
+    } catch (error) {
+      throw new TidewireError("PICTURE_UNAVAILABLE", { reason: reasonOf(error) }, { cause: error });
     }
   }
 

@@ -34,7 +34,7 @@ interface Conversation {
 const CONVERSATIONS_MAX = 10_000;
 
 export class Conversations {
-  /** The longest unused first. */
+  /** The oldest first. */
   readonly #all = new Map<string, Conversation>();
   readonly #rows: DirtyRows;
   readonly #logger: Logger;
