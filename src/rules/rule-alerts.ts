@@ -1,4 +1,5 @@
 /** Between the rules and the alerts: what a message says to a rule's alert, and notifications as deliveries. */
+import { reasonOf } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random } from "../base/mod.ts";
 import { kindOf, validateNotify } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
@@ -127,7 +128,13 @@ export class RuleAlerts {
     const { links, at } = notification;
     const alert = picturedAlert(notification);
     if (links === null || alert === null || this.#dashboard === null || this.#o.pictures === null) return notification;
-    return { ...notification, links: { ...links, picture: this.#o.pictures.link(this.#dashboard, alert.id, at) } };
+    try {
+      return { ...notification, links: { ...links, picture: this.#o.pictures.link(this.#dashboard, alert.id, at) } };
+    } catch (error) {
+      // No picture is worth a notification.
+      this.#o.logger.error("A notification has no link to its picture", { reason: reasonOf(error) });
+      return notification;
+    }
   }
 }
 
