@@ -100,7 +100,7 @@ describe("mail", () => {
     const { receiver, parcels } = rendered(action({ text: "${s}" }), [
       { s: "<b>x</b> & https://d.example/#/a?b=1&c=2" },
     ]);
-    const sender = emailSender(receiver, new OutgoingGuard());
+    const sender = emailSender(receiver, { guard: new OutgoingGuard(), certificates: null });
     const picture = Buffer.from("89504e470d0a1a0a", "hex");
     const about = { replaces: null, answers: null, picture };
     assert.deepEqual(await sender.send([{ ...parcels[0]!, about }], TIMEOUT), [{ type: "done" }]);
