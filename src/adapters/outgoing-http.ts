@@ -18,8 +18,8 @@ export interface OutgoingHttpOptions extends GuardOptions {
   readonly userAgent?: string;
 }
 
-/** What is kept of an answer: enough to see Slack's `ok` or an error's first sentence. */
-const ANSWER_BYTES_MAX = kib(4);
+/** What is kept of an answer: chat services give the whole message back, and the id by which it can be edited. */
+const ANSWER_BYTES_MAX = kib(64);
 /** An answer longer than this is not read to its end; its connection is closed. */
 const ANSWER_READ_MAX = kib(256);
 const IDLE_SOCKETS_MAX = 64;
@@ -59,7 +59,7 @@ export class NodeOutgoingHttp implements OutgoingHttp {
     const url = this.#checked(request.url);
     const secure = url.protocol === "https:";
     const options: RequestOptions = {
-      method: "POST",
+      method: request.method ?? "POST",
       agent: secure ? this.#https : this.#http,
       lookup: this.#guard.lookup,
       headers: {

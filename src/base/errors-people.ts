@@ -15,6 +15,19 @@ export const PEOPLE_ERRORS = {
     fix: "Log in with the administrator token, or make a new link with `tidewire login-link`.",
     http: 401,
   },
+  LINK_INVALID: {
+    fault: "peer",
+    message: "The link is not valid, or not any more.",
+    fix: "Open the alert in the dashboard; links to pictures are good for a week.",
+    http: 403,
+  },
+  PICTURE_UNAVAILABLE: {
+    fault: "environment",
+    message: "The picture cannot be made: {reason}.",
+    fix: "Try again, or ask for picture.svg, which needs no further library; `npm install` brings @resvg/resvg-wasm and dejavu-fonts-ttf.",
+    http: 503,
+    retryable: true,
+  },
   FORBIDDEN_ORIGIN: {
     fault: "peer",
     message: "The request comes from another web site ({origin}).",

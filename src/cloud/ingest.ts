@@ -6,6 +6,7 @@ import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
+import { Rasteriser } from "../adapters/rasteriser.ts";
 import { openBuckets } from "./buckets.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
@@ -22,6 +23,8 @@ import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
+import { Pictures } from "./pictures/mod.ts";
+import type { PictureSources } from "./pictures/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { rulesConsumer } from "./rules-consumer.ts";
@@ -56,6 +59,7 @@ export interface Ingest {
   readonly log: Log;
   readonly broker: Broker;
   readonly rules: HotRules;
+  readonly pictures: Pictures;
   readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
@@ -75,7 +79,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
     log: () => publishing!.log,
     limits: base.limits.mqtt,
   });
-  const { rules, documents, keyedHash } = openRules(config, base, republish, teardown);
+  const { rules, pictures, documents, keyedHash } = openRules(config, base, republish, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -91,6 +95,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
+  pictures.open(sourcesOfPictures(rules, store));
   Forgetter.tell({ book, forgotten, log, store });
   const storeReady = store.start();
   storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
@@ -129,7 +134,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;
-  return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  const parts = { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows, forgetter };
+  return { ...parts, newestRecordAt };
 }
 
 function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardown: Teardown) {
@@ -141,6 +147,7 @@ function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardo
 
 interface OpenRules {
   readonly rules: HotRules;
+  readonly pictures: Pictures;
   /** What is kept beside them. */
   readonly documents: readonly StoredDocument[];
   readonly keyedHash: KeyedHash;
@@ -158,8 +165,12 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
   const keyedHash: KeyedHash = (text) => sealing.hmac(text);
+  const rasteriser = new Rasteriser();
+  teardown.add("pictures", () => rasteriser.close());
+  const pictures = new Pictures({ ...base, keyedHash, rasterise: (svg) => rasteriser.png(svg) });
   const rules = new HotRules({
     ...base,
+    pictures,
     limits: base.limits.rules,
     store,
     senders: openSenders({
@@ -181,7 +192,15 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
     aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
-  return { rules, documents: store.documents(), keyedHash };
+  return { rules, pictures, documents: store.documents(), keyedHash };
+}
+
+function sourcesOfPictures(rules: HotRules, store: StoreClient): PictureSources {
+  return {
+    alert: (id) => rules.alerts.get(id).alert,
+    rule: (name) => rules.get(name),
+    query: (query) => store.query(query),
+  };
 }
 
 async function openLog(config: PlatformConfig, base: Foundation, nextAtLeast: number): Promise<Log> {

@@ -199,6 +199,7 @@ async function openApi(
       auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
       alerts: rules.alerts,
+      pictures: ingest.pictures,
       ...configured,
       telemetry: store,
       shadows,

@@ -8,6 +8,7 @@ import type { RuleAlert } from "./alerts/rule-alert.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
+import type { AlertPictures } from "./conversing.ts";
 import type { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import type { RuleAlertsOptions } from "./rule-alerts.ts";
@@ -33,6 +34,8 @@ export interface HotRulesOptions {
   readonly alerts?: RuleAlertsOptions["config"];
   readonly zones?: RuleAlertsOptions["zones"];
   readonly cron?: RuleAlertsOptions["cron"];
+  /** Pictures that notifications carry. */
+  readonly pictures?: AlertPictures;
   readonly aboutThing?: RuleAlertsOptions["aboutThing"];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];

@@ -7,6 +7,8 @@ import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../ba
 import type { Cancel, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
+import type { Conversations } from "./alerts/conversations.ts";
+import { conversingSenders } from "./conversing.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
@@ -74,6 +76,7 @@ export class HotRules {
       limits: this.#limits,
       notify: options.notify ?? [],
       config: options.alerts ?? null,
+      pictures: options.pictures ?? null,
       alertOf: (name) => this.#set.get(name)?.alert ?? null,
       position: () => this.#position,
       save: () => this.#save("durably"),
@@ -81,8 +84,10 @@ export class HotRules {
       enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
     });
     this.alerts = this.#ruleAlerts.alerting;
+    const conversations = (): Conversations => this.alerts.conversations;
     this.#deliveries = new Deliveries({
       ...options,
+      senders: conversingSenders({ ...options, pictures: options.pictures ?? null, conversations }),
       limits: this.#limits,
       save,
       knowsRule: (name) => this.#rules.has(name),

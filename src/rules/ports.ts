@@ -2,6 +2,8 @@
 import type { Millis } from "../base/mod.ts";
 
 export interface OutgoingRequest {
+  /** Default: POST. */
+  readonly method?: "POST" | "PATCH";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;

@@ -1,4 +1,5 @@
 /** Between the rules and the alerts: what a message says to a rule's alert, and notifications as deliveries. */
+import { reasonOf } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random } from "../base/mod.ts";
 import { kindOf, validateNotify } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
@@ -8,6 +9,7 @@ import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
 import { alertConfigOf } from "./alerts/config.ts";
 import type { AlertConfig } from "./alerts/config.ts";
 import type { Notification } from "./alerts/notification.ts";
+import { fieldsOf, picturedAlert, placeOf } from "./alerts/conversations.ts";
 import { plainPlan } from "./alerts/plan.ts";
 import { policyOf } from "./alerts/policy.ts";
 import { describedSilence, heardOf, readingOf } from "./alerts/rule-alert.ts";
@@ -17,7 +19,8 @@ import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import type { MessageInput } from "./input.ts";
 import type { RulesLimits } from "./model.ts";
-import { noticeTarget } from "./sends.ts";
+import type { AlertPictures } from "./conversing.ts";
+import { editsOf, noticeTarget } from "./sends.ts";
 import type { NoticeTarget } from "./sends.ts";
 
 export interface RuleAlertsOptions {
@@ -39,6 +42,7 @@ export interface RuleAlertsOptions {
   readonly position: () => number;
   readonly save: () => void;
   readonly inOneSave: (steps: () => void) => void;
+  readonly pictures: AlertPictures | null;
   readonly enqueue: (delivery: Delivery, receiver: Receiver) => void;
 }
 
@@ -50,6 +54,7 @@ export class RuleAlerts {
   readonly #o: RuleAlertsOptions;
   readonly #targets = new Map<string, NoticeTarget>();
   readonly #about: AlertMessage["about"];
+  readonly #dashboard: string | null;
   #newest: EpochMs = 0;
   #moved = false;
 
@@ -57,6 +62,7 @@ export class RuleAlerts {
     this.#o = options;
     const { config, notify, limits, keyedHash } = options;
     const { plan, actions } = config ?? plainConfig(notify);
+    this.#dashboard = plan.link;
     this.#about = options.aboutThing ?? ((): Record<string, string> => ({}));
     for (const [name, action] of actions) this.#targets.set(name, noticeTarget(action, keyedHash));
     this.alerting = new Alerting({
@@ -97,9 +103,14 @@ export class RuleAlerts {
     const target = this.#targets.get(notification.contact);
     if (target === undefined) return;
     const { receiver } = target;
+    const { body, fields } = target.announce(this.#linked(notification));
     this.#o.enqueue(
       {
-        ...target.announce(notification),
+        body,
+        fields: {
+          ...fields,
+          ...(target.converses ? fieldsOf(placeOf(notification, target.edits === "silently")) : {}),
+        },
         id: notification.id,
         receiver: receiver.key,
         rule: null,
@@ -110,7 +121,20 @@ export class RuleAlerts {
       },
       receiver,
     );
-    if (target.follows) this.alerting.delivered(notification.group.id, notification.contact, notification.group.id);
+  }
+
+  /** With the address of its picture, where the dashboard can be reached. */
+  #linked(notification: Notification): Notification {
+    const { links, at } = notification;
+    const alert = picturedAlert(notification);
+    if (links === null || alert === null || this.#dashboard === null || this.#o.pictures === null) return notification;
+    try {
+      return { ...notification, links: { ...links, picture: this.#o.pictures.link(this.#dashboard, alert.id, at) } };
+    } catch (error) {
+      // No picture is worth a notification.
+      this.#o.logger.error("A notification has no link to its picture", { reason: reasonOf(error) });
+      return notification;
+    }
   }
 }
 
@@ -118,8 +142,13 @@ export class RuleAlerts {
 function plainConfig(notify: readonly RuleAction[]): AlertConfig<RuleAction> {
   const actions = new Map(notify.map((action, i) => [`${kindOf(action).kind.name}-${i}`, action]));
   const contacts = [...actions].map(([name, action]) => {
-    const { isProgram = false, follows = false } = kindOf(action).kind;
-    return { name, perMinute: isProgram ? null : PLAIN_PER_MINUTE, edits: follows };
+    const { kind } = kindOf(action);
+    return {
+      name,
+      perMinute: kind.isProgram === true ? null : PLAIN_PER_MINUTE,
+      edits: editsOf(action),
+      channel: kind.name,
+    };
   });
   return { plan: plainPlan(contacts), actions };
 }
@@ -134,7 +163,8 @@ export function readAlertConfig(
   return alertConfigOf<RuleAction>(input, {
     ...ports,
     actionAt: (action, at) => validateNotify(action, at),
-    edits: (action) => kindOf(action).kind.follows === true,
+    edits: editsOf,
+    channelOf: (action) => kindOf(action).kind.name,
     isProgram: (action) => kindOf(action).kind.isProgram === true,
   });
 }

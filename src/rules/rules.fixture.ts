@@ -13,16 +13,20 @@ import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { LIMITS } from "../base/mod.ts";
 import type { Cancel, Message, MessageProperties, Scheduler } from "../base/mod.ts";
+import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
+import type { AlertPictures } from "./conversing.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { Sender } from "./delivery/sender.ts";
 import type { RuleDraft, RulesLimits } from "./model.ts";
 import type { OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
+import { readAlertConfig } from "./rule-alerts.ts";
 import type { RulesStore } from "./store.ts";
 
 const SEALING = sealingWith(new Uint8Array(32).fill(4));
 
 export interface Received {
+  readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -86,7 +90,7 @@ export class Receiver {
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
       request.on("end", () => {
         const body = Buffer.concat(chunks).toString("utf8");
-        const got: Received = { path: request.url ?? "", headers: request.headers, body };
+        const got: Received = { method: request.method ?? "", path: request.url ?? "", headers: request.headers, body };
         this.received.push(got);
         for (const look of this.#waiting) look();
         reply(response, this.answer?.(got) ?? this.answers.shift() ?? this.standing);
@@ -187,6 +191,9 @@ export interface WorldOptions {
   readonly limits?: Partial<RulesLimits>;
   readonly notify?: readonly RuleAction[];
   readonly defaults?: readonly RuleDraft[];
+  /** Instead of `notify`: the `alerts` section of a configuration. */
+  readonly alerts?: unknown;
+  readonly pictures?: AlertPictures;
   readonly seed?: number;
   /** Into the log of this world. */
   readonly republish?: (world: World) => Sender;
@@ -290,7 +297,7 @@ export class World {
   }
 
   #makeRules(store: RulesStore): HotRules {
-    const { republish } = this.#options;
+    const { republish, alerts, pictures } = this.#options;
     return new HotRules({
       store,
       clock: this.clock,
@@ -309,6 +316,8 @@ export class World {
       limits: this.limits,
       notify: this.#options.notify ?? [],
       defaults: this.#options.defaults ?? [],
+      ...(alerts === undefined ? {} : { alerts: readAlertConfig(alerts, { zones: UTC_ONLY, cron: NO_CRON }) }),
+      ...(pictures === undefined ? {} : { pictures }),
     });
   }
 }

@@ -2,7 +2,7 @@
 import type { EpochMs, JsonValue } from "../base/mod.ts";
 import { kindOf } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
-import type { ActionKind, Match, Rendered, SendPlan } from "./actions/kind.ts";
+import type { ActionKind, Edits, Match, Rendered, SendPlan } from "./actions/kind.ts";
 import { encode } from "./actions/rendering.ts";
 import type { Notification } from "./alerts/notification.ts";
 import type { Delivery, Origin } from "./delivery/delivery.ts";
@@ -130,14 +130,21 @@ export function failureDelivery(
 export interface NoticeTarget {
   readonly receiver: Receiver;
   readonly announce: (notification: Notification) => Rendered;
-  readonly follows: boolean;
+  readonly edits: Edits;
+  readonly converses: boolean;
 }
 
 /** `action`: of a kind that has an `announce`. */
 export function noticeTarget(action: RuleAction, hash: KeyedHash): NoticeTarget {
   const { kind, body } = kindOf(action);
   const { receiver } = sendOf(action, "", {}, hash)!;
-  return { receiver, announce: (notification) => kind.announce!(body, notification), follows: kind.follows === true };
+  const announce: NoticeTarget["announce"] = (notification) => kind.announce!(body, notification);
+  return { receiver, announce, edits: editsOf(action), converses: kind.carrier?.converses === true };
+}
+
+export function editsOf(action: RuleAction): Edits {
+  const { kind, body } = kindOf(action);
+  return kind.edits?.(body) ?? "no";
 }
 
 /** Receivers of actions that go to the same server as before, with other settings: the key of the old one, and the new one. */

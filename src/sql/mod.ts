@@ -1,6 +1,8 @@
 export { SqlError } from "./error.ts";
 export { compileSql } from "./compile.ts";
 export type { CompileOptions, CompiledSql, SqlOutcome } from "./compile.ts";
+export { comparisonsIn, comparisonsOf, fieldOf } from "./comparisons.ts";
+export type { Comparison } from "./comparisons.ts";
 export { explainSql, printExplanation } from "./explain.ts";
 export type { ExplainedPart, Explanation } from "./explain.ts";
 export { DEFAULT_SQL_VERSION, SQL_VERSIONS } from "./version.ts";

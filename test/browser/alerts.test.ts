@@ -60,6 +60,89 @@ test("an acknowledgement that does not reach the platform says so and can be rep
   await alert.getByText("Acknowledged").waitFor();
 });
 
+const PICTURE =
+  '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="360"><rect width="640" height="360" fill="#ffffff"/></svg>';
+
+test("the story of one alert: what happened, its chart, who is told, its runbook; it follows what is done", async () => {
+  const at = Date.UTC(2026, 10, 22, 12, 0);
+  let id = "";
+  await using site = await open({
+    prepare: async (platform) => {
+      await platform.addThing("pump");
+      platform.picture = PICTURE;
+      const muted = { by: "silence", reason: "silence 12ab by ann" };
+      platform.groups = [
+        { group: "0:", contacts: ["ops"], muted: null, escalation: [] },
+        { group: "0.1:", contacts: ["lead"], muted, escalation: [] },
+      ];
+      id = await platform.raiseAlert({ thing: "pump", severity: "critical", summary: "CPU at 97 %, above 90 %." }, at);
+      const runbook = "https://wiki.example/cpu?a=1";
+      platform.labelAlert(id, { value: "97 %", threshold: "90 %", labels: { runbook, site: "ulm" } });
+      platform.tellStory(id, { at, type: "raised", by: null, note: null });
+      platform.tellStory(id, { at: at + 1000, type: "notified", by: null, note: "ops (telegram)" });
+      platform.tellStory(id, { at: at + 2000, type: "muted", by: null, note: "alert gateway.1 is the cause" });
+    },
+  });
+  const { page, platform } = site;
+  await page.getByRole("link", { name: "Alerts" }).click();
+  await page.locator(`[data-alert='${id}']`).getByRole("link", { name: "Story" }).click();
+  await page.getByRole("heading", { name: "CPU at 97 %" }).waitFor();
+  const story = page.locator(`[data-story='${id}']`);
+  await story.getByText("97 % (threshold 90 %)").waitFor();
+  await story.getByText("Told", { exact: true }).waitFor();
+  await story.getByText("ops (telegram)").waitFor();
+  await story.getByText("alert gateway.1 is the cause").waitFor();
+  await story.getByText("not now: silence 12ab by ann").waitFor();
+  const runbook = story.getByRole("link", { name: "https://wiki.example/cpu" });
+  assert.equal(await runbook.getAttribute("href"), "https://wiki.example/cpu?a=1");
+  const image = story.getByRole("img", { name: /What was measured/ });
+  await image.waitFor();
+  const decoded = "(async (image) => { await image.decode(); return image.naturalWidth; })";
+  assert.equal(await page.evaluate(`${decoded}(document.querySelector(".story-chart img"))`), 640);
+  await story.getByRole("button", { name: /^Acknowledge/ }).click();
+  await story.locator(".alert-acknowledged").getByText("by ann").waitFor();
+  await story.locator(".story-line .is-acknowledged").waitFor();
+  platform.tellStory(id, { at: at + 5000, type: "resolved", by: null, note: null });
+  await platform.resolveAlert(id, at + 720_000);
+  await story.locator(".story-line .is-resolved").waitFor();
+  await story.getByText(/resolved after 12/).waitFor();
+  assert.equal(await story.getByRole("button").count(), 0);
+  const shot = process.env["STORY_SCREENSHOT"];
+  if (shot !== undefined) await page.screenshot({ path: shot, fullPage: true });
+  await story.getByRole("link", { name: "All charts of pump at that time" }).click();
+  await page.getByRole("heading", { name: "pump" }).waitFor();
+  assert.match(page.url(), new RegExp(`#/things/pump\\?.*from=${at - 7_200_000}&to=${at + 720_000 + 900_000}$`));
+  assert.deepEqual(site.visit.complaints, []);
+});
+
+test("a link to an alert of long ago says kindly that it is gone; one without a picture has none", async () => {
+  await using site = await open({ at: "/alerts?alert=cpu_high.pump.7" });
+  const { page, platform } = site;
+  await page.getByRole("heading", { name: "This alert is over and gone" }).waitFor();
+  const id = await platform.raiseAlert({ thing: "pump", severity: "info", summary: "Firmware is old." });
+  await page.evaluate(`location.hash = ${JSON.stringify(`/alerts?alert=${id}`)}`);
+  await page.getByRole("heading", { name: "Firmware is old." }).waitFor();
+  await page.locator(".story-chart img").waitFor({ state: "detached" });
+});
+
+test("a link to a thing shows the stretch of time that it names, until somebody goes back to live", async () => {
+  const from = Date.now() - 7_200_000;
+  await using site = await open({
+    prepare: async (platform) => {
+      await platform.addThing("pump");
+      await platform.publish("pump", "system", { "cpu.percent": 12 }, from + 1000);
+    },
+  });
+  const { page } = site;
+  await page.evaluate(`location.hash = ${JSON.stringify(`/things/pump?from=${from}&to=${from + 600_000}`)}`);
+  await page.locator(".range-fixed").waitFor();
+  assert.match(page.url(), new RegExp(`from=${from}&to=${from + 600_000}$`));
+  assert.ok(site.platform.requests.some((one) => one.includes("/api/series") && one.includes(`from=${from - 12_000}`)));
+  await page.getByRole("button", { name: "Go live" }).click();
+  await page.locator(".range-fixed").waitFor({ state: "detached" });
+  assert.doesNotMatch(page.url(), /from=/);
+});
+
 test("a part of the platform that is not well is named on every page", async () => {
   await using site = await open({
     prepare: (platform) => {

@@ -13,6 +13,8 @@ import type { ErrorCode, EpochMs } from "../../src/base/mod.ts";
 import type {
   Aggregate,
   Alert,
+  AlertStory,
+  AlertTransition,
   ApiError,
   FieldValue,
   FleetEntry,
@@ -76,6 +78,11 @@ export class FakePlatform implements TestPlatform {
   /** Delays answers of `GET /api/series`, so that live points overtake the history. */
   seriesGate: Promise<void> = Promise.resolve();
   health: HealthState = "ok";
+  /** Of every alert; null: there is none. */
+  picture: string | null = null;
+  /** Who is told of an alert that is active. */
+  groups: AlertStory["groups"] = [];
+  readonly #history = new Map<string, AlertTransition[]>();
   /** Of every thing. */
   shadows: readonly ThingShadow[] = [];
   readonly now: () => EpochMs;
@@ -320,6 +327,11 @@ export class FakePlatform implements TestPlatform {
       response.writeHead(204).end();
       return;
     }
+    if (/^GET \/api\/alerts\/[^/]+\/picture\.svg$/.test(route)) {
+      if (this.picture === null) throw new TidewireError("NOT_FOUND", { kind: "picture of an alert", name: "?" });
+      response.writeHead(200, { "content-type": "image/svg+xml" }).end(this.picture);
+      return;
+    }
     json(response, await this.#answer(route, url.searchParams));
   }
 
@@ -338,6 +350,8 @@ export class FakePlatform implements TestPlatform {
     }
     if (route === "GET /api/health") return this.#health();
     if (route === "GET /api/fleet") return this.#fleet(query);
+    const story = /^GET \/api\/alerts\/([^/]+)$/.exec(route);
+    if (story !== null) return this.#story(decodeURIComponent(story[1]!));
     if (route === "GET /api/alerts") return this.#alertPage(query);
     if (route === "GET /api/refusals") return this.#refusalPage(query);
     if (route === "GET /api/series") {
@@ -421,10 +435,29 @@ export class FakePlatform implements TestPlatform {
     return { refusals: found.slice(0, Number(query.get("limit") ?? "100")), kept: this.#refusals.length };
   }
 
+  #story(id: string): AlertStory {
+    const alert = this.#alerts.get(id);
+    if (alert === undefined) throw new TidewireError("NOT_FOUND", { kind: "alert", name: id });
+    const history = this.#history.get(id) ?? [];
+    return { alert, history, groups: alert.state === "resolved" ? [] : this.groups };
+  }
+
+  /** A line of its story. */
+  tellStory(id: string, line: AlertTransition): void {
+    this.#history.set(id, [...(this.#history.get(id) ?? []), line]);
+  }
+
+  /** What a rule says of it besides. */
+  labelAlert(id: string, more: Partial<Alert>): void {
+    this.#putAlert({ ...this.#alerts.get(id)!, ...more });
+  }
+
   #acknowledge(id: string): Alert {
     const alert = this.#alerts.get(id);
     if (alert === undefined) throw new TidewireError("NOT_FOUND", { kind: "alert", name: id });
-    const acknowledged = { ...alert, acknowledgedAt: this.now() };
+    const at = this.now();
+    const acknowledged: Alert = { ...alert, phase: "acknowledged", acknowledgedAt: at, acknowledgedBy: "ann" };
+    this.tellStory(id, { at, type: "acknowledged", by: "ann", note: null });
     this.#putAlert(acknowledged);
     return acknowledged;
   }

@@ -96,6 +96,24 @@ describe("mail", () => {
     assert.equal(header(first, "Auto-Submitted"), "auto-generated");
   });
 
+  test("a notification's picture is within the mail, and what a device says is no HTML", async () => {
+    const { receiver, parcels } = rendered(action({ text: "${s}" }), [
+      { s: "<b>x</b> & https://d.example/#/a?b=1&c=2" },
+    ]);
+    const sender = emailSender(receiver, { guard: new OutgoingGuard(), certificates: null });
+    const picture = Buffer.from("89504e470d0a1a0a", "hex");
+    const about = { replaces: null, answers: null, picture };
+    assert.deepEqual(await sender.send([{ ...parcels[0]!, about }], TIMEOUT), [{ type: "done" }]);
+    await sender.close();
+    const { text } = mails[0]!;
+    const html = text.replaceAll("=\r\n", "").replaceAll("=\n", "").replaceAll("=3D", "=");
+    assert.match(html, /&lt;b&gt;x&lt;\/b&gt; &amp; <a href="https:\/\/d\.example\/#\/a\?b=1&amp;c=2">/);
+    const cid = /Content-Id: <([^>]+)>/i.exec(text)![1]!;
+    assert.match(html, new RegExp(`<img src="cid:${cid}"`));
+    assert.match(text, /Content-Disposition: inline; filename=chart\.png/);
+    assert.match(text, /iVBORw0KGgo=/);
+  });
+
   test("what a message brings in cannot add a header", async () => {
     await send(action({ subject: "${s}" }), [{ s: "x\r\nBcc: spy@example.com\r\n\r\nbody" }]);
     assert.deepEqual(mails[0]!.to, ["a@example.com", "b@example.com"]);

@@ -1,6 +1,6 @@
 /** SMTP by nodemailer: one connection, one mail after the other. 4xx is tried again, 5xx is final (RFC 5321 section 4.2.1). */
 import { createHash } from "node:crypto";
-import type { Transporter } from "nodemailer";
+import type { SendMailOptions, Transporter } from "nodemailer";
 import type SMTPTransport from "nodemailer/lib/smtp-transport/index.js";
 import { DONE, dead, deliveryFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
@@ -35,17 +35,20 @@ export function emailSender(receiver: Receiver, ports: ServerPorts): Sender {
 async function mail(
   transport: Transporter<SMTPTransport.SentMessageInfo>,
   { from, to }: MailSettings,
-  { id, body, fields, createdAt }: Parcel,
+  { id, body, fields, createdAt, about }: Parcel,
 ): Promise<Verdict> {
   const { subject = "", thread } = fields;
   const domain = /@([^\s@>]+)>?$/.exec(from)?.[1] ?? "tidewire";
   const root = thread === undefined ? undefined : `<${shortHash(`thread ${thread}`)}@${domain}>`;
+  const text = Buffer.from(body).toString("utf8");
+  const picture = about?.picture ?? null;
   try {
     const { rejected } = await transport.sendMail({
       from,
       to: [...to],
       subject,
-      text: Buffer.from(body).toString("utf8"),
+      text,
+      ...(picture === null ? {} : illustrated(text, picture, `${shortHash(`picture ${id}`)}@${domain}`)),
       date: new Date(createdAt),
       messageId: `<${shortHash(id)}@${domain}>`,
       headers: { "Auto-Submitted": "auto-generated" }, // RFC 3834: no out-of-office answers
@@ -63,6 +66,25 @@ async function mail(
     if (responseCode === 421) throw new Error(reason, { cause: error });
     return responseCode >= 500 ? dead(reason) : deliveryFails(reason);
   }
+}
+
+/** The same with its picture in it (RFC 2392): a mail program shows it without asking a server. */
+function illustrated(text: string, picture: Uint8Array, cid: string): Pick<SendMailOptions, "html" | "attachments"> {
+  const words = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const linked = words.replaceAll(/https?:\/\/[^\s"<>]+/g, (url) => `<a href="${url}">${url}</a>`);
+  const image = `<img src="cid:${cid}" alt="Chart" width="640" style="max-width:100%;height:auto">`;
+  return {
+    html: `<p style="white-space:pre-wrap;font-family:sans-serif">${linked}</p>${image}`,
+    attachments: [
+      {
+        filename: "chart.png",
+        content: Buffer.from(picture),
+        contentType: "image/png",
+        cid,
+        contentDisposition: "inline",
+      },
+    ],
+  };
 }
 
 /** An id may hold what no header takes. */

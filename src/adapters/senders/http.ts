@@ -35,6 +35,10 @@ export class HttpSender implements Sender {
         const first = await this.#sendBefore(batch.slice(0, half), deadline);
         return [...first, ...(await this.#sendBefore(batch.slice(half), deadline))];
       }
+      const [{ about, ...parcel }] = batch as readonly [Parcel];
+      if (about !== undefined && about.replaces !== null && this.#exchange.isGone?.(response) === true) {
+        return await this.#sendBefore([{ ...parcel, about: { ...about, replaces: null } }], deadline);
+      }
       return forAll(batch, this.#exchange.verdict(response, clock.now()));
     } catch (error) {
       return forAll(batch, verdictOfError(error));

@@ -34,6 +34,7 @@ import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
+import type { Pictures } from "../pictures/mod.ts";
 import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
@@ -172,6 +173,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly refusalNotes: RefusalNotes;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
+  readonly pictures: Pictures;
   readonly people: People;
   readonly audit: AuditTrail;
   readonly authority: CertificateAuthority;
@@ -264,7 +266,7 @@ async function openParts(folder: string, ground: Base) {
   const gatekeeper = new RegistryGatekeeper({ ...base, registry, onRefused: refusalNotes.ofGate });
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
-  const { rules, configured, close: closeRules } = await openRules(folder, base);
+  const { rules, pictures, configured, close: closeRules } = await openRules(folder, base);
   const provisioning = openProvisioning({
     ...base,
     scheduler: realTurns(clock),
@@ -297,6 +299,7 @@ async function openParts(folder: string, ground: Base) {
     census,
     presence,
     rules,
+    pictures,
     ...configured,
     people,
     audit,
@@ -379,6 +382,11 @@ export async function apiWorld(): Promise<ApiWorld> {
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
+  parts.pictures.open({
+    alert: (id) => parts.rules.alerts.get(id).alert,
+    rule: (name) => parts.rules.get(name),
+    query: (query) => store.query(query),
+  });
   const queries = new PlayedAsker();
   const health: ApiWorld["health"] = { now: WELL };
   const api = await buildApi({

@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { cronTimes } from "../../adapters/cron-times.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../../adapters/outgoing-http.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
+import { Rasteriser } from "../../adapters/rasteriser.ts";
 import { openSenders } from "../../adapters/senders/mod.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import type { Clock, Logger, Message, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import { HotRules, defaultRules } from "../../rules/mod.ts";
 import type { KeyedHash, StoredDocument } from "../../rules/mod.ts";
+import { Pictures } from "../pictures/mod.ts";
 import { Endpoints, Schedules } from "../events/mod.ts";
 import { Configuration } from "../files/mod.ts";
 import { TopicSchemas } from "../schemas/mod.ts";
@@ -27,7 +29,9 @@ export async function openRules(folder: string, ports: Ports) {
   const store = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing });
   const http = new NodeOutgoingHttp();
   const senders = openSenders({ http, hmacSha256, clock: ports.clock, folder: null });
-  const rules = new HotRules({ ...ports, store, senders, keyedHash, defaults: defaultRules() });
+  const rasteriser = new Rasteriser();
+  const pictures = new Pictures({ ...ports, keyedHash, rasterise: (svg) => rasteriser.png(svg) });
+  const rules = new HotRules({ ...ports, store, senders, keyedHash, pictures, defaults: defaultRules() });
   await rules.start();
   const configured = configure(ports, rules, store.documents(), keyedHash);
   const close = async (): Promise<void> => {
@@ -35,8 +39,9 @@ export async function openRules(folder: string, ports: Ports) {
     await rules.close();
     store.close();
     http.close();
+    await rasteriser.close();
   };
-  return { rules, configured, close };
+  return { rules, pictures, configured, close };
 }
 
 function configure(ports: Ports, rules: HotRules, stored: readonly StoredDocument[], keyedHash: KeyedHash) {

@@ -58,6 +58,8 @@ export interface AlertTransition {
     | "snoozed"
     | "flapping"
     | "notified"
+    /** Nobody was told; the note says why. */
+    | "muted"
     | "escalated"
     | "resolved";
   /** Who did it; null where readings or time did. */
@@ -69,6 +71,8 @@ export interface AlertStory {
   readonly alert: Alert;
   /** Oldest first. */
   readonly history: readonly AlertTransition[];
+  /** Who is told of it now; none where it is over. */
+  readonly groups: AlertRouteAnswer["groups"];
 }
 
 export interface Silence {

@@ -9,6 +9,7 @@ import type { Alerting, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { Configuration } from "../files/mod.ts";
+import type { SignedMoment } from "../pictures/mod.ts";
 import type { Endpoints, Schedules } from "../events/mod.ts";
 import type { TopicSchemas } from "../schemas/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
@@ -120,6 +121,14 @@ export interface RefusalPort {
   onChange(listener: () => void): Cancel;
 }
 
+/** Pictures of alerts; see `cloud/pictures`. Null where there is nothing to show. Throws NOT_FOUND. */
+export interface PicturePort {
+  svg(alert: string): Promise<string | null>;
+  png(alert: string, at: EpochMs): Promise<Uint8Array | null>;
+  /** Throws LINK_INVALID. */
+  linked(moment: SignedMoment): Promise<Uint8Array | null>;
+}
+
 export interface ApiPorts extends DevicePorts {
   readonly people: People;
   readonly audit: AuditTrail;
@@ -129,6 +138,7 @@ export interface ApiPorts extends DevicePorts {
   readonly presence: PresenceBook;
   readonly rules: HotRules;
   readonly alerts: Alerting;
+  readonly pictures: PicturePort;
   readonly configuration: Configuration;
   readonly schedules: Pick<Schedules, "list">;
   readonly endpoints: Pick<Endpoints, "list" | "form" | "receive">;

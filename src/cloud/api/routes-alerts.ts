@@ -65,9 +65,10 @@ export function alertRoutes(app: FastifyInstance, { alerts, clock }: ApiPorts): 
   routes.post("/api/alerts", { config: WRITES, schema: { body: NewAlert } }, async (request): Promise<Alert> =>
     alerts.raise(request.body),
   );
-  routes.get("/api/alerts/:id", { config: READS, schema: { params } }, async (request): Promise<AlertStory> =>
-    alerts.get(request.params.id),
-  );
+  routes.get("/api/alerts/:id", { config: READS, schema: { params } }, async (request): Promise<AlertStory> => {
+    const story = alerts.get(request.params.id);
+    return { ...story, groups: story.alert.state === "resolved" ? [] : alerts.route(story.alert).groups };
+  });
   changeRoutes(app, { alerts });
 
   routes.get("/api/alert-silences", { config: READS }, async (): Promise<SilenceList> => {

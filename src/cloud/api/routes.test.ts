@@ -430,7 +430,11 @@ test("an alert by hand: its story names who did what; it is listed by what is as
   ok(await world.ask("POST", `${path}/acknowledge`, { comment: "on my way" }));
   ok(await world.ask("POST", `${path}/assign`, { assignee: "bob" }));
   ok(await world.ask("POST", `${path}/snooze`, { until: world.clock.now() + 60_000 }));
-  const { alert, history } = ok<AlertStory>(await world.ask("GET", path));
+  const { alert, history, groups } = ok<AlertStory>(await world.ask("GET", path));
+  assert.deepEqual(
+    groups.map(({ muted }) => muted?.by),
+    ["snooze"],
+  );
   assert.deepEqual([alert.phase, alert.assignee, alert.labels], ["acknowledged", "bob", { site: "ulm" }]);
   assert.deepEqual(
     history.map(({ type, note }) => `${type} ${note?.slice(0, 9)}`),

@@ -38,6 +38,7 @@ import { auditRoutes } from "./routes-audit.ts";
 import { peopleRoutes } from "./routes-people.ts";
 import { joinCodeRoutes, joinRoutes } from "./routes-join.ts";
 import { policyDeskRoutes } from "./routes-policies.ts";
+import { linkedPictureRoutes, pictureRoutes } from "./routes-pictures.ts";
 import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
 import { passwordRoutes } from "./routes-passwords.ts";
@@ -93,6 +94,7 @@ const GUARDED = [
   seriesRoutes,
   queryRoutes,
   alertRoutes,
+  pictureRoutes,
   filesRoutes,
   schemaRoutes,
   eventRoutes,
@@ -151,6 +153,7 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   joinRoutes(app, ports);
   healthRoutes(app, ports);
   doorRoutes(app, ports);
+  linkedPictureRoutes(app, ports);
   revocationRoutes(app, ports);
   registrationReportRoutes(app, ports);
   deviceRoutes(app, ports.enrolment);

@@ -54,6 +54,18 @@ export function alertText(notification: Notification): AlertText {
   };
 }
 
+/** As it is, or one line where it stands below what it is about. */
+export function plainNotice(notification: Notification): string {
+  const text = alertText(notification);
+  return notification.form === "reply" ? replyLine(text) : plainAlert(text);
+}
+
+/** What is to be heard, below a message that says the rest. */
+export function replyLine(text: AlertText): string {
+  const { word, summary, lasted } = text;
+  return `${ALERT_SIGNS[signOf(text)]} ${word}${lasted === null ? "" : ` after ${lasted}`}: ${summary}`;
+}
+
 /** Lines without any formatting, for channels that need no more. */
 export function plainAlert(text: AlertText): string {
   const links = linkLines(text);
@@ -75,9 +87,9 @@ export function originLine({ thing, rule, measured, lasted, since }: AlertText, 
 
 export function linkLines({ links, raised }: AlertText): string[] {
   if (links === null) return [];
-  const { chart, acknowledge, silence } = links;
-  const found = chart === null ? [] : [`Chart: ${chart}`];
-  return raised ? [...found, `Acknowledge: ${acknowledge}`, `Silence: ${silence}`] : found;
+  const { alert, chart, silence } = links;
+  const found = [`Alert: ${alert}`, ...(chart === null ? [] : [`Chart: ${chart}`])];
+  return raised ? [...found, `Silence: ${silence}`] : found;
 }
 
 /** `2026-11-22 08:00 UTC`. */

@@ -28,7 +28,11 @@ export const mapChatSecrets: NonNullable<ActionKind<ChatBody>["mapSecrets"]> = (
 });
 
 /** One at a time and in order: these services allow about one message a second and channel. */
-export function chatCarrier(name: string, batchBytesMax: Bytes, verdict: HttpExchange["verdict"]): Carrier {
+export function chatCarrier(
+  name: string,
+  batchBytesMax: Bytes,
+  exchange: Pick<HttpExchange, "verdict"> & Partial<HttpExchange>,
+): Carrier {
   return {
     name,
     batchMax: 1,
@@ -37,9 +41,10 @@ export function chatCarrier(name: string, batchBytesMax: Bytes, verdict: HttpExc
     concurrency: 1,
     timeout: seconds(15),
     ordered: true,
+    converses: true,
     http: {
       request: (settings, [parcel]) => ({ url: settings["url"] as string, headers: JSON_TYPE, body: parcel!.body }),
-      verdict,
+      ...exchange,
     },
   };
 }

@@ -34,6 +34,7 @@ const carrier: Carrier = {
   concurrency: 1,
   timeout: seconds(15),
   ordered: true,
+  converses: true,
   http: null,
 };
 

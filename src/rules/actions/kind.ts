@@ -25,11 +25,17 @@ export interface ActionKind<B extends object = object> {
   plan?(body: B, scope: TemplateScope): SendPlan;
   /** As a target of alerts: the text for this channel. Not there where the kind cannot be one. */
   announce?(body: B, notification: Notification): Rendered;
-  /** The channel knows a group again by itself: what it shows follows when somebody acknowledges. */
-  readonly follows?: boolean;
+  /** Whether what was announced can be replaced. Not there where it cannot. */
+  edits?(body: B): Edits;
   /** It is for a program, which wants each alert by itself and as many as there are. */
   readonly isProgram?: boolean;
 }
+
+/**
+ * `follows`: the channel knows a group again by itself, and tells who must know. `silently`: a message is edited and nobody
+ * hears of it, so what is urgent is said once more in a line below.
+ */
+export type Edits = "no" | "follows" | "silently";
 
 /** An action, made ready when its rule is put. */
 export interface SendPlan {
@@ -72,6 +78,8 @@ export interface Carrier {
   readonly timeout: Millis;
   /** Whether what came first is to arrive first: one batch at a time, and a failure holds up those behind it for some attempts. */
   readonly ordered: boolean;
+  /** Notifications are edited, answered or carry a picture: it is given `Parcel.about`. */
+  readonly converses?: boolean;
   /** For receivers that are spoken to in HTTP. */
   readonly http: HttpExchange | null;
 }
@@ -81,11 +89,14 @@ export interface HttpExchange {
   request(settings: JsonObject, parcels: readonly Parcel[], now: EpochMs, hmac: HmacSha256): HttpPost;
   /** For every parcel of the batch. */
   verdict(response: OutgoingResponse, now: EpochMs): Verdict;
+  /** Whether the message that was to be replaced is not there any more, or cannot be: it is sent as a new one at once. */
+  isGone?(response: OutgoingResponse): boolean;
   /** Whether the answer is about some parcels of the batch, so that each half is to be sent by itself. */
   splits?(status: number): boolean;
 }
 
 export interface HttpPost {
+  readonly method?: "POST" | "PATCH";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;

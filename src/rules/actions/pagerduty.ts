@@ -94,12 +94,14 @@ export const pagerduty: ActionKind<PagerdutyBody> = {
         }),
     };
   },
-  follows: true,
+  edits: () => "follows",
   announce(_, notification) {
     const about = alertText(notification);
     const { group, links } = notification;
     const acknowledged = group.firing > 0 && group.acknowledged === group.firing;
-    const named = links === null ? [] : [{ href: links.acknowledge, text: "Alert" }];
+    const named = links === null ? [] : [{ href: links.alert, text: "Alert" }];
+    // PagerDuty shows pictures by https only.
+    const picture = links !== null && links.picture?.startsWith("https:") === true ? links.picture : null;
     return jsonBody({
       event_action: about.raised ? (acknowledged ? "acknowledge" : "trigger") : "resolve",
       dedup_key: incidentOf(notification).slice(-DEDUP_KEY_CHARS_MAX),
@@ -111,6 +113,7 @@ export const pagerduty: ActionKind<PagerdutyBody> = {
         ...(about.rule === null ? {} : { group: about.rule }),
         custom_details: { ...detailsOf(notification), lines: about.lines },
       },
+      ...(picture === null ? {} : { images: [{ src: picture, href: links!.alert, alt: "Chart" }] }),
       links: [...named, ...(links === null || links.chart === null ? [] : [{ href: links.chart, text: "Chart" }])],
     });
   },

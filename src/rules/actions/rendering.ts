@@ -9,6 +9,16 @@ export const encode = (text: string): Uint8Array => utf8.encode(text);
 
 export const encodeJson = (value: object): Uint8Array => utf8.encode(JSON.stringify(value));
 
+/** A receiver's answer; empty where it is no JSON object. */
+export function parsedObject(json: string): Readonly<Record<string, unknown>> {
+  try {
+    const value = JSON.parse(json) as unknown;
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
 export type TextOf = (match: Match) => string;
 
 /** A template of an action of the statement, or a text that needs no evaluation at all. */

@@ -10,7 +10,7 @@ import { chatText, jsonBody, shortened } from "./rendering.ts";
 /** A message may have 28 KB. */
 const TEXT_CHARS_MAX = 8_000;
 
-const carrier = chatCarrier("teams", kib(28), verdictOfHttp);
+const carrier = chatCarrier("teams", kib(28), { verdict: verdictOfHttp });
 
 export const teams: ActionKind<ChatBody> = {
   name: "teams",
@@ -29,6 +29,7 @@ export const teams: ActionKind<ChatBody> = {
       { ...block(title), size: "medium", weight: "bolder", color: colour },
       ...text.lines.map((line) => block(escapeMarkdown(line))),
       { ...block(escapeMarkdown(originLine(text))), isSubtle: true },
+      ...(text.links === null || text.links.picture === null ? [] : [image(text.links.picture)]),
       ...linkLines(text).map((line) => block(line)),
     ]);
   },
@@ -36,6 +37,10 @@ export const teams: ActionKind<ChatBody> = {
 
 function block(text: string): object {
   return { type: "TextBlock", text: shortened(text, TEXT_CHARS_MAX), wrap: true };
+}
+
+function image(url: string): object {
+  return { type: "Image", url, altText: "Chart", size: "stretch" };
 }
 
 function card(body: readonly object[]): Rendered {

@@ -3,10 +3,11 @@ import { kib, seconds } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { DONE } from "../delivery/sender.ts";
 import { failureOfHttp } from "../delivery/verdict.ts";
-import { alertText, plainAlert } from "./alert-text.ts";
+import { plainNotice } from "./alert-text.ts";
 import { httpUrl, invalid, only, optionalTemplate, present, text } from "./checks.ts";
 import type { ActionKind, Carrier, Rendered } from "./kind.ts";
-import { JSON_TYPE, chatText, jsonBody, shortened } from "./rendering.ts";
+import { chatText, jsonBody, parsedObject, shortened } from "./rendering.ts";
+import { isMessageGone, isNotModified, telegramPost, telegramSuccess } from "./telegram-messages.ts";
 
 export interface TelegramBody {
   /** Of the bot, as BotFather gave it. */
@@ -31,13 +32,16 @@ const carrier: Carrier = {
   concurrency: 1,
   timeout: seconds(15),
   ordered: true,
+  converses: true,
   http: {
     request(settings, [parcel]) {
       const { server, token } = settings as { server: string; token: string };
-      return { url: `${server}bot${token}/sendMessage`, headers: JSON_TYPE, body: parcel!.body };
+      return telegramPost(`${server}bot${token}`, parcel!);
     },
+    isGone: isMessageGone,
     verdict(response, now) {
-      if (response.status >= 200 && response.status < 300) return DONE;
+      if (response.status >= 200 && response.status < 300) return telegramSuccess(response);
+      if (isNotModified(response)) return DONE;
       const told = retryAfter(response.body);
       return told === null ? failureOfHttp(response, now) : failureOfHttp(response, now, told);
     },
@@ -46,12 +50,8 @@ const carrier: Carrier = {
 
 /** `{"ok":false,"error_code":429,"parameters":{"retry_after":12}}`, seconds. */
 function retryAfter(body: string): Millis | null {
-  try {
-    const { parameters } = JSON.parse(body) as { parameters?: { retry_after?: unknown } };
-    return typeof parameters?.retry_after === "number" ? parameters.retry_after * 1000 : null;
-  } catch {
-    return null;
-  }
+  const { parameters } = parsedObject(body) as { parameters?: { retry_after?: unknown } };
+  return typeof parameters?.retry_after === "number" ? parameters.retry_after * 1000 : null;
 }
 
 export const telegram: ActionKind<TelegramBody> = {
@@ -81,7 +81,8 @@ export const telegram: ActionKind<TelegramBody> = {
       render: (match) => message(chatId, write(match)),
     };
   },
-  announce: ({ chatId }, notification) => message(chatId, plainAlert(alertText(notification))),
+  edits: () => "silently",
+  announce: ({ chatId }, notification) => message(chatId, plainNotice(notification)),
 };
 
 function message(chatId: string, words: string): Rendered {

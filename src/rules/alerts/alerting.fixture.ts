@@ -20,7 +20,8 @@ export function configOf(alerts: unknown): AlertConfig<string> {
     zones: zonedTime(),
     cron: cronTimes(),
     actionAt: (input) => Object.keys(input)[0] ?? "",
-    edits: (action) => action === "edits",
+    edits: (action) => (action === "edits" ? "silently" : "no"),
+    channelOf: (action) => action,
     isProgram: (action) => action === "program",
   });
 }

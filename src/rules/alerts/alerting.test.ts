@@ -177,6 +177,15 @@ describe("who is not told", () => {
     w.read("sensor", { thing: "t", ...bonn });
     w.pass(minutes(3));
     assert.deepEqual(w.told(), ["ops firing: gateway on gw", "ops firing: sensor on t"]);
+    const muted = w.alerting.list({ state: "active", limit: 9, thing: "s1" })[0]!;
+    const cause = w.alerting.list({ state: "active", limit: 9, thing: "gw" })[0]!;
+    assert.deepEqual(
+      w.alerting.get(muted.id).history.map(({ type, note }) => [type, note]),
+      [
+        ["raised", null],
+        ["muted", `alert ${cause.id} is the cause`],
+      ],
+    );
     w.well("gateway", { thing: "gw", ...ulm });
     w.pass(minutes(6));
     assert.ok(w.told().includes("ops resolved: gateway on gw"));
@@ -298,7 +307,7 @@ describe("escalation", () => {
       "lead resolved: cpu on pi-1",
       "boss resolved: cpu on pi-1",
     ]);
-    assert.ok(w.alerting.get(w.alert().id).history.some(({ type, note }) => type === "escalated" && note === "boss"));
+    assert.ok(w.alerting.get(w.alert().id).history.some(({ type, note }) => type === "escalated" && note === "boss (chat)"));
   });
 
   test("somebody acknowledges: nobody else is woken", () => {
@@ -333,30 +342,58 @@ describe("editing in place", () => {
     const w = world(EDITS);
     w.read("cpu");
     w.pass(seconds(31));
-    const { group, replaces } = w.sent[0]!;
-    assert.equal(replaces, null);
-    w.alerting.delivered(group.id, "chat", "ts-1");
     w.alerting.acknowledge(w.alert().id, "ann");
     w.pass(seconds(1));
     assert.deepEqual(w.told().slice(2), ["chat update: cpu on pi-1"]);
-    assert.deepEqual([w.sent[2]!.replaces, w.sent[2]!.group.acknowledged], ["ts-1", 1]);
+    assert.deepEqual([w.sent[2]!.form, w.sent[2]!.group.acknowledged], ["edit", 1]);
     w.crash();
     w.well("cpu");
     w.pass(minutes(5));
-    assert.deepEqual(w.told().slice(3), ["chat resolved: cpu on pi-1", "ops resolved: cpu on pi-1"]);
-    assert.equal(w.sent[3]!.replaces, "ts-1");
-    assert.equal(w.sent[4]!.replaces, null);
+    assert.deepEqual(
+      w.sent.slice(3).map(({ contact, kind, form, isLast }) => [contact, kind, form, isLast]),
+      [
+        ["chat", "resolved", "edit", false],
+        ["chat", "resolved", "reply", true], // an edit makes no sound
+        ["ops", "resolved", "message", true],
+      ],
+    );
+    assert.equal(w.sent[4]!.id, `${w.sent[3]!.id}.reply`);
   });
 
-  test("a reference for a group that is gone, or for a channel that cannot edit, is of no use", () => {
+  test("more of the same only changes the message; what is worse than was told is heard; what begins anew is a new message", () => {
     const w = world(EDITS);
-    w.alerting.delivered("nothing", "chat", "x");
+    const forms = (from: number): string[] =>
+      w.sent.slice(from).flatMap(({ contact, kind, form }) => (contact === "chat" ? [`${kind} ${form}`] : []));
+    w.read("cpu", { thing: "a" });
+    w.pass(seconds(31));
+    w.read("cpu", { thing: "b" });
+    w.pass(minutes(5));
+    assert.deepEqual(forms(0), ["firing message", "firing edit"]);
+    w.read("cpu", { thing: "c", severity: "critical" });
+    w.pass(minutes(5));
+    assert.deepEqual(forms(4), ["firing edit", "firing reply"]);
+    for (const thing of ["a", "b", "c"]) w.well("cpu", { thing });
+    w.pass(minutes(6));
+    const over = w.sent.length;
+    w.read("cpu", { thing: "a" });
+    w.pass(minutes(6));
+    assert.deepEqual(forms(over), ["firing message"]);
+  });
+
+  test("edits are limited as messages are, wait for their turn, and are never put into a digest", () => {
+    const w = world({ ...EDITS, contacts: [{ name: "chat", edits: true, perMinute: 2 }, EDITS.contacts[1]] });
     w.read("cpu");
     w.pass(seconds(31));
-    w.alerting.delivered(w.sent[0]!.group.id, "ops", "x");
+    for (let i = 0; i < 50; i++) {
+      w.alerting.comment(w.alert().id, `note ${i}`, "ann");
+      w.pass(seconds(1));
+    }
+    const edits = w.sent.filter(({ form }) => form === "edit").length;
+    assert.ok(edits >= 1 && edits <= 3, `${edits} edits`);
     w.alerting.acknowledge(w.alert().id, "ann");
-    w.pass(seconds(2));
-    assert.equal(w.sent.length, 2);
+    w.pass(minutes(1));
+    assert.equal(w.sent.findLast(({ form }) => form === "edit")!.group.acknowledged, 1);
+    assert.ok(w.sent.every(({ kind }) => kind !== "digest"));
   });
 });
 
@@ -377,7 +414,7 @@ describe("what people do", () => {
       history.map(({ type, by, note }) => [type, by, note]),
       [
         ["raised", null, null],
-        ["notified", null, "ops"],
+        ["notified", null, "ops (chat)"],
         ["acknowledged", "ann", "on it"],
         ["assigned", "ann", "bob"],
         ["commented", "bob", "fan is dead"],

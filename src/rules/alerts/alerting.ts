@@ -10,6 +10,7 @@ import type { Heard } from "./absence.ts";
 import { AlertBook } from "./book.ts";
 import type { AlertEvent, AlertReading, Description } from "./book.ts";
 import type { CronTimes, Zones } from "./calendar.ts";
+import { Conversations } from "./conversations.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Mute } from "./dispatcher.ts";
 import type { Policy } from "./life-cycle.ts";
@@ -89,6 +90,8 @@ export class Alerting {
   readonly #dispatcher: Dispatcher;
   readonly #absences: Absences;
   readonly #rows = new DirtyRows();
+  /** For who sends: by which name what was told can be edited. */
+  readonly conversations: Conversations;
   /** Wall clock minus monotonic clock. */
   #origin: number;
   #handed: readonly AlertRow[] = [];
@@ -100,6 +103,11 @@ export class Alerting {
     this.#origin = clock.now() - clock.monotonic();
     this.#book = new AlertBook({ ...options, rows, policyOf: (rule) => this.#policyOf(rule) });
     this.#silences = new Silences({ rows, max: limits.alertSilencesMax, logger });
+    this.conversations = new Conversations(rows, logger);
+    metrics.observe(
+      { name: "tidewire_alert_messages", help: "Messages in chats that stand for a group of alerts and can be edited" },
+      () => this.conversations.count,
+    );
     this.#absences = new Absences(rows, limits.alertWatchesMax);
     this.#dispatcher = new Dispatcher({
       ...options,
@@ -283,17 +291,13 @@ export class Alerting {
   forget(thing: string): void {
     this.#absences.forgetThing(thing);
     this.#dispatcher.forget(this.#book.forget(thing));
+    this.conversations.forget(thing);
     this.#rows.forgetThing(thing);
   }
 
   /** Rules of which something is pending or active. */
   rulesAtWork(): string[] {
     return this.#book.rulesAtWork().filter((rule) => rule !== MANUAL_RULE);
-  }
-
-  /** A sender gave back what its message is called, so that it can be edited. */
-  delivered(groupId: string, contact: string, reference: string): void {
-    this.#dispatcher.reference(groupId, contact, reference);
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
@@ -303,6 +307,7 @@ export class Alerting {
     const now = this.#o.clock.now();
     for (const row of rows) if (row.document === null) this.#rows.put(row);
     this.#silences.restore(rows);
+    this.conversations.restore(rows);
     this.#absences.restore(rows, (rule) => this.#o.rules.watches(rule), now);
     this.#dispatcher.restore(this.#book.restore(alerts, rows), rows, now);
   }

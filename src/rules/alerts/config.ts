@@ -1,6 +1,7 @@
 /** The `alerts` section of the configuration → a plan. What is wrong is named with its place. */
 import { days, minutes } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
+import type { Edits } from "../actions/kind.ts";
 import type { CronTimes, Maintenance, MaintenanceTimes, TimeRange, Zones } from "./calendar.ts";
 import { countAt, flagAt, invalid, listAt, matchersAt, objectAt, spanAt, textAt } from "./checks.ts";
 import type { Json } from "./checks.ts";
@@ -20,8 +21,8 @@ export interface AlertConfigPorts<Action> {
   readonly cron: CronTimes;
   /** The part of a contact point that says how it is reached: `{slack: {…}}`. Throws where it is wrong. */
   readonly actionAt: (input: Json, at: string) => Action;
-  /** What was sent by such an action can be replaced. */
-  readonly edits: (action: Action) => boolean;
+  readonly edits: (action: Action) => Edits;
+  readonly channelOf: (action: Action) => string;
   /** It is a program that wants each alert by itself, not a person. */
   readonly isProgram: (action: Action) => boolean;
 }
@@ -66,7 +67,7 @@ function contactAt<Action>(
   input: unknown,
   at: string,
   actions: Map<string, Action>,
-  { actionAt, edits, isProgram }: AlertConfigPorts<Action>,
+  { actionAt, edits, channelOf, isProgram }: AlertConfigPorts<Action>,
 ): ContactPoint {
   const body = objectAt(input, at, Object.keys(input ?? {}));
   const name = nameAt(body["name"], `${at}.name`);
@@ -75,7 +76,12 @@ function contactAt<Action>(
   actions.set(name, action);
   const given = body["perMinute"];
   const perMinute = given === undefined ? PER_MINUTE : countAt(given, `${at}.perMinute`, 1, 6000);
-  return { name, edits: edits(action), perMinute: given === undefined && isProgram(action) ? null : perMinute };
+  return {
+    name,
+    edits: edits(action),
+    channel: channelOf(action),
+    perMinute: given === undefined && isProgram(action) ? null : perMinute,
+  };
 }
 
 interface RouteContext {

@@ -21,11 +21,18 @@ export class ContactGate {
     this.#tokens = contact.perMinute ?? 0;
   }
 
+  /** Whether there may be one more now. */
+  mayTell(now: EpochMs): boolean {
+    const { perMinute } = this.contact;
+    if (perMinute === null) return true;
+    this.#refill(perMinute, now);
+    return this.#held === null && this.#tokens >= 1;
+  }
+
   /** Whether it may be sent; else it is held. */
   admit(notification: Notification, now: EpochMs): boolean {
     if (this.contact.perMinute === null) return true;
-    this.#refill(this.contact.perMinute, now);
-    if (this.#held === null && this.#tokens >= 1) {
+    if (this.mayTell(now)) {
       this.#tokens--;
       return true;
     }
@@ -125,6 +132,7 @@ function digestOf(held: Digest, id: string, contact: string, at: EpochMs): Notif
     links: null,
     group: { id, labels: {}, firing, acknowledged: 0, resolved, bySeverity, omitted },
     alerts: [],
-    replaces: null,
+    form: "message",
+    isLast: true,
   };
 }

@@ -11,7 +11,8 @@ import { ContactGate } from "./contact-gate.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Group } from "./group.ts";
 import { Inhibitions } from "./inhibition.ts";
-import { TOLD_BEFORE } from "./model.ts";
+import { REPLY_SUFFIX } from "./conversations.ts";
+import { TOLD_BEFORE, severityRank } from "./model.ts";
 import type { Alert, AlertRecord, Transition } from "./model.ts";
 import { Summary, notificationId, notificationOf } from "./notification.ts";
 import type { Notification, NotificationKind } from "./notification.ts";
@@ -134,22 +135,13 @@ export class Dispatcher {
       if (group === null) break;
       this.#look(group, now);
     }
-    for (const group of this.#touched) this.#edit(group, now);
-    this.#touched.clear();
+    for (const group of this.#touched) if (this.#edit(group, now)) this.#touched.delete(group);
     for (const gate of this.#gates.values()) this.#release(gate, now);
   }
 
   /** Where a new alert would go, group by group. */
   routesFor(alert: Alert): readonly { readonly route: Route; readonly group: string }[] {
     return routesOf(this.#o.plan.route, alert).map((route) => ({ route, group: groupIdOf(route, alert) }));
-  }
-
-  /** What a sender gave back for a group's message: the next one replaces it. */
-  reference(groupId: string, contact: string, reference: string): void {
-    const group = this.#groups.get(groupId);
-    if (group === undefined || this.#gates.get(contact)?.contact.edits !== true) return;
-    group.references.set(contact, reference);
-    this.#save(group);
   }
 
   /** Why nobody is told of it on this route now; null: somebody is. */
@@ -255,9 +247,10 @@ export class Dispatcher {
     group.flushedAt = now;
     const found = this.#sort(group, now);
     const { fresh, over, open, muted } = found;
+    for (const [record, mute] of found.untold) this.#noteMute(record, mute, now);
     if (fresh.length > 0 || over.length > 0) {
-      this.#say(group, kindOf(fresh.length, over.length, open), found.summary, now);
-    } else if (found.worried > 0 && isRepeatDue(group, now)) this.#say(group, "repeat", found.summary, now);
+      this.#say(group, kindOf(fresh.length, over.length, open), found, now);
+    } else if (found.worried > 0 && isRepeatDue(group, now)) this.#say(group, "repeat", found, now);
     for (const record of fresh) this.#tellMember(group, record, now);
     for (const record of over) this.#dismiss(group, record);
     if (found.worried === 0) group.calm();
@@ -273,28 +266,37 @@ export class Dispatcher {
     const summary = new Summary();
     const fresh: AlertRecord[] = [];
     const over: AlertRecord[] = [];
+    const untold: (readonly [AlertRecord, Mute])[] = [];
     let [open, worried, muted] = [0, 0, 0];
+    let toldWorst: number | null = null;
+    let freshWorst: number | null = null;
     for (const record of group.members) {
       const { alert } = record;
       const told = record.told.has(group.id);
+      if (told) toldWorst = worse(toldWorst, alert);
       if (alert.state === "resolved") {
         if (told) over.push(record);
         else this.#dismiss(group, record);
         if (told) summary.add(alert);
         continue;
       }
-      if (this.muteOf(alert, group.route, now) !== null) {
+      const mute = this.muteOf(alert, group.route, now);
+      if (mute !== null) {
         muted++;
+        if (!told) untold.push([record, mute]);
         continue;
       }
       open++;
       if (alert.acknowledgedAt === null) worried++;
-      if (!told) fresh.push(record);
+      if (!told) {
+        fresh.push(record);
+        freshWorst = worse(freshWorst, alert);
+      }
       summary.add(alert);
     }
     this.#muted += muted - (this.#mutedOf.get(group) ?? 0);
     this.#mutedOf.set(group, muted);
-    return { summary, fresh, over, open, worried, muted };
+    return { summary, fresh, over, untold, open, worried, muted, toldWorst, freshWorst };
   }
 
   /** Per group, as of its last look; entries go with their group. */
@@ -302,8 +304,19 @@ export class Dispatcher {
 
   #tellMember(group: Group, record: AlertRecord, now: EpochMs): void {
     record.told = new Set([...record.told, group.id]);
-    const note = group.contacts().join(", ");
+    const note = this.#named(group.contacts());
     this.#o.noted(record, note === "" ? null : { at: now, type: "notified", by: null, note });
+  }
+
+  /** Once per reason, however often it is looked at. */
+  #noteMute(record: AlertRecord, { reason }: Mute, now: EpochMs): void {
+    if (record.history.findLast(({ type }) => type === "muted")?.note === reason) return;
+    this.#o.noted(record, { at: now, type: "muted", by: null, note: reason });
+  }
+
+  /** `ops (slack), lead (telegram)`. */
+  #named(contacts: readonly string[]): string {
+    return contacts.map((name) => `${name} (${this.#gates.get(name)?.contact.channel ?? "?"})`).join(", ");
   }
 
   /** It is of no interest to the group any more. */
@@ -329,8 +342,8 @@ export class Dispatcher {
   #escalate(group: Group, now: EpochMs): void {
     const step = group.route.escalate[group.escalated];
     if (step === undefined || group.firstToldAt === null || now < group.firstToldAt + step.after) return;
-    const { summary, worried } = this.#sort(group, now);
-    if (worried === 0) {
+    const found = this.#sort(group, now);
+    if (found.worried === 0) {
       group.calm();
       return;
     }
@@ -338,29 +351,36 @@ export class Dispatcher {
     for (const contact of step.contacts) group.heard.add(contact);
     for (const record of group.members) {
       if (record.alert.phase !== "firing" || !record.told.has(group.id)) continue;
-      this.#o.noted(record, { at: now, type: "escalated", by: null, note: step.contacts.join(", ") });
+      this.#o.noted(record, { at: now, type: "escalated", by: null, note: this.#named(step.contacts) });
     }
-    this.#sayTo(step.contacts, group, "escalation", summary, now);
+    this.#sayTo(step.contacts, group, "escalation", found, now);
   }
 
-  /** Messages that can be edited show what they are now. */
-  #edit(group: Group, now: EpochMs): void {
-    const editable = group.contacts().filter((contact) => group.references.has(contact));
-    const { summary, worried } = this.#sort(group, now);
-    if (worried === 0) group.calm();
-    if (editable.length > 0 && summary.count > 0) this.#sayTo(editable, group, "update", summary, now);
+  /** Messages that can be edited show what they are now. False: there were too many; once more with the next tick. */
+  #edit(group: Group, now: EpochMs): boolean {
+    const gates = group.contacts().flatMap((contact) => this.#gates.get(contact) ?? []);
+    const editing = gates.filter(({ contact }) => contact.edits !== "no");
+    const found = this.#sort(group, now);
+    if (found.worried === 0) group.calm();
     this.#keep(group);
+    if (found.toldWorst === null || found.summary.count === 0) return true;
+    if (!editing.every((gate) => gate.mayTell(now))) return false;
+    const names = editing.map(({ contact }) => contact.name);
+    if (names.length > 0) this.#sayTo(names, group, "update", found, now);
+    return true;
   }
 
   // ── telling ──────────────────────────────────────────────────────────────────────────────────
 
-  #say(group: Group, kind: NotificationKind, summary: Summary, now: EpochMs): void {
+  #say(group: Group, kind: NotificationKind, found: Sorted, now: EpochMs): void {
     group.firstToldAt ??= now;
     group.lastToldAt = now;
-    this.#sayTo(group.contacts(), group, kind, summary, now);
+    this.#sayTo(group.contacts(), group, kind, found, now);
   }
 
-  #sayTo(contacts: readonly string[], group: Group, kind: NotificationKind, summary: Summary, at: EpochMs): void {
+  #sayTo(contacts: readonly string[], group: Group, kind: NotificationKind, found: Sorted, at: EpochMs): void {
+    const { summary } = found;
+    const form = formOf(kind, found);
     const alone = summary.count === 1 ? summary.top[0]! : null;
     const id = notificationId(group, kind, alone);
     group.seq++;
@@ -368,14 +388,19 @@ export class Dispatcher {
     for (const contact of contacts) {
       const gate = this.#gates.get(contact);
       if (gate === undefined) continue;
-      const replaces = kind === "repeat" || kind === "escalation" ? null : (group.references.get(contact) ?? null);
       const { link } = this.#o.plan;
-      const notification = notificationOf(summary, { id, contact, kind, at, group, link, replaces });
-      if (gate.admit(notification, at)) this.#send(notification, things);
-      else {
+      const isEdit = form === "edit" && gate.contact.edits === "silently";
+      const isAloud = isEdit && mustBeHeard(kind, found);
+      const isLast = kind === "resolved";
+      const facts = { id, contact, kind, at, group, link, isLast: isLast && !isAloud };
+      const notification = notificationOf(summary, { ...facts, form: isEdit ? "edit" : "message" });
+      if (!gate.admit(notification, at)) {
         this.#held.value++;
         this.#saveGate(gate);
+        continue;
       }
+      this.#send(notification, things);
+      if (isAloud) this.#o.send({ ...notification, id: id + REPLY_SUFFIX, form: "reply", isLast }, things);
     }
   }
 
@@ -415,11 +440,31 @@ interface Sorted {
   readonly fresh: readonly AlertRecord[];
   /** Over, and somebody was told of them. */
   readonly over: readonly AlertRecord[];
+  /** Muted, and nobody was told of them. */
+  readonly untold: readonly (readonly [AlertRecord, Mute])[];
   /** Active and not muted. */
   readonly open: number;
   /** Of those, the ones that nobody has acknowledged. */
   readonly worried: number;
   readonly muted: number;
+  /** The worst of which somebody was told before; null: nobody was told of any. Lower is worse. */
+  readonly toldWorst: number | null;
+  readonly freshWorst: number | null;
+}
+
+/** A reminder and an escalation must be heard, so they are new messages. */
+function formOf(kind: NotificationKind, { toldWorst }: Sorted): "edit" | "message" {
+  return kind === "repeat" || kind === "escalation" || toldWorst === null ? "message" : "edit";
+}
+
+/** What nobody may miss although an edit makes no sound: that it is over, and that it is worse than was told. */
+function mustBeHeard(kind: NotificationKind, { toldWorst, freshWorst }: Sorted): boolean {
+  return kind === "resolved" || (freshWorst !== null && toldWorst !== null && freshWorst < toldWorst);
+}
+
+/** Of severity ranks. */
+function worse(a: number | null, { severity }: Alert): number {
+  return Math.min(a ?? Infinity, severityRank(severity));
 }
 
 function kindOf(fresh: number, over: number, open: number): NotificationKind {

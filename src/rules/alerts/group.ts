@@ -22,8 +22,6 @@ export class Group {
   escalated = 0;
   /** Contact points that have heard of it, beside the route's own. */
   readonly heard = new Set<string>();
-  /** Contact point → reference of the message that is edited. At most one per contact point. */
-  readonly references = new Map<string, string>();
 
   constructor(id: string, route: Route, labels: Readonly<Record<string, string>>) {
     this.id = id;
@@ -80,7 +78,6 @@ export class Group {
       lastToldAt,
       escalated,
       heard: [...this.heard],
-      references: [...this.references],
     };
     return { kind: "group", id, thing: labels["thing"] ?? null, document: JSON.stringify(saved) };
   }
@@ -97,7 +94,6 @@ export class Group {
     this.lastToldAt = notAfter(saved.lastToldAt, now);
     this.escalated = saved.escalated;
     for (const contact of saved.heard) this.heard.add(contact);
-    for (const [contact, reference] of saved.references) this.references.set(contact, reference);
   }
 }
 
@@ -111,7 +107,6 @@ interface GroupDocument {
   readonly lastToldAt: EpochMs | null;
   readonly escalated: number;
   readonly heard: readonly string[];
-  readonly references: readonly (readonly [string, string])[];
 }
 
 function notAfter(time: EpochMs | null, now: EpochMs): EpochMs | null {

@@ -56,6 +56,8 @@ export type TransitionType =
   | "snoozed"
   | "flapping"
   | "notified"
+  /** Nobody was told, and why. */
+  | "muted"
   | "escalated"
   | "resolved";
 

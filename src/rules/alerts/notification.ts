@@ -1,4 +1,5 @@
 /** What a person is told, before a channel gives it its form. */
+import { hours, minutes } from "../../base/mod.ts";
 import type { EpochMs, Millis } from "../../base/mod.ts";
 import { SEVERITIES, idPart, severityRank } from "./model.ts";
 import type { Alert, Severity } from "./model.ts";
@@ -39,14 +40,25 @@ export interface Notification {
   readonly group: NotificationGroup;
   /** Some of the alerts, the worst first; `group` has the numbers. */
   readonly alerts: readonly Alert[];
-  /** What the sender gave back for the message that this one is to replace; null: a new message. */
-  readonly replaces: string | null;
+  readonly form: NotificationForm;
+  /** Nothing more is said of the group. */
+  readonly isLast: boolean;
 }
 
+/**
+ * `edit`: takes the place of the message that the contact point has of the group, where it has one. `reply`: a short line below
+ * it, because an edit is not heard.
+ */
+export type NotificationForm = "message" | "edit" | "reply";
+
 export interface NotificationLinks {
+  /** Its story; of several: the list. */
+  readonly alert: string;
   readonly chart: string | null;
   readonly acknowledge: string;
   readonly silence: string;
+  /** The chart as a picture, without a login, for some days. */
+  readonly picture: string | null;
 }
 
 export interface NotificationGroup {
@@ -121,8 +133,14 @@ export interface NotificationFacts {
   readonly group: { readonly id: string; readonly labels: Readonly<Record<string, string>> };
   /** Address of the dashboard, without a slash at its end. */
   readonly link: string | null;
-  readonly replaces: string | null;
+  readonly form: NotificationForm;
+  readonly isLast: boolean;
 }
+
+/** A chart shows what came before. */
+export const CHART_LEAD = hours(2);
+/** And whether it stays well. */
+export const CHART_TAIL = minutes(15);
 
 export function notificationOf(summary: Summary, facts: NotificationFacts): Notification {
   const { top, firing, acknowledged, resolved, bySeverity, count } = summary;
@@ -141,7 +159,7 @@ export function notificationOf(summary: Summary, facts: NotificationFacts): Noti
     threshold: alone?.threshold ?? null,
     since: summary.since,
     duration: firing === 0 && resolved > 0 ? Math.max(0, summary.endedAt - summary.since) : null,
-    links: link === null ? null : linksOf(link, summary, alone),
+    links: link === null ? null : linksOf(link, summary, { alone, at: facts.at }),
     group: { ...facts.group, firing, acknowledged, resolved, bySeverity: { ...bySeverity }, omitted },
     alerts: top,
   };
@@ -164,14 +182,23 @@ function lineOf(alert: Alert): string {
   return `${state}: ${alert.summary}${thing}${alert.flapping ? ", flapping" : ""}`;
 }
 
-function linksOf(link: string, summary: Summary, alone: Alert | null): NotificationLinks {
+function linksOf(
+  link: string,
+  summary: Summary,
+  { alone, at }: { readonly alone: Alert | null; readonly at: EpochMs },
+): NotificationLinks {
   const { thing, rule } = summary;
+  const alert = alone === null ? `${link}/#/alerts` : `${link}/#/alerts?alert=${encodeURIComponent(alone.id)}`;
+  const from = Math.floor(summary.since - CHART_LEAD);
+  const to = Math.ceil(summary.firing === 0 ? Math.min(summary.endedAt + CHART_TAIL, at) : at);
   const search = new URLSearchParams();
   if (rule !== null) search.append("silence", `rule=${rule}`);
   if (thing !== null) search.append("silence", `thing=${thing}`);
   return {
-    chart: thing === null ? null : `${link}/#/things/${encodeURIComponent(thing)}`,
-    acknowledge: alone === null ? `${link}/#/alerts` : `${link}/#/alerts?alert=${encodeURIComponent(alone.id)}`,
+    alert,
+    chart: thing === null ? null : `${link}/#/things/${encodeURIComponent(thing)}?from=${from}&to=${to}`,
+    acknowledge: alert,
+    picture: null,
     silence: `${link}/#/alerts?tab=silences${search.size === 0 ? "" : `&${search.toString()}`}`,
   };
 }

@@ -1,5 +1,6 @@
 /** How people are told, compiled from the configuration. */
 import { days, hours, minutes, seconds } from "../../base/mod.ts";
+import type { Edits } from "../actions/kind.ts";
 import type { Maintenance } from "./calendar.ts";
 import type { InhibitionRule } from "./inhibition.ts";
 import type { Route } from "./routing.ts";
@@ -8,8 +9,9 @@ export interface ContactPoint {
   readonly name: string;
   /** More messages than this wait and go as one; null: as many as there are, for a program. */
   readonly perMinute: number | null;
-  /** What was sent can be replaced: the sender gives back a reference. */
-  readonly edits: boolean;
+  readonly edits: Edits;
+  /** Kind of action that reaches it, for people who read the story. */
+  readonly channel: string;
 }
 
 export interface AlertPlan {

@@ -22,9 +22,9 @@ export interface AlertMore {
 
 /**
  * Everything but the alerts themselves. `life`: a key that is pending, or remembers something; `watch`: a thing whose
- * silence would be noticed; `group`, `contact`: what was told; `silence`.
+ * silence would be noticed; `group`, `contact`: what was told; `message`: by which name it can be edited; `silence`.
  */
-export type AlertRowKind = "life" | "watch" | "group" | "contact" | "silence";
+export type AlertRowKind = "life" | "watch" | "group" | "contact" | "message" | "silence";
 
 export interface AlertRow {
   readonly kind: AlertRowKind;

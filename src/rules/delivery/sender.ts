@@ -2,8 +2,8 @@
 import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
 
 export type Verdict =
-  /** `pause`: the receiver asked for this long without further parcels. */
-  | { readonly type: "done"; readonly pause?: Millis }
+  /** `pause`: the receiver asked for this long without further parcels. `reference`: what it calls the message, for who will replace it. */
+  | { readonly type: "done"; readonly pause?: Millis; readonly reference?: string }
   /** The receiver will never take it. */
   | { readonly type: "dead"; readonly reason: string }
   /** `target`: the receiver is in trouble, all its deliveries wait. `delivery`: perhaps only this one is at fault. */
@@ -21,6 +21,17 @@ export interface Parcel {
   readonly body: Uint8Array;
   readonly fields: Readonly<Record<string, string>>;
   readonly createdAt: EpochMs;
+  /** Of a notification, known only when it is sent; a receiver's kind that knows nothing of it leaves it alone. */
+  readonly about?: Conversing;
+}
+
+export interface Conversing {
+  /** Reference of the message that this one takes the place of; null: it is a new one. */
+  readonly replaces: string | null;
+  /** Reference of the message that it answers. */
+  readonly answers: string | null;
+  /** PNG. */
+  readonly picture: Uint8Array | null;
 }
 
 /** Carries deliveries of one receiver; one verdict each, in order. Never rejects. Connects when it first has something to send. */

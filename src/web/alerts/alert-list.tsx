@@ -58,6 +58,9 @@ function AlertRow({ alert, showThing }: { readonly alert: Alert; readonly showTh
           {alert.assignee !== null && <span>{alert.assignee}</span>}
           <Times alert={alert} />
           {alert.count > 1 && <span>{plural(alert.count, "reading")}</span>}
+          <a class="link" href={hrefOf({ page: "alert", id: alert.id })}>
+            Story
+          </a>
         </p>
       </div>
       {!resolved && (
@@ -70,7 +73,7 @@ function AlertRow({ alert, showThing }: { readonly alert: Alert; readonly showTh
   );
 }
 
-function Times({ alert }: { readonly alert: Alert }) {
+export function Times({ alert }: { readonly alert: Alert }) {
   const now = serverNow.value;
   const since = (
     <time dateTime={new Date(alert.raisedAt).toISOString()} title={formatTime(alert.raisedAt)}>
@@ -92,7 +95,7 @@ function Times({ alert }: { readonly alert: Alert }) {
 }
 
 /** For two hours; the list of silences ends it. */
-function SilenceButton({ alert }: { readonly alert: Alert }) {
+export function SilenceButton({ alert }: { readonly alert: Alert }) {
   const state = useSignal<"loud" | "busy" | "silent">("loud");
   const error = useSignal<ApiError | null>(null);
   if (!may("alerts:write")) return null;
@@ -128,7 +131,7 @@ function SilenceButton({ alert }: { readonly alert: Alert }) {
   );
 }
 
-function Acknowledge({ alert }: { readonly alert: Alert }) {
+export function Acknowledge({ alert }: { readonly alert: Alert }) {
   const busy = useSignal(false);
   const error = useSignal<ApiError | null>(null);
   if (alert.acknowledgedAt !== null) {

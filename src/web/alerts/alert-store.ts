@@ -1,6 +1,6 @@
 /** All alerts that this page knows: active ones always, the history once somebody looks at it. */
 import { computed, signal } from "@preact/signals";
-import type { Alert, AlertPage, ApiError, LiveEvent } from "../../cloud/api/contract.ts";
+import type { Alert, AlertPage, AlertStory, ApiError, LiveEvent } from "../../cloud/api/contract.ts";
 import { apiErrorOf, call } from "../api/client.ts";
 import { sortAlerts } from "./alert-order.ts";
 
@@ -76,6 +76,11 @@ export function receiveAlert(event: LiveEvent): void {
 /** Throws `ApiFailure`; the caller shows it where the button is. */
 export async function acknowledge(id: string): Promise<void> {
   put(await call<Alert>(`api/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }));
+}
+
+/** With its story. Throws `ApiFailure`. */
+export function fetchStory(id: string): Promise<AlertStory> {
+  return call<AlertStory>(`api/alerts/${encodeURIComponent(id)}`);
 }
 
 function put(alert: Alert): void {

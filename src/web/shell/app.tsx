@@ -2,6 +2,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { activeCount, loadActiveAlerts, receiveAlert } from "../alerts/alert-store.ts";
+import { AlertPage } from "../alerts/alert-page.tsx";
 import { AlertsPage } from "../alerts/alerts-page.tsx";
 import { session } from "../api/session.ts";
 import { FleetPage } from "../fleet/fleet-page.tsx";
@@ -66,13 +67,15 @@ function LoggedIn() {
 
 function Page() {
   const current = route.value;
-  const key = current.page === "thing" ? `thing ${current.thing}` : current.page;
+  const key = keyOf(current);
   useNewPage(key);
   switch (current.page) {
     case "fleet":
       return <FleetPage />;
     case "thing":
-      return <ThingPage key={key} thing={current.thing} rangeName={current.range} />;
+      return <ThingPage key={key} thing={current.thing} rangeName={current.range} span={current.span ?? null} />;
+    case "alert":
+      return <AlertPage key={key} id={current.id} />;
     case "alerts":
       return <AlertsPage tab={current.tab} />;
     case "people":
@@ -83,6 +86,11 @@ function Page() {
       break;
   }
   return <NoSuchPage />;
+}
+
+function keyOf(current: Route): string {
+  if (current.page === "thing") return `thing ${current.thing}`;
+  return current.page === "alert" ? `alert ${current.id}` : current.page;
 }
 
 /** A new page begins at its top, and a screen reader begins with it. */
@@ -130,6 +138,8 @@ function titleOf(current: Route): string {
       return current.thing;
     case "alerts":
       return "Alerts";
+    case "alert":
+      return "Alert";
     case "people":
       return "People";
     case "account":

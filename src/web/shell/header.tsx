@@ -21,7 +21,7 @@ export function Header() {
         <a href="#/" aria-current={page === "fleet" ? "page" : page === "thing" ? "true" : undefined}>
           Fleet
         </a>
-        <a href="#/alerts" aria-current={page === "alerts" ? "page" : undefined}>
+        <a href="#/alerts" aria-current={page === "alerts" || page === "alert" ? "page" : undefined}>
           Alerts
           <AlertBadge />
         </a>

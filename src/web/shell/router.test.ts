@@ -8,6 +8,8 @@ const ROUTES: readonly Route[] = [
   { page: "fleet", search: "pump & co" },
   { page: "thing", thing: "line:1 ä/?#", range: null },
   { page: "thing", thing: "pump", range: "6h" },
+  { page: "thing", thing: "pump", range: "6h", span: { from: 1000, to: 2000 } },
+  { page: "alert", id: "cpu_high.pi%2E1 & co.7" },
   { page: "alerts", tab: "active" },
   { page: "alerts", tab: "history" },
 ];
@@ -21,4 +23,7 @@ test("addresses that lead nowhere say so", () => {
     assert.equal(parseRoute(hash).page, "unknown", hash);
   }
   assert.equal(parseRoute("").page, "fleet");
+  for (const span of ["from=5", "from=9&to=5", "from=x&to=y", "from=1&to=9999999999999999"]) {
+    assert.deepEqual(parseRoute(`#/things/pump?${span}`), { page: "thing", thing: "pump", range: null }, span);
+  }
 });

@@ -1,12 +1,26 @@
 /** The address after `#` and what it shows. The server never sees it, so every path works behind any proxy. */
 import { signal } from "@preact/signals";
+import type { EpochMs } from "../../base/mod.ts";
 
 export type AlertsTab = "active" | "history" | "silences";
 
+export interface TimeSpan {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+}
+
 export type Route =
   | { readonly page: "fleet"; readonly search: string }
-  | { readonly page: "thing"; readonly thing: string; readonly range: string | null }
+  | {
+      readonly page: "thing";
+      readonly thing: string;
+      readonly range: string | null;
+      /** This stretch of time, and not the present. */
+      readonly span?: TimeSpan;
+    }
   | { readonly page: "alerts"; readonly tab: AlertsTab }
+  /** The story of one. */
+  | { readonly page: "alert"; readonly id: string }
   | { readonly page: "people" }
   | { readonly page: "account" }
   | { readonly page: "unknown" };
@@ -15,12 +29,17 @@ export function parseRoute(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
   const parameters = new URLSearchParams(query);
   if (path === "" || path === "/") return { page: "fleet", search: parameters.get("search") ?? "" };
-  if (path === "/alerts") return { page: "alerts", tab: tabOf(parameters.get("tab")) };
+  if (path === "/alerts") {
+    const id = parameters.get("alert");
+    return id === null ? { page: "alerts", tab: tabOf(parameters.get("tab")) } : { page: "alert", id };
+  }
   if (path === "/people" || path === "/account") return { page: path === "/people" ? "people" : "account" };
   const thing = /^\/things\/([^/]+)$/.exec(path);
   if (thing === null) return { page: "unknown" };
   const name = decoded(thing[1]!);
-  return name === null ? { page: "unknown" } : { page: "thing", thing: name, range: parameters.get("range") };
+  if (name === null) return { page: "unknown" };
+  const span = spanOf(parameters.get("from"), parameters.get("to"));
+  return { page: "thing", thing: name, range: parameters.get("range"), ...(span === null ? {} : { span }) };
 }
 
 export function hrefOf(route: Route): string {
@@ -30,9 +49,16 @@ export function hrefOf(route: Route): string {
     case "alerts":
       return route.tab === "active" ? "#/alerts" : `#/alerts?tab=${route.tab}`;
     case "thing": {
-      const query = route.range === null ? "" : `?range=${encodeURIComponent(route.range)}`;
-      return `#/things/${encodeURIComponent(route.thing)}${query}`;
+      const query = new URLSearchParams();
+      if (route.range !== null) query.set("range", route.range);
+      if (route.span !== undefined) {
+        query.set("from", String(route.span.from));
+        query.set("to", String(route.span.to));
+      }
+      return `#/things/${encodeURIComponent(route.thing)}${query.size === 0 ? "" : `?${query.toString()}`}`;
     }
+    case "alert":
+      return `#/alerts?alert=${encodeURIComponent(route.id)}`;
     case "people":
     case "account":
       return `#/${route.page}`;
@@ -44,6 +70,13 @@ export function hrefOf(route: Route): string {
 
 function tabOf(text: string | null): AlertsTab {
   return text === "history" || text === "silences" ? text : "active";
+}
+
+/** Epoch milliseconds; what is no span of time, or lies outside of what a Date can hold, is left out. */
+function spanOf(from: string | null, to: string | null): TimeSpan | null {
+  if (!/^\d{1,15}$/.test(from ?? "") || !/^\d{1,15}$/.test(to ?? "")) return null;
+  const span = { from: Number(from), to: Number(to) };
+  return span.from < span.to ? span : null;
 }
 
 function decoded(text: string): string | null {

@@ -6,10 +6,12 @@ import { AlertList } from "../alerts/alert-list.tsx";
 import { alertsOf } from "../alerts/alert-store.ts";
 import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
 import { rangeByName } from "../charts/ranges.ts";
+import type { View } from "../charts/ranges.ts";
 import { AtTheDoor } from "../door/at-the-door.tsx";
 import { live } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
 import { replaceRoute, route } from "../shell/router.ts";
+import type { TimeSpan } from "../shell/router.ts";
 import { ErrorState, Skeleton } from "../shell/states.tsx";
 import { Charts } from "./charts.tsx";
 import { RangeBar } from "./range-bar.tsx";
@@ -25,8 +27,15 @@ type Loaded =
   | { readonly kind: "ready"; readonly detail: ThingDetail }
   | { readonly kind: "failed"; readonly error: ApiError; readonly missing: boolean };
 
-export function ThingPage({ thing, rangeName }: { readonly thing: string; readonly rangeName: string | null }) {
-  const feed = useMemo(() => new ThingFeed(thing, live, { kind: "follow", range: rangeByName(rangeName) }), [thing]);
+export interface ThingPageProps {
+  readonly thing: string;
+  readonly rangeName: string | null;
+  /** What a link wants to show; null: the present. */
+  readonly span: TimeSpan | null;
+}
+
+export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
+  const feed = useMemo(() => new ThingFeed(thing, live, viewOf(rangeName, span)), [thing]);
   const loaded = useDetail(thing);
   useEffect(() => {
     const unset = setCurrentFeed(feed);
@@ -37,11 +46,14 @@ export function ThingPage({ thing, rangeName }: { readonly thing: string; readon
   }, [feed]);
   // The range stands in the address, so that a reload or a link shows the same.
   useSignalEffect(() => {
-    const { name } = feed.view.value.range;
+    const view = feed.view.value;
+    const { name } = view.range;
     const current = route.peek();
-    if (current.page === "thing" && current.thing === thing && current.range !== name) {
-      replaceRoute({ page: "thing", thing, range: name });
-    }
+    if (current.page !== "thing" || current.thing !== thing) return;
+    const leaves = current.span !== undefined && view.kind === "follow";
+    if (current.range === name && !leaves) return;
+    const kept = current.span === undefined || leaves ? {} : { span: current.span };
+    replaceRoute({ page: "thing", thing, range: name, ...kept });
   });
   useEffect(() => {
     const onKey = rangeKeys(feed);
@@ -62,6 +74,11 @@ export function ThingPage({ thing, rangeName }: { readonly thing: string; readon
       <Shadows thing={thing} />
     </div>
   );
+}
+
+function viewOf(rangeName: string | null, span: TimeSpan | null): View {
+  const range = rangeByName(rangeName);
+  return span === null ? { kind: "follow", range } : { kind: "fixed", range, ...span };
 }
 
 /** The thing's own record: at first, after each reconnect, and whenever its presence changes. */
