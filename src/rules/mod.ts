@@ -14,6 +14,7 @@ export { keyOf } from "./delivery/delivery.ts";
 export type {
   DeadLetter,
   DeadLetterQuery,
+  DeadReceiver,
   Delivery,
   DeliveryKey,
   KeptLetter,
@@ -51,6 +52,7 @@ export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
 export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";
+export type { Mishap, ReceiverState, RuleActivity } from "./rule-activity.ts";
 export { readAlertConfig } from "./rule-alerts.ts";
 export { BackTest } from "./backtest/back-test.ts";
 export type { BackTestOptions, BackTestReport, RuleReport } from "./backtest/back-test.ts";
