@@ -402,7 +402,7 @@ export class HotRules {
   }
 
   #resolveAlerts(ruleName: string): void {
-    this.#inOneSave(() => void this.alerts.resolveRule(ruleName, this.#position - 1));
+    this.#inOneSave(() => this.alerts.resolveRule(ruleName, this.#position - 1));
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
@@ -421,7 +421,7 @@ export class HotRules {
 
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
-    this.#inOneSave(() => void this.alerts.resolveThing(thing, this.#position - 1));
+    this.#inOneSave(() => this.alerts.resolveThing(thing, this.#position - 1));
   }
 
   /**

@@ -3,6 +3,7 @@ export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 export { CARRIERS } from "./actions/registry.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
+export { describeActions } from "./describe.ts";
 export { defaultRules } from "./defaults.ts";
 export { TopicRoutes } from "./topic-routes.ts";
 export { RuleState } from "./windows/rule-state.ts";
