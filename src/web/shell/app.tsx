@@ -10,6 +10,10 @@ import { useJoins } from "../live/use-joins.ts";
 import { LoginPage } from "../login/login-page.tsx";
 import { AccountPage } from "../people/account-page.tsx";
 import { PeoplePage } from "../people/people-page.tsx";
+import { DeadLettersPage } from "../rules/dead-letters-page.tsx";
+import { NewRulePage } from "../rules/new-rule-page.tsx";
+import { RulePage } from "../rules/rule-page.tsx";
+import { RulesPage } from "../rules/rules-page.tsx";
 import { ThingPage } from "../thing/thing-page.tsx";
 import { Banner } from "./banner.tsx";
 import { Header } from "./header.tsx";
@@ -66,7 +70,7 @@ function LoggedIn() {
 
 function Page() {
   const current = route.value;
-  const key = current.page === "thing" ? `thing ${current.thing}` : current.page;
+  const key = keyOf(current);
   useNewPage(key);
   switch (current.page) {
     case "fleet":
@@ -75,6 +79,14 @@ function Page() {
       return <ThingPage key={key} thing={current.thing} rangeName={current.range} />;
     case "alerts":
       return <AlertsPage tab={current.tab} />;
+    case "rules":
+      return <RulesPage search={current.search} />;
+    case "rule":
+      return <RulePage key={key} name={current.name} />;
+    case "new-rule":
+      return <NewRulePage />;
+    case "dead-letters":
+      return <DeadLettersPage receiver={current.receiver} rule={current.rule} />;
     case "people":
       return <PeoplePage />;
     case "account":
@@ -83,6 +95,11 @@ function Page() {
       break;
   }
   return <NoSuchPage />;
+}
+
+function keyOf(current: Route): string {
+  if (current.page === "thing") return `thing ${current.thing}`;
+  return current.page === "rule" ? `rule ${current.name}` : current.page;
 }
 
 /** A new page begins at its top, and a screen reader begins with it. */
@@ -130,6 +147,14 @@ function titleOf(current: Route): string {
       return current.thing;
     case "alerts":
       return "Alerts";
+    case "rules":
+      return "Rules";
+    case "rule":
+      return current.name;
+    case "new-rule":
+      return "New rule";
+    case "dead-letters":
+      return "Dead letters";
     case "people":
       return "People";
     case "account":

@@ -10,6 +10,13 @@ const ROUTES: readonly Route[] = [
   { page: "thing", thing: "pump", range: "6h" },
   { page: "alerts", tab: "active" },
   { page: "alerts", tab: "history" },
+  { page: "alerts", tab: "silences" },
+  { page: "rules", search: "" },
+  { page: "rules", search: "cpu & co" },
+  { page: "rule", name: "cpu_high" },
+  { page: "new-rule" },
+  { page: "dead-letters", receiver: null, rule: null },
+  { page: "dead-letters", receiver: "webhook 0f/é&", rule: "hot" },
 ];
 
 test("every page has an address that leads back to it", () => {
