@@ -29,7 +29,7 @@ type State =
       readonly progress: BackTestProgress | null;
     }
   | { readonly kind: "failed"; readonly error: ApiError }
-  | { readonly kind: "done"; readonly result: BackTestResult; readonly compared: boolean };
+  | { readonly kind: "done"; readonly result: BackTestResult; readonly compared: boolean; readonly asked: string };
 
 const EXAMPLES = 5;
 
@@ -50,6 +50,7 @@ export function BackTestPanel({ rule, against }: BackTestPanelProps) {
     const to = Math.round(serverNow.peek());
     const since = to - span;
     const request: BackTestRequest = { rule, since, examples: EXAMPLES, ...(against === null ? {} : { against }) };
+    const asked = JSON.stringify([rule, against]);
     state.value = { kind: "running", since, to, progress: null };
     try {
       await stream<BackTestLine>(
@@ -58,7 +59,8 @@ export function BackTestPanel({ rule, against }: BackTestPanelProps) {
         (line) => {
           if (running.current !== abort) return;
           if ("progress" in line) state.value = { kind: "running", since, to, progress: line.progress };
-          else if ("result" in line) state.value = { kind: "done", result: line.result, compared: against !== null };
+          else if ("result" in line)
+            state.value = { kind: "done", result: line.result, compared: against !== null, asked };
           else state.value = { kind: "failed", error: line.error };
         },
         abort.signal,
@@ -101,7 +103,7 @@ export function BackTestPanel({ rule, against }: BackTestPanelProps) {
           </button>
         )}
       </div>
-      <Outcome state={state.value} />
+      <Outcome state={state.value} asked={JSON.stringify([rule, against])} />
     </section>
   );
 }
@@ -112,7 +114,8 @@ const BROKEN: ApiError = {
   fix: "Try again; the platform may have been restarted.",
 };
 
-function Outcome({ state }: { readonly state: State }) {
+/** `asked`: what would be asked now. */
+function Outcome({ state, asked }: { readonly state: State; readonly asked: string }) {
   switch (state.kind) {
     case "idle":
       return null;
@@ -137,6 +140,11 @@ function Outcome({ state }: { readonly state: State }) {
         </p>
       );
     case "done":
-      return <BackTestFindings result={state.result} compared={state.compared} />;
+      return (
+        <>
+          {state.asked !== asked && <p class="muted">Of the rule as it was then; you have changed it since.</p>}
+          <BackTestFindings result={state.result} compared={state.compared} />
+        </>
+      );
   }
 }

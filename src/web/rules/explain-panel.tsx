@@ -13,7 +13,8 @@ export interface ExplainPanelProps {
 }
 
 export function ExplainPanel({ rule, edited }: ExplainPanelProps) {
-  const answer = useSignal<ExplainAnswer | null>(null);
+  const answer = useSignal<{ readonly of: string; readonly told: ExplainAnswer } | null>(null);
+  const current = JSON.stringify(rule);
   const error = useSignal<ApiError | null>(null);
   const busy = useSignal(false);
   const running = useRef<AbortController | null>(null);
@@ -25,7 +26,7 @@ export function ExplainPanel({ rule, edited }: ExplainPanelProps) {
     running.current = abort;
     try {
       const options = { method: "POST", body: { rule }, signal: abort.signal } as const;
-      answer.value = await call<ExplainAnswer>("api/rules/explain", options);
+      answer.value = { of: current, told: await call<ExplainAnswer>("api/rules/explain", options) };
       error.value = null;
     } catch (thrown) {
       if (!abort.signal.aborted) error.value = apiErrorOf(thrown);
@@ -46,7 +47,10 @@ export function ExplainPanel({ rule, edited }: ExplainPanelProps) {
           <strong>{error.value.message}</strong> {error.value.fix}
         </p>
       )}
-      {answer.value !== null && <Messages answer={answer.value} />}
+      {answer.value !== null && answer.value.of !== current && (
+        <p class="muted">Of the rule as it was then; you have changed it since.</p>
+      )}
+      {answer.value !== null && <Messages answer={answer.value.told} />}
     </section>
   );
 }

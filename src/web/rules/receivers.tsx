@@ -68,12 +68,20 @@ function ReceiverRow({ receiver }: { readonly receiver: RuleReceiver }) {
   );
 }
 
-function State({ receiver: { failures, blockedFor, lastSuccessAt } }: { readonly receiver: RuleReceiver }) {
+function State({ receiver }: { readonly receiver: RuleReceiver }) {
+  const { failures, blockedFor, lastFailure, lastSuccessAt } = receiver;
   if (failures > 0 || blockedFor > 0) {
     return (
       <span class="fact-warning">
         <IconWarning /> {failures > 0 ? "does not take it" : "asked for time"}
         {blockedFor > 0 && `, next attempt in ${formatDuration(Math.max(1_000, blockedFor))}`}
+      </span>
+    );
+  }
+  if (lastFailure !== null && lastFailure.at >= (lastSuccessAt ?? 0)) {
+    return (
+      <span class="fact-warning">
+        <IconWarning /> refused the last one
       </span>
     );
   }

@@ -13,7 +13,7 @@ export type Ask = <T>(path: string, options?: CallOptions) => Promise<T>;
 const ATTEMPTS_MAX = 5;
 
 export const CHANGED = {
-  code: "RULE_CHANGED",
+  code: "CONFIGURATION_CHANGED",
   message: "Somebody else has changed this rule since you opened it.",
   fix: "Copy what you wrote, load the rule again, and make your change on what is there now.",
 } as const;

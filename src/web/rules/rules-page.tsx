@@ -135,6 +135,7 @@ function SearchBox({ search }: { readonly search: string }) {
     <search class="search">
       <IconSearch />
       <input
+        id="search"
         type="search"
         aria-label="Search rules"
         placeholder="Search rules"
