@@ -54,10 +54,10 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
 }
 
 /** Posts and hands over each line of the answer as it comes. Throws `ApiFailure`; aborting throws it, too. */
-export async function stream<T>(
+export async function stream(
   path: string,
   body: unknown,
-  onLine: (line: T) => void,
+  onLine: (line: unknown) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const response = await answerTo(path, { method: "POST", body }, signal);
@@ -65,7 +65,7 @@ export async function stream<T>(
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      for (const line of lines.take(part.value)) onLine(JSON.parse(line) as T);
+      for (const line of lines.take(part.value)) onLine(JSON.parse(line));
     }
   } catch {
     throw new ApiFailure(0, UNREACHABLE);

@@ -1,5 +1,6 @@
 /** "Try on the past": what a rule would have done, beside the one that runs where it is edited. Nothing is sent. */
 import { useSignal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type {
   ApiError,
@@ -33,10 +34,16 @@ type State =
 
 const EXAMPLES = 5;
 
-export function BackTestPanel({ rule, against }: BackTestPanelProps) {
+interface BackTesting {
+  readonly state: Signal<State>;
+  readonly run: (range: PastRange) => Promise<void>;
+  readonly stop: () => void;
+}
+
+/** One at a time: another one, and leaving the page, ends the one before. */
+function useBackTest({ rule, against }: BackTestPanelProps): BackTesting {
   const state = useSignal<State>({ kind: "idle" });
   const running = useRef<AbortController | null>(null);
-  // Whoever leaves the page does not want to know any more.
   useEffect(() => () => running.current?.abort(), []);
   const stop = (): void => {
     running.current?.abort();
@@ -53,10 +60,11 @@ export function BackTestPanel({ rule, against }: BackTestPanelProps) {
     const asked = JSON.stringify([rule, against]);
     state.value = { kind: "running", since, to, progress: null };
     try {
-      await stream<BackTestLine>(
+      await stream(
         "api/rules/back-test",
         request,
-        (line) => {
+        (given) => {
+          const line = given as BackTestLine;
           if (running.current !== abort) return;
           if ("progress" in line) state.value = { kind: "running", since, to, progress: line.progress };
           else if ("result" in line)
@@ -71,6 +79,11 @@ export function BackTestPanel({ rule, against }: BackTestPanelProps) {
     }
     if (running.current === abort) running.current = null;
   };
+  return { state, run, stop };
+}
+
+export function BackTestPanel({ rule, against }: BackTestPanelProps) {
+  const { state, run, stop } = useBackTest({ rule, against });
   const busy = state.value.kind === "running";
   return (
     <section class="rule-section" aria-label="Try on the past">

@@ -1,5 +1,6 @@
 /** One dead letter: why, when and what; sent again as it is or corrected, or discarded. */
 import { useSignal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
 import type { ApiError, DeadLetterHead, DeadLetterView } from "../../cloud/api/contract.ts";
 import { apiErrorOf, call } from "../api/client.ts";
@@ -131,7 +132,6 @@ interface EditorProps {
 
 /** What was not touched is not sent: bytes that are no text stay as they are. */
 function Editor({ view, onClose, onDone }: EditorProps) {
-  const id = useId();
   const { number, body, bodyBase64 } = view;
   const fieldsBefore = JSON.stringify(view.fields, null, 2);
   const text = useSignal(body ?? bodyBase64 ?? "");
@@ -170,24 +170,13 @@ function Editor({ view, onClose, onDone }: EditorProps) {
         void save(true);
       }}
     >
-      <label for={`${id}-body`}>{body === undefined ? "Body, in base64: it is no text" : "Body"}</label>
-      <textarea
-        id={`${id}-body`}
-        rows={Math.min(20, Math.max(4, text.value.split("\n").length + 1))}
-        spellcheck={false}
+      <Area
+        label={body === undefined ? "Body, in base64: it is no text" : "Body"}
+        text={text}
         readOnly={!writes}
-        value={text.value}
-        onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+        rows={{ min: 4, max: 20 }}
       />
-      <label for={`${id}-fields`}>Fields beside it, as JSON</label>
-      <textarea
-        id={`${id}-fields`}
-        rows={Math.min(12, Math.max(3, fields.value.split("\n").length + 1))}
-        spellcheck={false}
-        readOnly={!writes}
-        value={fields.value}
-        onInput={({ currentTarget }) => (fields.value = currentTarget.value)}
-      />
+      <Area label="Fields beside it, as JSON" text={fields} readOnly={!writes} rows={{ min: 3, max: 12 }} />
       {error.value !== null && (
         <p class="inline-error" role="alert">
           <strong>{error.value.message}</strong> {error.value.fix}
@@ -209,6 +198,30 @@ function Editor({ view, onClose, onDone }: EditorProps) {
         </button>
       </div>
     </form>
+  );
+}
+
+interface AreaProps {
+  readonly label: string;
+  readonly text: Signal<string>;
+  readonly readOnly: boolean;
+  readonly rows: { readonly min: number; readonly max: number };
+}
+
+function Area({ label, text, readOnly, rows: { min, max } }: AreaProps) {
+  const id = useId();
+  return (
+    <>
+      <label for={id}>{label}</label>
+      <textarea
+        id={id}
+        rows={Math.min(max, Math.max(min, text.value.split("\n").length + 1))}
+        spellcheck={false}
+        readOnly={readOnly}
+        value={text.value}
+        onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+      />
+    </>
   );
 }
 

@@ -1,5 +1,6 @@
 /** `#/new-rule`: a statement and one action to begin with, tried on the past before it is there. */
 import { useSignal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import type { ApiError } from "../../cloud/api/contract.ts";
 import { apiErrorOf, call } from "../api/client.ts";
@@ -20,7 +21,22 @@ const BEGINNING: RuleText = {
 const NAMELESS = "new_rule";
 
 export function NewRulePage() {
-  const id = useId();
+  return (
+    <div class="page">
+      <p class="rule-back">
+        <a class="link" href={RULES}>
+          Rules
+        </a>
+      </p>
+      <header class="page-head">
+        <h1>New rule</h1>
+      </header>
+      {may("rules:write") ? <NewRule /> : <p class="muted">You may look at rules, not make them.</p>}
+    </div>
+  );
+}
+
+function NewRule() {
   const name = useSignal("");
   const text = useSignal<RuleText>(BEGINNING);
   const finding = useFinding(name.value === "" ? NAMELESS : name.value, text.value);
@@ -39,62 +55,55 @@ export function NewRulePage() {
     }
   };
   return (
-    <div class="page">
-      <p class="rule-back">
-        <a class="link" href={RULES}>
-          Rules
-        </a>
-      </p>
-      <header class="page-head">
-        <h1>New rule</h1>
-      </header>
-      {!may("rules:write") ? (
-        <p class="muted">You may look at rules, not make them.</p>
-      ) : (
+    <>
+      <form
+        class="rule-section"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void create();
+        }}
+      >
+        <NameField name={name} />
+        <RuleEditor text={text} finding={finding.value} />
+        {error.value !== null && (
+          <p class="inline-error" role="alert">
+            <strong>{error.value.message}</strong> {error.value.fix}
+          </p>
+        )}
+        <div class="rules-tools">
+          <button type="submit" class="button is-primary" disabled={busy.value || finding.value.kind !== "good"}>
+            Create
+          </button>
+          <span class="muted">It sees messages from then on; on those before, it can be tried below.</span>
+        </div>
+      </form>
+      {written.ok && (
         <>
-          <form
-            class="rule-section"
-            onSubmit={(event) => {
-              event.preventDefault();
-              void create();
-            }}
-          >
-            <div class="rule-editor">
-              <label for={id}>Name</label>
-              <input
-                id={id}
-                value={name.value}
-                required
-                maxLength={128}
-                pattern="[a-zA-Z0-9_]+"
-                title="Letters, digits and _"
-                autocomplete="off"
-                autocapitalize="off"
-                spellcheck={false}
-                onInput={({ currentTarget }) => (name.value = currentTarget.value)}
-              />
-            </div>
-            <RuleEditor text={text} finding={finding.value} />
-            {error.value !== null && (
-              <p class="inline-error" role="alert">
-                <strong>{error.value.message}</strong> {error.value.fix}
-              </p>
-            )}
-            <div class="rules-tools">
-              <button type="submit" class="button is-primary" disabled={busy.value || finding.value.kind !== "good"}>
-                Create
-              </button>
-              <span class="muted">It sees messages from then on; what was before, it can be tried on below.</span>
-            </div>
-          </form>
-          {written.ok && (
-            <>
-              <BackTestPanel rule={{ name: NAMELESS, document: written.document }} against={null} />
-              <ExplainPanel rule={{ name: NAMELESS, document: written.document }} edited />
-            </>
-          )}
+          <BackTestPanel rule={{ name: NAMELESS, document: written.document }} against={null} />
+          <ExplainPanel rule={{ name: NAMELESS, document: written.document }} edited />
         </>
       )}
+    </>
+  );
+}
+
+function NameField({ name }: { readonly name: Signal<string> }) {
+  const id = useId();
+  return (
+    <div class="rule-editor">
+      <label for={id}>Name</label>
+      <input
+        id={id}
+        value={name.value}
+        required
+        maxLength={128}
+        pattern="[a-zA-Z0-9_]+"
+        title="Letters, digits and _"
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck={false}
+        onInput={({ currentTarget }) => (name.value = currentTarget.value)}
+      />
     </div>
   );
 }
