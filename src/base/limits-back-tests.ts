@@ -4,9 +4,10 @@ import { mib, minutes, seconds } from "./units.ts";
 export const BACK_TEST_LIMITS = {
   /** Then it ends with what it has found: at a million messages a second that is more than a small machine keeps. */
   testTimeMax: minutes(10),
-  explainTimeMax: seconds(20),
+  /** Shorter than a page waits for an answer. */
+  explainTimeMax: seconds(10),
   /** From being told to stop until it is killed: it looks up after each batch. */
-  stopGrace: seconds(5),
+  stopGrace: seconds(3),
   /** V8's heap of its process: 100,000 keys of a window take a tenth of it. */
   heapBytesMax: mib(512),
   /** Firings that are shown at each end. */

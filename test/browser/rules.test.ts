@@ -57,16 +57,24 @@ after(async () => {
 
 interface Visiting {
   readonly at: string;
+  /** Without it, the administrator. */
+  readonly as?: { readonly name: string; readonly password: string };
   readonly browser?: BrowserContextOptions;
 }
 
-async function visiting({ at, browser }: Visiting, run: (page: Page) => Promise<void>): Promise<void> {
+async function visiting({ at, browser, as }: Visiting, run: (page: Page) => Promise<void>): Promise<void> {
   const visit = await chromium.open(browser);
   visit.page.setDefaultTimeout(PATIENCE_MS);
   try {
-    const { code, stdout, stderr } = await runCli(["login-link", "--data", folder.path], folder.path);
-    assert.equal(code, 0, stderr);
-    await visit.page.goto(stdout.trim());
+    if (as === undefined) {
+      const { code, stdout, stderr } = await runCli(["login-link", "--data", folder.path], folder.path);
+      assert.equal(code, 0, stderr);
+      await visit.page.goto(stdout.trim());
+    } else {
+      const login = await visit.page.request.post(`${platform.ready.http}/api/session`, { data: as });
+      assert.equal(login.status(), 204, await login.text());
+      await visit.page.goto(platform.ready.http);
+    }
     await live(visit.page);
     await visit.page.evaluate(`location.hash = ${JSON.stringify(at)}`);
     await run(visit.page);
@@ -158,6 +166,11 @@ test("switched off and on; somebody else's change is not overwritten; deleted in
     await page.getByText("Valid: it looks at").waitFor();
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("Somebody else has changed this rule").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.locator(".rule-code").getByText("theirs/#").waitFor();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByText("Valid: it looks at messages of theirs/#").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
     const { rule } = await platform.api<{ rule: { sql: string } }>("GET", "/rules/mine");
     assert.match(rule.sql, /theirs/);
 
@@ -224,6 +237,32 @@ test("dead letters: why and what; corrected and sent again; the rest of a receiv
     await page.getByRole("button", { name: "Discard now: dead letters" }).click();
     await page.getByRole("heading", { name: "Nothing was given up" }).waitFor();
     answer = 404;
+  });
+});
+
+test("a viewer sees it all, is told why a message matches, and changes nothing", async () => {
+  const { invitation } = await platform.api<{ invitation: { code: string } }>("POST", "/api/users", {
+    name: "vera",
+    role: "viewer",
+  });
+  const password = "a password that is long";
+  const body = JSON.stringify({ invitation: invitation.code, password });
+  const headers = { "content-type": "application/json" };
+  assert.equal((await fetch(`${platform.ready.http}/api/session`, { method: "POST", headers, body })).status, 204);
+  await publish("press-1", { n: 7, mode: "auto" });
+  await visiting({ at: "/rules/hot", as: { name: "vera", password } }, async (page) => {
+    await page.locator(".rule-code").waitFor();
+    await page.getByRole("button", { name: "Look at the newest messages" }).click();
+    await page.locator("[data-verdict='unmatched']").first().waitFor();
+    for (const name of ["Edit", "Switch off", "Delete: hot", "1 hour back"]) {
+      assert.equal(await page.getByRole("button", { name }).count(), 0, name);
+    }
+    await page.evaluate("location.hash = '/rules'");
+    await page.locator("[data-rule='hot']").waitFor();
+    assert.equal(await page.getByRole("link", { name: "New rule" }).count(), 0);
+    await page.evaluate("location.hash = '/dead-letters'");
+    await page.locator(".letter, .empty").first().waitFor();
+    assert.equal(await page.getByRole("button", { name: /Send|Discard/ }).count(), 0);
   });
 });
 

@@ -63,6 +63,8 @@ describe("rules on the past of a platform that runs", () => {
     assert.equal(found.rule.findings.first[0]!.actions[0]!.body, '{"n":103}');
     assert.ok(told > 0);
     assert.equal(world.metrics.value("tidewire_back_tests_total", { kind: "test", outcome: "finished" }), 1);
+    await world.tester.explain({ rule: FIRED, count: 1 }, never());
+    assert.deepEqual(world.logger.lines, [], "that its process is ended is no news");
   });
 
   test("a value of a megabyte does not travel to a page", async () => {

@@ -108,12 +108,14 @@ export class BackTester {
     const { scheduler, logger, start } = this.#o;
     const { testTimeMax, explainTimeMax, stopGrace } = this.#limits;
     return new Promise((resolve, reject) => {
+      let over = false;
       const process = start({
         news: (news) => {
           if (news.type === "progress") progress(news.progress);
           else end(() => resolve(news));
         },
         exit: (reason, stderr) => {
+          if (over) return; // it was killed, for its work is done
           logger.warn("A process that looked at the past has ended before its answer.", { kind, reason, stderr });
           end(() => reject(failed(`its process ended with ${reason}`)));
         },
@@ -127,7 +129,6 @@ export class BackTester {
         }),
       ];
       const aborted = (): void => end(() => reject(signal.reason instanceof Error ? signal.reason : late));
-      let over = false;
       const end = (settle: () => void): void => {
         if (over) return;
         over = true;

@@ -27,6 +27,12 @@ export function RulePage({ name }: { readonly name: string }) {
   const detail = usePolled<RuleDetail>(path);
   const document = useLoaded<RuleDocumentView>(`${path}/document`);
   const draft = useSignal<RuleText | null>(null);
+  const reload = async (): Promise<void> => {
+    await Promise.all([detail.load(), document.load()]);
+  };
+  // Somebody else has changed it.
+  const { sql, disabled } = detail.value.value ?? {};
+  useEffect(() => void document.load(), [sql, disabled]);
   const error = detail.error.value ?? document.error.value;
   if (detail.value.value === null || document.value.value === null) {
     return (
@@ -39,14 +45,11 @@ export function RulePage({ name }: { readonly name: string }) {
             <Skeleton rows={5} label="Loading the rule" />
           </>
         ) : (
-          <ErrorState alone error={error} onRetry={() => void Promise.all([detail.load(), document.load()])} />
+          <ErrorState alone error={error} onRetry={() => void reload()} />
         )}
       </div>
     );
   }
-  const reload = async (): Promise<void> => {
-    await Promise.all([detail.load(), document.load()]);
-  };
   return (
     <div class="page">
       <Head rule={detail.value.value} reload={reload} />
@@ -56,7 +59,16 @@ export function RulePage({ name }: { readonly name: string }) {
         </p>
       )}
       <RuleFacts rule={detail.value.value} />
-      <Statement name={name} view={document.value.value} draft={draft} reload={reload} />
+      <Statement
+        name={name}
+        view={document.value.value}
+        draft={draft}
+        reload={reload}
+        load={async () => {
+          await document.load();
+          return document.value.peek();
+        }}
+      />
       <Receivers receivers={detail.value.value.receivers} />
       <Tries name={name} draft={draft.value} />
     </div>
@@ -126,17 +138,23 @@ interface StatementProps {
   readonly view: RuleDocumentView;
   readonly draft: Signal<RuleText | null>;
   readonly reload: () => Promise<void>;
+  /** What is there now; null where it is not known. */
+  readonly load: () => Promise<RuleDocumentView | null>;
 }
 
-function Statement({ name, view, draft, reload }: StatementProps) {
-  const { document } = view;
+function Statement({ name, view, draft, reload, load }: StatementProps) {
   const editing = draft.value !== null;
+  // Of what is there now, or it would be a conflict from the beginning.
+  const edit = async (): Promise<void> => {
+    const { document } = (await load()) ?? view;
+    draft.value = textOf(document);
+  };
   return (
     <section class="rule-section" aria-label="Statement and actions">
       <header class="rule-section-head">
         <h2>Statement</h2>
         {!editing && may("rules:write") && (
-          <button type="button" class="button" onClick={() => (draft.value = textOf(document))}>
+          <button type="button" class="button" onClick={() => void edit()}>
             Edit
           </button>
         )}
@@ -145,7 +163,7 @@ function Statement({ name, view, draft, reload }: StatementProps) {
         <EditForm name={name} view={view} draft={draft as Signal<RuleText>} reload={reload} />
       ) : (
         <>
-          <pre class="rule-code">{textOf(document).sql}</pre>
+          <pre class="rule-code">{textOf(view.document).sql}</pre>
           <ActionList view={view} />
         </>
       )}
@@ -177,7 +195,7 @@ function ActionList({ view: { document } }: { readonly view: RuleDocumentView })
   );
 }
 
-interface EditFormProps extends Omit<StatementProps, "draft"> {
+interface EditFormProps extends Omit<StatementProps, "draft" | "load"> {
   readonly draft: Signal<RuleText>;
 }
 

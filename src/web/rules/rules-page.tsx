@@ -1,6 +1,7 @@
 /** `#/rules`: all rules, what each does and what became of it. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { LIMITS } from "../../base/mod.ts";
 import type { RulePage, RuleSummary } from "../../cloud/api/contract.ts";
 import { withQuery } from "../api/client.ts";
 import { may } from "../api/session.ts";
@@ -16,6 +17,7 @@ import { actionWords, activityWords, firstLine, troubleOf } from "./rule-words.t
 
 const SEARCH_DELAY_MS = 200;
 const PAGE_SIZE = 100;
+const MOST = LIMITS.http.pageSizeMax;
 
 export function RulesPage({ search }: { readonly search: string }) {
   const limit = useSignal(PAGE_SIZE);
@@ -43,7 +45,7 @@ export function RulesPage({ search }: { readonly search: string }) {
           <ErrorState error={error.value} onRetry={() => void load()} />
         )
       ) : (
-        <List page={page} search={search} onMore={() => (limit.value += PAGE_SIZE)} />
+        <List page={page} search={search} onMore={() => (limit.value = MOST)} />
       )}
     </div>
   );
@@ -80,11 +82,12 @@ function List({ page, search, onMore }: ListProps) {
           <span class="muted">
             {rules.length.toLocaleString("en")} of {plural(total, "rule")}
           </span>
-          {/* Half a thousand are the most at once; whoever has more searches. */}
-          {rules.length < 500 && (
+          {rules.length < MOST ? (
             <button type="button" class="button" onClick={onMore}>
               Show more
             </button>
+          ) : (
+            <span class="muted">Search for the others.</span>
           )}
         </p>
       )}
