@@ -4,6 +4,7 @@ import type { EpochMs } from "../src/base/mod.ts";
 import { keyOf } from "../src/rules/mod.ts";
 import type {
   DeadLetterQuery,
+  DeadReceiver,
   KeptLetter,
   LetterChange,
   Receiver,
@@ -133,8 +134,20 @@ export class SimRulesDatabase implements RulesStore {
     return this.#waiting.has(key) || this.#dead.has(key);
   }
 
+  waitingFor(receiver: string): number {
+    return this.#of(receiver).length;
+  }
+
   older(createdBefore: EpochMs, limit: number): SavedDelivery[] {
     return [...this.#waiting.values()].filter(({ createdAt }) => createdAt < createdBefore).slice(0, limit);
+  }
+
+  deadReceivers(): DeadReceiver[] {
+    const letters = [...this.#dead.values()].reverse();
+    return [...Map.groupBy(letters, ({ receiver }) => receiver)].map(([receiver, all]) => {
+      const { carrier, label, number: newest } = all[0]!;
+      return { receiver, carrier, label, count: all.length, newest };
+    });
   }
 
   changeReceiver(rule: string, from: string, to: Receiver): number {

@@ -250,6 +250,19 @@ const entries = {
     http: 400,
     exit: 2,
   },
+  BACK_TEST_BUSY: {
+    fault: "environment",
+    message: "Another rule is being tried on the past.",
+    fix: "Wait until it is done, or stop it; one runs at a time, so that the platform stays fast.",
+    http: 503,
+    retryable: true,
+  },
+  BACK_TEST_FAILED: {
+    fault: "environment",
+    message: "The rule could not be tried on the past: {reason}.",
+    fix: "Try a shorter time; the platform's log may say more.",
+    http: 503,
+  },
   PLATFORM_UNREACHABLE: {
     fault: "environment",
     message: "No Tidewire platform answers at {url}: {reason}.",

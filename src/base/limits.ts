@@ -4,6 +4,7 @@
  */
 import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
 import { ASKING_LIMITS } from "./limits-asking.ts";
+import { BACK_TEST_LIMITS } from "./limits-back-tests.ts";
 import { EVENT_LIMITS, FILES_LIMITS, SCHEMA_LIMITS } from "./limits-files.ts";
 import { DEVICE_LOGIN_LIMITS } from "./limits-logins.ts";
 import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
@@ -291,6 +292,7 @@ export const LIMITS = {
     thingsMax: 10_000,
   },
   asking: ASKING_LIMITS,
+  backTests: BACK_TEST_LIMITS,
   identity: {
     /** AWS IoT allows 2,048 characters; generated documents with many topics are longer: 100 statements come to 15 KB. */
     policyBytesMax: kib(64),

@@ -1,26 +1,14 @@
 /** A back-test's result for people. */
 import type { EpochMs } from "../base/mod.ts";
-import type { PastCounts } from "../cloud/backtest/mod.ts";
-import type { BackTestReport, Example, FindingsReport, FiringMark, RuleReport } from "../rules/mod.ts";
+import type { PastTestResult } from "../cloud/backtest/mod.ts";
+import type { Example, FindingsReport, FiringMark, RuleReport } from "../rules/mod.ts";
 import { table } from "./output.ts";
-
-export interface TestResult extends BackTestReport {
-  readonly from: EpochMs;
-  readonly to: EpochMs;
-  /** Milliseconds. */
-  readonly took: number;
-  /** False where it was stopped. */
-  readonly complete: boolean;
-  readonly messages: PastCounts;
-  /** What is not there, and what is left out. */
-  readonly notes: readonly string[];
-}
 
 const BARS = " ▁▂▃▄▅▆▇█";
 const VALUE_CHARS_MAX = 160;
 const THINGS_SHOWN = 10;
 
-export function printedTest(result: TestResult): string {
+export function printedTest(result: PastTestResult): string {
   const { rule, against, comparison, messages, notes, complete, took } = result;
   const { log, archive, forgotten, unreadable } = messages;
   const rate = took <= 0 ? 0 : Math.round(((log + archive) / took) * 1000);

@@ -2,16 +2,15 @@
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { Command, InvalidArgumentError } from "commander";
 import { stepBack, systemClock } from "../adapters/system.ts";
-import { LIMITS, TidewireError, days, momentIn } from "../base/mod.ts";
+import { TidewireError, days, momentIn } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
-import { PastMessages } from "../cloud/backtest/mod.ts";
-import { BackTest } from "../rules/mod.ts";
+import { testOnPast } from "../cloud/backtest/mod.ts";
+import type { PastTestProgress } from "../cloud/backtest/mod.ts";
 import { withConnection } from "./connection.ts";
 import { countOf } from "./log-options.ts";
 import type { Output } from "./output.ts";
 import { ruleFrom } from "./rule-source.ts";
 import { printedTest } from "./rules-test-text.ts";
-import type { TestResult } from "./rules-test-text.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 interface Options {
@@ -68,66 +67,37 @@ async function test(given: string, options: Options, output: Output): Promise<vo
   const to = until ?? systemClock.now();
   if (from >= to) throw wrong("--since", "it must lie before --until, and before now");
   const rule = await ruleFrom(given, options);
-  const against = other === undefined ? undefined : await ruleFrom(other, options);
+  const against = other === undefined ? null : await ruleFrom(other, options);
   stepBackIfAllowed();
-  const examples = Math.min(limit, 1_000);
-  const backTest = new BackTest({
+  const order = {
+    data: options.data,
     rule,
+    against,
     from,
     to,
-    examples,
-    environment: nodeSqlEnvironment(),
-    ...(against === undefined ? {} : { against }),
-  });
-  const past = await PastMessages.open(options.data, {
-    from,
-    to,
+    untilNow: until === undefined,
     thing: thing ?? null,
-    filters: backTest.topicFilters,
-    wants: (topic) => backTest.wants(topic),
-  });
-  const run = await runThrough(past, backTest, output);
-  if (run.end === "all") backTest.tick(to - (until === undefined ? LIMITS.windows.tickDelay : 0));
-  const result: TestResult = {
-    from,
-    to,
-    took: run.took,
-    complete: run.end === "all",
-    messages: past.counts,
-    notes: [...past.notes, ...withoutProperties(past, `${rule.sql} ${against?.sql ?? ""}`)],
-    ...backTest.report(),
+    examples: Math.min(limit, 1_000),
   };
+  const ports = { clock: systemClock, environment: nodeSqlEnvironment(), goOn: goOnWhile(output) };
+  const result = await testOnPast(order, ports);
   output.result(json === true ? JSON.stringify(result) : printedTest(result));
-  if (run.end === "stopped") process.exitCode = EXIT_STOPPED;
+  if (!result.complete) process.exitCode = EXIT_STOPPED;
 }
 
-async function runThrough(
-  past: PastMessages,
-  backTest: BackTest,
-  output: Output,
-): Promise<{ readonly end: "all" | "stopped"; readonly took: number }> {
+/** Until Ctrl-C, with a line now and then. */
+function goOnWhile(output: Output): (progress: PastTestProgress) => boolean {
   let stopped = false;
   void stopSignal().then(() => (stopped = true));
-  const begun = systemClock.monotonic();
-  let told = begun;
-  const end = await past.each(
-    (offset, message) => backTest.handle(offset, message),
-    ({ offset, counts }) => {
-      const now = systemClock.monotonic();
-      if (now - told >= PROGRESS_PERIOD) {
-        told = now;
-        output.note(`${counts.log + counts.archive} messages read, at offset ${offset} …`);
-      }
-      return !stopped;
-    },
-  );
-  return { end, took: systemClock.monotonic() - begun };
-}
-
-/** The archive has them; its scan does not give them back as the log does. */
-function withoutProperties({ counts }: PastMessages, sql: string): string[] {
-  if (counts.archive === 0 || !/propert/i.test(sql)) return [];
-  return ["Messages of the archive come without MQTT's properties: what asks for them is Undefined there."];
+  let told = systemClock.monotonic();
+  return ({ offset, counts }) => {
+    const now = systemClock.monotonic();
+    if (now - told >= PROGRESS_PERIOD) {
+      told = now;
+      output.note(`${counts.log + counts.archive} messages read, at offset ${offset} …`);
+    }
+    return !stopped;
+  };
 }
 
 function wrong(key: string, reason: string): TidewireError {

@@ -14,6 +14,7 @@ import { archiveOrderOf } from "./archive-config.ts";
 import { buildApi } from "./api/server.ts";
 import type { ApiServer } from "./api/server.ts";
 import { Asker, snapshotsOf, startAsker } from "./ask/mod.ts";
+import { BackTester, startPastProcess } from "./backtest/mod.ts";
 import { authorityDesk } from "./authority-desk.ts";
 import { certificateIssuer, enrolDevice, provisionDevice } from "./certificate-issuer.ts";
 import { checkClock } from "./clock-check.ts";
@@ -192,6 +193,7 @@ async function openApi(
   const { log, rules, configured, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
+  const backTester = openBackTester(config, base, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
@@ -205,6 +207,7 @@ async function openApi(
       shadows,
       search,
       asker,
+      backTester,
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
       visitorOf: parts.listeners.visitorOf,
@@ -254,6 +257,14 @@ async function openAsker(
   await asker.start();
   teardown.add("users' queries", () => asker.close());
   return asker;
+}
+
+function openBackTester(config: PlatformConfig, base: Foundation, teardown: Teardown): BackTester {
+  const limits = base.limits.backTests;
+  const start = (events: Parameters<typeof startPastProcess>[0]) => startPastProcess(events, limits);
+  const backTester = new BackTester({ ...base, data: config.data, limits, start });
+  teardown.add("back-tests", () => backTester.close());
+  return backTester;
 }
 
 function connectionInfo(base: Foundation, { address: { mqtts, https }, names }: ApiParts): ConnectionInfo {

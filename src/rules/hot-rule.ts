@@ -1,5 +1,5 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
-import { stampOf, thingOfTopic } from "../base/mod.ts";
+import { reasonOf, stampOf, thingOfTopic } from "../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
 import type { CompiledSql, SqlEnvironment } from "../sql/mod.ts";
 import { idPart } from "./alerts/model.ts";
@@ -11,6 +11,7 @@ import type { Senders } from "./delivery/sender.ts";
 import type { AlertPictures } from "./conversing.ts";
 import type { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+import type { RuleActivity } from "./rule-activity.ts";
 import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { errorSendOf, sendsOf } from "./sends.ts";
@@ -52,18 +53,26 @@ export interface HotRule extends CompiledRule {
   readonly alert: RuleAlert | null;
   /** Windows and what is kept per key; null where a message says it all. */
   readonly state: RuleState | null;
+  readonly activity: RuleActivity;
+}
+
+interface HotRuleParts {
+  readonly keyedHash: KeyedHash;
+  readonly clearAfter: Millis;
+  readonly state: RuleState | null;
+  readonly activity: RuleActivity;
 }
 
 export function hotRule(
   rule: RuleDocument,
   sql: CompiledSql,
-  { keyedHash, clearAfter, state }: { keyedHash: KeyedHash; clearAfter: Millis; state: RuleState | null },
+  { keyedHash, clearAfter, state, activity }: HotRuleParts,
 ): HotRule {
   const sends = sendsOf(rule, sql, keyedHash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
   const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state };
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state, activity };
 }
 
 export interface RuleCounters {
@@ -87,6 +96,21 @@ export function ruleCounters(metrics: Metrics): RuleCounters {
       help: "Times that the rules' state could not be saved",
     }),
   };
+}
+
+export function noteMatch({ activity }: HotRule, counters: RuleCounters, at: EpochMs): void {
+  counters.matched.value++;
+  activity.matched++;
+  activity.lastMatchAt = at;
+}
+
+/** Returns the reason. */
+export function noteFailure({ activity }: HotRule, counters: RuleCounters, at: EpochMs, error: unknown): string {
+  counters.failed.value++;
+  activity.failed++;
+  const reason = reasonOf(error);
+  activity.failure = { at, reason };
+  return reason;
 }
 
 /** Offsets of a log that is gone say nothing about the new one, and would make the rules deaf until it is as long. */

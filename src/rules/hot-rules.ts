@@ -14,17 +14,19 @@ import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
-import { filterOf, hotRule, occasionOfMessage, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
+import { filterOf, hotRule, noteFailure, noteMatch, occasionOfMessage } from "./hot-rule.ts";
+import { raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
 import { changedRules, existing } from "./rule-change.ts";
 import type { RuleChanges } from "./rule-change.ts";
+import { RuleActivities } from "./rule-activity.ts";
+import type { ReceiverState, RuleActivity } from "./rule-activity.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
-import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, movedReceivers } from "./sends.ts";
+import { RuleMatch, deliveryOf, failureNotice, movedReceivers, receiversOf } from "./sends.ts";
 import type { Occasion } from "./sends.ts";
-import { statementOf } from "./statement.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
@@ -49,6 +51,7 @@ export class HotRules {
   readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
   readonly #windows: WindowedRules;
   readonly #rules = new Map<string, RuleDocument>();
+  readonly #activities = new RuleActivities();
   readonly #ruleListeners = new Set<() => void>();
   readonly #counters: RuleCounters;
   readonly #unknown: UnknownRules;
@@ -91,7 +94,11 @@ export class HotRules {
       limits: this.#limits,
       save,
       knowsRule: (name) => this.#rules.has(name),
-      onDead: (letter) => this.#errors.gather(letter),
+      onDead: (letter) => {
+        this.#errors.gather(letter);
+        this.#activities.died(letter.rule);
+      },
+      onAttempt: (rule, outcome, reason) => this.#activities.attempted(rule, outcome, clock.now(), reason),
     });
     const { store } = options;
     this.#windows = new WindowedRules({
@@ -217,19 +224,15 @@ export class HotRules {
         if (rule.state !== null) rule.state.handle(offset, input);
         else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
       } catch (error) {
-        this.#counters.failed.value++;
-        this.#o.logger.error("A rule failed on a message", {
-          rule: rule.rule.ruleName,
-          offset,
-          reason: reasonOf(error),
-        });
+        const reason = noteFailure(rule, this.#counters, this.#o.clock.now(), error);
+        this.#o.logger.error("A rule failed on a message", { rule: rule.rule.ruleName, offset, reason });
       }
     }
   }
 
   #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
     const verdict = rule.sql.test(input);
-    if (verdict === true) this.#counters.matched.value++;
+    if (verdict === true) noteMatch(rule, this.#counters, input.receivedAt);
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
     const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
@@ -241,7 +244,7 @@ export class HotRules {
     const rule = this.#set.get(ruleName);
     if (rule === undefined) return;
     const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#o.environment);
-    if (outcome.matched) this.#counters.matched.value++;
+    if (outcome.matched) noteMatch(rule, this.#counters, spoken.receivedAt);
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
@@ -262,13 +265,8 @@ export class HotRules {
   #tellFailures(): void {
     for (const failure of this.#errors.take()) {
       const rule = this.#rules.get(failure.rule); // also where it is disabled now
-      const send = rule === undefined ? null : errorSendOf(rule, statementOf(rule), this.#o.keyedHash);
-      if (send === null) continue;
-      this.#deliveries.enqueue(
-        failureDelivery(send, failure, this.#o.clock.now(), this.#limits, this.#o.environment),
-        send.receiver,
-        true,
-      );
+      const told = rule === undefined ? null : failureNotice(rule, failure, { ...this.#o, limits: this.#limits });
+      if (told !== null) this.#deliveries.enqueue(told.delivery, told.receiver, true);
     }
   }
 
@@ -285,6 +283,18 @@ export class HotRules {
 
   get(ruleName: string): RuleDocument | null {
     return this.#rules.get(ruleName) ?? null;
+  }
+
+  /** What became of it since the start; null where it runs in the store process alone, and where it does not run. */
+  activity(ruleName: string): Readonly<RuleActivity> | null {
+    return this.#set.get(ruleName)?.activity ?? null;
+  }
+
+  /** Those of its actions and of its error action, each once, also where it is disabled. Throws NOT_FOUND. */
+  receivers(ruleName: string): ReceiverState[] {
+    const receivers = receiversOf(existing(this.#rules, ruleName), this.#o.keyedHash);
+    this.#save("soon");
+    return receivers.map((receiver) => this.#deliveries.stateOf(receiver));
   }
 
   /**
@@ -332,6 +342,7 @@ export class HotRules {
   #gone(ruleName: string, dropped: number): void {
     this.#rules.delete(ruleName);
     this.#set.delete(ruleName);
+    this.#activities.forget(ruleName);
     this.#windows.delete(ruleName);
     this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
@@ -386,7 +397,8 @@ export class HotRules {
     const from = Math.max(rule.fromOffset, this.#timers.length === 0 ? 0 : this.#next);
     const state = sql.windows === null ? null : this.#windows.put(rule.ruleName, sql.windows, from);
     const { keyedHash } = this.#o;
-    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state });
+    const activity = this.#activities.of(rule.ruleName);
+    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state, activity });
   }
 
   #adopt(rule: RuleDocument): void {
@@ -395,9 +407,7 @@ export class HotRules {
   }
 
   #resolveAlerts(ruleName: string): void {
-    this.#inOneSave(() => {
-      this.alerts.resolveRule(ruleName, this.#position - 1);
-    });
+    this.#inOneSave(() => this.alerts.resolveRule(ruleName, this.#position - 1));
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
@@ -416,9 +426,7 @@ export class HotRules {
 
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
-    this.#inOneSave(() => {
-      this.alerts.resolveThing(thing, this.#position - 1);
-    });
+    this.#inOneSave(() => this.alerts.resolveThing(thing, this.#position - 1));
   }
 
   /**

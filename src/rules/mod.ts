@@ -4,6 +4,7 @@ export { CARRIERS } from "./actions/registry.ts";
 export { isPem } from "./actions/server.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
+export { describeActions } from "./describe.ts";
 export { defaultRules } from "./defaults.ts";
 export { TopicRoutes } from "./topic-routes.ts";
 export { RuleState } from "./windows/rule-state.ts";
@@ -15,6 +16,7 @@ export { keyOf } from "./delivery/delivery.ts";
 export type {
   DeadLetter,
   DeadLetterQuery,
+  DeadReceiver,
   Delivery,
   DeliveryKey,
   KeptLetter,
@@ -56,6 +58,7 @@ export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
 export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";
+export type { Mishap, ReceiverState, RuleActivity } from "./rule-activity.ts";
 export { readAlertConfig } from "./rule-alerts.ts";
 export { BackTest } from "./backtest/back-test.ts";
 export type { BackTestOptions, BackTestReport, RuleReport } from "./backtest/back-test.ts";

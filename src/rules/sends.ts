@@ -1,5 +1,5 @@
 /** What a rule's actions send: made ready when the rule is put, rendered once per match. */
-import type { EpochMs, JsonValue } from "../base/mod.ts";
+import type { Clock, EpochMs, JsonValue } from "../base/mod.ts";
 import { kindOf } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { ActionKind, Edits, Match, Rendered, SendPlan } from "./actions/kind.ts";
@@ -108,8 +108,26 @@ export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delive
   };
 }
 
+export interface FailureNoticeOptions {
+  readonly clock: Clock;
+  readonly keyedHash: KeyedHash;
+  readonly limits: RulesLimits;
+  readonly environment?: SqlEnvironment;
+}
+
+/** Null where the rule has no error action. */
+export function failureNotice(
+  rule: RuleDraft,
+  failure: Failure,
+  { clock, keyedHash, limits, environment }: FailureNoticeOptions,
+): { readonly delivery: Delivery; readonly receiver: Receiver } | null {
+  const send = errorSendOf(rule, statementOf(rule), keyedHash);
+  if (send === null) return null;
+  return { delivery: failureDelivery(send, failure, clock.now(), limits, environment), receiver: send.receiver };
+}
+
 /** What a rule's error action sends. Its templates see the message that failed; the SELECT's result is AWS IoT's document. */
-export function failureDelivery(
+function failureDelivery(
   send: Send,
   failure: Failure,
   createdAt: EpochMs,
@@ -124,6 +142,14 @@ export function failureDelivery(
   const document = errorDocument(failure, (limits.deliveryBodyBytesMax * 2) / 3);
   const occasion = { event, rule: failure.rule, things, offset, createdAt, payload: null };
   return deliveryOf(send, occasion, new RuleMatch(input, document, failure.rule));
+}
+
+/** Of its actions and its error action, each once. */
+export function receiversOf(rule: RuleDraft, hash: KeyedHash): Receiver[] {
+  const sql = statementOf(rule);
+  const sends = [...sendsOf(rule, sql, hash), errorSendOf(rule, sql, hash)];
+  const receivers = sends.flatMap((send) => (send === null ? [] : [send.receiver]));
+  return [...new Map(receivers.map((receiver) => [receiver.key, receiver])).values()];
 }
 
 /** A target of alerts, made ready. */

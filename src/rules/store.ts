@@ -1,7 +1,14 @@
 /** What the rules keep on disk. `adapters/sqlite/rules-store.ts` does it with SQLite. All calls are synchronous. */
 import type { EpochMs, JsonObject } from "../base/mod.ts";
 import type { AlertRow, StoredAlert } from "./alerts/store.ts";
-import type { DeadLetter, DeadLetterQuery, DeliveryKey, KeptLetter, SavedDelivery } from "./delivery/delivery.ts";
+import type {
+  DeadLetter,
+  DeadLetterQuery,
+  DeadReceiver,
+  DeliveryKey,
+  KeptLetter,
+  SavedDelivery,
+} from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import type { RuleDocument } from "./model.ts";
 import type { SavedWindows } from "./windows/windowed-rules.ts";
@@ -74,6 +81,8 @@ export interface RulesStore {
   due(receiver: string, now: EpochMs, limit: number): SavedDelivery[];
   /** When the next one of this receiver is due; null where none waits. */
   nextDue(receiver: string): EpochMs | null;
+  /** How many deliveries of this receiver wait. */
+  waitingFor(receiver: string): number;
   /** Waiting deliveries that were created before, the oldest first. */
   older(createdBefore: EpochMs, limit: number): SavedDelivery[];
   /** Gives what waits or was given up of a rule another receiver; returns how many of them wait. */
@@ -86,6 +95,8 @@ export interface RulesStore {
   hasDied(rule: string, event: string): boolean;
   /** Newest first. */
   deadLetters(query: DeadLetterQuery): KeptLetter[];
+  /** Receivers that have dead letters, and how many; those with the newest first. */
+  deadReceivers(): DeadReceiver[];
   /** Null where there is no such letter. */
   editDeadLetter(number: number, change: LetterChange): KeptLetter | null;
   /** Puts dead letters back to the waiting ones, from the beginning; the newest first. */

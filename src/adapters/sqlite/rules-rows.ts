@@ -1,7 +1,7 @@
 /** Rows of `rules.db`: their tables, statements, and how values become them. */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { keyOf } from "../../rules/mod.ts";
-import type { DeadLetter, Delivery, KeptLetter, Origin, SavedDelivery } from "../../rules/mod.ts";
+import type { DeadLetter, DeadReceiver, Delivery, KeptLetter, Origin, SavedDelivery } from "../../rules/mod.ts";
 
 const COLUMNS = "key, id, receiver, rule, things, body, fields, log_offset, created_at, event, origin, payload";
 const VALUES = COLUMNS.replaceAll(/\w+/g, "?");
@@ -92,6 +92,7 @@ const SQL = {
   setMeta: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
   due: "SELECT * FROM deliveries WHERE receiver = ? AND next_attempt_at <= ? ORDER BY next_attempt_at, log_offset LIMIT ?",
   nextDue: "SELECT min(next_attempt_at) AS n FROM deliveries WHERE receiver = ?",
+  waitingFor: "SELECT count(*) AS n FROM deliveries WHERE receiver = ?",
   older: "SELECT * FROM deliveries WHERE created_at < ? ORDER BY created_at, log_offset LIMIT ?",
   // The key holds the receiver. What is there already under the new one is the same event: it stays.
   moveWaiting:
@@ -100,6 +101,10 @@ const SQL = {
   has: "SELECT 1 FROM deliveries WHERE key = ? UNION ALL SELECT 1 FROM dead_letters WHERE key = ?",
   hasDied: "SELECT 1 FROM dead_letters WHERE rule = ? AND event = ? LIMIT 1",
   dead: `SELECT d.*, r.carrier, r.label FROM (SELECT * ${ASKED}) d LEFT JOIN receivers r ON r.key = d.receiver ORDER BY d.seq DESC`,
+  // Of the index alone: the rows hold the bodies.
+  deadReceivers: `SELECT d.*, r.carrier, r.label FROM (
+                    SELECT receiver, count(*) AS n, max(seq) AS newest FROM dead_letters GROUP BY receiver) d
+                  LEFT JOIN receivers r ON r.key = d.receiver ORDER BY d.newest DESC`,
   dropDead: `DELETE FROM dead_letters WHERE seq IN (SELECT seq ${ASKED})`,
   editDead: "UPDATE dead_letters SET body = ifnull(?, body), fields = ifnull(?, fields) WHERE seq = ?",
   unbury: "DELETE FROM dead_letters WHERE key = ?",
@@ -154,6 +159,16 @@ export function savedOf(row: Row): SavedDelivery {
     attempts: row["attempts"] as number,
     nextAttemptAt: row["next_attempt_at"] as number,
     lastError: row["last_error"] as string | null,
+  };
+}
+
+export function deadReceiverOf({ receiver, carrier, label, n, newest }: Row): DeadReceiver {
+  return {
+    receiver: receiver as string,
+    carrier: (carrier ?? "") as string,
+    label: (label ?? "") as string,
+    count: n as number,
+    newest: newest as number,
   };
 }
 

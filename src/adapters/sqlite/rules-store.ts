@@ -12,6 +12,7 @@ import type {
   Alert,
   AlertRow,
   DeadLetterQuery,
+  DeadReceiver,
   DeliveryKey,
   ForgottenState,
   KeptLetter,
@@ -30,7 +31,7 @@ import type {
   StoredState,
 } from "../../rules/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
-import { MIGRATIONS, columnsOf, letterOf, prepareStatements, savedOf } from "./rules-rows.ts";
+import { MIGRATIONS, columnsOf, deadReceiverOf, letterOf, prepareStatements, savedOf } from "./rules-rows.ts";
 import type { Row, Statements } from "./rules-rows.ts";
 import { upgradeRows } from "./rules-upgrade.ts";
 
@@ -217,6 +218,10 @@ export class SqliteRulesStore implements RulesStore {
     return (this.#statements.nextDue.get(receiver) as Row)["n"] as number | null;
   }
 
+  waitingFor(receiver: string): number {
+    return (this.#statements.waitingFor.get(receiver) as Row)["n"] as number;
+  }
+
   older(createdBefore: EpochMs, limit: number): SavedDelivery[] {
     return (this.#statements.older.all(createdBefore, limit) as Row[]).map(savedOf);
   }
@@ -240,6 +245,10 @@ export class SqliteRulesStore implements RulesStore {
 
   deadLetters(query: DeadLetterQuery): KeptLetter[] {
     return (this.#statements.dead.all(...asked(query)) as Row[]).map(letterOf);
+  }
+
+  deadReceivers(): DeadReceiver[] {
+    return (this.#statements.deadReceivers.all() as Row[]).map(deadReceiverOf);
   }
 
   editDeadLetter(number: number, { body, fields }: LetterChange): KeptLetter | null {

@@ -30,6 +30,7 @@ import { PresenceBook, Registry } from "../../registry/mod.ts";
 import type { HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { authorityDesk } from "../authority-desk.ts";
+import { BackTester } from "../backtest/mod.ts";
 import { CertificateCensus } from "../certificate-census.ts";
 import { certificateIssuer, enrolDevice } from "../certificate-issuer.ts";
 import { EnrolmentCodes } from "../est/enrolment-codes.ts";
@@ -40,6 +41,7 @@ import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
+import { PlayedPast } from "./played-past.fixture.ts";
 import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
@@ -164,6 +166,7 @@ export interface ApiWorld extends AsyncDisposable {
   readonly folder: string;
   readonly store: PlayedStore;
   readonly queries: PlayedAsker;
+  readonly past: PlayedPast;
   readonly messages: PlayedMessages;
   readonly clock: SimClock;
   readonly logger: SimLogger;
@@ -388,6 +391,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     query: (query) => store.query(query),
   });
   const queries = new PlayedAsker();
+  const past = new PlayedPast();
   const health: ApiWorld["health"] = { now: WELL };
   const api = await buildApi({
     ...base,
@@ -395,6 +399,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
+    backTester: new BackTester({ ...base, data: folder, start: past.start }),
     visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
@@ -417,6 +422,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     folder,
     store,
     queries,
+    past,
     health,
     askAs,
     ask: (method, url, body, headers = {}) =>

@@ -96,11 +96,18 @@
  *   POST   /api/alert-silences                       → Silence {matchers, startsAt?, endsAt, comment?}
  *   DELETE /api/alert-silences/:id                   → Silence ended now
  *   POST   /api/alert-route                          → AlertRouteAnswer {rule, thing, severity, labels?}
- *   GET    /api/dead-letters?rule=&receiver=&before=&limit=  → {letters, next}: what could not be delivered, newest first
- *   GET    /api/dead-letters/:number                 → the letter with its body and fields
+ *   GET    /api/dead-letters?rule=&receiver=&before=&limit=  → DeadLetterPage: what could not be delivered, newest first
+ *   GET    /api/dead-letters/:number                 → DeadLetterView: with its body and fields
  *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
  *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
  *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
+ *   GET    /api/dead-letters/receivers               → DeadLetterReceivers: whose they are, and how many
+ *   GET    /api/rules?search=&after=&limit=          → RulePage: with what became of them since the start
+ *   GET    /api/rules/:name                          → RuleDetail: with its receivers
+ *   GET    /api/rules/:name/document                 → RuleDocumentView: to be changed and sent to /api/configuration
+ *   POST   /api/rules/check {name, document}         → RuleCheck: what is wrong with it, and where
+ *   POST   /api/rules/explain ExplainRequest         → ExplainAnswer: why the newest messages match it or do not
+ *   POST   /api/rules/back-test BackTestRequest      → NDJSON of BackTestLine: what it would have done; ends with the connection
  *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
  *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
  *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
@@ -187,7 +194,7 @@
  * certificate of the HTTPS connection, as far as its policies allow.
  */
 import type { Alert } from "./contract-alerts.ts";
-import type { EpochMs, JsonObject, Millis } from "../../base/mod.ts";
+import type { EpochMs, Millis } from "../../base/mod.ts";
 
 export interface ApiError {
   /** Stable code of `docs/reference/errors.md`. */
@@ -249,6 +256,39 @@ export type {
   Refusal,
   RefusalPage,
 } from "./contract-devices.ts";
+
+export type {
+  BackTestCounts,
+  BackTestExample,
+  BackTestFindings,
+  BackTestLine,
+  BackTestOfRule,
+  BackTestProgress,
+  BackTestRequest,
+  BackTestResult,
+  DeadLetterHead,
+  DeadLetterPage,
+  DeadLetterReceivers,
+  DeadLetterView,
+  ExplainAnswer,
+  ExplainRequest,
+  ExplainedMessage,
+  ExplainedPart,
+  RuleActionView,
+  RuleActivityView,
+  RuleCheck,
+  RuleDetail,
+  RuleDocumentView,
+  RuleFault,
+  RuleInput,
+  RuleMishap,
+  RulePage,
+  RuleReceiver,
+  RuleSummary,
+  RuleVerdict,
+} from "./contract-rules.ts";
+export type { QueryParameter, QueryRequest, QueryResult } from "./contract-query.ts";
+export type { ShadowDocument, ShadowNames, ShadowSections, ThingShadow, ThingShadows } from "./contract-shadows.ts";
 
 export type HealthState = "ok" | "degraded" | "failed";
 
@@ -389,35 +429,6 @@ export interface Series {
   readonly values: readonly FieldValue[];
 }
 
-/**
- * Read-only SQL; relations and functions: docs/reference/query.md. `parameters`: by position (`?`) or name (`$name`); bound,
- * never pasted. `timeout`: `30s`, `5m`. `rows`: of a JSON answer, at most. `explain`: the plan instead.
- */
-export interface QueryRequest {
-  readonly sql: string;
-  readonly parameters?: readonly QueryParameter[] | Readonly<Record<string, QueryParameter>>;
-  readonly format?: "json" | "ndjson" | "csv" | "parquet";
-  readonly timeout?: string;
-  readonly rows?: number;
-  readonly explain?: boolean;
-}
-
-export type QueryParameter = string | number | boolean | null | readonly (string | number)[];
-
-/**
- * Exact: integers beyond 2^53, decimals beyond 15 digits, NaN and infinities are strings; points in time are ISO 8601 in UTC;
- * lists, structs and maps are JSON.
- */
-export interface QueryResult {
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
-  readonly rows: readonly (readonly unknown[])[];
-  readonly rowCount: number;
-  /** There were more rows than `rows` allows. */
-  readonly truncated: boolean;
-  /** Files that should have been read are damaged; the answer lacks their points. */
-  readonly incomplete: boolean;
-}
-
 /** What a dashboard sends. A later `watch` of the same thing replaces the earlier one. */
 export type LiveRequest =
   | { readonly type: "watch"; readonly thing: string; readonly measurement?: string }
@@ -449,43 +460,6 @@ export type LiveEvent =
   | { readonly type: "refused" }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
-
-/** AWS IoT's shadow document. Times in metadata are seconds. */
-export interface ShadowDocument {
-  readonly state: ShadowSections;
-  /** In the shape of `state`, with `{timestamp}` at each leaf. */
-  readonly metadata: ShadowSections;
-  readonly version: number;
-  /** Seconds. */
-  readonly timestamp: number;
-}
-
-export interface ShadowSections {
-  readonly desired?: JsonObject;
-  readonly reported?: JsonObject;
-  /** What is desired and not reported so. */
-  readonly delta?: JsonObject;
-}
-
-/** The classic shadow, where there is one, and the first named ones. */
-export interface ThingShadows {
-  readonly shadows: readonly ThingShadow[];
-  /** There are more named ones; `ListNamedShadowsForThing` has them all. */
-  readonly truncated: boolean;
-}
-
-export interface ThingShadow {
-  /** Empty for the classic one. */
-  readonly name: string;
-  readonly document: ShadowDocument;
-}
-
-export interface ShadowNames {
-  readonly results: readonly string[];
-  readonly nextToken?: string;
-  /** Seconds. */
-  readonly timestamp: number;
-}
 
 /** `GET /api/connection`: what a new device needs to know. */
 export interface ConnectionInfo {

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
 import { apiWorld } from "./api.fixture.ts";
 import type { ApiWorld } from "./api.fixture.ts";
+import type { DeadLetterPage, DeadLetterReceivers } from "./contract.ts";
 
 let world: ApiWorld;
 let receiver: Server;
@@ -62,6 +63,15 @@ test("dead letters are listed in pages, shown, corrected and sent again, and no 
     next: null;
   };
   assert.deepEqual([rest.letters.map(({ number }) => number), rest.next], [[1], null]);
+  const { letters } = (await world.ask("GET", "/api/dead-letters")).json as DeadLetterPage;
+  assert.deepEqual(
+    letters.map(({ preview, things }) => [preview, things]),
+    [2, 1, 0].map((n) => [`{"n":${n}}`, ["c"]]),
+  );
+  const { receivers } = (await world.ask("GET", "/api/dead-letters/receivers")).json as DeadLetterReceivers;
+  const [group] = receivers;
+  assert.deepEqual([receivers.length, group!.kind, group!.count], [1, "webhook", 3]);
+  assert.equal(group!.receiver, letters[0]!.receiver);
   const shown = await world.ask("GET", "/api/dead-letters/3");
   const { body, fields, lastError, kind } = shown.json as Record<string, unknown>;
   assert.deepEqual(
@@ -84,6 +94,15 @@ test("bytes that are no text come and go in base64", async () => {
   const changed = await world.ask("PATCH", "/api/dead-letters/1", { bodyBase64, fields: { "content-type": "x/y" } });
   const { body, bodyBase64: shown, fields } = changed.json as Record<string, unknown>;
   assert.deepEqual([body, shown, fields], [undefined, bodyBase64, { "content-type": "x/y" }]);
+  const [letter] = ((await world.ask("GET", "/api/dead-letters")).json as DeadLetterPage).letters;
+  assert.deepEqual([letter!.preview, letter!.bodyBytes], [null, 3]);
+});
+
+test("a long body is listed by its beginning, whole characters only", async () => {
+  await refused(0);
+  await world.ask("PATCH", "/api/dead-letters/1", { body: "ü€".repeat(1000) });
+  const [letter] = ((await world.ask("GET", "/api/dead-letters")).json as DeadLetterPage).letters;
+  assert.equal(letter!.preview, `${"ü€".repeat(150)}…`);
 });
 
 test("nothing is sent again or dropped by accident; one that is not there is told", async () => {

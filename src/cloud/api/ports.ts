@@ -8,6 +8,7 @@ import type { CertificateFacts, PresenceBook, Registry } from "../../registry/mo
 import type { Alerting, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
+import type { BackTester } from "../backtest/mod.ts";
 import type { Configuration } from "../files/mod.ts";
 import type { SignedMoment } from "../pictures/mod.ts";
 import type { Endpoints, Schedules } from "../events/mod.ts";
@@ -147,6 +148,7 @@ export interface ApiPorts extends DevicePorts {
   readonly shadows: ShadowPort;
   readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;
   readonly asker: AskPort;
+  readonly backTester: Pick<BackTester, "test" | "explain">;
   readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;
   readonly messages: MessagePort;

@@ -5,6 +5,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { DeadLetterQuery, KeptLetter } from "../../rules/mod.ts";
+import type { DeadLetterHead, DeadLetterPage, DeadLetterReceivers, DeadLetterView } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
 import { PageLimit } from "./schemas.ts";
 
@@ -30,20 +31,36 @@ const Change = z
     "give body or bodyBase64, not both",
   );
 
+const PREVIEW_CHARS_MAX = 300;
+const UTF8_BYTES_MAX = 4;
+
 /** Of one request; the caller asks again while something is left. */
 const ROWS_MAX = 500;
 
 export function deadLetterRoutes(app: FastifyInstance, { rules: { dead } }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.get("/api/dead-letters", { config: READS, schema: { querystring: ListQuery } }, async ({ query }) => {
-    const letters = dead.list(asked(query, query.limit));
-    const next = letters.length === query.limit ? letters.at(-1)!.number : null;
-    return { letters: letters.map((letter) => headOf(letter)), next };
+  routes.get(
+    "/api/dead-letters",
+    { config: READS, schema: { querystring: ListQuery } },
+    async ({ query }): Promise<DeadLetterPage> => {
+      const letters = dead.list(asked(query, query.limit));
+      const next = letters.length === query.limit ? letters.at(-1)!.number : null;
+      return { letters: letters.map((letter) => headOf(letter)), next };
+    },
+  );
+
+  routes.get("/api/dead-letters/receivers", { config: READS }, async (): Promise<DeadLetterReceivers> => {
+    const receivers = dead.receivers();
+    return {
+      receivers: receivers.map(({ receiver, carrier: kind, label, count }) => ({ receiver, kind, label, count })),
+    };
   });
 
-  routes.get("/api/dead-letters/:number", { config: READS, schema: { params: Params } }, async ({ params }) =>
-    whole(dead.get(params.number)),
+  routes.get(
+    "/api/dead-letters/:number",
+    { config: READS, schema: { params: Params } },
+    async ({ params }): Promise<DeadLetterView> => whole(dead.get(params.number)),
   );
 
   routes.patch(
@@ -99,18 +116,27 @@ function headOf({
   carrier,
   label,
   receiver,
+  things,
   attempts,
   lastError,
   createdAt,
   diedAt,
   body,
-}: KeptLetter) {
-  const known = { number, id, rule, kind: carrier, label, receiver, attempts, lastError, createdAt, diedAt };
-  return { ...known, bodyBytes: body.length };
+}: KeptLetter): DeadLetterHead {
+  const known = { number, id, rule, kind: carrier, label, receiver, things, attempts, lastError, createdAt, diedAt };
+  return { ...known, bodyBytes: body.length, preview: previewOf(body) };
+}
+
+/** Null where it is no text. */
+function previewOf(body: Uint8Array): string | null {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  if (!isUtf8(bytes)) return null;
+  const text = bytes.toString("utf8", 0, PREVIEW_CHARS_MAX * UTF8_BYTES_MAX);
+  return text.length <= PREVIEW_CHARS_MAX ? text : `${text.slice(0, PREVIEW_CHARS_MAX)}…`;
 }
 
 /** Bytes that are no text come in base64. */
-function whole(letter: KeptLetter) {
+function whole(letter: KeptLetter): DeadLetterView {
   const { body, fields, offset } = letter;
   const bytes = Buffer.from(body);
   const shown = isUtf8(bytes) ? { body: bytes.toString("utf8") } : { bodyBase64: bytes.toString("base64") };

@@ -43,6 +43,7 @@ import { queryRoutes } from "./routes-query.ts";
 import { refusalRoutes } from "./routes-refusals.ts";
 import { passwordRoutes } from "./routes-passwords.ts";
 import { retireRoutes } from "./routes-retire.ts";
+import { ruleViewRoutes } from "./routes-rules.ts";
 import { schemaRoutes } from "./routes-schemas.ts";
 import { seriesRoutes } from "./routes-series.ts";
 import { accountRoutes, sessionRoutes } from "./routes-session.ts";
@@ -99,6 +100,7 @@ const GUARDED = [
   schemaRoutes,
   eventRoutes,
   deadLetterRoutes,
+  ruleViewRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,

@@ -6,14 +6,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { EventScan } from "../../adapters/duckdb/mod.ts";
 import type { ScannedEvent } from "../../adapters/duckdb/mod.ts";
-import { fileCrc32, openLogDirectory, readArchiveCatalog } from "../../adapters/files/mod.ts";
+import { readArchiveCatalog } from "../../adapters/files/mod.ts";
 import type { ArchivedFile, CatalogContent } from "../../archive/mod.ts";
-import { ForgottenThings, TidewireError, mib, reasonOf } from "../../base/mod.ts";
-import type { EpochMs, Logger, Message, Metrics } from "../../base/mod.ts";
-import { LogReader } from "../../log/mod.ts";
+import { mib, reasonOf } from "../../base/mod.ts";
+import type { EpochMs, ForgottenThings, Message } from "../../base/mod.ts";
+import type { LogReader } from "../../log/mod.ts";
 import { RecordError, readRecord, recordFilter, skipForgotten } from "../../wire/record/mod.ts";
-import { ForgetBook, forgottenIn } from "../forget/mod.ts";
 import { inOrderOfOffset } from "./merge.ts";
+import { SILENT, openPastLog } from "./open-log.ts";
+import type { PastLog } from "./open-log.ts";
 
 /** DuckDB's own; a row group of the archive has at most 16 MiB. */
 const SCAN_MEMORY = mib(256);
@@ -21,9 +22,6 @@ const SCAN_MEMORY = mib(256);
 const CLOSED_LATER_MAX = 60_000;
 /** Files may be merged or moved away while they are read: how often the catalog is asked again. */
 const ATTEMPTS_MAX = 5;
-
-export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
-const UNCOUNTED: Metrics = { counter: () => ({ value: 0 }), gauge: () => ({ value: 0 }), observe: () => {} };
 
 export interface PastWanted {
   /** Accepted in [from, to). */
@@ -58,7 +56,7 @@ export interface PastProgress {
 export class PastMessages {
   readonly counts: PastCounts = { log: 0, archive: 0, forgotten: 0, unreadable: 0 };
   /** Sentences on what is not there; bounded by files and gaps, of which the first are kept. */
-  readonly notes: string[] = [];
+  readonly notes: string[];
   readonly #data: string;
   readonly #log: LogReader;
   readonly #identity: string | null;
@@ -67,45 +65,22 @@ export class PastMessages {
   /** Every message below was given. */
   #next = 0;
 
-  private constructor(
-    data: string,
-    log: LogReader,
-    identity: string | null,
-    gone: ForgottenThings,
-    wanted: PastWanted,
-  ) {
+  private constructor(data: string, { log, identity, forgotten }: PastLog, wanted: PastWanted, notes: string[]) {
     this.#data = data;
     this.#log = log;
     this.#identity = identity;
-    this.#forgotten = gone;
+    this.#forgotten = forgotten;
     this.#wanted = wanted;
+    this.notes = notes;
   }
 
   /** Throws DATA_FOLDER_UNUSABLE, LOG_FOLDER_UNUSABLE, LOG_NEWER. */
   static async open(data: string, wanted: PastWanted): Promise<PastMessages> {
-    const folder = join(data, "log");
-    if (!existsSync(folder)) throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: data, reason: "it holds no log" });
     const notes: string[] = [];
-    const directory = await openLogDirectory(folder);
-    const log = await LogReader.open({
-      directory,
-      crc32: fileCrc32,
-      logger: SILENT,
-      metrics: UNCOUNTED,
-      onGap: ({ from, below, reason }) =>
-        note(notes, `Offsets ${from} to ${below - 1} of the log are left out: ${reason}.`),
-    });
-    const identity = await log.identity();
-    const entries = await ForgetBook.read(join(data, "forgotten.json"), SILENT);
-    const past = new PastMessages(
-      data,
-      log,
-      identity,
-      new ForgottenThings(forgottenIn(entries, identity ?? "")),
-      wanted,
+    const opened = await openPastLog(data, ({ from, below, reason }) =>
+      note(notes, `Offsets ${from} to ${below - 1} of the log are left out: ${reason}.`),
     );
-    past.notes.push(...notes);
-    return past;
+    return new PastMessages(data, opened, wanted, notes);
   }
 
   /** All of them. `progress` is called between batches, and where it returns false nothing more is read. */

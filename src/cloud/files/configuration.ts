@@ -81,10 +81,10 @@ export class Configuration {
     return { revision: this.revision, documents };
   }
 
-  /** One document of a kind beside the rules, without its secrets; null where there is none. */
+  /** One document without its secrets; null where there is none. */
   shown(kind: string, name: string): JsonObject | null {
-    const document = this.#kept.get(kind)?.get(name);
-    return document === undefined ? null : this.#withSecrets(kind, document, (_, shown) => shown);
+    const document = this.#present(kind, name);
+    return document === null ? null : this.#withSecrets(kind, document, (_, shown) => shown);
   }
 
   /** What `apply` would do. */

@@ -2,7 +2,7 @@
 import { TidewireError } from "../../base/mod.ts";
 import type { Clock } from "../../base/mod.ts";
 import type { LetterChange, Revived, RulesStore } from "../store.ts";
-import type { DeadLetterQuery, KeptLetter } from "./delivery.ts";
+import type { DeadLetterQuery, DeadReceiver, KeptLetter } from "./delivery.ts";
 
 export interface DeadLettersOptions {
   readonly store: RulesStore;
@@ -28,6 +28,12 @@ export class DeadLetters {
   list(query: DeadLetterQuery): KeptLetter[] {
     this.#o.save();
     return this.#o.store.deadLetters(bounded(query));
+  }
+
+  /** Whose letters there are; those with the newest first. */
+  receivers(): DeadReceiver[] {
+    this.#o.save();
+    return this.#o.store.deadReceivers();
   }
 
   /** Throws NOT_FOUND. */

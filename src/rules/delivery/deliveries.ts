@@ -7,24 +7,25 @@
  */
 import { reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, Millis, Random, Scheduler } from "../../base/mod.ts";
-import { carrierOf } from "../actions/registry.ts";
 import type { RulesLimits } from "../model.ts";
+import type { ReceiverState } from "../rule-activity.ts";
 import type { RulesStore, SaveBatch, StoredState } from "../store.ts";
 import { Backlog } from "./backlog.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
-import type { DropReason } from "./counters.ts";
+import type { AttemptOutcome, DropReason } from "./counters.ts";
 import { bytesOf, keyOf } from "./delivery.ts";
 import type { DeadLetter, Delivery, SavedDelivery } from "./delivery.ts";
 import { Ledger } from "./ledger.ts";
 import { targetFails } from "./sender.ts";
 import type { Receiver, Senders, Verdict } from "./sender.ts";
-import { Target, closeSender } from "./target.ts";
-import type { Pending } from "./target.ts";
+import { closeSender, stateOf } from "./target.ts";
+import type { Pending, Target } from "./target.ts";
+import { Targets } from "./targets.ts";
 
 export interface DeliveriesOptions {
   readonly senders: Senders;
-  readonly store: Pick<RulesStore, "due" | "nextDue" | "has" | "older">;
+  readonly store: Pick<RulesStore, "due" | "nextDue" | "has" | "older" | "waitingFor">;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly random: Random;
@@ -37,14 +38,14 @@ export interface DeliveriesOptions {
   readonly knowsRule: (ruleName: string) => boolean;
   /** Told of each that is given up, before it is saved as a dead letter. */
   readonly onDead: (letter: DeadLetter) => void;
+  /** What became of each attempt, and why it failed. */
+  readonly onAttempt: (rule: string | null, outcome: AttemptOutcome, reason: string | null) => void;
 }
 
 /** Unsaved changes after which the save does not wait for its time. */
 const UNSAVED_MAX = 500;
 /** Failures in a row that keep a delivery's place in line; after that it may be the delivery, so others go first. */
 const PLACE_KEPT_ATTEMPTS = 5;
-/** Receivers that are known at once before those without work are forgotten. */
-const TARGETS_KEPT = 1000;
 /** A connection that nothing used for so long is closed. */
 const SENDER_IDLE_MAX = 300_000;
 /** On the way for so long, it goes to the store. Most answers come sooner and cost no write. */
@@ -57,7 +58,7 @@ type Changes = Pick<SaveBatch, "deliveries" | "done" | "dead" | "receivers">;
 export class Deliveries {
   readonly #o: DeliveriesOptions;
   readonly #counters: DeliveryCounters;
-  readonly #targets = new Map<string, Target>();
+  readonly #targets: Targets;
   readonly #ledger = new Ledger();
   readonly #backlog: Backlog;
   readonly #ready = new Set<Target>();
@@ -72,6 +73,10 @@ export class Deliveries {
 
   constructor(options: DeliveriesOptions) {
     this.#o = options;
+    this.#targets = new Targets(options.limits, (forgotten) => {
+      this.#ready.delete(forgotten);
+      this.#starved.delete(forgotten);
+    });
     const save = (): boolean => !this.changed || options.save();
     this.#backlog = new Backlog({ ...options, save });
     this.#counters = new DeliveryCounters(options.metrics, {
@@ -84,7 +89,7 @@ export class Deliveries {
     this.#backlog.start(state);
     this.#waiting = state.waiting;
     this.#savedOffsetMax = state.savedOffsetMax;
-    for (const receiver of state.receivers) this.#noteBacklog(this.#target(receiver, true), 0);
+    for (const receiver of state.receivers) this.#noteBacklog(this.#targets.of(receiver, true), 0);
     this.#planPump();
   }
 
@@ -97,7 +102,7 @@ export class Deliveries {
       this.#drop("too-large", delivery, receiver);
       return;
     }
-    const target = this.#target(receiver, false);
+    const target = this.#targets.of(receiver, false);
     const now = this.#o.clock.monotonic();
     const saved: SavedDelivery = { ...delivery, attempts: 0, nextAttemptAt: delivery.createdAt, lastError: null };
     if (target.mustQueueInStore(now) || this.#memoryFull(target, bytesOf(delivery))) {
@@ -117,7 +122,7 @@ export class Deliveries {
     const key = keyOf(letter);
     if (this.#ledger.isSettled(key)) return;
     if (letter.offset <= this.#savedOffsetMax && this.#backlog.knows(key)) return;
-    this.#target(receiver, false);
+    this.#targets.of(receiver, false);
     this.#counters.dead.value++;
     if (this.#ledger.bury(letter, key, false) >= UNSAVED_MAX) this.#o.save();
   }
@@ -162,10 +167,16 @@ export class Deliveries {
     this.#waiting = waiting;
   }
 
+  /** Also of one that had nothing to do yet. */
+  stateOf(receiver: Receiver): ReceiverState {
+    const target = this.#targets.get(receiver.key);
+    return stateOf(receiver, target, this.#o.store.waitingFor(receiver.key), this.#o.clock.monotonic());
+  }
+
   /** Something was put into the store from outside: revived dead letters, or another receiver for what waits. */
   revived(receiver: Receiver, count: number): void {
     this.#waiting += count;
-    this.#noteBacklog(this.#target(receiver, true), 0);
+    this.#noteBacklog(this.#targets.of(receiver, true), 0);
     this.#planPump();
   }
 
@@ -187,14 +198,14 @@ export class Deliveries {
     const isOf = ({ things }: Delivery): boolean => things.includes(thing);
     this.#forget(isOf, stored);
     this.#ledger.forgetDead(isOf);
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       for (const pending of target.inflight) if (isOf(pending.delivery)) pending.forgotten = true;
     }
   }
 
   #forget(isOf: (delivery: Delivery) => boolean, stored: number): void {
     this.#waiting -= stored;
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       const kept = target.queue.filter((pending) => !isOf(pending.delivery));
       for (const pending of target.queue) if (isOf(pending.delivery)) this.#leaveQueue(pending, true);
       target.queue.splice(0, target.queue.length, ...kept);
@@ -217,7 +228,7 @@ export class Deliveries {
       this.#bury(row, true, row.attempts, lastError, target?.receiver.label ?? "?");
     }
     const unusedSince = this.#o.clock.monotonic() - SENDER_IDLE_MAX;
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       if (target.batches === 0 && target.usedAt < unusedSince) closeSender(target);
     }
   }
@@ -225,7 +236,7 @@ export class Deliveries {
   /** Stops sending; whatever is in memory goes to the store with the save that follows. */
   close(): void {
     this.#closed = true;
-    for (const target of this.#targets.values()) {
+    for (const target of this.#targets) {
       target.wake?.cancel();
       for (const pending of [...target.inflight, ...target.queue]) {
         if (!pending.stored && pending.forgotten !== true) this.#ledger.keep(pending.delivery, pending.key, false);
@@ -350,18 +361,18 @@ export class Deliveries {
         const pause = Math.min(verdict.pause, this.#o.limits.retryAfterMax);
         target.pause(this.#o.clock.monotonic() + pause);
       }
-      this.#counters.attempt(target.carrier.name, "delivered").value++;
+      this.#note(target, pending, "delivered", null);
       if (pending.stored) this.#ledger.done(pending.key);
       return;
     }
-    this.#counters.attempt(target.carrier.name, "refused").value++;
+    this.#note(target, pending, "refused", verdict.reason);
     if (this.#isUnwanted(pending)) return;
     const { delivery } = pending;
     this.#bury(delivery, pending.stored, delivery.attempts + 1, verdict.reason, target.receiver.label);
   }
 
   #retry(target: Target, pending: Pending, startedAt: Millis, given: Verdict & { type: "retry" }): void {
-    this.#counters.attempt(target.carrier.name, "failed").value++;
+    this.#note(target, pending, "failed", given.reason);
     if (this.#isUnwanted(pending)) return;
     const { delivery } = pending;
     const verdict = target.carrier.ordered ? { ...given, scope: "target" as const } : given;
@@ -387,6 +398,13 @@ export class Deliveries {
       reason: verdict.reason,
       targetBlockedMs: blocked,
     });
+  }
+
+  /** `reason`: null where it went well. */
+  #note(target: Target, { delivery }: Pending, outcome: AttemptOutcome, reason: string | null): void {
+    this.#counters.attempt(target.carrier.name, outcome).value++;
+    target.note(this.#o.clock.now(), reason);
+    this.#o.onAttempt(delivery.rule, outcome, reason);
   }
 
   #isUnwanted({ forgotten, delivery: { rule } }: Pending): boolean {
@@ -473,25 +491,5 @@ export class Deliveries {
   #memoryFull(target: Target, bytes: number): boolean {
     const { deliveriesQueuedMax, deliveriesQueuedBytesMax } = this.#o.limits;
     return target.queue.length >= deliveriesQueuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
-  }
-
-  #target(receiver: Receiver, stored: boolean): Target {
-    let target = this.#targets.get(receiver.key);
-    if (target === undefined) {
-      if (this.#targets.size >= TARGETS_KEPT) {
-        for (const old of this.#targets.values()) if (old.idle && old.failures === 0) this.#dropTarget(old);
-      }
-      target = new Target(receiver, carrierOf(receiver.carrier), this.#o.limits, stored);
-      this.#targets.set(receiver.key, target);
-    } else if (stored) target.receiverStored = true;
-    return target;
-  }
-
-  #dropTarget(target: Target): void {
-    target.wake?.cancel();
-    closeSender(target);
-    this.#targets.delete(target.receiver.key);
-    this.#ready.delete(target);
-    this.#starved.delete(target);
   }
 }

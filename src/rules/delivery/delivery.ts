@@ -50,6 +50,16 @@ export interface KeptLetter extends DeadLetter {
   readonly label: string;
 }
 
+/** What one receiver did not take. */
+export interface DeadReceiver {
+  readonly receiver: string;
+  readonly carrier: string;
+  readonly label: string;
+  readonly count: number;
+  /** Number of the newest letter. */
+  readonly newest: number;
+}
+
 export interface DeadLetterQuery {
   readonly number?: number;
   readonly rule?: string;

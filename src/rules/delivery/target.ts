@@ -1,7 +1,8 @@
 /** One receiver: what waits for it in memory, how many batches it may have on the way, and whether it is in trouble. */
-import type { Cancel, Millis, Random } from "../../base/mod.ts";
+import type { Cancel, EpochMs, Millis, Random } from "../../base/mod.ts";
 import type { Carrier } from "../actions/kind.ts";
 import type { RulesLimits } from "../model.ts";
+import type { Mishap, ReceiverState } from "../rule-activity.ts";
 import { backoff } from "./backoff.ts";
 import type { DeliveryKey, SavedDelivery } from "./delivery.ts";
 import type { Receiver, Sender } from "./sender.ts";
@@ -45,6 +46,8 @@ export class Target {
   blockedUntil: Millis = 0;
   /** Rounds of failure since the last success. */
   failures = 0;
+  #lastFailure: Mishap | null = null;
+  #lastSuccessAt: EpochMs | null = null;
   wake: { readonly at: Millis; readonly cancel: Cancel } | null = null;
   sender: Sender | null = null;
   /** Monotonic; of the last batch. */
@@ -88,6 +91,20 @@ export class Target {
     if (this.#window < this.#windowMax) this.#window++;
   }
 
+  /** An attempt, for people; `reason`: null where it went well. */
+  note(at: EpochMs, reason: string | null): void {
+    if (reason === null) this.#lastSuccessAt = at;
+    else this.#lastFailure = { at, reason };
+  }
+
+  get lastFailure(): Mishap | null {
+    return this.#lastFailure;
+  }
+
+  get lastSuccessAt(): EpochMs | null {
+    return this.#lastSuccessAt;
+  }
+
   /** The receiver answers, and asks for time. */
   pause(until: Millis): void {
     this.blockedUntil = Math.max(this.blockedUntil, until);
@@ -124,6 +141,22 @@ export class Target {
 interface Context {
   readonly random: Random;
   readonly limits: RulesLimits;
+}
+
+/** For people. `stored`: how many wait on disk. `now`: monotonic. */
+export function stateOf(receiver: Receiver, target: Target | undefined, stored: number, now: Millis): ReceiverState {
+  const { key, carrier, label } = receiver;
+  const inMemory = target === undefined ? [] : [...target.queue, ...target.inflight].filter((one) => !one.stored);
+  return {
+    key,
+    kind: carrier,
+    label,
+    waiting: inMemory.length + stored,
+    blockedFor: Math.max(0, Math.round((target?.blockedUntil ?? 0) - now)),
+    failures: target?.failures ?? 0,
+    lastFailure: target?.lastFailure ?? null,
+    lastSuccessAt: target?.lastSuccessAt ?? null,
+  };
 }
 
 export function closeSender(target: Target): void {

@@ -1,5 +1,6 @@
 /** Calls of the HTTP API. Every failure is an `ApiFailure` that carries what to tell the user. */
 import type { ApiError } from "../../cloud/api/contract.ts";
+import { LineSplitter } from "./line-splitter.ts";
 
 export class ApiFailure extends Error {
   /** HTTP status; 0 where no answer came. */
@@ -35,31 +36,62 @@ export function whenUnauthorized(listener: () => void): void {
 }
 
 export interface CallOptions {
-  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** The revision that was looked at: a change that somebody else made meanwhile is not overwritten. */
+  readonly ifMatch?: string;
   /** A wrong token is an answer to the login form, not the end of a session. */
   readonly login?: boolean;
 }
 
 /** Calls the API and returns the parsed JSON, or undefined for 204. Throws `ApiFailure`; aborting throws it, too. */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
-  const { method = "GET", body, signal, login = false } = options;
+  const { signal } = options;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await answerTo(path, options, signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+/** Posts and hands over each line of the answer as it comes. Throws `ApiFailure`; aborting throws it, too. */
+export async function stream(
+  path: string,
+  body: unknown,
+  onLine: (line: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const response = await answerTo(path, { method: "POST", body }, signal);
+  const lines = new LineSplitter();
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      for (const line of lines.take(part.value)) onLine(JSON.parse(line));
+    }
+  } catch {
+    throw new ApiFailure(0, UNREACHABLE);
+  }
+}
+
+/** An answer that is no refusal. */
+async function answerTo(path: string, options: CallOptions, signal: AbortSignal): Promise<Response> {
+  const { method = "GET", body, login = false, ifMatch } = options;
   let response: Response;
   try {
     response = await fetch(apiUrl(path), {
       method,
       credentials: "same-origin",
       cache: "no-store",
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      headers: body === undefined ? {} : { "content-type": "application/json" },
+      signal,
+      headers: {
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch {
     throw new ApiFailure(0, UNREACHABLE);
   }
-  if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
+  if (response.ok) return response;
   const error = await errorOf(response);
   if (response.status === 401 && !login) onUnauthorized();
   throw new ApiFailure(response.status, error);

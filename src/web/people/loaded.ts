@@ -1,7 +1,7 @@
 /** A list that a section shows: loaded when it appears, and again after each change. */
 import { useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { ApiError } from "../../cloud/api/contract.ts";
 import { apiErrorOf, call } from "../api/client.ts";
 
@@ -17,12 +17,16 @@ export interface Loaded<T> {
 export function useLoaded<T>(path: string): Loaded<T> {
   const value = useSignal<T | null>(null);
   const error = useSignal<ApiError | null>(null);
+  const wanted = useRef(path);
+  wanted.current = path;
   const load = async (): Promise<void> => {
     try {
-      value.value = await call<T>(path);
+      const answer = await call<T>(path);
+      if (wanted.current !== path) return; // something else is looked at by now
+      value.value = answer;
       error.value = null;
     } catch (thrown) {
-      error.value = apiErrorOf(thrown);
+      if (wanted.current === path) error.value = apiErrorOf(thrown);
     }
   };
   const change = async <R>(work: () => Promise<R>): Promise<R | null> => {

@@ -11,6 +11,10 @@ import { useJoins } from "../live/use-joins.ts";
 import { LoginPage } from "../login/login-page.tsx";
 import { AccountPage } from "../people/account-page.tsx";
 import { PeoplePage } from "../people/people-page.tsx";
+import { DeadLettersPage } from "../rules/dead-letters-page.tsx";
+import { NewRulePage } from "../rules/new-rule-page.tsx";
+import { RulePage } from "../rules/rule-page.tsx";
+import { RulesPage } from "../rules/rules-page.tsx";
 import { ThingPage } from "../thing/thing-page.tsx";
 import { Banner } from "./banner.tsx";
 import { Header } from "./header.tsx";
@@ -78,6 +82,14 @@ function Page() {
       return <AlertPage key={key} id={current.id} />;
     case "alerts":
       return <AlertsPage tab={current.tab} />;
+    case "rules":
+      return <RulesPage search={current.search} />;
+    case "rule":
+      return <RulePage key={key} name={current.name} />;
+    case "new-rule":
+      return <NewRulePage />;
+    case "dead-letters":
+      return <DeadLettersPage receiver={current.receiver} rule={current.rule} />;
     case "people":
       return <PeoplePage />;
     case "account":
@@ -90,7 +102,8 @@ function Page() {
 
 function keyOf(current: Route): string {
   if (current.page === "thing") return `thing ${current.thing}`;
-  return current.page === "alert" ? `alert ${current.id}` : current.page;
+  if (current.page === "alert") return `alert ${current.id}`;
+  return current.page === "rule" ? `rule ${current.name}` : current.page;
 }
 
 /** A new page begins at its top, and a screen reader begins with it. */
@@ -140,6 +153,14 @@ function titleOf(current: Route): string {
       return "Alerts";
     case "alert":
       return "Alert";
+    case "rules":
+      return "Rules";
+    case "rule":
+      return current.name;
+    case "new-rule":
+      return "New rule";
+    case "dead-letters":
+      return "Dead letters";
     case "people":
       return "People";
     case "account":

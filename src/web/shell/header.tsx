@@ -1,11 +1,15 @@
 /** The bar at the top of every page. */
 import { useComputed } from "@preact/signals";
 import { activeCount } from "../alerts/alert-store.ts";
+import { may } from "../api/session.ts";
 import { plural } from "../format/labels.ts";
 import { live } from "../live/live.ts";
 import { Wordmark } from "./icons.tsx";
 import { Menu } from "./menu.tsx";
 import { route } from "./router.ts";
+
+/** Below the list of rules. */
+const RULE_PAGES: ReadonlySet<string> = new Set(["rule", "new-rule", "dead-letters"]);
 
 export function Header() {
   const page = route.value.page;
@@ -25,6 +29,11 @@ export function Header() {
           Alerts
           <AlertBadge />
         </a>
+        {may("rules:read") && (
+          <a href="#/rules" aria-current={page === "rules" ? "page" : RULE_PAGES.has(page) ? "true" : undefined}>
+            Rules
+          </a>
+        )}
       </nav>
       <ConnectionMark />
       <Menu />

@@ -12,6 +12,13 @@ const ROUTES: readonly Route[] = [
   { page: "alert", id: "cpu_high.pi%2E1 & co.7" },
   { page: "alerts", tab: "active" },
   { page: "alerts", tab: "history" },
+  { page: "alerts", tab: "silences" },
+  { page: "rules", search: "" },
+  { page: "rules", search: "cpu & co" },
+  { page: "rule", name: "cpu_high" },
+  { page: "new-rule" },
+  { page: "dead-letters", receiver: null, rule: null },
+  { page: "dead-letters", receiver: "webhook 0f/é&", rule: "hot" },
 ];
 
 test("every page has an address that leads back to it", () => {

@@ -21,6 +21,10 @@ export type Route =
   | { readonly page: "alerts"; readonly tab: AlertsTab }
   /** The story of one. */
   | { readonly page: "alert"; readonly id: string }
+  | { readonly page: "rules"; readonly search: string }
+  | { readonly page: "rule"; readonly name: string }
+  | { readonly page: "new-rule" }
+  | { readonly page: "dead-letters"; readonly receiver: string | null; readonly rule: string | null }
   | { readonly page: "people" }
   | { readonly page: "account" }
   | { readonly page: "unknown" };
@@ -34,6 +38,13 @@ export function parseRoute(hash: string): Route {
     return id === null ? { page: "alerts", tab: tabOf(parameters.get("tab")) } : { page: "alert", id };
   }
   if (path === "/people" || path === "/account") return { page: path === "/people" ? "people" : "account" };
+  if (path === "/rules") return { page: "rules", search: parameters.get("search") ?? "" };
+  if (path === "/new-rule") return { page: "new-rule" };
+  if (path === "/dead-letters") {
+    return { page: "dead-letters", receiver: parameters.get("receiver"), rule: parameters.get("rule") };
+  }
+  const rule = /^\/rules\/(\w+)$/.exec(path);
+  if (rule !== null) return { page: "rule", name: rule[1]! };
   const thing = /^\/things\/([^/]+)$/.exec(path);
   if (thing === null) return { page: "unknown" };
   const name = decoded(thing[1]!);
@@ -59,6 +70,19 @@ export function hrefOf(route: Route): string {
     }
     case "alert":
       return `#/alerts?alert=${encodeURIComponent(route.id)}`;
+    case "rules":
+      return route.search === "" ? "#/rules" : `#/rules?search=${encodeURIComponent(route.search)}`;
+    case "rule":
+      return `#/rules/${route.name}`;
+    case "dead-letters": {
+      const { receiver, rule } = route;
+      const parameters = new URLSearchParams({
+        ...(receiver === null ? {} : { receiver }),
+        ...(rule === null ? {} : { rule }),
+      });
+      return parameters.size === 0 ? "#/dead-letters" : `#/dead-letters?${parameters.toString()}`;
+    }
+    case "new-rule":
     case "people":
     case "account":
       return `#/${route.page}`;

@@ -19,7 +19,8 @@ const GROUPS: readonly { readonly name: string; readonly keys: readonly (readonl
       keys: [
         ["g f", "Go to the fleet"],
         ["g a", "Go to the alerts"],
-        ["/", "Search things"],
+        ["g r", "Go to the rules"],
+        ["/", "Search things, or rules where those are shown"],
         ["?", "Show these shortcuts"],
       ],
     },
@@ -50,6 +51,7 @@ export function listenToShortcuts(): () => void {
     const afterG = sequence.follows(event);
     if (afterG && event.key === "f") go({ page: "fleet", search: "" });
     else if (afterG && event.key === "a") go({ page: "alerts", tab: "active" });
+    else if (afterG && event.key === "r") go({ page: "rules", search: "" });
     else if (event.key === "/") focusSearch();
     else if (event.key === "?") openShortcuts();
     else return;

@@ -1,0 +1,25 @@
+/**
+ * What the platform and a process that looks at the past say to each other over Node's IPC channel.
+ *
+ *   platform   test | explain ──▶              stop ──▶
+ *   process                      progress … ◀──         tested | explained | refused ◀──
+ *
+ * One order per process; it ends with its answer, and is killed where it does not.
+ */
+import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
+import type { ExplainOrder, ExplainedPast } from "./explain-recent.ts";
+import type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
+
+export type ToPast =
+  | { readonly type: "test"; readonly order: PastTestOrder }
+  | { readonly type: "explain"; readonly order: ExplainOrder }
+  /** Answer with what there is. */
+  | { readonly type: "stop" };
+
+export type FromPast =
+  | { readonly type: "progress"; readonly progress: PastTestProgress }
+  | { readonly type: "tested"; readonly result: PastTestResult }
+  | { readonly type: "explained"; readonly past: ExplainedPast }
+  | { readonly type: "refused"; readonly code: ErrorCode; readonly details: ErrorDetails }
+  /** A mistake of ours. */
+  | { readonly type: "failed"; readonly reason: string };

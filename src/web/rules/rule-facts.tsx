@@ -1,0 +1,75 @@
+/** What became of a rule since the platform's start. */
+import type { RuleDetail, RuleMishap } from "../../cloud/api/contract.ts";
+import { formatAge, formatTime } from "../format/time.ts";
+import { serverNow } from "../live/live.ts";
+import { IconWarning } from "../shell/icons.tsx";
+import { hrefOf } from "../shell/router.ts";
+
+export function RuleFacts({ rule }: { readonly rule: RuleDetail }) {
+  const { activity, disabled, name } = rule;
+  if (activity === null) {
+    return (
+      <p class="muted rule-facts">
+        {disabled
+          ? "It is switched off: messages pass it by, and those that do are not made up for."
+          : "It only stores, which the store does by itself: its matches are not counted one by one."}
+      </p>
+    );
+  }
+  const { matched, lastMatchAt, delivered, retried, dead, failed, failure, deliveryFailure } = activity;
+  return (
+    <section class="rule-facts" aria-label="Since the platform's start">
+      <dl class="stats">
+        <Stat label="Matched" value={matched} />
+        <Stat label="Delivered" value={delivered} />
+        <Stat label="Tried again" value={retried} />
+        <div class="stat" data-stat="Given up">
+          <dt>Given up</dt>
+          <dd>
+            {dead === 0 ? (
+              "0"
+            ) : (
+              <a class="link" href={hrefOf({ page: "dead-letters", receiver: null, rule: name })}>
+                {dead.toLocaleString("en")}
+              </a>
+            )}
+          </dd>
+        </div>
+        <Stat label="Failed on" value={failed} />
+        <div class="stat">
+          <dt>Last match</dt>
+          <dd title={lastMatchAt === null ? undefined : formatTime(lastMatchAt)}>
+            {lastMatchAt === null ? "none" : formatAge(Math.max(0, serverNow.value - lastMatchAt))}
+          </dd>
+        </div>
+      </dl>
+      <Mishap what="The rule failed" mishap={failure} />
+      <Mishap what="A delivery failed" mishap={deliveryFailure} />
+    </section>
+  );
+}
+
+function Stat({ label, value }: { readonly label: string; readonly value: number }) {
+  return (
+    <div class="stat" data-stat={label}>
+      <dt>{label}</dt>
+      <dd>{value.toLocaleString("en")}</dd>
+    </div>
+  );
+}
+
+export function Mishap({ what, mishap }: { readonly what: string; readonly mishap: RuleMishap | null }) {
+  if (mishap === null) return null;
+  return (
+    <p class="rule-mishap">
+      <IconWarning />
+      <span>
+        {what}{" "}
+        <time dateTime={new Date(mishap.at).toISOString()} title={formatTime(mishap.at)}>
+          {formatAge(Math.max(0, serverNow.value - mishap.at))}
+        </time>
+        : {mishap.reason}
+      </span>
+    </p>
+  );
+}
