@@ -23,7 +23,7 @@ import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
-import { rulesConsumer } from "./rules-consumer.ts";
+import { readingAgain, rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
@@ -108,7 +108,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
-  rules.follow(() => log.next);
+  rules.follow(() => log.next, readingAgain(log, base.logger, skips));
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const provisioning = openProvisioning({ ...base, folder: config.data });

@@ -4,20 +4,34 @@ import { parsePayload } from "../sql/mod.ts";
 import type { ParsedPayload, SqlEnvironment, SqlValue, StateValue } from "../sql/mod.ts";
 import type { StateInput } from "./windows/state-input.ts";
 
+/** What a message is asked about with. */
+export interface Asking {
+  readonly environment: SqlEnvironment;
+  /** Told why an answer is Undefined. */
+  readonly note: (reason: string) => void;
+}
+
 /** A message as the SQL sees it; the payload is parsed at most once, and only if some rule asks. */
 export class MessageInput implements StateInput {
   readonly message: Message;
   /** Of the rule with state that looks at the message now. */
   slots: readonly StateValue[] | undefined = undefined;
   readonly environment?: SqlEnvironment;
+  /** Of external functions, where the rule asks any. */
+  readonly answers?: Map<object, SqlValue>;
+  readonly note?: (reason: string) => void;
   readonly #limits: JsonLimits;
   #parsed: ParsedPayload | null = null;
   #written: ParsedPayload | null = null;
 
-  constructor(message: Message, limits: JsonLimits = LIMITS.rules, environment?: SqlEnvironment) {
+  constructor(message: Message, limits: JsonLimits = LIMITS.rules, environment?: SqlEnvironment, asking?: Asking) {
     this.message = message;
     this.#limits = limits;
     if (environment !== undefined) this.environment = environment;
+    if (asking === undefined) return;
+    this.environment = asking.environment;
+    this.answers = new Map();
+    this.note = asking.note;
   }
 
   get topic(): string {
@@ -37,9 +51,10 @@ export class MessageInput implements StateInput {
     return this.message.thing ?? this.message.clientId;
   }
 
-  /** With bytes of its own, for whoever keeps it. */
-  copy(): MessageInput {
-    return new MessageInput({ ...this.message, payload: this.message.payload.slice() }, this.#limits, this.environment);
+  /** With bytes of its own, for whoever keeps it: to be asked about, where `asking` is given. */
+  copy(asking?: Asking): MessageInput {
+    const message = { ...this.message, payload: this.message.payload.slice() };
+    return new MessageInput(message, this.#limits, this.environment, asking);
   }
 
   get properties(): MessageProperties | null {

@@ -59,6 +59,8 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX alert_rows_thing ON alert_rows (thing);`,
   `CREATE TABLE documents (
      kind TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT;`,
+  // From where the log is read again for rules that are behind with what they ask.
+  "CREATE TABLE owed (rule TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 ];
 
 /** Of a thing, or saved before things were: then its name is between these in the id. */
@@ -72,6 +74,8 @@ const ASKED = `FROM dead_letters WHERE (?1 IS NULL OR seq = ?1) AND (?2 IS NULL 
 const SQL = {
   putWindows: "INSERT OR REPLACE INTO window_state (rule, page, body) VALUES (?, ?, ?)",
   dropWindows: "DELETE FROM window_state WHERE rule = ?",
+  putOwed: "INSERT OR REPLACE INTO owed (rule, position) VALUES (?, ?)",
+  dropOwed: "DELETE FROM owed WHERE rule = ?",
   putRule: "INSERT OR REPLACE INTO rules (name, document) VALUES (?, ?)",
   deleteRule: "DELETE FROM rules WHERE name = ?",
   dropOfRule: "DELETE FROM deliveries WHERE rule = ?",

@@ -53,6 +53,7 @@ const NOTHING: SaveBatch = {
   alertRows: [],
   windows: [],
   toldUntil: null,
+  owed: [],
 };
 
 describe("rules store", () => {
@@ -89,6 +90,7 @@ describe("rules store", () => {
       alertRows: [],
       windows: [],
       toldUntil: null,
+      owed: [],
       receivers: [],
       checkpoint: null,
       waiting: 0,
@@ -122,6 +124,7 @@ describe("rules store", () => {
       alertRows: [row],
       windows: [],
       toldUntil: null,
+      owed: [],
     });
     reopen();
     const state = store.load();

@@ -115,6 +115,10 @@ export class SqliteRulesStore implements RulesStore {
       newestCreatedAt: this.#number("SELECT max(created_at) AS n FROM deliveries"),
       windows: this.#loadWindows(),
       toldUntil: this.#number("SELECT value AS n FROM meta WHERE name = 'told_until'"),
+      owed: all("SELECT rule, position FROM owed").map((row) => ({
+        rule: row["rule"] as string,
+        position: row["position"] as number,
+      })),
     };
   }
 
@@ -145,6 +149,7 @@ export class SqliteRulesStore implements RulesStore {
       return deletes.map((ruleName) => {
         this.#statements.deleteRule.run(ruleName);
         this.#statements.dropWindows.run(ruleName);
+        this.#statements.dropOwed.run(ruleName);
         return Number(this.#statements.dropOfRule.run(ruleName).changes);
       });
     });
@@ -190,6 +195,10 @@ export class SqliteRulesStore implements RulesStore {
       this.#saveAlerts(batch.alerts);
       for (const row of batch.alertRows) this.#saveAlertRow(row);
       this.#saveWindows(batch);
+      for (const { rule, position } of batch.owed) {
+        if (position === null) this.#statements.dropOwed.run(rule);
+        else this.#statements.putOwed.run(rule, position);
+      }
       this.#statements.setMeta.run("checkpoint", batch.checkpoint);
     });
     return waiting;
