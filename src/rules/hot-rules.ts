@@ -168,7 +168,8 @@ export class HotRules {
   }
 
   /**
-   * From now on time goes on for windows whenever all of the log was handled, and rules that ask too slowly can read it again.
+   * From now on time goes on for windows whenever all of the log was handled, what rules ask is answered, and those that ask too
+   * slowly can read it again.
    * `logEnd`: the offset of its next message.
    */
   follow(logEnd: () => number, readAgain: ReadAgain): void {

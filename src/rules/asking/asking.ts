@@ -82,6 +82,7 @@ export class AskingRules {
     this.#ports = {
       waitingPerRuleMax,
       inflightPerRuleMax,
+      isOpen: () => this.#readAgain !== null,
       hasRoom: (bytes) => this.#waiting < waitingMax && this.#bytes + bytes <= waitingBytesMax,
       kept: (bytes) => {
         this.#waiting += Math.sign(bytes);
@@ -115,9 +116,10 @@ export class AskingRules {
     for (const { rule, position } of owed) if (position !== null) this.#saved.set(rule, position);
   }
 
-  /** From now on the log can be read again. */
+  /** From now on there is somebody to ask, and the log can be read again. */
   follow(readAgain: ReadAgain): void {
     this.#readAgain = readAgain;
+    for (const line of this.#lines.values()) line.opened();
     this.#read();
   }
 

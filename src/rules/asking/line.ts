@@ -16,6 +16,8 @@ export interface AskingRule {
 export interface LinePorts {
   readonly waitingPerRuleMax: number;
   readonly inflightPerRuleMax: number;
+  /** Whether there is anybody to ask yet. */
+  isOpen(): boolean;
   /** Whether there is room for so many bytes, over all rules. */
   hasRoom(bytes: number): boolean;
   /** One message more, or (with negative bytes) less, is kept. */
@@ -149,6 +151,11 @@ export class Line {
     this.#readFrom = null;
   }
 
+  /** There is somebody to ask now. */
+  opened(): void {
+    this.#advance();
+  }
+
   /** What is waiting of such messages is asked about for nobody. */
   forget(isOf: (input: MessageInput) => boolean): void {
     for (const waiting of this.#queue) if (isOf(waiting.input)) waiting.isForgotten = true;
@@ -170,6 +177,7 @@ export class Line {
   }
 
   #startMore(): void {
+    if (!this.#ports.isOpen()) return;
     while (this.#started < this.#queue.length && this.#inflight < this.#ports.inflightPerRuleMax) {
       const waiting = this.#queue[this.#started++]!;
       const asked = ask(this.#rule, waiting.input);
