@@ -1,6 +1,6 @@
 /** What a rule does about a message, or about what its windows found: alerts and deliveries. */
 import { reasonOf } from "../base/mod.ts";
-import type { Clock, JsonValue, Logger } from "../base/mod.ts";
+import type { Clock, Counter, JsonValue, Logger } from "../base/mod.ts";
 import type { SqlEnvironment } from "../sql/mod.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
 import { occasionOfMessage } from "./hot-rule.ts";
@@ -26,19 +26,20 @@ export interface ActingOptions {
 
 export class Acting {
   readonly #o: ActingOptions;
+  readonly #matched: Counter;
 
   constructor(options: ActingOptions) {
     this.#o = options;
+    this.#matched = options.counters.matched;
   }
 
   /** A message, with the answers to what the rule asks. */
   apply(offset: number, input: MessageInput, rule: HotRule): void {
-    const { counters, alerts, clock } = this.#o;
     const verdict = rule.sql.test(input);
-    if (verdict === true) counters.matched.value++;
-    if (rule.alert !== null) alerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
+    if (verdict === true) this.#matched.value++;
+    if (rule.alert !== null) this.#o.alerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
-    this.#send(rule, input, rule.sql.select(input), occasionOfMessage(offset, input, rule, clock.now()));
+    this.#send(rule, input, rule.sql.select(input), occasionOfMessage(offset, input, rule, this.#o.clock.now()));
   }
 
   /** What the rule asked is answered; other messages were handled meanwhile. */
@@ -57,9 +58,9 @@ export class Acting {
 
   /** What a rule with state found: as a message that matched or did not. */
   applyOutcome(outcome: Outcome, input: StateInput, rule: HotRule): void {
-    const { counters, alerts, clock, limits, environment } = this.#o;
+    const { alerts, clock, limits, environment } = this.#o;
     const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, limits, environment);
-    if (outcome.matched) counters.matched.value++;
+    if (outcome.matched) this.#matched.value++;
     // A timer comes between two messages, and both may speak of the same alert.
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
     if (rule.alert !== null) alerts.observe(offset, spoken, rule.rule.ruleName, rule.alert, outcome.matched);

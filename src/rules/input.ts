@@ -7,6 +7,7 @@ import type { StateInput } from "./windows/state-input.ts";
 /** What a message is asked about with. */
 export interface Asking {
   readonly environment: SqlEnvironment;
+  readonly answers: Map<object, SqlValue>;
   /** Told why an answer is Undefined. */
   readonly note: (reason: string) => void;
 }
@@ -17,21 +18,29 @@ export class MessageInput implements StateInput {
   /** Of the rule with state that looks at the message now. */
   slots: readonly StateValue[] | undefined = undefined;
   readonly environment?: SqlEnvironment;
-  /** Of external functions, where the rule asks any. */
-  readonly answers?: Map<object, SqlValue>;
-  readonly note?: (reason: string) => void;
+  readonly #asking: Asking | null;
   readonly #limits: JsonLimits;
   #parsed: ParsedPayload | null = null;
   #written: ParsedPayload | null = null;
 
-  constructor(message: Message, limits: JsonLimits = LIMITS.rules, environment?: SqlEnvironment, asking?: Asking) {
+  constructor(
+    message: Message,
+    limits: JsonLimits = LIMITS.rules,
+    environment?: SqlEnvironment,
+    asking: Asking | null = null,
+  ) {
     this.message = message;
     this.#limits = limits;
+    this.#asking = asking;
     if (environment !== undefined) this.environment = environment;
-    if (asking === undefined) return;
-    this.environment = asking.environment;
-    this.answers = new Map();
-    this.note = asking.note;
+  }
+
+  /** Of external functions, where the rule asks any. */
+  get answers(): Map<object, SqlValue> | undefined {
+    return this.#asking?.answers;
+  }
+  note(reason: string): void {
+    this.#asking?.note(reason);
   }
 
   get topic(): string {
@@ -52,9 +61,9 @@ export class MessageInput implements StateInput {
   }
 
   /** With bytes of its own, for whoever keeps it: to be asked about, where `asking` is given. */
-  copy(asking?: Asking): MessageInput {
+  copy(asking: Asking | null = null): MessageInput {
     const message = { ...this.message, payload: this.message.payload.slice() };
-    return new MessageInput(message, this.#limits, this.environment, asking);
+    return new MessageInput(message, this.#limits, asking?.environment ?? this.environment, asking);
   }
 
   get properties(): MessageProperties | null {

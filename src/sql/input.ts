@@ -22,7 +22,7 @@ export interface SqlInput {
   /** What functions need of the world; without it they are Undefined. */
   readonly environment?: SqlEnvironment;
   /** Answers of external functions, by call; filled by `CompiledSql.prepare`, which makes one where there is none. */
-  readonly answers?: Map<object, SqlValue>;
+  readonly answers?: Map<object, SqlValue> | undefined;
   /** The thing that published it; a publisher without one stands for itself. */
   readonly thing?: string;
   /** What a statement with windows or keyed state reads beside the message: see `window-plan.ts`. */

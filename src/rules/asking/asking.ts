@@ -232,7 +232,7 @@ export class AskingRules {
         return answer;
       },
     };
-    return { environment, note: (reason) => this.#noted(line, reason) };
+    return { environment, answers: new Map(), note: (reason) => this.#noted(line, reason) };
   }
 
   #ask(request: ExternalRequest): Promise<JsonValue | undefined> {
