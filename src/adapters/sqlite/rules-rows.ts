@@ -123,10 +123,10 @@ export function prepareStatements(database: DatabaseSync): Statements {
   return Object.fromEntries(entries) as Statements;
 }
 
-/** As in `COLUMNS`. */
-export function columnsOf(delivery: Delivery): SQLInputValue[] {
-  const { id, receiver, rule, things, body, fields, offset, createdAt, origin } = delivery;
-  const known = [keyOf(delivery), id, receiver, rule, JSON.stringify(things), body, JSON.stringify(fields), offset];
+/** As in `COLUMNS`. `fields`: as it is kept. */
+export function columnsOf(delivery: Delivery, fields: string = JSON.stringify(delivery.fields)): SQLInputValue[] {
+  const { id, receiver, rule, things, body, offset, createdAt, origin } = delivery;
+  const known = [keyOf(delivery), id, receiver, rule, JSON.stringify(things), body, fields, offset];
   if (origin === null) return [...known, createdAt, null, null, null];
   const { payload, event, ...told } = origin;
   return [...known, createdAt, event, JSON.stringify(told), payload];

@@ -1,7 +1,7 @@
 /**
  * Rules, waiting deliveries, dead letters, alerts and the checkpoint in `rules.db`. What a person did is on disk when the
  * call returns; the regular save is not waited for (see `RulesStore.save`): a sync once a second would stop the broker's
- * loop for 10 ms and more. Secrets of rules and receivers are sealed.
+ * loop for 10 ms and more. Secrets of rules and receivers are sealed, and fields of deliveries: a header may be a secret.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { LIMITS } from "../../base/mod.ts";
@@ -36,6 +36,9 @@ import { upgradeRows } from "./rules-upgrade.ts";
 
 /** Before the pages of its rule. */
 const HEADER_PAGE = -1;
+const OPEN_FIELDS: ReadonlySet<string> = new Set(
+  "content-type contentType topic raw subject thread routingKey stream".split(" "),
+);
 
 type StoreLimits = Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 
@@ -189,7 +192,8 @@ export class SqliteRulesStore implements RulesStore {
       }
       for (const letter of batch.dead) {
         waiting -= Number(this.#statements.remove.run(keyOf(letter)).changes);
-        this.#statements.bury.run(...columnsOf(letter), letter.attempts, letter.lastError, letter.diedAt);
+        const columns = columnsOf(letter, this.#sealedFields(letter.id, letter.fields));
+        this.#statements.bury.run(...columns, letter.attempts, letter.lastError, letter.diedAt);
       }
       if (batch.dead.length > 0) this.#statements.trimDead.run(this.#limits.deadLettersMax);
       this.#saveAlerts(batch.alerts);
@@ -219,7 +223,7 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   due(receiver: string, now: EpochMs, limit: number): SavedDelivery[] {
-    return (this.#statements.due.all(receiver, now, limit) as Row[]).map(savedOf);
+    return (this.#statements.due.all(receiver, now, limit) as Row[]).map((row) => savedOf(this.#opened(row)));
   }
 
   nextDue(receiver: string): EpochMs | null {
@@ -227,7 +231,7 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   older(createdBefore: EpochMs, limit: number): SavedDelivery[] {
-    return (this.#statements.older.all(createdBefore, limit) as Row[]).map(savedOf);
+    return (this.#statements.older.all(createdBefore, limit) as Row[]).map((row) => savedOf(this.#opened(row)));
   }
 
   changeReceiver(rule: string, from: string, to: Receiver): number {
@@ -248,12 +252,15 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   deadLetters(query: DeadLetterQuery): KeptLetter[] {
-    return (this.#statements.dead.all(...asked(query)) as Row[]).map(letterOf);
+    return (this.#statements.dead.all(...asked(query)) as Row[]).map((row) => letterOf(this.#opened(row)));
   }
 
   editDeadLetter(number: number, { body, fields }: LetterChange): KeptLetter | null {
-    this.#statements.editDead.run(body ?? null, fields === undefined ? null : JSON.stringify(fields), number);
-    return this.deadLetters({ number, limit: 1 })[0] ?? null;
+    const [letter] = this.deadLetters({ number, limit: 1 });
+    if (letter === undefined) return null;
+    const sealed = fields === undefined ? null : this.#sealedFields(letter.id, fields);
+    this.#statements.editDead.run(body ?? null, sealed, number);
+    return { ...letter, ...(body === undefined ? {} : { body }), ...(fields === undefined ? {} : { fields }) };
   }
 
   revive(query: DeadLetterQuery, now: EpochMs): readonly Revived[] {
@@ -315,9 +322,26 @@ export class SqliteRulesStore implements RulesStore {
     });
   }
 
+  /** What everybody may know of nearly all of them is left as it is: sealing takes longer than the row. */
+  #sealedFields(id: string, fields: Readonly<Record<string, string>>): string {
+    const text = JSON.stringify(fields);
+    return Object.keys(fields).every((name) => OPEN_FIELDS.has(name))
+      ? text
+      : this.#sealing.seal(text, aboutFields(id));
+  }
+
+  #opened(row: Row): Row {
+    const fields = row["fields"] as string;
+    if (fields.startsWith("{")) return row;
+    const opened = this.#sealing.open(fields, aboutFields(row["id"] as string));
+    if (opened === null) this.#logger?.error("The fields of a delivery cannot be opened", { id: row["id"] });
+    return { ...row, fields: opened ?? "{}" };
+  }
+
   #saveDelivery(delivery: SavedDelivery): number {
     const { attempts, nextAttemptAt, lastError } = delivery;
-    const added = this.#statements.add.run(...columnsOf(delivery), attempts, nextAttemptAt, lastError).changes;
+    const columns = columnsOf(delivery, this.#sealedFields(delivery.id, delivery.fields));
+    const added = this.#statements.add.run(...columns, attempts, nextAttemptAt, lastError).changes;
     if (Number(added) === 0) this.#statements.update.run(attempts, nextAttemptAt, lastError, keyOf(delivery));
     return Number(added);
   }
@@ -351,6 +375,10 @@ export class SqliteRulesStore implements RulesStore {
     const row = this.#database.prepare(sql).get();
     return (row?.["n"] as number | null | undefined) ?? null;
   }
+}
+
+function aboutFields(id: string): string {
+  return `fields ${id}`;
 }
 
 function aboutRule({ ruleName }: RuleDocument): string {
