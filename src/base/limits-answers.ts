@@ -23,8 +23,8 @@ export const ANSWER_LIMITS = {
   functionAnswerBytesMax: kib(128),
   /** Requests to one function at once; beyond, they wait. */
   functionInflightMax: 32,
-  /** Of a table that is a file: it is held in memory, some three times as large. */
-  tableBytesMax: mib(32),
+  /** Of a table that is a file: it is held in memory, some three times as large, and JSON is parsed in one go (0.1 s). */
+  tableBytesMax: mib(16),
   tableRowsMax: 200_000,
   /** How often it is looked whether such a file has changed. */
   tableLookPeriod: seconds(2),

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { parse } from "yaml";
 import { SimClock } from "../../../sim/world.ts";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { JsonObject, JsonValue } from "../../base/mod.ts";
 import type { OutgoingRequest, OutgoingResponse } from "../../rules/mod.ts";
+import { compileSql } from "../../sql/mod.ts";
 import type { ExternalRequest } from "../../sql/mod.ts";
+import { PlatformConfigSchema } from "../config.ts";
 import { answersFrom } from "./answers.ts";
 import type { AnswerSources } from "./answers.ts";
 import { FunctionsConfigSchema, SecretsConfigSchema, TablesConfigSchema } from "./config.ts";
@@ -184,4 +188,17 @@ test("the configuration names where things are, and nothing else", () => {
   for (const wrong of [{ program: "../sh" }, { url: "ftp://x" }, { url: "http://x", program: "y" }]) {
     assert.equal(FunctionsConfigSchema.safeParse({ f: wrong }).success, false);
   }
+});
+
+test("the examples of docs/rules-that-ask.md are right", () => {
+  const page = readFileSync(new URL("../../../docs/rules-that-ask.md", import.meta.url), "utf8");
+  const block = (kind: string): string => new RegExp(`\`\`\`${kind}\\n([^]*?)\`\`\``).exec(page)![1]!;
+  const config = PlatformConfigSchema.parse(parse(block("yaml")));
+  assert.deepEqual(Object.keys(config.tables), ["sites", "devices"]);
+  const statement = compileSql(block("sql"));
+  assert.deepEqual(statement.asked, [
+    { name: "get_registry_data", of: "DescribeThing" },
+    { name: "lookup", of: "sites" },
+    { name: "function", of: "score" },
+  ]);
 });
