@@ -122,6 +122,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
+  teardown.add("what rules ask", () => rules.unfollow());
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
   await forgetter.start();

@@ -177,6 +177,11 @@ export class HotRules {
     this.#asking.follow(readAgain);
   }
 
+  /** The log is about to be closed: nothing more is asked, and what is not answered is for the next start. */
+  unfollow(): void {
+    this.#asking.close();
+  }
+
   /** Offset below which the log had messages when this was saved last: one that ends before has lost some. */
   get known(): number {
     return this.#replayedUntil;

@@ -232,6 +232,22 @@ describe("rules that ask", () => {
     assert.equal(new Set(ids()).size, n);
   });
 
+  test("ask no more once the log is about to close; what comes then, and what waits, is for the next start", async () => {
+    const { world, oracle, turn, told, ids } = await scene(`${ASKING} WHERE n <> 3`);
+    for (let n = 0; n < 2; n++) world.publish("a", { n });
+    await turn();
+    world.rules.unfollow();
+    while (oracle.waiting > 0) oracle.answer(0, { v: "unheard" });
+    for (let n = 2; n < 5; n++) world.publish("a", { n });
+    await world.pass(2_000, 500);
+    assert.deepEqual([told(), oracle.requests.length], [[], 2]);
+    oracle.instant = () => ({ v: "heard" });
+    await world.restart();
+    await turn();
+    assert.deepEqual(ids().toSorted(), ["asker-0", "asker-1", "asker-2", "asker-4"]);
+    assert.deepEqual(new Set(told().map((row) => (row as { v: string }).v)), new Set(["heard"]));
+  });
+
   test("that are replaced ask anew about what waits; deleted or disabled ones ask no more", async () => {
     const { world, oracle, receiver, turn, told } = await scene(ASKING);
     for (let n = 0; n < 3; n++) world.publish("a", { n });

@@ -83,6 +83,7 @@ export class AskingRules {
       waitingPerRuleMax,
       inflightPerRuleMax,
       isOpen: () => this.#readAgain !== null,
+      isOver: () => this.#closed,
       hasRoom: (bytes) => this.#waiting < waitingMax && this.#bytes + bytes <= waitingBytesMax,
       kept: (bytes) => {
         this.#waiting += Math.sign(bytes);
@@ -90,7 +91,6 @@ export class AskingRules {
       },
       asking: (line) => this.#askingOf(line),
       apply: (line, offset, input) => {
-        if (this.#closed) return; // it is not done with, and the last save says so
         this.#unsavedFrom = Math.min(this.#unsavedFrom ?? offset, offset);
         this.#o.apply(line.rule.ruleName, offset, input);
       },
@@ -162,7 +162,7 @@ export class AskingRules {
     for (const line of this.#lines.values()) line.forget(isOf);
   }
 
-  /** To be saved after it. */
+  /** Nothing is asked and nobody is told any more. What is not done with stays owed: to be saved after it. */
   close(): void {
     this.#closed = true;
     this.#readAgain = null;

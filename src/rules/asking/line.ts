@@ -18,6 +18,8 @@ export interface LinePorts {
   readonly inflightPerRuleMax: number;
   /** Whether there is anybody to ask yet. */
   isOpen(): boolean;
+  /** What is not done with now never will be, in this life of the process. */
+  isOver(): boolean;
   /** Whether there is room for so many bytes, over all rules. */
   hasRoom(bytes: number): boolean;
   /** One message more, or (with negative bytes) less, is kept. */
@@ -117,6 +119,7 @@ export class Line {
   /** False where there is no room for it. */
   take(offset: number, input: MessageInput): boolean {
     if (offset < this.#next) return true;
+    if (this.#ports.isOver()) return false;
     if (this.#queue.length === 0 && !asks(this.#rule, input)) {
       this.#next = offset + 1;
       this.#ports.apply(this, offset, input);
@@ -166,7 +169,7 @@ export class Line {
     for (;;) {
       this.#startMore();
       const head = this.#queue[0];
-      if (head === undefined || !head.isAnswered) return;
+      if (head === undefined || !head.isAnswered || this.#ports.isOver()) return;
       this.#queue.shift();
       this.#started--;
       this.#ports.kept(-head.bytes);
