@@ -63,6 +63,8 @@ export class AskingRules {
   readonly #behind = new Set<Line>();
   readonly #readers = new Map<Line, Reader>();
   #readAgain: ReadAgain | null = null;
+  /** Read at the start, for rules that are not put yet. */
+  readonly #loaded = new Map<string, number>();
   /** As it is on disk. */
   readonly #saved = new Map<string, number>();
   /** Oldest message that was done with since the last save. */
@@ -113,12 +115,17 @@ export class AskingRules {
 
   /** Before any rule is put: what was saved. */
   start(owed: readonly OwedMessages[]): void {
-    for (const { rule, position } of owed) if (position !== null) this.#saved.set(rule, position);
+    for (const { rule, position } of owed) {
+      if (position === null) continue;
+      this.#loaded.set(rule, position);
+      this.#saved.set(rule, position);
+    }
   }
 
   /** From now on there is somebody to ask, and the log can be read again. */
   follow(readAgain: ReadAgain): void {
     this.#readAgain = readAgain;
+    this.#loaded.clear(); // a rule of that name that is put later is another one
     for (const line of this.#lines.values()) line.opened();
     this.#read();
   }
@@ -130,7 +137,7 @@ export class AskingRules {
   put(rule: AskingRule, next: number): Line | null {
     const { ruleName, sql, templates } = rule;
     const present = this.#lines.get(ruleName);
-    const owed = present === undefined ? this.#saved.get(ruleName) : (present.oldest ?? undefined);
+    const owed = present === undefined ? this.#loaded.get(ruleName) : (present.oldest ?? undefined);
     if (owed === undefined && sql.externals.length === 0 && templates === null) {
       this.delete(ruleName);
       return null;
@@ -322,7 +329,7 @@ export class AskingRules {
 
   /** With a line that is nearly full it would be behind again at once. */
   async #catchUp(line: Line, next: number, isCurrent: () => boolean): Promise<void> {
-    while (line.size > this.#limits.waitingPerRuleMax / 2) await line.untilRoom();
+    while (isCurrent() && line.size > this.#limits.waitingPerRuleMax / 2) await line.untilRoom();
     if (!isCurrent() || next < this.#o.position()) return;
     line.caughtUp();
     this.#stopReading(line);
@@ -340,6 +347,7 @@ export class AskingRules {
     const reader = this.#readers.get(line);
     this.#readers.delete(line);
     reader?.cancel();
+    line.wakeReader();
   }
 }
 

@@ -100,7 +100,7 @@ export class Line {
     this.#started = 0;
     this.#inflight = 0;
     this.#readFrom = null;
-    this.#wakeReader();
+    this.wakeReader();
   }
 
   /** What is waiting is given up, and it goes on with this message. */
@@ -142,6 +142,13 @@ export class Line {
     return new Promise((resolve) => (this.#onRoom = resolve));
   }
 
+  /** Whoever waits for room looks again. */
+  wakeReader(): void {
+    const wake = this.#onRoom;
+    this.#onRoom = null;
+    wake?.();
+  }
+
   /** The reader has got this far. */
   readUpTo(next: number): void {
     if (this.#readFrom === null) return;
@@ -175,7 +182,7 @@ export class Line {
       this.#ports.kept(-head.bytes);
       if (!head.isForgotten) this.#ports.apply(this, head.offset, head.input);
       if (epoch !== this.#epoch) return; // the rule was changed by what it has done
-      this.#wakeReader();
+      this.wakeReader();
     }
   }
 
@@ -197,12 +204,6 @@ export class Line {
     this.#inflight--;
     waiting.isAnswered = true;
     this.#advance();
-  }
-
-  #wakeReader(): void {
-    const wake = this.#onRoom;
-    this.#onRoom = null;
-    wake?.();
   }
 }
 
