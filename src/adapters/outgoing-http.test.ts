@@ -17,6 +17,8 @@ class RawServer {
   port = 0;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
+  /** Reads nothing of what it is sent. */
+  stalls = false;
   /** Said to every new connection, unasked. */
   greeting = "";
   /** Called once a request is complete. */
@@ -28,6 +30,7 @@ class RawServer {
       this.#sockets.add(socket);
       socket.on("error", () => {});
       if (this.greeting !== "") socket.write(this.greeting);
+      if (this.stalls) return;
       let text = "";
       socket.on("data", (chunk) => {
         text += chunk.toString("latin1");
@@ -142,6 +145,60 @@ describe("outgoing http", () => {
   test("an answer that begins and never ends", async () => {
     server.answer = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
     assert.match((await faultOf({ timeout: 50 })).message, /no answer within 0.05 s/);
+  });
+
+  test("an answer that trickles, byte by byte, keeps nobody: the time is that of the whole exchange", async () => {
+    for (const answer of ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"]) {
+      let bytes = 0;
+      server.answer = (socket) => {
+        socket.write(answer);
+        const drip = setInterval(() => socket.write(".", () => bytes++), 5);
+        socket.on("close", () => clearInterval(drip));
+      };
+      assert.match((await faultOf({ timeout: 100 })).message, /no answer within 0.1 s/);
+      assert.ok(bytes > 0, "it was never silent");
+    }
+  });
+
+  test("a request that nobody takes, and a connection that is never answered, too", async () => {
+    server.answer = () => {};
+    server.stalls = true;
+    const body = new Uint8Array(20_000_000);
+    assert.match((await faultOf({ timeout: 100, body })).message, /no answer within 0.1 s/);
+  });
+
+  test("an answer of 1 GB is believed for its status, and not read", async () => {
+    let sent = 0;
+    server.answer = (socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n");
+      const more = (): void => {
+        while (!socket.destroyed && sent < 1_073_741_824 && socket.write(Buffer.alloc(65_536, "x"))) sent += 65_536;
+        if (!socket.destroyed) socket.once("drain", more);
+      };
+      more();
+    };
+    const { status, body } = await http.post(request());
+    assert.deepEqual([status, body.length], [200, 4096]);
+    assert.ok(sent < 50_000_000, `${sent} bytes were sent`);
+  });
+
+  test("a second answer that nobody asked for is not the next request's", async () => {
+    server.answer = (socket, n) => socket.write(n === 1 ? `HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n${OK}` : OK);
+    assert.equal((await http.post(request())).status, 500);
+    assert.equal((await http.post(request())).status, 200);
+    assert.equal(server.requests.length, 2);
+  });
+
+  test("headers without an end are a failure, not memory", async () => {
+    server.answer = (socket) => {
+      socket.write("HTTP/1.1 200 OK\r\n");
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(`X-Header: ${"x".repeat(8_000)}\r\n`)) continue;
+        if (!socket.destroyed) socket.once("drain", more);
+      };
+      more();
+    };
+    assert.match((await faultOf({})).message, /overflow/i);
   });
 
   test("of a long answer only the beginning is kept; of an endless one not even that much is read", async () => {

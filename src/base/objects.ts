@@ -8,6 +8,9 @@ export interface ObjectSource {
   readonly sha256: string;
   /** Bytes [from, below). */
   read(from: number, below: number): Promise<Uint8Array>;
+  /** What it is, and S3's canned ACL; for one that is put whole, in a bucket. A folder knows neither. */
+  readonly contentType?: string;
+  readonly acl?: string;
 }
 
 export interface ObjectFacts {

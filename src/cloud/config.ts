@@ -4,6 +4,7 @@ import { LIMITS, reasonOf } from "../base/mod.ts";
 import { AlertsConfigSchema } from "./alerts-config.ts";
 import { FunctionsConfigSchema, SecretsConfigSchema, TablesConfigSchema } from "./answers/config.ts";
 import { ArchiveConfigSchema } from "./archive-config.ts";
+import { BucketsConfigSchema } from "./buckets.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
 import { BackupConfigSchema, ExportsConfigSchema } from "./schedule/mod.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
@@ -154,6 +155,9 @@ export const PlatformConfigSchema = z.strictObject({
   ),
   exports: ExportsConfigSchema.default([]).describe(
     "Files on schedule: each `name`, `of` (telemetry, rollups_1m, rollups_1h, rollups_1d, events), `format` (parquet, csv, ndjson), `every` (1d: the range of a file, UTC), `after` (1h: late points are waited for so long), `things` and `measurements` (names, `*` for any part), `since` (2026-11-01: the first range; default: the present one), `keep` (newest files that stay), and where to: `folder` (an absolute path) or `s3` (as in `archive`). Each range is one file, `NAME-2026-11-22.parquet`, once, visible when it is whole; what was slept through is made up for. Health is degraded while one fails. Only in the file.",
+  ),
+  buckets: BucketsConfigSchema.default({}).describe(
+    "What the `s3` action of rules writes to, by the name that rules have for it: `folder` (an absolute path, which must be there), or a bucket as in `archive`: `endpoint`, `bucket` (default: the name), `region`, `prefix`, `credentials`, `ca`. Only in the file.",
   ),
   webhooks: z.array(HttpUrl).default([]).describe("Every alert is POSTed here (Standard Webhooks)."),
   slackWebhooks: z.array(HttpUrl).default([]).describe("Every alert is sent to this Slack incoming webhook."),

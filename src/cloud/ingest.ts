@@ -5,6 +5,7 @@ import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
 import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
+import { openBuckets } from "./buckets.ts";
 import { openSenders } from "../adapters/senders/mod.ts";
 import { SqliteBrokerState } from "../adapters/sqlite/broker-state.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
@@ -151,7 +152,8 @@ async function openRules(
   teardown: Teardown,
 ): Promise<OpenRules> {
   const sealing = sealingWith(base.secrets.sessionKey);
-  const store = new SqliteRulesStore({ path: join(config.data, "rules.db"), sealing, logger: base.logger });
+  const path = join(config.data, "rules.db");
+  const store = new SqliteRulesStore({ path, sealing, logger: base.logger, limits: base.limits.rules });
   teardown.add("rules' store", () => store.close());
   const http = new NodeOutgoingHttp();
   teardown.add("outgoing HTTP", () => http.close());
@@ -168,7 +170,12 @@ async function openRules(
       http,
       hmacSha256,
       clock: base.clock,
-      folder: { spool: join(config.data, "spool"), programs: join(config.data, "programs") },
+      folder: {
+        spool: join(config.data, "spool"),
+        programs: join(config.data, "programs"),
+        certificates: join(config.data, "certificates"),
+      },
+      buckets: openBuckets(config.buckets, base.limits, base),
       republish: () => republish,
     }),
     keyedHash,

@@ -50,6 +50,14 @@ describe("limits that an operator sets", () => {
     refused({ "shadow.apiTimeout": "1s" }, /no such limit/);
   });
 
+  test("how patient deliveries of rules are can be set, not what a rule's statement may be", () => {
+    const limit = { "rules.retryDelayMax": "1min", "rules.deliveryGiveUpAfter": "7d" };
+    const { rules } = limitsOf({ limits: "default", limit });
+    assert.deepEqual(rules, { ...LIMITS.rules, retryDelayMax: 60_000, deliveryGiveUpAfter: 604_800_000 });
+    refused({ "rules.retryDelayMin": "1h" }, /retryDelayMin < rules.retryDelayMax/);
+    refused({ "rules.sqlDepthMax": 1_000 }, /no such limit/);
+  });
+
   test("how large a policy may be can be set, within what fits a request", () => {
     const limit = { "identity.policyBytesMax": "100KiB", "identity.policyStatementsMax": 10_000 };
     const { identity } = limitsOf({ limits: "default", limit });

@@ -1,6 +1,7 @@
 /**
  * The limits that this platform runs with: the defaults or MQTT's own maxima, what the operator set, and what has to follow
- * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*`, what devices may store in telemetry and in shadows, and the size of policies can be set.
+ * from it (a larger packet needs a larger log record). `mqtt.*`, `log.*`, what devices may store in telemetry and in shadows,
+ * the size of policies, and how rules deliver can be set.
  */
 import { LIMITS, TidewireError, assertLimits, closestWord, kib, mib, reasonOf } from "../base/mod.ts";
 import type { Limits } from "../base/mod.ts";
@@ -53,7 +54,18 @@ export const IDENTITY_LIMITS_TO_SET = [
   "policyResourcesMax",
 ] as const satisfies readonly (keyof Limits["identity"])[];
 
-type Room = "mqtt" | "log" | "telemetry" | "shadow" | "identity";
+/** How patient deliveries of rules are, and how many are kept. */
+export const RULES_LIMITS_TO_SET = [
+  "deliveryTimeout",
+  "retryDelayMin",
+  "retryDelayMax",
+  "retryAfterMax",
+  "deliveryGiveUpAfter",
+  "deliveriesWaitingMax",
+  "deadLettersMax",
+] as const satisfies readonly (keyof Limits["rules"])[];
+
+type Room = "mqtt" | "log" | "telemetry" | "shadow" | "identity" | "rules";
 type Changeable = Record<Room, Record<string, number>>;
 
 /** Throws CONFIG_VALUE_INVALID where a limit is not known, cannot be set, or contradicts another. `file`: who said it. */
@@ -68,6 +80,7 @@ export function limitsOf(
     telemetry: {},
     shadow: {},
     identity: {},
+    rules: {},
   };
   for (const [name, value] of set) {
     const [room, key] = name.split(".") as [Room, string];
@@ -80,6 +93,7 @@ export function limitsOf(
     telemetry: { ...LIMITS.telemetry, ...chosen.telemetry },
     shadow: { ...LIMITS.shadow, ...chosen.shadow },
     identity: { ...LIMITS.identity, ...chosen.identity },
+    rules: { ...LIMITS.rules, ...chosen.rules },
   };
   const whole = followed(limits, new Set(set.keys()));
   try {
@@ -155,6 +169,7 @@ function knownNames(): readonly string[] {
     ...TELEMETRY_LIMITS_TO_SET.map((key) => `telemetry.${key}`),
     ...SHADOW_LIMITS_TO_SET.map((key) => `shadow.${key}`),
     ...IDENTITY_LIMITS_TO_SET.map((key) => `identity.${key}`),
+    ...RULES_LIMITS_TO_SET.map((key) => `rules.${key}`),
   ];
 }
 

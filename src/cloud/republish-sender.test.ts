@@ -89,10 +89,39 @@ describe("republish", () => {
     assert.match(world.rules.dead.list({ limit: 1 })[0]!.lastError, /feeds itself/);
   });
 
+  test("AWS's $$aws: requests to shadows, and to other rules; nothing else that begins with $", async () => {
+    await begin();
+    rule("r", "SELECT n FROM 'in'", { topic: "$$aws/things/${t}/shadow/update" });
+    rule("s", "SELECT n FROM 'in'", { topic: "$$aws/things/${t}/shadow/name/net/get" });
+    rule("t", "SELECT n FROM 'in'", { topic: "$$aws/rules/other/x" });
+    rule("other", "SELECT n, topic() AS at FROM 'nowhere'", { topic: "seen" });
+    for (const [i, closed] of [
+      "$aws/things/a/shadow/update/accepted",
+      "$aws/events/presence/connected/a",
+      "$aws/things/a/jobs/start-next",
+      "$aws/certificates/create/json",
+      "$tidewire/things/a/shadow/update",
+      "$SYS/x",
+    ].entries())
+      rule(`closed${i}`, "SELECT * FROM 'in'", { topic: closed.replace("$", "$$$$") });
+    world.publish("in", { n: 1, t: "lamp-1" });
+    await world.pass(seconds(2), seconds(1));
+    const seen = new Map(published.map((message) => [message.topic, message]));
+    assert.deepEqual(
+      [...seen.keys()].sort((a, b) => a.localeCompare(b)),
+      ["$aws/rules/other/x", "$aws/things/lamp-1/shadow/name/net/get", "$aws/things/lamp-1/shadow/update", "seen"],
+    );
+    assert.equal(text(seen.get("seen")!), '{"n":1,"at":"x"}');
+    assert.equal(seen.get("$aws/things/lamp-1/shadow/update")!.clientId, "", "not one of the thing's own requests");
+    const dead = world.rules.dead.list({ limit: 9 });
+    assert.equal(dead.length, 6);
+    for (const { lastError } of dead) assert.match(lastError, /a rule may republish to \$\$aws\/things/);
+  });
+
   test("a topic that is none, or the platform's own, is final; a full log is tried again", async () => {
     await begin();
     rule("r", "SELECT * FROM 'in'", { topic: "${to}" });
-    for (const to of ["a/+", "", "$aws/things/x/shadow/update"]) world.publish("in", { to });
+    for (const to of ["a/+", "", "$aws/things/x/shadow/update/delta"]) world.publish("in", { to });
     await world.pass(seconds(2), seconds(1));
     assert.equal(world.rules.dead.list({ limit: 9 }).length, 3);
     full = true;

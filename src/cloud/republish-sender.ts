@@ -1,5 +1,5 @@
 /** `republish` of rules: a message of the platform's own for the broker. Delivered when it is in the log, on disk. */
-import { LIMITS, TidewireError, isTidewireError, reasonOf, topicNameFault } from "../base/mod.ts";
+import { LIMITS, TidewireError, ingestOf, isTidewireError, reasonOf, topicNameFault } from "../base/mod.ts";
 import type {
   Cancel,
   Clock,
@@ -13,6 +13,7 @@ import type {
 } from "../base/mod.ts";
 import { DONE, HOPS_PROPERTY, dead, targetFails } from "../rules/mod.ts";
 import type { Parcel, Sender, Verdict } from "../rules/mod.ts";
+import { requestOf } from "../twin/mod.ts";
 
 export interface RepublishPorts {
   /** Of the broker; null until it runs. */
@@ -22,6 +23,14 @@ export interface RepublishPorts {
   readonly scheduler: Scheduler;
   readonly metrics: Metrics;
   readonly limits: TopicLimits;
+}
+
+const CLOSED =
+  "of the topics that begin with $, a rule may republish to $$aws/things/<thing>/shadow/… (get, update, delete) and $$aws/rules/<rule>/…";
+
+/** Requests to shadows, and Basic Ingest: what rules may say where others only listen. AWS has no more, but for jobs' topics. */
+function isOpenToRules(topic: string): boolean {
+  return requestOf(topic)?.origin === "client" || ingestOf(topic) !== null;
 }
 
 export class RepublishSender implements Sender {
@@ -64,7 +73,7 @@ export class RepublishSender implements Sender {
   #faultOf({ fields }: Parcel): string | null {
     const { topic = "", hops } = fields;
     if (topicNameFault(topic, this.#ports.limits) !== null) return `'${topic.slice(0, 60)}' is no topic to publish to`;
-    if (topic.startsWith("$")) return "topics that begin with $ are the platform's own";
+    if (topic.startsWith("$") && !isOpenToRules(topic)) return CLOSED;
     if (Number(hops) <= LIMITS.rules.republishHopsMax) return null;
     this.#stopped.value++;
     return `it was republished ${LIMITS.rules.republishHopsMax} times already: a rule feeds itself`;
@@ -77,7 +86,8 @@ export class RepublishSender implements Sender {
       payload: body,
       qos: qos === "1" ? 1 : 0,
       retain: retain === "true",
-      clientId: thing ?? "rules",
+      // A shadow counts what each client has under way; rules speak for all things.
+      clientId: requestOf(topic) === null ? (thing ?? "rules") : "",
       thing: thing ?? null,
       receivedAt: this.#ports.clock.now(),
       properties: propertiesOf(fields),

@@ -1,6 +1,7 @@
 export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
 export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 export { CARRIERS } from "./actions/registry.ts";
+export { isPem } from "./actions/server.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
 export type { Carrier, HttpExchange, SecretChange } from "./actions/kind.ts";
 export { defaultRules } from "./defaults.ts";
@@ -20,7 +21,7 @@ export type {
   Origin,
   SavedDelivery,
 } from "./delivery/delivery.ts";
-export { HOPS_PROPERTY } from "./actions/republish.ts";
+export { HOPS_PROPERTY, hopsOf } from "./actions/republish.ts";
 export { receiverOf } from "./delivery/receivers.ts";
 export type { KeyedHash } from "./delivery/receivers.ts";
 export { DONE, dead, deliveryFails, forAll, targetFails } from "./delivery/sender.ts";

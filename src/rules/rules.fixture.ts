@@ -30,8 +30,11 @@ export interface Received {
   readonly body: string;
 }
 
-/** How a receiver answers: a status, or all of it; "hang" never does. */
-export type Answer = number | { status: number; headers?: Record<string, string>; body?: string } | "hang";
+/** How a receiver answers: a status, or all of it, perhaps later; "hang" never does. */
+export type Answer =
+  | number
+  | { status: number; headers?: Record<string, string>; body?: string; after?: Promise<void> }
+  | "hang";
 
 /** An HTTP server on a free port of the loopback interface that answers as told. */
 export class Receiver {
@@ -110,8 +113,10 @@ export class Receiver {
 
 function reply(response: ServerResponse, answer: Answer): void {
   if (answer === "hang") return;
-  const { status, headers = {}, body = "" } = typeof answer === "number" ? { status: answer } : answer;
-  response.writeHead(status, headers).end(body);
+  const { status, headers = {}, body = "", after } = typeof answer === "number" ? { status: answer } : answer;
+  const say = (): void => void response.writeHead(status, headers).end(body);
+  if (after === undefined) say();
+  else void after.then(say);
 }
 
 /** The real client, with a way to wait until nothing is on the way any more. */

@@ -15,6 +15,8 @@ export interface Answer {
   readonly payload: string;
   /** Worth nothing after that; null: for ever. */
   readonly until: EpochMs | null;
+  /** The request's. */
+  readonly hops?: number;
 }
 
 /** Answers of one turn. They stay until the log has them: they may come twice, never not at all. */

@@ -18,6 +18,8 @@ export interface TwinRequest extends RequestTopic {
   readonly payload: Uint8Array;
   readonly clientId: string;
   readonly receivedAt: EpochMs;
+  /** How often rules had republished it, where they had: its answers carry it on, so that rules that feed each other end. */
+  readonly hops?: number;
 }
 
 /** `body`: the accepted document. */
@@ -47,6 +49,16 @@ export class Turn {
 
   /** `crowded`: its connection has too many on the way. `null`: it is too late to answer. */
   work(request: TwinRequest, now: EpochMs, crowded: boolean): Outcome | null {
+    const first = this.answers.length;
+    const outcome = this.#operate(request, now, crowded);
+    const { hops } = request;
+    if (hops !== undefined) {
+      for (let i = first; i < this.answers.length; i++) this.answers[i] = { ...this.answers[i]!, hops };
+    }
+    return outcome;
+  }
+
+  #operate(request: TwinRequest, now: EpochMs, crowded: boolean): Outcome | null {
     switch (request.operation) {
       case "get":
         return this.#get(request, now, crowded);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import type { MqttClient } from "mqtt";
+import { LIMITS } from "../../src/base/mod.ts";
 import { addDevice, connectDevice, openDevice } from "./support/device.ts";
 import { PlatformProcess, ROOT, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
@@ -49,6 +50,32 @@ test("tidewire shadow: update, get, list, delete; numbers as they were written; 
   const wrong = await runCli(["shadow", "update", "valve", "--desired", "{on:1}", "--data", folder.path], folder.path);
   assert.match(wrong.stderr, /--desired is no JSON/);
 });
+
+test("a rule updates a shadow, 200 at once; two rules that feed each other through it end [AWS: $$aws/things/…/shadow/update]", async () => {
+  const device = await addDevice(platform, folder.path, "lamp");
+  const client = await connectDevice(platform, device);
+  await platform.api("POST", "/rules/report", {
+    sql: "SELECT {'reported': {'n': n}} AS state FROM 'telemetry/lamp/count'",
+    actions: [{ republish: { topic: "$$aws/things/lamp/shadow/update", qos: 1, roleArn: "arn:aws:iam::1:role/r" } }],
+  });
+  for (let n = 1; n <= 200; n++) client.publish("telemetry/lamp/count", JSON.stringify({ n }), { qos: 1 });
+  await until("all updates", async () => (JSON.parse(await cli("get", "lamp", "--json")) as Shadow).version === 200);
+  await platform.api("POST", "/rules/echo", {
+    sql: "SELECT {'reported': {'n': current.state.reported.n + 1}} AS state FROM '$aws/things/lamp/shadow/update/documents'",
+    actions: [{ republish: { topic: "$$aws/things/lamp/shadow/update", qos: 1 } }],
+  });
+  await client.publishAsync("telemetry/lamp/count", JSON.stringify({ n: 1 }), { qos: 1 });
+  const ended = "tidewire_republish_hops_exceeded_total";
+  await until("the end of the loop", async () => (await platform.metric(ended)) === 1);
+  const { version } = JSON.parse(await cli("get", "lamp", "--json")) as Shadow;
+  assert.equal(version, 200 + LIMITS.rules.republishHopsMax);
+  await client.endAsync(true);
+  for (const rule of ["report", "echo"]) await platform.api("DELETE", `/rules/${rule}`);
+});
+
+interface Shadow {
+  readonly version: number;
+}
 
 test("tidewire shadow watch: every change as it comes, also of what a device reports", async () => {
   const device = await addDevice(platform, folder.path, "meter");

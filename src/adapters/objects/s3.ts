@@ -129,6 +129,8 @@ export class S3Objects implements Objects {
     const headers = {
       "content-md5": md5(body),
       "x-amz-checksum-sha256": Buffer.from(source.sha256, "hex").toString("base64"),
+      ...(source.contentType === undefined ? {} : { "content-type": source.contentType }),
+      ...(source.acl === undefined ? {} : { "x-amz-acl": source.acl }),
     };
     await this.#found(key, this.#client.send({ method: "PUT", url: this.#url(key), headers, body, signal }));
   }

@@ -4,20 +4,31 @@ import amqplib from "amqplib";
 import { OutgoingGuard } from "../outgoing-guard.ts";
 import { amqpSender } from "./amqp.ts";
 import { TIMEOUT, numbered, rendered, senderContract } from "./sender.contract.ts";
+import { makePki } from "../net/pki.fixture.ts";
+import type { Pki } from "../net/pki.fixture.ts";
 import { programMissing, rabbitServer } from "./servers.fixture.ts";
 import type { TestServer } from "./servers.fixture.ts";
+import { clientOf, expiredServer, tlsContract } from "./tls.contract.ts";
+import type { ClientIdentity } from "./tls.contract.ts";
 
 const missing = programMissing("rabbitmq-server");
 
 describe("RabbitMQ", { skip: missing ?? false }, () => {
-  let server: TestServer;
-  const open = (receiver: Parameters<typeof amqpSender>[0], guard = new OutgoingGuard()) => amqpSender(receiver, guard);
+  let server: TestServer & { readonly tlsPort: number };
+  let pki: Pki;
+  let other: Pki;
+  let client: ClientIdentity;
+  let stranger: ClientIdentity;
+  const open = (receiver: Parameters<typeof amqpSender>[0], guard = new OutgoingGuard()) =>
+    amqpSender(receiver, { guard, certificates: null });
   const action = (more: object = {}): object => ({
     amqp: { url: `amqp://127.0.0.1:${server.port}`, routingKey: "plant", ...more },
   });
 
   before(async () => {
-    server = await rabbitServer();
+    [pki, other] = await Promise.all([makePki(), makePki("another CA")]);
+    [client, stranger] = await Promise.all([clientOf(pki), clientOf(other)]);
+    server = await rabbitServer({ caPath: pki.caPath, ...(await pki.issue("server")) });
     const connection = await amqplib.connect(`amqp://127.0.0.1:${server.port}`);
     const channel = await connection.createChannel();
     await channel.assertQueue("plant", { durable: true });
@@ -25,7 +36,7 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
     await channel.bindQueue("plant", "events", "line.*");
     await connection.close();
   });
-  after(() => server.remove());
+  after(() => Promise.all([server.remove(), pki.remove(), other.remove()]));
 
   async function taken(): Promise<amqplib.GetMessage[]> {
     const connection = await amqplib.connect(`amqp://127.0.0.1:${server.port}`);
@@ -67,6 +78,19 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
       verdicts.map(({ type }) => type),
       ["retry", "retry"],
     );
+  });
+
+  tlsContract({
+    action: (more, port = server.tlsPort) => ({
+      amqp: { url: `amqps://127.0.0.1:${port}`, routingKey: "plant", ...more },
+    }),
+    open: amqpSender,
+    ca: () => pki.ca,
+    otherCa: () => other.ca,
+    name: "localhost",
+    client: () => client,
+    stranger: () => stranger,
+    expired: () => expiredServer(pki),
   });
 
   // Last, since it kills the server: for a moment after it is back no queue takes anything.

@@ -3,9 +3,9 @@ import type { ChannelModel, ConfirmChannel } from "amqplib";
 import { TidewireError } from "../../base/mod.ts";
 import { DONE, deliveryFails, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
-import type { OutgoingGuard } from "../outgoing-guard.ts";
 import { Link } from "./link.ts";
 import { guarded, settingsOf } from "./server-settings.ts";
+import type { ServerPorts } from "./server-settings.ts";
 
 interface AmqpSettings {
   readonly exchange: string;
@@ -23,10 +23,10 @@ const HEARTBEAT_SECONDS = 20;
 /** A short string of the protocol. */
 const ROUTING_KEY_BYTES_MAX = 255;
 
-export function amqpSender(receiver: Receiver, guard: OutgoingGuard): Sender {
+export function amqpSender(receiver: Receiver, ports: ServerPorts): Sender {
   const { exchange, persistent } = receiver.settings as unknown as AmqpSettings;
   const link: Link<Connected> = new Link({
-    open: () => connect(receiver, guard, () => link.lost()),
+    open: () => connect(receiver, ports, () => link.lost()),
     drop: ({ connection }) => void connection.close().catch(() => {}),
   });
   const publish = ({ channel, returned }: Connected, parcel: Parcel): Promise<Verdict> =>
@@ -73,12 +73,12 @@ export function amqpSender(receiver: Receiver, guard: OutgoingGuard): Sender {
 
 const tooLong: Verdict = { type: "dead", reason: `the routing key is longer than ${ROUTING_KEY_BYTES_MAX} bytes` };
 
-async function connect(receiver: Receiver, guard: OutgoingGuard, lost: () => void): Promise<Connected> {
+async function connect(receiver: Receiver, ports: ServerPorts, lost: () => void): Promise<Connected> {
   const settings = settingsOf(receiver);
   const { tls, user = "guest", password = "guest", path } = settings;
-  const [{ default: amqplib }, { address, port, servername }] = await Promise.all([
+  const [{ default: amqplib }, { address, port, trust }] = await Promise.all([
     import("amqplib"),
-    guarded(guard, settings),
+    guarded(ports, settings),
   ]);
   const connection = await amqplib.connect(
     {
@@ -90,7 +90,7 @@ async function connect(receiver: Receiver, guard: OutgoingGuard, lost: () => voi
       vhost: path === "" ? "/" : path,
       heartbeat: HEARTBEAT_SECONDS,
     },
-    servername === undefined ? {} : { servername },
+    tls ? trust : {},
   );
   connection.on("error", () => {}); // `close` follows
   connection.on("close", lost);

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import type { Pki } from "../net/pki.fixture.ts";
+import { makePki } from "../net/pki.fixture.ts";
+import { clientOf, expiredServer, tlsContract } from "./tls.contract.ts";
+import type { ClientIdentity } from "./tls.contract.ts";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { SMTPServer } from "smtp-server";
 import { OutgoingGuard } from "../outgoing-guard.ts";
@@ -69,7 +73,7 @@ describe("mail", () => {
 
   async function send(given: object, values: readonly object[], timeout = TIMEOUT) {
     const { receiver, parcels } = rendered(given, values);
-    const sender = emailSender(receiver, new OutgoingGuard());
+    const sender = emailSender(receiver, { guard: new OutgoingGuard(), certificates: null });
     const verdicts = await sender.send(parcels, timeout);
     await sender.close();
     return verdicts;
@@ -127,3 +131,66 @@ describe("mail", () => {
     assert.match(JSON.stringify(await send(action({ url: "smtp://169.254.169.254" }), [{}])), /"dead".*not allowed/);
   });
 });
+
+for (const [how, secure] of [
+  ["TLS from the first byte", true],
+  ["STARTTLS", false],
+] as const) {
+  describe(`mail by ${how}`, () => {
+    let [pki, other]: Pki[] = [];
+    let [client, stranger]: ClientIdentity[] = [];
+    let server: SMTPServer;
+    let port = 0;
+    let mails = 0;
+
+    before(async () => {
+      [pki, other] = await Promise.all([makePki(), makePki("another CA")]);
+      [client, stranger] = await Promise.all([clientOf(pki), clientOf(other)]);
+      const { key, cert } = await pki.issue("server");
+      server = new SMTPServer({
+        secure,
+        key,
+        cert,
+        ca: [pki.ca],
+        requestCert: true,
+        rejectUnauthorized: true,
+        authOptional: true,
+        closeTimeout: 100,
+        onData(stream, session, done) {
+          assert.ok(session.secure);
+          stream.resume().on("end", () => {
+            mails++;
+            done();
+          });
+        },
+      });
+      server.on("error", () => {});
+      const listening = server.listen(0, "127.0.0.1");
+      await once(listening, "listening");
+      port = (listening.address() as AddressInfo).port;
+    });
+    after(async () => {
+      assert.ok(mails > 0);
+      await new Promise<void>((resolve) => server.close(resolve));
+      await Promise.all([pki!.remove(), other!.remove()]);
+    });
+
+    tlsContract({
+      action: (more, at = port) => ({
+        email: {
+          url: `${secure ? "smtps" : "smtp"}://127.0.0.1:${at}`,
+          from: "a@example.com",
+          to: "b@example.com",
+          ...more,
+        },
+      }),
+      open: emailSender,
+      ca: () => pki!.ca,
+      otherCa: () => other!.ca,
+      name: "localhost",
+      client: () => client!,
+      stranger: () => stranger!,
+      expired: secure ? () => expiredServer(pki!) : null,
+    });
+  });
+}

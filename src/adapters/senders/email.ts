@@ -4,9 +4,9 @@ import type { Transporter } from "nodemailer";
 import type SMTPTransport from "nodemailer/lib/smtp-transport/index.js";
 import { DONE, dead, deliveryFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
-import type { OutgoingGuard } from "../outgoing-guard.ts";
 import { Link } from "./link.ts";
 import { guarded, settingsOf } from "./server-settings.ts";
+import type { ServerPorts } from "./server-settings.ts";
 
 interface MailSettings {
   readonly from: string;
@@ -15,10 +15,10 @@ interface MailSettings {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-export function emailSender(receiver: Receiver, guard: OutgoingGuard): Sender {
+export function emailSender(receiver: Receiver, ports: ServerPorts): Sender {
   const settings = receiver.settings as unknown as MailSettings;
   const link = new Link<Transporter<SMTPTransport.SentMessageInfo>>({
-    open: () => connect(receiver, guard),
+    open: () => connect(receiver, ports),
     drop: (transport) => transport.close(),
   });
   return {
@@ -70,21 +70,26 @@ function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-async function connect(receiver: Receiver, guard: OutgoingGuard): Promise<Transporter<SMTPTransport.SentMessageInfo>> {
+async function connect(receiver: Receiver, ports: ServerPorts): Promise<Transporter<SMTPTransport.SentMessageInfo>> {
   const settings = settingsOf(receiver);
-  const { tls, user, password } = settings;
-  const [{ createTransport }, { address, port, servername }] = await Promise.all([
+  const { tls, user, password, ca, certificate } = settings;
+  const [{ createTransport }, { address, port, trust }] = await Promise.all([
     import("nodemailer"),
-    guarded(guard, settings),
+    guarded(ports, settings),
   ]);
   return createTransport({
     host: address,
     port,
+    // Servers make who connects wait before they greet: one connection is kept for all mails.
+    pool: true,
+    maxConnections: 1,
+    maxMessages: Infinity,
+    maxRequeues: 1, // one that the server had closed meanwhile costs nothing
     secure: tls,
-    // A password is never sent in the clear.
-    requireTLS: !tls && user !== undefined,
+    // A password is never sent in the clear, and who names a CA wants TLS.
+    requireTLS: !tls && (user !== undefined || ca !== undefined || certificate !== undefined),
     ...(user === undefined ? {} : { auth: { user, pass: password ?? "" } }),
-    ...(servername === undefined ? {} : { tls: { servername } }),
+    tls: trust,
     connectionTimeout: CONNECT_TIMEOUT_MS,
     disableFileAccess: true,
     disableUrlAccess: true,

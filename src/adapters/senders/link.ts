@@ -3,6 +3,7 @@ import { isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { dead, forAll, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Verdict } from "../../rules/mod.ts";
+import { tlsFault } from "./tls-faults.ts";
 
 export interface LinkPorts<C> {
   open(): Promise<C>;
@@ -65,6 +66,8 @@ function verdictOfFailure(error: unknown): Verdict {
     if (error.code === "OUTGOING_REFUSED") return dead(error.message);
     return targetFails(String(error.details["reason"]));
   }
+  const fault = tlsFault(error);
+  if (fault !== null) return targetFails(fault);
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const reason = reasonOf(error).slice(0, 300);
   if (reason === "") return targetFails(code ?? "the connection failed");

@@ -2,17 +2,22 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { jetstreamManager, jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { makePki } from "../net/pki.fixture.ts";
+import type { Pki } from "../net/pki.fixture.ts";
 import { OutgoingGuard } from "../outgoing-guard.ts";
 import { natsSender } from "./nats.ts";
 import { TIMEOUT, numbered, rendered, senderContract } from "./sender.contract.ts";
 import { natsServer, programMissing } from "./servers.fixture.ts";
 import type { TestServer } from "./servers.fixture.ts";
+import { clientOf, tlsContract } from "./tls.contract.ts";
+import type { ClientIdentity } from "./tls.contract.ts";
 
 const missing = programMissing("nats-server");
 
 describe("NATS JetStream", { skip: missing ?? false }, () => {
   let server: TestServer;
-  const open = (receiver: Parameters<typeof natsSender>[0], guard = new OutgoingGuard()) => natsSender(receiver, guard);
+  const open = (receiver: Parameters<typeof natsSender>[0], guard = new OutgoingGuard()) =>
+    natsSender(receiver, { guard, certificates: null });
   const action = (more: object = {}): object => ({
     nats: {
       url: `nats://127.0.0.1:${server.port}`,
@@ -98,5 +103,51 @@ describe("NATS JetStream", { skip: missing ?? false }, () => {
     }
     await sender.close();
     await listener.close();
+  });
+});
+
+describe("NATS by TLS", { skip: missing ?? false }, () => {
+  let pki: Pki;
+  let other: Pki;
+  let server: TestServer;
+  let client: ClientIdentity;
+  let stranger: ClientIdentity;
+  const start = async (validUntil?: Date): Promise<TestServer> =>
+    natsServer({ caPath: pki.caPath, ...(await pki.issue("server", validUntil)) });
+
+  before(async () => {
+    [pki, other] = await Promise.all([makePki(), makePki("another CA")]);
+    client = await clientOf(pki);
+    stranger = await clientOf(other);
+    server = await start();
+  });
+  after(() => Promise.all([server.remove(), pki.remove(), other.remove()]));
+
+  const action = (more: object, port = server.port): object => ({
+    nats: { url: `tls://127.0.0.1:${port}`, user: "tide", password: "wire", subject: "s", ...more },
+  });
+
+  tlsContract({
+    action,
+    open: natsSender,
+    ca: () => pki.ca,
+    otherCa: () => other.ca,
+    name: "localhost",
+    client: () => client,
+    stranger: () => stranger,
+    async expired() {
+      const expired = await start(new Date(Date.now() - 3_600_000));
+      return { port: expired.port, close: () => void expired.remove() };
+    },
+  });
+
+  test("a server without TLS gets nothing, and no password", async () => {
+    const plain = await natsServer();
+    const { receiver, parcels } = rendered(action({ ca: pki.ca }, plain.port), numbered(1));
+    const sender = natsSender(receiver, { guard: new OutgoingGuard(), certificates: null });
+    const [verdict] = await sender.send(parcels, TIMEOUT);
+    await sender.close();
+    await plain.remove();
+    assert.match(JSON.stringify(verdict), /does not support 'tls'/);
   });
 });

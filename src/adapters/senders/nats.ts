@@ -4,10 +4,9 @@ import type { JetStreamClient } from "@nats-io/jetstream";
 import type { Millis } from "../../base/mod.ts";
 import { DONE, dead, deliveryFails, forAll, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
-import type { OutgoingGuard } from "../outgoing-guard.ts";
 import { Link } from "./link.ts";
 import { guarded } from "./server-settings.ts";
-import type { ServerSettings } from "./server-settings.ts";
+import type { ServerPorts, ServerSettings } from "./server-settings.ts";
 
 interface Connected {
   readonly connection: NatsConnection;
@@ -24,10 +23,10 @@ const SUBJECT = /^(?!\.)(?!.*\.\.)[^\s*>]{1,255}(?<!\.)$/;
 /** Of JetStream's answers: the stream takes no message of this size. */
 const TOO_LARGE = 10054;
 
-export function natsSender(receiver: Receiver, guard: OutgoingGuard): Sender {
+export function natsSender(receiver: Receiver, ports: ServerPorts): Sender {
   const link: Link<Connected> = new Link({
     async open() {
-      const connected = await connect(receiver, guard);
+      const connected = await connect(receiver, ports);
       void connected.connection.closed().then(() => link.lost());
       return connected;
     },
@@ -39,12 +38,12 @@ export function natsSender(receiver: Receiver, guard: OutgoingGuard): Sender {
   };
 }
 
-async function connect(receiver: Receiver, guard: OutgoingGuard): Promise<Connected> {
+async function connect(receiver: Receiver, ports: ServerPorts): Promise<Connected> {
   const settings = receiver.settings as unknown as NatsSettings;
   const { user, password, token, tls } = settings;
-  const [{ connect: open }, { address, port, servername }] = await Promise.all([
+  const [{ connect: open }, { address, port, trust }] = await Promise.all([
     import("@nats-io/transport-node"),
-    guarded(guard, settings),
+    guarded(ports, settings),
   ]);
   const connection = await open({
     servers: `${address.includes(":") ? `[${address}]` : address}:${port}`,
@@ -53,7 +52,7 @@ async function connect(receiver: Receiver, guard: OutgoingGuard): Promise<Connec
     ignoreClusterUpdates: true, // whom the server knows, the guard does not
     ...(user === undefined ? {} : { user, pass: password ?? "" }),
     ...(token === undefined ? {} : { token }),
-    tls: tls ? { ...(servername === undefined ? {} : { servername }), handshakeFirst: false } : null,
+    tls: tls ? { ...trust, handshakeFirst: false } : null,
   });
   if (!settings.jetstream) return { connection, stream: null };
   const { jetstream } = await import("@nats-io/jetstream");

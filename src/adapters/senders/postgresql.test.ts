@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { readFileSync } from "node:fs";
 import pg from "pg";
+import { makePki } from "../net/pki.fixture.ts";
+import type { Pki } from "../net/pki.fixture.ts";
 import { OutgoingGuard } from "../outgoing-guard.ts";
 import { PostgresServer, postgresMissing } from "../postgres/server.fixture.ts";
 import { postgresqlSender } from "./postgresql.ts";
 import { TIMEOUT, numbered, rendered, senderContract } from "./sender.contract.ts";
+import { tlsContract } from "./tls.contract.ts";
 
 const missing = postgresMissing();
 
 describe("PostgreSQL", { skip: missing ?? false }, () => {
   let server: PostgresServer;
   const open = (receiver: Parameters<typeof postgresqlSender>[0], guard = new OutgoingGuard()) =>
-    postgresqlSender(receiver, guard);
+    postgresqlSender(receiver, { guard, certificates: null });
   const action = (more: object = {}): object => ({
     postgresql: {
       url: `postgresql://127.0.0.1:${server.port}/tidewire`,
@@ -103,5 +107,39 @@ describe("PostgreSQL", { skip: missing ?? false }, () => {
     const verdicts = await waiting.send(later.parcels, TIMEOUT);
     await waiting.close();
     assert.match(JSON.stringify(verdicts), /"scope":"target".*42P01/);
+  });
+});
+
+describe("PostgreSQL by TLS", { skip: missing ?? false }, () => {
+  let other: Pki;
+  let server: PostgresServer;
+
+  before(async () => {
+    [server, other] = await Promise.all([PostgresServer.start({ tls: true }), makePki("another CA")]);
+    const client = new pg.Client({ connectionString: server.url() });
+    await client.connect();
+    await client.query("CREATE TABLE readings (n bigint)");
+    await client.end();
+  });
+  after(() => Promise.all([server.remove(), other.remove()]));
+
+  tlsContract({
+    action: (more, port = server.port) => ({
+      postgresql: {
+        url: `postgresqls://127.0.0.1:${port}/tidewire`,
+        user: "tidewire",
+        password: server.password,
+        table: "readings",
+        columns: ["n"],
+        ...more,
+      },
+    }),
+    open: postgresqlSender,
+    ca: () => readFileSync(server.caFile, "utf8"),
+    otherCa: () => other.ca,
+    name: "127.0.0.1",
+    client: null,
+    stranger: null,
+    expired: null,
   });
 });

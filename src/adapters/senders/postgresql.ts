@@ -2,9 +2,9 @@
 import type pg from "pg";
 import { DONE, dead, forAll, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
-import type { OutgoingGuard } from "../outgoing-guard.ts";
 import { Link } from "./link.ts";
 import { guarded, settingsOf } from "./server-settings.ts";
+import type { ServerPorts } from "./server-settings.ts";
 
 interface TableSettings {
   readonly table: string;
@@ -18,10 +18,10 @@ const ROW_FAULT = /^2[23]/;
 /** The protocol counts parameters in 16 bits. */
 const PARAMETERS_MAX = 65_535;
 
-export function postgresqlSender(receiver: Receiver, guard: OutgoingGuard): Sender {
+export function postgresqlSender(receiver: Receiver, ports: ServerPorts): Sender {
   const settings = receiver.settings as unknown as TableSettings;
   const link: Link<pg.Client> = new Link({
-    open: () => connect(receiver, guard, () => link.lost()),
+    open: () => connect(receiver, ports, () => link.lost()),
     // `end` waits for what is on the way, which may hang.
     drop: (client) =>
       (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
@@ -75,20 +75,17 @@ export function quoted(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;
 }
 
-async function connect(receiver: Receiver, guard: OutgoingGuard, lost: () => void): Promise<pg.Client> {
+async function connect(receiver: Receiver, ports: ServerPorts, lost: () => void): Promise<pg.Client> {
   const settings = settingsOf(receiver);
   const { tls, user, password, path } = settings;
-  const [{ default: driver }, { address, port, servername }] = await Promise.all([
-    import("pg"),
-    guarded(guard, settings),
-  ]);
+  const [{ default: driver }, { address, port, trust }] = await Promise.all([import("pg"), guarded(ports, settings)]);
   const client = new driver.Client({
     host: address,
     port,
     database: path === "" ? (user ?? "postgres") : path,
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
-    ssl: tls ? (servername === undefined ? {} : { servername }) : false,
+    ssl: tls ? { ...trust } : false,
     application_name: "tidewire rules",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,

@@ -1,18 +1,22 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "@redis/client";
+import { makePki } from "../net/pki.fixture.ts";
+import type { Pki } from "../net/pki.fixture.ts";
 import { OutgoingGuard } from "../outgoing-guard.ts";
 import { redisSender } from "./redis.ts";
 import { TIMEOUT, numbered, rendered, senderContract } from "./sender.contract.ts";
 import { programMissing, redisServer } from "./servers.fixture.ts";
 import type { TestServer } from "./servers.fixture.ts";
+import { clientOf, expiredServer, tlsContract } from "./tls.contract.ts";
+import type { ClientIdentity } from "./tls.contract.ts";
 
 const missing = programMissing("redis-server");
 
 describe("Redis streams", { skip: missing ?? false }, () => {
   let server: TestServer;
   const open = (receiver: Parameters<typeof redisSender>[0], guard = new OutgoingGuard()) =>
-    redisSender(receiver, guard);
+    redisSender(receiver, { guard, certificates: null });
   const action = (more: object = {}): object => ({
     redis: { url: `redis://127.0.0.1:${server.port}`, password: "wire", stream: "plant:${topic(2)}", ...more },
   });
@@ -63,5 +67,34 @@ describe("Redis streams", { skip: missing ?? false }, () => {
       verdicts.map(({ type }) => type),
       ["dead", "done", "dead"],
     );
+  });
+});
+
+describe("Redis streams by TLS", { skip: missing ?? false }, () => {
+  let pki: Pki;
+  let other: Pki;
+  let server: TestServer;
+  let client: ClientIdentity;
+  let stranger: ClientIdentity;
+
+  before(async () => {
+    [pki, other] = await Promise.all([makePki(), makePki("another CA")]);
+    client = await clientOf(pki);
+    stranger = await clientOf(other);
+    server = await redisServer({ caPath: pki.caPath, ...(await pki.issue("server")) });
+  });
+  after(() => Promise.all([server.remove(), pki.remove(), other.remove()]));
+
+  tlsContract({
+    action: (more, port = server.port) => ({
+      redis: { url: `rediss://127.0.0.1:${port}`, password: "wire", stream: "s", ...more },
+    }),
+    open: redisSender,
+    ca: () => pki.ca,
+    otherCa: () => other.ca,
+    name: "localhost",
+    client: () => client,
+    stranger: () => stranger,
+    expired: () => expiredServer(pki),
   });
 });

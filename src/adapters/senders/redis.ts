@@ -2,17 +2,17 @@
 import type { RedisClientType } from "@redis/client";
 import { DONE, dead, targetFails } from "../../rules/mod.ts";
 import type { Parcel, Receiver, Sender, Verdict } from "../../rules/mod.ts";
-import type { OutgoingGuard } from "../outgoing-guard.ts";
 import { Link } from "./link.ts";
 import { guarded, settingsOf } from "./server-settings.ts";
+import type { ServerPorts } from "./server-settings.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-export function redisSender(receiver: Receiver, guard: OutgoingGuard): Sender {
+export function redisSender(receiver: Receiver, ports: ServerPorts): Sender {
   const { maxLength } = receiver.settings as unknown as { maxLength: number };
   const trim = { TRIM: { strategy: "MAXLEN", strategyModifier: "~", threshold: maxLength } } as const;
   const link: Link<RedisClientType> = new Link({
-    open: () => connect(receiver, guard, () => link.lost()),
+    open: () => connect(receiver, ports, () => link.lost()),
     drop: (client) => (client.isOpen ? client.destroy() : undefined),
   });
   const add = async (client: RedisClientType, { id, body, fields }: Parcel): Promise<Verdict> => {
@@ -41,16 +41,16 @@ function verdictOf(error: unknown): Verdict {
   throw error;
 }
 
-async function connect(receiver: Receiver, guard: OutgoingGuard, lost: () => void): Promise<RedisClientType> {
+async function connect(receiver: Receiver, ports: ServerPorts, lost: () => void): Promise<RedisClientType> {
   const settings = settingsOf(receiver);
   const { tls, user, password, path } = settings;
-  const [{ createClient }, { address, port, servername }] = await Promise.all([
+  const [{ createClient }, { address, port, trust }] = await Promise.all([
     import("@redis/client"),
-    guarded(guard, settings),
+    guarded(ports, settings),
   ]);
   const common = { host: address, port, connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: false } as const;
   const client = createClient({
-    socket: tls ? { ...common, tls: true, ...(servername === undefined ? {} : { servername }) } : common,
+    socket: tls ? { ...common, ...trust, tls: true } : common,
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
     ...(path === "" ? {} : { database: Number(path) }),

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -69,6 +69,8 @@ export class TestServer {
   /** Stands still: connections stay open and nothing answers. */
   freeze(): void {
     this.#signal("SIGSTOP");
+    // A signal is on its way for a moment, in which one of its threads may still answer.
+    while (!this.#children.filter(isAlive).every(({ pid }) => stands(pid!))) continue;
   }
 
   thaw(): void {
@@ -101,7 +103,14 @@ function isAlive(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 
-export const natsServer = (): Promise<TestServer> =>
+/** PEM files: of the server, and of the CA that clients must be of. */
+export interface ServerTls {
+  readonly caPath: string;
+  readonly certPath: string;
+  readonly keyPath: string;
+}
+
+export const natsServer = (tls?: ServerTls): Promise<TestServer> =>
   TestServer.start({
     commands: ({ port, folder }) => [
       {
@@ -118,12 +127,15 @@ export const natsServer = (): Promise<TestServer> =>
           "tide",
           "--pass",
           "wire",
+          ...(tls === undefined
+            ? []
+            : ["--tlsverify", "--tlscert", tls.certPath, "--tlskey", tls.keyPath, "--tlscacert", tls.caPath]),
         ],
       },
     ],
   });
 
-export const redisServer = (): Promise<TestServer> =>
+export const redisServer = (tls?: ServerTls): Promise<TestServer> =>
   TestServer.start({
     commands: ({ port, folder }) => [
       {
@@ -131,8 +143,7 @@ export const redisServer = (): Promise<TestServer> =>
         args: [
           "--bind",
           "127.0.0.1",
-          "--port",
-          String(port),
+          ...(tls === undefined ? ["--port", String(port)] : redisTls(port, tls)),
           "--dir",
           folder,
           "--appendonly",
@@ -144,14 +155,29 @@ export const redisServer = (): Promise<TestServer> =>
     ],
   });
 
+function redisTls(port: number, { caPath, certPath, keyPath }: ServerTls): string[] {
+  const files = ["--tls-cert-file", certPath, "--tls-key-file", keyPath, "--tls-ca-cert-file", caPath];
+  return ["--port", "0", "--tls-port", String(port), ...files];
+}
+
 /** With an epmd of its own, so that nothing stays behind. */
-export async function rabbitServer(): Promise<TestServer> {
-  const [names, distribution] = [await freePort(), await freePort()];
-  return TestServer.start({
+export async function rabbitServer(tls: ServerTls): Promise<TestServer & { readonly tlsPort: number }> {
+  const [names, distribution, tlsPort] = [await freePort(), await freePort(), await freePort()];
+  const server = await TestServer.start({
     commands({ port, folder }) {
       mkdirSync(join(folder, "data"), { recursive: true });
       writeFileSync(join(folder, "plugins"), "[].");
-      writeFileSync(join(folder, "rabbitmq.conf"), `listeners.tcp.local = 127.0.0.1:${port}\nloopback_users = none\n`);
+      const lines = [
+        `listeners.tcp.local = 127.0.0.1:${port}`,
+        "loopback_users = none",
+        `listeners.ssl.local = 127.0.0.1:${tlsPort}`,
+        `ssl_options.cacertfile = ${tls.caPath}`,
+        `ssl_options.certfile = ${tls.certPath}`,
+        `ssl_options.keyfile = ${tls.keyPath}`,
+        "ssl_options.verify = verify_peer",
+        "ssl_options.fail_if_no_peer_cert = true",
+      ];
+      writeFileSync(join(folder, "rabbitmq.conf"), `${lines.join("\n")}\n`);
       const env = {
         RABBITMQ_NODENAME: "tidewire@localhost",
         RABBITMQ_NODE_PORT: String(port),
@@ -171,6 +197,20 @@ export async function rabbitServer(): Promise<TestServer> {
     },
     ready: greetsAmqp,
   });
+  return Object.assign(server, { tlsPort });
+}
+
+/** All its threads do, or it is gone. */
+function stands(pid: number): boolean {
+  const threads = `/proc/${pid}/task`;
+  try {
+    // The state follows the program's name, which may hold anything (proc(5)).
+    return readdirSync(threads).every((thread) =>
+      /\) [TZX] [^)]*$/.test(readFileSync(`${threads}/${thread}/stat`, "latin1")),
+    );
+  } catch {
+    return false; // a thread has ended meanwhile
+  }
 }
 
 function accepts(port: number): Promise<boolean> {

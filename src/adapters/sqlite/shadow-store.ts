@@ -169,12 +169,12 @@ export class SqliteShadowStore implements ShadowStore {
   }
 }
 
-type SavedAnswer = readonly [topic: string, payload: string, until: EpochMs | null];
+type SavedAnswer = readonly [topic: string, payload: string, until: EpochMs | null, hops?: number];
 
-function savedOf({ topic, payload, until }: Answer): SavedAnswer {
-  return [topic, payload, until];
+function savedOf({ topic, payload, until, hops }: Answer): SavedAnswer {
+  return hops === undefined ? [topic, payload, until] : [topic, payload, until, hops];
 }
 
-function answerOf([topic, payload, until]: SavedAnswer): Answer {
-  return { topic, payload, until };
+function answerOf([topic, payload, until, hops]: SavedAnswer): Answer {
+  return hops === undefined ? { topic, payload, until } : { topic, payload, until, hops };
 }

@@ -3,6 +3,7 @@ import { TidewireError } from "../../base/mod.ts";
 import type { Cancel, EpochMs, ErrorCode } from "../../base/mod.ts";
 import type { Broker, Service } from "../../broker/mod.ts";
 import type { Log, LogBatch } from "../../log/mod.ts";
+import { HOPS_PROPERTY, hopsOf } from "../../rules/mod.ts";
 import { API_PREFIX, CLIENT_PREFIX, Twin, requestOf } from "../../twin/mod.ts";
 import type { Outcome, Refusal, ShadowChange, ShadowKey, TwinOptions, TwinRequest } from "../../twin/mod.ts";
 import { readRecord, topicPrefixFilter } from "../../wire/record/mod.ts";
@@ -44,9 +45,11 @@ export class ShadowService {
     batch.locate((offset, bytes, from, to) => {
       if (!isRequest(bytes, from, to) || this.#skips(offset, bytes, from, to)) return;
       try {
-        const { topic, payload, clientId, receivedAt } = readRecord(bytes.subarray(from, to));
+        const { topic, payload, clientId, receivedAt, properties } = readRecord(bytes.subarray(from, to));
         const request = requestOf(topic);
-        if (request !== null) requests.push({ ...request, offset, payload, clientId, receivedAt });
+        if (request === null) return;
+        const hops = hopsOf(properties);
+        requests.push({ ...request, offset, payload, clientId, receivedAt, ...(hops === 0 ? {} : { hops }) });
       } catch (error) {
         this.#o.logger.error("A record of the log cannot be read and is skipped by the shadows.", { offset, error });
       }
@@ -152,8 +155,9 @@ export function startShadows({ base, store, log, broker, skips }: Around, teardo
     store,
     limits: base.limits.shadow,
     things: { exists: (thing) => registry.things.find(thing) !== undefined },
-    publish: (topic, payload) => {
-      const own = { clientId: "", thing: null, qos: 1, retain: false, properties: null } as const;
+    publish: (topic, payload, hops) => {
+      const properties = hops === undefined ? null : { userProperties: [[HOPS_PROPERTY, String(hops)]] as const };
+      const own = { clientId: "", thing: null, qos: 1, retain: false, properties } as const;
       return broker.publishLocal({ ...own, topic, payload, receivedAt: clock.now() });
     },
     durable: () => log.durable,

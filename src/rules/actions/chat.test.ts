@@ -218,7 +218,8 @@ describe("chat services", () => {
         () => validateAction(action, "a"),
         (error: { code: string; details: { at: string; reason: string } }) => {
           assert.equal(error.details.at, at);
-          if (at.endsWith("v2")) assert.match(error.details.reason, /Instead of AWS's dynamoDBv2: postgresql/);
+          if (at.endsWith("v2"))
+            assert.match(error.details.reason, /AWS's dynamoDBv2 is no action here; use postgresql/);
           if (at.endsWith("mm")) assert.match(error.details.reason, /Did you mean telegram/);
           return error.code === "RULE_INVALID";
         },

@@ -115,7 +115,9 @@ export function serverUrl(input: unknown, at: string, schemes: readonly string[]
   if (parsed.username !== "" || parsed.password !== "") {
     throw invalid(at, "an address with a user or password is refused; write them as user and password");
   }
-  if (parsed.search !== "" || parsed.hash !== "") throw invalid(at, "an address with ? or # is refused");
+  if (parsed.search !== "" || parsed.hash !== "") {
+    throw invalid(at, `an address with ? or # is refused; TLS is in its scheme, ${schemes.at(-1)}://`);
+  }
   return parsed;
 }
 

@@ -8,7 +8,7 @@ import { chatText, encode, shortened, textOf } from "./rendering.ts";
 import { SERVER_KEYS, mapServerSecrets, serverLabel, serverSettings, validateServer } from "./server.ts";
 import type { Schemes, ServerBody } from "./server.ts";
 
-/** `smtp`: STARTTLS where the server has it, and always where there is a password; `smtps`: TLS from the first byte. */
+/** `smtp`: STARTTLS where the server has it, and always where there is a password or a CA; `smtps`: TLS from the first byte. */
 export interface EmailBody extends ServerBody {
   readonly from: string;
   /** At most 50. */
@@ -47,7 +47,7 @@ export const email: ActionKind<EmailBody> = {
       throw invalid(`${at}.to`, `it must be a list of 1 to ${RECIPIENTS_MAX} addresses`);
     }
     return present({
-      ...validateServer(given, at, SCHEMES),
+      ...validateServer(given, at, SCHEMES, true),
       from: address(given["from"], `${at}.from`),
       to: to.map((one, i) => address(one, `${at}.to[${i}]`)),
       subject: optionalTemplate(given["subject"], `${at}.subject`),

@@ -12,6 +12,7 @@ import { postgresql } from "./postgresql.ts";
 import { program } from "./program.ts";
 import { redis } from "./redis.ts";
 import { republish } from "./republish.ts";
+import { s3 } from "./s3.ts";
 import { slack } from "./slack.ts";
 import { spool } from "./spool.ts";
 import { teams } from "./teams.ts";
@@ -36,6 +37,7 @@ const KINDS = {
   amqp,
   redis,
   spool,
+  s3,
   program,
   republish,
   telemetry,
@@ -63,29 +65,29 @@ export function carrierOf(name: string): Carrier {
   return CARRIERS.get(name) ?? webhook.carrier!;
 }
 
-/** What AWS has and we have not, and what does it here. */
+/** AWS's actions that are none here, and what does the same. */
 const INSTEAD: Readonly<Record<string, string>> = {
-  cloudwatchAlarm: "alert",
-  cloudwatchLogs: "webhook, spool",
-  cloudwatchMetric: "telemetry, and /metrics",
+  cloudwatchAlarm: "alert (raises and resolves by itself)",
+  cloudwatchLogs: "spool (files of JSON lines), or webhook",
+  cloudwatchMetric: "telemetry (series with charts and queries)",
   dynamoDB: "postgresql",
-  dynamoDBv2: "postgresql",
-  elasticsearch: "http",
-  firehose: "spool; the archive keeps every message",
+  dynamoDBv2: "postgresql (each key of the result is a column)",
+  elasticsearch: "http (the server's own API)",
+  firehose: "s3 or spool; the archive keeps every message as Parquet without any action",
+  influxDB: "influxdb (url, org, bucket, token, measurement, tags)",
   iotAnalytics: "telemetry",
-  iotEvents: "alert",
+  iotEvents: "alert, or a rule with a window (GROUP BY, FOR, ABSENT FOR)",
   iotSiteWise: "telemetry",
-  kafka: "nats, amqp, redis",
-  kinesis: "nats, amqp, redis",
-  lambda: "program, webhook",
-  location: "webhook",
-  openSearch: "http",
-  s3: "spool; the archive keeps every message",
+  kafka: "nats, amqp or redis",
+  kinesis: "nats, amqp or redis",
+  lambda: "program (your code beside the platform, JSON lines on its input), or webhook (your code behind HTTP)",
+  location: "telemetry, or webhook",
+  openSearch: "http (the server's own API)",
   salesforce: "webhook",
-  sns: "email, webhook, slack",
-  sqs: "amqp, redis, nats",
-  stepFunctions: "webhook",
-  timestream: "telemetry, influxdb",
+  sns: "email, slack, telegram, discord, teams, or webhook",
+  sqs: "amqp, redis or nats",
+  stepFunctions: "webhook, or program",
+  timestream: "telemetry, influxdb or postgresql",
 };
 
 export function kindNameOf(action: RuleAction): KindName {
@@ -108,7 +110,7 @@ export function validateAction(input: unknown, where: string): RuleAction {
   const name = names[0]!;
   const at = `${where}.${name.slice(0, 60)}`;
   const kind = BY_NAME.get(name);
-  if (kind === undefined) throw invalid(at, `this action is not known; there are ${known}${insteadOf(name)}`);
+  if (kind === undefined) throw invalid(at, unknownAction(name, known));
   return { [name]: kind.validate(record(given[name], at), at) } as RuleAction;
 }
 
@@ -120,11 +122,11 @@ export function validateNotify(input: unknown, where: string): RuleAction {
   throw invalid(where, `it must be one of ${listOf(able.map(({ name }) => name))}`);
 }
 
-function insteadOf(name: string): string {
-  const instead = INSTEAD[name];
-  if (instead !== undefined) return `. Instead of AWS's ${name}: ${instead}`;
+function unknownAction(name: string, known: string): string {
+  const instead = Object.hasOwn(INSTEAD, name) ? INSTEAD[name] : undefined;
+  if (instead !== undefined) return `AWS's ${name} is no action here; use ${instead}`;
   const close = closestWord(name, [...BY_NAME.keys()]);
-  return close === null ? "" : `. Did you mean ${close}?`;
+  return `this action is not known; there are ${known}${close === null ? "" : `. Did you mean ${close}?`}`;
 }
 
 function listOf(names: Iterable<string>): string {

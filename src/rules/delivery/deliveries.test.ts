@@ -409,7 +409,7 @@ describe("deliveries", () => {
       world.clock.advance(0);
       await Promise.all([receiver.count(2), hung.count(1)]);
       await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
-      world.clock.advance(seconds(3));
+      world.clock.advance(seconds(2));
       assert.equal(world.rules.checkpoint(), 1);
       await hung.down(); // the request fails only after the crash
       await world.crash();
@@ -422,6 +422,56 @@ describe("deliveries", () => {
         ["hung-1", "hung-1"],
       );
       assert.deepEqual(new Set(receiver.received.map((r) => r.headers["webhook-id"])), new Set(["fine-0", "fine-2"]));
+    });
+
+    test("one that hangs for longer is saved, and holds the checkpoint no more: after a crash the others get nothing again", async () => {
+      await begin();
+      const hung = await Receiver.start();
+      hung.standing = "hang";
+      world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
+      world.rules.put("fine", webhookRule(receiver.url, "SELECT * FROM 'a/fine'"));
+      world.publish("a/fine", { n: 0 });
+      world.publish("a/hung", { n: 1 });
+      world.publish("a/fine", { n: 2 });
+      world.clock.advance(0);
+      await Promise.all([receiver.count(2), hung.count(1)]);
+      await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
+      for (let n = 0; n < 5; n++) world.clock.advance(seconds(1));
+      assert.equal(world.rules.checkpoint(), 3);
+      await hung.down(); // the request fails only after the crash
+      await world.crash();
+      assert.equal(world.resumeFrom, 3);
+      await hung.up();
+      hung.standing = 200;
+      await world.pass(minutes(1), seconds(1));
+      assert.deepEqual(
+        hung.received.map((r) => r.headers["webhook-id"]),
+        ["hung-1", "hung-1"],
+      );
+      const fine = receiver.received.map((r) => r.headers["webhook-id"]);
+      assert.deepEqual([fine.length, new Set(fine)], [2, new Set(["fine-0", "fine-2"])]);
+      assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
+    });
+
+    test("times have fractions of a millisecond, and what waits is saved all the same", async () => {
+      await begin();
+      world.rules.put("hot", webhookRule(receiver.url));
+      const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      receiver.answers.push({ status: 503, after: first.promise }, { status: 500, after: second.promise });
+      for (let n = 0; n < 2; n++) world.publish("a", { n });
+      world.clock.advance(0);
+      await receiver.count(2);
+      const failed = { kind: "webhook", outcome: "failed" };
+      for (const [n, one] of [first, second].entries()) {
+        world.clock.advance(0.25); // the second fails while the receiver is blocked for the first
+        one.resolve();
+        await world.metricReaches("tidewire_delivery_attempts_total", failed, n + 1);
+      }
+      await world.pass(seconds(3), seconds(1));
+      assert.equal(world.metrics.value("tidewire_rules_save_failures_total"), 0);
+      await world.pass(minutes(1), seconds(1));
+      assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
+      assert.equal(new Set(receiver.bodies).size, 2);
     });
 
     test("a clean stop saves what was on its way: nothing is replayed", async () => {

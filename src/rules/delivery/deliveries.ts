@@ -14,7 +14,7 @@ import { Backlog } from "./backlog.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
 import type { DropReason } from "./counters.ts";
-import { keyOf } from "./delivery.ts";
+import { bytesOf, keyOf } from "./delivery.ts";
 import type { DeadLetter, Delivery, SavedDelivery } from "./delivery.ts";
 import { Ledger } from "./ledger.ts";
 import { targetFails } from "./sender.ts";
@@ -47,6 +47,8 @@ const PLACE_KEPT_ATTEMPTS = 5;
 const TARGETS_KEPT = 1000;
 /** A connection that nothing used for so long is closed. */
 const SENDER_IDLE_MAX = 300_000;
+/** On the way for so long, it goes to the store. Most answers come sooner and cost no write. */
+const OPEN_MAX = 3_000;
 /** Given up at a time for their age. */
 const EXPIRED_ROWS = 500;
 
@@ -132,7 +134,7 @@ export class Deliveries {
 
   /** What the next save is to contain, and how far the checkpoint may go with it. */
   changes(): Changes & { readonly checkpointMax: number } {
-    const changes = this.#ledger.changes();
+    const changes = this.#ledger.changes(this.#o.clock.monotonic() - OPEN_MAX);
     const receivers = new Map<string, Receiver>();
     for (const { receiver } of [...changes.deliveries, ...changes.dead]) {
       const target = this.#targets.get(receiver);
@@ -373,7 +375,8 @@ export class Deliveries {
     }
     const keepsPlace = verdict.scope === "target" && attempts <= PLACE_KEPT_ATTEMPTS;
     const own = Math.max(backoff(attempts, this.#o.random, this.#o.limits), this.#ownRetryAfter(verdict));
-    const nextAttemptAt = keepsPlace ? Math.min(delivery.nextAttemptAt, now) : now + blocked + own;
+    // Whole: monotonic time and what receivers ask for have fractions, and the store takes no row with one.
+    const nextAttemptAt = keepsPlace ? Math.min(delivery.nextAttemptAt, now) : Math.ceil(now + blocked + own);
     const failed = { ...delivery, attempts, nextAttemptAt, lastError: verdict.reason };
     this.#toStore(target, failed, nextAttemptAt - now, pending);
     if (blocked > 0) this.#emptyQueue(target);
@@ -491,9 +494,4 @@ export class Deliveries {
     this.#ready.delete(target);
     this.#starved.delete(target);
   }
-}
-
-/** What it takes in memory. */
-function bytesOf({ body, origin }: Delivery): number {
-  return body.length + (origin?.payload.length ?? 0);
 }

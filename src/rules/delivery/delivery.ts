@@ -64,3 +64,8 @@ export interface DeadLetterQuery {
 export type DeliveryKey = string;
 export const keyOf = (delivery: { readonly id: string; readonly receiver: string }): DeliveryKey =>
   `${delivery.id} ${delivery.receiver}`;
+
+/** What it takes in memory. */
+export function bytesOf({ body, origin }: Delivery): number {
+  return body.length + (origin?.payload.length ?? 0);
+}

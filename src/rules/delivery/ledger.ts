@@ -2,6 +2,7 @@
  * What is in memory and not on disk: the next save takes it, and until then the checkpoint may not pass it. Bounded by the
  * limits of what is queued (`#open`) and by the saves (`#unsaved`, `#done`, `#dead`).
  */
+import type { Millis } from "../../base/mod.ts";
 import type { DeadLetter, Delivery, DeliveryKey, SavedDelivery } from "./delivery.ts";
 import type { Pending } from "./target.ts";
 
@@ -92,9 +93,15 @@ export class Ledger {
 
   /**
    * What the next save is to contain, and how far the checkpoint may go with it. Notices that are still on the way are saved
-   * too: what caused them goes into the same transaction, so a replay would not cause them again.
+   * too: what caused them goes into the same transaction, so a replay would not cause them again. So is what came before
+   * `longAgo` and is still on the way: a receiver that hangs must not hold the checkpoint, or after a crash all others get
+   * again what they have.
    */
-  changes(): Changes & { readonly checkpointMax: number } {
+  changes(longAgo: Millis): Changes & { readonly checkpointMax: number } {
+    for (const pending of this.#open) {
+      if (pending.queuedAt > longAgo) break;
+      this.#openNotices.add(pending);
+    }
     const deliveries = Array.from(this.#unsaved.values(), ({ delivery }) => delivery);
     for (const pending of this.#openNotices) deliveries.push(pending.delivery);
     let checkpointMax = Infinity;
