@@ -33,6 +33,7 @@ export class SimRulesDatabase implements RulesStore {
   readonly #alerts = new Map<string, StoredAlert>();
   readonly #alertRows = new Map<string, AlertRow>();
   readonly #windows = new Map<string, { header: Uint8Array; readonly pages: Map<number, Uint8Array> }>();
+  readonly #owed = new Map<string, number>();
   #toldUntil: EpochMs | null = null;
   #checkpoint: number | null = null;
 
@@ -50,6 +51,7 @@ export class SimRulesDatabase implements RulesStore {
         return { rule, snapshot: { header, pages: [...pages] }, replaces: false };
       }),
       toldUntil: this.#toldUntil,
+      owed: [...this.#owed].map(([rule, position]) => ({ rule, position })),
       newestCreatedAt: waiting.length === 0 ? null : Math.max(...waiting.map(({ createdAt }) => createdAt)),
     };
   }
@@ -70,6 +72,7 @@ export class SimRulesDatabase implements RulesStore {
     return deletes.map((ruleName) => {
       this.#rules.delete(ruleName);
       this.#windows.delete(ruleName);
+      this.#owed.delete(ruleName);
       const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
       for (const [key] of gone) this.#waiting.delete(key);
       return gone.length;
@@ -92,8 +95,23 @@ export class SimRulesDatabase implements RulesStore {
     return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
   }
 
-  save({ checkpoint, receivers, deliveries, done, dead, alerts, alertRows, windows, toldUntil }: SaveBatch): number {
+  save({
+    checkpoint,
+    receivers,
+    deliveries,
+    done,
+    dead,
+    alerts,
+    alertRows,
+    windows,
+    toldUntil,
+    owed,
+  }: SaveBatch): number {
     this.#refuseWhereBroken();
+    for (const { rule, position } of owed) {
+      if (position === null) this.#owed.delete(rule);
+      else this.#owed.set(rule, position);
+    }
     for (const { rule, snapshot, replaces } of windows) {
       const pages = new Map(replaces ? [] : this.#windows.get(rule)?.pages);
       for (const [page, body] of snapshot?.pages ?? []) pages.set(page, body);

@@ -16,7 +16,7 @@ const GROUPS: Readonly<Record<SqlFunction["group"], string>> = {
 };
 
 const EXTERNAL_NOTE =
-  "Asked before the statement is evaluated, and only if WHERE can still be true. What fails is Undefined. They cannot stand inside of a nested SELECT.\n\n";
+  "Asked before the statement is evaluated, and only if WHERE can still be true. What fails is Undefined. They cannot stand inside of a nested SELECT. Who answers them: [rules that ask](../rules-that-ask.md).\n\n";
 
 const SHAPE = `# The rules' SQL
 

@@ -145,7 +145,7 @@ async function once(outgoing: ClientRequest, request: OutgoingRequest, until: nu
     outgoing.destroy(new Error("late"));
   }, until - performance.now());
   try {
-    return await readAnswer(await sent(outgoing, request.body));
+    return await readAnswer(await sent(outgoing, request.body), request.answerBytesMax ?? ANSWER_BYTES_MAX);
   } catch (error) {
     if (late) throw new Error(`no answer within ${request.timeout / 1000} s`, { cause: error });
     throw error;
@@ -165,11 +165,11 @@ function sent(outgoing: ClientRequest, body: Uint8Array): Promise<IncomingMessag
   });
 }
 
-async function readAnswer(answer: IncomingMessage): Promise<OutgoingResponse> {
+async function readAnswer(answer: IncomingMessage, bytesMax: number): Promise<OutgoingResponse> {
   const kept: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
-    if (bytes < ANSWER_BYTES_MAX) kept.push(chunk.subarray(0, ANSWER_BYTES_MAX - bytes));
+    if (bytes < bytesMax) kept.push(chunk.subarray(0, bytesMax - bytes));
     bytes += chunk.length;
     if (bytes > ANSWER_READ_MAX) break; // ends the loop, which destroys the connection
   }

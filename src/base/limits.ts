@@ -12,6 +12,7 @@ import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
+import { ANSWER_LIMITS } from "./limits-answers.ts";
 import { WINDOW_LIMITS } from "./limits-windows.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
@@ -317,6 +318,7 @@ export const LIMITS = {
   refusals: REFUSAL_LIMITS,
   registry: REGISTRY_LIMITS,
   search: SEARCH_LIMITS,
+  answers: ANSWER_LIMITS,
   windows: WINDOW_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {

@@ -54,7 +54,7 @@ function draftOf(name: string, document: Readonly<Record<string, unknown>>): Rul
   const { sql, description, ruleDisabled, awsIotSqlVersion, errorAction, actions = [] } = document;
   const stated = { description, ruleDisabled, awsIotSqlVersion, errorAction };
   const given = Object.fromEntries(Object.entries(stated).filter(([, value]) => value !== undefined && value !== null));
-  return validateRule(name, { sql, actions, ...given });
+  return validateRule(name, { sql, actions, ...given }, { unanswerable: () => null });
 }
 
 function read(file: string): string {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { LIMITS, reasonOf } from "../base/mod.ts";
 import { AlertsConfigSchema } from "./alerts-config.ts";
+import { FunctionsConfigSchema, SecretsConfigSchema, TablesConfigSchema } from "./answers/config.ts";
 import { ArchiveConfigSchema } from "./archive-config.ts";
 import { BucketsConfigSchema } from "./buckets.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
@@ -163,6 +164,22 @@ export const PlatformConfigSchema = z.strictObject({
   alerts: AlertsConfigSchema.optional().describe(
     "Who is told of alerts, and when, instead of `webhooks` and `slackWebhooks`: `contacts` (each a `name` and one of `slack` (`url`, or `token` and `channel` of a bot), `webhook`, `email`, `telegram`, `discord`, `teams`, `pagerduty`, as in a rule's action; `perMinute`: 10, what is above goes as one message), `route` (`contacts`, `groupBy` (rule), `groupWait` (30s), `groupInterval` (5min), `repeatInterval` (4h), `escalate` (`after`, `contacts`), `mute` and `only` (names of `times`), `continue`, and below `routes` the same with `match`: `severity=critical`, `thing=pump-*`, `attributes.site=ulm|bonn`), `times` (`name`, `days`, `from`, `to`, `zone`), `inhibit` (`source`, `target`, `equal`), `maintenance` (`name`, `match`, and `from` and `to`, or `cron`, `for` and `zone`), `link` (the dashboard's address: for links, and for pictures in Slack, Teams and PagerDuty, which must be able to reach it). What changes is edited in place where the channel can (Telegram, Discord, Slack with a bot); Telegram, Discord and e-mail carry the chart itself. Only in the file.",
   ),
+  secrets: SecretsConfigSchema.default({}).describe(
+    "What `get_secret(NAME, …)` of rules gives: by name a `file` (which others must not read: mode 640 or less) or `env`, a variable. A changed file counts after a minute. Only in the file.",
+  ),
+  tables: TablesConfigSchema.default({}).describe(
+    "What `lookup(NAME, key)` and `get_dynamodb(NAME, …)` of rules look up: by name a `file` (CSV whose first line names the columns, or JSON: an array of objects, or an object of them by key; read again when it changes) or `postgres` (a URL as for `telemetry`) and `table`; `key`: the column that a row is found by; `sort`: a second one, for get_dynamodb. Only in the file.",
+  ),
+  functions: FunctionsConfigSchema.default({}).describe(
+    'What `function(NAME, …)` and `aws_lambda(NAME, …)` of rules call: by name a `url`, which is POSTed the JSON and answers with JSON (`headers`: more of them), or a `program` of the folder `programs` in `data` (`arguments`), which runs on and answers lines `{"id":1,"input":…}` with `{"id":1,"output":…}`. Only in the file.',
+  ),
+  protobuf: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Folder with the descriptors of `decode(…, 'proto', BUCKET, KEY, FILE, MESSAGE)` of rules: `BUCKET/KEY` or `KEY` below it, a descriptor set (`protoc --include_imports --descriptor_set_out`) or a `.proto` file. Needs the optional package protobufjs. Only in the file.",
+    ),
   users: z
     .array(User)
     .default([])

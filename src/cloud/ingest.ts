@@ -1,5 +1,4 @@
 /** The way of a message: broker, durable log, and the two consumers of the log: hot rules here, the store beside us. */
-import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
@@ -21,13 +20,14 @@ import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
+import { openAnswers } from "./answers/mod.ts";
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
 import { Pictures } from "./pictures/mod.ts";
 import type { PictureSources } from "./pictures/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
-import { rulesConsumer } from "./rules-consumer.ts";
+import { readingAgain, rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
@@ -79,7 +79,9 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
     log: () => publishing!.log,
     limits: base.limits.mqtt,
   });
-  const { rules, pictures, documents, keyedHash } = openRules(config, base, republish, teardown);
+  let shadows: ShadowService | null = null;
+  const own = { republish, shadows: () => shadows };
+  const { rules, pictures, documents, keyedHash } = await openRules(config, base, own, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -114,7 +116,6 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
-  rules.follow(() => log.next);
   const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const provisioning = openDevices(config, base, teardown);
@@ -125,7 +126,9 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("just-in-time registration", () => justInTime.close());
   publishing = { log, broker };
   const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
-  const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
+  shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
+  rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
+  teardown.add("what rules ask", () => rules.unfollow());
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
   await forgetter.start();
@@ -153,7 +156,17 @@ interface OpenRules {
   readonly keyedHash: KeyedHash;
 }
 
-function openRules(config: PlatformConfig, base: Foundation, republish: Sender, teardown: Teardown): OpenRules {
+interface OwnParts {
+  readonly republish: Sender;
+  readonly shadows: () => ShadowService | null;
+}
+
+async function openRules(
+  config: PlatformConfig,
+  base: Foundation,
+  { republish, shadows }: OwnParts,
+  teardown: Teardown,
+): Promise<OpenRules> {
   const sealing = sealingWith(base.secrets.sessionKey);
   const path = join(config.data, "rules.db");
   const store = new SqliteRulesStore({ path, sealing, logger: base.logger, limits: base.limits.rules });
@@ -186,7 +199,7 @@ function openRules(config: PlatformConfig, base: Foundation, republish: Sender, 
       republish: () => republish,
     }),
     keyedHash,
-    environment: nodeSqlEnvironment(),
+    environment: await openAnswers(config, base, { http, shadows }, teardown),
     notify,
     ...alertSectionOf(config.alerts),
     aboutThing: thingLabels(base.registry),

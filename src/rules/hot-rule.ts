@@ -1,8 +1,11 @@
 /** A rule made ready to run, and what it makes of a match. Plain functions: `hot-rules.ts` has the state. */
 import { reasonOf, stampOf, thingOfTopic } from "../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
+import { Externals } from "../sql/mod.ts";
 import type { CompiledSql, SqlEnvironment } from "../sql/mod.ts";
 import { idPart } from "./alerts/model.ts";
+import type { AskingRule } from "./asking/asking.ts";
+import type { Line } from "./asking/line.ts";
 import { compileAlert } from "./alerts/rule-alert.ts";
 import type { RuleAlert } from "./alerts/rule-alert.ts";
 import type { AlertAction, RuleAction } from "./actions/registry.ts";
@@ -14,7 +17,7 @@ import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import type { RuleActivity } from "./rule-activity.ts";
 import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
-import { errorSendOf, sendsOf } from "./sends.ts";
+import { asScope, errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
 import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
@@ -54,25 +57,32 @@ export interface HotRule extends CompiledRule {
   /** Windows and what is kept per key; null where a message says it all. */
   readonly state: RuleState | null;
   readonly activity: RuleActivity;
+  /** Its messages that wait for answers; null where it asks nothing. */
+  readonly line: Line | null;
 }
 
-interface HotRuleParts {
+export interface HotRuleParts {
   readonly keyedHash: KeyedHash;
   readonly clearAfter: Millis;
   readonly state: RuleState | null;
   readonly activity: RuleActivity;
+  readonly lineOf: (rule: AskingRule) => Line | null;
 }
 
 export function hotRule(
   rule: RuleDocument,
   sql: CompiledSql,
-  { keyedHash, clearAfter, state, activity }: HotRuleParts,
+  { keyedHash, clearAfter, state, activity, lineOf }: HotRuleParts,
 ): HotRule {
-  const sends = sendsOf(rule, sql, keyedHash);
+  const calls = new Externals();
+  const sends = sendsOf(rule, asScope(sql, calls), keyedHash);
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
   const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state, activity };
+  const error = errorSendOf(rule, sql, keyedHash);
+  const templates = calls.calls.length > 0 ? calls : null;
+  const line = state === null ? lineOf({ ruleName: rule.ruleName, sql, templates }) : null;
+  return { rule, sql, sends, hasSends, error, alert, state, activity, line };
 }
 
 export interface RuleCounters {
@@ -128,6 +138,7 @@ export function rebased(state: StoredState, logNext: number): StoredState {
     newestCreatedAt: null,
     windows: [], // their offsets are those of the log that is gone, and so is what they counted
     toldUntil: null,
+    owed: [],
   };
 }
 

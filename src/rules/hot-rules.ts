@@ -3,19 +3,22 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
-import type { Cancel, EpochMs, JsonValue, Message } from "../base/mod.ts";
+import { LIMITS, TidewireError, asRuleSees, reasonOf, thingOfTopic, topicMatches } from "../base/mod.ts";
+import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
+import { Acting } from "./acting.ts";
 import type { Alerting } from "./alerts/alerting.ts";
 import type { Conversations } from "./alerts/conversations.ts";
 import { conversingSenders } from "./conversing.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
+import { AskingRules } from "./asking/asking.ts";
+import type { AskingRule, ReadAgain } from "./asking/asking.ts";
+import type { Line } from "./asking/line.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
-import { filterOf, hotRule, noteFailure, noteMatch, occasionOfMessage } from "./hot-rule.ts";
-import { raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
+import { filterOf, hotRule, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
@@ -25,14 +28,10 @@ import type { RuleChanges } from "./rule-change.ts";
 import { RuleActivities } from "./rule-activity.ts";
 import type { ReceiverState, RuleActivity } from "./rule-activity.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
-import { RuleMatch, deliveryOf, failureNotice, movedReceivers, receiversOf } from "./sends.ts";
-import type { Occasion } from "./sends.ts";
+import { failureNotice, movedReceivers, receiversOf } from "./sends.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
-import { occasionOf, spokenOf } from "./windows/spoken.ts";
-import type { Outcome } from "./windows/rule-state.ts";
-import type { StateInput } from "./windows/state-input.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
 
 /** How often deliveries that wait for too long are given up. */
@@ -50,10 +49,12 @@ export class HotRules {
   readonly #ruleAlerts: RuleAlerts;
   readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
   readonly #windows: WindowedRules;
+  readonly #asking: AskingRules;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #activities = new RuleActivities();
   readonly #ruleListeners = new Set<() => void>();
   readonly #counters: RuleCounters;
+  readonly #acting: Acting;
   readonly #unknown: UnknownRules;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
@@ -106,7 +107,21 @@ export class HotRules {
       logger,
       metrics,
       parsing: this.#limits,
-      tell: (rule, outcome, input) => this.#tellOutcome(rule, outcome, input),
+      tell: (ruleName, outcome, input) => {
+        const rule = this.#set.get(ruleName);
+        if (rule !== undefined) this.#acting.applyOutcome(outcome, input, rule);
+      },
+    });
+    this.#asking = new AskingRules({
+      ...options,
+      limits: LIMITS.answers,
+      position: () => this.#next,
+      wants: (ruleName, topic) => this.#set.route(topic).some(({ rule }) => rule.ruleName === ruleName),
+      inputOf: (message) => new MessageInput(asRuleSees(message), this.#limits, options.environment),
+      apply: (ruleName, offset, input) => {
+        const rule = this.#set.get(ruleName);
+        if (rule !== undefined) this.#inOneSave(() => this.#acting.applySafely(offset, input, rule));
+      },
     });
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
     this.dead = new DeadLetters({
@@ -117,6 +132,8 @@ export class HotRules {
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
     this.#counters = ruleCounters(metrics);
+    const [deliveries, alerts] = [this.#deliveries, this.#ruleAlerts];
+    this.#acting = new Acting({ ...options, limits: this.#limits, counters: this.#counters, deliveries, alerts });
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
@@ -137,6 +154,7 @@ export class HotRules {
     this.#replayedUntil = this.#position;
     this.#savedCheckpoint = state.checkpoint ?? -1;
     this.#windows.start(state.windows, this.#position, state.toldUntil);
+    this.#asking.start(state.owed);
     if (state.checkpoint === null && state.rules.length === 0) {
       for (const draft of this.#o.defaults ?? [])
         this.#adopt({ ...draft, createdAt: this.#o.clock.now(), fromOffset: 0 });
@@ -160,9 +178,19 @@ export class HotRules {
     return this.#position;
   }
 
-  /** From now on time goes on for windows whenever all of the log was handled. `logEnd`: the offset of its next message. */
-  follow(logEnd: () => number): void {
+  /**
+   * From now on time goes on for windows whenever all of the log was handled, what rules ask is answered, and those that ask too
+   * slowly can read it again.
+   * `logEnd`: the offset of its next message.
+   */
+  follow(logEnd: () => number, readAgain: ReadAgain): void {
     this.#logEnd = logEnd;
+    this.#asking.follow(readAgain);
+  }
+
+  /** The log is about to be closed: nothing more is asked, and what is not answered is for the next start. */
+  unfollow(): void {
+    this.#asking.close();
   }
 
   /** Offset below which the log had messages when this was saved last: one that ends before has lost some. */
@@ -173,6 +201,7 @@ export class HotRules {
   /** Saves everything, also what was on its way, so that the next start replays nothing. */
   async close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
+    this.#asking.close();
     this.#deliveries.close();
     this.#save("at the end");
   }
@@ -213,7 +242,8 @@ export class HotRules {
 
   /** Messages below this offset are done with for good; the log need not be replayed from further back. */
   checkpoint(): number {
-    return Math.min(this.#position, this.#windows.oldest() ?? Infinity, this.#deliveries.oldestUnsaved() ?? Infinity);
+    const needed = [this.#windows.oldest(), this.#asking.oldest(), this.#deliveries.oldestUnsaved()];
+    return Math.min(this.#position, ...needed.map((offset) => offset ?? Infinity));
   }
 
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
@@ -222,42 +252,11 @@ export class HotRules {
       if (offset < rule.rule.fromOffset) continue;
       try {
         if (rule.state !== null) rule.state.handle(offset, input);
-        else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
+        else if (rule.line !== null) rule.line.feed(offset, input);
+        else if (offset >= this.#replayedUntil) this.#acting.apply(offset, input, rule);
       } catch (error) {
-        const reason = noteFailure(rule, this.#counters, this.#o.clock.now(), error);
-        this.#o.logger.error("A rule failed on a message", { rule: rule.rule.ruleName, offset, reason });
+        this.#acting.failed(rule, offset, error);
       }
-    }
-  }
-
-  #applyRule(offset: number, input: MessageInput, rule: HotRule): void {
-    const verdict = rule.sql.test(input);
-    if (verdict === true) noteMatch(rule, this.#counters, input.receivedAt);
-    if (rule.alert !== null) this.#ruleAlerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
-    if (verdict !== true || !rule.hasSends) return;
-    const occasion = occasionOfMessage(offset, input, rule, this.#o.clock.now());
-    this.#send(rule, input, rule.sql.select(input), occasion);
-  }
-
-  /** What a rule with state found: as a message that matched or did not. */
-  #tellOutcome(ruleName: string, outcome: Outcome, input: StateInput): void {
-    const rule = this.#set.get(ruleName);
-    if (rule === undefined) return;
-    const spoken = input instanceof MessageInput ? input : spokenOf(outcome, input, this.#limits, this.#o.environment);
-    if (outcome.matched) noteMatch(rule, this.#counters, spoken.receivedAt);
-    // A timer comes between two messages, and both may speak of the same alert.
-    const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
-    if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
-    if (!outcome.matched || !rule.hasSends) return;
-    const own = rule.sql.windows!.shape === null && spoken === input;
-    const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
-    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
-  }
-
-  #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
-    const match = new RuleMatch(input, value, rule.rule.ruleName);
-    for (const send of rule.sends) {
-      if (send !== null) this.#deliveries.enqueue(deliveryOf(send, occasion, match), send.receiver);
     }
   }
 
@@ -308,7 +307,7 @@ export class HotRules {
 
   /** What a user wrote, as it would be kept; what is shown instead of a secret stands for the present one. Throws as `put` does. */
   check(ruleName: string, input: unknown): RuleDraft {
-    return withKeptSecrets(validateRule(ruleName, input), this.#rules.get(ruleName));
+    return withKeptSecrets(validateRule(ruleName, input, this.#o.environment), this.#rules.get(ruleName));
   }
 
   /** Puts what `check` has given and deletes, in one transaction with documents of other kinds: all of it or nothing. */
@@ -344,6 +343,7 @@ export class HotRules {
     this.#set.delete(ruleName);
     this.#activities.forget(ruleName);
     this.#windows.delete(ruleName);
+    this.#asking.delete(ruleName);
     this.#deliveries.forgetRule(ruleName, dropped);
     this.#resolveAlerts(ruleName);
     this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
@@ -379,9 +379,10 @@ export class HotRules {
     for (const rule of rules) {
       this.#rules.set(rule.ruleName, rule);
       this.#set.put(rule);
-      const hasState = (this.#set.get(rule.ruleName)?.state ?? null) !== null;
-      if (!hasState) this.#windows.delete(rule.ruleName);
-      anyState ||= hasState;
+      const { state = null, line = null } = this.#set.get(rule.ruleName) ?? {};
+      if (state === null) this.#windows.delete(rule.ruleName);
+      if (line === null) this.#asking.delete(rule.ruleName);
+      anyState ||= state !== null || line !== null;
     }
     // State is saved at once, or a crash would take the old one for it.
     if (anyState) this.#save("durably");
@@ -398,7 +399,8 @@ export class HotRules {
     const state = sql.windows === null ? null : this.#windows.put(rule.ruleName, sql.windows, from);
     const { keyedHash } = this.#o;
     const activity = this.#activities.of(rule.ruleName);
-    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state, activity });
+    const lineOf = (asking: AskingRule): Line | null => this.#asking.put(asking, Math.max(from, this.#next));
+    return hotRule(rule, sql, { keyedHash, clearAfter: this.#limits.alertClearAfter, state, activity, lineOf });
   }
 
   #adopt(rule: RuleDocument): void {
@@ -438,6 +440,7 @@ export class HotRules {
       throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
     this.alerts.forget(thing);
     this.#windows.forget(thing);
+    this.#asking.forget((input) => input.thing === thing || thingOfTopic(input.topic) === thing);
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);
     if (!this.#save("durably"))
@@ -474,12 +477,13 @@ export class HotRules {
     const { checkpointMax, ...changes } = this.#deliveries.changes();
     const next = this.#next;
     const checkpoint = Math.min(next, checkpointMax);
-    const changed = alerts.length + alertRows.length > 0 || this.#deliveries.changed || windows.length > 0;
+    const owed = this.#asking.changes(next);
+    const changed = alerts.length + alertRows.length + windows.length + owed.length > 0 || this.#deliveries.changed;
     if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
     // What was due and is on its way may have to be told again.
     const toldUntil = checkpointMax > next ? this.#ticked : null;
     try {
-      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil };
+      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil, owed };
       this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
     } catch (error) {
       this.#windows.unsaved(windows);
@@ -490,6 +494,7 @@ export class HotRules {
     this.#savedCheckpoint = checkpoint;
     this.#deliveries.saved(changes);
     this.#windows.saved(windows);
+    this.#asking.saved(owed);
     this.alerts.saved(alerts, checkpoint);
     return true;
   }
@@ -497,6 +502,7 @@ export class HotRules {
   #tidy(): void {
     try {
       this.#deliveries.tidy();
+      this.#asking.tidy();
       this.#save("soon");
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });

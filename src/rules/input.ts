@@ -4,20 +4,43 @@ import { parsePayload } from "../sql/mod.ts";
 import type { ParsedPayload, SqlEnvironment, SqlValue, StateValue } from "../sql/mod.ts";
 import type { StateInput } from "./windows/state-input.ts";
 
+/** What a message is asked about with. */
+export interface Asking {
+  readonly environment: SqlEnvironment;
+  readonly answers: Map<object, SqlValue>;
+  /** Told why an answer is Undefined. */
+  readonly note: (reason: string) => void;
+}
+
 /** A message as the SQL sees it; the payload is parsed at most once, and only if some rule asks. */
 export class MessageInput implements StateInput {
   readonly message: Message;
   /** Of the rule with state that looks at the message now. */
   slots: readonly StateValue[] | undefined = undefined;
   readonly environment?: SqlEnvironment;
+  readonly #asking: Asking | null;
   readonly #limits: JsonLimits;
   #parsed: ParsedPayload | null = null;
   #written: ParsedPayload | null = null;
 
-  constructor(message: Message, limits: JsonLimits = LIMITS.rules, environment?: SqlEnvironment) {
+  constructor(
+    message: Message,
+    limits: JsonLimits = LIMITS.rules,
+    environment?: SqlEnvironment,
+    asking: Asking | null = null,
+  ) {
     this.message = message;
     this.#limits = limits;
+    this.#asking = asking;
     if (environment !== undefined) this.environment = environment;
+  }
+
+  /** Of external functions, where the rule asks any. */
+  get answers(): Map<object, SqlValue> | undefined {
+    return this.#asking?.answers;
+  }
+  note(reason: string): void {
+    this.#asking?.note(reason);
   }
 
   get topic(): string {
@@ -37,9 +60,10 @@ export class MessageInput implements StateInput {
     return this.message.thing ?? this.message.clientId;
   }
 
-  /** With bytes of its own, for whoever keeps it. */
-  copy(): MessageInput {
-    return new MessageInput({ ...this.message, payload: this.message.payload.slice() }, this.#limits, this.environment);
+  /** With bytes of its own, for whoever keeps it: to be asked about, where `asking` is given. */
+  copy(asking: Asking | null = null): MessageInput {
+    const message = { ...this.message, payload: this.message.payload.slice() };
+    return new MessageInput(message, this.#limits, asking?.environment ?? this.environment, asking);
   }
 
   get properties(): MessageProperties | null {

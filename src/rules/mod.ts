@@ -40,6 +40,7 @@ export type {
   StoredState,
 } from "./store.ts";
 export { MessageInput } from "./input.ts";
+export type { LogReading, OwedMessages, ReadAgain } from "./asking/asking.ts";
 export type { HmacSha256, OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
 export type { CronTimes, Zones } from "./alerts/calendar.ts";
 export { Alerting } from "./alerts/alerting.ts";

@@ -9,6 +9,8 @@ export interface OutgoingRequest {
   readonly body: Uint8Array;
   /** For the whole exchange, from here to the last byte of the answer. */
   readonly timeout: Millis;
+  /** What is kept of the answer; 4 KiB where it is not said, for then nobody reads it but to learn why. */
+  readonly answerBytesMax?: number;
 }
 
 export interface OutgoingResponse {

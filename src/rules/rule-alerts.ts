@@ -81,7 +81,7 @@ export class RuleAlerts {
 
   observe(offset: number, input: MessageInput, rule: string, alert: RuleAlert, verdict: boolean | undefined): void {
     const { thing, receivedAt } = input;
-    this.#newest = receivedAt;
+    this.#newest = Math.max(this.#newest, receivedAt); // a rule that is behind with asking does not stop the others time
     this.#moved = true;
     const message: AlertMessage = { rule, thing, offset, receivedAt, input, verdict, about: this.#about };
     const { absentSeconds } = alert.spec;

@@ -15,6 +15,8 @@ import { LIMITS } from "../base/mod.ts";
 import type { Cancel, Message, MessageProperties, Scheduler } from "../base/mod.ts";
 import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
 import type { AlertPictures } from "./conversing.ts";
+import type { SqlEnvironment } from "../sql/mod.ts";
+import type { LogReading } from "./asking/asking.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { Sender } from "./delivery/sender.ts";
@@ -197,6 +199,8 @@ export interface WorldOptions {
   readonly seed?: number;
   /** Into the log of this world. */
   readonly republish?: (world: World) => Sender;
+  /** What rules may ask. */
+  readonly environment?: SqlEnvironment;
 }
 
 /** The rules on a simulated clock with a real store and real HTTP. */
@@ -211,6 +215,8 @@ export class World {
   store: SqliteRulesStore;
   rules: HotRules;
   resumeFrom = 0;
+  /** Readers that were opened for rules that were behind. */
+  readAgain = 0;
   #life: Life;
   readonly #log: Message[] = [];
 
@@ -225,7 +231,10 @@ export class World {
   static async start(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
     world.resumeFrom = await world.rules.start();
-    world.rules.follow(() => world.#log.length);
+    world.rules.follow(
+      () => world.#log.length,
+      (reading) => world.#readAgain(reading),
+    );
     return world;
   }
 
@@ -289,7 +298,31 @@ export class World {
     this.#life = new Life(this.clock, this.http);
     this.rules = this.#makeRules(this.store);
     this.resumeFrom = await this.rules.start(logNext);
-    this.rules.follow(() => this.#log.length);
+    this.rules.follow(
+      () => this.#log.length,
+      (reading) => this.#readAgain(reading),
+    );
+  }
+
+  /** As the log does it: from a turn of its own, and on with what is still to come. */
+  #readAgain(reading: LogReading): Cancel {
+    const reader = { isOver: false };
+    const run = async (): Promise<void> => {
+      this.readAgain++;
+      for (let next = reading.from; !reader.isOver;) {
+        await Promise.resolve();
+        if (next >= this.#log.length) {
+          await new Promise((resolve) => setImmediate(resolve));
+          continue;
+        }
+        const message = this.#log[next]!;
+        if (!reader.isOver && reading.wants(message.topic)) await reading.take(next, message);
+        next++;
+        if (!reader.isOver) await reading.passed(next);
+      }
+    };
+    void run();
+    return () => (reader.isOver = true);
   }
 
   #openStore(): SqliteRulesStore {
@@ -314,6 +347,7 @@ export class World {
       }),
       keyedHash: (text) => SEALING.hmac(text),
       limits: this.limits,
+      ...(this.#options.environment === undefined ? {} : { environment: this.#options.environment }),
       notify: this.#options.notify ?? [],
       defaults: this.#options.defaults ?? [],
       ...(alerts === undefined ? {} : { alerts: readAlertConfig(alerts, { zones: UTC_ONLY, cron: NO_CRON }) }),

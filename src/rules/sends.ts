@@ -12,7 +12,8 @@ import { receiverOf } from "./delivery/receivers.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import { MessageInput } from "./input.ts";
-import type { SqlEnvironment, TemplateScope } from "../sql/mod.ts";
+import { Externals } from "../sql/mod.ts";
+import type { CompiledSql, SqlEnvironment, TemplateScope } from "../sql/mod.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { statementOf } from "./statement.ts";
 
@@ -23,6 +24,11 @@ export interface Send {
   readonly action: string;
   readonly receiver: Receiver;
   readonly plan: SendPlan;
+}
+
+/** The statement, for templates that may ask what `calls` then knows of; not of a rule with windows, whose time does not wait. */
+export function asScope({ version, variables, windows }: CompiledSql, calls: Externals): TemplateScope {
+  return windows === null ? { version, variables, calls } : { version, variables };
 }
 
 /** One per action that sends, in their order; null for those that do not. */
@@ -179,8 +185,10 @@ export function movedReceivers(
   after: RuleDocument,
   hash: KeyedHash,
 ): { readonly old: string; readonly now: Receiver }[] {
-  const sendsNow = sendsOf(after, statementOf(after), hash);
-  return sendsOf(before, statementOf(before), hash).flatMap((send, i) => {
+  const sendsIn = (rule: RuleDocument): (Send | null)[] =>
+    sendsOf(rule, asScope(statementOf(rule), new Externals()), hash);
+  const sendsNow = sendsIn(after);
+  return sendsIn(before).flatMap((send, i) => {
     const [old, now] = [send?.receiver, sendsNow[i]?.receiver];
     if (old === undefined || now === undefined || old.key === now.key) return [];
     return old.carrier === now.carrier && old.label === now.label ? [{ old: old.key, now }] : [];

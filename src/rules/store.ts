@@ -11,6 +11,7 @@ import type {
 } from "./delivery/delivery.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import type { RuleDocument } from "./model.ts";
+import type { OwedMessages } from "./asking/asking.ts";
 import type { SavedWindows } from "./windows/windowed-rules.ts";
 
 /** Saved in one transaction, so that a crash leaves alerts, deliveries and the checkpoint in step. */
@@ -31,6 +32,8 @@ export interface SaveBatch {
   readonly windows: readonly SavedWindows[];
   /** What was due in windows until then, by the log's time, was told and is delivered or saved. Null: nothing was. */
   readonly toldUntil: EpochMs | null;
+  /** Rules that are behind with asking: what changed of it. */
+  readonly owed: readonly OwedMessages[];
 }
 
 export interface StoredState {
@@ -41,6 +44,7 @@ export interface StoredState {
   readonly alertRows: readonly AlertRow[];
   readonly windows: readonly SavedWindows[];
   readonly toldUntil: EpochMs | null;
+  readonly owed: readonly OwedMessages[];
   /** Those that have deliveries waiting. */
   readonly receivers: readonly Receiver[];
   readonly waiting: number;

@@ -1,19 +1,24 @@
 /** What a user sends as a rule → a rule, or a fault that names the place. AWS IoT's TopicRulePayload, our actions. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
-import { SQL_VERSIONS, SqlError } from "../sql/mod.ts";
-import type { CompiledSql } from "../sql/mod.ts";
+import { Externals, SQL_VERSIONS, SqlError } from "../sql/mod.ts";
+import type { AskedCall, CompiledSql, SqlEnvironment } from "../sql/mod.ts";
 import { invalid, only, optionalChoice, optionalText, record, text } from "./actions/checks.ts";
 import type { SecretChange } from "./actions/kind.ts";
 import { kindOf, mapSecrets, validateAction } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { RuleDocument, RuleDraft } from "./model.ts";
+import { compileAlert } from "./alerts/rule-alert.ts";
+import { asScope } from "./sends.ts";
 import { statementOf } from "./statement.ts";
 
 const RULE_NAME = /^[a-zA-Z0-9_]{1,128}$/;
 const DESCRIPTION_CHARS_MAX = 4096;
 
+/** Says what can be answered; without it nothing can. */
+export type Answering = Pick<SqlEnvironment, "unanswerable">;
+
 /** Throws `TidewireError` RULE_INVALID or RULE_SQL_INVALID. */
-export function validateRule(ruleName: string, input: unknown): RuleDraft {
+export function validateRule(ruleName: string, input: unknown, answering: Answering = {}): RuleDraft {
   if (!RULE_NAME.test(ruleName)) throw invalid("ruleName", "1 to 128 letters, digits and _ are allowed");
   const body = record(input, "the rule");
   only(body, "", ["ruleName", "sql", "description", "ruleDisabled", "actions", "awsIotSqlVersion", "errorAction"]);
@@ -28,9 +33,7 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
   const ruleDisabled = body["ruleDisabled"] ?? false;
   if (typeof ruleDisabled !== "boolean") throw invalid("ruleDisabled", "it must be true or false");
   const actions = validateActions(body["actions"]);
-  if (statement.windows !== null && actions.some((action) => "telemetry" in action)) {
-    throw invalid("actions", "a statement with windows or keyed state cannot store; republish to telemetry/… instead");
-  }
+  if (actions.some((action) => "telemetry" in action)) checkStores(statement);
   const given = body["errorAction"];
   const draft: RuleDraft = {
     ruleName,
@@ -41,16 +44,36 @@ export function validateRule(ruleName: string, input: unknown): RuleDraft {
     actions,
     ...(given === undefined ? {} : { errorAction: validateAction(given, "errorAction") }),
   };
-  checkTemplates(draft, statement);
+  const calls = new Externals();
+  checkTemplates(draft, statement, calls);
+  for (const call of [...statement.asked, ...calls.asked]) checkCall(call, answering);
   return draft;
 }
 
+/** The store reads the log by itself, a batch at a time, and neither waits nor keeps state. */
+function checkStores({ windows, externals }: CompiledSql): void {
+  const what = windows !== null ? "with windows or keyed state" : externals.length > 0 ? "that asks" : null;
+  if (what !== null) throw invalid("actions", `a statement ${what} cannot store; republish to telemetry/… instead`);
+}
+
+function checkCall(call: AskedCall, answering: Answering): void {
+  const fault =
+    answering.unanswerable === undefined
+      ? { reason: "has nothing behind it here", fix: "Put what it would bring into the message." }
+      : answering.unanswerable(call);
+  if (fault === null) return;
+  throw new TidewireError("RULE_SQL_INVALID", { reason: `${call.name}() ${fault.reason}`, hint: fault.fix });
+}
+
 /** Only the statement says which variables there are. */
-function checkTemplates({ actions, errorAction }: RuleDraft, statement: CompiledSql): void {
+function checkTemplates({ actions, errorAction }: RuleDraft, statement: CompiledSql, calls: Externals): void {
+  const asking = asScope(statement, calls);
   const check = (action: RuleAction, at: string): void => {
     const { kind, body } = kindOf(action);
     try {
-      kind.plan?.(body, statement);
+      // What an error action says was decided when the message came: it asks nothing more.
+      kind.plan?.(body, at === "errorAction" ? statement : asking);
+      if ("alert" in action) compileAlert(action.alert, statement, 0);
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       throw invalid(at, error.reason + (error.hint === null ? "" : ` (${error.hint})`));
@@ -62,11 +85,7 @@ function checkTemplates({ actions, errorAction }: RuleDraft, statement: Compiled
 
 function checkSql(rule: Pick<RuleDraft, "sql" | "awsIotSqlVersion">): CompiledSql {
   try {
-    const statement = statementOf(rule);
-    const [external] = statement.externals;
-    if (external === undefined) return statement;
-    const hint = "Put what it would bring into the message, or look it up at the receiver.";
-    throw new TidewireError("RULE_SQL_INVALID", { reason: `${external}() has nothing behind it here`, hint });
+    return statementOf(rule);
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const hint = error.hint ?? "Correct the statement at the marked place.";

@@ -1,7 +1,7 @@
 /** External functions: asked before a statement is evaluated, so that evaluating stays synchronous. */
 import { encodeUtf8, reasonOf } from "../base/mod.ts";
 import { EXTERNAL_LIMITS } from "./external.ts";
-import type { ExternalName } from "./external.ts";
+import type { AskedCall, ExternalName } from "./external.ts";
 import type { SqlFunction } from "./functions/function.ts";
 import type { SqlInput } from "./input.ts";
 import { AnsweredInput } from "./scope.ts";
@@ -16,6 +16,7 @@ export interface ExternalCall {
   readonly star: boolean;
   /** Its arguments may depend on the answers of calls before it. */
   readonly waits: boolean;
+  readonly of: string | null;
 }
 
 export class Externals {
@@ -23,6 +24,10 @@ export class Externals {
 
   get calls(): readonly ExternalCall[] {
     return this.#calls;
+  }
+
+  get asked(): AskedCall[] {
+    return this.#calls.map(({ name, of }) => ({ name, of }));
   }
 
   add(call: ExternalCall): void {
@@ -35,33 +40,35 @@ export class Externals {
    */
   prepare(input: SqlInput): Promise<SqlInput> | null {
     if (this.#calls.length === 0) return null;
-    return this.#answered(input instanceof AnsweredInput ? input : new AnsweredInput(input));
+    return this.#answered(input.answers === undefined ? new AnsweredInput(input) : input);
   }
 
-  async #answered(input: AnsweredInput): Promise<SqlInput> {
+  async #answered(input: SqlInput): Promise<SqlInput> {
     await Promise.all(this.#calls.filter(({ waits }) => !waits).map((call) => answer(call, input)));
     for (const call of this.#calls) if (call.waits) await answer(call, input);
     return input;
   }
 }
 
-async function answer(call: ExternalCall, input: AnsweredInput): Promise<void> {
-  if (input.answers.has(call)) return;
+async function answer(call: ExternalCall, input: SqlInput): Promise<void> {
+  const answers = input.answers!;
+  if (answers.has(call)) return;
+  const note = (why: string): void => input.note?.(`${call.name}(): ${why}`);
   const { name, external, star } = call;
   const args = call.args.map((arg) => arg(input));
   const request = external.request(args, input, star);
   if (request === null) return;
   try {
-    const asked = input.message.environment?.external?.(request);
-    if (asked === undefined) return input.note(`${name}(): this platform has nothing that answers it`);
+    const asked = input.environment?.external?.(request);
+    if (asked === undefined) return note("this platform has nothing that answers it");
     const value = await asked;
-    if (value === undefined) return input.note(`${name}(): there is no answer`);
+    if (value === undefined) return note("there is no answer");
     if (encodeUtf8(JSON.stringify(value)).length > EXTERNAL_LIMITS[name].bytesMax) {
-      return input.note(`${name}(): the answer is larger than ${EXTERNAL_LIMITS[name].bytesMax} bytes`);
+      return note(`the answer is larger than ${EXTERNAL_LIMITS[name].bytesMax} bytes`);
     }
-    input.answers.set(call, external.answer(value, args));
+    answers.set(call, external.answer(value, args));
   } catch (error) {
-    input.note(`${name}(): ${reasonOf(error)}`);
+    note(reasonOf(error));
   }
 }
 

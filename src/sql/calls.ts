@@ -10,9 +10,13 @@ import type { SqlValue } from "./value.ts";
 
 type Apply = (values: readonly SqlValue[], input: SqlInput) => SqlValue;
 
-/** `star`: `*` is among the arguments. `waits`: an argument may depend on the answer of an external function. */
+/**
+ * `star`: `*` is among the arguments. `waits`: an argument may depend on the answer of an external function. `of`: the literal
+ * that says what such a function is asked.
+ */
 export interface CallShape {
   readonly star: boolean;
+  readonly of: string | null;
   readonly waits: boolean;
 }
 

@@ -1,7 +1,7 @@
 /** A statement, compiled once per rule. */
 import type { JsonValue } from "../base/mod.ts";
 import { Externals } from "./answers.ts";
-import type { ExternalName } from "./external.ts";
+import type { AskedCall, ExternalName } from "./external.ts";
 import { compileExpression, compileSelect, isWholePayload } from "./expressions.ts";
 import type { SqlInput } from "./input.ts";
 import { parseSql } from "./parser.ts";
@@ -31,6 +31,10 @@ export interface CompiledSql {
   readonly windows: WindowPlan | null;
   /** External functions that it calls; empty for nearly all statements. */
   readonly externals: readonly ExternalName[];
+  /** The same, each call with what it asks. */
+  readonly asked: readonly AskedCall[];
+  /** Whether `prepare` would ask anything about this message. */
+  asks(input: SqlInput): boolean;
   /**
    * Asks the external functions. Null where there is nothing to ask, because there are none or WHERE says no without
    * them; else the message with its answers, to be evaluated in the message's place. Never rejects.
@@ -66,6 +70,7 @@ export function compileSql(text: string, options: CompileOptions = {}): Compiled
   const select = compileSelect(statement.select, context) as (input: SqlInput) => JsonValue | Uint8Array;
   const decide = (input: SqlInput): boolean | undefined => (where === null ? true : toBoolean(where(input)));
   const test = refilling(context.budget, decide);
+  const asks = (input: SqlInput): boolean => context.externals.calls.length > 0 && (first || test(input) === true);
   return {
     filter: statement.filter,
     text,
@@ -74,10 +79,9 @@ export function compileSql(text: string, options: CompileOptions = {}): Compiled
     variables: context.variables,
     windows: null,
     externals: [...new Set(context.externals.calls.map(({ name }) => name))],
-    prepare(input) {
-      if (context.externals.calls.length === 0 || (!first && test(input) !== true)) return null;
-      return context.externals.prepare(input);
-    },
+    asked: context.externals.asked,
+    asks,
+    prepare: (input) => (asks(input) ? context.externals.prepare(input) : null),
     test,
     select: refilling(context.budget, select),
     evaluate(input) {
@@ -98,6 +102,8 @@ function withState(text: string, filter: string, context: CompileContext, window
     variables: context.variables,
     windows,
     externals: [],
+    asked: [],
+    asks: () => false,
     prepare: () => null,
     test: () => undefined,
     select: () => "",

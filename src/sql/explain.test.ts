@@ -15,6 +15,17 @@ const reasons = (sql: string, json: SqlValue): readonly string[] =>
   explainSql(sql, input(json)).where.flatMap(({ text, reason }) => (reason === null ? [] : [`${text}: ${reason}`]));
 
 describe("an explanation", () => {
+  test("says what is not asked here, also where a variable asks", () => {
+    const sql = "SET @row = lookup('t', n), @max = @row.max, @none = get(n, 'x') SELECT * FROM 'a/b' WHERE ";
+    assert.deepEqual(reasons(`${sql}n < @max`, { n: 1 }), [
+      "@max: what SET asks for it is asked when a message comes, not here",
+    ]);
+    assert.deepEqual(reasons(`${sql}lookup('t', n).max > n`, { n: 1 }), [
+      "lookup('t', n): lookup() is asked when a message comes, not here",
+    ]);
+    assert.deepEqual(reasons(`${sql}n < @none`, { n: 1 }), ["@none: SET gives it no value"]);
+  });
+
   test("shows each part with its value, under the statement's own text", () => {
     const sql = "SELECT * FROM 'a/b' WHERE temp > 30 AND status = 'on'";
     assert.equal(

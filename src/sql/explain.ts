@@ -5,6 +5,7 @@
 import { newContext } from "./compile.ts";
 import { compileExpression } from "./expressions.ts";
 import type { SqlInput } from "./input.ts";
+import { FUNCTIONS } from "./functions/registry.ts";
 import { parseSql } from "./parser.ts";
 import { printExpression } from "./print.ts";
 import { Variables } from "./scope.ts";
@@ -42,10 +43,14 @@ export interface Explanation {
 export function explainSql(text: string, input: SqlInput, version: SqlVersion = DEFAULT_SQL_VERSION): Explanation {
   const { variables, filter, where } = parseSql(text, { version });
   const context = newContext(version, new Variables(), true);
-  for (const { name, value } of variables) context.variables.add(name, compileExpression(value, context));
+  const asking = new Set<string>();
+  for (const { name, value } of variables) {
+    context.variables.add(name, compileExpression(value, context));
+    if (asks(value, asking)) asking.add(name);
+  }
   if (where === null) return { filter, verdict: true, where: [] };
   const parts: ExplainedPart[] = [];
-  explainPart(where, 0, { context, input, parts });
+  explainPart(where, 0, { context, input, parts, asking });
   const { value, unknown } = parts[0]!;
   return { filter, verdict: unknown ? null : toBoolean(value), where: parts };
 }
@@ -54,6 +59,8 @@ interface Walk {
   readonly context: CompileContext;
   readonly input: SqlInput;
   readonly parts: ExplainedPart[];
+  /** Variables that depend on what is asked elsewhere. */
+  readonly asking: ReadonlySet<string>;
 }
 
 function explainPart(node: Expression, depth: number, walk: Walk): void {
@@ -69,11 +76,25 @@ function explainPart(node: Expression, depth: number, walk: Walk): void {
   }
 }
 
+const UNASKED = "is asked when a message comes, not here";
+
+function isExternal(name: string): boolean {
+  return FUNCTIONS.get(name.toLowerCase())?.external !== undefined;
+}
+
+function asks(node: Expression, asking: ReadonlySet<string>): boolean {
+  if (node.kind === "variable") return asking.has(node.name);
+  return (node.kind === "call" && isExternal(node.name)) || childrenOf(node).some((child) => asks(child, asking));
+}
+
 /** Null where a part of it says why. */
-function reasonOf(node: Expression, { context, input }: Walk): string | null {
+function reasonOf(node: Expression, { context, input, asking }: Walk): string | null {
   if (node.kind === "path") return missing(node.path, input.json());
   if (node.kind === "star") return "the payload is not JSON";
   if (node.kind === "nested") return "there is nothing to select from";
+  if (node.kind === "variable")
+    return asking.has(node.name) ? `what SET asks for it ${UNASKED}` : "SET gives it no value";
+  if (node.kind === "call" && isExternal(node.name)) return `${node.name}() ${UNASKED}`;
   const values = childrenOf(node).map((child) => compileExpression(child, context)(input));
   if (values.includes(undefined)) return null;
   const types = values.map(typeName).join(" and ");

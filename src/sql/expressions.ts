@@ -2,6 +2,7 @@
 import { LIMITS } from "../base/mod.ts";
 import { callOf } from "./calls.ts";
 import { castTo } from "./cast.ts";
+import { literalText } from "./functions/function.ts";
 import { FUNCTIONS } from "./functions/registry.ts";
 import type { SqlInput } from "./input.ts";
 import { combine, invert, negate } from "./operators.ts";
@@ -249,7 +250,8 @@ function compileCall(node: Node<"call">, context: CompileContext): Evaluate {
   const spec = FUNCTIONS.get(node.name.toLowerCase())!;
   const args = node.args.map((arg) => (arg.kind === "star" ? nothing : compileExpression(arg, context)));
   const star = node.args.some(({ kind }) => kind === "star");
-  return callOf(spec, args, { star, waits: node.args.some(waits) }, context);
+  const of = spec.external === undefined ? null : literalText(node.args, 0);
+  return callOf(spec, args, { star, waits: node.args.some(waits), of }, context);
 }
 
 const nothing: Evaluate = () => undefined;

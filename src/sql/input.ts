@@ -1,5 +1,5 @@
 import type { EpochMs, JsonValue, MessageProperties } from "../base/mod.ts";
-import type { ExternalRequest } from "./external.ts";
+import type { AskedCall, ExternalRequest, Unanswerable } from "./external.ts";
 import type { SqlValue } from "./value.ts";
 
 /** What a statement is evaluated against: one message. One object stands for one message, as long as it lives. */
@@ -21,8 +21,8 @@ export interface SqlInput {
   readonly properties?: MessageProperties | null;
   /** What functions need of the world; without it they are Undefined. */
   readonly environment?: SqlEnvironment;
-  /** Answers of external functions, by call; made by `CompiledSql.prepare`. */
-  readonly answers?: ReadonlyMap<object, SqlValue>;
+  /** Answers of external functions, by call; filled by `CompiledSql.prepare`, which makes one where there is none. */
+  readonly answers?: Map<object, SqlValue> | undefined;
   /** The thing that published it; a publisher without one stands for itself. */
   readonly thing?: string;
   /** What a statement with windows or keyed state reads beside the message: see `window-plan.ts`. */
@@ -53,4 +53,6 @@ export interface SqlEnvironment {
   decodeProtobuf?(bytes: Uint8Array, type: ProtobufType): JsonValue | undefined;
   /** Answers an external function. Rejects where it cannot; the call is then Undefined, and the reason is noted. */
   external?(request: ExternalRequest): Promise<JsonValue | undefined>;
+  /** Whether `external` could ever answer such a call; null where it could. Without it, nothing is answered. */
+  unanswerable?(call: AskedCall): Unanswerable | null;
 }

@@ -1,4 +1,5 @@
 export { SqlError } from "./error.ts";
+export { Externals } from "./answers.ts";
 export { compileSql } from "./compile.ts";
 export type { CompileOptions, CompiledSql, SqlOutcome } from "./compile.ts";
 export { comparisonsIn, comparisonsOf, fieldOf } from "./comparisons.ts";
@@ -15,7 +16,8 @@ export type { Steps } from "./regexp/regexp.ts";
 export { FUNCTIONS } from "./functions/registry.ts";
 export type { SqlFunction } from "./functions/registry.ts";
 export type { HashName, ProtobufType, SqlEnvironment, SqlInput } from "./input.ts";
-export type { ExternalName, ExternalRequest } from "./external.ts";
+export { EXTERNAL_LIMITS } from "./external.ts";
+export type { AskedCall, ExternalName, ExternalRequest, Unanswerable } from "./external.ts";
 export { parsePayload } from "./number.ts";
 export type { ParsedPayload } from "./number.ts";
 export type { SqlJson, SqlObject, SqlValue } from "./value.ts";

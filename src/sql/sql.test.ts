@@ -49,7 +49,9 @@ const ANSWERS: Readonly<Record<ExternalRequest["name"], (request: ExternalReques
   get_registry_data: () => ({ thingName: "pi-1", attributes: { site: "north" } }),
   get_secret: () => '{"API_KEY_VALUE":"s3cr3t"}',
   aws_lambda: (request) => ({ n: 2 * (request as unknown as { payload: { n: number } }).payload.n }),
+  function: (request) => ({ n: 2 * (request as unknown as { payload: { n: number } }).payload.n }),
   get_dynamodb: () => ({ id: "pi-1", location: "roof" }),
+  lookup: () => ({ id: "pi-1", location: "roof" }),
   machinelearning_predict: () => ({ predictedValue: 0.5 }),
 };
 

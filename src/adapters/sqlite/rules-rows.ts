@@ -59,6 +59,8 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX alert_rows_thing ON alert_rows (thing);`,
   `CREATE TABLE documents (
      kind TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT;`,
+  // From where the log is read again for rules that are behind with what they ask.
+  "CREATE TABLE owed (rule TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 ];
 
 /** Of a thing, or saved before things were: then its name is between these in the id. */
@@ -72,6 +74,8 @@ const ASKED = `FROM dead_letters WHERE (?1 IS NULL OR seq = ?1) AND (?2 IS NULL 
 const SQL = {
   putWindows: "INSERT OR REPLACE INTO window_state (rule, page, body) VALUES (?, ?, ?)",
   dropWindows: "DELETE FROM window_state WHERE rule = ?",
+  putOwed: "INSERT OR REPLACE INTO owed (rule, position) VALUES (?, ?)",
+  dropOwed: "DELETE FROM owed WHERE rule = ?",
   putRule: "INSERT OR REPLACE INTO rules (name, document) VALUES (?, ?)",
   deleteRule: "DELETE FROM rules WHERE name = ?",
   dropOfRule: "DELETE FROM deliveries WHERE rule = ?",
@@ -124,10 +128,10 @@ export function prepareStatements(database: DatabaseSync): Statements {
   return Object.fromEntries(entries) as Statements;
 }
 
-/** As in `COLUMNS`. */
-export function columnsOf(delivery: Delivery): SQLInputValue[] {
-  const { id, receiver, rule, things, body, fields, offset, createdAt, origin } = delivery;
-  const known = [keyOf(delivery), id, receiver, rule, JSON.stringify(things), body, JSON.stringify(fields), offset];
+/** As in `COLUMNS`. `fields`: as it is kept. */
+export function columnsOf(delivery: Delivery, fields: string = JSON.stringify(delivery.fields)): SQLInputValue[] {
+  const { id, receiver, rule, things, body, offset, createdAt, origin } = delivery;
+  const known = [keyOf(delivery), id, receiver, rule, JSON.stringify(things), body, fields, offset];
   if (origin === null) return [...known, createdAt, null, null, null];
   const { payload, event, ...told } = origin;
   return [...known, createdAt, event, JSON.stringify(told), payload];

@@ -53,6 +53,7 @@ const NOTHING: SaveBatch = {
   alertRows: [],
   windows: [],
   toldUntil: null,
+  owed: [],
 };
 
 describe("rules store", () => {
@@ -89,6 +90,7 @@ describe("rules store", () => {
       alertRows: [],
       windows: [],
       toldUntil: null,
+      owed: [],
       receivers: [],
       checkpoint: null,
       waiting: 0,
@@ -122,6 +124,7 @@ describe("rules store", () => {
       alertRows: [row],
       windows: [],
       toldUntil: null,
+      owed: [],
     });
     reopen();
     const state = store.load();
@@ -221,6 +224,28 @@ describe("rules store", () => {
     assert.equal(store.editDeadLetter(99, { body }), null);
     assert.equal(store.dropDeadLetters({ rule: "r", limit: 2 }), 2);
     assert.deepEqual(offsets({}), [2, 1]);
+  });
+
+  test("headers that a rule was given as secrets are sealed on the disk, waiting or dead, moved or changed", () => {
+    const fields = { "content-type": "application/json", authorization: "Bearer hunter2" };
+    save({
+      ...NOTHING,
+      receivers: [WEBHOOK, SLACK],
+      deliveries: [delivery(1, { fields })],
+      dead: [dead(2, { fields })],
+    });
+    store.changeReceiver("r", WEBHOOK.key, SLACK);
+    assert.deepEqual(store.due(SLACK.key, 9_000, 10)[0]?.fields, fields);
+    assert.deepEqual(store.deadLetters({ limit: 1 })[0]?.fields, fields);
+    const changed = { ...fields, authorization: "Bearer hunter3" };
+    assert.deepEqual(store.editDeadLetter(1, { fields: changed })!.fields, changed);
+    assert.deepEqual(store.deadLetters({ limit: 1 })[0]?.fields, changed);
+    store.revive({ limit: 1 }, 9_000);
+    assert.deepEqual(
+      store.due(SLACK.key, 9_000, 10).map((row) => row.fields),
+      [fields, changed],
+    );
+    for (const file of [path, `${path}-wal`]) assert.equal(readFileSync(file).includes("hunter"), false);
   });
 
   test("what died of a rule's message is known, with the message for the error action", () => {

@@ -1,7 +1,7 @@
 /**
  * Rules, waiting deliveries, dead letters, alerts and the checkpoint in `rules.db`. What a person did is on disk when the
  * call returns; the regular save is not waited for (see `RulesStore.save`): a sync once a second would stop the broker's
- * loop for 10 ms and more. Secrets of rules and receivers are sealed.
+ * loop for 10 ms and more. Secrets of rules and receivers are sealed, and fields of deliveries: a header may be a secret.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { LIMITS } from "../../base/mod.ts";
@@ -37,6 +37,9 @@ import { upgradeRows } from "./rules-upgrade.ts";
 
 /** Before the pages of its rule. */
 const HEADER_PAGE = -1;
+const OPEN_FIELDS: ReadonlySet<string> = new Set(
+  "content-type contentType topic raw subject thread routingKey stream".split(" "),
+);
 
 type StoreLimits = Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 
@@ -116,6 +119,10 @@ export class SqliteRulesStore implements RulesStore {
       newestCreatedAt: this.#number("SELECT max(created_at) AS n FROM deliveries"),
       windows: this.#loadWindows(),
       toldUntil: this.#number("SELECT value AS n FROM meta WHERE name = 'told_until'"),
+      owed: all("SELECT rule, position FROM owed").map((row) => ({
+        rule: row["rule"] as string,
+        position: row["position"] as number,
+      })),
     };
   }
 
@@ -146,6 +153,7 @@ export class SqliteRulesStore implements RulesStore {
       return deletes.map((ruleName) => {
         this.#statements.deleteRule.run(ruleName);
         this.#statements.dropWindows.run(ruleName);
+        this.#statements.dropOwed.run(ruleName);
         return Number(this.#statements.dropOfRule.run(ruleName).changes);
       });
     });
@@ -185,12 +193,17 @@ export class SqliteRulesStore implements RulesStore {
       }
       for (const letter of batch.dead) {
         waiting -= Number(this.#statements.remove.run(keyOf(letter)).changes);
-        this.#statements.bury.run(...columnsOf(letter), letter.attempts, letter.lastError, letter.diedAt);
+        const columns = columnsOf(letter, this.#sealedFields(letter.id, letter.fields));
+        this.#statements.bury.run(...columns, letter.attempts, letter.lastError, letter.diedAt);
       }
       if (batch.dead.length > 0) this.#statements.trimDead.run(this.#limits.deadLettersMax);
       this.#saveAlerts(batch.alerts);
       for (const row of batch.alertRows) this.#saveAlertRow(row);
       this.#saveWindows(batch);
+      for (const { rule, position } of batch.owed) {
+        if (position === null) this.#statements.dropOwed.run(rule);
+        else this.#statements.putOwed.run(rule, position);
+      }
       this.#statements.setMeta.run("checkpoint", batch.checkpoint);
     });
     return waiting;
@@ -211,7 +224,7 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   due(receiver: string, now: EpochMs, limit: number): SavedDelivery[] {
-    return (this.#statements.due.all(receiver, now, limit) as Row[]).map(savedOf);
+    return (this.#statements.due.all(receiver, now, limit) as Row[]).map((row) => savedOf(this.#opened(row)));
   }
 
   nextDue(receiver: string): EpochMs | null {
@@ -223,7 +236,7 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   older(createdBefore: EpochMs, limit: number): SavedDelivery[] {
-    return (this.#statements.older.all(createdBefore, limit) as Row[]).map(savedOf);
+    return (this.#statements.older.all(createdBefore, limit) as Row[]).map((row) => savedOf(this.#opened(row)));
   }
 
   changeReceiver(rule: string, from: string, to: Receiver): number {
@@ -244,7 +257,7 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   deadLetters(query: DeadLetterQuery): KeptLetter[] {
-    return (this.#statements.dead.all(...asked(query)) as Row[]).map(letterOf);
+    return (this.#statements.dead.all(...asked(query)) as Row[]).map((row) => letterOf(this.#opened(row)));
   }
 
   deadReceivers(): DeadReceiver[] {
@@ -252,8 +265,11 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   editDeadLetter(number: number, { body, fields }: LetterChange): KeptLetter | null {
-    this.#statements.editDead.run(body ?? null, fields === undefined ? null : JSON.stringify(fields), number);
-    return this.deadLetters({ number, limit: 1 })[0] ?? null;
+    const [letter] = this.deadLetters({ number, limit: 1 });
+    if (letter === undefined) return null;
+    const sealed = fields === undefined ? null : this.#sealedFields(letter.id, fields);
+    this.#statements.editDead.run(body ?? null, sealed, number);
+    return { ...letter, ...(body === undefined ? {} : { body }), ...(fields === undefined ? {} : { fields }) };
   }
 
   revive(query: DeadLetterQuery, now: EpochMs): readonly Revived[] {
@@ -315,9 +331,26 @@ export class SqliteRulesStore implements RulesStore {
     });
   }
 
+  /** What everybody may know of nearly all of them is left as it is: sealing takes longer than the row. */
+  #sealedFields(id: string, fields: Readonly<Record<string, string>>): string {
+    const text = JSON.stringify(fields);
+    return Object.keys(fields).every((name) => OPEN_FIELDS.has(name))
+      ? text
+      : this.#sealing.seal(text, aboutFields(id));
+  }
+
+  #opened(row: Row): Row {
+    const fields = row["fields"] as string;
+    if (fields.startsWith("{")) return row;
+    const opened = this.#sealing.open(fields, aboutFields(row["id"] as string));
+    if (opened === null) this.#logger?.error("The fields of a delivery cannot be opened", { id: row["id"] });
+    return { ...row, fields: opened ?? "{}" };
+  }
+
   #saveDelivery(delivery: SavedDelivery): number {
     const { attempts, nextAttemptAt, lastError } = delivery;
-    const added = this.#statements.add.run(...columnsOf(delivery), attempts, nextAttemptAt, lastError).changes;
+    const columns = columnsOf(delivery, this.#sealedFields(delivery.id, delivery.fields));
+    const added = this.#statements.add.run(...columns, attempts, nextAttemptAt, lastError).changes;
     if (Number(added) === 0) this.#statements.update.run(attempts, nextAttemptAt, lastError, keyOf(delivery));
     return Number(added);
   }
@@ -351,6 +384,10 @@ export class SqliteRulesStore implements RulesStore {
     const row = this.#database.prepare(sql).get();
     return (row?.["n"] as number | null | undefined) ?? null;
   }
+}
+
+function aboutFields(id: string): string {
+  return `fields ${id}`;
 }
 
 function aboutRule({ ruleName }: RuleDocument): string {

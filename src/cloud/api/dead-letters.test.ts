@@ -105,6 +105,15 @@ test("a long body is listed by its beginning, whole characters only", async () =
   assert.equal(letter!.preview, `${"ü€".repeat(150)}…`);
 });
 
+test("headers are shown as those of rules are, and stay as they are where what was shown comes back", async () => {
+  await refused(0);
+  const fields = { "content-type": "a/b", "x-key": "hunter2" };
+  const shown = await world.ask("PATCH", "/api/dead-letters/1", { fields });
+  assert.deepEqual((shown.json as { fields: object }).fields, { "content-type": "a/b", "x-key": "***" });
+  await world.ask("PATCH", "/api/dead-letters/1", { fields: { "content-type": "c/d", "x-key": "***" } });
+  assert.deepEqual(world.rules.dead.get(1).fields, { "content-type": "c/d", "x-key": "hunter2" });
+});
+
 test("nothing is sent again or dropped by accident; one that is not there is told", async () => {
   for (const n of [0, 1]) await refused(n);
   for (const verb of ["replay", "drop"]) {

@@ -68,7 +68,8 @@ export function deadLetterRoutes(app: FastifyInstance, { rules: { dead } }: ApiP
     { config: WRITES, schema: { params: Params, body: Change }, bodyLimit: LIMITS.rules.deliveryBodyBytesMax * 3 },
     async ({ params, body: { body, bodyBase64, fields } }) => {
       const bytes = body === undefined ? bodyBase64 && Buffer.from(bodyBase64, "base64") : Buffer.from(body);
-      const change = { ...(bytes === undefined ? {} : { body: bytes as Uint8Array }), ...(fields && { fields }) };
+      const kept = fields && withHidden(fields, dead.get(params.number));
+      const change = { ...(bytes === undefined ? {} : { body: bytes as Uint8Array }), ...(kept && { fields: kept }) };
       return whole(dead.edit(params.number, change));
     },
   );
@@ -135,9 +136,30 @@ function previewOf(body: Uint8Array): string | null {
   return text.length <= PREVIEW_CHARS_MAX ? text : `${text.slice(0, PREVIEW_CHARS_MAX)}…`;
 }
 
+const HIDDEN = "***";
+
+/** Headers are shown as those of rules are: they may be what a rule was given as a secret. */
+function shownFields({ carrier, fields }: KeptLetter): Readonly<Record<string, string>> {
+  if (carrier !== "webhook") return fields;
+  const shown = Object.entries(fields).map(
+    ([name, value]) => [name, name === "content-type" ? value : HIDDEN] as const,
+  );
+  return Object.fromEntries(shown);
+}
+
+/** What was hidden stands for what the letter has there. */
+function withHidden(given: Readonly<Record<string, string>>, { fields }: KeptLetter): Record<string, string> {
+  const whole = Object.entries(given).map(([name, value]) => {
+    const own = Object.hasOwn(fields, name) ? fields[name]! : value;
+    return [name, value === HIDDEN ? own : value] as const;
+  });
+  return Object.fromEntries(whole);
+}
+
 /** Bytes that are no text come in base64. */
 function whole(letter: KeptLetter): DeadLetterView {
-  const { body, fields, offset } = letter;
+  const { body, offset } = letter;
+  const fields = shownFields(letter);
   const bytes = Buffer.from(body);
   const shown = isUtf8(bytes) ? { body: bytes.toString("utf8") } : { bodyBase64: bytes.toString("base64") };
   return { ...headOf(letter), offset, fields, ...shown };

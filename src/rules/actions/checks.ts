@@ -1,6 +1,6 @@
 /** The checks that action kinds share. Each throws RULE_INVALID, which names the place and what was expected. */
 import { TidewireError } from "../../base/mod.ts";
-import { SqlError, Variables, compileTemplate } from "../../sql/mod.ts";
+import { Externals, SqlError, Variables, compileTemplate } from "../../sql/mod.ts";
 
 export type Given = Readonly<Record<string, unknown>>;
 
@@ -76,7 +76,7 @@ export function optionalTemplate(input: unknown, at: string, charsMax = TEMPLATE
 
 function checkTemplate(source: string, at: string): void {
   try {
-    compileTemplate(source, { variables: variablesNamedIn(source) });
+    compileTemplate(source, { variables: variablesNamedIn(source), calls: new Externals() });
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     throw invalid(at, error.reason + (error.hint === null ? "" : ` (${error.hint})`));
@@ -84,7 +84,7 @@ function checkTemplate(source: string, at: string): void {
 }
 
 /** Which variables there are says the statement, against which a rule's templates are compiled once more. */
-function variablesNamedIn(source: string): Variables {
+export function variablesNamedIn(source: string): Variables {
   const variables = new Variables();
   for (const [, name] of source.matchAll(/@([A-Za-z0-9_]{1,64})/g)) variables.add(name!, () => undefined);
   return variables;

@@ -307,7 +307,9 @@ describe("escalation", () => {
       "lead resolved: cpu on pi-1",
       "boss resolved: cpu on pi-1",
     ]);
-    assert.ok(w.alerting.get(w.alert().id).history.some(({ type, note }) => type === "escalated" && note === "boss (chat)"));
+    assert.ok(
+      w.alerting.get(w.alert().id).history.some(({ type, note }) => type === "escalated" && note === "boss (chat)"),
+    );
   });
 
   test("somebody acknowledges: nobody else is woken", () => {

@@ -3,6 +3,7 @@ import { days } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
 import { SqlError, compileTemplate } from "../../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate, SqlInput } from "../../sql/mod.ts";
+import { variablesNamedIn } from "../actions/checks.ts";
 import type { Heard } from "./absence.ts";
 import type { AlertReading, Description } from "./book.ts";
 import { countAt, invalid, numberAt, objectAt, textAt } from "./checks.ts";
@@ -135,7 +136,7 @@ function expressionAt(input: unknown, at: string): string {
 
 function checked(template: string, at: string, shown: string): void {
   try {
-    compileTemplate(template);
+    compileTemplate(template, { variables: variablesNamedIn(template) });
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const { reason, hint } = error;

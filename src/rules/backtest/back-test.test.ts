@@ -104,6 +104,16 @@ describe("a back-test", () => {
     });
   }
 
+  test("asks nothing about the past: what statement and templates would ask is Undefined, and it says so", () => {
+    const actions = [
+      { http: { url: "http://127.0.0.1/", headers: [{ key: "x", value: "${get_secret('k', 'SecretString', 'r')}" }] } },
+    ];
+    const rule = draft("SELECT t, lookup('limits', thing(), 'max') AS max FROM 'line/+/temp'", { actions });
+    const report = tested(rule, [at(1, "a", { t: 1 })]);
+    assert.deepEqual(report.rule.unasked, ["lookup", "get_secret"]);
+    assert.deepEqual(report.rule.findings.first[0]?.value, { t: 1 });
+  });
+
   test("goes on where the rule fails, counts it and says why it did the first time", () => {
     const environment: SqlEnvironment = {
       accountId: "000000000000",

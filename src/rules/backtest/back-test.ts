@@ -116,7 +116,7 @@ function reportOf({ rule, run, findings }: Tested): RuleReport {
     counts: { ...run.counts },
     failure: run.failure,
     windows: run.stateCounts === null ? null : { ...run.stateCounts },
-    unasked: run.sql.externals,
+    unasked: [...new Set([...run.sql.externals, ...findings.externals])],
     findings: findings.report(),
   };
 }

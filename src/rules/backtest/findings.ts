@@ -5,7 +5,9 @@ import { kindNameOf } from "../actions/registry.ts";
 import type { KindName } from "../actions/registry.ts";
 import type { MessageInput } from "../input.ts";
 import type { RuleDraft } from "../model.ts";
-import { RuleMatch, sendsOf } from "../sends.ts";
+import { Externals } from "../../sql/mod.ts";
+import type { ExternalName } from "../../sql/mod.ts";
+import { RuleMatch, asScope, sendsOf } from "../sends.ts";
 import type { Send } from "../sends.ts";
 import { statementOf } from "../statement.ts";
 import type { Firing } from "./rule-run.ts";
@@ -58,6 +60,7 @@ interface Late {
 export class Findings {
   readonly #o: FindingsOptions;
   readonly #sends: readonly (Send | null)[];
+  readonly #calls = new Externals();
   readonly #counts: number[] = Array.from({ length: BUCKETS }, () => 0);
   readonly #step: number;
   readonly #things = new Map<string, number>();
@@ -71,7 +74,12 @@ export class Findings {
     this.#o = options;
     this.#step = Math.max(1, Math.ceil((options.to - options.from) / BUCKETS));
     // Nothing is sent: no receiver needs to be told from another.
-    this.#sends = sendsOf(options.rule, statementOf(options.rule), () => "");
+    this.#sends = sendsOf(options.rule, asScope(statementOf(options.rule), this.#calls), () => "");
+  }
+
+  /** External functions that the actions' templates call. */
+  get externals(): ExternalName[] {
+    return this.#calls.asked.map(({ name }) => name);
   }
 
   take(firing: Firing, input: MessageInput): void {

@@ -21,6 +21,7 @@ import { encodeFunction } from "./encode.ts";
 import { endswithFunction } from "./endswith.ts";
 import { expFunction } from "./exp.ts";
 import { floorFunction } from "./floor.ts";
+import { functionFunction } from "./function-call.ts";
 import { getDynamodbFunction } from "./get-dynamodb.ts";
 import { getMqttPropertyFunction } from "./get-mqtt-property.ts";
 import { getOrDefaultFunction } from "./get-or-default.ts";
@@ -35,6 +36,7 @@ import { isUndefinedFunction } from "./is-undefined.ts";
 import { lengthFunction } from "./length.ts";
 import { lnFunction } from "./ln.ts";
 import { logFunction } from "./log.ts";
+import { lookupFunction } from "./lookup.ts";
 import { lowerFunction } from "./lower.ts";
 import { lpadFunction } from "./lpad.ts";
 import { ltrimFunction } from "./ltrim.ts";
@@ -108,6 +110,7 @@ const ALL: readonly SqlFunction[] = [
   endswithFunction,
   expFunction,
   floorFunction,
+  functionFunction,
   getDynamodbFunction,
   getMqttPropertyFunction,
   getOrDefaultFunction,
@@ -122,6 +125,7 @@ const ALL: readonly SqlFunction[] = [
   lengthFunction,
   lnFunction,
   logFunction,
+  lookupFunction,
   lowerFunction,
   lpadFunction,
   ltrimFunction,

@@ -207,7 +207,7 @@ function fillRules(path: string): SqliteRulesStore {
     },
   ] as const;
   const batch = { checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, alertRows: [], windows };
-  store.save({ ...batch, toldUntil: NOW }, true);
+  store.save({ ...batch, toldUntil: NOW, owed: [] }, true);
   return store;
 }
 

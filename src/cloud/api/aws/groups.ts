@@ -62,7 +62,7 @@ function staticRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   routes.get("/thing-groups", { config: READS_FLEET, schema: { querystring: ListGroups } }, async ({ query }) => {
     const { parentGroup: parent, namePrefixFilter: prefix, ...wanted } = query;
     const { items, nextToken } = registry.groups.list({ ...wanted, parent, prefix });
-    return { thingGroups: items.map(named), nextToken: nextToken ?? undefined };
+    return { thingGroups: items.map(namedGroup), nextToken: nextToken ?? undefined };
   });
 
   const create = { params: GroupPath, body: CreateGroup };
@@ -166,7 +166,7 @@ function memberListRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   const ofThing = { params: ThingPath, querystring: Page };
   routes.get("/things/:thingName/thing-groups", { config: READS_THING, schema: ofThing }, async ({ params, query }) => {
     const { items, nextToken } = slice(registry.groups.ofThing(params.thingName), query);
-    return { thingGroups: items.map(named), nextToken };
+    return { thingGroups: items.map(namedGroup), nextToken };
   });
 }
 
@@ -194,7 +194,7 @@ function updateOf({ thingGroupProperties, expectedVersion }: z.infer<typeof Upda
   return { ...propertiesOf(thingGroupProperties), expectedVersion };
 }
 
-function named({ thingGroupName }: ThingGroup): object {
+export function namedGroup({ thingGroupName }: ThingGroup): object {
   return { groupName: thingGroupName, groupArn: arnOf.group(thingGroupName) };
 }
 
@@ -217,7 +217,7 @@ function described(registry: Registry, group: ThingGroup): object {
     thingGroupProperties: { thingGroupDescription: description ?? undefined, attributePayload: { attributes } },
     thingGroupMetadata: {
       parentGroupName: parentGroupName ?? undefined,
-      rootToParentThingGroups: above.map(named),
+      rootToParentThingGroups: above.map(namedGroup),
       creationDate: seconds(createdAt),
     },
     ...queryOf(group),

@@ -68,7 +68,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
   });
 
   routes.get("/things/:thingName", { config: READS_THING, schema: { params: ThingPath } }, async ({ params }) =>
-    described(registry.things.describe(params.thingName)),
+    describedThing(registry.things.describe(params.thingName)),
   );
 
   const update = { params: ThingPath, body: UpdateThing };
@@ -148,7 +148,8 @@ function principalRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 }
 
 /** JSON leaves out what is undefined, as AWS does. */
-function described(thing: Thing): object {
+/** As DescribeThing answers. */
+export function describedThing(thing: Thing): object {
   const { thingName, thingId, thingTypeName, attributes, version, billingGroupName } = thing;
   return {
     defaultClientId: thingName,
