@@ -11,7 +11,7 @@ import { REFUSAL_LIMITS } from "./limits-refusals.ts";
 import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
-import { WINDOW_LIMITS } from "./limits-windows.ts";
+import { MOVE_LIMITS, WINDOW_LIMITS } from "./limits-windows.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -316,6 +316,7 @@ export const LIMITS = {
   registry: REGISTRY_LIMITS,
   search: SEARCH_LIMITS,
   windows: WINDOW_LIMITS,
+  moves: MOVE_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),

@@ -9,11 +9,13 @@ import type { AlertAction, RuleAction } from "./actions/registry.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import type { MessageInput } from "./input.ts";
+import { placeOf } from "./model.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
+import { SeenMessages } from "./seen-messages.ts";
 import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
 import type { RuleState } from "./windows/rule-state.ts";
@@ -49,6 +51,8 @@ export interface HotRule extends CompiledRule {
   readonly alert: RuleAlert | null;
   /** Windows and what is kept per key; null where a message says it all. */
   readonly state: RuleState | null;
+  /** Where it came from another runtime: what it has seen there. */
+  readonly expects: SeenMessages | null;
 }
 
 export function hotRule(
@@ -60,7 +64,9 @@ export function hotRule(
   const raised = rule.actions.find((action): action is AlertAction => "alert" in action);
   const alert = raised === undefined ? null : compileAlert(raised.alert, sql, clearAfter);
   const hasSends = sends.some((send) => send !== null);
-  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state };
+  const expecting = rule.move?.phase === "arrived" ? rule.move.expecting : undefined;
+  const expects = expecting === undefined ? null : new SeenMessages(expecting);
+  return { rule, sql, sends, hasSends, error: errorSendOf(rule, sql, keyedHash), alert, state, expects };
 }
 
 export interface RuleCounters {
@@ -124,7 +130,8 @@ export function occasionOfMessage(
   now: EpochMs,
 ): Occasion {
   const stamp = stampOf(input.message.properties);
-  const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
+  const event =
+    stamp === null ? `${placeOf(rule)}${offset}` : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
   const named = thingOfTopic(input.topic);
   const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
   const payload = error === null ? null : input.payload.slice();

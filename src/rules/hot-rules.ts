@@ -3,7 +3,7 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
+import { LIMITS, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
 import type { Cancel, EpochMs, JsonValue, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
@@ -17,11 +17,14 @@ import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import { changedRules, existing } from "./rule-change.ts";
+import { changedRules, existing, switched } from "./rule-change.ts";
 import type { RuleChanges } from "./rule-change.ts";
+import { RuleMoves, unsaved } from "./moves.ts";
+import type { Finding } from "./moves.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
 import { RuleMatch, deliveryOf, errorSendOf, failureDelivery, movedReceivers } from "./sends.ts";
 import type { Occasion } from "./sends.ts";
+import { RuleSaves } from "./saves.ts";
 import { statementOf } from "./statement.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
@@ -39,6 +42,7 @@ const TICK_PERIOD = 250;
 export class HotRules {
   readonly alerts: Alerting;
   readonly dead: DeadLetters;
+  readonly moves: RuleMoves;
   readonly #o: HotRulesOptions;
   readonly #limits: RulesLimits;
   readonly #deliveries: Deliveries;
@@ -46,6 +50,7 @@ export class HotRules {
   readonly #ruleAlerts: RuleAlerts;
   readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
   readonly #windows: WindowedRules;
+  readonly #saves: RuleSaves;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #ruleListeners = new Set<() => void>();
   readonly #counters: RuleCounters;
@@ -53,22 +58,18 @@ export class HotRules {
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
   #position = 0;
-  #savedCheckpoint = -1;
   /** Messages below were handled before the last stop; only rules with older state see them again. */
   #replayedUntil = 0;
   /** Offset that the log will give next; null where nobody has told yet. */
   #logEnd: (() => number) | null = null;
   /** Until when all that was due in windows was told. */
   #ticked: EpochMs | null = null;
-  /** Steps that belong together are under way; a save now would tear them apart. */
-  #together = false;
-  #saveWanted = false;
 
   constructor(options: HotRulesOptions) {
     this.#o = options;
     this.#limits = options.limits ?? LIMITS.rules;
     const { clock, logger, metrics } = options;
-    const save = (): boolean => this.#save("soon");
+    const save = (): boolean => this.#saves.save("soon");
     this.#ruleAlerts = new RuleAlerts({
       ...options,
       limits: this.#limits,
@@ -76,8 +77,8 @@ export class HotRules {
       config: options.alerts ?? null,
       alertOf: (name) => this.#set.get(name)?.alert ?? null,
       position: () => this.#position,
-      save: () => this.#save("durably"),
-      inOneSave: (steps) => this.#inOneSave(steps),
+      save: () => this.#saves.save("durably"),
+      inOneSave: (steps) => this.#saves.inOneSave(steps),
       enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
     });
     this.alerts = this.#ruleAlerts.alerting;
@@ -104,7 +105,30 @@ export class HotRules {
       save,
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
+    this.moves = new RuleMoves({
+      ...options,
+      limits: this.#limits,
+      rules: this.#rules,
+      windows: this.#windows,
+      position: () => this.#position,
+      settled: () => this.#position >= this.#replayedUntil,
+      saveDurably: () => this.#saveHeld(),
+      put: (rule) => void this.#change(rule),
+      ticked: () => this.#ticked,
+      expected: (ruleName) => this.#set.get(ruleName)?.expects ?? null,
+      enter: (rule, found) => this.#enter(rule, found),
+    });
     this.#counters = ruleCounters(metrics);
+    this.#saves = new RuleSaves({
+      ...options,
+      alerts: this.alerts,
+      deliveries: this.#deliveries,
+      windows: this.#windows,
+      failures: this.#counters.saveFailures,
+      tellFailures: () => this.#tellFailures(),
+      next: () => this.#next,
+      ticked: () => this.#ticked,
+    });
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
@@ -123,7 +147,7 @@ export class HotRules {
     for (const rule of state.rules) this.#rules.set(rule.ruleName, rule);
     this.#position = state.checkpoint ?? 0;
     this.#replayedUntil = this.#position;
-    this.#savedCheckpoint = state.checkpoint ?? -1;
+    this.#saves.start(state.checkpoint);
     this.#windows.start(state.windows, this.#position, state.toldUntil);
     if (state.checkpoint === null && state.rules.length === 0) {
       for (const draft of this.#o.defaults ?? [])
@@ -132,6 +156,7 @@ export class HotRules {
     for (const broken of this.#set.replaceAll([...this.#rules.values()])) {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
+    this.moves.start();
     this.#windows.started();
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
@@ -139,7 +164,7 @@ export class HotRules {
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         this.#ruleAlerts.tick();
-        this.#save("soon");
+        this.#saves.save("soon");
       }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
@@ -162,7 +187,7 @@ export class HotRules {
   async close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
     this.#deliveries.close();
-    this.#save("at the end");
+    this.#saves.save("at the end");
   }
 
   // ── messages ─────────────────────────────────────────────────────────────────────────────────
@@ -181,7 +206,7 @@ export class HotRules {
       this.#deliveries.keepDead(unfitLetter(offset, message, receiver.key), receiver);
     }
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
+    if (rules.length > 0) this.#saves.inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
     else this.#unknown.note(message);
   }
 
@@ -195,7 +220,7 @@ export class HotRules {
   #tick(): void {
     if (this.#logEnd === null || this.#position < this.#logEnd()) return;
     const now = this.#o.clock.now() - LIMITS.windows.tickDelay;
-    this.#inOneSave(() => this.#windows.tick(now));
+    this.#saves.inOneSave(() => this.#windows.tick(now));
     this.#ticked = now;
   }
 
@@ -207,7 +232,7 @@ export class HotRules {
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
     const input = new MessageInput(message, this.#limits, this.#o.environment);
     for (const rule of rules) {
-      if (offset < rule.rule.fromOffset) continue;
+      if (offset < rule.rule.fromOffset || rule.expects?.take(message) === true) continue;
       try {
         if (rule.state !== null) rule.state.handle(offset, input);
         else if (offset >= this.#replayedUntil) this.#applyRule(offset, input, rule);
@@ -241,9 +266,9 @@ export class HotRules {
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
     if (rule.alert !== null) this.#ruleAlerts.observe(offset, spoken, ruleName, rule.alert, outcome.matched);
     if (!outcome.matched || !rule.hasSends) return;
-    const own = rule.sql.windows!.shape === null && spoken === input;
+    const own = rule.sql.windows!.shape === null && outcome.due === null;
     const occasion = occasionOfMessage(outcome.offset, spoken, rule, this.#o.clock.now());
-    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
+    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion, rule.rule));
   }
 
   #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
@@ -313,7 +338,7 @@ export class HotRules {
   #followReceivers(before: RuleDocument, after: RuleDocument): void {
     for (const { old, now } of movedReceivers(before, after, this.#o.keyedHash)) {
       this.#deliveries.release(old);
-      if (!this.#save("durably")) continue; // it goes to the server it was made for
+      if (!this.#saves.save("durably")) continue; // it goes to the server it was made for
       this.#o.store.changeReceiver(after.ruleName, old, now);
       this.#deliveries.revived(now, 0);
     }
@@ -336,12 +361,12 @@ export class HotRules {
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = existing(this.#rules, ruleName);
-    return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+    return rule.ruleDisabled ? this.#change(switched(rule, { ruleDisabled: false, fromOffset })) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = existing(this.#rules, ruleName);
-    return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
+    return rule.ruleDisabled ? rule : this.#change(switched(rule, { ruleDisabled: true }));
   }
 
   /** Told after every change of the list; the store process needs it. */
@@ -364,12 +389,43 @@ export class HotRules {
       this.#rules.set(rule.ruleName, rule);
       this.#set.put(rule);
       const hasState = (this.#set.get(rule.ruleName)?.state ?? null) !== null;
-      if (!hasState) this.#windows.delete(rule.ruleName);
+      if (!hasState && rule.move?.phase !== "leaving") this.#windows.delete(rule.ruleName);
       anyState ||= hasState;
     }
     // State is saved at once, or a crash would take the old one for it.
-    if (anyState) this.#save("durably");
+    if (anyState) this.#saves.save("durably");
     for (const rule of rules) if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+  }
+
+  /** See `RuleMoves`. The rule is on disk last: without it, what was saved before belongs to none. */
+  #enter(rule: RuleDocument, found: readonly Finding[]): void {
+    const { ruleName } = rule;
+    const before = this.#rules.get(ruleName);
+    this.#rules.set(ruleName, rule);
+    try {
+      this.#set.put(rule);
+      const hot = this.#set.get(ruleName)!;
+      this.#saves.inOneSave(() => {
+        for (const one of found) {
+          if (one.kind === "outcome") this.#tellOutcome(ruleName, one.outcome, one.input);
+          else this.#applyRule(one.offset, one.input, hot);
+        }
+      });
+      if (!this.#saveHeld()) throw unsaved();
+      this.#o.store.putRule(rule);
+    } catch (error) {
+      this.#set.delete(ruleName);
+      if (before === undefined) this.#rules.delete(ruleName);
+      else this.#rules.set(ruleName, before);
+      throw error;
+    }
+    this.#rulesChanged();
+  }
+
+  /** With all that is on its way: what it was made of is not made again. */
+  #saveHeld(): boolean {
+    this.#deliveries.hold();
+    return this.#saves.save("durably");
   }
 
   /** Offset of the next message that rules without state see. */
@@ -390,7 +446,7 @@ export class HotRules {
   }
 
   #resolveAlerts(ruleName: string): void {
-    this.#inOneSave(() => {
+    this.#saves.inOneSave(() => {
       this.alerts.resolveRule(ruleName, this.#position - 1);
     });
   }
@@ -411,7 +467,7 @@ export class HotRules {
 
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
-    this.#inOneSave(() => {
+    this.#saves.inOneSave(() => {
       this.alerts.resolveThing(thing, this.#position - 1);
     });
   }
@@ -421,70 +477,21 @@ export class HotRules {
    * are not called back. Nobody is notified.
    */
   eraseThing(thing: string): ForgottenState {
-    if (!this.#save("durably"))
-      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
+    if (!this.#saves.save("durably")) throw unsaved();
     this.alerts.forget(thing);
     this.#windows.forget(thing);
     const forgotten = this.#o.store.forgetThing(thing);
     this.#deliveries.forgetThing(thing, forgotten.deliveries);
-    if (!this.#save("durably"))
-      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
+    if (!this.#saves.save("durably")) throw unsaved();
     return forgotten;
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
 
-  /** All that one message causes, and an alert with all its notifications, goes into the same save or none of it does. */
-  #inOneSave(steps: () => void): void {
-    const within = this.#together; // a listener for alerts may delete a rule
-    this.#together = true;
-    try {
-      steps();
-    } finally {
-      this.#together = within;
-    }
-    if (within || !this.#saveWanted) return;
-    this.#saveWanted = false;
-    this.#save("soon");
-  }
-
-  #save(how: "soon" | "durably" | "at the end"): boolean {
-    if (this.#together) {
-      this.#saveWanted = true;
-      return true;
-    }
-    this.#tellFailures();
-    const { alerts, alertRows } = this.alerts.changes(how === "at the end");
-    const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
-    // A window that is closed would not be closed again after a crash: its result must not be lost.
-    if (windows.length > 0) this.#deliveries.hold();
-    const { checkpointMax, ...changes } = this.#deliveries.changes();
-    const next = this.#next;
-    const checkpoint = Math.min(next, checkpointMax);
-    const changed = alerts.length + alertRows.length > 0 || this.#deliveries.changed || windows.length > 0;
-    if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
-    // What was due and is on its way may have to be told again.
-    const toldUntil = checkpointMax > next ? this.#ticked : null;
-    try {
-      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil };
-      this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
-    } catch (error) {
-      this.#windows.unsaved(windows);
-      this.#counters.saveFailures.value++;
-      this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
-      return false;
-    }
-    this.#savedCheckpoint = checkpoint;
-    this.#deliveries.saved(changes);
-    this.#windows.saved(windows);
-    this.alerts.saved(alerts, checkpoint);
-    return true;
-  }
-
   #tidy(): void {
     try {
       this.#deliveries.tidy();
-      this.#save("soon");
+      this.#saves.save("soon");
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }
