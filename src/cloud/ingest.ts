@@ -48,6 +48,7 @@ import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
 import type { Remains } from "./forget/mod.ts";
+import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -58,6 +59,7 @@ export interface Ingest {
   readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
+  readonly mover: RuleMover;
   readonly provisioning: Provisioning;
   readonly justInTime: JustInTime;
   readonly shadows: ShadowService;
@@ -122,11 +124,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
+  const mover = new RuleMover({ rules, log, forgotten, random: base.random });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   await storeReady;
-  return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, newestRecordAt };
+  return { log, broker, rules, configured, store, provisioning, justInTime, shadows, forgetter, mover, newestRecordAt };
 }
 
 interface OpenRules {

@@ -198,6 +198,7 @@ async function openApi(
       ...base,
       auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
+      mover: ingest.mover,
       alerts: rules.alerts,
       ...configured,
       telemetry: store,

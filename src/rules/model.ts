@@ -1,5 +1,5 @@
 /** Rules and what they do, as plain values. */
-import type { EpochMs, Limits } from "../base/mod.ts";
+import type { EpochMs, Limits, Millis } from "../base/mod.ts";
 import type { SqlVersion } from "../sql/mod.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { Expectation } from "./seen-messages.ts";
@@ -40,6 +40,8 @@ export type RuleMove =
       readonly to: string;
       readonly at: EpochMs;
       readonly position: number;
+      /** How far apart here and there may accept the same message. */
+      readonly overlap: Millis;
       /** It had come itself a moment before, and these are still to come. */
       readonly expecting?: Expectation;
     }

@@ -135,7 +135,7 @@ interface MoveStory {
 
 async function move(source: Runtime, target: Runtime, clock: SimClock, story: MoveStory): Promise<void> {
   const id = `m${moves++}`;
-  source.rules.moves.depart("r", { move: id, to: "there" });
+  source.rules.moves.depart("r", { move: id, to: "there", overlap: OVERLAP });
   if (story.crashes === "source after leaving") await source.crash();
   const left = source.rules.moves.departure("r");
   const { at, expecting } = frontier(source, left, clock.now());

@@ -4,7 +4,7 @@
  * with the log on its own (`Arrival`) and is then there as a whole, by one save, or not at all.
  */
 import { LIMITS, TidewireError, asRuleSees, reasonOf } from "../base/mod.ts";
-import type { Clock, EpochMs, Logger, Message } from "../base/mod.ts";
+import type { Clock, EpochMs, Logger, Message, Millis } from "../base/mod.ts";
 import type { SqlEnvironment } from "../sql/mod.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleMove, RulesLimits } from "./model.ts";
@@ -64,6 +64,12 @@ export interface Departure {
   readonly pageCount: number;
 }
 
+export interface DepartureOrder {
+  readonly move: string;
+  readonly to: string;
+  readonly overlap: Millis;
+}
+
 export interface Arriving {
   readonly move: string;
   readonly rule: { readonly ruleName: string } & Readonly<Record<string, unknown>>;
@@ -111,10 +117,15 @@ export class RuleMoves {
     }
   }
 
+  /** Offset of the next message that the rules see. */
+  get position(): number {
+    return this.#o.position();
+  }
+
   // ── leaving ──────────────────────────────────────────────────────────────────────────────────
 
   /** Stops the rule for `move`; asked again, it tells the same. Throws NOT_FOUND, RULE_NOT_MOVABLE, STORE_UNAVAILABLE. */
-  depart(ruleName: string, { move, to }: { readonly move: string; readonly to: string }): Departure {
+  depart(ruleName: string, { move, to, overlap }: DepartureOrder): Departure {
     const rule = existing(this.#o.rules, ruleName);
     if (rule.move?.phase === "leaving") return this.departure(ruleName);
     const { windows, clock, logger } = this.#o;
@@ -129,7 +140,7 @@ export class RuleMoves {
     }
     try {
       const expecting = this.#o.expected(ruleName)?.left(-Infinity) ?? null;
-      const leaving: RuleMove = { phase: "leaving", id: move, to, at: clock.now(), position };
+      const leaving: RuleMove = { phase: "leaving", id: move, to, at: clock.now(), position, overlap };
       const more = expecting === null ? {} : { expecting };
       this.#o.put({ ...rule, ruleDisabled: true, move: { ...leaving, ...more } });
     } catch (error) {

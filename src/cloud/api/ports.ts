@@ -9,6 +9,7 @@ import type { Alerting, HotRules } from "../../rules/mod.ts";
 import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { Configuration } from "../files/mod.ts";
+import type { RuleMover } from "../moves/mod.ts";
 import type { Endpoints, Schedules } from "../events/mod.ts";
 import type { TopicSchemas } from "../schemas/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
@@ -128,6 +129,7 @@ export interface ApiPorts extends DevicePorts {
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
+  readonly mover: RuleMover;
   readonly alerts: Alerting;
   readonly configuration: Configuration;
   readonly schedules: Pick<Schedules, "list">;

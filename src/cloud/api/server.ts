@@ -26,6 +26,7 @@ import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
+import { moveRoutes } from "./routes-moves.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { doorRoutes, eventRoutes } from "./routes-events.ts";
 import { filesRoutes } from "./routes-files.ts";
@@ -96,6 +97,7 @@ const GUARDED = [
   schemaRoutes,
   eventRoutes,
   deadLetterRoutes,
+  moveRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,
