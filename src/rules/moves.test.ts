@@ -131,9 +131,12 @@ interface MoveStory {
   readonly crashes: "none" | "source after leaving" | "target after arriving" | "source before it knows";
   /** The first arrival dies before it is finished. */
   readonly tornApart: boolean;
+  /** It leaves, and is taken back, before it leaves for good; so many messages later. */
+  readonly back: number | null;
 }
 
 async function move(source: Runtime, target: Runtime, clock: SimClock, story: MoveStory): Promise<void> {
+  if (story.back !== null) takeBack(source, story.back);
   const id = `m${moves++}`;
   source.rules.moves.depart("r", { move: id, to: "there", overlap: OVERLAP });
   if (story.crashes === "source after leaving") await source.crash();
@@ -151,12 +154,20 @@ async function move(source: Runtime, target: Runtime, clock: SimClock, story: Mo
   }
   const arrival = target.rules.moves.arrive(arriving);
   feed(arrival, target, from);
-  arrival.finish(target.handled, target.log[target.handled]?.receivedAt ?? clock.now());
+  arrival.finish(target.handled, Math.max(at - OVERLAP, target.log[target.handled]?.receivedAt ?? clock.now()));
   if (story.crashes === "target after arriving") await target.crash();
   assert.ok(target.rules.moves.has("r", id));
   if (story.crashes === "source before it knows") await source.crash();
   assert.deepEqual([runs(source), runs(target)], [false, true]);
   source.rules.moves.confirm("r", id);
+}
+
+function takeBack(source: Runtime, later: number): void {
+  const { position } = source.rules.moves.depart("r", { move: `m${moves++}`, to: "there", overlap: OVERLAP });
+  source.handleUpTo(Math.min(source.log.length, source.handled + later));
+  const arrival = source.rules.moves.takeBack("r");
+  feed(arrival, source, position);
+  arrival.finish(source.handled, -Infinity);
 }
 
 function runs({ rules }: Runtime): boolean {
@@ -192,6 +203,7 @@ interface Step {
 const stories: fc.Arbitrary<MoveStory> = fc.record({
   crashes: fc.constantFrom("none", "none", "source after leaving", "target after arriving", "source before it knows"),
   tornApart: fc.boolean(),
+  back: fc.option(fc.nat({ max: 3 })),
 });
 
 const steps: fc.Arbitrary<Step[]> = fc.array(

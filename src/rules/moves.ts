@@ -130,7 +130,8 @@ export class RuleMoves {
     if (rule.move?.phase === "leaving") return this.departure(ruleName);
     const { windows, clock, logger } = this.#o;
     this.#demandMovable(rule);
-    const position = this.#o.position();
+    // Having come just now, it may begin ahead of what the others read.
+    const position = Math.max(this.#o.position(), rule.fromOffset);
     const state = windows.park(ruleName);
     state?.caughtUp(position);
     // First its state, up to here, and what it sends: a crash in between leaves a rule that runs.

@@ -51,11 +51,11 @@ export class RuleMover {
     }
   }
 
-  /** What the rule has seen since then, and the target may still get, or has. */
+  /** What was accepted since then and before it stopped, and the target may still get, or has: what was before the rule, too. */
   async #seen({ rule, position }: Departure, since: EpochMs): Promise<SeenMessage[]> {
     const { log } = this.#o;
     const run = new RuleRun({ rule: { ...rule, ruleDisabled: false }, fired: () => {} });
-    const from = Math.max(rule.fromOffset, await log.offsetAt(since));
+    const from = await log.offsetAt(since);
     const seen: SeenMessage[] = [];
     await this.#each(
       from,
