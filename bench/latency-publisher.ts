@@ -1,7 +1,7 @@
 /**
  * Publishes at a fixed rate, open loop: a message is due by the clock, whatever became of those before it, and its payload
  * carries the time when it was due, so a late sender counts as latency and is not hidden.
- * `node bench/latency-publisher.ts URL TOPIC RATE SECONDS QOS [DEVICE-FOLDER]`
+ * `node bench/latency-publisher.ts URL TOPIC RATE SECONDS QOS [DEVICE-FOLDER]`; BENCH_CLIENT_ID names one of several.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,8 @@ const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 const read = (name: string): Buffer => readFileSync(join(folder!, name));
 const identity =
   folder === undefined ? {} : { key: read("private-key.pem"), cert: read("certificate.pem"), ca: read("ca.pem") };
-const clientId = folder === undefined ? "bench" : folder.slice(folder.lastIndexOf("/") + 1);
+const named = process.env["BENCH_CLIENT_ID"] ?? "bench";
+const clientId = folder === undefined ? named : folder.slice(folder.lastIndexOf("/") + 1);
 const client = await connectAsync(url, { protocolVersion: 5, clientId, reconnectPeriod: 0, ...identity });
 
 const total = rate * seconds;
