@@ -59,14 +59,15 @@ const unavailable = (error: unknown): boolean => isTidewireError(error) && error
 if (missing === null) {
   before(async () => (server = await PostgresServer.start()));
   after(() => server.remove());
+  // Tenants of one schema: its tables are made once, and none may see another's rows.
   registryContract("PostgreSQL", async () => {
-    const schema = `r${++schemas}`;
-    let store = await open(schema);
+    const tenant = `tenant-${++schemas}`;
+    let store = await open("contract", tenant);
     return {
       store,
       reopen: async () => {
         await store.close();
-        store = await open(schema);
+        store = await open("contract", tenant);
         return store;
       },
       close: () => store.close(),

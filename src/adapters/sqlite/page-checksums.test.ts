@@ -1,14 +1,18 @@
 /** Flipped bits in SQLite's files are noticed, and nothing that a crash can leave is taken for one. */
 import assert from "node:assert/strict";
 import {
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -251,4 +255,26 @@ test("the write-ahead log is read as SQLite reads it: a commit counts only as a 
     assert.ok(part.lostBytes > 0, `byte ${at}`);
     assert.ok(part.frames.length < frames.length);
   }
+});
+
+// A fleet's index, or a broker's queues: a million devices are as large as this.
+test("a file of more than one GiB has a page that SQLite never writes, and is whole", (context) => {
+  const path = temporary(context);
+  const large = { migrations: ["CREATE TABLE t (id INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT"] };
+  const database = openDatabase({ path, name: "x", durability: "normal", ...large });
+  const insert = database.prepare("INSERT INTO t VALUES (?, zeroblob(33554432))");
+  for (let id = 0; id < 33; id++) transaction(database, () => insert.run(id));
+  closeDatabase(database);
+  assert.ok(statSync(path).size > 1_073_741_824 + 4096, "not yet beyond it");
+  for (const run of ["with the checksums as they were written", "once more"]) {
+    const again = openDatabase({ path, name: "x", durability: "normal", ...large });
+    const { n } = again.prepare("SELECT count(*) AS n FROM t").get() as { n: number };
+    assert.equal(n, 33, run);
+    transaction(again, () => again.prepare("UPDATE t SET value = zeroblob(1) WHERE id = 0").run());
+    closeDatabase(again);
+  }
+  const handle = openSync(path, "r+");
+  writeSync(handle, Buffer.from([1]), 0, 1, 1_073_741_824 + 2 * 4096);
+  closeSync(handle);
+  assert.throws(() => openDatabase({ path, name: "x", durability: "normal", ...large }), damaged, "the page behind it");
 });

@@ -247,6 +247,11 @@ function decode(bytes: Buffer): Companion | null {
   return { pageBytes, base, later, bytes: bytes.length };
 }
 
+/** SQLite never writes the page that begins at one GiB: https://sqlite.org/fileformat2.html, 1.3, The Lock-Byte Page. */
+function lockBytePage(pageBytes: number): number {
+  return 1_073_741_824 / pageBytes + 1;
+}
+
 /** Returns the checksums as they are. */
 function verify(options: PageChecksumsOptions, companion: Companion, shadowed: ReadonlySet<number>): Uint32Array {
   const { base, later, pageBytes } = companion;
@@ -254,7 +259,7 @@ function verify(options: PageChecksumsOptions, companion: Companion, shadowed: R
   const damaged: number[] = [];
   for (let index = 0; index < Math.max(table.length, base.length); index++) {
     const page = index + 1;
-    if (shadowed.has(page)) continue;
+    if (shadowed.has(page) || page === lockBytePage(pageBytes)) continue;
     const crc = table[index];
     if (crc === undefined || (crc !== base[index] && later.get(page)?.has(crc) !== true)) damaged.push(page);
   }

@@ -207,22 +207,22 @@ describe("the agent's renewal over TLS", () => {
         return "gone";
       }
     };
-    world.clock.advance(days(3));
+    world.clock.jump(days(3));
     world.renewals.tidy();
     assert.equal(status(), "ACTIVE", "nobody has used the new one yet");
     world.renewals.seen(idOf(next.certificatePem));
-    world.clock.advance(days(0.9));
+    world.clock.jump(days(0.9));
     world.renewals.tidy();
     assert.equal(status(), "ACTIVE");
     world.renewals.seen(idOf(old.certificatePem)); // the device was restored from a backup
-    world.clock.advance(days(2));
+    world.clock.jump(days(2));
     world.renewals.tidy();
     assert.equal(status(), "ACTIVE");
     world.renewals.seen(idOf(next.certificatePem));
-    world.clock.advance(days(1.1));
+    world.clock.jump(days(1.1));
     world.renewals.tidy();
     assert.equal(status(), "INACTIVE");
-    world.clock.advance(days(7));
+    world.clock.jump(days(7));
     world.renewals.tidy();
     assert.equal(status(), "gone");
     assert.equal(world.registry.things.principalsOf("pump").length, 1);
@@ -308,7 +308,7 @@ describe("the agent's renewal over TLS", () => {
 
 test("certificates that end soon are listed with their things, counted, and told where renewal is late", async () => {
   await provisionDevice(world.registry, world.authority, "soon");
-  world.clock.advance(days(25));
+  world.clock.jump(days(25));
   await provisionDevice(world.registry, world.authority, "later");
   const { json } = await world.ask("GET", "/api/certificates/expiring?days=14");
   const { certificates, overdue } = json as { certificates: { things: string[] }[]; overdue: number };

@@ -16,7 +16,7 @@ import { isDeepStrictEqual } from "node:util";
 import { isTidewireError, reasonOf } from "../../../src/base/mod.ts";
 import { SimLogger, SimRandom } from "../../../sim/world.ts";
 import { KINDS } from "./damage-kinds.ts";
-import type { Kind } from "./damage-kinds.ts";
+import type { Kind } from "./damage-kind.ts";
 
 export type Outcome =
   /** The answers are those of the undamaged file. */

@@ -17,7 +17,7 @@ import { exportTools } from "../../../src/cloud/schedule/export-tools.ts";
 import { MemoryLog, readParquet } from "../../../src/cloud/store/archive.fixture.ts";
 import { DEFAULT_RETENTION } from "../../../src/telemetry/mod.ts";
 import { SimClock, SimLogger } from "../../../sim/world.ts";
-import type { Kind } from "./damage-kinds.ts";
+import type { Kind } from "./damage-kind.ts";
 
 const SILENT = new SimLogger();
 
