@@ -124,7 +124,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
-  const mover = new RuleMover({ rules, log, forgotten, random: base.random });
+  const mover = new RuleMover({ rules, log, forgotten, ...base });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });

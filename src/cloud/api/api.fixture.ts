@@ -467,7 +467,13 @@ function asker(api: ApiServer): ApiWorld["askAs"] {
 /** Over a log without messages: scenarios have a real one. */
 function emptyMover(rules: HotRules): RuleMover {
   const log = { durable: 0, offsetAt: async () => 0, read: async () => null, readBatches: async function* () {} };
-  return new RuleMover({ rules, log, forgotten: new ForgottenThings(), random: new SimRandom(9) });
+  return new RuleMover({
+    rules,
+    log,
+    forgotten: new ForgottenThings(),
+    random: new SimRandom(9),
+    scheduler: systemScheduler,
+  });
 }
 
 function readings(rules: HotRules, clock: SimClock): ApiWorld["reading"] {

@@ -101,12 +101,6 @@
  *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
  *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
  *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
- *   POST   /api/rules/:name/departure  {to, overlap?}  → {move, to, at, overlap}: the rule stops, its state beside it
- *   DELETE /api/rules/:name/departure                → {}: it goes on here
- *   POST   /api/rules/:name/departure/done  {move}   → {}: its target has it
- *   GET    /api/rules/:name/state                    → the rule with secrets and state, application/x-tidewire-rule; administrators only
- *   PUT    /api/rules/:name/state  (the same)        → {rule, already}: it goes on here from where it stopped
- *   DELETE /api/rules/:name/state?move=              → {}: this move is never taken here; 409 where it was
  *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
  *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
  *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what

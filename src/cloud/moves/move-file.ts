@@ -68,7 +68,7 @@ export function readMove(bytes: Uint8Array): MoveFile {
   for (const line of lines) {
     const { page, body, seen: more } = jsonOf(line);
     if (typeof page === "number" && typeof body === "string") pages.push([page, Buffer.from(body, "base64")]);
-    else if (Array.isArray(more)) for (const one of more) seen.push(one as unknown as SeenMessage);
+    else if (Array.isArray(more)) for (const one of more) seen.push(seenOf(one));
     else throw unreadable("it has a line of an unknown kind");
   }
   const { header, pages: pageCount, seen: seenCount, ...known } = head;
@@ -76,12 +76,19 @@ export function readMove(bytes: Uint8Array): MoveFile {
   return { ...known, state: header === null ? null : { header, pages }, seen };
 }
 
+function seenOf(one: JsonValue): SeenMessage {
+  const [id, time] = Array.isArray(one) ? one : [];
+  if (typeof id === "string" && typeof time === "number") return [id, time];
+  throw unreadable("it names a message as no Tidewire does");
+}
+
 type Line = Readonly<Record<string, JsonValue>>;
 
 function headOf(line: Line): MoveHead & { header: Uint8Array | null; pages: number; seen: number } {
   const { format, version, move, rule, at, overlap, state, pages, seen, sqlSha256 } = line;
   if (format !== FORMAT) throw unreadable("it is no rule with its state");
-  if (version !== VERSION) throw unreadable(`it has version ${String(version)}, and this Tidewire reads ${VERSION}`);
+  if (version !== VERSION)
+    throw unreadable(`it has version ${JSON.stringify(version)}, and this Tidewire reads ${VERSION}`);
   const named = rule as MoveHead["rule"] | undefined;
   const whole =
     typeof move === "string" &&
@@ -92,7 +99,7 @@ function headOf(line: Line): MoveHead & { header: Uint8Array | null; pages: numb
     (state === null || typeof state === "string");
   if (!whole) throw unreadable("its first line is not whole");
   if (sha256(named.sql) !== sqlSha256) throw unreadable("its state is that of another SQL");
-  const header = state === null ? null : Buffer.from(state as string, "base64");
+  const header = typeof state === "string" ? Buffer.from(state, "base64") : null;
   const counts = { pages: pages as number, seen: seen as number };
   return { move, rule: named, at: at as number, overlap: overlap as number, header, ...counts };
 }

@@ -1,6 +1,6 @@
 /** Rules that move between platforms: what the log has to say to it. The rules' own part is `rules/moves.ts`. */
 import { LIMITS, TidewireError, asRuleSees } from "../../base/mod.ts";
-import type { EpochMs, ForgottenThings, Message, Millis, Random } from "../../base/mod.ts";
+import type { EpochMs, ForgottenThings, Message, Millis, Random, Scheduler } from "../../base/mod.ts";
 import type { Log } from "../../log/mod.ts";
 import { RuleRun, messageId, notMovable } from "../../rules/mod.ts";
 import type { Arrival, Departure, HotRules, RuleDocument, SeenMessage } from "../../rules/mod.ts";
@@ -12,6 +12,7 @@ export interface RuleMoverOptions {
   readonly log: Pick<Log, "durable" | "offsetAt" | "read" | "readBatches">;
   readonly forgotten: ForgottenThings;
   readonly random: Random;
+  readonly scheduler: Scheduler;
 }
 
 export interface DepartureView {
@@ -47,7 +48,7 @@ export class RuleMover {
     for (const line of moveLines({ move: move.id, rule: draft, at, overlap }, { header, pages, pageCount, seen })) {
       if (this.#o.rules.get(ruleName)?.move !== move) throw notMovable(ruleName, "it was taken back, or has left");
       yield line;
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => this.#o.scheduler.defer(resolve));
     }
   }
 
