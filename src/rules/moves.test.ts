@@ -265,3 +265,107 @@ describe("a rule that moves, once or several times, says what one says that neve
     });
   }
 });
+
+describe("a move that cannot be", () => {
+  const SQL = "SELECT sum(x) AS s FROM 'a/#' GROUP BY COUNT(2)";
+  const actions = [{ webhook: { url: "http://127.0.0.1/" } }];
+  const order = { move: "m-1", to: "there", overlap: OVERLAP };
+  const refused = (reason: RegExp) => ({ code: "RULE_NOT_MOVABLE", message: reason });
+
+  async function world(): Promise<readonly [Runtime, Runtime]> {
+    const clock = new SimClock(SIM_EPOCH);
+    const ids = new Set<string>();
+    const runtimes = [await new Runtime(clock, [], ids).start(), await new Runtime(clock, [], ids).start()] as const;
+    runtimes[0].rules.put("r", { sql: SQL, actions });
+    return runtimes;
+  }
+
+  function arriving(source: Runtime): Parameters<HotRules["moves"]["arrive"]>[0] {
+    const { rule, header, pages } = source.rules.moves.departure("r");
+    const state = header === null ? null : { header, pages: [...pages] };
+    return { move: "m-1", rule: { ruleName: "r", sql: rule.sql, actions }, state, from: 0, expecting: null };
+  }
+
+  const close = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((one) => one.close()));
+
+  test("a rule that is leaving is not changed and not enabled, also after a restart; asked again, it leaves as it did", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    await source.crash();
+    assert.throws(() => source.rules.put("r", { sql: SQL, actions }), refused(/is leaving for there/));
+    assert.throws(() => source.rules.enable("r"), refused(/is leaving for there/));
+    assert.equal(source.rules.moves.depart("r", { ...order, move: "m-2" }).move.id, "m-1");
+    await close([source, target]);
+  });
+
+  test("disabled rules, rules that store telemetry and unknown ones stay", async () => {
+    const [source, target] = await world();
+    source.rules.disable("r");
+    assert.throws(() => source.rules.moves.depart("r", order), refused(/disabled/));
+    source.rules.put("t", { sql: "SELECT * FROM 'a/#'", actions: [{ telemetry: {} }] });
+    assert.throws(() => source.rules.moves.depart("t", order), refused(/telemetry/));
+    assert.throws(() => source.rules.moves.depart("nobody", order), { code: "NOT_FOUND" });
+    await close([source, target]);
+  });
+
+  test("a target that has a rule of the name, or would get another statement's state or damage, takes nothing", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const given = arriving(source);
+    const other = { ...given, rule: { ...given.rule, sql: SQL.replace("2)", "3)") } };
+    assert.throws(() => target.rules.moves.arrive(other), {
+      code: "RULE_STATE_UNREADABLE",
+      message: /another statement/,
+    });
+    const header = given.state!.header.slice();
+    header[8]! ^= 1;
+    const damaged = { ...given, state: { ...given.state!, header } };
+    assert.throws(() => target.rules.moves.arrive(damaged), { code: "RULE_STATE_UNREADABLE", message: /checksum/ });
+    assert.equal(target.rules.get("r"), null);
+    target.rules.put("r", { sql: SQL, actions });
+    assert.throws(() => target.rules.moves.arrive(given), { code: "ALREADY_EXISTS" });
+    await close([source, target]);
+  });
+
+  test("what was taken back at its source is not taken any more, after a restart either; what was taken is not given back", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const given = arriving(source);
+    const first = target.rules.moves.arrive(given);
+    assert.throws(() => target.rules.moves.refuse("r", "m-1"), refused(/just arriving/));
+    first.abandon();
+    target.rules.moves.refuse("r", "m-1");
+    await target.crash();
+    assert.throws(() => target.rules.moves.arrive(given), refused(/taken back/));
+    target.rules.moves.arrive({ ...given, move: "m-3" }).finish(0, 0);
+    assert.throws(() => target.rules.moves.refuse("r", "m-3"), refused(/is here already/));
+    await close([source, target]);
+  });
+
+  test("an arrival that has not caught up, or is given twice, is not finished", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const arrival = target.rules.moves.arrive(arriving(source));
+    assert.throws(() => target.rules.moves.arrive(arriving(source)), refused(/just arriving/));
+    target.log.push(messageOf("a/1", new Uint8Array(0)));
+    target.handleUpTo(1);
+    assert.throws(() => arrival.finish(0, 0), refused(/not caught up/));
+    assert.equal(target.rules.get("r"), null);
+    await close([source, target]);
+  });
+
+  test("done by another move, it does not go; done, its state is dropped and it may come again", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const given = arriving(source);
+    assert.throws(() => source.rules.moves.confirm("r", "m-9"), refused(/not leaving by this move/));
+    target.rules.moves.arrive(given).finish(0, 0);
+    source.rules.moves.confirm("r", "m-1");
+    source.rules.moves.confirm("r", "m-1");
+    assert.throws(() => source.rules.moves.departure("r"), refused(/not leaving/));
+    target.rules.moves.depart("r", { ...order, move: "m-4" });
+    source.rules.moves.arrive({ ...arriving(target), move: "m-4" }).finish(0, 0);
+    assert.equal(runs(source), true);
+    await close([source, target]);
+  });
+});
