@@ -1,7 +1,8 @@
 /** `tidewire rules test` over the log that a platform wrote, against the rate at which the messages came. */
 import { join } from "node:path";
 import { freePort } from "../free-port.ts";
-import { CLIENT_CORE, ROOT, SERVER_CORE, outputOf, start, startPlatform, tell, withFolder } from "../processes.ts";
+import { ROOT, SERVER_CORE, outputOf, start, startPlatform, tell, withFolder } from "../processes.ts";
+import { startLoad } from "../latency.ts";
 import { figure, median } from "../report.ts";
 import type { Row } from "../report.ts";
 import { BACKGROUND } from "./webhook.ts";
@@ -20,10 +21,9 @@ export async function backTest(runs: number): Promise<Row> {
     const data = join(folder, "platform");
     const listen = `mqtt://127.0.0.1:${await freePort()}?auth=none`;
     const platform = await startPlatform(data, { core: SERVER_CORE, flags: ["--listen", listen] });
-    const script = join(import.meta.dirname, "../latency-publisher.ts");
-    const args = [platform.listen[0]!, "load/bench", String(BACKGROUND), String(SECONDS), "1"];
-    const published = await outputOf(start([process.execPath, script, ...args], { core: CLIENT_CORE }));
-    const { sent, tookMs } = JSON.parse(published) as { sent: number; tookMs: number };
+    const began = performance.now();
+    const sent = await startLoad(platform, BACKGROUND, SECONDS);
+    const tookMs = performance.now() - began;
     await platform.stop();
     const live = (sent / tookMs) * 1000;
     const rates: number[] = [];

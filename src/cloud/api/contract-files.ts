@@ -1,15 +1,4 @@
 /** Configuration as documents, as it travels over the HTTP API. */
-
-/*
- * Rules that move; see docs/decisions/0009-moving-rules.md:
- *   POST   /api/rules/:name/departure  {to, overlap?}  → {move, to, at, overlap}: the rule stops, its state beside it
- *   DELETE /api/rules/:name/departure                → {}: it goes on here
- *   POST   /api/rules/:name/departure/done  {move}   → {}: its target has it
- *   GET    /api/rules/:name/state                    → the rule with secrets and state, application/x-tidewire-rule; administrators only
- *   PUT    /api/rules/:name/state  (the same)        → {rule, already}: it goes on here from where it stopped
- *   DELETE /api/rules/:name/state?move=              → {}: this move is never taken here; 409 where it was
- */
-
 import type { JsonObject } from "../../base/mod.ts";
 
 export interface ConfigurationDocument {

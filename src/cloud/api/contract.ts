@@ -101,6 +101,12 @@
  *   PATCH  /api/dead-letters/:number  {body | bodyBase64, fields?}  → the letter as it is now
  *   POST   /api/dead-letters/replay  {number | rule | receiver | all: true}  → {replayed, more}
  *   POST   /api/dead-letters/drop    {number | rule | receiver | all: true}  → {dropped, more}
+ *   POST   /api/rules/:ruleName/departure  {to, overlap?}  → {move, to, at, overlap}: the rule stops, its state beside it
+ *   DELETE /api/rules/:ruleName/departure                → {}: it goes on here
+ *   POST   /api/rules/:ruleName/departure/done  {move}   → {}: its target has it
+ *   GET    /api/rules/:ruleName/state                    → the rule with secrets and state, application/x-tidewire-rule; administrators only
+ *   PUT    /api/rules/:ruleName/state  (the same)        → {rule, already}: it goes on here from where it stopped
+ *   DELETE /api/rules/:ruleName/state?move=              → {}: this move is never taken here; 409 where it was
  *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
  *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
  *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
@@ -240,6 +246,7 @@ export type {
 } from "./contract-files.ts";
 export type {
   BulkAnswer,
+  ConnectionInfo,
   ForgetReport,
   ForgottenThings,
   MadePassword,
@@ -485,16 +492,4 @@ export interface ShadowNames {
   readonly nextToken?: string;
   /** Seconds. */
   readonly timestamp: number;
-}
-
-/** `GET /api/connection`: what a new device needs to know. */
-export interface ConnectionInfo {
-  /** Where devices on this machine connect. */
-  readonly mqtts: string;
-  /** The same, under every address that other machines may use. */
-  readonly addresses: readonly string[];
-  /** Where devices renew their certificates, at the same host. */
-  readonly httpsPort: number;
-  readonly caPem: string;
-  readonly defaultPolicy: string;
 }
