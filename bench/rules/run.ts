@@ -1,24 +1,22 @@
 /**
- * The rules in one process on one core: routing, evaluation and windows, through the runtime's own parts. No disk, no network.
- * `npm run bench:rules`; names behind `--` choose parts: `shared` `filter` `many` `idle` `tumble`; `--runs N` (default 3).
+ * The rules: routing, evaluation and windows in one process on one core, through the runtime's own parts; and the way of a message
+ * through a whole platform. `npm run bench:rules`; names behind `--` choose parts: `shared` `filter` `many` `idle` `tumble` `pause`
+ * `back-test` `webhook`; `--runs N` (default 3).
  */
-import { LIMITS, parseJson } from "../../src/base/mod.ts";
-import type { JsonValue, Message } from "../../src/base/mod.ts";
-import { RuleState } from "../../src/rules/mod.ts";
+import type { Message } from "../../src/base/mod.ts";
 import type { RuleDocument } from "../../src/rules/mod.ts";
 import { MessageInput } from "../../src/rules/input.ts";
 import { RuleSet, compiledRule } from "../../src/rules/rule-set.ts";
-import { compileSql } from "../../src/sql/mod.ts";
 import { machine } from "../machine.ts";
 import { tableOf } from "../report.ts";
 import type { Row } from "../report.ts";
+import { backTest } from "./back-test.ts";
+import { T0, collected, messageOf, perSecond } from "./measuring.ts";
+import { pause } from "./pause.ts";
+import { tumble } from "./tumble.ts";
+import { webhook } from "./webhook.ts";
 
-const T0 = 1_767_225_600_000;
 const utf8 = new TextEncoder();
-
-function messageOf(topic: string, payload: Uint8Array, thing: string, receivedAt = T0): Message {
-  return { topic, payload, qos: 0, retain: false, clientId: thing, thing, receivedAt, properties: null };
-}
 
 function ruleOf(n: number, sql: string): RuleDocument {
   const actions = [{ webhook: { url: `http://127.0.0.1/${n}` } }];
@@ -48,16 +46,6 @@ function reading(n: number): Uint8Array {
 }
 
 const PAYLOADS = Array.from({ length: 512 }, (_, n) => reading(n));
-
-/** Calls `work(count)` until a second has passed; units per second of this process's processor time. */
-function perSecond(work: () => number): number {
-  for (const begun = performance.now(); performance.now() - begun < 700;) work();
-  let units = 0;
-  const before = process.cpuUsage();
-  for (const begun = performance.now(); performance.now() - begun < 1_500;) units += work();
-  const { user, system } = process.cpuUsage(before);
-  return units / ((user + system) / 1e6);
-}
 
 /** One message through a set: routed, parsed once, tested by every rule that wants it, selected where it matches. */
 function evaluate(set: RuleSet, message: Message, topic: string): number {
@@ -122,13 +110,6 @@ function manyCold(): number {
   return rate(100) / rate(10_000);
 }
 
-function collected(): number {
-  globalThis.gc!();
-  globalThis.gc!();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
-
 /** Bytes of a rule that waits, its document and its routes included. */
 function idle(): number {
   const before = collected();
@@ -140,42 +121,7 @@ function idle(): number {
   return bytes;
 }
 
-const KEYS = 100_000;
-
-/** avg, min, max, count of 100,000 devices by the minute, parse included, closing of windows included. */
-function tumble(): { rate: number; bytes: number } {
-  const sql =
-    "SELECT topic(2) AS d, avg(temperature) AS a, min(temperature) AS lo, max(temperature) AS hi, count(*) AS n FROM 'site/+/m' GROUP BY topic(2), TUMBLE('1 min')";
-  let results = 0;
-  const before = collected();
-  const state = new RuleState({
-    plan: compileSql(sql).windows!,
-    limits: LIMITS.windows,
-    parse: (payload): JsonValue | undefined => {
-      const parsed = parseJson(payload, LIMITS.rules);
-      return parsed.ok ? parsed.value : undefined;
-    },
-    outcome: () => results++,
-  });
-  const payload = utf8.encode('{"temperature":21.5,"humidity":40}');
-  let offset = 0;
-  // Every device once in 30 s: 3,333 messages a second of the log's time.
-  const next = (): void => {
-    const device = `device-${offset % KEYS}`;
-    const message = messageOf(`site/${device}/m`, payload, device, T0 + Math.floor(offset * 0.3));
-    state.handle(offset++, new MessageInput(message));
-  };
-  for (let device = 0; device < KEYS; device++) next();
-  const bytes = (collected() - before) / KEYS;
-  const rate = perSecond(() => {
-    for (let i = 0; i < 10_000; i++) next();
-    return 10_000;
-  });
-  if (results < KEYS) throw new Error(`no window was closed: ${results}`);
-  return { rate, bytes };
-}
-
-function rowsOf(parts: readonly string[], runs: number): Row[] {
+async function rowsOf(parts: readonly string[], runs: number): Promise<Row[]> {
   const wants = (name: string): boolean => parts.length === 0 || parts.includes(name);
   const times = (work: () => number): number[] => Array.from({ length: runs }, work);
   const rows: Row[] = [];
@@ -198,10 +144,13 @@ function rowsOf(parts: readonly string[], runs: number): Row[] {
       runs: measured.map(({ bytes }) => bytes),
     });
   }
+  if (wants("pause")) rows.push(await pause(runs));
+  if (wants("back-test")) rows.push(await backTest(runs));
+  if (wants("webhook")) rows.push(...(await webhook(runs)));
   return rows;
 }
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--runs");
 const runs = at < 0 ? 3 : Number(args.splice(at, 2)[1]);
-process.stdout.write(`${machine()}; per second of processor time\n\n${tableOf(rowsOf(args, runs))}\n`);
+process.stdout.write(`${machine()}; per second of processor time\n\n${tableOf(await rowsOf(args, runs))}\n`);

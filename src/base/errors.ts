@@ -263,6 +263,18 @@ const entries = {
     fix: "Try a shorter time; the platform's log may say more.",
     http: 503,
   },
+  RULE_NOT_MOVABLE: {
+    fault: "peer",
+    message: "The rule '{name}' cannot be moved now: {reason}.",
+    fix: "See `tidewire rules move --help`: a move that was interrupted is finished by asking again, or taken back with --back.",
+    http: 409,
+  },
+  RULE_STATE_UNREADABLE: {
+    fault: "peer",
+    message: "The rule with its state cannot be taken: {reason}.",
+    fix: "Export it again with this version of Tidewire, or put the rule without its state.",
+    http: 400,
+  },
   PLATFORM_UNREACHABLE: {
     fault: "environment",
     message: "No Tidewire platform answers at {url}: {reason}.",

@@ -27,3 +27,18 @@ export const WINDOW_LIMITS = {
    */
   tickDelay: seconds(1),
 } as const;
+
+/** Rules that move between runtimes; see docs/decisions/0009-moving-rules.md. */
+export const MOVE_LIMITS = {
+  /** How far apart two runtimes may accept the same message, their clocks' difference included. */
+  overlap: seconds(10),
+  overlapMax: minutes(10),
+  /** A rule with its state, as it travels: 250,000 keys with room to spare. It is in memory while it arrives. */
+  fileBytesMax: mib(256),
+  /** Messages that a rule has seen within the overlap and that are named to its target, 20 bytes each. */
+  seenMax: 1_000_000,
+  /** What a rule does while it catches up with the target's log: it goes into one save. */
+  findingsMax: 50_000,
+  /** Moves that were taken back and are never taken any more: the newest are remembered. */
+  refusedMax: 1_000,
+} as const;

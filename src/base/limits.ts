@@ -13,7 +13,7 @@ import { REGISTRY_LIMITS } from "./limits-registry.ts";
 import { SEARCH_LIMITS } from "./limits-search.ts";
 import { SHADOW_LIMITS } from "./limits-shadow.ts";
 import { ANSWER_LIMITS } from "./limits-answers.ts";
-import { WINDOW_LIMITS } from "./limits-windows.ts";
+import { MOVE_LIMITS, WINDOW_LIMITS } from "./limits-windows.ts";
 import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
 
 export const LIMITS = {
@@ -320,6 +320,7 @@ export const LIMITS = {
   search: SEARCH_LIMITS,
   answers: ANSWER_LIMITS,
   windows: WINDOW_LIMITS,
+  moves: MOVE_LIMITS,
   shadow: SHADOW_LIMITS,
   http: {
     bodyBytesMax: kib(256),

@@ -39,7 +39,8 @@ export class PlatformClient {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T> {
     const given = body === undefined ? null : JSON.stringify(body);
-    const { status, text } = await this.#fetch(method, path, given, headers);
+    const { status, bytes } = await this.#fetch(method, path, given, headers);
+    const text = textOf(bytes);
     const json = jsonOf(text);
     // A proxy, or another program on that port.
     if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
@@ -49,16 +50,32 @@ export class PlatformClient {
 
   /** Body and answer as text, for JSON whose numbers a double may not hold. Throws as `call` does. */
   async text(method: string, path: string, body: string | null = null): Promise<string> {
-    const { status, text } = await this.#fetch(method, path, body, {});
+    const { status, bytes } = await this.#fetch(method, path, body, {});
+    const text = textOf(bytes);
     const json = jsonOf(text);
     if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
     if (status < 200 || status > 299) throw remoteError(json, status);
     return text;
   }
 
+  /** What is neither text nor JSON, in or out. Throws as `call` does. */
+  async bytes(
+    method: string,
+    path: string,
+    body: Uint8Array<ArrayBuffer> | null,
+    mediaType: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { status, bytes } = await this.#fetch(method, path, body, { "content-type": mediaType });
+    if (status >= 200 && status < 300) return bytes;
+    const json = jsonOf(textOf(bytes));
+    if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
+    throw remoteError(json, status);
+  }
+
   /** Lines of JSON in, lines of JSON out. Throws as `call` does. */
   async lines(path: string, body: string): Promise<readonly string[]> {
-    const { status, text } = await this.#fetch("POST", path, body, { "content-type": "application/x-ndjson" });
+    const { status, bytes } = await this.#fetch("POST", path, body, { "content-type": "application/x-ndjson" });
+    const text = textOf(bytes);
     if (status >= 200 && status < 300) return text.split("\n").filter((line) => line !== "");
     const json = jsonOf(text);
     if (json === undefined) throw this.#unreachable(`what answers there is no Tidewire (status ${status})`);
@@ -108,9 +125,9 @@ export class PlatformClient {
   async #fetch(
     method: string,
     path: string,
-    body: string | null,
+    body: string | Uint8Array<ArrayBuffer> | null,
     headers: Readonly<Record<string, string>>,
-  ): Promise<{ readonly status: number; readonly text: string }> {
+  ): Promise<{ readonly status: number; readonly bytes: Uint8Array<ArrayBuffer> }> {
     try {
       const response = await fetch(`${this.url}${path}`, {
         method,
@@ -124,7 +141,7 @@ export class PlatformClient {
         redirect: "error",
         signal: AbortSignal.timeout(15_000),
       });
-      return { status: response.status, text: await response.text() };
+      return { status: response.status, bytes: new Uint8Array(await response.arrayBuffer()) };
     } catch (error) {
       throw this.#unreachable(reasonOf((error as { cause?: unknown }).cause ?? error), error);
     }
@@ -150,6 +167,10 @@ function tokenOf(data: string): string {
   } catch (error) {
     throw new TidewireError("TOKEN_MISSING", { path: join(data, "secrets", "admin-token") }, { cause: error });
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 /** Undefined where it is no JSON; null where there is nothing. */

@@ -7,6 +7,7 @@ import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 import { deadCommand } from "./rules-dead.ts";
 import { explainCommand } from "./rules-explain.ts";
+import { exportCommand, importCommand, moveCommand } from "./rules-move.ts";
 import { runCommand } from "./rules-run.ts";
 import { testCommand } from "./rules-test.ts";
 
@@ -25,7 +26,7 @@ interface RuleListItem {
 
 export function rulesCommand(output: Output): Command {
   const rules = new Command("rules").description(
-    "rules: list, put, delete and test them, and what they could not deliver",
+    "rules: list, put, delete, test and move them, and what they could not deliver",
   );
   rules.addCommand(
     withConnection(new Command("list"))
@@ -53,6 +54,7 @@ export function rulesCommand(output: Output): Command {
   rules.addCommand(runCommand(output));
   rules.addCommand(explainCommand(output));
   rules.addCommand(deadCommand(output));
+  for (const command of [moveCommand, exportCommand, importCommand]) rules.addCommand(command(output));
   return rules;
 }
 

@@ -52,6 +52,7 @@ import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
 import type { Remains } from "./forget/mod.ts";
+import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -63,6 +64,7 @@ export interface Ingest {
   readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
+  readonly mover: RuleMover;
   readonly provisioning: Provisioning;
   readonly justInTime: JustInTime;
   readonly shadows: ShadowService;
@@ -131,13 +133,26 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("what rules ask", () => rules.unfollow());
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
+  const mover = new RuleMover({ rules, log, forgotten, ...base });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
   provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;
-  const parts = { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows, forgetter };
+  const parts = {
+    log,
+    broker,
+    rules,
+    pictures,
+    configured,
+    store,
+    provisioning,
+    justInTime,
+    shadows,
+    forgetter,
+    mover,
+  };
   return { ...parts, newestRecordAt };
 }
 

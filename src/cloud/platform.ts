@@ -200,6 +200,7 @@ async function openApi(
       ...base,
       auditSearch: (query) => searchAudit(base.auditFiles, query),
       rules,
+      mover: ingest.mover,
       alerts: rules.alerts,
       pictures: ingest.pictures,
       ...configured,

@@ -4,10 +4,12 @@ import type { SqlEnvironment } from "../sql/mod.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
 import { noteFailure, noteMatch, occasionOfMessage } from "./hot-rule.ts";
 import type { HotRule, RuleCounters } from "./hot-rule.ts";
+import type { KeyedHash } from "./delivery/receivers.ts";
+import type { Failure } from "./delivery/error-actions.ts";
 import { MessageInput } from "./input.ts";
-import type { RulesLimits } from "./model.ts";
+import type { RuleDocument, RulesLimits } from "./model.ts";
 import type { RuleAlerts } from "./rule-alerts.ts";
-import { RuleMatch, deliveryOf } from "./sends.ts";
+import { RuleMatch, deliveryOf, failureNotice } from "./sends.ts";
 import type { Occasion } from "./sends.ts";
 import { occasionOf, spokenOf } from "./windows/spoken.ts";
 import type { Outcome } from "./windows/rule-state.ts";
@@ -18,6 +20,7 @@ export interface ActingOptions {
   readonly logger: Logger;
   readonly limits: RulesLimits;
   readonly environment?: SqlEnvironment;
+  readonly keyedHash: KeyedHash;
   readonly counters: RuleCounters;
   readonly alerts: RuleAlerts;
   readonly deliveries: Deliveries;
@@ -62,9 +65,18 @@ export class Acting {
     const offset = outcome.due === null ? outcome.offset : outcome.offset - 0.5;
     if (rule.alert !== null) alerts.observe(offset, spoken, rule.rule.ruleName, rule.alert, outcome.matched);
     if (!outcome.matched || !rule.hasSends) return;
-    const own = rule.sql.windows!.shape === null && spoken === input;
+    const own = rule.sql.windows!.shape === null && outcome.due === null;
     const occasion = occasionOfMessage(outcome.offset, spoken, rule, clock.now());
-    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion));
+    this.#send(rule, spoken, outcome.value, own ? occasion : occasionOf(outcome, occasion, rule.rule));
+  }
+
+  /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
+  tellFailures(failures: Iterable<Failure>, rules: ReadonlyMap<string, RuleDocument>): void {
+    for (const failure of failures) {
+      const rule = rules.get(failure.rule); // also where it is disabled now
+      const told = rule === undefined ? null : failureNotice(rule, failure, this.#o);
+      if (told !== null) this.#o.deliveries.enqueue(told.delivery, told.receiver, true);
+    }
   }
 
   #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {

@@ -13,12 +13,14 @@ import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import type { AlertPictures } from "./conversing.ts";
 import type { MessageInput } from "./input.ts";
+import { placeOf } from "./model.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import type { RuleActivity } from "./rule-activity.ts";
 import type { RuleAlertsOptions } from "./rule-alerts.ts";
 import type { CompiledRule } from "./rule-set.ts";
 import { asScope, errorSendOf, sendsOf } from "./sends.ts";
 import type { Occasion, Send } from "./sends.ts";
+import { SeenMessages } from "./seen-messages.ts";
 import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
 import type { RuleState } from "./windows/rule-state.ts";
@@ -59,6 +61,8 @@ export interface HotRule extends CompiledRule {
   readonly activity: RuleActivity;
   /** Its messages that wait for answers; null where it asks nothing. */
   readonly line: Line | null;
+  /** Where it came from another runtime: what it has seen there. */
+  readonly expects: SeenMessages | null;
 }
 
 export interface HotRuleParts {
@@ -82,7 +86,17 @@ export function hotRule(
   const error = errorSendOf(rule, sql, keyedHash);
   const templates = calls.calls.length > 0 ? calls : null;
   const line = state === null ? lineOf({ ruleName: rule.ruleName, sql, templates }) : null;
-  return { rule, sql, sends, hasSends, error, alert, state, activity, line };
+  const expecting = rule.move?.phase === "arrived" ? rule.move.expecting : undefined;
+  const expects = expecting === undefined ? null : new SeenMessages(expecting);
+  return { rule, sql, sends, hasSends, error, alert, state, activity, line, expects };
+}
+
+/** Whether the rule, or a template of its actions, asks the world around it. Throws SqlError. */
+export function asksAnything(rule: RuleDocument, keyedHash: KeyedHash): boolean {
+  const sql = statementOf(rule);
+  const calls = new Externals();
+  sendsOf(rule, asScope(sql, calls), keyedHash);
+  return sql.asked.length > 0 || calls.calls.length > 0;
 }
 
 export interface RuleCounters {
@@ -162,7 +176,8 @@ export function occasionOfMessage(
   now: EpochMs,
 ): Occasion {
   const stamp = stampOf(input.message.properties);
-  const event = stamp === null ? String(offset) : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
+  const event =
+    stamp === null ? `${placeOf(rule)}${offset}` : `${idPart(input.thing)}-${stamp.outbox}-${stamp.sequence}`;
   const named = thingOfTopic(input.topic);
   const things = named === null || named === input.thing ? [input.thing] : [input.thing, named];
   const payload = error === null ? null : input.payload.slice();

@@ -3,7 +3,7 @@
  * no rule wants costs one Map look-up. Everything that must survive a crash is saved once a second in one transaction
  * with the checkpoint: the log offset from which the log is read again after a restart.
  */
-import { LIMITS, TidewireError, asRuleSees, reasonOf, thingOfTopic, topicMatches } from "../base/mod.ts";
+import { LIMITS, asRuleSees, reasonOf, topicMatches } from "../base/mod.ts";
 import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { Acting } from "./acting.ts";
@@ -14,21 +14,25 @@ import { HOT_KINDS } from "./actions/registry.ts";
 import { AskingRules } from "./asking/asking.ts";
 import type { AskingRule, ReadAgain } from "./asking/asking.ts";
 import type { Line } from "./asking/line.ts";
+import { eraseThing } from "./erase-thing.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
-import { filterOf, hotRule, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
+import { asksAnything, filterOf, hotRule, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import { changedRules, existing } from "./rule-change.ts";
+import { changedRules, existing, switched } from "./rule-change.ts";
 import type { RuleChanges } from "./rule-change.ts";
 import { RuleActivities } from "./rule-activity.ts";
 import type { ReceiverState, RuleActivity } from "./rule-activity.ts";
+import { RuleMoves, unsaved } from "./moves.ts";
+import type { Finding } from "./moves.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
-import { failureNotice, movedReceivers, receiversOf } from "./sends.ts";
+import { movedReceivers, receiversOf } from "./sends.ts";
+import { RuleSaves } from "./saves.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
@@ -42,6 +46,7 @@ const TICK_PERIOD = 250;
 export class HotRules {
   readonly alerts: Alerting;
   readonly dead: DeadLetters;
+  readonly moves: RuleMoves;
   readonly #o: HotRulesOptions;
   readonly #limits: RulesLimits;
   readonly #deliveries: Deliveries;
@@ -50,6 +55,7 @@ export class HotRules {
   readonly #set = new RuleSet<HotRule>(HOT_KINDS, (rule, sql) => this.#hotRule(rule, sql));
   readonly #windows: WindowedRules;
   readonly #asking: AskingRules;
+  readonly #saves: RuleSaves;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #activities = new RuleActivities();
   readonly #ruleListeners = new Set<() => void>();
@@ -59,22 +65,18 @@ export class HotRules {
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
   #position = 0;
-  #savedCheckpoint = -1;
   /** Messages below were handled before the last stop; only rules with older state see them again. */
   #replayedUntil = 0;
   /** Offset that the log will give next; null where nobody has told yet. */
   #logEnd: (() => number) | null = null;
   /** Until when all that was due in windows was told. */
   #ticked: EpochMs | null = null;
-  /** Steps that belong together are under way; a save now would tear them apart. */
-  #together = false;
-  #saveWanted = false;
 
   constructor(options: HotRulesOptions) {
     this.#o = options;
     this.#limits = options.limits ?? LIMITS.rules;
     const { clock, logger, metrics } = options;
-    const save = (): boolean => this.#save("soon");
+    const save = (): boolean => this.#saves.save("soon");
     this.#ruleAlerts = new RuleAlerts({
       ...options,
       limits: this.#limits,
@@ -83,8 +85,8 @@ export class HotRules {
       pictures: options.pictures ?? null,
       alertOf: (name) => this.#set.get(name)?.alert ?? null,
       position: () => this.#position,
-      save: () => this.#save("durably"),
-      inOneSave: (steps) => this.#inOneSave(steps),
+      save: () => this.#saves.save("durably"),
+      inOneSave: (steps) => this.#saves.inOneSave(steps),
       enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
     });
     this.alerts = this.#ruleAlerts.alerting;
@@ -120,7 +122,7 @@ export class HotRules {
       inputOf: (message) => new MessageInput(asRuleSees(message), this.#limits, options.environment),
       apply: (ruleName, offset, input) => {
         const rule = this.#set.get(ruleName);
-        if (rule !== undefined) this.#inOneSave(() => this.#acting.applySafely(offset, input, rule));
+        if (rule !== undefined) this.#saves.inOneSave(() => this.#acting.applySafely(offset, input, rule));
       },
     });
     this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
@@ -131,9 +133,34 @@ export class HotRules {
       save,
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
+    this.moves = new RuleMoves({
+      ...options,
+      limits: this.#limits,
+      rules: this.#rules,
+      windows: this.#windows,
+      position: () => this.#position,
+      settled: () => this.#position >= this.#replayedUntil,
+      saveDurably: () => this.#saveHeld(),
+      put: (rule) => void this.#change(rule),
+      ticked: () => this.#ticked,
+      expected: (ruleName) => this.#set.get(ruleName)?.expects ?? null,
+      asks: (rule) => asksAnything(rule, options.keyedHash),
+      enter: (rule, found) => this.#enter(rule, found),
+    });
     this.#counters = ruleCounters(metrics);
     const [deliveries, alerts] = [this.#deliveries, this.#ruleAlerts];
     this.#acting = new Acting({ ...options, limits: this.#limits, counters: this.#counters, deliveries, alerts });
+    this.#saves = new RuleSaves({
+      ...options,
+      alerts: this.alerts,
+      deliveries: this.#deliveries,
+      windows: this.#windows,
+      asking: this.#asking,
+      failures: this.#counters.saveFailures,
+      tellFailures: () => this.#acting.tellFailures(this.#errors.take(), this.#rules),
+      next: () => this.#next,
+      ticked: () => this.#ticked,
+    });
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
@@ -152,7 +179,7 @@ export class HotRules {
     for (const rule of state.rules) this.#rules.set(rule.ruleName, rule);
     this.#position = state.checkpoint ?? 0;
     this.#replayedUntil = this.#position;
-    this.#savedCheckpoint = state.checkpoint ?? -1;
+    this.#saves.start(state.checkpoint);
     this.#windows.start(state.windows, this.#position, state.toldUntil);
     this.#asking.start(state.owed);
     if (state.checkpoint === null && state.rules.length === 0) {
@@ -162,6 +189,7 @@ export class HotRules {
     for (const broken of this.#set.replaceAll([...this.#rules.values()])) {
       this.#o.logger.error("A saved rule is not valid any more and does not run", { ...broken });
     }
+    this.moves.start();
     this.#windows.started();
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
@@ -169,7 +197,7 @@ export class HotRules {
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         this.#ruleAlerts.tick();
-        this.#save("soon");
+        this.#saves.save("soon");
       }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
@@ -203,7 +231,7 @@ export class HotRules {
     for (const cancel of this.#timers) cancel();
     this.#asking.close();
     this.#deliveries.close();
-    this.#save("at the end");
+    this.#saves.save("at the end");
   }
 
   // ── messages ─────────────────────────────────────────────────────────────────────────────────
@@ -222,7 +250,7 @@ export class HotRules {
       this.#deliveries.keepDead(unfitLetter(offset, message, receiver.key), receiver);
     }
     const rules = this.#set.route(message.topic);
-    if (rules.length > 0) this.#inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
+    if (rules.length > 0) this.#saves.inOneSave(() => this.#apply(offset, asRuleSees(message), rules));
     else this.#unknown.note(message);
   }
 
@@ -236,7 +264,7 @@ export class HotRules {
   #tick(): void {
     if (this.#logEnd === null || this.#position < this.#logEnd()) return;
     const now = this.#o.clock.now() - LIMITS.windows.tickDelay;
-    this.#inOneSave(() => this.#windows.tick(now));
+    this.#saves.inOneSave(() => this.#windows.tick(now));
     this.#ticked = now;
   }
 
@@ -249,7 +277,7 @@ export class HotRules {
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
     const input = new MessageInput(message, this.#limits, this.#o.environment);
     for (const rule of rules) {
-      if (offset < rule.rule.fromOffset) continue;
+      if (offset < rule.rule.fromOffset || rule.expects?.take(message) === true) continue;
       try {
         if (rule.state !== null) rule.state.handle(offset, input);
         else if (rule.line !== null) rule.line.feed(offset, input);
@@ -257,15 +285,6 @@ export class HotRules {
       } catch (error) {
         this.#acting.failed(rule, offset, error);
       }
-    }
-  }
-
-  /** Once per rule and message. What was given up is long past: its offset is not one that the checkpoint waits for. */
-  #tellFailures(): void {
-    for (const failure of this.#errors.take()) {
-      const rule = this.#rules.get(failure.rule); // also where it is disabled now
-      const told = rule === undefined ? null : failureNotice(rule, failure, { ...this.#o, limits: this.#limits });
-      if (told !== null) this.#deliveries.enqueue(told.delivery, told.receiver, true);
     }
   }
 
@@ -292,7 +311,7 @@ export class HotRules {
   /** Those of its actions and of its error action, each once, also where it is disabled. Throws NOT_FOUND. */
   receivers(ruleName: string): ReceiverState[] {
     const receivers = receiversOf(existing(this.#rules, ruleName), this.#o.keyedHash);
-    this.#save("soon");
+    this.#saves.save("soon");
     return receivers.map((receiver) => this.#deliveries.stateOf(receiver));
   }
 
@@ -327,7 +346,7 @@ export class HotRules {
   #followReceivers(before: RuleDocument, after: RuleDocument): void {
     for (const { old, now } of movedReceivers(before, after, this.#o.keyedHash)) {
       this.#deliveries.release(old);
-      if (!this.#save("durably")) continue; // it goes to the server it was made for
+      if (!this.#saves.save("durably")) continue; // it goes to the server it was made for
       this.#o.store.changeReceiver(after.ruleName, old, now);
       this.#deliveries.revived(now, 0);
     }
@@ -352,12 +371,12 @@ export class HotRules {
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = existing(this.#rules, ruleName);
-    return rule.ruleDisabled ? this.#change({ ...rule, ruleDisabled: false, fromOffset }) : rule;
+    return rule.ruleDisabled ? this.#change(switched(rule, { ruleDisabled: false, fromOffset })) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = existing(this.#rules, ruleName);
-    return rule.ruleDisabled ? rule : this.#change({ ...rule, ruleDisabled: true });
+    return rule.ruleDisabled ? rule : this.#change(switched(rule, { ruleDisabled: true }));
   }
 
   /** Told after every change of the list; the store process needs it. */
@@ -380,13 +399,44 @@ export class HotRules {
       this.#rules.set(rule.ruleName, rule);
       this.#set.put(rule);
       const { state = null, line = null } = this.#set.get(rule.ruleName) ?? {};
-      if (state === null) this.#windows.delete(rule.ruleName);
+      if (state === null && rule.move?.phase !== "leaving") this.#windows.delete(rule.ruleName);
       if (line === null) this.#asking.delete(rule.ruleName);
       anyState ||= state !== null || line !== null;
     }
     // State is saved at once, or a crash would take the old one for it.
-    if (anyState) this.#save("durably");
+    if (anyState) this.#saves.save("durably");
     for (const rule of rules) if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+  }
+
+  /** See `RuleMoves`. The rule is on disk last: without it, what was saved before belongs to none. */
+  #enter(rule: RuleDocument, found: readonly Finding[]): void {
+    const { ruleName } = rule;
+    const before = this.#rules.get(ruleName);
+    this.#rules.set(ruleName, rule);
+    try {
+      this.#set.put(rule);
+      const hot = this.#set.get(ruleName)!;
+      this.#saves.inOneSave(() => {
+        for (const one of found) {
+          if (one.kind === "outcome") this.#acting.applyOutcome(one.outcome, one.input, hot);
+          else this.#acting.apply(one.offset, one.input, hot);
+        }
+      });
+      if (!this.#saveHeld()) throw unsaved();
+      this.#o.store.putRule(rule);
+    } catch (error) {
+      this.#set.delete(ruleName);
+      if (before === undefined) this.#rules.delete(ruleName);
+      else this.#rules.set(ruleName, before);
+      throw error;
+    }
+    this.#rulesChanged();
+  }
+
+  /** With all that is on its way: what it was made of is not made again. */
+  #saveHeld(): boolean {
+    this.#deliveries.hold();
+    return this.#saves.save("durably");
   }
 
   /** Offset of the next message that rules without state see. */
@@ -409,7 +459,7 @@ export class HotRules {
   }
 
   #resolveAlerts(ruleName: string): void {
-    this.#inOneSave(() => this.alerts.resolveRule(ruleName, this.#position - 1));
+    this.#saves.inOneSave(() => this.alerts.resolveRule(ruleName, this.#position - 1));
   }
 
   /** Alerts whose rule went away just before a crash would stay active for ever. */
@@ -428,7 +478,7 @@ export class HotRules {
 
   /** A thing was removed: its alerts are over. */
   forgetThing(thing: string): void {
-    this.#inOneSave(() => this.alerts.resolveThing(thing, this.#position - 1));
+    this.#saves.inOneSave(() => this.alerts.resolveThing(thing, this.#position - 1));
   }
 
   /**
@@ -436,74 +486,17 @@ export class HotRules {
    * are not called back. Nobody is notified.
    */
   eraseThing(thing: string): ForgottenState {
-    if (!this.#save("durably"))
-      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
-    this.alerts.forget(thing);
-    this.#windows.forget(thing);
-    this.#asking.forget((input) => input.thing === thing || thingOfTopic(input.topic) === thing);
-    const forgotten = this.#o.store.forgetThing(thing);
-    this.#deliveries.forgetThing(thing, forgotten.deliveries);
-    if (!this.#save("durably"))
-      throw new TidewireError("STORE_UNAVAILABLE", { reason: "the rules' state cannot be saved" });
-    return forgotten;
+    const [saves, windows, asking, deliveries] = [this.#saves, this.#windows, this.#asking, this.#deliveries];
+    return eraseThing(thing, { ...this.#o, saves, alerts: this.alerts, windows, asking, deliveries });
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
-
-  /** All that one message causes, and an alert with all its notifications, goes into the same save or none of it does. */
-  #inOneSave(steps: () => void): void {
-    const within = this.#together; // a listener for alerts may delete a rule
-    this.#together = true;
-    try {
-      steps();
-    } finally {
-      this.#together = within;
-    }
-    if (within || !this.#saveWanted) return;
-    this.#saveWanted = false;
-    this.#save("soon");
-  }
-
-  #save(how: "soon" | "durably" | "at the end"): boolean {
-    if (this.#together) {
-      this.#saveWanted = true;
-      return true;
-    }
-    this.#tellFailures();
-    const { alerts, alertRows } = this.alerts.changes(how === "at the end");
-    const windows = this.#windows.changes(how === "at the end" ? "all" : "in turn");
-    // A window that is closed would not be closed again after a crash: its result must not be lost.
-    if (windows.length > 0) this.#deliveries.hold();
-    const { checkpointMax, ...changes } = this.#deliveries.changes();
-    const next = this.#next;
-    const checkpoint = Math.min(next, checkpointMax);
-    const owed = this.#asking.changes(next);
-    const changed = alerts.length + alertRows.length + windows.length + owed.length > 0 || this.#deliveries.changed;
-    if (!changed && checkpoint === this.#savedCheckpoint && how !== "at the end") return true;
-    // What was due and is on its way may have to be told again.
-    const toldUntil = checkpointMax > next ? this.#ticked : null;
-    try {
-      const batch = { checkpoint, ...changes, alerts, alertRows, windows, toldUntil, owed };
-      this.#deliveries.setWaiting(this.#o.store.save(batch, how !== "soon"));
-    } catch (error) {
-      this.#windows.unsaved(windows);
-      this.#counters.saveFailures.value++;
-      this.#o.logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
-      return false;
-    }
-    this.#savedCheckpoint = checkpoint;
-    this.#deliveries.saved(changes);
-    this.#windows.saved(windows);
-    this.#asking.saved(owed);
-    this.alerts.saved(alerts, checkpoint);
-    return true;
-  }
 
   #tidy(): void {
     try {
       this.#deliveries.tidy();
       this.#asking.tidy();
-      this.#save("soon");
+      this.#saves.save("soon");
     } catch (error) {
       this.#o.logger.error("Old deliveries could not be given up", { reason: reasonOf(error) });
     }

@@ -1,5 +1,5 @@
 export { redactRule, mapRuleSecrets, validateRule } from "./validate.ts";
-export type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
+export type { RuleDocument, RuleDraft, RuleMove, RulesLimits } from "./model.ts";
 export { CARRIERS } from "./actions/registry.ts";
 export { isPem } from "./actions/server.ts";
 export type { KindName, RuleAction } from "./actions/registry.ts";
@@ -57,6 +57,10 @@ export type { AlertQuery } from "./alerts/query.ts";
 export type { Silence, SilenceDraft } from "./alerts/silences.ts";
 export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
+export { notMovable } from "./moves.ts";
+export type { Arrival, Departure, RuleMoves } from "./moves.ts";
+export { SeenMessages, messageId } from "./seen-messages.ts";
+export type { Expectation, SeenMessage } from "./seen-messages.ts";
 export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";
 export type { Mishap, ReceiverState, RuleActivity } from "./rule-activity.ts";

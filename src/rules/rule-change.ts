@@ -28,6 +28,7 @@ export function changedRules(
   max: number,
 ): RuleDocument[] {
   for (const name of deletes) existing(present, name);
+  for (const { ruleName } of puts) demandPresent(present.get(ruleName));
   const added = puts.filter(({ ruleName }) => !present.has(ruleName)).length;
   if (added > 0 && present.size + added - deletes.length > max) {
     throw new TidewireError("RULE_INVALID", { at: "ruleName", reason: `there may be ${max} rules at most` });
@@ -36,8 +37,23 @@ export function changedRules(
     const before = present.get(draft.ruleName);
     // A replaced rule keeps its start: what a slow consumer has not seen yet is for the new text, not for nobody.
     const fromOffset = before === undefined || before.ruleDisabled ? at.fromOffset : before.fromOffset;
-    return { ...draft, createdAt: before?.createdAt ?? at.now, fromOffset };
+    const came = before?.move?.phase === "arrived" ? { move: before.move } : {};
+    return { ...draft, createdAt: before?.createdAt ?? at.now, fromOffset, ...came };
   });
+}
+
+/** One that is leaving has its state beside it, which is that of its text. Throws RULE_NOT_MOVABLE. */
+export function demandPresent(rule: RuleDocument | undefined): void {
+  if (rule?.move?.phase !== "leaving") return;
+  const reason = `it is leaving for ${rule.move.to}; finish the move or take it back first`;
+  throw new TidewireError("RULE_NOT_MOVABLE", { name: rule.ruleName, reason });
+}
+
+/** It runs, or not; and if it had left, it is here again. Throws RULE_NOT_MOVABLE. */
+export function switched(rule: RuleDocument, to: Partial<RuleDocument>): RuleDocument {
+  demandPresent(rule);
+  const { move, ...rest } = rule;
+  return { ...rest, ...(move?.phase === "arrived" ? { move } : {}), ...to };
 }
 
 /** Throws NOT_FOUND. */

@@ -21,7 +21,7 @@ import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
-import { LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
+import { ForgottenThings, LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
 import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
@@ -48,6 +48,7 @@ import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
 import { passwordDesk } from "../logins/mod.ts";
+import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
@@ -396,6 +397,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   const api = await buildApi({
     ...base,
     ...parts,
+    mover: emptyMover(parts.rules),
     alerts: parts.rules.alerts,
     telemetry: store,
     asker: queries,
@@ -481,6 +483,18 @@ function asker(api: ApiServer): ApiWorld["askAs"] {
     const json: unknown = isJson && response.body !== "" ? response.json() : undefined;
     return { status: response.statusCode, headers: response.headers, text: response.body, json };
   };
+}
+
+/** Over a log without messages: scenarios have a real one. */
+function emptyMover(rules: HotRules): RuleMover {
+  const log = { durable: 0, offsetAt: async () => 0, read: async () => null, readBatches: async function* () {} };
+  return new RuleMover({
+    rules,
+    log,
+    forgotten: new ForgottenThings(),
+    random: new SimRandom(9),
+    scheduler: systemScheduler,
+  });
 }
 
 function readings(rules: HotRules, clock: SimClock): ApiWorld["reading"] {

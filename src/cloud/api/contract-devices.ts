@@ -122,3 +122,15 @@ export interface ForgetReport {
 export interface ForgottenThings {
   readonly things: readonly ForgetReport[];
 }
+
+/** `GET /api/connection`: what a new device needs to know. */
+export interface ConnectionInfo {
+  /** Where devices on this machine connect. */
+  readonly mqtts: string;
+  /** The same, under every address that other machines may use. */
+  readonly addresses: readonly string[];
+  /** Where devices renew their certificates, at the same host. */
+  readonly httpsPort: number;
+  readonly caPem: string;
+  readonly defaultPolicy: string;
+}

@@ -108,6 +108,12 @@
  *   POST   /api/rules/check {name, document}         → RuleCheck: what is wrong with it, and where
  *   POST   /api/rules/explain ExplainRequest         → ExplainAnswer: why the newest messages match it or do not
  *   POST   /api/rules/back-test BackTestRequest      → NDJSON of BackTestLine: what it would have done; ends with the connection
+ *   POST   /api/rules/:ruleName/departure  {to, overlap?}  → {move, to, at, overlap}: the rule stops, its state beside it
+ *   DELETE /api/rules/:ruleName/departure                → {}: it goes on here
+ *   POST   /api/rules/:ruleName/departure/done  {move}   → {}: its target has it
+ *   GET    /api/rules/:ruleName/state                    → the rule with secrets and state, application/x-tidewire-rule; administrators only
+ *   PUT    /api/rules/:ruleName/state  (the same)        → {rule, already}: it goes on here from where it stopped
+ *   DELETE /api/rules/:ruleName/state?move=              → {}: this move is never taken here; 409 where it was
  *   GET    /api/configuration                        → ConfigurationView; its ETag is the revision
  *   POST   /api/configuration/plan  ConfigurationRequest  → ConfigurationPlan: what a change would do
  *   PUT    /api/configuration       ConfigurationRequest, If-Match: revision | *  → ConfigurationPlan, made as a whole; 409 with who changed what
@@ -247,6 +253,7 @@ export type {
 } from "./contract-files.ts";
 export type {
   BulkAnswer,
+  ConnectionInfo,
   ForgetReport,
   ForgottenThings,
   MadePassword,
@@ -460,15 +467,3 @@ export type LiveEvent =
   | { readonly type: "refused" }
   | { readonly type: "pong"; readonly at: EpochMs }
   | { readonly type: "error"; readonly error: ApiError };
-
-/** `GET /api/connection`: what a new device needs to know. */
-export interface ConnectionInfo {
-  /** Where devices on this machine connect. */
-  readonly mqtts: string;
-  /** The same, under every address that other machines may use. */
-  readonly addresses: readonly string[];
-  /** Where devices renew their certificates, at the same host. */
-  readonly httpsPort: number;
-  readonly caPem: string;
-  readonly defaultPolicy: string;
-}

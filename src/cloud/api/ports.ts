@@ -11,6 +11,7 @@ import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { BackTester } from "../backtest/mod.ts";
 import type { Configuration } from "../files/mod.ts";
 import type { SignedMoment } from "../pictures/mod.ts";
+import type { RuleMover } from "../moves/mod.ts";
 import type { Endpoints, Schedules } from "../events/mod.ts";
 import type { TopicSchemas } from "../schemas/mod.ts";
 import type { Provisioning } from "../services/mod.ts";
@@ -138,6 +139,7 @@ export interface ApiPorts extends DevicePorts {
   readonly registry: Registry;
   readonly presence: PresenceBook;
   readonly rules: HotRules;
+  readonly mover: RuleMover;
   readonly alerts: Alerting;
   readonly pictures: PicturePort;
   readonly configuration: Configuration;

@@ -27,6 +27,7 @@ import type { ApiPorts } from "./ports.ts";
 import { ResponseMetrics } from "./response-metrics.ts";
 import { alertRoutes } from "./routes-alerts.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
+import { moveRoutes } from "./routes-moves.ts";
 import { authorityRoutes, revocationRoutes } from "./routes-authority.ts";
 import { doorRoutes, eventRoutes } from "./routes-events.ts";
 import { filesRoutes } from "./routes-files.ts";
@@ -101,6 +102,7 @@ const GUARDED = [
   eventRoutes,
   deadLetterRoutes,
   ruleViewRoutes,
+  moveRoutes,
   accountRoutes,
   peopleRoutes,
   auditRoutes,

@@ -251,7 +251,7 @@ export class Configuration {
 /** Of a rule, what a user writes; without what is not said. */
 function documentOf(rule: RuleDraft | RuleDocument): JsonObject {
   const { ruleName: _name, description, sql, ruleDisabled, ...more } = rule;
-  const { createdAt: _createdAt, fromOffset: _fromOffset, ...said } = more as Partial<RuleDocument>;
+  const { createdAt: _createdAt, fromOffset: _fromOffset, move: _move, ...said } = more as Partial<RuleDocument>;
   return {
     ...(description === undefined ? {} : { description }),
     sql,

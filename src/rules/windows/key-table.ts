@@ -1,14 +1,23 @@
 /** The keys of one rule: names, numbers, whose they are, and which of them changed since the last snapshot. */
 import type { EpochMs } from "../../base/mod.ts";
+import { TopicTexts } from "./topic-texts.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
 /** Keys that are saved as one piece of state: few enough to be cheap to write, enough to make few pieces. */
 export const PAGE_KEYS = 256;
 
 const START_KEYS = 64;
-/** What the Map, three references and four numbers take, beside the text of the key and of its topic. */
-const KEY_BYTES = 104;
+/** What the Map, a reference and three numbers take, beside the text of the key. */
+const KEY_BYTES = 88;
 const TEXT_BYTES = 16;
+/** Below, tables grow by half; above, by an eighth: what is empty is memory, too. */
+const GROWS_SLOWLY_FROM = 4_096;
+/** Whose a key is. */
+const SEVERAL = 0;
+const NAMED_LIKE_IT = 1;
+const ANOTHER = 2;
+/** Entry of a name that is not the key's. */
+const OTHER_BYTES = 56;
 /** The name of a number that is free; no key has an empty one. */
 const FREE = "";
 
@@ -16,9 +25,11 @@ export class KeyTable {
   /** Bounded by the engine: `windowKeysMax`. */
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];
-  readonly #topics: string[] = [];
-  /** The thing behind the key; null where there were several. */
-  readonly #things: (string | null)[] = [];
+  readonly #topics = new TopicTexts();
+  /** Whether the thing behind the key has the key's name, another one, or there were several. */
+  #owner = new Uint8Array(0);
+  /** Names of things that are not those of their keys; bounded by the keys. */
+  readonly #others = new Map<number, string>();
   readonly #free: number[] = [];
   readonly #dirty = new Set<number>();
   #touched = new Float64Array(0);
@@ -37,7 +48,7 @@ export class KeyTable {
     return this.#numbers.size;
   }
   get bytes(): number {
-    return this.#numbers.size * KEY_BYTES + this.#textBytes;
+    return this.#numbers.size * KEY_BYTES + this.#textBytes + this.#topics.bytes;
   }
 
   find(name: string): number {
@@ -47,10 +58,12 @@ export class KeyTable {
     return this.#names[key]!;
   }
   topicOf(key: number): string {
-    return this.#topics[key]!;
+    return this.#topics.get(key, this.#names[key]!);
   }
   thingOf(key: number): string | null {
-    return this.#things[key]!;
+    const owner = this.#owner[key]!;
+    if (owner === NAMED_LIKE_IT) return this.#names[key]!;
+    return owner === ANOTHER ? this.#others.get(key)! : null;
   }
   /** The order in which keys were made: settles what happens at the same time. */
   readonly bornOf = (key: number): number => this.#born[key]!;
@@ -61,7 +74,7 @@ export class KeyTable {
 
   add(name: string, topic: string, thing: string, now: EpochMs): number {
     const key = this.#free.pop() ?? this.#names.length;
-    this.#put(key, name, topic, thing === name ? name : thing);
+    this.#put(key, name, topic, thing);
     this.#born[key] = this.#bornNext++;
     this.touch(key, topic, thing, now);
     return key;
@@ -71,11 +84,12 @@ export class KeyTable {
   touch(key: number, topic: string, thing: string, now: EpochMs): void {
     this.#touched[key] = now;
     this.#dirty.add((key / PAGE_KEYS) | 0);
-    if (this.#topics[key] !== topic) {
-      this.#textBytes += topic.length - this.#topics[key]!.length;
-      this.#topics[key] = topic;
+    const name = this.#names[key]!;
+    if (!this.#topics.is(key, name, topic)) this.#topics.set(key, name, topic);
+    const owner = this.#owner[key]!;
+    if (owner === NAMED_LIKE_IT ? thing !== name : owner === ANOTHER && this.#others.get(key) !== thing) {
+      this.#own(key, name, null);
     }
-    if (this.#things[key] !== thing) this.#things[key] = null;
   }
 
   /** Its state changed without a message. */
@@ -86,10 +100,10 @@ export class KeyTable {
   remove(key: number): void {
     const name = this.#names[key]!;
     this.#numbers.delete(name);
-    this.#textBytes -= 2 * TEXT_BYTES + name.length + this.#topics[key]!.length;
+    this.#textBytes -= TEXT_BYTES + name.length;
+    this.#topics.clear(key);
+    this.#own(key, name, null);
     this.#names[key] = FREE;
-    this.#topics[key] = "";
-    this.#things[key] = null;
     this.#free.push(key);
     this.changed(key);
   }
@@ -139,8 +153,8 @@ export class KeyTable {
 
   write(key: number, writer: StateWriter): void {
     writer.text(this.#names[key]!);
-    writer.text(this.#topics[key]!);
-    writer.value(this.#things[key]);
+    writer.text(this.topicOf(key));
+    writer.value(this.thingOf(key));
     writer.f64(this.#touched[key]!);
     writer.f64(this.#born[key]!);
   }
@@ -150,7 +164,7 @@ export class KeyTable {
     const topic = reader.text();
     const thing = reader.value();
     while (this.#names.length < key) this.#put(this.#names.length, FREE, "", null);
-    this.#put(key, name, topic, thing === name ? name : typeof thing === "string" ? thing : null);
+    this.#put(key, name, topic, typeof thing === "string" ? thing : null);
     this.#touched[key] = reader.f64();
     this.#born[key] = reader.f64();
   }
@@ -165,18 +179,38 @@ export class KeyTable {
 
   #put(key: number, name: string, topic: string, thing: string | null): void {
     if (key === this.#room) {
-      this.#room = Math.max(START_KEYS, Math.ceil(this.#room * 1.5));
+      this.#room = roomFor(this.#room);
       this.#touched = grown(this.#touched, this.#room);
       this.#born = grown(this.#born, this.#room);
+      const owner = new Uint8Array(this.#room);
+      owner.set(this.#owner);
+      this.#owner = owner;
+      this.#topics.grow(this.#room);
       this.#grow(this.#room);
     }
     this.#names[key] = name;
-    this.#topics[key] = topic;
-    this.#things[key] = thing;
     if (name === FREE) return;
+    this.#topics.set(key, name, topic);
+    this.#own(key, name, thing);
     this.#numbers.set(name, key);
-    this.#textBytes += 2 * TEXT_BYTES + name.length + topic.length;
+    this.#textBytes += TEXT_BYTES + name.length;
   }
+
+  #own(key: number, name: string, thing: string | null): void {
+    if (this.#owner[key] === ANOTHER) {
+      this.#textBytes -= OTHER_BYTES + this.#others.get(key)!.length;
+      this.#others.delete(key);
+    }
+    this.#owner[key] = thing === null ? SEVERAL : thing === name ? NAMED_LIKE_IT : ANOTHER;
+    if (thing === null || thing === name) return;
+    this.#others.set(key, thing);
+    this.#textBytes += OTHER_BYTES + thing.length;
+  }
+}
+
+/** The next size of a table that is full. */
+export function roomFor(room: number): number {
+  return Math.max(START_KEYS, Math.ceil(room * (room < GROWS_SLOWLY_FROM ? 1.5 : 1.125)));
 }
 
 function grown(from: Float64Array, length: number): Float64Array<ArrayBuffer> {

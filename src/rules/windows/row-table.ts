@@ -3,11 +3,11 @@ import type { EpochMs } from "../../base/mod.ts";
 import type { AggregateSpec, SqlInput, StateValue } from "../../sql/mod.ts";
 import type { Aggregate, WindowSpan } from "./aggregate.ts";
 import { aggregateOf } from "./aggregates.ts";
+import { roomFor } from "./key-table.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
 export const NO_ROW = -1;
 export const SCRATCH = 0;
-const START_ROWS = 64;
 /** start, last, count, next. */
 const ROW_BYTES = 24;
 
@@ -128,7 +128,7 @@ export class RowTable {
   }
 
   #grow(): void {
-    const rows = Math.max(START_ROWS, Math.ceil(this.#start.length * 1.5));
+    const rows = roomFor(this.#start.length);
     const start = new Float64Array(rows);
     start.set(this.#start);
     const last = new Float64Array(rows);

@@ -185,17 +185,28 @@ export class RuleState {
 
   // ── snapshots ────────────────────────────────────────────────────────────────────────────────
 
+  get pageCount(): number {
+    return this.#keys.pages;
+  }
+
+  header(): Uint8Array {
+    const [position, handled, now] = [this.#position, this.#handled, this.#now];
+    return writeHeader({ definition: this.#plan.definition, position, handled, now }, this.#parts(), this.counts);
+  }
+
+  /** Written one by one as they are asked for: nothing may change meanwhile. */
+  *allPages(): Generator<readonly [page: number, body: Uint8Array]> {
+    const parts = this.#parts();
+    for (let page = 0; page < this.#keys.pages; page++) yield [page, writePage(page, parts)];
+  }
+
   /** What changed since the last one; or everything, which leaves it to the next one what changed. */
   snapshot(how: "changes" | "everything"): StateSnapshot {
     const pages =
       how === "changes" ? this.#keys.takeDirty() : Array.from({ length: this.#keys.pages }, (_, page) => page);
     const parts = this.#parts();
     return {
-      header: writeHeader(
-        { definition: this.#plan.definition, position: this.#position, handled: this.#handled, now: this.#now },
-        parts,
-        this.counts,
-      ),
+      header: this.header(),
       pages: pages.map((page) => [page, writePage(page, parts)] as const),
     };
   }

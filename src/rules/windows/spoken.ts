@@ -4,6 +4,8 @@ import { encodeUtf8 } from "../../base/mod.ts";
 import type { SqlEnvironment } from "../../sql/mod.ts";
 import { idPart } from "../alerts/model.ts";
 import { MessageInput } from "../input.ts";
+import { placeOf } from "../model.ts";
+import type { RuleDocument } from "../model.ts";
 import type { Occasion } from "../sends.ts";
 import type { Outcome } from "./rule-state.ts";
 import type { StateInput } from "./state-input.ts";
@@ -34,8 +36,13 @@ export function spokenOf(
 }
 
 /** The same for the same window, so that a receiver recognises what it gets twice. */
-export function occasionOf(outcome: Outcome, occasion: Occasion): Occasion {
-  return { ...occasion, event: idPart(shown(outcome.id)), things: outcome.thing === null ? [] : occasion.things };
+export function occasionOf(outcome: Outcome, occasion: Occasion, rule: RuleDocument): Occasion {
+  const place = outcome.due === null ? placeOf(rule) : "";
+  return {
+    ...occasion,
+    event: place + idPart(shown(outcome.id)),
+    things: outcome.thing === null ? [] : occasion.things,
+  };
 }
 
 /** Names of keys that are not one text have a mark before them. */

@@ -36,12 +36,20 @@ export interface WindowTimes {
   readonly tickDelay: Millis;
 }
 
+export interface MadeState {
+  readonly state: RuleState;
+  /** Hears what the state finds; must not throw. */
+  tell: (outcome: Outcome, input: StateInput) => void;
+}
+
 interface Windowed {
   readonly state: RuleState;
   /** The log is needed from here to make again what is not saved. */
   savedPosition: number;
   /** Nothing of it is on disk, or something else. */
   replaces: boolean;
+  /** It leaves, and stands still. */
+  parked: boolean;
 }
 
 /** State whose position lags that far behind is saved, or the log could not be cleaned up. */
@@ -58,6 +66,8 @@ export class WindowedRules {
   readonly #stored = new Map<string, StateSnapshot>();
   /** Rules whose state is to be removed from the disk. */
   readonly #gone = new Set<string>();
+  /** Rules whose state is there before they are put. */
+  readonly #entered = new Set<string>();
   /** Told before the last stop: messages below, and timers due until. */
   #toldBelow = 0;
   #toldUntil: EpochMs = -Infinity;
@@ -95,6 +105,11 @@ export class WindowedRules {
     );
   }
 
+  /** What was due until then was told before the last stop. */
+  get toldUntil(): EpochMs {
+    return this.#toldUntil;
+  }
+
   /** Before any rule is put. `toldBelow`: the checkpoint; `toldUntil`: see `told`. */
   start(stored: readonly SavedWindows[], toldBelow: number, toldUntil: EpochMs | null): void {
     for (const { rule, snapshot } of stored) if (snapshot !== null) this.#stored.set(rule, snapshot);
@@ -111,6 +126,21 @@ export class WindowedRules {
   /** The rule's state: the one that it has, where it means the same, or a new one that begins at `from`. */
   put(rule: string, plan: WindowPlan, from: number): RuleState {
     const present = this.#rules.get(rule);
+    if (present !== undefined && this.#entered.delete(rule)) return present.state;
+    const { state } = this.made(plan, (outcome, input) => {
+      if (!this.#wasTold(outcome)) this.#o.tell(rule, outcome, input);
+    });
+    const kept = present === undefined ? this.#stored.get(rule) : present.state.snapshot("everything");
+    const taken = kept !== undefined && this.#restored(rule, state, kept, plan);
+    if (!taken) state.startAt(from);
+    const savedPosition = taken ? (present?.savedPosition ?? state.position) : from;
+    this.#rules.set(rule, { state, savedPosition, replaces: present !== undefined || !taken, parked: false });
+    this.#gone.delete(rule);
+    return state;
+  }
+
+  /** An empty state of no rule yet; see `enter`. */
+  made(plan: WindowPlan, tell: MadeState["tell"]): MadeState {
     const state = new RuleState({
       plan,
       limits: this.#limits,
@@ -118,37 +148,59 @@ export class WindowedRules {
         const result = parseJson(payload, this.#o.parsing);
         return result.ok ? result.value : undefined;
       },
-      outcome: (outcome, input) => {
-        if (!this.#wasTold(outcome)) this.#o.tell(rule, outcome, input);
-      },
+      outcome: (outcome, input) => made.tell(outcome, input),
     });
-    const kept = present === undefined ? this.#stored.get(rule) : present.state.snapshot("everything");
-    const taken = kept !== undefined && this.#restored(rule, state, kept, plan);
-    if (!taken) state.startAt(from);
-    const savedPosition = taken ? (present?.savedPosition ?? state.position) : from;
-    this.#rules.set(rule, { state, savedPosition, replaces: present !== undefined || !taken });
+    const made: MadeState = { state, tell };
+    return made;
+  }
+
+  /** The state that the rule has when it is put next, instead of any other. Returns what undoes it. */
+  enter(rule: string, made: MadeState): () => void {
+    const before = this.#rules.get(rule);
+    const { state } = made;
+    made.tell = (outcome, input) => this.#o.tell(rule, outcome, input);
+    this.#rules.set(rule, { state, savedPosition: state.position, replaces: true, parked: false });
+    this.#entered.add(rule);
     this.#gone.delete(rule);
-    return state;
+    return () => {
+      this.#entered.delete(rule);
+      if (before === undefined) this.delete(rule);
+      else this.#rules.set(rule, { ...before, replaces: true });
+    };
+  }
+
+  /** The rule's state stands still from now on, and is kept; null where it has none. */
+  park(rule: string): RuleState | null {
+    const windowed = this.#rules.get(rule);
+    if (windowed === undefined) return null;
+    windowed.parked = true;
+    return windowed.state;
+  }
+
+  unpark(rule: string): void {
+    const windowed = this.#rules.get(rule);
+    if (windowed !== undefined) windowed.parked = false;
+  }
+
+  parked(rule: string): RuleState | null {
+    const windowed = this.#rules.get(rule);
+    return windowed?.parked === true ? windowed.state : null;
   }
 
   /** A rule that has no state any more, or does not run. */
   delete(rule: string): void {
+    this.#entered.delete(rule);
     if (this.#rules.delete(rule)) this.#gone.add(rule);
-  }
-
-  /** A rule's whole state, to go on elsewhere; null where it has none. */
-  export(rule: string): StateSnapshot | null {
-    return this.#rules.get(rule)?.state.snapshot("everything") ?? null;
   }
 
   /** Nothing that was accepted before is still to come: what is due is told. */
   tick(now: EpochMs): void {
-    for (const { state } of this.#rules.values()) if (state.nextDue <= now) state.tick(now);
+    for (const { state, parked } of this.#rules.values()) if (!parked && state.nextDue <= now) state.tick(now);
   }
 
   /** All rules have seen the log up to `next`, as far as they want it. */
   caughtUp(next: number): void {
-    for (const { state } of this.#rules.values()) state.caughtUp(next);
+    for (const { state, parked } of this.#rules.values()) if (!parked) state.caughtUp(next);
   }
 
   /** Messages from here on are needed to make again what is not saved; null where nothing needs any. */
@@ -170,9 +222,9 @@ export class WindowedRules {
     const inTurn = this.#saveBegan >= this.#nextSave;
     const changes = [...this.#gone].map((rule): SavedWindows => ({ rule, snapshot: null, replaces: true }));
     for (const [rule, windowed] of this.#rules) {
-      if (how === "in turn" && !inTurn && !windowed.replaces) continue;
-      const { state, savedPosition, replaces } = windowed;
-      const lags = state.position - savedPosition >= (how === "all" ? 1 : LAG_MAX);
+      if (how === "in turn" && !inTurn && !windowed.replaces && !windowed.parked) continue;
+      const { state, savedPosition, replaces, parked } = windowed;
+      const lags = state.position - savedPosition >= (how === "all" || parked ? 1 : LAG_MAX);
       if (!replaces && !lags && !state.changed) continue;
       changes.push({ rule, snapshot: state.snapshot(replaces ? "everything" : "changes"), replaces });
     }

@@ -1,0 +1,33 @@
+/** A device is forgotten: nothing of it stays with the rules. */
+import { thingOfTopic } from "../base/mod.ts";
+import type { Alerting } from "./alerts/alerting.ts";
+import type { AskingRules } from "./asking/asking.ts";
+import type { Deliveries } from "./delivery/deliveries.ts";
+import { unsaved } from "./moves.ts";
+import type { RuleSaves } from "./saves.ts";
+import type { ForgottenState, RulesStore } from "./store.ts";
+import type { WindowedRules } from "./windows/windowed-rules.ts";
+
+export interface KeepersOfThings {
+  readonly saves: RuleSaves;
+  readonly alerts: Alerting;
+  readonly windows: WindowedRules;
+  readonly asking: AskingRules;
+  readonly deliveries: Deliveries;
+  readonly store: Pick<RulesStore, "forgetThing">;
+}
+
+/** Requests that are on their way are not called back. Throws STORE_UNAVAILABLE. */
+export function eraseThing(
+  thing: string,
+  { saves, alerts, windows, asking, deliveries, store }: KeepersOfThings,
+): ForgottenState {
+  if (!saves.save("durably")) throw unsaved();
+  alerts.forget(thing);
+  windows.forget(thing);
+  asking.forget((input) => input.thing === thing || thingOfTopic(input.topic) === thing);
+  const forgotten = store.forgetThing(thing);
+  deliveries.forgetThing(thing, forgotten.deliveries);
+  if (!saves.save("durably")) throw unsaved();
+  return forgotten;
+}

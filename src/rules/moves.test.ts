@@ -1,0 +1,374 @@
+/** A rule that moves in mid-window gives the output of one that never moved; and whoever dies meanwhile, one of the two runs it. */
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import fc from "fast-check";
+import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from "../../sim/world.ts";
+import { sealingWith } from "../adapters/sealing.ts";
+import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
+import type { Cancel, Message, Scheduler } from "../base/mod.ts";
+import { DONE, forAll } from "./delivery/sender.ts";
+import { HotRules } from "./hot-rules.ts";
+import type { Arrival, Departure } from "./moves.ts";
+import { messageOf, stamped } from "./rules.fixture.ts";
+import { messageId } from "./seen-messages.ts";
+import type { Expectation, SeenMessage } from "./seen-messages.ts";
+
+const SEALING = sealingWith(new Uint8Array(32).fill(4));
+const OVERLAP = 10_000;
+/** In memory where there is such a place: a crash is that of the process, and thousands of syncs are waited for otherwise. */
+const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "tidewire-moves-"));
+let stores = 0;
+
+after(() => rmSync(folder, { recursive: true }));
+
+/** A platform's rules with a log of their own; what they send is written down. */
+class Runtime {
+  readonly log: Message[] = [];
+  readonly said: string[];
+  /** What the receiver has had: it recognises what comes twice, from whomever. */
+  readonly #ids: Set<string>;
+  readonly #clock: SimClock;
+  readonly #path = join(folder, `${stores++}.db`);
+  rules!: HotRules;
+  #store!: SqliteRulesStore;
+  #alive = { yes: true };
+  /** Messages of its log that it has handled. */
+  handled = 0;
+
+  constructor(clock: SimClock, said: string[], ids: Set<string>) {
+    this.#clock = clock;
+    this.#ids = ids;
+    this.said = said;
+  }
+
+  async start(): Promise<this> {
+    const alive = { yes: true };
+    this.#alive = alive;
+    const living = (task: () => void) => (): void => {
+      if (alive.yes) task();
+    };
+    const scheduler: Scheduler = {
+      after: (delay, task): Cancel => this.#clock.after(delay, living(task)),
+      every: (period, task): Cancel => this.#clock.every(period, living(task)),
+      defer: (task) => this.#clock.defer(living(task)),
+    };
+    this.#store = new SqliteRulesStore({ path: this.#path, sealing: SEALING });
+    this.rules = new HotRules({
+      store: this.#store,
+      clock: this.#clock,
+      scheduler,
+      random: new SimRandom(1),
+      logger: new SimLogger(),
+      metrics: new SimMetrics(),
+      senders: {
+        open: () => ({
+          send: async (batch) => {
+            for (const { id, body } of alive.yes ? batch : []) {
+              if (this.#ids.has(id)) continue;
+              this.#ids.add(id);
+              this.said.push(new TextDecoder().decode(body));
+            }
+            return forAll(batch, DONE);
+          },
+          close: async () => {},
+        }),
+      },
+      keyedHash: (text) => SEALING.hmac(text),
+    });
+    const from = await this.rules.start();
+    for (let offset = from; offset < this.handled; offset++) this.rules.handle(offset, this.log[offset]!);
+    this.rules.follow(
+      () => this.log.length,
+      () => () => {},
+    );
+    return this;
+  }
+
+  handleUpTo(end: number): void {
+    while (this.handled < end) this.rules.handle(this.handled, this.log[this.handled++]!);
+    this.rules.caughtUp(this.handled);
+  }
+
+  async crash(): Promise<void> {
+    this.#alive.yes = false;
+    this.#store.close();
+    await this.start();
+  }
+
+  async close(): Promise<void> {
+    this.#alive.yes = false;
+    await this.rules.close();
+    this.#store.close();
+  }
+}
+
+/** As `cloud/moves` does it: where the target begins to read, and what the rule has seen from there on. */
+function frontier(
+  source: Runtime,
+  { position, expecting, rule }: Departure,
+  now: number,
+): { at: number; expecting: Expectation } {
+  const at = Math.min(now, source.log[position]?.receivedAt ?? now);
+  const filter = new RegExp(`^${/FROM '([^']*)'/.exec(rule.sql)![1]!.replace("+", "[^/]*").replace("#", ".*")}$`);
+  const seen = source.log
+    .slice(0, position)
+    .filter(({ topic, receivedAt }) => filter.test(topic) && receivedAt >= at - 2 * OVERLAP)
+    .map((message): SeenMessage => [messageId(message), message.receivedAt]);
+  const expected = (expecting?.seen ?? []).filter(([, time]) => time >= at - 2 * OVERLAP);
+  return { at, expecting: { until: at + OVERLAP, overlap: OVERLAP, seen: [...seen, ...expected] } };
+}
+
+function feed(arrival: Arrival, target: Runtime, from: number): void {
+  for (let offset = from; offset < target.handled; offset++) {
+    const message = target.log[offset]!;
+    if (arrival.wants(message.topic)) arrival.handle(offset, message);
+  }
+}
+
+let moves = 0;
+
+interface MoveStory {
+  readonly crashes: "none" | "source after leaving" | "target after arriving" | "source before it knows";
+  /** The first arrival dies before it is finished. */
+  readonly tornApart: boolean;
+  /** It leaves, and is taken back, before it leaves for good; so many messages later. */
+  readonly back: number | null;
+}
+
+async function move(source: Runtime, target: Runtime, clock: SimClock, story: MoveStory): Promise<void> {
+  if (story.back !== null) takeBack(source, story.back);
+  const id = `m${moves++}`;
+  source.rules.moves.depart("r", { move: id, to: "there", overlap: OVERLAP });
+  if (story.crashes === "source after leaving") await source.crash();
+  const left = source.rules.moves.departure("r");
+  const { at, expecting } = frontier(source, left, clock.now());
+  const { rule, header } = left;
+  const { fromOffset: _from, createdAt: _created, move: _move, ruleDisabled: _off, ...draft } = rule;
+  const first = target.log.findIndex(({ receivedAt }) => receivedAt >= at - OVERLAP);
+  const from = first < 0 ? target.log.length : first;
+  const state = header === null ? null : { header, pages: [...left.pages] };
+  const arriving = { move: id, rule: draft, state, from, expecting };
+  if (story.tornApart) {
+    feed(target.rules.moves.arrive(arriving), target, from);
+    await target.crash();
+  }
+  const arrival = target.rules.moves.arrive(arriving);
+  feed(arrival, target, from);
+  arrival.finish(target.handled, Math.max(at - OVERLAP, target.log[target.handled]?.receivedAt ?? clock.now()));
+  if (story.crashes === "target after arriving") await target.crash();
+  assert.ok(target.rules.moves.has("r", id));
+  if (story.crashes === "source before it knows") await source.crash();
+  assert.deepEqual([runs(source), runs(target)], [false, true]);
+  source.rules.moves.confirm("r", id);
+}
+
+function takeBack(source: Runtime, later: number): void {
+  const { position } = source.rules.moves.depart("r", { move: `m${moves++}`, to: "there", overlap: OVERLAP });
+  source.handleUpTo(Math.min(source.log.length, source.handled + later));
+  const arrival = source.rules.moves.takeBack("r");
+  feed(arrival, source, position);
+  arrival.finish(source.handled, -Infinity);
+}
+
+function runs({ rules }: Runtime): boolean {
+  return rules.get("r")?.ruleDisabled === false;
+}
+
+const STATEMENTS: readonly string[] = [
+  "SELECT topic(2) AS d, avg(x) AS a, min(x) AS lo, count(*) AS n FROM 'a/#' GROUP BY topic(2), TUMBLE('10 s') LATENESS '4 s'",
+  "SELECT thing() AS d, first(x) AS f, last(x) AS l, delta(x) AS dx FROM 'a/+' WHERE x > 2 GROUP BY thing(), HOP('20 s', '5 s') HAVING count(*) > 1",
+  "SELECT median(x) AS m, time_weighted_avg(x) AS t FROM 'a/#' GROUP BY thing(), SESSION('6 s', '30 s') LATENESS '2 s'",
+  "SELECT percentile(x, 90) AS p, sum(x) AS s FROM 'a/#' GROUP BY COUNT(6, 4)",
+  "SELECT avg(x) AS a, last(x) AS l FROM 'a/#' GROUP BY thing(), SLIDE('8 s')",
+  "SELECT sum(x) AS s FROM 'a/#' GROUP BY TUMBLE('10 s') EMIT CHANGES",
+  "SELECT x, lag(x, 2) AS l, ewma(x, '5 s') AS e, zscore(x, 4) AS z FROM 'a/#' WHERE changed(x)",
+  "SELECT x FROM 'a/#' WHERE x > 4 FOR '7 s'",
+  "SELECT x, topic(2) AS d FROM 'a/#' ABSENT FOR '9 s'",
+  "SELECT x FROM 'a/#' WHERE x > 7 THEN x < 3 WITHIN '12 s'",
+  "SELECT x, topic(2) AS d FROM 'a/#' WHERE x > 3",
+];
+
+interface Step {
+  readonly thing: string;
+  readonly wait: number;
+  readonly x: number;
+  readonly stamped: boolean;
+  /** Messages that the two runtimes have not handled yet when this one comes. */
+  readonly lags: readonly [number, number];
+  /** The second one has others in between. */
+  readonly noise: number;
+  readonly move: MoveStory | null;
+}
+
+const stories: fc.Arbitrary<MoveStory> = fc.record({
+  crashes: fc.constantFrom("none", "none", "source after leaving", "target after arriving", "source before it knows"),
+  tornApart: fc.boolean(),
+  back: fc.option(fc.nat({ max: 3 })),
+});
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.record({
+    thing: fc.constantFrom("a", "b", "c"),
+    wait: fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 20_000 })),
+    x: fc.nat({ max: 10 }),
+    stamped: fc.boolean(),
+    lags: fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })),
+    noise: fc.nat({ max: 2 }),
+    move: fc.oneof({ weight: 8, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: stories }),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+/** The messages, and after each perhaps a move to the other runtime; never for `moves: false`. What was sent. */
+async function outputOf(sql: string, story: readonly Step[], moves: boolean): Promise<string[]> {
+  const clock = new SimClock(SIM_EPOCH);
+  const said: string[] = [];
+  const ids = new Set<string>();
+  const runtimes = [await new Runtime(clock, said, ids).start(), await new Runtime(clock, said, ids).start()] as const;
+  runtimes[0].rules.put("r", { sql, actions: [{ webhook: { url: "http://127.0.0.1/" } }] });
+  let at: 0 | 1 = 0;
+  for (const [n, { thing, wait, x, stamped: stamps, lags, noise, move: how }] of story.entries()) {
+    await pass(clock, wait);
+    const more = { thing, receivedAt: clock.now(), properties: stamps ? stamped(thing, n + 1) : null };
+    const message = messageOf(`a/${thing}`, new TextEncoder().encode(JSON.stringify({ x })), more);
+    for (let i = 0; i < noise; i++)
+      runtimes[1].log.push(messageOf("b/noise", new Uint8Array(0), { receivedAt: clock.now() }));
+    for (const [i, runtime] of runtimes.entries()) {
+      runtime.log.push(message);
+      runtime.handleUpTo(Math.max(runtime.handled, runtime.log.length - lags[i]!));
+    }
+    if (!moves || how === null) continue;
+    await move(runtimes[at], runtimes[at === 0 ? 1 : 0], clock, how);
+    at = at === 0 ? 1 : 0;
+  }
+  for (const runtime of runtimes) runtime.handleUpTo(runtime.log.length);
+  await pass(clock, 60_000);
+  for (const runtime of runtimes) await runtime.close();
+  return said.sort();
+}
+
+async function pass(clock: SimClock, span: number): Promise<void> {
+  clock.advance(span);
+  await settle();
+}
+
+describe("a rule that moves, once or several times, says what one says that never moved", () => {
+  for (const sql of STATEMENTS) {
+    test(sql, async () => {
+      await fc.assert(
+        fc.asyncProperty(steps, async (story) => {
+          const still = await outputOf(sql, story, false);
+          assert.deepEqual(await outputOf(sql, story, true), still);
+        }),
+        { numRuns: Number(process.env["MOVES_RUNS"] ?? 12) },
+      );
+    });
+  }
+});
+
+describe("a move that cannot be", () => {
+  const SQL = "SELECT sum(x) AS s FROM 'a/#' GROUP BY COUNT(2)";
+  const actions = [{ webhook: { url: "http://127.0.0.1/" } }];
+  const order = { move: "m-1", to: "there", overlap: OVERLAP };
+  const refused = (reason: RegExp) => ({ code: "RULE_NOT_MOVABLE", message: reason });
+
+  async function world(): Promise<readonly [Runtime, Runtime]> {
+    const clock = new SimClock(SIM_EPOCH);
+    const ids = new Set<string>();
+    const runtimes = [await new Runtime(clock, [], ids).start(), await new Runtime(clock, [], ids).start()] as const;
+    runtimes[0].rules.put("r", { sql: SQL, actions });
+    return runtimes;
+  }
+
+  function arriving(source: Runtime): Parameters<HotRules["moves"]["arrive"]>[0] {
+    const { rule, header, pages } = source.rules.moves.departure("r");
+    const state = header === null ? null : { header, pages: [...pages] };
+    return { move: "m-1", rule: { ruleName: "r", sql: rule.sql, actions }, state, from: 0, expecting: null };
+  }
+
+  const close = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((one) => one.close()));
+
+  test("a rule that is leaving is not changed and not enabled, also after a restart; asked again, it leaves as it did", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    await source.crash();
+    assert.throws(() => source.rules.put("r", { sql: SQL, actions }), refused(/is leaving for there/));
+    assert.throws(() => source.rules.enable("r"), refused(/is leaving for there/));
+    assert.equal(source.rules.moves.depart("r", { ...order, move: "m-2" }).move.id, "m-1");
+    await close([source, target]);
+  });
+
+  test("disabled rules, rules that store telemetry and unknown ones stay", async () => {
+    const [source, target] = await world();
+    source.rules.disable("r");
+    assert.throws(() => source.rules.moves.depart("r", order), refused(/disabled/));
+    source.rules.put("t", { sql: "SELECT * FROM 'a/#'", actions: [{ telemetry: {} }] });
+    assert.throws(() => source.rules.moves.depart("t", order), refused(/telemetry/));
+    assert.throws(() => source.rules.moves.depart("nobody", order), { code: "NOT_FOUND" });
+    await close([source, target]);
+  });
+
+  test("a target that has a rule of the name, or would get another statement's state or damage, takes nothing", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const given = arriving(source);
+    const other = { ...given, rule: { ...given.rule, sql: SQL.replace("2)", "3)") } };
+    assert.throws(() => target.rules.moves.arrive(other), {
+      code: "RULE_STATE_UNREADABLE",
+      message: /another statement/,
+    });
+    const header = given.state!.header.slice();
+    header[8]! ^= 1;
+    const damaged = { ...given, state: { ...given.state!, header } };
+    assert.throws(() => target.rules.moves.arrive(damaged), { code: "RULE_STATE_UNREADABLE", message: /checksum/ });
+    assert.equal(target.rules.get("r"), null);
+    target.rules.put("r", { sql: SQL, actions });
+    assert.throws(() => target.rules.moves.arrive(given), { code: "ALREADY_EXISTS" });
+    await close([source, target]);
+  });
+
+  test("what was taken back at its source is not taken any more, after a restart either; what was taken is not given back", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const given = arriving(source);
+    const first = target.rules.moves.arrive(given);
+    assert.throws(() => target.rules.moves.refuse("r", "m-1"), refused(/just arriving/));
+    first.abandon();
+    target.rules.moves.refuse("r", "m-1");
+    await target.crash();
+    assert.throws(() => target.rules.moves.arrive(given), refused(/taken back/));
+    target.rules.moves.arrive({ ...given, move: "m-3" }).finish(0, 0);
+    assert.throws(() => target.rules.moves.refuse("r", "m-3"), refused(/is here already/));
+    await close([source, target]);
+  });
+
+  test("an arrival that has not caught up, or is given twice, is not finished", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const arrival = target.rules.moves.arrive(arriving(source));
+    assert.throws(() => target.rules.moves.arrive(arriving(source)), refused(/just arriving/));
+    target.log.push(messageOf("a/1", new Uint8Array(0)));
+    target.handleUpTo(1);
+    assert.throws(() => arrival.finish(0, 0), refused(/not caught up/));
+    assert.equal(target.rules.get("r"), null);
+    await close([source, target]);
+  });
+
+  test("done by another move, it does not go; done, its state is dropped and it may come again", async () => {
+    const [source, target] = await world();
+    source.rules.moves.depart("r", order);
+    const given = arriving(source);
+    assert.throws(() => source.rules.moves.confirm("r", "m-9"), refused(/not leaving by this move/));
+    target.rules.moves.arrive(given).finish(0, 0);
+    source.rules.moves.confirm("r", "m-1");
+    source.rules.moves.confirm("r", "m-1");
+    assert.throws(() => source.rules.moves.departure("r"), refused(/not leaving/));
+    target.rules.moves.depart("r", { ...order, move: "m-4" });
+    source.rules.moves.arrive({ ...arriving(target), move: "m-4" }).finish(0, 0);
+    assert.equal(runs(source), true);
+    await close([source, target]);
+  });
+});

@@ -1,0 +1,91 @@
+/** What must survive a crash goes to the disk together: alerts, deliveries, windows and the checkpoint, in one transaction. */
+import { reasonOf } from "../base/mod.ts";
+import type { Counter, EpochMs, Logger } from "../base/mod.ts";
+import type { Alerting } from "./alerts/alerting.ts";
+import type { AskingRules } from "./asking/asking.ts";
+import type { Deliveries } from "./delivery/deliveries.ts";
+import type { RulesStore } from "./store.ts";
+import type { WindowedRules } from "./windows/windowed-rules.ts";
+
+export interface RuleSavesOptions {
+  readonly store: Pick<RulesStore, "save">;
+  readonly alerts: Alerting;
+  readonly deliveries: Deliveries;
+  readonly windows: WindowedRules;
+  readonly asking: AskingRules;
+  readonly failures: Counter;
+  readonly logger: Logger;
+  /** Makes deliveries of what was given up since. */
+  readonly tellFailures: () => void;
+  /** Offset of the next message that rules without state see. */
+  readonly next: () => number;
+  /** Until when all that was due in windows was told. */
+  readonly ticked: () => EpochMs | null;
+}
+
+export class RuleSaves {
+  readonly #o: RuleSavesOptions;
+  /** Checkpoint of the newest save. */
+  #checkpoint = -1;
+  /** Steps that belong together are under way; a save now would tear them apart. */
+  #together = false;
+  #wanted = false;
+
+  constructor(options: RuleSavesOptions) {
+    this.#o = options;
+  }
+
+  start(checkpoint: number | null): void {
+    this.#checkpoint = checkpoint ?? -1;
+  }
+
+  /** All that one message causes, and an alert with all its notifications, goes into the same save or none of it does. */
+  inOneSave(steps: () => void): void {
+    const within = this.#together; // a listener for alerts may delete a rule
+    this.#together = true;
+    try {
+      steps();
+    } finally {
+      this.#together = within;
+    }
+    if (within || !this.#wanted) return;
+    this.#wanted = false;
+    this.save("soon");
+  }
+
+  save(how: "soon" | "durably" | "at the end"): boolean {
+    if (this.#together) {
+      this.#wanted = true;
+      return true;
+    }
+    const { store, windows, asking, deliveries, failures, logger, ticked } = this.#o;
+    this.#o.tellFailures();
+    const { alerts, alertRows } = this.#o.alerts.changes(how === "at the end");
+    const saved = windows.changes(how === "at the end" ? "all" : "in turn");
+    // A window that is closed would not be closed again after a crash: its result must not be lost.
+    if (saved.length > 0) deliveries.hold();
+    const { checkpointMax, ...changes } = deliveries.changes();
+    const next = this.#o.next();
+    const checkpoint = Math.min(next, checkpointMax);
+    const owed = asking.changes(next);
+    const changed = alerts.length + alertRows.length + saved.length + owed.length > 0 || deliveries.changed;
+    if (!changed && checkpoint === this.#checkpoint && how !== "at the end") return true;
+    // What was due and is on its way may have to be told again.
+    const toldUntil = checkpointMax > next ? ticked() : null;
+    try {
+      const batch = { checkpoint, ...changes, alerts, alertRows, windows: saved, toldUntil, owed };
+      deliveries.setWaiting(store.save(batch, how !== "soon"));
+    } catch (error) {
+      windows.unsaved(saved);
+      failures.value++;
+      logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
+      return false;
+    }
+    this.#checkpoint = checkpoint;
+    deliveries.saved(changes);
+    windows.saved(saved);
+    asking.saved(owed);
+    this.#o.alerts.saved(alerts, checkpoint);
+    return true;
+  }
+}
