@@ -101,20 +101,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const store = openStore(config, base, log);
   pictures.open(sourcesOfPictures(rules, store));
   Forgetter.tell({ book, forgotten, log, store });
-  const storeReady = store.start();
-  storeReady.catch(() => {}); // awaited below; until then a failure must not count as unhandled
-  teardown.add("store", () => store.close());
-  store.setRules(rules.list());
-  teardown.add(
-    "rules to the store",
-    rules.onRulesChange(() => store.setRules(rules.list())),
-  );
-  teardown.add(
-    "log to the store",
-    log.onDurable((durable) => store.durable(durable)),
-  );
-  store.durable(log.durable);
-
+  const storeReady = startStore(store, log, rules, teardown);
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
@@ -140,20 +127,22 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;
-  const parts = {
-    log,
-    broker,
-    rules,
-    pictures,
-    configured,
-    store,
-    provisioning,
-    justInTime,
-    shadows,
-    forgetter,
-    mover,
-  };
-  return { ...parts, newestRecordAt };
+  const parts = { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows };
+  return { ...parts, forgetter, mover, newestRecordAt };
+}
+
+/** Resolves when it has what the log has; meanwhile it is told of what comes. */
+function startStore(store: StoreClient, log: Log, rules: HotRules, teardown: Teardown): Promise<void> {
+  const ready = store.start();
+  ready.catch(() => {}); // awaited later; until then a failure must not count as unhandled
+  teardown.add("store", () => store.close());
+  const tell = (): void => store.setRules(rules.list());
+  tell();
+  teardown.add("rules to the store", rules.onRulesChange(tell));
+  const cancel = log.onDurable((durable) => store.durable(durable));
+  teardown.add("log to the store", cancel);
+  store.durable(log.durable);
+  return ready;
 }
 
 function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardown: Teardown) {

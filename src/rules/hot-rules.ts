@@ -8,15 +8,12 @@ import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { Acting } from "./acting.ts";
 import type { Alerting } from "./alerts/alerting.ts";
-import type { Conversations } from "./alerts/conversations.ts";
-import { conversingSenders } from "./conversing.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
-import { AskingRules } from "./asking/asking.ts";
-import type { AskingRule, ReadAgain } from "./asking/asking.ts";
+import type { AskingRule, AskingRules, ReadAgain } from "./asking/asking.ts";
 import type { Line } from "./asking/line.ts";
 import { eraseThing } from "./erase-thing.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
-import { Deliveries } from "./delivery/deliveries.ts";
+import type { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
 import { asksAnything, filterOf, hotRule, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
@@ -35,6 +32,7 @@ import { movedReceivers, receiversOf } from "./sends.ts";
 import { RuleSaves } from "./saves.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
+import { openAsking, openDeliveries } from "./wiring.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
 
@@ -90,45 +88,29 @@ export class HotRules {
       enqueue: (delivery, receiver) => this.#deliveries.enqueue(delivery, receiver, true),
     });
     this.alerts = this.#ruleAlerts.alerting;
-    const conversations = (): Conversations => this.alerts.conversations;
-    this.#deliveries = new Deliveries({
-      ...options,
-      senders: conversingSenders({ ...options, pictures: options.pictures ?? null, conversations }),
-      limits: this.#limits,
-      save,
-      knowsRule: (name) => this.#rules.has(name),
-      onDead: (letter) => {
-        this.#errors.gather(letter);
-        this.#activities.died(letter.rule);
-      },
-      onAttempt: (rule, outcome, reason) => this.#activities.attempted(rule, outcome, clock.now(), reason),
-    });
-    const { store } = options;
+    this.#errors = new ErrorActions({ ...options, hasDied: (rule, event) => options.store.hasDied(rule, event) });
+    const [limits, rules, set, errors, activities] = [
+      this.#limits,
+      this.#rules,
+      this.#set,
+      this.#errors,
+      this.#activities,
+    ];
+    this.#deliveries = openDeliveries(options, { limits, rules, alerts: this.alerts, errors, activities, save });
     this.#windows = new WindowedRules({
       clock,
       logger,
       metrics,
-      parsing: this.#limits,
+      parsing: limits,
       tell: (ruleName, outcome, input) => {
         const rule = this.#set.get(ruleName);
         if (rule !== undefined) this.#acting.applyOutcome(outcome, input, rule);
       },
     });
-    this.#asking = new AskingRules({
-      ...options,
-      limits: LIMITS.answers,
-      position: () => this.#next,
-      wants: (ruleName, topic) => this.#set.route(topic).some(({ rule }) => rule.ruleName === ruleName),
-      inputOf: (message) => new MessageInput(asRuleSees(message), this.#limits, options.environment),
-      apply: (ruleName, offset, input) => {
-        const rule = this.#set.get(ruleName);
-        if (rule !== undefined) this.#saves.inOneSave(() => this.#acting.applySafely(offset, input, rule));
-      },
-    });
-    this.#errors = new ErrorActions({ hasDied: (rule, event) => store.hasDied(rule, event), logger, metrics });
+    const later = { acting: () => this.#acting, saves: () => this.#saves };
+    this.#asking = openAsking(options, { limits, set, next: () => this.#next, ...later });
     this.dead = new DeadLetters({
-      store,
-      clock,
+      ...options,
       bodyBytesMax: this.#limits.deliveryBodyBytesMax,
       save,
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
@@ -143,7 +125,7 @@ export class HotRules {
       saveDurably: () => this.#saveHeld(),
       put: (rule) => void this.#change(rule),
       ticked: () => this.#ticked,
-      expected: (ruleName) => this.#set.get(ruleName)?.expects ?? null,
+      expected: (name) => this.#set.get(name)?.expects ?? null,
       asks: (rule) => asksAnything(rule, options.keyedHash),
       enter: (rule, found) => this.#enter(rule, found),
     });

@@ -59,7 +59,7 @@ export type { AlertRow, StoredAlert } from "./alerts/store.ts";
 export { HotRules } from "./hot-rules.ts";
 export { notMovable } from "./moves.ts";
 export type { Arrival, Departure, RuleMoves } from "./moves.ts";
-export { SeenMessages, messageId } from "./seen-messages.ts";
+export { messageId } from "./seen-messages.ts";
 export type { Expectation, SeenMessage } from "./seen-messages.ts";
 export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";

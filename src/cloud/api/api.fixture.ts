@@ -23,12 +23,11 @@ import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
 import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
 import { ForgottenThings, LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
-import type { Cancel, EpochMs, Logger } from "../../base/mod.ts";
+import type { Logger } from "../../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { LogBatch } from "../../log/mod.ts";
 import { PresenceBook, Registry } from "../../registry/mod.ts";
 import type { HotRules } from "../../rules/mod.ts";
-import type { SeriesQuery } from "../../telemetry/mod.ts";
 import { authorityDesk } from "../authority-desk.ts";
 import { BackTester } from "../backtest/mod.ts";
 import { CertificateCensus } from "../certificate-census.ts";
@@ -46,94 +45,19 @@ import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { ConnectionInfo, ForgetReport, Health, LatestValue, SeriesResult } from "./contract.ts";
+import type { ConnectionInfo, ForgetReport, Health } from "./contract.ts";
 import { passwordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
-import type { ForgetPort, LivePoints, ParquetAnswer, TelemetryPort } from "./ports.ts";
+import type { ForgetPort } from "./ports.ts";
 import { PlayedAsker } from "./played-asker.fixture.ts";
+import { PlayedStore } from "./played-store.fixture.ts";
 import type { PlayedMessages } from "./played-messages.fixture.ts";
 import { openRules } from "./configured.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
-
-/** A store that is told what it holds, and remembers what it was asked. */
-export class PlayedStore implements TelemetryPort {
-  readonly values = new Map<string, LatestValue[]>();
-  readonly queries: SeriesQuery[] = [];
-  /** What an answer holds besides what was asked. */
-  answer: ((query: SeriesQuery) => Partial<SeriesResult>) | null = null;
-  /** Things that are watched now. */
-  readonly watched = new Set<string>();
-  /** What the next questions fail with. */
-  failure: Error | null = null;
-  /** Watches wait for this. */
-  gate: Promise<void> = Promise.resolve();
-  readonly #points = new Set<(points: LivePoints) => void>();
-  readonly #rejoins = new Set<(thing: string, at: EpochMs) => void>();
-
-  async query(query: SeriesQuery): Promise<SeriesResult> {
-    this.#fail();
-    this.queries.push(query);
-    const { thing, from, to, window, aggregate } = query;
-    const about = { thing, from, to, window, aggregate, level: "raw", incomplete: false } as const;
-    return { ...about, series: [], truncated: false, ...this.answer?.(query) };
-  }
-
-  async parquet(query: SeriesQuery): Promise<ParquetAnswer> {
-    const { truncated, incomplete, level } = await this.query(query);
-    return { bytes: Uint8Array.of(0x50, 0x41, 0x52, 0x31), truncated, incomplete, level };
-  }
-
-  async latest(thing: string): Promise<readonly LatestValue[]> {
-    this.#fail();
-    return this.values.get(thing) ?? [];
-  }
-
-  async headline(things: readonly string[]): Promise<ReadonlyMap<string, readonly LatestValue[]>> {
-    this.#fail();
-    return new Map(things.flatMap((thing) => (this.values.has(thing) ? [[thing, this.values.get(thing)!]] : [])));
-  }
-
-  async watch(thing: string): Promise<EpochMs> {
-    this.watched.add(thing);
-    await this.gate;
-    this.#fail();
-    return 1000;
-  }
-
-  unwatch(thing: string): void {
-    this.watched.delete(thing);
-  }
-
-  onPoints(listener: (points: LivePoints) => void): Cancel {
-    this.#points.add(listener);
-    return () => this.#points.delete(listener);
-  }
-
-  onRejoin(listener: (thing: string, at: EpochMs) => void): Cancel {
-    this.#rejoins.add(listener);
-    return () => this.#rejoins.delete(listener);
-  }
-
-  commit(points: LivePoints): void {
-    for (const listener of this.#points) listener(points);
-  }
-
-  rejoin(thing: string, at: EpochMs): void {
-    for (const listener of this.#rejoins) listener(thing, at);
-  }
-
-  get listeners(): number {
-    return this.#points.size + this.#rejoins.size;
-  }
-
-  #fail(): void {
-    if (this.failure !== null) throw this.failure;
-  }
-}
 
 /** Has forgotten whom it is told to. */
 export class PlayedForgetter implements ForgetPort {
@@ -386,11 +310,7 @@ export async function apiWorld(): Promise<ApiWorld> {
   const { close, ...parts } = await openParts(folder, base);
   const visitors = new WeakMap<Socket, Visitor>();
   const store = new PlayedStore();
-  parts.pictures.open({
-    alert: (id) => parts.rules.alerts.get(id).alert,
-    rule: (name) => parts.rules.get(name),
-    query: (query) => store.query(query),
-  });
+  openPictures(parts, store);
   const queries = new PlayedAsker();
   const past = new PlayedPast();
   const health: ApiWorld["health"] = { now: WELL };
@@ -444,6 +364,14 @@ export async function apiWorld(): Promise<ApiWorld> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function openPictures({ pictures, rules }: Pick<ApiWorld, "pictures" | "rules">, store: PlayedStore): void {
+  pictures.open({
+    alert: (id) => rules.alerts.get(id).alert,
+    rule: (name) => rules.get(name),
+    query: (query) => store.query(query),
+  });
 }
 
 async function listenTls(

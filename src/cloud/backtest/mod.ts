@@ -1,4 +1,3 @@
-export { PastMessages } from "./past-messages.ts";
 export type { PastCounts, PastProgress, PastWanted } from "./past-messages.ts";
 export { testOnPast } from "./past-test.ts";
 export type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
