@@ -115,20 +115,7 @@ export class HotRules {
       save,
       onRevived: ({ receiver, count }) => this.#deliveries.revived(receiver, count),
     });
-    this.moves = new RuleMoves({
-      ...options,
-      limits: this.#limits,
-      rules: this.#rules,
-      windows: this.#windows,
-      position: () => this.#position,
-      settled: () => this.#position >= this.#replayedUntil,
-      saveDurably: () => this.#saveHeld(),
-      put: (rule) => void this.#change(rule),
-      ticked: () => this.#ticked,
-      expected: (name) => this.#set.get(name)?.expects ?? null,
-      asks: (rule) => asksAnything(rule, options.keyedHash),
-      enter: (rule, found) => this.#enter(rule, found),
-    });
+    this.moves = this.#openMoves(options, limits);
     this.#counters = ruleCounters(metrics);
     const [deliveries, alerts] = [this.#deliveries, this.#ruleAlerts];
     this.#acting = new Acting({ ...options, limits: this.#limits, counters: this.#counters, deliveries, alerts });
@@ -145,6 +132,23 @@ export class HotRules {
     });
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
+  }
+
+  #openMoves(options: HotRulesOptions, limits: RulesLimits): RuleMoves {
+    return new RuleMoves({
+      ...options,
+      limits,
+      rules: this.#rules,
+      windows: this.#windows,
+      position: () => this.#position,
+      settled: () => this.#position >= this.#replayedUntil,
+      saveDurably: () => this.#saveHeld(),
+      put: (rule) => void this.#change(rule),
+      ticked: () => this.#ticked,
+      expected: (name) => this.#set.get(name)?.expects ?? null,
+      asks: (rule) => asksAnything(rule, options.keyedHash),
+      enter: (rule, found) => this.#enter(rule, found),
+    });
   }
 
   /**
