@@ -162,7 +162,14 @@ function targetOf(url: string, options: MoveOptions): PlatformClient {
   const token = options.toToken ?? process.env["TIDEWIRE_TO_TOKEN"];
   if (token === undefined)
     throw wrong("--to-token", "the other platform must know you: --to-token, --to-token-file or TIDEWIRE_TO_TOKEN");
+  if (!isPrivate(url)) throw wrong("--to", "the rule's secrets and your token would travel in the clear; give https://");
   return new PlatformClient({ url, token, data: options.data });
+}
+
+/** Encrypted, or on this machine. */
+function isPrivate(url: string): boolean {
+  const { protocol, hostname } = URL.parse(url) ?? { protocol: "", hostname: "" };
+  return protocol === "https:" || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 function statePath(name: string): string {

@@ -106,6 +106,9 @@ test("a rule moves in mid-window, is refused, killed, and comes back: its window
   }
   sender = new Sender();
   await seconds(4);
+  const inTheClear = await cli(0, ["move", "moving", "--to", "http://192.0.2.1:8080", "--to-token", "x"], 2);
+  assert.match(inTheClear, /in the clear.*https:/);
+  assert.deepEqual(await running(), [true, false]);
   const refused = await cli(0, ["move", "moving", "--to", target.ready.http, "--to-token", "twt_wrong"], 4);
   assert.match(refused, /goes on here/);
   assert.deepEqual(await running(), [true, false]);
