@@ -162,7 +162,8 @@ function targetOf(url: string, options: MoveOptions): PlatformClient {
   const token = options.toToken ?? process.env["TIDEWIRE_TO_TOKEN"];
   if (token === undefined)
     throw wrong("--to-token", "the other platform must know you: --to-token, --to-token-file or TIDEWIRE_TO_TOKEN");
-  if (!isPrivate(url)) throw wrong("--to", "the rule's secrets and your token would travel in the clear; give https://");
+  if (!isPrivate(url))
+    throw wrong("--to", "the rule's secrets and your token would travel in the clear; give https://");
   return new PlatformClient({ url, token, data: options.data });
 }
 

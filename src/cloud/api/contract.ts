@@ -61,6 +61,7 @@
  *   GET    /api/certificates/expiring?days=          → {overdue, expired, within, certificates}
  *   POST   /api/certificates/:certificateId/readmission  {days}  → {until}
  *   POST   /api/enrolment-codes  {thing}             → {code, until}, good once for EST's simpleenroll
+ *   GET    /api/registration-tasks/:taskId/reports/:type  → lines of JSON, where a report's link leads (signed, no login)
  *   GET    /crl                                      → the issuing CA's revocation list (no login, as the next two)
  *   GET    /crl/:keyId                               → the list of one of our CAs
  *   GET    /crl.pem                                  → those of all
@@ -86,6 +87,9 @@
  *                       &phase=&severity=&rule=&thing=&assignee=&text=&after=   (after: id of the page before's last)
  *   POST   /api/alerts                               → Alert   {thing, severity, summary, key?, labels?}: by hand
  *   GET    /api/alerts/:id                           → AlertStory
+ *   GET    /api/alerts/:id/picture.svg               → the chart around it, as the next one
+ *   GET    /api/alerts/:id/picture.png
+ *   GET    /pictures/:id/chart.png?at=&until=&key=   → the same, as a notification linked it (signed, no login)
  *   POST   /api/alerts/:id/acknowledge               → Alert   {comment?}
  *   DELETE /api/alerts/:id/acknowledge               → Alert, not acknowledged any more
  *   POST   /api/alerts/:id/assign                    → Alert   {assignee: name or null}
@@ -176,6 +180,10 @@
  *   POST|GET              /provisioning-templates/:templateName/versions?setAsDefault=
  *   GET|DELETE            /provisioning-templates/:templateName/versions/:versionId
  *   POST                  /provisioning-templates/:templateName/provisioning-claim
+ *   POST|GET              /thing-registration-tasks
+ *   GET                   /thing-registration-tasks/:taskId
+ *   PUT                   /thing-registration-tasks/:taskId/cancel
+ *   GET                   /thing-registration-tasks/:taskId/reports?reportType=RESULTS|ERRORS
  *   GET                   /indices
  *   GET                   /indices/:indexName
  *   GET|POST              /indexing/config

@@ -39,6 +39,10 @@ const PUBLIC: readonly string[] = [
   "POST /.well-known/est/simpleenroll", // a code, or a device's certificate
   "POST /.well-known/est/simplereenroll",
   "POST /.well-known/tidewire/renewal", // the same
+  "GET /pictures/:id/chart.png", // a signature in the address
+  "HEAD /pictures/:id/chart.png",
+  "GET /api/registration-tasks/:taskId/reports/:type", // the same
+  "HEAD /api/registration-tasks/:taskId/reports/:type",
   "GET /in/:name", // the form of an endpoint
   "HEAD /in/:name",
   "POST /in/:name", // the endpoint's own token
