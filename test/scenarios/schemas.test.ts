@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { MqttClient } from "mqtt";
+import type { DeadLetterPage, DeadLetterView } from "../../src/cloud/api/contract-rules.ts";
 import { addDevice, connectDevice } from "./support/device.ts";
 import type { Device } from "./support/device.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
@@ -117,15 +117,15 @@ test("deadletter: acknowledged, kept with the reason over a crash, given to nobo
   const options = platform.samePorts();
   await platform.kill();
   platform = await PlatformProcess.start(data, options);
-  const letters = await until("both are letters", async () => {
-    const database = new DatabaseSync(join(data, "rules.db"), { readOnly: true });
-    const rows = database.prepare("SELECT body, fields, last_error FROM dead_letters ORDER BY log_offset").all();
-    database.close();
-    return rows.length === 2 ? rows : null;
+  const heads = await until("both are letters", async () => {
+    const page = await platform.api<DeadLetterPage>("GET", "/api/dead-letters");
+    return page.letters.length === 2 ? page.letters : null;
   });
-  assert.equal(Buffer.from(letters[0]!["body"] as Uint8Array).toString(), '{"t":70}');
-  assert.match(String(letters[0]!["fields"]), /"topic":"telemetry\/weather-1\/aside"/);
-  assert.match(String(letters[0]!["last_error"]), /^from weather-1: schema aside v1: \/t must be <= 60$/);
+  const oldest = heads.at(-1)!.number; // the newest comes first
+  const letter = await platform.api<DeadLetterView>("GET", `/api/dead-letters/${oldest}`);
+  assert.equal(letter.body, '{"t":70}');
+  assert.equal(letter.fields["topic"], "telemetry/weather-1/aside");
+  assert.equal(letter.lastError, "from weather-1: schema aside v1: /t must be <= 60");
   assert.deepEqual(
     seen.filter(({ topic }) => topic.endsWith("/aside")).map(({ payload }) => payload),
     ['{"t":7}'],
