@@ -137,7 +137,12 @@ test("a link to a thing shows the stretch of time that it names, until somebody 
   await page.evaluate(`location.hash = ${JSON.stringify(`/things/pump?from=${from}&to=${from + 600_000}`)}`);
   await page.locator(".range-fixed").waitFor();
   assert.match(page.url(), new RegExp(`from=${from}&to=${from + 600_000}$`));
-  assert.ok(site.platform.requests.some((one) => one.includes("/api/series") && one.includes(`from=${from - 12_000}`)));
+  const isAsked = (one: string): boolean => one.includes("/api/series") && one.includes(`from=${from - 12_000}`);
+  const asked = async (): Promise<void> => {
+    while (!site.platform.requests.some(isAsked)) await page.waitForTimeout(20);
+  };
+  await Promise.race([asked(), page.waitForTimeout(15_000)]);
+  assert.ok(site.platform.requests.some(isAsked), site.platform.requests.join("\n"));
   await page.getByRole("button", { name: "Go live" }).click();
   await page.locator(".range-fixed").waitFor({ state: "detached" });
   assert.doesNotMatch(page.url(), /from=/);

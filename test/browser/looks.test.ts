@@ -42,14 +42,21 @@ interface Look {
   readonly prepare?: (page: Page) => Promise<void>;
 }
 
+/** On a phone it is below three alerts, and charts are drawn when they are seen. */
+async function toFirstChart(page: Page): Promise<void> {
+  await page.locator(".chart").first().waitFor();
+  await until(page, "document.querySelector('.chart')?.scrollIntoView() ?? document.querySelector('.uplot') !== null");
+}
+
 const LOOKS: readonly Look[] = [
   { name: "fleet", at: "/", sign: "tr[data-thing='pump'] .value" },
-  { name: "thing", at: `/things/${LONG}`, sign: ".uplot" },
+  { name: "thing", at: `/things/${LONG}`, sign: ".uplot", prepare: toFirstChart },
   {
     name: "thing as tables",
     at: `/things/${LONG}`,
     sign: ".chart-table",
     prepare: async (page) => {
+      await toFirstChart(page);
       await page.locator(".uplot").first().waitFor();
       await page.keyboard.press("t");
       await page.locator("details summary").click();

@@ -73,7 +73,7 @@ function ConnectionMark() {
   return (
     <p class={`connection is-${live.state.value.kind}`} data-connection={live.state.value.kind}>
       <span class="connection-mark" />
-      {text}
+      <span class="connection-word">{text}</span>
     </p>
   );
 }
