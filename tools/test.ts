@@ -46,7 +46,8 @@ function unitTests(): Step {
   const others = files.filter((file) => !isOfCore(file));
   return {
     name: "unit",
-    commands: [nodeTest(files.filter(isOfCore), TOGETHER), nodeTest(others, apart(cpus().length))],
+    // One more than there are processors: they wait for disks and servers a third of their time.
+    commands: [nodeTest(files.filter(isOfCore), TOGETHER), nodeTest(others, apart(cpus().length + 1))],
   };
 }
 

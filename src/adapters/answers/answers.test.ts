@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import type { TestContext } from "node:test";
 import protobuf from "protobufjs";
 import { SimLogger } from "../../../sim/world.ts";
 import type { JsonObject } from "../../base/mod.ts";
@@ -156,21 +157,24 @@ describe("a function that is a program", () => {
       if (input === "secrets") return say({ output: Object.keys(process.env).filter((name) => name.startsWith("TIDEWIRE")) });
       say({ output: base64 === undefined ? { input, count } : base64 });
     });`;
-  const programOf = (): FunctionProgram =>
-    new FunctionProgram({ path: file("program", PROGRAM, 0o700), arguments: [], answerBytesMax: 1_000 });
+  const programFor = (context: TestContext): FunctionProgram => {
+    const path = file("program", PROGRAM, 0o700);
+    const program = new FunctionProgram({ path, arguments: [], answerBytesMax: 1_000 });
+    context.after(() => program.close());
+    return program;
+  };
 
-  test("answers line by line, in any order, and keeps running", async () => {
-    const program = programOf();
+  test("answers line by line, in any order, and keeps running", async (context) => {
+    const program = programFor(context);
     const answers = await Promise.all(["late", 1, new Uint8Array([1, 2])].map((input) => program.call(input, 10_000)));
     assert.deepEqual(answers, ["late", { input: 1, count: 2 }, "AQI="]);
     assert.deepEqual(await program.call("chatter", 10_000), { input: "chatter", count: 4 });
     await assert.rejects(program.call("fail", 10_000), /no such thing/);
     assert.deepEqual(await program.call(2, 10_000), { input: 2, count: 6 });
-    program.close();
   });
 
-  test("that ends, hangs or talks too much fails, and is started anew; it gets nothing of our environment", async () => {
-    const program = programOf();
+  test("that ends, hangs or talks too much fails, and is started anew; it gets nothing of our environment", async (context) => {
+    const program = programFor(context);
     await assert.rejects(program.call("end", 10_000), /it ended with status 3/);
     assert.deepEqual(await program.call(1, 10_000), { input: 1, count: 1 });
     await assert.rejects(program.call("hang", 50), /no answer within 0.05 s/);
@@ -179,7 +183,6 @@ describe("a function that is a program", () => {
     process.env["TIDEWIRE_TEST_SECRET"] = "x";
     assert.deepEqual(await program.call("secrets", 10_000), []);
     delete process.env["TIDEWIRE_TEST_SECRET"];
-    program.close();
     await assert.rejects(
       new FunctionProgram({ path: join(folder, "none"), arguments: [], answerBytesMax: 1 }).call(1, 1_000),
       /ENOENT/,

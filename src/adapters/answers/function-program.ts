@@ -29,11 +29,12 @@ export class FunctionProgram {
   /** Starts it where it does not run. Rejects where it fails, or says nothing in time: then it is started anew the next time. */
   async call(input: JsonValue | Uint8Array, timeout: number): Promise<JsonValue | undefined> {
     const running = (this.#running ??= new Running(this.#o));
+    const { heard } = running;
     try {
       return await running.ask(input, timeout);
     } catch (error) {
       // One slow answer among others is no reason to end those.
-      if (running.isOver || running.silentFor >= timeout) this.#drop(running);
+      if (running.isOver || running.heard === heard) this.#drop(running);
       throw error;
     }
   }
@@ -56,7 +57,8 @@ class Running {
   readonly #waiting = new Map<number, Settle>();
   #next = 1;
   #text = "";
-  #heardAt = performance.now();
+  /** How often it has said anything. */
+  heard = 0;
 
   constructor({ path, arguments: given, answerBytesMax }: FunctionProgramOptions) {
     accessSync(path, constants.X_OK); // throws with a reason that says which
@@ -71,13 +73,7 @@ class Running {
     this.#child.on("close", (code, signal) => this.#fail(new Error(`it ended with ${signal ?? `status ${code}`}`)));
   }
 
-  /** Since it said anything, or had nothing to say. */
-  get silentFor(): number {
-    return performance.now() - this.#heardAt;
-  }
-
   ask(input: JsonValue | Uint8Array, timeout: number): Promise<JsonValue | undefined> {
-    if (this.#waiting.size === 0) this.#heardAt = performance.now();
     const id = this.#next++;
     const asked = input instanceof Uint8Array ? { id, base64: Buffer.from(input).toString("base64") } : { id, input };
     return new Promise((resolve, reject) => {
@@ -106,7 +102,7 @@ class Running {
   }
 
   #hear(text: string): void {
-    this.#heardAt = performance.now();
+    this.heard++;
     this.#text += text;
     let end: number;
     while ((end = this.#text.indexOf("\n")) >= 0) {
