@@ -46,8 +46,7 @@ function unitTests(): Step {
   const others = files.filter((file) => !isOfCore(file));
   return {
     name: "unit",
-    // One more than there are processors: they wait for disks and servers a third of their time.
-    commands: [nodeTest(files.filter(isOfCore), TOGETHER), nodeTest(others, apart(cpus().length + 1))],
+    commands: [nodeTest(files.filter(isOfCore), TOGETHER), nodeTest(others, apart(cpus().length))],
   };
 }
 
