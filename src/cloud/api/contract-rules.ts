@@ -105,11 +105,12 @@ export type RuleVerdict = "matched" | "unmatched" | "undecided" | "depends";
 
 export interface ExplainedPart {
   readonly text: string;
-  /** Index into the statement. */
+  /** Index into the statement, in UTF-16 units. */
   readonly at: number;
   readonly depth: number;
   /** As JSON; null where it is Undefined or depends on the messages before. */
   readonly value: string | null;
+  /** It depends on the messages before. */
   readonly unknown: boolean;
   /** Why it is Undefined, where it begins to be. */
   readonly reason: string | null;
@@ -126,7 +127,7 @@ export interface ExplainedMessage {
   readonly verdict: RuleVerdict;
   /** From the outside in. */
   readonly where: readonly ExplainedPart[];
-  /** What its actions would be handed, as JSON. */
+  /** What its actions would be handed, as JSON; null where it does not match, or where that is a window's. */
   readonly selected: string | null;
 }
 

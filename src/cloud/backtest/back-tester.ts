@@ -5,7 +5,8 @@
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { Counter, Limits, Logger, Metrics, Scheduler } from "../../base/mod.ts";
 import type { StartPastProcess } from "./child.ts";
-import type { ExplainOrder, ExplainedPast } from "./explain-recent.ts";
+import type { ExplainAnswer } from "../api/contract-rules.ts";
+import type { ExplainOrder } from "./explain-recent.ts";
 import type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
 import type { FromPast, ToPast } from "./protocol.ts";
 
@@ -59,7 +60,7 @@ export class BackTester {
   }
 
   /** As `test`. */
-  async explain(order: Omit<ExplainOrder, "data">, signal: AbortSignal): Promise<ExplainedPast> {
+  async explain(order: Omit<ExplainOrder, "data">, signal: AbortSignal): Promise<ExplainAnswer> {
     const { data } = this.#o;
     const answer = await this.#run("explain", { type: "explain", order: { ...order, data } }, () => {}, signal);
     if (answer.type !== "explained") throw errorOf(answer);

@@ -1,11 +1,12 @@
 /** Why the newest messages of the log match a rule or do not, each part of WHERE with its value. */
 import { LIMITS, asRuleSees } from "../../base/mod.ts";
-import type { EpochMs, Message } from "../../base/mod.ts";
+import type { Message } from "../../base/mod.ts";
 import { MessageInput, RuleRun } from "../../rules/mod.ts";
 import type { RuleDraft } from "../../rules/mod.ts";
 import { explainSql } from "../../sql/mod.ts";
 import type { CompiledSql, ExplainedPart as SqlPart, Explanation, SqlEnvironment, SqlValue } from "../../sql/mod.ts";
 import { RecordError, readRecord, recordFilter, skipForgotten } from "../../wire/record/mod.ts";
+import type { ExplainAnswer, ExplainedMessage, ExplainedPart, RuleVerdict } from "../api/contract-rules.ts";
 import { openPastLog } from "./open-log.ts";
 import type { PastLog } from "./open-log.ts";
 import { shortened, textOfBytes } from "./shown.ts";
@@ -15,42 +16,6 @@ export interface ExplainOrder {
   readonly rule: RuleDraft;
   /** Messages at most. */
   readonly count: number;
-}
-
-/** `depends`: on the messages before. */
-export type Verdict = "matched" | "unmatched" | "undecided" | "depends";
-
-export interface ExplainedPart {
-  readonly text: string;
-  /** Index into the statement, in UTF-16 units. */
-  readonly at: number;
-  readonly depth: number;
-  /** As JSON; null where it is Undefined or depends on the messages before. */
-  readonly value: string | null;
-  /** It depends on the messages before. */
-  readonly unknown: boolean;
-  /** Why it is Undefined, where it begins to be. */
-  readonly reason: string | null;
-}
-
-export interface ExplainedMessage {
-  readonly offset: number;
-  readonly time: EpochMs;
-  readonly topic: string;
-  readonly thing: string;
-  readonly payload: string;
-  readonly payloadBytes: number;
-  readonly verdict: Verdict;
-  readonly where: readonly ExplainedPart[];
-  /** What the rule would hand to its actions, as JSON; null where it does not match, or where that is a window's. */
-  readonly selected: string | null;
-}
-
-export interface ExplainedPast {
-  /** Newest first. */
-  readonly messages: readonly ExplainedMessage[];
-  /** Records of the log that were looked at. */
-  readonly looked: number;
 }
 
 interface Found {
@@ -63,7 +28,7 @@ const FIRST_STEP = 4_096;
 const { explainRecordsMax, explainPartsMax, shownCharsMax } = LIMITS.backTests;
 
 /** Throws `SqlError`, DATA_FOLDER_UNUSABLE, LOG_FOLDER_UNUSABLE, LOG_NEWER. */
-export async function explainRecent(order: ExplainOrder, environment: SqlEnvironment): Promise<ExplainedPast> {
+export async function explainRecent(order: ExplainOrder, environment: SqlEnvironment): Promise<ExplainAnswer> {
   const { data, rule, count } = order;
   const run = new RuleRun({ rule, fired: () => {} });
   const past = await openPastLog(data, () => {});
@@ -144,7 +109,7 @@ function partOf({ text, at, depth, value, unknown, reason }: SqlPart): Explained
   return { text, at, depth, value: shown(value), unknown, reason };
 }
 
-function verdictOf({ verdict }: Explanation): Verdict {
+function verdictOf({ verdict }: Explanation): RuleVerdict {
   if (verdict === null) return "depends";
   return verdict === undefined ? "undecided" : verdict ? "matched" : "unmatched";
 }

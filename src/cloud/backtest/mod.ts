@@ -1,6 +1,5 @@
 export type { PastCounts, PastProgress, PastWanted } from "./past-messages.ts";
 export { testOnPast } from "./past-test.ts";
 export type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
-export type { ExplainedMessage, ExplainedPart, ExplainedPast, Verdict } from "./explain-recent.ts";
 export { BackTester } from "./back-tester.ts";
 export { startPastProcess } from "./child.ts";

@@ -7,7 +7,8 @@
  * One order per process; it ends with its answer, and is killed where it does not.
  */
 import type { ErrorCode, ErrorDetails } from "../../base/mod.ts";
-import type { ExplainOrder, ExplainedPast } from "./explain-recent.ts";
+import type { ExplainAnswer } from "../api/contract-rules.ts";
+import type { ExplainOrder } from "./explain-recent.ts";
 import type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
 
 export type ToPast =
@@ -19,7 +20,7 @@ export type ToPast =
 export type FromPast =
   | { readonly type: "progress"; readonly progress: PastTestProgress }
   | { readonly type: "tested"; readonly result: PastTestResult }
-  | { readonly type: "explained"; readonly past: ExplainedPast }
+  | { readonly type: "explained"; readonly past: ExplainAnswer }
   | { readonly type: "refused"; readonly code: ErrorCode; readonly details: ErrorDetails }
   /** A mistake of ours. */
   | { readonly type: "failed"; readonly reason: string };

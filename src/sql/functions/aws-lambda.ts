@@ -1,4 +1,5 @@
 import type { SqlFunction } from "./function.ts";
+import { namedFunction } from "./named-function.ts";
 
 export const awsLambdaFunction: SqlFunction = {
   name: "aws_lambda",
@@ -10,19 +11,5 @@ export const awsLambdaFunction: SqlFunction = {
     ["aws_lambda('double', *).n", "10"],
     ["aws_lambda(NULL, {})", "Undefined"],
   ],
-  argsMin: 2,
-  argsMax: 2,
-  pure: false,
-  fixedArguments: [],
-  call: () => undefined,
-  star: { argument: 1, call: () => undefined },
-  external: {
-    name: "aws_lambda",
-    request([name, payload], input, star) {
-      if (typeof name !== "string") return null;
-      const given = star ? (input.json() ?? input.payload) : payload;
-      return given === undefined ? null : { name: "aws_lambda", function: name, payload: given };
-    },
-    answer: (value) => value,
-  },
+  ...namedFunction("aws_lambda"),
 };

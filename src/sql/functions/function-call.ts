@@ -1,4 +1,5 @@
 import type { SqlFunction } from "./function.ts";
+import { namedFunction } from "./named-function.ts";
 
 export const functionFunction: SqlFunction = {
   name: "function",
@@ -11,19 +12,5 @@ export const functionFunction: SqlFunction = {
     ["function('double', *).n", "10"],
     ["function(NULL, {})", "Undefined"],
   ],
-  argsMin: 2,
-  argsMax: 2,
-  pure: false,
-  fixedArguments: [],
-  call: () => undefined,
-  star: { argument: 1, call: () => undefined },
-  external: {
-    name: "function",
-    request([name, payload], input, star) {
-      if (typeof name !== "string") return null;
-      const given = star ? (input.json() ?? input.payload) : payload;
-      return given === undefined ? null : { name: "function", function: name, payload: given };
-    },
-    answer: (value) => value,
-  },
+  ...namedFunction("function"),
 };

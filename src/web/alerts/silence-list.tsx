@@ -162,6 +162,7 @@ function NewSilence() {
         <label class="silence-field">
           Alerts, one condition a line
           <textarea
+            class="code-area"
             name="matchers"
             rows={3}
             required

@@ -63,12 +63,13 @@ export async function stream(
   const response = await answerTo(path, { method: "POST", body }, signal);
   const lines = new LineSplitter();
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      for (const line of lines.take(part.value)) onLine(JSON.parse(line));
-    }
-  } catch {
-    throw new ApiFailure(0, UNREACHABLE);
+  // Only what ends the answer early: a mistake of whoever takes the lines is not the platform's.
+  const next = (): ReturnType<typeof reader.read> =>
+    reader.read().catch(() => {
+      throw new ApiFailure(0, UNREACHABLE);
+    });
+  for (let part = await next(); !part.done; part = await next()) {
+    for (const line of lines.take(part.value)) onLine(JSON.parse(line));
   }
 }
 

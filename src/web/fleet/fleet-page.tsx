@@ -9,6 +9,7 @@ import { plural } from "../format/labels.ts";
 import { live } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
 import { IconCheckCircle, IconLeft, IconRight, IconSearch, IconWarning, Mark } from "../shell/icons.tsx";
+import { Stat } from "../shell/stat.tsx";
 import { Command, EmptyState, ErrorState, Skeleton } from "../shell/states.tsx";
 import { replaceRoute, route } from "../shell/router.ts";
 import { FleetRow } from "./fleet-row.tsx";
@@ -87,15 +88,6 @@ export function verdictSentence({ total, online }: Totals, alertsNow: number): s
   if (away > 0) parts.push(`${plural(away, "thing")} ${away === 1 ? "is" : "are"} not online`);
   if (alertsNow > 0) parts.push(plural(alertsNow, "active alert"));
   return `${parts.join(", ")}.`;
-}
-
-function Stat({ label, value }: { readonly label: string; readonly value: number }) {
-  return (
-    <div class="stat" data-stat={label}>
-      <dt>{label}</dt>
-      <dd>{value.toLocaleString("en")}</dd>
-    </div>
-  );
 }
 
 const QUERY_HELP = `Words, or a query:

@@ -4,6 +4,7 @@ import { plural } from "../format/labels.ts";
 import { formatTime } from "../format/time.ts";
 import { IconInfo } from "../shell/icons.tsx";
 import { hrefOf } from "../shell/router.ts";
+import { Stat } from "../shell/stat.tsx";
 import { thingWords } from "./rule-words.ts";
 import { barsOf, firedWords, readWords, restWords, valueText } from "./back-test-words.ts";
 
@@ -176,14 +177,5 @@ function OnlyOne({ title, marks }: { readonly title: string; readonly marks: Mar
         ))}
       </ol>
     </details>
-  );
-}
-
-function Stat({ label, value }: { readonly label: string; readonly value: number }) {
-  return (
-    <div class="stat" data-stat={label}>
-      <dt>{label}</dt>
-      <dd>{value.toLocaleString("en")}</dd>
-    </div>
   );
 }

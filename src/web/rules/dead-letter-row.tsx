@@ -214,6 +214,7 @@ function Area({ label, text, readOnly, rows: { min, max } }: AreaProps) {
     <>
       <label for={id}>{label}</label>
       <textarea
+        class="code-area"
         id={id}
         rows={Math.min(max, Math.max(min, text.value.split("\n").length + 1))}
         spellcheck={false}

@@ -11,7 +11,7 @@ import { ExplainPanel } from "./explain-panel.tsx";
 import { documentOf } from "./rule-draft.ts";
 import type { RuleText } from "./rule-draft.ts";
 import { RuleEditor, useFinding } from "./rule-editor.tsx";
-import { RULES } from "./rule-tabs.tsx";
+import { BackToRules } from "./rule-tabs.tsx";
 
 const BEGINNING: RuleText = {
   sql: "SELECT *, topic(2) AS thing\nFROM 'telemetry/+/system'\nWHERE cpu.percent > 90",
@@ -23,11 +23,7 @@ const NAMELESS = "new_rule";
 export function NewRulePage() {
   return (
     <div class="page">
-      <p class="rule-back">
-        <a class="link" href={RULES}>
-          Rules
-        </a>
-      </p>
+      <BackToRules />
       <header class="page-head">
         <h1>New rule</h1>
       </header>
@@ -93,6 +89,7 @@ function NameField({ name }: { readonly name: Signal<string> }) {
     <div class="rule-editor">
       <label for={id}>Name</label>
       <input
+        class="code-area"
         id={id}
         value={name.value}
         required

@@ -67,6 +67,7 @@ export function RuleEditor({ text, finding }: RuleEditorProps) {
     <div class="rule-editor">
       <label for={`${id}-sql`}>Statement</label>
       <textarea
+        class="code-area"
         id={`${id}-sql`}
         ref={sqlField}
         rows={rowsOf(sql, 4)}
@@ -82,6 +83,7 @@ export function RuleEditor({ text, finding }: RuleEditorProps) {
       </div>
       <label for={`${id}-rest`}>Actions and the rest, as JSON; *** stands for a secret that stays as it is</label>
       <textarea
+        class="code-area"
         id={`${id}-rest`}
         rows={rowsOf(rest, 6)}
         value={rest}

@@ -4,6 +4,7 @@ import { formatAge, formatTime } from "../format/time.ts";
 import { serverNow } from "../live/live.ts";
 import { IconWarning } from "../shell/icons.tsx";
 import { hrefOf } from "../shell/router.ts";
+import { Stat } from "../shell/stat.tsx";
 
 export function RuleFacts({ rule }: { readonly rule: RuleDetail }) {
   const { activity, disabled, name } = rule;
@@ -46,15 +47,6 @@ export function RuleFacts({ rule }: { readonly rule: RuleDetail }) {
       <Mishap what="The rule failed" mishap={failure} />
       <Mishap what="A delivery failed" mishap={deliveryFailure} />
     </section>
-  );
-}
-
-function Stat({ label, value }: { readonly label: string; readonly value: number }) {
-  return (
-    <div class="stat" data-stat={label}>
-      <dt>{label}</dt>
-      <dd>{value.toLocaleString("en")}</dd>
-    </div>
   );
 }
 

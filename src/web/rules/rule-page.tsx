@@ -19,7 +19,7 @@ import type { RuleText } from "./rule-draft.ts";
 import { RuleEditor, useFinding } from "./rule-editor.tsx";
 import { RuleFacts } from "./rule-facts.tsx";
 import { saveRule, switchRule } from "./rule-save.ts";
-import { RULES } from "./rule-tabs.tsx";
+import { BackToRules } from "./rule-tabs.tsx";
 import { describedActions } from "./rule-words.ts";
 
 export function RulePage({ name }: { readonly name: string }) {
@@ -100,11 +100,7 @@ function Head({ rule, reload }: { readonly rule: RuleDetail; readonly reload: ()
   };
   return (
     <>
-      <p class="rule-back">
-        <a class="link" href={RULES}>
-          Rules
-        </a>
-      </p>
+      <BackToRules />
       <header class="page-head">
         <div>
           <h1>{name}</h1>

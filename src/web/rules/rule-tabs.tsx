@@ -26,3 +26,13 @@ export function RuleTabs({ at, changes = 0 }: { readonly at: "rules" | "dead-let
     </nav>
   );
 }
+
+export function BackToRules() {
+  return (
+    <p class="rule-back">
+      <a class="link" href={RULES}>
+        Rules
+      </a>
+    </p>
+  );
+}

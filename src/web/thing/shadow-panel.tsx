@@ -170,6 +170,7 @@ function Editor({ shadow, store, onClose }: EditorProps) {
     >
       <label for={id}>Desired state, as JSON</label>
       <textarea
+        class="code-area"
         id={id}
         spellcheck={false}
         autocapitalize="off"
