@@ -49,7 +49,7 @@ function limits(): string {
     );
     return `## ${room}\n\n| limit | value |\n|---|---|\n${rows.join("\n")}\n`;
   });
-  return `${HEAD}# Limits\n\nBytes, milliseconds or counts, as the name says (times without a unit in the name are milliseconds). The reasons stand in \`src/base/limits.ts\`. Those of \`mqtt\` and \`log\`, of \`identity\` ${IDENTITY_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, of \`telemetry\` ${TELEMETRY_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, of \`shadow\` ${SHADOW_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, and of \`rules\` ${RULES_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, can be set: \`tidewire up --limit mqtt.packetBytesMax=4MiB\`, or \`limit:\` in the configuration file; what would contradict them follows (a larger packet needs a larger record). \`--limits protocol\` lifts those of \`mqtt\` to what MQTT itself allows.\n\n${sections.join("\n")}`;
+  return `${HEAD}# Limits\n\nBytes, milliseconds or counts, as the name says (times without a unit in the name are milliseconds). The reasons stand in \`src/base/limits/\`. Those of \`mqtt\` and \`log\`, of \`identity\` ${IDENTITY_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, of \`telemetry\` ${TELEMETRY_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, of \`shadow\` ${SHADOW_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, and of \`rules\` ${RULES_LIMITS_TO_SET.map((key) => `\`${key}\``).join(", ")}, can be set: \`tidewire up --limit mqtt.packetBytesMax=4MiB\`, or \`limit:\` in the configuration file; what would contradict them follows (a larger packet needs a larger record). \`--limits protocol\` lifts those of \`mqtt\` to what MQTT itself allows.\n\n${sections.join("\n")}`;
 }
 
 function mqttLimits(): string {

@@ -19,11 +19,11 @@ export { STAMP_OUTBOX, STAMP_SEQUENCE, UNFIT_REASON, UNFIT_SCHEMA, UNFIT_TOPIC, 
 export type { Message, MessageProperties, QoS, Stamp } from "./message.ts";
 export { ForgottenThings, THING_TOPICS, thingOfTopic } from "./forgotten.ts";
 export type { ForgottenMessages, ForgottenThing, MessageSource } from "./forgotten.ts";
-export { reasonOf } from "./error-text.ts";
-export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError } from "./errors.ts";
-export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors.ts";
-export { LIMITS, assertLimits } from "./limits.ts";
-export type { Limits, MqttLimits } from "./limits.ts";
+export { reasonOf } from "./errors/text.ts";
+export { ERROR_CATALOGUE, TidewireError, isRetryable, isTidewireError } from "./errors/catalogue.ts";
+export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors/catalogue.ts";
+export { LIMITS, assertLimits } from "./limits/limits.ts";
+export type { Limits, MqttLimits } from "./limits/limits.ts";
 export { parseIsoTime } from "./iso-time.ts";
 export { isJsonObject, parseJson, parseJsonNumbers } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";

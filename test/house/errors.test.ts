@@ -6,7 +6,7 @@ import { isTest, sourceFiles } from "./source.ts";
 
 const entries = Object.entries(ERROR_CATALOGUE) as [ErrorCode, (typeof ERROR_CATALOGUE)[ErrorCode]][];
 const code = sourceFiles("src")
-  .filter((file) => !isTest(file.path) && file.path !== "src/base/errors.ts")
+  .filter((file) => !isTest(file.path) && !file.path.startsWith("src/base/errors/"))
   .map((file) => file.code)
   .join("\n");
 

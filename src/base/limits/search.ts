@@ -1,6 +1,6 @@
 /** Part of the limits in `limits.ts`: searching the fleet. */
-import { seconds } from "./units.ts";
-import type { Millis } from "./units.ts";
+import { seconds } from "../units.ts";
+import type { Millis } from "../units.ts";
 
 export const SEARCH_LIMITS = {
   /** Characters of a query. AWS IoT's number, as is that of queries that begin a term with a wildcard. */

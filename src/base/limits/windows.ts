@@ -1,5 +1,5 @@
 /** Part of the limits in `limits.ts`: windows and keyed state of rules. */
-import { days, mib, minutes, seconds } from "./units.ts";
+import { days, mib, minutes, seconds } from "../units.ts";
 
 export const WINDOW_LIMITS = {
   /** Keys of one rule; beyond, those go that were not seen for longest. */

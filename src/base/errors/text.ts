@@ -1,5 +1,5 @@
 /** Words of errors. */
-import type { ErrorDetails } from "./errors.ts";
+import type { ErrorDetails } from "./catalogue.ts";
 
 /** The text of whatever was thrown, for a `reason` detail. */
 export function reasonOf(error: unknown): string {

@@ -1,5 +1,5 @@
 /** Part of `limits.ts`: devices that log in without a certificate. */
-import { hours, kib, minutes, seconds } from "./units.ts";
+import { hours, kib, minutes, seconds } from "../units.ts";
 
 export const DEVICE_LOGIN_LIMITS = {
   /** Given by hand; ours have 32 characters of 6 bits. */

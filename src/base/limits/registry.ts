@@ -1,5 +1,5 @@
 /** Part of the limits in `limits.ts`: the registry's. Where AWS IoT has a number, it is AWS's. */
-import { minutes, seconds } from "./units.ts";
+import { minutes, seconds } from "../units.ts";
 
 export const REGISTRY_LIMITS = {
   attributesPerThingMax: 50,

@@ -1,5 +1,5 @@
-/** Part of the catalogue in `errors.ts`: people and programs who ask the API, their keys and their limits, and the audit log. */
-import type { ErrorEntry } from "./errors.ts";
+/** Part of the catalogue in `catalogue.ts`: people and programs who ask the API, their keys and their limits, and the audit log. */
+import type { ErrorEntry } from "./catalogue.ts";
 
 export const PEOPLE_ERRORS = {
   UNAUTHORIZED: {

@@ -1,5 +1,5 @@
 /** Part of the limits in `limits.ts`: what rules ask of the world beside their message. */
-import { kib, mib, minutes, seconds } from "./units.ts";
+import { kib, mib, minutes, seconds } from "../units.ts";
 
 export const ANSWER_LIMITS = {
   /** Messages of one rule that wait for answers in memory; what comes after them is read from the log again. */

@@ -1,5 +1,5 @@
 /** Limits of provisioning, joining and retiring: part of `limits.ts`. */
-import { days, hours, kib, minutes, seconds } from "./units.ts";
+import { days, hours, kib, minutes, seconds } from "../units.ts";
 
 export const PROVISIONING_LIMITS = {
   /** AWS IoT's number. */

@@ -2,19 +2,19 @@
  * Every limit of the system: value, unit and why. Relations between them are asserted at start (`assertLimits`).
  * A limit that an operator can raise is read from the configuration and defaults to the value here.
  */
-import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./limits-people.ts";
-import { ASKING_LIMITS } from "./limits-asking.ts";
-import { BACK_TEST_LIMITS } from "./limits-back-tests.ts";
-import { EVENT_LIMITS, FILES_LIMITS, SCHEMA_LIMITS } from "./limits-files.ts";
-import { DEVICE_LOGIN_LIMITS } from "./limits-logins.ts";
-import { PROVISIONING_LIMITS } from "./limits-provisioning.ts";
-import { REFUSAL_LIMITS } from "./limits-refusals.ts";
-import { REGISTRY_LIMITS } from "./limits-registry.ts";
-import { SEARCH_LIMITS } from "./limits-search.ts";
-import { SHADOW_LIMITS } from "./limits-shadow.ts";
-import { ANSWER_LIMITS } from "./limits-answers.ts";
-import { MOVE_LIMITS, WINDOW_LIMITS } from "./limits-windows.ts";
-import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
+import { AUDIT_LIMITS, PEOPLE_LIMITS } from "./people.ts";
+import { ASKING_LIMITS } from "./asking.ts";
+import { BACK_TEST_LIMITS } from "./back-tests.ts";
+import { EVENT_LIMITS, FILES_LIMITS, SCHEMA_LIMITS } from "./files.ts";
+import { DEVICE_LOGIN_LIMITS } from "./logins.ts";
+import { PROVISIONING_LIMITS } from "./provisioning.ts";
+import { REFUSAL_LIMITS } from "./refusals.ts";
+import { REGISTRY_LIMITS } from "./registry.ts";
+import { SEARCH_LIMITS } from "./search.ts";
+import { SHADOW_LIMITS } from "./shadow.ts";
+import { ANSWER_LIMITS } from "./answers.ts";
+import { MOVE_LIMITS, WINDOW_LIMITS } from "./windows.ts";
+import { days, hours, kib, mib, minutes, seconds } from "../units.ts";
 
 export const LIMITS = {
   mqtt: {

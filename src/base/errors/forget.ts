@@ -1,4 +1,4 @@
-/** Of forgetting a device: entries of the catalogue (`errors.ts`). */
+/** Of forgetting a device: entries of the catalogue (`catalogue.ts`). */
 export const FORGET_ERRORS = {
   FORGOTTEN_LOST: {
     fault: "environment",

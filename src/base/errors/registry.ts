@@ -1,5 +1,5 @@
-/** Part of the catalogue in `errors.ts`: why the registry refuses a change. */
-import type { ErrorEntry } from "./errors.ts";
+/** Part of the catalogue in `catalogue.ts`: why the registry refuses a change. */
+import type { ErrorEntry } from "./catalogue.ts";
 
 export const REGISTRY_ERRORS = {
   VERSION_CONFLICT: {

@@ -1,5 +1,5 @@
 /** Part of `limits.ts`: configuration as files, and what it is made of beside rules. */
-import { days, kib, mib } from "./units.ts";
+import { days, kib, mib } from "../units.ts";
 
 export const FILES_LIMITS = {
   /** Documents in one folder, and so in one change: rules and all other kinds. */

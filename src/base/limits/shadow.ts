@@ -1,5 +1,5 @@
 /** Part of `limits.ts`: shadows. */
-import { hours, kib, mib, seconds } from "./units.ts";
+import { hours, kib, mib, seconds } from "../units.ts";
 
 export const SHADOW_LIMITS = {
   /** Of `state` as JSON, without metadata. AWS IoT's number, as are those of names and levels. */

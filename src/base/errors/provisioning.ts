@@ -1,4 +1,4 @@
-/** How devices come and go: entries of the catalogue (`errors.ts`). */
+/** How devices come and go: entries of the catalogue (`catalogue.ts`). */
 export const PROVISIONING_ERRORS = {
   JOIN_CODE_INVALID: {
     fault: "peer",

@@ -1,5 +1,5 @@
 /** Limits of rules that are tried on the past on a platform that runs: part of `limits.ts`. */
-import { mib, minutes, seconds } from "./units.ts";
+import { mib, minutes, seconds } from "../units.ts";
 
 export const BACK_TEST_LIMITS = {
   /** Then it ends with what it has found: at a million messages a second that is more than a small machine keeps. */

@@ -1,4 +1,4 @@
-/** Of backups: entries of the catalogue (`errors.ts`). */
+/** Of backups: entries of the catalogue (`catalogue.ts`). */
 export const BACKUP_ERRORS = {
   BACKUP_UNUSABLE: {
     fault: "misuse",

@@ -1,5 +1,5 @@
-/** Part of the catalogue in `errors.ts`: shadows. `{reason}` is AWS IoT's own sentence. */
-import type { ErrorEntry } from "./errors.ts";
+/** Part of the catalogue in `catalogue.ts`: shadows. `{reason}` is AWS IoT's own sentence. */
+import type { ErrorEntry } from "./catalogue.ts";
 
 export const SHADOW_ERRORS = {
   SHADOW_REQUEST_INVALID: {

@@ -3,15 +3,15 @@
  * here and a house test holds the two together. Programs ask the predicates, never the text.
  */
 
-import { PEOPLE_ERRORS } from "./errors-people.ts";
-import { REGISTRY_ERRORS } from "./errors-registry.ts";
-import { AUTHORITY_ERRORS } from "./errors-authority.ts";
-import { fill } from "./error-text.ts";
-import { BACKUP_ERRORS } from "./errors-backup.ts";
-import { FILES_ERRORS } from "./errors-files.ts";
-import { FORGET_ERRORS } from "./errors-forget.ts";
-import { PROVISIONING_ERRORS } from "./errors-provisioning.ts";
-import { SHADOW_ERRORS } from "./errors-shadow.ts";
+import { PEOPLE_ERRORS } from "./people.ts";
+import { REGISTRY_ERRORS } from "./registry.ts";
+import { AUTHORITY_ERRORS } from "./authority.ts";
+import { fill } from "./text.ts";
+import { BACKUP_ERRORS } from "./backup.ts";
+import { FILES_ERRORS } from "./files.ts";
+import { FORGET_ERRORS } from "./forget.ts";
+import { PROVISIONING_ERRORS } from "./provisioning.ts";
+import { SHADOW_ERRORS } from "./shadow.ts";
 
 /** Whose doing it is: ours, the caller's, the other side's of a connection, or the machine's. */
 export type Fault = "bug" | "misuse" | "peer" | "environment";

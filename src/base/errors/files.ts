@@ -1,4 +1,4 @@
-/** Of configuration as files: entries of the catalogue (`errors.ts`). */
+/** Of configuration as files: entries of the catalogue (`catalogue.ts`). */
 export const FILES_ERRORS = {
   CONFIGURATION_CHANGED: {
     fault: "peer",

@@ -1,5 +1,5 @@
 /** Part of `limits.ts`: people who log in, the keys of their programs, and the audit log. */
-import { days, hours, kib, mib, minutes, seconds } from "./units.ts";
+import { days, hours, kib, mib, minutes, seconds } from "../units.ts";
 
 export const PEOPLE_LIMITS = {
   usersMax: 1_000,

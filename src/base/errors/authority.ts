@@ -1,5 +1,5 @@
-/** Errors of certificate authorities and of devices that renew; part of the one catalogue in `errors.ts`. */
-import type { ErrorEntry } from "./errors.ts";
+/** Errors of certificate authorities and of devices that renew; part of the one catalogue in `catalogue.ts`. */
+import type { ErrorEntry } from "./catalogue.ts";
 
 export const AUTHORITY_ERRORS = {
   CA_KEY_LOCKED: {

@@ -1,5 +1,5 @@
 /** Limits of users' queries: part of `limits.ts`. */
-import { kib, mib, minutes, seconds } from "./units.ts";
+import { kib, mib, minutes, seconds } from "../units.ts";
 
 export const ASKING_LIMITS = {
   /** A statement; a page of SQL has 4 KiB. */
