@@ -10,12 +10,14 @@ import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
+import { openProvisioningFile } from "../adapters/sqlite/provisioning-store.ts";
 import { openRegistry } from "../adapters/sqlite/registry-store.ts";
-import { SqliteSuccessionStore } from "../adapters/sqlite/succession-store.ts";
+import { openRenewalsFile } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
 import { LIMITS, days, hours } from "../base/mod.ts";
 import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
+import type { SuccessionStore } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -28,11 +30,12 @@ import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { ListenerAudit } from "./listener-audit.ts";
-import { moveRegistry } from "./move-registry.ts";
+import { moveIdentity } from "./move-identity.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
 import { Renewals } from "./renewals.ts";
+import type { ProvisioningStores } from "./services/open-provisioning.ts";
 import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -52,6 +55,8 @@ export interface Foundation {
   readonly auditScopes: AuditScopes;
   readonly authority: CertificateAuthority;
   readonly registry: Registry;
+  /** Where the registry is. */
+  readonly provisioningStore: ProvisioningStores;
   /** Why the registry's database cannot be asked now; null where it can, or is in the data folder. */
   readonly registryAway: () => string | null;
   readonly presence: PresenceBook;
@@ -86,9 +91,15 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
   const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
+  const renewed = openRenewalsFile(join(config.data, "renewals.db"), logger);
+  teardown.add("renewals' store", () => renewed.close());
+  const provisioned = openProvisioningFile({ path: join(config.data, "provisioning.db"), logger });
+  teardown.add("provisioning's store", () => provisioned.close());
   const shared = await openSharedRegistry(config, logger, teardown);
-  if (shared !== null) moveRegistry(stores.store, shared, logger);
-  const people = openPeople({ ...ground, logger }, secrets, kept.store, teardown);
+  if (shared !== null) {
+    moveIdentity({ registry: stores.store, people: kept.file, provisioning: provisioned, renewals: renewed }, shared, logger);
+  }
+  const people = openPeople({ ...ground, logger }, secrets, kept.file, shared?.people ?? null, teardown);
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({
@@ -103,7 +114,8 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
   const gate = openGate({ registry, clock, scheduler, logger, metrics, audit: kept.audit }, teardown);
-  const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
+  const successions = shared?.successions ?? renewed.successions;
+  const renewal = openRenewals(config, successions, { registry, authority, clock, scheduler, logger, metrics }, teardown);
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
   const authorities = new RegisteredAuthorities(registry);
@@ -118,6 +130,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     secrets,
     authority,
     registry,
+    provisioningStore: shared?.provisioning ?? provisioned.store,
     registryAway,
     presence,
     standalone,
@@ -144,15 +157,15 @@ function openGate(
 }
 
 function openRenewals(
-  { data, renewalGraceDays, replacedCertificateHours }: PlatformConfig,
+  { renewalGraceDays, replacedCertificateHours }: PlatformConfig,
+  store: SuccessionStore,
   base: Pick<Foundation, "registry" | "authority" | "clock" | "scheduler" | "logger" | "metrics">,
   teardown: Teardown,
 ): Pick<Foundation, "renewals" | "census"> {
-  const store = new SqliteSuccessionStore({ path: join(data, "renewals.db"), logger: base.logger });
-  teardown.add("renewals", () => store.close());
   const renewalGrace = days(renewalGraceDays);
   const times = { renewalGrace, retireAfter: hours(replacedCertificateHours), deleteAfter: days(7) };
   const renewals = new Renewals({ ...base, store, times });
+  teardown.add("renewals", () => renewals.close());
   const isReplaced = (id: string): boolean => renewals.isReplaced(id);
   return { renewals, census: new CertificateCensus({ ...base, renewalGrace, isReplaced }) };
 }

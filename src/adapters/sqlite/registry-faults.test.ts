@@ -10,7 +10,7 @@ import { DiskFailure, faulty } from "../../registry/faulty-store.fixture.ts";
 import type { FaultyStore } from "../../registry/faulty-store.fixture.ts";
 import { arnOf } from "../../registry/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
-import { rowsIn } from "../registry-sql/rows.fixture.ts";
+import { rowsIn } from "../identity-sql/rows.fixture.ts";
 import { openRegistry } from "./registry-store.ts";
 import type { OpenRegistry } from "./registry-store.ts";
 

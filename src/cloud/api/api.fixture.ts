@@ -9,7 +9,8 @@ import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
 import { passwordHasher } from "../../adapters/password-hash.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
-import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
+import { openPeopleFile } from "../../adapters/sqlite/people-store.ts";
+import { openProvisioningFile } from "../../adapters/sqlite/provisioning-store.ts";
 import { systemScheduler } from "../../adapters/system.ts";
 import { AuditTrail, searchAudit } from "../../audit/mod.ts";
 import type { AuditPage, AuditQuery } from "../../audit/mod.ts";
@@ -20,7 +21,7 @@ import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
 import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
-import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
+import { openRenewalsFile } from "../../adapters/sqlite/succession-store.ts";
 import { ForgottenThings, LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
 import type { Logger } from "../../base/mod.ts";
@@ -137,14 +138,19 @@ export interface Answer {
 
 /** People and audit log, on their own files. */
 function openPeople(folder: string, ground: Base) {
-  const peopleStore = new SqlitePeopleStore({ path: join(folder, "people.db") });
+  const file = openPeopleFile({ path: join(folder, "people.db") });
   const token = { now: TOKEN };
   const people = new People({
     ...ground,
-    store: peopleStore,
+    store: file.people,
     passwords: passwordHasher(),
     sealing: sealingWith(new Uint8Array(32).fill(5)),
-    token: { read: () => token.now, write: (next) => (token.now = next) },
+    token: {
+      read: () => token.now,
+      write: (next) => (token.now = next),
+      revoked: () => file.revokedToken.read(),
+      revoke: (hash) => file.revokedToken.write(hash),
+    },
   });
   const auditFiles = openAuditFolder(join(folder, "audit"));
   // The disk's time is real: entries that are waited for must not wait for simulated timers.
@@ -152,7 +158,7 @@ function openPeople(folder: string, ground: Base) {
     ...ground,
     scheduler: systemScheduler,
     files: auditFiles,
-    anchor: peopleStore.auditAnchor,
+    anchor: file.auditAnchor,
     sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
   });
   const auditScopes = new AuditScopes();
@@ -164,7 +170,7 @@ function openPeople(folder: string, ground: Base) {
     close: async (): Promise<void> => {
       people.close();
       await audit.close();
-      peopleStore.close();
+      file.close();
     },
   };
 }
@@ -180,9 +186,9 @@ async function openParts(folder: string, ground: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
-  const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
+  const renewed = openRenewalsFile(join(folder, "renewals.db"));
   const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
-  const renewals = new Renewals({ ...base, registry, authority, store: successions, times });
+  const renewals = new Renewals({ ...base, registry, authority, store: renewed.successions, times });
   const census = new CertificateCensus({
     ...base,
     scheduler: systemScheduler, // simulated time moves only when a test says so, and pages wait for a turn
@@ -195,7 +201,9 @@ async function openParts(folder: string, ground: Base) {
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const { rules, pictures, configured, close: closeRules } = await openRules(folder, base);
+  const provisioned = openProvisioningFile({ path: join(folder, "provisioning.db") });
   const provisioning = openProvisioning({
+    store: provisioned.store,
     ...base,
     scheduler: realTurns(clock),
     folder,
@@ -210,7 +218,9 @@ async function openParts(folder: string, ground: Base) {
     for (const part of [gatekeeper, shadows, provisioning]) await part.close();
     await closeRules();
     presence.close();
-    successions.close();
+    renewals.close();
+    renewed.close();
+    provisioned.close();
     stores.close();
     await kept.close();
   };
