@@ -35,7 +35,7 @@ import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
 import { Renewals } from "./renewals.ts";
-import type { ProvisioningStores } from "./services/open-provisioning.ts";
+import type { ProvisioningStores } from "./services/mod.ts";
 import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -99,7 +99,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   if (shared !== null) {
     moveIdentity({ registry: stores.store, people: kept.file, provisioning: provisioned, renewals: renewed }, shared, logger);
   }
-  const people = openPeople({ ...ground, logger }, secrets, kept.file, shared?.people ?? null, teardown);
+  const people = openPeople({ ...ground, logger }, secrets, kept.file, shared, teardown);
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({

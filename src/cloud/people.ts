@@ -13,7 +13,7 @@ import { AuditTrail } from "../audit/mod.ts";
 import type { AuditFiles } from "../audit/mod.ts";
 import type { Clock, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
 import { People } from "../people/mod.ts";
-import type { PeopleStore } from "../people/mod.ts";
+import type { PeopleStore, SharedAttempts } from "../people/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
 interface Ground {
@@ -47,19 +47,20 @@ export function openAudit({ data, logger: log, ...ports }: Ground, teardown: Tea
   return { audit, auditFiles, auditScopes, file, logger: auditedLogger(log, audit, auditScopes) };
 }
 
-/** `store`: where people are kept; by themselves in the platform's own file. */
+/** `shared`: where people are kept; null: in the platform's own file. */
 export function openPeople(
   ports: Ground,
   secrets: Secrets,
   { people: own, revokedToken }: Pick<OpenPeopleFile, "people" | "revokedToken">,
-  store: PeopleStore | null,
+  shared: { readonly people: PeopleStore; readonly attempts: SharedAttempts } | null,
   teardown: Teardown,
 ): People {
   // Sessions of before were signed cookies; this was the list of those that were over.
   rmSync(join(ports.data, "secrets", "ended-sessions.json"), { force: true });
   const people = new People({
     ...ports,
-    store: store ?? own,
+    store: shared?.people ?? own,
+    attempts: shared?.attempts,
     passwords: passwordHasher(),
     sealing: sealingWith(secrets.sessionKey),
     token: {

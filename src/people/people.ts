@@ -240,6 +240,7 @@ export class People {
 
   flush(): void {
     try {
+      this.#ports.attempts?.sweep();
       this.keys.flush();
       const { over, stale } = this.sessions.flush();
       if (stale) this.#take(this.#ports.store.load());

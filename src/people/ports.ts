@@ -1,5 +1,6 @@
 /** What people and keys need from the outside. */
 import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { SharedAttempts } from "./attempts.ts";
 import type { Key, SavedSession, User } from "./records.ts";
 
 /**
@@ -56,6 +57,8 @@ export interface Sealing {
 
 export interface PeoplePorts {
   readonly store: PeopleStore;
+  /** Where several platforms count failed log-ins together; by itself each counts its own. */
+  readonly attempts?: SharedAttempts | undefined;
   readonly passwords: PasswordHasher;
   readonly sealing: Sealing;
   readonly clock: Clock;

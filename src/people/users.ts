@@ -1,7 +1,7 @@
 /** The people who may log in with a name and a password. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import type { Counter, EpochMs } from "../base/mod.ts";
-import { Attempts } from "./attempts.ts";
+import { Attempts, OF_PEOPLE } from "./attempts.ts";
 import { normalPassword, passwordFault } from "./password-rules.ts";
 import { ROLES, isRole } from "./permissions.ts";
 import type { Role } from "./permissions.ts";
@@ -54,7 +54,7 @@ export class Users {
     this.#users = new Map(users.map((user) => [user.name, user]));
     this.#changed = changed;
     const { metrics } = ports;
-    this.#attempts = new Attempts(ports.clock, metrics);
+    this.#attempts = new Attempts(ports.clock, metrics, OF_PEOPLE, ports.attempts ?? null);
     const reasons = ["unknown-user", "wrong-password", "disabled", "no-password", "too-often"] as const;
     this.#failed = new Map(
       reasons.map((reason) => [

@@ -60,6 +60,9 @@ export const PROVISIONING: readonly string[] = [
      tenant TEXT NOT NULL, task TEXT NOT NULL, line INTEGER NOT NULL, outcome TEXT NOT NULL, document TEXT NOT NULL,
      PRIMARY KEY (tenant, task, line)) STRICT, WITHOUT ROWID;
    CREATE INDEX registration_lines_by_outcome ON registration_lines (tenant, task, outcome, line);`,
+  `CREATE TABLE enrolment_codes (
+     tenant TEXT NOT NULL, thing TEXT NOT NULL, hash TEXT NOT NULL, expires_at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, thing)) STRICT, WITHOUT ROWID;`,
 ];
 
 export const SUCCESSIONS = `
@@ -99,6 +102,7 @@ export const BLOCKED_NAMES = table("blocked_names", "name", "blocked_at");
 export const BULK_DEVICES = table("bulk_devices", "key_hash", "document at");
 export const REGISTRATION_TASKS = table("registration_tasks", "id", "document created_at");
 export const REGISTRATION_LINES = table("registration_lines", "task line", "outcome document");
+export const ENROLMENT_CODES = table("enrolment_codes", "thing", "hash expires_at");
 
 export const SUCCESSION = table("succession", "successor", "predecessor issued_at confirmed_at");
 export const ALLOWANCE = table("allowance", "certificate", "until");
@@ -115,6 +119,7 @@ export const PROVISIONING_TABLES: readonly Table[] = [
   BULK_DEVICES,
   REGISTRATION_TASKS,
   REGISTRATION_LINES,
+  ENROLMENT_CODES,
 ];
 export const SUCCESSION_TABLES: readonly Table[] = [SUCCESSION, ALLOWANCE];
 

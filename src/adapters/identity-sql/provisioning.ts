@@ -4,6 +4,8 @@ import type {
   BulkRecord,
   BulkStore,
   ClaimRecord,
+  EnrolmentCodeRecord,
+  EnrolmentCodeStore,
   JoinCodeRecord,
   JoinCodeStore,
   ProvisioningStore,
@@ -20,6 +22,7 @@ import {
   BLOCKED_NAMES,
   BULK_DEVICES,
   CLAIMS,
+  ENROLMENT_CODES,
   JOIN_CODES,
   PROVISIONING_TABLES,
   REGISTRATION_LINES,
@@ -41,7 +44,7 @@ const CLAIM = columnsOf(CLAIMS);
 const UPSERTS: ReadonlyMap<Table, string> = new Map(PROVISIONING_TABLES.map((table) => [table, upsertOf(table)]));
 
 export class ProvisioningTable
-  implements ProvisioningStore, JoinCodeStore, RetirementStore, BulkStore, RegistrationTaskStore
+  implements ProvisioningStore, JoinCodeStore, EnrolmentCodeStore, RetirementStore, BulkStore, RegistrationTaskStore
 {
   readonly #db: Database;
   /** Null where nobody else works on the same database. */
@@ -169,6 +172,32 @@ export class ProvisioningTable
 
   removeExpiredJoinCodes(now: EpochMs): void {
     this.#change("DELETE FROM join_codes WHERE tenant = $1 AND expires_at <= $2", [now]);
+  }
+
+  // ── enrolment codes ──────────────────────────────────────────────────────────────────────────
+
+  enrolmentCode(thing: string): EnrolmentCodeRecord | null {
+    const text = "SELECT thing, hash, expires_at FROM enrolment_codes WHERE tenant = $1 AND thing = $2";
+    return this.#first(text, [thing], ([of, codeHash, expiresAt]) => {
+      return { thing: String(of), codeHash: String(codeHash), expiresAt: Number(expiresAt) };
+    });
+  }
+
+  saveEnrolmentCode({ thing, codeHash, expiresAt }: EnrolmentCodeRecord): void {
+    this.#put(ENROLMENT_CODES, [thing, codeHash, expiresAt]);
+  }
+
+  removeEnrolmentCode(thing: string, codeHash: string): boolean {
+    const text = "DELETE FROM enrolment_codes WHERE tenant = $1 AND thing = $2 AND hash = $3 RETURNING 1";
+    return this.#change(text, [thing, codeHash]).length > 0;
+  }
+
+  removeEnrolmentCodes(now: EpochMs): void {
+    this.#change("DELETE FROM enrolment_codes WHERE tenant = $1 AND expires_at <= $2", [now]);
+  }
+
+  countEnrolmentCodes(): number {
+    return this.#count("enrolment_codes WHERE tenant = $1", []);
   }
 
   // ── devices of bulk files ────────────────────────────────────────────────────────────────────

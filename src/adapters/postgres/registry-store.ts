@@ -1,5 +1,6 @@
 /** The registry and the rest of identity in one PostgreSQL database, over one connection. */
 import type { Logger } from "../../base/mod.ts";
+import { OF_PEOPLE } from "../../people/mod.ts";
 import type { OtherWriters, RegistryStore } from "../../registry/mod.ts";
 import { PeopleTable } from "../identity-sql/people.ts";
 import { ProvisioningTable } from "../identity-sql/provisioning.ts";
@@ -8,6 +9,7 @@ import { SuccessionTable } from "../identity-sql/successions.ts";
 import { registryTables } from "../identity-sql/tables.ts";
 import type { RegistryTables } from "../identity-sql/tables.ts";
 import { PostgresDatabase } from "./identity-database.ts";
+import { PostgresLoginFailures } from "./login-failures.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
 
 export class PostgresRegistryStore implements RegistryStore {
@@ -20,6 +22,7 @@ export class PostgresRegistryStore implements RegistryStore {
   readonly policies: RegistryTables["policies"];
   readonly tags: RegistryTables["tags"];
   readonly people: PeopleTable;
+  readonly attempts: PostgresLoginFailures;
   readonly provisioning: ProvisioningTable;
   readonly successions: SuccessionTable;
   readonly #database: PostgresDatabase;
@@ -36,6 +39,7 @@ export class PostgresRegistryStore implements RegistryStore {
     this.policies = tables.policies;
     this.tags = tables.tags;
     this.people = new PeopleTable(database, database.part("people"));
+    this.attempts = new PostgresLoginFailures(database, OF_PEOPLE.perName, OF_PEOPLE.perAddress);
     this.provisioning = new ProvisioningTable(database, database.locks);
     this.successions = new SuccessionTable(database, database.part("successions"));
   }

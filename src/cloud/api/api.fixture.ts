@@ -40,7 +40,7 @@ import { Renewals } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
-import type { Provisioning } from "../services/mod.ts";
+import type { Provisioning, ProvisioningStores } from "../services/mod.ts";
 import { PlayedPast } from "./played-past.fixture.ts";
 import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
@@ -244,6 +244,7 @@ async function openParts(folder: string, ground: Base) {
     auditSearch,
     auditScopes,
     provisioning,
+    provisioningStore: provisioned.store,
     close,
   };
 }
@@ -282,14 +283,19 @@ interface Base {
 }
 
 function enrolmentOf(
-  { registry, renewals, authority }: Pick<ApiWorld, "registry" | "renewals" | "authority">,
+  {
+    registry,
+    renewals,
+    authority,
+    provisioningStore,
+  }: Pick<ApiWorld, "registry" | "renewals" | "authority"> & { readonly provisioningStore: ProvisioningStores },
   clock: SimClock,
   visitors: WeakMap<Socket, Visitor>,
 ): EstPorts {
   return {
     registry,
     renewals,
-    codes: new EnrolmentCodes(clock),
+    codes: new EnrolmentCodes(clock, provisioningStore),
     visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     chain: () => [...authority.issuingChain, ...authority.roots],
     enrol: (thing, request) => enrolDevice(registry, authority, thing, request),

@@ -10,6 +10,7 @@ import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.t
 import { BulkProvisioning, JoinCodes, Provisioner, RegistrationTasks, Templates } from "../../identity/mod.ts";
 import type {
   BulkStore,
+  EnrolmentCodeStore,
   JoinCodeStore,
   ProvisioningStore,
   RegistrationTaskStore,
@@ -36,6 +37,7 @@ export interface Provisioning {
 
 export type ProvisioningStores = ProvisioningStore &
   JoinCodeStore &
+  EnrolmentCodeStore &
   BulkStore &
   RegistrationTaskStore &
   RetirementStore;

@@ -214,6 +214,25 @@ export interface JoinCodeStore {
   removeExpiredJoinCodes(now: EpochMs): void;
 }
 
+/** EST's password of one thing, used once. The code itself is nowhere. */
+export interface EnrolmentCodeRecord {
+  readonly thing: string;
+  readonly codeHash: string;
+  readonly expiresAt: EpochMs;
+}
+
+export interface EnrolmentCodeStore {
+  /** As that of `ProvisioningStore`. */
+  atomically<T>(work: () => T): T;
+  enrolmentCode(thing: string): EnrolmentCodeRecord | null;
+  /** Inserts or replaces. */
+  saveEnrolmentCode(code: EnrolmentCodeRecord): void;
+  /** False where this code is not there any more: of several who come with it, one gets true. */
+  removeEnrolmentCode(thing: string, codeHash: string): boolean;
+  removeEnrolmentCodes(now: EpochMs): void;
+  countEnrolmentCodes(): number;
+}
+
 export interface IssuedDevice {
   readonly certificateId: string;
   readonly certificatePem: string;

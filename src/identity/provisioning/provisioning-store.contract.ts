@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type {
   BulkStore,
+  EnrolmentCodeStore,
   JoinCodeRecord,
   JoinCodeStore,
   ProvisioningStore,
@@ -13,7 +14,12 @@ import type {
   TemplateRecord,
 } from "./ports.ts";
 
-type Stores = ProvisioningStore & JoinCodeStore & RetirementStore & BulkStore & RegistrationTaskStore;
+type Stores = ProvisioningStore &
+  JoinCodeStore &
+  EnrolmentCodeStore &
+  RetirementStore &
+  BulkStore &
+  RegistrationTaskStore;
 
 export interface ProvisioningStoreUnderTest {
   readonly store: Stores;
@@ -125,6 +131,22 @@ export function provisioningStoreContract(adapter: string, open: OpenProvisionin
       );
       store.removeJoinCode("soon");
       assert.deepEqual([store.joinCode("soon"), store.countJoinCodes()], [null, 1]);
+      await under.close();
+    });
+
+    test("an enrolment code is its thing's only one, is removed once, and goes when it is over", async () => {
+      const under = await open();
+      under.store.saveEnrolmentCode({ thing: "a", codeHash: "h1", expiresAt: NOW });
+      under.store.saveEnrolmentCode({ thing: "a", codeHash: "h2", expiresAt: NOW + 1 });
+      under.store.saveEnrolmentCode({ thing: "b", codeHash: "h3", expiresAt: NOW });
+      const store = await under.reopen();
+      assert.deepEqual(store.enrolmentCode("a"), { thing: "a", codeHash: "h2", expiresAt: NOW + 1 });
+      store.removeEnrolmentCodes(NOW);
+      assert.deepEqual([store.enrolmentCode("b"), store.countEnrolmentCodes()], [null, 1]);
+      assert.deepEqual(
+        ["h1", "h2", "h2"].map((hash) => store.removeEnrolmentCode("a", hash)),
+        [false, true, false],
+      );
       await under.close();
     });
 
