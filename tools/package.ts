@@ -54,12 +54,12 @@ function javascriptOf(file: string): string {
   return file.replace(/\.ts$/, ".js");
 }
 
+const FOR_THE_REPOSITORY: ReadonlySet<string> = new Set(["scripts", "devDependencies", "allowScripts"]);
+
 /** Ours without what only the repository needs. */
 function manifest(): object {
-  const { scripts, devDependencies, allowScripts, ...kept } = JSON.parse(
-    readFileSync(join(root, "package.json"), "utf8"),
-  ) as Record<string, unknown>;
-  return kept;
+  const ours = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(ours).filter(([key]) => !FOR_THE_REPOSITORY.has(key)));
 }
 
 function write(path: string, text: string, mode = 0o644): void {
