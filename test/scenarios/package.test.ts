@@ -53,16 +53,8 @@ test("it holds JavaScript, the dashboard and what a reader wants to know: no tes
     paths.filter((path) => /\.ts$|\.test\.|\.fixture\.|\.bench\./.test(path)),
     [],
   );
-  assert.deepEqual([...new Set(paths.map((path) => path.split("/")[0]))].sort(), [
-    "CHANGELOG.md",
-    "LICENSE",
-    "README.md",
-    "SECURITY.md",
-    "bin",
-    "dist",
-    "package.json",
-    "src",
-  ]);
+  const beside = ["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "package.json"];
+  assert.deepEqual(new Set(paths.map((path) => path.split("/")[0])), new Set([...beside, "bin", "dist", "src"]));
   assert.deepEqual(
     Object.keys(manifest).filter((key) => /scripts|dev/i.test(key)),
     [],
