@@ -46,7 +46,7 @@ function tidewire(...args: readonly string[]): Promise<{ readonly stdout: string
   });
 }
 
-test("it holds JavaScript, the dashboard and what a reader wants to know: no test, no tool, no secret of the clone", () => {
+test("it holds JavaScript, the dashboard and what a reader wants to know: no test, no fixture, no tool", () => {
   const files = globSync("**/*", { cwd: installed, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1));
   assert.deepEqual(
