@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
-import { isTidewireError } from "../../base/mod.ts";
+import { arnOf, isTidewireError } from "../../base/mod.ts";
 import { provisioningStoreContract } from "../../identity/provisioning/provisioning-store.contract.ts";
 import { successionStoreContract } from "../../identity/succession-store.contract.ts";
 import { peopleStoreContract, storedSession, storedUser } from "../../people/people-store.contract.ts";
+import { Registry } from "../../registry/mod.ts";
 import { PEOPLE_TABLES, PROVISIONING_TABLES, SUCCESSION_TABLES } from "../identity-sql/identity-schema.ts";
-import { Registry, arnOf } from "../../registry/mod.ts";
 import type { Change, Principal, RegistryStore } from "../../registry/mod.ts";
 import { factsOf } from "../../registry/contract.fixture.ts";
 import { registryContract } from "../../registry/registry.contract.ts";
