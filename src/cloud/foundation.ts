@@ -6,13 +6,8 @@ import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
 import { CertificateAuthority, findPassphrase } from "../adapters/pki/mod.ts";
-import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
-import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
-import { openProvisioningFile } from "../adapters/sqlite/provisioning-store.ts";
-import { openRegistry } from "../adapters/sqlite/registry-store.ts";
-import { openRenewalsFile } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
 import { LIMITS, days, hours } from "../base/mod.ts";
 import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
@@ -30,7 +25,7 @@ import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
 import { ListenerAudit } from "./listener-audit.ts";
-import { moveIdentity } from "./move-identity.ts";
+import { openIdentityStores } from "./identity-stores.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
@@ -89,21 +84,13 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const passphrase = findPassphrase(config.caPassphraseFile);
   const { deviceCertificateDays: deviceDays, caToken: token = null } = config;
   const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
-  const stores = openRegistry(registryPath, logger);
-  teardown.add("registry", () => stores.close());
-  const renewed = openRenewalsFile(join(config.data, "renewals.db"), logger);
-  teardown.add("renewals' store", () => renewed.close());
-  const provisioned = openProvisioningFile({ path: join(config.data, "provisioning.db"), logger });
-  teardown.add("provisioning's store", () => provisioned.close());
-  const shared = await openSharedRegistry(config, logger, teardown);
-  if (shared !== null) {
-    moveIdentity({ registry: stores.store, people: kept.file, provisioning: provisioned, renewals: renewed }, shared, logger);
-  }
+  const stores = await openIdentityStores(config, kept.file, logger, teardown);
+  const { shared, provisioningStore } = stores;
   const people = openPeople({ ...ground, logger }, secrets, kept.file, shared, teardown);
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({
-    store: shared ?? stores.store,
+    store: stores.registryStore,
     rules: rulesWithin(limits.identity),
     principalsCachedMax,
     ...ports,
@@ -111,11 +98,15 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   if (registry.policies.find(DEFAULT_POLICY_NAME) === undefined) {
     registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
-  const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
+  const presence = new PresenceBook({ store: stores.presenceStore, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
   const gate = openGate({ registry, clock, scheduler, logger, metrics, audit: kept.audit }, teardown);
-  const successions = shared?.successions ?? renewed.successions;
-  const renewal = openRenewals(config, successions, { registry, authority, clock, scheduler, logger, metrics }, teardown);
+  const renewal = openRenewals(
+    config,
+    stores.successions,
+    { registry, authority, clock, scheduler, logger, metrics },
+    teardown,
+  );
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
   const authorities = new RegisteredAuthorities(registry);
@@ -130,7 +121,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     secrets,
     authority,
     registry,
-    provisioningStore: shared?.provisioning ?? provisioned.store,
+    provisioningStore,
     registryAway,
     presence,
     standalone,
@@ -168,17 +159,4 @@ function openRenewals(
   teardown.add("renewals", () => renewals.close());
   const isReplaced = (id: string): boolean => renewals.isReplaced(id);
   return { renewals, census: new CertificateCensus({ ...base, renewalGrace, isReplaced }) };
-}
-
-/** Null where the registry is in the data folder. Presence stays there either way: each platform knows its own connections. */
-async function openSharedRegistry(
-  { registry }: PlatformConfig,
-  logger: Logger,
-  teardown: Teardown,
-): Promise<PostgresRegistryStore | null> {
-  if (registry === "sqlite") return null;
-  const { PostgresRegistryStore: Store } = await import("../adapters/postgres/mod.ts");
-  const store = await Store.open(parsePostgresUrl(registry), logger);
-  teardown.add("shared registry", () => store.close());
-  return store;
 }

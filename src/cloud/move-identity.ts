@@ -39,13 +39,21 @@ export function moveIdentity(files: IdentityFiles, to: Holder, logger: Logger): 
     if (isEmpty(to.sql) && !isEmpty(files.registry.sql)) {
       const copied = copyTables(files.registry.sql, to.sql);
       const [things = 0, certificates = 0] = [copied.get("things"), copied.get("certificates")];
-      logger.info("The registry was copied from the data folder into PostgreSQL", { audit: true, things, certificates });
+      logger.info("The registry was copied from the data folder into PostgreSQL", {
+        audit: true,
+        things,
+        certificates,
+      });
     }
     for (const { name, tables, touched } of PARTS) {
       const copied = copyTables(files[name].sql, to.sql, tables, touched);
       const rows = Object.fromEntries([...copied].filter(([, count]) => count > 0));
       if (Object.keys(rows).length === 0) continue;
-      logger.info("A part of identity was copied from the data folder into PostgreSQL", { audit: true, part: name, ...rows });
+      logger.info("A part of identity was copied from the data folder into PostgreSQL", {
+        audit: true,
+        part: name,
+        ...rows,
+      });
     }
     to.sql.change("INSERT INTO registry_values VALUES ($1, $2, 'yes')", [MARK]);
   });
@@ -61,5 +69,7 @@ function tellWhatIsLeft({ people }: IdentityFiles, to: Holder, logger: Logger): 
   const shared = users(to.sql);
   const left = [...users(people.sql)].filter((name) => !shared.has(name)).length;
   if (left === 0) return;
-  logger.info("Users in people.db of the data folder are not in the shared registry, so they cannot log in", { users: left });
+  logger.info("Users in people.db of the data folder are not in the shared registry, so they cannot log in", {
+    users: left,
+  });
 }

@@ -105,7 +105,11 @@ describe("two platforms with the same people", { skip: missing ?? false }, () =>
     await until(() => b.people.users.has("anna"));
     assert.equal((await b.people.users.login("anna", passwordOf("anna"), "192.0.2.1")).ok, true);
     const { value } = b.people.sessions.begin("anna", "192.0.2.1", "browser");
-    const key = b.people.keys.make("anna", { kind: "api", name: "k", permissions: ["fleet:read"] }, new Set(["fleet:read"]));
+    const key = b.people.keys.make(
+      "anna",
+      { kind: "api", name: "k", permissions: ["fleet:read"] },
+      new Set(["fleet:read"]),
+    );
     await until(() => a.people.byToken(key.secret, "::1") !== null && a.people.byCookie(value) !== null);
     let told = 0;
     b.people.onChange(() => told++);
@@ -129,7 +133,10 @@ describe("two platforms with the same people", { skip: missing ?? false }, () =>
     assert.equal(b.people.users.setRole("anna", "viewer").state, "disabled");
     a.people.users.delete("anna");
     assert.throws(() => b.people.users.setRole("anna", "operator"), is("NOT_FOUND"));
-    assert.throws(() => b.people.keys.make("anna", { kind: "api", name: "k", permissions: [] }, new Set()), is("KEY_INVALID"));
+    assert.throws(
+      () => b.people.keys.make("anna", { kind: "api", name: "k", permissions: [] }, new Set()),
+      is("KEY_INVALID"),
+    );
     a.people.users.invite("carl", "viewer");
     assert.throws(() => b.people.users.invite("carl", "administrator"), is("ALREADY_EXISTS"));
     assert.equal(a.people.users.get("carl").role, "viewer");
@@ -170,9 +177,14 @@ describe("two platforms with the same people", { skip: missing ?? false }, () =>
     assert.equal(await why(b, passwordOf("anna"), "192.0.2.99"), "ok");
     assert.equal(await why(a, "wrong", "192.0.2.98"), "wrong-password", "a success begins anew");
     const { loginsFreePerAddress } = LIMITS.people;
-    for (let n = 0; n < loginsFreePerAddress; n++) await [a, b][n % 2]!.people.users.login(`u${n}`, "x", "198.51.100.1");
+    for (let n = 0; n < loginsFreePerAddress; n++)
+      await [a, b][n % 2]!.people.users.login(`u${n}`, "x", "198.51.100.1");
     assert.equal(await why(a, passwordOf("anna"), "198.51.100.1"), "too-often");
-    assert.equal(await why(b, passwordOf("anna"), "198.51.100.2"), "ok", "and what was refused unseen counts for nobody");
+    assert.equal(
+      await why(b, passwordOf("anna"), "198.51.100.2"),
+      "ok",
+      "and what was refused unseen counts for nobody",
+    );
     const count = (): number => Number(a.sql.rows("SELECT count(*) FROM login_failures WHERE tenant = $1")[0]![0]);
     const old = `UPDATE login_failures SET last_at = last_at - ${LIMITS.people.loginForgetAfter + 1} WHERE tenant = $1`;
     assert.ok(count() > 0);
@@ -186,7 +198,11 @@ describe("two platforms with the same people", { skip: missing ?? false }, () =>
     await joined(a.people, "anna", "operator");
     const { value, session } = a.people.sessions.begin("anna", "192.0.2.1", "browser");
     const other = a.people.sessions.begin("anna", "192.0.2.1", "browser");
-    const key = a.people.keys.make(null, { kind: "api", name: "k", permissions: ["fleet:read"] }, new Set(["fleet:read"]));
+    const key = a.people.keys.make(
+      null,
+      { kind: "api", name: "k", permissions: ["fleet:read"] },
+      new Set(["fleet:read"]),
+    );
     await until(() => b.people.byToken(key.secret, "::1") !== null && b.people.byCookie(other.value) !== null);
     clock.advance(minutes(2));
     b.people.byToken(key.secret, "::2");
@@ -194,10 +210,7 @@ describe("two platforms with the same people", { skip: missing ?? false }, () =>
     a.people.revokeKey(key.key.id);
     a.people.endSessions(({ id }) => id === other.session.id);
     b.people.flush(); // before it has heard
-    assert.deepEqual(
-      [a.store.load().keys, a.store.load().sessions.map(({ id }) => id)],
-      [[], [session.id]],
-    );
+    assert.deepEqual([a.store.load().keys, a.store.load().sessions.map(({ id }) => id)], [[], [session.id]]);
     for (let passed = 0; passed <= LIMITS.people.sessionIdle; passed += hours(12)) {
       clock.advance(hours(12));
       assert.notEqual(a.people.byCookie(value), null);
@@ -209,145 +222,179 @@ describe("two platforms with the same people", { skip: missing ?? false }, () =>
   });
 });
 
-test("two platforms in two processes with the same join codes: each lets exactly one device in", { skip: missing ?? false }, async () => {
-  const tenant = "race";
-  const store = await openStore(tenant);
-  const codes = new JoinCodes({
-    ...ports(3),
-    clock: systemClock,
-    store: store.provisioning,
-    isRegistered: () => false,
-    sha256: (text) => createHash("sha256").update(text).digest("hex"),
-    fingerprint: () => new Uint8Array(JOIN_FINGERPRINT_BYTES),
-  });
-  const secrets = Array.from({ length: 25 }, (_, n) => {
-    const parsed = parseJoinCode(codes.create({ offer: { kind: "thing", thing: `t-${n}` } }).code);
-    if ("fault" in parsed) throw new Error(parsed.fault);
-    return parsed.secret;
-  });
-  const file = new URL("join-race.fixture.ts", import.meta.url);
-  const workers = ["a", "b"].map((name) => {
-    return new Worker(file, { workerData: { url: server.url(), tenant, name } satisfies RaceStart, execArgv: [] });
-  });
-  await Promise.all(workers.map((worker) => once(worker, "message")));
-  const results = workers.map(async (worker) => {
-    worker.postMessage(secrets);
-    return ((await once(worker, "message")) as [readonly number[]])[0];
-  });
-  const won = await Promise.all(results);
-  for (const worker of workers) worker.postMessage(null);
-  await Promise.all(workers.map((worker) => once(worker, "exit")));
-  assert.deepEqual(
-    won.flat().sort((x, y) => x - y),
-    secrets.map((_, n) => n),
-  );
-  assert.equal(store.things.count({}), secrets.length, "and the loser's thing was never made");
-  assert.deepEqual(new Set(codes.list().map(({ usesLeft, joined }) => `${usesLeft} ${joined.length}`)), new Set(["0 1"]));
-});
+test(
+  "two platforms in two processes with the same join codes: each lets exactly one device in",
+  { skip: missing ?? false },
+  async () => {
+    const tenant = "race";
+    const store = await openStore(tenant);
+    const codes = new JoinCodes({
+      ...ports(3),
+      clock: systemClock,
+      store: store.provisioning,
+      isRegistered: () => false,
+      sha256: (text) => createHash("sha256").update(text).digest("hex"),
+      fingerprint: () => new Uint8Array(JOIN_FINGERPRINT_BYTES),
+    });
+    const secrets = Array.from({ length: 25 }, (_, n) => {
+      const parsed = parseJoinCode(codes.create({ offer: { kind: "thing", thing: `t-${n}` } }).code);
+      if ("fault" in parsed) throw new Error(parsed.fault);
+      return parsed.secret;
+    });
+    const file = new URL("join-race.fixture.ts", import.meta.url);
+    const workers = ["a", "b"].map((name) => {
+      return new Worker(file, { workerData: { url: server.url(), tenant, name } satisfies RaceStart, execArgv: [] });
+    });
+    await Promise.all(workers.map((worker) => once(worker, "message")));
+    const results = workers.map(async (worker) => {
+      worker.postMessage(secrets);
+      return ((await once(worker, "message")) as [readonly number[]])[0];
+    });
+    const won = await Promise.all(results);
+    for (const worker of workers) worker.postMessage(null);
+    await Promise.all(workers.map((worker) => once(worker, "exit")));
+    assert.deepEqual(
+      won.flat().sort((x, y) => x - y),
+      secrets.map((_, n) => n),
+    );
+    assert.equal(store.things.count({}), secrets.length, "and the loser's thing was never made");
+    assert.deepEqual(
+      new Set(codes.list().map(({ usesLeft, joined }) => `${usesLeft} ${joined.length}`)),
+      new Set(["0 1"]),
+    );
+  },
+);
 
-test("a device that renews at two platforms at once has one new certificate, and both know", { skip: missing ?? false }, async () => {
-  const secrets = openSecrets(join(folder, "secrets"), { logger: new SimLogger() });
-  const authority = await CertificateAuthority.open({ secrets, clock: systemClock, logger: new SimLogger(), host: "h" });
-  const times = { renewalGrace: days(30), retireAfter: hours(1), deleteAfter: days(7) };
-  const [a, b] = await pair((store, n) => {
-    const registry = registryOver(store, n);
-    const base = { ...ports(n), clock: systemClock };
-    return { store, registry, renewals: new Renewals({ ...base, registry, authority, store: store.successions, times }) };
-  });
-  const key = () => generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey;
-  const old = await authority.issueFor(key(), "pump");
-  const { certificateId } = old.facts;
-  a.registry.certificates.register(old.certificatePem, old.facts);
-  a.registry.things.create("pump");
-  a.registry.things.attach("pump", certificateId);
-  const next = key();
-  const answers = await Promise.all([a, b].map(({ renewals }) => renewals.renew(certificateId, next)));
-  assert.equal(answers[0]!.certificatePem, answers[1]!.certificatePem);
-  assert.equal(b.registry.things.principalsOf("pump").length, 2, "the old one and one new one");
-  const { successor } = a.store.successions.load()[0]!;
-  b.renewals.seen(successor);
-  await until(() => a.renewals.isReplaced(certificateId));
-  for (const { renewals } of [a, b]) renewals.close();
-});
+test(
+  "a device that renews at two platforms at once has one new certificate, and both know",
+  { skip: missing ?? false },
+  async () => {
+    const secrets = openSecrets(join(folder, "secrets"), { logger: new SimLogger() });
+    const authority = await CertificateAuthority.open({
+      secrets,
+      clock: systemClock,
+      logger: new SimLogger(),
+      host: "h",
+    });
+    const times = { renewalGrace: days(30), retireAfter: hours(1), deleteAfter: days(7) };
+    const [a, b] = await pair((store, n) => {
+      const registry = registryOver(store, n);
+      const base = { ...ports(n), clock: systemClock };
+      return {
+        store,
+        registry,
+        renewals: new Renewals({ ...base, registry, authority, store: store.successions, times }),
+      };
+    });
+    const key = () => generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey;
+    const old = await authority.issueFor(key(), "pump");
+    const { certificateId } = old.facts;
+    a.registry.certificates.register(old.certificatePem, old.facts);
+    a.registry.things.create("pump");
+    a.registry.things.attach("pump", certificateId);
+    const next = key();
+    const answers = await Promise.all([a, b].map(({ renewals }) => renewals.renew(certificateId, next)));
+    assert.equal(answers[0]!.certificatePem, answers[1]!.certificatePem);
+    assert.equal(b.registry.things.principalsOf("pump").length, 2, "the old one and one new one");
+    const { successor } = a.store.successions.load()[0]!;
+    b.renewals.seen(successor);
+    await until(() => a.renewals.isReplaced(certificateId));
+    for (const { renewals } of [a, b]) renewals.close();
+  },
+);
 
-test("each platform's index of the fleet follows the other's changes, also those that it has missed", { skip: missing ?? false }, async () => {
-  const open = (store: PostgresRegistryStore, n: number) => {
-    const registry = registryOver(store, n);
-    const file = openRegistry(join(folder, `presence-${n}.db`));
-    const base = { ...ports(n), scheduler: systemScheduler, registry };
-    const presence = new PresenceBook({ ...base, store: file.presence });
-    const index = new SearchLink({ path: join(folder, `search-${n}.db`), logger: base.logger });
-    const shadows = {
-      get: () => JSON.stringify({ state: {}, version: 1 }),
-      list: () => ({ results: [], timestamp: 0 }),
-      onChange: () => () => {},
+test(
+  "each platform's index of the fleet follows the other's changes, also those that it has missed",
+  { skip: missing ?? false },
+  async () => {
+    const open = (store: PostgresRegistryStore, n: number) => {
+      const registry = registryOver(store, n);
+      const file = openRegistry(join(folder, `presence-${n}.db`));
+      const base = { ...ports(n), scheduler: systemScheduler, registry };
+      const presence = new PresenceBook({ ...base, store: file.presence });
+      const index = new SearchLink({ path: join(folder, `search-${n}.db`), logger: base.logger });
+      const shadows = {
+        get: () => JSON.stringify({ state: {}, version: 1 }),
+        list: () => ({ results: [], timestamp: 0 }),
+        onChange: () => () => {},
+      };
+      const search = new FleetSearch({ ...base, presence, shadows, index, shared: true });
+      const close = async (): Promise<void> => {
+        await search.close();
+        await index.close();
+        presence.close();
+        file.close();
+      };
+      const found = async (query: string): Promise<readonly string[]> =>
+        (await search.run(query)).things.map(({ thingName }) => thingName);
+      return { registry, search, found, close };
     };
-    const search = new FleetSearch({ ...base, presence, shadows, index, shared: true });
-    const close = async (): Promise<void> => {
-      await search.close();
-      await index.close();
-      presence.close();
-      file.close();
+    const [a, b] = await pair(open);
+    await Promise.all([a.search.started, b.search.started]);
+    a.registry.things.create("boiler", { attributes: { site: "berlin" } });
+    b.registry.things.create("pump", { attributes: { site: "rome" } });
+    a.registry.groups.create("cellar");
+    a.registry.groups.add("cellar", "boiler");
+    const both = async (query: string, expected: readonly string[]): Promise<void> => {
+      for (const one of [a, b]) {
+        for (let tries = 0; tries < 5_000 && String(await one.found(query)) !== String(expected); tries++)
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        assert.deepEqual(await one.found(query), expected, query);
+      }
     };
-    const found = async (query: string): Promise<readonly string[]> =>
-      (await search.run(query)).things.map(({ thingName }) => thingName);
-    return { registry, search, found, close };
-  };
-  const [a, b] = await pair(open);
-  await Promise.all([a.search.started, b.search.started]);
-  a.registry.things.create("boiler", { attributes: { site: "berlin" } });
-  b.registry.things.create("pump", { attributes: { site: "rome" } });
-  a.registry.groups.create("cellar");
-  a.registry.groups.add("cellar", "boiler");
-  const both = async (query: string, expected: readonly string[]): Promise<void> => {
-    for (const one of [a, b]) {
-      for (let tries = 0; tries < 5_000 && String(await one.found(query)) !== String(expected); tries++)
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      assert.deepEqual(await one.found(query), expected, query);
-    }
-  };
-  await both("attributes.site:*", ["boiler", "pump"]);
-  await both("thingGroupNames:cellar", ["boiler"]);
-  b.registry.things.update("boiler", { attributes: { site: "rome" } });
-  await both("attributes.site:rome", ["boiler", "pump"]);
-  b.registry.groups.delete("cellar");
-  await both("thingGroupNames:cellar", []);
-  a.registry.things.delete("pump");
-  await both("attributes.site:rome", ["boiler"]);
-  // More than fits a notification: the other compares everything.
-  a.registry.atomically(() => {
-    for (let n = 0; n < 500; n++) a.registry.things.create(`thing-${n}`, { attributes: { site: "oslo" } });
-  });
-  await both("attributes.site:oslo thingName:thing-49?", Array.from({ length: 10 }, (_, n) => `thing-49${n}`));
-  await a.close();
-  await b.close();
-});
+    await both("attributes.site:*", ["boiler", "pump"]);
+    await both("thingGroupNames:cellar", ["boiler"]);
+    b.registry.things.update("boiler", { attributes: { site: "rome" } });
+    await both("attributes.site:rome", ["boiler", "pump"]);
+    b.registry.groups.delete("cellar");
+    await both("thingGroupNames:cellar", []);
+    a.registry.things.delete("pump");
+    await both("attributes.site:rome", ["boiler"]);
+    // More than fits a notification: the other compares everything.
+    a.registry.atomically(() => {
+      for (let n = 0; n < 500; n++) a.registry.things.create(`thing-${n}`, { attributes: { site: "oslo" } });
+    });
+    await both(
+      "attributes.site:oslo thingName:thing-49?",
+      Array.from({ length: 10 }, (_, n) => `thing-49${n}`),
+    );
+    await a.close();
+    await b.close();
+  },
+);
 
-test("a data folder's people, codes and renewals come along once; what ended since does not come back", { skip: missing ?? false }, async () => {
-  const at = (name: string): string => join(folder, name);
-  const files = {
-    registry: { ...openRegistry(at("registry.db")).store },
-    people: openPeopleFile({ path: at("people.db") }),
-    provisioning: openProvisioningFile({ path: at("provisioning.db") }),
-    renewals: openRenewalsFile(at("renewals.db")),
-  };
-  files.people.people.putUser(storedUser("anna"));
-  files.people.people.putKey(storedKey("k1", "anna"));
-  files.people.people.putSession(storedSession("s1", "anna"));
-  files.people.revokedToken.write("stays here");
-  files.provisioning.store.blockName("pump-1", 1);
-  files.renewals.successions.save({ predecessor: "a", successor: "b", issuedAt: 1, confirmedAt: null });
-  files.renewals.successions.allow("a", 9);
-  const logger = new SimLogger();
-  const shared = await openStore("moved");
-  moveIdentity(files, shared, logger);
-  assert.deepEqual(shared.people.load(), files.people.people.load());
-  assert.equal(shared.provisioning.isBlocked("pump-1"), true);
-  assert.deepEqual([shared.successions.load(), shared.successions.allowance("a")], [files.renewals.successions.load(), 9]);
-  shared.people.deleteUser("anna");
-  shared.provisioning.freeName("pump-1");
-  moveIdentity(files, shared, logger);
-  assert.deepEqual(shared.people.load(), { users: [], keys: [], sessions: [] });
-  assert.equal(shared.provisioning.isBlocked("pump-1"), false);
-  for (const file of [files.people, files.provisioning, files.renewals]) file.close();
-});
+test(
+  "a data folder's people, codes and renewals come along once; what ended since does not come back",
+  { skip: missing ?? false },
+  async () => {
+    const at = (name: string): string => join(folder, name);
+    const files = {
+      registry: { ...openRegistry(at("registry.db")).store },
+      people: openPeopleFile({ path: at("people.db") }),
+      provisioning: openProvisioningFile({ path: at("provisioning.db") }),
+      renewals: openRenewalsFile(at("renewals.db")),
+    };
+    files.people.people.putUser(storedUser("anna"));
+    files.people.people.putKey(storedKey("k1", "anna"));
+    files.people.people.putSession(storedSession("s1", "anna"));
+    files.people.revokedToken.write("stays here");
+    files.provisioning.store.blockName("pump-1", 1);
+    files.renewals.successions.save({ predecessor: "a", successor: "b", issuedAt: 1, confirmedAt: null });
+    files.renewals.successions.allow("a", 9);
+    const logger = new SimLogger();
+    const shared = await openStore("moved");
+    moveIdentity(files, shared, logger);
+    assert.deepEqual(shared.people.load(), files.people.people.load());
+    assert.equal(shared.provisioning.isBlocked("pump-1"), true);
+    assert.deepEqual(
+      [shared.successions.load(), shared.successions.allowance("a")],
+      [files.renewals.successions.load(), 9],
+    );
+    shared.people.deleteUser("anna");
+    shared.provisioning.freeName("pump-1");
+    moveIdentity(files, shared, logger);
+    assert.deepEqual(shared.people.load(), { users: [], keys: [], sessions: [] });
+    assert.equal(shared.provisioning.isBlocked("pump-1"), false);
+    for (const file of [files.people, files.provisioning, files.renewals]) file.close();
+  },
+);

@@ -99,12 +99,7 @@ export class Attempts {
   /** Null: this platform counts by itself. */
   readonly #shared: SharedAttempts | null;
 
-  constructor(
-    clock: Clock,
-    metrics: Metrics,
-    rules: AttemptRules = OF_PEOPLE,
-    shared: SharedAttempts | null = null,
-  ) {
+  constructor(clock: Clock, metrics: Metrics, rules: AttemptRules = OF_PEOPLE, shared: SharedAttempts | null = null) {
     this.#clock = clock;
     this.#shared = shared;
     this.#names = new Book(rules.perName);

@@ -85,19 +85,27 @@ export function peopleStoreContract(adapter: string, open: OpenPeopleStore): voi
       const under = await open();
       const { store } = under;
       for (const id of ["k1", "k2"]) store.putKey(storedKey(id, null));
-      const sessions = Array.from({ length: 45 }, (_, n) => storedSession(`s${String(n).padStart(2, "0")}`, null));
+      const seenAt = (lastSeenAt: number): SavedSession[] =>
+        Array.from({ length: 45 }, (_, n) =>
+          Object.assign({}, storedSession(`s${String(n).padStart(2, "0")}`, null), { lastSeenAt }),
+        );
+      const sessions = seenAt(20);
       for (const session of sessions) store.putSession(session);
       store.deleteKey("k2");
       store.deleteSessions(["s01"]);
-      store.touchKeys(["k1", "k2"].map((id) => ({ ...storedKey(id, null), lastUsedAt: 90, lastUsedFrom: "a" })));
+      const used = { lastUsedAt: 90, lastUsedFrom: "a" };
+      store.touchKeys([
+        { ...storedKey("k1", null), ...used },
+        { ...storedKey("k2", null), ...used },
+      ]);
       store.touchKeys([{ ...storedKey("k1", null), name: "renamed", secret: "other", lastUsedAt: 80 }]);
-      store.touchSessions(sessions.map((session) => ({ ...session, lastSeenAt: 900, user: "mallory" })));
-      store.touchSessions([{ ...sessions[2]!, lastSeenAt: 30 }]);
+      store.touchSessions(seenAt(900));
+      store.touchSessions([{ ...sessions[2]!, lastSeenAt: 30, user: "mallory" }]);
       const found = store.load();
       assert.deepEqual(found.keys, [{ ...storedKey("k1", null), lastUsedAt: 90, lastUsedFrom: "a" }]);
       assert.deepEqual(
         found.sessions,
-        sessions.filter(({ id }) => id !== "s01").map((session) => ({ ...session, lastSeenAt: 900 })),
+        seenAt(900).filter(({ id }) => id !== "s01"),
       );
       await under.close();
     });
@@ -140,14 +148,15 @@ export function peopleStoreContract(adapter: string, open: OpenPeopleStore): voi
 
     test("another tenant's users of the same names stay", async () => {
       for (const tenant of ["mine", "theirs"]) {
-        const { store, close } = await open(tenant);
+        const under = await open(tenant);
+        const { store } = under;
         store.putUser(storedUser("bert"));
         store.putKey(storedKey("k1", "bert"));
         if (tenant === "theirs") {
           store.deleteUser("bert");
           assert.deepEqual(store.load(), { users: [], keys: [], sessions: [] });
         }
-        await close();
+        await under.close();
       }
       const mine = await open("mine");
       assert.deepEqual([mine.store.load().users.length, mine.store.load().keys.length], [1, 1]);

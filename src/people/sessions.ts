@@ -25,12 +25,7 @@ export class SessionBook {
   /** Only "last seen" moved: saved with the next round. */
   readonly #seen = new Set<string>();
 
-  constructor(
-    ports: PeoplePorts,
-    alone: Alone,
-    saved: readonly SavedSession[],
-    isUser: (name: string) => boolean,
-  ) {
+  constructor(ports: PeoplePorts, alone: Alone, saved: readonly SavedSession[], isUser: (name: string) => boolean) {
     this.#ports = ports;
     this.#alone = alone;
     this.#isUser = isUser;

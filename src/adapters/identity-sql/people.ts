@@ -49,9 +49,7 @@ export class PeopleTable implements PeopleStore {
     const { name, role, disabled, password, passwordChangedAt, invitation, createdAt, lastLoginAt } = user;
     const { hash = null, expiresAt = null } = invitation ?? {};
     const times = [createdAt, lastLoginAt];
-    this.#change([
-      [PUT_USER, [name, role, disabled ? 1 : 0, password, passwordChangedAt, hash, expiresAt, ...times]],
-    ]);
+    this.#change([[PUT_USER, [name, role, disabled ? 1 : 0, password, passwordChangedAt, hash, expiresAt, ...times]]]);
   }
 
   deleteUser(name: string): void {

@@ -150,7 +150,7 @@ export class ProvisioningTable
 
   joinCode(secretHash: string): JoinCodeRecord | null {
     const text = "SELECT document FROM join_codes WHERE tenant = $1 AND hash = $2";
-    return this.#first(text, [secretHash], documentOf<JoinCodeRecord>);
+    return this.#first(text, [secretHash], documentOf) as JoinCodeRecord | null;
   }
 
   saveJoinCode(code: JoinCodeRecord): void {
@@ -167,7 +167,7 @@ export class ProvisioningTable
 
   joinCodes(limit: number): readonly JoinCodeRecord[] {
     const text = "SELECT document FROM join_codes WHERE tenant = $1 ORDER BY expires_at LIMIT $2";
-    return this.#db.rows(text, [limit]).map(documentOf<JoinCodeRecord>);
+    return this.#db.rows(text, [limit]).map(documentOf) as JoinCodeRecord[];
   }
 
   removeExpiredJoinCodes(now: EpochMs): void {
@@ -204,7 +204,7 @@ export class ProvisioningTable
 
   bulkDevice(keyHash: string): BulkRecord | null {
     const text = "SELECT document FROM bulk_devices WHERE tenant = $1 AND key_hash = $2";
-    return this.#first(text, [keyHash], documentOf<BulkRecord>);
+    return this.#first(text, [keyHash], documentOf) as BulkRecord | null;
   }
 
   saveBulkDevice(record: BulkRecord): void {
@@ -233,12 +233,12 @@ export class ProvisioningTable
 
   registrationTask(taskId: string): RegistrationTask | null {
     const text = "SELECT document FROM registration_tasks WHERE tenant = $1 AND id = $2";
-    return this.#first(text, [taskId], documentOf<RegistrationTask>);
+    return this.#first(text, [taskId], documentOf) as RegistrationTask | null;
   }
 
   registrationTasks(): readonly RegistrationTask[] {
     const text = "SELECT document FROM registration_tasks WHERE tenant = $1 ORDER BY created_at DESC, id DESC";
-    return this.#db.rows(text).map(documentOf<RegistrationTask>);
+    return this.#db.rows(text).map(documentOf) as RegistrationTask[];
   }
 
   removeRegistrationTask(taskId: string): void {
@@ -251,7 +251,7 @@ export class ProvisioningTable
 
   registrationLine(taskId: string, line: number): RegistrationLine | null {
     const text = "SELECT document FROM registration_lines WHERE tenant = $1 AND task = $2 AND line = $3";
-    return this.#first(text, [taskId, line], documentOf<RegistrationLine>);
+    return this.#first(text, [taskId, line], documentOf) as RegistrationLine | null;
   }
 
   registrationLines(
@@ -262,7 +262,7 @@ export class ProvisioningTable
   ): readonly RegistrationLine[] {
     const text = `SELECT document FROM registration_lines
       WHERE tenant = $1 AND task = $2 AND outcome = $3 AND line > $4 ORDER BY line LIMIT $5`;
-    return this.#db.rows(text, [taskId, outcome, after, limit]).map(documentOf<RegistrationLine>);
+    return this.#db.rows(text, [taskId, outcome, after, limit]).map(documentOf) as RegistrationLine[];
   }
 
   countRegistrationLines(taskId: string): { readonly succeeded: number; readonly failed: number } {
@@ -288,7 +288,7 @@ export class ProvisioningTable
 
   retirements(): readonly RetirementRecord[] {
     const text = "SELECT document FROM retirements WHERE tenant = $1 ORDER BY thing";
-    return this.#db.rows(text).map(documentOf<RetirementRecord>);
+    return this.#db.rows(text).map(documentOf) as RetirementRecord[];
   }
 
   blockName(name: string, at: EpochMs): void {
@@ -354,6 +354,6 @@ function claimOf([certificateId, template, expiresAt]: Row): ClaimRecord {
   return { certificateId: String(certificateId), template: String(template), expiresAt: Number(expiresAt) };
 }
 
-function documentOf<T>([document]: Row): T {
-  return JSON.parse(String(document)) as T;
+function documentOf([document]: Row): unknown {
+  return JSON.parse(String(document));
 }

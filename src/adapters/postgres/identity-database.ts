@@ -238,10 +238,13 @@ export class PostgresDatabase implements Database, OtherWriters {
         if (of === part) listener();
       } catch (error) {
         this.#stale.add(part);
-        this.#logger.warn("What other platforms have changed is not known yet; it is looked at when the database is back", {
-          part,
-          reason: reasonOf(error),
-        });
+        this.#logger.warn(
+          "What other platforms have changed is not known yet; it is looked at when the database is back",
+          {
+            part,
+            reason: reasonOf(error),
+          },
+        );
       }
     }
   }

@@ -51,5 +51,9 @@ const REGISTRY_2 = withTenants(POSTGRES_REGISTRY, {
 });
 
 export function registryMigrations(schema: string): Migrations {
-  return { name: "registry", schema, steps: [REGISTRY_1, REGISTRY_2, POSTGRES_DEVICE_PASSWORDS, `${POSTGRES_IDENTITY}${LOGIN_FAILURES}`] };
+  return {
+    name: "registry",
+    schema,
+    steps: [REGISTRY_1, REGISTRY_2, POSTGRES_DEVICE_PASSWORDS, `${POSTGRES_IDENTITY}${LOGIN_FAILURES}`],
+  };
 }

@@ -80,7 +80,9 @@ test("a file of before is read on: its users, keys, sessions and facts", () => {
 test("the list of tables knows every column", () => {
   const file = openPeopleFile({ path, tenant: "columns" });
   for (const { name, key, others } of PEOPLE_TABLES) {
-    const columns = file.sql.rows(`SELECT name FROM pragma_table_info('${name}') WHERE ?1 <> ''`).map(([one]) => one);
+    const columns = file.sql
+      .rows(`SELECT name FROM pragma_table_info('${name}') WHERE ?1 <> ''`)
+      .map(([one]) => String(one));
     const known = ["tenant", ...key, ...others.map((one) => one.replaceAll('"', ""))];
     assert.deepEqual([...columns].sort(), known.sort(), name);
   }

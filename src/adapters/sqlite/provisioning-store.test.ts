@@ -28,10 +28,14 @@ provisioningStoreContract("SQLite", (named) => {
 
 test("the list of tables is whole, and knows every column", () => {
   const file = openProvisioningFile({ path, tenant: "columns" });
-  const tables = file.sql.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND ?1 <> ''").map(([name]) => name);
+  const tables = file.sql
+    .rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND ?1 <> ''")
+    .map(([name]) => String(name));
   assert.deepEqual([...tables].sort(), PROVISIONING_TABLES.map(({ name }) => name).sort());
   for (const { name, key, others } of PROVISIONING_TABLES) {
-    const columns = file.sql.rows(`SELECT name FROM pragma_table_info('${name}') WHERE ?1 <> ''`).map(([one]) => one);
+    const columns = file.sql
+      .rows(`SELECT name FROM pragma_table_info('${name}') WHERE ?1 <> ''`)
+      .map(([one]) => String(one));
     assert.deepEqual([...columns].sort(), ["tenant", ...key, ...others].sort(), name);
   }
   file.close();

@@ -52,7 +52,9 @@ export class Joining {
     const keyHash = createHash("sha256")
       .update(key.export({ type: "spki", format: "der" }))
       .digest("hex");
-    const joined = await this.#o.codes.redeem(secret, keyHash, remoteAddress, (offer, use) => this.#admit(offer, key, use));
+    const joined = await this.#o.codes.redeem(secret, keyHash, remoteAddress, (offer, use) =>
+      this.#admit(offer, key, use),
+    );
     const certificatePem = joined.certificatePem ?? this.#o.registry.certificates.describe(joined.certificateId).pem;
     return { thing: joined.thing, certificatePem, caPem: this.caPem };
   }

@@ -37,7 +37,10 @@ const NAME = /^[0-9A-Za-z_-]{1,36}$/;
 export class Templates {
   readonly #o: TemplatesOptions;
   /** Parsed bodies of default versions, by name; as many as there are templates. */
-  readonly #parsed = new Map<string, { readonly version: number; readonly madeAt: EpochMs; readonly body: TemplateBody }>();
+  readonly #parsed = new Map<
+    string,
+    { readonly version: number; readonly madeAt: EpochMs; readonly body: TemplateBody }
+  >();
 
   constructor(options: TemplatesOptions) {
     this.#o = options;
