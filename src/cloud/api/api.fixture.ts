@@ -37,6 +37,7 @@ import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import type { Pictures } from "../pictures/mod.ts";
 import { Renewals } from "../renewals.ts";
+import type { RenewalsOptions } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
@@ -175,6 +176,20 @@ function openPeople(folder: string, ground: Base) {
   };
 }
 
+function openRenewals(
+  folder: string,
+  base: Pick<RenewalsOptions, "registry" | "authority" | "clock" | "logger" | "metrics">,
+) {
+  const file = openRenewalsFile(join(folder, "renewals.db"));
+  const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
+  const renewals = new Renewals({ ...base, store: file.successions, times });
+  const close = (): void => {
+    renewals.close();
+    file.close();
+  };
+  return { renewals, renewalGrace: times.renewalGrace, close };
+}
+
 /** The parts behind the API, each on its own file below `folder`. */
 async function openParts(folder: string, ground: Base) {
   const kept = openPeople(folder, ground);
@@ -186,14 +201,12 @@ async function openParts(folder: string, ground: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
-  const renewed = openRenewalsFile(join(folder, "renewals.db"));
-  const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
-  const renewals = new Renewals({ ...base, registry, authority, store: renewed.successions, times });
+  const { renewals, renewalGrace, close: closeRenewals } = openRenewals(folder, { ...base, registry, authority });
   const census = new CertificateCensus({
     ...base,
     scheduler: systemScheduler, // simulated time moves only when a test says so, and pages wait for a turn
     registry,
-    renewalGrace: times.renewalGrace,
+    renewalGrace,
     isReplaced: (id) => renewals.isReplaced(id),
   });
   const refusalNotes = new RefusalNotes({ registry, clock });
@@ -218,8 +231,7 @@ async function openParts(folder: string, ground: Base) {
     for (const part of [gatekeeper, shadows, provisioning]) await part.close();
     await closeRules();
     presence.close();
-    renewals.close();
-    renewed.close();
+    closeRenewals();
     provisioned.close();
     stores.close();
     await kept.close();
