@@ -149,7 +149,7 @@ export class Renewals {
     const fault = keyFault(publicKey);
     if (fault !== null) throw new TidewireError("CERTIFICATE_REFUSED", { kind: "new key", reason: fault });
     const old = this.#renewable(certificateId);
-    const known = this.#lastOf(certificateId);
+    let known = this.#lastOf(certificateId);
     this.seen(old.certificateId);
     if (known !== undefined) {
       const again = this.#sameKey(known, publicKey);
@@ -163,6 +163,7 @@ export class Renewals {
       } else {
         this.#delete(known.successor); // nobody has used it, and its key is lost or was never kept
         this.#forget(known);
+        known = this.#lastOf(certificateId);
       }
     }
     const name = old.subject["CommonName"]?.[0];

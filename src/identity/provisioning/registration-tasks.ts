@@ -163,7 +163,16 @@ export class RegistrationTasks {
       if (!this.#closed) this.#lookAgain();
     }
     this.#working = null;
-    if (!stands && this.#next() !== undefined) this.#work(); // it was started while the last one ended
+    if (!stands && this.#isMore()) this.#work(); // it was started while the last one ended
+  }
+
+  #isMore(): boolean {
+    try {
+      return this.#next() !== undefined;
+    } catch {
+      this.#lookAgain(); // the database is away
+      return false;
+    }
   }
 
   async #workAll(): Promise<void> {
