@@ -5,7 +5,7 @@ import { openDataFolder } from "../adapters/data-folder.ts";
 import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
-import { CertificateAuthority, findPassphrase } from "../adapters/pki/mod.ts";
+import { CertificateAuthority, findPassphrase, openAuditKey } from "../adapters/pki/mod.ts";
 import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
@@ -84,6 +84,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const passphrase = findPassphrase(config.caPassphraseFile);
   const { deviceCertificateDays: deviceDays, caToken: token = null } = config;
   const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
+  await kept.audit.signWith(await openAuditKey(secrets, passphrase));
   const stores = openRegistry(registryPath, logger);
   teardown.add("registry", () => stores.close());
   const shared = await openSharedRegistry(config, logger, teardown);

@@ -44,6 +44,7 @@ import {
   SHADOW_ANSWERS,
   openProvisioning,
   provisioningService,
+  publishAuditCheckpoints,
   publishLifeCycleEvents,
   startShadows,
 } from "./services/mod.ts";
@@ -338,6 +339,7 @@ async function openBroker(
     }),
   );
   teardown.add("audit of devices", auditDevices(broker, base.audit));
+  teardown.add("checkpoints of the audit log", publishAuditCheckpoints({ ...base, broker }));
   const events = { ...base, broker, which: config.lifeCycleEvents, limits: base.limits.mqtt };
   teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(

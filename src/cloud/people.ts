@@ -38,7 +38,8 @@ export function openAudit({ data, logger: file, ...ports }: Ground, teardown: Te
   teardown.add("people's store", () => store.close());
   const auditFiles = openAuditFolder(join(data, "audit"));
   const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
-  const audit = new AuditTrail({ ...ports, files: auditFiles, anchor: store.auditAnchor, sha256, logger: file });
+  const { auditAnchor: anchor, auditCheckpoint: checkpointNote } = store;
+  const audit = new AuditTrail({ ...ports, files: auditFiles, anchor, checkpointNote, sha256, logger: file });
   teardown.add("audit log", () => audit.close());
   const auditScopes = new AuditScopes();
   return { audit, auditFiles, auditScopes, store, logger: auditedLogger(file, audit, auditScopes) };

@@ -123,13 +123,16 @@ export class SqlitePeopleStore implements PeopleStore {
   }
 
   /** The end of the audit log's chain, kept apart from its files. */
-  readonly auditAnchor = {
-    read: (): string | null =>
-      (this.#statements.fact.get(this.#tenant, "audit-anchor")?.["value"] as string | undefined) ?? null,
-    write: (text: string): void => {
-      this.#run(() => this.#statements.putFact.run(this.#tenant, "audit-anchor", text));
-    },
-  };
+  readonly auditAnchor = this.#fact("audit-anchor");
+  /** The last checkpoint of it that was signed. */
+  readonly auditCheckpoint = this.#fact("audit-checkpoint");
+
+  #fact(name: string): { read(): string | null; write(text: string): void } {
+    return {
+      read: () => (this.#statements.fact.get(this.#tenant, name)?.["value"] as string | undefined) ?? null,
+      write: (text) => this.#run(() => this.#statements.putFact.run(this.#tenant, name, text)),
+    };
+  }
 
   #run(work: () => unknown): void {
     transaction(this.#database, work);

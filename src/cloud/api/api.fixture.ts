@@ -153,6 +153,7 @@ function openPeople(folder: string, ground: Base) {
     scheduler: systemScheduler,
     files: auditFiles,
     anchor: peopleStore.auditAnchor,
+    checkpointNote: peopleStore.auditCheckpoint,
     sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
   });
   const auditScopes = new AuditScopes();

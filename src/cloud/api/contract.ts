@@ -31,6 +31,7 @@
  *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
  *   DELETE /api/token                                → 204, revoked
  *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
+ *   GET    /api/audit/checkpoint                       → AuditCheckpointView: the newest that was signed, to be kept elsewhere
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
@@ -219,6 +220,7 @@ export interface ApiError {
 }
 
 export type {
+  AuditCheckpointView,
   AuditEntryView,
   AuditPageView,
   InvitedUser,
