@@ -27,6 +27,7 @@ import type { PasswordHasher, People } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
+import { PasswordUses } from "./logins/mod.ts";
 import { ListenerAudit } from "./listener-audit.ts";
 import { moveRegistry } from "./move-registry.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
@@ -47,6 +48,7 @@ export interface Foundation {
   readonly people: People;
   /** Of devices' passwords: in a queue of its own, so that neither people nor devices wait for each other. */
   readonly deviceHasher: PasswordHasher;
+  readonly passwordUses: PasswordUses;
   readonly audit: AuditTrail;
   readonly auditFiles: AuditFiles;
   readonly auditScopes: AuditScopes;
@@ -133,7 +135,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
 function openGate(
   base: Pick<Foundation, "registry" | "clock" | "scheduler" | "logger" | "metrics" | "audit">,
   teardown: Teardown,
-): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher"> {
+): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher" | "passwordUses"> {
   const refusalNotes = new RefusalNotes(base);
   const gatekeeper = new RegistryGatekeeper({ ...base, onRefused: refusalNotes.ofGate });
   teardown.add("gatekeeper", () => gatekeeper.close());
@@ -141,7 +143,9 @@ function openGate(
   const listenerAudit = new ListenerAudit(base);
   teardown.add("audit of listeners", () => listenerAudit.close());
   const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
-  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher: passwordHasher({ atOnceMax, waitingMax }) };
+  const deviceHasher = passwordHasher({ atOnceMax, waitingMax });
+  const passwordUses = new PasswordUses(base.clock);
+  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher, passwordUses };
 }
 
 function openRenewals(

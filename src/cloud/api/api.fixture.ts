@@ -46,7 +46,7 @@ import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health } from "./contract.ts";
-import { passwordDesk } from "../logins/mod.ts";
+import { PasswordUses, passwordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
@@ -328,7 +328,12 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
-    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
+    passwords: passwordDesk({
+      registry: parts.registry,
+      random: base.random,
+      passwords: passwordHasher(),
+      passwordUses: new PasswordUses(base.clock),
+    }),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
