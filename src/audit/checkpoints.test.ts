@@ -234,7 +234,7 @@ describe("whoever holds the disk and not the key is found out when he", () => {
     assert.equal((await verify()).fault, null, "nothing in it says so");
     assert.match(
       (await verify({ checkpoints: [kept] })).fault ?? "fine",
-      /the end is missing: it goes to entry \d+, and checkpoint 3 of .* signed entry \d+/,
+      /the end is missing: it goes to entry \d+, and went to \d+, checkpoint 3 of /,
     );
   });
 

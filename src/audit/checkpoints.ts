@@ -56,7 +56,7 @@ export class Checkpoints {
     this.#signer = signer;
     if (noted === undefined) return "the note of the last checkpoint cannot be read";
     if (text === null && (!signer.isNew || newest !== null)) return "the note of the last checkpoint is gone";
-    return isThere ? null : `checkpoint ${noted!.number}, which signed entry ${noted!.entry}, is not in it`;
+    return isThere ? null : `checkpoint ${noted.number}, which signed entry ${noted.entry}, is not in it`;
   }
 
   /** Null where there is nothing new to sign, or nobody to sign it. */

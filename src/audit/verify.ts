@@ -149,12 +149,12 @@ class Check {
   verdict(files: number): AuditVerdict {
     const [missing] = [...this.#known.values()]
       .flat()
-      .filter(({ sequence }) => sequence > this.#head.sequence)
+      .filter((one) => reachOf(one) > this.#head.sequence)
       .toSorted((a, b) => Number(a.checkpoint === null) - Number(b.checkpoint === null) || b.sequence - a.sequence);
     if (missing !== undefined) {
-      const { checkpoint, sequence } = missing;
-      const went = checkpoint === null ? `went to ${sequence}` : `${nameOf(checkpoint)} signed entry ${sequence}`;
-      this.fault ??= `the end is missing: it goes to entry ${this.#head.sequence}, and ${went}`;
+      const { checkpoint } = missing;
+      const what = checkpoint === null ? "" : `, ${nameOf(checkpoint)}`;
+      this.fault ??= `the end is missing: it goes to entry ${this.#head.sequence}, and went to ${reachOf(missing)}${what}`;
     }
     const { proven = null, unprovenSince = null } = this.#signatures ?? {};
     if (this.#signatures !== null && proven === null && this.#entries > 0)
@@ -233,6 +233,11 @@ class Signatures {
     this.unprovenSince = null;
     return null;
   }
+}
+
+/** A checkpoint is an entry itself, behind the one that it signs. */
+function reachOf({ sequence, checkpoint }: Known): number {
+  return checkpoint === null ? sequence : sequence + 1;
 }
 
 function nameOf({ number, time }: Checkpoint): string {

@@ -111,6 +111,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const provisioning = openDevices(config, base, teardown);
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  teardown.add("checkpoints of the audit log", publishAuditCheckpoints({ ...base, broker }));
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   teardown.add("just-in-time registration", () => justInTime.close());
@@ -339,7 +340,6 @@ async function openBroker(
     }),
   );
   teardown.add("audit of devices", auditDevices(broker, base.audit));
-  teardown.add("checkpoints of the audit log", publishAuditCheckpoints({ ...base, broker }));
   const events = { ...base, broker, which: config.lifeCycleEvents, limits: base.limits.mqtt };
   teardown.add("life-cycle events", publishLifeCycleEvents(events));
   teardown.add(

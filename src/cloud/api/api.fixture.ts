@@ -47,6 +47,7 @@ import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health } from "./contract.ts";
 import { PasswordUses, passwordDesk } from "../logins/mod.ts";
+import type { PasswordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
@@ -328,12 +329,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
-    passwords: passwordDesk({
-      registry: parts.registry,
-      random: base.random,
-      passwords: passwordHasher(),
-      passwordUses: new PasswordUses(base.clock),
-    }),
+    passwords: openPasswords(base, parts.registry),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
@@ -370,6 +366,10 @@ export async function apiWorld(): Promise<ApiWorld> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function openPasswords({ random, clock }: Pick<Base, "random" | "clock">, registry: Registry): PasswordDesk {
+  return passwordDesk({ registry, random, passwords: passwordHasher(), passwordUses: new PasswordUses(clock) });
 }
 
 function openPictures({ pictures, rules }: Pick<ApiWorld, "pictures" | "rules">, store: PlayedStore): void {
