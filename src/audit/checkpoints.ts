@@ -46,7 +46,7 @@ export class Checkpoints {
     const { note } = this.#o;
     const text = note.read();
     const noted = parseNote(text);
-    if (text === null || noted === undefined) note.write(NONE_YET);
+    if (text === null || noted === undefined) this.#keep(NONE_YET);
     const found = await this.#newest(noted?.entry ?? 0);
     const isThere = noted === null || noted === undefined || found.some((one) => one.signature === noted.signature);
     const [newest = null] = found.toSorted((a, b) => b.number - a.number);
@@ -67,17 +67,21 @@ export class Checkpoints {
 
   /** It is in the chain, on disk. */
   written(checkpoint: Checkpoint): void {
-    const { note, logger } = this.#o;
     this.#last = checkpoint;
     this.#entry = checkpoint.entry + 1; // it stands behind the one that it signs
     const json = checkpointJson(checkpoint);
-    try {
-      note.write(JSON.stringify(json));
-    } catch (error) {
-      logger.warn("The checkpoint of the audit log cannot be noted.", { reason: reasonOf(error) });
-    }
+    this.#keep(JSON.stringify(json));
     // Whoever collects the log has it outside of this machine.
-    logger.info("A checkpoint of the audit log was signed.", json);
+    this.#o.logger.info("A checkpoint of the audit log was signed.", json);
+  }
+
+  /** A disk that takes nothing now takes the next one. */
+  #keep(text: string): void {
+    try {
+      this.#o.note.write(text);
+    } catch (error) {
+      this.#o.logger.warn("The checkpoint of the audit log cannot be noted.", { reason: reasonOf(error) });
+    }
   }
 
   /** Those in the newest files, back to the one that has this entry. */

@@ -1,6 +1,6 @@
 export type { AuditActor, AuditEntry, AuditEvent, AuditOutcome } from "./entry.ts";
 export { CHAIN_START, parseLine } from "./chain.ts";
-export { checkpointJson, checkpointText, parseCheckpoint } from "./checkpoint.ts";
+export { checkpointJson, parseCheckpoint } from "./checkpoint.ts";
 export type { Checkpoint, CheckpointSigner, CheckpointVerifier } from "./checkpoint.ts";
 export { parseEntry } from "./entry.ts";
 export { anchorText, parseAnchor } from "./ports.ts";

@@ -118,12 +118,8 @@ export class AuditTrail {
   async signWith(signer: CheckpointSigner): Promise<void> {
     const wrong = await this.#checkpoints.begin(signer);
     if (wrong !== null) {
-      this.#options.logger.error(
-        "THE AUDIT LOG IS NOT THE ONE THAT WAS SIGNED: somebody or something has changed it.",
-        {
-          reason: wrong,
-        },
-      );
+      const told = "THE AUDIT LOG IS NOT THE ONE THAT WAS SIGNED: somebody or something has changed it.";
+      this.#options.logger.error(told, { reason: wrong });
       this.note({ ...systemEvent("audit.altered", {}), outcome: "failed", reason: wrong });
     }
     this.#checkpointNow();

@@ -8,7 +8,7 @@ import { encodeUtf8, reasonOf } from "../../base/mod.ts";
 import type { Cancel, Logger } from "../../base/mod.ts";
 import type { Broker } from "../../broker/mod.ts";
 
-export const CHECKPOINT_TOPIC = "$aws/events/tidewire/audit-checkpoint";
+const CHECKPOINT_TOPIC = "$aws/events/tidewire/audit-checkpoint";
 
 export interface AuditCheckpointsOptions {
   readonly audit: Pick<AuditTrail, "onCheckpoint">;
