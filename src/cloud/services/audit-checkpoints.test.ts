@@ -25,7 +25,7 @@ test("a checkpoint is a retained message: who comes later gets it too", async ()
   tell(CHECKPOINT);
   const client = world.client().connect({ clientId: "collector" });
   await world.run();
-  client.subscribe("$aws/events/tidewire/audit-checkpoint", 1);
+  client.subscribe("$aws/events/tidewire/audit-checkpoint");
   await world.run();
   const [message] = client.publishes;
   assert.deepEqual(parseCheckpoint(JSON.parse(message!.payload)), CHECKPOINT);
