@@ -5,7 +5,7 @@ import { openDataFolder } from "../adapters/data-folder.ts";
 import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
-import { CertificateAuthority, findPassphrase } from "../adapters/pki/mod.ts";
+import { CertificateAuthority, findPassphrase, openAuditKey } from "../adapters/pki/mod.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
@@ -24,6 +24,7 @@ import type { PasswordHasher, People } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
+import { PasswordUses } from "./logins/mod.ts";
 import { ListenerAudit } from "./listener-audit.ts";
 import { openIdentityStores } from "./identity-stores.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
@@ -45,6 +46,7 @@ export interface Foundation {
   readonly people: People;
   /** Of devices' passwords: in a queue of its own, so that neither people nor devices wait for each other. */
   readonly deviceHasher: PasswordHasher;
+  readonly passwordUses: PasswordUses;
   readonly audit: AuditTrail;
   readonly auditFiles: AuditFiles;
   readonly auditScopes: AuditScopes;
@@ -84,6 +86,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const passphrase = findPassphrase(config.caPassphraseFile);
   const { deviceCertificateDays: deviceDays, caToken: token = null } = config;
   const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
+  await kept.audit.signWith(await openAuditKey(secrets, passphrase));
   const stores = await openIdentityStores(config, kept.file, logger, teardown);
   const { shared, provisioningStore } = stores;
   const people = openPeople({ ...ground, logger }, secrets, kept.file, shared, teardown);
@@ -136,7 +139,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
 function openGate(
   base: Pick<Foundation, "registry" | "clock" | "scheduler" | "logger" | "metrics" | "audit">,
   teardown: Teardown,
-): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher"> {
+): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher" | "passwordUses"> {
   const refusalNotes = new RefusalNotes(base);
   const gatekeeper = new RegistryGatekeeper({ ...base, onRefused: refusalNotes.ofGate });
   teardown.add("gatekeeper", () => gatekeeper.close());
@@ -144,7 +147,9 @@ function openGate(
   const listenerAudit = new ListenerAudit(base);
   teardown.add("audit of listeners", () => listenerAudit.close());
   const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
-  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher: passwordHasher({ atOnceMax, waitingMax }) };
+  const deviceHasher = passwordHasher({ atOnceMax, waitingMax });
+  const passwordUses = new PasswordUses(base.clock);
+  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher, passwordUses };
 }
 
 function openRenewals(

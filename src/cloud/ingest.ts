@@ -44,6 +44,7 @@ import {
   SHADOW_ANSWERS,
   openProvisioning,
   provisioningService,
+  publishAuditCheckpoints,
   publishLifeCycleEvents,
   startShadows,
 } from "./services/mod.ts";
@@ -110,6 +111,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const provisioning = openDevices(config, base, teardown);
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  teardown.add("checkpoints of the audit log", publishAuditCheckpoints({ ...base, broker }));
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   teardown.add("just-in-time registration", () => justInTime.close());

@@ -41,7 +41,8 @@ export function openAudit({ data, logger: log, ...ports }: Ground, teardown: Tea
   teardown.add("people's store", () => file.close());
   const auditFiles = openAuditFolder(join(data, "audit"));
   const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
-  const audit = new AuditTrail({ ...ports, files: auditFiles, anchor: file.auditAnchor, sha256, logger: log });
+  const { auditAnchor: anchor, auditCheckpoint: checkpointNote } = file;
+  const audit = new AuditTrail({ ...ports, files: auditFiles, anchor, checkpointNote, sha256, logger: log });
   teardown.add("audit log", () => audit.close());
   const auditScopes = new AuditScopes();
   return { audit, auditFiles, auditScopes, file, logger: auditedLogger(log, audit, auditScopes) };

@@ -26,6 +26,8 @@ export interface OpenPeopleFile {
   readonly revokedToken: KeptFact;
   /** The end of the audit log's chain, kept apart from its files. */
   readonly auditAnchor: KeptFact;
+  /** The last checkpoint of it that was signed. */
+  readonly auditCheckpoint: KeptFact;
   /** For copying. */
   readonly sql: Database;
   close(): void;
@@ -46,6 +48,7 @@ export function openPeopleFile({ path, tenant = FIRST_TENANT, logger }: PeopleFi
     people: new PeopleTable(sql),
     revokedToken: fact(sql, "revoked-token"),
     auditAnchor: fact(sql, "audit-anchor"),
+    auditCheckpoint: fact(sql, "audit-checkpoint"),
     sql,
     close: () => closeDatabase(database),
   };

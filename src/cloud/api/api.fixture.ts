@@ -48,7 +48,8 @@ import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health } from "./contract.ts";
-import { passwordDesk } from "../logins/mod.ts";
+import { PasswordUses, passwordDesk } from "../logins/mod.ts";
+import type { PasswordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
@@ -160,6 +161,7 @@ function openPeople(folder: string, ground: Base) {
     scheduler: systemScheduler,
     files: auditFiles,
     anchor: file.auditAnchor,
+    checkpointNote: file.auditCheckpoint,
     sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
   });
   const auditScopes = new AuditScopes();
@@ -355,7 +357,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
-    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
+    passwords: openPasswords(base, parts.registry),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
@@ -392,6 +394,10 @@ export async function apiWorld(): Promise<ApiWorld> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function openPasswords({ random, clock }: Pick<Base, "random" | "clock">, registry: Registry): PasswordDesk {
+  return passwordDesk({ registry, random, passwords: passwordHasher(), passwordUses: new PasswordUses(clock) });
 }
 
 function openPictures({ pictures, rules }: Pick<ApiWorld, "pictures" | "rules">, store: PlayedStore): void {

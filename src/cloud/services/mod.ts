@@ -1,4 +1,5 @@
 /** Services that answer `$aws/…` topics, and what the platform publishes there by itself. */
+export { publishAuditCheckpoints } from "./audit-checkpoints.ts";
 export { JustInTime } from "./just-in-time.ts";
 export { publishLifeCycleEvents } from "./life-cycle-events.ts";
 export type { LifeCycleEvents } from "./life-cycle-events.ts";

@@ -1,5 +1,5 @@
 /** Who is who: people, provisioning, renewals, the audit log, and the fleet's index. */
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openAuditFolder } from "../../../src/adapters/files/audit-log.ts";
@@ -11,8 +11,9 @@ import { SqliteSearchIndex } from "../../../src/adapters/sqlite/search-index.ts"
 import { openRenewalsFile } from "../../../src/adapters/sqlite/succession-store.ts";
 import type { OpenRenewalsFile } from "../../../src/adapters/sqlite/succession-store.ts";
 import { systemScheduler } from "../../../src/adapters/system.ts";
-import { AuditTrail, parseAnchor, searchAudit, verifyAudit } from "../../../src/audit/mod.ts";
-import type { AuditAnchor } from "../../../src/audit/mod.ts";
+import { checkpointVerifier } from "../../../src/adapters/pki/mod.ts";
+import { AuditTrail, parseAnchor, parseCheckpoint, searchAudit, verifyAudit } from "../../../src/audit/mod.ts";
+import type { AuditAnchor, CheckpointSigner } from "../../../src/audit/mod.ts";
 import { LIMITS, kib } from "../../../src/base/mod.ts";
 import type { Logger } from "../../../src/base/mod.ts";
 import { SimClock, SimLogger, SimMetrics } from "../../../sim/world.ts";
@@ -219,18 +220,30 @@ function sha256(text: string): string {
 }
 
 /** In the people's database, which is no part of this kind. */
-function anchorIn(folder: string): AuditAnchor {
-  const path = join(folder, "anchor.left-out");
+function noteIn(folder: string, name: string): AuditAnchor {
+  const path = join(folder, `${name}.left-out`);
   return {
     read: () => (existsSync(path) ? readFileSync(path, "utf8") : null),
     write: (text) => writeFileSync(path, text),
   };
 }
 
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const PUBLIC_KEY = String(publicKey.export({ type: "spki", format: "pem" }));
+const SIGNER: CheckpointSigner = {
+  key: createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("hex"),
+  publicKey: PUBLIC_KEY,
+  isNew: true,
+  sign: (text) => sign(null, Buffer.from(text), privateKey).toString("base64"),
+};
+
 function openTrail(folder: string, logger: Logger): AuditTrail {
   return new AuditTrail({
     files: openAuditFolder(join(folder, "audit")),
-    anchor: anchorIn(folder),
+    anchor: noteIn(folder, "anchor"),
+    checkpointNote: noteIn(folder, "checkpoint"),
     sha256,
     clock: new SimClock(),
     scheduler: systemScheduler,
@@ -244,6 +257,7 @@ const audit: Kind = {
   name: "audit log",
   async make(folder) {
     const trail = openTrail(folder, new SimLogger());
+    await trail.signWith(SIGNER);
     for (const n of range(60)) {
       const actor = { kind: "user", name: `user-${n % 3}` };
       await trail.commit({ actor, address: "127.0.0.1", action: "thing.create", target: `t-${n}`, outcome: "ok" });
@@ -251,12 +265,15 @@ const audit: Kind = {
     await trail.close();
   },
   async ask(folder, logger) {
-    const noted = parseAnchor(anchorIn(folder).read())!;
+    const noted = parseAnchor(noteIn(folder, "anchor").read())!;
+    const signed = parseCheckpoint(JSON.parse(noteIn(folder, "checkpoint").read()!))!;
     const trail = openTrail(folder, logger);
+    await trail.signWith({ ...SIGNER, isNew: false });
     await trail.close();
     const files = openAuditFolder(join(folder, "audit"));
     // What `tidewire audit verify` does.
-    const { fault } = await verifyAudit(files, [noted], sha256);
+    const verify = checkpointVerifier([{ name: "audit.pub", pem: PUBLIC_KEY }]);
+    const { fault } = await verifyAudit(files, [noted], sha256, { verify, checkpoints: [signed] });
     if (fault !== null) logger.error("the audit log is not whole", { fault });
     const { entries } = await searchAudit(files, { limit: 100 });
     await files.close();
