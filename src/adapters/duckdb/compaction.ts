@@ -294,7 +294,8 @@ export class Compaction {
     if (sequences !== null) {
       made.push(await write.state("sequences", `SELECT source, outbox, state FROM (${sequences}) ORDER BY turn`));
     }
-    const until = new Layout([{ number: sealed.number }], content, (file) => cold.folder.pathOf(file));
+    const own = cold.layout.generations.filter(({ number }) => number === sealed.number);
+    const until = new Layout(own, content, (file) => cold.folder.pathOf(file));
     made.push(await write.state("latest", `${newestOfAll(states, until)} ORDER BY series`));
     return [...kept, ...made];
   }
