@@ -25,7 +25,7 @@ export function scrubCommand(output: Output): Command {
     .description(
       "read what a data folder holds and compare it with its checksums; changes nothing; exit status 6 if anything is damaged",
     )
-    .option("--data <folder>", "data folder of the platform; it may be running", "tidewire-data")
+    .option("--data <folder>", "data folder of a platform or an agent, which may be running", "tidewire-data")
     .option("--fast", "as fast as the disk gives it; else at a rate that leaves the disk to the platform")
     .option("--json", "print the result as JSON")
     .addHelpText("after", DETAILS)
@@ -33,8 +33,8 @@ export function scrubCommand(output: Output): Command {
 }
 
 async function scrub({ data, fast, json }: Options, output: Output): Promise<void> {
-  if (!existsSync(join(data, "registry.db")))
-    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: data, reason: "it holds no platform's data" });
+  if (!["registry.db", "outbox.db"].some((name) => existsSync(join(data, name))))
+    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: data, reason: "it holds no platform's or agent's data" });
   const { scrubFolder } = await import("../adapters/scrub/mod.ts");
   const report = await scrubFolder({
     data: resolve(data),

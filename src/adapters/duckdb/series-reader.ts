@@ -36,7 +36,8 @@ import { eachChunkAtOnce } from "./columns.ts";
 import { CHART_ROWS_READ_MAX, chartRows } from "./chart-rows.ts";
 import type { ChartPoint, ChartRows } from "./chart-rows.ts";
 import { mayBeFew, windowsOfFew } from "./few-points.ts";
-import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import { integer } from "../series-grid-sql.ts";
+import { INSTANT, extremesSql, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { RollupRange } from "./layout.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 

@@ -83,15 +83,15 @@ describe("databases", () => {
   test("while it is written to and checkpoints run, nothing is found that is not there", async () => {
     const sizes = { checkpoint: 64 * 1024, appendedMax: 4 * 1024 };
     const database = open("broker.db", sizes);
-    let writing = true;
+    const over = new AbortController();
     const writer = (async () => {
-      for (let n = 0; writing; n = (n + 37) % 5_000) {
+      for (let n = 0; !over.signal.aborted; n = (n + 37) % 5_000) {
         fill(database, n, 50);
         await new Promise((resolve) => setImmediate(resolve));
       }
     })();
     for (let round = 0; round < 40; round++) assert.deepEqual((await scrub()).findings, [], `round ${round}`);
-    writing = false;
+    over.abort();
     await writer;
     closeDatabase(database);
   });
@@ -192,9 +192,9 @@ test("the log, while it is appended to: a damaged batch is found with its offset
     await log.flush();
   };
   await append(800);
-  let appending = true;
+  const over = new AbortController();
   const appender = (async () => {
-    while (appending) await append(20);
+    while (!over.signal.aborted) await append(20);
   })();
   for (let round = 0; round < 10; round++) assert.deepEqual((await scrub()).findings, []);
   const first = (await (await openLogDirectory(at("log"))).list()).toSorted()[0]!;
@@ -203,7 +203,7 @@ test("the log, while it is appended to: a damaged batch is found with its offset
   assert.deepEqual(others, []);
   assert.equal(found?.file, `log/${first}`);
   assert.match(found.place, /^byte \d+, offsets \d+ to \d+$/);
-  appending = false;
+  over.abort();
   await appender;
   await log.close();
 });

@@ -5,7 +5,7 @@ import { basename, join, sep } from "node:path";
 import { verifyAudit } from "../../audit/mod.ts";
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import type { Bytes, Clock, Limits, Scheduler } from "../../base/mod.ts";
-import { isDamage, verify } from "../../log/mod.ts";
+import { verify } from "../../log/mod.ts";
 import type { Finding, LogDirectory } from "../../log/mod.ts";
 import { readAuditFolder } from "../files/audit-log.ts";
 import { fileCrc32, isManifestWhole, openLogDirectory } from "../files/mod.ts";
@@ -150,7 +150,8 @@ class Scrub {
     try {
       for await (const finding of verify({ directory, crc32: fileCrc32 })) {
         if (finding.kind === "segment") this.#pace.count();
-        if (isDamage(finding) || finding.kind === "header damaged") found.push(logFindingOf(finding));
+        const damage = logFindingOf(finding);
+        if (damage !== null) found.push(damage);
       }
     } catch (error) {
       // Retention has removed a segment that was still to be read; what comes behind it is looked at tomorrow.
@@ -249,30 +250,28 @@ function findingOf(file: string, damage: PageDamage): ScrubFinding {
   return { file: `${file}-pages`, place: "", reason: "the checksums are damaged themselves", fix: CHECKSUMS_ANEW };
 }
 
-function logFindingOf(finding: Finding): ScrubFinding {
+/** Null where it is no damage. */
+function logFindingOf(finding: Finding): ScrubFinding | null {
   switch (finding.kind) {
     case "damage": {
       const { segment, position, reason, from, below } = finding;
       return { file: `log/${segment}`, place: `byte ${position}, offsets ${from} to ${below - 1}`, reason, fix: LOG };
     }
-    case "header damaged":
-      return {
-        file: `log/${finding.segment}`,
-        place: "its header",
-        reason: "its batches are read all the same",
-        fix: LOG,
-      };
-    case "segment missing":
-      return {
-        file: "log",
-        place: `between ${finding.before} and ${finding.after}`,
-        reason: "a segment is missing",
-        fix: LOG,
-      };
+    case "header damaged": {
+      const reason = "it is damaged; what follows is read all the same";
+      return { file: `log/${finding.segment}`, place: "its header", reason, fix: LOG };
+    }
+    case "segment missing": {
+      const place = `between ${finding.before} and ${finding.after}`;
+      return { file: "log", place, reason: "a segment is missing", fix: LOG };
+    }
     case "unusable":
       return { file: "log", place: "", reason: finding.message, fix: finding.fix };
-    default:
-      throw new Error(`no damage: ${finding.kind}`);
+    case "segment":
+    case "unfinished end":
+    case "foreign file":
+    case "quarantined":
+      return null;
   }
 }
 
