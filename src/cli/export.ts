@@ -110,8 +110,10 @@ async function toBucket(answer: IncomingMessage, { place, key }: InBucket): Prom
   const folder = await mkdtemp(join(tmpdir(), "tidewire-export-"));
   try {
     const objects = await openObjects(place, LIMITS.archive, { scheduler: systemScheduler });
+    let bytes = 0;
+    answer.on("data", (chunk: Uint8Array) => (bytes += chunk.length));
     const source = await spool(answer, join(folder, "export")).catch((error: unknown) => {
-      throw new TidewireError("ANSWER_BROKEN_OFF", { bytes: 0, reason: reasonOf(error) }, { cause: error });
+      throw new TidewireError("ANSWER_BROKEN_OFF", { bytes, reason: reasonOf(error) }, { cause: error });
     });
     try {
       await objects.put(key, source);
