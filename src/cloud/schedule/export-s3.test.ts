@@ -11,15 +11,16 @@ import { bytesOf, keysOf } from "../../adapters/objects/objects.contract.ts";
 import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import { FaultyS3, refuse } from "../../adapters/objects/s3.fixture.ts";
 import { systemScheduler } from "../../adapters/system.ts";
-import { LIMITS, days, mib, seconds } from "../../base/mod.ts";
+import { LIMITS, days, kib, mib, seconds } from "../../base/mod.ts";
 import type { Scheduler } from "../../base/mod.ts";
 import { exportTools } from "./export-tools.ts";
 import { ScheduledExport, exportCounters } from "./export.ts";
 
 /** Pauses between attempts a hundredth as long. */
 const HASTY: Scheduler = { ...systemScheduler, after: (delay, task) => systemScheduler.after(delay / 100, task) };
+const SMALL = Buffer.alloc(kib(100), "time,value\r\n");
 /** More than one part. */
-const CONTENT = Buffer.alloc(mib(17), "time,value\r\n");
+const LARGE = Buffer.alloc(mib(17), "time,value\r\n");
 const SECRET = "hunter2hunter2";
 
 let server: FaultyS3;
@@ -44,8 +45,14 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function open(name: string, where: { bucket?: string; secret?: string } = {}): Promise<ScheduledExport> {
-  const { bucket = "archive", secret = "S3RVER" } = where;
+interface Played {
+  readonly bucket?: string;
+  readonly secret?: string;
+  readonly content?: Buffer;
+}
+
+async function open(name: string, played: Played = {}): Promise<ScheduledExport> {
+  const { bucket = "archive", secret = "S3RVER", content = SMALL } = played;
   const credentials = join(folder, "credentials");
   writeFileSync(credentials, `[default]\naws_access_key_id = S3RVER\naws_secret_access_key = ${secret}\n`);
   const place = { endpoint: server.endpoint, region: "us-east-1", bucket, prefix: "plant/7", credentials, ca: null };
@@ -64,7 +71,7 @@ async function open(name: string, where: { bucket?: string; secret?: string } = 
     },
     tools: {
       ...(await exportTools({ folder, name, to }, { limits: LIMITS.archive, scheduler: HASTY, logger })),
-      ask: async () => ({ stream: Readable.from([CONTENT]), incomplete: false }),
+      ask: async () => ({ stream: Readable.from([content]), incomplete: false }),
       durable: () => 0,
       stored: () => 0,
     },
@@ -95,7 +102,7 @@ test("a range is one object, whole; old ones are removed there; the next start e
   await until(() => one.exportedTo !== null && one.exportedTo > clock.now() - days(1));
   const [key, ...others] = await inBucket("daily");
   assert.deepEqual(others, []);
-  assert.ok(CONTENT.equals(await bytesOf(server.objects().get(key!))));
+  assert.ok(SMALL.equals(await bytesOf(server.objects().get(key!))));
   await one.close();
   server.requests.length = 0;
   const again = await open("daily");
@@ -139,7 +146,7 @@ test("a server that goes away in the middle of an upload: no half object is ever
     request.socket.destroy();
     return "done";
   };
-  const one = await open("cut");
+  const one = await open("cut", { content: LARGE });
   await until(() => one.problem !== null);
   assert.match(one.problem!, /cut fails: s3:\/\/archive\/plant\/7 at .* cannot be reached now/);
   assert.ok(parts >= 2, "it had begun");
@@ -151,7 +158,7 @@ test("a server that goes away in the middle of an upload: no half object is ever
   );
   await until(() => one.problem === null);
   const [key] = await inBucket("cut");
-  assert.ok(CONTENT.equals(await bytesOf(server.objects().get(key!))));
+  assert.ok(LARGE.equals(await bytesOf(server.objects().get(key!))));
 });
 
 test("refusals that pass, and bytes that change on the way, are tried again within one attempt", async () => {
@@ -165,5 +172,5 @@ test("refusals that pass, and bytes that change on the way, are tried again with
   await until(() => one.exportedTo! > clock.now() - days(1));
   assert.equal(one.problem, null);
   const [key] = await inBucket("tried");
-  assert.ok(CONTENT.equals(await bytesOf(server.objects().get(key!))));
+  assert.ok(SMALL.equals(await bytesOf(server.objects().get(key!))));
 });
