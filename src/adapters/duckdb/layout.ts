@@ -89,7 +89,7 @@ export class Layout {
       asRollup(rollup, `${generationPoints(kind, number)} WHERE ${asked}`),
     );
     const files = this.files(rollup, start, to);
-    if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));
+    parts.push(...unpackedParts(files, (some) => this.#parquet(some, "")));
     const points = rollup === "1m" ? this.pointsOnly(kind, start, to) : [];
     if (points.length > 0) parts.push(asRollup(rollup, this.#filePoints(points)));
     if (parts.length > 0) return parts.join(" UNION ALL ");
@@ -118,6 +118,17 @@ export class Layout {
   #parquet(files: readonly PointFile[], options: string): string {
     return `read_parquet([${files.map((file) => quoted(this.#pathOf(file))).join(", ")}]${options})`;
   }
+}
+
+/** Rollups of files with and of files without the times of their extremes. */
+export function unpackedParts(
+  files: readonly PointFile[],
+  read: (files: readonly PointFile[]) => string,
+): readonly string[] {
+  return [true, false].flatMap((extremeTimes) => {
+    const some = files.filter((file) => file.extremeTimes === extremeTimes);
+    return some.length === 0 ? [] : [unpackedRollup(read(some), extremeTimes)];
+  });
 }
 
 /** `SELECT series, time, value, arrival …` of `read_parquet(…, file_row_number = true)`. */

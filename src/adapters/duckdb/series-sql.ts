@@ -188,10 +188,12 @@ function ofPoints(measure: Measure): string {
 export function extremesSql({ level, from, to, relation }: SourcePart, members: Members, bins: number): string {
   const raw = level === "raw";
   const time = raw ? "time" : "bucket";
-  const [low, high, count] = raw ? ["value", "value", "count(*)"] : ["min", "max", "sum(count)"];
+  const [low, lowTime, high, highTime, count] = raw
+    ? ["value", "time", "value", "time", "count(*)"]
+    : ["min", "min_time", "max", "max_time", "sum(count)"];
   return (
     `SELECT ${members.group} AS g, (${time} - ${integer(from)}) // ${integer(binWidth({ from, to, bins }))} AS bin, ${count}::DOUBLE, ` +
-    `min(${low}), arg_min(${time}, ${low})::DOUBLE, max(${high}), arg_max(${time}, ${high})::DOUBLE ` +
+    `min(${low}), arg_min(${lowTime}, ${low})::DOUBLE, max(${high}), arg_max(${highTime}, ${high})::DOUBLE ` +
     `FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)} GROUP BY g, bin ORDER BY g, bin`
   );
 }
