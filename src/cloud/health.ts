@@ -49,7 +49,7 @@ export function healthOf(sources: HealthSources): Health {
   if (waits !== null) parts.push({ name: "forget", state: "degraded", detail: waits });
   const missing = search?.problem ?? null;
   if (missing !== null) parts.push({ name: "search", state: "degraded", detail: missing });
-  for (const { name, detail } of schedules?.() ?? []) parts.push({ name, state: "degraded", detail });
+  parts.push(...(schedules?.() ?? []));
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 
