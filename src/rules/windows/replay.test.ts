@@ -200,6 +200,40 @@ describe("windows are what they say", () => {
   });
 });
 
+describe("saved state of other versions", () => {
+  const sql = "SELECT topic(2) AS d, sum(x) AS s FROM '#' GROUP BY topic(2), TUMBLE('10 s')";
+  const bytes = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, "base64"));
+
+  test("version 1, whose pages had 256 keys, goes on", () => {
+    const header =
+      "AQAAADMAAABGUk9NICMgR1JPVVAgQlkgdG9waWMoMiksIFRVTUJMRSgnMTAgcycpIDogc3VtKHgpIHwAAAAAAAAIQAAAAAAAAAhAACCAqm23eU" +
+      "IAAAAAAAAIQAMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAElaGA0=";
+    const page =
+      "AwAAAAAAAAABAAAAYQMAAABhL2ECAAAAAQAAAGEAAICqbbd5QgAAAAAAAAAAAIBHqW23eUIBAAAAAACAqm23eUIAAICqbbd5QgEAAAAAAAAAAA" +
+      "DwPwAAAAAAAPA/AQAAAAEAAABiAwAAAGEvYgIAAAABAAAAYgAQgKptt3lCAAAAAAAA8D8AkEepbbd5QgEAAAAAAICqbbd5QgAAgKptt3lCAQAA" +
+      "AAAAAAAAAABAAAAAAAAA8D8CAAAAAQAAAGMDAAAAYS9jAgAAAAEAAABjACCAqm23eUIAAAAAAAAAQACgR6ltt3lCAQAAAAAAgKptt3lCAACAqm" +
+      "23eUIBAAAAAAAAAAAACEAAAAAAAADwP2pwFcY=";
+    const run = new Run(sql);
+    run.state.restore({ header: bytes(header), pages: [[0, bytes(page)]] });
+    run.tick(60);
+    assert.deepEqual(run.said(), [
+      { d: "a", s: 1 },
+      { d: "b", s: 2 },
+      { d: "c", s: 3 },
+    ]);
+  });
+
+  test("pages of another size are read, and written anew", () => {
+    const log = Array.from({ length: 90 }, (_, i): Reading => {
+      return { topic: `a/${i}`, thing: `${i}`, receivedAt: T0, json: { x: i } };
+    });
+    const few = new Run(sql, {}, FEW).take(log);
+    const many = new Run(sql);
+    many.state.restore(few.state.snapshot("everything"));
+    assert.deepEqual(many.state.snapshot("everything"), new Run(sql).take(log).state.snapshot("everything"));
+  });
+});
+
 describe("saved state that cannot be used", () => {
   const sql = STATEMENTS[0]!;
   const log: Reading[] = Array.from({ length: 40 }, (_, i) => {
