@@ -225,7 +225,7 @@ export const PlatformConfigSchema = z.strictObject({
     "Where points are stored: `duckdb` (in `data`), or `postgres://user@host:5432/database?passwordfile=/path` (see below).",
   ),
   registry: Database("sqlite").describe(
-    "Where things, certificates and policies are: `sqlite` (in `data`), or a PostgreSQL URL; several platforms may share one.",
+    "Where things, certificates, policies, users, keys, codes and renewals are: `sqlite` (in `data`), or a PostgreSQL URL; several platforms may share one.",
   ),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });

@@ -147,7 +147,13 @@ function startStore(store: StoreClient, log: Log, rules: HotRules, teardown: Tea
 
 function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardown: Teardown) {
   const sealing = sealingWith(base.secrets.sessionKey);
-  const provisioning = openProvisioning({ ...base, folder: data, buckets, hmac: (text) => sealing.hmac(text) });
+  const provisioning = openProvisioning({
+    ...base,
+    store: base.provisioningStore,
+    folder: data,
+    buckets,
+    hmac: (text) => sealing.hmac(text),
+  });
   teardown.add("provisioning", () => provisioning.close());
   return provisioning;
 }
