@@ -38,15 +38,24 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
     checked(options, () =>
       PageChecksums.check({ path, name, logger, now: Date.now, ...(sizes === undefined ? {} : { sizes }) }),
     );
+  if (shared === undefined && pages.isMissing) {
+    openReady(options, existed, (database) => pages.prove(database)).close();
+    checked(options, () => pages.makeAnew());
+  }
+  const database = openReady(options, true, (opened) => pages.begin(opened));
+  CHECKSUMS.set(database, { pages, ends: shared === undefined });
+  return database;
+}
+
+function openReady(options: DatabaseOptions, existed: boolean, then: (database: DatabaseSync) => void): DatabaseSync {
   const database = openFile(options);
   try {
     prepare(database, options, existed);
-    pages.begin(database);
+    then(database);
   } catch (error) {
     database.close();
     throw error;
   }
-  CHECKSUMS.set(database, { pages, ends: shared === undefined });
   return database;
 }
 

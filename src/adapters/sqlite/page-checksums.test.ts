@@ -257,6 +257,20 @@ test("the write-ahead log is read as SQLite reads it: a commit counts only as a 
   }
 });
 
+// Without it another process takes itself for the last one, and removes the write-ahead log from under us.
+test("SQLite keeps its lock on a file that was just made, or whose checksums were", (context) => {
+  const path = temporary(context);
+  for (const run of ["made", "without its checksums", "as it was"]) {
+    if (run === "without its checksums") rmSync(`${path}-pages`);
+    const database = open(path);
+    put(database, 1);
+    assert.ok(existsSync(`${path}-pages`), run);
+    const ours = new RegExp(`POSIX .* ${process.pid} [0-9a-f]+:[0-9a-f]+:${statSync(path).ino} `);
+    assert.match(readFileSync("/proc/locks", "utf8"), ours, run);
+    closeDatabase(database);
+  }
+});
+
 // A fleet's index, or a broker's queues: a million devices are as large as this.
 test("a file of more than one GiB has a page that SQLite never writes, and is whole", (context) => {
   const path = temporary(context);

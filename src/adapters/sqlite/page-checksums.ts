@@ -96,21 +96,37 @@ export class PageChecksums {
     return new PageChecksums(options, companion, verify(options, companion, shadowed));
   }
 
-  /** After SQLite has opened it: where there is no companion yet, one is made of what is there. */
-  begin(database: DatabaseSync): void {
-    database.exec("PRAGMA wal_autocheckpoint = 0");
-    if (this.#table !== null) return;
+  /** There is no companion yet, or none that counts: one is made of what is there, see `makeAnew`. */
+  get isMissing(): boolean {
+    return this.#table === null;
+  }
+
+  /** Throws DATABASE_DAMAGED where SQLite finds the file not whole. To be closed then, and `makeAnew` called. */
+  prove(database: DatabaseSync): void {
     const { path, name } = this.#options;
     const { quick_check: verdict } = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
     if (verdict !== "ok") throw new TidewireError("DATABASE_DAMAGED", { name, path, reason: verdict });
+    const { page_size: pageBytes } = database.prepare("PRAGMA page_size").get() as { page_size: number };
+    this.#pageBytes = pageBytes;
+  }
+
+  /**
+   * Reads the file while SQLite has it closed: whoever closes a file drops all locks that his process has on it (POSIX), and
+   * another process would take itself for the last one and remove the write-ahead log.
+   */
+  makeAnew(): void {
+    const { path } = this.#options;
+    const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (wal > 0) return; // another process has it open; another start makes them
     this.#guard(() => {
-      const { busy } = checkpoint(database);
-      if (busy !== 0) return; // another start makes it
-      const { page_size: pageBytes } = database.prepare("PRAGMA page_size").get() as { page_size: number };
-      this.#pageBytes = pageBytes;
-      this.#table = checksumsOf(path, pageBytes);
+      this.#table = checksumsOf(path, this.#pageBytes);
       this.#writeAnew();
     });
+  }
+
+  /** After SQLite has opened it: from here on checkpoints are ours. */
+  begin(database: DatabaseSync): void {
+    database.exec("PRAGMA wal_autocheckpoint = 0");
   }
 
   /** After a commit: runs a checkpoint where it is time. */
