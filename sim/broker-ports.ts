@@ -21,6 +21,9 @@ import { propertiesOf } from "../src/wire/mqtt/mod.ts";
 import type { PublishView } from "../src/wire/mqtt/mod.ts";
 import type { SessionNote } from "../src/wire/record/mod.ts";
 
+/** How long patient messages wait for others. */
+const PATIENCE = 250;
+
 /** A journal in memory. What it accepts is durable at the end of the turn, or when told, or never. */
 export class SimJournal implements Journal {
   /** By offset; null where there is a note, or nothing any more. */
@@ -33,13 +36,16 @@ export class SimJournal implements Journal {
   mode: "automatic" | "held" = "automatic";
   /** Thrown by the next appends. */
   failure: Error | null = null;
+  /** Times that something became durable. */
+  syncs = 0;
   /** Calls of `read`, for tests that prove what did not need the disk. */
   reads = 0;
-  readonly #clock: Pick<Clock, "now"> & Pick<Scheduler, "defer">;
+  readonly #clock: Pick<Clock, "now"> & Pick<Scheduler, "defer" | "after">;
   readonly #listeners = new Set<(durable: number) => void>();
   #planned = false;
+  #patience: Cancel | null = null;
 
-  constructor(clock: Pick<Clock, "now"> & Pick<Scheduler, "defer">) {
+  constructor(clock: Pick<Clock, "now"> & Pick<Scheduler, "defer" | "after">) {
     this.#clock = clock;
   }
 
@@ -60,8 +66,12 @@ export class SimJournal implements Journal {
     return offset;
   }
 
-  appendMessage(message: Message): number {
-    return this.#append(message);
+  appendMessage(message: Message, patient = false): number {
+    return this.#append(message, patient);
+  }
+
+  hurry(offset: number): void {
+    if (offset >= this.durable && offset < this.messages.length) this.#plan();
   }
 
   appendNote(note: SessionNote): number {
@@ -70,18 +80,25 @@ export class SimJournal implements Journal {
     return offset;
   }
 
-  #append(message: Message | null): number {
+  #append(message: Message | null, patient = false): number {
     if (this.failure !== null) throw this.failure;
     this.messages.push(message);
-    if (this.mode === "automatic" && !this.#planned) {
-      this.#planned = true;
-      this.#clock.defer(() => this.sync());
-    }
+    if (patient) this.#patience ??= this.#clock.after(PATIENCE, () => this.#plan());
+    else this.#plan();
     return this.messages.length - 1;
+  }
+
+  #plan(): void {
+    if (this.mode !== "automatic" || this.#planned || this.durable === this.messages.length) return;
+    this.#planned = true;
+    this.#clock.defer(() => this.sync());
   }
 
   sync(upTo = this.messages.length): void {
     this.#planned = false;
+    this.#patience?.();
+    this.#patience = null;
+    this.syncs++;
     this.durable = Math.max(this.durable, Math.min(upTo, this.messages.length));
     for (const listener of this.#listeners) listener(this.durable);
   }
@@ -93,6 +110,8 @@ export class SimJournal implements Journal {
     for (const offset of this.packetIds.keys()) if (offset >= this.durable) this.packetIds.delete(offset);
     this.#listeners.clear();
     this.#planned = false;
+    this.#patience?.();
+    this.#patience = null;
   }
 
   onDurable(listener: (durable: number) => void): Cancel {

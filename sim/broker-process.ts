@@ -174,7 +174,7 @@ export class BrokerProcess {
         if (this.life.alive) witness.appendNote(offset);
         return offset;
       },
-      appendMessage: (message) => noted(message, () => journal.appendMessage(message)),
+      appendMessage: (message, patient) => noted(message, () => journal.appendMessage(message, patient)),
     });
   }
 }

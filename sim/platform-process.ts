@@ -221,7 +221,8 @@ export class PlatformProcess {
         return noted(record, () => journal.append(topic, view, publisher, topicBytes, receivedAt, identified));
       },
       appendNote: (note) => journal.appendNote(note),
-      appendMessage: (message) => noted(appendedOf(message), () => journal.appendMessage(message)),
+      appendMessage: (message, patient) => noted(appendedOf(message), () => journal.appendMessage(message, patient)),
+      hurry: (offset) => journal.hurry(offset),
       get durable() {
         return journal.durable;
       },

@@ -62,6 +62,9 @@ export class FileJournal implements Journal {
     return this.#appended();
   }
 
+  /** Nothing is patient here. */
+  hurry(): void {}
+
   onDurable(listener: (durable: number) => void): Cancel {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

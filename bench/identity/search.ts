@@ -33,6 +33,12 @@ const KINDS: readonly (readonly [kind: string, query: (n: number) => string])[] 
   ["NOT (half)", () => "NOT connectivity.connected:true"],
   ["any field", (n) => `site-${n % 1000}`],
   ["wildcard within (1 of 10 sites)", (n) => `attributes.site:s*-${n % 10}*`],
+  ["wildcard before a name (10)", (n) => `thingName:*${nameOf((n * 7919) % things).slice(-5)}`],
+  ["wildcard within names (0.4 %)", (n) => `thingName:*${100 + ((n * 37) % 900)}*`],
+  ["… around two characters (1 %)", (n) => `thingName:*${10 + ((n * 37) % 90)}*${n % 10}`],
+  ["wildcard within serials (0.1 %)", (n) => `attributes.serial:*${1000 + ((n * 7919) % 9000)}*`],
+  ["wildcard within serials (6 %)", (n) => `attributes.serial:*${100 + ((n * 37) % 900)}* attributes.floor<${n % 100}`],
+  ["… around two characters (7 %)", (n) => `attributes.serial:*${10 + (n % 90)}*`],
 ];
 
 function nameOf(n: number): string {
@@ -81,7 +87,11 @@ if (!existed) {
   await index.ask({ order: "complete", complete: true });
   const seconds = (performance.now() - begun) / 1000;
   const megabytes = statSync(path).size / 1e6;
-  print(`indexed ${things} things in ${seconds.toFixed(0)} s, ${megabytes.toFixed(0)} MB`);
+  const cpu = process.cpuUsage();
+  const busy = (cpu.user + cpu.system) / 1e6;
+  print(
+    `indexed ${things} things in ${seconds.toFixed(0)} s (${busy.toFixed(0)} s of processor time), ${megabytes.toFixed(0)} MB`,
+  );
 }
 
 const measured: { kind: string; p50: number; p99: number; found: number }[] = [];

@@ -26,6 +26,11 @@ export class PendingAcknowledgements<Owner> {
     return this.#tail - this.#head;
   }
 
+  /** The offset of what was pushed last; -1 where nothing waits. */
+  get newest(): number {
+    return this.size === 0 ? -1 : this.#offsets[(this.#tail - 1) & this.#mask]!;
+  }
+
   /**
    * `offset` is never below that of an earlier call: acknowledgements leave in the order of their publishes
    * [MQTT-4.6.0-2], a refusal therefore with the offset of the publish before it. `code`: a reason code of

@@ -68,9 +68,12 @@ export class Broker {
     return connection;
   }
 
-  /** Publishes a message of the platform's own. Returns its offset; throws `TidewireError` LOG_FULL or LOG_FAILED. */
-  publishLocal(message: Message): number {
-    return publishMessage(this.#core, message);
+  /**
+   * Publishes a message of the platform's own; a `patient` one may be lost in a power cut of the next moment, because nobody
+   * was promised it. Returns its offset; throws `TidewireError` LOG_FULL or LOG_FAILED.
+   */
+  publishLocal(message: Message, patient = false): number {
+    return publishMessage(this.#core, message, patient);
   }
 
   /**

@@ -295,6 +295,7 @@ export class Core {
     if (this.notes.flush()) this.afterSync();
     this.backlog.mark(this.lastOffset);
     this.releaseAcknowledgements(this.journal.durable);
+    if (this.acknowledgements.size > 0) this.journal.hurry(this.acknowledgements.newest); // it may not be a publish's own
     this.saving.flush();
     const dirty = this.#dirty;
     this.#dirty = this.#flushing;

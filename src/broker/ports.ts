@@ -128,8 +128,13 @@ export interface Journal {
     receivedAt: EpochMs,
     identified: boolean,
   ): number;
-  /** Takes a message that has no packet: a will, or one that a service publishes. */
-  appendMessage(message: Message): number;
+  /**
+   * Takes a message that has no packet: a will, or one that a service publishes. `patient`: nobody waits until it is on
+   * disk, so it may wait for what somebody does wait for; a moment, or until `hurry`.
+   */
+  appendMessage(message: Message, patient?: boolean): number;
+  /** Somebody waits for what has this offset. */
+  hurry(offset: number): void;
   /** Takes what a session has to remember of its QoS 2 exchanges; it has an offset as messages have. */
   appendNote(note: SessionNote): number;
   /** Every offset below this is on disk. */

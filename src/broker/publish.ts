@@ -67,12 +67,15 @@ function spendOnMatch(connection: Connection): void {
   routes.nodesVisited = 0;
 }
 
-/** A message from inside the platform, or a will. Returns its offset; throws what the journal throws. */
-export function publishMessage(core: Core, given: Message): number {
+/**
+ * A message from inside the platform, or a will. `patient`: nobody was promised it, so nobody but subscribers waits until it
+ * is on disk. Returns its offset; throws what the journal throws.
+ */
+export function publishMessage(core: Core, given: Message, patient = false): number {
   let view = frameOf(given);
   const route = core.routes.of(view);
   const message = route.isExamined ? examinedMessage(route, given) : given;
-  const offset = core.journal.appendMessage(message);
+  const offset = core.journal.appendMessage(message, patient && !route.isWanted);
   core.lastOffset = offset;
   core.backlog.add(view.end);
   if (message.topic !== given.topic) {

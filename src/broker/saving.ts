@@ -227,7 +227,9 @@ export class Saving {
 
   #readySnapshot(): Snapshot | null {
     this.#snapshot ??= this.#takeSnapshot();
-    return this.#snapshot.horizon <= this.#core.journal.durable ? this.#snapshot : null;
+    if (this.#snapshot.horizon <= this.#core.journal.durable) return this.#snapshot;
+    this.#core.journal.hurry(this.#snapshot.horizon - 1);
+    return null;
   }
 
   #takeSnapshot(): Snapshot {

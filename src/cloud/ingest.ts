@@ -254,7 +254,8 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
       if (publisher.thing !== null) presence.seen(publisher.thing);
       return offset;
     },
-    appendMessage: (message) => journal.appendMessage(message),
+    appendMessage: (message, patient) => journal.appendMessage(message, patient),
+    hurry: (offset) => journal.hurry(offset),
     appendNote: (note) => journal.appendNote(note),
     get durable() {
       return journal.durable;

@@ -81,12 +81,16 @@ export class LogJournal {
     return log.commit();
   }
 
-  /** Throws as `append` does, and `RecordError` where MQTT could not carry the message. */
-  appendMessage(message: Message): number {
+  /** `patient`: nobody waits for it. Throws as `append` does, and `RecordError` where MQTT could not carry the message. */
+  appendMessage(message: Message, patient = false): number {
     const log = this.#log;
     const at = log.reserve(messageRecordBytes(message));
     writeMessageRecord(log.buffer, at, message);
-    return log.commit();
+    return patient ? log.commitPatiently() : log.commit();
+  }
+
+  hurry(offset: number): void {
+    this.#log.hurry(offset);
   }
 
   /** Throws as `append` does. */

@@ -20,6 +20,7 @@ import { applyRetention } from "./retention.ts";
 import type { SegmentTable } from "./segments.ts";
 import { SettledClock } from "./settled-clock.ts";
 import { SpaceWatch } from "./space.ts";
+import type { LogConsumer, LogStatus } from "./status.ts";
 import { streamBatches } from "./stream.ts";
 import type { StreamSource } from "./stream.ts";
 import { offsetAtTime } from "./time-index.ts";
@@ -44,30 +45,6 @@ export interface LogOptions {
    * its end (a disk that lies about syncs, a folder that was removed). Default 0.
    */
   readonly nextAtLeast?: number;
-}
-
-export interface LogConsumer {
-  /** Every offset below this was handled; what to keep, and to start from again. */
-  readonly position: number;
-  /** Resolves when the handler is not running and will not be called again. */
-  close(): Promise<void>;
-}
-
-export interface LogStatus {
-  /** `full`: refuses appends for now and heals by itself. `failed`: refuses them until a restart. */
-  readonly state: "ok" | "full" | "failed";
-  /** Why it is not `ok`. */
-  readonly reason: string | null;
-  readonly first: number;
-  readonly durable: number;
-  readonly next: number;
-  /** Appended and not yet durable. */
-  readonly pendingBytes: number;
-  readonly segments: number;
-  readonly bytes: number;
-  /** Free disk space as last measured; Infinity where it cannot be. */
-  readonly freeBytes: number;
-  readonly consumers: readonly { readonly name: string; readonly position: number }[];
 }
 
 interface FlushWaiter {
@@ -99,6 +76,10 @@ export class Log {
   #inflight: readonly BatchBuffer[] = [];
   #writing: Promise<void> | null = null;
   #scheduled = false;
+  /** Somebody waits for something that is not being written yet. */
+  #wanted = false;
+  /** Ends the patience of records that nobody waits for. */
+  #patience: Cancel | null = null;
   /** Length of the reserved record, or -1. */
   #reserved = -1;
   #pendingBytes = 0;
@@ -193,6 +174,31 @@ export class Log {
 
   /** The reserved record is complete; returns its offset. It is durable once `durable` is above that. */
   commit(): number {
+    const offset = this.#take();
+    this.#wanted = true;
+    if (!this.#scheduled && this.#writing === null) this.#schedule();
+    return offset;
+  }
+
+  /** As `commit`, and nobody waits for it: it goes to the disk with what others wait for, or after `patience`. */
+  commitPatiently(): number {
+    const offset = this.#take();
+    if (this.#sealed.length > 0) this.hurry(offset);
+    else if (!this.#wanted) {
+      this.#patience ??= this.#options.scheduler.after(this.#limits.patience, () => this.hurry(this.#next - 1));
+    }
+    return offset;
+  }
+
+  /** Somebody waits for the record at `offset`, however it was committed. */
+  hurry(offset: number): void {
+    const waiting = this.#sealed[0] ?? this.#active;
+    if (this.#wanted || waiting.count === 0 || offset < waiting.baseOffset) return;
+    this.#wanted = true;
+    if (!this.#scheduled && this.#writing === null) this.#schedule();
+  }
+
+  #take(): number {
     const length = this.#reserved;
     if (length < 0) throw new TidewireError("INTERNAL", { reason: "log.commit without log.reserve" });
     this.#reserved = -1;
@@ -203,7 +209,6 @@ export class Log {
     batch.used += RECORD_HEADER_BYTES + length;
     batch.count++;
     this.#pendingBytes += RECORD_HEADER_BYTES + length;
-    if (!this.#scheduled && this.#writing === null) this.#schedule();
     return offset;
   }
 
@@ -302,6 +307,7 @@ export class Log {
   flush(): Promise<void> {
     if (this.#failed && this.#refusal !== null) return Promise.reject(this.#refusal);
     if (this.#durable >= this.#next) return Promise.resolve();
+    this.hurry(this.#next - 1);
     return new Promise((resolve, reject) => this.#waiters.push({ below: this.#next, resolve, reject }));
   }
 
@@ -353,9 +359,9 @@ export class Log {
     });
   }
 
-  /** Starts writing what has gathered, up to one group. */
+  /** Starts writing what has gathered, up to one group, if somebody waits for any of it. */
   #writeNext(): void {
-    const group = this.#failed ? [] : this.#takeGroup();
+    const group = this.#failed || !this.#wanted ? [] : this.#takeGroup();
     this.#writing = group.length === 0 ? null : this.#write(group);
   }
 
@@ -372,7 +378,14 @@ export class Log {
       this.#seal(0);
       taken++;
     }
+    if (taken === this.#sealed.length && this.#active.count === 0) this.#waitForNobody();
     return this.#sealed.splice(0, taken);
+  }
+
+  #waitForNobody(): void {
+    this.#wanted = false;
+    this.#patience?.();
+    this.#patience = null;
   }
 
   async #write(group: readonly BatchBuffer[]): Promise<void> {
@@ -425,6 +438,7 @@ export class Log {
     this.#refusal = refusal;
     this.#failed = true;
     this.#writing = null;
+    this.#waitForNobody();
     const lost = { durable: this.#durable, notDurable: this.#next - this.#durable };
     this.#options.logger.error("the log cannot be written", { reason: reasonOf(error), ...lost });
     this.#inflight = [];

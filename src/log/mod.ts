@@ -1,5 +1,6 @@
 export { Log } from "./log.ts";
-export type { LogConsumer, LogOptions, LogStatus } from "./log.ts";
+export type { LogOptions } from "./log.ts";
+export type { LogConsumer, LogStatus } from "./status.ts";
 export type { LogBatch } from "./batch.ts";
 export { LogReader } from "./reader.ts";
 export type { LogReaderOptions } from "./reader.ts";

@@ -62,7 +62,8 @@ export type { PageOptions } from "./page.ts";
 export { passwordKey } from "./names.ts";
 export { isFleetQuery, parseQuery } from "./search/parse.ts";
 export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
-export type { Stride } from "./search/find.ts";
+export type { FindLimits, Stride } from "./search/find.ts";
+export { isPieced, piecesOf } from "./search/pieces.ts";
 export { holds } from "./search/holds.ts";
 export { FleetDocument, indexedWords } from "./search/document.ts";
 export type {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import { SIM_EPOCH, SimClock, SimLogger, SimMetrics } from "../../sim/world.ts";
-import { seconds } from "../base/mod.ts";
+import { LIMITS, seconds } from "../base/mod.ts";
 import { PresenceBook } from "./presence.ts";
 import type { Presence } from "./presence.ts";
 import type { Change } from "./records.ts";
@@ -25,6 +25,8 @@ class FaultyStore implements PresenceStore {
     this.rows.delete(thing);
   }
 }
+
+const MOMENT = LIMITS.registry.presenceSavedWithin;
 
 let clock: SimClock;
 let store: FaultyStore;
@@ -60,17 +62,17 @@ beforeEach(() => {
 });
 
 describe("presence", () => {
-  test("never → online → offline with the reason; each is told and saved at the end of the turn", () => {
+  test("never → online → offline with the reason; each is told at once and saved a moment later", () => {
     assert.deepEqual(book.of("a"), { state: "never", lastSeenAt: null, disconnectReason: null, remoteAddress: null });
     book.connected("a", "s1", "192.0.2.1");
     const online = { state: "online", lastSeenAt: SIM_EPOCH, disconnectReason: null, remoteAddress: "192.0.2.1" };
     assert.deepEqual(book.of("a"), online);
     assert.equal(store.saves, 0);
-    clock.advance(0);
+    clock.advance(MOMENT);
     assert.equal(store.rows.get("a")?.online, true);
-    clock.advance(seconds(5));
+    clock.advance(seconds(5) - MOMENT);
     book.disconnected("a", "s1", "MQTT_KEEP_ALIVE_TIMEOUT");
-    clock.advance(0);
+    clock.advance(MOMENT);
     const offline = {
       ...online,
       state: "offline",
@@ -117,7 +119,7 @@ describe("presence", () => {
 
   test("ten thousand devices that come back together cost one transaction", () => {
     for (let i = 0; i < 10_000; i++) book.connected(`thing-${i}`, `s${i}`, null);
-    clock.advance(0);
+    clock.advance(MOMENT);
     assert.equal(store.saves, 1);
     assert.equal(store.rows.size, 10_000);
     assert.equal(metrics.value("tidewire_things_online"), 10_000);
@@ -125,16 +127,16 @@ describe("presence", () => {
 
   test("last seen moves with every message and is saved at most every 30 s", () => {
     book.connected("a", "s", null);
-    clock.advance(0);
+    clock.advance(MOMENT);
     for (let i = 0; i < 29; i++) {
       clock.advance(seconds(1));
       book.seen("a");
     }
-    assert.equal(book.of("a").lastSeenAt, SIM_EPOCH + 29_000);
+    assert.equal(book.of("a").lastSeenAt, SIM_EPOCH + MOMENT + 29_000);
     assert.equal(store.saves, 1);
     clock.advance(seconds(1));
     assert.equal(store.saves, 2);
-    assert.equal(store.rows.get("a")?.lastSeenAt, SIM_EPOCH + 29_000);
+    assert.equal(store.rows.get("a")?.lastSeenAt, SIM_EPOCH + MOMENT + 29_000);
     clock.advance(seconds(300));
     assert.equal(store.saves, 2);
     book.seen("stranger");
@@ -145,7 +147,7 @@ describe("presence", () => {
     book.connected("a", "s", "192.0.2.1");
     book.connected("b", "s2", null);
     book.disconnected("b", "s2", "CLIENT_INITIATED_DISCONNECT");
-    clock.advance(0);
+    clock.advance(MOMENT);
     book = start(); // killed, not closed
     assert.equal(book.onlineCount, 0);
     assert.deepEqual(book.of("a"), {
@@ -162,7 +164,7 @@ describe("presence", () => {
   test("a disk that fails loses nothing: it is counted and tried again", () => {
     store.failing = true;
     book.connected("a", "s", null);
-    clock.advance(0);
+    clock.advance(MOMENT);
     assert.equal(metrics.value("tidewire_presence_save_failures_total"), 1);
     assert.equal(store.rows.size, 0);
     store.failing = false;
@@ -180,7 +182,7 @@ describe("presence", () => {
 
   test("a deleted thing is forgotten, on disk too, also while its connection lingers", () => {
     book.connected("a", "s", null);
-    clock.advance(0);
+    clock.advance(MOMENT);
     tellRegistryChange({ kind: "thing", id: "a", change: "deleted", principals: [] });
     assert.equal(book.of("a").state, "never");
     assert.equal(book.onlineCount, 0);

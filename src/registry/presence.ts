@@ -45,11 +45,11 @@ export class PresenceBook {
   readonly #options: PresenceOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<(thing: string, presence: Presence) => void>();
-  /** State changed: saved at the end of this turn. */
+  /** State changed: saved within a moment. */
   #unsaved = new Set<string>();
   /** Only "last seen" moved: saved with the next round. */
   #seen = new Set<string>();
-  #saving = false;
+  #saving: Cancel | null = null;
   #online = 0;
   readonly #failures: Counter;
   readonly #cancels: readonly Cancel[];
@@ -167,6 +167,7 @@ export class PresenceBook {
   /** Saves and stops. Call it after the broker has told of its last disconnects. */
   close(): void {
     for (const cancel of this.#cancels) cancel();
+    this.#saving?.();
     this.flush();
   }
 
@@ -185,14 +186,11 @@ export class PresenceBook {
 
   #changed(thing: string, entry: Entry): void {
     this.#unsaved.add(thing);
-    // One transaction for all that changes in this turn: ten thousand devices may come back at once.
-    if (!this.#saving) {
-      this.#saving = true;
-      this.#options.scheduler.defer(() => {
-        this.#saving = false;
-        this.flush();
-      });
-    }
+    // One transaction for all that changes meanwhile: ten thousand devices may come back at once.
+    this.#saving ??= this.#options.scheduler.after(LIMITS.registry.presenceSavedWithin, () => {
+      this.#saving = null;
+      this.flush();
+    });
     const presence = presenceOf(entry);
     for (const listener of this.#listeners) {
       try {

@@ -47,7 +47,7 @@ export async function serve(
 ): Promise<Served> {
   const limits: MqttLimits = { ...LIMITS.mqtt, ...options.limits };
   const [logger, metrics] = [new SimLogger(), new SimMetrics()];
-  const journal = new SimJournal({ now: () => Date.now(), defer: (task) => setImmediate(task) });
+  const journal = new SimJournal({ ...realClock, ...realScheduler });
   const everything = { revision: 1, publish: () => true, subscribe: () => true, receive: () => true };
   const broker = new Broker({
     journal,

@@ -5,7 +5,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { LIMITS } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
-import { FleetDocument, asIndexed, indexedWords, numberOf, shortened } from "../../registry/mod.ts";
+import { FleetDocument, asIndexed, indexedWords, isPieced, numberOf, shortened } from "../../registry/mod.ts";
 import type {
   FleetLookup,
   FleetNumbersLookup,
@@ -16,6 +16,7 @@ import type {
   SearchIndex,
 } from "../../registry/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
+import { PIECES, SearchPieces } from "./search-pieces.ts";
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE state (tenant TEXT PRIMARY KEY, complete INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -31,6 +32,20 @@ const MIGRATIONS: readonly string[] = [
      field INTEGER NOT NULL, number REAL NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL,
      PRIMARY KEY (field, number, thing, part)) STRICT, WITHOUT ROWID;`,
   `CREATE INDEX numbers_by_thing ON numbers (field, thing, number);`,
+  // Empty, and so not complete: everything is compared with it, and it is made anew with the pieces.
+  `DROP TABLE state; DROP TABLE parts; DROP TABLE words; DROP TABLE numbers;
+   CREATE TABLE state (tenant TEXT PRIMARY KEY, complete INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE parts (
+     tenant TEXT NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL, body TEXT NOT NULL,
+     PRIMARY KEY (tenant, thing, part)) STRICT, WITHOUT ROWID;
+   CREATE TABLE words (
+     field INTEGER NOT NULL, word TEXT NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL,
+     PRIMARY KEY (field, word, thing, part)) STRICT, WITHOUT ROWID;
+   CREATE TABLE numbers (
+     field INTEGER NOT NULL, number REAL NOT NULL, thing TEXT NOT NULL, part TEXT NOT NULL,
+     PRIMARY KEY (field, number, thing, part)) STRICT, WITHOUT ROWID;
+   CREATE INDEX numbers_by_thing ON numbers (field, thing, number);
+   ${PIECES}`,
 ];
 
 /** A thing that is different now, and the fields in which it is; null: it is new. */
@@ -43,6 +58,19 @@ const HAS_WORD = "EXISTS (SELECT 1 FROM words o WHERE o.field = ? AND o.word = ?
 const HAS_NUMBER =
   "EXISTS (SELECT 1 FROM numbers o WHERE o.field = ? AND o.number BETWEEN ? AND ? AND o.thing = w.thing)";
 
+/** Each different word is one step down the index. */
+const DIFFERENT_WORDS = `WITH RECURSIVE found (word) AS (
+    SELECT min(word) FROM words WHERE field = ?1 AND word >= ?2
+    UNION ALL
+    SELECT (SELECT min(word) FROM words WHERE field = ?1 AND word > found.word) FROM found WHERE found.word <= ?3
+    LIMIT ?4)
+  SELECT word FROM found WHERE word <= ?3`;
+/** Behind every text: it is compared as bytes, and no character has this one. */
+const LAST_WORD = "\u{10ffff}\u{10ffff}";
+
+/** Names of one word, while those of others are brought into the same order. */
+const MERGED_LEAST = 8;
+
 /** Names in one statement; few sizes are few statements. */
 const NAMES_AT_ONCE = 64;
 
@@ -52,6 +80,7 @@ export class SqliteSearchIndex implements SearchIndex {
   readonly #prepared = new Map<string, StatementSync>();
   /** At most `indexedFieldsMax`, and those of the transaction that runs. */
   readonly #fields = new Map<string, number>();
+  readonly #pieces: SearchPieces;
   /** There were more fields than may have an index. */
   #overflown: boolean;
 
@@ -61,6 +90,7 @@ export class SqliteSearchIndex implements SearchIndex {
     this.#database = openDatabase({ path, name: "search", migrations: MIGRATIONS, durability: "normal", ...told });
     this.#database.exec("PRAGMA cache_size = -32000");
     this.#tenant = tenant;
+    this.#pieces = new SearchPieces((sql, values) => this.#rows(sql, values), tenant);
     this.#loadFields();
     this.#overflown = this.#fields.size >= LIMITS.search.indexedFieldsMax;
   }
@@ -83,13 +113,16 @@ export class SqliteSearchIndex implements SearchIndex {
   /** In one transaction. Returns what is different now. */
   put(changes: readonly FleetPartChange[]): readonly Indexed[] {
     try {
-      return transaction(this.#database, () =>
-        changes.flatMap((change) => {
+      return transaction(this.#database, () => {
+        const indexed = changes.flatMap((change) => {
           const fields = change.part === "registry" && change.body === null ? this.#remove(change) : this.#put(change);
           return fields?.length === 0 ? [] : [{ thing: change.thing, fields }];
-        }),
-      );
+        });
+        this.#pieces.write();
+        return indexed;
+      });
     } catch (error) {
+      this.#pieces.forget();
       this.#loadFields(); // those that were new were undone
       throw error;
     }
@@ -122,6 +155,12 @@ export class SqliteSearchIndex implements SearchIndex {
   stateOf(field: string): "indexed" | "unindexed" | "missing" {
     if (this.#fields.has(field)) return "indexed";
     return this.#overflown ? "unindexed" : "missing";
+  }
+
+  words(field: string, from: string, to: string | null, limit: number): readonly string[] | null {
+    const values = [this.#fields.get(field) ?? 0, from, to ?? LAST_WORD, limit + 1];
+    const words = this.#rows(DIFFERENT_WORDS, values);
+    return words.length > limit ? null : words.map(([word]) => String(word));
   }
 
   count(lookup: FleetLookup, limit: number): number {
@@ -160,6 +199,21 @@ export class SqliteSearchIndex implements SearchIndex {
     );
     const things = rows.filter(([, fits]) => fits === 1).map(([thing]) => String(thing));
     return { things: [...new Set(things)], upTo: rows.length < window ? null : String(rows.at(-1)![0]) };
+  }
+
+  either(words: readonly FleetWordLookup[], after: string, window: number): FleetStretch {
+    const most = Math.max(MERGED_LEAST, Math.ceil((2 * window) / words.length));
+    const names = new Set<string>();
+    let upTo: string | null = null;
+    for (const word of words) {
+      const { from, values } = this.#from(word);
+      const found = this.#rows(`SELECT thing ${from} AND thing > ? ORDER BY thing LIMIT ?`, [...values, after, most]);
+      for (const [thing] of found) names.add(String(thing));
+      const last = found.length < most ? null : String(found.at(-1)![0]);
+      if (last !== null && (upTo === null || last < upTo)) upTo = last;
+    }
+    const end = upTo;
+    return { things: [...names].filter((name) => end === null || name <= end).sort(), upTo };
   }
 
   documents(things: readonly string[]): readonly FleetDocument[] {
@@ -203,7 +257,17 @@ export class SqliteSearchIndex implements SearchIndex {
     if (text === null) this.#rows("DELETE FROM parts WHERE tenant = ? AND thing = ? AND part = ?", key);
     else this.#rows("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", [...key, text]);
     const fields = this.#exchange(thing, part, old, now);
+    if (part === "registry" && fields.some(isPieced)) this.#pieces.put(thing, this.#piecedWords(now));
     return part === "registry" && before === null ? null : fields;
+  }
+
+  #piecedWords(words: ReadonlyMap<string, ReadonlySet<string>>): ReadonlyMap<number, ReadonlySet<string>> {
+    const pieced = new Map<number, ReadonlySet<string>>();
+    for (const [field, some] of words) {
+      const id = isPieced(field) ? this.#fields.get(field) : undefined;
+      if (id !== undefined) pieced.set(id, some);
+    }
+    return pieced;
   }
 
   #remove({ thing }: FleetPartChange): readonly string[] {
@@ -214,6 +278,7 @@ export class SqliteSearchIndex implements SearchIndex {
       return this.#exchange(thing, part, words, new Map());
     });
     this.#rows("DELETE FROM parts WHERE tenant = ? AND thing = ?", [this.#tenant, thing]);
+    this.#pieces.put(thing, null);
     return fields;
   }
 
@@ -300,6 +365,8 @@ export class SqliteSearchIndex implements SearchIndex {
         const { from, to } = lookup;
         return { from: "FROM numbers WHERE field = ? AND number >= ? AND number <= ?", values: [id, from, to] };
       }
+      case "pieces":
+        return this.#pieces.from(id, lookup.pieces);
     }
   }
 

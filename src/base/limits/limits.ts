@@ -132,6 +132,11 @@ export const LIMITS = {
     pendingBytesMax: mib(64),
     retentionAge: days(7),
     retentionBytes: mib(4096),
+    /**
+     * How long a record waits at most that nobody waits for, such as that a device has connected, until a sync of its own:
+     * a fleet that comes back costs four syncs a second. Rules hear of it so much later.
+     */
+    patience: seconds(1) / 4,
     /** One sync carries at most this: what recovery writes again, and what a power cut can tear. */
     groupBytesMax: mib(4),
     /** A clock that is further ahead than this without the time having passed makes nothing old until it has stayed so … */

@@ -44,7 +44,7 @@ export const AUDIT_LIMITS = {
   /** Of all files; 60 million connections. The oldest go first, and that is an entry of its own. */
   bytesMax: mib(16 * 1024),
   /** How long a device's entry waits for others to be written with it: each write is a sync. Nobody waits for it, changes go at once. */
-  commitDelay: 100,
+  commitDelay: seconds(1) / 4,
   /** Entries that are hashed and written in one go, 14 µs each: the broker runs on the same thread. */
   batchEntriesMax: 500,
   /** Entries of devices in memory while the disk is behind; beyond it they are counted instead. */

@@ -32,6 +32,8 @@ export const REGISTRY_LIMITS = {
   /** Certificates that one change may name as concerned; where there are more, everybody's rights are looked at again. */
   principalsNamedMax: 40_000,
   pageSizeMax: 250,
+  /** How stale presence may be after a crash: a fleet that comes back is some transactions, not two for each device. */
+  presenceSavedWithin: seconds(1) / 4,
   /** How stale a thing's "last seen" may be after a crash. */
   lastSeenSavedEvery: seconds(30),
 } as const;

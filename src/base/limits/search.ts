@@ -11,6 +11,12 @@ export const SEARCH_LIMITS = {
   queryNestingMax: 32,
   /** Things that an index lookup may find to be sorted by name; of more, the things are looked through by name. */
   sortedMax: 20_000,
+  /** Things that have a pattern's beginning, and are looked at without asking more closely. */
+  patternThingsMax: 256,
+  /** Different words that are held against a pattern: 5 ms. Of more, those are found that have pieces of it. */
+  patternWordsMax: 2_048,
+  /** Words whose things are brought into one order while a page is filled. */
+  mergedWordsMax: 256,
   /** Things that are read and tested at once: some milliseconds. */
   testedAtOnce: 256,
   /** Field names with an index of their own; devices make them up. Beyond, a search looks through the things. */

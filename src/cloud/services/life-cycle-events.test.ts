@@ -6,8 +6,8 @@ import type { Cancel } from "../../base/mod.ts";
 import { publishLifeCycleEvents } from "./life-cycle-events.ts";
 import type { LifeCycleEvents } from "./life-cycle-events.ts";
 
-function publishAll({ broker, limits, logger, metrics, clock }: BrokerWorld, which: LifeCycleEvents): Cancel {
-  return publishLifeCycleEvents({ broker, limits, logger, metrics, scheduler: clock, which });
+function publishAll({ broker, limits, logger, metrics }: BrokerWorld, which: LifeCycleEvents): Cancel {
+  return publishLifeCycleEvents({ broker, limits, logger, metrics, which });
 }
 
 async function eventsOf(
@@ -95,38 +95,58 @@ test("a log that takes nothing loses the event, counted, and the client connects
   assert.equal(world.metrics.value("tidewire_life_cycle_events_lost_total"), 1);
 });
 
-test("a fleet that comes back is told of together, in order and in full; the first of it at once", async () => {
+test("a fleet that comes back has each told of at once and in order, and costs a few syncs", async () => {
   const world = await BrokerWorld.started();
-  const told: { readonly clientId: string; readonly at: number }[] = [];
-  world.broker.subscribeLocal("$aws/events/presence/#", ({ topic }) =>
-    told.push({ clientId: topic.split("/").at(-1)!, at: world.clock.monotonic() }),
-  );
+  const told: string[] = [];
+  world.broker.subscribeLocal("$aws/events/presence/#", ({ topic }) => told.push(topic.split("/").at(-1)!));
   publishAll(world, "presence");
   const fleet = Array.from({ length: 300 }, (_, n) => `c${n}`);
-  for (const clientId of fleet) world.client().connect({ clientId });
-  await world.run();
-  assert.deepEqual(
-    told.map(({ clientId }) => clientId),
-    ["c0"],
-  );
+  const before = world.journal.syncs;
+  for (const clientId of fleet) {
+    world.client().connect({ clientId });
+    await world.run(5);
+    assert.equal(told.at(-1), clientId);
+  }
   await world.run(1_000);
-  assert.deepEqual(
-    told.map(({ clientId }) => clientId),
-    fleet,
-  );
-  assert.equal(new Set(told.slice(1).map(({ at }) => at)).size, 1);
-  await world.connected("late");
-  assert.equal(told.at(-1)!.clientId, "late", "after a silence nothing waits");
+  assert.deepEqual(told, fleet);
+  assert.equal(world.journal.durable, 300);
+  assert.ok(world.journal.syncs - before <= 9, `${world.journal.syncs - before} syncs in one and a half seconds`);
 });
 
-test("what waits for others when the platform stops is told", async () => {
+test("a publish is acknowledged as soon as ever, and takes the events before it to the disk", async () => {
   const world = await BrokerWorld.started();
-  let told = 0;
-  world.broker.subscribeLocal("$aws/events/presence/#", () => told++);
-  const stop = publishAll(world, "presence");
-  for (const clientId of ["a", "b", "c"]) world.client().connect({ clientId });
+  publishAll(world, "presence");
+  const client = await world.connected("c1");
+  await world.run(300);
+  await world.connected("c2");
+  assert.equal(world.journal.durable, 1, "nobody waits for the second event");
+  client.publish("a", "1", { qos: 1, packetId: 7 });
   await world.run();
-  stop();
+  assert.equal(client.last("puback")?.packetId, 7);
+  assert.equal(world.journal.durable, 3);
+});
+
+test("what is acknowledged with the offset of an event does not wait for that event's patience", async () => {
+  const world = await BrokerWorld.started();
+  publishAll(world, "presence");
+  const client = await world.connected("c1");
+  client.acknowledges = false;
+  client.publish("a", "1", { qos: 2, packetId: 7 });
   await world.run();
-  assert.equal(told, 3);
+  assert.equal(client.last("pubrec")?.packetId, 7);
+  await world.connected("c2");
+  assert.equal(world.journal.durable, 2, "the second client's event waits");
+  client.acknowledge("pubrel", 7);
+  await world.run();
+  assert.equal(client.last("pubcomp")?.packetId, 7);
+});
+
+test("a subscriber of events waits for the disk alone", async () => {
+  const world = await BrokerWorld.started();
+  publishAll(world, "presence");
+  const watcher = await world.connected("watcher");
+  watcher.subscribe("$aws/events/presence/connected/#", { qos: 1 });
+  await world.run();
+  await world.connected("c1");
+  assert.equal(watcher.last("publish")?.topic, "$aws/events/presence/connected/c1");
 });

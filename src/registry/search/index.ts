@@ -5,7 +5,9 @@ export type Lookup =
   | { readonly by: "word"; readonly field: string; readonly word: string }
   /** Both ends belong to it; null: no end. By code points. */
   | { readonly by: "words"; readonly field: string; readonly from: string; readonly to: string | null }
-  | { readonly by: "numbers"; readonly field: string; readonly from: number; readonly to: number };
+  | { readonly by: "numbers"; readonly field: string; readonly from: number; readonly to: number }
+  /** All of these are in words of the field, one of those that `isPieced` names. */
+  | { readonly by: "pieces"; readonly field: string; readonly pieces: readonly string[] };
 
 export type WordLookup = Extract<Lookup, { by: "word" }>;
 
@@ -18,6 +20,8 @@ export interface SearchIndex {
   stateOf(field: string): "indexed" | "unindexed" | "missing";
   /** Not more than `limit`. */
   count(lookup: Lookup, limit: number): number;
+  /** The words of a field from `from` to `to` (null: to the end), each once, in order; null: more than `limit`. */
+  words(field: string, from: string, to: string | null, limit: number): readonly string[] | null;
   /** Names in no order; a name may come twice. */
   things(lookup: Lookup): readonly string[];
   /**
@@ -25,6 +29,8 @@ export interface SearchIndex {
    * words, of all things, and numbers are not asked. `upTo`: how far this went; null: to the end.
    */
   ordered(words: readonly WordLookup[], numbers: readonly NumbersLookup[], after: string, window: number): Stretch;
+  /** Ascending names behind `after` that any of these words finds, about as many as `window`. */
+  either(words: readonly WordLookup[], after: string, window: number): Stretch;
   /** In the order of the names; those that are gone are left out. */
   documents(things: readonly string[]): readonly FleetDocument[];
 }

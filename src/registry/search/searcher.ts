@@ -4,6 +4,7 @@ import type { Millis } from "../../base/mod.ts";
 import { checkedPageSize, keyIn, tokenFor } from "../page.ts";
 import type { FleetDocument } from "./document.ts";
 import { countWords, find, wordsOf } from "./find.ts";
+import type { FindLimits } from "./find.ts";
 import { holds } from "./holds.ts";
 import type { SearchIndex } from "./index.ts";
 import { parseQuery } from "./parse.ts";
@@ -47,10 +48,12 @@ export class FleetSearcher {
   readonly #index: SearchIndex;
   /** Milliseconds that pass, from anywhere. */
   readonly #now: () => Millis;
+  readonly #limits: FindLimits;
 
-  constructor(index: SearchIndex, now: () => Millis) {
+  constructor(index: SearchIndex, now: () => Millis, limits: FindLimits = LIMITS.search) {
     this.#index = index;
     this.#now = now;
+    this.#limits = limits;
   }
 
   /** Throws SEARCH_QUERY_INVALID, SEARCH_TOO_BROAD, REQUEST_INVALID. */
@@ -97,7 +100,7 @@ export class FleetSearcher {
   ): Generator<void, { readonly found: readonly FleetDocument[]; readonly upTo: string | null }> {
     const until = this.#now() + LIMITS.search.pageTime;
     const found: FleetDocument[] = [];
-    for (const stride of find(this.#index, parseQuery(query), after, limit)) {
+    for (const stride of find(this.#index, parseQuery(query), after, limit, this.#limits)) {
       found.push(...stride.found);
       if (found.length > limit) {
         const some = found.slice(0, limit);
@@ -124,13 +127,13 @@ export class FleetSearcher {
   *#counts(query: Query): Generator<number> {
     const words = wordsOf(this.#index, query);
     if (words !== null) return yield* countWords(this.#index, words);
-    for (const { found } of find(this.#index, query, "")) yield found.length;
+    for (const { found } of find(this.#index, query, "", Infinity, this.#limits)) yield found.length;
   }
 
   *#all(query: string): Generator<readonly FleetDocument[]> {
     const { statisticsTime } = LIMITS.search;
     const until = this.#now() + statisticsTime;
-    for (const { found } of find(this.#index, parseQuery(query), "")) {
+    for (const { found } of find(this.#index, parseQuery(query), "", Infinity, this.#limits)) {
       if (this.#now() > until) throw new TidewireError("SEARCH_TOO_BROAD", { seconds: statisticsTime / 1000 });
       yield found;
     }

@@ -66,7 +66,7 @@ function rank(unit: number): number {
 }
 
 /** Goes back to the last `*` only: at most length × length steps. */
-function fits(pattern: Pattern, word: string): boolean {
+export function fits(pattern: Pattern, word: string): boolean {
   let [part, at] = [0, 0];
   let [star, starAt] = [-1, 0];
   for (;;) {
