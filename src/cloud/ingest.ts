@@ -26,6 +26,7 @@ import type { Configured } from "./configured.ts";
 import { Pictures } from "./pictures/mod.ts";
 import type { PictureSources } from "./pictures/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
+import { AlertSettings } from "./alert-settings.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { readingAgain, rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -83,7 +84,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   });
   let shadows: ShadowService | null = null;
   const own = { republish, shadows: () => shadows };
-  const { rules, pictures, documents, keyedHash } = await openRules(config, base, own, teardown);
+  const { rules, pictures, alertSettings, documents, keyedHash } = await openRules(config, base, own, teardown);
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -114,7 +115,11 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   teardown.add("just-in-time registration", () => justInTime.close());
   publishing = { log, broker };
-  const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
+  const configured = openConfigured(
+    base,
+    { broker, log, rules, alertSettings, stored: documents, keyedHash },
+    teardown,
+  );
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
@@ -155,6 +160,7 @@ function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardo
 interface OpenRules {
   readonly rules: HotRules;
   readonly pictures: Pictures;
+  readonly alertSettings: AlertSettings;
   /** What is kept beside them. */
   readonly documents: readonly StoredDocument[];
   readonly keyedHash: KeyedHash;
@@ -182,6 +188,9 @@ async function openRules(
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
   const keyedHash: KeyedHash = (text) => sealing.hmac(text);
+  const section = alertSectionOf(config.alerts);
+  const documents = store.documents();
+  const alertSettings = new AlertSettings({ section, stored: documents, sealing, logger: base.logger });
   const rasteriser = new Rasteriser();
   teardown.add("pictures", () => rasteriser.close());
   const pictures = new Pictures({ ...base, keyedHash, rasterise: (svg) => rasteriser.png(svg) });
@@ -205,11 +214,13 @@ async function openRules(
     keyedHash,
     environment: await openAnswers(config, base, { http, shadows }, teardown),
     notify,
-    ...alertSectionOf(config.alerts),
+    ...section,
+    alerts: alertSettings.config,
     aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
-  return { rules, pictures, documents: store.documents(), keyedHash };
+  alertSettings.follow(rules);
+  return { rules, pictures, alertSettings, documents, keyedHash };
 }
 
 function sourcesOfPictures(rules: HotRules, store: StoreClient): PictureSources {

@@ -27,6 +27,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { logLag } from "./lag.ts";
 import { passwordDesk } from "./logins/mod.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
@@ -209,6 +210,7 @@ async function openApi(
       search,
       asker,
       backTester,
+      lag: logLag({ ...base, log, store }),
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
       visitorOf: parts.listeners.visitorOf,

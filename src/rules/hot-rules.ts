@@ -8,7 +8,9 @@ import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { Acting } from "./acting.ts";
 import type { Alerting } from "./alerts/alerting.ts";
+import type { AlertConfig } from "./alerts/config.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
+import type { RuleAction } from "./actions/registry.ts";
 import type { AskingRule, AskingRules, ReadAgain } from "./asking/asking.ts";
 import type { Line } from "./asking/line.ts";
 import { eraseThing } from "./erase-thing.ts";
@@ -294,6 +296,9 @@ export class HotRules {
     return this.#set.get(ruleName)?.activity ?? null;
   }
 
+  /** Offset of the oldest message that it is not done with. */
+  readonly positionOf = (name: string): number => Math.min(this.#position, this.#asking.positionOf(name) ?? Infinity);
+
   /** Those of its actions and of its error action, each once, also where it is disabled. Throws NOT_FOUND. */
   receivers(ruleName: string): ReceiverState[] {
     const receivers = receiversOf(existing(this.#rules, ruleName), this.#o.keyedHash);
@@ -364,6 +369,9 @@ export class HotRules {
     const rule = existing(this.#rules, ruleName);
     return rule.ruleDisabled ? rule : this.#change(switched(rule, { ruleDisabled: true }));
   }
+
+  /** How people are told of alerts from now on; null: `notify` alone. */
+  readonly replanAlerts = (config: AlertConfig<RuleAction> | null): void => this.#ruleAlerts.replan(config);
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {

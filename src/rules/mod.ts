@@ -65,6 +65,8 @@ export type { RuleChanges } from "./rule-change.ts";
 export type { HotRulesOptions } from "./hot-rule.ts";
 export type { Mishap, ReceiverState, RuleActivity } from "./rule-activity.ts";
 export { readAlertConfig } from "./rule-alerts.ts";
+export { mapAlertSecrets, readAlertSettings } from "./alert-settings.ts";
+export type { AlertSettingsDocument } from "./alert-settings.ts";
 export { BackTest } from "./backtest/back-test.ts";
 export type { BackTestOptions, BackTestReport, RuleReport } from "./backtest/back-test.ts";
 export type { ComparisonReport, FiringMark } from "./backtest/comparison.ts";

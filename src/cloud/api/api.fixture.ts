@@ -322,6 +322,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     backTester: new BackTester({ ...base, data: folder, start: past.start }),
+    lag: { at: async (position) => ({ messages: 42 - position, age: 5_000 }), stored: () => 40 },
     visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),

@@ -60,7 +60,17 @@ export interface RuleReceiver {
   readonly lastSuccessAt: EpochMs | null;
 }
 
+/** How far behind the log somebody is. */
+export interface LogLag {
+  /** Of the log, whatever their topic. */
+  readonly messages: number;
+  /** Of the oldest of them; 0 where there is none, null where it cannot be read any more. */
+  readonly age: Millis | null;
+}
+
 export interface RuleDetail extends RuleSummary {
+  /** What it has not looked at; null where it is disabled. Deliveries that wait are the receivers'. */
+  readonly behind: LogLag | null;
   readonly createdAt: EpochMs;
   readonly receivers: readonly RuleReceiver[];
 }

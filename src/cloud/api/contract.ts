@@ -286,6 +286,7 @@ export type {
   DeadLetterReceivers,
   DeadLetterView,
   ExplainAnswer,
+  LogLag,
   ExplainRequest,
   ExplainedMessage,
   ExplainedPart,

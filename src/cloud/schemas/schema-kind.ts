@@ -9,8 +9,7 @@ import type { Cancel, Counter, JsonObject, JsonValue, Logger, Metrics } from "..
 import type { Broker, Objection } from "../../broker/mod.ts";
 import type { StoredDocument } from "../../rules/mod.ts";
 import type { SchemaSummary, SchemaTest, SchemaView } from "../api/contract-files.ts";
-import { canonicalText } from "../files/canonical.ts";
-import { documentInvalid, fieldsOf } from "../files/mod.ts";
+import { canonicalText, documentInvalid, fieldsOf } from "../files/mod.ts";
 import type { DocumentKind, Documents } from "../files/mod.ts";
 
 export interface TopicSchemasOptions {
