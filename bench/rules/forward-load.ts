@@ -22,7 +22,7 @@ const PUBLISHERS = 10;
 /** Readings per write. */
 const CHUNK = 32;
 /** Readings under way at most: some tens of milliseconds' worth for the faster side. */
-const WINDOW = 16_384;
+const WINDOW = 32_768;
 const WARM_UP_MS = 3_000;
 /** Nothing came out for so long: something was lost, and the window is stuck. */
 const STALL_MS = 5_000;

@@ -490,6 +490,7 @@ export class Deliveries {
 
   #memoryFull(target: Target, bytes: number): boolean {
     const { deliveriesQueuedMax, deliveriesQueuedBytesMax } = this.#o.limits;
-    return target.queue.length >= deliveriesQueuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
+    const { queuedMax = deliveriesQueuedMax } = target.carrier;
+    return target.queue.length >= queuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
   }
 }
