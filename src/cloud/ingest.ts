@@ -20,6 +20,7 @@ import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
+import type { SqlEnvironment } from "../sql/mod.ts";
 import { openAnswers } from "./answers/mod.ts";
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
@@ -62,6 +63,8 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly pictures: Pictures;
+  /** Answers what rules ask. */
+  readonly external: NonNullable<SqlEnvironment["external"]>;
   readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
@@ -84,7 +87,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   });
   let shadows: ShadowService | null = null;
   const own = { republish, shadows: () => shadows };
-  const { rules, pictures, alertSettings, documents, keyedHash } = await openRules(config, base, own, teardown);
+  const { rules, pictures, alertSettings, external, documents, keyedHash } = await openRules(
+    config,
+    base,
+    own,
+    teardown,
+  );
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -132,7 +140,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;
-  const parts = { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows };
+  const parts = { log, broker, rules, pictures, external, configured, store, provisioning, justInTime, shadows };
   return { ...parts, forgetter, mover, newestRecordAt };
 }
 
@@ -161,6 +169,7 @@ interface OpenRules {
   readonly rules: HotRules;
   readonly pictures: Pictures;
   readonly alertSettings: AlertSettings;
+  readonly external: NonNullable<SqlEnvironment["external"]>;
   /** What is kept beside them. */
   readonly documents: readonly StoredDocument[];
   readonly keyedHash: KeyedHash;
@@ -194,6 +203,7 @@ async function openRules(
   const rasteriser = new Rasteriser();
   teardown.add("pictures", () => rasteriser.close());
   const pictures = new Pictures({ ...base, keyedHash, rasterise: (svg) => rasteriser.png(svg) });
+  const environment = await openAnswers(config, base, { http, shadows }, teardown);
   const rules = new HotRules({
     ...base,
     pictures,
@@ -212,7 +222,7 @@ async function openRules(
       republish: () => republish,
     }),
     keyedHash,
-    environment: await openAnswers(config, base, { http, shadows }, teardown),
+    environment,
     notify,
     ...section,
     alerts: alertSettings.config,
@@ -220,7 +230,7 @@ async function openRules(
     defaults: defaultRules(),
   });
   alertSettings.follow(rules);
-  return { rules, pictures, alertSettings, documents, keyedHash };
+  return { rules, pictures, alertSettings, external: (request) => environment.external!(request), documents, keyedHash };
 }
 
 function sourcesOfPictures(rules: HotRules, store: StoreClient): PictureSources {

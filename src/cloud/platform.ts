@@ -194,7 +194,7 @@ async function openApi(
   const { log, rules, configured, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
-  const backTester = openBackTester(config, base, teardown);
+  const backTester = openBackTester(config, base, ingest.external, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
@@ -262,10 +262,15 @@ async function openAsker(
   return asker;
 }
 
-function openBackTester(config: PlatformConfig, base: Foundation, teardown: Teardown): BackTester {
+function openBackTester(
+  config: PlatformConfig,
+  base: Foundation,
+  external: Ingest["external"],
+  teardown: Teardown,
+): BackTester {
   const limits = base.limits.backTests;
   const start = (events: Parameters<typeof startPastProcess>[0]) => startPastProcess(events, limits);
-  const backTester = new BackTester({ ...base, data: config.data, limits, start });
+  const backTester = new BackTester({ ...base, data: config.data, limits, start, external });
   teardown.add("back-tests", () => backTester.close());
   return backTester;
 }

@@ -71,5 +71,6 @@ export { BackTest } from "./backtest/back-test.ts";
 export type { BackTestOptions, BackTestReport, RuleReport } from "./backtest/back-test.ts";
 export type { ComparisonReport, FiringMark } from "./backtest/comparison.ts";
 export type { Example, FindingsReport } from "./backtest/findings.ts";
+export { LOOKED_UP, TodaysAnswers } from "./backtest/todays-answers.ts";
 export { RuleRun } from "./backtest/rule-run.ts";
 export type { Firing } from "./backtest/rule-run.ts";

@@ -146,6 +146,8 @@ export interface ExplainAnswer {
   readonly messages: readonly ExplainedMessage[];
   /** Records of the log that were looked at. */
   readonly looked: number;
+  /** Functions that were asked: the answers are today's, not those of then. */
+  readonly askedToday: readonly string[];
 }
 
 export interface BackTestRequest {
@@ -225,6 +227,8 @@ export interface BackTestOfRule {
   } | null;
   /** Functions that cannot be asked about the past. */
   readonly unasked: readonly string[];
+  /** Those that were asked: the answers are today's, not those of then. */
+  readonly askedToday: readonly string[];
   readonly findings: BackTestFindings;
 }
 

@@ -125,7 +125,8 @@ function tryRoutes(app: FastifyInstance, ports: ApiPorts): void {
     async (request, reply): Promise<ExplainAnswer> => {
       demandPermission(actorOf(request), "rules:read");
       const { rule, limit } = request.body;
-      return backTester.explain({ rule: draftOf(rules, rule), count: limit }, whileConnected(reply));
+      const mayLookUp = actorOf(request).permissions.has("rules:write");
+      return backTester.explain({ rule: draftOf(rules, rule), count: limit }, mayLookUp, whileConnected(reply));
     },
   );
 

@@ -203,7 +203,7 @@ test("who goes away ends it", async () => {
 
 test("why the newest messages match: as the process tells it", async () => {
   await using world = await apiWorld();
-  const past: ExplainAnswer = { messages: [], looked: 12 };
+  const past: ExplainAnswer = { messages: [], askedToday: [], looked: 12 };
   world.past.answer = () => [{ type: "explained", past }];
   const answer = await world.ask("POST", "/api/rules/explain", { rule: { name: "cpu_high" }, limit: 3 });
   assert.deepEqual([answer.status, answer.json], [200, past]);

@@ -357,7 +357,7 @@ export class AskingRules {
 }
 
 /** The same for the same request; null where it is not worth it. */
-function keyOf(request: ExternalRequest): string | null {
+export function keyOf(request: ExternalRequest): string | null {
   if ("payload" in request && request.payload instanceof Uint8Array) return null;
   return JSON.stringify(request);
 }
