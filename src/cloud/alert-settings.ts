@@ -49,9 +49,7 @@ export class AlertSettings implements DocumentKind {
   }
 
   /** Time zone of what is told. */
-  get zone(): string {
-    return this.#config?.plan.zone ?? "UTC";
-  }
+  readonly zone = (): string => this.#config?.plan.zone ?? "UTC";
 
   /** From now on they follow what is applied. */
   follow(rules: Pick<HotRules, "replanAlerts">): void {

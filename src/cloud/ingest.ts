@@ -56,6 +56,7 @@ import { ForgetBook, Forgetter } from "./forget/mod.ts";
 import type { Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
+import type { TopicSchemas } from "./schemas/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Ingest {
@@ -108,7 +109,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
-  pictures.open(sourcesOfPictures(rules, store));
+  let schemas: Pick<TopicSchemas, "unitOf"> | null = null;
+  pictures.open(sourcesOfPictures(rules, store, alertSettings, () => schemas));
   Forgetter.tell({ book, forgotten, log, store });
   const storeReady = startStore(store, log, rules, teardown);
   const skips = skipForgotten(forgotten);
@@ -128,6 +130,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
     { broker, log, rules, alertSettings, stored: documents, keyedHash },
     teardown,
   );
+  schemas = configured.schemas;
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
@@ -230,11 +233,25 @@ async function openRules(
     defaults: defaultRules(),
   });
   alertSettings.follow(rules);
-  return { rules, pictures, alertSettings, external: (request) => environment.external!(request), documents, keyedHash };
+  return {
+    rules,
+    pictures,
+    alertSettings,
+    external: (request) => environment.external!(request),
+    documents,
+    keyedHash,
+  };
 }
 
-function sourcesOfPictures(rules: HotRules, store: StoreClient): PictureSources {
+function sourcesOfPictures(
+  rules: HotRules,
+  store: StoreClient,
+  { zone }: { readonly zone: () => string },
+  schemas: () => Pick<TopicSchemas, "unitOf"> | null,
+): PictureSources {
   return {
+    zone,
+    unit: (thing, { measurement, field }) => schemas()?.unitOf(thing, measurement, field) ?? null,
     alert: (id) => rules.alerts.get(id).alert,
     rule: (name) => rules.get(name),
     query: (query) => store.query(query),

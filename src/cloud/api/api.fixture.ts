@@ -372,6 +372,8 @@ function openPictures({ pictures, rules }: Pick<ApiWorld, "pictures" | "rules">,
     alert: (id) => rules.alerts.get(id).alert,
     rule: (name) => rules.get(name),
     query: (query) => store.query(query),
+    zone: () => "UTC",
+    unit: () => null,
   });
 }
 
