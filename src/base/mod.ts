@@ -12,6 +12,7 @@ export type {
   Random,
   Scheduler,
 } from "./ports.ts";
+export { ACCOUNT_ID, arnOf } from "./arn.ts";
 export { asRuleSees, ingestOf } from "./basic-ingest.ts";
 export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
 export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";

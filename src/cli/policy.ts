@@ -1,7 +1,7 @@
 /** `tidewire policy`: what devices may do: list, put, attach, and ask whether one may. */
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { TidewireError, reasonOf } from "../base/mod.ts";
+import { TidewireError, arnOf, reasonOf } from "../base/mod.ts";
 import type { PolicyAnswer, PolicyVersions, PutPolicy } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
@@ -138,7 +138,7 @@ async function target(verb: "attach" | "detach", name: string, options: TargetOp
   const path = `/target-policies/${encodeURIComponent(name)}`;
   const targets: string[] = [];
   if (options.certificate !== undefined) targets.push(options.certificate);
-  if (options.group !== undefined) targets.push(`arn:aws:iot:local:000000000000:thinggroup/${options.group}`);
+  if (options.group !== undefined) targets.push(arnOf.group(options.group));
   if (options.password !== undefined) targets.push(`password/${options.password}`);
   if (options.thing !== undefined) {
     const of = await client.get<{ principals: readonly string[] }>(

@@ -1,5 +1,5 @@
 /** Questions and small changes about policies: may it, why not, and "then allow exactly this". */
-import { LIMITS, TidewireError, isJsonObject } from "../base/mod.ts";
+import { LIMITS, TidewireError, arnOf, isJsonObject } from "../base/mod.ts";
 import type { JsonObject, JsonValue, Limits } from "../base/mod.ts";
 import { STORED_POLICY, compilePolicy, parsePolicy } from "../identity/mod.ts";
 import type { CompiledPolicy, MqttAction, PolicyContext, PolicyDocument } from "../identity/mod.ts";
@@ -157,7 +157,7 @@ function tried(document: PolicyDocument, beside: readonly Policy[], context: Pol
 
 /** What a device calls its topics is no pattern: `*`, `?` and `$` stand for themselves (IAM's `${*}`). */
 function arnFor(action: MqttAction, resource: string): string {
-  return `arn:aws:iot:local:000000000000:${KIND[action]}/${resource.replaceAll(/[*?$]/g, (c) => `\${${c}}`)}`;
+  return arnOf.resource(`${KIND[action]}/${resource.replaceAll(/[*?$]/g, (c) => `\${${c}}`)}`);
 }
 
 /** The document with this allowed, too; null: a new one. */

@@ -1,9 +1,10 @@
 /** What a new device may do: be itself. Least privilege, one document for all things. */
+import { arnOf } from "../base/mod.ts";
 
 export const DEFAULT_POLICY_NAME = "tidewire-default";
 
 const THING = "${iot:Connection.Thing.ThingName}";
-const arn = (resource: string): string => `arn:aws:iot:local:000000000000:${resource}`;
+const arn = arnOf.resource;
 
 /** Connect as itself, report under its own name, be commanded and answered, and use its own shadow and jobs. */
 export const DEFAULT_POLICY_DOCUMENT: string = JSON.stringify(

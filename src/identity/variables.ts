@@ -1,5 +1,5 @@
 /** The variables that a policy may name, and what each is worth on one connection. Source: AWS IoT "policy variables". */
-import { LIMITS } from "../base/mod.ts";
+import { LIMITS, arnOf } from "../base/mod.ts";
 
 /**
  * Attributes of a distinguished name by AWS IoT's names (`CommonName`, `Organization` …), in the certificate's order; and
@@ -157,6 +157,6 @@ function availableKeys(certificate: CertificateContext | null): readonly string[
   return keys;
 }
 
-function willTopicArn(context: PolicyContext): readonly string[] | undefined {
-  return one(context.willTopic) && [`arn:aws:iot:local:000000000000:topic/${context.willTopic}`];
+function willTopicArn({ willTopic }: PolicyContext): readonly string[] | undefined {
+  return typeof willTopic === "string" ? [arnOf.topic(willTopic)] : undefined;
 }

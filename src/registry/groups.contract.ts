@@ -1,11 +1,10 @@
 /** Types, groups and tags over any store. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { minutes } from "../base/mod.ts";
+import { arnOf, minutes } from "../base/mod.ts";
 import { RegistryWorld, allOf, factsOf, id, refused } from "./contract.fixture.ts";
 import type { OpenStore } from "./contract.fixture.ts";
 import type { Registry } from "./registry.ts";
-import { arnOf } from "./names.ts";
 
 export function groupsContract(adapter: string, open: OpenStore): void {
   describe(`types, groups and tags over ${adapter}`, () => {

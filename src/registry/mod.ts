@@ -59,7 +59,7 @@ export type {
   ThingType,
 } from "./records.ts";
 export type { PageOptions } from "./page.ts";
-export { arnOf, passwordKey } from "./names.ts";
+export { passwordKey } from "./names.ts";
 export { isFleetQuery, parseQuery } from "./search/parse.ts";
 export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
 export type { Stride } from "./search/find.ts";

@@ -75,20 +75,6 @@ function characterName(character: string): string {
   return `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-const ARN = "arn:aws:iot:local:000000000000:";
-
-export const arnOf = {
-  thing: (thingName: string): string => `${ARN}thing/${thingName}`,
-  type: (thingTypeName: string): string => `${ARN}thingtype/${thingTypeName}`,
-  group: (thingGroupName: string): string => `${ARN}thinggroup/${thingGroupName}`,
-  certificate: (certificateId: string): string => `${ARN}cert/${certificateId}`,
-  authority: (certificateId: string): string => `${ARN}cacert/${certificateId}`,
-  rule: (ruleName: string): string => `${ARN}rule/${ruleName}`,
-  policy: (policyName: string): string => `${ARN}policy/${policyName}`,
-  /** `thinggroup/NAME`, as targets and tagged resources are kept. */
-  resource: (resource: string): string => `${ARN}${resource}`,
-};
-
 /** Any account's and region's: AWS's tools bring their own. */
 const ANY_ARN = /^arn:[^:]{1,32}:iot:[^:]{0,32}:[^:]{0,32}:([a-z]{1,32}\/[^\n]{1,256})$/;
 

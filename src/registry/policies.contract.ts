@@ -1,9 +1,9 @@
 /** Policies with versions, on groups too, and CA certificates, over any store. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { arnOf } from "../base/mod.ts";
 import { RegistryWorld, allOf, factsOf, id, refused } from "./contract.fixture.ts";
 import type { OpenStore } from "./contract.fixture.ts";
-import { arnOf } from "./names.ts";
 import type { Registry } from "./registry.ts";
 
 export function policiesContract(adapter: string, open: OpenStore): void {

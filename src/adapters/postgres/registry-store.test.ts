@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
-import { isTidewireError } from "../../base/mod.ts";
-import { Registry, arnOf } from "../../registry/mod.ts";
+import { arnOf, isTidewireError } from "../../base/mod.ts";
+import { Registry } from "../../registry/mod.ts";
 import type { Change, Principal, RegistryStore } from "../../registry/mod.ts";
 import { factsOf } from "../../registry/contract.fixture.ts";
 import { registryContract } from "../../registry/registry.contract.ts";

@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto";
 import type { Newcomer, Refused } from "../../adapters/net/mod.ts";
 import { readCertificate } from "../../adapters/pki/facts.ts";
 import { checkChain } from "../../adapters/pki/mod.ts";
-import { LIMITS, encodeUtf8, isTidewireError, reasonOf } from "../../base/mod.ts";
+import { ACCOUNT_ID, LIMITS, encodeUtf8, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Counter, Logger, Message, Metrics, Scheduler } from "../../base/mod.ts";
 import { ProvisioningRefusal, RequestRates } from "../../identity/mod.ts";
 import type { Provisioner } from "../../identity/mod.ts";
@@ -29,7 +29,6 @@ export interface JustInTimeOptions {
 }
 
 const EVENTS = "$aws/events/certificates/registered/";
-const ACCOUNT = "000000000000";
 
 type Outcome = "registered" | "announced" | "provisioned" | "refused" | "limited" | "full" | "failed";
 const OUTCOMES: readonly Outcome[] = ["registered", "announced", "provisioned", "refused", "limited", "full", "failed"];
@@ -210,7 +209,7 @@ function eventOf({ certificateId, status, createdAt }: Certificate, caCertificat
     caCertificateId,
     timestamp: now,
     certificateStatus: status,
-    awsAccountId: ACCOUNT,
+    awsAccountId: ACCOUNT_ID,
     certificateRegistrationTimestamp: String(createdAt),
   };
   const said = { clientId: "", thing: null, qos: 1, retain: false, receivedAt: now, properties: null } as const;

@@ -1,9 +1,8 @@
 /** Reports of registration tasks, for whoever has a link: as on AWS it says by itself, and for a while, that he may read. */
 import { timingSafeEqual } from "node:crypto";
-import { LIMITS, TidewireError } from "../../base/mod.ts";
+import { LIMITS, TidewireError, arnOf } from "../../base/mod.ts";
 import type { Clock } from "../../base/mod.ts";
 import type { RegistrationLine, RegistrationTasks } from "../../identity/mod.ts";
-import { arnOf } from "../../registry/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 
 export type ReportType = "RESULTS" | "ERRORS";

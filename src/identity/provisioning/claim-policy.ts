@@ -1,7 +1,5 @@
 /** What a claim certificate may do: provision itself by one template, and nothing else. */
-
-/** Region and account are not compared. */
-const ARN = "arn:aws:iot:local:000000000000";
+import { arnOf } from "../../base/mod.ts";
 
 /**
  * AWS's sample policy forgets `create-from-csr`, lets claims read each other's requests, and lets them use any client
@@ -20,7 +18,7 @@ export function claimPolicyDocument(template: string): string {
   const statement = (action: string, kind: string, names: readonly string[]): object => ({
     Effect: "Allow",
     Action: action,
-    Resource: names.map((name) => `${ARN}:${kind}/${name}`),
+    Resource: names.map((name) => arnOf.resource(`${kind}/${name}`)),
   });
   return JSON.stringify({
     Version: "2012-10-17",

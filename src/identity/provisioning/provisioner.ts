@@ -2,7 +2,7 @@
  * From nothing to a device with its own identity: a certificate that waits (PENDING_ACTIVATION) with a token for whoever got
  * it, then a template that makes thing, policies and status in one transaction. Every front door ends here.
  */
-import { LIMITS, TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
+import { LIMITS, TidewireError, arnOf, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Counter, LogFields, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import { applyPlan } from "./apply.ts";
 import type { Provisioned } from "./apply.ts";
@@ -151,7 +151,7 @@ export class Provisioner {
         claimCertificateId: claimId,
         certificateId,
         certificatePem: this.#o.registry.certificate(certificateId)?.pem ?? "",
-        templateArn: `arn:aws:iot:local:000000000000:provisioningtemplate/${templateName}`,
+        templateArn: arnOf.template(templateName),
         templateName,
         clientId: claimant.clientId,
         parameters,

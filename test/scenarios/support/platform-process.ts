@@ -51,8 +51,9 @@ export class PlatformProcess {
     data: string,
     options: readonly string[] = [],
     nodeOptions: readonly string[] = [],
+    program: string = MAIN,
   ): Promise<PlatformProcess> {
-    return PlatformProcess.begin(data, options, nodeOptions).ready;
+    return PlatformProcess.begin(data, options, nodeOptions, program).ready;
   }
 
   /** As `start`, for who wants to end it before it is ready; `ready` rejects then. */
@@ -60,12 +61,13 @@ export class PlatformProcess {
     data: string,
     options: readonly string[] = [],
     nodeOptions: readonly string[] = [],
+    program: string = MAIN,
   ): { readonly ready: Promise<PlatformProcess>; kill(): Promise<void> } {
     const ports = options.includes("--mqtts-port")
       ? []
       : ["--mqtts-port", "0", "--http-port", "0", "--https-port", "0"];
     const up = ["up", "--data", data, "--bind", "127.0.0.1", "--ready-json", ...ports, ...options];
-    const child = spawn(process.execPath, [...nodeOptions, MAIN, ...up], {
+    const child = spawn(process.execPath, [...nodeOptions, program, ...up], {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: data,
     });

@@ -3,12 +3,11 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { caCertificateFault, checkVerification, readPresented } from "../../../adapters/pki/mod.ts";
-import { TidewireError } from "../../../base/mod.ts";
+import { ACCOUNT_ID, TidewireError, arnOf } from "../../../base/mod.ts";
 import type { EpochMs } from "../../../base/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
 import type { CaCertificate } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
-import { IdPath, OWNER } from "./certificates.ts";
+import { IdPath } from "./certificates.ts";
 import { MarkerPage, Name, READS_POLICIES, Tags, WRITES_POLICIES, seconds } from "./fields.ts";
 import { tagNew } from "./tags.ts";
 
@@ -143,7 +142,7 @@ function described(ca: CaCertificate): object {
   return {
     ...summaryOf(ca),
     certificatePem: ca.pem,
-    ownedBy: OWNER,
+    ownedBy: ACCOUNT_ID,
     autoRegistrationStatus: ca.autoRegistration ? "ENABLE" : "DISABLE",
     lastModifiedDate: seconds(ca.updatedAt),
     customerVersion: ca.version,

@@ -2,9 +2,8 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { TidewireError } from "../../../base/mod.ts";
+import { TidewireError, arnOf } from "../../../base/mod.ts";
 import type { CompiledPolicy, MqttAction, StatementRef, Weighing } from "../../../identity/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
 import type { Policy, Registry } from "../../../registry/mod.ts";
 import type { Rights } from "../../admission.ts";
 import { notFound } from "../errors.ts";

@@ -3,8 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { checkChain, readPresented } from "../../../adapters/pki/mod.ts";
-import { TidewireError } from "../../../base/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
+import { ACCOUNT_ID, TidewireError, arnOf } from "../../../base/mod.ts";
 import type { CaCertificate, Certificate, CertificateRecord, Page, Registry } from "../../../registry/mod.ts";
 import type { PresentedCertificate } from "../../../adapters/pki/mod.ts";
 import type { ApiPorts } from "../ports.ts";
@@ -156,9 +155,6 @@ function named({ certificateId }: Pick<Certificate, "certificateId">): object {
   return { certificateArn: arnOf.certificate(certificateId), certificateId };
 }
 
-/** There is one account. */
-export const OWNER = "000000000000";
-
 function described(certificate: Certificate): object {
   const { certificateMode, version: customerVersion, generationId, caCertificateId, status } = certificate;
   return {
@@ -166,7 +162,7 @@ function described(certificate: Certificate): object {
     caCertificateId: caCertificateId ?? undefined,
     status,
     certificatePem: certificate.pem,
-    ownedBy: OWNER,
+    ownedBy: ACCOUNT_ID,
     creationDate: seconds(certificate.createdAt),
     lastModifiedDate: seconds(certificate.updatedAt),
     customerVersion,

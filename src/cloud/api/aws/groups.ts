@@ -2,8 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { TidewireError } from "../../../base/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
+import { TidewireError, arnOf } from "../../../base/mod.ts";
 import type { GroupUpdate, Registry, ThingGroup } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
 import { Attributes, Name, Page, READS_FLEET, READS_THING, Tags, ThingPath, WRITES_FLEET, seconds } from "./fields.ts";

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { arnOf } from "../../../registry/mod.ts";
+import { arnOf } from "../../../base/mod.ts";
 import type { Policy } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
 import { MarkerPage, Name, READS_POLICIES, Tags, WRITES_CERTIFICATES, WRITES_POLICIES, seconds } from "./fields.ts";

@@ -2,10 +2,9 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { TidewireError } from "../../../base/mod.ts";
+import { TidewireError, arnOf } from "../../../base/mod.ts";
 import { ProvisioningRefusal, claimPolicyDocument } from "../../../identity/mod.ts";
 import type { TemplateRecord, TemplateVersion } from "../../../identity/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
 import {
   Page,
@@ -43,8 +42,6 @@ const Register = z.looseObject({
   parameters: z.record(z.string(), z.string()).optional(),
 });
 
-const templateArn = (name: string): string => `arn:aws:iot:local:000000000000:provisioningtemplate/${name}`;
-
 export function provisioningRoutes(app: FastifyInstance, ports: ApiPorts): void {
   templateRoutes(app, ports);
   templateChangeRoutes(app, ports);
@@ -66,7 +63,7 @@ function templateRoutes(app: FastifyInstance, { provisioning: { templates } }: A
       roleArn: provisioningRoleArn,
       hook: preProvisioningHook?.targetArn,
     });
-    return { templateArn: templateArn(templateName), templateName, defaultVersionId: template.defaultVersion };
+    return { templateArn: arnOf.template(templateName), templateName, defaultVersionId: template.defaultVersion };
   });
 
   routes.get("/provisioning-templates", { config: READS, schema: { querystring: Page } }, async ({ query }) => {
@@ -140,7 +137,7 @@ function versionRoutes(app: FastifyInstance, { provisioning: { templates } }: Ap
   routes.post(path, { config: WRITES, schema: create }, async ({ params: { templateName }, body, query }) => {
     const { template, version } = templates.createVersion(templateName, body.templateBody, query.setAsDefault);
     const isDefaultVersion = version.version === template.defaultVersion;
-    return { templateArn: templateArn(templateName), templateName, versionId: version.version, isDefaultVersion };
+    return { templateArn: arnOf.template(templateName), templateName, versionId: version.version, isDefaultVersion };
   });
 
   routes.get(
@@ -220,7 +217,7 @@ function httpErrorOf(error: unknown): unknown {
 
 function summaryOf({ name, description, enabled, type, createdAt, updatedAt }: TemplateRecord): object {
   return {
-    templateArn: templateArn(name),
+    templateArn: arnOf.template(name),
     templateName: name,
     description,
     creationDate: seconds(createdAt),

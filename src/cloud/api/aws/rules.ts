@@ -2,8 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { TidewireError } from "../../../base/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
+import { TidewireError, arnOf } from "../../../base/mod.ts";
 import { redactRule } from "../../../rules/mod.ts";
 import type { HotRules, RuleDocument } from "../../../rules/mod.ts";
 import { DEFAULT_SQL_VERSION, compileSql } from "../../../sql/mod.ts";

@@ -2,8 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { TidewireError } from "../../../base/mod.ts";
-import { arnOf } from "../../../registry/mod.ts";
+import { TidewireError, arnOf } from "../../../base/mod.ts";
 import type { Attachment, Page as RegistryPage, PrincipalType, Thing } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
 import {

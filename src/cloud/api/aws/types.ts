@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { arnOf } from "../../../registry/mod.ts";
+import { arnOf } from "../../../base/mod.ts";
 import type { ThingType, ThingTypeProperties } from "../../../registry/mod.ts";
 import type { ApiPorts } from "../ports.ts";
 import { Name, Page, READS_FLEET, Tags, WRITES_FLEET, seconds } from "./fields.ts";
