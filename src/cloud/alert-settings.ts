@@ -2,7 +2,7 @@
  * How people are told of alerts, as the one document of its kind: while there is one, it holds instead of the `alerts` section of
  * the configuration file. Tokens and passwords are in it, so it is sealed on disk.
  */
-import { TidewireError, isJsonObject, parseJson, encodeUtf8, LIMITS } from "../base/mod.ts";
+import { TidewireError } from "../base/mod.ts";
 import type { JsonObject, Logger } from "../base/mod.ts";
 import { mapAlertSecrets, readAlertSettings } from "../rules/mod.ts";
 import type { AlertConfig, AlertSettingsDocument, HotRules, RuleAction, StoredDocument } from "../rules/mod.ts";
@@ -93,14 +93,9 @@ export class AlertSettings implements DocumentKind {
   /** Null where this platform has other keys, or this version reads it no more: then the configuration file holds. */
   #read({ sealed }: JsonObject): AlertSettingsDocument | null {
     const text = typeof sealed === "string" ? this.#o.sealing.open(sealed, ABOUT) : null;
-    const parsed =
-      text === null
-        ? null
-        : parseJson(encodeUtf8(text), { jsonBytesMax: Infinity, jsonDepthMax: LIMITS.rules.jsonDepthMax });
     try {
-      if (parsed === null || !parsed.ok || !isJsonObject(parsed.value))
-        throw new Error("it does not open with this platform's key");
-      return this.#checked(parsed.value, null);
+      if (text === null) throw new Error("it does not open with this platform's key");
+      return this.#checked(JSON.parse(text), null);
     } catch (error) {
       this.#o.logger.error("The applied alert settings cannot be used; the configuration file holds", { error });
       return null;
