@@ -2,8 +2,8 @@
  * Policies as files: the document alone, which becomes the default version. What they are attached to is the business of whoever
  * enrols devices, and stands in no file.
  */
-import { LIMITS, TidewireError, parseJson, encodeUtf8, isJsonObject } from "../base/mod.ts";
-import type { JsonObject, JsonValue, Logger } from "../base/mod.ts";
+import { LIMITS, TidewireError, encodeUtf8, isJsonObject, parseJson, seconds } from "../base/mod.ts";
+import type { Clock, JsonObject, JsonValue, Logger, Millis } from "../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import type { Registry } from "../registry/mod.ts";
 import { documentInvalid, canonicalText } from "./files/mod.ts";
@@ -11,8 +11,17 @@ import type { ChangeElsewhere, KindElsewhere } from "./files/mod.ts";
 
 export interface PolicyFilesOptions {
   readonly registry: Registry;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly logger: Logger;
 }
+
+interface Listed {
+  readonly name: string;
+  readonly document: JsonObject;
+}
+
+/** The revision of what runs is asked for with every rule that is opened. A registry that others share may change without a word. */
+const LISTED_FOR = seconds(1);
 
 /** As AWS IoT; one that begins with a dot would be a file that is left out. */
 const NAME = /^[\w+=,@-][\w+=,.@-]{0,127}$/;
@@ -22,16 +31,31 @@ const OF_ONE_CERTIFICATE = /^allow-[0-9a-f]{16}$/;
 export class PolicyFiles implements KindElsewhere {
   readonly kind = "policy";
   readonly #registry: Registry;
+  readonly #clock: PolicyFilesOptions["clock"];
   readonly #logger: Logger;
+  #listed: { readonly until: Millis; readonly policies: readonly Listed[] } | null = null;
 
-  constructor({ registry, logger }: PolicyFilesOptions) {
+  /** Listens to the registry as long as there is one. */
+  constructor({ registry, clock, logger }: PolicyFilesOptions) {
     this.#registry = registry;
+    this.#clock = clock;
     this.#logger = logger;
+    registry.onChange(({ kind }) => {
+      if (kind === "policy") this.#listed = null;
+    });
   }
 
   /** The first `policiesMax` by name: where each device has one of its own, they are no work of people. */
-  list(): { readonly name: string; readonly document: JsonObject }[] {
-    const found: { readonly name: string; readonly document: JsonObject }[] = [];
+  list(): readonly Listed[] {
+    const now = this.#clock.monotonic();
+    if (this.#listed === null || now >= this.#listed.until) {
+      this.#listed = { until: now + LISTED_FOR, policies: this.#read() };
+    }
+    return this.#listed.policies;
+  }
+
+  #read(): Listed[] {
+    const found: Listed[] = [];
     let nextToken: string | null = null;
     do {
       const page = this.#registry.policies.list({ nextToken });
