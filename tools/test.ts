@@ -9,45 +9,21 @@ import { join } from "node:path";
 
 interface Step {
   readonly name: string;
-  /** Before the others. */
+  /** Before the other one. */
   readonly first?: readonly string[];
-  /** Side by side. */
-  readonly commands: readonly (readonly string[])[];
+  readonly command: readonly string[];
 }
 
 function check(name: string, ...command: readonly string[]): Step {
-  return { name, commands: [command] };
+  return { name, command };
 }
 
-/** In one process: files share modules, so hundreds take seconds. For what touches nothing outside of it. */
-const TOGETHER = ["--test-isolation=none"];
-
-function apart(processes: number): readonly string[] {
-  return ["--test-isolation=process", `--test-concurrency=${processes}`];
-}
-
-function tests(name: string, files: readonly string[], options: readonly string[] = TOGETHER): Step {
-  return { name, commands: [nodeTest(files, options)] };
-}
-
-function nodeTest(files: readonly string[], options: readonly string[]): readonly string[] {
-  const common = ["--test-reporter=./tools/test-reporter.ts", `--test-timeout=${TEST_SECONDS_MAX * 1000}`];
-  return ["node", "--test", ...common, ...options, ...files];
-}
-
-function filesOf(pattern: string): string[] {
-  return globSync(pattern).sort((a, b) => a.localeCompare(b));
-}
-
-/** The cores have no files, sockets and processes, so they share one; the others get one each. */
-function unitTests(): Step {
-  const isOfCore = (file: string): boolean => !/^src\/(adapters|cloud|edge|cli|web)\//.test(file);
-  const files = filesOf("src/**/*.test.ts");
-  const others = files.filter((file) => !isOfCore(file));
-  return {
-    name: "unit",
-    commands: [nodeTest(files.filter(isOfCore), TOGETHER), nodeTest(others, apart(cpus().length))],
-  };
+/** Each file in a process of its own: one that holds hundreds spends its time collecting what is left of them. */
+function tests(name: string, pattern: string, processes: number = cpus().length): Step {
+  const files = globSync(pattern).sort((a, b) => a.localeCompare(b));
+  const options = ["--test-reporter=./tools/test-reporter.ts", `--test-timeout=${TEST_SECONDS_MAX * 1000}`];
+  const preload = ["--import", "./tools/untracked-promises.mjs"];
+  return check(name, "node", ...preload, "--test", ...options, `--test-concurrency=${processes}`, ...files);
 }
 
 /** The slowest test, or file with a process of its own, takes a minute; one that takes this long hangs, and is named. */
@@ -59,15 +35,12 @@ const STEPS: readonly Step[] = [
   check("types", "tsc", "-p", "."),
   check("types of the dashboard", "tsc", "-p", "src/web"),
   check("unused code and packages", "knip", "--no-progress"),
-  tests("house rules", filesOf("test/house/**/*.test.ts")),
-  unitTests(),
+  tests("house rules", "test/house/**/*.test.ts"),
+  tests("unit", "src/**/*.test.ts"),
+  tests("conformance and simulation", "{test/conformance,sim}/**/*.test.ts"),
+  tests("scenarios", "test/scenarios/**/*.test.ts", 3),
   {
-    name: "conformance and simulation",
-    commands: ["test/conformance/**/*.test.ts", "sim/**/*.test.ts"].map((files) => nodeTest(filesOf(files), TOGETHER)),
-  },
-  tests("scenarios", filesOf("test/scenarios/**/*.test.ts"), apart(3)),
-  {
-    ...tests("browser", filesOf("test/browser/**/*.test.ts"), apart(2)),
+    ...tests("browser", "test/browser/**/*.test.ts", 2),
     first: ["vite", "build", "src/web", "--logLevel", "warn"],
   },
 ];
@@ -110,25 +83,21 @@ process.exit(total.failed === 0 ? 0 : 1);
 
 async function runStep(step: Step): Promise<void> {
   const started = performance.now();
-  const before = step.first === undefined ? [] : [await run(step.first)];
-  const isPrepared = before.every(({ code }) => code === 0);
-  const runs = isPrepared ? await Promise.all(step.commands.map(run)) : before;
+  const prepared = step.first === undefined ? null : await run(step.first);
+  const { code, output } = prepared !== null && prepared.code !== 0 ? prepared : await run(step.command);
   const took = `${((performance.now() - started) / 1000).toFixed(1)} s`;
-  let [passed, failed] = [0, 0];
-  const isTestRun = step.commands[0]!.includes("--test");
-  for (const { code, output } of runs) {
-    const counted = countTests(output);
-    total.skipped.push(...counted.skipped);
-    const ok = code === 0 && !(isTestRun && counted.passed === 0);
-    passed += isTestRun ? counted.passed : Number(ok);
-    failed += isTestRun ? Math.max(counted.failed, Number(!ok)) : Number(!ok);
-  }
+  const isTestRun = step.command.includes("--test");
+  const counted = countTests(output);
+  const ok = code === 0 && !(isTestRun && counted.passed === 0);
+  const passed = isTestRun ? counted.passed : Number(ok);
+  const failed = isTestRun ? Math.max(counted.failed, Number(!ok)) : Number(!ok);
+  total.skipped.push(...counted.skipped);
   total.passed += passed;
   total.failed += failed;
   process.stdout.write(
     `${failed === 0 ? "ok  " : "FAIL"}  ${step.name} (${took}${isTestRun ? `, ${passed} tests` : ""})\n`,
   );
-  if (failed > 0) for (const { output } of runs) process.stdout.write(`${output}\n`);
+  if (failed > 0) process.stdout.write(`${output}\n`);
 }
 
 function run(command: readonly string[]): Promise<{ code: number; output: string }> {
