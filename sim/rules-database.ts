@@ -12,6 +12,7 @@ import type {
   RuleDocument,
   RulesStore,
   SaveBatch,
+  Saved,
   SavedDelivery,
   AlertRow,
   StoredAlert,
@@ -33,6 +34,8 @@ export class SimRulesDatabase implements RulesStore {
   readonly #alerts = new Map<string, StoredAlert>();
   readonly #alertRows = new Map<string, AlertRow>();
   readonly #windows = new Map<string, { header: Uint8Array; readonly pages: Map<number, Uint8Array> }>();
+  /** By rule and page: written, and not counting yet. */
+  readonly #staged = new Map<string, Map<number, Uint8Array>>();
   readonly #owed = new Map<string, number>();
   #toldUntil: EpochMs | null = null;
   #checkpoint: number | null = null;
@@ -48,7 +51,7 @@ export class SimRulesDatabase implements RulesStore {
       waiting: waiting.length,
       savedOffsetMax: waiting.reduce((highest, { offset }) => Math.max(highest, offset), -1),
       windows: [...this.#windows].map(([rule, { header, pages }]) => {
-        return { rule, snapshot: { header, pages: [...pages] }, replaces: false };
+        return { rule, snapshot: { header, pages: [...pages] }, replaces: false, staged: [] };
       }),
       toldUntil: this.#toldUntil,
       owed: [...this.#owed].map(([rule, position]) => ({ rule, position })),
@@ -72,6 +75,7 @@ export class SimRulesDatabase implements RulesStore {
     return deletes.map((ruleName) => {
       this.#rules.delete(ruleName);
       this.#windows.delete(ruleName);
+      this.#staged.delete(ruleName);
       this.#owed.delete(ruleName);
       const gone = [...this.#waiting].filter(([, { rule }]) => rule === ruleName);
       for (const [key] of gone) this.#waiting.delete(key);
@@ -85,6 +89,7 @@ export class SimRulesDatabase implements RulesStore {
 
   forgetThing(thing: string): { alerts: number; deliveries: number; deadLetters: number } {
     this.#refuseWhereBroken();
+    this.#staged.clear();
     const alerts = [...this.#alerts].filter(([, stored]) => stored.alert.thing === thing);
     const waiting = [...this.#waiting].filter(([, { things }]) => things.includes(thing));
     const dead = [...this.#dead].filter(([, { things }]) => things.includes(thing));
@@ -93,6 +98,13 @@ export class SimRulesDatabase implements RulesStore {
     for (const [key] of waiting) this.#waiting.delete(key);
     for (const [key] of dead) this.#dead.delete(key);
     return { alerts: alerts.length, deliveries: waiting.length, deadLetters: dead.length };
+  }
+
+  stage(rule: string, pages: readonly (readonly [number, Uint8Array])[]): void {
+    this.#refuseWhereBroken();
+    const staged = this.#staged.get(rule) ?? new Map<number, Uint8Array>();
+    for (const [page, body] of pages) staged.set(page, body);
+    this.#staged.set(rule, staged);
   }
 
   save({
@@ -106,14 +118,15 @@ export class SimRulesDatabase implements RulesStore {
     windows,
     toldUntil,
     owed,
-  }: SaveBatch): number {
+  }: SaveBatch): Saved {
     this.#refuseWhereBroken();
     for (const { rule, position } of owed) {
       if (position === null) this.#owed.delete(rule);
       else this.#owed.set(rule, position);
     }
-    for (const { rule, snapshot, replaces } of windows) {
+    for (const { rule, snapshot, replaces, staged } of windows) {
       const pages = new Map(replaces ? [] : this.#windows.get(rule)?.pages);
+      for (const page of staged) pages.set(page, this.#staged.get(rule)!.get(page)!);
       for (const [page, body] of snapshot?.pages ?? []) pages.set(page, body);
       if (snapshot === null) this.#windows.delete(rule);
       else this.#windows.set(rule, { header: snapshot.header, pages });
@@ -135,7 +148,7 @@ export class SimRulesDatabase implements RulesStore {
       else this.#alertRows.set(`${row.kind} ${row.id}`, row);
     }
     for (const stored of alerts) this.#alerts.set(stored.alert.id, stored);
-    return this.#waiting.size;
+    return { waiting: this.#waiting.size, refused: [], lost: [] };
   }
 
   due(receiver: string, now: EpochMs, limit: number): SavedDelivery[] {

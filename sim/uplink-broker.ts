@@ -6,7 +6,7 @@ import { LIMITS, STAMP_OUTBOX, STAMP_SEQUENCE } from "../src/base/mod.ts";
 import type { BrokerConnection, Transport } from "../src/broker/mod.ts";
 import type { OpenUplinkSocket } from "../src/queue/mod.ts";
 import type { ConnackPacket, ConnectPacket, PacketHandler } from "../src/wire/mqtt/mod.ts";
-import { PacketReader, PacketWriter, propertiesOf, topicOf } from "../src/wire/mqtt/mod.ts";
+import { PacketReader, PacketWriter, REASON, propertiesOf, topicOf } from "../src/wire/mqtt/mod.ts";
 import { NO_PACKETS } from "./wiretap.ts";
 import { SimNetwork } from "./network.ts";
 import type { NetworkWeather } from "./network.ts";
@@ -79,14 +79,16 @@ export class SimBroker {
     this.#connections.clear();
   }
 
-  kick(reasonCode: number): void {
-    for (const { transport } of this.#connections.values()) {
+  /** `but`: the number of a connection that stays. */
+  kick(reasonCode: number, but = -1): void {
+    for (const [number, { transport }] of this.#connections) {
+      if (number === but) continue;
       const writer = new PacketWriter(5);
       writer.disconnect({ reasonCode });
       transport.write(writer.take());
       transport.end();
+      this.#connections.delete(number);
     }
-    this.#connections.clear();
   }
 
   /** Sends raw bytes to whoever is connected. */
@@ -128,6 +130,7 @@ export class SimBroker {
       connect: (packet) => {
         this.connects.push(packet);
         const connack = this.behaviour.connack(packet);
+        if (connack !== null && connack.reasonCode < 0x80) this.kick(REASON.sessionTakenOver, number);
         if (connack !== null) send(() => writer.connack({ sessionPresent: false, ...connack }));
       },
       publish: (view) => {

@@ -20,13 +20,16 @@ if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed)) {
 }
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const startedAt = performance.now();
-const { counts, wrong } = await damageCampaign(count, seed, values.kind);
+const { counts, foundByScrub, wrong } = await damageCampaign(count, seed, values.kind);
 const totals = new Map<string, number>();
 for (const [file, outcomes] of [...counts].sort(([a], [b]) => a.localeCompare(b))) {
   const parts = [...outcomes].sort(([a], [b]) => a.localeCompare(b));
-  say(`${file.padEnd(52)} ${parts.map(([outcome, times]) => `${outcome} ${times}`).join(", ")}`);
+  const found = foundByScrub.get(file);
+  const scrubbed = found === undefined ? "" : `; found by scrub ${found}`;
+  say(`${file.padEnd(52)} ${parts.map(([outcome, times]) => `${outcome} ${times}`).join(", ")}${scrubbed}`);
   for (const [outcome, times] of parts) totals.set(outcome, (totals.get(outcome) ?? 0) + times);
 }
+say(`found by scrub: ${[...foundByScrub.values()].reduce((sum, times) => sum + times, 0)}`);
 say(
   `${count} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s: ${JSON.stringify(Object.fromEntries(totals))}`,
 );

@@ -15,6 +15,7 @@ export interface VisibleOptions {
 const FIELDS = 4;
 const CONNECTIONS = 8;
 const PROBE_EVERY_MS = 100;
+const GIVEN_UP_MS = 120_000;
 /** Compilers and caches are warm after this. */
 const WARM_UP_MS = 5_000;
 
@@ -57,7 +58,11 @@ async function measure(
   for (let n = 1; !over.signal.aborted; n++) {
     await probe.publish([publishPacket({ topic: "telemetry/probe/n", payload: `{"n":${n}}` }, n)]);
     const acknowledgedAt = performance.now();
-    while ((await newest(platform)) < n) await pause(5);
+    while ((await newest(platform)) < n) {
+      if (performance.now() - acknowledgedAt > GIVEN_UP_MS)
+        throw new Error(`reading ${n} was acknowledged and is never seen`);
+      await pause(5);
+    }
     if (acknowledgedAt - startedAt > WARM_UP_MS) delays.push(performance.now() - acknowledgedAt);
     await pause(PROBE_EVERY_MS);
   }

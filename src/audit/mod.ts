@@ -1,5 +1,7 @@
 export type { AuditActor, AuditEntry, AuditEvent, AuditOutcome } from "./entry.ts";
 export { CHAIN_START, parseLine } from "./chain.ts";
+export { checkpointJson, parseCheckpoint } from "./checkpoint.ts";
+export type { Checkpoint, CheckpointSigner, CheckpointVerifier } from "./checkpoint.ts";
 export { parseEntry } from "./entry.ts";
 export { anchorText, parseAnchor } from "./ports.ts";
 export type { AuditAnchor, AuditFile, AuditFiles, ChainHead } from "./ports.ts";
@@ -8,4 +10,4 @@ export type { AuditPage, AuditQuery } from "./search.ts";
 export { AuditTrail } from "./trail.ts";
 export type { AuditTrailOptions } from "./trail.ts";
 export { verifyAudit } from "./verify.ts";
-export type { AuditVerdict } from "./verify.ts";
+export type { AuditVerdict, SignatureCheck } from "./verify.ts";

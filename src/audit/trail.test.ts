@@ -23,6 +23,7 @@ let clock: SimClock;
 let metrics: SimMetrics;
 let logger: SimLogger;
 let anchor: { text: string | null };
+let checkpointNote: { text: string | null };
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "tidewire-audit-"));
@@ -30,6 +31,7 @@ beforeEach(() => {
   metrics = new SimMetrics();
   logger = new SimLogger();
   anchor = { text: null };
+  checkpointNote = { text: null };
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -44,6 +46,7 @@ function open(limits: Partial<AuditTrailOptions["limits"]> = {}): Open {
   const trail = new AuditTrail({
     files,
     anchor: { read: () => anchor.text, write: (text) => (anchor.text = text) },
+    checkpointNote: { read: () => checkpointNote.text, write: (text) => (checkpointNote.text = text) },
     sha256,
     clock,
     scheduler: clock,

@@ -6,6 +6,9 @@ import { LIMITS, TidewireError, reasonOf, seconds } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import { chainLine } from "./chain.ts";
 import type { Sha256 } from "./chain.ts";
+import { checkpointEvent } from "./checkpoint.ts";
+import type { Checkpoint, CheckpointSigner } from "./checkpoint.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { entryText } from "./entry.ts";
 import type { AuditEvent } from "./entry.ts";
 import { anchorText, parseAnchor } from "./ports.ts";
@@ -15,6 +18,8 @@ import { RefusalWindows } from "./refusal-windows.ts";
 export interface AuditTrailOptions {
   readonly files: AuditFiles;
   readonly anchor: AuditAnchor;
+  /** Of the last checkpoint that was signed; the same kind of place. */
+  readonly checkpointNote: AuditAnchor;
   readonly sha256: Sha256;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -23,8 +28,11 @@ export interface AuditTrailOptions {
   readonly limits?: { readonly [K in keyof typeof LIMITS.audit]: number };
 }
 
+/** It says where the chain stands when it is written. */
+const CHECKPOINT = "checkpoint";
+
 interface Pending {
-  readonly event: AuditEvent;
+  readonly event: AuditEvent | typeof CHECKPOINT;
   readonly time: number;
   /** Of whoever waits for it. */
   readonly settle: ((error: TidewireError | null) => void) | null;
@@ -37,6 +45,9 @@ export class AuditTrail {
   readonly #options: AuditTrailOptions;
   readonly #limits: { readonly [K in keyof typeof LIMITS.audit]: number };
   readonly #refusals: RefusalWindows;
+  readonly #checkpoints: Checkpoints;
+  readonly #checkpointListeners = new Set<(checkpoint: Checkpoint) => void>();
+  #checkpointTold = 0;
   readonly #written: Counter;
   readonly #lost: Counter;
   readonly #cancels: Cancel[];
@@ -66,6 +77,7 @@ export class AuditTrail {
     this.#fileNumber = last?.number ?? 0;
     this.#fileBytes = last?.bytes ?? 0;
     this.#refusals = new RefusalWindows(options.clock, this.#limits);
+    this.#checkpoints = new Checkpoints({ ...options, note: options.checkpointNote });
     this.#written = metrics.counter({ name: "tidewire_audit_entries_total", help: "Entries of the audit log written" });
     this.#lost = metrics.counter({
       name: "tidewire_audit_lost_total",
@@ -82,6 +94,7 @@ export class AuditTrail {
     this.#cancels = [
       scheduler.every(this.#limits.anchorEvery, () => void this.#upkeep()),
       scheduler.every(seconds(60), () => this.#tellLeftOut()),
+      scheduler.every(this.#limits.checkpointEvery, () => this.#checkpointNow(() => this.#tellCheckpoint())),
     ];
     this.#tellWhatWasFound();
     void this.#upkeep();
@@ -89,6 +102,33 @@ export class AuditTrail {
 
   get head(): ChainHead {
     return this.#head;
+  }
+
+  /** The newest that was signed. */
+  get checkpoint(): Checkpoint | null {
+    return this.#checkpoints.last;
+  }
+
+  /** PEM; null where nobody signs. */
+  get publicKey(): string | null {
+    return this.#checkpoints.signer?.publicKey ?? null;
+  }
+
+  /** Signs from now on where the chain stands: now, each hour, at the end of each file and when it is closed. */
+  async signWith(signer: CheckpointSigner): Promise<void> {
+    const wrong = await this.#checkpoints.begin(signer);
+    if (wrong !== null) {
+      const told = "THE AUDIT LOG IS NOT THE ONE THAT WAS SIGNED: somebody or something has changed it.";
+      this.#options.logger.error(told, { reason: wrong });
+      this.note({ ...systemEvent("audit.altered", {}), outcome: "failed", reason: wrong });
+    }
+    this.#checkpointNow();
+  }
+
+  /** Told each hour of the newest one, where there is a new one. */
+  onCheckpoint(listener: (checkpoint: Checkpoint) => void): Cancel {
+    this.#checkpointListeners.add(listener);
+    return () => this.#checkpointListeners.delete(listener);
   }
 
   /** Null where an administrative change may be made now; else why not. */
@@ -132,8 +172,10 @@ export class AuditTrail {
     this.#tellLeftOut();
     this.#timer?.();
     this.#timer = null;
+    this.#checkpointNow();
     do await this.#write();
-    while (this.#pending.length > 0 && this.#failure === null);
+    // Also what was taken up by a write of its own just when the one before ended.
+    while ((this.#pending.length > 0 || this.#writing !== null) && this.#failure === null);
     this.#closed = true;
     this.#keepAnchor();
     await this.#options.files.close();
@@ -175,36 +217,51 @@ export class AuditTrail {
   }
 
   async #writeBatch(batch: readonly Pending[]): Promise<void> {
-    const { files, clock } = this.#options;
+    const { clock } = this.#options;
     const told = this.#lostUntold;
-    const lost: readonly Pending[] =
-      told === 0 ? [] : [{ event: systemEvent("audit.lost", { entries: told }), time: clock.now(), settle: null }];
+    const own = (event: Pending["event"]): Pending => ({ event, time: clock.now(), settle: null });
+    const lost = told === 0 ? [] : [own(systemEvent("audit.lost", { entries: told }))];
     const isNew = this.#fileNumber === 0 || this.#fileBytes >= this.#limits.fileBytesMax;
-    const first: readonly Pending[] = isNew
-      ? [{ event: systemEvent("audit.file", this.#fileFacts()), time: clock.now(), settle: null }]
-      : [];
-    let head = this.#head;
-    let text = "";
-    for (const { event, time } of [...first, ...lost, ...batch]) {
-      const sequence = head.sequence + 1;
-      const { hash, line } = chainLine(head.hash, entryText(sequence, time, event), this.#options.sha256);
-      head = { sequence, hash };
-      text += line;
-    }
-    if (isNew) await files.begin(text);
-    else await files.append(text);
     if (isNew) {
+      if (this.#fileNumber > 0) await this.#writeEntries([own(CHECKPOINT)], false);
+      // Both ends of a file are signed, so that none is without.
+      const first = [own(systemEvent("audit.file", this.#fileFacts())), own(CHECKPOINT)];
+      await this.#writeEntries([...first, ...lost, ...batch], true);
       this.#fileNumber++;
-      this.#fileBytes = 0;
-    }
-    this.#fileBytes = files.list().at(-1)?.bytes ?? 0;
-    this.#written.value += head.sequence - this.#head.sequence;
-    this.#head = head;
+    } else await this.#writeEntries([...lost, ...batch], false);
+    this.#fileBytes = this.#options.files.list().at(-1)?.bytes ?? 0;
     this.#lostUntold -= told;
     if (this.#failure !== null) this.#options.logger.info("The audit log is written again.", { entries: batch.length });
     this.#failure = null;
     for (const { settle } of batch) if (settle !== null) this.#settle(settle, null);
     if (isNew) await this.#retire();
+  }
+
+  /** All of them or none; `begin`: into a new file. */
+  async #writeEntries(entries: readonly Pending[], begin: boolean): Promise<void> {
+    const { files, sha256 } = this.#options;
+    let head = this.#head;
+    let text = "";
+    let signed: Checkpoint | null = null;
+    for (const { event, time } of entries) {
+      let said = event;
+      if (said === CHECKPOINT) {
+        if (signed !== null) continue; // one of this hour is enough
+        signed = this.#checkpoints.sign(head, time);
+        if (signed === null) continue;
+        said = checkpointEvent(signed);
+      }
+      const sequence = head.sequence + 1;
+      const { hash, line } = chainLine(head.hash, entryText(sequence, time, said), sha256);
+      head = { sequence, hash };
+      text += line;
+    }
+    if (text === "") return;
+    if (begin) await files.begin(text);
+    else await files.append(text);
+    this.#written.value += head.sequence - this.#head.sequence;
+    this.#head = head;
+    if (signed !== null) this.#checkpoints.written(signed);
   }
 
   #fileFacts(): Readonly<Record<string, unknown>> {
@@ -259,6 +316,19 @@ export class AuditTrail {
     } catch {
       this.#freeBytes = Infinity; // what cannot be asked is found out by writing
     }
+  }
+
+  #checkpointNow(settle: Pending["settle"] = null): void {
+    if (this.#checkpoints.signer === null || this.#closed) return;
+    if (settle !== null) this.#changesPending++;
+    this.#push({ event: CHECKPOINT, time: this.#options.clock.now(), settle });
+  }
+
+  #tellCheckpoint(): void {
+    const { last } = this.#checkpoints;
+    if (last === null || last.number <= this.#checkpointTold) return;
+    this.#checkpointTold = last.number;
+    for (const listener of this.#checkpointListeners) listener(last);
   }
 
   #keepAnchor(): void {

@@ -13,7 +13,7 @@ export type {
   Scheduler,
 } from "./ports.ts";
 export { ACCOUNT_ID, arnOf } from "./arn.ts";
-export { asRuleSees, ingestOf } from "./basic-ingest.ts";
+export { asRuleSees, ingestOf, thingNamedIn } from "./basic-ingest.ts";
 export { sharedFilterOf, topicFilterFault, topicMatches, topicNameFault } from "./topic.ts";
 export type { SharedFilter, TopicFault, TopicLimits } from "./topic.ts";
 export { STAMP_OUTBOX, STAMP_SEQUENCE, UNFIT_REASON, UNFIT_SCHEMA, UNFIT_TOPIC, stampOf } from "./message.ts";

@@ -1,7 +1,12 @@
 /** `tidewire export`: what is stored of a range of time, as a file or a stream. Schedules: `exports` in the configuration. */
+import { mkdtemp, rm } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { systemClock } from "../adapters/system.ts";
-import { TidewireError } from "../base/mod.ts";
+import type { ColdPlace } from "../adapters/objects/mod.ts";
+import { systemClock, systemScheduler } from "../adapters/system.ts";
+import { LIMITS, TidewireError, isObjectKey, reasonOf } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { EXPORTED, exportStatement } from "../cloud/ask/export-statement.ts";
 import type { Exported } from "../cloud/ask/export-statement.ts";
@@ -22,6 +27,9 @@ interface Options {
   readonly measurement: readonly string[];
   readonly format: (typeof FORMATS)[number];
   readonly output?: string;
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly credentials?: string;
   readonly timeout: string;
 }
 
@@ -30,9 +38,10 @@ Examples:
   tidewire export telemetry --from 1d --format csv --output day.csv
   tidewire export events --from 2026-11-01 --to 2026-12-01 --thing 'pump-*' --format parquet --output november.parquet
   tidewire export rollups_1h --from 30d | gzip > hours.ndjson.gz
+  tidewire export telemetry --from 1d --format parquet --output s3://lake/plant-7/day.parquet --endpoint http://minio:9000
 
-telemetry has time, thing, measurement, field, type, value, text; docs/reference/query.md lists all columns. A file appears when it is
-whole. On schedule: \`exports\` in the configuration (docs/reference/configuration.md).`;
+telemetry has time, thing, measurement, field, type, value, text; docs/reference/query.md lists all columns. A file or an object appears
+when it is whole. On schedule: \`exports\` in the configuration (docs/reference/configuration.md).`;
 
 export function exportCommand(output: Output): Command {
   return withConnection(new Command("export"))
@@ -48,7 +57,10 @@ export function exportCommand(output: Output): Command {
     .option("--thing <name>", "only of this thing, * for any part of a name; may be repeated", collect, [])
     .option("--measurement <name>", "only of this measurement, likewise (not of events)", collect, [])
     .addOption(new Option("--format <format>").choices(FORMATS).default("ndjson"))
-    .option("--output <file>", "write into this file")
+    .option("--output <file>", "write into this file, or to s3://BUCKET/KEY")
+    .option("--endpoint <url>", "server of the bucket (default: AWS_ENDPOINT_URL, or AWS itself)")
+    .option("--region <name>", "of the bucket (default: AWS_REGION, or us-east-1)")
+    .option("--credentials <file>", "as ~/.aws/credentials (default: from the environment)")
     .option("--timeout <duration>", "it is stopped after this", "30m")
     .addHelpText("after", EXAMPLES)
     .action((relation: Exported, options: Options) => exportRelation(relation, options, output));
@@ -60,6 +72,7 @@ async function exportRelation(relation: Exported, options: Options, output: Outp
     throw wrong("--format", "Parquet is no text for a terminal; add --output FILE");
   }
   if (relation === "events" && measurement.length > 0) throw wrong("--measurement", "events have none");
+  const bucket = options.output?.startsWith("s3://") === true ? bucketOf(options) : null;
   const range = { from: isoOf(from), to: isoOf(to), things: thing, measurements: measurement };
   const request = { ...exportStatement(relation, range), format, timeout };
   const answer = await clientOf(options).stream("/api/query", request);
@@ -68,8 +81,48 @@ async function exportRelation(relation: Exported, options: Options, output: Outp
       "Files that should have been read are damaged: the export is incomplete. The platform's health says more.",
     );
   }
-  if (options.output === undefined) await toStandardOutput(answer);
+  if (bucket !== null) await toBucket(answer, bucket);
+  else if (options.output === undefined) await toStandardOutput(answer);
   else await toFile(answer, options.output);
+}
+
+interface InBucket {
+  readonly place: Extract<ColdPlace, { kind: "s3" }>;
+  readonly key: string;
+}
+
+function bucketOf({ output, endpoint, region, credentials }: Options): InBucket {
+  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.+)$/.exec(output!);
+  if (match === null || !isObjectKey(match[2]!))
+    throw wrong("--output", "it must be s3://BUCKET/KEY, the key of A-Z a-z 0-9 _ = . - and /");
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION } = process.env;
+  const at = region ?? AWS_REGION ?? "us-east-1";
+  const server = endpoint ?? AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL ?? `https://s3.${at}.amazonaws.com`;
+  if (!/^https?:\/\/[^/@]+\/?$/.test(server))
+    throw wrong("--endpoint", "it must be an http:// or https:// URL without a path");
+  const place = { kind: "s3", endpoint: server, region: at, bucket: match[1]!, prefix: "", ca: null } as const;
+  return { place: { ...place, credentials: credentials ?? null }, key: match[2]! };
+}
+
+/** An upload that is tried again reads it again, so it lies in a file meanwhile. */
+async function toBucket(answer: IncomingMessage, { place, key }: InBucket): Promise<void> {
+  const { openObjects, spool } = await import("../adapters/objects/mod.ts");
+  const folder = await mkdtemp(join(tmpdir(), "tidewire-export-"));
+  try {
+    const objects = await openObjects(place, LIMITS.archive, { scheduler: systemScheduler });
+    let bytes = 0;
+    answer.on("data", (chunk: Uint8Array) => (bytes += chunk.length));
+    const source = await spool(answer, join(folder, "export")).catch((error: unknown) => {
+      throw new TidewireError("ANSWER_BROKEN_OFF", { bytes, reason: reasonOf(error) }, { cause: error });
+    });
+    try {
+      await objects.put(key, source);
+    } finally {
+      await source.remove();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function timeOf(text: string): EpochMs {

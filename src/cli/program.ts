@@ -22,6 +22,7 @@ import { refusedCommand } from "./refused.ts";
 import { alertsCommand } from "./alerts.ts";
 import { rulesCommand } from "./rules.ts";
 import { schemasCommand } from "./schemas.ts";
+import { scrubCommand } from "./scrub.ts";
 import { shadowCommand } from "./shadow.ts";
 import { thingsCommand } from "./things.ts";
 import { tokenCommand } from "./token.ts";
@@ -75,6 +76,7 @@ export function program(output: Output): Command {
     tokenCommand,
     auditCommand,
     logCommand,
+    scrubCommand,
     backupCommand,
     restoreCommand,
     planCommand,

@@ -6,7 +6,7 @@ import { FunctionsConfigSchema, SecretsConfigSchema, TablesConfigSchema } from "
 import { ArchiveConfigSchema } from "./archive-config.ts";
 import { BucketsConfigSchema } from "./buckets.ts";
 import { LIMIT_PRESETS } from "./limits.ts";
-import { BackupConfigSchema, ExportsConfigSchema } from "./schedule/mod.ts";
+import { BackupConfigSchema, ExportsConfigSchema, ScrubConfigSchema } from "./schedule/mod.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import { parseScramVerifier, preparedPassword } from "../identity/mod.ts";
 
@@ -153,6 +153,9 @@ export const PlatformConfigSchema = z.strictObject({
   backup: BackupConfigSchema.optional().describe(
     "Backups on schedule, beside the running platform, in a process of its own: `to` (an absolute path, best on another disk), `every` (6h) or `at` (02:00, UTC; the default), `keep` (14: so many of the newest stay), `verify` (true: each is read back). What was slept through is taken once, at once. Health is degraded while it fails or is overdue; `tidewire_backup_last_success_timestamp_seconds`, `tidewire_backup_age_seconds`. `tidewire restore` brings one back. Only in the file.",
   ),
+  scrubEvery: ScrubConfigSchema.describe(
+    "How often all state files are verified, politely and in a process of its own: databases page by page, the log, the audit log, secrets, manifests; `12h`, or `never`. What is damaged makes health red, with the file, the place and what to do; `tidewire_scrub_findings`. `tidewire scrub` does it at once. Only in the file.",
+  ),
   exports: ExportsConfigSchema.default([]).describe(
     "Files on schedule: each `name`, `of` (telemetry, rollups_1m, rollups_1h, rollups_1d, events), `format` (parquet, csv, ndjson), `every` (1d: the range of a file, UTC), `after` (1h: late points are waited for so long), `things` and `measurements` (names, `*` for any part), `since` (2026-11-01: the first range; default: the present one), `keep` (newest files that stay), and where to: `folder` (an absolute path) or `s3` (as in `archive`). Each range is one file, `NAME-2026-11-22.parquet`, once, visible when it is whole; what was slept through is made up for. Health is degraded while one fails. Only in the file.",
   ),
@@ -225,7 +228,7 @@ export const PlatformConfigSchema = z.strictObject({
     "Where points are stored: `duckdb` (in `data`), or `postgres://user@host:5432/database?passwordfile=/path` (see below).",
   ),
   registry: Database("sqlite").describe(
-    "Where things, certificates and policies are: `sqlite` (in `data`), or a PostgreSQL URL; several platforms may share one.",
+    "Where things, certificates, policies, users, keys, codes and renewals are: `sqlite` (in `data`), or a PostgreSQL URL; several platforms may share one.",
   ),
   verbose: z.boolean().default(false).describe("Print the log to the terminal too."),
 });

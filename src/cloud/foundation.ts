@@ -5,17 +5,14 @@ import { openDataFolder } from "../adapters/data-folder.ts";
 import { prepareUpgrade } from "../adapters/data-format.ts";
 import { openLogger } from "../adapters/logger.ts";
 import { PrometheusMetrics } from "../adapters/metrics.ts";
-import { CertificateAuthority, findPassphrase } from "../adapters/pki/mod.ts";
-import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
-import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
+import { CertificateAuthority, findPassphrase, openAuditKey } from "../adapters/pki/mod.ts";
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
-import { openRegistry } from "../adapters/sqlite/registry-store.ts";
-import { SqliteSuccessionStore } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
 import { LIMITS, days, hours } from "../base/mod.ts";
 import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
+import type { SuccessionStore } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -27,12 +24,14 @@ import type { PasswordHasher, People } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
+import { PasswordUses } from "./logins/mod.ts";
 import { ListenerAudit } from "./listener-audit.ts";
-import { moveRegistry } from "./move-registry.ts";
+import { openIdentityStores } from "./identity-stores.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
 import { Renewals } from "./renewals.ts";
+import type { ProvisioningStores } from "./services/mod.ts";
 import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -47,11 +46,14 @@ export interface Foundation {
   readonly people: People;
   /** Of devices' passwords: in a queue of its own, so that neither people nor devices wait for each other. */
   readonly deviceHasher: PasswordHasher;
+  readonly passwordUses: PasswordUses;
   readonly audit: AuditTrail;
   readonly auditFiles: AuditFiles;
   readonly auditScopes: AuditScopes;
   readonly authority: CertificateAuthority;
   readonly registry: Registry;
+  /** Where the registry is. */
+  readonly provisioningStore: ProvisioningStores;
   /** Why the registry's database cannot be asked now; null where it can, or is in the data folder. */
   readonly registryAway: () => string | null;
   readonly presence: PresenceBook;
@@ -84,15 +86,14 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const passphrase = findPassphrase(config.caPassphraseFile);
   const { deviceCertificateDays: deviceDays, caToken: token = null } = config;
   const authority = await CertificateAuthority.open({ secrets, clock, logger, passphrase, deviceDays, token });
-  const stores = openRegistry(registryPath, logger);
-  teardown.add("registry", () => stores.close());
-  const shared = await openSharedRegistry(config, logger, teardown);
-  if (shared !== null) moveRegistry(stores.store, shared, logger);
-  const people = openPeople({ ...ground, logger }, secrets, kept.store, teardown);
+  await kept.audit.signWith(await openAuditKey(secrets, passphrase));
+  const stores = await openIdentityStores(config, kept.file, logger, teardown);
+  const { shared, provisioningStore } = stores;
+  const people = openPeople({ ...ground, logger }, secrets, kept.file, shared, teardown);
   const { principalsCachedMax } = limits.registry;
   const ports = { clock, random, logger, metrics };
   const registry = new Registry({
-    store: shared ?? stores.store,
+    store: stores.registryStore,
     rules: rulesWithin(limits.identity),
     principalsCachedMax,
     ...ports,
@@ -100,10 +101,15 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   if (registry.policies.find(DEFAULT_POLICY_NAME) === undefined) {
     registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
-  const presence = new PresenceBook({ store: stores.presence, clock, scheduler, logger, metrics, registry });
+  const presence = new PresenceBook({ store: stores.presenceStore, clock, scheduler, logger, metrics, registry });
   teardown.add("presence", () => presence.close());
   const gate = openGate({ registry, clock, scheduler, logger, metrics, audit: kept.audit }, teardown);
-  const renewal = openRenewals(config, { registry, authority, clock, scheduler, logger, metrics }, teardown);
+  const renewal = openRenewals(
+    config,
+    stores.successions,
+    { registry, authority, clock, scheduler, logger, metrics },
+    teardown,
+  );
   const standalone = new StandaloneCertificates({ registry, scheduler });
   teardown.add("certificates without CA", () => standalone.close());
   const authorities = new RegisteredAuthorities(registry);
@@ -118,6 +124,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
     secrets,
     authority,
     registry,
+    provisioningStore,
     registryAway,
     presence,
     standalone,
@@ -132,7 +139,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
 function openGate(
   base: Pick<Foundation, "registry" | "clock" | "scheduler" | "logger" | "metrics" | "audit">,
   teardown: Teardown,
-): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher"> {
+): Pick<Foundation, "gatekeeper" | "refusalNotes" | "refusals" | "listenerAudit" | "deviceHasher" | "passwordUses"> {
   const refusalNotes = new RefusalNotes(base);
   const gatekeeper = new RegistryGatekeeper({ ...base, onRefused: refusalNotes.ofGate });
   teardown.add("gatekeeper", () => gatekeeper.close());
@@ -140,32 +147,21 @@ function openGate(
   const listenerAudit = new ListenerAudit(base);
   teardown.add("audit of listeners", () => listenerAudit.close());
   const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
-  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher: passwordHasher({ atOnceMax, waitingMax }) };
+  const deviceHasher = passwordHasher({ atOnceMax, waitingMax });
+  const passwordUses = new PasswordUses(base.clock);
+  return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher, passwordUses };
 }
 
 function openRenewals(
-  { data, renewalGraceDays, replacedCertificateHours }: PlatformConfig,
+  { renewalGraceDays, replacedCertificateHours }: PlatformConfig,
+  store: SuccessionStore,
   base: Pick<Foundation, "registry" | "authority" | "clock" | "scheduler" | "logger" | "metrics">,
   teardown: Teardown,
 ): Pick<Foundation, "renewals" | "census"> {
-  const store = new SqliteSuccessionStore({ path: join(data, "renewals.db"), logger: base.logger });
-  teardown.add("renewals", () => store.close());
   const renewalGrace = days(renewalGraceDays);
   const times = { renewalGrace, retireAfter: hours(replacedCertificateHours), deleteAfter: days(7) };
   const renewals = new Renewals({ ...base, store, times });
+  teardown.add("renewals", () => renewals.close());
   const isReplaced = (id: string): boolean => renewals.isReplaced(id);
   return { renewals, census: new CertificateCensus({ ...base, renewalGrace, isReplaced }) };
-}
-
-/** Null where the registry is in the data folder. Presence stays there either way: each platform knows its own connections. */
-async function openSharedRegistry(
-  { registry }: PlatformConfig,
-  logger: Logger,
-  teardown: Teardown,
-): Promise<PostgresRegistryStore | null> {
-  if (registry === "sqlite") return null;
-  const { PostgresRegistryStore: Store } = await import("../adapters/postgres/mod.ts");
-  const store = await Store.open(parsePostgresUrl(registry), logger);
-  teardown.add("shared registry", () => store.close());
-  return store;
 }

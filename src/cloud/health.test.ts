@@ -85,3 +85,11 @@ test("a search that finds not everything is told with its reason", () => {
     detail: "it is started again: out of memory",
   });
 });
+
+test("rules whose state cannot be saved are told", () => {
+  const sources = { log: { status: () => LOG }, store: { status: () => STORE }, startedAt: 5 };
+  const of = (problem: string | null) => healthOf({ ...sources, rules: { problem } } as unknown as HealthSources);
+  assert.equal(of(null).state, "ok");
+  const detail = "the state of mean cannot be saved";
+  assert.deepEqual(of(detail).parts.at(-1), { name: "rules", state: "degraded", detail });
+});

@@ -22,6 +22,7 @@ export interface HealthSources {
   readonly forgetter?: Pick<Forgetter, "problem">;
   readonly schedules?: ScheduleProblems;
   readonly search?: { readonly problem: string | null };
+  readonly rules?: { readonly problem: string | null };
   readonly authority?: Pick<CertificateAuthority, "status">;
   readonly census?: Pick<CertificateCensus, "last">;
 }
@@ -34,7 +35,8 @@ const SHADOWS_LAG_DEGRADED = 100_000;
 type Part = Health["parts"][number];
 
 export function healthOf(sources: HealthSources): Health {
-  const { log, store, shadows, registryAway, startedAt, authority, census, forgetter, schedules, search } = sources;
+  const { log, store, shadows, registryAway, startedAt, authority, census, forgetter, schedules, search, rules } =
+    sources;
   const parts = [
     logPart(log),
     storePart(store),
@@ -49,7 +51,9 @@ export function healthOf(sources: HealthSources): Health {
   if (waits !== null) parts.push({ name: "forget", state: "degraded", detail: waits });
   const missing = search?.problem ?? null;
   if (missing !== null) parts.push({ name: "search", state: "degraded", detail: missing });
-  for (const { name, detail } of schedules?.() ?? []) parts.push({ name, state: "degraded", detail });
+  parts.push(...(schedules?.() ?? []));
+  const unsaved = rules?.problem ?? null;
+  if (unsaved !== null) parts.push({ name: "rules", state: "degraded", detail: unsaved });
   return { state: worst(parts), version: VERSION, startedAt, host: hostname(), parts };
 }
 

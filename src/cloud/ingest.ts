@@ -46,6 +46,7 @@ import {
   SHADOW_ANSWERS,
   openProvisioning,
   provisioningService,
+  publishAuditCheckpoints,
   publishLifeCycleEvents,
   startShadows,
 } from "./services/mod.ts";
@@ -121,6 +122,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const provisioning = openDevices(config, base, teardown);
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];
   const broker = await openBroker(config, base, watched(journal, base.presence), state, services, teardown);
+  teardown.add("checkpoints of the audit log", publishAuditCheckpoints({ ...base, broker }));
   const publish = (message: Message): void => void broker.publishLocal(message);
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   teardown.add("just-in-time registration", () => justInTime.close());
@@ -163,7 +165,13 @@ function startStore(store: StoreClient, log: Log, rules: HotRules, teardown: Tea
 
 function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardown: Teardown) {
   const sealing = sealingWith(base.secrets.sessionKey);
-  const provisioning = openProvisioning({ ...base, folder: data, buckets, hmac: (text) => sealing.hmac(text) });
+  const provisioning = openProvisioning({
+    ...base,
+    store: base.provisioningStore,
+    folder: data,
+    buckets,
+    hmac: (text) => sealing.hmac(text),
+  });
   teardown.add("provisioning", () => provisioning.close());
   return provisioning;
 }

@@ -232,11 +232,12 @@ async function openApi(
   return api;
 }
 
-function enrolmentPorts({ registry, authority, renewals, clock }: Foundation, listeners: Listeners): EstPorts {
+function enrolmentPorts(base: Foundation, listeners: Listeners): EstPorts {
+  const { registry, authority, renewals, clock, provisioningStore } = base;
   return {
     registry,
     renewals,
-    codes: new EnrolmentCodes(clock),
+    codes: new EnrolmentCodes(clock, provisioningStore),
     visitorOf: listeners.visitorOf,
     chain: () => [...authority.issuingChain, ...authority.roots],
     enrol: (thing, request) => enrolDevice(registry, authority, thing, request),

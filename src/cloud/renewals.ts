@@ -8,7 +8,7 @@ import { renewalProof } from "../adapters/device-identity.ts";
 import type { CertificateAuthority } from "../adapters/pki/mod.ts";
 import { keyFault } from "../adapters/pki/mod.ts";
 import { TidewireError, days, reasonOf } from "../base/mod.ts";
-import type { Clock, Counter, EpochMs, Logger, Metrics } from "../base/mod.ts";
+import type { Cancel, Clock, Counter, EpochMs, Logger, Metrics } from "../base/mod.ts";
 import { fateOf } from "../identity/mod.ts";
 import type { Succession, SuccessionStore, SuccessionTimes } from "../identity/mod.ts";
 import type { Certificate, Registry } from "../registry/mod.ts";
@@ -29,6 +29,9 @@ export interface Renewed {
   readonly trustPem: string;
 }
 
+/** News of other platforms come within a turn of the event loop, so a few would do. */
+const JUST_SEEN_MAX = 256;
+
 export class Renewals {
   readonly #options: RenewalsOptions;
   /** Those that are not over: a few per hundred devices, see `SuccessionStore.load`. */
@@ -38,19 +41,27 @@ export class Renewals {
   readonly #running = new Map<string, Promise<Renewed>>();
   readonly #issued: Counter;
   readonly #refused: Counter;
+  readonly #cancel: Cancel;
+  /** Certificates of the latest connections that follow no other, as far as it is known; `JUST_SEEN_MAX` at most. */
+  readonly #justSeen = new Set<string>();
 
   constructor(options: RenewalsOptions) {
     this.#options = options;
     const { metrics } = options;
     this.#issued = metrics.counter({ name: "tidewire_renewals_total", help: "Certificates that followed another" });
     this.#refused = metrics.counter({ name: "tidewire_renewals_refused_total", help: "Renewals that were refused" });
-    for (const succession of options.store.load()) this.#know(succession);
+    this.#read();
+    this.#cancel = options.store.onNews(() => this.#hear());
     const help = "Renewed certificates whose device has not come back with the new one yet";
     metrics.observe({ name: "tidewire_renewals_unconfirmed", help }, () => {
       let count = 0;
       for (const { confirmedAt } of this.#bySuccessor.values()) if (confirmedAt === null) count++;
       return count;
     });
+  }
+
+  close(): void {
+    this.#cancel();
   }
 
   /** As the agent asks: the new public key, and a signature by it over the old certificate. Throws as `renew`. */
@@ -92,6 +103,7 @@ export class Renewals {
   seen(certificateId: string): void {
     const { clock, logger } = this.#options;
     const as = this.#bySuccessor.get(certificateId);
+    if (as === undefined) this.#remember(certificateId);
     if (as?.confirmedAt === null) {
       this.#save({ ...as, confirmedAt: clock.now() });
       logger.info("a device uses its renewed certificate", { audit: true, certificateId });
@@ -133,11 +145,11 @@ export class Renewals {
   }
 
   async #renew(certificateId: string, publicKey: KeyObject): Promise<Renewed> {
-    const { registry, authority, logger, clock } = this.#options;
+    const { registry, authority, store, logger, clock } = this.#options;
     const fault = keyFault(publicKey);
     if (fault !== null) throw new TidewireError("CERTIFICATE_REFUSED", { kind: "new key", reason: fault });
     const old = this.#renewable(certificateId);
-    const known = this.#byPredecessor.get(certificateId);
+    let known = this.#lastOf(certificateId);
     this.seen(old.certificateId);
     if (known !== undefined) {
       const again = this.#sameKey(known, publicKey);
@@ -151,13 +163,16 @@ export class Renewals {
       } else {
         this.#delete(known.successor); // nobody has used it, and its key is lost or was never kept
         this.#forget(known);
+        known = this.#lastOf(certificateId);
       }
     }
     const name = old.subject["CommonName"]?.[0];
     const issued = await authority.issueFor(publicKey, name ?? "Tidewire Device");
     const successor = issued.facts.certificateId;
-    registry.atomically(() => {
+    const succession = { predecessor: certificateId, successor, issuedAt: clock.now(), confirmedAt: null };
+    const isFirst = registry.atomically(() => {
       this.#renewable(certificateId); // nobody has revoked it meanwhile
+      if (!this.#isLast(known, certificateId)) return false;
       registry.certificates.register(issued.certificatePem, issued.facts);
       for (const { thingName, type } of registry.things.ofPrincipal(certificateId)) {
         registry.things.attach(thingName, successor, type);
@@ -165,11 +180,27 @@ export class Renewals {
       for (const { policyName } of registry.policies.attachedTo(certificateId)) {
         registry.policies.attach(policyName, successor);
       }
+      store.save(succession); // one that follows nobody is forgotten by `tidy`
+      return true;
     });
-    this.#save({ predecessor: certificateId, successor, issuedAt: clock.now(), confirmedAt: null });
+    // Another platform was asked as well, and was faster: the device gets what that one has issued.
+    if (!isFirst) return this.#renew(certificateId, publicKey);
+    this.#know(succession);
     this.#issued.value++;
     logger.info("a certificate was renewed", { audit: true, certificateId, successor });
     return { certificatePem: issued.certificatePem, trustPem: authority.certificatePem };
+  }
+
+  /** As it is kept: another platform may have just written it. */
+  #lastOf(certificateId: string): Succession | undefined {
+    const last = this.#options.store.ofPredecessor(certificateId).at(-1);
+    if (last !== undefined) this.#know(last);
+    return last;
+  }
+
+  #isLast(known: Succession | undefined, certificateId: string): boolean {
+    const last = this.#options.store.ofPredecessor(certificateId).at(-1);
+    return last === undefined || last.successor === known?.successor;
   }
 
   /** Throws RENEWAL_REFUSED. */
@@ -235,6 +266,30 @@ export class Renewals {
   #save(succession: Succession): void {
     this.#options.store.save(succession);
     this.#know(succession);
+  }
+
+  #read(): void {
+    const all = this.#options.store.load();
+    this.#bySuccessor.clear();
+    this.#byPredecessor.clear();
+    for (const succession of all) this.#know(succession);
+  }
+
+  /** Another platform has renewed something; whoever has come here with it already was not known then. */
+  #hear(): void {
+    this.#read();
+    for (const certificateId of this.#justSeen) {
+      if (this.#bySuccessor.has(certificateId)) this.seen(certificateId);
+    }
+  }
+
+  #remember(certificateId: string): void {
+    this.#justSeen.delete(certificateId);
+    this.#justSeen.add(certificateId);
+    for (const oldest of this.#justSeen) {
+      if (this.#justSeen.size <= JUST_SEEN_MAX) return;
+      this.#justSeen.delete(oldest);
+    }
   }
 
   #know(succession: Succession): void {

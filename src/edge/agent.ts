@@ -149,10 +149,9 @@ function assemble(config: AgentConfig, ports: Required<AgentPorts>, folder: Data
 }
 
 function connection(config: AgentConfig, ports: Required<AgentPorts>, outbox: Outbox) {
-  const renewer = new Renewer({ config, ...ports });
+  const renewer: Renewer = new Renewer({ config, ...ports, reconnect: () => uplink.replace() });
   const sockets = uplinkSockets({ ...config.broker, credentials: () => renewer.credentials() });
-  const open = renewer.watched(sockets, () => uplink.status().state === "online");
-  const uplink: Uplink = new Uplink({ ...ports, open, outbox, clientId: config.thing });
+  const uplink: Uplink = new Uplink({ ...ports, open: renewer.watched(sockets), outbox, clientId: config.thing });
   return { uplink, renewer };
 }
 

@@ -42,6 +42,8 @@ const TABLE: Readonly<Record<string, string>> = {
   "keyed + time, due": "keyed(A) ask",
   "keyed + time, the new one ended": "keyed(A) ask",
   "keyed + granted": "issued(A, B) reconnect",
+  "issued + time, not due": "issued(A, B) reconnect",
+  "issued + time, due": "issued(A, B) reconnect",
   "issued + time, the new one ended": "settled(B)",
   "issued + accepted with A": "settled(A)",
   "issued + accepted with B": "settled(B)",

@@ -43,7 +43,7 @@ export type RenewalInput =
 export type RenewalEffect =
   | { readonly type: "makeKey" }
   | { readonly type: "ask"; readonly as: Identity; readonly nextKeyPem: string }
-  /** Come back with the certificate that `identityOf` names. */
+  /** Come back with the certificate that `identityOf` names, unless it is in use or tried already. */
   | { readonly type: "reconnect" };
 
 export interface RenewalStep {
@@ -124,7 +124,7 @@ function onTime(state: RenewalState, patience: RenewalPatience, now: EpochMs, ji
     }
     case "issued":
       // Slept until the new one expired as well: it is what the platform has seen last.
-      if (now < state.next.notAfter) return stay;
+      if (now < state.next.notAfter) return { ...stay, effects: [{ type: "reconnect" }] };
       return { state: { name: "settled", current: state.next }, patience: PATIENT, effects: [] };
   }
 }

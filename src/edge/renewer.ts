@@ -6,7 +6,7 @@ import { askRenewal } from "../adapters/renewal-client.ts";
 import type { RenewalAnswer, RenewalQuestion } from "../adapters/renewal-client.ts";
 import type { Cancel, Clock, Logger, Random, Scheduler } from "../base/mod.ts";
 import { minutes, reasonOf } from "../base/mod.ts";
-import type { OpenUplinkSocket, UplinkSocket } from "../queue/mod.ts";
+import type { OpenUplinkSocket } from "../queue/mod.ts";
 import type { AgentConfig } from "./config.ts";
 import { PATIENT, identityOf, step } from "./renewal.ts";
 import type { Identity, RenewalEffect, RenewalInput, RenewalPatience, RenewalState } from "./renewal.ts";
@@ -18,6 +18,8 @@ export interface RenewerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly ask: ((question: RenewalQuestion) => Promise<RenewalAnswer>) | null;
+  /** Has the uplink come back with what `credentials` says, without a gap where it can. */
+  readonly reconnect: () => void;
 }
 
 interface Saved {
@@ -38,7 +40,8 @@ export class Renewer {
   /** The agent has obtained one itself; else agent.yaml's is shown. */
   #isOwn = false;
   #asking = false;
-  #socket: UplinkSocket | null = null;
+  /** What the newest connection that is open or tried shows. */
+  #shown: string | null = null;
   #lastComplaint = "";
 
   /** Throws where the files of agent.yaml cannot be used. */
@@ -64,24 +67,21 @@ export class Renewer {
     return { certificate: certificatePem, privateKey: privateKeyPem, ca: this.#trust() };
   }
 
-  /** `open`, and how its connections fare; `isOnline`: the platform has accepted the one that is open. */
-  watched(open: OpenUplinkSocket, isOnline: () => boolean): OpenUplinkSocket {
+  /** `open`, and how its connections fare. */
+  watched(open: OpenUplinkSocket): OpenUplinkSocket {
     return (events) => {
       const { certificatePem } = this.#identity();
+      this.#shown = certificatePem;
       let [opened, accepted] = [false, false];
       const socket = open({
         opened: () => {
           opened = true;
           events.opened();
         },
-        received: (chunk) => {
-          events.received(chunk);
-          if (accepted || !isOnline()) return;
-          accepted = true;
-          this.#input({ type: "accepted", certificatePem });
-        },
+        received: (chunk) => events.received(chunk),
         written: (bytes) => events.written(bytes),
         closed: (cause) => {
+          if (this.#shown === certificatePem) this.#shown = null;
           // A network that is away says nothing about the certificate.
           if (!accepted && (opened || cause.kind === "client-certificate")) {
             this.#input({ type: "failed", certificatePem });
@@ -89,7 +89,15 @@ export class Renewer {
           events.closed(cause);
         },
       });
-      return (this.#socket = socket);
+      return {
+        write: (bytes) => socket.write(bytes),
+        end: () => socket.end(),
+        destroy: () => socket.destroy(),
+        accepted: () => {
+          accepted = true;
+          this.#input({ type: "accepted", certificatePem });
+        },
+      };
     };
   }
 
@@ -126,7 +134,7 @@ export class Renewer {
         void this.#ask(effect.as, effect.nextKeyPem);
         return;
       case "reconnect":
-        this.#socket?.destroy(); // the uplink comes back by itself; what was on the way is sent again
+        if (this.#shown !== this.#identity().certificatePem) this.#options.reconnect();
         return;
     }
   }

@@ -1,4 +1,5 @@
 /** A connection's policies with its own values filled in. Deny wins; what nothing allows is denied. */
+import { ingestOf, thingNamedIn } from "../base/mod.ts";
 import { actionBit } from "./actions.ts";
 import type { PolicyAction } from "./actions.ts";
 import { conditionHolds } from "./conditions.ts";
@@ -32,7 +33,10 @@ export interface Explanation {
 
 export interface CompiledPolicy {
   connect(clientId: string): boolean;
-  /** A retained publish needs iot:Publish and iot:RetainPublish on the topic, as on AWS IoT. */
+  /**
+   * A retained publish needs iot:Publish and iot:RetainPublish on the topic, as on AWS IoT. Basic Ingest that speaks for
+   * another thing (`$aws/rules/RULE/telemetry/OTHER/…`) needs iot:Publish on `telemetry/OTHER/…`, too.
+   */
   publish(topic: string, retain: boolean): boolean;
   /** `filter` may begin with `$share/<group>/`: then either form may be allowed, and a Deny of either denies. */
   subscribe(filter: string): boolean;
@@ -68,6 +72,8 @@ interface RuleSet {
 
 type Decision = { readonly verdict: "allow" | "deny"; readonly rule: Rule } | { readonly verdict: "none" };
 
+const SPEAKS_FOR_ANOTHER =
+  "by Basic Ingest the message would speak for another thing, so iot:Publish is needed on the topic behind the rule's name, too";
 const NO_DECISION: Decision = { verdict: "none" };
 const NO_RULES: readonly Rule[] = [];
 const NOTHING: readonly string[] = [];
@@ -111,7 +117,10 @@ class BoundPolicy implements CompiledPolicy {
   }
 
   publish(topic: string, retain: boolean): boolean {
-    if (decide(this.#rules("Publish"), "topic", topic).verdict !== "allow") return false;
+    const rules = this.#rules("Publish");
+    if (decide(rules, "topic", topic).verdict !== "allow") return false;
+    const other = this.#spokenFor(topic);
+    if (other !== null && decide(rules, "topic", other).verdict !== "allow") return false;
     return !retain || decide(this.#rules("RetainPublish"), "topic", topic).verdict === "allow";
   }
 
@@ -124,14 +133,33 @@ class BoundPolicy implements CompiledPolicy {
   }
 
   allows(action: PolicyAction, resource: string): boolean {
-    return this.#decide(action, resource).verdict === "allow";
+    if (action === "Publish") return this.publish(resource, false);
+    return this.#decideAsWritten(action, resource).verdict === "allow";
   }
 
   explain(action: PolicyAction, resource: string): Explanation {
-    return explain(action, resource, this.#decide(action, resource), this.#rules(action));
+    const rules = this.#rules(action);
+    const explained = explain(action, resource, this.#decideAsWritten(action, resource), rules);
+    const other = explained.allowed && action === "Publish" ? this.#spokenFor(resource) : null;
+    if (other === null) return explained;
+    const behind = explain(action, other, decide(rules, "topic", other), rules);
+    return behind.allowed ? explained : { ...behind, notes: [...behind.notes, SPEAKS_FOR_ANOTHER] };
   }
 
   weigh(action: PolicyAction, resource: string): Weighing {
+    const own = this.#weighAsWritten(action, resource);
+    const other = action === "Publish" ? this.#spokenFor(resource) : null;
+    if (other === null) return own;
+    const behind = this.#weighAsWritten(action, other);
+    const both = own.allows.length > 0 && behind.allows.length > 0;
+    return {
+      denies: [...own.denies, ...behind.denies],
+      allows: both ? [...own.allows, ...behind.allows] : [],
+      missing: [...new Set([...own.missing, ...behind.missing])],
+    };
+  }
+
+  #weighAsWritten(action: PolicyAction, resource: string): Weighing {
     const rules = this.#rules(action);
     const kind = KIND_OF[action];
     const named = kind !== "client" && isSystemTopic(resource);
@@ -144,9 +172,21 @@ class BoundPolicy implements CompiledPolicy {
     return { denies: matching(rules.denies, false), allows: matching(rules.allows, named), missing: rules.missing };
   }
 
-  #decide(action: PolicyAction, resource: string): Decision {
+  #decideAsWritten(action: PolicyAction, resource: string): Decision {
     if (action === "Subscribe") return this.#decideFilter(resource);
     return decide(this.#rules(action), KIND_OF[action], resource);
+  }
+
+  /**
+   * The topic that the rule will see, where Basic Ingest speaks for another thing. AWS asks about the whole topic alone; but
+   * there no reading is taken for that of the thing in its topic, and `$aws/rules/*` is what its examples allow.
+   */
+  #spokenFor(topic: string): string | null {
+    const ingest = ingestOf(topic);
+    const named = ingest === null ? null : thingNamedIn(ingest.rest);
+    if (named === null) return null;
+    const { thing, clientId } = this.#context;
+    return named === (thing?.thingName ?? clientId) ? null : ingest!.rest;
   }
 
   #decideFilter(filter: string): Decision {

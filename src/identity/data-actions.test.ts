@@ -64,3 +64,24 @@ test("weighing names every statement with a say, and the variables that had no v
   assert.deepEqual(names(policy.weigh("Publish", "b").allows), ["p1"]);
   assert.deepEqual(policy.weigh("Subscribe", "$share/g/a").missing, []);
 });
+
+test("Basic Ingest for another thing: every question about it gives the same answer, and the explanation names what is missing", () => {
+  const topic = "$aws/rules/r/telemetry/other/x";
+  const ingest = ["Allow", "iot:Publish", aws("topic/$aws/rules/*")] as const;
+  const without = policyOf(REGISTERED, ingest);
+  assert.deepEqual([without.publish(topic, false), without.allows("Publish", topic)], [false, false]);
+  const { allowed, sentence, notes } = without.explain("Publish", topic);
+  assert.equal(allowed, false);
+  assert.match(sentence, /iot:Publish on topic 'telemetry\/other\/x' is denied/);
+  assert.match(notes.join(), /speak for another thing/);
+  assert.deepEqual(without.weigh("Publish", topic).allows, []);
+  const gateway = policyOf(REGISTERED, ingest, ["Allow", "iot:Publish", aws("topic/telemetry/*")]);
+  assert.deepEqual([gateway.publish(topic, false), gateway.explain("Publish", topic).allowed], [true, true]);
+  assert.deepEqual(
+    gateway.weigh("Publish", topic).allows.map(({ policy }) => policy),
+    ["p0", "p1"],
+  );
+  const denied = policyOf(REGISTERED, ["Allow", "iot:*", "*"], ["Deny", "iot:Publish", aws("topic/telemetry/*")]);
+  assert.equal(denied.publish(topic, false), false);
+  assert.equal(denied.weigh("Publish", topic).denies.length, 1);
+});

@@ -31,6 +31,8 @@ export type {
   ClaimRecord,
   DeviceIssuer,
   DeviceRegistry,
+  EnrolmentCodeRecord,
+  EnrolmentCodeStore,
   HookInput,
   HookRunner,
   IssuedDevice,

@@ -54,6 +54,45 @@ const connectAsThing = allow(["iot:Connect"], [aws(`client/${THING}`)]);
 
 export const POLICY_CASES: readonly PolicyCase[] = [
   {
+    title: "Basic Ingest for the rules' own topics: what speaks for another thing (ours, not AWS's) is not in it",
+    statements: [allow("iot:Publish", aws("topic/$aws/rules/*"))],
+    context: REGISTERED,
+    questions: [
+      ["publish", "$aws/rules/r", true],
+      ["publish", "$aws/rules/r/anything/else", true],
+      ["publish", "$aws/rules/r/telemetry/sensor-7/x", true],
+      ["publish", "$aws/rules/r/telemetry/sensor-7", true],
+      ["publish", "$aws/rules/r/telemetry/sensor-8/x", false],
+      ["publish", "$aws/rules/r/telemetry/sensor-8", false],
+      ["publish", "$aws/rules/r/telemetry/sensor-77/x", false],
+      ["publish", "$aws/rules/r/telemetry//x", false],
+      ["publish", "telemetry/sensor-7/x", false],
+    ],
+  },
+  {
+    title: "a gateway speaks by Basic Ingest for those for whom it may speak without it; a Deny there holds here",
+    statements: [
+      allow("iot:Publish", [aws("topic/$aws/rules/r/*"), aws("topic/telemetry/sensor-*/*")]),
+      deny("iot:Publish", aws("topic/telemetry/sensor-9/*")),
+    ],
+    context: REGISTERED,
+    questions: [
+      ["publish", "$aws/rules/r/telemetry/sensor-8/x", true],
+      ["publish", "$aws/rules/r/telemetry/sensor-9/x", false],
+      ["publish", "$aws/rules/r/telemetry/pump/x", false],
+      ["publish", "$aws/rules/other/telemetry/sensor-8/x", false],
+    ],
+  },
+  {
+    title: "who stands for no thing speaks by Basic Ingest for its client id",
+    statements: [allow("iot:Publish", aws("topic/$aws/rules/*"))],
+    context: BARE,
+    questions: [
+      ["publish", "$aws/rules/r/telemetry/client1/x", true],
+      ["publish", "$aws/rules/r/telemetry/client2/x", false],
+    ],
+  },
+  {
     title: "$SYS (ours, not AWS's): no wildcard allows it, only a resource that names it; a wildcard denies it",
     statements: [allow("*", "*"), allow(["iot:Subscribe", "iot:Receive"], [aws("topic/*"), aws("topicfilter/*")])],
     context: BARE,

@@ -1,5 +1,5 @@
 /** One certificate follows another: what is remembered of it, and when the older one may go. */
-import type { EpochMs, Millis } from "../base/mod.ts";
+import type { Cancel, EpochMs, Millis } from "../base/mod.ts";
 
 export interface Succession {
   /** Certificate ids. */
@@ -10,10 +10,16 @@ export interface Succession {
   readonly confirmedAt: EpochMs | null;
 }
 
-/** Changes are on disk when the call returns. */
+/** Changes are on disk when the call returns. Other platforms may write to the same tables. */
 export interface SuccessionStore {
+  /** Told soon after another platform has changed something; what it throws is tried again when the database is back. */
+  onNews(listener: () => void): Cancel;
+  /** As that of `ProvisioningStore`. */
+  atomically<T>(work: () => T): T;
   /** All that are not over: a few per hundred devices, since each is over days after it began. */
   load(): readonly Succession[];
+  /** What follows this certificate, the oldest first. */
+  ofPredecessor(certificateId: string): readonly Succession[];
   /** Inserts, or replaces the one of this successor. */
   save(succession: Succession): void;
   remove(successor: string): void;

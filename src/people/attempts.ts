@@ -73,7 +73,17 @@ export interface AttemptRules {
   readonly metric: string;
 }
 
-const OF_PEOPLE: AttemptRules = {
+/** Failures that several platforms count together. */
+export interface SharedAttempts {
+  /** As `Attempts.claim`. Throws REGISTRY_UNAVAILABLE. */
+  claim(name: string, address: string): Millis;
+  /** As `Attempts.succeeded`. */
+  succeeded(name: string, address: string): void;
+  /** Forgets what is old. */
+  sweep(): void;
+}
+
+export const OF_PEOPLE: AttemptRules = {
   perName: { free: LIMITS.people.loginsFreePerName, delayMax: LIMITS.people.loginDelayMaxPerName },
   perAddress: { free: LIMITS.people.loginsFreePerAddress, delayMax: LIMITS.people.loginDelayMaxPerAddress },
   chargesAddressLate: false,
@@ -86,9 +96,12 @@ export class Attempts {
   readonly #addresses: Book;
   readonly #late: boolean;
   readonly #held: Counter;
+  /** Null: this platform counts by itself. */
+  readonly #shared: SharedAttempts | null;
 
-  constructor(clock: Clock, metrics: Metrics, rules: AttemptRules = OF_PEOPLE) {
+  constructor(clock: Clock, metrics: Metrics, rules: AttemptRules = OF_PEOPLE, shared: SharedAttempts | null = null) {
     this.#clock = clock;
+    this.#shared = shared;
     this.#names = new Book(rules.perName);
     this.#addresses = new Book(rules.perAddress);
     this.#late = rules.chargesAddressLate;
@@ -106,13 +119,16 @@ export class Attempts {
    * How long to wait; 0: go on, and it counts as a failure until `succeeded`, so that a hundred at once are not free.
    */
   claim(name: string, address: string): Millis {
+    const wait = this.#shared === null ? this.#claim(name, address) : this.#shared.claim(name, address);
+    if (wait > 0) this.#held.value++;
+    return wait;
+  }
+
+  #claim(name: string, address: string): Millis {
     const now = this.#clock.monotonic();
     const source = networkOf(address);
     const wait = Math.max(this.#names.wait(name, now), this.#addresses.wait(source, now));
-    if (wait > 0) {
-      this.#held.value++;
-      return wait;
-    }
+    if (wait > 0) return wait;
     this.#names.add(name, now);
     if (!this.#late) this.#addresses.add(source, now);
     return 0;
@@ -130,6 +146,7 @@ export class Attempts {
 
   /** The address keeps its other failures: whoever has one account must not guess at others for ever. */
   succeeded(name: string, address: string): void {
+    if (this.#shared !== null) return this.#shared.succeeded(name, address);
     this.#names.clear(name);
     if (!this.#late) this.#addresses.take(networkOf(address));
   }

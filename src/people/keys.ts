@@ -3,7 +3,7 @@ import { LIMITS, TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { isPermission } from "./permissions.ts";
 import type { Permission } from "./permissions.ts";
-import type { PeoplePorts } from "./ports.ts";
+import type { Alone, PeoplePorts } from "./ports.ts";
 import type { Key, KeyKind } from "./records.ts";
 import { equalHashes, randomName, randomText } from "./secrets.ts";
 
@@ -48,13 +48,30 @@ const ACCESS_KEY_PREFIX = "TWAK";
 export class Keys {
   readonly #ports: PeoplePorts;
   /** By id; `LIMITS.people.keysMax` at most. */
-  readonly #keys: Map<string, Key>;
+  #keys: Map<string, Key>;
+  readonly #alone: Alone;
+  readonly #isUser: (name: string) => boolean;
   readonly #used = new Set<string>();
 
-  constructor(ports: PeoplePorts, saved: readonly Key[]) {
+  constructor(ports: PeoplePorts, alone: Alone, saved: readonly Key[], isUser: (name: string) => boolean) {
     this.#ports = ports;
+    this.#alone = alone;
+    this.#isUser = isUser;
     this.#keys = new Map(saved.map((key) => [key.id, key]));
     ports.metrics.observe({ name: "tidewire_keys", help: "API keys and access keys" }, () => this.#keys.size);
+  }
+
+  /** All that there are now; of those that were used here, the later use counts. */
+  take(saved: readonly Key[]): void {
+    const before = this.#keys;
+    this.#keys = new Map(saved.map((key) => [key.id, key]));
+    for (const id of this.#used) {
+      const [mine, theirs] = [before.get(id), this.#keys.get(id)];
+      if (mine === undefined || theirs === undefined) this.#used.delete(id);
+      else if ((theirs.lastUsedAt ?? 0) < (mine.lastUsedAt ?? 0)) {
+        this.#keys.set(id, { ...theirs, lastUsedAt: mine.lastUsedAt, lastUsedFrom: mine.lastUsedFrom });
+      }
+    }
   }
 
   /** Without an owner everybody's. */
@@ -74,26 +91,28 @@ export class Keys {
 
   /** `allowed`: what its maker may do himself. Throws KEY_INVALID. */
   make(owner: string | null, wanted: NewKey, allowed: ReadonlySet<Permission>): MadeKey {
-    const permissions = this.#check(owner, wanted, allowed);
     const { random, sealing, clock } = this.#ports;
     const id =
       wanted.kind === "api" ? randomName(random, 12).toLowerCase() : `${ACCESS_KEY_PREFIX}${randomName(random, 16)}`;
     const secret = wanted.kind === "api" ? `twk_${id}_${randomText(random, 43)}` : randomText(random, 40);
-    const key: Key = {
-      id,
-      kind: wanted.kind,
-      name: wanted.name,
-      owner,
-      permissions,
-      things: wanted.things ?? null,
-      policies: [...new Set(wanted.policies)],
-      secret: wanted.kind === "api" ? sealing.sha256(secret) : sealing.seal(secret, id),
-      createdAt: clock.now(),
-      expiresAt: wanted.expiresAt ?? null,
-      lastUsedAt: null,
-      lastUsedFrom: null,
-    };
-    this.#ports.store.putKey(key);
+    const key = this.#alone((): Key => {
+      const made: Key = {
+        id,
+        kind: wanted.kind,
+        name: wanted.name,
+        owner,
+        permissions: this.#check(owner, wanted, allowed),
+        things: wanted.things ?? null,
+        policies: [...new Set(wanted.policies)],
+        secret: wanted.kind === "api" ? sealing.sha256(secret) : sealing.seal(secret, id),
+        createdAt: clock.now(),
+        expiresAt: wanted.expiresAt ?? null,
+        lastUsedAt: null,
+        lastUsedFrom: null,
+      };
+      this.#ports.store.putKey(made);
+      return made;
+    });
     this.#keys.set(id, key);
     return { key: factsOf(key), secret };
   }
@@ -104,6 +123,7 @@ export class Keys {
     };
     const { keysMax, keysPerOwnerMax } = LIMITS.people;
     if (!NAME.test(wanted.name)) refuse("a name is 1 to 64 letters, digits, spaces and . _ @ + -");
+    if (owner !== null && !this.#isUser(owner)) refuse(`there is no user '${owner}' any more`);
     const mine = this.list(owner);
     if (mine.some((key) => key.name === wanted.name)) refuse(`there is a key '${wanted.name}' already`);
     if (mine.length >= keysPerOwnerMax || this.#keys.size >= keysMax) refuse("there are too many keys; revoke some");
@@ -134,8 +154,11 @@ export class Keys {
 
   /** Throws NOT_FOUND. */
   revoke(id: string): KeyFacts {
-    const key = this.get(id);
-    this.#ports.store.deleteKey(id);
+    const key = this.#alone(() => {
+      const found = this.get(id);
+      this.#ports.store.deleteKey(id);
+      return found;
+    });
     this.#keys.delete(id);
     this.#used.delete(id);
     return key;
@@ -184,10 +207,8 @@ export class Keys {
   }
 
   flush(): void {
-    for (const id of this.#used) {
-      const key = this.#keys.get(id);
-      if (key !== undefined) this.#ports.store.putKey(key);
-    }
+    const used = [...this.#used].flatMap((id) => this.#keys.get(id) ?? []);
+    if (used.length > 0) this.#ports.store.touchKeys(used);
     this.#used.clear();
   }
 }

@@ -1,5 +1,5 @@
-export { Attempts } from "./attempts.ts";
-export type { AttemptRules } from "./attempts.ts";
+export { Attempts, OF_PEOPLE } from "./attempts.ts";
+export type { AttemptRule, AttemptRules, SharedAttempts } from "./attempts.ts";
 export { mayTouch, nameOf, proofOf } from "./actor.ts";
 export type { Actor, Identity } from "./actor.ts";
 export type { KeyFacts, MadeKey, NewKey } from "./keys.ts";

@@ -9,7 +9,6 @@ export class MemoryPeopleStore implements PeopleStore {
   readonly users = new Map<string, User>();
   readonly keys = new Map<string, Key>();
   readonly sessions = new Map<string, SavedSession>();
-  revoked: string | null = null;
   /** What the next write fails with. */
   failure: Error | null = null;
 
@@ -18,8 +17,13 @@ export class MemoryPeopleStore implements PeopleStore {
       users: [...this.users.values()],
       keys: [...this.keys.values()],
       sessions: [...this.sessions.values()],
-      revokedToken: this.revoked,
     };
+  }
+  onNews(): () => void {
+    return () => {};
+  }
+  atomically<T>(work: (now: null) => T): T {
+    return work(null);
   }
   putUser(user: User): void {
     this.#fail();
@@ -39,17 +43,27 @@ export class MemoryPeopleStore implements PeopleStore {
     this.#fail();
     this.keys.delete(id);
   }
-  putSessions(sessions: readonly SavedSession[]): void {
+  putSession(session: SavedSession): void {
     this.#fail();
-    for (const session of sessions) this.sessions.set(session.id, session);
+    this.sessions.set(session.id, session);
   }
   deleteSessions(ids: readonly string[]): void {
     this.#fail();
     for (const id of ids) this.sessions.delete(id);
   }
-  revokeToken(hash: string): void {
+  deleteSessionsOver(now: number, unseenSince: number): readonly string[] {
     this.#fail();
-    this.revoked = hash;
+    const over = [...this.sessions.values()].filter((one) => one.endsAt <= now || one.lastSeenAt < unseenSince);
+    for (const { id } of over) this.sessions.delete(id);
+    return over.map(({ id }) => id);
+  }
+  touchKeys(keys: readonly Key[]): void {
+    this.#fail();
+    for (const key of keys) if (this.keys.has(key.id)) this.keys.set(key.id, key);
+  }
+  touchSessions(sessions: readonly SavedSession[]): void {
+    this.#fail();
+    for (const session of sessions) if (this.sessions.has(session.id)) this.sessions.set(session.id, session);
   }
   #fail(): void {
     if (this.failure !== null) throw this.failure;
@@ -104,7 +118,7 @@ export function peopleWorld(): PeopleWorld {
     new SimLogger(),
   ];
   const random = new SimRandom(11);
-  const file = { token: "tw_first" };
+  const file: { token: string; revoked: string | null } = { token: "tw_first", revoked: null };
   const open = (): People =>
     new People({
       store,
@@ -115,7 +129,12 @@ export function peopleWorld(): PeopleWorld {
       random,
       logger,
       metrics: new SimMetrics(),
-      token: { read: () => file.token, write: (token) => (file.token = token) },
+      token: {
+        read: () => file.token,
+        write: (token) => (file.token = token),
+        revoked: () => file.revoked,
+        revoke: (hash) => (file.revoked = hash),
+      },
     });
   const people = open();
   return {

@@ -6,7 +6,7 @@ import { Keys } from "./keys.ts";
 import type { KeyFacts } from "./keys.ts";
 import { permissionsOf } from "./permissions.ts";
 import type { Permission } from "./permissions.ts";
-import type { PeoplePorts } from "./ports.ts";
+import type { Alone, PeoplePorts, StoredPeople } from "./ports.ts";
 import { equalHashes, randomText } from "./secrets.ts";
 import { SessionBook } from "./sessions.ts";
 import type { SessionFacts } from "./sessions.ts";
@@ -18,7 +18,7 @@ export class People {
   readonly keys: Keys;
   readonly #ports: PeoplePorts;
   readonly #listeners = new Set<() => void>();
-  readonly #cancel: Cancel;
+  readonly #cancels: readonly Cancel[];
   readonly #saveFailures: Counter;
   /** One-time login code → when it ends. Only in memory: a restart prints a new link. */
   readonly #codes = new Map<string, EpochMs>();
@@ -27,21 +27,29 @@ export class People {
 
   constructor(ports: PeoplePorts) {
     this.#ports = ports;
-    const { users, keys, sessions, revokedToken } = ports.store.load();
-    this.users = new Users(ports, users, (user) => this.#userChanged(user));
-    this.sessions = new SessionBook(ports, sessions);
-    this.keys = new Keys(ports, keys);
-    this.#revokedToken = revokedToken;
+    const alone: Alone = (work) => this.#alone(work);
+    const { users, keys, sessions } = ports.store.load();
+    this.users = new Users(ports, alone, users, (user) => this.#userChanged(user));
+    const isUser = (name: string): boolean => this.users.has(name);
+    this.sessions = new SessionBook(ports, alone, sessions, isUser);
+    this.keys = new Keys(ports, alone, keys, isUser);
+    this.#revokedToken = ports.token.revoked();
     this.#tokenHash = ports.sealing.sha256(ports.token.read());
     this.#saveFailures = ports.metrics.counter({
       name: "tidewire_people_save_failures_total",
       help: "Times that last uses of sessions and keys could not be written to disk; it is tried again",
     });
-    this.#cancel = ports.scheduler.every(LIMITS.people.lastSeenSavedEvery, () => this.flush());
+    this.#cancels = [
+      ports.scheduler.every(LIMITS.people.lastSeenSavedEvery, () => this.flush()),
+      ports.store.onNews((now) => {
+        this.#take(now);
+        this.changed();
+      }),
+    ];
   }
 
   close(): void {
-    this.#cancel();
+    for (const cancel of this.#cancels) cancel();
     this.flush();
   }
 
@@ -154,7 +162,7 @@ export class People {
   /** Throws LAST_ADMINISTRATOR where nobody else could do what it does. */
   revokeToken(): void {
     if (!this.users.hasAdministrator) throw new TidewireError("LAST_ADMINISTRATOR", { name: "the platform's token" });
-    this.#ports.store.revokeToken(this.#tokenHash);
+    this.#ports.token.revoke(this.#tokenHash);
     this.#revokedToken = this.#tokenHash;
     this.#tokenEnded();
   }
@@ -203,6 +211,26 @@ export class People {
     for (const listener of this.#listeners) listener();
   }
 
+  #alone<T>(work: () => T): T {
+    let news = false;
+    try {
+      return this.#ports.store.atomically((now) => {
+        if (now !== null) this.#take(now);
+        news = now !== null;
+        return work();
+      });
+    } finally {
+      if (news) this.changed();
+    }
+  }
+
+  /** What others have made of it. */
+  #take({ users, keys, sessions }: StoredPeople): void {
+    this.users.take(users);
+    this.keys.take(keys);
+    this.sessions.take(sessions);
+  }
+
   /** Keys go on with what is left of their owner's rights; dashboards must log in again. */
   #userChanged(user: string): void {
     this.sessions.end((session) => session.user === user);
@@ -212,8 +240,11 @@ export class People {
 
   flush(): void {
     try {
+      this.#ports.attempts?.sweep();
       this.keys.flush();
-      if (this.sessions.flush() > 0) this.changed();
+      const { over, stale } = this.sessions.flush();
+      if (stale) this.#take(this.#ports.store.load());
+      if (over > 0) this.changed();
     } catch (error) {
       this.#saveFailures.value++;
       this.#ports.logger.warn("Last uses of sessions and keys cannot be saved.", { reason: reasonOf(error) });

@@ -1,26 +1,40 @@
 /** What people and keys need from the outside. */
-import type { Clock, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { Cancel, Clock, EpochMs, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { SharedAttempts } from "./attempts.ts";
 import type { Key, SavedSession, User } from "./records.ts";
 
-/** On disk when a call returns. Opened for one tenant. All of it fits memory: the limits of `LIMITS.people` bound it. */
+/**
+ * On disk when a call returns. Opened for one tenant. All of it fits memory: the limits of `LIMITS.people` bound it. Other
+ * platforms may write to the same people; what decides something about them is looked at and changed within `atomically`.
+ */
 export interface PeopleStore {
+  /** All there is. */
   load(): StoredPeople;
+  /** All there is, soon after another platform has changed something of it. */
+  onNews(listener: (now: StoredPeople) => void): Cancel;
+  /**
+   * All or nothing; nobody else changes anything until it returns. `now`: all there is, where it is not what was told last;
+   * null: it is.
+   */
+  atomically<T>(work: (now: StoredPeople | null) => T): T;
   putUser(user: User): void;
   /** With all that is his: keys and sessions. */
   deleteUser(name: string): void;
   putKey(key: Key): void;
   deleteKey(id: string): void;
-  putSessions(sessions: readonly SavedSession[]): void;
+  putSession(session: SavedSession): void;
   deleteSessions(ids: readonly string[]): void;
-  /** SHA-256 of the platform's token that is not taken any more. */
-  revokeToken(hash: string): void;
+  /** Those that have ended, or were last seen before; returns their ids. */
+  deleteSessionsOver(now: EpochMs, unseenSince: EpochMs): readonly string[];
+  /** Only when they were last used, of those that are still there; told to nobody. */
+  touchKeys(keys: readonly Key[]): void;
+  touchSessions(sessions: readonly SavedSession[]): void;
 }
 
 export interface StoredPeople {
   readonly users: readonly User[];
   readonly keys: readonly Key[];
   readonly sessions: readonly SavedSession[];
-  readonly revokedToken: string | null;
 }
 
 /** Slow on purpose. Its results carry their parameters. */
@@ -43,6 +57,8 @@ export interface Sealing {
 
 export interface PeoplePorts {
   readonly store: PeopleStore;
+  /** Where several platforms count failed log-ins together; by itself each counts its own. */
+  readonly attempts?: SharedAttempts | undefined;
   readonly passwords: PasswordHasher;
   readonly sealing: Sealing;
   readonly clock: Clock;
@@ -54,8 +70,16 @@ export interface PeoplePorts {
   readonly token: TokenFile;
 }
 
+/** Of this platform alone. */
 export interface TokenFile {
   read(): string;
   /** Durable when it returns. */
   write(token: string): void;
+  /** SHA-256 of the token that is not taken any more; null: none ever was. */
+  revoked(): string | null;
+  /** Durable when it returns. */
+  revoke(hash: string): void;
 }
+
+/** Runs `work` while nobody else changes people, with all that others have changed known here. */
+export type Alone = <T>(work: () => T) => T;

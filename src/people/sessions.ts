@@ -1,7 +1,7 @@
 /** Open dashboards. The cookie is a random value; only its HMAC is kept, so who reads the disk cannot be anybody. */
-import { LIMITS } from "../base/mod.ts";
+import { LIMITS, TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
-import type { PeoplePorts } from "./ports.ts";
+import type { Alone, PeoplePorts } from "./ports.ts";
 import type { SavedSession } from "./records.ts";
 import { randomName, randomText } from "./secrets.ts";
 
@@ -18,28 +18,43 @@ export interface SessionFacts {
 export class SessionBook {
   readonly #ports: Pick<PeoplePorts, "store" | "sealing" | "clock" | "random">;
   /** By id; `LIMITS.people.sessionsMax` at most. */
-  readonly #sessions: Map<string, SavedSession>;
+  readonly #sessions = new Map<string, SavedSession>();
+  readonly #alone: Alone;
+  readonly #isUser: (name: string) => boolean;
   readonly #byHash = new Map<string, string>();
   /** Only "last seen" moved: saved with the next round. */
   readonly #seen = new Set<string>();
 
-  constructor(ports: PeoplePorts, saved: readonly SavedSession[]) {
+  constructor(ports: PeoplePorts, alone: Alone, saved: readonly SavedSession[], isUser: (name: string) => boolean) {
     this.#ports = ports;
-    this.#sessions = new Map(saved.map((session) => [session.id, session]));
-    for (const { id, hash } of saved) this.#byHash.set(hash, id);
+    this.#alone = alone;
+    this.#isUser = isUser;
+    this.take(saved);
     ports.metrics.observe(
       { name: "tidewire_dashboard_sessions", help: "Dashboards that are logged in" },
       () => this.#sessions.size,
     );
   }
 
-  /** Begins one; `value` is the cookie's. */
+  /** All that there are now; of those that somebody looks at here, the later time counts. */
+  take(saved: readonly SavedSession[]): void {
+    const seen = [...this.#seen].flatMap((id) => this.#sessions.get(id) ?? []);
+    this.#sessions.clear();
+    this.#byHash.clear();
+    for (const session of saved) this.#keep(session);
+    for (const { id, lastSeenAt } of seen) {
+      const session = this.#sessions.get(id);
+      if (session === undefined) this.#seen.delete(id);
+      else if (session.lastSeenAt < lastSeenAt) this.#sessions.set(id, { ...session, lastSeenAt });
+    }
+  }
+
+  /** Begins one; `value` is the cookie's. Throws LOGIN_REFUSED where the user is gone by now. */
   begin(
     user: string | null,
     address: string,
     agent: string,
   ): { readonly value: string; readonly session: SessionFacts } {
-    this.#makeRoom(user);
     const now = this.#ports.clock.now();
     const value = randomText(this.#ports.random, 43);
     const session: SavedSession = {
@@ -52,9 +67,15 @@ export class SessionBook {
       address,
       agent: printable(agent).slice(0, 200),
     };
-    this.#ports.store.putSessions([session]);
-    this.#sessions.set(session.id, session);
-    this.#byHash.set(session.hash, session.id);
+    const gone = this.#alone(() => {
+      if (user !== null && !this.#isUser(user)) throw new TidewireError("LOGIN_REFUSED");
+      const crowded = this.#crowdedOut(user);
+      this.#ports.store.deleteSessions(crowded);
+      this.#ports.store.putSession(session);
+      return crowded;
+    });
+    for (const id of gone) this.#drop(id);
+    this.#keep(session);
     return { value, session: factsOf(session) };
   }
 
@@ -89,29 +110,42 @@ export class SessionBook {
 
   /** Those that are there; others change nothing. */
   end(which: (session: SessionFacts) => boolean): number {
-    const ids = [...this.#sessions.values()].filter((session) => which(factsOf(session))).map(({ id }) => id);
-    this.#remove(ids);
+    const ids = this.#alone(() => {
+      const ended = [...this.#sessions.values()].filter((session) => which(factsOf(session))).map(({ id }) => id);
+      this.#ports.store.deleteSessions(ended);
+      return ended;
+    });
+    for (const id of ids) this.#drop(id);
     return ids.length;
   }
 
-  /** Writes what moved, and forgets those that are over. */
-  flush(): number {
-    const over = [...this.#sessions.values()].filter((session) => this.#isOver(session)).map(({ id }) => id);
-    this.#remove(over);
+  /**
+   * Writes what moved, and forgets those that are over. `stale`: others that were over by what is known here are not, or ended
+   * elsewhere.
+   */
+  flush(): { readonly over: number; readonly stale: boolean } {
+    const { store, clock } = this.#ports;
     const moved = [...this.#seen].flatMap((id) => this.#sessions.get(id) ?? []);
+    if (moved.length > 0) store.touchSessions(moved);
     this.#seen.clear();
-    if (moved.length > 0) this.#ports.store.putSessions(moved);
-    return over.length;
+    const over = [...this.#sessions.values()].filter((session) => this.#isOver(session)).map(({ id }) => id);
+    if (over.length === 0) return { over: 0, stale: false };
+    const now = clock.now();
+    const ended = new Set(store.deleteSessionsOver(now, now - LIMITS.people.sessionIdle));
+    for (const id of ended) this.#drop(id);
+    return { over: over.length, stale: over.some((id) => !ended.has(id)) };
   }
 
-  #remove(ids: readonly string[]): void {
-    if (ids.length === 0) return;
-    this.#ports.store.deleteSessions(ids);
-    for (const id of ids) {
-      const session = this.#sessions.get(id);
-      if (session !== undefined) this.#byHash.delete(session.hash);
-      this.#sessions.delete(id);
-    }
+  #keep(session: SavedSession): void {
+    this.#sessions.set(session.id, session);
+    this.#byHash.set(session.hash, session.id);
+  }
+
+  #drop(id: string): void {
+    const session = this.#sessions.get(id);
+    if (session !== undefined) this.#byHash.delete(session.hash);
+    this.#sessions.delete(id);
+    this.#seen.delete(id);
   }
 
   #isOver({ endsAt, lastSeenAt }: SavedSession): boolean {
@@ -119,12 +153,12 @@ export class SessionBook {
     return now >= endsAt || now - lastSeenAt > LIMITS.people.sessionIdle;
   }
 
-  #makeRoom(user: string | null): void {
+  /** Those that must make room for one more. */
+  #crowdedOut(user: string | null): readonly string[] {
     const mine = [...this.#sessions.values()].filter((session) => session.user === user);
     const full = mine.length >= LIMITS.people.sessionsPerUserMax ? mine : null;
     const crowd = full ?? (this.#sessions.size >= LIMITS.people.sessionsMax ? [...this.#sessions.values()] : null);
-    if (crowd === null) return;
-    this.#remove([crowd.reduce((a, b) => (a.lastSeenAt <= b.lastSeenAt ? a : b)).id]);
+    return crowd === null ? [] : [crowd.reduce((a, b) => (a.lastSeenAt <= b.lastSeenAt ? a : b)).id];
   }
 }
 

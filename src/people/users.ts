@@ -1,11 +1,11 @@
 /** The people who may log in with a name and a password. */
 import { LIMITS, TidewireError } from "../base/mod.ts";
 import type { Counter, EpochMs } from "../base/mod.ts";
-import { Attempts } from "./attempts.ts";
+import { Attempts, OF_PEOPLE } from "./attempts.ts";
 import { normalPassword, passwordFault } from "./password-rules.ts";
 import { ROLES, isRole } from "./permissions.ts";
 import type { Role } from "./permissions.ts";
-import type { PeoplePorts } from "./ports.ts";
+import type { Alone, PeoplePorts } from "./ports.ts";
 import type { User } from "./records.ts";
 import { equalHashes, randomText } from "./secrets.ts";
 
@@ -38,7 +38,8 @@ const NAME = /^[a-z0-9](?:[a-z0-9._@+-]{0,62}[a-z0-9])?$/;
 export class Users {
   readonly #ports: PeoplePorts;
   /** `LIMITS.people.usersMax` at most. */
-  readonly #users: Map<string, User>;
+  #users: Map<string, User>;
+  readonly #alone: Alone;
   readonly #attempts: Attempts;
   readonly #failed: ReadonlyMap<LoginFailure, Counter>;
   readonly #succeeded: Counter;
@@ -47,12 +48,13 @@ export class Users {
   #decoy: Promise<string> | null = null;
 
   /** `changed` is told of a user whose sessions and keys may not be worth what they were. */
-  constructor(ports: PeoplePorts, users: readonly User[], changed: (user: string) => void) {
+  constructor(ports: PeoplePorts, alone: Alone, users: readonly User[], changed: (user: string) => void) {
     this.#ports = ports;
+    this.#alone = alone;
     this.#users = new Map(users.map((user) => [user.name, user]));
     this.#changed = changed;
     const { metrics } = ports;
-    this.#attempts = new Attempts(ports.clock, metrics);
+    this.#attempts = new Attempts(ports.clock, metrics, OF_PEOPLE, ports.attempts ?? null);
     const reasons = ["unknown-user", "wrong-password", "disabled", "no-password", "too-often"] as const;
     this.#failed = new Map(
       reasons.map((reason) => [
@@ -69,6 +71,15 @@ export class Users {
       help: "Log-ins with a password that succeeded",
     });
     metrics.observe({ name: "tidewire_users", help: "Users, disabled ones included" }, () => this.#users.size);
+  }
+
+  /** All that there are now. */
+  take(users: readonly User[]): void {
+    this.#users = new Map(users.map((user) => [user.name, user]));
+  }
+
+  has(name: string): boolean {
+    return this.#users.has(name);
   }
 
   list(): readonly UserFacts[] {
@@ -94,38 +105,45 @@ export class Users {
         reason: "a name is 1 to 64 of a-z 0-9 . _ @ + -, and begins and ends with a letter or digit",
       });
     }
-    if (this.#users.has(name)) throw new TidewireError("ALREADY_EXISTS", { kind: "user", name });
-    if (this.#users.size >= LIMITS.people.usersMax) {
-      throw new TidewireError("USER_INVALID", { reason: `there are ${LIMITS.people.usersMax} users already` });
-    }
-    const user: User = {
-      name,
-      role: roleNamed(role),
-      disabled: false,
-      password: null,
-      passwordChangedAt: null,
-      invitation: null,
-      createdAt: this.#ports.clock.now(),
-      lastLoginAt: null,
-    };
-    return this.#inviteAs(user);
+    const wanted = roleNamed(role);
+    return this.#inviteAs(name, () => {
+      if (this.#users.has(name)) throw new TidewireError("ALREADY_EXISTS", { kind: "user", name });
+      if (this.#users.size >= LIMITS.people.usersMax) {
+        throw new TidewireError("USER_INVALID", { reason: `there are ${LIMITS.people.usersMax} users already` });
+      }
+      return {
+        name,
+        role: wanted,
+        disabled: false,
+        password: null,
+        passwordChangedAt: null,
+        createdAt: this.#ports.clock.now(),
+        lastLoginAt: null,
+      };
+    });
   }
 
   /** Ends the password and makes an invitation in its place. Throws NOT_FOUND, LAST_ADMINISTRATOR. */
-  reset(name: string): { readonly user: UserFacts; readonly invitation: Invitation } {
-    const user = this.#of(name);
-    this.#keepOne(user);
-    const result = this.#inviteAs({ ...user, password: null });
-    this.#changed(user.name);
+  reset(given: string): { readonly user: UserFacts; readonly invitation: Invitation } {
+    const { name } = this.#of(given);
+    const result = this.#inviteAs(name, () => {
+      const user = this.#of(name);
+      this.#keepOne(user);
+      return { ...user, password: null };
+    });
+    this.#changed(name);
     return result;
   }
 
-  #inviteAs(user: User): { readonly user: UserFacts; readonly invitation: Invitation } {
+  #inviteAs(
+    name: string,
+    wanted: () => Omit<User, "invitation">,
+  ): { readonly user: UserFacts; readonly invitation: Invitation } {
     const code = randomText(this.#ports.random, 32);
     const expiresAt = this.#ports.clock.now() + LIMITS.people.invitationLifetime;
-    const invited = { ...user, invitation: { hash: this.#ports.sealing.sha256(code), expiresAt } };
-    this.#put(invited);
-    return { user: factsOf(invited), invitation: { code, expiresAt } };
+    const invitation = { hash: this.#ports.sealing.sha256(code), expiresAt };
+    const user = this.#put(() => ({ ...wanted(), name, invitation }));
+    return { user, invitation: { code, expiresAt } };
   }
 
   /** Who an invitation is for. Throws INVITATION_INVALID. */
@@ -149,10 +167,10 @@ export class Users {
   async accept(code: string, password: string): Promise<UserFacts> {
     const { name } = this.#invitedBy(code);
     const hash = await this.#hash(password, name);
-    // It may have been taken meanwhile, or the user is gone.
-    const user = this.#invitedBy(code);
     const now = this.#ports.clock.now();
-    return this.#put({ ...user, password: hash, passwordChangedAt: now, invitation: null, lastLoginAt: now });
+    const taken = { password: hash, passwordChangedAt: now, invitation: null, lastLoginAt: now };
+    // It may have been taken meanwhile, here or elsewhere, or the user is gone.
+    return this.#put(() => ({ ...this.#invitedBy(code), ...taken }));
   }
 
   /** As long for a name that nobody has as for one with a wrong password. Rejects TOO_MANY_REQUESTS. */
@@ -163,13 +181,23 @@ export class Users {
       return this.#refused("too-often", new TidewireError("LOGIN_TOO_OFTEN", { retryAfter: inWords(wait) }));
     const stored = this.#users.get(name)?.password ?? null;
     const outcome = await this.#ports.passwords.verify(normalPassword(password), stored ?? (await this.#decoyHash()));
-    const user = this.#users.get(name);
-    const why = failureOf(user, stored, outcome !== "wrong");
+    const right = outcome !== "wrong";
+    const why = failureOf(this.#users.get(name), stored, right) ?? this.#noteLogin(name, stored);
     if (why !== null) return this.#refused(why, new TidewireError("LOGIN_REFUSED"));
     this.#attempts.succeeded(name, address);
     this.#succeeded.value++;
     if (outcome === "outdated") await this.#rehash(name, password, stored!);
-    return { ok: true, user: this.#put({ ...this.#of(name), lastLoginAt: this.#ports.clock.now() }) };
+    return { ok: true, user: this.get(name) };
+  }
+
+  /** Looks once more: another platform may have ended the password, or the user. */
+  #noteLogin(name: string, stored: string | null): LoginFailure | null {
+    let why: LoginFailure | null = null;
+    this.#change(name, (user) => {
+      why = failureOf(user, stored, true);
+      return why !== null || user === undefined ? undefined : { ...user, lastLoginAt: this.#ports.clock.now() };
+    });
+    return why;
   }
 
   #refused(why: LoginFailure, error: TidewireError): LoginResult {
@@ -180,8 +208,7 @@ export class Users {
   /** The parameters have changed since it was made. */
   async #rehash(name: string, password: string, stored: string): Promise<void> {
     const hash = await this.#ports.passwords.hash(normalPassword(password));
-    const user = this.#users.get(name);
-    if (user?.password === stored) this.#put({ ...user, password: hash });
+    this.#change(name, (user) => (user?.password === stored ? { ...user, password: hash } : undefined));
   }
 
   /** The user himself; `current` is asked for so that an open dashboard is not enough. */
@@ -191,40 +218,45 @@ export class Users {
     const hash = await this.#hash(password, name);
     return {
       ok: true,
-      user: this.#put({
-        ...this.#of(name),
-        password: hash,
-        passwordChangedAt: this.#ports.clock.now(),
-        invitation: null,
+      user: this.#put(() => {
+        const changed = { password: hash, passwordChangedAt: this.#ports.clock.now(), invitation: null };
+        return { ...this.#of(name), ...changed };
       }),
     };
   }
 
   /** Throws NOT_FOUND, USER_INVALID, LAST_ADMINISTRATOR. */
   setRole(name: string, role: string): UserFacts {
-    const user = this.#of(name);
     const next = roleNamed(role);
-    if (next === user.role) return factsOf(user);
-    this.#keepOne(user);
-    const facts = this.#put({ ...user, role: next });
-    this.#changed(user.name);
+    if (this.#of(name).role === next) return this.get(name);
+    const facts = this.#put(() => {
+      const user = this.#of(name);
+      if (next !== user.role) this.#keepOne(user);
+      return { ...user, role: next };
+    });
+    this.#changed(facts.name);
     return facts;
   }
 
   /** Throws NOT_FOUND, LAST_ADMINISTRATOR. */
   setDisabled(name: string, disabled: boolean): UserFacts {
-    const user = this.#of(name);
-    if (disabled) this.#keepOne(user);
-    const facts = this.#put({ ...user, disabled });
-    if (disabled) this.#changed(user.name);
+    const facts = this.#put(() => {
+      const user = this.#of(name);
+      if (disabled) this.#keepOne(user);
+      return { ...user, disabled };
+    });
+    if (disabled) this.#changed(facts.name);
     return facts;
   }
 
   /** Throws NOT_FOUND, LAST_ADMINISTRATOR. */
   delete(name: string): void {
-    const user = this.#of(name);
-    this.#keepOne(user);
-    this.#ports.store.deleteUser(user.name);
+    const user = this.#alone(() => {
+      const found = this.#of(name);
+      this.#keepOne(found);
+      this.#ports.store.deleteUser(found.name);
+      return found;
+    });
     this.#users.delete(user.name);
     this.#changed(user.name);
   }
@@ -260,10 +292,24 @@ export class Users {
     return user;
   }
 
-  #put(user: User): UserFacts {
-    this.#ports.store.putUser(user);
-    this.#users.set(user.name, user);
+  #put(wanted: () => User): UserFacts {
+    const user = this.#alone(() => {
+      const made = wanted();
+      this.#ports.store.putUser(made);
+      return made;
+    });
+    this.#users.set(user.name, user); // only what is on disk
     return factsOf(user);
+  }
+
+  /** Undefined: nothing is changed. */
+  #change(name: string, change: (user: User | undefined) => User | undefined): void {
+    const user = this.#alone(() => {
+      const made = change(this.#users.get(name));
+      if (made !== undefined) this.#ports.store.putUser(made);
+      return made;
+    });
+    if (user !== undefined) this.#users.set(user.name, user);
   }
 }
 

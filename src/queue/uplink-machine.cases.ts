@@ -96,6 +96,7 @@ const attemptFails = {
 const online = {
   "stop, nothing on the way": "stopped: farewell 0, stopped",
   "stop, readings on the way": "draining",
+  accepted: "online: serve",
   sent: "online",
   pong: "online",
   "dismissed, shutting down": `waiting: drop, ${FRESH}`,

@@ -188,6 +188,11 @@ function inOnline(state: StateNamed<"online">, input: UplinkInput, context: Upli
       return stay({ ...state, lastSent: now });
     case "pong":
       return stay({ ...state, pingDeadline: null });
+    // By a second connection, which has taken the place of the first.
+    case "accepted": {
+      const fresh = { since: now, attempt, keepAlive: input.keepAlive, lastSent: now, pingDeadline: null };
+      return { state: { name: "online", ...fresh }, effects: [{ type: "serve" }] };
+    }
     case "dismissed":
       return fail({ kind: "dismissed", reasonCode: input.reasonCode }, { type: "drop" });
     case "fault":
@@ -201,7 +206,6 @@ function inOnline(state: StateNamed<"online">, input: UplinkInput, context: Upli
       return onlineTime(state, input.unacknowledgedSince, fail, context);
     case "start":
     case "opened":
-    case "accepted":
     case "refused":
     case "settled":
     default:

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { AgentWorld } from "../../sim/agent-world.ts";
 import { LIMITS, seconds } from "../base/mod.ts";
 import { PacketWriter } from "../wire/mqtt/mod.ts";
@@ -347,4 +347,95 @@ test("an outbox that cannot be read costs no crash: it records on and sends when
   world.put("two");
   world.run(1000);
   assert.deepEqual(sequences(world), [1, 2]);
+});
+
+describe("a second connection in the place of the first", () => {
+  const losses = (world: AgentWorld): number => world.metrics.value("tidewire_uplink_losses_total");
+
+  test("no reading is lost or sent twice, the broker never finds it away, and what comes meanwhile leaves by the new one", () => {
+    const world = online();
+    world.broker.behaviour.pubackDelay = () => 150;
+    for (let i = 0; i < 60; i++) {
+      if (i === 20) world.agent.uplink.replace();
+      world.put(`${i}`);
+      world.run(20);
+      assert.equal(world.agent.uplink.status().state, "online");
+      assert.ok(world.broker.connections > 0);
+    }
+    world.run(2000);
+    assert.equal(world.broker.connects.length, 2);
+    assert.deepEqual(
+      sequences(world),
+      Array.from({ length: 60 }, (_, i) => i + 1),
+    );
+    assert.equal(new Set(world.broker.arrivals.map(({ connection }) => connection)).size, 2);
+    assert.deepEqual([losses(world), world.broker.connections, world.agent.outbox.statistics().waiting], [0, 1, 0]);
+    world.run(reconnectDelayMax);
+    assert.deepEqual([world.broker.connects.length, world.broker.disconnects], [2, []]);
+    assert.equal(world.agent.uplink.status().state, "online");
+  });
+
+  for (const [what, arrange] of [
+    ["is refused", (world: AgentWorld) => (world.broker.behaviour.connack = () => ({ reasonCode: 0x87 }))],
+    ["gets no answer", (world: AgentWorld) => (world.broker.behaviour.connack = () => null)],
+    ["cannot be opened", (world: AgentWorld) => (world.broker.mode = "refusing")],
+  ] as const) {
+    test(`that ${what}: the first one goes on, and all readings arrive once`, () => {
+      const world = online();
+      arrange(world);
+      world.put("before");
+      world.agent.uplink.replace();
+      world.put("after");
+      world.run(20_000);
+      assert.deepEqual(sequences(world), [1, 2]);
+      assert.deepEqual([losses(world), world.broker.connections], [0, 1]);
+      assert.equal(world.agent.uplink.status().state, "online");
+      assert.ok(warnings(world).some((line) => line.includes("came to nothing")));
+    });
+  }
+
+  test("acknowledgements that do not come in time do not hold it up; those readings are sent again", () => {
+    const world = online();
+    world.broker.behaviour.puback = () => null;
+    world.put("lost");
+    world.run(100);
+    world.broker.behaviour.puback = () => 0;
+    world.agent.uplink.replace();
+    world.run(LIMITS.edge.drainTimeout + 2000);
+    assert.deepEqual(sequences(world), [1, 1]);
+    assert.deepEqual([world.broker.stored.length, world.broker.connections, losses(world)], [1, 1, 0]);
+  });
+
+  test("where the first one breaks meanwhile it is an outage like any other, and over soon", () => {
+    const world = online();
+    world.broker.behaviour.connack = () => null;
+    world.agent.uplink.replace();
+    world.run(1000);
+    world.broker.cut();
+    world.put("after");
+    world.broker.behaviour.connack = () => ({ reasonCode: 0 });
+    world.run(5000);
+    assert.equal(world.agent.uplink.status().state, "online");
+    assert.deepEqual([losses(world), sequences(world), world.broker.connections], [1, [1], 1]);
+  });
+
+  test("while it is not online there is nothing to replace: the attempt is given up for one with the new credentials", () => {
+    const world = new AgentWorld(1);
+    world.broker.behaviour.connack = () => null;
+    world.run(1000);
+    assert.equal(world.agent.uplink.status().state, "greeting");
+    world.broker.behaviour.connack = () => ({ reasonCode: 0 });
+    world.agent.uplink.replace();
+    world.run(2000);
+    assert.deepEqual([world.agent.uplink.status().state, world.broker.connects.length], ["online", 2]);
+  });
+
+  test("stop while it is under way leaves nothing open", async () => {
+    const world = online();
+    world.agent.uplink.replace();
+    const stopped = world.agent.uplink.stop();
+    await world.clock.run(5000);
+    await stopped;
+    assert.deepEqual([world.agent.uplink.status().state, world.broker.connections], ["stopped", 0]);
+  });
 });

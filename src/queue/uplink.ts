@@ -7,38 +7,17 @@
  */
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Millis, Random, Scheduler } from "../base/mod.ts";
 import { LIMITS, STAMP_OUTBOX, STAMP_SEQUENCE, reasonOf } from "../base/mod.ts";
-import type { ConnackPacket, PacketHandler, PublishView } from "../wire/mqtt/mod.ts";
-import { PacketError, PacketReader, PacketWriter, REASON, connectPacket } from "../wire/mqtt/mod.ts";
+import type { ConnackPacket, PacketWriter } from "../wire/mqtt/mod.ts";
+import { REASON, connectPacket } from "../wire/mqtt/mod.ts";
+import { Channel } from "./channel.ts";
+import type { OpenUplinkSocket } from "./channel.ts";
 import type { Parcel } from "./courier.ts";
 import { Courier } from "./courier.ts";
-import type { CloseCause, Loss, LossText } from "./losses.ts";
+import type { Loss, LossText } from "./losses.ts";
 import { describeLoss } from "./losses.ts";
 import type { Outbox } from "./outbox.ts";
 import type { UplinkEffect, UplinkInput, UplinkState } from "./uplink-machine.ts";
 import { deadlineOf, step } from "./uplink-machine.ts";
-
-/** One attempt to reach the broker, and the connection if it succeeds. */
-export interface UplinkSocket {
-  /** The socket owns the bytes until it calls `written` with them. */
-  write(bytes: Uint8Array): void;
-  /** Sends what was written, then closes; soon, whatever the other side does. */
-  end(): void;
-  /** Closes at once, whatever state it is in. */
-  destroy(): void;
-}
-
-/** What the socket tells. After `end` or `destroy` only `closed` is listened to. */
-export interface UplinkEvents {
-  /** The secure channel stands, and the server has proved who it is. */
-  opened(): void;
-  received(chunk: Uint8Array): void;
-  written(bytes: Uint8Array): void;
-  /** Exactly once, also where it was never opened. */
-  closed(cause: CloseCause): void;
-}
-
-/** Starts one attempt; never calls back before it has returned. */
-export type OpenUplinkSocket = (events: UplinkEvents) => UplinkSocket;
 
 export interface UplinkOptions {
   readonly open: OpenUplinkSocket;
@@ -65,6 +44,20 @@ export interface UplinkStatus {
   readonly delivered: number;
 }
 
+/**
+ * A second connection that is to take the place of the one that is online. That one serves on until this one's secure channel
+ * stands; then what is on the way is awaited, and only then this one sends its CONNECT, with which the broker sends the
+ * first one away. So nothing is lost or sent twice, and the broker never finds the client away.
+ */
+interface Successor {
+  readonly channel: Channel;
+  phase: "opening" | "settling" | "greeting";
+  /** Of the phase. */
+  cancel: Cancel;
+  /** What has become of the first one meanwhile; it counts only where this one comes to nothing. */
+  firstEnded: UplinkInput | null;
+}
+
 /** How many failures for one and the same reason go by between two lines in the log. */
 const REPEATS_BETWEEN_LINES = 20;
 
@@ -75,6 +68,7 @@ export class Uplink {
   readonly #counters: { readonly connects: { value: number }; readonly losses: { value: number } };
   #state: UplinkState = { name: "stopped" };
   #channel: Channel | null = null;
+  #successor: Successor | null = null;
   #connectedSince: EpochMs | null = null;
   #packetBytesMax = Infinity;
   #lastLoss: (LossText & { readonly at: EpochMs }) | null = null;
@@ -108,11 +102,29 @@ export class Uplink {
     this.#input({ type: "start" });
   }
 
+  /** Comes back with the credentials of now; where it is online, by a second connection and without a gap. */
+  replace(): void {
+    const { name } = this.#state;
+    if (name === "opening" || name === "greeting") {
+      this.#channel?.drop();
+      this.#channel = null;
+      const cause = { kind: "ended", detail: "given up for an attempt with new credentials" } as const;
+      return this.#input({ type: "closed", cause });
+    }
+    if (name !== "online" || this.#successor !== null) return;
+    const { scheduler } = this.#options;
+    const cancel = scheduler.after(this.#limits.connectTimeout, () =>
+      this.#succeedNot("the TLS handshake took too long"),
+    );
+    this.#successor = { channel: this.#connect(), phase: "opening", cancel, firstEnded: null };
+  }
+
   /** Waits a moment for acknowledgements on the way, then says goodbye. What is left stays in the outbox. */
   async stop(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#state.name === "stopped") resolve();
     else this.#stopped.push(resolve);
+    this.#abandonSuccessor();
     this.#input({ type: "stop", inflight: this.#courier.inflight });
     await promise;
     await this.#left;
@@ -143,10 +155,10 @@ export class Uplink {
   #perform(effect: UplinkEffect): void {
     switch (effect.type) {
       case "open":
-        this.#channel = this.#open();
+        this.#channel = this.#connect();
         return;
       case "greet":
-        this.#greet();
+        this.#greet(this.#channel);
         return;
       case "serve":
         this.#counters.connects.value++;
@@ -173,28 +185,43 @@ export class Uplink {
     }
   }
 
-  #open(): Channel {
+  #connect(): Channel {
     const channel: Channel = new Channel(this.#options.open, {
-      opened: () => this.#input({ type: "opened" }),
+      opened: () => this.#opened(channel),
       packets: {
-        connack: (packet) => this.#connack(packet),
+        connack: (packet) => this.#connack(channel, packet),
         puback: (packetId, reasonCode) => this.#puback(packetId, reasonCode),
         pong: () => this.#input({ type: "pong" }),
-        disconnect: (reasonCode) => this.#input({ type: "dismissed", reasonCode }),
+        disconnect: (reasonCode) => this.#ended(channel, { type: "dismissed", reasonCode }),
       },
-      fault: (reasonCode, detail) => this.#input({ type: "fault", reasonCode, detail }),
+      fault: (reasonCode, detail) => this.#ended(channel, { type: "fault", reasonCode, detail }),
       closed: (cause) => {
-        this.#channel = null;
-        this.#input({ type: "closed", cause });
+        if (this.#channel === channel) this.#channel = null;
+        this.#ended(channel, { type: "closed", cause });
       },
     });
     return channel;
   }
 
-  #greet(): void {
+  #opened(channel: Channel): void {
+    const successor = this.#successor;
+    if (successor?.channel !== channel) return this.#input({ type: "opened" });
+    this.#enter(successor, "settling", this.#limits.drainTimeout, () => this.#greetAsSuccessor(successor));
+    if (this.#courier.inflight === 0) this.#greetAsSuccessor(successor);
+  }
+
+  /** The connection is of no use any more. */
+  #ended(channel: Channel, input: Extract<UplinkInput, { type: "dismissed" | "fault" | "closed" }>): void {
+    const successor = this.#successor;
+    if (successor?.channel === channel) this.#succeedNot(reasonOfEnd(input));
+    else if (successor?.phase === "greeting") successor.firstEnded ??= input;
+    else this.#input(input);
+  }
+
+  #greet(channel: Channel | null): void {
     const { clientId } = this.#options;
     const keepAliveSeconds = Math.round(this.#limits.keepAlive / 1000);
-    this.#channel?.send((writer) =>
+    channel?.send((writer) =>
       // Receive Maximum and Maximum Packet Size: we subscribe to nothing, so little may come.
       writer.connect(
         connectPacket({
@@ -210,31 +237,70 @@ export class Uplink {
     );
   }
 
-  #connack(packet: ConnackPacket): void {
-    if (this.#state.name !== "greeting") {
-      this.#input({ type: "fault", reasonCode: REASON.protocolError, detail: "CONNACK at the wrong time" });
-    } else if (packet.reasonCode >= 0x80) {
-      this.#input({ type: "refused", reasonCode: packet.reasonCode });
-    } else if (packet.sessionPresent) {
-      // We asked for a clean start and have no session to go on with [MQTT-3.2.2-4].
-      this.#input({ type: "fault", reasonCode: REASON.protocolError, detail: "a session where none was asked for" });
-    } else if (packet.maximumQos === 0) {
-      this.#input({ type: "refused", reasonCode: REASON.qosNotSupported }); // [MQTT-3.2.2-11]
-    } else {
-      this.#packetBytesMax = packet.maximumPacketSize ?? Infinity;
-      this.#courier.begin(packet.receiveMaximum ?? 65_535);
-      const keepAlive = packet.serverKeepAliveSeconds; // [MQTT-3.2.2-21]
-      this.#input({
-        type: "accepted",
-        keepAlive: keepAlive === undefined ? this.#limits.keepAlive : keepAlive * 1000,
-      });
-      this.#tellOnline();
+  #connack(channel: Channel, packet: ConnackPacket): void {
+    const successor = this.#successor?.channel === channel ? this.#successor : null;
+    const awaited = successor === null ? this.#state.name === "greeting" : successor.phase === "greeting";
+    const objection = awaited
+      ? objectionTo(packet)
+      : ({ type: "fault", reasonCode: REASON.protocolError, detail: "CONNACK at the wrong time" } as const);
+    if (objection !== null) {
+      if (successor === null) this.#input(objection);
+      else this.#succeedNot(`the broker answered 0x${objection.reasonCode.toString(16)}`);
+      return;
     }
+    if (successor !== null) this.#takePlace(successor);
+    this.#packetBytesMax = packet.maximumPacketSize ?? Infinity;
+    this.#courier.begin(packet.receiveMaximum ?? 65_535);
+    const keepAlive = packet.serverKeepAliveSeconds; // [MQTT-3.2.2-21]
+    this.#input({
+      type: "accepted",
+      keepAlive: keepAlive === undefined ? this.#limits.keepAlive : keepAlive * 1000,
+    });
+    channel.accepted();
+    this.#tellOnline();
+  }
+
+  // ── a second connection in the place of the first ─────────────────────────────────────────────
+
+  #enter(successor: Successor, phase: Successor["phase"], within: Millis, late: () => void): void {
+    successor.cancel();
+    successor.phase = phase;
+    successor.cancel = this.#options.scheduler.after(within, late);
+  }
+
+  #greetAsSuccessor(successor: Successor): void {
+    const late = (): void => this.#succeedNot("no CONNACK came");
+    this.#enter(successor, "greeting", this.#limits.greetingTimeout, late);
+    this.#greet(successor.channel);
+  }
+
+  #takePlace(successor: Successor): void {
+    successor.cancel();
+    this.#successor = null;
+    this.#channel?.retire();
+    this.#channel = successor.channel;
+    this.#courier.end(null); // whatever was not acknowledged in time is sent again
+  }
+
+  /** The first one goes on, if it is still there. */
+  #succeedNot(why: string): void {
+    const ended = this.#successor?.firstEnded ?? null;
+    this.#abandonSuccessor();
+    this.#options.logger.warn("the second connection that was to replace the first came to nothing", { reason: why });
+    if (ended !== null) this.#input(ended);
+    else this.#pumpLater();
+  }
+
+  #abandonSuccessor(): void {
+    this.#successor?.cancel();
+    this.#successor?.channel.drop();
+    this.#successor = null;
   }
 
   #puback(packetId: number, reasonCode: number): void {
     this.#courier.acknowledged(packetId, reasonCode, this.#options.clock.monotonic(), this.#options.random.next());
     if (this.#courier.inflight === 0) this.#input({ type: "settled" });
+    if (this.#successor?.phase === "settling" && this.#courier.inflight === 0) this.#greetAsSuccessor(this.#successor);
     this.#pumpLater();
   }
 
@@ -250,6 +316,7 @@ export class Uplink {
 
   #pump(): void {
     if (this.#state.name !== "online" || this.#channel === null) return;
+    if (this.#successor !== null && this.#successor.phase !== "opening") return; // they leave by the next connection
     const parcels = this.#takeParcels();
     if (parcels.length > 0) {
       const sent = this.#channel.send((writer) => {
@@ -297,6 +364,7 @@ export class Uplink {
   }
 
   #lost(loss: Loss, attempt: number, delay: Millis): void {
+    this.#abandonSuccessor();
     this.#counters.losses.value++;
     this.#connectedSince = null;
     this.#courier.end(loss.kind === "dismissed" ? loss.reasonCode : null);
@@ -345,101 +413,16 @@ export class Uplink {
   }
 }
 
-interface ChannelListener {
-  opened(): void;
-  readonly packets: {
-    connack(packet: ConnackPacket): void;
-    puback(packetId: number, reasonCode: number): void;
-    pong(): void;
-    disconnect(reasonCode: number): void;
-  };
-  fault(reasonCode: number, detail: string): void;
-  closed(cause: CloseCause): void;
+/** What keeps us from going on with a broker that answers so; null: nothing. */
+function objectionTo(packet: ConnackPacket): Extract<UplinkInput, { type: "fault" | "refused" }> | null {
+  if (packet.reasonCode >= 0x80) return { type: "refused", reasonCode: packet.reasonCode };
+  // We asked for a clean start and have no session to go on with [MQTT-3.2.2-4].
+  if (packet.sessionPresent)
+    return { type: "fault", reasonCode: REASON.protocolError, detail: "a session where none was asked for" };
+  return packet.maximumQos === 0 ? { type: "refused", reasonCode: REASON.qosNotSupported } : null; // [MQTT-3.2.2-11]
 }
 
-/** One socket with its codec. Once left or dropped it tells nothing more, so an old connection cannot disturb a new one. */
-class Channel {
-  readonly #socket: UplinkSocket;
-  readonly #writer = new PacketWriter(5);
-  readonly #reader: PacketReader;
-  readonly #closed = Promise.withResolvers<void>();
-  #listener: ChannelListener | null;
-
-  constructor(open: OpenUplinkSocket, listener: ChannelListener) {
-    this.#listener = listener;
-    this.#reader = new PacketReader(handlerOf(listener.packets), { role: "client", version: 5, limits: LIMITS.mqtt });
-    this.#socket = open({
-      opened: () => this.#listener?.opened(),
-      received: (chunk) => this.#received(chunk),
-      written: (bytes) => this.#writer.giveBack(bytes),
-      closed: (cause) => {
-        const told = this.#listener;
-        this.#listener = null;
-        this.#closed.resolve();
-        told?.closed(cause);
-      },
-    });
-  }
-
-  /** False where there was nothing to send. */
-  send(write: (writer: PacketWriter) => void): boolean {
-    write(this.#writer);
-    if (this.#writer.length === 0) return false;
-    this.#socket.write(this.#writer.take());
-    return true;
-  }
-
-  /** Resolves once the socket is closed. */
-  leave(reasonCode: number): Promise<void> {
-    this.#silence();
-    this.send((writer) => writer.disconnect({ reasonCode }));
-    this.#socket.end();
-    return this.#closed.promise;
-  }
-
-  drop(): void {
-    this.#silence();
-    this.#socket.destroy();
-  }
-
-  #silence(): void {
-    this.#listener = null;
-    this.#reader.stop();
-  }
-
-  #received(chunk: Uint8Array): void {
-    if (this.#listener === null) return;
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      if (!(error instanceof PacketError)) throw error;
-      this.#listener?.fault(error.reasonCode, error.detail);
-    }
-  }
-}
-
-/** The reader lets through only what a server may send; of that, what nobody asked for is ignored. */
-function handlerOf(packets: ChannelListener["packets"]): PacketHandler {
-  const unexpected = (what: string) => (): never => {
-    throw new PacketError(REASON.protocolError, `${what} without having been asked for`);
-  };
-  return {
-    connack: (packet) => packets.connack(packet),
-    acknowledge: (kind, packetId, reasonCode) => {
-      if (kind === "puback") packets.puback(packetId, reasonCode);
-      else unexpected(kind.toUpperCase())();
-    },
-    pingresp: () => packets.pong(),
-    disconnect: (packet) => packets.disconnect(packet.reasonCode),
-    publish: (view: PublishView) => {
-      if (view.qos > 0) unexpected("PUBLISH")();
-    },
-    suback: unexpected("SUBACK"),
-    unsuback: unexpected("UNSUBACK"),
-    auth: unexpected("AUTH"),
-    connect: unexpected("CONNECT"),
-    subscribe: unexpected("SUBSCRIBE"),
-    unsubscribe: unexpected("UNSUBSCRIBE"),
-    pingreq: unexpected("PINGREQ"),
-  };
+function reasonOfEnd(input: Extract<UplinkInput, { type: "dismissed" | "fault" | "closed" }>): string {
+  if (input.type === "closed") return input.cause.detail;
+  return input.type === "fault" ? input.detail : `the broker ended it with 0x${input.reasonCode.toString(16)}`;
 }

@@ -97,6 +97,22 @@ describe("presence", () => {
     book.disconnected("a", "new", "CONNECTION_LOST");
     assert.equal(book.of("a").state, "offline");
     assert.equal(book.onlineCount, 0);
+    told.length = 0;
+    book.connected("a", "old", "192.0.2.1");
+    book.disconnected("a", "old", "DUPLICATE_CLIENTID");
+    book.connected("a", "new", "192.0.2.2");
+    clock.advance(0);
+    assert.ok(told.length > 0 && told.every(([, presence]) => presence.state === "online"));
+    assert.deepEqual([book.of("a").state, book.onlineCount], ["online", 1]);
+  });
+
+  test("a take-over by a connection of another thing leaves the first one offline", () => {
+    book.connected("a", "old", "192.0.2.1");
+    book.disconnected("a", "old", "DUPLICATE_CLIENTID");
+    book.connected("b", "new", "192.0.2.1");
+    clock.advance(0);
+    assert.deepEqual([book.of("a").state, book.of("a").disconnectReason], ["offline", "DUPLICATE_CLIENTID"]);
+    assert.equal(book.onlineCount, 1);
   });
 
   test("ten thousand devices that come back together cost one transaction", () => {

@@ -36,6 +36,8 @@ interface Entry {
 
 const NEVER: Presence = { state: "never", lastSeenAt: null, disconnectReason: null, remoteAddress: null };
 
+/** AWS IoT's name for what becomes of a connection whose client id connects again. */
+const TAKEN_OVER = "DUPLICATE_CLIENTID";
 /** What a thing that was connected when the platform stopped is said to have gone offline for. */
 const REASON_AFTER_RESTART = "SERVER_INITIATED_DISCONNECT";
 
@@ -108,6 +110,12 @@ export class PresenceBook {
 
   /** Of two connections of one thing the end of one changes nothing but the address. */
   disconnected(thing: string, connection: string, reason: string): void {
+    // The connection that takes over is told of within this turn: the thing has not been away.
+    if (reason === TAKEN_OVER) this.#options.scheduler.defer(() => this.#left(thing, connection, reason));
+    else this.#left(thing, connection, reason);
+  }
+
+  #left(thing: string, connection: string, reason: string): void {
     const entry = this.#entries.get(thing);
     if (entry === undefined || !entry.connections.delete(connection)) return;
     entry.lastSeenAt = this.#options.clock.now();

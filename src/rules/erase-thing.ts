@@ -28,6 +28,7 @@ export function eraseThing(
   asking.forget((input) => input.thing === thing || thingOfTopic(input.topic) === thing);
   const forgotten = store.forgetThing(thing);
   deliveries.forgetThing(thing, forgotten.deliveries);
-  if (!saves.save("durably")) throw unsaved();
+  // A rule whose state is not saved has the thing on disk still.
+  if (!saves.save("durably") || windows.refused.size > 0) throw unsaved();
   return forgotten;
 }

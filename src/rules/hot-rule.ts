@@ -23,7 +23,8 @@ import type { Occasion, Send } from "./sends.ts";
 import { SeenMessages } from "./seen-messages.ts";
 import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
-import type { RuleState } from "./windows/rule-state.ts";
+import type { RuleState, StateLimits } from "./windows/rule-state.ts";
+import type { SliceLimits } from "./windows/sliced-saves.ts";
 
 export interface HotRulesOptions {
   readonly store: RulesStore;
@@ -48,6 +49,7 @@ export interface HotRulesOptions {
   /** What functions of the SQL need of the machine; without it they are Undefined. */
   readonly environment?: SqlEnvironment;
   readonly limits?: RulesLimits;
+  readonly windowLimits?: StateLimits & SliceLimits;
 }
 
 export interface HotRule extends CompiledRule {

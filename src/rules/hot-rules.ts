@@ -8,9 +8,7 @@ import type { Cancel, EpochMs, Message } from "../base/mod.ts";
 import type { CompiledSql } from "../sql/mod.ts";
 import { Acting } from "./acting.ts";
 import type { Alerting } from "./alerts/alerting.ts";
-import type { AlertConfig } from "./alerts/config.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
-import type { RuleAction } from "./actions/registry.ts";
 import type { AskingRule, AskingRules, ReadAgain } from "./asking/asking.ts";
 import type { Line } from "./asking/line.ts";
 import { eraseThing } from "./erase-thing.ts";
@@ -34,9 +32,10 @@ import { movedReceivers, receiversOf } from "./sends.ts";
 import { RuleSaves } from "./saves.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
-import { openAsking, openDeliveries } from "./wiring.ts";
+import { openAsking, openDeliveries, openSlices, openWindows, tellLost } from "./wiring.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
-import { WindowedRules } from "./windows/windowed-rules.ts";
+import type { SlicedSaves } from "./windows/sliced-saves.ts";
+import type { WindowedRules } from "./windows/windowed-rules.ts";
 
 /** How often deliveries that wait for too long are given up. */
 const TIDY_PERIOD = 60_000;
@@ -56,6 +55,7 @@ export class HotRules {
   readonly #windows: WindowedRules;
   readonly #asking: AskingRules;
   readonly #saves: RuleSaves;
+  readonly #slices: SlicedSaves;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #activities = new RuleActivities();
   readonly #ruleListeners = new Set<() => void>();
@@ -75,7 +75,7 @@ export class HotRules {
   constructor(options: HotRulesOptions) {
     this.#o = options;
     this.#limits = options.limits ?? LIMITS.rules;
-    const { clock, logger, metrics } = options;
+    const { metrics } = options;
     const save = (): boolean => this.#saves.save("soon");
     this.#ruleAlerts = new RuleAlerts({
       ...options,
@@ -99,18 +99,9 @@ export class HotRules {
       this.#activities,
     ];
     this.#deliveries = openDeliveries(options, { limits, rules, alerts: this.alerts, errors, activities, save });
-    this.#windows = new WindowedRules({
-      clock,
-      logger,
-      metrics,
-      parsing: limits,
-      tell: (ruleName, outcome, input) => {
-        const rule = this.#set.get(ruleName);
-        if (rule !== undefined) this.#acting.applyOutcome(outcome, input, rule);
-      },
-    });
-    const later = { acting: () => this.#acting, saves: () => this.#saves };
-    this.#asking = openAsking(options, { limits, set, next: () => this.#next, ...later });
+    const acting = (): Acting => this.#acting;
+    this.#windows = openWindows(options, { limits, set, activities, acting });
+    this.#asking = openAsking(options, { limits, set, next: () => this.#next, acting, saves: () => this.#saves });
     this.dead = new DeadLetters({
       ...options,
       bodyBytesMax: this.#limits.deliveryBodyBytesMax,
@@ -131,7 +122,10 @@ export class HotRules {
       tellFailures: () => this.#acting.tellFailures(this.#errors.take(), this.#rules),
       next: () => this.#next,
       ticked: () => this.#ticked,
+      lost: (rows) => tellLost(rows, { ...options, deliveries, activities }),
     });
+    const { saveFailures: failures } = this.#counters;
+    this.#slices = openSlices(options, { windows: this.#windows, failures, save });
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
   }
@@ -186,6 +180,7 @@ export class HotRules {
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         this.#ruleAlerts.tick();
         this.#saves.save("soon");
+        this.#slices.tick();
       }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
@@ -214,11 +209,19 @@ export class HotRules {
     return this.#replayedUntil;
   }
 
+  /** What somebody should look at; null where all is well. */
+  get problem(): string | null {
+    const names = [...this.#windows.refused.keys()];
+    if (names.length === 0) return null;
+    return `the state of ${names.slice(0, 3).join(", ")}${names.length > 3 ? " and others" : ""} cannot be saved`;
+  }
+
   /** Saves everything, also what was on its way, so that the next start replays nothing. */
   async close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
     this.#asking.close();
     this.#deliveries.close();
+    this.#slices.close();
     this.#saves.save("at the end");
   }
 
@@ -370,8 +373,7 @@ export class HotRules {
     return rule.ruleDisabled ? rule : this.#change(switched(rule, { ruleDisabled: true }));
   }
 
-  /** How people are told of alerts from now on; null: `notify` alone. */
-  readonly replanAlerts = (config: AlertConfig<RuleAction> | null): void => this.#ruleAlerts.replan(config);
+  readonly replanAlerts: RuleAlerts["replan"] = (config) => this.#ruleAlerts.replan(config);
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {
@@ -416,7 +418,7 @@ export class HotRules {
           else this.#acting.apply(one.offset, one.input, hot);
         }
       });
-      if (!this.#saveHeld()) throw unsaved();
+      if (!this.#saveHeld() || this.#windows.refused.has(ruleName)) throw unsaved();
       this.#o.store.putRule(rule);
     } catch (error) {
       this.#set.delete(ruleName);

@@ -11,7 +11,7 @@ export { RuleState } from "./windows/rule-state.ts";
 export type { Outcome, StateCounts, StateLimits } from "./windows/rule-state.ts";
 export type { StateSnapshot } from "./windows/snapshot.ts";
 export type { StateInput } from "./windows/state-input.ts";
-export type { SavedWindows } from "./windows/windowed-rules.ts";
+export type { RefusedState, SavedWindows } from "./windows/windowed-rules.ts";
 export { keyOf } from "./delivery/delivery.ts";
 export type {
   DeadLetter,
@@ -32,9 +32,11 @@ export { verdictOfError } from "./delivery/verdict.ts";
 export type {
   ForgottenState,
   LetterChange,
+  RefusedRow,
   Revived,
   RulesStore,
   SaveBatch,
+  Saved,
   StoredChange,
   StoredDocument,
   StoredState,

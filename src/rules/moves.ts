@@ -137,7 +137,7 @@ export class RuleMoves {
     const state = windows.park(ruleName);
     state?.caughtUp(position);
     // First its state, up to here, and what it sends: a crash in between leaves a rule that runs.
-    if (!this.#o.saveDurably()) {
+    if (!this.#o.saveDurably() || windows.refused.has(ruleName)) {
       windows.unpark(ruleName);
       throw unsaved();
     }

@@ -42,6 +42,8 @@ type Outcome = "delivered" | "failed" | "refused";
 export class RuleActivities {
   /** Bounded by `rulesMax`. */
   readonly #byRule = new Map<string, RuleActivity>();
+  /** Why a rule's state is not saved; of some of the rules. */
+  readonly #unsaved = new Map<string, Mishap>();
 
   /** The same object for as long as there is the rule. */
   of(ruleName: string): RuleActivity {
@@ -76,11 +78,29 @@ export class RuleActivities {
     if (activity !== undefined) activity.dead++;
   }
 
+  /** Its state cannot be saved, or (null) can be again. */
+  unsaved(ruleName: string, at: EpochMs, reason: string | null): void {
+    const activity = this.of(ruleName);
+    if (activity.failure !== null && activity.failure === this.#unsaved.get(ruleName)) activity.failure = null;
+    this.#unsaved.delete(ruleName);
+    if (reason === null) return;
+    const mishap: Mishap = { at, reason: `its state cannot be saved: ${reason}` };
+    this.#unsaved.set(ruleName, mishap);
+    activity.failure = mishap;
+  }
+
+  /** The store does not take what it made. */
+  lost(ruleName: string, at: EpochMs, reason: string): void {
+    const activity = this.#known(ruleName);
+    if (activity !== undefined) activity.failure = { at, reason: `what it made cannot be stored: ${reason}` };
+  }
+
   #known(ruleName: string | null): RuleActivity | undefined {
     return ruleName === null ? undefined : this.#byRule.get(ruleName);
   }
 
   forget(ruleName: string): void {
     this.#byRule.delete(ruleName);
+    this.#unsaved.delete(ruleName);
   }
 }

@@ -4,7 +4,7 @@ import type { Counter, EpochMs, Logger } from "../base/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
 import type { AskingRules } from "./asking/asking.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
-import type { RulesStore } from "./store.ts";
+import type { RefusedRow, RulesStore, Saved } from "./store.ts";
 import type { WindowedRules } from "./windows/windowed-rules.ts";
 
 export interface RuleSavesOptions {
@@ -21,6 +21,8 @@ export interface RuleSavesOptions {
   readonly next: () => number;
   /** Until when all that was due in windows was told. */
   readonly ticked: () => EpochMs | null;
+  /** What the store will never take. */
+  readonly lost: (rows: readonly RefusedRow[]) => void;
 }
 
 export class RuleSaves {
@@ -53,6 +55,7 @@ export class RuleSaves {
     this.save("soon");
   }
 
+  /** False where nothing was saved. Of a rule whose state matters to the caller, `WindowedRules.refused` tells the rest. */
   save(how: "soon" | "durably" | "at the end"): boolean {
     if (this.#together) {
       this.#wanted = true;
@@ -72,9 +75,12 @@ export class RuleSaves {
     if (!changed && checkpoint === this.#checkpoint && how !== "at the end") return true;
     // What was due and is on its way may have to be told again.
     const toldUntil = checkpointMax > next ? ticked() : null;
+    let result: Saved;
     try {
-      const batch = { checkpoint, ...changes, alerts, alertRows, windows: saved, toldUntil, owed };
-      deliveries.setWaiting(store.save(batch, how !== "soon"));
+      result = store.save(
+        { checkpoint, ...changes, alerts, alertRows, windows: saved, toldUntil, owed },
+        how !== "soon",
+      );
     } catch (error) {
       windows.unsaved(saved);
       failures.value++;
@@ -82,8 +88,11 @@ export class RuleSaves {
       return false;
     }
     this.#checkpoint = checkpoint;
+    deliveries.setWaiting(result.waiting);
     deliveries.saved(changes);
-    windows.saved(saved);
+    windows.saved(saved, result.refused);
+    failures.value += result.refused.length;
+    this.#o.lost(result.lost);
     asking.saved(owed);
     this.#o.alerts.saved(alerts, checkpoint);
     return true;

@@ -12,7 +12,8 @@ import type {
 import type { Receiver } from "./delivery/sender.ts";
 import type { RuleDocument } from "./model.ts";
 import type { OwedMessages } from "./asking/asking.ts";
-import type { SavedWindows } from "./windows/windowed-rules.ts";
+import type { StateSnapshot } from "./windows/snapshot.ts";
+import type { RefusedState, SavedWindows } from "./windows/windowed-rules.ts";
 
 /** Saved in one transaction, so that a crash leaves alerts, deliveries and the checkpoint in step. */
 export interface SaveBatch {
@@ -54,6 +55,21 @@ export interface StoredState {
   readonly newestCreatedAt: EpochMs | null;
 }
 
+/** A row that the store does not take while it takes others: too large, or broken. */
+export interface RefusedRow {
+  readonly rule: string | null;
+  readonly reason: string;
+}
+
+export interface Saved {
+  /** How many deliveries wait now. */
+  readonly waiting: number;
+  /** Rules whose state was left as it was before. All else is on disk. */
+  readonly refused: readonly RefusedState[];
+  /** Deliveries, dead letters and alerts that are lost with the process, for they never will be on disk. */
+  readonly lost: readonly RefusedRow[];
+}
+
 export interface ForgottenState {
   readonly alerts: number;
   readonly deliveries: number;
@@ -76,11 +92,16 @@ export interface RulesStore {
   change(change: StoredChange): number[];
   documents(): StoredDocument[];
   /**
-   * Returns how many deliveries wait now. Without `durable` a power cut may lose the newest saves, but only as a whole and
+   * Puts pages of a rule's state beside those that count; they count once `save` names them as staged, and are replaced by
+   * pages of the same number that are staged later. Not waited for, and in the order of the saves.
+   */
+  stage(rule: string, pages: StateSnapshot["pages"]): void;
+  /**
+   * What is wrong with one rule's rows is told, and costs the others nothing; throws where nothing can be saved. Without `durable` a power cut may lose the newest saves, but only as a whole and
    * in order: the checkpoint goes back with them, and the log is read again from there. So nothing is lost, and the
    * regular save need not wait for the disk.
    */
-  save(batch: SaveBatch, durable: boolean): number;
+  save(batch: SaveBatch, durable: boolean): Saved;
   /** Waiting deliveries of one receiver whose time has come, in the order of their time, then of their offset. */
   due(receiver: string, now: EpochMs, limit: number): SavedDelivery[];
   /** When the next one of this receiver is due; null where none waits. */
@@ -91,7 +112,7 @@ export interface RulesStore {
   older(createdBefore: EpochMs, limit: number): SavedDelivery[];
   /** Gives what waits or was given up of a rule another receiver; returns how many of them wait. */
   changeReceiver(rule: string, from: string, to: Receiver): number;
-  /** Removes what is kept of a thing: alerts, and what waits or was given up. */
+  /** Removes what is kept of a thing: alerts, what waits or was given up, and all pages that do not count. */
   forgetThing(thing: string): ForgottenState;
   /** Whether the delivery waits or was given up. */
   has(key: DeliveryKey): boolean;

@@ -1,5 +1,6 @@
 /** The larger parts of the hot path, and what each asks of it. */
 import { LIMITS, asRuleSees } from "../base/mod.ts";
+import type { Counter } from "../base/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
 import type { Acting } from "./acting.ts";
 import { AskingRules } from "./asking/asking.ts";
@@ -12,6 +13,9 @@ import type { RuleDocument, RulesLimits } from "./model.ts";
 import type { RuleActivities } from "./rule-activity.ts";
 import type { RuleSet } from "./rule-set.ts";
 import type { RuleSaves } from "./saves.ts";
+import type { RefusedRow } from "./store.ts";
+import { SlicedSaves } from "./windows/sliced-saves.ts";
+import { WindowedRules } from "./windows/windowed-rules.ts";
 
 export interface DeliveryParts {
   readonly limits: RulesLimits;
@@ -61,4 +65,54 @@ export function openAsking(options: HotRulesOptions, { limits, set, next, acting
       if (rule !== undefined) saves().inOneSave(() => acting().applySafely(offset, input, rule));
     },
   });
+}
+
+export interface WindowParts {
+  readonly limits: RulesLimits;
+  readonly set: RuleSet<HotRule>;
+  readonly activities: RuleActivities;
+  readonly acting: () => Acting;
+}
+
+export function openWindows(options: HotRulesOptions, { limits, set, activities, acting }: WindowParts): WindowedRules {
+  return new WindowedRules({
+    ...options,
+    limits: options.windowLimits ?? LIMITS.windows,
+    parsing: limits,
+    tell: (ruleName, outcome, input) => {
+      const rule = set.get(ruleName);
+      if (rule !== undefined) acting().applyOutcome(outcome, input, rule);
+    },
+    onSaveRefused: (ruleName, reason) => activities.unsaved(ruleName, options.clock.now(), reason),
+  });
+}
+
+export interface SliceParts {
+  readonly windows: WindowedRules;
+  readonly failures: Counter;
+  readonly save: () => void;
+}
+
+export function openSlices(options: HotRulesOptions, { windows, failures, save }: SliceParts): SlicedSaves {
+  return new SlicedSaves({
+    ...options,
+    limits: options.windowLimits ?? LIMITS.windows,
+    windows,
+    failures,
+    commit: save,
+  });
+}
+
+export interface LostParts extends Pick<HotRulesOptions, "clock" | "logger"> {
+  readonly deliveries: Deliveries;
+  readonly activities: RuleActivities;
+}
+
+/** What the store will never take is not tried again: it would be in the way of all else. */
+export function tellLost(rows: readonly RefusedRow[], { clock, logger, deliveries, activities }: LostParts): void {
+  for (const { rule, reason } of rows) {
+    deliveries.lost();
+    if (rule !== null) activities.lost(rule, clock.now(), reason);
+    logger.error("The store does not take a row of a rule; it is lost", { rule, reason });
+  }
 }

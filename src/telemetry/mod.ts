@@ -19,6 +19,7 @@ export type {
   SeriesResult,
 } from "./query.ts";
 export { ExtremeBins, binWidth } from "./extreme-bins.ts";
+export type { Bin, EndsReader } from "./extreme-bins.ts";
 export { QUERY_PARAMETERS, parseSeriesQuery } from "./query-parse.ts";
 export type { QueryParameters } from "./query-parse.ts";
 export type {

@@ -1,5 +1,5 @@
 /** From one message's JSON value to points: names, values and the time they stand for. */
-import { parseIsoTime } from "../base/mod.ts";
+import { parseIsoTime, thingNamedIn } from "../base/mod.ts";
 import type { EpochMs, JsonValue } from "../base/mod.ts";
 
 export type FieldValue = number | boolean | string;
@@ -87,7 +87,7 @@ export function measurementOf(topic: string, thing: string): string {
 
 /**
  * The thing that a message speaks for: the one named in `telemetry/<thing>/…`, since the publisher's policy let it
- * publish there (a gateway for its sensors); else the publisher's own thing, else its client identifier.
+ * publish there (a gateway for its sensors), by Basic Ingest too; else the publisher's own thing, else its client identifier.
  */
 export function subjectOf(message: {
   readonly topic: string;
@@ -95,12 +95,8 @@ export function subjectOf(message: {
   readonly clientId: string;
 }): string {
   const { topic, thing } = message;
-  if (topic.startsWith(SPEAKING_FOR)) {
-    const end = topic.indexOf("/", SPEAKING_FOR.length);
-    const named = end < 0 ? topic.slice(SPEAKING_FOR.length) : topic.slice(SPEAKING_FOR.length, end);
-    if (named === thing || THING_NAME.test(named)) return named;
-  }
-  return thing ?? message.clientId;
+  const named = thingNamedIn(topic);
+  return named !== null && (named === thing || THING_NAME.test(named)) ? named : (thing ?? message.clientId);
 }
 
 class FieldSink {

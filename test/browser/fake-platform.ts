@@ -146,6 +146,7 @@ export class FakePlatform implements TestPlatform {
         certificates: [
           { certificateId: randomBytes(8).toString("hex"), status: "ACTIVE", expiresAt: this.now() + 86_400_000 * 364 },
         ],
+        password: null,
       },
       presence: { state: "never", lastSeenAt: null, disconnectReason: null, remoteAddress: null },
     });

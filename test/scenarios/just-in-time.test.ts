@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "mqtt";
@@ -116,11 +118,15 @@ describe("certificates that register themselves", () => {
     return refusals.find(({ certificateId }) => certificateId === idOf(pair))?.sentence ?? "nothing was noted";
   }
 
-  const optionsOf = ({ cert, key }: OpensslPair, clientId: string) =>
+  const door = (kind: "mqtts" | "wss") =>
+    kind === "mqtts"
+      ? { protocol: kind, port: platform.mqttsPort }
+      : { protocol: kind, port: Number(new URL(platform.ready.https).port), path: "/mqtt" };
+
+  const optionsOf = ({ cert, key }: OpensslPair, clientId: string, kind: "mqtts" | "wss" = "mqtts") =>
     ({
-      protocol: "mqtts",
+      ...door(kind),
       host: "127.0.0.1",
-      port: platform.mqttsPort,
       protocolVersion: 5,
       connectTimeout: 5000,
       clientId,
@@ -130,8 +136,8 @@ describe("certificates that register themselves", () => {
     }) as const;
 
   /** A device that comes again until it is let in, as devices do; resolves with how often it had to. */
-  async function comesAgain(pair: OpensslPair, clientId: string): Promise<number> {
-    const client = connect({ ...optionsOf(pair, clientId), reconnectPeriod: 100 });
+  async function comesAgain(pair: OpensslPair, clientId: string, kind: "mqtts" | "wss" = "mqtts"): Promise<number> {
+    const client = connect({ ...optionsOf(pair, clientId, kind), reconnectPeriod: 100 });
     client.on("error", () => {}); // the next attempt is what counts
     let attempts = 1;
     client.on("reconnect", () => attempts++);
@@ -145,6 +151,20 @@ describe("certificates that register themselves", () => {
     await client.publishAsync(`telemetry/${clientId}/x`, '{"v":1}', { qos: 1 });
     await client.endAsync();
     return attempts;
+  }
+
+  /** What HTTPS answers to somebody with this certificate. */
+  async function ask(
+    { cert, key }: OpensslPair,
+    path: string,
+    headers: Record<string, string>,
+  ): Promise<{ readonly status: number | undefined; readonly text: string }> {
+    const { port } = new URL(platform.ready.https);
+    const asked = request({ host: "127.0.0.1", port, path, headers, ca: caPem, cert, key, agent: false }).end();
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
+    let text = "";
+    for await (const part of response.setEncoding("utf8")) text += String(part);
+    return { status: response.statusCode, text };
   }
 
   test("registered, told of in AWS's document, and refused until somebody activates it", async () => {
@@ -207,6 +227,36 @@ describe("certificates that register themselves", () => {
     assert.equal(await published(device, "pump-3"), true, "and it stays so");
     const withChain = openssl.device("/C=SE/CN=pump-4/serialNumber=4713", line);
     assert.equal(await comesAgain({ ...withChain, cert: withChain.cert + line.cert }, "pump-4"), 2);
+  });
+
+  test("over WebSocket as well: provisioned by the template, and its second connection is let in", async () => {
+    const ca = openssl.authority("/CN=Acme fans");
+    await register(ca, { registrationConfig: { templateBody: TEMPLATE } });
+    const device = openssl.device("/C=SE/CN=fan-1/serialNumber=1", ca);
+    assert.equal(await comesAgain(device, "fan-1", "wss"), 2);
+    assert.equal((await certificate(idOf(device)))?.status, "ACTIVE");
+  });
+
+  test("over WebSocket as well: registered and told of; the answer to the upgrade says what it waits for", async () => {
+    const ca = openssl.authority("/CN=Acme lamps");
+    const caCertificateId = await register(ca);
+    const device = openssl.device("/CN=lamp-1", ca);
+    const told = events.length;
+    const upgrade = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13" };
+    const key = { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-protocol": "mqtt" };
+    const answer = await ask(device, "/mqtt", { ...upgrade, ...key });
+    assert.equal(answer.status, 403);
+    assert.match(answer.text, /its certificate is registered, and waits to be activated/);
+    await until("the event", async () => events[told]);
+    assert.equal(events[told]!.topic, `$aws/events/certificates/registered/${caCertificateId}`);
+    assert.equal((await certificate(idOf(device)))?.status, "PENDING_ACTIVATION");
+    await allow(idOf(device));
+    await platform.api("PUT", `/certificates/${idOf(device)}?newStatus=ACTIVE`);
+    assert.equal(await comesAgain(device, "lamp-1", "wss"), 1);
+    // A browser's request with the same kind of certificate registers nothing.
+    const stranger = openssl.device("/CN=lamp-2", ca);
+    await ask(stranger, "/api/health", {});
+    assert.equal(await certificate(idOf(stranger)), null);
   });
 
   test("what the template cannot provision leaves nothing behind, and says why", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { after, before, describe, test } from "node:test";
@@ -156,6 +156,39 @@ describe("devices with a password", () => {
     } finally {
       await foreign.remove();
     }
+  });
+
+  test("the audit log is proven on another machine by its public key, a checkpoint that was kept, and nothing else", async () => {
+    const [keyFile, kept, copy] = ["audit.pub", "kept.jsonl", "elsewhere"].map((name) => join(folder.path, name));
+    const printed = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await cli("audit", ...args);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    writeFileSync(keyFile!, await printed("key"));
+    writeFileSync(kept!, await printed("checkpoint"));
+    assert.match(await printed("verify"), /Proven by signature up to entry \d+: checkpoint \d+ of /);
+    cpSync(join(folder.path, "audit"), join(copy!, "audit"), { recursive: true });
+    const verify = () =>
+      runCli(["audit", "verify", "--data", copy!, "--key", keyFile!, "--checkpoint", kept!], folder.path);
+    const good = await verify();
+    assert.equal(good.code, 0, good.stderr);
+    assert.match(good.stdout, /Proven by signature/);
+    const file = join(copy!, "audit", "00000001.jsonl");
+    const text = readFileSync(file, "utf8");
+    const all = text.split("\n");
+    for (const [harmed, says] of [
+      [text.replace('"platform.start"', '"platform.stxrt"'), /entry \d+ of .* was altered/],
+      [`${all[0]!}\n`, /the end is missing: it goes to entry 1, and went to 2, checkpoint 1 of /],
+      [text.replace(/"signature":"[^"]{8}/, '"signature":"AAAAAAAA'), /was altered|wrong signature/],
+    ] as const) {
+      writeFileSync(file, harmed);
+      const { code, stderr } = await verify();
+      assert.notEqual(code, 0);
+      assert.match(stderr, says);
+    }
+    const wrong = await runCli(["audit", "verify", "--data", copy!, "--key", caFile], folder.path);
+    assert.match(wrong.stderr, /holds no public key of an audit log/);
   });
 
   test("a password that is taken away, or changed, cuts the live connection within a second", async () => {

@@ -154,6 +154,16 @@ describe("platforms whose telemetry and registry are in PostgreSQL", { skip: mis
     again.on("connect", () => (admitted = true)).on("error", () => {});
     await new Promise<void>((resolve) => again.once("close", () => resolve()));
     assert.equal(admitted, false);
+    // Users and codes are everybody's, too: made at the one, ended at the other.
+    await platform.api("POST", "/api/users", { name: "anna", role: "viewer" });
+    await platform.api("POST", "/api/join-codes", { thing: "press-9" });
+    const users = async (of: PlatformProcess): Promise<readonly { readonly name: string }[]> =>
+      (await of.api<{ users: { name: string }[] }>("GET", "/api/users")).users;
+    await until("the other knows her", async () => (await users(other))[0]?.name === "anna");
+    const { codes } = await other.api<{ codes: unknown[] }>("GET", "/api/join-codes");
+    assert.equal(codes.length, 1);
+    await other.api("DELETE", "/api/users/anna");
+    await until("it is the same here", async () => (await users(platform)).length === 0);
     await other.stop();
   });
 

@@ -3,11 +3,12 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { MqttClient } from "mqtt";
 import { SimLogger } from "../../sim/world.ts";
 import { days } from "../../src/base/mod.ts";
 import { loadAgentConfig, runAgent } from "../../src/edge/mod.ts";
 import type { Agent } from "../../src/edge/mod.ts";
-import { addDevice } from "./support/device.ts";
+import { addDevice, connectDevice } from "./support/device.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
 interface Principals {
@@ -19,8 +20,21 @@ test("an agent whose certificate is two thirds through its life gets another, co
   const platform = await PlatformProcess.start(folder.path);
   const ca = (...args: string[]) => runCli(["ca", ...args, "--data", folder.path], folder.path);
   let agent: Agent | null = null;
+  let watcher: MqttClient | null = null;
   try {
     const device = await addDevice(platform, folder.path, "edge-1");
+    const observer = await addDevice(platform, folder.path, "observer");
+    const anything = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "iot:*", Resource: "*" }] };
+    await platform.api("POST", "/policies/anything", { policyDocument: JSON.stringify(anything) });
+    const target = `arn:aws:iot:us-east-1:000000000000:cert/${observer.certificateId}`;
+    await platform.api("PUT", "/target-policies/anything", { target });
+    watcher = await connectDevice(platform, observer);
+    const seen: string[] = [];
+    watcher.on("message", (_topic, payload) => {
+      const { eventType, disconnectReason = "" } = JSON.parse(payload.toString()) as Record<string, string>;
+      seen.push(`${eventType} ${disconnectReason}`.trim());
+    });
+    await watcher.subscribeAsync("$aws/events/presence/+/edge-1", { qos: 1 });
     assert.match(readFileSync(join(device.folder, "agent.yaml"), "utf8"), /renewal: "https:\/\/127\.0\.0\.1:\d+"/);
     for (const args of [
       ["rollover", "intermediate"],
@@ -32,7 +46,7 @@ test("an agent whose certificate is two thirds through its life gets another, co
     }
     const refused = await ca("retire");
     assert.equal(refused.code, 4, refused.stdout);
-    assert.match(refused.stderr, /1 active certificate\(s\) were issued below the former root/);
+    assert.match(refused.stderr, /2 active certificate\(s\) were issued below the former root/);
 
     const logger = new SimLogger();
     // Ahead of the platform's clock: for the agent the certificate is 23 of its 30 days old; TLS goes by the real one.
@@ -51,6 +65,12 @@ test("an agent whose certificate is two thirds through its life gets another, co
     );
     const { dropped, expired, refused: turnedAway } = running.status().outbox;
     assert.deepEqual({ dropped, expired, turnedAway }, { dropped: 0, expired: 0, turnedAway: 0 });
+    // The second connection has taken the first one's place: the device was never away, and sent nothing twice.
+    await until("the broker tells of it", () => Promise.resolve(seen.length === 3));
+    assert.deepEqual(seen, ["connected", "disconnected DUPLICATE_CLIENTID", "connected"]);
+    assert.equal(await platform.metric("tidewire_store_duplicates_total"), 0);
+    await watcher.endAsync(true);
+    await platform.api("PUT", `/certificates/${observer.certificateId}?newStatus=INACTIVE`);
     await running.stop();
 
     const { content } = JSON.parse(readFileSync(join(device.folder, "data", "identity.json"), "utf8")) as {
@@ -79,6 +99,7 @@ test("an agent whose certificate is two thirds through its life gets another, co
     const listed = await runCli(["certs", "--within", "31d", "--data", folder.path], folder.path);
     assert.match(listed.stdout, /edge-1/);
   } finally {
+    await watcher?.endAsync(true);
     await agent?.stop();
     await platform.stop();
     folder.remove();

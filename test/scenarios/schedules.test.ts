@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { bytesOf, keysOf } from "../../src/adapters/objects/objects.contract.ts";
+import { FaultyS3 } from "../../src/adapters/objects/s3.fixture.ts";
 import { addDevice, connectDevice } from "./support/device.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
@@ -14,15 +16,22 @@ const config = join(folder.path, "platform.yaml");
 const DAY = 86_400_000;
 const TODAY = Math.floor(Date.now() / DAY) * DAY;
 const YESTERDAY = new Date(TODAY - DAY).toISOString().slice(0, 10);
+const credentials = join(folder.path, "credentials");
 let platform: PlatformProcess;
+let server: FaultyS3;
 
 before(async () => {
   mkdirSync(data);
+  server = await FaultyS3.start();
+  writeFileSync(credentials, "[default]\naws_access_key_id = S3RVER\naws_secret_access_key = S3RVER\n", {
+    mode: 0o600,
+  });
   writeFileSync(
     config,
     `backup: { to: ${backups}, every: 1h, keep: 2 }
 exports:
   - { name: daily, format: csv, after: 1s, since: ${YESTERDAY}, things: ["meter-*"], folder: ${exported} }
+  - { name: lake, format: ndjson, after: 1s, since: ${YESTERDAY}, s3: { endpoint: "${server.endpoint}", bucket: archive, prefix: plant/7, credentials: ${credentials} } }
   - { name: gone, format: parquet, after: 1s, since: ${YESTERDAY}, folder: ${join(folder.path, "not", "there")} }
 `,
   );
@@ -42,6 +51,7 @@ exports:
 
 after(async () => {
   await platform?.stop();
+  await server?.stop();
   folder.remove();
 });
 
@@ -54,7 +64,11 @@ test("each range is one file, whole, of the things that were asked for; a start 
   assert.equal(head, "time,thing,measurement,field,type,value,text");
   assert.equal(rows.length, 10);
   for (const row of rows) assert.match(row, new RegExp(`^"?${YESTERDAY}.*,meter-1,`));
-  await until("it is counted", async () => (await platform.metric("tidewire_export_files_total")) === 1);
+  const name = `lake-${YESTERDAY}.ndjson`;
+  await until("both are counted", async () => (await platform.metric("tidewire_export_files_total")) === 2);
+  assert.deepEqual(await keysOf(server.objects(), "lake"), [name], "into the bucket likewise");
+  const inBucket = (await bytesOf(server.objects().get(name))).toString().trim().split("\n");
+  assert.equal(inBucket.length, 20);
   const written = statSync(daily).mtimeMs;
   await platform.kill();
   platform = await PlatformProcess.start(data, ["--config", config]);
@@ -107,6 +121,15 @@ test("tidewire export: a range, some things, every format; a wrong option is tol
   const parquet = await run("rollups_1h", "--from", "9d", "--format", "parquet", "--output", "hours.parquet");
   assert.equal(parquet.code, 0, parquet.stderr);
   assert.equal(readFileSync(join(folder.path, "hours.parquet")).toString("latin1", 0, 4), "PAR1");
+  const bucket = ["--endpoint", server.endpoint, "--credentials", credentials, "--format", "csv"];
+  const put = await run("telemetry", ...range, ...bucket, "--output", "s3://archive/by/hand.csv");
+  assert.equal(put.code, 0, put.stderr);
+  const stored = await bytesOf(server.objects({ prefix: "" }).get("by/hand.csv"));
+  assert.equal(stored.toString().trim().split("\r\n").length, 21);
+  const refused = await run("telemetry", ...range, ...bucket, "--output", "s3://nobodys/by/hand.csv");
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /s3:\/\/nobodys .*NoSuchBucket/);
+  assert.equal((await run("telemetry", "--output", "s3://archive")).code, 2);
   for (const wrong of [["everything"], ["--from", "4711"], ["events", "--measurement", "m"]]) {
     assert.equal((await run(...wrong)).code, 2, wrong.join(" "));
   }

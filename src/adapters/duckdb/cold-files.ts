@@ -49,6 +49,8 @@ export interface PointFile extends FileEntry {
   readonly seriesMax: number;
   /** Whether its points are in files of one minute as well; where they are not, minutes are made of points when asked for. */
   readonly inMinutes: boolean;
+  /** Of rollups: whether it says when the lowest and the highest points were. */
+  readonly extremeTimes: boolean;
 }
 
 export interface StateFile extends FileEntry {
@@ -146,6 +148,7 @@ function pointFile(value: unknown): PointFile {
     seriesMin: count(given["seriesMin"]),
     seriesMax: count(given["seriesMax"]),
     inMinutes: given["inMinutes"] === true,
+    extremeTimes: given["extremeTimes"] === true, // not there: written before it was kept
   };
 }
 

@@ -101,16 +101,16 @@ export async function eachChunk(
   }
 }
 
-/** The same of a result that is small enough to be made at once: one call of the driver instead of three, 1 ms less. */
+/** The same of a result that is small enough to be made at once: one trip to the thread pool and back instead of four. */
 export async function eachChunkAtOnce(
   connection: DuckDBConnection,
   sql: string,
   take: (columns: readonly (readonly DuckDBValue[])[], rows: number) => void,
 ): Promise<void> {
   const result = await connection.run(sql);
-  for (;;) {
-    const chunk = await result.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) return;
+  const { chunkCount } = result;
+  for (let index = 0; index < chunkCount; index++) {
+    const chunk = result.getChunk(index);
     take(chunk.getColumns(), chunk.rowCount);
   }
 }
@@ -123,9 +123,9 @@ export async function eachNumbers(
   take: (columns: readonly Float64Array[]) => boolean,
 ): Promise<void> {
   const result = await connection.run(sql);
-  for (;;) {
-    const chunk = await result.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) return;
+  const { chunkCount } = result;
+  for (let index = 0; index < chunkCount; index++) {
+    const chunk = result.getChunk(index);
     const all = Array.from({ length: columns }, (_, i) => itemsOf(chunk.getColumnVector(i), Float64Array));
     if (!take(all)) return;
   }

@@ -218,6 +218,7 @@ describe("generations become files", () => {
       kind,
       period,
       inMinutes: true,
+      extremeTimes: false,
       timeMin: boundsOf(period)[0],
       timeMax: boundsOf(period)[1] - 1,
       seriesMin: 0,

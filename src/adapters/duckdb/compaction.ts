@@ -14,7 +14,7 @@ import type { ColdContent, FileEntry, PointFile, PointKind, StateFile, StateKind
 import type { ColdStore } from "./cold-store.ts";
 import { eachChunk } from "./columns.ts";
 import type { Sealed } from "./generations.ts";
-import { Layout, generationPoints, pointsIn, quoted } from "./layout.ts";
+import { Layout, generationPoints, pointsIn, quoted, unpackedParts } from "./layout.ts";
 import { inTransaction } from "./open.ts";
 import { DAY, partsOf, within } from "./periods.ts";
 import type { DayRows, Merge, Part } from "./periods.ts";
@@ -193,7 +193,10 @@ export class Compaction {
     if (rows === 0) return;
     await this.#writing(async (write) => {
       const others = `SELECT * EXCLUDE (file_row_number) FROM ${from} WHERE NOT ${retired} ORDER BY file_row_number`;
-      const made = rows === file.rows ? [] : [await write.points(file.kind, file.period, others, file.inMinutes)];
+      const made =
+        rows === file.rows
+          ? []
+          : [await write.points(file.kind, file.period, others, file.inMinutes, file.extremeTimes)];
       const left = made[0]?.rows ?? 0;
       if (left + rows !== file.rows) throw new Error(`${left} of ${file.rows - rows} rows are left where ${rows} go`);
       await this.#step("publish");
@@ -244,7 +247,7 @@ export class Compaction {
         const relation =
           source === null
             ? generationAsRollup(rollup, generation, part)
-            : `SELECT * FROM (${coarser(rollup, unpackedRollup(source))}) WHERE ${within("bucket", part)}`;
+            : `SELECT * FROM (${coarser(rollup, unpackedRollup(source, true))}) WHERE ${within("bucket", part)}`;
         made.push(await write.points(rollup, part.period, rollupRows(relation)));
       }
       all.push(...made);
@@ -294,7 +297,8 @@ export class Compaction {
     if (sequences !== null) {
       made.push(await write.state("sequences", `SELECT source, outbox, state FROM (${sequences}) ORDER BY turn`));
     }
-    const until = new Layout([{ number: sealed.number }], content, (file) => cold.folder.pathOf(file));
+    const own = cold.layout.generations.filter(({ number }) => number === sealed.number);
+    const until = new Layout(own, content, (file) => cold.folder.pathOf(file));
     made.push(await write.state("latest", `${newestOfAll(states, until)} ORDER BY series`));
     return [...kept, ...made];
   }
@@ -323,7 +327,9 @@ export class Compaction {
   }
 
   #merged(kind: PointKind, files: readonly PointFile[]): string {
-    if (kind !== "numbers" && kind !== "texts") return rollupRows(unpackedRollup(this.#read(files)));
+    if (kind !== "numbers" && kind !== "texts") {
+      return rollupRows(unpackedParts(files, (some) => this.#read(some)).join(" UNION ALL "));
+    }
     const from = this.#read(files, ", file_row_number = true");
     return `SELECT series, generation, time, value FROM ${from} ORDER BY series, time, generation, file_row_number`;
   }
@@ -366,7 +372,13 @@ class Writer {
     this.#number = String(cold.folder.nextNumber).padStart(8, "0");
   }
 
-  async points(kind: PointKind, period: string, rows: string, inMinutes = true): Promise<PointFile> {
+  async points(
+    kind: PointKind,
+    period: string,
+    rows: string,
+    inMinutes = true,
+    extremeTimes = kind !== "numbers" && kind !== "texts",
+  ): Promise<PointFile> {
     const time = kind === "numbers" || kind === "texts" ? "time" : "bucket";
     const measures = `min(${time})::DOUBLE, max(${time})::DOUBLE, min(series)::DOUBLE, max(series)::DOUBLE`;
     const encodings = {
@@ -378,7 +390,7 @@ class Writer {
     };
     const { entry, found } = await this.#write(`${kind}-${period}`, rows, measures, encodings[kind]);
     const [timeMin = 0, timeMax = 0, seriesMin = 0, seriesMax = 0] = found.map((value) => value ?? 0);
-    return { ...entry, kind, period, timeMin, timeMax, seriesMin, seriesMax, inMinutes };
+    return { ...entry, kind, period, timeMin, timeMax, seriesMin, seriesMax, inMinutes, extremeTimes };
   }
 
   async state(kind: StateKind, rows: string): Promise<StateFile> {

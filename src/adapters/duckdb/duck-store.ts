@@ -30,12 +30,14 @@ import { startGenerations } from "./generations.ts";
 import type { Generations, Sealed } from "./generations.ts";
 import { Keeper } from "./keeper.ts";
 import { quoted } from "./layout.ts";
+import type { Generation } from "./layout.ts";
 import { inTransaction, isEnvironment, openFile } from "./open.ts";
 import type { FileOptions, OpenFile } from "./open.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { newGeneration } from "./schema.ts";
 import { DuckSeriesReader } from "./series-reader.ts";
 import { States, loadLatest, loadSequences, loadSeries, retireSeries } from "./states.ts";
+import { TableTimes } from "./table-times.ts";
 
 export interface DuckStoreOptions extends Omit<FileOptions, "folders" | "upgrade"> {
   /** `…/telemetry`: the Parquet files and their manifest. */
@@ -69,6 +71,8 @@ export class DuckStore implements TelemetryStore {
   /** As they were at the start. */
   readonly #sequences: readonly SequenceRow[];
   #generation: number;
+  /** Of the open one. */
+  #times: TableTimes;
   #offset: number | null;
   #log: string | null;
   /** Rows of points and texts in tables, by generation. */
@@ -107,6 +111,7 @@ export class DuckStore implements TelemetryStore {
       onErased: () => this.#tellErased(),
     });
     this.#generation = generations.open;
+    this.#times = parts.tables.at(-1)!.times;
     this.#offset = generations.offset;
     this.#log = generations.log;
     this.#tableRows = parts.tableRows;
@@ -182,6 +187,7 @@ export class DuckStore implements TelemetryStore {
     const rows = points.rows + sequences.length;
     const seals = this.#sealsAfter(rows);
     const log = this.#log === null ? "NULL" : quoted(this.#log);
+    this.#times.take(points);
     await writer.run("BEGIN");
     await appendSeries(writer, this.series.takeNew());
     await appendPoints(writer, generation, points);
@@ -302,7 +308,8 @@ export class DuckStore implements TelemetryStore {
     this.#generation = sealed.number + 1;
     this.#openRows = 0;
     this.#openedAt = this.#options.clock.monotonic();
-    this.#cold.opened({ number: this.#generation });
+    this.#times = new TableTimes();
+    this.#cold.opened({ number: this.#generation, times: this.#times });
   }
 
   static async #load(file: OpenFile, folder: ColdFolder, options: DuckStoreOptions): Promise<DuckStore> {
@@ -310,11 +317,9 @@ export class DuckStore implements TelemetryStore {
     const states = await States.open(folder, folder.content, options.logger);
     const generations = await startGenerations(writer, folder.content, states);
     const numbers = [...generations.sealed.map(({ number }) => number), generations.open];
-    const cold = new ColdStore(
-      folder,
-      options.clock,
-      numbers.map((number) => ({ number })),
-    );
+    const tables: Generation[] = [];
+    for (const number of numbers) tables.push({ number, times: await TableTimes.of(writer, number) });
+    const cold = new ColdStore(folder, options.clock, tables);
     const series = new SeriesBook(options.limits);
     await loadSeries(writer, series);
     const latest = new LatestBook(series);
@@ -326,7 +331,7 @@ export class DuckStore implements TelemetryStore {
     const background = await file.instance.connect();
     const { room } = options;
     const bytesMax = "bytes" in room ? room.bytes : (await folder.diskBytes()) * room.diskShare;
-    const loaded = { cold, sequences, series, latest, generations, tableRows, openRows, background, bytesMax };
+    const loaded = { cold, tables, sequences, series, latest, generations, tableRows, openRows, background, bytesMax };
     const parts = { file, rebuilt: file.rebuilt, ...loaded };
     return new DuckStore(parts, await ReaderPool.open(file.instance, READERS), options);
   }
@@ -336,6 +341,7 @@ interface OpenParts {
   readonly file: OpenFile;
   readonly rebuilt: string | null;
   readonly cold: ColdStore;
+  readonly tables: readonly Generation[];
   readonly sequences: readonly SequenceRow[];
   readonly background: DuckDBConnection;
   readonly bytesMax: number;

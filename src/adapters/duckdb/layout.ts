@@ -4,12 +4,14 @@ import { ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Level, Rollup } from "../../telemetry/mod.ts";
 import { levelOf } from "./cold-files.ts";
 import type { ColdContent, PointFile, PointKind, Quarantined } from "./cold-files.ts";
+import type { TableTimes } from "./table-times.ts";
 import { GENERATION_STRIDE, numbersAsRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
 
 /** A pair of tables in DuckDB, `numbers_<number>` and `texts_<number>`. */
 export interface Generation {
   /** 1, 2, 3 …; files hold the smaller ones. */
   readonly number: number;
+  readonly times: TableTimes;
 }
 
 /** Whole buckets; of points that are in tables, only those of [pointsFrom, pointsTo). */
@@ -66,9 +68,9 @@ export class Layout {
     return this.content.knownFrom[level];
   }
 
-  /** `SELECT series, time, value, arrival …`: all rows of the tables, and of those files that overlap [from, to). */
+  /** `SELECT series, time, value, arrival …`: all rows of those tables and files that overlap [from, to). */
   points(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string {
-    const parts = this.generations.map(({ number }) => generationPoints(kind, number));
+    const parts = this.#tables(kind, from, to).map(({ number }) => generationPoints(kind, number));
     const files = this.files(kind, from, to);
     if (files.length > 0) parts.push(this.#filePoints(files));
     if (parts.length === 0) return `SELECT * FROM (SELECT ${EMPTY_TYPES[kind]}) WHERE false`;
@@ -83,11 +85,11 @@ export class Layout {
     const start = from - ROLLUP_WIDTH[rollup] + 1;
     const asRollup = kind === "numbers" ? numbersAsRollup : textsAsRollup;
     const asked = `time >= ${pointsFrom} AND time < ${pointsTo}`;
-    const parts = this.generations.map(({ number }) =>
+    const parts = this.#tables(kind, pointsFrom, pointsTo).map(({ number }) =>
       asRollup(rollup, `${generationPoints(kind, number)} WHERE ${asked}`),
     );
     const files = this.files(rollup, start, to);
-    if (files.length > 0) parts.push(unpackedRollup(this.#parquet(files, "")));
+    parts.push(...unpackedParts(files, (some) => this.#parquet(some, "")));
     const points = rollup === "1m" ? this.pointsOnly(kind, start, to) : [];
     if (points.length > 0) parts.push(asRollup(rollup, this.#filePoints(points)));
     if (parts.length > 0) return parts.join(" UNION ALL ");
@@ -105,6 +107,10 @@ export class Layout {
     return { files: files.length, bytes: sum(({ bytes }) => bytes), rows: sum(({ rows }) => rows) };
   }
 
+  #tables(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): readonly Generation[] {
+    return this.generations.filter(({ times }) => times.overlap(kind, from, to));
+  }
+
   #filePoints(files: readonly PointFile[]): string {
     return pointsIn(this.#parquet(files, ", file_row_number = true"));
   }
@@ -112,6 +118,17 @@ export class Layout {
   #parquet(files: readonly PointFile[], options: string): string {
     return `read_parquet([${files.map((file) => quoted(this.#pathOf(file))).join(", ")}]${options})`;
   }
+}
+
+/** Rollups of files with and of files without the times of their extremes. */
+export function unpackedParts(
+  files: readonly PointFile[],
+  read: (files: readonly PointFile[]) => string,
+): readonly string[] {
+  return [true, false].flatMap((extremeTimes) => {
+    const some = files.filter((file) => file.extremeTimes === extremeTimes);
+    return some.length === 0 ? [] : [unpackedRollup(read(some), extremeTimes)];
+  });
 }
 
 /** `SELECT series, time, value, arrival …` of `read_parquet(…, file_row_number = true)`. */

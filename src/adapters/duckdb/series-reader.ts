@@ -15,6 +15,7 @@ import {
 } from "../../telemetry/mod.ts";
 import type {
   EdgeSelection,
+  EndsReader,
   ExtremePoints,
   ExtremeSelection,
   FieldValue,
@@ -32,8 +33,11 @@ import type {
   WindowSelection,
 } from "../../telemetry/mod.ts";
 import { eachChunkAtOnce } from "./columns.ts";
+import { CHART_ROWS_READ_MAX, chartRows } from "./chart-rows.ts";
+import type { ChartPoint, ChartRows } from "./chart-rows.ts";
 import { mayBeFew, windowsOfFew } from "./few-points.ts";
-import { INSTANT, extremesSql, integer, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
+import { integer } from "../series-grid-sql.ts";
+import { INSTANT, extremesSql, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { RollupRange } from "./layout.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 
@@ -169,6 +173,12 @@ export class DuckSeriesReader implements SeriesReader {
     if (members === null) return { groups: [], level: "raw" };
     const source = await this.#chartSource(members, selection);
     const found = new ExtremeBins(groups.length);
+    const rows = await this.#chartRows(source, members, selection);
+    if (rows !== null) {
+      for (const [number, bin] of rows.bins) found.take(0, number, bin);
+      await found.complete(this.#endsReader(rows.ends), selection);
+      return { groups: found.groups, level: "raw" };
+    }
     await eachChunkAtOnce(this.#connection, extremesSql(source, members, bins), (columns, rows) => {
       for (let row = 0; row < rows; row++) {
         const at = (column: number): number => columns[column]![row] as number;
@@ -177,16 +187,34 @@ export class DuckSeriesReader implements SeriesReader {
         found.take(members.indexOf.get(at(0))!, Number(columns[1]![row]), bin);
       }
     });
-    if (source.level === "raw") {
-      await found.complete(
-        {
-          points: (points) => this.points(points),
-          bothEdges: async (edges) => (await this.#edges(edges)) as [PointRows, PointRows],
-        },
-        selection,
-      );
-    }
+    if (source.level === "raw") await found.complete(this.#endsReader(null), selection);
     return { groups: found.groups, level: source.level };
+  }
+
+  async #chartRows(
+    source: SourcePart,
+    members: Members,
+    { groups, bins }: ExtremeSelection,
+  ): Promise<ChartRows | null> {
+    if (source.level !== "raw" || groups.length !== 1 || members.join !== "") return null;
+    const [low, high] = rangeOf(groups[0]!.ids);
+    const rowsRead = this.#relations.rowsRead("raw", "numbers", source.from, source.to, low, high);
+    return rowsRead > CHART_ROWS_READ_MAX ? null : chartRows(this.#connection, source, members, bins);
+  }
+
+  /** `known`: the ends of the only group. */
+  #endsReader(known: ChartRows["ends"]): EndsReader {
+    const rowsOf = ({ time, value }: ChartPoint): PointRows => ({
+      groups: [0],
+      times: [time],
+      values: [value],
+      truncated: false,
+    });
+    return {
+      points: (points) => this.points(points),
+      bothEdges: async (edges) =>
+        known === null ? ((await this.#edges(edges)) as [PointRows, PointRows]) : [rowsOf(known[0]), rowsOf(known[1])],
+    };
   }
 
   /** Numbers and texts may lie in different places. */

@@ -4,7 +4,8 @@
  */
 import type { EpochMs } from "../../base/mod.ts";
 import { binWidth, isPercentile, quantileOf } from "../../telemetry/mod.ts";
-import type { Grid, Level, Measure, SeriesGroup, ZoneSegment } from "../../telemetry/mod.ts";
+import type { Grid, Level, Measure, SeriesGroup } from "../../telemetry/mod.ts";
+import { integer, ownersOf, windowOf } from "../series-grid-sql.ts";
 import { instant } from "./rollup.ts";
 
 /** A point's place in its series: equal times in the order of arrival. */
@@ -24,32 +25,20 @@ export interface Members {
 
 /** `text`: of strings, or of numbers and booleans. Null where there are none. */
 export function membersOf(groups: readonly SeriesGroup[], text: boolean): Members | null {
-  const ids: number[] = [];
-  const owners: number[] = [];
-  for (const [index, group] of groups.entries()) {
-    if (group.text !== text) continue;
-    for (const id of group.ids) {
-      ids.push(id);
-      owners.push(index);
-    }
-  }
-  if (ids.length === 0) return null;
-  // Of all kinds: numbers of series and of groups must not meet in one answer.
-  const single = groups.every((group) => group.ids.length === 1);
+  const found = ownersOf(groups, text);
+  if (found === null) return null;
+  const { ids, owners, single, indexOf } = found;
   const range = rangeOf(ids);
-  const own = new Map(
-    single ? ids.map((id, i) => [id, owners[i]!] as const) : owners.map((owner) => [owner, owner] as const),
-  );
-  if (range !== null && single) return { where: range, join: "", group: "series", indexOf: own };
+  if (range !== null && single) return { where: range, join: "", group: "series", indexOf };
   if (range !== null && new Set(owners).size === 1)
-    return { where: range, join: "", group: integer(owners[0]!), indexOf: own };
+    return { where: range, join: "", group: integer(owners[0]!), indexOf };
   const list = (numbers: readonly number[]): string => `unnest([${numbers.map(integer).join(",")}])`;
   const members = `SELECT ${list(ids)} AS member${single ? "" : `, ${list(owners)} AS owner`}`;
   return {
     where: "true",
     join: ` JOIN (${members}) ON series = member`,
     group: single ? "series" : "owner",
-    indexOf: own,
+    indexOf,
   };
 }
 
@@ -69,40 +58,12 @@ export function within(column: string, from: EpochMs, to: EpochMs): string {
   return `${column} >= ${integer(from)} AND ${column} < ${integer(to)}`;
 }
 
-/** The window of a time as a number: its start, or what `startOfBucket` makes one of. */
+/** The window of a time as a number, see `windowOf`. */
 export function bucketOf(grid: Grid, time: string): string {
-  switch (grid.kind) {
-    case "whole":
-      return "0";
-    case "fixed":
-      return `${time} - ${time} % ${integer(grid.size)}`;
-    case "short":
-      return bySegment(grid.segments, time, ({ from, offset }) => {
-        const start = `${time} - ${floorModulo(`${time} + ${integer(offset)}`, grid.size)}`;
-        return `greatest(${integer(from)}, ${start})`;
-      });
-    case "wall": {
-      const wall = bySegment(grid.segments, time, ({ offset }) => `${time} + ${integer(offset)}`);
-      return `${wall} - ${floorModulo(`${wall} - ${integer(grid.origin)}`, grid.size)}`;
-    }
-    case "months": {
-      const wall = bySegment(grid.segments, time, ({ offset }) => `${time} + ${integer(offset)}`);
-      const date = `make_timestamp((${wall}) * 1000)`;
-      const month = `(year(${date}) * 12 + month(${date}) - 1)`;
-      return `${month} - ${month} % ${integer(grid.months)}`;
-    }
-  }
-}
-
-function bySegment(segments: readonly ZoneSegment[], time: string, of: (segment: ZoneSegment) => string): string {
-  const [first, ...later] = segments;
-  const cases = later.toReversed().map((segment) => `WHEN ${time} >= ${integer(segment.from)} THEN ${of(segment)}`);
-  return cases.length === 0 ? `(${of(first!)})` : `(CASE ${cases.join(" ")} ELSE ${of(first!)} END)`;
-}
-
-/** Never negative, unlike `%`. */
-function floorModulo(value: string, by: number): string {
-  return `((${value}) % ${integer(by)} + ${integer(by)}) % ${integer(by)}`;
+  return windowOf(grid, time, (wall) => {
+    const date = `make_timestamp((${wall}) * 1000)`;
+    return `(year(${date}) * 12 + month(${date}) - 1)`;
+  });
 }
 
 type Additive = "count" | "sum" | "min" | "max" | "first" | "firstTime" | "last" | "lastTime";
@@ -227,15 +188,12 @@ function ofPoints(measure: Measure): string {
 export function extremesSql({ level, from, to, relation }: SourcePart, members: Members, bins: number): string {
   const raw = level === "raw";
   const time = raw ? "time" : "bucket";
-  const [low, high, count] = raw ? ["value", "value", "count(*)"] : ["min", "max", "sum(count)"];
+  const [low, lowTime, high, highTime, count] = raw
+    ? ["value", "time", "value", "time", "count(*)"]
+    : ["min", "min_time", "max", "max_time", "sum(count)"];
   return (
     `SELECT ${members.group} AS g, (${time} - ${integer(from)}) // ${integer(binWidth({ from, to, bins }))} AS bin, ${count}::DOUBLE, ` +
-    `min(${low}), arg_min(${time}, ${low})::DOUBLE, max(${high}), arg_max(${time}, ${high})::DOUBLE ` +
+    `min(${low}), arg_min(${lowTime}, ${low})::DOUBLE, max(${high}), arg_max(${highTime}, ${high})::DOUBLE ` +
     `FROM (${relation})${members.join} WHERE ${members.where} AND ${within(time, from, to)} GROUP BY g, bin ORDER BY g, bin`
   );
-}
-
-export function integer(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new Error(`not an integer: ${value}`);
-  return String(value);
 }

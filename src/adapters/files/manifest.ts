@@ -162,8 +162,8 @@ async function read<C>(path: string, options: ManifestOptions<C>): Promise<Docum
     unlessMissing(error);
     return "absent";
   }
-  const [head = "", body = ""] = text.split("\n", 2);
-  if (HEAD.exec(head)?.[1] !== sha256(body) || text !== `${head}\n${body}\n`) return "damaged";
+  const body = bodyOf(text);
+  if (body === null) return "damaged";
   const { format, version, number, content } = JSON.parse(body) as Record<string, unknown>;
   if (format !== options.format || typeof version !== "number" || typeof number !== "number") return "damaged";
   if (version > options.version) {
@@ -174,6 +174,22 @@ async function read<C>(path: string, options: ManifestOptions<C>): Promise<Docum
   } catch (error) {
     options.logger.error("A manifest's content makes no sense", { path, reason: reasonOf(error) });
     return "damaged";
+  }
+}
+
+/** Null where it is not what was written. */
+function bodyOf(text: string): string | null {
+  const [head = "", body = ""] = text.split("\n", 2);
+  return HEAD.exec(head)?.[1] === sha256(body) && text === `${head}\n${body}\n` ? body : null;
+}
+
+/** Whether a manifest of any kind is what was written; true where there is none. */
+export async function isManifestWhole(path: string): Promise<boolean> {
+  try {
+    return bodyOf(await readFile(path, "utf8")) !== null;
+  } catch (error) {
+    unlessMissing(error);
+    return true;
   }
 }
 

@@ -1,5 +1,5 @@
 export { openArchiveCatalog, readArchiveCatalog } from "./archive-catalog.ts";
 export { digestOf, openArchiveFolder } from "./archive-folder.ts";
 export { fileCrc32, openLogDirectory } from "./log-directory.ts";
-export { ManifestFile, readManifest } from "./manifest.ts";
+export { ManifestFile, isManifestWhole, readManifest } from "./manifest.ts";
 export type { ManifestOptions, ManifestState, ManifestStep } from "./manifest.ts";

@@ -358,19 +358,25 @@ class Listener implements MqttListener {
 
   /** Its certificate is not let in. */
   #unwelcome(socket: Socket, address: string, refused: Refused & { readonly certificateId: string | null }): void {
-    const { certificateId } = refused;
     const shown = shownBy(socket);
     const refuse = ({ reason, hint }: Refused): void => this.#refuse(socket, address, reason, hint, undefined, shown);
-    // What is wrong with the certificate itself, nobody can mend by registering it.
-    const isUnknown = refused.reason === "certificate-refused" || refused.reason === UNTRUSTED.reason;
-    const answer =
-      certificateId === null || !isUnknown
-        ? null
-        : (this.#options.newcomer?.({ certificateId, remoteAddress: address, chain: () => chainShownBy(socket) }) ??
-          null);
+    const answer = answerToNewcomer(socket, address, refused, this.#options.newcomer);
     if (answer === null) refuse(refused);
     else void answer.then(refuse);
   }
+}
+
+/** Null: nobody has more to say to it than that it is refused. */
+export function answerToNewcomer(
+  socket: Socket,
+  remoteAddress: string,
+  { certificateId, reason }: Refused & { readonly certificateId: string | null },
+  newcomer: MqttListenerOptions["newcomer"],
+): Promise<Refused> | null {
+  // What is wrong with the certificate itself, nobody can mend by registering it.
+  const isUnknown = reason === "certificate-refused" || reason === UNTRUSTED.reason;
+  if (certificateId === null || !isUnknown) return null;
+  return newcomer?.({ certificateId, remoteAddress, chain: () => chainShownBy(socket) }) ?? null;
 }
 
 export function peerOf(

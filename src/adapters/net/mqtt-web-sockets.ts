@@ -5,15 +5,15 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Logger, Metrics } from "../../base/mod.ts";
 import { judgeUpgrade } from "../../wire/websocket/mod.ts";
-import { listenMqtt, peerOf } from "./listen-mqtt.ts";
-import type { MqttListener, MqttListenerOptions, Visitor } from "./listen-mqtt.ts";
+import { answerToNewcomer, listenMqtt, peerOf } from "./listen-mqtt.ts";
+import type { MqttListener, MqttListenerOptions, Refused, Visitor } from "./listen-mqtt.ts";
 import { ListenerRefusals } from "./listener-refusals.ts";
 import { shownBy } from "./tls-door.ts";
 import { WebSocketTransport } from "./web-socket-transport.ts";
 
 export interface MqttWebSocketOptions extends Pick<
   MqttListenerOptions,
-  "admitPeer" | "accept" | "anonymous" | "login" | "onRefused"
+  "admitPeer" | "newcomer" | "accept" | "anonymous" | "login" | "onRefused"
 > {
   /** In metrics and log lines. */
   readonly name: string;
@@ -57,10 +57,17 @@ export class MqttWebSockets {
     if (objected !== null) return refuse(FORBIDDEN, "websocket-origin", objected);
     const verdict = judgeUpgrade(request);
     if (!verdict.ok) return refuse(verdict.status, "websocket-upgrade", verdict.reason);
-    if (credential.kind === "unusable") return refuse(FORBIDDEN, credential.reason, credential.hint);
+    const unwelcome = (refused: Refused & { readonly certificateId: string | null }): void => {
+      const forbid = ({ reason, hint }: Refused): void => refuse(FORBIDDEN, reason, hint);
+      const asked = answerToNewcomer(socket, remoteAddress, refused, this.#options.newcomer);
+      if (asked === null) forbid(refused);
+      else void asked.then(forbid);
+    };
+    if (credential.kind === "unusable") return unwelcome(credential);
     if (credential.kind === "certificate") {
-      const admitted = admitPeer(credential.certificateId);
-      if (!admitted.ok) return refuse(FORBIDDEN, "certificate-refused", admitted.reason);
+      const { certificateId } = credential;
+      const admitted = admitPeer(certificateId);
+      if (!admitted.ok) return unwelcome({ certificateId, reason: "certificate-refused", hint: admitted.reason });
     }
     socket.setNoDelay(true);
     socket.setTimeout(0);

@@ -47,6 +47,6 @@ async function certificateOf(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new TidewireError("OBJECTS_REFUSED", { store: "The cold tier", reason: `its CA: ${reasonOf(error)}` });
+    throw new TidewireError("OBJECTS_REFUSED", { store: "The object store", reason: `its CA: ${reasonOf(error)}` });
   }
 }

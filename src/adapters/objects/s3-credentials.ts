@@ -61,5 +61,5 @@ async function fromFile(path: string): Promise<Found> {
 }
 
 function refused(reason: string): TidewireError {
-  return new TidewireError("OBJECTS_REFUSED", { store: "The cold tier", reason });
+  return new TidewireError("OBJECTS_REFUSED", { store: "The object store", reason });
 }

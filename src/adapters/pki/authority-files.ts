@@ -157,11 +157,16 @@ export async function reseal(
   );
   const next = { ...state, issuer, formerIssuers, formerRoots };
   if (JSON.stringify(next) !== JSON.stringify(state)) writeState(secrets, next);
-  const root = secrets.read("ca.key");
-  const resealed =
-    root === null ? null : wanted(root) ? await into.seal(opened(root, `${secrets.folder}/ca.key`)) : root;
-  if (resealed !== null && resealed !== root) secrets.write("ca.key", resealed);
-  if (resealed !== root || next !== state) logger.info("the CA's keys were encrypted anew", { audit: true });
+  let isAnew = false;
+  for (const file of ["ca.key", "audit.key"] as const) {
+    const text = secrets.read(file);
+    if (text === null || !wanted(text)) continue;
+    const resealed = await into.seal(opened(text, `${secrets.folder}/${file}`));
+    if (resealed === text) continue;
+    secrets.write(file, resealed);
+    isAnew = true;
+  }
+  if (isAnew || next !== state) logger.info("the CA's keys were encrypted anew", { audit: true });
   return next;
 }
 

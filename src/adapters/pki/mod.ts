@@ -1,3 +1,4 @@
+export { checkpointVerifier, openAuditKey } from "./audit-key.ts";
 export { CertificateAuthority } from "./authority.ts";
 export type { AuthorityOptions, AuthorityStatus, CaStatus, DeviceCertificate, ServerCertificate } from "./authority.ts";
 export { changePassphrase, exportRoot, importRoot } from "./root-key.ts";

@@ -1,5 +1,7 @@
-/** The registry's tables. Names sort by their bytes, as everywhere else. */
-import { POSTGRES_DEVICE_PASSWORDS, POSTGRES_REGISTRY, withTenants } from "../registry-sql/schema.ts";
+/** The tables of the registry and of the rest of identity. Names sort by their bytes, as everywhere else. */
+import { POSTGRES_IDENTITY } from "../identity-sql/identity-schema.ts";
+import { POSTGRES_DEVICE_PASSWORDS, POSTGRES_REGISTRY, withTenants } from "../identity-sql/schema.ts";
+import { LOGIN_FAILURES } from "./login-failures.ts";
 import type { Migrations } from "./schema.ts";
 
 /** Who listens here hears of every change. One per schema: several registries may share a database. */
@@ -49,5 +51,9 @@ const REGISTRY_2 = withTenants(POSTGRES_REGISTRY, {
 });
 
 export function registryMigrations(schema: string): Migrations {
-  return { name: "registry", schema, steps: [REGISTRY_1, REGISTRY_2, POSTGRES_DEVICE_PASSWORDS] };
+  return {
+    name: "registry",
+    schema,
+    steps: [REGISTRY_1, REGISTRY_2, POSTGRES_DEVICE_PASSWORDS, `${POSTGRES_IDENTITY}${LOGIN_FAILURES}`],
+  };
 }

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
 import { arnOf, isTidewireError } from "../../base/mod.ts";
+import { provisioningStoreContract } from "../../identity/provisioning/provisioning-store.contract.ts";
+import { successionStoreContract } from "../../identity/succession-store.contract.ts";
+import { peopleStoreContract, storedSession, storedUser } from "../../people/people-store.contract.ts";
 import { Registry } from "../../registry/mod.ts";
+import { PEOPLE_TABLES, PROVISIONING_TABLES, SUCCESSION_TABLES } from "../identity-sql/identity-schema.ts";
 import type { Change, Principal, RegistryStore } from "../../registry/mod.ts";
 import { factsOf } from "../../registry/contract.fixture.ts";
 import { registryContract } from "../../registry/registry.contract.ts";
@@ -73,6 +77,28 @@ if (missing === null) {
       close: () => store.close(),
     };
   });
+  peopleStoreContract("PostgreSQL", (tenant) => identity((store) => store.people, tenant));
+  provisioningStoreContract("PostgreSQL", (tenant) => identity((store) => store.provisioning, tenant));
+  successionStoreContract("PostgreSQL", (tenant) => identity((store) => store.successions, tenant));
+}
+
+/** Two platforms for all the contracts' tests: what one has written, the other must find. */
+const pairs = new Map<string, readonly [PostgresRegistryStore, PostgresRegistryStore]>();
+after(() => Promise.all([...pairs.values()].flat().map((store) => store.close())));
+
+async function identity<T>(
+  of: (store: PostgresRegistryStore) => T,
+  tenant = "nobody else's",
+): Promise<{ readonly store: T; reopen(): T; close(): void }> {
+  const [one, other] = pairs.get(tenant) ?? [await open("contract", tenant), await open("contract", tenant)];
+  pairs.set(tenant, [one, other]);
+  if (tenant === "nobody else's") {
+    one.transaction(() => {
+      for (const { name } of [...PEOPLE_TABLES, ...PROVISIONING_TABLES, ...SUCCESSION_TABLES])
+        one.sql.change(`DELETE FROM ${name} WHERE tenant = $1`, []);
+    });
+  }
+  return { store: of(one), reopen: () => of(other), close: () => {} };
 }
 
 describe("two platforms on one registry", { skip: missing ?? false }, () => {
@@ -201,6 +227,42 @@ describe("two platforms on one registry", { skip: missing ?? false }, () => {
     }
   });
 
+  test("a registration task is one platform's at a time, and another's when that one ends", () =>
+    withPeers(async (a, b) => {
+      assert.equal(a.store.provisioning.mayWorkOn("task"), true);
+      assert.equal(a.store.provisioning.mayWorkOn("task"), true);
+      assert.equal(b.store.provisioning.mayWorkOn("task"), false);
+      assert.equal(b.store.provisioning.mayWorkOn("another"), true);
+      a.store.provisioning.leaveWorkOn("task");
+      assert.equal(b.store.provisioning.mayWorkOn("task"), true);
+      assert.equal(a.store.provisioning.mayWorkOn("another"), false);
+      await b.store.close();
+      await until(() => a.store.provisioning.mayWorkOn("another"));
+    }));
+
+  test("a step that touches registry and provisioning is one transaction", () =>
+    withPeers(async (a, b) => {
+      const both = (fail: boolean): void =>
+        a.registry.atomically(() => {
+          a.registry.things.create("new");
+          a.store.provisioning.atomically(() => a.store.provisioning.blockName("old", 1));
+          a.store.successions.save({ predecessor: "p", successor: "s", issuedAt: 1, confirmedAt: null });
+          if (fail) throw new Error("changed my mind");
+        });
+      assert.throws(() => both(true));
+      assert.deepEqual([b.store.provisioning.isBlocked("old"), b.store.successions.load()], [false, []]);
+      assert.equal(b.store.things.find("new"), undefined);
+      both(false);
+      assert.deepEqual([b.store.provisioning.isBlocked("old"), b.store.successions.load().length], [true, 1]);
+      assert.equal(b.store.things.find("new")?.thingName, "new");
+    }));
+
+  test("the registration code is kept, although no record of the registry changed", () =>
+    withPeers(async (a, b) => {
+      a.store.transaction(() => a.store.authorities.saveRegistrationCode("code"));
+      assert.equal(b.store.authorities.registrationCode(), "code");
+    }));
+
   test("both write at once: no change is lost, and no limit is passed", () =>
     withPeers(async (a, b) => {
       for (let i = 0; i < 40; i++) {
@@ -250,6 +312,47 @@ describe("a registry whose server goes away", { skip: missing ?? false }, () => 
     const names = registry.things.list().items.map(({ thingName }) => thingName);
     assert.deepEqual(names, ["kept-0", "kept-1", "kept-2"]);
     assert.equal(registry.freshPrincipalOf(id(1)), known, "nothing was missed, so nothing is read again");
+  });
+
+  test("people, provisioning and renewals refuse as clearly, and come back by themselves with what was committed", async () => {
+    const { store } = await peer("identity_away");
+    const { people, provisioning, successions } = store;
+    people.putUser(storedUser("anna"));
+    provisioning.blockName("kept", 1);
+    successions.save({ predecessor: "a", successor: "b", issuedAt: 1, confirmedAt: null });
+    const asks: readonly (() => unknown)[] = [
+      () => people.load(),
+      () => people.putSession(storedSession("s", "anna")),
+      () => people.atomically(() => people.deleteUser("anna")),
+      () => provisioning.isBlocked("kept"),
+      () => provisioning.atomically(() => provisioning.freeName("kept")),
+      () => provisioning.mayWorkOn("task"),
+      () => successions.allow("a", 1),
+      () => successions.ofPredecessor("a"),
+    ];
+    await own.stop();
+    for (const ask of asks) assert.throws(ask, unavailable);
+    await own.up();
+    await until(() => store.away === null);
+    assert.deepEqual(people.load(), { users: [storedUser("anna")], keys: [], sessions: [] });
+    assert.deepEqual([provisioning.isBlocked("kept"), provisioning.mayWorkOn("task")], [true, true]);
+    assert.equal(successions.load().length, 1);
+    assert.equal(provisioning.freeName("kept"), true);
+  });
+
+  test("news of people that came while the server was away are told when it is back", async () => {
+    const [one, two] = [await peer("identity_news"), await peer("identity_news")];
+    two.store.people.load();
+    const heard: (readonly string[])[] = [];
+    two.store.people.onNews(({ users }) => heard.push(users.map(({ name }) => name)));
+    one.store.people.putUser(storedUser("anna"));
+    await until(() => heard.length === 1);
+    await own.kill();
+    await own.up();
+    await until(() => one.store.away === null);
+    one.store.people.putUser(storedUser("bert"));
+    await until(() => heard.length > 1);
+    assert.deepEqual(heard.at(-1), ["anna", "bert"]);
   });
 
   test("what another platform changed meanwhile is known when it is back", async () => {

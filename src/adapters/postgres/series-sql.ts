@@ -12,8 +12,8 @@ import type {
   Measure,
   SeriesGroup,
   WindowSelection,
-  ZoneSegment,
 } from "../../telemetry/mod.ts";
+import { integer, ownersOf, windowOf } from "../series-grid-sql.ts";
 
 type Kind = "points" | "texts";
 
@@ -32,23 +32,13 @@ export interface Members {
 
 /** Null where no group is of this kind. */
 export function membersOf(groups: readonly SeriesGroup[], table: Kind): Members | null {
-  const ids: number[] = [];
-  const owners: number[] = [];
-  for (const [index, group] of groups.entries()) {
-    if (group.text !== (table === "texts")) continue;
-    for (const id of group.ids) {
-      ids.push(id);
-      owners.push(index);
-    }
-  }
-  if (ids.length === 0) return null;
+  const found = ownersOf(groups, table === "texts");
+  if (found === null) return null;
+  const { ids, owners, single, indexOf } = found;
   const where = `series = ANY (${array(ids)})`;
-  // Of all kinds: numbers of series and of groups must not meet in one answer.
-  if (groups.every((group) => group.ids.length === 1)) {
-    return { table, from: table, where, group: "series", indexOf: new Map(ids.map((id, i) => [id, owners[i]!])) };
-  }
+  if (single) return { table, from: table, where, group: "series", indexOf };
   const from = `${table} JOIN unnest(${array(ids)}, ${array(owners)}) AS members (member, owner) ON series = member`;
-  return { table, from, where, group: "owner", indexOf: new Map(owners.map((owner) => [owner, owner])) };
+  return { table, from, where, group: "owner", indexOf };
 }
 
 /** SELECT g, time, value, text; ascending by time, group, arrival. */
@@ -116,41 +106,13 @@ function tailOf({ from, where }: Members, begin: EpochMs, end: EpochMs): string 
   return `FROM ${from} WHERE ${where} AND time >= ${integer(begin)} AND time < ${integer(end)}`;
 }
 
-/** The window of a time as a number: its start, or what `startOfBucket` makes one of. */
+/** The window of a time as a number, see `windowOf`. */
 function bucketOf(grid: Grid, time: string): string {
-  switch (grid.kind) {
-    case "whole":
-      return "0";
-    case "fixed":
-      return `${time} - ${time} % ${integer(grid.size)}`;
-    case "short":
-      return bySegment(grid.segments, time, ({ from, offset }) => {
-        const start = `${time} - ${floorModulo(`${time} + ${integer(offset)}`, grid.size)}`;
-        return `greatest(${integer(from)}, ${start})`;
-      });
-    case "wall": {
-      const wall = bySegment(grid.segments, time, ({ offset }) => `${time} + ${integer(offset)}`);
-      return `${wall} - ${floorModulo(`${wall} - ${integer(grid.origin)}`, grid.size)}`;
-    }
-    case "months": {
-      const wall = bySegment(grid.segments, time, ({ offset }) => `${time} + ${integer(offset)}`);
-      const date = `(timestamp '1970-01-01' + (${wall}) / 1000 * interval '1 second')`;
-      const part = (name: string): string => `extract(${name} FROM ${date})::integer`;
-      const month = `(${part("year")} * 12 + ${part("month")} - 1)`;
-      return `${month} - ${month} % ${integer(grid.months)}`;
-    }
-  }
-}
-
-function bySegment(segments: readonly ZoneSegment[], time: string, of: (segment: ZoneSegment) => string): string {
-  const [first, ...later] = segments;
-  const cases = later.toReversed().map((segment) => `WHEN ${time} >= ${integer(segment.from)} THEN ${of(segment)}`);
-  return cases.length === 0 ? `(${of(first!)})` : `(CASE ${cases.join(" ")} ELSE ${of(first!)} END)`;
-}
-
-/** Never negative, unlike `%`. */
-function floorModulo(value: string, by: number): string {
-  return `((${value}) % ${integer(by)} + ${integer(by)}) % ${integer(by)}`;
+  return windowOf(grid, time, (wall) => {
+    const date = `(timestamp '1970-01-01' + (${wall}) / 1000 * interval '1 second')`;
+    const part = (name: string): string => `extract(${name} FROM ${date})::integer`;
+    return `(${part("year")} * 12 + ${part("month")} - 1)`;
+  });
 }
 
 /** Sums of as many rows as there may be, times a century in ms, stay numbers below it. */
@@ -212,9 +174,4 @@ function ofTexts(measure: Measure): string {
 
 function array(numbers: readonly number[]): string {
   return `'{${numbers.map(integer).join(",")}}'::integer[]`;
-}
-
-function integer(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new Error(`not an integer: ${value}`);
-  return String(value);
 }

@@ -56,6 +56,18 @@ export class SecretChecksums {
   }
 }
 
+/** The secrets that are not as they were written, while a platform may be writing them; `checksums` where it is that file itself. */
+export function damagedSecrets(folder: string): readonly string[] {
+  const text = contentOf(join(folder, FILE));
+  if (text === null) return [];
+  const known = parse(text);
+  if (known === null) return [FILE];
+  return [...known].flatMap(([file, hashes]) => {
+    const content = contentOf(join(folder, file));
+    return content === null || hashes.includes(hashOf(content)) ? [] : [file];
+  });
+}
+
 function parse(text: string): Map<string, string[]> | null {
   const end = text.lastIndexOf("\n", text.length - 2) + 1;
   if (text.slice(end) !== `${hashOf(text.slice(0, end))}\n`) return null;

@@ -20,6 +20,8 @@ export const SECRET_FILES = [
   "authority.json",
   "server.key",
   "server.crt",
+  "audit.key",
+  "audit.pub",
 ] as const;
 export type SecretFile = (typeof SECRET_FILES)[number];
 
@@ -111,6 +113,9 @@ function remedyFor(folder: string, file: SecretFile): string {
   }
   if (file === "session-key") {
     return `Delete ${folder}/session-key: a new one is made at the next start, and everybody has to log in again.`;
+  }
+  if (file === "audit.key" || file === "audit.pub") {
+    return `Restore ${folder}/audit.key and audit.pub from a backup, or delete both: a new key is made, and the audit log says so. Keep the old audit.pub: it proves what was signed so far.`;
   }
   return `Delete ${folder}/server.key and server.crt: new ones are made at the next start, and devices notice nothing.`;
 }

@@ -56,7 +56,7 @@ export interface Sizes {
   readonly appendedMax: number;
 }
 
-interface Companion {
+export interface Companion {
   readonly pageBytes: number;
   readonly base: Uint32Array;
   /** Checksums that checkpoints since may have left, by page. */
@@ -215,12 +215,24 @@ function lookAtWal({ path, name, logger, now }: PageChecksumsOptions): ReadonlyS
 /** `null` where there is none, or it is damaged itself. */
 function readCompanion({ path, name, logger }: PageChecksumsOptions): Companion | null {
   rmSync(`${path}-pages.new`, { force: true });
-  if (!existsSync(`${path}-pages`)) return null;
-  const companion = decode(readFileSync(`${path}-pages`));
-  if (companion === null) {
+  const companion = companionOf(path);
+  if (companion === "none") return null;
+  if (companion === "damaged") {
     logger?.warn("the page checksums of a database are damaged; they are made anew", { database: name });
+    return null;
   }
   return companion;
+}
+
+/** As it is on disk now. While its owner appends to it, half an entry may stand at its end: that is read as damaged, too. */
+export function companionOf(path: string): Companion | "none" | "damaged" {
+  if (!existsSync(`${path}-pages`)) return "none";
+  return decode(readFileSync(`${path}-pages`)) ?? "damaged";
+}
+
+/** Whether a page with that checksum is as it was before the last checkpoints, or as one of them may have left it. */
+export function isKnown({ base, later, pageBytes }: Companion, page: number, crc: number): boolean {
+  return page === lockBytePage(pageBytes) || crc === base[page - 1] || later.get(page)?.has(crc) === true;
 }
 
 function decode(bytes: Buffer): Companion | null {
@@ -254,14 +266,13 @@ function lockBytePage(pageBytes: number): number {
 
 /** Returns the checksums as they are. */
 function verify(options: PageChecksumsOptions, companion: Companion, shadowed: ReadonlySet<number>): Uint32Array {
-  const { base, later, pageBytes } = companion;
+  const { base, pageBytes } = companion;
   const table = checksumsOf(options.path, pageBytes);
   const damaged: number[] = [];
-  for (let index = 0; index < Math.max(table.length, base.length); index++) {
-    const page = index + 1;
-    if (shadowed.has(page) || page === lockBytePage(pageBytes)) continue;
-    const crc = table[index];
-    if (crc === undefined || (crc !== base[index] && later.get(page)?.has(crc) !== true)) damaged.push(page);
+  for (let page = 1; page <= Math.max(table.length, base.length); page++) {
+    if (shadowed.has(page)) continue;
+    const crc = table[page - 1];
+    if (crc === undefined || !isKnown(companion, page, crc)) damaged.push(page);
   }
   if (damaged.length === 0) return table;
   const { path, name } = options;

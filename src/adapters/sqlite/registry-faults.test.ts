@@ -9,7 +9,7 @@ import { RegistryWorld, factsOf, id } from "../../registry/contract.fixture.ts";
 import { DiskFailure, faulty } from "../../registry/faulty-store.fixture.ts";
 import type { FaultyStore } from "../../registry/faulty-store.fixture.ts";
 import type { Registry } from "../../registry/mod.ts";
-import { rowsIn } from "../registry-sql/rows.fixture.ts";
+import { rowsIn } from "../identity-sql/rows.fixture.ts";
 import { openRegistry } from "./registry-store.ts";
 import type { OpenRegistry } from "./registry-store.ts";
 

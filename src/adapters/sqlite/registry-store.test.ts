@@ -8,9 +8,9 @@ import { isTidewireError } from "../../base/mod.ts";
 import { certificateOf } from "../../registry/contract.fixture.ts";
 import { registryContract } from "../../registry/registry.contract.ts";
 import type { StoreUnderTest } from "../../registry/contract.fixture.ts";
-import { copyTables } from "../registry-sql/copy.ts";
-import { rowsIn } from "../registry-sql/rows.fixture.ts";
-import { TABLES } from "../registry-sql/schema.ts";
+import { copyTables } from "../identity-sql/copy.ts";
+import { rowsIn } from "../identity-sql/rows.fixture.ts";
+import { TABLES } from "../identity-sql/schema.ts";
 import { openRegistry, REGISTRY_MIGRATIONS } from "./registry-store.ts";
 import type { OpenRegistry } from "./registry-store.ts";
 

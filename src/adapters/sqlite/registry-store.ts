@@ -2,11 +2,12 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Logger } from "../../base/mod.ts";
 import type { PresenceStore, RegistryStore, SavedPresence } from "../../registry/mod.ts";
-import { SQLITE_DEVICE_PASSWORDS, SQLITE_REGISTRY, SQLITE_STATISTICS, withTenants } from "../registry-sql/schema.ts";
-import { FIRST_TENANT, textOrNull } from "../registry-sql/sql.ts";
-import type { Row, Sql, Value } from "../registry-sql/sql.ts";
-import { registryTables } from "../registry-sql/tables.ts";
+import { SQLITE_DEVICE_PASSWORDS, SQLITE_REGISTRY, SQLITE_STATISTICS, withTenants } from "../identity-sql/schema.ts";
+import { FIRST_TENANT, textOrNull } from "../identity-sql/sql.ts";
+import type { Database, Row } from "../identity-sql/sql.ts";
+import { registryTables } from "../identity-sql/tables.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
+import { SqliteSql } from "./sql.ts";
 
 export const REGISTRY_MIGRATIONS: readonly string[] = [
   `CREATE TABLE things (
@@ -90,39 +91,11 @@ export function openRegistry(path: string, logger?: Logger, tenant: string = FIR
 }
 
 /** With the statements themselves, for copying. */
-export type SqliteRegistryStore = RegistryStore & { readonly sql: Sql };
+export type SqliteRegistryStore = RegistryStore & { readonly sql: Database };
 
 function sqliteRegistryStore(database: DatabaseSync, tenant: string): SqliteRegistryStore {
   const sql = new SqliteSql(database, tenant);
   return { sql, ...registryTables(sql), transaction: (work) => transaction(database, work) };
-}
-
-class SqliteSql implements Sql {
-  readonly position = "instr";
-  readonly #database: DatabaseSync;
-  readonly #tenant: string;
-  /** By text; as many as the parts of `registry-sql/` write: a text per filter, and per number of attributes or tags. */
-  readonly #statements = new Map<string, StatementSync>();
-
-  constructor(database: DatabaseSync, tenant: string) {
-    this.#database = database;
-    this.#tenant = tenant;
-  }
-
-  rows(text: string, values: readonly Value[] = []): readonly Row[] {
-    let statement = this.#statements.get(text);
-    if (statement === undefined) {
-      statement = this.#database.prepare(text.replaceAll(/\$(?=\d)/g, "?"));
-      statement.setReturnArrays(true);
-      this.#statements.set(text, statement);
-    }
-    return statement.all(this.#tenant, ...values) as unknown as readonly Row[];
-  }
-
-  change(text: string, values: readonly Value[]): readonly Row[] {
-    if (!this.#database.isTransaction) throw new Error("a change outside of a transaction");
-    return this.rows(text, values);
-  }
 }
 
 class SqlitePresenceStore implements PresenceStore {

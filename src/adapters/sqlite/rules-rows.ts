@@ -61,6 +61,16 @@ export const MIGRATIONS: readonly string[] = [
      kind TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT;`,
   // From where the log is read again for rules that are behind with what they ask.
   "CREATE TABLE owed (rule TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+  // Each page may be there twice: one counts, the other is older or was staged by a save that is under way. `slots` has a byte per
+  // page that says which; 0 beyond its end. `packed`: 1 where the body is deflated.
+  `CREATE TABLE window_heads (
+     rule TEXT PRIMARY KEY, header BLOB NOT NULL, slots BLOB NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE window_pages (
+     rule TEXT NOT NULL, page INTEGER NOT NULL, slot INTEGER NOT NULL, packed INTEGER NOT NULL, body BLOB NOT NULL,
+     PRIMARY KEY (rule, page, slot)) STRICT;
+   INSERT INTO window_heads (rule, header, slots) SELECT rule, body, x'' FROM window_state WHERE page = -1;
+   INSERT INTO window_pages (rule, page, slot, packed, body) SELECT rule, page, 0, 0, body FROM window_state WHERE page >= 0;
+   DROP TABLE window_state;`,
 ];
 
 /** Of a thing, or saved before things were: then its name is between these in the id. */
@@ -72,8 +82,11 @@ const ASKED = `FROM dead_letters WHERE (?1 IS NULL OR seq = ?1) AND (?2 IS NULL 
   AND (?3 IS NULL OR receiver = ?3) AND (?4 IS NULL OR seq < ?4) ORDER BY seq DESC LIMIT ?5`;
 
 const SQL = {
-  putWindows: "INSERT OR REPLACE INTO window_state (rule, page, body) VALUES (?, ?, ?)",
-  dropWindows: "DELETE FROM window_state WHERE rule = ?",
+  putHead: "INSERT OR REPLACE INTO window_heads (rule, header, slots) VALUES (?, ?, ?)",
+  putPage: "INSERT OR REPLACE INTO window_pages (rule, page, slot, packed, body) VALUES (?, ?, ?, 1, ?)",
+  dropPage: "DELETE FROM window_pages WHERE rule = ? AND page = ? AND slot = ?",
+  dropHead: "DELETE FROM window_heads WHERE rule = ?",
+  dropPages: "DELETE FROM window_pages WHERE rule = ?",
   putOwed: "INSERT OR REPLACE INTO owed (rule, position) VALUES (?, ?)",
   dropOwed: "DELETE FROM owed WHERE rule = ?",
   putRule: "INSERT OR REPLACE INTO rules (name, document) VALUES (?, ?)",

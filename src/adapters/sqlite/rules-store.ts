@@ -4,7 +4,7 @@
  * loop for 10 ms and more. Secrets of rules and receivers are sealed, and fields of deliveries: a header may be a secret.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { LIMITS } from "../../base/mod.ts";
+import { LIMITS, reasonOf } from "../../base/mod.ts";
 import type { EpochMs, JsonObject, Logger } from "../../base/mod.ts";
 import type { Sealing } from "../../people/mod.ts";
 import { idPart, keyOf, mapRuleSecrets } from "../../rules/mod.ts";
@@ -18,28 +18,33 @@ import type {
   KeptLetter,
   LetterChange,
   Receiver,
+  RefusedRow,
   Revived,
   RuleDocument,
   RulesLimits,
   RulesStore,
   SaveBatch,
+  Saved,
   SavedDelivery,
   SavedWindows,
   StoredAlert,
   StoredChange,
   StoredDocument,
   StoredState,
+  StateSnapshot,
 } from "../../rules/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
 import { MIGRATIONS, columnsOf, deadReceiverOf, letterOf, prepareStatements, savedOf } from "./rules-rows.ts";
 import type { Row, Statements } from "./rules-rows.ts";
+import { WindowRows } from "./rules-windows.ts";
 import { upgradeRows } from "./rules-upgrade.ts";
 
-/** Before the pages of its rule. */
-const HEADER_PAGE = -1;
 const OPEN_FIELDS: ReadonlySet<string> = new Set(
   "content-type contentType topic raw subject thread routingKey stream".split(" "),
 );
+
+/** A checkpoint stops the loop: small ones, more often, for state of windows is written a little at a time. */
+const SIZES = { checkpoint: 1024 * 1024, appendedMax: 256 * 1024 };
 
 type StoreLimits = Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 
@@ -56,6 +61,7 @@ export class SqliteRulesStore implements RulesStore {
   readonly #statements: Statements;
   readonly #sealing: RulesStoreOptions["sealing"];
   readonly #logger: Logger | undefined;
+  readonly #windows: WindowRows;
   #waiting: number;
 
   /** Throws `TidewireError` DATABASE_DAMAGED, DATABASE_UNUSABLE or DATABASE_NEWER. */
@@ -68,9 +74,11 @@ export class SqliteRulesStore implements RulesStore {
       name: "rules",
       migrations: MIGRATIONS,
       durability: "full",
+      sizes: SIZES,
       ...(options.logger === undefined ? {} : { logger: options.logger }),
     });
     this.#statements = prepareStatements(this.#database);
+    this.#windows = new WindowRows(this.#database, this.#statements);
     upgradeRows({
       database: this.#database,
       statements: this.#statements,
@@ -117,24 +125,13 @@ export class SqliteRulesStore implements RulesStore {
         this.#number("SELECT max(log_offset) AS n FROM dead_letters") ?? -1,
       ),
       newestCreatedAt: this.#number("SELECT max(created_at) AS n FROM deliveries"),
-      windows: this.#loadWindows(),
+      windows: this.#windows.load(),
       toldUntil: this.#number("SELECT value AS n FROM meta WHERE name = 'told_until'"),
       owed: all("SELECT rule, position FROM owed").map((row) => ({
         rule: row["rule"] as string,
         position: row["position"] as number,
       })),
     };
-  }
-
-  #loadWindows(): SavedWindows[] {
-    const saved = new Map<string, { header: Uint8Array; pages: [number, Uint8Array][] }>();
-    for (const row of this.#database.prepare("SELECT rule, page, body FROM window_state ORDER BY rule, page").all()) {
-      const rule = row["rule"] as string;
-      const body = row["body"] as Uint8Array;
-      if (row["page"] === HEADER_PAGE) saved.set(rule, { header: body, pages: [] });
-      else saved.get(rule)?.pages.push([row["page"] as number, body]);
-    }
-    return [...saved].map(([rule, snapshot]) => ({ rule, snapshot, replaces: false }));
   }
 
   putRule(rule: RuleDocument): void {
@@ -152,11 +149,12 @@ export class SqliteRulesStore implements RulesStore {
       for (const rule of rules) this.putRule(rule);
       return deletes.map((ruleName) => {
         this.#statements.deleteRule.run(ruleName);
-        this.#statements.dropWindows.run(ruleName);
+        this.#windows.dropRule(ruleName);
         this.#statements.dropOwed.run(ruleName);
         return Number(this.#statements.dropOfRule.run(ruleName).changes);
       });
     });
+    for (const ruleName of deletes) this.#windows.forgetRule(ruleName);
     for (const count of dropped) this.#waiting -= count;
     return dropped;
   }
@@ -169,44 +167,66 @@ export class SqliteRulesStore implements RulesStore {
     }));
   }
 
-  save(batch: SaveBatch, durable: boolean): number {
-    let waiting: number;
-    // In WAL mode a commit that is synced takes all earlier ones along, so switching back and forth keeps the order.
-    if (!durable) this.#database.exec("PRAGMA synchronous = NORMAL");
-    try {
-      waiting = this.#saveBatch(batch);
-    } finally {
-      if (!durable) this.#database.exec("PRAGMA synchronous = FULL");
-    }
-    this.#waiting = waiting; // only now: a rolled back transaction must not have counted
-    return waiting;
+  stage(rule: string, pages: StateSnapshot["pages"]): void {
+    this.#unwaited(() => this.#windows.stage(rule, pages));
   }
 
-  #saveBatch(batch: SaveBatch): number {
+  save(batch: SaveBatch, durable: boolean): Saved {
+    const saved = durable ? this.#saveBatch(batch) : this.#unwaited(() => this.#saveBatch(batch));
+    this.#waiting = saved.waiting; // only now: a rolled back transaction must not have counted
+    const isTaken = ({ rule }: SavedWindows): boolean => saved.refused.every((refused) => refused.rule !== rule);
+    this.#windows.saved(batch.windows.filter(isTaken));
+    return saved;
+  }
+
+  /** In WAL mode a commit that is synced takes all earlier ones along, so switching back and forth keeps the order. */
+  #unwaited<T>(work: () => T): T {
+    this.#database.exec("PRAGMA synchronous = NORMAL");
+    try {
+      return work();
+    } finally {
+      this.#database.exec("PRAGMA synchronous = FULL");
+    }
+  }
+
+  #saveBatch(batch: SaveBatch): Saved {
     let waiting = this.#waiting;
-    transaction(this.#database, () => {
-      for (const receiver of batch.receivers) this.#putReceiver(receiver);
-      for (const delivery of batch.deliveries) waiting += this.#saveDelivery(delivery);
+    const lost: RefusedRow[] = [];
+    const row = (rule: string | null, work: () => void): void => {
+      const reason = whyRefused(work);
+      if (reason !== null) lost.push({ rule, reason });
+    };
+    const refused = transaction(this.#database, () => {
+      for (const receiver of batch.receivers) row(null, () => this.#putReceiver(receiver));
+      for (const delivery of batch.deliveries) row(delivery.rule, () => (waiting += this.#saveDelivery(delivery)));
       for (const key of batch.done) {
         waiting -= Number(this.#statements.remove.run(key).changes);
         this.#statements.unbury.run(key); // given up while its last attempt was on the way, which then succeeded
       }
       for (const letter of batch.dead) {
         waiting -= Number(this.#statements.remove.run(keyOf(letter)).changes);
-        const columns = columnsOf(letter, this.#sealedFields(letter.id, letter.fields));
-        this.#statements.bury.run(...columns, letter.attempts, letter.lastError, letter.diedAt);
+        row(letter.rule, () => {
+          const columns = columnsOf(letter, this.#sealedFields(letter.id, letter.fields));
+          this.#statements.bury.run(...columns, letter.attempts, letter.lastError, letter.diedAt);
+        });
       }
       if (batch.dead.length > 0) this.#statements.trimDead.run(this.#limits.deadLettersMax);
-      this.#saveAlerts(batch.alerts);
-      for (const row of batch.alertRows) this.#saveAlertRow(row);
-      this.#saveWindows(batch);
+      for (const stored of batch.alerts) row(stored.alert.rule, () => this.#saveAlert(stored));
+      if (batch.alerts.some(({ alert }) => alert.state === "resolved")) {
+        this.#statements.trimAlerts.run(this.#limits.alertsHistoryMax);
+      }
+      for (const alertRow of batch.alertRows) row(null, () => this.#saveAlertRow(alertRow));
+      const states = this.#windows.save(batch.windows);
+      const { toldUntil } = batch;
+      if (toldUntil !== null) this.#statements.setMeta.run("told_until", Math.floor(toldUntil));
       for (const { rule, position } of batch.owed) {
         if (position === null) this.#statements.dropOwed.run(rule);
         else this.#statements.putOwed.run(rule, position);
       }
       this.#statements.setMeta.run("checkpoint", batch.checkpoint);
+      return states;
     });
-    return waiting;
+    return { waiting, refused, lost };
   }
 
   forgetThing(thing: string): ForgottenState {
@@ -219,6 +239,7 @@ export class SqliteRulesStore implements RulesStore {
       const deadLetters = changes(this.#statements.forgetDead, thing, `.${part}.`, `-${part}-`);
       const deliveries = changes(this.#statements.forgetWaiting, thing, `.${part}.`, `-${part}-`);
       this.#waiting -= deliveries;
+      this.#windows.dropIdle(); // the thing may be in what does not count
       return { alerts, deliveries, deadLetters };
     });
   }
@@ -355,24 +376,9 @@ export class SqliteRulesStore implements RulesStore {
     return Number(added);
   }
 
-  #saveWindows({ windows, toldUntil }: SaveBatch): void {
-    for (const { rule, snapshot, replaces } of windows) {
-      if (replaces) this.#statements.dropWindows.run(rule);
-      if (snapshot === null) continue;
-      this.#statements.putWindows.run(rule, HEADER_PAGE, snapshot.header);
-      for (const [page, body] of snapshot.pages) this.#statements.putWindows.run(rule, page, body);
-    }
-    if (toldUntil !== null) this.#statements.setMeta.run("told_until", Math.floor(toldUntil));
-  }
-
-  #saveAlerts(alerts: readonly StoredAlert[]): void {
-    let resolved = false;
-    for (const { alert, lastOffset, clearSince, more } of alerts) {
-      resolved ||= alert.state === "resolved";
-      const known = [alert.id, JSON.stringify(alert), alert.resolvedAt, lastOffset, clearSince];
-      this.#statements.putAlert.run(...known, more === null ? null : JSON.stringify(more), more?.told.length ?? 0);
-    }
-    if (resolved) this.#statements.trimAlerts.run(this.#limits.alertsHistoryMax);
+  #saveAlert({ alert, lastOffset, clearSince, more }: StoredAlert): void {
+    const known = [alert.id, JSON.stringify(alert), alert.resolvedAt, lastOffset, clearSince];
+    this.#statements.putAlert.run(...known, more === null ? null : JSON.stringify(more), more?.told.length ?? 0);
   }
 
   #saveAlertRow({ kind, id, thing, document }: AlertRow): void {
@@ -383,6 +389,24 @@ export class SqliteRulesStore implements RulesStore {
   #number(sql: string): number | null {
     const row = this.#database.prepare(sql).get();
     return (row?.["n"] as number | null | undefined) ?? null;
+  }
+}
+
+/** Result codes that are about the row at hand: SQLite undoes that statement alone. https://sqlite.org/rescode.html */
+const SQLITE_TOOBIG = 18;
+const SQLITE_CONSTRAINT = 19;
+const SQLITE_MISMATCH = 20;
+
+/** Null where it went well. What is not about the row is thrown. */
+function whyRefused(work: () => void): string | null {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    const code = (error as { errcode?: unknown }).errcode;
+    const primary = typeof code === "number" ? code & 0xff : null; // without one the driver could not bind the value
+    if (primary !== null && ![SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH].includes(primary)) throw error;
+    return reasonOf(error);
   }
 }
 

@@ -25,6 +25,25 @@ export interface WalContent {
 
 const NOTHING: WalContent = { frames: [], pages: 0, lostBytes: 0 };
 
+/** Of `-shm`, which all connections to a database share: how far its write-ahead log is committed, and which round of it that is. */
+export interface WalIndex {
+  readonly frames: number;
+  readonly salts: Buffer;
+}
+
+/** Null where it is just being written, or there is none. https://www.sqlite.org/walformat.html, 2.2, The WAL-Index File Format. */
+export function readWalIndex(bytes: Buffer): WalIndex | null {
+  const [first, second] = [bytes.subarray(0, 48), bytes.subarray(48, 96)];
+  if (second.length < 48 || !first.equals(second)) return null;
+  const frames = LITTLE_ENDIAN ? first.readUInt32LE(16) : first.readUInt32BE(16);
+  return { frames, salts: first.subarray(32, 40) };
+}
+
+/** Which round of the log the file's header says that it is. */
+export function saltsOf(wal: Buffer): Buffer {
+  return wal.subarray(16, 24);
+}
+
 export function readWal(bytes: Buffer): WalContent {
   if (bytes.length <= HEADER_BYTES) return NOTHING;
   const magic = bytes.readUInt32BE(0);

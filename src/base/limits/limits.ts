@@ -287,6 +287,14 @@ export const LIMITS = {
     objectTimeout: seconds(30),
     objectAttemptsMax: 5,
   },
+  scrub: {
+    /** A disk that is read all the time at this rate has most of its time for others; the log and the databases of a small site take minutes. */
+    bytesPerSecondMax: mib(32),
+    /** Places that are named; of a disk that dies there are thousands. */
+    findingsMax: 50,
+    /** Until what looks damaged is looked at again: its owner may just be writing it. */
+    secondLookAfter: seconds(1),
+  },
   files: FILES_LIMITS,
   schemas: SCHEMA_LIMITS,
   events: EVENT_LIMITS,

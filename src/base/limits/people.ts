@@ -58,6 +58,8 @@ export const AUDIT_LIMITS = {
   listenerRefusalsPerMinuteMax: 120,
   /** The chain's head is kept elsewhere this often. */
   anchorEvery: minutes(1),
+  /** Where the chain stands is signed this often: what came since can be made anew by who holds the disk. */
+  checkpointEvery: hours(1),
   pageSizeMax: 1_000,
   /** An administrative change needs this much free disk, so that its entry can be written. */
   diskFreeBytesMin: mib(8),

@@ -21,6 +21,11 @@ export const WINDOW_LIMITS = {
   stateSavePeriod: seconds(10),
   /** … or less often, so that saving takes at most a fiftieth of the time; but at least this often. */
   stateSavePeriodMax: minutes(5),
+  /** It is saved in slices of about this long, and of so many pages at most: messages wait for a slice. */
+  stateSaveSlice: 2,
+  stateSaveSlicePages: 256,
+  /** Between slices: at least so long, and three times what the slice took. */
+  stateSavePause: 5,
   /**
    * How far behind the clock time goes on where no message comes: an accepted message reaches the rules once it is on disk,
    * and must not find its window closed.

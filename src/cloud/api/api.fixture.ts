@@ -9,7 +9,8 @@ import { AuditScopes, auditedLogger } from "../../adapters/audit-logger.ts";
 import { openAuditFolder } from "../../adapters/files/audit-log.ts";
 import { passwordHasher } from "../../adapters/password-hash.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
-import { SqlitePeopleStore } from "../../adapters/sqlite/people-store.ts";
+import { openPeopleFile } from "../../adapters/sqlite/people-store.ts";
+import { openProvisioningFile } from "../../adapters/sqlite/provisioning-store.ts";
 import { systemScheduler } from "../../adapters/system.ts";
 import { AuditTrail, searchAudit } from "../../audit/mod.ts";
 import type { AuditPage, AuditQuery } from "../../audit/mod.ts";
@@ -20,7 +21,7 @@ import type { MqttListener, Visitor } from "../../adapters/net/mod.ts";
 import { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { openSecrets } from "../../adapters/secrets/mod.ts";
 import { openRegistry } from "../../adapters/sqlite/registry-store.ts";
-import { SqliteSuccessionStore } from "../../adapters/sqlite/succession-store.ts";
+import { openRenewalsFile } from "../../adapters/sqlite/succession-store.ts";
 import { ForgottenThings, LIMITS, TidewireError, days, encodeUtf8 } from "../../base/mod.ts";
 import { SqliteShadowStore } from "../../adapters/sqlite/shadow-store.ts";
 import type { Logger } from "../../base/mod.ts";
@@ -36,17 +37,19 @@ import { EnrolmentCodes } from "../est/enrolment-codes.ts";
 import type { EstPorts } from "../est/routes.ts";
 import type { Pictures } from "../pictures/mod.ts";
 import { Renewals } from "../renewals.ts";
+import type { RenewalsOptions } from "../renewals.ts";
 import { messageRecordBytes, writeMessageRecord } from "../../wire/record/mod.ts";
 import { RegistryGatekeeper, registryRules } from "../gatekeeper.ts";
 import { openProvisioning } from "../services/mod.ts";
-import type { Provisioning } from "../services/mod.ts";
+import type { Provisioning, ProvisioningStores } from "../services/mod.ts";
 import { PlayedPast } from "./played-past.fixture.ts";
 import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, ForgetReport, Health } from "./contract.ts";
-import { passwordDesk } from "../logins/mod.ts";
+import { PasswordUses, passwordDesk } from "../logins/mod.ts";
+import type { PasswordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
@@ -137,14 +140,19 @@ export interface Answer {
 
 /** People and audit log, on their own files. */
 function openPeople(folder: string, ground: Base) {
-  const peopleStore = new SqlitePeopleStore({ path: join(folder, "people.db") });
+  const file = openPeopleFile({ path: join(folder, "people.db") });
   const token = { now: TOKEN };
   const people = new People({
     ...ground,
-    store: peopleStore,
+    store: file.people,
     passwords: passwordHasher(),
     sealing: sealingWith(new Uint8Array(32).fill(5)),
-    token: { read: () => token.now, write: (next) => (token.now = next) },
+    token: {
+      read: () => token.now,
+      write: (next) => (token.now = next),
+      revoked: () => file.revokedToken.read(),
+      revoke: (hash) => file.revokedToken.write(hash),
+    },
   });
   const auditFiles = openAuditFolder(join(folder, "audit"));
   // The disk's time is real: entries that are waited for must not wait for simulated timers.
@@ -152,7 +160,8 @@ function openPeople(folder: string, ground: Base) {
     ...ground,
     scheduler: systemScheduler,
     files: auditFiles,
-    anchor: peopleStore.auditAnchor,
+    anchor: file.auditAnchor,
+    checkpointNote: file.auditCheckpoint,
     sha256: (text) => sealingWith(new Uint8Array(32)).sha256(text),
   });
   const auditScopes = new AuditScopes();
@@ -164,9 +173,23 @@ function openPeople(folder: string, ground: Base) {
     close: async (): Promise<void> => {
       people.close();
       await audit.close();
-      peopleStore.close();
+      file.close();
     },
   };
+}
+
+function openRenewals(
+  folder: string,
+  base: Pick<RenewalsOptions, "registry" | "authority" | "clock" | "logger" | "metrics">,
+) {
+  const file = openRenewalsFile(join(folder, "renewals.db"));
+  const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
+  const renewals = new Renewals({ ...base, store: file.successions, times });
+  const close = (): void => {
+    renewals.close();
+    file.close();
+  };
+  return { renewals, renewalGrace: times.renewalGrace, close };
 }
 
 /** The parts behind the API, each on its own file below `folder`. */
@@ -180,14 +203,12 @@ async function openParts(folder: string, ground: Base) {
   const stores = openRegistry(join(folder, "registry.db"));
   const registry = new Registry({ ...base, store: stores.store, rules: registryRules });
   registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
-  const successions = new SqliteSuccessionStore({ path: join(folder, "renewals.db") });
-  const times = { renewalGrace: days(90), retireAfter: days(1), deleteAfter: days(7) };
-  const renewals = new Renewals({ ...base, registry, authority, store: successions, times });
+  const { renewals, renewalGrace, close: closeRenewals } = openRenewals(folder, { ...base, registry, authority });
   const census = new CertificateCensus({
     ...base,
     scheduler: systemScheduler, // simulated time moves only when a test says so, and pages wait for a turn
     registry,
-    renewalGrace: times.renewalGrace,
+    renewalGrace,
     isReplaced: (id) => renewals.isReplaced(id),
   });
   const refusalNotes = new RefusalNotes({ registry, clock });
@@ -195,7 +216,9 @@ async function openParts(folder: string, ground: Base) {
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const { rules, pictures, configured, close: closeRules } = await openRules(folder, base);
+  const provisioned = openProvisioningFile({ path: join(folder, "provisioning.db") });
   const provisioning = openProvisioning({
+    store: provisioned.store,
     ...base,
     scheduler: realTurns(clock),
     folder,
@@ -210,7 +233,8 @@ async function openParts(folder: string, ground: Base) {
     for (const part of [gatekeeper, shadows, provisioning]) await part.close();
     await closeRules();
     presence.close();
-    successions.close();
+    closeRenewals();
+    provisioned.close();
     stores.close();
     await kept.close();
   };
@@ -234,6 +258,7 @@ async function openParts(folder: string, ground: Base) {
     auditSearch,
     auditScopes,
     provisioning,
+    provisioningStore: provisioned.store,
     close,
   };
 }
@@ -272,14 +297,19 @@ interface Base {
 }
 
 function enrolmentOf(
-  { registry, renewals, authority }: Pick<ApiWorld, "registry" | "renewals" | "authority">,
+  {
+    registry,
+    renewals,
+    authority,
+    provisioningStore,
+  }: Pick<ApiWorld, "registry" | "renewals" | "authority"> & { readonly provisioningStore: ProvisioningStores },
   clock: SimClock,
   visitors: WeakMap<Socket, Visitor>,
 ): EstPorts {
   return {
     registry,
     renewals,
-    codes: new EnrolmentCodes(clock),
+    codes: new EnrolmentCodes(clock, provisioningStore),
     visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     chain: () => [...authority.issuingChain, ...authority.roots],
     enrol: (thing, request) => enrolDevice(registry, authority, thing, request),
@@ -328,7 +358,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     enrolment: enrolmentOf(parts, clock, visitors),
     desk: authorityDesk({ ...parts, clock }),
     policies: policyDesk(parts),
-    passwords: passwordDesk({ registry: parts.registry, random: base.random, passwords: passwordHasher() }),
+    passwords: openPasswords(base, parts.registry),
     health: () => health.now,
     logNext: () => 42,
     ownNames: ["tide.example"],
@@ -365,6 +395,10 @@ export async function apiWorld(): Promise<ApiWorld> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function openPasswords({ random, clock }: Pick<Base, "random" | "clock">, registry: Registry): PasswordDesk {
+  return passwordDesk({ registry, random, passwords: passwordHasher(), passwordUses: new PasswordUses(clock) });
 }
 
 function openPictures({ pictures, rules }: Pick<ApiWorld, "pictures" | "rules">, store: PlayedStore): void {

@@ -8,13 +8,19 @@ export interface PutPolicy {
   readonly warnings: readonly string[];
 }
 
-/** A thing's password was set; `password` where it was made here. */
-export interface MadePassword {
+/** That a thing may log in by password, and since when. */
+export interface DevicePassword {
   readonly thing: string;
   readonly version: number;
   readonly createdAt: EpochMs;
   readonly changedAt: EpochMs;
+  /** Null: not since it was set, or the platform started. */
+  readonly usedAt: EpochMs | null;
   readonly policies: readonly string[];
+}
+
+/** A thing's password was set; `password` where it was made here. */
+export interface MadePassword extends DevicePassword {
   readonly password: string | null;
 }
 

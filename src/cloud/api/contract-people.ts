@@ -104,6 +104,13 @@ export interface AuditEntryView {
   readonly details?: Readonly<Record<string, unknown>> | null;
 }
 
+/** What `tidewire audit verify --checkpoint` takes, and `--key`; null: nothing is signed yet. */
+export interface AuditCheckpointView {
+  readonly checkpoint: Readonly<Record<string, unknown>> | null;
+  /** PEM. */
+  readonly publicKey: string | null;
+}
+
 export interface AuditPageView {
   readonly entries: readonly AuditEntryView[];
   /** Pass it as `before` for the next page; null at the end. */

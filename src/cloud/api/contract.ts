@@ -31,12 +31,13 @@
  *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
  *   DELETE /api/token                                → 204, revoked
  *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
+ *   GET    /api/audit/checkpoint                       → AuditCheckpointView: the newest that was signed, to be kept elsewhere
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
  *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → what was revoked, cut, removed and kept
  *   GET    /api/retirements                          → {pending: those that are not finished}
- *   GET    /api/things/:thing/password               → PasswordFacts
+ *   GET    /api/things/:thing/password               → DevicePassword
  *   PUT    /api/things/:thing/password  {password?, policies?}  → MadePassword; one that is made is shown once
  *   DELETE /api/things/:thing/password               → {}; whoever is connected with it is cut
  *   DELETE /api/blocked-names/:name                  → {}; the name may be given again
@@ -208,6 +209,7 @@
  * certificate of the HTTPS connection, as far as its policies allow.
  */
 import type { Alert } from "./contract-alerts.ts";
+import type { DevicePassword } from "./contract-devices.ts";
 import type { EpochMs, Millis } from "../../base/mod.ts";
 
 export interface ApiError {
@@ -219,6 +221,7 @@ export interface ApiError {
 }
 
 export type {
+  AuditCheckpointView,
   AuditEntryView,
   AuditPageView,
   InvitedUser,
@@ -264,6 +267,7 @@ export type {
   ConnectionInfo,
   ForgetReport,
   ForgottenThings,
+  DevicePassword,
   MadePassword,
   PolicyAnswer,
   PolicyVersions,
@@ -357,6 +361,8 @@ export interface ThingDetail extends FleetEntry {
     readonly status: string;
     readonly expiresAt: EpochMs;
   }[];
+  /** Null: it may not log in by password, or whoever asks may not know. */
+  readonly password: DevicePassword | null;
   readonly alerts: readonly Alert[];
 }
 

@@ -4,7 +4,8 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { LIMITS, TidewireError, momentIn } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
-import type { AuditPageView } from "./contract.ts";
+import { checkpointJson } from "../../audit/mod.ts";
+import type { AuditCheckpointView, AuditPageView } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
 
 const Word = z.string().min(1).max(256).optional();
@@ -20,7 +21,7 @@ const Query = z.strictObject({
   limit: z.coerce.number().int().min(1).max(LIMITS.audit.pageSizeMax).default(100),
 });
 
-export function auditRoutes(app: FastifyInstance, { auditSearch, clock }: ApiPorts): void {
+export function auditRoutes(app: FastifyInstance, { audit, auditSearch, clock }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const reads = { permission: "audit:read" } as const;
   routes.get(
@@ -32,6 +33,10 @@ export function auditRoutes(app: FastifyInstance, { auditSearch, clock }: ApiPor
       return auditSearch({ ...query, since: timeOf("since", since, now), until: timeOf("until", until, now) });
     },
   );
+  routes.get("/api/audit/checkpoint", { config: reads }, async (): Promise<AuditCheckpointView> => {
+    const { checkpoint, publicKey } = audit;
+    return { checkpoint: checkpoint === null ? null : checkpointJson(checkpoint), publicKey };
+  });
 }
 
 /** A moment, or a span back from now. */

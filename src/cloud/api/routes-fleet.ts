@@ -5,6 +5,7 @@ import { z } from "zod";
 import { LIMITS, isRetryable } from "../../base/mod.ts";
 import { isFleetQuery } from "../../registry/mod.ts";
 import type { Page, Thing } from "../../registry/mod.ts";
+import { actorOf } from "./actor.ts";
 import type { ConnectionInfo, FleetEntry, FleetPage, LatestValue, ThingDetail } from "./contract.ts";
 import { HEADLINE_FIELDS } from "./headline.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -55,11 +56,13 @@ export function fleetRoutes(app: FastifyInstance, ports: ApiPorts): void {
       });
       const alerts = ports.alerts.list({ state: "all", limit: ALERTS_SHOWN, thing: thing.thingName });
       const { createdAt, version } = thing;
+      const mayKnow = actorOf(request).permissions.has("certificates:read");
       return {
         ...entryOf(ports, thing, headlines.get(thing.thingName) ?? []),
         createdAt,
         version,
         certificates,
+        password: mayKnow ? ports.passwords.find(thing.thingName) : null,
         alerts,
       };
     },

@@ -4,6 +4,7 @@ export { passwordDesk } from "./password-desk.ts";
 export type { NewPassword, PasswordDesk, PasswordFacts } from "./password-desk.ts";
 export { tokenRightsOf } from "./named-policies.ts";
 export { PasswordLogin } from "./password-login.ts";
+export { PasswordUses } from "./password-uses.ts";
 export { Review } from "./review.ts";
 export { signerOf } from "./signed-upgrade.ts";
 export { TokenLogin } from "./token-login.ts";

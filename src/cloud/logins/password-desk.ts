@@ -5,6 +5,7 @@ import { DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
 import type { PasswordHasher } from "../../people/mod.ts";
 import { passwordKey } from "../../registry/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
+import type { PasswordUses } from "./password-uses.ts";
 
 export interface NewPassword {
   /** Absent: one is made, and returned. */
@@ -18,6 +19,8 @@ export interface PasswordFacts {
   readonly version: number;
   readonly createdAt: EpochMs;
   readonly changedAt: EpochMs;
+  /** When it last let somebody in; null: not since it was set, or the platform started. */
+  readonly usedAt: EpochMs | null;
   /** Attached to the password itself; those of the thing's groups count as well. */
   readonly policies: readonly string[];
 }
@@ -27,6 +30,8 @@ export interface PasswordDesk {
   set(thing: string, given: NewPassword): Promise<PasswordFacts & { readonly password: string | null }>;
   /** Throws NOT_FOUND. */
   get(thing: string): PasswordFacts;
+  /** Null: it has none. */
+  find(thing: string): PasswordFacts | null;
   /** Throws NOT_FOUND. */
   remove(thing: string): void;
 }
@@ -35,19 +40,24 @@ interface DeskPorts {
   readonly registry: Registry;
   readonly random: Random;
   readonly passwords: PasswordHasher;
+  readonly passwordUses: Pick<PasswordUses, "of" | "forget">;
 }
 
 const MADE_CHARACTERS = 32;
 const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-export function passwordDesk({ registry, random, passwords }: DeskPorts): PasswordDesk {
-  const get = (thing: string): PasswordFacts => {
-    const { version, createdAt, updatedAt } = registry.passwords.find(thing) ?? none(registry, thing);
+export function passwordDesk({ registry, random, passwords, passwordUses }: DeskPorts): PasswordDesk {
+  const find = (thing: string): PasswordFacts | null => {
+    const found = registry.passwords.find(thing);
+    if (found === undefined) return null;
+    const { version, createdAt, updatedAt } = found;
     const policies = registry.policies.attachedTo(passwordKey(thing)).map(({ policyName }) => policyName);
-    return { thing, version, createdAt, changedAt: updatedAt, policies };
+    return { thing, version, createdAt, changedAt: updatedAt, usedAt: passwordUses.of(thing), policies };
   };
+  const get = (thing: string): PasswordFacts => find(thing) ?? none(registry, thing);
   return {
     get,
+    find,
     set: async (thing, given) => {
       registry.things.describe(thing);
       for (const name of given.policies ?? []) registry.policies.describe(name);
@@ -60,10 +70,12 @@ export function passwordDesk({ registry, random, passwords }: DeskPorts): Passwo
         const wanted = given.policies ?? (attached === 0 ? [DEFAULT_POLICY_NAME] : []);
         for (const name of wanted) registry.policies.attach(name, passwordKey(thing));
       });
+      passwordUses.forget(thing);
       return { ...get(thing), password: given.password === undefined ? password : null };
     },
     remove: (thing) => {
       if (!registry.passwords.remove(thing)) none(registry, thing);
+      passwordUses.forget(thing);
     },
   };
 }

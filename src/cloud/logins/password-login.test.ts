@@ -12,6 +12,7 @@ import { withDoor } from "./logins.fixture.ts";
 import type { DoorWorld } from "./logins.fixture.ts";
 import { passwordDesk } from "./password-desk.ts";
 import { PasswordLogin } from "./password-login.ts";
+import { PasswordUses } from "./password-uses.ts";
 
 /** Quick, and counts what is asked of it; the real one is `adapters/password-hash.ts`. */
 class CountedHasher implements PasswordHasher {
@@ -50,9 +51,10 @@ const withHouse = (work: (house: House) => Promise<void>, hasher = new CountedHa
     const { world, registry, gatekeeper } = door;
     const { clock, logger, metrics } = world;
     const ports = { clock, logger, metrics, random: new SimRandom(3), hash: scramHash };
-    const login = new PasswordLogin({ ...ports, registry, gatekeeper, passwords: hasher });
+    const passwordUses = new PasswordUses(ports.clock);
+    const login = new PasswordLogin({ ...ports, registry, gatekeeper, passwords: hasher, passwordUses });
     world.admit = (peer, connect) => login.admit(peer, connect);
-    const desk = passwordDesk({ registry, random: ports.random, passwords: hasher });
+    const desk = passwordDesk({ registry, random: ports.random, passwords: hasher, passwordUses });
     for (const thing of ["pump-1", "pump-2", "bare"]) registry.things.create(thing, { attributes: { site: "b" } });
     for (const thing of ["pump-1", "pump-2"]) await desk.set(thing, { password: PASSWORD });
     const logIn: House["logIn"] = (username, password, from, clientId = username?.split("?")[0] ?? "x") =>
@@ -262,6 +264,7 @@ test("with real hashes: the right one is let in, the wrong one is not", () =>
     const { clock, logger, metrics } = world;
     const passwords = passwordHasher({ atOnceMax: 1, waitingMax: 4 });
     const random = new SimRandom(3);
+    const passwordUses = new PasswordUses(clock);
     const login = new PasswordLogin({
       registry,
       gatekeeper,
@@ -271,15 +274,21 @@ test("with real hashes: the right one is let in, the wrong one is not", () =>
       random,
       logger,
       metrics,
+      passwordUses,
     });
     world.admit = (peer, connect) => login.admit(peer, connect);
     registry.things.create("pump-1");
-    const { password } = await passwordDesk({ registry, random, passwords }).set("pump-1", {});
+    const desk = passwordDesk({ registry, random, passwords, passwordUses });
+    const { password, usedAt } = await desk.set("pump-1", {});
+    assert.equal(usedAt, null);
     assert.match(password!, /^[\w-]{32}$/);
     assert.match(registry.passwords.find("pump-1")!.hash, /^\$(?:argon2id|scrypt)\$/);
     const wrong = await knock("pump-1", { username: "pump-1", password: encodeUtf8("x".repeat(32)) });
     const right = await knock("pump-1", { username: "pump-1", password: encodeUtf8(password!) });
     assert.deepEqual([codeOf(wrong), codeOf(right)], [REASON.badUserNameOrPassword, 0]);
+    assert.equal(desk.get("pump-1").usedAt, clock.now());
+    await desk.set("pump-1", {});
+    assert.equal(desk.get("pump-1").usedAt, null, "the new one has let nobody in");
     const many = await Promise.all(
       Array.from({ length: 8 }, (_, n) => knock(`n${n}`, { username: `n${n}`, password: encodeUtf8("some password") })),
     );

@@ -8,6 +8,7 @@ import type { PasswordPrincipal, Registry } from "../../registry/mod.ts";
 import { passwordKey } from "../../registry/mod.ts";
 import type { Refused, Rights } from "../admission.ts";
 import type { RegistryGatekeeper } from "../gatekeeper.ts";
+import type { PasswordUses } from "./password-uses.ts";
 import { Remembered } from "./remembered.ts";
 import type { KeyedHash } from "./remembered.ts";
 
@@ -18,6 +19,7 @@ export interface PasswordLoginOptions {
   readonly gatekeeper: RegistryGatekeeper;
   readonly passwords: PasswordHasher;
   readonly hash: KeyedHash;
+  readonly passwordUses: Pick<PasswordUses, "note">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -121,6 +123,7 @@ export class PasswordLogin {
   #enter(peer: Peer, connect: ConnectPacket, principal: PasswordPrincipal): Admission {
     this.#succeeded.value++;
     const { thingName, version } = principal.password;
+    this.#o.passwordUses.note(thingName);
     let last: Rights | null = principal;
     const look = (): Rights | null => {
       const found = this.#principal(thingName, false);

@@ -1,6 +1,7 @@
 /** Backups on schedule: `tidewire backup` in a process of its own, read back afterwards; its age is watched. */
-import { reasonOf, seconds } from "../../base/mod.ts";
-import type { Cancel, Clock, Counter, EpochMs, Gauge, Logger, Metrics, Millis, Scheduler } from "../../base/mod.ts";
+import { seconds } from "../../base/mod.ts";
+import type { Clock, Counter, EpochMs, Gauge, Logger, Metrics, Millis, Scheduler } from "../../base/mod.ts";
+import { Rounds } from "./rounds.ts";
 import { dueAfter, periodOf } from "./times.ts";
 import type { Times } from "./times.ts";
 
@@ -38,27 +39,30 @@ const OVERDUE_PERIODS = 1.5;
 
 export class ScheduledBackup {
   readonly #o: ScheduledBackupOptions;
-  readonly #abort = new AbortController();
   readonly #startedAt: EpochMs;
   readonly #taken: Counter;
-  readonly #failures: Counter;
   readonly #durations: Gauge;
+  readonly #rounds: Rounds;
   #last: EpochMs | null = null;
   #known = false;
-  #failuresInRow = 0;
-  #retryAt: Millis = 0;
-  #failure: string | null = null;
-  #running: Promise<void> | null = null;
-  #cancel: Cancel = () => {};
 
   constructor(options: ScheduledBackupOptions) {
     this.#o = options;
     const { metrics, clock } = options;
     this.#startedAt = clock.now();
     this.#taken = metrics.counter({ name: "tidewire_backups_total", help: "Backups taken on schedule" });
-    this.#failures = metrics.counter({
-      name: "tidewire_backup_failures_total",
-      help: "Backups on schedule that failed; they are tried again",
+    this.#rounds = new Rounds({
+      ...options,
+      period: LOOK_PERIOD,
+      retryDelayMin: RETRY_DELAY_MIN,
+      retryDelayMax: RETRY_DELAY_MAX,
+      work: (signal) => this.#work(signal),
+      failed: "The backup on schedule failed; it is tried again",
+      fields: { to: options.plan.to },
+      failures: metrics.counter({
+        name: "tidewire_backup_failures_total",
+        help: "Backups on schedule that failed; they are tried again",
+      }),
     });
     this.#durations = metrics.gauge({
       name: "tidewire_backup_duration_seconds",
@@ -79,51 +83,30 @@ export class ScheduledBackup {
     const { plan, clock } = this.#o;
     const age = clock.now() - (this.#last ?? this.#startedAt);
     const overdue = age > periodOf(plan.times) * OVERDUE_PERIODS;
-    if (this.#failure !== null) return `the backup to ${plan.to} fails: ${this.#failure}`;
+    const { failure } = this.#rounds;
+    if (failure !== null) return `the backup to ${plan.to} fails: ${failure}`;
     return overdue ? `the newest backup in ${plan.to} is ${Math.round(age / 3_600_000)} h old` : null;
   }
 
   start(): void {
-    this.#look();
-    this.#cancel = this.#o.scheduler.every(LOOK_PERIOD, () => this.#look());
+    this.#rounds.start();
   }
 
-  /** What runs is ended; the next start takes it anew. */
-  async close(): Promise<void> {
-    this.#cancel();
-    this.#abort.abort(new Error("the platform stops"));
-    await this.#running;
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
-  #look(): void {
-    this.#running ??= this.#work().finally(() => (this.#running = null));
-  }
-
-  /** Never rejects. */
-  async #work(): Promise<void> {
+  async #work(signal: AbortSignal): Promise<void> {
     const { plan, tool, clock, logger } = this.#o;
-    try {
-      if (!this.#known) this.#last = await tool.newest(plan.to);
-      this.#known = true;
-      const now = clock.now();
-      if (dueAfter(plan.times, this.#last, now) > now || clock.monotonic() < this.#retryAt) return;
-      const begun = clock.monotonic();
-      const { backup, added } = await tool.take(plan, this.#abort.signal);
-      this.#last = now;
-      this.#failuresInRow = 0;
-      this.#failure = null;
-      this.#taken.value++;
-      this.#durations.value = (clock.monotonic() - begun) / 1000;
-      logger.info("A backup was taken", { to: plan.to, backup, added, verified: plan.verify });
-    } catch (error) {
-      if (this.#abort.signal.aborted) return;
-      const reason = reasonOf(error);
-      this.#failures.value++;
-      const delay = Math.min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** Math.min(this.#failuresInRow++, 20));
-      this.#retryAt = clock.monotonic() + delay;
-      if (this.#failure !== reason)
-        logger.error("The backup on schedule failed; it is tried again", { to: plan.to, reason, delay });
-      this.#failure = reason;
-    }
+    if (!this.#known) this.#last = await tool.newest(plan.to);
+    this.#known = true;
+    const now = clock.now();
+    if (dueAfter(plan.times, this.#last, now) > now) return;
+    const begun = clock.monotonic();
+    const { backup, added } = await tool.take(plan, signal);
+    this.#last = now;
+    this.#taken.value++;
+    this.#durations.value = (clock.monotonic() - begun) / 1000;
+    logger.info("A backup was taken", { to: plan.to, backup, added, verified: plan.verify });
   }
 }

@@ -2,7 +2,8 @@
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import type { ColdPlace } from "../../adapters/objects/mod.ts";
-import { days, minutes } from "../../base/mod.ts";
+import { days, minutes, seconds } from "../../base/mod.ts";
+import type { Millis } from "../../base/mod.ts";
 import { Bucket, ageOf, bucketOf } from "../archive-config.ts";
 import { EXPORTED } from "../ask/mod.ts";
 import type { BackupPlan } from "./backup.ts";
@@ -35,6 +36,18 @@ export function backupPlanOf({ to, keep, verify, every, at }: BackupConfig): Bac
 function timesOf(every: string | undefined, at = "02:00"): Times {
   if (every !== undefined) return { kind: "every", period: ageOf(every)! };
   return { kind: "at", timeOfDay: timeOfDay(at)! };
+}
+
+export const ScrubConfigSchema = z
+  .union([
+    z.literal("never"),
+    z.string().refine((text) => (ageOf(text) ?? 0) >= seconds(1), "must be 1s or more, such as 12h or 1d"),
+  ])
+  .default("1d");
+
+/** Null: never. */
+export function scrubPeriodOf(every: z.infer<typeof ScrubConfigSchema>): Millis | null {
+  return every === "never" ? null : ageOf(every);
 }
 
 /** Ranges that begin and end with the days. */

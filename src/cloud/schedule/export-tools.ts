@@ -1,12 +1,8 @@
 /** What an export on schedule works with: its manifest, its spool file, its destination. */
-import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { ManifestFile } from "../../adapters/files/mod.ts";
-import { openObjects } from "../../adapters/objects/mod.ts";
+import { openObjects, spool } from "../../adapters/objects/mod.ts";
 import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import type { Limits, Logger, Objects, Scheduler } from "../../base/mod.ts";
 import type { ExportState, ExportTools, ExportedFile } from "./export.ts";
@@ -56,38 +52,6 @@ async function makeFolder({ path }: Extract<ColdPlace, { kind: "folder" }>): Pro
   await mkdir(path, { recursive: false }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error; // its parent must be there: it may be an empty mount point
   });
-}
-
-async function spool(stream: Readable, path: string): ReturnType<ExportTools["spool"]> {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  const meter = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      yield chunk;
-    }
-  };
-  try {
-    await pipeline(stream, meter, createWriteStream(path, { mode: 0o600 }));
-    const file = await open(path, "r");
-    return {
-      bytes,
-      sha256: hash.digest("hex"),
-      read: async (from, below) => {
-        const part = new Uint8Array(below - from);
-        const { bytesRead } = await file.read(part, 0, part.length, from);
-        return part.subarray(0, bytesRead);
-      },
-      remove: async () => {
-        await file.close();
-        await rm(path, { force: true });
-      },
-    };
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
-  }
 }
 
 function validate(content: unknown): ExportState {

@@ -2,9 +2,8 @@
  * One export on schedule: each range of time becomes one file, once, when what came late for it has come too. What was slept through
  * is made up for, range by range. A file is visible when it is whole; what is done is in a manifest beside the platform's data.
  */
-import { TidewireError, reasonOf, seconds } from "../../base/mod.ts";
+import { TidewireError, seconds } from "../../base/mod.ts";
 import type {
-  Cancel,
   Clock,
   Counter,
   EpochMs,
@@ -17,6 +16,7 @@ import type {
 } from "../../base/mod.ts";
 import { exportStatement } from "../ask/mod.ts";
 import type { AnswerFormat, AskAnswer, AskRequest, Exported } from "../ask/mod.ts";
+import { Rounds } from "./rounds.ts";
 
 export interface ExportPlan {
   readonly name: string;
@@ -103,17 +103,22 @@ export function exportCounters(metrics: Metrics): ExportCounters {
 
 export class ScheduledExport {
   readonly #o: ScheduledExportOptions;
-  readonly #abort = new AbortController();
+  readonly #rounds: Rounds;
   /** What must be stored before the range that is due is complete. */
   #needs: { readonly from: EpochMs; readonly offset: number } | null = null;
-  #failuresInRow = 0;
-  #retryAt: Millis = 0;
-  #failure: string | null = null;
-  #running: Promise<void> | null = null;
-  #cancel: Cancel = () => {};
 
   constructor(options: ScheduledExportOptions) {
     this.#o = options;
+    this.#rounds = new Rounds({
+      ...options,
+      period: LOOK_PERIOD,
+      retryDelayMin: RETRY_DELAY_MIN,
+      retryDelayMax: RETRY_DELAY_MAX,
+      work: (signal) => this.#work(signal),
+      failed: "An export on schedule failed; it is tried again, and nothing is left out",
+      fields: { export: options.plan.name },
+      failures: options.counters.failures,
+    });
   }
 
   /** End of the newest range that is exported; null before the first. */
@@ -123,49 +128,23 @@ export class ScheduledExport {
 
   /** Why somebody should look; null where all is well. */
   get problem(): string | null {
-    return this.#failure === null ? null : `the export ${this.#o.plan.name} fails: ${this.#failure}`;
+    const { failure } = this.#rounds;
+    return failure === null ? null : `the export ${this.#o.plan.name} fails: ${failure}`;
   }
 
   start(): void {
-    this.#look();
-    this.#cancel = this.#o.scheduler.every(LOOK_PERIOD, () => this.#look());
+    this.#rounds.start();
   }
 
-  async close(): Promise<void> {
-    this.#cancel();
-    this.#abort.abort(new Error("the platform stops"));
-    await this.#running;
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
-  #look(): void {
-    this.#running ??= this.#work().finally(() => (this.#running = null));
-  }
-
-  /** Never rejects. */
-  async #work(): Promise<void> {
-    const { plan, clock, logger, counters } = this.#o;
-    if (clock.monotonic() < this.#retryAt) return;
-    try {
-      const state = await this.#begun();
-      for (let { next } = state; !this.#abort.signal.aborted && this.#isDue(next); next += plan.every)
-        await this.#export(next);
-      this.#failuresInRow = 0;
-      this.#failure = null;
-    } catch (error) {
-      if (this.#abort.signal.aborted) return;
-      const reason = reasonOf(error);
-      counters.failures.value++;
-      const delay = Math.min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** Math.min(this.#failuresInRow++, 20));
-      this.#retryAt = clock.monotonic() + delay;
-      if (this.#failure !== reason) {
-        logger.error("An export on schedule failed; it is tried again, and nothing is left out", {
-          export: plan.name,
-          reason,
-          delay,
-        });
-      }
-      this.#failure = reason;
-    }
+  async #work(signal: AbortSignal): Promise<void> {
+    const { plan } = this.#o;
+    const state = await this.#begun();
+    for (let { next } = state; !signal.aborted && this.#isDue(next); next += plan.every)
+      await this.#export(next, signal);
   }
 
   async #begun(): Promise<ExportState> {
@@ -186,9 +165,8 @@ export class ScheduledExport {
     return tools.stored() >= this.#needs.offset;
   }
 
-  async #export(from: EpochMs): Promise<void> {
+  async #export(from: EpochMs, signal: AbortSignal): Promise<void> {
     const { plan, tools, logger, counters } = this.#o;
-    const { signal } = this.#abort;
     const to = from + plan.every;
     const name = fileNameOf(plan, from);
     const range = { from: iso(from), to: iso(to), things: plan.things, measurements: plan.measurements };

@@ -7,9 +7,10 @@ import type { StoreClient } from "../store/mod.ts";
 import type { Teardown } from "../teardown.ts";
 import { ScheduledBackup } from "./backup.ts";
 import { backupProcess } from "./backup-process.ts";
-import { backupPlanOf, exportsOf } from "./config.ts";
+import { backupPlanOf, exportsOf, scrubPeriodOf } from "./config.ts";
 import { ScheduledExport, exportCounters } from "./export.ts";
 import { exportTools } from "./export-tools.ts";
+import { ScheduledScrub, scrubProcess } from "./scrub.ts";
 
 export interface SchedulePorts {
   readonly asker: Pick<Asker, "ask">;
@@ -23,7 +24,13 @@ export interface SchedulePorts {
 }
 
 /** Told by health: why something on schedule needs somebody to look. */
-export type ScheduleProblems = () => readonly { readonly name: string; readonly detail: string }[];
+export type ScheduleProblems = () => readonly ScheduleProblem[];
+
+export interface ScheduleProblem {
+  readonly name: string;
+  readonly state: "degraded" | "failed";
+  readonly detail: string;
+}
 
 /** Throws MANIFEST_NEWER, CONFIG_VALUE_INVALID, or the system's error. */
 export async function startSchedules(
@@ -57,13 +64,18 @@ export async function startSchedules(
       () => (one.exportedTo ?? 0) / 1000,
     );
   }
-  for (const one of [...started, ...(backup === null ? [] : [backup])]) {
+  const every = scrubPeriodOf(config.scrubEvery);
+  const scrub = every === null ? null : new ScheduledScrub({ ...ports, every, scrub: scrubProcess(config.data) });
+  for (const one of [...started, backup, scrub]) {
+    if (one === null) continue;
     teardown.add("schedules", () => one.close());
     one.start();
   }
   return () =>
     [
-      ...started.map(({ problem }) => ["export", problem] as const),
-      ["backup", backup?.problem ?? null] as const,
-    ].flatMap(([name, detail]) => (detail === null ? [] : [{ name, detail }]));
+      ...started.map(({ problem }) => ["export", "degraded", problem] as const),
+      ["backup", "degraded", backup?.problem ?? null] as const,
+      ["state files", "degraded", scrub?.problem ?? null] as const,
+      ["state files", "failed", scrub?.damage ?? null] as const,
+    ].flatMap(([name, state, detail]) => (detail === null ? [] : [{ name, state, detail }]));
 }

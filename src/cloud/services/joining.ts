@@ -5,7 +5,7 @@ import { keyFault } from "../../adapters/pki/device-key.ts";
 import type { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { JOIN_FINGERPRINT_BYTES, TidewireError } from "../../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
-import type { JoinCodes, JoinOffer, Provisioner } from "../../identity/mod.ts";
+import type { JoinCodes, JoinOffer, Joined, Provisioner } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 import { issuedFor } from "./device-registry.ts";
 
@@ -52,7 +52,9 @@ export class Joining {
     const keyHash = createHash("sha256")
       .update(key.export({ type: "spki", format: "der" }))
       .digest("hex");
-    const joined = await this.#o.codes.redeem(secret, keyHash, remoteAddress, (offer) => this.#admit(offer, key));
+    const joined = await this.#o.codes.redeem(secret, keyHash, remoteAddress, (offer, use) =>
+      this.#admit(offer, key, use),
+    );
     const certificatePem = joined.certificatePem ?? this.#o.registry.certificates.describe(joined.certificateId).pem;
     return { thing: joined.thing, certificatePem, caPem: this.caPem };
   }
@@ -60,23 +62,34 @@ export class Joining {
   async #admit(
     offer: JoinOffer,
     key: KeyObject,
+    use: (joined: Joined) => void,
   ): Promise<{ thing: string; certificateId: string; certificatePem: string }> {
     const { provisioner, authority } = this.#o;
     if (offer.kind === "thing") {
       const issued = issuedFor(await authority.issueFor(key, offer.thing));
-      this.#register(offer.thing, issued);
+      this.#register(offer.thing, issued, use);
       return { ...issued, thing: offer.thing };
     }
     const issued = issuedFor(await authority.issueFor(key, "Tidewire device"));
-    const { thingName } = await provisioner.provisionWith(issued, offer.template, offer.parameters);
-    if (thingName === null)
-      throw new TidewireError("REQUEST_INVALID", { reason: "the code's template makes no thing" });
-    return { ...issued, thing: thingName };
+    const { certificateId } = issued;
+    const { thingName } = await provisioner.provisionWith(issued, offer.template, offer.parameters, {
+      planned: ({ thing }) => {
+        if (thing !== null) return Promise.resolve();
+        throw new TidewireError("REQUEST_INVALID", { reason: "the code's template makes no thing" });
+      },
+      first: ({ thing }) => use({ thing: thing!.name, certificateId }),
+    });
+    return { ...issued, thing: thingName! };
   }
 
-  #register(thing: string, { certificateId, certificatePem, facts }: ReturnType<typeof issuedFor>): void {
+  #register(
+    thing: string,
+    { certificateId, certificatePem, facts }: ReturnType<typeof issuedFor>,
+    use: (joined: Joined) => void,
+  ): void {
     const { registry } = this.#o;
     registry.atomically(() => {
+      use({ thing, certificateId });
       if (registry.things.find(thing) === undefined) registry.things.create(thing);
       registry.certificates.register(certificatePem, facts);
       registry.things.attach(thing, certificateId);

@@ -1,7 +1,7 @@
 /**
  * Certificates that come by themselves (AWS IoT's just-in-time registration and provisioning): nobody has registered them,
- * but a registered CA that allows it has signed them. Over MQTT on TLS; the name that the client asks for (SNI) does not
- * matter, because there is one account. The first connection is refused in any case.
+ * but a registered CA that allows it has signed them. Over MQTT on TLS, on a WebSocket or not; the name that the client asks for
+ * (SNI) does not matter, because there is one account. The first connection is refused in any case.
  */
 import { X509Certificate } from "node:crypto";
 import type { Newcomer, Refused } from "../../adapters/net/mod.ts";

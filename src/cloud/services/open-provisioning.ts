@@ -5,10 +5,17 @@ import { join } from "node:path";
 import { NodeOutgoingHttp } from "../../adapters/outgoing-http.ts";
 import type { CertificateAuthority } from "../../adapters/pki/mod.ts";
 import { ProvisioningHooks } from "../../adapters/provisioning-hooks.ts";
-import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
 import { LIMITS, reasonOf } from "../../base/mod.ts";
 import type { Clock, Logger, Metrics, Random, Scheduler } from "../../base/mod.ts";
 import { BulkProvisioning, JoinCodes, Provisioner, RegistrationTasks, Templates } from "../../identity/mod.ts";
+import type {
+  BulkStore,
+  EnrolmentCodeStore,
+  JoinCodeStore,
+  ProvisioningStore,
+  RegistrationTaskStore,
+  RetirementStore,
+} from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 import type { BucketsConfig } from "../buckets.ts";
 import { BulkDesk } from "./bulk.ts";
@@ -28,7 +35,16 @@ export interface Provisioning {
   readonly retirements: Retirements;
 }
 
+export type ProvisioningStores = ProvisioningStore &
+  JoinCodeStore &
+  EnrolmentCodeStore &
+  BulkStore &
+  RegistrationTaskStore &
+  RetirementStore;
+
 export interface OpenProvisioningOptions {
+  readonly store: ProvisioningStores;
+  /** For hooks, and input files. */
   readonly folder: string;
   /** Where input files of registration tasks lie. */
   readonly buckets?: BucketsConfig;
@@ -43,10 +59,9 @@ export interface OpenProvisioningOptions {
   readonly metrics: Metrics;
 }
 
-/** Throws `TidewireError` DATABASE_*. */
+/** `store` stays open. */
 export function openProvisioning(options: OpenProvisioningOptions): Provisioning & { close(): Promise<void> } {
-  const { folder, registry, authority, scheduler, logger } = options;
-  const store = new SqliteProvisioningStore({ path: join(folder, "provisioning.db"), logger });
+  const { store, folder, registry, authority, scheduler, logger } = options;
   const http = new NodeOutgoingHttp();
   const programs = join(folder, "hooks");
   mkdirSync(programs, { recursive: true, mode: 0o700 });
@@ -56,7 +71,8 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const device = { issuer: deviceIssuer(authority), registry: deviceRegistry(registry) };
   const provisioner = new Provisioner({ ...options, ...device, store, templates, hooks, sha256 });
   const fingerprint = (): Uint8Array => fingerprintOf(authority.certificatePem);
-  const codes = new JoinCodes({ ...options, store, sha256, fingerprint });
+  const isRegistered = (id: string): boolean => registry.certificates.find(id) !== undefined;
+  const codes = new JoinCodes({ ...options, store, isRegistered, sha256, fingerprint });
   const joining = new Joining({ codes, provisioner, registry, authority });
   const bulk = new BulkProvisioning({ ...options, ...device, store, provisioner, templates, sha256 });
   const desk = new BulkDesk({ ...options, bulk, provisioner });
@@ -80,7 +96,6 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
     retirements.close();
     await tasks.close();
     http.close();
-    store.close();
   };
   const registration = { tasks, reports };
   return { templates, provisioner, joining, bulk: desk, registration, retirements, close };

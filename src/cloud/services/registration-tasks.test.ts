@@ -6,7 +6,8 @@ import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { createKeyAndCsr } from "../../adapters/pki/mod.ts";
-import { SqliteProvisioningStore } from "../../adapters/sqlite/provisioning-store.ts";
+import { openProvisioningFile } from "../../adapters/sqlite/provisioning-store.ts";
+import type { OpenProvisioningFile } from "../../adapters/sqlite/provisioning-store.ts";
 import { systemClock, systemRandom, systemScheduler } from "../../adapters/system.ts";
 import { LIMITS, isTidewireError } from "../../base/mod.ts";
 import type { RegistrationTask } from "../../identity/mod.ts";
@@ -38,6 +39,8 @@ class TaskWorld {
   readonly world: ApiWorld;
   provisioning: ReturnType<typeof openProvisioning>;
 
+  file!: OpenProvisioningFile;
+
   private constructor(world: ApiWorld) {
     this.world = world;
     this.provisioning = this.#open();
@@ -49,7 +52,9 @@ class TaskWorld {
 
   #open(): ReturnType<typeof openProvisioning> {
     const { registry, authority } = this.world;
+    this.file = openProvisioningFile({ path: join(this.folder, "provisioning.db") });
     return openProvisioning({
+      store: this.file.store,
       folder: this.folder,
       hmac: (text) => `signed ${text}`,
       registry,
@@ -93,17 +98,17 @@ class TaskWorld {
   }
 
   /** `between` sees the database that the next start will find. */
-  async restart(between: (store: SqliteProvisioningStore) => void = () => {}): Promise<void> {
+  async restart(between: (store: OpenProvisioningFile["store"]) => void = () => {}): Promise<void> {
     await this.provisioning.close();
-    const store = new SqliteProvisioningStore({ path: join(this.folder, "provisioning.db") });
-    between(store);
-    store.close();
+    between(this.file.store);
+    this.file.close();
     this.provisioning = this.#open();
     this.tasks.resume();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.provisioning.close();
+    this.file.close();
     await this.world[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true });
   }

@@ -119,9 +119,16 @@ export class BulkProvisioning {
     const planned = ({ thing, deviceConfiguration }: ProvisioningPlan): Promise<void> => {
       const { name } = thing!;
       const record = { keyHash, requestHash, certificateId, thing: name, deviceConfiguration, at: clock.now() };
-      return this.#records.make(() => store.saveBulkDevice(record));
+      return this.#records.make(() => {
+        this.#mustBeNew(keyHash);
+        store.saveBulkDevice(record);
+      });
     };
-    const first = this.#checkOf(terms);
+    const check = this.#checkOf(terms);
+    const first = (plan: ProvisioningPlan): void => {
+      this.#mustBeOf(keyHash, certificateId);
+      check(plan);
+    };
     const { thingName, deviceConfiguration } = await provisioner.provisionWith(issued, terms.template, parameters, {
       planned,
       first,
@@ -174,6 +181,17 @@ export class BulkProvisioning {
     return { thing, certificateId, certificatePem: certificate.pem, deviceConfiguration, again: true };
   }
 
+  /** Another platform was asked with the same key, and has made the device meanwhile. */
+  #mustBeNew(keyHash: string): void {
+    const record = this.#o.store.bulkDevice(keyHash);
+    if (record !== null && this.#o.registry.certificate(record.certificateId) !== null) throw elsewhere();
+  }
+
+  /** Within the registry's transaction: of two platforms that are at work on one key, the later record counts. */
+  #mustBeOf(keyHash: string, certificateId: string): void {
+    if (this.#o.store.bulkDevice(keyHash)?.certificateId !== certificateId) throw elsewhere();
+  }
+
   #faultOf({ thing, requestHash }: BulkRecord, asked: string, status: string): string | null {
     if (requestHash !== asked)
       return `This key belongs to the thing '${thing}', by another template or other parameters; make a new key`;
@@ -221,6 +239,10 @@ export class BulkProvisioning {
     const entries = Object.entries(parameters).toSorted(([a], [b]) => (a < b ? -1 : 1));
     return this.#o.sha256(JSON.stringify([template, entries]));
   }
+}
+
+function elsewhere(): ProvisioningRefusal {
+  return new ProvisioningRefusal("certificate", "ResourceConflict", "This key is asked for elsewhere, too; ask again");
 }
 
 /** AWS's templates for bulk registration name the parameter that the CSR stands in; here the key is made beside the file. */

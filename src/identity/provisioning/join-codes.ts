@@ -1,11 +1,13 @@
 /** Codes by which a new device joins with one line: short, good for a while and a few uses, and not to be guessed. */
-import { JOIN_SECRET_BYTES, LIMITS, TidewireError, formatJoinCode } from "../../base/mod.ts";
+import { JOIN_SECRET_BYTES, LIMITS, TidewireError, formatJoinCode, reasonOf } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics, Millis, Random } from "../../base/mod.ts";
 import { JoinFailures } from "./join-failures.ts";
 import type { IssuedDevice, JoinCodeRecord, JoinCodeStore, JoinOffer, Sha256Hex } from "./ports.ts";
 
 export interface JoinCodesOptions {
   readonly store: JoinCodeStore;
+  /** Whether the registry has it. */
+  readonly isRegistered: (certificateId: string) => boolean;
   readonly sha256: Sha256Hex;
   /** Of the CA that devices are to trust. */
   readonly fingerprint: () => Uint8Array;
@@ -26,8 +28,14 @@ export interface Joined {
   readonly certificateId: string;
 }
 
-/** Makes the device; called once per use. */
-export type Admit = (offer: JoinOffer) => Promise<Joined & Pick<IssuedDevice, "certificatePem">>;
+/**
+ * Makes the device. `use` takes one use of the code, for good where the transaction of the registry within which it is called
+ * is kept; it may be called again for the same device, and throws JOIN_CODE_INVALID where somebody else was faster.
+ */
+export type Admit = (
+  offer: JoinOffer,
+  use: (joined: Joined) => void,
+) => Promise<Joined & Pick<IssuedDevice, "certificatePem">>;
 
 const USES_MAX = 1_000;
 
@@ -64,12 +72,15 @@ export class JoinCodes {
         reason: `a code of a template has 1 to ${USES_MAX} uses, that of a thing one`,
       });
     const createdAt = clock.now();
-    store.removeExpiredJoinCodes(createdAt);
-    if (store.countJoinCodes() >= joinCodesMax)
-      throw new TidewireError("LIMIT_REACHED", { what: "join codes", limit: joinCodesMax });
     const secret = random.bytes(JOIN_SECRET_BYTES);
     const expiresAt = createdAt + validFor;
-    store.saveJoinCode({ secretHash: sha256(hexOf(secret)), offer, usesLeft: uses, createdAt, expiresAt, joined: [] });
+    store.atomically(() => {
+      store.removeExpiredJoinCodes(createdAt);
+      if (store.countJoinCodes() >= joinCodesMax)
+        throw new TidewireError("LIMIT_REACHED", { what: "join codes", limit: joinCodesMax });
+      const secretHash = sha256(hexOf(secret));
+      store.saveJoinCode({ secretHash, offer, usesLeft: uses, createdAt, expiresAt, joined: [] });
+    });
     logger.info("a join code was made", { audit: true, ...offer, uses, expiresAt });
     return { code: formatJoinCode({ secret, fingerprint: fingerprint() }), expiresAt };
   }
@@ -108,15 +119,55 @@ export class JoinCodes {
     if (before !== undefined)
       return { thing: before.thing, certificateId: before.certificateId, again: true, certificatePem: null };
     this.#use(secretHash, 1);
+    const used: { joined: Joined | null; refusal: unknown } = { joined: null, refusal: null };
     try {
-      const { certificatePem, ...joined } = await admit(record.offer);
-      const now = store.joinCode(secretHash) ?? record;
-      store.saveJoinCode({ ...now, usesLeft: now.usesLeft - 1, joined: [...now.joined, { ...joined, keyHash }] });
+      const { thing, certificateId, certificatePem } = await admit(record.offer, (joined) => {
+        try {
+          this.#take(secretHash, keyHash, joined);
+          used.joined = joined;
+        } catch (error) {
+          used.refusal = error;
+          throw error;
+        }
+      });
       this.#joined.value++;
-      logger.info("a device joined by a code", { audit: true, remoteAddress, ...joined });
-      return { ...joined, again: false, certificatePem };
+      logger.info("a device joined by a code", { audit: true, remoteAddress, thing, certificateId });
+      return { thing, certificateId, again: false, certificatePem };
+    } catch (error) {
+      if (used.joined !== null) this.#giveBack(secretHash, used.joined);
+      if (used.refusal !== null) this.#refused.value++;
+      throw used.refusal ?? error;
     } finally {
       this.#use(secretHash, -1);
+    }
+  }
+
+  /** Looks at what is kept: another platform may have let somebody in since. */
+  #take(secretHash: string, keyHash: string, joined: Joined): void {
+    const { store } = this.#o;
+    store.atomically(() => {
+      const now = store.joinCode(secretHash);
+      const before = now?.joined.find((each) => each.keyHash === keyHash);
+      if (before?.certificateId === joined.certificateId) return; // the transaction is made again
+      if (now === null || now.usesLeft < 1 || before !== undefined)
+        throw new TidewireError("JOIN_CODE_INVALID", { reason: "it was used already" });
+      store.saveJoinCode({ ...now, usesLeft: now.usesLeft - 1, joined: [...now.joined, { ...joined, keyHash }] });
+    });
+  }
+
+  /** Where the code and the registry are in two databases, only one of them may have taken it. */
+  #giveBack(secretHash: string, { certificateId }: Joined): void {
+    const { store, isRegistered, logger } = this.#o;
+    try {
+      store.atomically(() => {
+        const now = store.joinCode(secretHash);
+        if (now === null || !now.joined.some((each) => each.certificateId === certificateId)) return;
+        if (isRegistered(certificateId)) return; // it is in, although the answer was lost
+        const joined = now.joined.filter((each) => each.certificateId !== certificateId);
+        store.saveJoinCode({ ...now, usesLeft: now.usesLeft + 1, joined });
+      });
+    } catch (error) {
+      logger.warn("a use of a join code may be lost; make another code", { reason: reasonOf(error) });
     }
   }
 

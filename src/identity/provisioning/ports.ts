@@ -39,9 +39,12 @@ export interface ClaimRecord {
   readonly expiresAt: EpochMs;
 }
 
-/** Every call is on disk when it returns. */
+/** Every call is on disk when it returns. Other platforms may write to the same tables. */
 export interface ProvisioningStore {
-  /** Several calls as one: all are kept or none, with one wait for the disk. */
+  /**
+   * Several calls as one: all are kept or none, with one wait for the disk, and nobody else changes anything meanwhile. Within
+   * one of the registry it is a part of that, where both are in one database; otherwise it is kept before the registry's is.
+   */
   atomically<T>(work: () => T): T;
   template(name: string): TemplateRecord | null;
   /** By name. */
@@ -149,6 +152,12 @@ export interface RegistrationLine {
 export interface RegistrationTaskStore {
   /** As that of `ProvisioningStore`. */
   atomically<T>(work: () => T): T;
+  /**
+   * Takes the task for this platform, of several on one database, where no other has it; false where one does. Until it is
+   * left, the platform ends, or loses its connection: so it is to be asked again from time to time.
+   */
+  mayWorkOn(taskId: string): boolean;
+  leaveWorkOn(taskId: string): void;
   /** Inserts or replaces. */
   saveRegistrationTask(task: RegistrationTask): void;
   registrationTask(taskId: string): RegistrationTask | null;
@@ -193,6 +202,8 @@ export type JoinOffer =
   | { readonly kind: "template"; readonly template: string; readonly parameters: Readonly<Record<string, string>> };
 
 export interface JoinCodeStore {
+  /** As that of `ProvisioningStore`. */
+  atomically<T>(work: () => T): T;
   joinCode(secretHash: string): JoinCodeRecord | null;
   /** Inserts or replaces. */
   saveJoinCode(code: JoinCodeRecord): void;
@@ -201,6 +212,25 @@ export interface JoinCodeStore {
   /** Those that end next come first. */
   joinCodes(limit: number): readonly JoinCodeRecord[];
   removeExpiredJoinCodes(now: EpochMs): void;
+}
+
+/** EST's password of one thing, used once. The code itself is nowhere. */
+export interface EnrolmentCodeRecord {
+  readonly thing: string;
+  readonly codeHash: string;
+  readonly expiresAt: EpochMs;
+}
+
+export interface EnrolmentCodeStore {
+  /** As that of `ProvisioningStore`. */
+  atomically<T>(work: () => T): T;
+  enrolmentCode(thing: string): EnrolmentCodeRecord | null;
+  /** Inserts or replaces. */
+  saveEnrolmentCode(code: EnrolmentCodeRecord): void;
+  /** False where this code is not there any more: of several who come with it, one gets true. */
+  removeEnrolmentCode(thing: string, codeHash: string): boolean;
+  removeEnrolmentCodes(now: EpochMs): void;
+  countEnrolmentCodes(): number;
 }
 
 export interface IssuedDevice {

@@ -51,6 +51,8 @@ class TaskFault extends Error {}
 const LINES_PER_TURN = 200;
 const REMOVED_AT_ONCE = 1_000;
 const DELAYS = [1, 5, 15, 60].map(seconds);
+/** After which it is looked whether another platform still works on tasks. */
+const LOOK_AGAIN_AFTER = seconds(30);
 
 export class RegistrationTasks {
   readonly #o: RegistrationTasksOptions;
@@ -61,6 +63,8 @@ export class RegistrationTasks {
   #current: RegistrationTask | null = null;
   #working: Promise<void> | null = null;
   #closed = false;
+  /** Ends the wait for another platform. */
+  #look: Cancel = () => {};
   #wake: (() => void) | null = null;
 
   constructor(options: RegistrationTasksOptions) {
@@ -101,10 +105,14 @@ export class RegistrationTasks {
 
   /** Devices that are being provisioned are finished. Throws NOT_FOUND; one that is over stays as it is. */
   stop(taskId: string): void {
+    const { store } = this.#o;
     const task = this.describe(taskId);
     if (task.status !== "InProgress") return;
     const isCurrent = this.#current?.taskId === taskId;
-    this.#save({ ...task, status: isCurrent ? "Cancelling" : "Cancelled" });
+    const isFree = !isCurrent && store.mayWorkOn(taskId);
+    // Who works on it, here or elsewhere, finishes what is under way.
+    this.#save({ ...task, status: isFree ? "Cancelled" : "Cancelling" });
+    if (isFree) store.leaveWorkOn(taskId);
     this.#wake?.();
   }
 
@@ -133,6 +141,7 @@ export class RegistrationTasks {
   /** Resolves when nothing is written any more; what is left goes on with the next start. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#look();
     this.#wake?.();
     await this.#working;
   }
@@ -148,12 +157,22 @@ export class RegistrationTasks {
     try {
       await this.#workAll();
     } catch (error) {
-      // The database takes nothing: the next task that is started, or the next start, tries again.
+      // The database takes nothing: the next task that is started tries again, or who looks in a while.
       stands = true;
       this.#o.logger.error("Registration tasks stand still.", { reason: reasonOf(error) });
+      if (!this.#closed) this.#lookAgain();
     }
     this.#working = null;
-    if (!stands && this.#next() !== undefined) this.#work(); // it was started while the last one ended
+    if (!stands && this.#isMore()) this.#work(); // it was started while the last one ended
+  }
+
+  #isMore(): boolean {
+    try {
+      return this.#next() !== undefined;
+    } catch {
+      this.#lookAgain(); // the database is away
+      return false;
+    }
   }
 
   async #workAll(): Promise<void> {
@@ -164,12 +183,32 @@ export class RegistrationTasks {
         await this.#runPatiently(task.taskId);
       } finally {
         this.#current = null;
+        this.#leave(task.taskId);
       }
     }
   }
 
+  /** The oldest that nobody else works on. */
   #next(): RegistrationTask | undefined {
-    return this.#closed ? undefined : this.#o.store.registrationTasks().findLast(isUnfinished);
+    if (this.#closed) return undefined;
+    const unfinished = this.#o.store.registrationTasks().filter(isUnfinished);
+    const found = unfinished.findLast(({ taskId }) => this.#o.store.mayWorkOn(taskId));
+    if (unfinished.length > 0 && found === undefined) this.#lookAgain();
+    return found;
+  }
+
+  /** Where another platform ends, this one goes on with its task. */
+  #lookAgain(): void {
+    this.#look();
+    this.#look = this.#o.scheduler.after(LOOK_AGAIN_AFTER, () => this.#work());
+  }
+
+  #leave(taskId: string): void {
+    try {
+      this.#o.store.leaveWorkOn(taskId);
+    } catch (error) {
+      this.#o.logger.info("The database is away, so its lock is gone anyway.", { taskId, reason: reasonOf(error) });
+    }
   }
 
   /** What may pass is waited for, some times in a row. */
@@ -200,7 +239,7 @@ export class RegistrationTasks {
   async #run(): Promise<void> {
     const { open, store, logger } = this.#o;
     const { taskId, templateBody, inputFileBucket, inputFileKey } = this.#current!;
-    if (this.#isOver()) return;
+    if (!store.mayWorkOn(taskId) || this.#isOver()) return;
     const body = parseTemplateBody(templateBody, "FLEET_PROVISIONING", parsePolicy);
     const input = await open(inputFileBucket, inputFileKey);
     const { inputBytes } = this.#current!;
@@ -208,7 +247,7 @@ export class RegistrationTasks {
       throw new TaskFault("The input file has changed since the task began");
     this.#save({ ...this.#current!, ...store.countRegistrationLines(taskId), inputBytes: input.bytes });
     await this.#provisionAll(body, input);
-    if (this.#isOver()) return;
+    if (!store.mayWorkOn(taskId) || this.#isOver()) return;
     this.#save({ ...this.#current!, status: "Completed", bytesRead: input.bytes });
     const { succeeded, failed } = this.#current!;
     logger.info("a registration task is done", { audit: true, taskId, succeeded, failed });
@@ -229,7 +268,11 @@ export class RegistrationTasks {
       for await (const line of registrationLines(input.chunks)) {
         if (failure !== null || this.#closed || this.#current!.status !== "InProgress") break;
         if (line.line > bulkRowsMax) throw new TaskFault(`The input file has more than ${bulkRowsMax} lines; split it`);
-        if (++looked % LINES_PER_TURN === 0) await this.#turn(line.bytes);
+        if (++looked % LINES_PER_TURN === 0) {
+          await this.#turn(line.bytes);
+          // The connection to the database was lost, and another platform goes on with the task.
+          if (!this.#o.store.mayWorkOn(this.#current!.taskId)) break;
+        }
         if (this.#isKnown(line)) continue;
         const work: Promise<void> = this.#line(body, line)
           .catch((error: unknown) => void (failure ??= error))
@@ -300,8 +343,14 @@ export class RegistrationTasks {
   }
 
   #save(task: RegistrationTask): void {
-    const saved = { ...task, updatedAt: this.#o.clock.now() };
-    this.#o.store.saveRegistrationTask(saved);
+    const { store, clock } = this.#o;
+    const saved = store.atomically(() => {
+      // Another platform may have been told to stop it.
+      const isStopped = task.status === "InProgress" && store.registrationTask(task.taskId)?.status === "Cancelling";
+      const next = { ...task, ...(isStopped ? { status: "Cancelling" as const } : {}), updatedAt: clock.now() };
+      store.saveRegistrationTask(next);
+      return next;
+    });
     if (this.#current?.taskId === task.taskId) this.#current = saved;
   }
 

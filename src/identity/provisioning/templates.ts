@@ -1,6 +1,6 @@
 /** Provisioning templates and their versions: AWS IoT's operations. */
 import { LIMITS, TidewireError } from "../../base/mod.ts";
-import type { Clock, Logger } from "../../base/mod.ts";
+import type { Clock, EpochMs, Logger } from "../../base/mod.ts";
 import { parsePolicy } from "../policy-document.ts";
 import type { HookRunner, ProvisioningStore, TemplateRecord, TemplateVersion } from "./ports.ts";
 import { parseTemplateBody } from "./template-body.ts";
@@ -36,8 +36,11 @@ const NAME = /^[0-9A-Za-z_-]{1,36}$/;
 
 export class Templates {
   readonly #o: TemplatesOptions;
-  /** Parsed bodies of default versions, by name and version; as many as there are templates. */
-  readonly #parsed = new Map<string, { readonly version: number; readonly body: TemplateBody }>();
+  /** Parsed bodies of default versions, by name; as many as there are templates. */
+  readonly #parsed = new Map<
+    string,
+    { readonly version: number; readonly madeAt: EpochMs; readonly body: TemplateBody }
+  >();
 
   constructor(options: TemplatesOptions) {
     this.#o = options;
@@ -57,10 +60,7 @@ export class Templates {
     if (!NAME.test(name)) throw invalid("a template's name has 1 to 36 letters, digits, '_' and '-'");
     check(body, type);
     this.#checkHook(hook, type);
-    if (store.template(name) !== null)
-      throw new TidewireError("ALREADY_EXISTS", { kind: "provisioning template", name });
     const { templatesMax } = LIMITS.provisioning;
-    if (store.countTemplates() >= templatesMax) throw invalid(`there are ${templatesMax} templates already`);
     const now = clock.now();
     const template = {
       name,
@@ -73,7 +73,12 @@ export class Templates {
       createdAt: now,
       updatedAt: now,
     };
-    store.saveTemplate(template, { version: 1, body, createdAt: now });
+    store.atomically(() => {
+      if (store.template(name) !== null)
+        throw new TidewireError("ALREADY_EXISTS", { kind: "provisioning template", name });
+      if (store.countTemplates() >= templatesMax) throw invalid(`there are ${templatesMax} templates already`);
+      store.saveTemplate(template, { version: 1, body, createdAt: now });
+    });
     this.#tell(name, "created");
     return template;
   }
@@ -87,20 +92,24 @@ export class Templates {
   }
 
   update(name: string, change: TemplateChange): TemplateRecord {
-    const before = this.describe(name);
+    const { store, clock } = this.#o;
     const { description, enabled, hook, roleArn, defaultVersion } = change;
-    this.#checkHook(hook ?? null, before.type);
-    if (defaultVersion !== undefined) this.version(name, defaultVersion);
-    const template: TemplateRecord = {
-      ...before,
-      description: description ?? before.description,
-      enabled: enabled ?? before.enabled,
-      hook: hook === undefined ? before.hook : hook,
-      roleArn: roleArn === undefined ? before.roleArn : roleArn,
-      defaultVersion: defaultVersion ?? before.defaultVersion,
-      updatedAt: this.#o.clock.now(),
-    };
-    this.#o.store.saveTemplate(template);
+    const template = store.atomically((): TemplateRecord => {
+      const before = this.describe(name);
+      this.#checkHook(hook ?? null, before.type);
+      if (defaultVersion !== undefined) this.version(name, defaultVersion);
+      const changed = {
+        ...before,
+        description: description ?? before.description,
+        enabled: enabled ?? before.enabled,
+        hook: hook === undefined ? before.hook : hook,
+        roleArn: roleArn === undefined ? before.roleArn : roleArn,
+        defaultVersion: defaultVersion ?? before.defaultVersion,
+        updatedAt: clock.now(),
+      };
+      store.saveTemplate(changed);
+      return changed;
+    });
     this.#tell(name, "updated");
     return template;
   }
@@ -118,18 +127,22 @@ export class Templates {
     asDefault: boolean,
   ): { readonly template: TemplateRecord; readonly version: TemplateVersion } {
     const { store, clock } = this.#o;
-    const before = this.describe(name);
-    check(body, before.type);
-    const versions = store.versions(name);
+    check(body, this.describe(name).type);
     const { templateVersionsMax } = LIMITS.provisioning;
-    if (versions.length >= templateVersionsMax)
-      throw new TidewireError("LIMIT_REACHED", { what: "versions of one template", limit: templateVersionsMax });
-    const now = clock.now();
-    const version = { version: Math.max(...versions.map((each) => each.version)) + 1, body, createdAt: now };
-    const template = { ...before, defaultVersion: asDefault ? version.version : before.defaultVersion, updatedAt: now };
-    store.saveTemplate(template, version);
+    const made = store.atomically(() => {
+      const before = this.describe(name);
+      const versions = store.versions(name);
+      if (versions.length >= templateVersionsMax)
+        throw new TidewireError("LIMIT_REACHED", { what: "versions of one template", limit: templateVersionsMax });
+      const now = clock.now();
+      const version = { version: Math.max(...versions.map((each) => each.version)) + 1, body, createdAt: now };
+      const defaultVersion = asDefault ? version.version : before.defaultVersion;
+      const template = { ...before, defaultVersion, updatedAt: now };
+      store.saveTemplate(template, version);
+      return { template, version };
+    });
     this.#tell(name, "updated");
-    return { template, version };
+    return made;
   }
 
   versions(name: string): readonly TemplateVersion[] {
@@ -143,13 +156,17 @@ export class Templates {
   }
 
   deleteVersion(name: string, version: number): void {
-    const { defaultVersion } = this.describe(name);
-    this.version(name, version);
-    if (version === defaultVersion) {
-      const reason = "it is the default version; make another one the default first";
-      throw new TidewireError("STILL_IN_USE", { kind: "version of the template", name: `${name}:${version}`, reason });
-    }
-    this.#o.store.removeVersion(name, version);
+    const { store } = this.#o;
+    store.atomically(() => {
+      const { defaultVersion } = this.describe(name);
+      this.version(name, version);
+      if (version === defaultVersion) {
+        const reason = "it is the default version; make another one the default first";
+        const kind = "version of the template";
+        throw new TidewireError("STILL_IN_USE", { kind, name: `${name}:${version}`, reason });
+      }
+      store.removeVersion(name, version);
+    });
     this.#tell(name, "updated");
   }
 
@@ -157,11 +174,12 @@ export class Templates {
   find(name: string): { readonly template: TemplateRecord; readonly body: TemplateBody } | null {
     const template = this.#o.store.template(name);
     if (template === null) return null;
-    const { defaultVersion } = template;
+    const { defaultVersion, createdAt: madeAt } = template;
     const known = this.#parsed.get(name);
-    if (known?.version === defaultVersion) return { template, body: known.body };
+    // Another platform may have put another template of this name in its place.
+    if (known?.version === defaultVersion && known.madeAt === madeAt) return { template, body: known.body };
     const body = check(this.version(name, defaultVersion).body, template.type);
-    this.#parsed.set(name, { version: defaultVersion, body });
+    this.#parsed.set(name, { version: defaultVersion, madeAt, body });
     return { template, body };
   }
 

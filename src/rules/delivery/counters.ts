@@ -1,6 +1,7 @@
 import type { Counter, Metrics } from "../../base/mod.ts";
 
-export type DropReason = "too-large" | "store-full";
+/** `unstorable`: the store does not take its row. */
+export type DropReason = "too-large" | "store-full" | "unstorable";
 /** Of one delivery in one attempt. `refused`: for good. */
 export type AttemptOutcome = "delivered" | "failed" | "refused";
 
@@ -26,6 +27,7 @@ export class DeliveryCounters {
     this.#dropped = {
       "too-large": metrics.counter({ ...dropped, labels: { reason: "too-large" } }),
       "store-full": metrics.counter({ ...dropped, labels: { reason: "store-full" } }),
+      unstorable: metrics.counter({ ...dropped, labels: { reason: "unstorable" } }),
     };
     metrics.observe({ name: "tidewire_deliveries_waiting", help: "Deliveries that wait in the store" }, read.waiting);
     metrics.observe({ name: "tidewire_deliveries_inflight", help: "Batches on the way" }, read.inflight);

@@ -162,6 +162,11 @@ export class Deliveries {
     for (const notice of this.#ledger.saved()) this.#targets.get(notice.delivery.receiver)!.owned.add(notice.key);
   }
 
+  /** The store does not take one, and never will. */
+  lost(): void {
+    this.#counters.dropped("unstorable").value++;
+  }
+
   /** The store's own count after each save. */
   setWaiting(waiting: number): void {
     this.#waiting = waiting;

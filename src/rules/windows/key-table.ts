@@ -1,10 +1,13 @@
-/** The keys of one rule: names, numbers, whose they are, and which of them changed since the last snapshot. */
+/** The keys of one rule: names, numbers, whose they are, and which pages of them changed since the last save. */
 import type { EpochMs } from "../../base/mod.ts";
 import { TopicTexts } from "./topic-texts.ts";
 import type { StateReader, StateWriter } from "./state-codec.ts";
 
-/** Keys that are saved as one piece of state: few enough to be cheap to write, enough to make few pieces. */
-export const PAGE_KEYS = 256;
+/** Keys that are saved as one piece of state: few enough to be written in far less than a slice, enough to make few pieces. */
+export const PAGE_KEYS = 64;
+/** What is true of a page, in bits: it changed since the last save began; the save under way has not written it yet. */
+const CHANGED = 1;
+const DUE = 2;
 
 const START_KEYS = 64;
 /** What the Map, a reference and three numbers take, beside the text of the key. */
@@ -31,17 +34,29 @@ export class KeyTable {
   /** Names of things that are not those of their keys; bounded by the keys. */
   readonly #others = new Map<number, string>();
   readonly #free: number[] = [];
-  readonly #dirty = new Set<number>();
+  /** By page: `CHANGED`, `DUE`, both or none. */
+  #marks = new Uint8Array(0);
+  #changedPages = 0;
   #touched = new Float64Array(0);
   #born = new Float64Array(0);
   #bornNext = 0;
   #room = 0;
   #textBytes = 0;
   readonly #grow: (keys: number) => void;
+  readonly #keep: (key: number) => void;
+  /** A power of two: keys of a page. */
+  readonly pageKeys: number;
+  readonly #pageBits: number;
 
-  /** `grow` makes room for so many keys in all that is kept beside. */
-  constructor(grow: (keys: number) => void) {
+  /**
+   * `grow` makes room for so many keys in all that is kept beside. `keep` is told of a key before anything of it changes,
+   * where the save under way has not written its page yet.
+   */
+  constructor(grow: (keys: number) => void, keep: (key: number) => void, pageKeys: number = PAGE_KEYS) {
     this.#grow = grow;
+    this.#keep = keep;
+    this.pageKeys = pageKeys;
+    this.#pageBits = Math.log2(pageKeys);
   }
 
   get size(): number {
@@ -74,6 +89,8 @@ export class KeyTable {
 
   add(name: string, topic: string, thing: string, now: EpochMs): number {
     const key = this.#free.pop() ?? this.#names.length;
+    if (key === this.#room) this.#widen();
+    this.changing(key);
     this.#put(key, name, topic, thing);
     this.#born[key] = this.#bornNext++;
     this.touch(key, topic, thing, now);
@@ -82,8 +99,8 @@ export class KeyTable {
 
   /** A message of the key was seen. */
   touch(key: number, topic: string, thing: string, now: EpochMs): void {
+    this.changing(key);
     this.#touched[key] = now;
-    this.#dirty.add((key / PAGE_KEYS) | 0);
     const name = this.#names[key]!;
     if (!this.#topics.is(key, name, topic)) this.#topics.set(key, name, topic);
     const owner = this.#owner[key]!;
@@ -92,11 +109,21 @@ export class KeyTable {
     }
   }
 
-  /** Its state changed without a message. */
-  changed(key: number): void {
-    this.#dirty.add((key / PAGE_KEYS) | 0);
+  /** To be called before anything of the key changes. */
+  changing(key: number): void {
+    const page = key >> this.#pageBits;
+    if (this.#marks[page] !== CHANGED) this.#mark(key, page);
   }
 
+  #mark(key: number, page: number): void {
+    const marks = this.#marks[page]!;
+    if ((marks & DUE) !== 0) this.#keep(key);
+    if ((marks & CHANGED) !== 0) return;
+    this.#marks[page] = marks | CHANGED;
+    this.#changedPages++;
+  }
+
+  /** Give back first what is kept of it elsewhere, after `changing`. */
   remove(key: number): void {
     const name = this.#names[key]!;
     this.#numbers.delete(name);
@@ -105,7 +132,6 @@ export class KeyTable {
     this.#own(key, name, null);
     this.#names[key] = FREE;
     this.#free.push(key);
-    this.changed(key);
   }
 
   /** Those that were not seen for longest: a sixteenth of all, so that a full table costs little per new key. */
@@ -118,33 +144,46 @@ export class KeyTable {
     return keys.slice(0, wanted);
   }
 
-  /** Pages that changed since this was asked last. */
-  takeDirty(): number[] {
-    const pages = [...this.#dirty].sort((a, b) => a - b);
-    this.#dirty.clear();
+  // ── what is to be saved ──────────────────────────────────────────────────────────────────────
+
+  /** Pages that changed since this was asked last. `due`: they are written later, one by one (`written`). */
+  takeChanged(due: boolean): number[] {
+    const pages: number[] = [];
+    for (let page = 0; page < this.pages; page++) if ((this.#marks[page]! & CHANGED) !== 0) pages.push(page);
+    for (const page of pages) this.#marks[page] = due ? DUE : 0;
+    this.#changedPages = 0;
     return pages;
   }
 
   get changedPages(): number {
-    return this.#dirty.size;
+    return this.#changedPages;
   }
 
-  /** Pages that could not be saved are to be saved again. */
-  markDirty(pages: Iterable<number>): void {
-    for (const page of pages) this.#dirty.add(page);
+  /** The save under way has it. */
+  written(page: number): void {
+    this.#marks[page]! &= ~DUE;
+  }
+
+  /** They could not be saved, or are not to be: the next save has them again. */
+  unsaved(pages: Iterable<number>): void {
+    for (const page of pages) {
+      if ((this.#marks[page]! & CHANGED) === 0) this.#changedPages++;
+      this.#marks[page] = CHANGED;
+    }
   }
 
   get pages(): number {
-    return Math.ceil(this.#names.length / PAGE_KEYS);
+    return Math.ceil(this.#names.length / this.pageKeys);
   }
 
-  keysOfPage(page: number): number[] {
-    const keys: number[] = [];
-    const end = Math.min((page + 1) * PAGE_KEYS, this.#names.length);
-    for (let key = page * PAGE_KEYS; key < end; key++) {
-      if (this.#names[key] !== FREE) keys.push(key);
-    }
-    return keys;
+  /** Numbers that belong to the page, whether anybody's or not. */
+  *keysOf(page: number): Generator<number> {
+    for (let key = page * this.pageKeys; key < (page + 1) * this.pageKeys; key++) yield key;
+  }
+
+  /** Whether it is anybody's. */
+  isTaken(key: number): boolean {
+    return key < this.#names.length && this.#names[key] !== FREE;
   }
 
   get bornNext(): number {
@@ -174,26 +213,28 @@ export class KeyTable {
     this.#bornNext = bornNext;
     this.#free.length = 0;
     for (let key = this.#names.length - 1; key >= 0; key--) if (this.#names[key] === FREE) this.#free.push(key);
-    this.#dirty.clear();
+    this.#marks.fill(0);
+    this.#changedPages = 0;
   }
 
   #put(key: number, name: string, topic: string, thing: string | null): void {
-    if (key === this.#room) {
-      this.#room = roomFor(this.#room);
-      this.#touched = grown(this.#touched, this.#room);
-      this.#born = grown(this.#born, this.#room);
-      const owner = new Uint8Array(this.#room);
-      owner.set(this.#owner);
-      this.#owner = owner;
-      this.#topics.grow(this.#room);
-      this.#grow(this.#room);
-    }
+    if (key === this.#room) this.#widen();
     this.#names[key] = name;
     if (name === FREE) return;
     this.#topics.set(key, name, topic);
     this.#own(key, name, thing);
     this.#numbers.set(name, key);
     this.#textBytes += TEXT_BYTES + name.length;
+  }
+
+  #widen(): void {
+    this.#room = roomFor(this.#room);
+    this.#touched = grown(this.#touched, this.#room);
+    this.#born = grown(this.#born, this.#room);
+    this.#owner = widened(this.#owner, this.#room);
+    this.#marks = widened(this.#marks, Math.ceil(this.#room / this.pageKeys));
+    this.#topics.grow(this.#room);
+    this.#grow(this.#room);
   }
 
   #own(key: number, name: string, thing: string | null): void {
@@ -215,6 +256,12 @@ export function roomFor(room: number): number {
 
 function grown(from: Float64Array, length: number): Float64Array<ArrayBuffer> {
   const to = new Float64Array(length);
+  to.set(from);
+  return to;
+}
+
+function widened(from: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const to = new Uint8Array(length);
   to.set(from);
   return to;
 }

@@ -7,6 +7,7 @@ import type { Outcome } from "./rule-state.ts";
 import { readHeader } from "./snapshot.ts";
 import type { StateSnapshot } from "./snapshot.ts";
 import { StateUnreadable } from "./state-codec.ts";
+import type { StateSave } from "./state-save.ts";
 import { Run, T0, inputOf } from "./windows.fixture.ts";
 import type { Reading } from "./windows.fixture.ts";
 
@@ -23,6 +24,8 @@ const STATEMENTS: readonly string[] = [
   "SELECT x FROM '#' WHERE x > 7 THEN x < 3 WITHIN '12 s'",
 ];
 
+/** Keys per page, so that a handful of keys makes several. */
+const FEW = 2;
 const LIMITED = { windowKeysMax: 5, windowBytesMax: 60_000, windowOpenMax: 12 };
 
 /** Messages in the order of the log: time of acceptance goes on, event time is anywhere near. */
@@ -45,9 +48,12 @@ const logs: fc.Arbitrary<Reading[]> = fc
     });
   });
 
-type Step = "message" | "tick" | "save" | "crash" | "move";
-const steps = fc.array(fc.constantFrom<Step>("message", "message", "message", "tick", "save", "crash", "move"), {
+/** `begin`, `page` and `commit` are one save in slices. */
+type Step = "message" | "tick" | "save" | "begin" | "page" | "commit" | "crash" | "move";
+const happening: readonly Step[] = ["tick", "save", "begin", "begin", "page", "page", "commit", "crash", "move"];
+const steps = fc.array(fc.constantFrom<Step>("message", "message", "message", "message", ...happening), {
   maxLength: 250,
+  size: "max",
 });
 
 /** What is told, without what one process knows only. */
@@ -55,10 +61,19 @@ function told(outcomes: readonly Outcome[]): string[] {
   return outcomes.map((outcome) => JSON.stringify(outcome));
 }
 
-/** A disk: what was saved last, page by page. */
+/** A disk: what was saved last, page by page; and pages of a save that has not come to its end. */
 class Disk {
   #header: Uint8Array | null = null;
   readonly #pages = new Map<number, Uint8Array>();
+  readonly #staged = new Map<number, Uint8Array>();
+
+  stage([page, body]: readonly [number, Uint8Array]): void {
+    this.#staged.set(page, body);
+  }
+
+  commit({ header, pages }: StateSave): void {
+    this.save({ header, pages: pages.map((page) => [page, this.#staged.get(page)!] as const) });
+  }
 
   save({ header, pages }: StateSnapshot, replaces = false): void {
     this.#header = header;
@@ -73,8 +88,9 @@ class Disk {
 
 /** Runs the log with all that may happen between; returns what was told, each thing once. */
 function eventful(sql: string, log: readonly Reading[], happenings: readonly Step[]): string[] {
-  let run = new Run(sql, LIMITED);
+  let run = new Run(sql, LIMITED, FEW);
   const disk = new Disk();
+  let save = null as StateSave | null;
   const all = new Set<string>();
   const collect = (): void => {
     for (const line of told(run.outcomes)) all.add(line);
@@ -86,7 +102,8 @@ function eventful(sql: string, log: readonly Reading[], happenings: readonly Ste
   };
   const another = (snapshot: StateSnapshot | null): void => {
     collect();
-    run = new Run(sql, LIMITED);
+    save = null;
+    run = new Run(sql, LIMITED, FEW);
     if (snapshot !== null) run.state.restore(snapshot);
   };
   for (const step of happenings) {
@@ -96,10 +113,20 @@ function eventful(sql: string, log: readonly Reading[], happenings: readonly Ste
       const next = log[run.state.position]?.receivedAt;
       if (next !== undefined) run.state.tick(Math.max(run.state.now, next - (run.state.position % 5) * 700));
     } else if (step === "save") disk.save(run.state.snapshot("changes"));
-    else if (step === "crash") another(disk.saved);
-    else another(run.state.snapshot("everything"));
-    // What moves is saved whole where it arrives, in place of whatever was there.
-    if (step === "move") disk.save(run.state.snapshot("everything"), true);
+    else if (step === "begin") save = save?.isOver === false ? save : run.state.beginSave();
+    else if (step === "page") {
+      const page = save?.isOver === false ? save.next() : null;
+      if (page !== null) disk.stage(page);
+    } else if (step === "commit") {
+      if (save?.isOver !== false || !save.isWritten) continue;
+      disk.commit(save);
+      run.state.endSave(true);
+    } else if (step === "crash") another(disk.saved);
+    else if (step === "move") {
+      another(run.state.snapshot("everything"));
+      // What moves is saved whole where it arrives, in place of whatever was there.
+      disk.save(run.state.snapshot("everything"), true);
+    }
   }
   while (run.state.position < log.length) message();
   run.state.tick(T0 + 10_000_000);
@@ -112,7 +139,7 @@ describe("one log, one output", () => {
     test(sql, () => {
       fc.assert(
         fc.property(logs, steps, (log, happenings) => {
-          const calm = new Run(sql, LIMITED).take(log);
+          const calm = new Run(sql, LIMITED, FEW).take(log);
           calm.state.tick(T0 + 10_000_000);
           const lines = told(calm.outcomes);
           assert.equal(new Set(lines).size, lines.length, "each thing is told once");
@@ -170,6 +197,40 @@ describe("windows are what they say", () => {
         );
       }),
     );
+  });
+});
+
+describe("saved state of other versions", () => {
+  const sql = "SELECT topic(2) AS d, sum(x) AS s FROM '#' GROUP BY topic(2), TUMBLE('10 s')";
+  const bytes = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, "base64"));
+
+  test("version 1, whose pages had 256 keys, goes on", () => {
+    const header =
+      "AQAAADMAAABGUk9NICMgR1JPVVAgQlkgdG9waWMoMiksIFRVTUJMRSgnMTAgcycpIDogc3VtKHgpIHwAAAAAAAAIQAAAAAAAAAhAACCAqm23eU" +
+      "IAAAAAAAAIQAMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAElaGA0=";
+    const page =
+      "AwAAAAAAAAABAAAAYQMAAABhL2ECAAAAAQAAAGEAAICqbbd5QgAAAAAAAAAAAIBHqW23eUIBAAAAAACAqm23eUIAAICqbbd5QgEAAAAAAAAAAA" +
+      "DwPwAAAAAAAPA/AQAAAAEAAABiAwAAAGEvYgIAAAABAAAAYgAQgKptt3lCAAAAAAAA8D8AkEepbbd5QgEAAAAAAICqbbd5QgAAgKptt3lCAQAA" +
+      "AAAAAAAAAABAAAAAAAAA8D8CAAAAAQAAAGMDAAAAYS9jAgAAAAEAAABjACCAqm23eUIAAAAAAAAAQACgR6ltt3lCAQAAAAAAgKptt3lCAACAqm" +
+      "23eUIBAAAAAAAAAAAACEAAAAAAAADwP2pwFcY=";
+    const run = new Run(sql);
+    run.state.restore({ header: bytes(header), pages: [[0, bytes(page)]] });
+    run.tick(60);
+    assert.deepEqual(run.said(), [
+      { d: "a", s: 1 },
+      { d: "b", s: 2 },
+      { d: "c", s: 3 },
+    ]);
+  });
+
+  test("pages of another size are read, and written anew", () => {
+    const log = Array.from({ length: 90 }, (_, i): Reading => {
+      return { topic: `a/${i}`, thing: `${i}`, receivedAt: T0, json: { x: i } };
+    });
+    const few = new Run(sql, {}, FEW).take(log);
+    const many = new Run(sql);
+    many.state.restore(few.state.snapshot("everything"));
+    assert.deepEqual(many.state.snapshot("everything"), new Run(sql).take(log).state.snapshot("everything"));
   });
 });
 

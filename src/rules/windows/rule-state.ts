@@ -20,6 +20,7 @@ import { SessionWindows } from "./session-windows.ts";
 import { SlideWindows } from "./slide-windows.ts";
 import { readState, writePage, writeHeader } from "./snapshot.ts";
 import type { StateParts, StateSnapshot } from "./snapshot.ts";
+import { StateSave } from "./state-save.ts";
 import { NOTHING, PastInput } from "./state-input.ts";
 import type { StateInput } from "./state-input.ts";
 import type { WindowKind, WindowPorts } from "./window-kind.ts";
@@ -58,6 +59,8 @@ export interface RuleStateOptions {
   readonly parse: (payload: Uint8Array) => JsonValue | undefined;
   /** Must not throw; the input is that of the SELECT and is valid until it returns. */
   readonly outcome: (outcome: Outcome, input: StateInput) => void;
+  /** Keys that are saved as one piece; a power of two. */
+  readonly pageKeys?: number;
 }
 
 /** What did not go in, or went before its time; only grows. */
@@ -97,6 +100,8 @@ export class RuleState {
   /** The timer at work. */
   #due: EpochMs | null = null;
   #input: StateInput;
+  /** The save under way. */
+  #save: StateSave | null = null;
 
   constructor(options: RuleStateOptions) {
     this.#o = options;
@@ -109,7 +114,11 @@ export class RuleState {
     this.#kind = this.#kindOf();
     this.#keyed = options.plan.keyed.map(keyedFunctionOf);
     this.#pattern = options.plan.pattern === null ? null : new PatternState(options.plan.pattern);
-    this.#keys = new KeyTable((keys) => this.#grow(keys));
+    this.#keys = new KeyTable(
+      (keys) => this.#grow(keys),
+      (key) => this.#save!.keep(key),
+      options.pageKeys,
+    );
     this.#heap = new DueHeap(this.#keys.bornOf);
     const perKey = [DueHeap.bytesPerKey, this.#kind?.bytesPerKey ?? 0, this.#pattern?.bytesPerKey ?? 0];
     this.#bytesPerKey = this.#keyed.reduce(
@@ -200,20 +209,39 @@ export class RuleState {
     for (let page = 0; page < this.#keys.pages; page++) yield [page, writePage(page, parts)];
   }
 
-  /** What changed since the last one; or everything, which leaves it to the next one what changed. */
+  /** What changed since the last save, written now; or everything, which leaves it to the next save what changed. */
   snapshot(how: "changes" | "everything"): StateSnapshot {
+    if (how === "changes") this.endSave(false);
+    const { pageCount } = this;
     const pages =
-      how === "changes" ? this.#keys.takeDirty() : Array.from({ length: this.#keys.pages }, (_, page) => page);
+      how === "changes" ? this.#keys.takeChanged(false) : Array.from({ length: pageCount }, (_, page) => page);
     const parts = this.#parts();
-    return {
-      header: this.header(),
-      pages: pages.map((page) => [page, writePage(page, parts)] as const),
-    };
+    return { header: this.header(), pages: pages.map((page) => [page, writePage(page, parts)] as const) };
   }
 
-  /** The changes could not be saved: the next snapshot has them again. */
+  /** The changes could not be saved: the next save has them again. */
   unsaved({ pages }: StateSnapshot): void {
-    this.#keys.markDirty(pages.map(([page]) => page));
+    this.#keys.unsaved(pages.map(([page]) => page));
+  }
+
+  /** A save of what changed since the one before, to be written while the state goes on; ends one that is under way. */
+  beginSave(): StateSave {
+    this.endSave(false);
+    const pages = this.#keys.takeChanged(true);
+    this.#save = new StateSave(this.header(), this.#position, pages, this.#parts());
+    return this.#save;
+  }
+
+  /** The one under way. */
+  get save(): StateSave | null {
+    return this.#save;
+  }
+
+  /** `saved`: all of it counts from now on. If not, the next save has its changes again. */
+  endSave(saved: boolean): void {
+    if (this.#save !== null && !saved) this.#keys.unsaved(this.#save.pages);
+    this.#save?.end();
+    this.#save = null;
   }
 
   /** Of an empty one only. Throws `StateUnreadable`; then it must not be used. */
@@ -226,11 +254,12 @@ export class RuleState {
     for (const key of this.#keys.numbers()) this.#schedule(key);
   }
 
-  /** Keys of a thing, or with its name. */
-  forget(thing: string): void {
-    for (const key of Array.from(this.#keys.numbers())) {
-      if (this.#keys.thingOf(key) === thing || this.#keys.nameOf(key) === thing) this.#drop(key);
-    }
+  /** Keys of a thing, or with its name. Returns how many there were; a save under way still has them. */
+  forget(thing: string): number {
+    const isOf = (key: number): boolean => this.#keys.thingOf(key) === thing || this.#keys.nameOf(key) === thing;
+    const gone = Array.from(this.#keys.numbers()).filter(isOf);
+    for (const key of gone) this.#drop(key);
+    return gone.length;
   }
 
   #parts(): StateParts {
@@ -319,7 +348,7 @@ export class RuleState {
       }
       this.#now = Math.max(this.#now, due);
       this.#due = due;
-      this.#keys.changed(key);
+      this.#keys.changing(key);
       if (this.#kind === null) this.#fire(key, this.#pattern!);
       else this.#kind.close(key);
       this.#due = null;
@@ -407,6 +436,7 @@ export class RuleState {
   }
 
   #drop(key: number): void {
+    this.#keys.changing(key);
     this.#heap.remove(key);
     this.#kind?.drop(key);
     this.#pattern?.drop(key);

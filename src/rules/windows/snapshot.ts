@@ -1,10 +1,11 @@
 /** Saved state of a rule: a header, and pages of keys, each with its checksum. It may go on in another process. */
 import type { EpochMs } from "../../base/mod.ts";
 import type { KeyTable } from "./key-table.ts";
-import { PAGE_KEYS } from "./key-table.ts";
 import { StateReader, StateUnreadable, StateWriter } from "./state-codec.ts";
 
-const VERSION = 1;
+const VERSION = 2;
+/** Version 1 did not say how many keys its pages have. */
+const PAGE_KEYS_BEFORE = 256;
 
 export interface StateSnapshot {
   readonly header: Uint8Array;
@@ -47,6 +48,7 @@ export function writeHeader(
 ): Uint8Array {
   const writer = new StateWriter();
   writer.u32(VERSION);
+  writer.u32(keys.pageKeys);
   writer.text(definition);
   writer.f64(position);
   writer.f64(handled);
@@ -57,24 +59,50 @@ export function writeHeader(
   return writer.take();
 }
 
-export function writePage(page: number, { keys, columns }: StateParts): Uint8Array {
+/** `kept`: of keys that changed since, what they were; null for one that was nobody's. */
+export function writePage(
+  page: number,
+  parts: StateParts,
+  kept: ReadonlyMap<number, Uint8Array | null> = NOTHING_KEPT,
+): Uint8Array {
   const writer = new StateWriter();
-  const own = keys.keysOfPage(page);
+  const own: number[] = [];
+  for (const key of parts.keys.keysOf(page)) {
+    const before = kept.get(key);
+    if (before === undefined ? parts.keys.isTaken(key) : before !== null) own.push(key);
+  }
   writer.u32(own.length);
   for (const key of own) {
-    writer.u32(key - page * PAGE_KEYS);
-    keys.write(key, writer);
-    for (const column of columns) column.write(key, writer);
+    writer.u32(key - page * parts.keys.pageKeys);
+    const before = kept.get(key);
+    if (before === undefined || before === null) writeKey(key, parts, writer);
+    else writer.raw(before);
   }
   return writer.take();
 }
 
+const NOTHING_KEPT: ReadonlyMap<number, Uint8Array | null> = new Map();
+
+export function writeKey(key: number, { keys, columns }: StateParts, writer: StateWriter): void {
+  keys.write(key, writer);
+  for (const column of columns) column.write(key, writer);
+}
+
+export interface StateHeader extends StatePlace {
+  /** Keys that a page has room for. */
+  readonly pageKeys: number;
+  readonly bornNext: number;
+  readonly keys: number;
+  readonly counts: Counts;
+}
+
 /** What the header says, for those who must know from where the log is needed. Throws `StateUnreadable`. */
-export function readHeader(header: Uint8Array): StatePlace & { bornNext: number; keys: number; counts: Counts } {
+export function readHeader(header: Uint8Array): StateHeader {
   const reader = new StateReader(header);
   const version = reader.u32();
-  if (version !== VERSION) throw new StateUnreadable(`it has version ${version}, not ${VERSION}`);
+  if (version !== 1 && version !== VERSION) throw new StateUnreadable(`it has version ${version}, not ${VERSION}`);
   return {
+    pageKeys: version === 1 ? PAGE_KEYS_BEFORE : reader.u32(),
     definition: reader.text(),
     position: reader.f64(),
     handled: reader.f64(),
@@ -97,7 +125,7 @@ export function readState(
     const reader = new StateReader(body);
     const count = reader.u32();
     for (let i = 0; i < count; i++) {
-      const key = page * PAGE_KEYS + reader.u32();
+      const key = page * head.pageKeys + reader.u32();
       keys.read(key, reader);
       for (const column of columns) column.read(key, reader);
     }

@@ -63,12 +63,24 @@ export class StateWriter {
     }
   }
 
+  /** Bytes of another one, by `cut`. */
+  raw(bytes: Uint8Array): void {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  /** All that was written; the writer is empty afterwards. */
+  cut(): Uint8Array {
+    const cut = this.#bytes.slice(0, this.#at);
+    this.#at = 0;
+    return cut;
+  }
+
   /** All that was written, with its checksum; the writer is empty afterwards. */
   take(): Uint8Array {
     this.u32(crc32(this.#bytes, this.#at));
-    const taken = this.#bytes.slice(0, this.#at);
-    this.#at = 0;
-    return taken;
+    return this.cut();
   }
 
   #room(more: number): void {

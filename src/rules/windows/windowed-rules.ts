@@ -3,12 +3,14 @@
  * older than the checkpoint: the messages between are read again, and what they lead to was told before and is not told again.
  */
 import { LIMITS, parseJson, reasonOf } from "../../base/mod.ts";
-import type { Clock, EpochMs, JsonLimits, Logger, Metrics, Millis } from "../../base/mod.ts";
+import type { EpochMs, JsonLimits, Logger, Metrics } from "../../base/mod.ts";
 import type { WindowPlan } from "../../sql/mod.ts";
 import { RuleState } from "./rule-state.ts";
 import type { Outcome, StateLimits } from "./rule-state.ts";
+import { PAGE_KEYS } from "./key-table.ts";
 import { readHeader } from "./snapshot.ts";
 import type { StateSnapshot } from "./snapshot.ts";
+import type { StateSave } from "./state-save.ts";
 import type { StateInput } from "./state-input.ts";
 
 /** A rule's state as it is saved. */
@@ -18,22 +20,25 @@ export interface SavedWindows {
   readonly snapshot: StateSnapshot | null;
   /** What was saved of the rule before is gone. */
   readonly replaces: boolean;
+  /** Pages that the store has beside those that count, and that count from now on; see `RulesStore.stage`. */
+  readonly staged: readonly number[];
+}
+
+/** What the store does not take of one rule, whatever is tried. */
+export interface RefusedState {
+  readonly rule: string;
+  readonly reason: string;
 }
 
 export interface WindowedRulesOptions {
-  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly parsing: JsonLimits;
-  readonly limits?: StateLimits & WindowTimes;
+  readonly limits?: StateLimits;
   /** Must not throw. */
   readonly tell: (rule: string, outcome: Outcome, input: StateInput) => void;
-}
-
-export interface WindowTimes {
-  readonly stateSavePeriod: Millis;
-  readonly stateSavePeriodMax: Millis;
-  readonly tickDelay: Millis;
+  /** Why the store does not take a rule's state; null once it does. */
+  readonly onSaveRefused?: (rule: string, reason: string | null) => void;
 }
 
 export interface MadeState {
@@ -50,16 +55,16 @@ interface Windowed {
   replaces: boolean;
   /** It leaves, and stands still. */
   parked: boolean;
+  /** A thing was forgotten: what is on disk of it must go now. */
+  urgent: boolean;
 }
 
 /** State whose position lags that far behind is saved, or the log could not be cleaned up. */
 const LAG_MAX = 100_000;
-/** Saving takes at most one of so many parts of the time. */
-const SAVE_SHARE = 50;
 
 export class WindowedRules {
   readonly #o: WindowedRulesOptions;
-  readonly #limits: StateLimits & WindowTimes;
+  readonly #limits: StateLimits;
   /** Bounded by the rules. */
   readonly #rules = new Map<string, Windowed>();
   /** Read at the start, for rules that are not put yet. */
@@ -71,8 +76,8 @@ export class WindowedRules {
   /** Told before the last stop: messages below, and timers due until. */
   #toldBelow = 0;
   #toldUntil: EpochMs = -Infinity;
-  #nextSave: Millis = 0;
-  #saveBegan: Millis = 0;
+  /** Rules whose state the store does not take, and why; bounded by the rules. */
+  readonly #refused = new Map<string, string>();
 
   constructor(options: WindowedRulesOptions) {
     this.#o = options;
@@ -103,6 +108,10 @@ export class WindowedRules {
       { name: "tidewire_window_bytes", help: "About what rules' state takes" },
       sum((state) => state.bytes),
     );
+    metrics.observe(
+      { name: "tidewire_window_state_unsaved", help: "Rules whose state the store does not take" },
+      () => this.#refused.size,
+    );
   }
 
   /** What was due until then was told before the last stop. */
@@ -131,10 +140,12 @@ export class WindowedRules {
       if (!this.#wasTold(outcome)) this.#o.tell(rule, outcome, input);
     });
     const kept = present === undefined ? this.#stored.get(rule) : present.state.snapshot("everything");
+    present?.state.endSave(false);
     const taken = kept !== undefined && this.#restored(rule, state, kept, plan);
     if (!taken) state.startAt(from);
     const savedPosition = taken ? (present?.savedPosition ?? state.position) : from;
-    this.#rules.set(rule, { state, savedPosition, replaces: present !== undefined || !taken, parked: false });
+    const otherwise = present !== undefined || !taken || readHeader(kept.header).pageKeys !== PAGE_KEYS;
+    this.#rules.set(rule, { state, savedPosition, replaces: otherwise, parked: false, urgent: false });
     this.#gone.delete(rule);
     return state;
   }
@@ -159,7 +170,8 @@ export class WindowedRules {
     const before = this.#rules.get(rule);
     const { state } = made;
     made.tell = (outcome, input) => this.#o.tell(rule, outcome, input);
-    this.#rules.set(rule, { state, savedPosition: state.position, replaces: true, parked: false });
+    before?.state.endSave(false);
+    this.#rules.set(rule, { state, savedPosition: state.position, replaces: true, parked: false, urgent: false });
     this.#entered.add(rule);
     this.#gone.delete(rule);
     return () => {
@@ -190,6 +202,8 @@ export class WindowedRules {
   /** A rule that has no state any more, or does not run. */
   delete(rule: string): void {
     this.#entered.delete(rule);
+    this.#refused.delete(rule);
+    this.#rules.get(rule)?.state.endSave(false);
     if (this.#rules.delete(rule)) this.#gone.add(rule);
   }
 
@@ -210,44 +224,109 @@ export class WindowedRules {
     return oldest;
   }
 
-  /** Nothing is kept of a thing any more. */
+  /** Nothing is kept of a thing any more: the next save has all that changed, for it may have been the thing's. */
   forget(thing: string): void {
-    for (const { state } of this.#rules.values()) state.forget(thing);
-    this.#nextSave = 0;
+    for (const windowed of this.#rules.values()) {
+      windowed.state.endSave(false);
+      windowed.state.forget(thing);
+      windowed.urgent = true;
+    }
   }
 
-  /** What is to be saved now; nothing where it is too early. Call `saved` or `unsaved` with it. */
-  changes(how: "in turn" | "all"): SavedWindows[] {
-    this.#saveBegan = this.#o.clock.monotonic();
-    const inTurn = this.#saveBegan >= this.#nextSave;
-    const changes = [...this.#gone].map((rule): SavedWindows => ({ rule, snapshot: null, replaces: true }));
+  // ── saving ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Rules whose state is not as it was saved, for whom a save may begin. */
+  waiting(): string[] {
+    const waiting: string[] = [];
     for (const [rule, windowed] of this.#rules) {
-      if (how === "in turn" && !inTurn && !windowed.replaces && !windowed.parked) continue;
+      const { state, savedPosition } = windowed;
+      if (isWhole(windowed) || state.save !== null) continue;
+      if (state.changed || state.position - savedPosition >= LAG_MAX) waiting.push(rule);
+    }
+    return waiting;
+  }
+
+  /** The state as it is now, to be staged page by page; null where the rule is not there any more, or is saved otherwise. */
+  beginSave(rule: string): StateSave | null {
+    const windowed = this.#rules.get(rule);
+    if (windowed === undefined || isWhole(windowed)) return null;
+    return windowed.state.beginSave();
+  }
+
+  /** Whether a save was begun whose end is still to come. */
+  get saving(): boolean {
+    for (const { state } of this.#rules.values()) if (state.save !== null) return true;
+    return false;
+  }
+
+  /**
+   * What is to be saved with the checkpoint: what was staged, and as a whole what cannot wait for a turn. Call `saved` or
+   * `unsaved` with it.
+   */
+  changes(how: "in turn" | "all"): SavedWindows[] {
+    const changes = [...this.#gone].map((rule): SavedWindows => {
+      return { rule, snapshot: null, replaces: true, staged: [] };
+    });
+    for (const [rule, windowed] of this.#rules) {
       const { state, savedPosition, replaces, parked } = windowed;
+      const { save } = state;
+      if (how === "in turn" && !isWhole(windowed)) {
+        if (save?.isWritten !== true) continue;
+        changes.push({ rule, snapshot: { header: save.header, pages: [] }, replaces: false, staged: save.pages });
+        continue;
+      }
+      state.endSave(false);
       const lags = state.position - savedPosition >= (how === "all" || parked ? 1 : LAG_MAX);
-      if (!replaces && !lags && !state.changed) continue;
-      changes.push({ rule, snapshot: state.snapshot(replaces ? "everything" : "changes"), replaces });
+      if (!replaces && !lags && !state.changed) {
+        windowed.urgent = false;
+        continue;
+      }
+      const snapshot = state.snapshot(replaces ? "everything" : "changes");
+      changes.push({ rule, snapshot, replaces, staged: [] });
     }
     return changes;
   }
 
-  saved(changes: readonly SavedWindows[]): void {
-    if (changes.length === 0) return;
-    for (const { rule, snapshot } of changes) {
+  /** `refused`: those whose state the store did not take; the others are on disk. */
+  saved(changes: readonly SavedWindows[], refused: readonly RefusedState[]): void {
+    for (const one of changes) {
+      const { rule, snapshot } = one;
+      const because = refused.find((other) => other.rule === rule);
+      if (because !== undefined) {
+        this.unsaved([one]);
+        this.refuse(because);
+        continue;
+      }
       const windowed = this.#rules.get(rule);
       if (snapshot === null) this.#gone.delete(rule);
       if (windowed === undefined || snapshot === null) continue;
+      windowed.state.endSave(true);
       windowed.savedPosition = readHeader(snapshot.header).position;
       windowed.replaces = false;
+      windowed.urgent = false;
+      if (!this.#refused.delete(rule)) continue;
+      this.#o.onSaveRefused?.(rule, null);
+      this.#o.logger.info("A rule's state is saved again", { rule });
     }
-    const now = this.#o.clock.monotonic();
-    const { stateSavePeriod, stateSavePeriodMax } = this.#limits;
-    this.#nextSave =
-      now + Math.min(stateSavePeriodMax, Math.max(stateSavePeriod, (now - this.#saveBegan) * SAVE_SHARE));
   }
 
+  /** What was staged stays so, and goes with the next save. */
   unsaved(changes: readonly SavedWindows[]): void {
     for (const { rule, snapshot } of changes) if (snapshot !== null) this.#rules.get(rule)?.state.unsaved(snapshot);
+  }
+
+  /** The log is kept from where the state on disk is, and it is tried again in its turn. */
+  refuse({ rule, reason }: RefusedState): void {
+    this.#rules.get(rule)?.state.endSave(false);
+    if (!this.#rules.has(rule) || this.#refused.get(rule) === reason) return;
+    this.#refused.set(rule, reason);
+    this.#o.onSaveRefused?.(rule, reason);
+    this.#o.logger.error("The state of a rule cannot be saved; all others are", { rule, reason });
+  }
+
+  /** Rules whose state the store does not take, and why. */
+  get refused(): ReadonlyMap<string, string> {
+    return this.#refused;
   }
 
   #wasTold({ due, offset }: Outcome): boolean {
@@ -267,4 +346,9 @@ export class WindowedRules {
       return false;
     }
   }
+}
+
+/** Saved at once, not in slices. */
+function isWhole({ replaces, parked, urgent }: Windowed): boolean {
+  return replaces || parked || urgent;
 }

@@ -37,13 +37,14 @@ export class Run {
   readonly state: RuleState;
   readonly plan: WindowPlan;
 
-  constructor(sql: string, limits: Partial<StateLimits> = {}) {
+  constructor(sql: string, limits: Partial<StateLimits> = {}, pageKeys?: number) {
     this.plan = compileSql(sql).windows!;
     this.state = new RuleState({
       plan: this.plan,
       limits: { ...LIMITS.windows, ...limits },
       parse,
       outcome: (outcome) => this.outcomes.push(outcome),
+      ...(pageKeys === undefined ? {} : { pageKeys }),
     });
   }
 

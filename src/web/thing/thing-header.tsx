@@ -103,6 +103,7 @@ function Uptime({ latest, online }: { readonly latest: ThingHeaderProps["latest"
 function Certificate({ detail }: { readonly detail: ThingDetail }) {
   const active = detail.certificates.filter((certificate) => certificate.status === "ACTIVE");
   const last = Math.max(...active.map((certificate) => certificate.expiresAt));
+  if (active.length === 0 && detail.password !== null) return <>none, but a password</>;
   if (active.length === 0) {
     return (
       <span class="fact-warning">

@@ -7,6 +7,7 @@ import { alertsOf } from "../alerts/alert-store.ts";
 import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
 import { viewOf, viewTo } from "../charts/ranges.ts";
 import { AtTheDoor } from "../door/at-the-door.tsx";
+import { Access } from "../logins/access-section.tsx";
 import { live } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
 import { replaceRoute, route } from "../shell/router.ts";
@@ -35,7 +36,7 @@ export interface ThingPageProps {
 
 export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
   const feed = useMemo(() => new ThingFeed(thing, live, viewOf(rangeName, span)), [thing]);
-  const loaded = useDetail(thing);
+  const { loaded, load } = useDetail(thing);
   useEffect(() => {
     const unset = setCurrentFeed(feed);
     return () => {
@@ -76,6 +77,7 @@ export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
       <RangeBar feed={feed} />
       <Body feed={feed} />
       <Shadows thing={thing} />
+      {state.kind === "ready" && <Access detail={state.detail} reload={load} />}
     </div>
   );
 }
@@ -106,7 +108,7 @@ function useDetail(thing: string) {
     });
   }, [thing]);
   useJoins(() => void load());
-  return loaded;
+  return { loaded, load };
 }
 
 function Missing({ thing }: { readonly thing: string }) {

@@ -13,7 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { isTidewireError, reasonOf } from "../../../src/base/mod.ts";
+import { scrubFolder } from "../../../src/adapters/scrub/mod.ts";
+import { systemClock, systemScheduler } from "../../../src/adapters/system.ts";
+import { LIMITS, isTidewireError, reasonOf } from "../../../src/base/mod.ts";
 import { SimLogger, SimRandom } from "../../../sim/world.ts";
 import { KINDS } from "./damage-kinds.ts";
 import type { Kind } from "./damage-kind.ts";
@@ -29,11 +31,15 @@ export type Outcome =
   | "another text"
   /** Other answers, and nobody was told; or an error without a sentence. */
   | "SILENT"
-  | "UNEXPLAINED";
+  | "UNEXPLAINED"
+  /** A page of a database, which `tidewire scrub` had to find. */
+  | "MISSED BY SCRUB";
 
 export interface Report {
   /** By kind of file. */
   readonly counts: ReadonlyMap<string, ReadonlyMap<Outcome, number>>;
+  /** By kind of file: how often `tidewire scrub` found it before anybody asked. */
+  readonly foundByScrub: ReadonlyMap<string, number>;
   /** Cases that must not be, each with what is needed to see it again. */
   readonly wrong: readonly string[];
 }
@@ -50,6 +56,7 @@ export async function damageCampaign(count: number, seed: number, only = ""): Pr
   const root = mkdtempSync(join(tmpdir(), "tidewire-damage-"));
   const umask = process.umask(0o077); // copies are as private as what they are copies of
   const counts = new Map<string, Map<Outcome, number>>();
+  const foundByScrub = new Map<string, number>();
   const wrong: string[] = [];
   try {
     const prepared: Prepared[] = [];
@@ -58,10 +65,12 @@ export async function damageCampaign(count: number, seed: number, only = ""): Pr
     for (let at = 0; at < count; at++) {
       const random = new SimRandom(seed + at);
       const one = pick(prepared, random);
-      const { file, harm, outcome, says } = await playCase(one, join(root, "case"), random);
-      const of = counts.get(`${one.kind.name}: ${file}`) ?? new Map<Outcome, number>();
-      counts.set(`${one.kind.name}: ${file}`, of.set(outcome, (of.get(outcome) ?? 0) + 1));
-      if (outcome === "SILENT" || outcome === "UNEXPLAINED") {
+      const { file, harm, outcome, says, found } = await playCase(one, join(root, "case"), random);
+      const name = `${one.kind.name}: ${file}`;
+      const of = counts.get(name) ?? new Map<Outcome, number>();
+      counts.set(name, of.set(outcome, (of.get(outcome) ?? 0) + 1));
+      if (found) foundByScrub.set(name, (foundByScrub.get(name) ?? 0) + 1);
+      if (outcome === "SILENT" || outcome === "UNEXPLAINED" || outcome === "MISSED BY SCRUB") {
         wrong.push(
           `seed ${seed + at}, ${one.kind.name}, ${file}, ${harm}: ${outcome}${says === "" ? "" : ` (${says})`}`,
         );
@@ -72,7 +81,13 @@ export async function damageCampaign(count: number, seed: number, only = ""): Pr
     process.umask(umask);
     rmSync(root, { recursive: true, force: true });
   }
-  return { counts, wrong };
+  return { counts, foundByScrub, wrong };
+}
+
+async function isFoundByScrub(data: string): Promise<boolean> {
+  const limits = { ...LIMITS.scrub, secondLookAfter: 0 };
+  const ports = { clock: systemClock, scheduler: systemScheduler, bytesPerSecondMax: null };
+  return (await scrubFolder({ data, limits, ...ports })).findings.length > 0;
 }
 
 function pick(prepared: readonly Prepared[], random: SimRandom): Prepared {
@@ -91,6 +106,7 @@ async function prepare(kind: Kind, folder: string): Promise<Prepared> {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
     .filter((file) => statSync(join(folder, file)).size > 0)
     .sort();
+  if (await isFoundByScrub(folder)) throw new Error(`${kind.name}: scrub finds damage where there is none`);
   const copy = `${folder}-asked`;
   cpSync(folder, copy, { recursive: true });
   const logger = new SimLogger();
@@ -105,18 +121,28 @@ async function playCase(
   { kind, folder, files, answer }: Prepared,
   copy: string,
   random: SimRandom,
-): Promise<{ readonly file: string; readonly harm: string; readonly outcome: Outcome; readonly says: string }> {
+): Promise<{
+  readonly file: string;
+  readonly harm: string;
+  readonly outcome: Outcome;
+  readonly says: string;
+  readonly found: boolean;
+}> {
   rmSync(copy, { recursive: true, force: true });
   cpSync(folder, copy, { recursive: true });
   const file = random.pick(files);
   const harm = damage(join(copy, file), random);
   const logger = new SimLogger();
+  const found = await isFoundByScrub(copy);
   const result = (outcome: Outcome, says = ""): Awaited<ReturnType<typeof playCase>> => ({
     file: file.replace(/\d{20}\.seg/, "*.seg"),
     harm,
     outcome,
     says,
+    found,
   });
+  // Where there is a write-ahead log, a page may be read from there.
+  if (file.endsWith(".db") && !files.includes(`${file}-wal`) && !found) return result("MISSED BY SCRUB");
   try {
     const given = await kind.ask(copy, logger);
     if (isDeepStrictEqual(given, answer)) return result("harmless");

@@ -204,6 +204,7 @@ function fillRules(path: string): SqliteRulesStore {
       rule: "a",
       snapshot: { header: new TextEncoder().encode("header"), pages: [[0, new TextEncoder().encode("page")]] },
       replaces: true,
+      staged: [],
     },
   ] as const;
   const batch = { checkpoint: 99, receivers, deliveries, done: [], dead: [], alerts, alertRows: [], windows };

@@ -1,23 +1,28 @@
 /** Who is who: people, provisioning, renewals, the audit log, and the fleet's index. */
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openAuditFolder } from "../../../src/adapters/files/audit-log.ts";
-import { SqlitePeopleStore } from "../../../src/adapters/sqlite/people-store.ts";
-import { SqliteProvisioningStore } from "../../../src/adapters/sqlite/provisioning-store.ts";
+import { openPeopleFile } from "../../../src/adapters/sqlite/people-store.ts";
+import type { OpenPeopleFile } from "../../../src/adapters/sqlite/people-store.ts";
+import { openProvisioningFile } from "../../../src/adapters/sqlite/provisioning-store.ts";
+import type { OpenProvisioningFile } from "../../../src/adapters/sqlite/provisioning-store.ts";
 import { SqliteSearchIndex } from "../../../src/adapters/sqlite/search-index.ts";
-import { SqliteSuccessionStore } from "../../../src/adapters/sqlite/succession-store.ts";
+import { openRenewalsFile } from "../../../src/adapters/sqlite/succession-store.ts";
+import type { OpenRenewalsFile } from "../../../src/adapters/sqlite/succession-store.ts";
 import { systemScheduler } from "../../../src/adapters/system.ts";
-import { AuditTrail, parseAnchor, searchAudit, verifyAudit } from "../../../src/audit/mod.ts";
-import type { AuditAnchor } from "../../../src/audit/mod.ts";
+import { checkpointVerifier } from "../../../src/adapters/pki/mod.ts";
+import { AuditTrail, parseAnchor, parseCheckpoint, searchAudit, verifyAudit } from "../../../src/audit/mod.ts";
+import type { AuditAnchor, CheckpointSigner } from "../../../src/audit/mod.ts";
 import { LIMITS, kib } from "../../../src/base/mod.ts";
 import type { Logger } from "../../../src/base/mod.ts";
 import { SimClock, SimLogger, SimMetrics } from "../../../sim/world.ts";
 import { NOW, crashed, range } from "./damage-kind.ts";
 import type { Kind } from "./damage-kind.ts";
 
-function fillPeople(path: string): SqlitePeopleStore {
-  const store = new SqlitePeopleStore({ path });
+function fillPeople(path: string): OpenPeopleFile {
+  const file = openPeopleFile({ path });
+  const { people: store } = file;
   for (const n of range(40)) {
     store.putUser({
       name: `user-${n}`,
@@ -44,8 +49,8 @@ function fillPeople(path: string): SqlitePeopleStore {
       lastUsedFrom: "127.0.0.1",
     });
   }
-  store.putSessions(
-    range(40).map((n) => ({
+  for (const n of range(40)) {
+    store.putSession({
       id: `s-${n}`,
       hash: `h-${n}`,
       user: `user-${n}`,
@@ -54,28 +59,30 @@ function fillPeople(path: string): SqlitePeopleStore {
       endsAt: NOW + n,
       address: "127.0.0.1",
       agent: "a browser",
-    })),
-  );
-  store.revokeToken("c".repeat(64));
-  store.auditAnchor.write(`7 ${"d".repeat(64)}`);
-  return store;
+    });
+  }
+  file.revokedToken.write("c".repeat(64));
+  file.auditAnchor.write(`7 ${"d".repeat(64)}`);
+  return file;
 }
 
 const people: Kind = {
   name: "people.db",
   make: (folder) => Promise.resolve(fillPeople(join(folder, "people.db")).close()),
   ask(folder, logger) {
-    const store = new SqlitePeopleStore({ path: join(folder, "people.db"), logger });
+    const file = openPeopleFile({ path: join(folder, "people.db"), logger });
     try {
-      return Promise.resolve({ ...store.load(), anchor: store.auditAnchor.read() });
+      const [revokedToken, anchor] = [file.revokedToken.read(), file.auditAnchor.read()];
+      return Promise.resolve({ ...file.people.load(), revokedToken, anchor });
     } finally {
-      store.close();
+      file.close();
     }
   },
 };
 
-function fillProvisioning(path: string): SqliteProvisioningStore {
-  const store = new SqliteProvisioningStore({ path });
+function fillProvisioning(path: string): OpenProvisioningFile {
+  const file = openProvisioningFile({ path });
+  const { store } = file;
   const template = {
     type: "FLEET_PROVISIONING",
     description: "pumps",
@@ -112,14 +119,15 @@ function fillProvisioning(path: string): SqliteProvisioningStore {
     store.saveRetirement({ thing: `t-${n}`, eraseData: true, blockName: n % 2 === 0, startedAt: NOW });
     store.blockName(`blocked-${n}`, NOW);
   }
-  return store;
+  return file;
 }
 
 const provisioning: Kind = {
   name: "provisioning.db",
   make: (folder) => Promise.resolve(fillProvisioning(join(folder, "provisioning.db")).close()),
   ask(folder, logger) {
-    const store = new SqliteProvisioningStore({ path: join(folder, "provisioning.db"), logger });
+    const file = openProvisioningFile({ path: join(folder, "provisioning.db"), logger });
+    const { store } = file;
     try {
       const templates = store.templates(null, 100);
       return Promise.resolve({
@@ -132,33 +140,35 @@ const provisioning: Kind = {
         blocked: range(60).map((n) => store.isBlocked(`blocked-${n}`)),
       });
     } finally {
-      store.close();
+      file.close();
     }
   },
 };
 
-function fillRenewals(path: string): SqliteSuccessionStore {
-  const store = new SqliteSuccessionStore({ path });
+function fillRenewals(path: string): OpenRenewalsFile {
+  const file = openRenewalsFile(path);
+  const { successions: store } = file;
   const idOf = (n: number): string => n.toString(16).padStart(64, "f");
   for (const n of range(80)) {
     const confirmedAt = n % 2 === 0 ? NOW : null;
     store.save({ predecessor: idOf(n), successor: idOf(n + 1_000), issuedAt: NOW, confirmedAt });
     store.allow(idOf(n), NOW + n);
   }
-  return store;
+  return file;
 }
 
 const renewals: Kind = {
   name: "renewals.db",
   make: (folder) => Promise.resolve(fillRenewals(join(folder, "renewals.db")).close()),
   ask(folder, logger) {
-    const store = new SqliteSuccessionStore({ path: join(folder, "renewals.db"), logger });
+    const file = openRenewalsFile(join(folder, "renewals.db"), logger);
+    const { successions: store } = file;
     try {
       const successions = store.load();
       const allowances = successions.map(({ predecessor }) => store.allowance(predecessor));
       return Promise.resolve({ successions, allowances });
     } finally {
-      store.close();
+      file.close();
     }
   },
 };
@@ -210,18 +220,30 @@ function sha256(text: string): string {
 }
 
 /** In the people's database, which is no part of this kind. */
-function anchorIn(folder: string): AuditAnchor {
-  const path = join(folder, "anchor.left-out");
+function noteIn(folder: string, name: string): AuditAnchor {
+  const path = join(folder, `${name}.left-out`);
   return {
     read: () => (existsSync(path) ? readFileSync(path, "utf8") : null),
     write: (text) => writeFileSync(path, text),
   };
 }
 
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const PUBLIC_KEY = String(publicKey.export({ type: "spki", format: "pem" }));
+const SIGNER: CheckpointSigner = {
+  key: createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("hex"),
+  publicKey: PUBLIC_KEY,
+  isNew: true,
+  sign: (text) => sign(null, Buffer.from(text), privateKey).toString("base64"),
+};
+
 function openTrail(folder: string, logger: Logger): AuditTrail {
   return new AuditTrail({
     files: openAuditFolder(join(folder, "audit")),
-    anchor: anchorIn(folder),
+    anchor: noteIn(folder, "anchor"),
+    checkpointNote: noteIn(folder, "checkpoint"),
     sha256,
     clock: new SimClock(),
     scheduler: systemScheduler,
@@ -235,6 +257,7 @@ const audit: Kind = {
   name: "audit log",
   async make(folder) {
     const trail = openTrail(folder, new SimLogger());
+    await trail.signWith(SIGNER);
     for (const n of range(60)) {
       const actor = { kind: "user", name: `user-${n % 3}` };
       await trail.commit({ actor, address: "127.0.0.1", action: "thing.create", target: `t-${n}`, outcome: "ok" });
@@ -242,12 +265,15 @@ const audit: Kind = {
     await trail.close();
   },
   async ask(folder, logger) {
-    const noted = parseAnchor(anchorIn(folder).read())!;
+    const noted = parseAnchor(noteIn(folder, "anchor").read())!;
+    const signed = parseCheckpoint(JSON.parse(noteIn(folder, "checkpoint").read()!))!;
     const trail = openTrail(folder, logger);
+    await trail.signWith({ ...SIGNER, isNew: false });
     await trail.close();
     const files = openAuditFolder(join(folder, "audit"));
     // What `tidewire audit verify` does.
-    const { fault } = await verifyAudit(files, [noted], sha256);
+    const verify = checkpointVerifier([{ name: "audit.pub", pem: PUBLIC_KEY }]);
+    const { fault } = await verifyAudit(files, [noted], sha256, { verify, checkpoints: [signed] });
     if (fault !== null) logger.error("the audit log is not whole", { fault });
     const { entries } = await searchAudit(files, { limit: 100 });
     await files.close();

@@ -108,7 +108,7 @@ function rolledUp(rollup: Rollup, files: UserFiles): string {
   const parts = [
     numbersAsRollup(rollup, hot("numbers", files)),
     textsAsRollup(rollup, hot("texts", files)),
-    ...(files.cold[rollup].length > 0 ? [unpackedRollup(parquet(files.cold[rollup]))] : []),
+    ...(files.cold[rollup].length > 0 ? [unpackedRollup(parquet(files.cold[rollup]), false)] : []),
     ...(rollup === "1m" ? withoutMinutes(files.cold) : []),
   ];
   return (

@@ -1,23 +1,28 @@
-/** All rows of a tenant from one registry's database into another: complete, because it goes by the list of tables. */
+/** All rows of a tenant from one database into another: complete, because it goes by lists of tables. */
 import { TABLES } from "./schema.ts";
 import type { Table } from "./schema.ts";
 import { rowsOf } from "./sql.ts";
-import type { Row, Sql, Value } from "./sql.ts";
+import type { Row, Sql, Touched, Value } from "./sql.ts";
 
 /** Rows of one statement: the widest has 16 columns, and SQLite takes 32,766 values. */
 const PAGE = 500;
 
 /** To be called within a transaction of `to`. Returns the number of rows of each table. */
-export function copyTables(from: Sql, to: Sql): ReadonlyMap<string, number> {
+export function copyTables(
+  from: Sql,
+  to: Sql,
+  tables: readonly Table[] = TABLES,
+  touched: readonly Touched[] = [["policy", "*", "updated"]],
+): ReadonlyMap<string, number> {
   const copied = new Map<string, number>();
-  for (const table of TABLES) {
+  for (const table of tables) {
     const columns = [...table.key, ...table.others];
     let rows = 0;
     for (const page of pages(from, table, columns)) {
       to.change(
         `INSERT INTO ${table.name} (tenant, ${columns.join(", ")}) VALUES ${rowsOf(page.length, columns.length)}`,
         page.flat() as Value[],
-        [["policy", "*", "updated"]],
+        touched,
       );
       rows += page.length;
     }

@@ -37,7 +37,7 @@ export const TABLES: readonly Table[] = [
   table("device_passwords", "thing", "hash version created_at updated_at"),
 ];
 
-function table(name: string, key: string, others: string): Table {
+export function table(name: string, key: string, others: string): Table {
   return { name, key: words(key), others: words(others) };
 }
 
@@ -192,7 +192,7 @@ export const SQLITE_STATISTICS = `
 export const POSTGRES_REGISTRY = forPostgres(REGISTRY);
 export const POSTGRES_DEVICE_PASSWORDS = forPostgres(DEVICE_PASSWORDS);
 
-function forPostgres(tables: string): string {
+export function forPostgres(tables: string): string {
   return tables
     .replaceAll(") STRICT, WITHOUT ROWID", ")")
     .replaceAll(/\bTEXT\b/g, 'text COLLATE "C"')
