@@ -494,8 +494,7 @@ export class Deliveries {
   }
 
   #memoryFull(target: Target, bytes: number): boolean {
-    const { deliveriesQueuedMax, deliveriesQueuedBytesMax } = this.#o.limits;
-    const { queuedMax = deliveriesQueuedMax } = target.carrier;
-    return target.queue.length >= queuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
+    const { deliveriesQueuedBytesMax } = this.#o.limits;
+    return target.queue.length >= target.queuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
   }
 }
