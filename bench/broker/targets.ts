@@ -44,7 +44,7 @@ export async function startOurs(folder: string, flags: readonly string[] = []): 
 }
 
 /** With its limits lifted, so that it is measured and not its defaults; in memory: it cannot be durable per message. */
-export async function startMosquitto(folder: string): Promise<Target> {
+export async function startMosquitto(folder: string, core = SERVER_CORE): Promise<Target> {
   const port = await freePort();
   const lines = [
     "allow_anonymous true",
@@ -59,7 +59,7 @@ export async function startMosquitto(folder: string): Promise<Target> {
   const path = join(folder, "mosquitto.conf");
   await writeFile(path, lines.join("\n"));
   const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin` };
-  const child = start(["mosquitto", "-c", path], { core: SERVER_CORE, stdout: "ignore", env });
+  const child = start(["mosquitto", "-c", path], { core, stdout: "ignore", env });
   await listening(port);
   return { name: "mosquitto", protocol: "mqtt", address: { host: "127.0.0.1", port }, process: child };
 }

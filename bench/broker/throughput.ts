@@ -108,7 +108,7 @@ export function throughput(name: string, options: ThroughputOptions): Promise<Ro
 const STARTS: Readonly<Record<TargetName, (folder: string) => Promise<Target>>> = {
   tidewire: startOurs,
   "broker alone": startBrokerAlone,
-  mosquitto: startMosquitto,
+  mosquitto: (folder) => startMosquitto(folder),
   nats: startNats,
   aedes: startAedes,
 };

@@ -1,7 +1,7 @@
 /**
  * The rules: routing, evaluation and windows in one process on one core, through the runtime's own parts; and the way of a message
  * through a whole platform. `npm run bench:rules`; names behind `--` choose parts: `shared` `filter` `many` `idle` `tumble` `pause`
- * `back-test` `webhook`; `--runs N` (default 3).
+ * `back-test` `webhook` `node-red` (only where it is named); `--runs N` (default 3).
  */
 import type { Message } from "../../src/base/mod.ts";
 import type { RuleDocument } from "../../src/rules/mod.ts";
@@ -12,6 +12,7 @@ import { tableOf } from "../report.ts";
 import type { Row } from "../report.ts";
 import { backTest } from "./back-test.ts";
 import { T0, collected, messageOf, perSecond } from "./measuring.ts";
+import { nodeRed } from "./node-red.ts";
 import { pause } from "./pause.ts";
 import { tumble } from "./tumble.ts";
 import { webhook } from "./webhook.ts";
@@ -147,6 +148,7 @@ async function rowsOf(parts: readonly string[], runs: number): Promise<Row[]> {
   if (wants("pause")) rows.push(await pause(runs));
   if (wants("back-test")) rows.push(await backTest(runs));
   if (wants("webhook")) rows.push(...(await webhook(runs)));
+  if (parts.includes("node-red")) rows.push(...(await nodeRed(runs)));
   return rows;
 }
 

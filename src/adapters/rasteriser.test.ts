@@ -46,6 +46,21 @@ describe("bitmaps of drawings", () => {
     assert.ok((await rasteriser.png(SVG)).length > 100);
   });
 
+  for (const library of ["@resvg/resvg-wasm", "dejavu-fonts-ttf"]) {
+    test(`without ${library}: what was asked is told so, and so is what is asked later`, async () => {
+      const hook = `import { registerHooks } from "node:module";
+        registerHooks({ resolve(name, context, next) {
+          if (!name.startsWith(${JSON.stringify(library)})) return next(name, context);
+          throw Object.assign(new Error("Cannot find package " + name), { code: "ERR_MODULE_NOT_FOUND" });
+        } });`;
+      const execArgv = ["--import", `data:text/javascript,${encodeURIComponent(hook)}`];
+      rasteriser = new Rasteriser({
+        spawn: () => new Worker(new URL("rasteriser-thread.ts", import.meta.url), { execArgv }),
+      });
+      for (let i = 0; i < 2; i++) await assert.rejects(rasteriser.png(SVG), /Cannot find/);
+    });
+  }
+
   test("too many at once are refused, the others are made", async () => {
     rasteriser = new Rasteriser();
     const all = await Promise.allSettled(Array.from({ length: 12 }, () => rasteriser.png(SVG)));

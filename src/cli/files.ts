@@ -30,8 +30,8 @@ interface Options {
 }
 
 const DEFAULT_FOLDER = "config";
-/** Of what becomes part of a path. */
-const PLAIN_NAME = /^[a-zA-Z0-9_-]{1,128}$/;
+/** Of what becomes part of a path: what the platform's kinds allow, and neither hidden nor a way out. */
+const PLAIN_NAME = /^[\w+=,@-][\w+=,.@-]{0,127}$/;
 const EXIT_DIFFERENT = 1;
 const EXIT_TROUBLE = 2;
 
@@ -85,14 +85,14 @@ async function diff(folder: string, options: Options, output: Output): Promise<b
   const found = documentsIn(folder, output);
   const plan = await planOf(found, options, output);
   if (options.json === true) output.result(JSON.stringify(plan));
-  else show(plan, found, output);
+  else show(plan, found, options, output);
   return plan.changes.length > 0;
 }
 
 async function apply(folder: string, options: Options, output: Output): Promise<void> {
   const found = documentsIn(folder, output);
   const plan = await planOf(found, options, output);
-  if (options.json !== true) show(plan, found, output);
+  if (options.json !== true) show(plan, found, options, output);
   if (options.dryRun === true) {
     if (options.json === true) output.result(JSON.stringify(plan));
     return;
@@ -122,7 +122,7 @@ async function pull(folder: string, options: Options, output: Output): Promise<v
     if (!PLAIN_NAME.test(document.kind) || !PLAIN_NAME.test(document.name)) continue; // no platform of ours has it
     const file = files.get(keyOf(document))?.file;
     if (file !== undefined && !differ.has(keyOf(document)) && !faulty.has(keyOf(document))) continue;
-    const path = file ?? `${document.kind}s/${document.name}.yaml`;
+    const path = file ?? `${folderOf(document.kind)}/${document.name}.yaml`;
     const isTaken = file !== undefined || existsSync(join(folder, path));
     // Only what we would write ourselves: a head with SQL below is nobody's to replace by YAML under its name.
     if (isTaken && (options.overwrite !== true || path.endsWith(".sql"))) left.push(path);
@@ -138,6 +138,11 @@ async function pull(folder: string, options: Options, output: Output): Promise<v
     );
   if (left.length > 0)
     throw new TidewireError("FILES_DIFFER", { count: left.length, names: left.slice(0, 10).join(", ") });
+}
+
+/** `rules`, `policies`, `alerts`. */
+function folderOf(kind: string): string {
+  return kind.endsWith("s") ? kind : `${kind}s`.replace(/ys$/, "ies");
 }
 
 /** A file whose name is not the document's says which it is. */
@@ -199,7 +204,12 @@ function tellFaults(faults: readonly FileFault[], folder: string, output: Output
   throw new TidewireError("CONFIGURATION_INVALID", { count, first: `${first.file}:${first.line}: ${first.reason}` });
 }
 
-function show(plan: ConfigurationPlan, { documents }: DocumentFolder, output: Output): void {
+function show(
+  plan: ConfigurationPlan,
+  { documents }: DocumentFolder,
+  { prune = false }: Options,
+  output: Output,
+): void {
   const colour = coloursFor(process.stdout);
   const files = new Map(documents.map((one) => [keyOf(one), one.file]));
   for (const one of plan.changes) {
@@ -222,7 +232,8 @@ function show(plan: ConfigurationPlan, { documents }: DocumentFolder, output: Ou
   if (others.length === 0) return;
   const names = others.slice(0, 5).map(keyOf).join(", ");
   const more = others.length > 5 ? ", …" : "";
-  output.note(`${others.length} run that no file has (--prune would delete them): ${names}${more}`);
+  const why = prune ? "are in use, and stay" : "--prune would delete those that are not in use";
+  output.note(`${others.length} run that no file has (${why}): ${names}${more}`);
 }
 
 function textOf(document: JsonObject | null): readonly string[] {

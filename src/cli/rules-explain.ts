@@ -6,19 +6,23 @@ import { systemClock } from "../adapters/system.ts";
 import { LIMITS, TidewireError, reasonOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import { MessageInput, RuleRun } from "../rules/mod.ts";
-import { explainSql, printExplanation } from "../sql/mod.ts";
+import type { RuleDraft } from "../rules/mod.ts";
+import { explainAsking, explainSql, printExplanation } from "../sql/mod.ts";
+import type { Explanation, ExternalName } from "../sql/mod.ts";
 import { withConnection } from "./connection.ts";
 import { LogRecords } from "./log-records.ts";
 import { messageLine } from "./message-line.ts";
 import type { Output } from "./output.ts";
 import { ruleFrom } from "./rule-source.ts";
 import type { ConnectionOptions } from "./rule-source.ts";
+import { openAnswers } from "./rules-answers.ts";
 
 interface Options extends ConnectionOptions {
   readonly message?: string;
   readonly offset?: string;
   readonly topic?: string;
   readonly payload?: string;
+  readonly config?: string;
   readonly json?: boolean;
 }
 
@@ -30,6 +34,7 @@ export function explainCommand(output: Output): Command {
     .option("--message <file>", 'a message in a file: {"topic": …, "payload": …}')
     .option("--topic <topic>", "a message of this topic, with --payload")
     .option("--payload <payload>", "its payload, as it is")
+    .option("--config <file>", "of the platform: tables that the rule looks up, as they are now")
     .option("--json", "print the result as JSON")
     .action((rule: string, options: Options) => explain(rule, options, output));
 }
@@ -37,15 +42,20 @@ export function explainCommand(output: Output): Command {
 async function explain(given: string, options: Options, output: Output): Promise<void> {
   const rule = await ruleFrom(given, options);
   const message = await messageFrom(options, output);
-  const explanation = explainSql(
-    rule.sql,
-    new MessageInput(message, LIMITS.rules, nodeSqlEnvironment()),
-    rule.awsIotSqlVersion,
-  );
-  const routed = new RuleRun({ rule, fired: () => {} }).wants(message.topic);
+  const run = new RuleRun({ rule, fired: () => {} });
+  const input = new MessageInput(message, LIMITS.rules, nodeSqlEnvironment());
+  const { explanation, askedToday } = await explained(rule, run.sql.externals, input, options, output);
+  const routed = run.wants(message.topic);
+  if (askedToday.length > 0) output.note(`What ${askedToday.join(", ")} answered is of now, not of then.`);
   if (options.json === true) {
     output.result(
-      JSON.stringify({ topic: message.topic, routed, ...explanation, verdict: explanation.verdict ?? null }),
+      JSON.stringify({
+        topic: message.topic,
+        routed,
+        ...explanation,
+        verdict: explanation.verdict ?? null,
+        askedToday,
+      }),
     );
     return;
   }
@@ -58,6 +68,27 @@ async function explain(given: string, options: Options, output: Output): Promise
         ? "WHERE is undecided: the message does not match"
         : `WHERE ${verdict ? "matches" : "does not match"}`;
   output.result(`${topics}\n${decision}\n${printExplanation(rule.sql, explanation)}`);
+}
+
+async function explained(
+  rule: RuleDraft,
+  asked: readonly ExternalName[],
+  input: MessageInput,
+  options: Options,
+  output: Output,
+): Promise<{ readonly explanation: Explanation; readonly askedToday: readonly ExternalName[] }> {
+  const { sql, awsIotSqlVersion: version } = rule;
+  if (asked.length === 0) return { explanation: explainSql(sql, input, version), askedToday: [] };
+  const open = await openAnswers({ ...options, platform: options, also: [], kept: true }, "rules explain", output);
+  const { answers } = open;
+  try {
+    const explanation = await explainAsking(sql, input.copy(answers.asking()), (name) => answers.asks(name), version);
+    const { count, reason } = answers.unanswered;
+    if (count > 0) output.note(`${count} times there was no answer; first: ${reason}`);
+    return { explanation, askedToday: asked.filter((name) => answers.asks(name)) };
+  } finally {
+    await open.close();
+  }
 }
 
 async function messageFrom(options: Options, output: Output): Promise<Message> {

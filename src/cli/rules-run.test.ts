@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -15,7 +18,7 @@ interface Ran {
 async function run(
   sql: string,
   input: readonly string[],
-  more: { topic?: string; values?: boolean } = {},
+  more: { topic?: string; values?: boolean; config?: string; data?: string } = {},
 ): Promise<Ran> {
   const notes: string[] = [];
   const sink = new PassThrough();
@@ -119,6 +122,39 @@ describe("rules run", () => {
       notes.map((text) => /Line (\d)/.exec(text)?.[1]),
       ["1", "2", "3", "4"],
     );
+  });
+
+  test("asks the tables, functions and secrets of a configuration, in the order of the lines", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tidewire-run-"));
+    try {
+      const program = `#!${process.execPath}
+require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, input } = JSON.parse(line);
+  console.log(JSON.stringify({ id, output: input * 10 }));
+});
+`;
+      mkdirSync(join(folder, "programs"));
+      writeFileSync(join(folder, "programs", "tens"), program, { mode: 0o755 });
+      writeFileSync(join(folder, "limits.csv"), "thing,max\na,5\nb,8\n");
+      const config = join(folder, "tidewire.yaml");
+      const tables = `tables: { limits: { file: ${join(folder, "limits.csv")}, key: thing } }`;
+      writeFileSync(config, `${tables}\nfunctions: { tens: { program: tens } }\n`);
+      const sql =
+        "SELECT function('tens', v) AS t, get_thing_shadow(thing(), 'r').x AS x FROM 'line/+' WHERE v > lookup('limits', thing(), 'max')";
+      const lines = [message(0, 6, "a"), message(1, 6, "b"), message(2, 9, "b"), message(3, 9, "c")];
+      const ran = await run(sql, lines, { values: true, config, data: folder });
+      assert.deepEqual(ran.lines, [{ t: 60 }, { t: 90 }]);
+      assert.equal(ran.status, 0);
+      assert.deepEqual(ran.notes, [
+        "get_thing_shadow cannot be asked here: Undefined",
+        "1 times there was no answer; first: lookup(): there is no answer",
+      ]);
+      const without = await run(sql, lines, { values: true });
+      assert.deepEqual(without.lines, []);
+      assert.match(without.notes[0]!, /^lookup, function, get_thing_shadow cannot be asked here/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("waits for a slow reader, and ends in peace when it goes away", async () => {

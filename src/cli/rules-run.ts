@@ -11,11 +11,14 @@ import { LineSink, linesOf } from "./json-lines.ts";
 import { messageLine } from "./message-line.ts";
 import type { Output } from "./output.ts";
 import { localRule } from "./rule-source.ts";
+import { openAnswers } from "./rules-answers.ts";
 
 interface Options {
   readonly topic?: string;
   readonly values?: boolean;
   readonly live?: boolean;
+  readonly config?: string;
+  readonly data?: string;
 }
 
 /** Exit status where lines could not be read. */
@@ -40,6 +43,8 @@ export function runCommand(output: Output): Command {
     .option("--topic <topic>", "the lines are payloads, published to this topic")
     .option("--values", "print what SELECT gives, and nothing around it")
     .option("--live", "time goes on with the clock where no line comes")
+    .option("--config <file>", "tables, functions and secrets that the rule asks, as in the file of `tidewire up`")
+    .option("--data <folder>", "has the programs of its functions (default: the file's `data`)")
     .addHelpText("after", LINES)
     .action(async (rule: string, options: Options) => {
       process.exitCode = await runRule(rule, options, { input: process.stdin, sink: process.stdout, output });
@@ -58,12 +63,20 @@ export async function runRule(given: string, options: Options, { input, sink, ou
   if (rule === null)
     throw new TidewireError("CONFIG_FILE_UNREADABLE", { file: given, reason: "there is no such file" });
   const lines = new LineSink(sink);
+  const kept = options.live !== true;
+  const also = ["function", "aws_lambda", "get_secret"] as const;
+  const open =
+    options.config === undefined
+      ? null
+      : await openAnswers({ ...options, platform: null, also, kept }, "rules run", output);
   const run = new RuleRun({
     rule,
     environment: nodeSqlEnvironment(),
+    ...(open === null ? {} : { answers: open.answers }),
     fired: (firing) => lines.add(lineOf(firing, options.values === true)),
   });
-  if (run.sql.externals.length > 0) output.note(`${run.sql.externals.join(", ")} cannot be asked here: Undefined`);
+  const unasked = run.sql.externals.filter((name) => open?.answers.asks(name) !== true);
+  if (unasked.length > 0) output.note(`${unasked.join(", ")} cannot be asked here: Undefined`);
   const tick = (): void => {
     run.tick(systemClock.now() - LIMITS.windows.tickDelay);
     void lines.flush();
@@ -77,10 +90,13 @@ export async function runRule(given: string, options: Options, { input, sink, ou
     run.tick(windowed ? END_OF_TIME : newest);
     await lines.flush();
     if (faults > FAULTS_TOLD_MAX) output.note(`${faults} lines were left out.`);
+    const { count, reason } = open?.answers.unanswered ?? { count: 0, reason: null };
+    if (count > 0) output.note(`${count} times there was no answer; first: ${reason}`);
     if (run.failure !== null) output.note(`It failed on ${run.counts.failed}; the first time: ${run.failure}`);
     return faults + run.counts.failed > 0 ? EXIT_INCOMPLETE : 0;
   } finally {
     cancel();
+    await open?.close();
   }
 }
 
@@ -100,7 +116,10 @@ async function each(
     const read = line === null ? null : messageLine(line, topic, systemClock.now());
     if (read?.kind === "message") {
       newest = Math.max(newest, read.message.receivedAt);
-      if (run.wants(read.message.topic)) run.handle(offset, read.message);
+      if (run.wants(read.message.topic)) {
+        if (run.asks) run.take(offset, await run.ask(read.message));
+        else run.handle(offset, read.message);
+      }
       offset++;
       await lines.flush();
       if (lines.gone) break;

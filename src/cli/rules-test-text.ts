@@ -9,7 +9,7 @@ const VALUE_CHARS_MAX = 160;
 const THINGS_SHOWN = 10;
 
 export function printedTest(result: PastTestResult): string {
-  const { rule, against, comparison, messages, notes, complete, took } = result;
+  const { rule, against, comparison, messages, notes, complete, took, unanswered } = result;
   const { log, archive, forgotten, unreadable } = messages;
   const rate = took <= 0 ? 0 : Math.round(((log + archive) / took) * 1000);
   const lines = [
@@ -18,6 +18,7 @@ export function printedTest(result: PastTestResult): string {
   ];
   if (forgotten > 0) lines.push(`${forgotten} of forgotten things were skipped`);
   if (unreadable > 0) lines.push(`${unreadable} records could not be read`);
+  if (unanswered.count > 0) lines.push(`${unanswered.count} times there was no answer; first: ${unanswered.reason}`);
   lines.push(...notes, "", ...ofRule(rule));
   if (against !== null) lines.push("", ...ofRule(against));
   if (comparison !== null && against !== null) {
@@ -30,7 +31,7 @@ export function printedTest(result: PastTestResult): string {
   return lines.join("\n");
 }
 
-function ofRule({ ruleName, filter, counts, failure, windows, unasked, findings }: RuleReport): string[] {
+function ofRule({ ruleName, filter, counts, failure, windows, unasked, askedToday, findings }: RuleReport): string[] {
   const { evaluated, unmatched, undecided, failed } = counts;
   const lines = [
     `${ruleName} would have fired ${findings.fired} times`,
@@ -44,6 +45,7 @@ function ofRule({ ruleName, filter, counts, failure, windows, unasked, findings 
     );
   }
   if (unasked.length > 0) lines.push(`  ${unasked.join(", ")} cannot be asked about the past: Undefined`);
+  if (askedToday.length > 0) lines.push(`  answers of ${askedToday.join(", ")} are today's, not those of then`);
   if (findings.fired === 0) return lines;
   lines.push(...chart(findings), ...onWhat(findings));
   for (const { kind, times } of findings.actions) lines.push(`  ${kind}: ${times} times (not executed)`);

@@ -5,11 +5,12 @@ import { stepBack, systemClock } from "../adapters/system.ts";
 import { TidewireError, days, momentIn } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { testOnPast } from "../cloud/backtest/mod.ts";
-import type { PastTestProgress } from "../cloud/backtest/mod.ts";
+import type { PastTestProgress, PastTestResult } from "../cloud/backtest/mod.ts";
 import { withConnection } from "./connection.ts";
 import { countOf } from "./log-options.ts";
 import type { Output } from "./output.ts";
 import { ruleFrom } from "./rule-source.ts";
+import { openAnswers } from "./rules-answers.ts";
 import { printedTest } from "./rules-test-text.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -22,6 +23,8 @@ interface Options {
   readonly thing?: string;
   readonly limit: number;
   readonly against?: string;
+  readonly config?: string;
+  readonly callFunctions?: boolean;
   readonly json?: boolean;
 }
 
@@ -33,7 +36,8 @@ const EXIT_STOPPED = 130;
 
 const NOTHING_IS_SENT = `
 The rule is a file ({"sql": …, "actions": […]}, or SQL alone), a statement in quotes, or the name of a rule that the platform has.
-It is run over the log and the archive of the data folder, windows included; none of its actions is executed.
+It is run over the log and the archive of the data folder, windows included; none of its actions is executed. Shadows and registry are
+asked of the platform where it runs: what is asked has today's answer, not that of then, and the result says so.
   tidewire rules test hot.sql --since 7d
   tidewire rules test "SELECT * FROM 'telemetry/#' WHERE temp > 80" --against "SELECT * FROM 'telemetry/#' WHERE temp > 85"`;
 
@@ -51,6 +55,8 @@ export function testCommand(output: Output): Command {
     .option("--thing <name>", "only what this thing published")
     .option("--limit <count>", "how many firings to show at each end", countOf, 5)
     .option("--against <rule>", "a second rule over the same messages: what only one of them fires on")
+    .option("--config <file>", "of the platform: tables that the rule looks up, as they are today")
+    .option("--call-functions", "also call the functions of that file: they are called for messages of the past")
     .option("--json", "print the result as JSON")
     .addHelpText("after", NOTHING_IS_SENT)
     .action((rule: string, options: Options) => test(rule, options, output));
@@ -79,8 +85,20 @@ async function test(given: string, options: Options, output: Output): Promise<vo
     thing: thing ?? null,
     examples: Math.min(limit, 1_000),
   };
-  const ports = { clock: systemClock, environment: nodeSqlEnvironment(), goOn: goOnWhile(output) };
-  const result = await testOnPast(order, ports);
+  const also = options.callFunctions === true ? (["function", "aws_lambda"] as const) : [];
+  const open = await openAnswers({ ...options, platform: options, also, kept: true }, "rules test", output);
+  const ports = {
+    clock: systemClock,
+    environment: nodeSqlEnvironment(),
+    answers: open.answers,
+    goOn: goOnWhile(output),
+  };
+  let result: PastTestResult;
+  try {
+    result = await testOnPast(order, ports);
+  } finally {
+    await open.close();
+  }
   output.result(json === true ? JSON.stringify(result) : printedTest(result));
   if (!result.complete) process.exitCode = EXIT_STOPPED;
 }

@@ -20,12 +20,14 @@ import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
 import type { KeyedHash, RuleAction, Sender, StoredDocument } from "../rules/mod.ts";
+import type { SqlEnvironment } from "../sql/mod.ts";
 import { openAnswers } from "./answers/mod.ts";
 import { openConfigured } from "./configured.ts";
 import type { Configured } from "./configured.ts";
 import { Pictures } from "./pictures/mod.ts";
 import type { PictureSources } from "./pictures/mod.ts";
 import { RepublishSender } from "./republish-sender.ts";
+import { AlertSettings } from "./alert-settings.ts";
 import { alertSectionOf, thingLabels } from "./alerts-config.ts";
 import { readingAgain, rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -55,6 +57,7 @@ import { ForgetBook, Forgetter } from "./forget/mod.ts";
 import type { Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
+import type { TopicSchemas } from "./schemas/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Ingest {
@@ -62,6 +65,8 @@ export interface Ingest {
   readonly broker: Broker;
   readonly rules: HotRules;
   readonly pictures: Pictures;
+  /** Answers what rules ask. */
+  readonly external: NonNullable<SqlEnvironment["external"]>;
   readonly configured: Configured;
   readonly store: StoreClient;
   readonly forgetter: Forgetter;
@@ -84,7 +89,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   });
   let shadows: ShadowService | null = null;
   const own = { republish, shadows: () => shadows };
-  const { rules, pictures, documents, keyedHash } = await openRules(config, base, own, teardown);
+  const { rules, pictures, alertSettings, external, documents, keyedHash } = await openRules(
+    config,
+    base,
+    own,
+    teardown,
+  );
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -100,7 +110,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const newestRecordAt = await journal.newestAt();
 
   const store = openStore(config, base, log);
-  pictures.open(sourcesOfPictures(rules, store));
+  let schemas: Pick<TopicSchemas, "unitOf"> | null = null;
+  pictures.open(sourcesOfPictures(rules, store, alertSettings, () => schemas));
   Forgetter.tell({ book, forgotten, log, store });
   const storeReady = startStore(store, log, rules, teardown);
   const skips = skipForgotten(forgotten);
@@ -116,7 +127,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const justInTime = new JustInTime({ ...base, ...provisioning, publish });
   teardown.add("just-in-time registration", () => justInTime.close());
   publishing = { log, broker };
-  const configured = openConfigured(base, { broker, log, rules, stored: documents, keyedHash }, teardown);
+  const configured = openConfigured(
+    base,
+    { broker, log, rules, alertSettings, stored: documents, keyedHash },
+    teardown,
+  );
+  schemas = configured.schemas;
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
@@ -129,7 +145,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;
-  const parts = { log, broker, rules, pictures, configured, store, provisioning, justInTime, shadows };
+  const parts = { log, broker, rules, pictures, external, configured, store, provisioning, justInTime, shadows };
   return { ...parts, forgetter, mover, newestRecordAt };
 }
 
@@ -163,6 +179,8 @@ function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardo
 interface OpenRules {
   readonly rules: HotRules;
   readonly pictures: Pictures;
+  readonly alertSettings: AlertSettings;
+  readonly external: NonNullable<SqlEnvironment["external"]>;
   /** What is kept beside them. */
   readonly documents: readonly StoredDocument[];
   readonly keyedHash: KeyedHash;
@@ -190,9 +208,13 @@ async function openRules(
     ...config.slackWebhooks.map((url) => ({ slack: { url } })),
   ];
   const keyedHash: KeyedHash = (text) => sealing.hmac(text);
+  const section = alertSectionOf(config.alerts);
+  const documents = store.documents();
+  const alertSettings = new AlertSettings({ section, stored: documents, sealing, logger: base.logger });
   const rasteriser = new Rasteriser();
   teardown.add("pictures", () => rasteriser.close());
   const pictures = new Pictures({ ...base, keyedHash, rasterise: (svg) => rasteriser.png(svg) });
+  const environment = await openAnswers(config, base, { http, shadows }, teardown);
   const rules = new HotRules({
     ...base,
     pictures,
@@ -211,17 +233,33 @@ async function openRules(
       republish: () => republish,
     }),
     keyedHash,
-    environment: await openAnswers(config, base, { http, shadows }, teardown),
+    environment,
     notify,
-    ...alertSectionOf(config.alerts),
+    ...section,
+    alerts: alertSettings.config,
     aboutThing: thingLabels(base.registry),
     defaults: defaultRules(),
   });
-  return { rules, pictures, documents: store.documents(), keyedHash };
+  alertSettings.follow(rules);
+  return {
+    rules,
+    pictures,
+    alertSettings,
+    external: (request) => environment.external!(request),
+    documents,
+    keyedHash,
+  };
 }
 
-function sourcesOfPictures(rules: HotRules, store: StoreClient): PictureSources {
+function sourcesOfPictures(
+  rules: HotRules,
+  store: StoreClient,
+  { zone }: { readonly zone: () => string },
+  schemas: () => Pick<TopicSchemas, "unitOf"> | null,
+): PictureSources {
   return {
+    zone,
+    unit: (thing, { measurement, field }) => schemas()?.unitOf(thing, measurement, field) ?? null,
     alert: (id) => rules.alerts.get(id).alert,
     rule: (name) => rules.get(name),
     query: (query) => store.query(query),

@@ -27,6 +27,7 @@ import type { Foundation } from "./foundation.ts";
 import { healthOf } from "./health.ts";
 import { startIngest } from "./ingest.ts";
 import type { Ingest } from "./ingest.ts";
+import { logLag } from "./lag.ts";
 import { passwordDesk } from "./logins/mod.ts";
 import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
@@ -193,7 +194,7 @@ async function openApi(
   const { log, rules, configured, store, provisioning, shadows } = ingest;
   const asker = await openAsker(config, base, ingest, teardown);
   const search = openSearch(config, base, shadows, teardown);
-  const backTester = openBackTester(config, base, teardown);
+  const backTester = openBackTester(config, base, ingest.external, teardown);
   const schedules = await startSchedules(config, { ...base, asker, store, log }, teardown);
   const api = await buildApi(
     {
@@ -209,6 +210,7 @@ async function openApi(
       search,
       asker,
       backTester,
+      lag: logLag({ ...base, log, store }),
       forgetter: ingest.forgetter,
       certificates: certificateIssuer(base.authority),
       visitorOf: parts.listeners.visitorOf,
@@ -261,10 +263,15 @@ async function openAsker(
   return asker;
 }
 
-function openBackTester(config: PlatformConfig, base: Foundation, teardown: Teardown): BackTester {
+function openBackTester(
+  config: PlatformConfig,
+  base: Foundation,
+  external: Ingest["external"],
+  teardown: Teardown,
+): BackTester {
   const limits = base.limits.backTests;
   const start = (events: Parameters<typeof startPastProcess>[0]) => startPastProcess(events, limits);
-  const backTester = new BackTester({ ...base, data: config.data, limits, start });
+  const backTester = new BackTester({ ...base, data: config.data, limits, start, external });
   teardown.add("back-tests", () => backTester.close());
   return backTester;
 }

@@ -73,6 +73,32 @@ test("a slow one delays nobody, and catches up from the files", async () => {
   assert.deepEqual(slow, fast);
 });
 
+test("how far behind one is, in records and time; nothing once it has caught up", async () => {
+  const scene = new Scene();
+  const log = await scene.drive(scene.open());
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const consumer = log.consume(0, () => held, "slow");
+  const behind = (): number[] => {
+    const labels = { consumer: "slow" };
+    const value = (unit: string): number => scene.metrics.value(`tidewire_log_consumer_behind_${unit}`, labels);
+    return [value("records"), value("seconds")];
+  };
+  assert.deepEqual(behind(), [0, 0]);
+  const begun = scene.clock.monotonic();
+  await append(scene, log, numbered(3));
+  await scene.clock.run(90_000);
+  const passed = (scene.clock.monotonic() - begun) / 1000;
+  const [records, age] = behind();
+  assert.equal(records, 3);
+  assert.ok(age! >= 90 && age! <= passed, `${age} s of ${passed}`);
+  release();
+  while (consumer.position < 3) await scene.clock.run(1);
+  assert.deepEqual(behind(), [0, 0]);
+  await consumer.close();
+  assert.deepEqual(behind(), [0, 0], "nobody of this name");
+});
+
 test("where its handler fails it gets the same batch again, later and later", async () => {
   const scene = new Scene({ consumerRetryDelayMin: 100, consumerRetryDelayMax: 400 });
   const log = await scene.drive(scene.open());

@@ -1,7 +1,8 @@
 /** One consumer in the log's own process: each durable batch once, in order, from memory or from the files. */
 import { reasonOf } from "../base/mod.ts";
-import type { Cancel, Counter, Limits, Logger, Scheduler } from "../base/mod.ts";
+import type { Cancel, Counter, EpochMs, Limits, Logger, Scheduler } from "../base/mod.ts";
 import type { BatchBuffer, LogBatch } from "./batch.ts";
+import type { ConsumerLag } from "./metrics.ts";
 
 /** What a consumer sees of the log. */
 export interface ConsumerSource {
@@ -29,6 +30,8 @@ export class Consumer {
   readonly #source: ConsumerSource;
   readonly #options: ConsumerOptions;
   #position: number;
+  /** When the batch was closed that is handled, or was last. */
+  #batchTime: EpochMs | null = null;
   #closed = false;
   #wake: (() => void) | null = null;
   /** Ends the wait after a failure; new batches do not. */
@@ -44,6 +47,12 @@ export class Consumer {
 
   get position(): number {
     return this.#position;
+  }
+
+  lag(now: EpochMs): ConsumerLag {
+    const records = Math.max(0, this.#source.durable() - this.#position);
+    const since = records === 0 ? null : this.#batchTime;
+    return { records, age: since === null ? 0 : Math.max(0, now - since) };
   }
 
   /** There is something new, or no reason to wait any longer. */
@@ -84,6 +93,7 @@ export class Consumer {
     if (batch === null) return this.#advanceInFiles();
     try {
       const below = batch.below;
+      this.#batchTime = batch.time;
       const handled = this.#options.handler(batch.show(this.#position));
       if (handled !== undefined) await handled;
       this.#position = below;
@@ -98,6 +108,7 @@ export class Consumer {
     const below = recentFrom > this.#position ? Math.min(source.durable(), recentFrom) : source.durable();
     for await (const batch of source.stream(this.#position, below)) {
       if (this.#closed) return;
+      this.#batchTime = batch.time;
       const handled = this.#options.handler(batch);
       if (handled !== undefined) await handled;
       this.#position = batch.baseOffset + batch.count;

@@ -9,7 +9,7 @@ import type { BatchBuffer, LogBatch } from "./batch.ts";
 import { Consumer } from "./consumer.ts";
 import type { ConsumerSource } from "./consumer.ts";
 import { GapReporter } from "./damage.ts";
-import { makeLogMetrics } from "./metrics.ts";
+import { makeLogMetrics, observeConsumer } from "./metrics.ts";
 import type { LogMetrics } from "./metrics.ts";
 import type { Crc32, LogDirectory } from "./ports.ts";
 import { RecentBatches } from "./recent.ts";
@@ -90,6 +90,8 @@ export class Log {
   #listeners: readonly ((durable: number) => void)[] = [];
   #failureListeners: readonly ((error: TidewireError) => void)[] = [];
   #consumers: readonly { readonly name: string; readonly consumer: Consumer }[] = [];
+  /** Names of all that there ever were: the program's own. */
+  readonly #observed = new Set<string>();
   #waiters: FlushWaiter[] = [];
 
   private constructor(options: LogOptions, recovered: Recovered, metrics: LogMetrics) {
@@ -255,6 +257,7 @@ export class Log {
     const consumer = new Consumer(source, { name, from, handler, scheduler, logger, failures, limits: this.#limits });
     const entry = { name, consumer };
     this.#consumers = [...this.#consumers, entry];
+    this.#observeConsumers(name);
     return {
       get position() {
         return consumer.position;
@@ -483,6 +486,14 @@ export class Log {
   #fullReason(): string {
     if (this.#space.short) return `the disk has only ${Math.floor(this.#space.free / 1_048_576)} MiB left`;
     return `${this.#pendingBytes} bytes wait to be written`;
+  }
+
+  #observeConsumers(named: string): void {
+    if (this.#observed.has(named)) return;
+    this.#observed.add(named);
+    const { metrics, clock } = this.#options;
+    const own = (): Consumer[] => this.#consumers.flatMap(({ name, consumer }) => (name === named ? [consumer] : []));
+    observeConsumer(metrics, named, () => own().map((consumer) => consumer.lag(clock.now())));
   }
 
   #observe(metrics: Metrics): void {

@@ -1,5 +1,5 @@
 /** What the log counts. Made once per log. */
-import type { Counter, Metrics } from "../base/mod.ts";
+import type { Counter, Metrics, Millis } from "../base/mod.ts";
 
 export interface LogMetrics {
   readonly records: Counter;
@@ -33,4 +33,25 @@ export function makeLogMetrics(metrics: Metrics): LogMetrics {
     refusedFailed: refused("failed"),
     refusedTooLarge: refused("too-large"),
   };
+}
+
+export interface ConsumerLag {
+  /** On disk, and not handled. */
+  readonly records: number;
+  /** Of the oldest of them; 0 where there is none. */
+  readonly age: Millis;
+}
+
+/** `lags`: of all consumers of this name now. */
+export function observeConsumer(metrics: Metrics, consumer: string, lags: () => readonly ConsumerLag[]): void {
+  const labels = { consumer };
+  const most = (of: (lag: ConsumerLag) => number): number => Math.max(0, ...lags().map(of));
+  const records = {
+    name: "tidewire_log_consumer_behind_records",
+    help: "Durable records that it has not handled.",
+    labels,
+  };
+  metrics.observe(records, () => most((lag) => lag.records));
+  const seconds = { name: "tidewire_log_consumer_behind_seconds", help: "Age of the oldest of them.", labels };
+  metrics.observe(seconds, () => most((lag) => lag.age) / 1000);
 }

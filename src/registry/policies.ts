@@ -77,6 +77,11 @@ export class Policies {
     });
   }
 
+  /** What is valid and surely not meant. Throws POLICY_INVALID. */
+  check(document: string): readonly string[] {
+    return this.#checked(document);
+  }
+
   find(policyName: string): Policy | undefined {
     return this.#context.store.policies.find(policyName);
   }

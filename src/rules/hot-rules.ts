@@ -299,6 +299,9 @@ export class HotRules {
     return this.#set.get(ruleName)?.activity ?? null;
   }
 
+  /** Offset of the oldest message that it is not done with. */
+  readonly positionOf = (name: string): number => Math.min(this.#position, this.#asking.positionOf(name) ?? Infinity);
+
   /** Those of its actions and of its error action, each once, also where it is disabled. Throws NOT_FOUND. */
   receivers(ruleName: string): ReceiverState[] {
     const receivers = receiversOf(existing(this.#rules, ruleName), this.#o.keyedHash);
@@ -369,6 +372,8 @@ export class HotRules {
     const rule = existing(this.#rules, ruleName);
     return rule.ruleDisabled ? rule : this.#change(switched(rule, { ruleDisabled: true }));
   }
+
+  readonly replanAlerts: RuleAlerts["replan"] = (config) => this.#ruleAlerts.replan(config);
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {

@@ -66,6 +66,11 @@ export class MessageInput implements StateInput {
     return new MessageInput(message, this.#limits, asking?.environment ?? this.environment, asking);
   }
 
+  /** With bytes of its own, and the answers that it has. */
+  kept(): MessageInput {
+    return this.copy(this.#asking);
+  }
+
   get properties(): MessageProperties | null {
     return this.message.properties;
   }

@@ -52,9 +52,9 @@ const BEHIND: Millis = 10_000;
 export class RuleAlerts {
   readonly alerting: Alerting;
   readonly #o: RuleAlertsOptions;
-  readonly #targets = new Map<string, NoticeTarget>();
   readonly #about: AlertMessage["about"];
-  readonly #dashboard: string | null;
+  #targets: ReadonlyMap<string, NoticeTarget>;
+  #dashboard: string | null;
   #newest: EpochMs = 0;
   #moved = false;
 
@@ -64,7 +64,7 @@ export class RuleAlerts {
     const { plan, actions } = config ?? plainConfig(notify);
     this.#dashboard = plan.link;
     this.#about = options.aboutThing ?? ((): Record<string, string> => ({}));
-    for (const [name, action] of actions) this.#targets.set(name, noticeTarget(action, keyedHash));
+    this.#targets = targetsOf(actions, keyedHash);
     this.alerting = new Alerting({
       ...options,
       plan,
@@ -91,6 +91,15 @@ export class RuleAlerts {
     }
     const reading = readingOf(alert, message);
     if (reading !== null) this.alerting.observe(reading);
+  }
+
+  /** From now on people are told so; null: `notify` alone. */
+  replan(config: AlertConfig<RuleAction> | null): void {
+    const { plan, actions } = config ?? plainConfig(this.#o.notify);
+    this.#dashboard = plan.link;
+    this.#targets = targetsOf(actions, this.#o.keyedHash);
+    this.#o.inOneSave(() => this.alerting.replan(plan));
+    this.#o.save();
   }
 
   tick(): void {
@@ -136,6 +145,10 @@ export class RuleAlerts {
       return notification;
     }
   }
+}
+
+function targetsOf(actions: AlertConfig<RuleAction>["actions"], hash: KeyedHash): ReadonlyMap<string, NoticeTarget> {
+  return new Map([...actions].map(([name, action]) => [name, noticeTarget(action, hash)]));
 }
 
 /** Contact points are named by their kind and place: `slack-1`. */

@@ -107,24 +107,27 @@ function validateActions(input: unknown): RuleAction[] {
 
 /** What is shown instead of a secret was shown to whoever sends it back: it stands for the one that the rule has there. */
 export function withKeptSecrets(draft: RuleDraft, present: RuleDraft | undefined): RuleDraft {
-  const keep = (action: RuleAction, old: RuleAction | undefined, at: string): RuleAction => {
-    const kept = new Map<string, string>();
-    if (old !== undefined) mapSecrets(old, (secret, shown, name) => (kept.set(`${name} ${shown}`, secret), secret));
-    return mapSecrets(action, (secret, _, name) => {
-      if (!secret.endsWith("***")) return secret;
-      const own = kept.get(`${name} ${secret}`);
-      if (own === undefined)
-        throw invalid(`${at}.${name}`, "it is hidden, and the rule has none here that it could stand for");
-      return own;
-    });
-  };
   const { actions, errorAction } = draft;
   const withActions = {
     ...draft,
-    actions: actions.map((action, i) => keep(action, present?.actions[i], `actions[${i}]`)),
+    actions: actions.map((action, i) => withKeptSecret(action, present?.actions[i], `actions[${i}]`)),
   };
   if (errorAction === undefined) return withActions;
-  return { ...withActions, errorAction: keep(errorAction, present?.errorAction, "errorAction") };
+  return { ...withActions, errorAction: withKeptSecret(errorAction, present?.errorAction, "errorAction") };
+}
+
+/** Likewise of one action; `present`: the one in its place. */
+export function withKeptSecret(action: RuleAction, present: RuleAction | undefined, at: string): RuleAction {
+  const kept = new Map<string, string>();
+  if (present !== undefined)
+    mapSecrets(present, (secret, shown, name) => (kept.set(`${name} ${shown}`, secret), secret));
+  return mapSecrets(action, (secret, _, name) => {
+    if (!secret.endsWith("***")) return secret;
+    const own = kept.get(`${name} ${secret}`);
+    if (own === undefined)
+      throw invalid(`${at}.${name}`, "it is hidden, and there is none here that it could stand for");
+    return own;
+  });
 }
 
 /** A copy that may be shown: secrets are replaced by what may be seen of them, mostly `***`. */

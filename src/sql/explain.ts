@@ -3,13 +3,14 @@
  * the hot path. What state keeps (windows, `lag` …) is not in one message and is said to be unknown.
  */
 import { newContext } from "./compile.ts";
+import type { ExternalName } from "./external.ts";
 import { compileExpression } from "./expressions.ts";
 import type { SqlInput } from "./input.ts";
 import { FUNCTIONS } from "./functions/registry.ts";
 import { parseSql } from "./parser.ts";
 import { printExpression } from "./print.ts";
 import { Variables } from "./scope.ts";
-import type { CompileContext } from "./scope.ts";
+import type { CompileContext, Evaluate } from "./scope.ts";
 import { childrenOf } from "./tree.ts";
 import type { Expression } from "./tree.ts";
 import { isObject, member, toBoolean } from "./value.ts";
@@ -39,8 +40,33 @@ export interface Explanation {
   readonly where: readonly ExplainedPart[];
 }
 
-/** Throws `SqlError`. */
+/** Asks nothing. Throws `SqlError`. */
 export function explainSql(text: string, input: SqlInput, version: SqlVersion = DEFAULT_SQL_VERSION): Explanation {
+  return explained(preparedText(text, version), input, () => false);
+}
+
+/** As `explainSql`, but what it asks is asked, of `input.environment`. `isAnswered`: which functions somebody answers there. */
+export async function explainAsking(
+  text: string,
+  input: SqlInput,
+  isAnswered: (name: ExternalName) => boolean,
+  version: SqlVersion = DEFAULT_SQL_VERSION,
+): Promise<Explanation> {
+  const prepared = preparedText(text, version);
+  return explained(prepared, (await prepared.context.externals.prepare(input)) ?? input, isAnswered);
+}
+
+interface Prepared {
+  readonly filter: string;
+  readonly where: Expression | null;
+  readonly context: CompileContext;
+  /** Of WHERE and all of its parts: each call has one answer, whichever part looks at it. */
+  readonly evaluators: ReadonlyMap<Expression, Evaluate>;
+  /** Variables that depend on what is asked elsewhere. */
+  readonly asking: ReadonlySet<string>;
+}
+
+function preparedText(text: string, version: SqlVersion): Prepared {
   const { variables, filter, where } = parseSql(text, { version });
   const context = newContext(version, new Variables(), true);
   const asking = new Set<string>();
@@ -48,35 +74,47 @@ export function explainSql(text: string, input: SqlInput, version: SqlVersion = 
     context.variables.add(name, compileExpression(value, context));
     if (asks(value, asking)) asking.add(name);
   }
+  const evaluators = new Map<Expression, Evaluate>();
+  if (where !== null) compileParts(where, context, evaluators);
+  return { filter, where, context, evaluators, asking };
+}
+
+function compileParts(node: Expression, context: CompileContext, into: Map<Expression, Evaluate>): void {
+  if (windowCallIn(node) === null) into.set(node, compileExpression(node, context));
+  if (node.kind === "nested") return; // its parts are of rows
+  for (const child of childrenOf(node)) compileParts(child, context, into);
+}
+
+function explained(prepared: Prepared, input: SqlInput, isAnswered: Walk["isAnswered"]): Explanation {
+  const { filter, where } = prepared;
   if (where === null) return { filter, verdict: true, where: [] };
   const parts: ExplainedPart[] = [];
-  explainPart(where, 0, { context, input, parts, asking });
+  explainPart(where, 0, { ...prepared, input, isAnswered, parts });
   const { value, unknown } = parts[0]!;
   return { filter, verdict: unknown ? null : toBoolean(value), where: parts };
 }
 
-interface Walk {
-  readonly context: CompileContext;
+interface Walk extends Prepared {
   readonly input: SqlInput;
+  readonly isAnswered: (name: ExternalName) => boolean;
   readonly parts: ExplainedPart[];
-  /** Variables that depend on what is asked elsewhere. */
-  readonly asking: ReadonlySet<string>;
 }
 
 function explainPart(node: Expression, depth: number, walk: Walk): void {
-  const { context, input, parts } = walk;
+  const { context, input, parts, evaluators } = walk;
   const unknown = windowCallIn(node) !== null;
   context.budget.refill();
-  const value = unknown ? undefined : compileExpression(node, context)(input);
+  const value = unknown ? undefined : evaluators.get(node)!(input);
   const reason = unknown || value !== undefined ? null : reasonOf(node, walk);
   parts.push({ text: printExpression(node), at: node.at, depth, value, unknown, reason });
-  if (node.kind === "nested") return; // its parts are of rows
+  if (node.kind === "nested") return;
   for (const child of childrenOf(node)) {
     if (child.kind !== "literal") explainPart(child, depth + 1, walk);
   }
 }
 
 const UNASKED = "is asked when a message comes, not here";
+const UNANSWERED = "was asked now, and has no answer";
 
 function isExternal(name: string): boolean {
   return FUNCTIONS.get(name.toLowerCase())?.external !== undefined;
@@ -88,14 +126,19 @@ function asks(node: Expression, asking: ReadonlySet<string>): boolean {
 }
 
 /** Null where a part of it says why. */
-function reasonOf(node: Expression, { context, input, asking }: Walk): string | null {
+function reasonOf(node: Expression, { evaluators, input, asking, isAnswered, context }: Walk): string | null {
   if (node.kind === "path") return missing(node.path, input.json());
   if (node.kind === "star") return "the payload is not JSON";
   if (node.kind === "nested") return "there is nothing to select from";
   if (node.kind === "variable")
-    return asking.has(node.name) ? `what SET asks for it ${UNASKED}` : "SET gives it no value";
-  if (node.kind === "call" && isExternal(node.name)) return `${node.name}() ${UNASKED}`;
-  const values = childrenOf(node).map((child) => compileExpression(child, context)(input));
+    return asking.has(node.name)
+      ? `what SET asks for it ${context.externals.calls.some(({ name }) => isAnswered(name)) ? UNANSWERED : UNASKED}`
+      : "SET gives it no value";
+  if (node.kind === "call" && isExternal(node.name)) {
+    const name = node.name.toLowerCase() as ExternalName;
+    return `${node.name}() ${isAnswered(name) ? UNANSWERED : UNASKED}`;
+  }
+  const values = childrenOf(node).map((child) => evaluators.get(child)!(input));
   if (values.includes(undefined)) return null;
   const types = values.map(typeName).join(" and ");
   if (node.kind === "call") return `${node.name}() has no value of ${types === "" ? "nothing" : types}`;

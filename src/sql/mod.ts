@@ -4,7 +4,7 @@ export { compileSql } from "./compile.ts";
 export type { CompileOptions, CompiledSql, SqlOutcome } from "./compile.ts";
 export { comparisonsIn, comparisonsOf, fieldOf } from "./comparisons.ts";
 export type { Comparison } from "./comparisons.ts";
-export { explainSql, printExplanation } from "./explain.ts";
+export { explainAsking, explainSql, printExplanation } from "./explain.ts";
 export type { ExplainedPart, Explanation } from "./explain.ts";
 export { DEFAULT_SQL_VERSION, SQL_VERSIONS } from "./version.ts";
 export type { SqlVersion } from "./version.ts";

@@ -143,6 +143,11 @@ test("a link to a thing shows the stretch of time that it names, until somebody 
   };
   await Promise.race([asked(), page.waitForTimeout(15_000)]);
   assert.ok(site.platform.requests.some(isAsked), site.platform.requests.join("\n"));
+  const shown = await page.locator(".range-fixed").textContent();
+  await page.evaluate(
+    `location.hash = ${JSON.stringify(`/things/pump?from=${from + 3_600_000}&to=${from + 4_200_000}`)}`,
+  );
+  await page.locator(".range-fixed").filter({ hasNotText: shown! }).waitFor();
   await page.getByRole("button", { name: "Go live" }).click();
   await page.locator(".range-fixed").waitFor({ state: "detached" });
   assert.doesNotMatch(page.url(), /from=/);

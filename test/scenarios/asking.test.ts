@@ -7,6 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { MqttClient } from "mqtt";
+import type { BackTestResult } from "../../src/cloud/api/contract.ts";
 import { addDevice, connectDevice } from "./support/device.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
@@ -162,4 +163,36 @@ test("the command line says what it cannot ask", async () => {
     NO_COLOR: "1",
   });
   assert.match(explained.stdout, /WHERE is undecided[^]*lookup\(\) is asked when a message comes/);
+});
+
+test("rules on the past: what is looked up has today's answer, and both the command line and the API say so", async () => {
+  const sql = `SET @thing = get_registry_data('DescribeThing', thing(), 'role')
+    SELECT n, get_thing_shadow(thing(), 'role').state.desired.mode AS mode, function('score', {'n': n}).score AS score
+    FROM 'telemetry/+/line' WHERE n >= lookup('sites', @thing.attributes.site, 'limit') - 69`;
+  const own = ["--data", data, "--config", join(folder.path, "tidewire.yaml")];
+  const tested = await runCli(["rules", "test", sql, "--since", "1h", "--json", ...own], folder.path);
+  const { rule } = JSON.parse(tested.stdout) as BackTestResult;
+  assert.deepEqual(rule.findings.first[0]?.value, { n: 21, mode: "eco" }, tested.stderr);
+  assert.deepEqual(
+    [rule.askedToday.toSorted(), rule.unasked],
+    [["get_registry_data", "get_thing_shadow", "lookup"], ["function"]],
+  );
+  const calling = await runCli(["rules", "test", sql, "--since", "1h", "--call-functions", ...own], folder.path);
+  assert.match(calling.stdout, /answers of .*function.* are today's, not those of then/, calling.stderr);
+  assert.match(calling.stdout, /"score":42/);
+  const message = ["--topic", "telemetry/pi-1/line", "--payload", '{"n":1}'];
+  const explained = await runCli(["rules", "explain", sql, ...message, ...own], folder.path, { NO_COLOR: "1" });
+  assert.match(explained.stderr, /is of now, not of then/);
+  assert.match(explained.stdout, /WHERE is undecided/, "a message without a thing");
+  const since = Date.now() - 3_600_000;
+  const document = { sql, actions: [] };
+  const answer = await fetch(`${platform.ready.http}/api/rules/back-test`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${platform.ready.adminToken}`, "content-type": "application/json" },
+    body: JSON.stringify({ rule: { name: "past", document }, since }),
+  });
+  const lines = await answer.text();
+  const { result } = JSON.parse(lines.trim().split("\n").at(-1)!) as { result: BackTestResult };
+  assert.deepEqual(result.rule.findings.first, rule.findings.first);
+  assert.deepEqual([result.rule.askedToday, result.rule.unasked], [rule.askedToday, rule.unasked]);
 });

@@ -12,7 +12,7 @@ const files = join(folder.path, "config");
 let platform: PlatformProcess;
 
 const cli = (...args: string[]): Promise<Exit> =>
-  runCli([...args, "--data", data], folder.path, { TOKEN_OF_HOOK: "s3cret" });
+  runCli([...args, "--data", data], folder.path, { TOKEN_OF_HOOK: "s3cret", CHAT: "https://chat.example/s3cret" });
 const write = (name: string, text: string): void => writeFileSync(join(files, name), text);
 const rules = async (): Promise<string[]> =>
   (await platform.api<{ rules: { ruleName: string }[] }>("GET", "/rules")).rules.map(({ ruleName }) => ruleName);
@@ -156,4 +156,145 @@ test("prune deletes what no file has; pull leaves edited files alone and says so
   assert.equal((await cli("pull", fresh)).code, 0);
   assert.doesNotMatch(readFileSync(join(fresh, "rules", "hot.yaml"), "utf8"), /s3cret/);
   assert.equal((await cli("diff", fresh, "--prune")).code, 0, "what is hidden stands for what is there");
+});
+
+const ALERTS = `kind: alerts
+contacts:
+  - name: ops
+    slack: { url: !env CHAT }
+  - name: lead
+    webhook: { url: "https://hooks.example/alerts" }
+route: { contacts: [ops], groupWait: 10s, routes: [{ match: [severity=critical], contacts: [lead] }] }
+zone: Europe/Berlin
+`;
+
+test("how people are told of alerts is a file: it holds at once and after a restart, and its secrets stay where they are", async () => {
+  const route = async (): Promise<string[]> => {
+    const probe = { rule: "hot", thing: "pi-1", severity: "critical" };
+    const { groups } = await platform.api<{ groups: { contacts: string[] }[] }>("POST", "/api/alert-route", probe);
+    return groups.flatMap(({ contacts }) => contacts);
+  };
+  assert.deepEqual(await route(), [], "nobody is told as it comes");
+  write("alerts.yaml", ALERTS.replace("contacts: [lead]", "contacts: [leda]"));
+  const wrong = await cli("apply", files);
+  assert.match(
+    wrong.stderr,
+    /^alerts\.yaml:7:\d+: route\.routes\[0\]\.contacts\[0\]: there is no contact point named 'leda'/m,
+  );
+  write("alerts.yaml", ALERTS);
+  assert.match((await cli("apply", files)).stdout, /1 created/);
+  assert.deepEqual(await route(), ["lead"]);
+  await platform.kill();
+  for (const name of readdirSync(data).filter((file) => file.startsWith("rules.db")))
+    assert.ok(!readFileSync(join(data, name)).includes("chat.example/s3cret"), "sealed on disk");
+  platform = await PlatformProcess.start(data);
+  assert.deepEqual(await route(), ["lead"]);
+  assert.equal((await cli("diff", files)).code, 0);
+  const fresh = join(folder.path, "fresh-alerts");
+  assert.equal((await cli("pull", fresh)).code, 0);
+  assert.doesNotMatch(readFileSync(join(fresh, "alerts", "alerts.yaml"), "utf8"), /s3cret/);
+  assert.equal((await cli("diff", fresh, "--prune")).code, 0, "what is hidden stands for what is there");
+  rmSync(join(files, "alerts.yaml"));
+  assert.match((await cli("apply", files, "--prune")).stdout, /1 deleted/);
+  assert.deepEqual(await route(), [], "without a document the configuration file holds");
+});
+
+const POLICY = `kind: policy
+Version: "2012-10-17"
+Statement:
+  - Effect: Allow
+    Action: [iot:Connect]
+    Resource: "arn:aws:iot:*:*:client/line-*"
+`;
+
+test("policies are files: their document is the default version; one that is in use is never pruned", async () => {
+  const version = async (): Promise<string> =>
+    (await platform.api<{ defaultVersionId: string }>("GET", "/policies/line.v1")).defaultVersionId;
+  mkdirSync(join(files, "policies"), { recursive: true });
+  write("policies/line.v1.yaml", POLICY.replace("iot:Connect", "iot:Conect"));
+  const wrong = await cli("apply", files);
+  assert.match(wrong.stderr, /^policies\/line\.v1\.yaml:5:\d+: Statement\[0\]\.Action: /m, wrong.stderr);
+  write("policies/line.v1.yaml", POLICY);
+  assert.match((await cli("apply", files)).stdout, /1 created/);
+  assert.equal((await cli("diff", files)).code, 0);
+  const first = await version();
+  write("policies/line.v1.yaml", POLICY.replace("line-*", "belt-*"));
+  assert.match((await cli("apply", files)).stdout, /1 updated/);
+  assert.notEqual(await version(), first);
+  await platform.api("PUT", "/api/policies/stray", {
+    policyDocument: JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Action: "iot:Connect", Resource: "*" }],
+    }),
+  });
+  const pruned = await cli("apply", files, "--prune");
+  assert.match(pruned.stdout, /1 deleted/, pruned.stderr);
+  rmSync(join(files, "policies"), { recursive: true });
+  const spared = await cli("apply", files, "--prune");
+  assert.match(spared.stdout, /1 deleted/, "line.v1, which nobody has");
+  assert.match(spared.stderr, /run that no file has \(are in use, and stay\): policy tidewire-default/, spared.stderr);
+});
+
+test("killed again and again while much is applied: all of it is there or nothing, and diff tells which", async () => {
+  const documentsOf = (round: number): object[] => [
+    ...Array.from({ length: 30 }, (_, n) => ({
+      kind: "rule",
+      name: `killed_${n}`,
+      document: { description: `round ${round}`, sql: `SELECT ${round} AS n FROM 'killed/${n}'`, actions: [] },
+    })),
+    { kind: "schema", name: "killed", document: { topic: "killed/x", schema: { title: `round ${round}` } } },
+    { kind: "alerts", name: "alerts", document: { route: {}, link: `https://tide.example/round ${round}` } },
+    ...Array.from({ length: 10 }, (_, n) => ({
+      kind: "policy",
+      name: `killed-${n}`,
+      document: {
+        Version: "2012-10-17",
+        Id: `round ${round}`,
+        Statement: [{ Effect: "Allow", Action: "iot:Connect", Resource: "*" }],
+      },
+    })),
+  ];
+  const roundsThere = async (): Promise<string[]> => {
+    const { documents } = await platform.api<{ documents: { name: string }[] }>("GET", "/api/configuration");
+    const told = documents.filter(({ name }) => /^(?:killed|alerts$)/.test(name)).map((one) => JSON.stringify(one));
+    return [...new Set(told.map((text) => /round(?: |%20)(\d+)/.exec(text)?.[1] ?? text))].sort();
+  };
+  const put = (round: number): Promise<unknown> =>
+    platform.api("PUT", "/api/configuration", { documents: documentsOf(round) }, { "if-match": "*" });
+  const changesTo = async (round: number): Promise<number> =>
+    (await platform.api<{ changes: unknown[] }>("POST", "/api/configuration/plan", { documents: documentsOf(round) }))
+      .changes.length;
+  await put(0);
+  for (const [i, delay] of [5, 12, 20, 35, 60].entries()) {
+    const round = i + 1;
+    const applied = put(round).then(
+      () => "done",
+      () => "killed",
+    );
+    await new Promise((resolve) => void setTimeout(resolve, delay));
+    await platform.kill();
+    const answer = await applied;
+    platform = await PlatformProcess.start(data);
+    const isNew = (await changesTo(round)) === 0;
+    assert.deepEqual(await roundsThere(), [String(isNew ? round : round - 1)], `round ${round}: half of it is there`);
+    if (answer === "done") assert.ok(isNew, "what was answered is kept");
+    if (!isNew) await put(round);
+    assert.equal(await changesTo(round), 0);
+  }
+});
+
+test("who may change rules may not change what devices are allowed", async () => {
+  const narrow = { name: "rules", permissions: ["rules:read", "rules:write"] };
+  const { secret } = await platform.api<{ secret: string }>("POST", "/api/keys", narrow);
+  mkdirSync(join(files, "policies"), { recursive: true });
+  write("policies/line.yaml", POLICY);
+  const refused = await cli("apply", files, "--token", secret);
+  assert.match(refused.stderr, /it needs the permission policies:/);
+  rmSync(join(files, "policies"), { recursive: true });
+  write("hot.yaml", HOT.replace("> 80", "> 70"));
+  assert.match((await cli("apply", files, "--token", secret)).stdout, /1 updated/);
+  const { documents } = await platform.api<{ documents: { kind: string }[] }>("GET", "/api/configuration", undefined, {
+    authorization: `Bearer ${secret}`,
+  });
+  assert.ok(documents.length > 0 && !documents.some(({ kind }) => kind === "policy"));
 });

@@ -4,6 +4,8 @@ import { days, kib, mib } from "../units.ts";
 export const FILES_LIMITS = {
   /** Documents in one folder, and so in one change: rules and all other kinds. */
   documentsMax: 4_000,
+  /** Policies that are shown as documents, the first by name: more are made by machines, one per device. */
+  policiesMax: 2_000,
   /** Of one file. */
   fileBytesMax: mib(1),
   /** Of one change: what `apply` sends. */

@@ -186,6 +186,8 @@ export const LIMITS = {
     deliveryBodyBytesMax: kib(64),
     /** Deliveries of one target, and bytes of all, that wait in memory; more go to the store. */
     deliveriesQueuedMax: 500,
+    /** Likewise of what is republished: the log hands over some ten thousand messages at once, and its disk is all it waits for. */
+    republishesQueuedMax: 20_000,
     deliveriesQueuedBytesMax: mib(16),
     /** Deliveries that wait in the store; when full, the newest is dropped and counted. */
     deliveriesWaitingMax: 100_000,

@@ -12,30 +12,51 @@ import type { ShadowService } from "../services/mod.ts";
 import type { Callable, Payload } from "./functions.ts";
 import type { RuleSecrets } from "./secrets.ts";
 
-export interface AnswerSources {
-  readonly registry: Registry;
-  /** Null until they have started. */
-  readonly shadows: () => Pick<ShadowService, "get"> | null;
+/** What a configuration names. */
+export interface NamedSources {
   readonly secrets: RuleSecrets;
   readonly tables: ReadonlyMap<string, Table>;
   readonly functions: ReadonlyMap<string, Callable>;
 }
 
+export interface AnswerSources extends NamedSources {
+  readonly registry: Registry;
+  /** Null until they have started. */
+  readonly shadows: () => Pick<ShadowService, "get"> | null;
+}
+
+/** What a platform knows of its things. */
+type OfThing = ExternalRequest & { readonly name: "get_thing_shadow" | "get_registry_data" };
+export type AboutThings = (request: OfThing) => JsonValue | Promise<JsonValue>;
+
 type Answering = Required<Pick<SqlEnvironment, "external" | "unanswerable">>;
 
 export function answersFrom(sources: AnswerSources): Answering {
+  const about: AboutThings = (request) =>
+    request.name === "get_thing_shadow"
+      ? shadowOf(sources, request.thing, request.shadow ?? "")
+      : registryData(sources, request.api, request.thing);
   return {
-    external: async (request) => answer(sources, request),
+    external: namedAnswers(sources, about),
     unanswerable: (call) => unanswerable(sources, call),
   };
 }
 
-async function answer(sources: AnswerSources, request: ExternalRequest): Promise<JsonValue | undefined> {
+/** `about`: null where no platform is asked. */
+export function namedAnswers(sources: NamedSources, about: AboutThings | null): Answering["external"] {
+  return async (request) => answer(sources, about, request);
+}
+
+async function answer(
+  sources: NamedSources,
+  about: AboutThings | null,
+  request: ExternalRequest,
+): Promise<JsonValue | undefined> {
   switch (request.name) {
     case "get_thing_shadow":
-      return shadowOf(sources, request.thing, request.shadow ?? "");
     case "get_registry_data":
-      return registryData(sources, request.api, request.thing);
+      if (about === null) throw new Error("there is no platform to ask");
+      return about(request);
     case "get_secret":
       return sources.secrets.read(request.secret, request.type);
     case "get_dynamodb":
@@ -76,7 +97,7 @@ function plain(value: object): JsonObject {
 
 // ── tables ─────────────────────────────────────────────────────────────────────────────────────
 
-function tableOf({ tables }: AnswerSources, name: string): Table {
+function tableOf({ tables }: NamedSources, name: string): Table {
   const table = tables.get(name);
   if (table === undefined) throw new Error(`there is no table '${name}'`);
   return table;
@@ -109,7 +130,7 @@ const GONE: Unanswerable = {
   fix: "Configure a function that predicts, and call function('name', {…}).",
 };
 
-function unanswerable(sources: AnswerSources, { name, of }: AskedCall): Unanswerable | null {
+function unanswerable(sources: NamedSources, { name, of }: AskedCall): Unanswerable | null {
   if (name === "machinelearning_predict") return GONE;
   const known = knownTo(sources, name);
   if (known === null) return null;
@@ -134,7 +155,7 @@ interface Known {
 }
 
 /** Null where nothing is configured for it. */
-function knownTo({ secrets, tables, functions }: AnswerSources, name: ExternalName): Known | null {
+function knownTo({ secrets, tables, functions }: NamedSources, name: ExternalName): Known | null {
   if (name === "get_secret") return { section: "secrets", noun: "secret", names: secrets.names };
   if (name === "lookup" || name === "get_dynamodb")
     return { section: "tables", noun: "table", names: [...tables.keys()] };

@@ -1,1 +1,2 @@
-export { openAnswers } from "./open.ts";
+export { openAnswers, openNamedAnswers } from "./open.ts";
+export type { AboutThings } from "./answers.ts";

@@ -6,14 +6,15 @@ import { openProtobufFolder } from "../../adapters/answers/protobuf-folder.ts";
 import type { Table } from "../../adapters/answers/table.ts";
 import { parsePostgresUrl } from "../../adapters/postgres/server-url.ts";
 import { nodeSqlEnvironment } from "../../adapters/sql-environment.ts";
+import type { Metrics } from "../../base/mod.ts";
 import type { OutgoingHttp } from "../../rules/mod.ts";
 import { EXTERNAL_LIMITS } from "../../sql/mod.ts";
 import type { SqlEnvironment } from "../../sql/mod.ts";
 import type { PlatformConfig } from "../config.ts";
 import type { Foundation } from "../foundation.ts";
 import type { Teardown } from "../teardown.ts";
-import { answersFrom } from "./answers.ts";
-import type { AnswerSources } from "./answers.ts";
+import { answersFrom, namedAnswers } from "./answers.ts";
+import type { AboutThings, AnswerSources } from "./answers.ts";
 import type { TableConfig } from "./config.ts";
 import { openFunction } from "./functions.ts";
 import { RuleSecrets } from "./secrets.ts";
@@ -45,6 +46,30 @@ export async function openAnswers(
   return { ...nodeSqlEnvironment(), ...answers, ...(await protobufOf(config, base)) };
 }
 
+type TableBase = Pick<Base, "logger" | "limits"> & { readonly metrics: Metrics };
+
+/** What a configuration file names, for a command: without a platform's upkeep, so a table's file is read once. */
+export function openNamedAnswers(
+  config: Pick<PlatformConfig, "tables" | "functions" | "secrets"> & { readonly data: string },
+  base: TableBase & Pick<Base, "clock">,
+  http: OutgoingHttp,
+  about: AboutThings | null,
+): { readonly external: NonNullable<SqlEnvironment["external"]>; close(): Promise<void> } {
+  const { clock } = base;
+  const limits = base.limits.answers;
+  const ports = { http, clock, programs: join(config.data, "programs"), limits };
+  const tables = new Map(Object.entries(config.tables).map(([name, one]) => [name, openTable(name, one, base)]));
+  const functions = new Map(Object.entries(config.functions).map(([name, one]) => [name, openFunction(one, ports)]));
+  const secrets = new RuleSecrets(config.secrets, clock, limits);
+  return {
+    external: namedAnswers({ secrets, tables, functions }, about),
+    close: async () => {
+      for (const one of functions.values()) one.close();
+      await Promise.all([...tables.values()].map((table) => table.close()));
+    },
+  };
+}
+
 function openTables(config: PlatformConfig, base: Base, teardown: Teardown): ReadonlyMap<string, Table> {
   const { scheduler } = base;
   const tables = new Map<string, Table>();
@@ -65,7 +90,7 @@ function openTables(config: PlatformConfig, base: Base, teardown: Teardown): Rea
   return tables;
 }
 
-function openTable(name: string, config: TableConfig, { logger, metrics, limits }: Base): Table {
+function openTable(name: string, config: TableConfig, { logger, metrics, limits }: TableBase): Table {
   const { key, sort = null } = config;
   const { tableBytesMax: bytesMax, tableRowsMax: rowsMax, tableConnectionsMax: connectionsMax } = limits.answers;
   if ("postgres" in config) {

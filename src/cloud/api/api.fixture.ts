@@ -352,6 +352,7 @@ export async function apiWorld(): Promise<ApiWorld> {
     telemetry: store,
     asker: queries,
     backTester: new BackTester({ ...base, data: folder, start: past.start }),
+    lag: { at: async (position) => ({ messages: 42 - position, age: 5_000 }), stored: () => 40 },
     visitorOf: (socket) => visitors.get(socket) ?? STRANGER,
     certificates: certificateIssuer(parts.authority),
     enrolment: enrolmentOf(parts, clock, visitors),
@@ -405,6 +406,8 @@ function openPictures({ pictures, rules }: Pick<ApiWorld, "pictures" | "rules">,
     alert: (id) => rules.alerts.get(id).alert,
     rule: (name) => rules.get(name),
     query: (query) => store.query(query),
+    zone: () => "UTC",
+    unit: () => null,
   });
 }
 

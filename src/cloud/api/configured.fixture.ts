@@ -52,6 +52,7 @@ function configure(ports: Ports, rules: HotRules, stored: readonly StoredDocumen
   const schedules = new Schedules({ ...ports, cron: cronTimes(), stored, publish, keep });
   const endpoints = new Endpoints({ ...ports, keyedHash, publish });
   const kinds = [schemas, schedules, endpoints];
-  const configuration = new Configuration({ ...ports, rules, kinds, stored, keyedHash, logNext: () => 42 });
+  const documents = { rules, kinds, elsewhere: [], stored, keyedHash, logNext: () => 42 };
+  const configuration = new Configuration({ ...ports, ...documents });
   return { configuration, schemas, schedules, endpoints, messages };
 }

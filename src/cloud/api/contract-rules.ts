@@ -60,7 +60,17 @@ export interface RuleReceiver {
   readonly lastSuccessAt: EpochMs | null;
 }
 
+/** How far behind the log somebody is. */
+export interface LogLag {
+  /** Of the log, whatever their topic. */
+  readonly messages: number;
+  /** Of the oldest of them; 0 where there is none, null where it cannot be read any more. */
+  readonly age: Millis | null;
+}
+
 export interface RuleDetail extends RuleSummary {
+  /** What it has not looked at; null where it is disabled. Deliveries that wait are the receivers'. */
+  readonly behind: LogLag | null;
   readonly createdAt: EpochMs;
   readonly receivers: readonly RuleReceiver[];
 }
@@ -136,6 +146,8 @@ export interface ExplainAnswer {
   readonly messages: readonly ExplainedMessage[];
   /** Records of the log that were looked at. */
   readonly looked: number;
+  /** Functions that were asked: the answers are today's, not those of then. */
+  readonly askedToday: readonly string[];
 }
 
 export interface BackTestRequest {
@@ -215,6 +227,8 @@ export interface BackTestOfRule {
   } | null;
   /** Functions that cannot be asked about the past. */
   readonly unasked: readonly string[];
+  /** Those that were asked: the answers are today's, not those of then. */
+  readonly askedToday: readonly string[];
   readonly findings: BackTestFindings;
 }
 

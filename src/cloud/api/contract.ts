@@ -290,6 +290,7 @@ export type {
   DeadLetterReceivers,
   DeadLetterView,
   ExplainAnswer,
+  LogLag,
   ExplainRequest,
   ExplainedMessage,
   ExplainedPart,

@@ -10,6 +10,7 @@ import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { BackTester } from "../backtest/mod.ts";
 import type { Configuration } from "../files/mod.ts";
+import type { LagPort } from "../lag.ts";
 import type { SignedMoment } from "../pictures/mod.ts";
 import type { RuleMover } from "../moves/mod.ts";
 import type { Endpoints, Schedules } from "../events/mod.ts";
@@ -150,6 +151,7 @@ export interface ApiPorts extends DevicePorts {
   readonly shadows: ShadowPort;
   readonly search: Pick<FleetSearch, "run" | "aggregate" | "complete">;
   readonly asker: AskPort;
+  readonly lag: LagPort;
   readonly backTester: Pick<BackTester, "test" | "explain">;
   readonly forgetter: ForgetPort;
   readonly certificates: CertificateIssuer;

@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { AuditEntry } from "../../audit/mod.ts";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { JsonObject } from "../../base/mod.ts";
-import { actorOf } from "./actor.ts";
+import { actorOf, demandPermission } from "./actor.ts";
 import type { ConfigurationPlan, ConfigurationView } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
 
@@ -29,17 +29,27 @@ const bodyLimit = LIMITS.files.changeBytesMax;
 export function filesRoutes(app: FastifyInstance, ports: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const { configuration } = ports;
+  /** What devices may do is another permission than what rules do. */
+  const planFor = (
+    request: FastifyRequest<{ Body: z.infer<typeof Request> }>,
+    permission: "policies:read" | "policies:write",
+  ): ConfigurationPlan => {
+    const plan = configuration.plan(request.body);
+    if (plan.changes.some(({ kind }) => kind === "policy")) demandPermission(actorOf(request), permission);
+    return plan;
+  };
 
-  routes.get("/api/configuration", { config: READS }, async (_request, reply): Promise<ConfigurationView> => {
-    const view = configuration.view();
-    void reply.header("etag", `"${view.revision}"`);
-    return view;
+  routes.get("/api/configuration", { config: READS }, async (request, reply): Promise<ConfigurationView> => {
+    const { revision, documents } = configuration.view();
+    void reply.header("etag", `"${revision}"`);
+    const mayReadPolicies = actorOf(request).permissions.has("policies:read");
+    return { revision, documents: documents.filter(({ kind }) => kind !== "policy" || mayReadPolicies) };
   });
 
   routes.post(
     "/api/configuration/plan",
     { config: READS, bodyLimit, schema: { body: Request } },
-    async ({ body }): Promise<ConfigurationPlan> => configuration.plan(body),
+    async (request): Promise<ConfigurationPlan> => planFor(request, "policies:read"),
   );
 
   routes.put(
@@ -50,6 +60,7 @@ export function filesRoutes(app: FastifyInstance, ports: ApiPorts): void {
       if (revision !== null && !configuration.isCurrent(revision)) {
         throw new TidewireError("CONFIGURATION_CHANGED", { changes: await changesSince(ports, revision) });
       }
+      planFor(request, "policies:write");
       const plan = configuration.apply(request.body, revision);
       await noteChanges(ports, request, plan);
       void reply.header("etag", `"${plan.revision}"`);
@@ -83,8 +94,8 @@ async function noteChanges(
 }
 
 const CHANGES =
-  /^(?:(?:POST|PATCH|PUT|DELETE) (?:\/api)?\/(?:rules|schemas|schedules|endpoints)\/|\w+\.(?:create|update|delete)$)/;
-const KINDS = /^(?:rule|schema|schedule|endpoint)\./;
+  /^(?:(?:POST|PATCH|PUT|DELETE) (?:\/api)?\/(?:rules|schemas|schedules|endpoints|policies)\/|\w+\.(?:create|update|delete)$)/;
+const KINDS = /^(?:rule|schema|schedule|endpoint|alerts|policy)\./;
 /** The newest of the log; changes are among many other entries. */
 const ENTRIES_LOOKED_AT = 1_000;
 

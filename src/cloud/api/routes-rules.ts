@@ -13,6 +13,7 @@ import type {
   BackTestLine,
   BackTestProgress,
   ExplainAnswer,
+  LogLag,
   RuleCheck,
   RuleDetail,
   RuleDocumentView,
@@ -63,7 +64,7 @@ export function ruleViewRoutes(app: FastifyInstance, ports: ApiPorts): void {
   tryRoutes(app, ports);
 }
 
-function lookRoutes(app: FastifyInstance, { rules, configuration }: ApiPorts): void {
+function lookRoutes(app: FastifyInstance, { rules, configuration, lag }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get(
@@ -84,7 +85,9 @@ function lookRoutes(app: FastifyInstance, { rules, configuration }: ApiPorts): v
     { config: READS, schema: { params: Params } },
     async ({ params }): Promise<RuleDetail> => {
       const rule = ruleNamed(rules, params.name);
-      return { ...summaryOf(rules, rule), createdAt: rule.createdAt, receivers: rules.receivers(rule.ruleName) };
+      const { ruleName, createdAt } = rule;
+      const behind = await behindOf(rule, rules, lag);
+      return { ...summaryOf(rules, rule), createdAt, behind, receivers: rules.receivers(ruleName) };
     },
   );
 
@@ -122,7 +125,8 @@ function tryRoutes(app: FastifyInstance, ports: ApiPorts): void {
     async (request, reply): Promise<ExplainAnswer> => {
       demandPermission(actorOf(request), "rules:read");
       const { rule, limit } = request.body;
-      return backTester.explain({ rule: draftOf(rules, rule), count: limit }, whileConnected(reply));
+      const mayLookUp = actorOf(request).permissions.has("rules:write");
+      return backTester.explain({ rule: draftOf(rules, rule), count: limit }, mayLookUp, whileConnected(reply));
     },
   );
 
@@ -199,6 +203,16 @@ function ruleNamed(rules: HotRules, name: string): RuleDocument {
 
 function speaksOf({ ruleName, sql, description = "" }: RuleDocument, words: string): boolean {
   return words === "" || `${ruleName}\n${sql}\n${description}`.toLowerCase().includes(words);
+}
+
+/** Of a rule that stores and does other things as well: the one that is further behind. */
+async function behindOf(rule: RuleDocument, rules: HotRules, lag: ApiPorts["lag"]): Promise<LogLag | null> {
+  if (rule.ruleDisabled) return null;
+  const positions = [
+    ...(rules.activity(rule.ruleName) === null ? [] : [rules.positionOf(rule.ruleName)]),
+    ...(rule.actions.some((action) => "telemetry" in action) ? [lag.stored()] : []),
+  ];
+  return positions.length === 0 ? null : lag.at(Math.min(...positions));
 }
 
 function summaryOf(rules: HotRules, rule: RuleDocument): RuleSummary {

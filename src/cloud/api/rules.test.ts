@@ -75,6 +75,8 @@ test("one rule: its receivers; its document with the revision that a change need
   assert.deepEqual([disabled, activity], [true, null]);
   assert.match(JSON.stringify(world.rules.get("hot")), /S3CRET/); // what was hidden stood for it
   assert.equal((await world.ask("PUT", "/api/configuration", change, { "if-match": revision })).status, 409);
+  const { behind } = await get<RuleDetail>(world, "/api/rules/cpu_high");
+  assert.deepEqual(behind, { messages: 42 - world.rules.positionOf("cpu_high"), age: 5_000 });
   assert.equal((await world.ask("GET", "/api/rules/nobody")).status, 404);
   assert.equal((await world.ask("GET", "/api/rules/nobody/document")).status, 404);
 });
@@ -201,7 +203,7 @@ test("who goes away ends it", async () => {
 
 test("why the newest messages match: as the process tells it", async () => {
   await using world = await apiWorld();
-  const past: ExplainAnswer = { messages: [], looked: 12 };
+  const past: ExplainAnswer = { messages: [], askedToday: [], looked: 12 };
   world.past.answer = () => [{ type: "explained", past }];
   const answer = await world.ask("POST", "/api/rules/explain", { rule: { name: "cpu_high" }, limit: 3 });
   assert.deepEqual([answer.status, answer.json], [200, past]);

@@ -6,6 +6,7 @@ import { systemClock } from "../../adapters/system.ts";
 import { LIMITS, TidewireError, days, isTidewireError } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
 import { validateRule } from "../../rules/mod.ts";
+import type { SqlEnvironment } from "../../sql/mod.ts";
 import { START, event } from "../store/archive.fixture.ts";
 import { BackTester } from "./back-tester.ts";
 import { startPastProcess } from "./child.ts";
@@ -32,7 +33,7 @@ const events = (count: number, more: (n: number) => Partial<Message> = () => ({}
   Array.from({ length: count }, (_, n) => event(n, more(n)));
 
 /** Over a real folder, by real processes; only time is played. */
-async function tester(messages: readonly Message[], archived = false) {
+async function tester(messages: readonly Message[], archived = false, external?: SqlEnvironment["external"]) {
   const past = await Past.make();
   await past.publish(messages);
   if (archived) await past.world.flush();
@@ -40,7 +41,13 @@ async function tester(messages: readonly Message[], archived = false) {
   const limits = LIMITS.backTests;
   const { root: data } = past.world;
   const start = (given: Parameters<typeof startPastProcess>[0]) => startPastProcess(given, limits);
-  return { data, clock, metrics, logger, tester: new BackTester({ data, start, scheduler: clock, logger, metrics }) };
+  return {
+    data,
+    clock,
+    metrics,
+    logger,
+    tester: new BackTester({ data, start, scheduler: clock, logger, metrics, external }),
+  };
 }
 
 const codeOf = (error: unknown): unknown => (isTidewireError(error) ? error.code : error);
@@ -63,7 +70,7 @@ describe("rules on the past of a platform that runs", () => {
     assert.equal(found.rule.findings.first[0]!.actions[0]!.body, '{"n":103}');
     assert.ok(told > 0);
     assert.equal(world.metrics.value("tidewire_back_tests_total", { kind: "test", outcome: "finished" }), 1);
-    await world.tester.explain({ rule: FIRED, count: 1 }, never());
+    await world.tester.explain({ rule: FIRED, count: 1 }, true, never());
     assert.deepEqual(world.logger.lines, [], "that its process is ended is no news");
   });
 
@@ -103,7 +110,7 @@ describe("rules on the past of a platform that runs", () => {
     const cut = world.tester.test(ORDER, () => {}, never());
     world.tester.close();
     await assert.rejects(cut, (error) => codeOf(error) === "BACK_TEST_FAILED");
-    await assert.rejects(world.tester.explain({ rule: FIRED, count: 1 }, never()), /the platform stops/);
+    await assert.rejects(world.tester.explain({ rule: FIRED, count: 1 }, true, never()), /the platform stops/);
   });
 
   test("a process that dies, and a folder that holds no log, are told as what they are", async () => {
@@ -130,11 +137,40 @@ describe("rules on the past of a platform that runs", () => {
     );
   });
 
+  test("what a rule looks up is asked of the platform, and told as today's; functions and secrets never are", async () => {
+    const asked: string[] = [];
+    const external: SqlEnvironment["external"] = async (request) => {
+      asked.push(request.name);
+      return { max: 295 };
+    };
+    const world = await tester(
+      events(300, (n) => ({ payload: new TextEncoder().encode(JSON.stringify({ n })) })),
+      false,
+      external,
+    );
+    const sql = "SELECT n, function('score', n) AS score FROM 'line/1/#' WHERE n > lookup('limits', topic(2), 'max')";
+    // The platform knows what it can answer when a rule is written.
+    const asking = validateRule("tried", { sql, actions: [] }, { unanswerable: () => null });
+    const { rule: found, unanswered } = await world.tester.test(
+      { ...ORDER, rule: asking, against: null },
+      () => {},
+      never(),
+    );
+    assert.deepEqual([found.askedToday, found.unasked], [["lookup"], ["function"]]);
+    assert.deepEqual(found.findings.first.map(({ value }) => value)[0], { n: 298 });
+    assert.deepEqual([...new Set(asked)], ["lookup"]);
+    assert.equal(unanswered.count, 0);
+    const told = await world.tester.explain({ rule: asking, count: 1 }, true, never());
+    assert.deepEqual([told.askedToday, told.messages[0]?.verdict], [["lookup"], "matched"]);
+    const silent = await world.tester.explain({ rule: asking, count: 1 }, false, never());
+    assert.deepEqual([silent.askedToday, silent.messages[0]?.verdict], [[], "undecided"]);
+  });
+
   test("why the newest messages match or not: newest first, of FROM's topics only", async () => {
     const payload = (n: number): Uint8Array => new TextEncoder().encode(n === 298 ? "no JSON" : JSON.stringify({ n }));
     const world = await tester(events(300, (n) => ({ payload: payload(n) })));
     const asked = rule("SELECT n, topic() AS t FROM 'line/1/#' WHERE n > 290 AND n < 296");
-    const { messages, looked } = await world.tester.explain({ rule: asked, count: 3 }, never());
+    const { messages, looked } = await world.tester.explain({ rule: asked, count: 3 }, true, never());
     assert.deepEqual(
       messages.map(({ offset, verdict, selected }) => [offset, verdict, selected]),
       [

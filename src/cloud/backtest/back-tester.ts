@@ -2,8 +2,10 @@
  * Rules tried on the past while the platform runs: each in a process of its own, one at a time of a kind, limited in time. The
  * broker's process only passes on what it is told; ending the process ends everything.
  */
-import { LIMITS, TidewireError } from "../../base/mod.ts";
+import { LIMITS, TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Counter, Limits, Logger, Metrics, Scheduler } from "../../base/mod.ts";
+import { LOOKED_UP } from "../../rules/mod.ts";
+import type { ExternalName, SqlEnvironment } from "../../sql/mod.ts";
 import type { StartPastProcess } from "./child.ts";
 import type { ExplainAnswer } from "../api/contract-rules.ts";
 import type { ExplainOrder } from "./explain-recent.ts";
@@ -15,13 +17,15 @@ type Kind = "test" | "explain";
 type Outcome = "finished" | "stopped" | "cancelled" | "failed" | "busy";
 const OUTCOMES: readonly Outcome[] = ["finished", "stopped", "cancelled", "failed", "busy"];
 
-type Answer = Exclude<FromPast, { type: "progress" }>;
-type Order = Exclude<ToPast, { type: "stop" }>;
+type Answer = Exclude<FromPast, { type: "progress" | "ask" }>;
+type Order = Exclude<ToPast, { type: "stop" | "answer" }>;
 
 export interface BackTesterOptions {
   /** The platform's data folder. */
   readonly data: string;
   readonly start: StartPastProcess;
+  /** Answers what rules look up; without it they look up nothing. */
+  readonly external?: SqlEnvironment["external"] | undefined;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -53,19 +57,40 @@ export class BackTester {
     signal: AbortSignal,
   ): Promise<PastTestResult> {
     const { data } = this.#o;
-    const answer = await this.#run("test", { type: "test", order: { ...order, data } }, progress, signal);
+    const answer = await this.#run(
+      "test",
+      { type: "test", order: { ...order, data }, asked: this.#asked },
+      progress,
+      signal,
+    );
     if (answer.type !== "tested") throw errorOf(answer);
     this.#count("test", answer.result.complete ? "finished" : "stopped");
     return answer.result;
   }
 
-  /** As `test`. */
-  async explain(order: Omit<ExplainOrder, "data">, signal: AbortSignal): Promise<ExplainAnswer> {
+  /** As `test`. `mayLookUp`: false for somebody who may not write rules, and so may not see what only they can ask for. */
+  async explain(order: Omit<ExplainOrder, "data">, mayLookUp: boolean, signal: AbortSignal): Promise<ExplainAnswer> {
     const { data } = this.#o;
-    const answer = await this.#run("explain", { type: "explain", order: { ...order, data } }, () => {}, signal);
+    const asked = mayLookUp ? this.#asked : [];
+    const answer = await this.#run("explain", { type: "explain", order: { ...order, data }, asked }, () => {}, signal);
     if (answer.type !== "explained") throw errorOf(answer);
     this.#count("explain", "finished");
     return answer.past;
+  }
+
+  get #asked(): readonly ExternalName[] {
+    return this.#o.external === undefined ? [] : LOOKED_UP;
+  }
+
+  /** What it asks beyond what may be looked up is a mistake of ours, and has no answer. */
+  async #answerTo({ id, request }: FromPast & { readonly type: "ask" }): Promise<ToPast> {
+    try {
+      if (!this.#asked.includes(request.name)) throw new Error("it is not asked about the past");
+      const value = await this.#o.external!(request);
+      return { type: "answer", id, ...(value === undefined ? {} : { value }) };
+    } catch (error) {
+      return { type: "answer", id, fault: reasonOf(error) };
+    }
   }
 
   /** Ends what runs. */
@@ -113,6 +138,7 @@ export class BackTester {
       const process = start({
         news: (news) => {
           if (news.type === "progress") progress(news.progress);
+          else if (news.type === "ask") void this.#answerTo(news).then((answer) => over || process.send(answer));
           else end(() => resolve(news));
         },
         exit: (reason, stderr) => {

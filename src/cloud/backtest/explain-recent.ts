@@ -2,9 +2,16 @@
 import { LIMITS, asRuleSees } from "../../base/mod.ts";
 import type { Message } from "../../base/mod.ts";
 import { MessageInput, RuleRun } from "../../rules/mod.ts";
-import type { RuleDraft } from "../../rules/mod.ts";
-import { explainSql } from "../../sql/mod.ts";
-import type { CompiledSql, ExplainedPart as SqlPart, Explanation, SqlEnvironment, SqlValue } from "../../sql/mod.ts";
+import type { RuleDraft, TodaysAnswers } from "../../rules/mod.ts";
+import { explainAsking, explainSql } from "../../sql/mod.ts";
+import type {
+  CompiledSql,
+  ExternalName,
+  ExplainedPart as SqlPart,
+  Explanation,
+  SqlEnvironment,
+  SqlValue,
+} from "../../sql/mod.ts";
 import { RecordError, readRecord, recordFilter, skipForgotten } from "../../wire/record/mod.ts";
 import type { ExplainAnswer, ExplainedMessage, ExplainedPart, RuleVerdict } from "../api/contract-rules.ts";
 import { openPastLog } from "./open-log.ts";
@@ -28,7 +35,11 @@ const FIRST_STEP = 4_096;
 const { explainRecordsMax, explainPartsMax, shownCharsMax } = LIMITS.backTests;
 
 /** Throws `SqlError`, DATA_FOLDER_UNUSABLE, LOG_FOLDER_UNUSABLE, LOG_NEWER. */
-export async function explainRecent(order: ExplainOrder, environment: SqlEnvironment): Promise<ExplainAnswer> {
+export async function explainRecent(
+  order: ExplainOrder,
+  environment: SqlEnvironment,
+  answers: TodaysAnswers | null = null,
+): Promise<ExplainAnswer> {
   const { data, rule, count } = order;
   const run = new RuleRun({ rule, fired: () => {} });
   const past = await openPastLog(data, () => {});
@@ -42,8 +53,14 @@ export async function explainRecent(order: ExplainOrder, environment: SqlEnviron
     found.push(...(await newest(past, { from, below: begin, count: count - found.length, run })).reverse());
     begin = from;
   }
-  const messages = found.map(({ offset, message }) => explained(rule, run.sql, offset, message, environment));
-  return { messages, looked: end - begin };
+  const askedToday = run.sql.externals.filter((name) => answers?.asks(name) === true);
+  const messages: ExplainedMessage[] = [];
+  for (const one of found) {
+    const input = new MessageInput(asRuleSees(one.message), LIMITS.rules, environment);
+    const asking = askedToday.length === 0 ? input : input.copy(answers!.asking());
+    messages.push(await explained(rule, run.sql, one, asking, (name) => askedToday.includes(name)));
+  }
+  return { messages, looked: end - begin, askedToday };
 }
 
 interface Stretch {
@@ -80,15 +97,18 @@ function messageIn(record: Uint8Array): Message | null {
   }
 }
 
-function explained(
+async function explained(
   rule: RuleDraft,
   sql: CompiledSql,
-  offset: number,
-  message: Message,
-  environment: SqlEnvironment,
-): ExplainedMessage {
-  const input = new MessageInput(asRuleSees(message), LIMITS.rules, environment);
-  const explanation = explainSql(rule.sql, input, rule.awsIotSqlVersion);
+  { offset, message }: Found,
+  input: MessageInput,
+  isAnswered: (name: ExternalName) => boolean,
+): Promise<ExplainedMessage> {
+  const asks = input.answers !== undefined;
+  const explanation = asks
+    ? await explainAsking(rule.sql, input, isAnswered, rule.awsIotSqlVersion)
+    : explainSql(rule.sql, input, rule.awsIotSqlVersion);
+  if (asks) await sql.prepare(input);
   const { topic, receivedAt, payload } = message;
   const verdict = verdictOf(explanation);
   const selected = verdict === "matched" && sql.windows === null ? sql.select(input) : null;

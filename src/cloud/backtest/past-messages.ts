@@ -53,6 +53,9 @@ export interface PastProgress {
   readonly counts: Readonly<PastCounts>;
 }
 
+/** Called between batches; where it is false nothing more is read. */
+export type GoOn = (progress: PastProgress) => boolean | Promise<boolean>;
+
 export class PastMessages {
   readonly counts: PastCounts = { log: 0, archive: 0, forgotten: 0, unreadable: 0 };
   /** Sentences on what is not there; bounded by files and gaps, of which the first are kept. */
@@ -83,9 +86,9 @@ export class PastMessages {
     return new PastMessages(data, opened, wanted, notes);
   }
 
-  /** All of them. `progress` is called between batches, and where it returns false nothing more is read. */
-  async each(take: TakeMessage, progress: (progress: PastProgress) => boolean): Promise<"all" | "stopped"> {
-    const goOn = (): boolean => progress({ offset: this.#next, counts: this.counts });
+  /** All of them. */
+  async each(take: TakeMessage, progress: GoOn): Promise<"all" | "stopped"> {
+    const goOn = (): boolean | Promise<boolean> => progress({ offset: this.#next, counts: this.counts });
     const archived = await this.#archived(take, goOn);
     if (archived === "stopped") return "stopped";
     return this.#logged(take, goOn);
@@ -93,7 +96,7 @@ export class PastMessages {
 
   // ── archive ──────────────────────────────────────────────────────────────────────────────────
 
-  async #archived(take: TakeMessage, goOn: () => boolean): Promise<"all" | "stopped"> {
+  async #archived(take: TakeMessage, goOn: () => boolean | Promise<boolean>): Promise<"all" | "stopped"> {
     for (let attempt = 1; ; attempt++) {
       const content = await this.#catalog();
       const logBegins = this.#log.first;
@@ -122,7 +125,7 @@ export class PastMessages {
     files: readonly ArchivedFile[],
     below: number,
     take: TakeMessage,
-    goOn: () => boolean,
+    goOn: () => boolean | Promise<boolean>,
   ): Promise<"all" | "stopped"> {
     const { from, to, filters, wants, thing } = this.#wanted;
     const read = (file: ArchivedFile): AsyncGenerator<readonly ScannedEvent[]> =>
@@ -140,7 +143,7 @@ export class PastMessages {
         if (this.#forgotten.skips(offset, message)) this.counts.forgotten++;
         else if (wants(message.topic) && isOf(message, thing)) take(offset, message);
       }
-      if (!goOn()) return "stopped";
+      if (!(await goOn())) return "stopped";
     }
     return "all";
   }
@@ -179,7 +182,7 @@ export class PastMessages {
 
   // ── log ──────────────────────────────────────────────────────────────────────────────────────
 
-  async #logged(take: TakeMessage, goOn: () => boolean): Promise<"all" | "stopped"> {
+  async #logged(take: TakeMessage, goOn: () => boolean | Promise<boolean>): Promise<"all" | "stopped"> {
     const { from, to, wants, thing } = this.#wanted;
     const end = await this.#log.end();
     const first = this.#log.first;
@@ -202,7 +205,7 @@ export class PastMessages {
         if (isOf(message, thing)) take(offset, message);
       });
       this.#next = batch.baseOffset + batch.count;
-      if (!goOn()) return "stopped";
+      if (!(await goOn())) return "stopped";
     }
     return "all";
   }

@@ -2,7 +2,7 @@
 import { LIMITS } from "../../base/mod.ts";
 import type { Clock, EpochMs, Millis } from "../../base/mod.ts";
 import { BackTest } from "../../rules/mod.ts";
-import type { BackTestReport, RuleDraft } from "../../rules/mod.ts";
+import type { BackTestReport, RuleDraft, TodaysAnswers } from "../../rules/mod.ts";
 import type { SqlEnvironment } from "../../sql/mod.ts";
 import { PastMessages } from "./past-messages.ts";
 import type { PastCounts, PastProgress } from "./past-messages.ts";
@@ -41,6 +41,8 @@ export interface PastTestProgress extends PastProgress {
 export interface PastTestPorts {
   readonly clock: Pick<Clock, "monotonic">;
   readonly environment: SqlEnvironment;
+  /** To what the rules ask; without it that is Undefined. */
+  readonly answers?: TodaysAnswers | undefined;
   /** Called between batches; where it returns false nothing more is read. */
   readonly goOn: (progress: PastTestProgress) => boolean;
 }
@@ -48,8 +50,9 @@ export interface PastTestPorts {
 /** Throws `SqlError`, DATA_FOLDER_UNUSABLE, LOG_FOLDER_UNUSABLE, LOG_NEWER. */
 export async function testOnPast(order: PastTestOrder, ports: PastTestPorts): Promise<PastTestResult> {
   const { data, rule, against, from, to, untilNow, thing, examples } = order;
-  const { clock, environment, goOn } = ports;
-  const backTest = new BackTest({ rule, from, to, examples, environment, ...(against === null ? {} : { against }) });
+  const { clock, environment, answers, goOn } = ports;
+  const more = { ...(against === null ? {} : { against }), ...(answers === undefined ? {} : { answers }) };
+  const backTest = new BackTest({ rule, from, to, examples, environment, ...more });
   const past = await PastMessages.open(data, {
     from,
     to,
@@ -64,8 +67,13 @@ export async function testOnPast(order: PastTestOrder, ports: PastTestPorts): Pr
       at = message.receivedAt;
       backTest.handle(offset, message);
     },
-    (progress) => goOn({ ...progress, at }),
+    async (progress) => {
+      const asked = (): boolean => goOn({ ...progress, at });
+      if (backTest.asks) await backTest.settle(asked);
+      return asked();
+    },
   );
+  await backTest.settle(() => end === "all");
   const took = clock.monotonic() - begun;
   if (end === "all") backTest.tick(to - (untilNow ? LIMITS.windows.tickDelay : 0));
   const notes = [...past.notes, ...withoutProperties(past, `${rule.sql} ${against?.sql ?? ""}`)];

@@ -2,7 +2,10 @@
 import { nodeSqlEnvironment } from "../../adapters/sql-environment.ts";
 import { stepBack, systemClock } from "../../adapters/system.ts";
 import { LIMITS, isTidewireError, reasonOf } from "../../base/mod.ts";
+import type { JsonValue } from "../../base/mod.ts";
 import type { Example, FindingsReport, RuleReport } from "../../rules/mod.ts";
+import { TodaysAnswers } from "../../rules/mod.ts";
+import type { ExternalName, ExternalRequest } from "../../sql/mod.ts";
 import { explainRecent } from "./explain-recent.ts";
 import { testOnPast } from "./past-test.ts";
 import type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
@@ -22,7 +25,35 @@ function send(news: FromPast): Promise<void> {
   });
 }
 
-async function test(order: PastTestOrder): Promise<FromPast> {
+interface Open {
+  readonly resolve: (value: JsonValue | undefined) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+/** Bounded by the messages about which is asked at once. */
+const open = new Map<number, Open>();
+let asks = 0;
+
+function askPlatform(request: ExternalRequest): Promise<JsonValue | undefined> {
+  const id = asks++;
+  return new Promise((resolve, reject) => {
+    open.set(id, { resolve, reject });
+    void send({ type: "ask", id, request });
+  });
+}
+
+function answered({ id, value, fault }: ToPast & { readonly type: "answer" }): void {
+  const waiting = open.get(id);
+  open.delete(id);
+  if (fault === undefined) waiting?.resolve(value);
+  else waiting?.reject(new Error(fault));
+}
+
+function answersOf(asked: readonly ExternalName[]): TodaysAnswers {
+  return new TodaysAnswers({ environment: { ...nodeSqlEnvironment(), external: askPlatform }, asked });
+}
+
+async function test(order: PastTestOrder, answers: TodaysAnswers): Promise<FromPast> {
   let told = Number.NEGATIVE_INFINITY;
   const goOn = (progress: PastTestProgress): boolean => {
     const now = systemClock.monotonic();
@@ -32,7 +63,7 @@ async function test(order: PastTestOrder): Promise<FromPast> {
     }
     return !stopped;
   };
-  const result = await testOnPast(order, { clock: systemClock, environment: nodeSqlEnvironment(), goOn });
+  const result = await testOnPast(order, { clock: systemClock, environment: nodeSqlEnvironment(), answers, goOn });
   return { type: "tested", result: bounded(result) };
 }
 
@@ -53,10 +84,11 @@ function boundedExample(example: Example): Example {
   return { ...example, value: shortenedValue(example.value, shownCharsMax) };
 }
 
-async function answerTo(order: Exclude<ToPast, { type: "stop" }>): Promise<FromPast> {
+async function answerTo(given: Exclude<ToPast, { type: "stop" | "answer" }>): Promise<FromPast> {
   try {
-    if (order.type === "test") return await test(order.order);
-    return { type: "explained", past: await explainRecent(order.order, nodeSqlEnvironment()) };
+    const answers = answersOf(given.asked);
+    if (given.type === "test") return await test(given.order, answers);
+    return { type: "explained", past: await explainRecent(given.order, nodeSqlEnvironment(), answers) };
   } catch (error) {
     if (isTidewireError(error)) return { type: "refused", code: error.code, details: error.details };
     return { type: "failed", reason: reasonOf(error) };
@@ -76,6 +108,7 @@ function main(): void {
   stepBackIfAllowed();
   process.on("message", (order: ToPast) => {
     if (order.type === "stop") stopped = true;
+    else if (order.type === "answer") answered(order);
     else
       void answerTo(order)
         .then(send)

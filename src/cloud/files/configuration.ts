@@ -3,7 +3,7 @@
  * somebody has in files, and changed to be like them: all at once or not at all.
  */
 import { LIMITS, TidewireError, closestWord, isJsonObject, reasonOf } from "../../base/mod.ts";
-import type { EpochMs, JsonObject } from "../../base/mod.ts";
+import type { EpochMs, JsonObject, Logger } from "../../base/mod.ts";
 import { mapRuleSecrets } from "../../rules/mod.ts";
 import type { HotRules, KeyedHash, RuleDocument, RuleDraft, StoredDocument } from "../../rules/mod.ts";
 import { SqlError } from "../../sql/mod.ts";
@@ -16,11 +16,15 @@ import type {
   ConfigurationView,
 } from "../api/contract-files.ts";
 import { canonicalText, inOrderOf } from "./canonical.ts";
+import { Elsewhere } from "./elsewhere.ts";
+import type { KindElsewhere } from "./elsewhere.ts";
 import type { DocumentKind, SecretChange } from "./kind.ts";
 
 export interface ConfigurationOptions {
   readonly rules: HotRules;
   readonly kinds: readonly DocumentKind[];
+  readonly elsewhere: readonly KindElsewhere[];
+  readonly logger: Logger;
   /** Those of `kinds` that are kept on disk. */
   readonly stored: readonly StoredDocument[];
   readonly keyedHash: KeyedHash;
@@ -52,15 +56,21 @@ export class Configuration {
   /** Bounded by each kind's `max`. */
   readonly #kept: ReadonlyMap<string, Map<string, JsonObject>>;
   readonly #kinds: ReadonlyMap<string, DocumentKind>;
+  readonly #elsewhere: Elsewhere;
 
   constructor(options: ConfigurationOptions) {
     this.#o = options;
     this.#kinds = new Map(options.kinds.map((kind) => [kind.kind, kind]));
     this.#kept = new Map(options.kinds.map(({ kind }) => [kind, new Map<string, JsonObject>()]));
-    for (const { kind, name, document } of options.stored) {
+    for (const { kind, name, document: stored } of options.stored) {
+      const { atRest } = this.#kinds.get(kind) ?? {};
+      const document = stored === null || atRest === undefined ? stored : atRest.open(stored);
       if (document !== null) this.#kept.get(kind)?.set(name, document);
     }
     for (const kind of options.kinds) kind.adopt(this.#kept.get(kind.kind)!);
+    const keep = (documents: readonly StoredDocument[]): void =>
+      options.rules.change({ puts: [], deletes: [], documents });
+    this.#elsewhere = new Elsewhere({ ...options, kinds: options.elsewhere, keep });
   }
 
   /** Says what runs, and when it was asked for: who changed something since is found by that. */
@@ -73,6 +83,7 @@ export class Configuration {
   }
 
   view(): ConfigurationView {
+    this.#elsewhere.settle();
     const documents = this.#all().map(({ kind, name, document }) => ({
       kind,
       name,
@@ -89,11 +100,13 @@ export class Configuration {
 
   /** What `apply` would do. */
   plan(request: ConfigurationRequest): ConfigurationPlan {
+    this.#elsewhere.settle();
     return this.#told(this.#consider(request), this.revision);
   }
 
   /** `revision`: what the caller has seen; null: whatever runs. Throws CONFIGURATION_CHANGED and CONFIGURATION_INVALID. */
   apply(request: ConfigurationRequest, revision: string | null): ConfigurationPlan {
+    this.#elsewhere.settle();
     if (revision !== null && !this.isCurrent(revision)) {
       throw new TidewireError("CONFIGURATION_CHANGED", { changes: "its revision is another one" });
     }
@@ -136,6 +149,7 @@ export class Configuration {
     const others = [...this.#kept].flatMap(([kind, documents]) =>
       [...documents].map(([name, document]) => ({ kind, name, document })),
     );
+    others.push(...this.#elsewhere.all());
     return [...rules, ...others.sort((a, b) => compare(`${a.kind} ${a.name}`, `${b.kind} ${b.name}`))];
   }
 
@@ -157,9 +171,13 @@ export class Configuration {
       }
     }
     const rest = this.#all().filter(({ kind, name }) => !given.has(`${kind} ${name}`));
-    if (prune) for (const { kind, name, document } of rest) steps.push({ kind, name, before: document, after: null });
+    const stays = ({ kind, name }: ConfigurationDocument): boolean =>
+      !prune || this.#elsewhere.get(kind)?.isNeeded(name) === true;
+    for (const one of rest) {
+      if (!stays(one)) steps.push({ kind: one.kind, name: one.name, before: one.document, after: null });
+    }
     if (faults.length === 0) faults.push(...this.#tooMany(steps));
-    return { steps, others: prune ? [] : rest.map(({ kind, name }) => ({ kind, name })), faults };
+    return { steps, others: rest.filter(stays).map(({ kind, name }) => ({ kind, name })), faults };
   }
 
   #tooMany(steps: readonly Step[]): ConfigurationFault[] {
@@ -181,7 +199,7 @@ export class Configuration {
   }
 
   #present(kind: string, name: string): JsonObject | null {
-    if (kind !== RULE) return this.#kept.get(kind)?.get(name) ?? null;
+    if (kind !== RULE) return this.#kept.get(kind)?.get(name) ?? this.#elsewhere.get(kind)?.find(name) ?? null;
     const rule = this.#o.rules.get(name);
     return rule === null ? null : documentOf(rule);
   }
@@ -190,7 +208,9 @@ export class Configuration {
     if (kind === RULE) return documentOf(this.#o.rules.check(name, document));
     const found = this.#kinds.get(kind);
     if (found !== undefined) return found.check(name, document, this.#present(kind, name));
-    const known = [RULE, ...this.#kinds.keys()];
+    const elsewhere = this.#elsewhere.get(kind);
+    if (elsewhere !== undefined) return elsewhere.check(name, document);
+    const known = [RULE, ...this.#kinds.keys(), ...this.#elsewhere.kinds];
     const close = closestWord(kind, known);
     const hint = close === null ? `there are ${known.join(", ")}` : `did you mean ${close}?`;
     throw documentInvalid(kind, "kind", `this kind is not known; ${hint}`);
@@ -199,18 +219,21 @@ export class Configuration {
   #make(steps: readonly Step[]): void {
     if (steps.length === 0) return;
     const rules = steps.filter(({ kind }) => kind === RULE);
-    const documents = steps.filter(({ kind }) => kind !== RULE);
-    this.#o.rules.change(
-      {
-        puts: rules.flatMap(({ name, after }) => (after === null ? [] : [draftOf(name, after)])),
-        deletes: rules.flatMap(({ name, after }) => (after === null ? [name] : [])),
-        documents: documents.flatMap(({ kind, name, after }) => [
-          { kind, name, document: after },
-          ...(this.#kinds.get(kind)!.beside?.(name, after) ?? []),
-        ]),
-      },
-      this.#o.logNext(),
-    );
+    const documents = steps.filter(({ kind }) => this.#kinds.has(kind));
+    const owed = this.#elsewhere.owe(steps);
+    try {
+      this.#o.rules.change(
+        {
+          puts: rules.flatMap(({ name, after }) => (after === null ? [] : [draftOf(name, after)])),
+          deletes: rules.flatMap(({ name, after }) => (after === null ? [name] : [])),
+          documents: [...documents.flatMap((step) => this.#stored(step)), ...owed],
+        },
+        this.#o.logNext(),
+      );
+    } catch (error) {
+      this.#elsewhere.disown();
+      throw error;
+    }
     for (const { kind, name, after } of documents) {
       if (after === null) this.#kept.get(kind)!.delete(name);
       else this.#kept.get(kind)!.set(name, after);
@@ -218,6 +241,13 @@ export class Configuration {
     for (const kind of new Set(documents.map((step) => step.kind))) {
       this.#kinds.get(kind)!.adopt(this.#kept.get(kind)!);
     }
+    this.#elsewhere.settle();
+  }
+
+  #stored({ kind, name, after }: Step): StoredDocument[] {
+    const found = this.#kinds.get(kind)!;
+    const document = after === null ? null : (found.atRest?.seal(after) ?? after);
+    return [{ kind, name, document }, ...(found.beside?.(name, after) ?? [])];
   }
 
   #told({ steps, others, faults }: Considered, revision: string): ConfigurationPlan {

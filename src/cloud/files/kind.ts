@@ -16,6 +16,8 @@ export interface DocumentKind {
   /** What is kept in the same transaction as the change of this document: its history. */
   beside?(name: string, after: JsonObject | null): readonly StoredDocument[];
   mapSecrets(document: JsonObject, change: SecretChange): JsonObject;
+  /** As it lies on disk, where that is not as it is, and back; null: it cannot be read any more, and somebody was told. */
+  readonly atRest?: { seal(document: JsonObject): JsonObject; open(sealed: JsonObject): JsonObject | null };
   /** All of this kind, after a change and at the start: they hold from now on. Never throws for what `check` has let through. */
   adopt(documents: Documents): void;
 }

@@ -41,6 +41,7 @@ export function chartOf(
   measured: Measured,
   series: readonly SeriesOfResult[],
   at: EpochMs,
+  told: Pick<AlertChart, "zone" | "unit"> = { zone: "UTC", unit: null },
 ): AlertChart | null {
   const numbers = series.filter(({ type, field }) => type === "number" && field === measured.field);
   const found = numbers.find(({ measurement }) => measurement === measured.measurement) ?? numbers[0];
@@ -60,7 +61,9 @@ export function chartOf(
     firing,
     ...spanOf(alert, at),
     ...points,
-    unit: unitOf(alert),
+    // What a rule's own words say comes before what a schema says of the field.
+    unit: unitOf(alert) ?? told.unit,
+    zone: told.zone,
     thresholds: linesOf(alert, measured),
   };
 }

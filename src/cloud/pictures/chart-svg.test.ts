@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { minutes } from "../../base/mod.ts";
 import { chartSvg } from "./chart-svg.ts";
 import type { AlertChart } from "./chart-svg.ts";
-import { timeTicks, valueLabel, valueTicks } from "./ticks.ts";
+import { timeTicks, valueLabel, valueTicks, wallIn } from "./ticks.ts";
 
 const TO = Date.UTC(2026, 10, 22, 14, 0);
 const FROM = TO - minutes(120);
@@ -15,6 +15,7 @@ const CHART: AlertChart = {
   subtitle: "pi-1 · cpu.percent",
   severity: "critical",
   unit: "%",
+  zone: "UTC",
   from: FROM,
   to: TO,
   firing: { from: TO - minutes(30), to: null },
@@ -143,5 +144,39 @@ describe("ticks", () => {
       timeTicks(TO - minutes(60 * 72), TO, 4).map(({ label }) => label),
       ["20 Nov", "21 Nov", "22 Nov"],
     );
+  });
+});
+
+describe("times in somebody's zone", () => {
+  const foot = (svg: string): string => parsed(svg).findLast(({ name }) => name === "text")!.text;
+
+  test("the foot, and the ticks at whole hours there", () => {
+    const svg = chartSvg({ ...CHART, zone: "Asia/Kolkata" });
+    assert.match(foot(svg), /22 Nov 2026, times in Asia\/Kolkata · firing since 19:00$/);
+    const labels = timeTicks(FROM, TO, 7, wallIn("Asia/Kolkata")).map(({ label }) => label);
+    assert.deepEqual(labels, ["17:30", "18:00", "18:30", "19:00", "19:30"]);
+    assert.match(foot(chartSvg(CHART)), /times in UTC · firing since 13:30$/);
+  });
+
+  test("another day there is another day; days begin at midnight there", () => {
+    const late = Date.UTC(2026, 10, 22, 23, 30);
+    const chart = {
+      ...CHART,
+      zone: "Europe/Berlin",
+      from: late - minutes(120),
+      to: late,
+      firing: { from: late, to: null },
+    };
+    assert.match(foot(chartSvg(chart)), /^22 Nov to 23 Nov 2026, times in Europe\/Berlin · firing since 00:30$/);
+    const ticks = timeTicks(late - minutes(1440 * 6), late, 7, wallIn("Europe/Berlin"));
+    assert.deepEqual(ticks[0], { at: Date.UTC(2026, 10, 17, 23), label: "18 Nov" });
+  });
+
+  test("where clocks are set back, each tick says what the wall showed", () => {
+    const change = Date.UTC(2026, 9, 25, 1);
+    const wall = wallIn("Europe/Berlin");
+    const ticks = timeTicks(change - minutes(60), change + minutes(60), 7, wall).map(({ label }) => label);
+    assert.deepEqual(ticks, ["02:00", "02:30", "02:00", "02:30", "03:00"]);
+    assert.equal(wall(change - 1), Date.UTC(2026, 9, 25, 3) - 1);
   });
 });

@@ -4,7 +4,8 @@
  */
 import type { EpochMs } from "../../base/mod.ts";
 import type { Severity } from "../../rules/mod.ts";
-import { clockText, dayText, timeTicks, valueLabel, valueTicks } from "./ticks.ts";
+import { clockText, dayText, timeTicks, valueLabel, valueTicks, wallIn } from "./ticks.ts";
+import type { Wall } from "./ticks.ts";
 
 export interface AlertChart {
   readonly title: string;
@@ -13,6 +14,8 @@ export interface AlertChart {
   readonly severity: Severity;
   /** Null where it is not known. */
   readonly unit: string | null;
+  /** Of its times: IANA's name. */
+  readonly zone: string;
   readonly from: EpochMs;
   readonly to: EpochMs;
   readonly firing: { readonly from: EpochMs; readonly to: EpochMs | null };
@@ -94,14 +97,14 @@ function edge(at: number, colour: string): string {
   return `<line x1="${round(at)}" x2="${round(at)}" y1="${PLOT.top}" y2="${PLOT.bottom}" stroke="${colour}" stroke-width="1.5"/>`;
 }
 
-function grid({ from, to }: AlertChart, x: Scale, y: Scale, [low, high]: readonly [number, number]): string[] {
+function grid({ from, to, zone }: AlertChart, x: Scale, y: Scale, [low, high]: readonly [number, number]): string[] {
   const rows = valueTicks(low, high, 5);
   const across = rows.map((value) => {
     const at = round(y(value));
     const rule = `<line x1="${PLOT.left}" x2="${PLOT.right}" y1="${at}" y2="${at}" stroke="${GRID}"/>`;
     return rule + text(PLOT.left - 8, at + 5, valueLabel(value, rows), { size: 14, fill: FAINT, anchor: "end" });
   });
-  const along = timeTicks(from, to, 7).map(({ at, label }) => {
+  const along = timeTicks(from, to, 7, wallIn(zone)).map(({ at, label }) => {
     const place = round(x(at));
     const rule = `<line x1="${place}" x2="${place}" y1="${PLOT.bottom}" y2="${PLOT.bottom + 5}" stroke="${FAINT}"/>`;
     return rule + text(place, PLOT.bottom + 20, label, { size: 14, fill: FAINT, anchor: "middle" });
@@ -155,17 +158,19 @@ function subtitleOf({ subtitle, unit }: AlertChart): string {
   return unit === null ? subtitle : `${subtitle}, ${unit}`;
 }
 
-function footOf({ from, to, firing }: AlertChart): string {
-  const days = dayText(from) === dayText(to) ? dayText(to) : `${dayText(from)} to ${dayText(to)}`;
-  const year = new Date(to).getUTCFullYear();
-  const since = momentText(firing.from, to);
-  const span = firing.to === null ? `firing since ${since}` : `firing ${since} to ${momentText(firing.to, to)}`;
-  return `${days} ${year}, times in UTC · ${span}`;
+function footOf({ from, to, firing, zone }: AlertChart): string {
+  const wall = wallIn(zone);
+  const [first, last] = [dayText(wall(from)), dayText(wall(to))];
+  const year = new Date(wall(to)).getUTCFullYear();
+  const since = momentText(firing.from, to, wall);
+  const span = firing.to === null ? `firing since ${since}` : `firing ${since} to ${momentText(firing.to, to, wall)}`;
+  return `${first === last ? last : `${first} to ${last}`} ${year}, times in ${zone} · ${span}`;
 }
 
 /** With its day where that is another one. */
-function momentText(at: EpochMs, shownOn: EpochMs): string {
-  return dayText(at) === dayText(shownOn) ? clockText(at) : `${dayText(at)} ${clockText(at)}`;
+function momentText(at: EpochMs, shownOn: EpochMs, wall: Wall): string {
+  const day = dayText(wall(at));
+  return day === dayText(wall(shownOn)) ? clockText(wall(at)) : `${day} ${clockText(wall(at))}`;
 }
 
 interface TextStyle {

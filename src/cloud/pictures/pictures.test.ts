@@ -52,6 +52,13 @@ describe("what the chart of an alert shows", () => {
     assert.equal(queryOf(over, MEASURED, NOW + days(3)).to, NOW + minutes(15));
   });
 
+  test("the unit is what the rule's own words say, else what a schema says of the field", () => {
+    const shown = [series("system", [NOW - 1], [1])];
+    const told = { zone: "UTC", unit: "K" };
+    assert.equal(chartOf(ALERT, MEASURED, shown, NOW, told)!.unit, "°C");
+    assert.equal(chartOf({ ...ALERT, value: "97.5", threshold: null }, MEASURED, shown, NOW, told)!.unit, "K");
+  });
+
   test("of a long one the side that crosses the line, in windows", () => {
     const { window, aggregate, points } = queryOf(ALERT, MEASURED, NOW + days(2));
     assert.equal(aggregate, "max");

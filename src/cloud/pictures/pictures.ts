@@ -14,6 +14,10 @@ export interface PictureSources {
   alert(id: string): Alert;
   rule(name: string): RuleDocument | null;
   query(query: SeriesQuery): Promise<Pick<SeriesResult, "series">>;
+  /** Of the times that are shown. */
+  zone(): string;
+  /** Of a field of what a thing measures; null where nobody says it. */
+  unit(thing: string, measured: Measured): string | null;
 }
 
 export interface PicturesOptions {
@@ -61,7 +65,8 @@ export class Pictures implements AlertPictures {
     const measured = this.#measured(alert);
     if (measured === null) return null;
     const { series } = await sources.query(queryOf(alert, measured, at));
-    const chart = chartOf(alert, measured, series, at);
+    const told = { zone: sources.zone(), unit: sources.unit(alert.thing, measured) };
+    const chart = chartOf(alert, measured, series, at, told);
     return chart === null ? null : chartSvg(chart);
   }
 

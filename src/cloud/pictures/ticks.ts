@@ -35,21 +35,41 @@ export interface TimeTick {
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** At most `count`, in UTC. */
-export function timeTicks(from: EpochMs, to: EpochMs, count: number): TimeTick[] {
+/** What clocks on the wall show: UTC and so much. */
+export type Wall = (at: EpochMs) => EpochMs;
+
+export const UTC: Wall = (at) => at;
+
+/** In a time zone (IANA's names), with its summer time. */
+export function wallIn(zone: string): Wall {
+  if (zone === "UTC") return UTC;
+  const fields = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" } as const;
+  const format = new Intl.DateTimeFormat("en-US", { ...fields, hourCycle: "h23", timeZone: zone });
+  return (at) => {
+    const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
+    const part = (name: Intl.DateTimeFormatPartTypes): number => parts.get(name)!;
+    const minute = Date.UTC(part("year"), part("month") - 1, part("day"), part("hour"), part("minute"));
+    return minute + (at - Math.floor(at / minutes(1)) * minutes(1));
+  };
+}
+
+/** At most `count`. Where clocks are changed in between, the ticks after it stand at other hours, and say so. */
+export function timeTicks(from: EpochMs, to: EpochMs, count: number, wall: Wall = UTC): TimeTick[] {
   const step = TIME_STEPS.find((one) => (to - from) / one <= count) ?? (to - from) / count;
+  const ahead = wall(from) - from;
   const ticks: TimeTick[] = [];
-  for (let at = Math.ceil(from / step) * step; at <= to && ticks.length <= count; at += step) {
-    ticks.push({ at, label: step >= days(1) ? dayText(at) : clockText(at, step < minutes(1)) });
+  for (let at = Math.ceil((from + ahead) / step) * step - ahead; at <= to && ticks.length <= count; at += step) {
+    ticks.push({ at, label: step >= days(1) ? dayText(wall(at)) : clockText(wall(at), step < minutes(1)) });
   }
   return ticks;
 }
 
-export function clockText(at: EpochMs, withSeconds = false): string {
-  return new Date(at).toISOString().slice(11, withSeconds ? 19 : 16);
+/** Of a wall's time. */
+export function clockText(shown: EpochMs, withSeconds = false): string {
+  return new Date(shown).toISOString().slice(11, withSeconds ? 19 : 16);
 }
 
-export function dayText(at: EpochMs): string {
-  const date = new Date(at);
+export function dayText(shown: EpochMs): string {
+  const date = new Date(shown);
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]!}`;
 }

@@ -4,13 +4,12 @@
  */
 import { compileSchema, SchemaFault } from "../../adapters/json-schema.ts";
 import type { SchemaCheck } from "../../adapters/json-schema.ts";
-import { LIMITS, isJsonObject, parseJson, reasonOf, topicFilterFault } from "../../base/mod.ts";
+import { LIMITS, isJsonObject, parseJson, reasonOf, topicFilterFault, topicMatches } from "../../base/mod.ts";
 import type { Cancel, Counter, JsonObject, JsonValue, Logger, Metrics } from "../../base/mod.ts";
 import type { Broker, Objection } from "../../broker/mod.ts";
 import type { StoredDocument } from "../../rules/mod.ts";
 import type { SchemaSummary, SchemaTest, SchemaView } from "../api/contract-files.ts";
-import { canonicalText } from "../files/canonical.ts";
-import { documentInvalid, fieldsOf } from "../files/mod.ts";
+import { canonicalText, documentInvalid, fieldsOf } from "../files/mod.ts";
 import type { DocumentKind, Documents } from "../files/mod.ts";
 
 export interface TopicSchemasOptions {
@@ -26,6 +25,7 @@ type OnViolation = keyof typeof OUTCOMES;
 
 const KEYS = ["description", "topic", "onViolation", "schema"] as const;
 const NAME = /^[a-zA-Z0-9_-]{1,128}$/;
+const UNIT_CHARS_MAX = 12;
 const DESCRIPTION_CHARS_MAX = 4_096;
 const VERSIONS = "schema-versions";
 const JSON_LIMITS = { jsonBytesMax: LIMITS.schemas.payloadBytesMax, jsonDepthMax: LIMITS.schemas.payloadDepthMax };
@@ -134,6 +134,18 @@ export class TopicSchemas implements DocumentKind {
     return { ...this.#summaryOf(name, document), document, versions };
   }
 
+  /** The `x-unit` of a field (`cpu.percent`) of what a thing measures, where a schema of its topic says it; the first by name that does. */
+  unitOf(thing: string, measurement: string | null, field: string): string | null {
+    const topic = measurement === null ? `telemetry/${thing}` : `telemetry/${thing}/${measurement}`;
+    for (const [, { topic: filter, schema }] of [...this.#documents].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (!topicMatches(filter as string, topic)) continue;
+      const unit = field.split(".").reduce<JsonValue | undefined>(propertyOf, schema);
+      const named = unit !== undefined && isJsonObject(unit) ? unit["x-unit"] : undefined;
+      if (typeof named === "string" && named.length <= UNIT_CHARS_MAX) return named;
+    }
+    return null;
+  }
+
   /** Whether a payload would fit; counts nothing. Undefined where there is no such schema. */
   test(name: string, payload: Uint8Array): SchemaTest | undefined {
     const inForce = this.#inForce.get(name);
@@ -192,4 +204,10 @@ function reasonAgainst(check: SchemaCheck, payload: Uint8Array): string | null {
   return { "not-json": "it is no JSON", "too-deep": "it is nested too deeply", "too-large": "it is too large" }[
     parsed.fault
   ];
+}
+
+function propertyOf(schema: JsonValue | undefined, key: string): JsonValue | undefined {
+  const properties = schema !== undefined && isJsonObject(schema) ? schema["properties"] : undefined;
+  if (properties === undefined || !isJsonObject(properties) || !Object.hasOwn(properties, key)) return undefined;
+  return properties[key];
 }

@@ -76,6 +76,8 @@ export interface Carrier {
   /** Batches on the way at once. */
   readonly concurrency: number;
   readonly timeout: Millis;
+  /** Deliveries that wait in memory, where that is not what all receivers have: one that is part of this process takes bursts. */
+  readonly queuedMax?: number;
   /** Whether what came first is to arrive first: one batch at a time, and a failure holds up those behind it for some attempts. */
   readonly ordered: boolean;
   /** Notifications are edited, answered or carry a picture: it is given `Parcel.about`. */

@@ -1,5 +1,5 @@
 /** A message for another topic of this platform's broker, as AWS IoT's `republish`. Each hop is counted, so that a rule that feeds itself ends. */
-import { mib, seconds } from "../../base/mod.ts";
+import { LIMITS, mib, seconds } from "../../base/mod.ts";
 import type { MessageProperties } from "../../base/mod.ts";
 import { invalid, only, optionalTemplate, optionalText, present, record, template, text } from "./checks.ts";
 import type { Given } from "./checks.ts";
@@ -44,11 +44,12 @@ const USER_PROPERTIES_MAX = 100;
 
 const carrier: Carrier = {
   name: "republish",
-  batchMax: 500,
+  batchMax: 2_000,
   batchBytesMax: mib(1),
   linger: 0,
   concurrency: 1,
   timeout: seconds(15),
+  queuedMax: LIMITS.rules.republishesQueuedMax,
   ordered: true,
   http: null,
 };

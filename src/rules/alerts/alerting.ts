@@ -12,7 +12,6 @@ import type { AlertEvent, AlertReading, Description } from "./book.ts";
 import type { CronTimes, Zones } from "./calendar.ts";
 import { Conversations } from "./conversations.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { Mute } from "./dispatcher.ts";
 import type { Policy } from "./life-cycle.ts";
 import type { Alert, Severity, Transition } from "./model.ts";
 import type { Notification } from "./notification.ts";
@@ -25,6 +24,7 @@ import { Silences } from "./silences.ts";
 import type { Silence, SilenceDraft } from "./silences.ts";
 import { DirtyRows } from "./store.ts";
 import type { AlertRow, StoredAlert } from "./store.ts";
+import type { Mute } from "./telling.ts";
 
 /** What rules are asked for alerts that were restored, or that time alone changes. */
 export interface AlertRules {
@@ -92,6 +92,7 @@ export class Alerting {
   readonly #rows = new DirtyRows();
   /** For who sends: by which name what was told can be edited. */
   readonly conversations: Conversations;
+  #plan: AlertPlan;
   /** Wall clock minus monotonic clock. */
   #origin: number;
   #handed: readonly AlertRow[] = [];
@@ -100,6 +101,7 @@ export class Alerting {
     this.#o = options;
     const { clock, logger, metrics, limits } = options;
     const rows = this.#rows;
+    this.#plan = options.plan;
     this.#origin = clock.now() - clock.monotonic();
     this.#book = new AlertBook({ ...options, rows, policyOf: (rule) => this.#policyOf(rule) });
     this.#silences = new Silences({ rows, max: limits.alertSilencesMax, logger });
@@ -163,7 +165,7 @@ export class Alerting {
       muted: this.#dispatcher.muteOf(alert, route, now),
       escalation: route.escalate,
     }));
-    return { steps: explainRoutes(this.#o.plan.route, alert), groups };
+    return { steps: explainRoutes(this.#plan.route, alert), groups };
   }
 
   // ── people ───────────────────────────────────────────────────────────────────────────────────
@@ -295,6 +297,12 @@ export class Alerting {
     this.#rows.forgetThing(thing);
   }
 
+  /** From now on people are told so. What was told stays told, and is not said again to the same people. */
+  replan(plan: AlertPlan): void {
+    this.#plan = plan;
+    this.#dispatcher.replan(plan, this.#book.tellable(), this.#o.clock.now());
+  }
+
   /** Rules of which something is pending or active. */
   rulesAtWork(): string[] {
     return this.#book.rulesAtWork().filter((rule) => rule !== MANUAL_RULE);
@@ -309,7 +317,8 @@ export class Alerting {
     this.#silences.restore(rows);
     this.conversations.restore(rows);
     this.#absences.restore(rows, (rule) => this.#o.rules.watches(rule), now);
-    this.#dispatcher.restore(this.#book.restore(alerts, rows), rows, now);
+    this.#book.restore(alerts, rows);
+    this.#dispatcher.restore(this.#book.tellable(), rows, now);
   }
 
   changes(everything: boolean): { readonly alerts: readonly StoredAlert[]; readonly alertRows: readonly AlertRow[] } {

@@ -159,8 +159,7 @@ export class AlertBook {
 
   // ── for the runtime ──────────────────────────────────────────────────────────────────────────
 
-  /** Returns those that are active, and those of which somebody is still to be told that they are over. */
-  restore(stored: readonly StoredAlert[], rows: readonly AlertRow[]): AlertRecord[] {
+  restore(stored: readonly StoredAlert[], rows: readonly AlertRow[]): void {
     const now = this.#clock.now();
     for (const one of stored) this.#shelf.adopt(restoredTrack(one, this.#policyOf(one.alert.rule)), now);
     for (const row of rows) {
@@ -168,9 +167,10 @@ export class AlertBook {
       if (track !== null) this.#shelf.adopt(track, now);
     }
     this.#shelf.sortHistory();
-    const all = [...this.#shelf.byId.values()].map((track) => track.record!);
-    return all.filter(({ alert, told }) => alert.state === "active" || told.size > 0);
   }
+
+  /** Those that are active, and those of which somebody is still to be told that they are over. */
+  readonly tellable = (): AlertRecord[] => this.#shelf.tellable();
 
   /** One reading against one rule. Returns what it changed that is to be told; null: nothing, as with most. */
   observe(reading: AlertReading): AlertEvent[] | null {

@@ -32,19 +32,22 @@ const DEPTH_MAX = 8;
 /** What a person can read, and what the chat services take. */
 const PER_MINUTE = 10;
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
-const CONTACT_KEYS = ["name", "perMinute"];
+const BODY_KEYS = ["contacts", "route", "times", "inhibit", "maintenance", "link", "zone"];
+/** Of a contact point, beside the one that says how it is reached. */
+export const CONTACT_KEYS = ["name", "perMinute"];
 const ROUTE_KEYS = [
   "match contacts groupBy groupWait groupInterval repeatInterval escalate mute only continue routes",
 ].flatMap((line) => line.split(" "));
 
 /** Throws RULE_INVALID. */
 export function alertConfigOf<Action>(input: unknown, ports: AlertConfigPorts<Action>): AlertConfig<Action> {
-  const body = objectAt(input, "alerts", ["contacts", "route", "times", "inhibit", "maintenance", "link"]);
+  const body = objectAt(input, "alerts", BODY_KEYS);
   const actions = new Map<string, Action>();
   const contacts = listAt(body["contacts"], "alerts.contacts", LIST_MAX).map((contact, i) =>
     contactAt(contact, `alerts.contacts[${i}]`, actions, ports),
   );
-  const times = namedTimes(body["times"], ports.zones);
+  const zone = zoneAt(body["zone"], "alerts.zone", "UTC", ports.zones);
+  const times = namedTimes(body["times"], zone, ports.zones);
   const context: RouteContext = { names: new Set(actions.keys()), times };
   if (body["route"] === undefined) throw invalid("alerts.route", "there must be a route that takes every alert");
   return {
@@ -56,9 +59,10 @@ export function alertConfigOf<Action>(input: unknown, ports: AlertConfigPorts<Ac
         inhibitionAt(rule, `alerts.inhibit[${i}]`),
       ),
       maintenance: listAt(body["maintenance"], "alerts.maintenance", LIST_MAX).map((window, i) =>
-        maintenanceAt(window, `alerts.maintenance[${i}]`, ports),
+        maintenanceAt(window, `alerts.maintenance[${i}]`, zone, ports),
       ),
       link: body["link"] === undefined ? null : linkAt(body["link"], "alerts.link"),
+      zone,
     },
   };
 }
@@ -161,7 +165,7 @@ function timesAt(input: unknown, at: string, { times }: RouteContext): TimeRange
 
 const WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-function namedTimes(input: unknown, zones: Zones): ReadonlyMap<string, TimeRange> {
+function namedTimes(input: unknown, otherwise: string, zones: Zones): ReadonlyMap<string, TimeRange> {
   const ranges = listAt(input, "alerts.times", LIST_MAX).map((given, i): TimeRange => {
     const at = `alerts.times[${i}]`;
     const body = objectAt(given, at, ["name", "days", "from", "to", "zone"]);
@@ -171,7 +175,7 @@ function namedTimes(input: unknown, zones: Zones): ReadonlyMap<string, TimeRange
       days: days.map((day, k) => weekdayAt(day, `${at}.days[${k}]`)),
       fromMinute: minuteAt(body["from"] ?? "00:00", `${at}.from`),
       toMinute: minuteAt(body["to"] ?? "00:00", `${at}.to`),
-      zone: zoneAt(body["zone"], `${at}.zone`, zones),
+      zone: zoneAt(body["zone"], `${at}.zone`, otherwise, zones),
     };
   });
   return new Map(ranges.map((range) => [range.name, range]));
@@ -189,8 +193,8 @@ function minuteAt(input: unknown, at: string): number {
   return Number(match[1]) * 60 + Number(match[2]);
 }
 
-function zoneAt(input: unknown, at: string, zones: Zones): string {
-  const zone = input === undefined ? "UTC" : textAt(input, at, 64);
+function zoneAt(input: unknown, at: string, otherwise: string, zones: Zones): string {
+  const zone = input === undefined ? otherwise : textAt(input, at, 64);
   if (!zones.knows(zone)) throw invalid(at, "it must be a time zone's name, as in Europe/Berlin");
   return zone;
 }
@@ -205,20 +209,25 @@ function inhibitionAt(input: unknown, at: string): InhibitionRule {
   return { source: side("source"), target: side("target"), equal: labelNamesAt(body["equal"], `${at}.equal`) };
 }
 
-function maintenanceAt<A>(input: unknown, at: string, { zones, cron }: AlertConfigPorts<A>): Maintenance {
+function maintenanceAt<A>(input: unknown, at: string, zone: string, ports: AlertConfigPorts<A>): Maintenance {
   const body = objectAt(input, at, ["name", "match", "from", "to", "cron", "for", "zone"]);
   const name = nameAt(body["name"], `${at}.name`);
-  return { name, matchers: matchersAt(body["match"], `${at}.match`), times: windowAt(body, at, zones, cron) };
+  return { name, matchers: matchersAt(body["match"], `${at}.match`), times: windowAt(body, at, zone, ports) };
 }
 
-function windowAt(body: Json, at: string, zones: Zones, cron: CronTimes): MaintenanceTimes {
+function windowAt(
+  body: Json,
+  at: string,
+  otherwise: string,
+  { zones, cron }: Pick<AlertConfigPorts<unknown>, "zones" | "cron">,
+): MaintenanceTimes {
   if (body["cron"] === undefined) {
     const [from, to] = [timeAt(body["from"], `${at}.from`), timeAt(body["to"], `${at}.to`)];
     if (to <= from) throw invalid(`${at}.to`, "it must be later than `from`");
     return { type: "once", from, to };
   }
   if (body["from"] !== undefined) throw invalid(`${at}.from`, "either `from` and `to`, or `cron` and `for`");
-  const zone = zoneAt(body["zone"], `${at}.zone`, zones);
+  const zone = zoneAt(body["zone"], `${at}.zone`, otherwise, zones);
   const pattern = textAt(body["cron"], `${at}.cron`, 256);
   const fault = cron.fault(pattern, zone);
   if (fault !== null) throw invalid(`${at}.cron`, `it is not a cron pattern: ${fault}`);

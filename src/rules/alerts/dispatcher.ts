@@ -12,7 +12,7 @@ import { Deadlines } from "./deadlines.ts";
 import { Group } from "./group.ts";
 import { Inhibitions } from "./inhibition.ts";
 import { REPLY_SUFFIX } from "./conversations.ts";
-import { TOLD_BEFORE, severityRank } from "./model.ts";
+import { TOLD_BEFORE } from "./model.ts";
 import type { Alert, AlertRecord, Transition } from "./model.ts";
 import { Summary, notificationId, notificationOf } from "./notification.ts";
 import type { Notification, NotificationKind } from "./notification.ts";
@@ -20,13 +20,10 @@ import type { AlertPlan } from "./plan.ts";
 import { groupIdOf, groupLabels, mutedByTime, routesOf } from "./routing.ts";
 import type { Route } from "./routing.ts";
 import type { Silences } from "./silences.ts";
+import { carriedOver } from "./replan.ts";
 import type { AlertRow, DirtyRows } from "./store.ts";
-
-/** Why nobody is told. */
-export interface Mute {
-  readonly by: "silence" | "maintenance" | "inhibition" | "snooze" | "time";
-  readonly reason: string;
-}
+import { formOf, isRepeatDue, kindOf, mustBeHeard, needsRow, worse } from "./telling.ts";
+import type { Mute, Sorted } from "./telling.ts";
 
 export interface DispatcherOptions {
   readonly plan: AlertPlan;
@@ -47,12 +44,13 @@ const MUTED_RECHECK: Millis = minutes(1);
 
 export class Dispatcher {
   readonly #o: DispatcherOptions;
-  readonly #maintenance: MaintenanceCalendar;
-  readonly #inhibitions: Inhibitions;
+  #plan: AlertPlan;
+  #maintenance: MaintenanceCalendar;
+  #inhibitions: Inhibitions;
   readonly #groups = new Map<string, Group>();
   readonly #due = new Deadlines<Group>();
   readonly #touched = new Set<Group>();
-  readonly #gates: ReadonlyMap<string, ContactGate>;
+  #gates: ReadonlyMap<string, ContactGate>;
   readonly #sent: Counter;
   readonly #held: Counter;
   #muted = 0;
@@ -60,9 +58,10 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#o = options;
     const { plan, metrics } = options;
+    this.#plan = plan;
     this.#maintenance = new MaintenanceCalendar(plan.maintenance, options.cron);
     this.#inhibitions = new Inhibitions(plan.inhibit);
-    this.#gates = new Map(plan.contacts.map((contact) => [contact.name, new ContactGate(contact)]));
+    this.#gates = gatesOf(plan);
     this.#sent = metrics.counter({ name: "tidewire_notifications_total", help: "Notifications of alerts, sent" });
     this.#held = metrics.counter({
       name: "tidewire_notifications_held_total",
@@ -79,7 +78,7 @@ export class Dispatcher {
 
   raised(record: AlertRecord, at: EpochMs, now: EpochMs): void {
     this.#inhibitions.raised(record);
-    for (const route of routesOf(this.#o.plan.route, record.alert)) {
+    for (const route of routesOf(this.#plan.route, record.alert)) {
       const group = this.#groupOf(route, record.alert);
       group.members.add(record);
       this.#schedule(group, at, now);
@@ -141,7 +140,7 @@ export class Dispatcher {
 
   /** Where a new alert would go, group by group. */
   routesFor(alert: Alert): readonly { readonly route: Route; readonly group: string }[] {
-    return routesOf(this.#o.plan.route, alert).map((route) => ({ route, group: groupIdOf(route, alert) }));
+    return routesOf(this.#plan.route, alert).map((route) => ({ route, group: groupIdOf(route, alert) }));
   }
 
   /** Why nobody is told of it on this route now; null: somebody is. */
@@ -172,7 +171,7 @@ export class Dispatcher {
     }
     for (const record of records) {
       if (record.alert.state === "active") this.#inhibitions.raised(record);
-      const routes = routesOf(this.#o.plan.route, record.alert);
+      const routes = routesOf(this.#plan.route, record.alert);
       this.#adoptTold(record, routes);
       for (const route of routes) {
         const group = this.#groupOf(route, record.alert, documents, now);
@@ -189,6 +188,40 @@ export class Dispatcher {
       if (!this.#groups.has(id)) this.#o.rows.put({ kind: "group", id, thing: null, document: null });
     }
     for (const group of this.#groups.values()) this.#due.set(group, group.dueAt());
+  }
+
+  /** Other settings, from now on. `records`: all that are active, or whose end is still to be told. */
+  replan(plan: AlertPlan, records: readonly AlertRecord[], now: EpochMs): void {
+    const [groups, gates] = [new Map(this.#groups), this.#gates];
+    const carried = carriedOver(groups, records, plan.route);
+    for (const record of carried.changed) this.#o.noted(record, null);
+    for (const group of groups.values()) this.#due.set(group, null);
+    this.#groups.clear();
+    this.#touched.clear();
+    this.#muted = 0;
+    this.#plan = plan;
+    this.#maintenance = new MaintenanceCalendar(plan.maintenance, this.#o.cron);
+    this.#inhibitions = new Inhibitions(plan.inhibit);
+    this.#gates = gatesOf(plan);
+    const held = [...gates].map(
+      ([name, gate]) => ({ kind: "contact", id: name, thing: null, document: gate.document() }) as const,
+    );
+    this.restore(records, [...carried.rows, ...held], now);
+    for (const group of groups.values()) {
+      if (!this.#groups.has(group.id)) this.#o.rows.put({ ...group.row(), document: null });
+    }
+    for (const group of this.#groups.values()) {
+      // A receiver would take a notification with a number that was for a repetition.
+      group.seq = Math.max(group.seq, groups.get(group.id)?.seq ?? 0);
+      this.#save(group);
+    }
+    this.recheck(now);
+    for (const [name, gate] of gates) if (!this.#gates.has(name)) this.#dropGate(name, gate);
+  }
+
+  #dropGate(name: string, gate: ContactGate): void {
+    if (gate.holds) this.#o.logger.warn("What was held for a contact point that is gone is not sent", { name });
+    this.#o.rows.put({ kind: "contact", id: name, thing: null, document: null });
   }
 
   /** Groups that the configuration makes no more know nothing of it. */
@@ -220,7 +253,7 @@ export class Dispatcher {
   }
 
   #groupsOf({ alert }: AlertRecord): Group[] {
-    const ids = routesOf(this.#o.plan.route, alert).map((route) => groupIdOf(route, alert));
+    const ids = routesOf(this.#plan.route, alert).map((route) => groupIdOf(route, alert));
     return ids.flatMap((id) => this.#groups.get(id) ?? []);
   }
 
@@ -388,7 +421,7 @@ export class Dispatcher {
     for (const contact of contacts) {
       const gate = this.#gates.get(contact);
       if (gate === undefined) continue;
-      const { link } = this.#o.plan;
+      const { link } = this.#plan;
       const isEdit = form === "edit" && gate.contact.edits === "silently";
       const isAloud = isEdit && mustBeHeard(kind, found);
       const isLast = kind === "resolved";
@@ -433,51 +466,6 @@ export class Dispatcher {
   }
 }
 
-interface Sorted {
-  /** Of all that is to be shown. */
-  readonly summary: Summary;
-  /** Nobody was told of these. */
-  readonly fresh: readonly AlertRecord[];
-  /** Over, and somebody was told of them. */
-  readonly over: readonly AlertRecord[];
-  /** Muted, and nobody was told of them. */
-  readonly untold: readonly (readonly [AlertRecord, Mute])[];
-  /** Active and not muted. */
-  readonly open: number;
-  /** Of those, the ones that nobody has acknowledged. */
-  readonly worried: number;
-  readonly muted: number;
-  /** The worst of which somebody was told before; null: nobody was told of any. Lower is worse. */
-  readonly toldWorst: number | null;
-  readonly freshWorst: number | null;
-}
-
-/** A reminder and an escalation must be heard, so they are new messages. */
-function formOf(kind: NotificationKind, { toldWorst }: Sorted): "edit" | "message" {
-  return kind === "repeat" || kind === "escalation" || toldWorst === null ? "message" : "edit";
-}
-
-/** What nobody may miss although an edit makes no sound: that it is over, and that it is worse than was told. */
-function mustBeHeard(kind: NotificationKind, { toldWorst, freshWorst }: Sorted): boolean {
-  return kind === "resolved" || (freshWorst !== null && toldWorst !== null && freshWorst < toldWorst);
-}
-
-/** Of severity ranks. */
-function worse(a: number | null, { severity }: Alert): number {
-  return Math.min(a ?? Infinity, severityRank(severity));
-}
-
-function kindOf(fresh: number, over: number, open: number): NotificationKind {
-  if (fresh > 0) return "firing";
-  return open === 0 && over > 0 ? "resolved" : "update";
-}
-
-/** As long as somebody is to be worried. */
-function isRepeatDue({ route, lastToldAt }: Group, now: EpochMs): boolean {
-  return route.repeatInterval !== null && lastToldAt !== null && now - lastToldAt >= route.repeatInterval;
-}
-
-/** What is told of each alert alone, once, follows from the alert. */
-function needsRow(route: Route): boolean {
-  return route.groupInterval > 0 || route.repeatInterval !== null || route.escalate.length > 0;
+function gatesOf({ contacts }: AlertPlan): ReadonlyMap<string, ContactGate> {
+  return new Map(contacts.map((contact) => [contact.name, new ContactGate(contact)]));
 }

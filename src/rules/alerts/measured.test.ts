@@ -34,6 +34,13 @@ describe("what a rule's alert measures", () => {
     assert.deepEqual(measured("SELECT * FROM 'plant/+' WHERE state = 'hot'", { value: "${t}" })?.field, "t");
   });
 
+  test("silence measures nothing; what its value names is what is drawn, up to where it ends", () => {
+    const value = "${cpu.percent} %";
+    const expected = { field: "cpu.percent", measurement: "system", raise: [], clear: [] };
+    assert.deepEqual(measured("SELECT * FROM 'telemetry/+/system' ABSENT FOR '2 minutes'", { value }), expected);
+    assert.deepEqual(measured("SELECT * FROM 'telemetry/+/system'", { absentSeconds: 60, value }), expected);
+  });
+
   test("nothing to draw: silence, texts, expressions that speak of a statement's variables", () => {
     assert.equal(measured("SELECT * FROM 'a'", { absentSeconds: 60 }), null);
     assert.equal(measured("SELECT * FROM 'a' WHERE state = 'hot'"), null);

@@ -21,6 +21,8 @@ export interface AlertPlan {
   readonly maintenance: readonly Maintenance[];
   /** Address of the dashboard for links, without a slash at its end; null: messages carry none. */
   readonly link: string | null;
+  /** Of times that say no other, and of those in pictures. */
+  readonly zone: string;
 }
 
 /** As with Prometheus's Alertmanager. */
@@ -49,5 +51,5 @@ export function plainPlan(contacts: readonly ContactPoint[]): AlertPlan {
     continues: false,
     routes: [],
   };
-  return { contacts, route, inhibit: [], maintenance: [], link: null };
+  return { contacts, route, inhibit: [], maintenance: [], link: null, zone: "UTC" };
 }

@@ -50,6 +50,11 @@ export class TrackShelf {
     return this.#tracks.get(rule)?.get(key);
   }
 
+  tellable(): AlertRecord[] {
+    const all = [...this.byId.values()].map((track) => track.record!);
+    return all.filter(({ alert, told }) => alert.state === "active" || told.size > 0);
+  }
+
   rules(): string[] {
     return [...this.#tracks.keys()];
   }

@@ -164,6 +164,11 @@ export class AskingRules {
     this.#read();
   }
 
+  /** Offset of the oldest message that the rule is not done with; null where it waits for nothing. */
+  positionOf(ruleName: string): number | null {
+    return this.#lines.get(ruleName)?.oldest ?? null;
+  }
+
   /** What waits of a thing is not handed on. */
   forget(isOf: (input: MessageInput) => boolean): void {
     for (const line of this.#lines.values()) line.forget(isOf);
@@ -352,7 +357,7 @@ export class AskingRules {
 }
 
 /** The same for the same request; null where it is not worth it. */
-function keyOf(request: ExternalRequest): string | null {
+export function keyOf(request: ExternalRequest): string | null {
   if ("payload" in request && request.payload instanceof Uint8Array) return null;
   return JSON.stringify(request);
 }

@@ -3,11 +3,13 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { LIMITS, minutes, seconds } from "../../base/mod.ts";
 import type { EpochMs, Message } from "../../base/mod.ts";
-import type { SqlEnvironment } from "../../sql/mod.ts";
+import { nodeSqlEnvironment } from "../../adapters/sql-environment.ts";
+import type { ExternalRequest, SqlEnvironment } from "../../sql/mod.ts";
 import { DONE } from "../delivery/sender.ts";
 import { World, messageOf } from "../rules.fixture.ts";
 import type { RuleDraft } from "../model.ts";
 import { BackTest } from "./back-test.ts";
+import { TodaysAnswers } from "./todays-answers.ts";
 
 const T0 = 1_767_225_600_000;
 
@@ -112,6 +114,66 @@ describe("a back-test", () => {
     const report = tested(rule, [at(1, "a", { t: 1 })]);
     assert.deepEqual(report.rule.unasked, ["lookup", "get_secret"]);
     assert.deepEqual(report.rule.findings.first[0]?.value, { t: 1 });
+  });
+
+  test("answers are today's where somebody gives them, in the log's order; a question is asked once, and it says so", async () => {
+    const asked: ExternalRequest[] = [];
+    const external: SqlEnvironment["external"] = async (request) => {
+      asked.push(request);
+      if (request.name !== "lookup") throw new Error("never");
+      if (request.key === "b") throw new Error("the table is away");
+      // The first answer is the last to come.
+      for (let i = 0; i < (request.key === "a" ? 20 : 0); i++) await Promise.resolve();
+      return { max: request.key === "a" ? 5 : 50 };
+    };
+    const environment = { ...nodeSqlEnvironment(), external };
+    const answers = new TodaysAnswers({ environment, asked: ["lookup"] });
+    const rule = draft("SELECT t, thing() AS th FROM 'line/+/temp' WHERE t > lookup('limits', thing(), 'max')", {
+      actions: [{ webhook: { url: "http://127.0.0.1/", secret: "whsec_" + "A".repeat(32) } }],
+    });
+    const against = draft("SELECT get_secret('k', 'SecretString', 'r') AS s FROM 'line/+/temp'");
+    const test = new BackTest({ rule, against, from: T0, to: T0 + minutes(10), examples: 9, environment, answers });
+    const payload = new TextEncoder().encode(JSON.stringify({ t: 9 }));
+    for (const [offset, thing] of ["a", "c", "b", "a"].entries()) {
+      test.handle(offset, { ...at(offset, thing, null), payload });
+    }
+    payload.fill(0); // the reader's buffer is its own again
+    await test.settle();
+    const report = test.report();
+    assert.deepEqual(
+      report.rule.findings.first.map(({ offset, value }) => [offset, value]),
+      [
+        [0, { t: 9, th: "a" }],
+        [3, { t: 9, th: "a" }],
+      ],
+    );
+    assert.deepEqual([report.rule.askedToday, report.rule.unasked], [["lookup"], []]);
+    assert.deepEqual([report.against!.askedToday, report.against!.unasked], [[], ["get_secret"]]);
+    assert.equal(report.rule.counts.undecided, 1);
+    assert.deepEqual(report.unanswered, { count: 1, reason: "lookup(): the table is away" });
+    assert.deepEqual(
+      asked.map((one) => (one.name === "lookup" ? one.key : one.name)),
+      ["a", "c", "b"],
+    );
+  });
+
+  test("what fails again and again is asked no more; what stops it stops the asking", async () => {
+    let asked = 0;
+    const external = (): Promise<never> => {
+      asked++;
+      return Promise.reject(new Error("away"));
+    };
+    const environment = { ...nodeSqlEnvironment(), external };
+    const answers = new TodaysAnswers({ environment, asked: ["lookup"] });
+    const rule = draft("SELECT lookup('limits', t) AS l FROM 'line/+/temp'");
+    const test = new BackTest({ rule, from: T0, to: T0 + minutes(10), examples: 1, environment, answers });
+    for (let offset = 0; offset < 200; offset++) test.handle(offset, at(0, "a", { t: offset }));
+    await test.settle();
+    assert.equal(test.report().rule.counts.fired, 200);
+    assert.ok(asked < 40, `${asked} questions`);
+    for (let offset = 200; offset < 400; offset++) test.handle(offset, at(0, "a", { t: offset }));
+    await test.settle(() => false);
+    assert.equal(test.report().rule.counts.fired, 200);
   });
 
   test("goes on where the rule fails, counts it and says why it did the first time", () => {

@@ -60,7 +60,8 @@ interface Late {
 export class Findings {
   readonly #o: FindingsOptions;
   readonly #sends: readonly (Send | null)[];
-  readonly #calls = new Externals();
+  /** What the actions' templates ask. */
+  readonly calls = new Externals();
   readonly #counts: number[] = Array.from({ length: BUCKETS }, () => 0);
   readonly #step: number;
   readonly #things = new Map<string, number>();
@@ -74,12 +75,12 @@ export class Findings {
     this.#o = options;
     this.#step = Math.max(1, Math.ceil((options.to - options.from) / BUCKETS));
     // Nothing is sent: no receiver needs to be told from another.
-    this.#sends = sendsOf(options.rule, asScope(statementOf(options.rule), this.#calls), () => "");
+    this.#sends = sendsOf(options.rule, asScope(statementOf(options.rule), this.calls), () => "");
   }
 
   /** External functions that the actions' templates call. */
   get externals(): ExternalName[] {
-    return this.#calls.asked.map(({ name }) => name);
+    return this.calls.asked.map(({ name }) => name);
   }
 
   take(firing: Firing, input: MessageInput): void {
@@ -129,7 +130,7 @@ function kept(firing: Firing, input: MessageInput): Late {
   const { value } = firing;
   return {
     firing: value instanceof Uint8Array ? { ...firing, value: value.slice() } : firing,
-    input: input.copy(),
+    input: input.kept(),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { LIMITS, asRuleSees, parseJson, reasonOf } from "../../base/mod.ts";
 import type { EpochMs, JsonValue, Message } from "../../base/mod.ts";
-import type { CompiledSql, SqlEnvironment } from "../../sql/mod.ts";
+import type { CompiledSql, Externals, SqlEnvironment } from "../../sql/mod.ts";
 import { MessageInput } from "../input.ts";
 import type { RuleDraft, RulesLimits } from "../model.ts";
 import { statementOf } from "../statement.ts";
@@ -13,6 +13,7 @@ import { RuleState } from "../windows/rule-state.ts";
 import type { Outcome, StateCounts, StateLimits } from "../windows/rule-state.ts";
 import { spokenOf } from "../windows/spoken.ts";
 import type { StateInput } from "../windows/state-input.ts";
+import type { TodaysAnswers } from "./todays-answers.ts";
 
 /** Once that the rule would have acted. */
 export interface Firing {
@@ -47,6 +48,10 @@ export interface RuleRunOptions {
   readonly stateLimits?: StateLimits;
   /** What functions of the SQL need of the machine; without it they are Undefined. */
   readonly environment?: SqlEnvironment;
+  /** To what it asks; without it that is Undefined. */
+  readonly answers?: TodaysAnswers;
+  /** What templates of its actions ask; of messages that match. */
+  readonly templates?: Externals;
   /** The input is valid until it returns, as its payload is. */
   readonly fired: (firing: Firing, input: MessageInput) => void;
 }
@@ -54,16 +59,25 @@ export interface RuleRunOptions {
 export class RuleRun {
   readonly counts: RunCounts = { evaluated: 0, fired: 0, unmatched: 0, undecided: 0, failed: 0 };
   readonly sql: CompiledSql;
+  /** Something that it asks is answered: then `ask` comes before `take`. */
+  readonly asks: boolean;
   readonly #limits: RulesLimits;
   readonly #fired: RuleRunOptions["fired"];
   readonly #environment: SqlEnvironment | undefined;
+  readonly #answers: TodaysAnswers | null;
+  readonly #templates: Externals | null;
   readonly #state: RuleState | null;
   readonly #routes = new TopicRoutes<true>();
   #failure: string | null = null;
 
   /** Throws `SqlError`. */
-  constructor({ rule, limits = LIMITS.rules, stateLimits = LIMITS.windows, environment, fired }: RuleRunOptions) {
+  constructor(options: RuleRunOptions) {
+    const { rule, limits = LIMITS.rules, stateLimits = LIMITS.windows, environment, fired } = options;
     this.sql = statementOf(rule);
+    this.#answers = options.answers ?? null;
+    this.#templates = options.templates ?? null;
+    const names = [...this.sql.externals, ...(this.#templates?.asked ?? []).map(({ name }) => name)];
+    this.asks = names.some((name) => this.#answers?.asks(name) === true);
     this.#environment = environment;
     this.#limits = limits;
     this.#fired = fired;
@@ -97,10 +111,26 @@ export class RuleRun {
     return this.#routes.route(topic).length > 0;
   }
 
+  /** The message with the answers to what the rule asks about it, for `take`. Its payload is copied at once. Never rejects. */
+  async ask(message: Message): Promise<MessageInput> {
+    const input = this.#inputOf(message).copy(this.#answers!.asking());
+    await this.sql.prepare(input);
+    if (this.#templates !== null && this.sql.test(input) === true) await this.#templates.prepare(input);
+    return input;
+  }
+
   /** One message that is wanted, in the order of the offsets. The payload must stay as it is until this returns. */
   handle(offset: number, message: Message): void {
+    this.take(offset, this.#inputOf(message));
+  }
+
+  #inputOf(message: Message): MessageInput {
+    return new MessageInput(asRuleSees(message), this.#limits, this.#environment);
+  }
+
+  /** As `handle`. */
+  take(offset: number, input: MessageInput): void {
     this.counts.evaluated++;
-    const input = new MessageInput(asRuleSees(message), this.#limits, this.#environment);
     try {
       if (this.#state === null) this.#evaluate(offset, input);
       else this.#state.handle(offset, input);

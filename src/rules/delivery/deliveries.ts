@@ -494,7 +494,7 @@ export class Deliveries {
   }
 
   #memoryFull(target: Target, bytes: number): boolean {
-    const { deliveriesQueuedMax, deliveriesQueuedBytesMax } = this.#o.limits;
-    return target.queue.length >= deliveriesQueuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
+    const { deliveriesQueuedBytesMax } = this.#o.limits;
+    return target.queue.length >= target.queuedMax || this.#queuedBytes + bytes > deliveriesQueuedBytesMax;
   }
 }

@@ -52,6 +52,8 @@ export class Target {
   sender: Sender | null = null;
   /** Monotonic; of the last batch. */
   usedAt: Millis = 0;
+  /** What may wait in memory. */
+  readonly queuedMax: number;
   readonly #windowMax: number;
   #window: number;
   #failedAt: Millis = -1;
@@ -60,6 +62,7 @@ export class Target {
     this.receiver = receiver;
     this.carrier = carrier;
     this.receiverStored = receiverStored;
+    this.queuedMax = carrier.queuedMax ?? limits.deliveriesQueuedMax;
     this.#windowMax = Math.min(carrier.concurrency, limits.deliveriesPerTargetMax);
     this.#window = Math.min(WINDOW_START, this.#windowMax);
   }

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RANGES, EDGE_DELAY, rangeByName, spanOf, windowFor, windowStart, windowText, zoomTo } from "./ranges.ts";
+import {
+  RANGES,
+  EDGE_DELAY,
+  rangeByName,
+  spanOf,
+  viewOf,
+  viewTo,
+  windowFor,
+  windowStart,
+  windowText,
+  zoomTo,
+} from "./ranges.ts";
 
 test("up to 15 minutes every reading is drawn; beyond, about one point per pixel", () => {
   for (const { name, span } of RANGES) {
@@ -38,4 +49,15 @@ test("a drag of nothing still shows something, from either side", () => {
 test("an unknown range in the address is the shortest one", () => {
   assert.equal(rangeByName("12 years").name, "5m");
   assert.equal(rangeByName(null).name, "5m");
+});
+
+test("an address that asks for another stretch of time moves the page; what it shows already does not", () => {
+  const fixed = viewOf("1h", { from: 1_000, to: 2_000 });
+  assert.equal(fixed.kind, "fixed");
+  assert.equal(viewTo(fixed, "1h", { from: 1_000, to: 2_000 }), null);
+  assert.deepEqual(viewTo(fixed, "1h", { from: 3_000, to: 4_000 }), { ...fixed, from: 3_000, to: 4_000 });
+  const live = viewTo(fixed, "1h", null)!;
+  assert.deepEqual(live, { kind: "follow", range: fixed.range });
+  assert.equal(viewTo(live, "1h", null), null);
+  assert.deepEqual(viewTo(live, "1h", { from: 1_000, to: 2_000 }), fixed);
 });

@@ -110,3 +110,16 @@ export function zoomTo(view: View, from: EpochMs, to: EpochMs): View {
   const half = Math.max(ZOOM_SPAN_MIN, Math.abs(to - from)) / 2;
   return { kind: "fixed", range: view.range, from: Math.round(middle - half), to: Math.round(middle + half) };
 }
+
+/** What an address asks for; without a span, the present. */
+export function viewOf(rangeName: string | null, span: Span | null): View {
+  const range = rangeByName(rangeName);
+  return span === null ? { kind: "follow", range } : { kind: "fixed", range, ...span };
+}
+
+/** What a page that shows `view` is to show when its address says something else; null: it does already. */
+export function viewTo(view: View, rangeName: string | null, span: Span | null): View | null {
+  if (span === null) return view.kind === "follow" ? null : viewOf(rangeName, null);
+  if (view.kind === "fixed" && view.from === span.from && view.to === span.to) return null;
+  return viewOf(rangeName, span);
+}

@@ -20,6 +20,7 @@ const RULE: BackTestOfRule = {
   failure: null,
   windows: null,
   unasked: [],
+  askedToday: [],
   findings: FINDINGS,
 };
 
@@ -36,12 +37,16 @@ test("why it did not fire on the rest, each reason that there was and no other",
   assert.deepEqual(restWords(RULE), ["100 messages of a/#: 80 did not match."]);
   const counts = { evaluated: 100, fired: 0, unmatched: 1, undecided: 5, failed: 2 };
   const windows = { late: 3, crowded: 0, keyless: 0, evicted: 0 };
-  assert.deepEqual(restWords({ ...RULE, counts, failure: "boom", windows, unasked: ["get_secret"] }), [
-    "100 messages of a/#: 1 did not match, 5 undecided, because a key is missing or of another type.",
-    "It failed on 2; the first time: boom",
-    "Its windows left out: 3 late.",
-    "get_secret cannot be asked about the past: Undefined.",
-  ]);
+  assert.deepEqual(
+    restWords({ ...RULE, counts, failure: "boom", windows, unasked: ["get_secret"], askedToday: ["lookup"] }),
+    [
+      "100 messages of a/#: 1 did not match, 5 undecided, because a key is missing or of another type.",
+      "It failed on 2; the first time: boom",
+      "Its windows left out: 3 late.",
+      "get_secret cannot be asked about the past: Undefined.",
+      "Answers of lookup are today's, not those of then.",
+    ],
+  );
   const none = { ...RULE, counts: { ...counts, evaluated: 0 } };
   assert.deepEqual(restWords(none), ["There was no message of a/# in that time."]);
 });

@@ -27,7 +27,7 @@ export function firedWords({ findings: { fired, thingsCounted, thingsUncounted }
 }
 
 /** Everything that was looked at and did not fire, so that nobody wonders. */
-export function restWords({ counts, filter, failure, windows, unasked }: BackTestOfRule): string[] {
+export function restWords({ counts, filter, failure, windows, unasked, askedToday }: BackTestOfRule): string[] {
   const { evaluated, unmatched, undecided, failed } = counts;
   if (evaluated === 0) return [`There was no message of ${filter} in that time.`];
   const found = [
@@ -47,6 +47,7 @@ export function restWords({ counts, filter, failure, windows, unasked }: BackTes
     if (lost.length > 0) words.push(`Its windows left out: ${lost.join(", ")}.`);
   }
   if (unasked.length > 0) words.push(`${unasked.join(", ")} cannot be asked about the past: Undefined.`);
+  if (askedToday.length > 0) words.push(`Answers of ${askedToday.join(", ")} are today's, not those of then.`);
   return words;
 }
 

@@ -55,7 +55,7 @@ export function ExplainPanel({ rule, edited }: ExplainPanelProps) {
   );
 }
 
-function Messages({ answer: { messages, looked } }: { readonly answer: ExplainAnswer }) {
+function Messages({ answer: { messages, looked, askedToday } }: { readonly answer: ExplainAnswer }) {
   if (messages.length === 0) {
     return (
       <p class="muted" role="status">
@@ -64,13 +64,16 @@ function Messages({ answer: { messages, looked } }: { readonly answer: ExplainAn
     );
   }
   return (
-    <ul class="explained-list" role="list">
-      {messages.map((message) => (
-        <li key={message.offset}>
-          <Explained message={message} />
-        </li>
-      ))}
-    </ul>
+    <>
+      {askedToday.length > 0 && <p class="muted">Answers of {askedToday.join(", ")} are of now, not of then.</p>}
+      <ul class="explained-list" role="list">
+        {messages.map((message) => (
+          <li key={message.offset}>
+            <Explained message={message} />
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

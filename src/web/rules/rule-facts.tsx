@@ -1,20 +1,24 @@
 /** What became of a rule since the platform's start. */
-import type { RuleDetail, RuleMishap } from "../../cloud/api/contract.ts";
+import type { LogLag, RuleDetail, RuleMishap } from "../../cloud/api/contract.ts";
 import { formatAge, formatTime } from "../format/time.ts";
 import { serverNow } from "../live/live.ts";
 import { IconWarning } from "../shell/icons.tsx";
 import { hrefOf } from "../shell/router.ts";
 import { Stat } from "../shell/stat.tsx";
+import { behindWords } from "./rule-words.ts";
 
 export function RuleFacts({ rule }: { readonly rule: RuleDetail }) {
-  const { activity, disabled, name } = rule;
+  const { activity, disabled, name, behind } = rule;
   if (activity === null) {
     return (
-      <p class="muted rule-facts">
-        {disabled
-          ? "It is switched off: messages pass it by, and those that do are not made up for."
-          : "It only stores, which the store does by itself: its matches are not counted one by one."}
-      </p>
+      <>
+        <p class="muted rule-facts">
+          {disabled
+            ? "It is switched off: messages pass it by, and those that do are not made up for."
+            : "It only stores, which the store does by itself: its matches are not counted one by one."}
+        </p>
+        <Behind lag={behind} />
+      </>
     );
   }
   const { matched, lastMatchAt, delivered, retried, dead, failed, failure, deliveryFailure } = activity;
@@ -44,9 +48,22 @@ export function RuleFacts({ rule }: { readonly rule: RuleDetail }) {
           </dd>
         </div>
       </dl>
+      <Behind lag={behind} />
       <Mishap what="The rule failed" mishap={failure} />
       <Mishap what="A delivery failed" mishap={deliveryFailure} />
     </section>
+  );
+}
+
+/** Only where somebody would notice: a moment behind is how it works. */
+function Behind({ lag }: { readonly lag: LogLag | null }) {
+  const words = lag === null ? null : behindWords(lag);
+  if (words === null) return null;
+  return (
+    <p class="rule-mishap" data-behind={lag!.messages}>
+      <IconWarning />
+      <span>{words}</span>
+    </p>
   );
 }
 

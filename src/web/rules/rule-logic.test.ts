@@ -7,7 +7,7 @@ import type { CallOptions } from "../api/client.ts";
 import { documentOf, markedLine, sameDocument, textOf } from "./rule-draft.ts";
 import { saveRule, switchRule } from "./rule-save.ts";
 import type { Ask } from "./rule-save.ts";
-import { actionWords, activityWords, describedActions, firstLine, troubleOf } from "./rule-words.ts";
+import { actionWords, activityWords, behindWords, describedActions, firstLine, troubleOf } from "./rule-words.ts";
 
 const ACTIVITY: RuleActivityView = {
   matched: 0,
@@ -21,6 +21,14 @@ const ACTIVITY: RuleActivityView = {
 };
 
 describe("a rule in words", () => {
+  test("that it is behind is said where somebody would notice, and nowhere else", () => {
+    assert.equal(behindWords({ messages: 0, age: 0 }), null);
+    assert.equal(behindWords({ messages: 5_000, age: 900 }), null);
+    const words = behindWords({ messages: 1_234_567, age: 200_000 })!;
+    assert.match(words, /1,234,567 messages of the log behind: it looks at what came 3\smin/);
+    assert.match(behindWords({ messages: 1, age: null })!, /1 message of the log behind\. Nothing/);
+  });
+
   test("its statement on one line, its actions, what became of it", () => {
     assert.equal(firstLine(" SELECT *\n  FROM 'a/#'\n"), "SELECT * FROM 'a/#'");
     assert.equal(

@@ -1,7 +1,8 @@
 /** What a rule does, in words. */
 import type { JsonObject, JsonValue } from "../../base/mod.ts";
-import type { RuleActivityView, RuleSummary, RuleVerdict } from "../../cloud/api/contract.ts";
+import type { LogLag, RuleActivityView, RuleSummary, RuleVerdict } from "../../cloud/api/contract.ts";
 import { plural } from "../format/labels.ts";
+import { formatDuration } from "../format/units.ts";
 
 /** The statement's beginning, on one line. */
 export function firstLine(sql: string): string {
@@ -65,6 +66,16 @@ export function activityWords(activity: RuleActivityView): string {
   if (dead > 0) words.push(`${count(dead)} given up`);
   if (failed > 0) words.push(`failed on ${count(failed)}`);
   return words.join(", ");
+}
+
+/** Shorter, and it is how things work: a message is on disk before a rule has it. */
+const BEHIND_SHOWN = 10_000;
+
+/** Null where it is not worth a word. */
+export function behindWords({ messages, age }: LogLag): string | null {
+  if (messages === 0 || (age !== null && age < BEHIND_SHOWN)) return null;
+  const since = age === null ? "" : `: it looks at what came ${formatDuration(age)} ago`;
+  return `It is ${plural(messages, "message", "messages")} of the log behind${since}. Nothing is lost.`;
 }
 
 /** What somebody should look at; null where all is well. */

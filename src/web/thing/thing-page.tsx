@@ -5,8 +5,7 @@ import type { ApiError, ThingDetail } from "../../cloud/api/contract.ts";
 import { AlertList } from "../alerts/alert-list.tsx";
 import { alertsOf } from "../alerts/alert-store.ts";
 import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
-import { rangeByName } from "../charts/ranges.ts";
-import type { View } from "../charts/ranges.ts";
+import { viewOf, viewTo } from "../charts/ranges.ts";
 import { AtTheDoor } from "../door/at-the-door.tsx";
 import { Access } from "../logins/access-section.tsx";
 import { live } from "../live/live.ts";
@@ -45,6 +44,11 @@ export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
       feed.stop();
     };
   }, [feed]);
+  // A link to another stretch of its time moves the charts of the page that is there.
+  useEffect(() => {
+    const next = viewTo(feed.view.peek(), rangeName, span);
+    if (next !== null) feed.setView(next);
+  }, [feed, span?.from, span?.to]);
   // The range stands in the address, so that a reload or a link shows the same.
   useSignalEffect(() => {
     const view = feed.view.value;
@@ -76,11 +80,6 @@ export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
       {state.kind === "ready" && <Access detail={state.detail} reload={load} />}
     </div>
   );
-}
-
-function viewOf(rangeName: string | null, span: TimeSpan | null): View {
-  const range = rangeByName(rangeName);
-  return span === null ? { kind: "follow", range } : { kind: "fixed", range, ...span };
 }
 
 /** The thing's own record: at first, after each reconnect, and whenever its presence changes. */
