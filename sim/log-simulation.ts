@@ -202,7 +202,8 @@ class Run {
       try {
         const at = log.reserve(record.length);
         log.buffer.set(record, at);
-        this.witness.append(log.commit(), record);
+        // Nobody waits for some of them: told by the length, so that seeds of before tell the same story.
+        this.witness.append(record.length % 5 === 3 ? log.commitPatiently() : log.commit(), record);
       } catch (error) {
         assert.ok(isTidewireError(error), String(error));
         assert.ok(error.code === "LOG_FAILED" || error.code === "LOG_FULL", error.message);

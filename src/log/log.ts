@@ -8,8 +8,9 @@ import { BatchPool } from "./batch.ts";
 import type { BatchBuffer, LogBatch } from "./batch.ts";
 import { Consumer } from "./consumer.ts";
 import type { ConsumerSource } from "./consumer.ts";
+import { Consumers } from "./consumers.ts";
 import { GapReporter } from "./damage.ts";
-import { makeLogMetrics, observeConsumer } from "./metrics.ts";
+import { makeLogMetrics } from "./metrics.ts";
 import type { LogMetrics } from "./metrics.ts";
 import type { Crc32, LogDirectory } from "./ports.ts";
 import { RecentBatches } from "./recent.ts";
@@ -89,9 +90,7 @@ export class Log {
   #failed = false;
   #listeners: readonly ((durable: number) => void)[] = [];
   #failureListeners: readonly ((error: TidewireError) => void)[] = [];
-  #consumers: readonly { readonly name: string; readonly consumer: Consumer }[] = [];
-  /** Names of all that there ever were: the program's own. */
-  readonly #observed = new Set<string>();
+  readonly #consumers: Consumers;
   #waiters: FlushWaiter[] = [];
 
   private constructor(options: LogOptions, recovered: Recovered, metrics: LogMetrics) {
@@ -109,6 +108,7 @@ export class Log {
     this.#pool = new BatchPool(limits.batchBytesMax, POOLED_BATCHES);
     this.#recent = new RecentBatches(this.#pool, limits.recentBytesMax);
     this.#active = this.#pool.take(0);
+    this.#consumers = new Consumers(options.metrics, options.clock);
     const gaps = new GapReporter(logger, options.metrics);
     this.#source = {
       directory,
@@ -255,19 +255,9 @@ export class Log {
     const { scheduler, logger } = this.#options;
     const failures = this.#metrics.consumerFailures;
     const consumer = new Consumer(source, { name, from, handler, scheduler, logger, failures, limits: this.#limits });
-    const entry = { name, consumer };
-    this.#consumers = [...this.#consumers, entry];
-    this.#observeConsumers(name);
-    return {
-      get position() {
-        return consumer.position;
-      },
-      close: async () => {
-        this.#consumers = this.#consumers.filter((other) => other !== entry);
-        if (this.#consumers.length === 0) this.#recent.clear();
-        await consumer.close();
-      },
-    };
+    return this.#consumers.add(name, consumer, () => {
+      if (this.#consumers.size === 0) this.#recent.clear();
+    });
   }
 
   /** All kept records of [from, below) in order, in batches trimmed to the range; of what is durable now by default. */
@@ -321,8 +311,7 @@ export class Log {
     this.#writer.stopWaiting();
     await flushed;
     this.#space.stop();
-    await Promise.all(this.#consumers.map(({ consumer }) => consumer.close()));
-    this.#consumers = [];
+    await this.#consumers.close();
     await this.#writing;
     await this.#records.forget();
     await this.#writer.close().catch((error: unknown) => {
@@ -342,7 +331,7 @@ export class Log {
       segments: this.#table.all.length,
       bytes: this.#table.bytes,
       freeBytes: this.#space.free,
-      consumers: this.#consumers.map(({ name, consumer }) => ({ name, position: consumer.position })),
+      consumers: this.#consumers.status(),
     };
   }
 
@@ -424,11 +413,11 @@ export class Log {
   /** Tells everyone that waits for it what has become durable. */
   #publish(group: readonly BatchBuffer[], durable: number): void {
     for (const batch of group) {
-      if (this.#consumers.length > 0) this.#recent.add(batch);
+      if (this.#consumers.size > 0) this.#recent.add(batch);
       else this.#pool.release(batch);
     }
     for (const listener of this.#listeners) this.#tell(() => listener(durable));
-    for (const { consumer } of this.#consumers) consumer.wake();
+    this.#consumers.wake();
     if (this.#waiters.length === 0) return;
     const done = this.#waiters.filter((waiter) => waiter.below <= durable);
     this.#waiters = this.#waiters.filter((waiter) => waiter.below > durable);
@@ -486,14 +475,6 @@ export class Log {
   #fullReason(): string {
     if (this.#space.short) return `the disk has only ${Math.floor(this.#space.free / 1_048_576)} MiB left`;
     return `${this.#pendingBytes} bytes wait to be written`;
-  }
-
-  #observeConsumers(named: string): void {
-    if (this.#observed.has(named)) return;
-    this.#observed.add(named);
-    const { metrics, clock } = this.#options;
-    const own = (): Consumer[] => this.#consumers.flatMap(({ name, consumer }) => (name === named ? [consumer] : []));
-    observeConsumer(metrics, named, () => own().map((consumer) => consumer.lag(clock.now())));
   }
 
   #observe(metrics: Metrics): void {
