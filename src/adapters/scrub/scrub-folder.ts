@@ -23,6 +23,8 @@ export interface ScrubFinding {
   readonly reason: string;
   /** What to do next. */
   readonly fix: string;
+  /** Nothing is lost by it: it is what other files are verified with, or a copy for a bad day. */
+  readonly spare: boolean;
 }
 
 export interface ScrubReport {
@@ -124,6 +126,7 @@ class Scrub {
       place: "",
       reason: "it is not as it was written",
       fix: name === "checksums" ? CHECKSUMS_ANEW : RESTORE_FILE,
+      spare: name === "checksums",
     }));
   }
 
@@ -132,13 +135,14 @@ class Scrub {
     for (const file of manifestsOf(this.#data)) {
       this.#pace.count();
       if (await isManifestWhole(join(this.#data, file))) continue;
-      const fix = file.endsWith(".previous")
+      const spare = file.endsWith(".previous");
+      const fix = spare
         ? "It is replaced by the next change; until then a start has no way back, so keep a backup."
         : "A start takes the one before it (`.previous`); back up, and start the platform again soon.";
-      found.push({ file, place: "", reason: "it is not as it was written", fix });
+      found.push({ file, place: "", reason: "it is not as it was written", fix, spare });
     }
     if (!isFormatWhole(join(this.#data, "format.json")))
-      found.push({ file: "format.json", place: "", reason: "it cannot be read", fix: RESTORE_FILE });
+      found.push({ file: "format.json", place: "", reason: "it cannot be read", fix: RESTORE_FILE, spare: false });
     return found;
   }
 
@@ -193,7 +197,7 @@ class Scrub {
       for (let n = 0; n < verdict.files; n++) pace.count();
       return verdict.fault === null
         ? []
-        : [{ file: "audit", place: verdict.fault, reason: "its chain is broken", fix: AUDIT }];
+        : [{ file: "audit", place: verdict.fault, reason: "its chain is broken", fix: AUDIT, spare: false }];
     } catch (error) {
       if (!isGone(error)) throw error; // its time was up
       return [];
@@ -241,13 +245,14 @@ function findingOf(file: string, damage: PageDamage): ScrubFinding {
     const named = pages.slice(0, PAGES_NAMED).join(", ");
     const others = pages.length > PAGES_NAMED ? ` and ${pages.length - PAGES_NAMED} others` : "";
     const place = `${pages.length === 1 ? "page" : "pages"} ${named}${others}`;
-    return { file, place, reason: "not as written", fix };
+    return { file, place, reason: "not as written", fix, spare: false };
   }
   if (damage.in === "write-ahead log") {
     const reason = "commits in it are damaged; the next start would read only what stands before them";
-    return { file: `${file}-wal`, place: "", reason, fix };
+    return { file: `${file}-wal`, place: "", reason, fix, spare: false };
   }
-  return { file: `${file}-pages`, place: "", reason: "the checksums are damaged themselves", fix: CHECKSUMS_ANEW };
+  const reason = "the checksums are damaged themselves";
+  return { file: `${file}-pages`, place: "", reason, fix: CHECKSUMS_ANEW, spare: true };
 }
 
 /** Null where it is no damage. */
@@ -255,18 +260,24 @@ function logFindingOf(finding: Finding): ScrubFinding | null {
   switch (finding.kind) {
     case "damage": {
       const { segment, position, reason, from, below } = finding;
-      return { file: `log/${segment}`, place: `byte ${position}, offsets ${from} to ${below - 1}`, reason, fix: LOG };
+      return {
+        file: `log/${segment}`,
+        place: `byte ${position}, offsets ${from} to ${below - 1}`,
+        reason,
+        fix: LOG,
+        spare: false,
+      };
     }
     case "header damaged": {
       const reason = "it is damaged; what follows is read all the same";
-      return { file: `log/${finding.segment}`, place: "its header", reason, fix: LOG };
+      return { file: `log/${finding.segment}`, place: "its header", reason, fix: LOG, spare: false };
     }
     case "segment missing": {
       const place = `between ${finding.before} and ${finding.after}`;
-      return { file: "log", place, reason: "a segment is missing", fix: LOG };
+      return { file: "log", place, reason: "a segment is missing", fix: LOG, spare: false };
     }
     case "unusable":
-      return { file: "log", place: "", reason: finding.message, fix: finding.fix };
+      return { file: "log", place: "", reason: finding.message, fix: finding.fix, spare: false };
     case "segment":
     case "unfinished end":
     case "foreign file":

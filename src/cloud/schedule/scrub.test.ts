@@ -7,7 +7,7 @@ import { days, hours, minutes } from "../../base/mod.ts";
 import { ScheduledScrub } from "./scrub.ts";
 
 const WHOLE: ScrubReport = { files: 9, bytes: 4_096, findings: [], more: 0, unverified: [] };
-const FINDING = { file: "rules.db", place: "page 3", reason: "not as written", fix: "Restore a backup." };
+const FINDING = { file: "rules.db", place: "page 3", reason: "not as written", fix: "Restore a backup.", spare: false };
 
 test("soon after the start, then once a day; a finding is told with its place until a later scrub finds all whole", async () => {
   const clock = new SimClock();
@@ -48,6 +48,12 @@ test("soon after the start, then once a day; a finding is told with its place un
     ],
   );
   assert.match(await metrics.render(), /tidewire_scrub_findings 6/);
+  report = { ...WHOLE, findings: [{ ...FINDING, file: "rules.db-pages", spare: true }] };
+  await clock.run(days(1) + minutes(1));
+  assert.equal(one.damage, null, "nothing is lost");
+  assert.match(one.problem!, /^rules\.db-pages/);
+  report = { ...WHOLE, findings: [FINDING] };
+  await clock.run(days(1) + minutes(1));
   report = new Error("it was killed");
   await clock.run(days(1) + minutes(5));
   assert.match(one.problem!, /it was killed/);

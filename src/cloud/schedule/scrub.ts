@@ -1,4 +1,4 @@
-/** `tidewire scrub` once a day, in a process of its own: a finding makes health red until a later one finds all whole. */
+/** `tidewire scrub` once a day, in a process of its own: a finding makes health red until a later one finds all whole; yellow where nothing is lost by it. */
 import { minutes, seconds } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, Gauge, Logger, Metrics, Millis, Scheduler } from "../../base/mod.ts";
 import type { ScrubReport } from "../../adapters/scrub/mod.ts";
@@ -74,13 +74,17 @@ export class ScheduledScrub {
   /** Why somebody should look; null where all is well. */
   get problem(): string | null {
     const { failure } = this.#rounds;
-    return failure === null ? null : `state files cannot be verified: ${failure}`;
+    return failure === null ? this.#found(true) : `state files cannot be verified: ${failure}`;
   }
 
   /** What is damaged, and what to do; null where nothing is. */
   get damage(): string | null {
+    return this.#found(false);
+  }
+
+  #found(spare: boolean): string | null {
     const { findings = [], more = 0 } = this.#report ?? {};
-    const [first, ...others] = findings;
+    const [first, ...others] = findings.filter((finding) => finding.spare === spare);
     if (first === undefined) return null;
     const { file, place, reason, fix } = first;
     const rest = others.length + more;
