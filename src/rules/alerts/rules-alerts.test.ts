@@ -10,7 +10,6 @@ let receiver: Receiver;
 let world: World;
 let notify: readonly RuleAction[];
 
-// One suite around all: with --test-isolation=none, hooks outside of a suite are for the tests of all files.
 describe("alerts", () => {
   beforeEach(async () => {
     receiver = await Receiver.start();

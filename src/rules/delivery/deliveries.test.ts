@@ -12,7 +12,6 @@ async function begin(options: WorldOptions = {}): Promise<void> {
   world = await World.start(options);
 }
 
-// One suite around all: with --test-isolation=none, hooks outside of a suite are for the tests of all files.
 describe("deliveries", () => {
   beforeEach(async () => {
     receiver = await Receiver.start();
