@@ -133,7 +133,7 @@ test("a thing's shadow: desired beside reported, edited here, and followed as th
     await card.getByRole("alert").waitFor();
     await editor.fill('{"open": false}');
     await card.getByRole("button", { name: "Save" }).click();
-    await card.getByText("as desired").waitFor();
+    await card.getByText("as desired", { exact: true }).waitFor();
     const { state } = await platform.api<{ state: object }>("GET", "/things/valve/shadow");
     assert.deepEqual(state, { desired: { open: false }, reported: { open: false } });
     // Somebody else was faster: nothing of theirs is overwritten.
