@@ -211,9 +211,8 @@ export class Deliveries {
   #forget(isOf: (delivery: Delivery) => boolean, stored: number): void {
     this.#waiting -= stored;
     for (const target of this.#targets) {
-      const kept = target.queue.filter((pending) => !isOf(pending.delivery));
-      for (const pending of target.queue) if (isOf(pending.delivery)) this.#leaveQueue(pending, true);
-      target.queue.splice(0, target.queue.length, ...kept);
+      const gone = target.queue.retain((pending) => !isOf(pending.delivery));
+      for (const pending of gone) this.#leaveQueue(pending, true);
       target.page = target.page.filter((delivery) => !isOf(delivery));
     }
     this.#ledger.forget(isOf);
@@ -246,7 +245,7 @@ export class Deliveries {
       for (const pending of [...target.inflight, ...target.queue]) {
         if (!pending.stored && pending.forgotten !== true) this.#ledger.keep(pending.delivery, pending.key, false);
       }
-      target.queue.length = 0;
+      target.queue.clear();
       closeSender(target);
     }
     this.#ledger.leaveAll();
@@ -286,7 +285,7 @@ export class Deliveries {
     const batch: Pending[] = [];
     let bytes = 0;
     while (batch.length < batchMax) {
-      const waits = target.queue[0]?.delivery ?? target.page[0];
+      const waits = target.queue.first?.delivery ?? target.page[0];
       if (batch.length > 0 && (waits === undefined || bytes + waits.body.length > batchBytesMax)) break;
       const pending = this.#next(target, now);
       if (pending === null) break;
@@ -456,7 +455,7 @@ export class Deliveries {
       if (pending.stored) this.#noteBacklog(target, 0);
       else this.#toStore(target, pending.delivery, 0, pending);
     }
-    target.queue.length = 0;
+    target.queue.clear();
   }
 
   /** Told once per thousand: the metric has the number. */

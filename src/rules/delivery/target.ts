@@ -5,6 +5,7 @@ import type { RulesLimits } from "../model.ts";
 import type { Mishap, ReceiverState } from "../rule-activity.ts";
 import { backoff } from "./backoff.ts";
 import type { DeliveryKey, SavedDelivery } from "./delivery.ts";
+import { Fifo } from "./fifo.ts";
 import type { Receiver, Sender } from "./sender.ts";
 
 /** A delivery in memory. */
@@ -32,7 +33,7 @@ export class Target {
   /** The store has the receiver's settings. */
   receiverStored: boolean;
   /** Waits for its first attempt, in order. */
-  readonly queue: Pending[] = [];
+  readonly queue = new Fifo<Pending>();
   /** Read from the store, due now, in order. */
   page: SavedDelivery[] = [];
   /** On the way or queued, and in the store: not to be read from there again. */
@@ -85,7 +86,7 @@ export class Target {
   lingersUntil(): Millis {
     const { linger, batchMax } = this.carrier;
     if (linger === 0 || this.queue.length === 0 || this.queue.length >= batchMax || this.page.length > 0) return 0;
-    return this.queue[0]!.queuedAt + linger;
+    return this.queue.first!.queuedAt + linger;
   }
 
   succeeded(): void {
