@@ -9,10 +9,9 @@ import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from ".
 import { sealingWith } from "../adapters/sealing.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import type { Cancel, Message, Scheduler } from "../base/mod.ts";
-import { DONE, forAll } from "./delivery/sender.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { Arrival, Departure } from "./moves.ts";
-import { messageOf, stamped } from "./rules.fixture.ts";
+import { HearsOnce, messageOf, stamped } from "./rules.fixture.ts";
 import { messageId } from "./seen-messages.ts";
 import type { Expectation, SeenMessage } from "./seen-messages.ts";
 
@@ -27,9 +26,7 @@ after(() => rmSync(folder, { recursive: true }));
 /** A platform's rules with a log of their own; what they send is written down. */
 class Runtime {
   readonly log: Message[] = [];
-  readonly said: string[];
-  /** What the receiver has had: it recognises what comes twice, from whomever. */
-  readonly #ids: Set<string>;
+  readonly #receiver: HearsOnce;
   readonly #clock: SimClock;
   readonly #path = join(folder, `${stores++}.db`);
   rules!: HotRules;
@@ -38,10 +35,9 @@ class Runtime {
   /** Messages of its log that it has handled. */
   handled = 0;
 
-  constructor(clock: SimClock, said: string[], ids: Set<string>) {
+  constructor(clock: SimClock, receiver: HearsOnce) {
     this.#clock = clock;
-    this.#ids = ids;
-    this.said = said;
+    this.#receiver = receiver;
   }
 
   async start(): Promise<this> {
@@ -63,19 +59,7 @@ class Runtime {
       random: new SimRandom(1),
       logger: new SimLogger(),
       metrics: new SimMetrics(),
-      senders: {
-        open: () => ({
-          send: async (batch) => {
-            for (const { id, body } of alive.yes ? batch : []) {
-              if (this.#ids.has(id)) continue;
-              this.#ids.add(id);
-              this.said.push(new TextDecoder().decode(body));
-            }
-            return forAll(batch, DONE);
-          },
-          close: async () => {},
-        }),
-      },
+      senders: this.#receiver.senders(alive),
       keyedHash: (text) => SEALING.hmac(text),
     });
     const from = await this.rules.start();
@@ -225,9 +209,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 /** The messages, and after each perhaps a move to the other runtime; never for `moves: false`. What was sent. */
 async function outputOf(sql: string, story: readonly Step[], moves: boolean): Promise<string[]> {
   const clock = new SimClock(SIM_EPOCH);
-  const said: string[] = [];
-  const ids = new Set<string>();
-  const runtimes = [await new Runtime(clock, said, ids).start(), await new Runtime(clock, said, ids).start()] as const;
+  const receiver = new HearsOnce();
+  const runtimes = [await new Runtime(clock, receiver).start(), await new Runtime(clock, receiver).start()] as const;
   runtimes[0].rules.put("r", { sql, actions: [{ webhook: { url: "http://127.0.0.1/" } }] });
   let at: 0 | 1 = 0;
   for (const [n, { thing, wait, x, stamped: stamps, lags, noise, move: how }] of story.entries()) {
@@ -247,7 +230,7 @@ async function outputOf(sql: string, story: readonly Step[], moves: boolean): Pr
   for (const runtime of runtimes) runtime.handleUpTo(runtime.log.length);
   await pass(clock, 60_000);
   for (const runtime of runtimes) await runtime.close();
-  return said.sort();
+  return receiver.said.sort();
 }
 
 async function pass(clock: SimClock, span: number): Promise<void> {
@@ -277,8 +260,8 @@ describe("a move that cannot be", () => {
 
   async function world(): Promise<readonly [Runtime, Runtime]> {
     const clock = new SimClock(SIM_EPOCH);
-    const ids = new Set<string>();
-    const runtimes = [await new Runtime(clock, [], ids).start(), await new Runtime(clock, [], ids).start()] as const;
+    const receiver = new HearsOnce();
+    const runtimes = [await new Runtime(clock, receiver).start(), await new Runtime(clock, receiver).start()] as const;
     runtimes[0].rules.put("r", { sql: SQL, actions });
     return runtimes;
   }

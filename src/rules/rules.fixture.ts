@@ -19,6 +19,7 @@ import type { SqlEnvironment } from "../sql/mod.ts";
 import type { LogReading } from "./asking/asking.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { RuleAction } from "./actions/registry.ts";
+import { DONE, forAll } from "./delivery/sender.ts";
 import type { Sender } from "./delivery/sender.ts";
 import type { RuleDraft, RulesLimits } from "./model.ts";
 import type { OutgoingHttp, OutgoingRequest, OutgoingResponse } from "./ports.ts";
@@ -353,6 +354,24 @@ export class World {
       ...(alerts === undefined ? {} : { alerts: readAlertConfig(alerts, { zones: UTC_ONLY, cron: NO_CRON }) }),
       ...(pictures === undefined ? {} : { pictures }),
     });
+  }
+}
+
+/** A receiver that takes each delivery once, by its id, from whomever it comes; and hears nothing of a process that is dead. */
+export class HearsOnce {
+  readonly said: string[] = [];
+  readonly #ids = new Set<string>();
+
+  senders(alive: { readonly yes: boolean }): { open(): Sender } {
+    const send: Sender["send"] = async (batch) => {
+      for (const { id, body } of alive.yes ? batch : []) {
+        if (this.#ids.has(id)) continue;
+        this.#ids.add(id);
+        this.said.push(new TextDecoder().decode(body));
+      }
+      return forAll(batch, DONE);
+    };
+    return { open: () => ({ send, close: async () => {} }) };
   }
 }
 

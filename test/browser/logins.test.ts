@@ -8,11 +8,13 @@ import type { MqttClient } from "mqtt";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { addDevice, connectDevice } from "../scenarios/support/device.ts";
 import type { Device } from "../scenarios/support/device.ts";
-import { PlatformProcess, runCli, temporaryFolder } from "../scenarios/support/platform-process.ts";
+import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-process.ts";
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { buildDashboard, live } from "./site.ts";
+import { enterDashboard } from "./enter-dashboard.ts";
+import type { Login } from "./enter-dashboard.ts";
+import { buildDashboard } from "./site.ts";
 
 const PATIENCE_MS = 60_000;
 const AT = "/things/meter-1";
@@ -39,22 +41,13 @@ after(async () => {
 
 async function visiting(
   run: (page: Page) => Promise<void>,
-  as?: { readonly name: string; readonly password: string },
+  as?: Login,
   browser?: BrowserContextOptions,
 ): Promise<void> {
   const visit = await chromium.open(browser);
   visit.page.setDefaultTimeout(PATIENCE_MS);
   try {
-    if (as === undefined) {
-      const { code, stdout, stderr } = await runCli(["login-link", "--data", folder.path], folder.path);
-      assert.equal(code, 0, stderr);
-      await visit.page.goto(stdout.trim());
-    } else {
-      const login = await visit.page.request.post(`${platform.ready.http}/api/session`, { data: as });
-      assert.equal(login.status(), 204, await login.text());
-      await visit.page.goto(platform.ready.http);
-    }
-    await live(visit.page);
+    await enterDashboard(visit.page, platform, as);
     await visit.page.evaluate(`location.hash = ${JSON.stringify(AT)}`);
     await visit.page.getByRole("heading", { name: "What lets it in" }).waitFor();
     await run(visit.page);

@@ -4,9 +4,10 @@ import { hostname } from "node:os";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
 import { thingNameOf } from "../../src/cloud/first-device.ts";
-import { PlatformProcess, runCli, temporaryFolder } from "../scenarios/support/platform-process.ts";
+import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-process.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium, Visit } from "./browser.ts";
+import { enterDashboard, loginLink } from "./enter-dashboard.ts";
 import { buildDashboard, chart, live, pointsOf, until } from "./site.ts";
 
 const THING = thingNameOf(hostname());
@@ -44,12 +45,6 @@ async function visiting(run: (page: Page, visit: Visit) => Promise<void>): Promi
   }
 }
 
-async function loginLink(): Promise<string> {
-  const { code, stdout, stderr } = await runCli(["login-link", "--data", folder.path], folder.path);
-  assert.equal(code, 0, stderr);
-  return stdout.trim();
-}
-
 async function cpuPoints(page: Page): Promise<[time: number, value: number][]> {
   return pointsOf(await chart(page, CPU), FIELD);
 }
@@ -69,7 +64,7 @@ async function assertSameAsStore(page: Page): Promise<void> {
 
 test("by the link: this machine is online in the fleet, its page's chart moves and holds what the store holds", async () => {
   await visiting(async (page) => {
-    await page.goto(await loginLink());
+    await page.goto(await loginLink(folder.path));
     const row = page.locator(`[data-thing="${THING}"]`);
     await row.getByText("Online").first().waitFor();
     assert.ok(!page.url().includes("code="), "the code is out of the address at once");
@@ -86,8 +81,7 @@ test("by the link: this machine is online in the fleet, its page's chart moves a
 
 test("the platform is killed and comes back on the same ports: the page recovers by itself, no hole, no double", async () => {
   await visiting(async (page) => {
-    await page.goto(await loginLink());
-    await live(page);
+    await enterDashboard(page, platform);
     await page.evaluate(`location.hash = "/things/${THING}"`);
     await until(page, `(${POINTS}) >= 3`, PATIENCE_MS);
     const ports = platform.samePorts();
@@ -118,8 +112,7 @@ test("a thing's shadow: desired beside reported, edited here, and followed as th
   const update = (state: object): Promise<unknown> => platform.api("POST", "/things/valve/shadow", { state });
   await platform.api("POST", "/things/valve", {});
   await visiting(async (page) => {
-    await page.goto(await loginLink());
-    await live(page);
+    await enterDashboard(page, platform);
     await page.evaluate(`location.hash = "/things/valve"`);
     const card = page.getByRole("article", { name: "Classic shadow" });
     await card.getByText("There is none yet.").waitFor();
@@ -148,7 +141,7 @@ test("a thing's shadow: desired beside reported, edited here, and followed as th
 });
 
 test("by the token; a wrong one is answered in one sentence, and a link that was used says so", async () => {
-  const link = await loginLink();
+  const link = await loginLink(folder.path);
   await visiting(async (page) => {
     await page.goto(link);
     await page.getByRole("heading", { name: "Fleet" }).waitFor();

@@ -8,11 +8,13 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { PlatformProcess, runCli, temporaryFolder } from "../scenarios/support/platform-process.ts";
+import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-process.ts";
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { buildDashboard, live, until } from "./site.ts";
+import { enterDashboard } from "./enter-dashboard.ts";
+import type { Login } from "./enter-dashboard.ts";
+import { buildDashboard, until } from "./site.ts";
 
 const PATIENCE_MS = 60_000;
 /** `SHOTS=FOLDER` keeps pictures of every page. */
@@ -58,7 +60,7 @@ after(async () => {
 interface Visiting {
   readonly at: string;
   /** Without it, the administrator. */
-  readonly as?: { readonly name: string; readonly password: string };
+  readonly as?: Login;
   readonly browser?: BrowserContextOptions;
 }
 
@@ -66,16 +68,7 @@ async function visiting({ at, browser, as }: Visiting, run: (page: Page) => Prom
   const visit = await chromium.open(browser);
   visit.page.setDefaultTimeout(PATIENCE_MS);
   try {
-    if (as === undefined) {
-      const { code, stdout, stderr } = await runCli(["login-link", "--data", folder.path], folder.path);
-      assert.equal(code, 0, stderr);
-      await visit.page.goto(stdout.trim());
-    } else {
-      const login = await visit.page.request.post(`${platform.ready.http}/api/session`, { data: as });
-      assert.equal(login.status(), 204, await login.text());
-      await visit.page.goto(platform.ready.http);
-    }
-    await live(visit.page);
+    await enterDashboard(visit.page, platform, as);
     await visit.page.evaluate(`location.hash = ${JSON.stringify(at)}`);
     await run(visit.page);
     assert.deepEqual(visit.complaints, []);

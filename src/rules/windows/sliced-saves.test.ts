@@ -12,9 +12,8 @@ import { sealingWith } from "../../adapters/sealing.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS } from "../../base/mod.ts";
 import type { Cancel, Message, Scheduler } from "../../base/mod.ts";
-import { DONE, forAll } from "../delivery/sender.ts";
 import { HotRules } from "../hot-rules.ts";
-import { messageOf } from "../rules.fixture.ts";
+import { HearsOnce, messageOf } from "../rules.fixture.ts";
 import { Run, T0 } from "./windows.fixture.ts";
 import type { Reading } from "./windows.fixture.ts";
 
@@ -40,7 +39,6 @@ type Write = "save" | "stage" | "change" | "putRule";
 class Runtime {
   readonly clock = new SimClock(SIM_EPOCH);
   readonly log: Message[] = [];
-  readonly said: string[] = [];
   readonly path = join(folder, `${stores++}.db`);
   logger = new SimLogger();
   metrics = new SimMetrics();
@@ -49,10 +47,14 @@ class Runtime {
   readonly writes = { save: 0, stage: 0, change: 0, putRule: 0 };
   /** Where among all writes the process dies, and whether that one is still done. */
   deaths: ReadonlyMap<number, "before" | "after"> = new Map();
-  readonly #ids = new Set<string>();
+  readonly #receiver = new HearsOnce();
   #store!: SqliteRulesStore;
   #alive = { yes: true };
   #count = 0;
+
+  get said(): string[] {
+    return this.#receiver.said;
+  }
 
   get isDead(): boolean {
     return !this.#alive.yes;
@@ -81,19 +83,7 @@ class Runtime {
       metrics: this.metrics,
       limits: { ...LIMITS.rules, savePeriod: 100 },
       windowLimits: WINDOWS,
-      senders: {
-        open: () => ({
-          send: async (batch) => {
-            for (const { id, body } of alive.yes ? batch : []) {
-              if (this.#ids.has(id)) continue;
-              this.#ids.add(id);
-              this.said.push(new TextDecoder().decode(body));
-            }
-            return forAll(batch, DONE);
-          },
-          close: async () => {},
-        }),
-      },
+      senders: this.#receiver.senders(alive),
       keyedHash: (text) => SEALING.hmac(text),
     });
     const from = await this.rules.start();

@@ -1,0 +1,31 @@
+/** Into the dashboard of a real platform. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import type { PlatformProcess } from "../scenarios/support/platform-process.ts";
+import { runCli } from "../scenarios/support/platform-process.ts";
+import { live } from "./site.ts";
+
+export interface Login {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** A link that logs the administrator in once. */
+export async function loginLink(data: string): Promise<string> {
+  const { code, stdout, stderr } = await runCli(["login-link", "--data", data], data);
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+/** Without `as` the administrator. Resolves when the dashboard is live. */
+export async function enterDashboard(page: Page, platform: PlatformProcess, as?: Login): Promise<void> {
+  const { http, dataDir } = platform.ready;
+  if (as === undefined) {
+    await page.goto(await loginLink(dataDir));
+  } else {
+    const answer = await page.request.post(`${http}/api/session`, { data: as });
+    assert.equal(answer.status(), 204, await answer.text());
+    await page.goto(http);
+  }
+  await live(page);
+}
