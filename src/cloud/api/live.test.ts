@@ -414,7 +414,7 @@ test("closing ends every viewer at once, also one that does not answer, and noth
 
 /** Waits for something that follows from a closed socket: soon, but that is the machine's to say. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; Date.now() < end; ) {
+  for (const end = Date.now() + 30_000; Date.now() < end;) {
     if (await holds()) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
