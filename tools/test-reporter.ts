@@ -1,4 +1,4 @@
-/** A reporter for `node --test`: failures in full with their file, then counts, and every test left out with its reason. */
+/** A reporter for `node --test`: failures in full with their file, also those of no test, then counts, and every test left out with its reason. */
 import type { TestEvent } from "node:test/reporters";
 import { inspect } from "node:util";
 
@@ -16,6 +16,10 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
         if (!isSuite) failed++;
         yield `\nFAILED ${name}  (${file ?? "?"})\n${describe(event.data.details.error)}\n`;
       } else if (!isSuite) passed++;
+    } else if (event.type === "test:diagnostic" && event.data.message.startsWith("Error: ")) {
+      // Of something that a test left behind, or of a lone promise: it belongs to no test any more, and is a failure all the same.
+      failed++;
+      yield `\nFAILED beside its tests  (${event.data.file ?? "?"})\n${event.data.message}\n`;
     } else if (event.type === "test:stderr" || event.type === "test:stdout") yield event.data.message;
   }
   yield `# passed ${passed}\n# failed ${failed}\n`;

@@ -20,7 +20,8 @@ export function messageLine(line: string, topic: string | null, now: EpochMs): M
   if (!isJsonObject(json)) return fault('it is not {"topic": …, "payload": …}');
   if (json["kind"] === "note") return { kind: "note" };
   const { topic: own, payload, encoding, client, thing, time, receivedAt } = json;
-  if (typeof own !== "string" || own === "") return fault("it has no topic");
+  if (typeof own !== "string" || own === "")
+    return fault("it has no topic; name one with --topic where lines are payloads");
   if (payload === undefined) return fault("it has no payload");
   const bytes = payloadOf(payload, encoding);
   if (bytes === null) return fault("its payload is not in its encoding");

@@ -97,9 +97,9 @@ export interface RulesStore {
    */
   stage(rule: string, pages: StateSnapshot["pages"]): void;
   /**
-   * What is wrong with one rule's rows is told, and costs the others nothing; throws where nothing can be saved. Without `durable` a power cut may lose the newest saves, but only as a whole and
-   * in order: the checkpoint goes back with them, and the log is read again from there. So nothing is lost, and the
-   * regular save need not wait for the disk.
+   * What is wrong with one rule's rows is told, and costs the others nothing; throws where nothing can be saved. Without
+   * `durable` a power cut may lose the newest saves, but only as a whole and in order: the checkpoint goes back with them,
+   * and the log is read again from there. So nothing is lost, and the regular save need not wait for the disk.
    */
   save(batch: SaveBatch, durable: boolean): Saved;
   /** Waiting deliveries of one receiver whose time has come, in the order of their time, then of their offset. */

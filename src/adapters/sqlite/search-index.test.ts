@@ -22,6 +22,7 @@ const words = fc.constantFrom(
   "Ärger",
   "𝄞x",
   "\uffee",
+  `${"x".repeat(140)}pump`, // longer than a word may be in the index
   "",
 );
 const scalar = fc.oneof(words, fc.integer({ min: -3, max: 100 }), fc.boolean());
@@ -66,7 +67,9 @@ const fields = fc.constantFrom(
 );
 const value = fc.constantFrom(
   ..."red ab ab* a? 75 -1 100 true * pump* tv-4 p*-* är* 𝄞* \uffee g1 heater".split(" "),
-  ..."*ump* *p-1* *v-? pu*-1* *1 r?d ?ed *rge* *ger 𝄞?* *eat?r b*c *c 7*0 1?0 *00 *-* *umq* xump*".split(" "),
+  ..."*ump* xx*mp *xpu* 75.* *p-1* *v-? pu*-1* *1 r?d ?ed *rge* *ger 𝄞?* *eat?r b*c *c 7*0 1?0 *00 *-* *umq* xump*".split(
+    " ",
+  ),
   ...'"red car"|[ab TO red]|{ab TO *]|[* TO 75]|{-1 TO 75}|["1" TO "8"]|[ä TO 𝄞]'.split("|"),
 );
 const term = fc.tuple(fields, value).map(([field, text]) => `${field}:${text}`);
