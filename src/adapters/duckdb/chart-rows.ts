@@ -6,6 +6,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { binWidth } from "../../telemetry/mod.ts";
 import type { Bin } from "../../telemetry/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
+import type { ReadPoints } from "./cold-store.ts";
 import { eachNumbers } from "./columns.ts";
 import { within } from "./series-sql.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
@@ -28,20 +29,25 @@ export interface ChartRows {
 /** Null where there are too many points for this. */
 export async function chartRows(
   connection: DuckDBConnection,
-  { from, to, relation }: SourcePart,
+  { columns, others }: ReadPoints,
+  { from, to }: Pick<SourcePart, "from" | "to">,
   members: Members,
   bins: number,
 ): Promise<ChartRows | null> {
-  const sql =
-    `SELECT time::DOUBLE, value FROM (${relation}) ` +
-    `WHERE ${members.where} AND ${within("time", from, to)} LIMIT ${CHART_ROWS_READ_MAX + 1}`;
   const found = new Extremes(from, binWidth({ from, to, bins }), bins);
-  let rows = 0;
-  await eachNumbers(connection, sql, 2, ([times, values]) => {
-    rows += times!.length;
-    if (rows <= CHART_ROWS_READ_MAX) found.take(times!, values!);
-    return rows <= CHART_ROWS_READ_MAX;
-  });
+  let rows = columns.reduce((sum, { times }) => sum + times.length, 0);
+  if (rows > CHART_ROWS_READ_MAX) return null;
+  for (const { times, values } of columns) found.take(times, values);
+  if (others !== null) {
+    const sql =
+      `SELECT time::DOUBLE, value FROM (${others}) ` +
+      `WHERE ${members.where} AND ${within("time", from, to)} LIMIT ${CHART_ROWS_READ_MAX + 1}`;
+    await eachNumbers(connection, sql, 2, ([times, values]) => {
+      rows += times!.length;
+      if (rows <= CHART_ROWS_READ_MAX) found.take(times!, values!);
+      return rows <= CHART_ROWS_READ_MAX;
+    });
+  }
   return rows <= CHART_ROWS_READ_MAX ? found.result() : null;
 }
 

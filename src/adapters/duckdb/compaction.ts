@@ -45,6 +45,8 @@ export interface CompactionOptions {
  */
 const POINTS = "PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192";
 const POINTS_DELTA = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 8192";
+/** Those in which numbers are written. */
+export const POINT_ENCODINGS: readonly string[] = [POINTS, POINTS_DELTA];
 /** Rollups, names and states: 12 bytes a row instead of 16 to 22 (hours of one series), half a byte instead of 7 (names). */
 const OTHERS = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1";
 /** Bytes per row of numbers below which another encoding is not tried. */
@@ -382,7 +384,7 @@ class Writer {
     const time = kind === "numbers" || kind === "texts" ? "time" : "bucket";
     const measures = `min(${time})::DOUBLE, max(${time})::DOUBLE, min(series)::DOUBLE, max(series)::DOUBLE`;
     const encodings = {
-      numbers: [POINTS, POINTS_DELTA],
+      numbers: POINT_ENCODINGS,
       texts: [POINTS],
       "1m": [OTHERS],
       "1h": [OTHERS],

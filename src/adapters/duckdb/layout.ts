@@ -77,6 +77,12 @@ export class Layout {
     return parts.join(" UNION ALL ");
   }
 
+  /** The same of tables alone; null where none has such rows. */
+  tablePoints(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string | null {
+    const parts = this.#tables(kind, from, to).map(({ number }) => generationPoints(kind, number));
+    return parts.length === 0 ? null : parts.join(" UNION ALL ");
+  }
+
   /**
    * `SELECT ROLLUP_COLUMNS …`: partial aggregates of numbers or of texts, several per (series, bucket); buckets of files that
    * overlap [from, to), which may hold the others, too.

@@ -74,6 +74,7 @@ export class RolledUp {
       knownFrom: (level) => this.knownFrom.get(level) ?? 0,
       numbers: async () => all((generation) => generationPoints("numbers", generation)),
       texts: async () => all((generation) => generationPoints("texts", generation)),
+      columns: async () => null,
       rollup: async (level) => all((generation) => `SELECT * FROM rollup_${level}_${generation}`),
       isEmpty: (kind, from, to) => this.#batches[kind].every((batch) => batch.between(from, to) === 0),
       rowsRead: (level, kind, from, to, low, high) => {

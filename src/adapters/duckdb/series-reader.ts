@@ -35,7 +35,9 @@ import type {
 import { eachChunkAtOnce } from "./columns.ts";
 import { CHART_ROWS_READ_MAX, chartRows } from "./chart-rows.ts";
 import type { ChartPoint, ChartRows } from "./chart-rows.ts";
-import { mayBeFew, windowsOfFew } from "./few-points.ts";
+import { mayBeFew, ordered, windowsOfFew } from "./few-points.ts";
+import type { ReadPoints } from "./cold-store.ts";
+import type { PointRange } from "./file-points.ts";
 import { integer } from "../series-grid-sql.ts";
 import { INSTANT, extremesSql, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { RollupRange } from "./layout.ts";
@@ -50,6 +52,8 @@ export interface Relations {
   /** SELECT series, time, value, arrival. */
   numbers(from: EpochMs, to: EpochMs): Promise<string>;
   texts(from: EpochMs, to: EpochMs): Promise<string>;
+  /** Numbers that need no database to be read, and the relation of the others; null where files have to be asked by one, too. */
+  columns(range: PointRange, arrivals: boolean): Promise<ReadPoints | null>;
   /** SELECT the columns that `rollup.ts` names: partial aggregates of buckets. */
   rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string>;
   /** Whether there is certainly no point in files; what is in tables is read by its time. */
@@ -157,11 +161,13 @@ export class DuckSeriesReader implements SeriesReader {
     members: Members,
     selection: WindowSelection,
   ): Promise<WindowRows | null> {
-    const { from, to, groups, measures } = selection;
+    const { groups, measures } = selection;
     const [low, high] = rangeOf(groups.flatMap(({ ids }) => ids));
-    const rowsRead = this.#relations.rowsRead("raw", "numbers", from, to, low, high);
+    const rowsRead = this.#relations.rowsRead("raw", "numbers", selection.from, selection.to, low, high);
     if (!mayBeFew(parts, members, measures, rowsRead)) return null;
-    const few = await windowsOfFew(this.#connection, parts[0]!, members, selection);
+    const { from, to } = parts[0]!;
+    const points = await this.#read({ low, high, from, to }, parts[0]!.relation, ordered(measures));
+    const few = await windowsOfFew(this.#connection, points, { from, to }, members, selection);
     return few === null ? null : { ...few, level: "raw" };
   }
 
@@ -199,7 +205,15 @@ export class DuckSeriesReader implements SeriesReader {
     if (source.level !== "raw" || groups.length !== 1 || members.join !== "") return null;
     const [low, high] = rangeOf(groups[0]!.ids);
     const rowsRead = this.#relations.rowsRead("raw", "numbers", source.from, source.to, low, high);
-    return rowsRead > CHART_ROWS_READ_MAX ? null : chartRows(this.#connection, source, members, bins);
+    if (rowsRead > CHART_ROWS_READ_MAX) return null;
+    const { from, to } = source;
+    const points = await this.#read({ low, high, from, to }, source.relation, false);
+    return chartRows(this.#connection, points, { from, to }, members, bins);
+  }
+
+  /** `relation`: of all of it, for DuckDB where files have to be read by it. */
+  async #read(range: PointRange, relation: string, arrivals: boolean): Promise<ReadPoints> {
+    return (await this.#relations.columns(range, arrivals)) ?? { columns: [], others: relation };
   }
 
   /** `known`: the ends of the only group. */
