@@ -219,6 +219,7 @@ describe("generations become files", () => {
       period,
       inMinutes: true,
       extremeTimes: false,
+      scale: null,
       timeMin: boundsOf(period)[0],
       timeMax: boundsOf(period)[1] - 1,
       seriesMin: 0,

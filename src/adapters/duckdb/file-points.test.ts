@@ -8,13 +8,19 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import fc from "fast-check";
 import { SimLogger } from "../../../sim/world.ts";
 import type { PointFile } from "./cold-files.ts";
-import { POINT_ENCODINGS } from "./compaction.ts";
+import { decimalType } from "./decimals.ts";
+import { POINT_ENCODINGS } from "./file-writer.ts";
+import type { Encoding } from "./file-writer.ts";
 import { FilePoints } from "./file-points.ts";
 import type { PointColumns, PointRange } from "./file-points.ts";
 import { GENERATION_STRIDE } from "./rollup.ts";
 
 const START = 1_767_225_600_000;
 type Row = readonly [series: number, generation: number, time: number, value: number];
+
+function typeOf({ scale }: Encoding): string {
+  return scale === null ? "DOUBLE" : decimalType(scale);
+}
 
 describe("points straight from files", () => {
   let folder = "";
@@ -35,14 +41,14 @@ describe("points straight from files", () => {
   const pathOf = ({ name }: { readonly name: string }): string => join(folder, name);
 
   /** What `select` gives, as compaction writes it. */
-  async function file(select: string, encoding: string, rowGroup = 2_048): Promise<PointFile> {
+  async function file(select: string, { options, scale }: Encoding, rowGroup = 2_048): Promise<PointFile> {
     const name = `numbers-${++number}.parquet`;
     await connection.run(
-      `COPY (${select}) TO '${join(folder, name)}' (FORMAT parquet, COMPRESSION zstd, ${encoding}, ROW_GROUP_SIZE ${rowGroup})`,
+      `COPY (${select}) TO '${join(folder, name)}' (FORMAT parquet, COMPRESSION zstd, ${options}, ROW_GROUP_SIZE ${rowGroup})`,
     );
     const sizes = { rows: 0, bytes: statSync(join(folder, name)).size, sha256: "" };
     const range = { timeMin: 0, timeMax: 0, seriesMin: 0, seriesMax: 1e9 };
-    return { name, ...sizes, ...range, kind: "numbers", period: "2026", inMinutes: false, extremeTimes: false };
+    return { name, ...sizes, ...range, kind: "numbers", period: "2026", inMinutes: false, extremeTimes: false, scale };
   }
 
   async function read(one: PointFile, range: PointRange, logger = new SimLogger()): Promise<readonly Row[] | null> {
@@ -58,7 +64,7 @@ describe("points straight from files", () => {
   async function expected(one: PointFile, { low, high, from, to }: PointRange): Promise<readonly Row[]> {
     const arrival = `generation::BIGINT * ${GENERATION_STRIDE} + file_row_number`;
     const found = await connection.runAndReadAll(
-      `SELECT series::DOUBLE, (${arrival})::DOUBLE, time::DOUBLE, value FROM read_parquet('${pathOf(one)}', file_row_number = true) ` +
+      `SELECT series::DOUBLE, (${arrival})::DOUBLE, time::DOUBLE, value::DOUBLE FROM read_parquet('${pathOf(one)}', file_row_number = true) ` +
         `WHERE series BETWEEN ${low} AND ${high} AND time >= ${from} AND time < ${to} ORDER BY series, time, 2`,
     );
     return found.getRows() as unknown as readonly Row[];
@@ -81,15 +87,18 @@ describe("points straight from files", () => {
   });
 
   for (const encoding of POINT_ENCODINGS) {
-    test(`they are what DuckDB reads: any rows, any range (${encoding})`, async () => {
+    test(`they are what DuckDB reads: any rows, any range (${encoding.options}, ${typeOf(encoding)})`, async () => {
       await fc.assert(
         fc.asyncProperty(ROWS, fc.nat(12), fc.nat(4), TIMES, TIMES, async (rows, low, more, one, other) => {
+          const fits = (value: number): number =>
+            encoding.scale === null ? value : Math.round((value % 1e9) * 10) / 10;
           const sql = rows.map(
-            ([series, generation, time, value]) => `(${series}, ${generation}, ${START + time}, ${value}::DOUBLE)`,
+            ([series, generation, time, value]) =>
+              `(${series}, ${generation}, ${START + time}, ${fits(value)}::DOUBLE)`,
           );
           const relation = `(VALUES ${sql.join(", ")}) AS rows(series, generation, time, value)`;
           const written = await file(
-            `SELECT series::INTEGER AS series, generation::INTEGER AS generation, time::BIGINT AS time, value FROM ${relation} ORDER BY series, time, generation`,
+            `SELECT series::INTEGER AS series, generation::INTEGER AS generation, time::BIGINT AS time, value::${typeOf(encoding)} AS value FROM ${relation} ORDER BY series, time, generation`,
             encoding,
           );
           const [from, to] = [START + Math.min(one, other), START + Math.max(one, other)];
@@ -101,12 +110,12 @@ describe("points straight from files", () => {
       );
     });
 
-    test(`also where a file has several row groups, many series, and more values than a dictionary takes (${encoding})`, async () => {
+    test(`also where a file has several row groups, many series, and more values than a dictionary takes (${encoding.options}, ${typeOf(encoding)})`, async () => {
       const select =
         `SELECT (range // 700)::INTEGER AS series, 1 + (range % 3)::INTEGER AS generation, ${START} + (range % 700) * 60000 + hash(range) % 50 AS time, ` +
         "(hash(range * 7) % 100000) / 7.0 AS value FROM range(30000) ORDER BY series, time";
       const written = await file(
-        `SELECT series, generation, time::BIGINT AS time, value FROM (${select})`,
+        `SELECT series, generation, time::BIGINT AS time, value::${typeOf(encoding)} AS value FROM (${select})`,
         encoding,
         8_192,
       );

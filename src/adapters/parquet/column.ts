@@ -41,6 +41,8 @@ export function readRows(bytes: Uint8Array, chunk: Chunk, from: number, to: numb
     }
     row += page.values;
   }
+  if (chunk.divisor === 1) return;
+  for (let i = 0; i < out.length; i++) out[i] = out[i]! / chunk.divisor;
 }
 
 /** In one piece: by default the driver takes 16 KiB at a time, and joins them. */

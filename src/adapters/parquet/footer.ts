@@ -12,6 +12,8 @@ export interface Chunk {
   readonly rows: number;
   readonly offset: number;
   readonly bytes: number;
+  /** A DECIMAL is stored as an integer of so many per unit; else 1. */
+  readonly divisor: number;
   /** Of integers. */
   readonly min: number;
   readonly max: number;
@@ -26,6 +28,8 @@ export interface RowGroup {
 const MAGIC = "PAR1";
 const TYPES: Readonly<Record<number, PhysicalType>> = { 1: "INT32", 2: "INT64", 5: "DOUBLE" };
 const ZSTD = 6;
+/** A converted type. */
+const DECIMAL = 5;
 const REQUIRED = 0;
 const OPTIONAL = 1;
 
@@ -38,32 +42,32 @@ export function footerLength(tail: Uint8Array): number {
 
 export function rowGroupsOf(footer: Uint8Array): readonly RowGroup[] {
   const file = new ThriftReader(footer, 0).struct();
-  const repetitions = new Map<string, number>();
-  for (const element of structs(file.get(2)))
-    repetitions.set(text(element.get(4)), integer(element.get(3) ?? REQUIRED));
+  const elements = new Map(structs(file.get(2)).map((element) => [text(element.get(4)), element]));
   return structs(file.get(4)).map((group) => {
     const columns = new Map<string, Chunk>();
     for (const column of structs(group.get(1))) {
       const meta = struct(column.get(3));
       const path = list(meta.get(3)).map(text);
-      const chunk = path.length === 1 ? chunkOf(meta, repetitions.get(path[0]!)) : null;
+      const chunk = path.length === 1 ? chunkOf(meta, elements.get(path[0]!)) : null;
       if (chunk !== null) columns.set(path[0]!, chunk);
     }
     return { rows: integer(group.get(3)), columns };
   });
 }
 
-function chunkOf(meta: ThriftStruct, repetition: number | undefined): Chunk | null {
+function chunkOf(meta: ThriftStruct, element: ThriftStruct | undefined): Chunk | null {
   const type = TYPES[integer(meta.get(1))];
   const statistics = meta.get(12);
   if (type === undefined || statistics === undefined || integer(meta.get(4)) !== ZSTD) return null;
   const known = struct(statistics);
   const [nulls, max, min] = [known.get(3), known.get(5), known.get(6)];
   if (nulls !== 0 || !(max instanceof Uint8Array) || !(min instanceof Uint8Array)) return null;
+  const repetition = element?.get(3) ?? REQUIRED;
   if (repetition !== REQUIRED && repetition !== OPTIONAL) return null;
   return {
     type,
     optional: repetition === OPTIONAL,
+    divisor: element?.get(6) === DECIMAL ? 10 ** integer(element.get(7) ?? 0) : 1,
     rows: integer(meta.get(5)),
     offset: integer(meta.get(11) ?? meta.get(9)),
     bytes: integer(meta.get(7)),
