@@ -28,6 +28,8 @@ export const STATE_KINDS: readonly StateKind[] = ["series", "sequences", "latest
 
 /** What is read of a file at least, and what its statistics are about. */
 export const ROW_GROUP_ROWS = 122_880;
+/** Of decimals: differences lose a hundredth of a byte a point by it, and are read from the group's beginning. */
+export const DECIMAL_GROUP_ROWS = 30_720;
 
 /** Of one file; what can be said without opening it. */
 export interface FileEntry {

@@ -2,7 +2,7 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { ROW_GROUP_ROWS } from "./cold-files.ts";
+import { DECIMAL_GROUP_ROWS, ROW_GROUP_ROWS } from "./cold-files.ts";
 import type { FileEntry, PointFile, PointKind, StateFile, StateKind } from "./cold-files.ts";
 import type { ColdStore } from "./cold-store.ts";
 import { eachChunk } from "./columns.ts";
@@ -155,7 +155,7 @@ export class Writer {
     this.#written.push(name);
     await this.#step(`write ${stem}`);
     const { rowsChanged } = await this.#connection.run(
-      `COPY (${typeof rows === "string" ? rows : rows(typeOf(encoding))}) TO ${this.#quoted(name)} (FORMAT parquet, COMPRESSION zstd, ${encoding.options}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+      `COPY (${typeof rows === "string" ? rows : rows(typeOf(encoding))}) TO ${this.#quoted(name)} (FORMAT parquet, COMPRESSION zstd, ${encoding.options}, ROW_GROUP_SIZE ${encoding.scale === null ? ROW_GROUP_ROWS : DECIMAL_GROUP_ROWS})`,
     );
     const { size } = await stat(join(this.#cold.folder.path, name));
     return { name, bytes: size, rows: rowsChanged, encoding };

@@ -87,18 +87,56 @@ export function differences(page: Uint8Array, { from, to, out }: Stretch): void 
     for (let part = 0; part < parts && row < to; part++) {
       const width = widths[part]!;
       const end = Math.min(row + partSize, to);
-      const start = reader.at * 8 - row * width;
-      if (width === 0 && end <= from) value += least * (end - row);
-      else {
-        for (let i = row; i < end; i++) {
-          value += least + (width === 0 ? 0 : bitsAt(page, start + i * width, width));
-          if (i >= from) out[i - from] = value;
-        }
+      const before = Math.max(0, Math.min(end, from) - row);
+      const start = reader.at * 8;
+      if (before > 0) value += least * before + sumOf(page, start, width, before);
+      if (row + before < end) {
+        value = addUp(page, start + before * width, width, value, least, out.subarray(row + before - from, end - from));
       }
       row = end;
       reader.at += (partSize * width) / 8;
     }
   }
+}
+
+/** Of so many packed values: all that matters of differences before the wanted ones. */
+function sumOf(page: Uint8Array, start: number, width: number, count: number): number {
+  if (width === 0) return 0;
+  let sum = 0;
+  if (width > FAST_BITS_MAX) {
+    for (let i = 0; i < count; i++) sum += bitsAt(page, start + i * width, width);
+    return sum;
+  }
+  const mask = 2 ** width - 1;
+  const end = start + count * width;
+  for (let bit = start; bit < end; bit += width) {
+    const byte = bit >>> 3;
+    const four = page[byte]! | (page[byte + 1]! << 8) | (page[byte + 2]! << 16) | (page[byte + 3]! << 24);
+    sum += (four >>> (bit & 7)) & mask;
+  }
+  return sum;
+}
+
+/** The values that follow `value`, as many as `out` takes; returns the last. */
+function addUp(
+  page: Uint8Array,
+  start: number,
+  width: number,
+  value: number,
+  least: number,
+  out: Float64Array,
+): number {
+  const mask = 2 ** width - 1;
+  for (let i = 0, bit = start; i < out.length; i++, bit += width) {
+    if (width > FAST_BITS_MAX) value += least + bitsAt(page, bit, width);
+    else {
+      const byte = bit >>> 3;
+      const four = page[byte]! | (page[byte + 1]! << 8) | (page[byte + 2]! << 16) | (page[byte + 3]! << 24);
+      value += least + ((four >>> (bit & 7)) & mask);
+    }
+    out[i] = value;
+  }
+  return value;
 }
 
 /** `width` bits from the bit `at` on, the lowest first. */
