@@ -168,6 +168,10 @@ export class StoreView {
     return this.#layout.rollup(rollup, kind, range);
   }
 
+  tellsExtremes(rollup: Rollup, from: EpochMs, to: EpochMs): boolean {
+    return this.#layout.files(rollup, from - ROLLUP_WIDTH[rollup] + 1, to).every(({ extremeTimes }) => extremeTimes);
+  }
+
   isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean {
     const layout = this.#layout;
     if (layout.knownFrom("raw") > from || layout.missing(kind, from, to, () => true)) return false;
