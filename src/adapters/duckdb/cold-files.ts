@@ -12,7 +12,7 @@
  *   latest      all                     series, generation, time, value, text    by series
  *
  * `time` and `bucket` are epoch milliseconds, UTC. Numbers that are decimals with few digits after the point are kept as such
- * (DECIMAL, `scale` in the manifest), others as DOUBLE; either way every bit of the DOUBLE comes back. * Where one generation has points on many days (a device with a
+ * (DECIMAL, `scale` in the manifest), others as DOUBLE; either way every bit of the DOUBLE comes back (of -0, 0). * Where one generation has points on many days (a device with a
  * wrong clock, an upload of years), all but the fullest days share a file per year, so that the number of files is bounded.
  * Small files of a month or year that is over become one, where what leaves by retention leaves much later or never.
  */

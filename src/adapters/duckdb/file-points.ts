@@ -78,7 +78,10 @@ export class FilePoints {
     });
     const columns = ["series", "time", "value", ...(arrivals ? ["generation"] : [])];
     for (const { group, opened } of parquet.read(wanted, columns, this.#scratch)) {
-      const all = opened.column("series", 0, group.rows, this.#scratch.numbers(group.rows));
+      const all = this.#scratch.numbers(group.rows);
+      const { min, max } = group.columns.get("series")!;
+      if (min === max) all.fill(min);
+      else opened.column("series", 0, group.rows, all);
       const points = pointsOf(opened, all, first.get(group)!, range, arrivals);
       if (points !== null) found.push(points);
     }
