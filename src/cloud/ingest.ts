@@ -54,9 +54,9 @@ import type { Provisioning, ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
-import type { Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
+import { backupsOf } from "./schedule/mod.ts";
 import type { TopicSchemas } from "./schemas/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -136,7 +136,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
-  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
+  const copies = (at: EpochMs) => copiesIn(config.data, backupsOf(config.backup), at, base);
   const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
   const mover = new RuleMover({ rules, log, forgotten, ...base });
   await forgetter.start();
