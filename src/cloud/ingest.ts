@@ -83,7 +83,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   let publishing: { readonly log: Log; readonly broker: Broker } | null = null;
   const republish = new RepublishSender({
     ...base,
-    publish: () => (publishing === null ? null : (message) => publishing!.broker.publishLocal(message)),
+    broker: () => publishing?.broker ?? null,
     log: () => publishing!.log,
     limits: base.limits.mqtt,
   });
@@ -289,7 +289,7 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
   return {
     append: (topic, view, publisher: Publisher, topicBytes, receivedAt, identified) => {
       const offset = journal.append(topic, view, publisher, topicBytes, receivedAt, identified);
-      if (publisher.thing !== null) presence.seen(publisher.thing);
+      if (publisher.thing !== null && publisher.isInside !== true) presence.seen(publisher.thing);
       return offset;
     },
     appendMessage: (message, patient) => journal.appendMessage(message, patient),
