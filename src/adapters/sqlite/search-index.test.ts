@@ -89,7 +89,9 @@ const query = fc.letrec<{ q: string }>((tie) => ({
 const NONE: FindLimits = {
   sortedMax: 0,
   sortedPiecesMax: 0,
+  sortedAtFirst: 1,
   hopefulMax: 0,
+  namesAtOnce: 2,
   patternThingsMax: 0,
   patternWordsMax: 0,
   mergedWordsMax: 0,
@@ -104,6 +106,7 @@ const WAYS: readonly FindLimits[] = [
   { ...NONE, mergedWordsMax: 100 },
   NONE,
   { ...NONE, hopefulMax: 2 },
+  { ...NONE, hopefulMax: 2, sortedMax: 100, namesAtOnce: 1 },
   { ...NONE, hopefulMax: 100 },
 ];
 

@@ -176,8 +176,7 @@ export class SqliteSearchIndex implements SearchIndex {
     return Number(this.#rows(`SELECT count(*) FROM (SELECT 1 ${from} LIMIT ?)`, [...values, limit])[0]?.[0]);
   }
 
-  things(lookup: FleetLookup): readonly string[] {
-    if (lookup.by === "pieces") return this.#pieces.things(this.#matchOf(lookup));
+  things(lookup: Exclude<FleetLookup, FleetPiecesLookup>): readonly string[] {
     const { from, values } = this.#from(lookup);
     return this.#rows(`SELECT thing ${from}`, values).map(([thing]) => String(thing));
   }
@@ -245,6 +244,10 @@ export class SqliteSearchIndex implements SearchIndex {
 
   idsOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly number[] {
     return this.#pieces.idsOf(this.#matchOf(lookup), after, limit);
+  }
+
+  namesOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
+    return this.#pieces.namesOf(this.#matchOf(lookup), after, limit);
   }
 
   newestId(): number {

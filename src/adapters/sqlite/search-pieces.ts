@@ -49,20 +49,22 @@ export class SearchPieces {
     this.#waiting = new Map();
   }
 
-  /** `match`: of the fields' numbers. */
-  things(match: string): readonly string[] {
-    const sql = "SELECT thing FROM pieces JOIN numbered ON numbered.id = pieces.rowid WHERE pieces MATCH ?";
-    return this.#rows(sql, [match]).map(([thing]) => String(thing));
-  }
-
+  /** `match`: of `matchOf`. */
   count(match: string, limit: number): number {
     const sql = "SELECT count(*) FROM (SELECT 1 FROM pieces WHERE pieces MATCH ? LIMIT ?)";
     return Number(this.#rows(sql, [match, limit])[0]?.[0]);
   }
 
+  /** `CAST`, because a JavaScript number is bound as a REAL, and the table goes straight to an INTEGER only. */
   idsOf(match: string, after: number, limit: number): readonly number[] {
-    const sql = "SELECT rowid FROM pieces WHERE pieces MATCH ? AND rowid > ? ORDER BY rowid LIMIT ?";
+    const sql = "SELECT rowid FROM pieces WHERE pieces MATCH ? AND rowid > CAST(? AS INTEGER) ORDER BY rowid LIMIT ?";
     return this.#rows(sql, [match, after, limit]).map(([id]) => Number(id));
+  }
+
+  namesOf(match: string, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
+    const sql = `SELECT thing, id FROM pieces JOIN numbered ON numbered.id = pieces.rowid
+      WHERE pieces MATCH ? AND pieces.rowid > CAST(? AS INTEGER) ORDER BY pieces.rowid LIMIT ?`;
+    return this.#rows(sql, [match, after, limit]) as readonly (readonly [string, number])[];
   }
 
   newestId(): number {

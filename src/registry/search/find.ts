@@ -39,12 +39,12 @@ interface Filters {
 const NUMBERS_LOOKED_UP_MAX = 4;
 /** Looking a name up in another lookup costs little, so more of them can be tried than of documents. */
 const NAMES_PER_DOCUMENT = 8;
-/** Some milliseconds each. */
-const NAMES_COUNTED_AT_ONCE = 4_096;
-const NAMES_AMONG_AT_ONCE = 8_192;
-const IDS_AT_ONCE = 16_384;
+/** Knowing the name of an id takes as long as passing by so many names. */
+const NAMES_PER_ID = 3;
+/** Names that tell about where in the order the others lie. */
+const SAMPLED = 256;
 
-const { testedAtOnce } = LIMITS.search;
+const { testedAtOnce, namesAtOnce } = LIMITS.search;
 
 export function find(index: SearchIndex, query: Query, after: string, options: FindOptions = {}): Generator<Stride> {
   return new Finding(index, query, options).from(after);
@@ -96,7 +96,9 @@ class Finding {
     const narrows = pieces !== null && !(isWord(narrowest!.offer) && narrowest!.count <= sortedMax);
     const hope = !narrows ? Infinity : this.#wanted === Infinity ? 0 : this.#limits.hopefulMax;
     const from = yield* this.#inOrder(this.#ways(offers, filters), hope, after);
-    if (from !== null) yield* this.#among(pieces!, filters, from);
+    if (from === null) return;
+    const few = offers.find(({ offer }) => isPieces(offer))!.count <= sortedMax;
+    yield* few ? this.#collected([pieces!], filters, from) : this.#among(pieces!, filters, from);
   }
 
   #isCollected({ offer, count }: CountedOffer): boolean {
@@ -107,14 +109,27 @@ class Finding {
 
   *#collected(offer: Offer, filters: Filters, after: string): Generator<Stride> {
     const names = new Set<string>();
-    for (const lookup of offer) for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
-    const sorted = [...names].sort();
+    for (const lookup of offer) {
+      if (lookup.by === "pieces") yield* this.#named(lookup, names, after);
+      else for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
+    }
     const others = { ...filters, numbers: filters.numbers.filter((lookup) => !offer.includes(lookup)) };
-    if (sorted.length === 0) yield { found: [], upTo: null };
-    const most = NAMES_PER_DOCUMENT * testedAtOnce;
-    for (let at = 0; at < sorted.length; at += most) {
-      const some = sorted.slice(at, at + most);
-      yield* this.#strides(this.#filtered(some, others), at + most >= sorted.length ? null : some.at(-1)!);
+    let last = names.size;
+    if (last === 0) yield { found: [], upTo: null };
+    for (const some of ascending([...names], this.#limits.sortedAtFirst)) {
+      last -= some.length;
+      yield* this.#strides(this.#filtered(some, others), last === 0 ? null : some.at(-1)!);
+    }
+  }
+
+  *#named(lookup: PiecesLookup, into: Set<string>, after: string): Generator<Stride> {
+    const most = this.#limits.namesAtOnce;
+    for (let last = 0; ;) {
+      const named = this.#index.namesOf(lookup, last, most);
+      for (const [thing] of named) if (thing > after) into.add(thing);
+      if (named.length < most) return;
+      last = named.at(-1)![1];
+      yield { found: [], upTo: after };
     }
   }
 
@@ -141,20 +156,23 @@ class Finding {
 
   /** What changes meanwhile has a newer id, and is tested in any case. */
   *#among(lookup: PiecesLookup, filters: Filters, after: string): Generator<Stride> {
+    const most = this.#limits.namesAtOnce;
     const newest = this.#index.newestId();
     const ids: number[] = [];
     for (let last = 0; ;) {
-      const some = this.#index.idsOf(lookup, last, IDS_AT_ONCE);
+      const some = this.#index.idsOf(lookup, last, most);
       for (const id of some) ids.push(id);
-      if (some.length < IDS_AT_ONCE) break;
+      if (some.length < most) break;
       last = some.at(-1)!;
       yield { found: [], upTo: after };
     }
-    for (let from: string | null = after; from !== null;) {
-      const { things, upTo }: Stretch = this.#index.among(ids, newest, from, NAMES_AMONG_AT_ONCE);
+    let from: string | null = after;
+    for (let passed = 0; from !== null && passed < NAMES_PER_ID * ids.length; passed += most) {
+      const { things, upTo }: Stretch = this.#index.among(ids, newest, from, most);
       yield* this.#strides(this.#filtered(things, filters), upTo);
       from = upTo;
     }
+    if (from !== null) yield* this.#collected([lookup], filters, from);
   }
 
   *#strides(things: readonly string[], upTo: string | null): Generator<Stride> {
@@ -198,10 +216,23 @@ class Finding {
   }
 }
 
+/** In stretches that are sorted one by one: who needs the first ones only does not wait for the rest. */
+function* ascending(names: readonly string[], first: number): Generator<readonly string[]> {
+  let rest = names;
+  for (let size = first; rest.length > 2 * size; size *= 2) {
+    const step = Math.ceil(rest.length / SAMPLED);
+    const sample = Array.from({ length: Math.floor(rest.length / step) }, (_, n) => rest[n * step]!).sort();
+    const pivot = sample[Math.ceil((size / rest.length) * (sample.length - 1))]!;
+    yield rest.filter((name) => name <= pivot).sort();
+    rest = rest.filter((name) => name > pivot);
+  }
+  if (rest.length > 0) yield rest.toSorted();
+}
+
 /** How many things have all of these words, in strides; no document is read. */
 export function* countWords(index: SearchIndex, words: readonly WordLookup[]): Generator<number> {
   for (let from: string | null = ""; from !== null;) {
-    const { things, upTo } = index.ordered(words, [], from, NAMES_COUNTED_AT_ONCE);
+    const { things, upTo } = index.ordered(words, [], from, namesAtOnce);
     yield things.length;
     from = upTo;
   }
@@ -210,9 +241,9 @@ export function* countWords(index: SearchIndex, words: readonly WordLookup[]): G
 /** How many things have all of these pieces, likewise. */
 export function* countPieces(index: SearchIndex, lookup: PiecesLookup): Generator<number> {
   for (let last = 0; ;) {
-    const ids = index.idsOf(lookup, last, IDS_AT_ONCE);
+    const ids = index.idsOf(lookup, last, namesAtOnce);
     yield ids.length;
-    if (ids.length < IDS_AT_ONCE) return;
+    if (ids.length < namesAtOnce) return;
     last = ids.at(-1)!;
   }
 }

@@ -31,7 +31,7 @@ export interface SearchIndex {
   /** The words of a field from `from` to `to` (null: to the end), each once, in order; null: more than `limit`. */
   words(field: string, from: string, to: string | null, limit: number): readonly string[] | null;
   /** Names in no order; a name may come twice. */
-  things(lookup: Lookup): readonly string[];
+  things(lookup: Exclude<Lookup, PiecesLookup>): readonly string[];
   /**
    * Ascending names behind `after` that all of these lookups find, out of the next `window` that the first word finds; without
    * words, of all things, and numbers are not asked. `upTo`: how far this went; null: to the end.
@@ -46,6 +46,8 @@ export interface SearchIndex {
    * are, with each change of a field that has pieces.
    */
   idsOf(lookup: PiecesLookup, after: number, limit: number): readonly number[];
+  /** The same with their names. */
+  namesOf(lookup: PiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[];
   /** The highest that there is; 0: there is none. */
   newestId(): number;
   /** Ascending names behind `after` whose id is one of these, or newer than `newest`, out of the next `window` of all things. */

@@ -14,15 +14,25 @@ export interface CountedOffer {
   readonly count: number;
 }
 
+type PatternTerm = Query & {
+  readonly kind: "term";
+  readonly field: string;
+  readonly match: { readonly kind: "pattern"; readonly pattern: Pattern };
+};
+
 /** What decides which way is the short one. */
 export type FindLimits = {
-  readonly [K in
-    | "sortedMax"
-    | "sortedPiecesMax"
-    | "hopefulMax"
-    | "patternThingsMax"
-    | "patternWordsMax"
-    | "mergedWordsMax"]: number;
+  readonly [
+    K in
+      | "sortedMax"
+      | "sortedPiecesMax"
+      | "sortedAtFirst"
+      | "hopefulMax"
+      | "namesAtOnce"
+      | "patternThingsMax"
+      | "patternWordsMax"
+      | "mergedWordsMax"
+  ]: number;
 };
 
 /** Fields that a term without a field is looked up in; beyond, things are gone through. */
@@ -31,8 +41,6 @@ const ANY_FIELD_LOOKUPS_MAX = 200;
 export class Offers {
   readonly #index: SearchIndex;
   readonly #limits: FindLimits;
-  /** Pieces narrow already, so a pattern's words are not asked for. */
-  #narrow = false;
 
   constructor(index: SearchIndex, limits: FindLimits) {
     this.#index = index;
@@ -41,14 +49,29 @@ export class Offers {
 
   /** The narrowest first; each of them finds all that the query does. Patterns' pieces are one offer together. */
   of(query: Query): readonly CountedOffer[] {
-    const conjuncts = conjunctsOf(query);
-    const pieces = conjuncts.flatMap((item) => this.#piecesOfTerm(item));
-    const all: Offer = [{ by: "pieces", pieces }];
-    const counted = pieces.length === 0 ? [] : [{ offer: all, count: this.countOf(all) }];
-    this.#narrow = counted.some(({ count }) => count <= this.#limits.sortedPiecesMax);
-    for (const item of conjuncts) {
-      const offer = this.#offerOf(item);
-      if (offer !== null && !isPieces(offer)) counted.push({ offer, count: this.countOf(offer) });
+    const counted: CountedOffer[] = [];
+    const add = (offer: Offer): CountedOffer => {
+      const one = { offer, count: this.countOf(offer) };
+      counted.push(one);
+      return one;
+    };
+    const patterns: PatternTerm[] = [];
+    for (const item of conjunctsOf(query)) {
+      if (this.#hasPieces(item)) patterns.push(item);
+      else {
+        const offer = this.#offerOf(item);
+        if (offer !== null) add(offer);
+      }
+    }
+    for (const { field, match } of patterns) {
+      const range = this.#ofBeginning(field, match.pattern);
+      if (range !== null) add([range]);
+    }
+    const pieces = patterns.flatMap(({ field, match }) => piecesIn(field, match.pattern));
+    // To count what has many pieces takes some milliseconds.
+    const isNarrow = counted.some(({ count }) => count <= this.#limits.patternThingsMax);
+    if (pieces.length > 0 && !isNarrow && add([{ by: "pieces", pieces }]).count > this.#limits.sortedPiecesMax) {
+      for (const { field, match } of patterns) add(this.#ofWords(field, match.pattern));
     }
     return counted.sort((a, b) => a.count - b.count);
   }
@@ -96,21 +119,33 @@ export class Offers {
 
   /** Things that begin like it or have its pieces, if they are few; else by the words that fit it. */
   #ofPattern(field: string, pattern: Pattern): Offer {
-    const index = this.#index;
-    const { patternThingsMax, patternWordsMax, sortedPiecesMax } = this.#limits;
-    const range = rangeOf(field, pattern);
-    if (index.count(range, patternThingsMax + 1) <= patternThingsMax) return [range];
+    const range = this.#ofBeginning(field, pattern);
+    if (range !== null) return [range];
     const pieces = isPieced(field) ? piecesIn(field, pattern) : [];
-    const byPieces: Offer = pieces.length === 0 ? [range] : [{ by: "pieces", pieces }];
-    if (this.#narrow || (isPieces(byPieces) && this.countOf(byPieces) <= sortedPiecesMax)) return byPieces;
-    const words = index.words(field, range.from, range.to, patternWordsMax);
-    if (words === null) return byPieces;
+    const byPieces: Offer = [{ by: "pieces", pieces }];
+    if (pieces.length > 0 && this.countOf(byPieces) <= this.#limits.sortedPiecesMax) return byPieces;
+    const words = this.#ofWords(field, pattern);
+    return pieces.length === 0 || words.every(({ by }) => by === "word") ? words : byPieces;
+  }
+
+  /** Null: there are many. */
+  #ofBeginning(field: string, pattern: Pattern): Lookup | null {
+    const { patternThingsMax } = this.#limits;
+    const range = rangeOf(field, pattern);
+    return this.#index.count(range, patternThingsMax + 1) <= patternThingsMax ? range : null;
+  }
+
+  /** Those that fit it; where there are too many to look at, all that begin like it. */
+  #ofWords(field: string, pattern: Pattern): Offer {
+    const range = rangeOf(field, pattern);
+    const words = this.#index.words(field, range.from, range.to, this.#limits.patternWordsMax);
+    if (words === null) return [range];
     return words.filter((word) => isCut(word) || fits(pattern, word)).map((word) => ({ by: "word", field, word }));
   }
 
-  #piecesOfTerm(item: Query): readonly Piece[] {
-    if (item.kind !== "term" || item.field === null || item.match.kind !== "pattern" || !isPieced(item.field)) return [];
-    return this.#index.stateOf(item.field) === "indexed" ? piecesIn(item.field, item.match.pattern) : [];
+  #hasPieces(item: Query): item is PatternTerm {
+    if (item.kind !== "term" || item.field === null || item.match.kind !== "pattern") return false;
+    return isPieced(item.field) && this.#index.stateOf(item.field) === "indexed";
   }
 
   #ofAnyField(match: Match): Offer | null {
@@ -136,7 +171,8 @@ export function piecesOfQuery(index: SearchIndex, query: Query): PiecesLookup | 
   const pieces: Piece[] = [];
   for (const item of conjunctsOf(query)) {
     if (item.kind !== "term" || item.field === null || item.match.kind !== "pattern") return null;
-    if (!isPieced(item.field) || index.stateOf(item.field) !== "indexed" || !isOnePiece(item.match.pattern)) return null;
+    if (!isPieced(item.field) || index.stateOf(item.field) !== "indexed" || !isOnePiece(item.match.pattern))
+      return null;
     pieces.push(...piecesIn(item.field, item.match.pattern));
   }
   return { by: "pieces", pieces };
