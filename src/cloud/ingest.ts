@@ -137,11 +137,11 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
   const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
-  const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
+  const departing = { departures: base.provisioningStore, shared: config.registry !== "sqlite", copies };
+  const forgetter = new Forgetter({ ...base, ...departing, book, forgotten, log, store, broker, rules, shadows });
   const mover = new RuleMover({ rules, log, forgotten, ...base });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
-  provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;

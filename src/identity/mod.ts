@@ -48,7 +48,7 @@ export type {
   RegistrationTaskStore,
   RegistrationTemplate,
   RetirementRecord,
-  RetirementStore,
+  DepartureStore,
   TemplateRecord,
   TemplateVersion,
   TokenRecord,
