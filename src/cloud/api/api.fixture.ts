@@ -48,9 +48,7 @@ import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
 import type { ConnectionInfo, Health } from "./contract.ts";
-import { openForgetter } from "../forget/forgetter.fixture.ts";
-import type { OpenForgetterOptions } from "../forget/forgetter.fixture.ts";
-import type { Forgetter } from "../forget/mod.ts";
+import { startForgetter } from "../forget/forgetter.fixture.ts";
 import { PasswordUses, passwordDesk } from "../logins/mod.ts";
 import type { PasswordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
@@ -192,28 +190,6 @@ function openProvisioned(
     hmac: (text) => `signed ${text}`,
   });
   return { provisioned, provisioning };
-}
-
-async function startForgetter(
-  folder: string,
-  clock: SimClock,
-  parts: Pick<OpenForgetterOptions, "registry" | "presence" | "rules">,
-  shadows: ShadowService,
-  departures: ProvisioningStores,
-): Promise<Forgetter> {
-  const path = join(folder, "forgotten.json");
-  const passwordUses = new PasswordUses(clock);
-  const forgetter = await openForgetter({
-    ...parts,
-    shadows,
-    departures,
-    path,
-    passwordUses,
-    clock,
-    scheduler: systemScheduler,
-  });
-  await forgetter.start();
-  return forgetter;
 }
 
 /** The parts behind the API, each on its own file below `folder`. */

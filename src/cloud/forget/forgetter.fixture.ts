@@ -1,7 +1,10 @@
 /** The way out over real parts; broker, log and store process are played. */
+import { join } from "node:path";
 import { SimLogger, SimMetrics } from "../../../sim/world.ts";
+import { systemScheduler } from "../../adapters/system.ts";
 import { ForgottenThings, LIMITS } from "../../base/mod.ts";
 import type { Clock, Scheduler } from "../../base/mod.ts";
+import { PasswordUses } from "../logins/mod.ts";
 import type { Erased, ForgetOrder } from "../store/mod.ts";
 import { ForgetBook } from "./book.ts";
 import { Forgetter } from "./forgetter.ts";
@@ -93,5 +96,21 @@ export async function openForgetter(options: OpenForgetterOptions): Promise<Forg
   const steps = stepsOf(parts);
   const forgetter = new Forgetter(parts, between === undefined ? steps : between(steps));
   Forgetter.tell({ book, forgotten: parts.forgotten, log, store });
+  return forgetter;
+}
+
+/** With a book in the folder, for who needs no more of it. */
+export async function startForgetter(
+  folder: string,
+  clock: Clock,
+  parts: Pick<OpenForgetterOptions, "registry" | "presence" | "rules">,
+  shadows: OpenForgetterOptions["shadows"],
+  departures: OpenForgetterOptions["departures"],
+): Promise<Forgetter> {
+  const path = join(folder, "forgotten.json");
+  const passwordUses = new PasswordUses(clock);
+  const scheduler = systemScheduler;
+  const forgetter = await openForgetter({ ...parts, shadows, departures, path, passwordUses, clock, scheduler });
+  await forgetter.start();
   return forgetter;
 }
