@@ -151,7 +151,8 @@ export function provisioningStoreContract(adapter: string, open: OpenProvisionin
     });
 
     test("a thing that leaves is in no code and no record any more; what is others' stays", async () => {
-      const { store, close } = await open();
+      const under = await open();
+      const { store } = under;
       const ofThing = (thing: string): JoinCodeRecord => ({
         ...code(`of ${thing}`, NOW + 1),
         offer: { kind: "thing", thing },
@@ -172,7 +173,7 @@ export function provisioningStoreContract(adapter: string, open: OpenProvisionin
         store
           .joinCodes(9)
           .map(({ secretHash, joined }) => [secretHash, joined.length])
-          .sort(),
+          .toSorted(([a], [b]) => String(a).localeCompare(String(b))),
         [
           ["of pump-2", 1],
           ["of template", 0],
@@ -195,7 +196,7 @@ export function provisioningStoreContract(adapter: string, open: OpenProvisionin
           ...Array.from({ length: 7 }, () => "pump-2"),
         ]);
       }
-      await close();
+      await under.close();
     });
 
     test("retirements that others are to follow, and names that are not given again", async () => {
