@@ -168,6 +168,7 @@ function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardo
   const provisioning = openProvisioning({
     ...base,
     store: base.provisioningStore,
+    failures: base.failures?.ofJoinCodes,
     folder: data,
     buckets,
     hmac: (text) => sealing.hmac(text),
@@ -337,7 +338,8 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
-  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  const failures = base.failures?.ofPasswords ?? null;
+  const passwords = new PasswordLogin({ ...base, failures, passwords: base.deviceHasher, hash: scramHash });
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });

@@ -14,6 +14,7 @@ import type {
   JoinCodeStore,
   ProvisioningStore,
   RegistrationTaskStore,
+  SharedJoinFailures,
   DepartureStore,
 } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
@@ -42,6 +43,8 @@ export type ProvisioningStores = ProvisioningStore &
 
 export interface OpenProvisioningOptions {
   readonly store: ProvisioningStores;
+  /** Of join codes, where platforms count them together. */
+  readonly failures?: SharedJoinFailures | undefined;
   /** For hooks, and input files. */
   readonly folder: string;
   /** Where input files of registration tasks lie. */
