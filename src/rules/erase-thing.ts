@@ -1,4 +1,4 @@
-/** A device is forgotten: nothing of it stays with the rules. */
+/** A device leaves: nothing of it stays with the rules, or nothing but what was told of it. */
 import { thingOfTopic } from "../base/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
 import type { AskingRules } from "./asking/asking.ts";
@@ -31,4 +31,21 @@ export function eraseThing(
   // A rule whose state is not saved has the thing on disk still.
   if (!saves.save("durably") || windows.refused.size > 0) throw unsaved();
   return forgotten;
+}
+
+/**
+ * It says no more, so nothing is waited for: its windows and what is asked about it go, its alerts are over, and people are told so.
+ * What was told, and what is on its way, stays. How many alerts ended. Throws STORE_UNAVAILABLE.
+ */
+export function dismissThing(
+  thing: string,
+  offset: number,
+  { saves, alerts, windows, asking }: Omit<KeepersOfThings, "deliveries" | "store">,
+): number {
+  if (!saves.save("durably")) throw unsaved();
+  windows.forget(thing);
+  asking.forget((input) => input.thing === thing || thingOfTopic(input.topic) === thing);
+  const ended = alerts.resolveThing(thing, offset);
+  if (!saves.save("durably") || windows.refused.size > 0) throw unsaved();
+  return ended;
 }
