@@ -7,8 +7,11 @@ import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from "../../sim/world.ts";
 import { sealingWith } from "../adapters/sealing.ts";
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
-import type { Cancel, Message, Scheduler } from "../base/mod.ts";
+import type { Cancel, JsonValue, Message, Scheduler } from "../base/mod.ts";
+import type { ExternalRequest } from "../sql/mod.ts";
+import type { LogReading } from "./asking/asking.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { Arrival, Departure } from "./moves.ts";
 import { HearsOnce, messageOf, stamped } from "./rules.fixture.ts";
@@ -34,6 +37,9 @@ class Runtime {
   #alive = { yes: true };
   /** Messages of its log that it has handled. */
   handled = 0;
+  /** What is asked and not answered yet. */
+  #asked: (() => void)[] = [];
+  #readers = 0;
 
   constructor(clock: SimClock, receiver: HearsOnce) {
     this.#clock = clock;
@@ -61,14 +67,66 @@ class Runtime {
       metrics: new SimMetrics(),
       senders: this.#receiver.senders(alive),
       keyedHash: (text) => SEALING.hmac(text),
+      environment: {
+        ...nodeSqlEnvironment(),
+        external: (request) => this.#ask(request),
+        unanswerable: () => null,
+      },
     });
+    this.#asked = [];
     const from = await this.rules.start();
     for (let offset = from; offset < this.handled; offset++) this.rules.handle(offset, this.log[offset]!);
     this.rules.follow(
       () => this.log.length,
-      () => () => {},
+      (reading) => this.#readAgain(reading, alive),
     );
     return this;
+  }
+
+  /** What is asked decides about the answer, so that it is the same wherever it is asked: there is one, or there is none, or it never comes. */
+  #ask(request: ExternalRequest): Promise<JsonValue> {
+    const x = request.name === "lookup" ? Number(request.key) : 0;
+    return new Promise((resolve, reject) => {
+      if (x % 5 === 4) this.#asked.push(() => reject(new Error("it fails")));
+      else if (x % 5 !== 3) this.#asked.push(() => resolve({ half: x / 2 }));
+    });
+  }
+
+  get unanswered(): number {
+    return this.#asked.length;
+  }
+
+  /** One of those that wait is answered, whichever. */
+  answer(pick: number): void {
+    this.#asked.splice(pick % this.#asked.length, 1)[0]!();
+  }
+
+  async answerAll(): Promise<void> {
+    while (this.unanswered > 0 || this.isReading) {
+      while (this.unanswered > 0) this.answer(0);
+      await turn();
+    }
+  }
+
+  /** As the log does it: from a turn of its own, and on with what is still to come. */
+  #readAgain(reading: LogReading, alive: { readonly yes: boolean }): Cancel {
+    const reader = { isOver: false };
+    const goesOn = (): boolean => alive.yes && !reader.isOver;
+    this.#readers++;
+    const run = async (): Promise<void> => {
+      await Promise.resolve();
+      for (let next = reading.from; goesOn(); next++) {
+        while (goesOn() && next >= this.log.length) await turn();
+        if (goesOn() && reading.wants(this.log[next]!.topic)) await reading.take(next, this.log[next]!);
+        if (goesOn()) await reading.passed(next + 1);
+      }
+    };
+    void run().finally(() => this.#readers--);
+    return () => (reader.isOver = true);
+  }
+
+  get isReading(): boolean {
+    return this.#readers > 0;
   }
 
   handleUpTo(end: number): void {
@@ -120,12 +178,37 @@ interface MoveStory {
   readonly tornApart: boolean;
   /** It leaves, and is taken back, before it leaves for good; so many messages later. */
   readonly back: number | null;
+  /** Which of what is asked is answered next, while it stands still. */
+  readonly picks: readonly number[];
+}
+
+/** As a person asks for it: what it has asked is answered meanwhile, or too late. */
+async function depart(source: Runtime, clock: SimClock, id: string, picks: readonly number[]): Promise<Departure> {
+  while (source.isReading) await answerSome(source, clock, picks);
+  const wait = { isOver: false };
+  const order = { move: id, to: "there", overlap: OVERLAP };
+  const departing = source.rules.moves.departAnswered("r", order).finally(() => (wait.isOver = true));
+  departing.catch(() => {}); // whoever awaits it hears of it
+  for (await settle(); !wait.isOver; await settle()) await answerSome(source, clock, picks);
+  return departing;
+}
+
+async function answerSome(runtime: Runtime, clock: SimClock, picks: readonly number[]): Promise<void> {
+  if (runtime.unanswered === 0 && !runtime.isReading) clock.advance(2_000);
+  for (const pick of picks) if (runtime.unanswered > 0) runtime.answer(pick);
+  await turn();
+}
+
+/** Readers of the log have turns of their own. */
+async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await settle();
 }
 
 async function move(source: Runtime, target: Runtime, clock: SimClock, story: MoveStory): Promise<void> {
-  if (story.back !== null) takeBack(source, story.back);
+  if (story.back !== null) await takeBack(source, clock, story.back, story.picks);
   const id = `m${moves++}`;
-  source.rules.moves.depart("r", { move: id, to: "there", overlap: OVERLAP });
+  await depart(source, clock, id, story.picks);
   if (story.crashes === "source after leaving") await source.crash();
   const left = source.rules.moves.departure("r");
   const { at, expecting } = frontier(source, left, clock.now());
@@ -149,8 +232,8 @@ async function move(source: Runtime, target: Runtime, clock: SimClock, story: Mo
   source.rules.moves.confirm("r", id);
 }
 
-function takeBack(source: Runtime, later: number): void {
-  const { position } = source.rules.moves.depart("r", { move: `m${moves++}`, to: "there", overlap: OVERLAP });
+async function takeBack(source: Runtime, clock: SimClock, later: number, picks: readonly number[]): Promise<void> {
+  const { position } = await depart(source, clock, `m${moves++}`, picks);
   source.handleUpTo(Math.min(source.log.length, source.handled + later));
   const arrival = source.rules.moves.takeBack("r");
   feed(arrival, source, position);
@@ -173,6 +256,8 @@ const STATEMENTS: readonly string[] = [
   "SELECT x, topic(2) AS d FROM 'a/#' ABSENT FOR '9 s'",
   "SELECT x FROM 'a/#' WHERE x > 7 THEN x < 3 WITHIN '12 s'",
   "SELECT x, topic(2) AS d FROM 'a/#' WHERE x > 3",
+  "SELECT x, topic(2) AS d, lookup('t', x, 'half') AS h FROM 'a/#' WHERE x > 1",
+  "SET @row = lookup('t', x) SELECT x, @row.half AS h FROM 'a/#' WHERE x = 4 OR @row.half > 1",
 ];
 
 interface Step {
@@ -184,6 +269,8 @@ interface Step {
   readonly lags: readonly [number, number];
   /** The second one has others in between. */
   readonly noise: number;
+  /** Which of what is asked is answered before the next message. */
+  readonly answers: readonly number[];
   readonly move: MoveStory | null;
 }
 
@@ -191,16 +278,18 @@ const stories: fc.Arbitrary<MoveStory> = fc.record({
   crashes: fc.constantFrom("none", "none", "source after leaving", "target after arriving", "source before it knows"),
   tornApart: fc.boolean(),
   back: fc.option(fc.nat({ max: 3 })),
+  picks: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 3 }),
 });
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     thing: fc.constantFrom("a", "b", "c"),
-    wait: fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 20_000 })),
+    wait: fc.oneof(fc.constant(0), fc.nat({ max: 2_000 }), fc.nat({ max: 20_000 })),
     x: fc.nat({ max: 10 }),
     stamped: fc.boolean(),
     lags: fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })),
     noise: fc.nat({ max: 2 }),
+    answers: fc.array(fc.nat({ max: 7 }), { maxLength: 3 }),
     move: fc.oneof({ weight: 8, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: stories }),
   }),
   { minLength: 1, maxLength: 40 },
@@ -212,8 +301,10 @@ async function outputOf(sql: string, story: readonly Step[], moves: boolean): Pr
   const receiver = new HearsOnce();
   const runtimes = [await new Runtime(clock, receiver).start(), await new Runtime(clock, receiver).start()] as const;
   runtimes[0].rules.put("r", { sql, actions: [{ webhook: { url: "http://127.0.0.1/" } }] });
+  const asks = sql.includes("lookup(");
   let at: 0 | 1 = 0;
-  for (const [n, { thing, wait, x, stamped: stamps, lags, noise, move: how }] of story.entries()) {
+  for (const [n, { thing, wait, x, stamped: stamps, lags, noise, answers, move: how }] of story.entries()) {
+    if (asks) await answered(runtimes, wait === 0 ? answers : null);
     await pass(clock, wait);
     const more = { thing, receivedAt: clock.now(), properties: stamps ? stamped(thing, n + 1) : null };
     const message = messageOf(`a/${thing}`, new TextEncoder().encode(JSON.stringify({ x })), more);
@@ -228,9 +319,23 @@ async function outputOf(sql: string, story: readonly Step[], moves: boolean): Pr
     at = at === 0 ? 1 : 0;
   }
   for (const runtime of runtimes) runtime.handleUpTo(runtime.log.length);
+  for (let i = 0; i < (asks ? 8 : 0); i++) {
+    await answered(runtimes, null);
+    await pass(clock, 2_000);
+  }
   await pass(clock, 60_000);
   for (const runtime of runtimes) await runtime.close();
   return receiver.said.sort();
+}
+
+/** Null: all of it, or time would tell what is late. */
+async function answered(runtimes: readonly Runtime[], picks: readonly number[] | null): Promise<void> {
+  await settle();
+  for (const runtime of runtimes) {
+    if (picks === null) await runtime.answerAll();
+    for (const pick of picks ?? []) if (runtime.unanswered > 0) runtime.answer(pick);
+  }
+  await settle();
 }
 
 async function pass(clock: SimClock, span: number): Promise<void> {
@@ -292,6 +397,35 @@ describe("a move that cannot be", () => {
     assert.throws(() => source.rules.moves.depart("t", order), refused(/telemetry/));
     assert.throws(() => source.rules.moves.depart("nobody", order), { code: "NOT_FOUND" });
     await close([source, target]);
+  });
+
+  test("a rule whose answers do not come in time stays and goes on, with what came meanwhile", async () => {
+    const clock = new SimClock(SIM_EPOCH);
+    const receiver = new HearsOnce();
+    const source = await new Runtime(clock, receiver).start();
+    source.rules.put("r", { sql: "SELECT n, lookup('t', 3) AS none FROM 'a/#'", actions });
+    const say = (n: number): number =>
+      source.log.push(messageOf("a/1", new TextEncoder().encode(JSON.stringify({ n })), { receivedAt: clock.now() }));
+    const all = Array.from({ length: 110 }, (_, n) => n);
+    for (const n of all.slice(0, 100)) say(n);
+    source.handleUpTo(100);
+    const departing = assert.rejects(source.rules.moves.departAnswered("r", order), refused(/wait for answers/));
+    for (const n of all.slice(100)) say(n);
+    source.handleUpTo(110);
+    for (let i = 0; i < 5; i++) await pass(clock, 2_000);
+    await departing;
+    source.rules.put("r", { sql: "SELECT n, lookup('t', 3) AS none FROM 'a/#' WHERE n >= 0", actions });
+    assert.throws(() => source.rules.moves.depart("r", order), refused(/reads the log again/));
+    for (let i = 0; i < 5; i++) {
+      await turn();
+      await pass(clock, 2_000);
+    }
+    const said = receiver.said.map((body) => (JSON.parse(body) as { n: number }).n);
+    assert.deepEqual(
+      said.sort((a, b) => a - b),
+      all,
+    );
+    await source.close();
   });
 
   test("a target that has a rule of the name, or would get another statement's state or damage, takes nothing", async () => {

@@ -6,6 +6,7 @@
 import { LIMITS, TidewireError, asRuleSees, reasonOf } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Message, Millis } from "../base/mod.ts";
 import type { SqlEnvironment } from "../sql/mod.ts";
+import type { AskingRules } from "./asking/asking.ts";
 import { MessageInput } from "./input.ts";
 import type { RuleDocument, RuleMove, RulesLimits } from "./model.ts";
 import { existing } from "./rule-change.ts";
@@ -41,8 +42,17 @@ export interface RuleMovesOptions {
   /** Shadows, tables and the like: then messages may wait for answers. */
   readonly asks: (rule: RuleDocument) => boolean;
   readonly put: (rule: RuleDocument) => void;
-  /** In one save with what `found` does. Throws, and then nothing of it is left. */
-  readonly enter: (rule: RuleDocument, found: readonly Finding[]) => void;
+  readonly asking: Pick<AskingRules, "placeOf" | "standStill" | "goOn">;
+  /** In one save with all that comes with it. Throws, and then nothing of it is left. */
+  readonly enter: (entering: Entering) => void;
+}
+
+/** A rule that has caught up, and is here from now on. */
+export interface Entering {
+  readonly rule: RuleDocument;
+  readonly found: readonly Finding[];
+  /** One that asks reads the log by itself from here; null: it asks nothing. */
+  readonly owedFrom: number | null;
 }
 
 /** What a rule found while it caught up. */
@@ -126,14 +136,24 @@ export class RuleMoves {
 
   // ── leaving ──────────────────────────────────────────────────────────────────────────────────
 
+  /** As `depart`; a rule that asks is first given time for its answers. */
+  async departAnswered(ruleName: string, order: DepartureOrder): Promise<Departure> {
+    const { asking } = this.#o;
+    await asking.standStill(ruleName, LIMITS.moves.answersWaitMax);
+    try {
+      return this.depart(ruleName, order);
+    } finally {
+      asking.goOn(ruleName);
+    }
+  }
+
   /** Stops the rule for `move`; asked again, it tells the same. Throws NOT_FOUND, RULE_NOT_MOVABLE, STORE_UNAVAILABLE. */
   depart(ruleName: string, { move, to, overlap }: DepartureOrder): Departure {
     const rule = existing(this.#o.rules, ruleName);
     if (rule.move?.phase === "leaving") return this.departure(ruleName);
     const { windows, clock, logger } = this.#o;
     this.#demandMovable(rule);
-    // Having come just now, it may begin ahead of what the others read.
-    const position = Math.max(this.#o.position(), rule.fromOffset);
+    const position = this.#placeOf(rule);
     const state = windows.park(ruleName);
     state?.caughtUp(position);
     // First its state, up to here, and what it sends: a crash in between leaves a rule that runs.
@@ -213,10 +233,9 @@ export class RuleMoves {
       throw new TidewireError("RULE_INVALID", { at: "ruleName", reason: `there may be ${limits.rulesMax} rules` });
     }
     const now = clock.now();
-    const draft = validateRule(ruleName, given);
+    const draft = validateRule(ruleName, given, this.#o.environment); // also whether there is an answer to what it asks
     const arrived: RuleMove = { phase: "arrived", id: move, at: now };
     const rule = { ...draft, ruleDisabled: false, createdAt: now, fromOffset: from, move: arrived };
-    this.#demandSilent(rule);
     const notBefore = state === null ? -Infinity : headerOf(state).now;
     return this.#arrival({ rule, state, from, notBefore, expecting });
   }
@@ -251,14 +270,21 @@ export class RuleMoves {
       throw notMovable(ruleName, "it stores telemetry, which belongs to this platform; put it at the target as well");
     }
     if (!this.#o.settled()) throw notMovable(ruleName, "the rules still read the log again; try again in a moment");
-    this.#demandSilent(rule); // one that does not compile here has no state
+    this.#o.asks(rule); // one that does not compile here has no state
   }
 
-  #demandSilent(rule: RuleDocument): void {
-    if (!this.#o.asks(rule)) return;
-    throw notMovable(rule.ruleName, "it asks what each platform answers by itself; put it at the target");
+  /** The rule is done with all messages below, and with none from there on. */
+  #placeOf({ ruleName, fromOffset }: RuleDocument): number {
+    const { next, waiting, isBehind } = this.#o.asking.placeOf(ruleName) ?? RULE_WITHOUT_LINE;
+    if (isBehind)
+      throw notMovable(ruleName, "it reads the log again for what it asks; try again when it has caught up");
+    if (waiting > 0) throw notMovable(ruleName, `${waiting} of its messages still wait for answers; try again`);
+    // Having come just now, it may begin ahead of what the others read.
+    return Math.max(next ?? this.#o.position(), fromOffset);
   }
 }
+
+const RULE_WITHOUT_LINE = { next: null, waiting: 0, isBehind: false };
 
 interface ArrivalOptions extends RuleMovesOptions {
   readonly rule: RuleDocument;
@@ -272,6 +298,8 @@ interface ArrivalOptions extends RuleMovesOptions {
 
 /** A rule that catches up with the log by itself, until it is where all others are. */
 export class Arrival {
+  /** It reads the log by itself once it is there: its line asks about each message, and leaves out what it has seen. */
+  readonly asks: boolean;
   readonly #o: ArrivalOptions;
   readonly #routes = new TopicRoutes<true>();
   readonly #made: MadeState | null;
@@ -290,6 +318,7 @@ export class Arrival {
     this.#routes.put(rule.ruleName, sql.filter, true);
     const raises = rule.actions.some((action) => "alert" in action);
     this.#test = raises ? (): true => true : (input) => sql.test(input);
+    this.asks = options.asks(rule);
     if ((sql.windows === null) !== (state === null)) throw unreadable("it is that of another statement");
     this.#made = sql.windows === null ? null : windows.made(sql.windows, (...said) => this.#heard(...said));
     if (this.#made !== null) this.#restore(this.#made.state);
@@ -301,7 +330,7 @@ export class Arrival {
   }
 
   wants(topic: string): boolean {
-    return this.#routes.route(topic).length > 0;
+    return !this.asks && this.#routes.route(topic).length > 0;
   }
 
   /** In the order of the log; the payload must stay as it is until this returns. */
@@ -329,7 +358,7 @@ export class Arrival {
       const there: RuleDocument = { ...rule, fromOffset: Math.max(from, upTo), move: this.#arrived(at) };
       const undo = this.#made === null ? null : windows.enter(rule.ruleName, this.#made);
       try {
-        enter(there, this.#found);
+        enter({ rule: there, found: this.#found, owedFrom: this.asks ? from : null });
       } catch (error) {
         undo?.();
         throw error;
@@ -350,7 +379,7 @@ export class Arrival {
   #arrived(at: EpochMs): RuleMove {
     const { rule, clock } = this.#o;
     const { id } = rule.move!;
-    const expecting = this.#seen?.left(at) ?? null;
+    const expecting = this.asks ? this.#o.expecting : (this.#seen?.left(at) ?? null);
     const arrived: RuleMove = { phase: "arrived", id, at: clock.now() };
     return expecting === null ? arrived : { ...arrived, expecting };
   }

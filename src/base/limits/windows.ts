@@ -44,6 +44,8 @@ export const MOVE_LIMITS = {
   seenMax: 1_000_000,
   /** What a rule does while it catches up with the target's log: it goes into one save. */
   findingsMax: 50_000,
+  /** What a rule that asks is given for its answers before it goes. Each takes 2 s at most; the CLI waits for 15 s. */
+  answersWaitMax: seconds(10),
   /** Moves that were taken back and are never taken any more: the newest are remembered. */
   refusedMax: 1_000,
 } as const;

@@ -30,9 +30,12 @@ export class RuleMover {
   }
 
   /** Stops the rule. Throws NOT_FOUND, RULE_NOT_MOVABLE, STORE_UNAVAILABLE. */
-  depart(ruleName: string, { to, overlap }: { readonly to: string; readonly overlap: Millis }): DepartureView {
+  async depart(
+    ruleName: string,
+    { to, overlap }: { readonly to: string; readonly overlap: Millis },
+  ): Promise<DepartureView> {
     const move = Buffer.from(this.#o.random.bytes(12)).toString("base64url");
-    return viewOf(this.#o.rules.moves.depart(ruleName, { move, to, overlap }));
+    return viewOf(await this.#o.rules.moves.departAnswered(ruleName, { move, to, overlap }));
   }
 
   /** The rule with its secrets and its state, in lines; other work goes on between them. */
@@ -107,7 +110,7 @@ export class RuleMover {
     const { moves } = this.#o.rules;
     let newest = at;
     try {
-      for (let next = from; next < moves.position;) {
+      for (let next = arrival.asks ? moves.position : from; next < moves.position;) {
         const below = moves.position;
         await this.#each(
           next,
