@@ -19,6 +19,7 @@ import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
 import { asksAnything, filterOf, hotRule, rebased, ruleCounters } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
+import { placeOf } from "./model.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
 import { existing, switched } from "./rule-change.ts";
@@ -84,6 +85,7 @@ export class HotRules {
       config: options.alerts ?? null,
       pictures: options.pictures ?? null,
       alertOf: (name) => this.#set.get(name)?.alert ?? null,
+      placeOf: (name) => placeOf(this.#rules.get(name) ?? {}),
       position: () => this.#position,
       save: () => this.#saves.save("durably"),
       inOneSave: (steps) => this.#saves.inOneSave(steps),
@@ -158,7 +160,8 @@ export class HotRules {
       position: () => this.#position,
       settled: () => this.#position >= this.#replayedUntil,
       saveDurably: () => this.#running.saveHeld(),
-      put: (rule) => void this.#running.replace(rule),
+      put: (rule, documents) => void this.#running.replace(rule, documents),
+      alerts: this.alerts.moving,
       ticked: () => this.#ticked,
       expected: (name) => this.#set.get(name)?.expects ?? null,
       asks: (rule) => asksAnything(rule, options.keyedHash),
@@ -195,7 +198,7 @@ export class HotRules {
     this.#windows.started();
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
-    this.#running.resolveOrphans();
+    this.#running.endOrphans(this.moves);
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         this.#ruleAlerts.tick();
@@ -404,7 +407,8 @@ export class HotRules {
    */
   eraseThing(thing: string): ForgottenState {
     const [saves, windows, asking, deliveries] = [this.#saves, this.#windows, this.#asking, this.#deliveries];
-    return eraseThing(thing, { ...this.#o, saves, alerts: this.alerts, windows, asking, deliveries });
+    const { alerts, moves } = this;
+    return eraseThing(thing, { ...this.#o, saves, alerts, windows, asking, deliveries, moves });
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────

@@ -9,11 +9,19 @@ import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from ".
 import { sealingWith } from "../adapters/sealing.ts";
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
+import { encodeUtf8 } from "../base/mod.ts";
 import type { Cancel, JsonValue, Message, Scheduler } from "../base/mod.ts";
 import type { ExternalRequest } from "../sql/mod.ts";
 import type { LogReading } from "./asking/asking.ts";
 import { HotRules } from "./hot-rules.ts";
-import type { Arrival, Departure } from "./moves.ts";
+import type { HotRulesOptions } from "./hot-rule.ts";
+import type { Arrival } from "./arrival.ts";
+import { cronTimes } from "../adapters/cron-times.ts";
+import { zonedTime } from "../adapters/zoned-time.ts";
+import { DONE } from "./delivery/sender.ts";
+import type { Conversing, Sender, Senders, Verdict } from "./delivery/sender.ts";
+import { readAlertConfig } from "./rule-alerts.ts";
+import type { Departure } from "./moves.ts";
 import { HearsOnce, messageOf, stamped } from "./rules.fixture.ts";
 import { messageId } from "./seen-messages.ts";
 import type { Expectation, SeenMessage } from "./seen-messages.ts";
@@ -26,10 +34,14 @@ let stores = 0;
 
 after(() => rmSync(folder, { recursive: true }));
 
+interface Ears {
+  senders(alive: { readonly yes: boolean }): Senders;
+}
+
 /** A platform's rules with a log of their own; what they send is written down. */
 class Runtime {
   readonly log: Message[] = [];
-  readonly #receiver: HearsOnce;
+  readonly #receiver: Ears;
   readonly #clock: SimClock;
   readonly #path = join(folder, `${stores++}.db`);
   rules!: HotRules;
@@ -41,9 +53,12 @@ class Runtime {
   #asked: (() => void)[] = [];
   #readers = 0;
 
-  constructor(clock: SimClock, receiver: HearsOnce) {
+  readonly #tells: Pick<HotRulesOptions, "alerts">;
+
+  constructor(clock: SimClock, receiver: Ears, tells: Pick<HotRulesOptions, "alerts"> = {}) {
     this.#clock = clock;
     this.#receiver = receiver;
+    this.#tells = tells;
   }
 
   async start(): Promise<this> {
@@ -72,6 +87,7 @@ class Runtime {
         external: (request) => this.#ask(request),
         unanswerable: () => null,
       },
+      ...this.#tells,
     });
     this.#asked = [];
     const from = await this.rules.start();
@@ -182,6 +198,11 @@ interface MoveStory {
   readonly picks: readonly number[];
 }
 
+/** As it travels. */
+function copied<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
 /** As a person asks for it: what it has asked is answered meanwhile, or too late. */
 async function depart(source: Runtime, clock: SimClock, id: string, picks: readonly number[]): Promise<Departure> {
   while (source.isReading) await answerSome(source, clock, picks);
@@ -212,12 +233,12 @@ async function move(source: Runtime, target: Runtime, clock: SimClock, story: Mo
   if (story.crashes === "source after leaving") await source.crash();
   const left = source.rules.moves.departure("r");
   const { at, expecting } = frontier(source, left, clock.now());
-  const { rule, header } = left;
+  const { rule, header, alerts } = left;
   const { fromOffset: _from, createdAt: _created, move: _move, ruleDisabled: _off, ...draft } = rule;
   const first = target.log.findIndex(({ receivedAt }) => receivedAt >= at - OVERLAP);
   const from = first < 0 ? target.log.length : first;
   const state = header === null ? null : { header, pages: [...left.pages] };
-  const arriving = { move: id, rule: draft, state, from, expecting };
+  const arriving = { move: id, rule: draft, state, alerts: copied(alerts), from, expecting };
   if (story.tornApart) {
     feed(target.rules.moves.arrive(arriving), target, from);
     await target.crash();
@@ -271,6 +292,8 @@ interface Step {
   readonly noise: number;
   /** Which of what is asked is answered before the next message. */
   readonly answers: readonly number[];
+  /** Somebody has seen what is wrong. */
+  readonly acknowledged: boolean;
   readonly move: MoveStory | null;
 }
 
@@ -289,6 +312,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     stamped: fc.boolean(),
     lags: fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })),
     noise: fc.nat({ max: 2 }),
+    acknowledged: fc.nat({ max: 5 }).map((n) => n === 0),
     answers: fc.array(fc.nat({ max: 7 }), { maxLength: 3 }),
     move: fc.oneof({ weight: 8, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: stories }),
   }),
@@ -357,6 +381,129 @@ describe("a rule that moves, once or several times, says what one says that neve
   }
 });
 
+/** A chat that is the same for both platforms: messages are edited and answered. */
+class Chat implements Ears {
+  readonly #ids = new Set<string>();
+  readonly messages: { text: string; edits: number; answers: string | null }[] = [];
+
+  senders(alive: { readonly yes: boolean }): Senders {
+    const send: Sender["send"] = async (batch) =>
+      batch.map(({ id, body, about }) => (alive.yes && !this.#ids.has(id) ? this.#take(id, body, about!) : DONE));
+    return { open: () => ({ send, close: async () => {} }) };
+  }
+
+  #take(id: string, body: Uint8Array, { replaces, answers }: Conversing): Verdict {
+    this.#ids.add(id);
+    const { text } = JSON.parse(new TextDecoder().decode(body)) as { text: string };
+    const message = this.messages[Number(replaces ?? NaN)];
+    if (message === undefined)
+      return { type: "done", reference: String(this.messages.push({ text, edits: 0, answers }) - 1) };
+    message.text = text;
+    message.edits++;
+    return { type: "done", reference: replaces! };
+  }
+}
+
+const contacts = ["ops", "lead"].map((name) => {
+  return { name, perMinute: 1_000, telegram: { token: "1:a", chatId: "7" } };
+});
+const PLANS = {
+  "each alone": { contacts, route: { contacts: ["ops"], groupBy: ["id"], groupWait: "0s", groupInterval: "0s" } },
+  "by the rule, escalated": {
+    contacts,
+    route: {
+      contacts: ["ops"],
+      groupBy: ["rule"],
+      groupWait: "2s",
+      groupInterval: "7s",
+      repeatInterval: "1h",
+      escalate: [{ after: "20s", contacts: ["lead"] }],
+    },
+  },
+} as const;
+
+const FLAPS = { clearAfterSeconds: 6, recovery: { factor: 2 }, flapping: { raises: 3, calmSeconds: 20 } };
+const ALERTS: readonly (readonly [sql: string, alert: object])[] = [
+  ["SELECT x FROM 'a/#' WHERE x > 4", { summary: "${x} on ${thing}", forSeconds: 5, ...FLAPS }],
+  ["SELECT x FROM 'a/#' WHERE x > 5", { summary: "${x}", breaches: { needed: 2, of: 3 }, clearWhen: "x < 4" }],
+  ["SELECT x FROM 'a/#' WHERE x > 1", { summary: "${thing} is silent", absentSeconds: 9 }],
+  ["SELECT avg(x) AS a FROM 'a/#' GROUP BY thing(), TUMBLE('5 s') HAVING avg(x) > 5", { summary: "high", ...FLAPS }],
+];
+
+/** As a person finds it, on both platforms together. */
+interface Known {
+  /** In any order: what is told at the same moment is told in that of the platform's. */
+  readonly messages: readonly string[];
+  readonly alerts: readonly object[];
+}
+
+function alertsOf({ rules }: Runtime): object[] {
+  return rules.alerts.list({ state: "all", limit: 1_000 }).map(({ id }) => {
+    const { alert, history } = rules.alerts.get(id);
+    const story = history.filter(({ type }) => type !== "pending"); // which does not outlive a crash
+    // Its id is that of another log's message.
+    return Object.assign(
+      { ...alert },
+      { id: null, history: story.map(({ type, by, note }) => `${type} ${by} ${note}`) },
+    );
+  });
+}
+
+async function knownOf(plan: keyof typeof PLANS, rule: object, story: readonly Step[], moves: boolean): Promise<Known> {
+  const clock = new SimClock(SIM_EPOCH);
+  const chat = new Chat();
+  const alerts = readAlertConfig(PLANS[plan], { zones: zonedTime(), cron: cronTimes() });
+  const begin = (): Promise<Runtime> => new Runtime(clock, chat, { alerts }).start();
+  const runtimes = [await begin(), await begin()] as const;
+  runtimes[0].rules.put("r", rule);
+  let at: 0 | 1 = 0;
+  for (const { thing, wait, x, noise, acknowledged, move: how } of story) {
+    await pass(clock, Math.round(wait / 1_000) * 1_000); // with the timers of one that has just begun
+    const message = messageOf(`a/${thing}`, encodeUtf8(JSON.stringify({ x })), { thing, receivedAt: clock.now() });
+    for (let i = 0; i < noise; i++)
+      runtimes[1].log.push(messageOf("b/noise", new Uint8Array(0), { receivedAt: clock.now() }));
+    for (const runtime of runtimes) {
+      runtime.log.push(message);
+      runtime.handleUpTo(runtime.log.length);
+    }
+    const here = runtimes[at].rules.alerts;
+    if (acknowledged) for (const { id } of here.active()) here.acknowledge(id, "ann");
+    // What is told now is told before it moves; that something is to be edited does not outlive a crash.
+    await pass(clock, how?.crashes === "target after arriving" ? 2_000 : 0);
+    if (!moves || how === null) continue;
+    // After a crash, everybody has the time anew in which he may be silent.
+    const story =
+      JSON.stringify(rule).includes("absent") && how.crashes === "target after arriving" ? "none" : how.crashes;
+    await move(runtimes[at], runtimes[at === 0 ? 1 : 0], clock, { ...how, crashes: story });
+    at = at === 0 ? 1 : 0;
+  }
+  await pass(clock, 90_000);
+  const known = runtimes.flatMap(alertsOf).map((alert) => JSON.stringify(alert));
+  for (const runtime of runtimes) await runtime.close();
+  const messages = chat.messages.map(({ text, edits, answers }) => {
+    return JSON.stringify({ text, edits, answers: answers === null ? null : chat.messages[Number(answers)]!.text });
+  });
+  return { messages: messages.sort(), alerts: known.sort().map((alert) => JSON.parse(alert) as object) };
+}
+
+describe("a rule that moves takes its alerts along: nobody is told anything that he would not have been told", () => {
+  for (const plan of ["each alone", "by the rule, escalated"] as const) {
+    for (const [sql, alert] of ALERTS) {
+      // When time is believed again after a move, it is a second later: who is silent may go with others then.
+      if (plan !== "each alone" && "absentSeconds" in alert) continue;
+      test(`${plan}: ${sql}`, async () => {
+        const rule = { sql, actions: [{ alert: { severity: "warning", ...alert } }] };
+        await fc.assert(
+          fc.asyncProperty(steps, async (story) => {
+            assert.deepEqual(await knownOf(plan, rule, story, true), await knownOf(plan, rule, story, false));
+          }),
+          { numRuns: Number(process.env["MOVES_RUNS"] ?? 4) },
+        );
+      });
+    }
+  }
+});
+
 describe("a move that cannot be", () => {
   const SQL = "SELECT sum(x) AS s FROM 'a/#' GROUP BY COUNT(2)";
   const actions = [{ webhook: { url: "http://127.0.0.1/" } }];
@@ -372,9 +519,9 @@ describe("a move that cannot be", () => {
   }
 
   function arriving(source: Runtime): Parameters<HotRules["moves"]["arrive"]>[0] {
-    const { rule, header, pages } = source.rules.moves.departure("r");
+    const { rule, header, pages, alerts } = source.rules.moves.departure("r");
     const state = header === null ? null : { header, pages: [...pages] };
-    return { move: "m-1", rule: { ruleName: "r", sql: rule.sql, actions }, state, from: 0, expecting: null };
+    return { move: "m-1", rule: { ruleName: "r", sql: rule.sql, actions }, state, alerts, from: 0, expecting: null };
   }
 
   const close = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((one) => one.close()));

@@ -2,21 +2,22 @@
 import type { Cancel, Clock, Logger } from "../base/mod.ts";
 import type { Acting } from "./acting.ts";
 import type { Alerting } from "./alerts/alerting.ts";
+import type { Entering } from "./arrival.ts";
 import type { AskingRules } from "./asking/asking.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import { raisesAlerts } from "./hot-rule.ts";
 import type { HotRule } from "./hot-rule.ts";
 import type { RuleDocument, RulesLimits } from "./model.ts";
-import { unsaved } from "./moves.ts";
-import type { Entering } from "./moves.ts";
+import { unsaved } from "./move-errors.ts";
+import type { RuleMoves } from "./moves.ts";
 import type { RuleActivities } from "./rule-activity.ts";
 import { changedRules } from "./rule-change.ts";
 import type { RuleChanges } from "./rule-change.ts";
 import type { RuleSet } from "./rule-set.ts";
 import type { RuleSaves } from "./saves.ts";
 import { movedReceivers } from "./sends.ts";
-import type { RulesStore } from "./store.ts";
+import type { RulesStore, StoredDocument } from "./store.ts";
 import type { WindowedRules } from "./windows/windowed-rules.ts";
 
 export interface RunningRulesOptions {
@@ -69,16 +70,17 @@ export class RunningRules {
   }
 
   /** Another version of it, as it is. */
-  replace(rule: RuleDocument): RuleDocument {
-    this.#o.store.putRule(rule);
+  replace(rule: RuleDocument, documents: readonly StoredDocument[] = []): RuleDocument {
+    if (documents.length === 0) this.#o.store.putRule(rule);
+    else this.#o.store.change({ rules: [rule], deletes: [], documents });
     this.#run([rule]);
     this.#changed();
     return rule;
   }
 
   /** See `RuleMoves`. The rule is on disk last: without it, what was saved before belongs to none. */
-  enter({ rule, found, owedFrom }: Entering): void {
-    const { rules, set, asking, windows, acting, saves, store } = this.#o;
+  enter({ rule, from, found, alerts: moved, owedFrom, documents }: Entering): void {
+    const { rules, set, asking, windows, acting, alerts, saves, store } = this.#o;
     const { ruleName } = rule;
     const before = rules.get(ruleName);
     rules.set(ruleName, rule);
@@ -87,16 +89,18 @@ export class RunningRules {
       set.put(rule);
       const hot = set.get(ruleName)!;
       saves.inOneSave(() => {
+        alerts.moving.enter(ruleName, moved, from);
         for (const one of found) {
           if (one.kind === "outcome") acting.applyOutcome(one.outcome, one.input, hot);
           else acting.apply(one.offset, one.input, hot);
         }
       });
       if (!this.saveHeld() || windows.refused.has(ruleName)) throw unsaved();
-      store.putRule(rule);
+      store.change({ rules: [rule], deletes: [], documents });
     } catch (error) {
       set.delete(ruleName);
       asking.delete(ruleName);
+      alerts.moving.leave(ruleName);
       if (before === undefined) rules.delete(ruleName);
       else rules.set(ruleName, before);
       throw error;
@@ -110,17 +114,20 @@ export class RunningRules {
     return this.#o.saves.save("durably");
   }
 
-  /** Alerts whose rule went away just before a crash would stay active for ever. */
-  resolveOrphans(): void {
-    for (const ruleName of this.#o.alerts.rulesAtWork()) {
-      const rule = this.#o.rules.get(ruleName);
-      if (rule === undefined || !raisesAlerts(rule)) this.#resolveAlerts(ruleName);
+  /** Alerts whose rule went away just before a crash would stay active for ever; those of a move are elsewhere. */
+  endOrphans(moves: RuleMoves): void {
+    const { alerts, rules } = this.#o;
+    for (const ruleName of new Set([...moves.unfinished, ...alerts.rulesAtWork()])) {
+      const rule = rules.get(ruleName);
+      if (rule !== undefined && raisesAlerts(rule)) continue;
+      if (moves.unfinished.has(ruleName)) alerts.moving.leave(ruleName);
+      else this.#resolveAlerts(ruleName);
     }
   }
 
   /** They are in the store. */
   #run(changed: readonly RuleDocument[]): void {
-    const { rules, set, windows, asking, saves } = this.#o;
+    const { rules, set, windows, asking, alerts, saves } = this.#o;
     let anyState = false;
     for (const rule of changed) {
       rules.set(rule.ruleName, rule);
@@ -132,7 +139,10 @@ export class RunningRules {
     }
     // State is saved at once, or a crash would take the old one for it.
     if (anyState) saves.save("durably");
-    for (const rule of changed) if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+    for (const rule of changed) {
+      if (rule.move?.phase === "leaving") alerts.moving.leave(rule.ruleName);
+      else if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
+    }
   }
 
   #gone(ruleName: string, dropped: number): void {

@@ -41,14 +41,15 @@ export class RuleMover {
   /** The rule with its secrets and its state, in lines; other work goes on between them. */
   async *lines(ruleName: string): AsyncGenerator<string> {
     const departure = this.#o.rules.moves.departure(ruleName);
-    const { move, rule, position, header, pages, pageCount, expecting } = departure;
+    const { move, rule, position, header, pages, pageCount, expecting, alerts } = departure;
     const { overlap } = move;
     const next = position < this.#o.log.durable ? await this.#o.log.read(position) : null;
     const at = Math.min(move.at, next === null ? Infinity : recordTime(next));
     const seen = await this.#seen(departure, at - 2 * overlap);
     for (const one of expecting?.seen ?? []) if (one[1] >= at - 2 * overlap) seen.push(one);
     const { createdAt: _created, fromOffset: _from, move: _move, ruleDisabled: _off, ...draft } = rule;
-    for (const line of moveLines({ move: move.id, rule: draft, at, overlap }, { header, pages, pageCount, seen })) {
+    const head = { move: move.id, rule: draft, at, overlap };
+    for (const line of moveLines(head, { header, pages, pageCount, seen, alerts })) {
       if (this.#o.rules.get(ruleName)?.move !== move) throw notMovable(ruleName, "it was taken back, or has left");
       yield line;
       await new Promise<void>((resolve) => this.#o.scheduler.defer(resolve));
@@ -90,14 +91,14 @@ export class RuleMover {
   /** Throws RULE_STATE_UNREADABLE, ALREADY_EXISTS, RULE_NOT_MOVABLE, RULE_INVALID, RULE_SQL_INVALID, STORE_UNAVAILABLE. */
   async arrive(ruleName: string, bytes: Uint8Array): Promise<{ readonly rule: string; readonly already: boolean }> {
     const { moves } = this.#o.rules;
-    const { move, rule, at, overlap, state, seen } = readMove(bytes);
+    const { move, rule, at, overlap, state, seen, alerts } = readMove(bytes);
     if (rule.ruleName !== ruleName) {
       throw new TidewireError("RULE_STATE_UNREADABLE", { reason: `it is the rule '${rule.ruleName}'` });
     }
     if (moves.has(ruleName, move)) return { rule: ruleName, already: true };
     const from = await this.#o.log.offsetAt(at - overlap);
     const expecting = seen.length === 0 ? null : { until: at + overlap, overlap, seen };
-    await this.#catchUp(moves.arrive({ move, rule, state, from, expecting }), from, at - overlap);
+    await this.#catchUp(moves.arrive({ move, rule, state, alerts, from, expecting }), from, at - overlap);
     return { rule: ruleName, already: false };
   }
 
