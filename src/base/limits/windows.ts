@@ -26,6 +26,9 @@ export const WINDOW_LIMITS = {
   stateSaveSlicePages: 256,
   /** Between slices: at least so long, and three times what the slice took. */
   stateSavePause: 5,
+  /** State that the store does not take is tried again this much later, twice as late each time: it is written out for it. */
+  stateRetryMin: seconds(1),
+  stateRetryMax: minutes(5),
   /**
    * How far behind the clock time goes on where no message comes: an accepted message reaches the rules once it is on disk,
    * and must not find its window closed.
