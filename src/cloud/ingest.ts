@@ -36,7 +36,7 @@ import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { listenerUrlOf } from "./listener-url.ts";
-import { KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
+import { AccountLogin, KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -341,7 +341,8 @@ async function openBroker(
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });
-  teardown.add("access keys", () => keys.close());
+  const accounts = new AccountLogin({ ...base, review });
+  for (const login of [keys, accounts]) teardown.add("keys and accounts", () => login.close());
   if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
   const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
@@ -353,7 +354,7 @@ async function openBroker(
         : peer.login === "jwt"
           ? tokens.admit(peer, connect)
           : peer.principal !== undefined
-            ? keys.admit(peer, connect)
+            ? (AccountLogin.isMeant(peer) ? accounts : keys).admit(peer, connect)
             : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
