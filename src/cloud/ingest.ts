@@ -238,6 +238,7 @@ async function openRules(
     ...section,
     alerts: alertSettings.config,
     aboutThing: thingLabels(base.registry),
+    unitOfAlert: (rule, thing) => pictures.unitOf(rule, thing),
     defaults: defaultRules(),
   });
   alertSettings.follow(rules);
