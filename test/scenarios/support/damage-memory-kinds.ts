@@ -156,7 +156,8 @@ export const forgotten: Kind = {
   async make(folder) {
     const book = await ForgetBook.open(join(folder, "forgotten.json"), SILENT);
     for (let n = 0; n < 5; n++) {
-      await book.add({ thing: `t-${n}`, log: "log", below: n * 10, requestedAt: n, withRegistration: n % 2 === 0 });
+      const plan = { withRegistration: n % 2 === 0, erasesData: true, blocksName: false };
+      await book.add({ thing: `t-${n}`, log: "log", below: n * 10, requestedAt: n, ...plan });
     }
     await book.update(2, (entry) => ({ ...entry, completedAt: 99, removed: { points: 7 } }));
   },
