@@ -7,7 +7,8 @@ import { readRecord, recordFilter } from "../wire/record/mod.ts";
 import type { RecordFilter } from "../wire/record/mod.ts";
 
 export interface RulesConsumer {
-  take(batch: LogBatch): void;
+  /** Where it gives a promise, the next batch waits for it, and the bytes stay as they are. */
+  take(batch: LogBatch): Promise<void> | null;
   close: Cancel;
 }
 
@@ -19,16 +20,32 @@ export function rulesConsumer(rules: HotRules, logger: Logger, skips: Skips = ()
   const newFilter = (): RecordFilter => recordFilter((topic) => rules.wants(topic));
   let filter = newFilter();
   const close = rules.onRulesChange(() => (filter = newFilter()));
-  const take = (batch: LogBatch): void => {
-    batch.locate((offset, bytes, from, to) => {
-      try {
-        if (filter(bytes, from, to) && !skips(offset, bytes, from, to))
-          rules.handle(offset, readRecord(bytes.subarray(from, to)));
-      } catch (error) {
-        logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
-      }
-    });
+  const hand = (offset: number, bytes: Uint8Array, from: number, to: number): Promise<void> | null => {
+    try {
+      if (!filter(bytes, from, to) || skips(offset, bytes, from, to)) return null;
+      return rules.take(offset, readRecord(bytes.subarray(from, to)));
+    } catch (error) {
+      logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
+      return null;
+    }
+  };
+  const rest = async (batch: LogBatch, places: readonly Place[], closed: Promise<void>): Promise<void> => {
+    await closed;
+    for (const { offset, bytes, from, to } of places) {
+      for (let wait = hand(offset, bytes, from, to); wait !== null; wait = hand(offset, bytes, from, to)) await wait;
+    }
     rules.caughtUp(batch.baseOffset + batch.count);
+  };
+  const take = (batch: LogBatch): Promise<void> | null => {
+    let closed: Promise<void> | null = null;
+    const places: Place[] = [];
+    batch.locate((offset, bytes, from, to) => {
+      closed ??= hand(offset, bytes, from, to);
+      if (closed !== null) places.push({ offset, bytes, from, to });
+    });
+    if (closed !== null) return rest(batch, places, closed);
+    rules.caughtUp(batch.baseOffset + batch.count);
+    return null;
   };
   return { take, close };
 }
