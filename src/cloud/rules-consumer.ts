@@ -3,8 +3,8 @@ import type { Cancel, Logger } from "../base/mod.ts";
 import type { LogBatch } from "../log/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { HotRules, ReadAgain } from "../rules/mod.ts";
-import { readRecord, recordFilter } from "../wire/record/mod.ts";
-import type { RecordFilter } from "../wire/record/mod.ts";
+import { readRecord, recordFilter, recordReader } from "../wire/record/mod.ts";
+import type { RecordReader } from "../wire/record/mod.ts";
 
 export interface RulesConsumer {
   /** Where it gives a promise, the next batch waits for it, and the bytes stay as they are. */
@@ -17,13 +17,13 @@ type Wanted = Skips;
 
 /** `skips`: whether a record is of a thing that is forgotten. */
 export function rulesConsumer(rules: HotRules, logger: Logger, skips: Skips = () => false): RulesConsumer {
-  const newFilter = (): RecordFilter => recordFilter((topic) => rules.wants(topic));
-  let filter = newFilter();
-  const close = rules.onRulesChange(() => (filter = newFilter()));
+  const newReader = (): RecordReader => recordReader((topic) => rules.wants(topic));
+  let read = newReader();
+  const close = rules.onRulesChange(() => (read = newReader()));
   const hand = (offset: number, bytes: Uint8Array, from: number, to: number): Promise<void> | null => {
     try {
-      if (!filter(bytes, from, to) || skips(offset, bytes, from, to)) return null;
-      return rules.take(offset, readRecord(bytes.subarray(from, to)));
+      const message = read(bytes, from, to);
+      return message === null || skips(offset, bytes, from, to) ? null : rules.take(offset, message);
     } catch (error) {
       logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
       return null;

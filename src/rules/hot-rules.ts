@@ -11,7 +11,7 @@ import type { Alerting } from "./alerts/alerting.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
 import type { AskingRule, AskingRules, ReadAgain } from "./asking/asking.ts";
 import type { Line } from "./asking/line.ts";
-import { eraseThing } from "./erase-thing.ts";
+import { dismissThing, eraseThing } from "./erase-thing.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
@@ -426,15 +426,14 @@ export class HotRules {
 
   // ── things ───────────────────────────────────────────────────────────────────────────────────
 
-  /** A thing was removed: its alerts are over. */
-  forgetThing(thing: string): void {
-    this.#saves.inOneSave(() => this.alerts.resolveThing(thing, this.#position - 1));
+  /** A thing that leaves, while what was told of it stays: its windows go, and its alerts are over. How many those were. */
+  dismissThing(thing: string): number {
+    const [saves, windows, asking] = [this.#saves, this.#windows, this.#asking];
+    const { alerts, moves } = this;
+    return dismissThing(thing, this.#position - 1, { saves, alerts, windows, asking, moves });
   }
 
-  /**
-   * Nothing is kept of the thing any more: its alerts, resolved ones too, and requests that carry its messages; those on their way
-   * are not called back. Nobody is notified.
-   */
+  /** Nothing is kept of the thing: alerts, resolved ones too, and requests that carry its messages. Nobody is notified. */
   eraseThing(thing: string): ForgottenState {
     const [saves, windows, asking, deliveries] = [this.#saves, this.#windows, this.#asking, this.#deliveries];
     const { alerts, moves } = this;

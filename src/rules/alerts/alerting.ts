@@ -293,9 +293,12 @@ export class Alerting {
     this.#tell(this.#book.resolveRule(rule, offset));
   }
 
-  resolveThing(thing: string, offset: number): void {
+  /** How many alerts ended. */
+  resolveThing(thing: string, offset: number): number {
     this.#absences.forgetThing(thing);
-    this.#tell(this.#book.resolveThing(thing, offset));
+    const ended = this.#book.resolveThing(thing, offset);
+    this.#tell(ended);
+    return ended.length;
   }
 
   forget(thing: string): void {
