@@ -329,6 +329,11 @@ function openTokenLogin(
   return login;
 }
 
+function openPasswordLogin(base: Foundation): PasswordLogin {
+  const failures = base.failures?.ofPasswords ?? null;
+  return new PasswordLogin({ ...base, failures, passwords: base.deviceHasher, hash: scramHash });
+}
+
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -338,8 +343,7 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
-  const failures = base.failures?.ofPasswords ?? null;
-  const passwords = new PasswordLogin({ ...base, failures, passwords: base.deviceHasher, hash: scramHash });
+  const passwords = openPasswordLogin(base);
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });
