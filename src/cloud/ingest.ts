@@ -36,7 +36,7 @@ import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { listenerUrlOf } from "./listener-url.ts";
-import { KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
+import { AccountLogin, KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -57,6 +57,7 @@ import { ForgetBook, Forgetter } from "./forget/mod.ts";
 import type { Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
+import { backupsOf } from "./schedule/mod.ts";
 import type { TopicSchemas } from "./schemas/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -83,7 +84,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   let publishing: { readonly log: Log; readonly broker: Broker } | null = null;
   const republish = new RepublishSender({
     ...base,
-    publish: () => (publishing === null ? null : (message) => publishing!.broker.publishLocal(message)),
+    broker: () => publishing?.broker ?? null,
     log: () => publishing!.log,
     limits: base.limits.mqtt,
   });
@@ -136,7 +137,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
-  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
+  const copies = (at: EpochMs): Promise<readonly Remains[]> =>
+    copiesIn(config.data, backupsOf(config.backup), at, base);
   const departing = { departures: base.provisioningStore, shared: config.registry !== "sqlite", copies };
   const forgetter = new Forgetter({ ...base, ...departing, book, forgotten, log, store, broker, rules, shadows });
   const mover = new RuleMover({ rules, log, forgotten, ...base });
@@ -239,6 +241,7 @@ async function openRules(
     ...section,
     alerts: alertSettings.config,
     aboutThing: thingLabels(base.registry),
+    unitOfAlert: (rule, thing) => pictures.unitOf(rule, thing),
     defaults: defaultRules(),
   });
   alertSettings.follow(rules);
@@ -290,7 +293,7 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
   return {
     append: (topic, view, publisher: Publisher, topicBytes, receivedAt, identified) => {
       const offset = journal.append(topic, view, publisher, topicBytes, receivedAt, identified);
-      if (publisher.thing !== null) presence.seen(publisher.thing);
+      if (publisher.thing !== null && publisher.isInside !== true) presence.seen(publisher.thing);
       return offset;
     },
     appendMessage: (message, patient) => journal.appendMessage(message, patient),
@@ -347,7 +350,8 @@ async function openBroker(
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });
-  teardown.add("access keys", () => keys.close());
+  const accounts = new AccountLogin({ ...base, review });
+  for (const login of [keys, accounts]) teardown.add("keys and accounts", () => login.close());
   if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
   const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
@@ -359,7 +363,7 @@ async function openBroker(
         : peer.login === "jwt"
           ? tokens.admit(peer, connect)
           : peer.principal !== undefined
-            ? keys.admit(peer, connect)
+            ? (AccountLogin.isMeant(peer) ? accounts : keys).admit(peer, connect)
             : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());
