@@ -52,7 +52,7 @@ export class PresenceBook {
   #unsaved = new Set<string>();
   /** Only "last seen" moved: saved with the next round. */
   #seen = new Set<string>();
-  /** State changes that the others are not told of yet. */
+  /** State changes that the others are not told of yet; of things that are in `#entries`. */
   #untold = new Set<string>();
   #saving: Cancel | null = null;
   readonly #elsewhere = new Elsewhere();
