@@ -28,6 +28,7 @@ import { limitsOf } from "./limits.ts";
 import { PasswordUses } from "./logins/mod.ts";
 import { ListenerAudit } from "./listener-audit.ts";
 import { openIdentityStores } from "./identity-stores.ts";
+import type { IdentityStores } from "./identity-stores.ts";
 import { RegisteredAuthorities } from "./registered-authorities.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { RefusalNotes } from "./refusal-notes.ts";
@@ -111,8 +112,7 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   if (registry.policies.find(DEFAULT_POLICY_NAME) === undefined) {
     registry.policies.put(DEFAULT_POLICY_NAME, DEFAULT_POLICY_DOCUMENT);
   }
-  const presence = new PresenceBook({ store: stores.presenceStore, clock, scheduler, logger, metrics, registry });
-  teardown.add("presence", () => presence.close());
+  const presence = openPresence(stores, { clock, scheduler, logger, metrics, registry }, teardown);
   const gate = openGate({ registry, clock, scheduler, logger, metrics, audit: kept.audit }, teardown);
   const renewal = openRenewals(
     config,
@@ -165,6 +165,16 @@ function countTogether(
   };
   teardown.add("failures of devices", scheduler.every(FAILURES_SWEPT_EVERY, sweep));
   return { ofPasswords: deviceAttempts, ofJoinCodes: joinFailures };
+}
+
+function openPresence(
+  { presenceStore: store, sharedPresence: shared }: IdentityStores,
+  base: Pick<Foundation, "clock" | "scheduler" | "logger" | "metrics" | "registry">,
+  teardown: Teardown,
+): PresenceBook {
+  const presence = new PresenceBook({ ...base, store, shared });
+  teardown.add("presence", () => presence.close());
+  return presence;
 }
 
 /** Who is let in, and what becomes of those who are not. */

@@ -1,4 +1,6 @@
 /** Where identity is kept: in files of the data folder, or in one database that platforms share. */
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
@@ -8,7 +10,7 @@ import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import { openRenewalsFile } from "../adapters/sqlite/succession-store.ts";
 import type { Logger } from "../base/mod.ts";
 import type { SuccessionStore } from "../identity/mod.ts";
-import type { PresenceStore, RegistryStore } from "../registry/mod.ts";
+import type { PresenceStore, RegistryStore, SharedPresence } from "../registry/mod.ts";
 import type { PlatformConfig } from "./config.ts";
 import { moveIdentity } from "./move-identity.ts";
 import type { ProvisioningStores } from "./services/mod.ts";
@@ -16,8 +18,10 @@ import type { Teardown } from "./teardown.ts";
 
 export interface IdentityStores {
   readonly registryStore: RegistryStore;
-  /** In the data folder either way: each platform knows its own connections. */
+  /** In the data folder either way: each platform keeps its own connections. */
   readonly presenceStore: PresenceStore;
+  /** Where it tells others of them; null where there are none. */
+  readonly sharedPresence: SharedPresence | null;
   readonly successions: SuccessionStore;
   readonly provisioningStore: ProvisioningStores;
   /** Null where all is in the data folder. */
@@ -42,6 +46,7 @@ export async function openIdentityStores(
   return {
     registryStore: shared ?? registry.store,
     presenceStore: registry.presence,
+    sharedPresence: shared?.presenceOf(platformIn(data)) ?? null,
     successions: shared?.successions ?? renewals.successions,
     provisioningStore: shared?.provisioning ?? provisioning.store,
     shared,
@@ -58,4 +63,11 @@ async function openShared(
   const store = await Store.open(parsePostgresUrl(registry), logger);
   teardown.add("shared registry", () => store.close());
   return store;
+}
+
+/** What this platform calls itself among those that share its registry: the data folder's own, as long as there is one. */
+function platformIn(data: string): string {
+  const path = join(data, "platform-id");
+  if (!existsSync(path)) writeFileSync(path, `${randomUUID()}\n`, { mode: 0o600, flush: true });
+  return readFileSync(path, "utf8").trim();
 }

@@ -50,7 +50,7 @@ import type { Provisioning, ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
-import type { Remains } from "./forget/mod.ts";
+import type { ForgetterOptions, Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
 import { backupsOf } from "./schedule/mod.ts";
@@ -129,10 +129,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
-  const copies = (at: EpochMs): Promise<readonly Remains[]> =>
-    copiesIn(config.data, backupsOf(config.backup), at, base);
-  const departing = { departures: base.provisioningStore, shared: config.registry !== "sqlite", copies };
-  const forgetter = new Forgetter({ ...base, ...departing, book, forgotten, log, store, broker, rules, shadows });
+  const forgetter = openForgetter(config, base, { book, forgotten, log, store, broker, rules, shadows });
   const mover = new RuleMover({ rules, log, forgotten, ...base });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
@@ -141,6 +138,21 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   await storeReady;
   const parts = { log, broker, rules, pictures, external, configured, store, provisioning, justInTime, shadows };
   return { ...parts, forgetter, mover, newestRecordAt };
+}
+
+function openForgetter(
+  { data, backup, registry }: PlatformConfig,
+  base: Foundation,
+  parts: Pick<ForgetterOptions, "book" | "forgotten" | "log" | "store" | "broker" | "rules" | "shadows">,
+): Forgetter {
+  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(data, backupsOf(backup), at, base);
+  return new Forgetter({
+    ...base,
+    ...parts,
+    departures: base.provisioningStore,
+    shared: registry !== "sqlite",
+    copies,
+  });
 }
 
 /** Resolves when it has what the log has; meanwhile it is told of what comes. */

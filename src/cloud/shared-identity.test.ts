@@ -380,7 +380,9 @@ test(
       const registry = registryOver(store, n);
       const file = openRegistry(join(folder, `presence-${n}.db`));
       const base = { ...ports(n), scheduler: systemScheduler, registry };
-      const presence = new PresenceBook({ ...base, store: file.presence });
+      const scheduler = { ...systemScheduler, every: () => () => {} }; // signs of life are given by hand
+      const shared = store.presenceOf(`platform-${n}`);
+      const presence = new PresenceBook({ ...base, scheduler, store: file.presence, shared });
       const index = new SearchLink({ path: join(folder, `search-${n}.db`), logger: base.logger });
       const shadows = {
         get: () => JSON.stringify({ state: {}, version: 1 }),
@@ -396,7 +398,7 @@ test(
       };
       const found = async (query: string): Promise<readonly string[]> =>
         (await search.run(query)).things.map(({ thingName }) => thingName);
-      return { registry, search, found, close };
+      return { store, registry, presence, search, found, close };
     };
     const [a, b] = await pair(open);
     await Promise.all([a.search.started, b.search.started]);
@@ -427,8 +429,54 @@ test(
       "attributes.site:oslo thingName:thing-49?",
       Array.from({ length: 10 }, (_, n) => `thing-49${n}`),
     );
+    // Who is connected to one is connected, also for a group's query, whichever platform fills it.
+    for (const name of ["fan", "valve"]) a.registry.things.create(name);
+    b.registry.groups.createDynamic("there", { queryString: "connectivity.connected:true" });
+    const members = async (...expected: readonly string[]): Promise<void> => {
+      await both("connectivity.connected:true", expected);
+      for (const one of [a, b]) {
+        await until(() => String(one.registry.groups.members("there").items) === String(expected));
+        assert.deepEqual(one.presence.list("online"), expected);
+      }
+    };
+    a.presence.connected("fan", "c1", "192.0.2.1");
+    b.presence.connected("valve", "c2", "192.0.2.2");
+    await members("fan", "valve");
+    assert.deepEqual(
+      [a, b].map(({ presence }) => presence.onlineCount),
+      [1, 1],
+    );
+    assert.equal(b.presence.of("fan").remoteAddress, "192.0.2.1");
+    b.presence.connected("fan", "c3", "192.0.2.3"); // it has moved, and the one before has not noticed yet
+    b.presence.disconnected("valve", "c2", "CLIENT_INITIATED_DISCONNECT");
+    await members("fan");
+    assert.equal(a.presence.of("valve").disconnectReason, "CLIENT_INITIATED_DISCONNECT");
+    a.presence.disconnected("fan", "c1", "MQTT_KEEP_ALIVE_TIMEOUT");
+    await members("fan");
+    // A platform that dies leaves nobody connected, and one that was only slow has its connections again.
+    b.presence.connected("valve", "c4", null);
+    await members("fan", "valve");
+    const age = (by: number): void => {
+      const text = "UPDATE platforms SET alive_at = alive_at - $2 WHERE tenant = $1 AND id = 'platform-2'";
+      a.store.sql.transaction(() => a.store.sql.change(text, [by]));
+    };
+    const seenBy = (): readonly string[] => {
+      a.presence.signOfLife();
+      return a.presence.list("online");
+    };
+    age(LIMITS.registry.platformGoneAfter);
+    assert.deepEqual(seenBy(), []);
+    age(0 - LIMITS.registry.platformGoneAfter);
+    assert.deepEqual(seenBy(), ["fan", "valve"]);
+    await b.close(); // without a word
+    age(LIMITS.registry.platformGoneAfter);
+    assert.deepEqual(seenBy(), []);
+    assert.equal(a.presence.of("valve").disconnectReason, "SERVER_INITIATED_DISCONNECT");
+    await until(() => a.registry.groups.members("there").items.length === 0);
+    assert.deepEqual(await a.found("connectivity.connected:true"), []);
+    for (const name of ["fan", "valve"]) a.registry.things.delete(name);
+    assert.deepEqual(a.store.sql.rows("SELECT thing FROM connectivity WHERE tenant = $1"), []);
     await a.close();
-    await b.close();
   },
 );
 

@@ -46,7 +46,7 @@ function neighbours(): {
       log: { retain: async (below: number) => void told.push(`retain ${below}`) },
       rules: { checkpoint: () => state.checkpoint },
       shadows: { checkpoint: () => state.shadows },
-      forgetter: { tidy: async () => {} },
+      forgetter: { tidy: async () => {}, follow: async () => {} },
       store: { status: () => ({ forgettable: state.stored, archive: state.archive }) },
     },
     renewals: { tidy: () => {} },

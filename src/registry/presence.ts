@@ -2,7 +2,8 @@
 import { LIMITS, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, Counter, EpochMs, Logger, Metrics, Scheduler } from "../base/mod.ts";
 import type { Change } from "./records.ts";
-import type { PresenceStore, SavedPresence } from "./store.ts";
+import { Elsewhere, isBetter } from "./elsewhere.ts";
+import type { PresenceStore, SavedPresence, SharedPresence } from "./store.ts";
 
 /** `never`: registered, but it has not connected yet. */
 export type PresenceState = "online" | "offline" | "never";
@@ -18,6 +19,8 @@ export interface Presence {
 
 export interface PresenceOptions {
   readonly store: PresenceStore;
+  /** Other platforms have connections, too; null, or absent: this one has all. */
+  readonly shared?: SharedPresence | null;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -49,10 +52,13 @@ export class PresenceBook {
   #unsaved = new Set<string>();
   /** Only "last seen" moved: saved with the next round. */
   #seen = new Set<string>();
+  /** State changes that the others are not told of yet; of things that are in `#entries`. */
+  #untold = new Set<string>();
   #saving: Cancel | null = null;
+  readonly #elsewhere = new Elsewhere();
   #online = 0;
   readonly #failures: Counter;
-  readonly #cancels: readonly Cancel[];
+  readonly #cancels: Cancel[];
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -71,6 +77,17 @@ export class PresenceBook {
       }),
       options.scheduler.every(LIMITS.registry.lastSeenSavedEvery, () => this.flush()),
     ];
+    const { shared, scheduler } = options;
+    if (shared === undefined || shared === null) return;
+    this.#withOthers("platforms that share the registry are not heard now", () => {
+      shared.begin();
+      this.#elsewhere.take(shared.news());
+      this.#elsewhere.setAlive(shared.alive());
+    });
+    this.#cancels.push(
+      shared.onNews(() => this.#heard(this.#elsewhere.take(shared.news()))),
+      scheduler.every(LIMITS.registry.platformAliveEvery, () => this.signOfLife()),
+    );
   }
 
   get onlineCount(): number {
@@ -79,7 +96,11 @@ export class PresenceBook {
 
   of(thing: string): Presence {
     const entry = this.#entries.get(thing);
-    return entry === undefined ? NEVER : presenceOf(entry);
+    const elsewhere = this.#elsewhere.of(thing);
+    if (elsewhere === null || (entry !== undefined && !isBetter(elsewhere, onlineOf(entry))))
+      return entry === undefined ? NEVER : presenceOf(entry);
+    const { online, lastSeenAt, disconnectReason, remoteAddress } = elsewhere;
+    return { state: online ? "online" : "offline", lastSeenAt, disconnectReason, remoteAddress };
   }
 
   /** Thing names, ascending, after `after`. Things that never connected are not known here. */
@@ -89,9 +110,8 @@ export class PresenceBook {
     limit: number = LIMITS.registry.pageSizeMax,
   ): string[] {
     const names: string[] = [];
-    for (const [thing, entry] of this.#entries) {
-      const online = entry.connections.size > 0;
-      if (online === (state === "online") && (after === null || thing > after)) names.push(thing);
+    for (const thing of this.#known()) {
+      if (this.#isOnline(thing) === (state === "online") && (after === null || thing > after)) names.push(thing);
     }
     return names.sort().slice(0, limit);
   }
@@ -105,7 +125,7 @@ export class PresenceBook {
     entry.lastSeenAt = this.#options.clock.now();
     entry.disconnectReason = null;
     entry.remoteAddress = remoteAddress;
-    this.#changed(thing, entry);
+    this.#changed(thing);
   }
 
   /** Of two connections of one thing the end of one changes nothing but the address. */
@@ -126,7 +146,7 @@ export class PresenceBook {
     }
     this.#online--;
     entry.disconnectReason = reason;
-    this.#changed(thing, entry);
+    this.#changed(thing);
   }
 
   /** It sent something. Cheap: called per message or per batch. */
@@ -145,15 +165,60 @@ export class PresenceBook {
     return () => this.#listeners.delete(listener);
   }
 
+  #isOnline(thing: string): boolean {
+    const entry = this.#entries.get(thing);
+    return (entry !== undefined && entry.connections.size > 0) || this.#elsewhere.of(thing)?.online === true;
+  }
+
+  *#known(): Generator<string> {
+    yield* this.#entries.keys();
+    for (const thing of this.#elsewhere.things()) if (!this.#entries.has(thing)) yield thing;
+  }
+
+  #heard(things: ReadonlySet<string>): void {
+    for (const thing of things) this.#tell(thing);
+  }
+
+  /** To others that share the registry, and from them. */
+  signOfLife(): void {
+    const { shared } = this.#options;
+    if (!shared) return;
+    this.#withOthers("other platforms do not hear that this one is alive", () => {
+      this.#heard(this.#elsewhere.setAlive(shared.alive()));
+      shared.sweep();
+    });
+  }
+
+  #tellOthers(): void {
+    const { shared } = this.#options;
+    if (shared === undefined || shared === null || this.#untold.size === 0) return;
+    this.#withOthers("other platforms are told later who is connected here", () => {
+      const things = [...this.#untold];
+      shared.save(things.flatMap((thing) => this.#rowsOf(thing)));
+      this.#untold = new Set();
+    });
+  }
+
+  #withOthers(message: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failures.value++;
+      this.#options.logger.warn(message, { reason: reasonOf(error) });
+    }
+  }
+
+  #rowsOf(thing: string): SavedPresence[] {
+    const entry = this.#entries.get(thing);
+    return entry === undefined ? [] : [rowOf(thing, entry)];
+  }
+
   /** Writes what is not on disk yet; what fails is tried again in the next round. */
   flush(): void {
+    this.#tellOthers();
     if (this.#unsaved.size === 0 && this.#seen.size === 0) return;
     const names = new Set([...this.#unsaved, ...this.#seen]);
-    const rows: SavedPresence[] = [];
-    for (const thing of names) {
-      const entry = this.#entries.get(thing);
-      if (entry !== undefined) rows.push(rowOf(thing, entry));
-    }
+    const rows = [...names].flatMap((thing) => this.#rowsOf(thing));
     try {
       this.#options.store.save(rows);
       this.#unsaved = new Set();
@@ -184,14 +249,19 @@ export class PresenceBook {
     }
   }
 
-  #changed(thing: string, entry: Entry): void {
+  #changed(thing: string): void {
     this.#unsaved.add(thing);
+    if (this.#options.shared) this.#untold.add(thing);
     // One transaction for all that changes meanwhile: ten thousand devices may come back at once.
     this.#saving ??= this.#options.scheduler.after(LIMITS.registry.presenceSavedWithin, () => {
       this.#saving = null;
       this.flush();
     });
-    const presence = presenceOf(entry);
+    this.#tell(thing);
+  }
+
+  #tell(thing: string): void {
+    const presence = this.of(thing);
     for (const listener of this.#listeners) {
       try {
         listener(thing, presence);
@@ -204,6 +274,11 @@ export class PresenceBook {
   /** A thing that is gone. */
   forget(thing: string): void {
     const entry = this.#entries.get(thing);
+    const { shared } = this.#options;
+    const isTold = this.#elsewhere.forget(thing) || entry !== undefined;
+    this.#untold.delete(thing);
+    if (shared && isTold)
+      this.#withOthers("presence of a deleted thing stays with the other platforms", () => shared.remove(thing));
     if (entry === undefined) return;
     if (entry.connections.size > 0) this.#online--;
     this.#entries.delete(thing);
@@ -220,6 +295,10 @@ export class PresenceBook {
 
 function newEntry(): Entry {
   return { connections: new Map(), lastSeenAt: 0, disconnectReason: null, remoteAddress: null };
+}
+
+function onlineOf({ connections, lastSeenAt, disconnectReason, remoteAddress }: Entry) {
+  return { online: connections.size > 0, lastSeenAt, disconnectReason, remoteAddress };
 }
 
 function presenceOf(entry: Entry): Presence {

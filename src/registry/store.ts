@@ -207,6 +207,27 @@ export interface SavedPresence {
   readonly remoteAddress: string | null;
 }
 
+export interface PlatformPresence extends SavedPresence {
+  readonly platform: string;
+}
+
+/** Where platforms that share the registry tell each other who is connected to them. All throw REGISTRY_UNAVAILABLE. */
+export interface SharedPresence {
+  /** This platform has just started: nobody is connected to it. */
+  begin(): void;
+  /** State changes, not who was seen. */
+  save(entries: readonly SavedPresence[]): void;
+  /** Of all platforms. */
+  remove(thing: string): void;
+  /** A sign of life; the others that have given one lately. */
+  alive(): ReadonlySet<string>;
+  /** What others told since the last call; at first all. */
+  news(): readonly PlatformPresence[];
+  onNews(listener: () => void): Cancel;
+  /** Forgets platforms that are gone for good. */
+  sweep(): void;
+}
+
 /** Where presence survives a restart. A power cut may lose the last changes, never the file. */
 export interface PresenceStore {
   load(): readonly SavedPresence[];

@@ -115,7 +115,8 @@ describe("platforms whose telemetry and registry are in PostgreSQL", { skip: mis
       );
       return now.state === "done" ? now : null;
     });
-    assert.deepEqual([report.removed.points, report.removed.events], [sequence, sequence]);
+    assert.equal(report.removed.points, sequence);
+    assert.ok(report.removed.events > sequence, "with what was told of its connections");
     assert.deepEqual(await stored(), []);
     sequence = 0;
     const client = await connectDevice(platform, device);

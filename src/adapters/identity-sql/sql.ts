@@ -9,7 +9,7 @@ export type Value = string | number | null;
 export type Row = readonly (string | number | boolean | null)[];
 
 /** Parts beside the registry that somebody keeps in memory: others are told only that something of it is different. */
-export type KeptPart = "people" | "successions";
+export type KeptPart = "people" | "successions" | "presence";
 
 /** What a statement changed, for whoever shares the database. */
 export type Touched = readonly [kind: RecordKind | KeptPart, id: string, change: "updated" | "deleted"];

@@ -17,7 +17,7 @@ const SCHEMA = "tidewire_registry";
 const PAYLOAD_MAX = 7_000;
 /** Transactions of others that wait to be looked at; beyond, everything counts as changed. */
 const NEWS_MAX = 1_000;
-const KEPT_PARTS: readonly KeptPart[] = ["people", "successions"];
+const KEPT_PARTS: readonly KeptPart[] = ["people", "successions", "presence"];
 
 /** The server counts how often a session takes a lock, so it is taken once. */
 const HELD = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
@@ -251,7 +251,7 @@ export class PostgresDatabase implements Database, OtherWriters {
 }
 
 function isKept(kind: Touched[0]): kind is KeptPart {
-  return kind === "people" || kind === "successions";
+  return kind === "people" || kind === "successions" || kind === "presence";
 }
 
 function isRecord(touched: Touched): touched is ForeignChanges[number] {

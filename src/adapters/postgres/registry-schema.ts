@@ -7,6 +7,7 @@ import {
   withTenants,
 } from "../identity-sql/schema.ts";
 import { LOGIN_FAILURES } from "./login-failures.ts";
+import { PRESENCE } from "./shared-presence.ts";
 import type { Migrations } from "./schema.ts";
 
 /** Who listens here hears of every change. One per schema: several registries may share a database. */
@@ -65,6 +66,7 @@ export function registryMigrations(schema: string): Migrations {
       POSTGRES_DEVICE_PASSWORDS,
       `${POSTGRES_IDENTITY}${LOGIN_FAILURES}`,
       POSTGRES_PASSWORD_USES,
+      PRESENCE,
     ],
   };
 }

@@ -10,6 +10,7 @@ import { registryTables } from "../identity-sql/tables.ts";
 import type { RegistryTables } from "../identity-sql/tables.ts";
 import { PostgresDatabase } from "./identity-database.ts";
 import { PostgresJoinFailures, PostgresLoginFailures } from "./login-failures.ts";
+import { PostgresPresence } from "./shared-presence.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
 
 export class PostgresRegistryStore implements RegistryStore {
@@ -56,6 +57,11 @@ export class PostgresRegistryStore implements RegistryStore {
   /** Why it cannot be asked now; null where it can. */
   get away(): string | null {
     return this.#database.away;
+  }
+
+  /** As a platform of this name sees and writes it. */
+  presenceOf(platform: string): PostgresPresence {
+    return new PostgresPresence(this.#database, this.#database.part("presence"), platform);
   }
 
   /** For copying. */

@@ -36,4 +36,7 @@ export const REGISTRY_LIMITS = {
   presenceSavedWithin: seconds(1) / 4,
   /** How stale a thing's "last seen" may be after a crash. */
   lastSeenSavedEvery: seconds(30),
+  /** Platforms that share a registry give signs of life; who gave none for some of them has no connections any more. */
+  platformAliveEvery: seconds(10),
+  platformGoneAfter: seconds(45),
 } as const;
