@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { SimClock } from "../../sim/world.ts";
+import { releaseStartMemory } from "./system.ts";
 
 const SYSTEM = new URL("system.ts", import.meta.url).href;
 const ONLY_LINUX = process.platform === "linux" ? false : "threads have priorities of their own on Linux alone";
@@ -43,4 +45,24 @@ test("the engine's threads step back and the first one does not", { skip: ONLY_L
   assert.ok(engine.length > 0, "this Node names them otherwise");
   assert.ok(engine.every(({ nice }) => nice === 10));
   assert.ok(threads.every((thread) => engine.includes(thread) || thread.nice === 0));
+});
+
+test("memory is given back once, after the first period with little to do", () => {
+  const clock = new SimClock();
+  const shares = [0.6, 0.1, 0.04, 0.01];
+  let released = 0;
+  releaseStartMemory(clock, 5_000, { busyShare: () => shares.shift()!, release: () => void released++ });
+  clock.advance(14_999);
+  assert.equal(released, 0);
+  clock.advance(1);
+  assert.deepEqual([released, shares], [1, [0.01]]);
+  clock.advance(60_000);
+  assert.equal(released, 1);
+});
+
+test("a process that is asked for nothing any more gives nothing back", () => {
+  const clock = new SimClock();
+  const cancel = releaseStartMemory(clock, 5_000, { busyShare: () => 0, release: () => assert.fail("it did") });
+  cancel();
+  clock.advance(60_000);
 });

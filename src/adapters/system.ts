@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { setPriority } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { Cancel, Clock, Random, Scheduler } from "../base/mod.ts";
+import type { Cancel, Clock, Millis, Random, Scheduler } from "../base/mod.ts";
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -50,11 +50,40 @@ export const systemScheduler: Scheduler = {
   },
 };
 
+/** Share of its time that a process has something to do, and is still called idle. */
+const IDLE_SHARE = 0.1;
+
 /**
  * Gives back what the start needed and nothing needs any more, once: V8 would keep it until the heap has doubled, which
- * an idle process never sees (measured on the platform: 20 MiB). Stops the process for some 40 ms.
+ * an idle process never sees (measured on the platform: 20 MiB). That stops the process for some 40 ms, and for several times as long where
+ * others have the processor; so it is done after the first `period` in which there was little to do, and a busy process lets V8 choose.
  */
-export function releaseStartMemory(): void {
+export function releaseStartMemory(
+  scheduler: Scheduler,
+  period: Millis,
+  { busyShare, release }: { readonly busyShare: () => number; readonly release: () => void } = ofThisProcess(),
+): Cancel {
+  const cancel = scheduler.every(period, () => {
+    if (busyShare() >= IDLE_SHARE) return;
+    cancel();
+    release();
+  });
+  return cancel;
+}
+
+/** `busyShare`: since it was asked last. */
+function ofThisProcess(): { readonly busyShare: () => number; readonly release: () => void } {
+  let before = performance.eventLoopUtilization();
+  const busyShare = (): number => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
+  return { busyShare, release: collectGarbage };
+}
+
+function collectGarbage(): void {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   setFlagsFromString("--no-expose-gc");

@@ -26,6 +26,7 @@ export type { ErrorCode, ErrorDetails, ErrorEntry, Fault } from "./errors/catalo
 export { LIMITS, assertLimits } from "./limits/limits.ts";
 export type { Limits, MqttLimits } from "./limits/limits.ts";
 export { parseIsoTime } from "./iso-time.ts";
+export { PlainJson, UNREAD } from "./plain-json.ts";
 export { isJsonObject, parseJson, parseJsonNumbers } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";

@@ -14,6 +14,8 @@ import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
+import { FrameOutlet } from "./outlet.ts";
+import type { Outlet, OutletTemplate } from "./outlet.ts";
 import { publishMessage } from "./publish.ts";
 import type { Examine, Examiner } from "./examining.ts";
 import { isClosed } from "./reserved-topics.ts";
@@ -74,6 +76,11 @@ export class Broker {
    */
   publishLocal(message: Message, patient = false): number {
     return publishMessage(this.#core, message, patient);
+  }
+
+  /** As `publishLocal`, for many messages with the same of all but payload and time. Throws where no packet can hold the template. */
+  outlet(template: OutletTemplate): Outlet {
+    return new FrameOutlet(this.#core, template);
   }
 
   /**

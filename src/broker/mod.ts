@@ -6,6 +6,7 @@ export type { BrokerConnection } from "./broker.ts";
 export type { EndConnection, RetainedList } from "./administration.ts";
 export type { BrokerOptions } from "./core.ts";
 export type { Examine, Objection } from "./examining.ts";
+export type { Outlet, OutletTemplate } from "./outlet.ts";
 export type { RefusalListener } from "./refusals.ts";
 export type { SystemTopicsOptions } from "./system-topics.ts";
 export type {

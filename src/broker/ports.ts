@@ -107,6 +107,8 @@ export interface Publisher {
   readonly thing: string | null;
   /** Both as they stand in a record; always there when the broker calls. */
   readonly encoded?: EncodedPublisher;
+  /** What it publishes comes from inside the platform: it says nothing about whether its thing is there. */
+  readonly isInside?: boolean;
 }
 
 /** The durable log, as the broker sees it. Offsets are consecutive integers from 0. */

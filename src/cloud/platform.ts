@@ -73,7 +73,7 @@ export interface Platform {
 
 const OF_PLATFORM = { actor: { kind: "system", part: "platform" }, address: null, target: null } as const;
 
-/** By then the devices that were there before are back, and the first page is served. */
+/** By then the devices that were there before are back, and the first page is served; where they keep it busy, later. */
 const TIDY_AFTER = seconds(5);
 /**
  * Nice value of the threads that collect garbage: where there is one core for all, four of them would leave a fifth of it to
@@ -158,7 +158,7 @@ async function assemble(
     const renewal = `https://${everywhere ? "127.0.0.1" : config.bind}:${ports.https}`;
     await addFirstDevice(config, base, { broker: mqtts, renewal }, teardown);
   }
-  teardown.add("tidying", base.scheduler.after(TIDY_AFTER, releaseStartMemory));
+  teardown.add("tidying", releaseStartMemory(base.scheduler, TIDY_AFTER));
   base.logger.info("The platform is ready.", { version: VERSION, mqtts, https, http, listen });
   const startFacts = { version: VERSION, pid: process.pid, mqtts, https, listen };
   base.audit.note({ ...OF_PLATFORM, action: "platform.start", outcome: "ok", details: startFacts });

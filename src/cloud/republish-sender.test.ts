@@ -26,11 +26,16 @@ describe("republish", () => {
           scheduler: of.clock,
           metrics: of.metrics,
           limits: LIMITS.mqtt,
-          publish: () => (message) => {
-            if (full) throw new TidewireError("LOG_FULL", { free: 0 });
-            published.push(message);
-            return of.publish(message.topic, message.payload, message);
-          },
+          broker: () => ({
+            outlet: (template) => ({
+              publish: (payload, receivedAt) => {
+                if (full) throw new TidewireError("LOG_FULL", { free: 0 });
+                const message = { ...template, payload, receivedAt };
+                published.push(message);
+                return of.publish(message.topic, payload, message);
+              },
+            }),
+          }),
           log: () => ({
             durable,
             onDurable: (listener) => {

@@ -4,20 +4,20 @@ import type {
   Cancel,
   Clock,
   Counter,
-  Message,
   MessageProperties,
   Metrics,
   Millis,
   Scheduler,
   TopicLimits,
 } from "../base/mod.ts";
+import type { Broker, Outlet } from "../broker/mod.ts";
 import { DONE, HOPS_PROPERTY, dead, targetFails } from "../rules/mod.ts";
 import type { Parcel, Sender, Verdict } from "../rules/mod.ts";
 import { requestOf } from "../twin/mod.ts";
 
 export interface RepublishPorts {
-  /** Of the broker; null until it runs. */
-  readonly publish: () => ((message: Message) => number) | null;
+  /** Null until it runs. */
+  readonly broker: () => Pick<Broker, "outlet"> | null;
   readonly log: () => { readonly durable: number; onDurable(listener: (durable: number) => void): Cancel };
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -36,6 +36,8 @@ function isOpenToRules(topic: string): boolean {
 export class RepublishSender implements Sender {
   readonly #ports: RepublishPorts;
   readonly #stopped: Counter;
+  /** Of what is said beside the body: a rule says the same object for many messages. Gone with it. */
+  readonly #outlets = new WeakMap<Parcel["fields"], Outlet>();
 
   constructor(ports: RepublishPorts) {
     this.#ports = ports;
@@ -46,14 +48,15 @@ export class RepublishSender implements Sender {
   }
 
   async send(batch: readonly Parcel[], timeout: Millis): Promise<readonly Verdict[]> {
-    const publish = this.#ports.publish();
-    if (publish === null) return batch.map(() => targetFails("the broker is starting"));
+    const broker = this.#ports.broker();
+    if (broker === null) return batch.map(() => targetFails("the broker is starting"));
     let last = -1;
+    const now = this.#ports.clock.now();
     const verdicts = batch.map((parcel): Verdict => {
-      const fault = this.#faultOf(parcel);
-      if (fault !== null) return dead(fault);
       try {
-        last = publish(this.#message(parcel));
+        const outlet = this.#outlets.get(parcel.fields) ?? this.#open(broker, parcel);
+        if (typeof outlet === "string") return dead(outlet);
+        last = outlet.publish(parcel.body, now);
         return DONE;
       } catch (error) {
         if (isTidewireError(error) && error.code === "PAYLOAD_UNFIT") return dead(error.message);
@@ -79,19 +82,23 @@ export class RepublishSender implements Sender {
     return `it was republished ${LIMITS.rules.republishHopsMax} times already: a rule feeds itself`;
   }
 
-  #message({ body, fields }: Parcel): Message {
+  /** Or why it cannot go. */
+  #open(broker: Pick<Broker, "outlet">, parcel: Parcel): Outlet | string {
+    const fault = this.#faultOf(parcel);
+    if (fault !== null) return fault;
+    const { fields } = parcel;
     const { topic = "", qos, retain, thing } = fields;
-    return {
+    const outlet = broker.outlet({
       topic,
-      payload: body,
       qos: qos === "1" ? 1 : 0,
       retain: retain === "true",
       // A shadow counts what each client has under way; rules speak for all things.
       clientId: requestOf(topic) === null ? (thing ?? "rules") : "",
       thing: thing ?? null,
-      receivedAt: this.#ports.clock.now(),
       properties: propertiesOf(fields),
-    };
+    });
+    this.#outlets.set(fields, outlet);
+    return outlet;
   }
 
   #onDisk(next: number, timeout: Millis): Promise<boolean> {

@@ -3,8 +3,8 @@ import type { Cancel, Logger } from "../base/mod.ts";
 import type { LogBatch } from "../log/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { HotRules, ReadAgain } from "../rules/mod.ts";
-import { readRecord, recordFilter } from "../wire/record/mod.ts";
-import type { RecordFilter } from "../wire/record/mod.ts";
+import { readRecord, recordFilter, recordReader } from "../wire/record/mod.ts";
+import type { RecordReader } from "../wire/record/mod.ts";
 
 export interface RulesConsumer {
   take(batch: LogBatch): void;
@@ -16,14 +16,14 @@ type Wanted = Skips;
 
 /** `skips`: whether a record is of a thing that is forgotten. */
 export function rulesConsumer(rules: HotRules, logger: Logger, skips: Skips = () => false): RulesConsumer {
-  const newFilter = (): RecordFilter => recordFilter((topic) => rules.wants(topic));
-  let filter = newFilter();
-  const close = rules.onRulesChange(() => (filter = newFilter()));
+  const newReader = (): RecordReader => recordReader((topic) => rules.wants(topic));
+  let read = newReader();
+  const close = rules.onRulesChange(() => (read = newReader()));
   const take = (batch: LogBatch): void => {
     batch.locate((offset, bytes, from, to) => {
       try {
-        if (filter(bytes, from, to) && !skips(offset, bytes, from, to))
-          rules.handle(offset, readRecord(bytes.subarray(from, to)));
+        const message = read(bytes, from, to);
+        if (message !== null && !skips(offset, bytes, from, to)) rules.handle(offset, message);
       } catch (error) {
         logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
       }

@@ -39,7 +39,8 @@ export class Acting {
     if (verdict === true) noteMatch(rule, this.#o.counters, input.receivedAt);
     if (rule.alert !== null) this.#o.alerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
-    this.#send(rule, input, rule.sql.select(input), occasionOfMessage(offset, input, rule, this.#o.clock.now()));
+    const value = rule.sql.takesWhole ? undefined : rule.sql.select(input);
+    this.#send(rule, input, value, occasionOfMessage(offset, input, rule, this.#o.clock.now()));
   }
 
   /** What the rule asked is answered; other messages were handled meanwhile. */
@@ -79,8 +80,9 @@ export class Acting {
     }
   }
 
-  #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array, occasion: Occasion): void {
-    const match = new RuleMatch(input, value, rule.rule.ruleName);
+  /** `value`: undefined where it is the whole payload. */
+  #send(rule: HotRule, input: MessageInput, value: JsonValue | Uint8Array | undefined, occasion: Occasion): void {
+    const match = new RuleMatch(input, value, rule.rule.ruleName, rule.sql);
     for (const send of rule.sends) {
       if (send === null) continue;
       // Of a rule that asks: saved with how far it is behind, for its offset is not one that the checkpoint waits for.

@@ -1,6 +1,6 @@
-import { LIMITS } from "../base/mod.ts";
+import { LIMITS, PlainJson, UNREAD } from "../base/mod.ts";
 import type { EpochMs, JsonLimits, Message, MessageProperties } from "../base/mod.ts";
-import { parsePayload } from "../sql/mod.ts";
+import { memberOf, parsePayload } from "../sql/mod.ts";
 import type { ParsedPayload, SqlEnvironment, SqlValue, StateValue } from "../sql/mod.ts";
 import type { StateInput } from "./windows/state-input.ts";
 
@@ -12,6 +12,11 @@ export interface Asking {
   readonly note: (reason: string) => void;
 }
 
+/** Of the message that was looked at last: rules see one message after the other. */
+const plain = new PlainJson();
+/** Whoever asks for more members has the payload parsed. */
+const LOOKS_MAX = 8;
+
 /** A message as the SQL sees it; the payload is parsed at most once, and only if some rule asks. */
 export class MessageInput implements StateInput {
   readonly message: Message;
@@ -22,6 +27,8 @@ export class MessageInput implements StateInput {
   readonly #limits: JsonLimits;
   #parsed: ParsedPayload | null = null;
   #written: ParsedPayload | null = null;
+  /** Members that were asked for without parsing; from `LOOKS_MAX` on, no more are. */
+  #looks = 0;
 
   constructor(
     message: Message,
@@ -81,6 +88,27 @@ export class MessageInput implements StateInput {
   json(): SqlValue {
     this.#parsed ??= parsePayload(this.message.payload, this.#limits);
     return this.#parsed.json;
+  }
+
+  top(key: string): SqlValue {
+    if (this.#parsed === null && this.#isPlain()) {
+      const value = plain.member(key);
+      if (value !== UNREAD) return value;
+    }
+    return memberOf(this.json(), key);
+  }
+
+  /** The payload's bytes where they are a JSON object that whoever gets it may read as it is; null where that is not known. */
+  plainBytes(): Uint8Array | null {
+    return this.#isPlain() ? plain.whole : null;
+  }
+
+  #isPlain(): boolean {
+    if (++this.#looks === 1) {
+      if (plain.scan(this.message.payload, this.#limits, this)) return true;
+      this.#looks = LOOKS_MAX;
+    }
+    return this.#looks <= LOOKS_MAX && plain.owner === this;
   }
 
   written(): SqlValue {

@@ -65,11 +65,11 @@ export class RuleActivities {
   }
 
   /** `refused`: for good; it dies, and `died` counts it. */
-  attempted(ruleName: string | null, outcome: Outcome, at: EpochMs, reason: string | null): void {
+  attempted(ruleName: string | null, outcome: Outcome, at: EpochMs, reason: string | null, count = 1): void {
     const activity = this.#known(ruleName);
     if (activity === undefined) return;
-    if (outcome === "delivered") activity.delivered++;
-    else if (outcome === "failed") activity.retried++;
+    if (outcome === "delivered") activity.delivered += count;
+    else if (outcome === "failed") activity.retried += count;
     if (reason !== null) activity.deliveryFailure = { at, reason };
   }
 

@@ -14,7 +14,8 @@ import { plainPlan } from "./alerts/plan.ts";
 import { policyOf } from "./alerts/policy.ts";
 import { describedSilence, heardOf, readingOf } from "./alerts/rule-alert.ts";
 import type { AboutAlerts, AlertMessage, RuleAlert } from "./alerts/rule-alert.ts";
-import type { Delivery } from "./delivery/delivery.ts";
+import { fresh } from "./delivery/delivery.ts";
+import type { SavedDelivery } from "./delivery/delivery.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Receiver } from "./delivery/sender.ts";
 import type { MessageInput } from "./input.ts";
@@ -40,11 +41,13 @@ export interface RuleAlertsOptions {
   readonly unitOfAlert?: AboutAlerts["unitOf"] | undefined;
   /** Null where there is no such rule, or it raises none. */
   readonly alertOf: (ruleName: string) => RuleAlert | null;
+  /** Before offsets of its messages, in ids. */
+  readonly placeOf: (ruleName: string) => string;
   readonly position: () => number;
   readonly save: () => void;
   readonly inOneSave: (steps: () => void) => void;
   readonly pictures: AlertPictures | null;
-  readonly enqueue: (delivery: Delivery, receiver: Receiver) => void;
+  readonly enqueue: (delivery: SavedDelivery, receiver: Receiver) => void;
 }
 
 /** Messages that were accepted so long ago are old: there are more to come, and time says nothing yet. */
@@ -76,6 +79,7 @@ export class RuleAlerts {
       cron: options.cron ?? NO_CRON,
       rules: {
         policyOf: (rule) => options.alertOf(rule)?.policy ?? policyOf({}, limits.alertClearAfter),
+        placeOf: options.placeOf,
         watches: (rule) => options.alertOf(rule)?.spec.absentSeconds !== undefined,
         describeSilence: (heard) => describedSilence(options.alertOf(heard.rule)!, heard, this.#about),
       },
@@ -117,23 +121,21 @@ export class RuleAlerts {
     if (target === undefined) return;
     const { receiver } = target;
     const { body, fields } = target.announce(this.#linked(notification));
-    this.#o.enqueue(
-      {
-        body,
-        fields: {
-          ...fields,
-          ...(target.converses ? fieldsOf(placeOf(notification, target.edits === "silently")) : {}),
-        },
-        id: notification.id,
-        receiver: receiver.key,
-        rule: null,
-        things,
-        offset: this.#o.position() - 1,
-        createdAt: this.#o.clock.now(),
-        origin: null,
+    const delivery = fresh({
+      body,
+      fields: {
+        ...fields,
+        ...(target.converses ? fieldsOf(placeOf(notification, target.edits === "silently")) : {}),
       },
-      receiver,
-    );
+      id: notification.id,
+      receiver: receiver.key,
+      rule: null,
+      things,
+      offset: this.#o.position() - 1,
+      createdAt: this.#o.clock.now(),
+      origin: null,
+    });
+    this.#o.enqueue(delivery, receiver);
   }
 
   /** With the address of its picture, where the dashboard can be reached. */

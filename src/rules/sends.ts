@@ -3,9 +3,9 @@ import type { Clock, EpochMs, JsonValue } from "../base/mod.ts";
 import { kindOf } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
 import type { ActionKind, Edits, Match, Rendered, SendPlan } from "./actions/kind.ts";
-import { encode } from "./actions/rendering.ts";
 import type { Notification } from "./alerts/notification.ts";
-import type { Delivery, Origin } from "./delivery/delivery.ts";
+import { copied, encoded } from "./delivery/bodies.ts";
+import type { Origin, SavedDelivery } from "./delivery/delivery.ts";
 import { errorDocument } from "./delivery/error-actions.ts";
 import type { Failure } from "./delivery/error-actions.ts";
 import { receiverOf } from "./delivery/receivers.ts";
@@ -59,20 +59,43 @@ function actionName({ name }: ActionKind): string {
 
 export class RuleMatch implements Match {
   readonly input: MessageInput;
-  readonly value: JsonValue | Uint8Array;
-  readonly variables: { readonly thing: string; readonly rule: string };
+  readonly #rule: string;
+  readonly #sql: Pick<CompiledSql, "select"> | null;
+  #value: JsonValue | Uint8Array | undefined;
   #bytes: Uint8Array | null = null;
 
-  constructor(input: MessageInput, value: JsonValue | Uint8Array, rule: string) {
+  /** `value`: what the statement selects; undefined where that is the whole payload, and `sql` is asked for it if need be. */
+  constructor(
+    input: MessageInput,
+    value: JsonValue | Uint8Array | undefined,
+    rule: string,
+    sql: Pick<CompiledSql, "select"> | null = null,
+  ) {
     this.input = input;
-    this.value = value;
-    this.variables = { thing: input.thing, rule };
+    this.#rule = rule;
+    this.#value = value;
+    this.#sql = sql;
+  }
+
+  get value(): JsonValue | Uint8Array {
+    if (this.#value === undefined) this.#value = this.#sql!.select(this.input);
+    return this.#value;
+  }
+
+  get variables(): { readonly thing: string; readonly rule: string } {
+    return { thing: this.input.thing, rule: this.#rule };
   }
 
   get bytes(): Uint8Array {
-    // The message's own bytes belong to the log's buffer.
-    this.#bytes ??= this.value instanceof Uint8Array ? this.value.slice() : encode(JSON.stringify(this.value));
+    this.#bytes ??= this.#encoded();
     return this.#bytes;
+  }
+
+  /** The message's own bytes belong to the log's buffer. */
+  #encoded(): Uint8Array {
+    const plain = this.#value === undefined ? this.input.plainBytes() : null;
+    if (plain !== null) return copied(plain);
+    return this.value instanceof Uint8Array ? copied(this.value) : encoded(JSON.stringify(this.value));
   }
 }
 
@@ -87,7 +110,7 @@ export interface Occasion {
   readonly payload: Uint8Array | null;
 }
 
-export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delivery {
+export function deliveryOf(send: Send, occasion: Occasion, match: Match): SavedDelivery {
   const { event, rule, things, offset, createdAt, payload } = occasion;
   const { body, fields } = send.plan.render(match);
   const origin: Origin | null =
@@ -111,6 +134,9 @@ export function deliveryOf(send: Send, occasion: Occasion, match: Match): Delive
     offset,
     createdAt,
     origin,
+    attempts: 0,
+    nextAttemptAt: createdAt,
+    lastError: null,
   };
 }
 
@@ -126,7 +152,7 @@ export function failureNotice(
   rule: RuleDraft,
   failure: Failure,
   { clock, keyedHash, limits, environment }: FailureNoticeOptions,
-): { readonly delivery: Delivery; readonly receiver: Receiver } | null {
+): { readonly delivery: SavedDelivery; readonly receiver: Receiver } | null {
   const send = errorSendOf(rule, statementOf(rule), keyedHash);
   if (send === null) return null;
   return { delivery: failureDelivery(send, failure, clock.now(), limits, environment), receiver: send.receiver };
@@ -139,7 +165,7 @@ function failureDelivery(
   createdAt: EpochMs,
   limits: RulesLimits,
   environment?: SqlEnvironment,
-): Delivery {
+): SavedDelivery {
   const { things, offset, origin } = failure.letters[0]!;
   const { topic, clientId, event, payload } = origin;
   const sent = { topic, payload, clientId, thing: things[0] ?? clientId, receivedAt: createdAt };

@@ -39,7 +39,8 @@ export function openDeliveries(options: HotRulesOptions, parts: DeliveryParts): 
       errors.gather(letter);
       activities.died(letter.rule);
     },
-    onAttempt: (rule, outcome, reason) => activities.attempted(rule, outcome, options.clock.now(), reason),
+    onAttempt: (rule, outcome, reason, count) =>
+      activities.attempted(rule, outcome, options.clock.now(), reason, count),
   });
 }
 

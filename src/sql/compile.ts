@@ -8,7 +8,7 @@ import { parseSql } from "./parser.ts";
 import { Budget, Variables } from "./scope.ts";
 import type { CompileContext } from "./scope.ts";
 import { toBoolean } from "./value.ts";
-import { DEFAULT_SQL_VERSION } from "./version.ts";
+import { DEFAULT_SQL_VERSION, isFirstVersion } from "./version.ts";
 import type { SqlVersion } from "./version.ts";
 import { compileWindows } from "./window-compile.ts";
 import type { WindowPlan } from "./window-plan.ts";
@@ -25,6 +25,8 @@ export interface CompiledSql {
   readonly version: SqlVersion;
   /** Every message as it is: `SELECT *` or `SELECT VALUE *` without a condition. */
   readonly takesAll: boolean;
+  /** What is selected is the payload: `SELECT *` or `SELECT VALUE *`, with numbers as version 2016-03-23 has them. */
+  readonly takesWhole: boolean;
   /** Those of SET, for `compileTemplate(text, sql)`. */
   readonly variables: Variables;
   /** What the statement needs beside the message; null where nothing. Else `evaluate`, `test` and `select` know nothing. */
@@ -76,6 +78,7 @@ export function compileSql(text: string, options: CompileOptions = {}): Compiled
     text,
     version,
     takesAll: where === null && isWholePayload(statement.select),
+    takesWhole: isWholePayload(statement.select) && !isFirstVersion(version),
     variables: context.variables,
     windows: null,
     externals: [...new Set(context.externals.calls.map(({ name }) => name))],
@@ -99,6 +102,7 @@ function withState(text: string, filter: string, context: CompileContext, window
     text,
     version: context.version,
     takesAll: false,
+    takesWhole: false,
     variables: context.variables,
     windows,
     externals: [],

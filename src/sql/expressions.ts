@@ -183,17 +183,22 @@ const COMPILERS: ByKind<(context: CompileContext) => Evaluate> = {
   },
 };
 
+function topOf(input: SqlInput, key: string): SqlValue {
+  return input.top === undefined ? member(input.json(), key) : input.top(key);
+}
+
 function compilePath(path: readonly string[], context: CompileContext): Evaluate {
   if (isFirstVersion(context.version)) {
     const payload = payloadOf(context);
     return (input) => path.reduce<SqlValue>(member, payload(input));
   }
   const [first, second] = path as [string, string?];
-  if (path.length === 1) return (input) => member(input.json(), first);
-  if (path.length === 2) return (input) => member(member(input.json(), first), second!);
+  if (path.length === 1) return (input) => topOf(input, first);
+  if (path.length === 2) return (input) => member(topOf(input, first), second!);
+  const rest = path.slice(1);
   return (input) => {
-    let value: SqlValue = input.json();
-    for (const key of path) value = member(value, key);
+    let value = topOf(input, first);
+    for (const key of rest) value = member(value, key);
     return value;
   };
 }

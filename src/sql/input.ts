@@ -10,6 +10,8 @@ export interface SqlInput {
   readonly payload: Uint8Array;
   /** The payload as JSON, parsed once and lazily (`parsePayload`); undefined where it is not JSON. Never throws. */
   json(): SqlValue;
+  /** A top-level member of `json()`, which need not be parsed for it; without it, `json` serves. */
+  top?(key: string): SqlValue;
   /** The same for version 2015-10-08, where 10.0 stays 10.0; without it, `json` serves. */
   written?(): SqlValue;
   /** Whether `json` or `written` holds numbers that are longer than a double (`parsePayload` says so). */

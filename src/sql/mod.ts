@@ -21,7 +21,7 @@ export type { AskedCall, ExternalName, ExternalRequest, Unanswerable } from "./e
 export { parsePayload } from "./number.ts";
 export type { ParsedPayload } from "./number.ts";
 export type { SqlJson, SqlObject, SqlValue } from "./value.ts";
-export { equal, toNumber, withDoubles } from "./value.ts";
+export { equal, member as memberOf, toNumber, withDoubles } from "./value.ts";
 export type { WindowShape } from "./window-shape.ts";
 export { slotsOf } from "./window-plan.ts";
 export type { AggregateName, AggregateSpec, KeyedSpec, Pattern, StateValue, WindowPlan } from "./window-plan.ts";

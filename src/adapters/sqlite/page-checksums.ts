@@ -27,7 +27,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
-import { readWal } from "./wal-file.ts";
+import { WalTail, readWal } from "./wal-file.ts";
 import type { WalFrame } from "./wal-file.ts";
 import { syncFolderNow } from "../sync-folder.ts";
 
@@ -37,6 +37,8 @@ const HEADER_BYTES = 16;
 /** A checkpoint as often as SQLite runs them by itself; 256 KiB are the pages of some thirty of them. */
 const SIZES: Sizes = { checkpoint: 4 * 1024 * 1024, appendedMax: 256 * 1024 };
 const READ_BYTES = 1024 * 1024;
+/** So much of the write-ahead log is read at a time, after a commit: the checkpoint, which stops the loop, finds it done. */
+const TAIL_BYTES = 64 * 1024;
 /** https://sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
@@ -73,12 +75,14 @@ export class PageChecksums {
   #appended: number;
   /** How large the write-ahead log is to be for the next checkpoint. */
   #checkpointAt: number;
+  readonly #wal: WalTail;
 
   private constructor(options: PageChecksumsOptions, companion: Companion | null, table: Uint32Array | null) {
     this.#options = options;
     this.#table = table;
     this.#sizes = options.sizes ?? SIZES;
     this.#checkpointAt = this.#sizes.checkpoint;
+    this.#wal = new WalTail(`${options.path}-wal`);
     this.#pageBytes = companion?.pageBytes ?? 0;
     this.#appended = companion === null ? 0 : companion.bytes - HEADER_BYTES - companion.base.length * 4;
   }
@@ -132,7 +136,10 @@ export class PageChecksums {
   /** After a commit: runs a checkpoint where it is time. */
   committed(database: DatabaseSync): void {
     const bytes = statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    if (bytes < this.#checkpointAt) return;
+    if (bytes < this.#checkpointAt) {
+      if (this.#table !== null && bytes - this.#wal.end >= TAIL_BYTES) this.#guard(() => void this.#wal.advance());
+      return;
+    }
     this.#checkpoint(database);
     const left = statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     this.#checkpointAt = left + this.#sizes.checkpoint;
@@ -146,8 +153,7 @@ export class PageChecksums {
 
   #checkpoint(database: DatabaseSync): void {
     this.#guard(() => {
-      const wal = `${this.#options.path}-wal`;
-      const { frames, pages } = existsSync(wal) ? readWal(readFileSync(wal)) : { frames: [], pages: 0 };
+      const { frames, pages } = this.#wal.advance();
       if (frames.length === 0) return;
       if (this.#table !== null) this.#append(frames);
       const { log, checkpointed } = checkpoint(database);

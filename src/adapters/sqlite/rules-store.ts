@@ -44,7 +44,7 @@ const OPEN_FIELDS: ReadonlySet<string> = new Set(
 );
 
 /** A checkpoint stops the loop: small ones, more often, for state of windows is written a little at a time. */
-const SIZES = { checkpoint: 1024 * 1024, appendedMax: 256 * 1024 };
+const SIZES = { checkpoint: 512 * 1024, appendedMax: 256 * 1024 };
 
 type StoreLimits = Pick<RulesLimits, "deadLettersMax" | "alertsHistoryMax">;
 
@@ -382,7 +382,8 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   #saveAlertRow({ kind, id, thing, document }: AlertRow): void {
-    if (document === null) this.#statements.dropAlertRow.run(kind, id);
+    if (kind === "alert") this.#statements.dropAlert.run(id);
+    else if (document === null) this.#statements.dropAlertRow.run(kind, id);
     else this.#statements.putAlertRow.run(kind, id, thing, document);
   }
 

@@ -1,4 +1,5 @@
 /** SQLite's write-ahead log, read from outside: https://www.sqlite.org/fileformat2.html#the_write_ahead_log */
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 
 const HEADER_BYTES = 32;
@@ -46,22 +47,46 @@ export function saltsOf(wal: Buffer): Buffer {
 
 export function readWal(bytes: Buffer): WalContent {
   if (bytes.length <= HEADER_BYTES) return NOTHING;
-  const magic = bytes.readUInt32BE(0);
-  const sums = new Sums(bytes, magic === MAGIC_BIG);
-  sums.add(bytes, 0, 24);
-  const whole =
-    (magic === MAGIC_LITTLE || magic === MAGIC_BIG) &&
-    sums.first === bytes.readUInt32BE(24) &&
-    sums.second === bytes.readUInt32BE(28);
-  if (!whole) return { ...NOTHING, lostBytes: bytes.length };
-  const pageBytes = bytes.readUInt32BE(8);
+  const round = roundOf(bytes);
+  if (round === null) return { ...NOTHING, lostBytes: bytes.length };
   const frames: WalFrame[] = [];
-  let committed = 0;
-  let pages = 0;
-  let end = HEADER_BYTES;
-  let at = HEADER_BYTES;
+  const end = readFrames(bytes, HEADER_BYTES, round, frames);
+  return { frames, pages: round.pages, lostBytes: lostBehind(bytes, end, round.pageBytes) };
+}
+
+/** What the header says, and what the frames up to the last commit add up to. */
+interface Round {
+  readonly header: Buffer;
+  readonly big: boolean;
+  readonly pageBytes: number;
+  first: number;
+  second: number;
+  /** As in `WalContent`. */
+  pages: number;
+}
+
+/** Null where the header is not whole. */
+function roundOf(bytes: Buffer): Round | null {
+  const magic = bytes.readUInt32BE(0);
+  const big = magic === MAGIC_BIG;
+  const sums = new Sums(bytes, big);
+  sums.add(bytes, 0, 24);
+  const { first, second } = sums;
+  if (magic !== MAGIC_LITTLE && !big) return null;
+  if (first !== bytes.readUInt32BE(24) || second !== bytes.readUInt32BE(28)) return null;
+  const header = Buffer.from(bytes.subarray(0, HEADER_BYTES));
+  return { header, big, pageBytes: bytes.readUInt32BE(8), first, second, pages: 0 };
+}
+
+/** Adds the frames of whole commits in `bytes` from `at` on, and what they add up to; returns where they end. */
+function readFrames(bytes: Buffer, at: number, round: Round, frames: WalFrame[]): number {
+  const { pageBytes } = round;
+  const sums = new Sums(bytes, round.big);
+  [sums.first, sums.second] = [round.first, round.second];
+  let committed = frames.length;
+  let end = at;
   for (; at + FRAME_HEADER_BYTES + pageBytes <= bytes.length; at += FRAME_HEADER_BYTES + pageBytes) {
-    if (!isOfThisLog(bytes, at)) break;
+    if (!isOfRound(round.header, bytes, at)) break;
     sums.add(bytes, at, 8);
     sums.add(bytes, at + FRAME_HEADER_BYTES, pageBytes);
     if (sums.first !== bytes.readUInt32BE(at + 16) || sums.second !== bytes.readUInt32BE(at + 20)) break;
@@ -70,23 +95,80 @@ export function readWal(bytes: Buffer): WalContent {
     const pagesAfterCommit = bytes.readUInt32BE(at + 4);
     if (pagesAfterCommit === 0) continue;
     committed = frames.length;
-    pages = pagesAfterCommit;
+    [round.first, round.second, round.pages] = [sums.first, sums.second, pagesAfterCommit];
     end = from + pageBytes;
   }
   frames.length = committed;
-  return { frames, pages, lostBytes: lostBehind(bytes, end, pageBytes) };
+  return end;
 }
 
 /** A frame of an earlier round, which this one has not yet written over, has other salts. */
-function isOfThisLog(bytes: Buffer, at: number): boolean {
-  return bytes.compare(bytes, 16, 24, at + 8, at + 16) === 0;
+function isOfRound(header: Buffer, bytes: Buffer, at: number): boolean {
+  return header.compare(bytes, at + 8, at + 16, 16, 24) === 0;
+}
+
+/** The same as `readWal`, a piece at a time while the log grows: what a commit has brought costs less than all that a checkpoint writes. */
+export class WalTail {
+  readonly #path: string;
+  #round: Round | null = null;
+  /** Where the last commit that was read ends. */
+  #end = HEADER_BYTES;
+  /** As many as there are pages in the log, which is checkpointed before it is long. */
+  #frames: WalFrame[] = [];
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Bytes of the file that were read: a log that is begun anew while as much of it is there is noticed by the next `advance`. */
+  get end(): number {
+    return this.#round === null ? 0 : this.#end;
+  }
+
+  /** Reads on; returns all since the log was begun. Frames behind the last commit are read again: a roll-back writes over them. */
+  advance(): Pick<WalContent, "frames" | "pages"> {
+    if (!existsSync(this.#path)) return this.#forget();
+    const handle = openSync(this.#path, "r");
+    try {
+      const header = readAll(handle, 0, HEADER_BYTES);
+      if (header.length < HEADER_BYTES) return this.#forget();
+      if (this.#round?.header.equals(header) !== true) {
+        const nothing = this.#forget();
+        this.#round = roundOf(header);
+        if (this.#round === null) return nothing;
+      }
+      const size = fstatSync(handle).size;
+      const bytes = readAll(handle, this.#end, Math.max(0, size - this.#end));
+      this.#end += readFrames(bytes, 0, this.#round, this.#frames);
+      return { frames: this.#frames, pages: this.#round.pages };
+    } finally {
+      closeSync(handle);
+    }
+  }
+
+  #forget(): Pick<WalContent, "frames" | "pages"> {
+    this.#round = null;
+    this.#end = HEADER_BYTES;
+    this.#frames = [];
+    return { frames: [], pages: 0 };
+  }
+}
+
+/** What there is of it. In memory of its own, so that words in it are where the machine reads them fast. */
+function readAll(handle: number, from: number, length: number): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(length));
+  let done = 0;
+  for (let read = -1; done < length && read !== 0; done += read) {
+    read = readSync(handle, bytes, done, length - done, from + done);
+  }
+  return bytes.subarray(0, done);
 }
 
 /** How far frames of this log reach behind `end`, whole or not. */
 function lostBehind(bytes: Buffer, end: number, pageBytes: number): number {
   let last = end;
   for (let at = end; at + 16 <= bytes.length; at += FRAME_HEADER_BYTES + pageBytes) {
-    if (isOfThisLog(bytes, at)) last = Math.min(bytes.length, at + FRAME_HEADER_BYTES + pageBytes);
+    if (isOfRound(bytes, bytes, at)) last = Math.min(bytes.length, at + FRAME_HEADER_BYTES + pageBytes);
   }
   return last - end;
 }

@@ -41,6 +41,8 @@ const HEADERS = [
   "retain",
 ] as const;
 const USER_PROPERTIES_MAX = 100;
+/** Of one action; with more things that take turns, each message is prepared by itself. */
+const ROUTES_KEPT = 1_000;
 
 const carrier: Carrier = {
   name: "republish",
@@ -78,17 +80,29 @@ export const republish: ActionKind<RepublishBody> = {
     const users = (headers.userProperties ?? []).map(
       ({ key, value }) => [textOf(key, scope), textOf(value, scope)] as const,
     );
+    const route = (match: Match): Route => ({
+      topic: unescaped(topicOf(match)),
+      qos: qosText(match),
+      hops: String(hopsOf(match.input.message.properties) + 1),
+      thing: match.input.thing,
+    });
+    const [settings, label] = [{}, "this broker"];
+    if (named.length === 0 && users.length === 0) {
+      const routes = new Routes();
+      return {
+        settings,
+        label,
+        render: (match) => ({ body: match.bytes, fields: routes.shared(route(match)) }),
+      };
+    }
     return {
-      settings: {},
-      label: "this broker",
+      settings,
+      label,
       render: (match) => ({
         body: match.bytes,
         fields: {
-          topic: topicOf(match).replace(/^\$\$/, "$"),
-          qos: qosText(match),
-          hops: String(hopsOf(match.input.message.properties) + 1),
-          thing: match.input.thing,
-          ...(named.length === 0 ? {} : renderedHeaders(named, match)),
+          ...route(match),
+          ...renderedHeaders(named, match),
           ...(users.length === 0
             ? {}
             : { userProperties: JSON.stringify(users.map(([k, v]) => [k(match), v(match)])) }),
@@ -97,6 +111,27 @@ export const republish: ActionKind<RepublishBody> = {
     };
   },
 };
+
+/** AWS's `$$aws/…`. */
+function unescaped(topic: string): string {
+  return topic.startsWith("$$") ? topic.slice(1) : topic;
+}
+
+type Route = Readonly<Record<"topic" | "qos" | "hops" | "thing", string>>;
+
+/** One object for all messages that go the same way: whoever publishes them prepares it once. */
+class Routes {
+  /** The latest of each thing. */
+  readonly #byThing = new Map<string, Route>();
+
+  shared(route: Route): Route {
+    const known = this.#byThing.get(route.thing);
+    if (known?.topic === route.topic && known.qos === route.qos && known.hops === route.hops) return known;
+    if (this.#byThing.size >= ROUTES_KEPT) this.#byThing.clear();
+    this.#byThing.set(route.thing, route);
+    return route;
+  }
+}
 
 function renderedHeaders(named: readonly (readonly [string, TextOf])[], match: Match): Record<string, string> {
   return Object.fromEntries(named.map(([name, of]) => [name, of(match)]).filter(([, value]) => value !== ""));

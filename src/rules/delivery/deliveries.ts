@@ -10,20 +10,22 @@ import type { Clock, Logger, Metrics, Millis, Random, Scheduler } from "../../ba
 import type { RulesLimits } from "../model.ts";
 import type { ReceiverState } from "../rule-activity.ts";
 import type { RulesStore, SaveBatch, StoredState } from "../store.ts";
+import { Attempts } from "./attempts.ts";
+import type { AttemptsOptions } from "./attempts.ts";
 import { Backlog } from "./backlog.ts";
 import { backoff } from "./backoff.ts";
 import { DeliveryCounters } from "./counters.ts";
-import type { AttemptOutcome, DropReason } from "./counters.ts";
+import type { DropReason } from "./counters.ts";
 import { bytesOf, keyOf } from "./delivery.ts";
 import type { DeadLetter, Delivery, SavedDelivery } from "./delivery.ts";
 import { Ledger } from "./ledger.ts";
-import { targetFails } from "./sender.ts";
+import { DONE, targetFails } from "./sender.ts";
 import type { Receiver, Senders, Verdict } from "./sender.ts";
-import { closeSender, stateOf } from "./target.ts";
-import type { Pending, Target } from "./target.ts";
+import { Pending, closeSender, stateOf } from "./target.ts";
+import type { Target } from "./target.ts";
 import { Targets } from "./targets.ts";
 
-export interface DeliveriesOptions {
+export interface DeliveriesOptions extends Pick<AttemptsOptions, "onAttempt"> {
   readonly senders: Senders;
   readonly store: Pick<RulesStore, "due" | "nextDue" | "has" | "older" | "waitingFor">;
   readonly clock: Clock;
@@ -38,8 +40,6 @@ export interface DeliveriesOptions {
   readonly knowsRule: (ruleName: string) => boolean;
   /** Told of each that is given up, before it is saved as a dead letter. */
   readonly onDead: (letter: DeadLetter) => void;
-  /** What became of each attempt, and why it failed. */
-  readonly onAttempt: (rule: string | null, outcome: AttemptOutcome, reason: string | null) => void;
 }
 
 /** Unsaved changes after which the save does not wait for its time. */
@@ -58,6 +58,7 @@ type Changes = Pick<SaveBatch, "deliveries" | "done" | "dead" | "receivers">;
 export class Deliveries {
   readonly #o: DeliveriesOptions;
   readonly #counters: DeliveryCounters;
+  readonly #attempts: Attempts;
   readonly #targets: Targets;
   readonly #ledger = new Ledger();
   readonly #backlog: Backlog;
@@ -83,6 +84,7 @@ export class Deliveries {
       waiting: () => this.#waiting + this.#ledger.unsavedNew,
       inflight: () => this.#inflight,
     });
+    this.#attempts = new Attempts({ ...options, counters: this.#counters });
   }
 
   start(state: StoredState): void {
@@ -94,22 +96,20 @@ export class Deliveries {
   }
 
   /** Takes a delivery; never throws. `notice`: what caused it (an alert, a death) is saved with it in one transaction. */
-  enqueue(delivery: Delivery, receiver: Receiver, notice = false): void {
-    const key = keyOf(delivery);
-    if (this.#ledger.isUnsaved(key)) return;
-    if (delivery.offset <= this.#savedOffsetMax && this.#backlog.knows(key)) return;
+  enqueue(delivery: SavedDelivery, receiver: Receiver, notice = false): void {
+    if (this.#ledger.isUnsaved(delivery)) return;
+    if (delivery.offset <= this.#savedOffsetMax && this.#backlog.knows(keyOf(delivery))) return;
     if (delivery.body.length > this.#o.limits.deliveryBodyBytesMax) {
       this.#drop("too-large", delivery, receiver);
       return;
     }
     const target = this.#targets.of(receiver, false);
     const now = this.#o.clock.monotonic();
-    const saved: SavedDelivery = { ...delivery, attempts: 0, nextAttemptAt: delivery.createdAt, lastError: null };
     if (target.mustQueueInStore(now) || this.#memoryFull(target, bytesOf(delivery))) {
-      this.#toStore(target, saved, 0, null);
+      this.#toStore(target, delivery, 0, null);
       return;
     }
-    const pending: Pending = { delivery: saved, key, stored: false, notice, queuedAt: now };
+    const pending = new Pending(delivery, { stored: false, notice, queuedAt: now });
     target.queue.push(pending);
     this.#queuedBytes += bytesOf(delivery);
     this.#ledger.open(pending);
@@ -204,7 +204,7 @@ export class Deliveries {
     this.#forget(isOf, stored);
     this.#ledger.forgetDead(isOf);
     for (const target of this.#targets) {
-      for (const pending of target.inflight) if (isOf(pending.delivery)) pending.forgotten = true;
+      for (const pending of [...target.inflight].flat()) if (isOf(pending.delivery)) pending.forgotten = true;
     }
   }
 
@@ -212,7 +212,7 @@ export class Deliveries {
     this.#waiting -= stored;
     for (const target of this.#targets) {
       const gone = target.queue.retain((pending) => !isOf(pending.delivery));
-      for (const pending of gone) this.#leaveQueue(pending, true);
+      for (const pending of gone) this.#leaveQueue(pending);
       target.page = target.page.filter((delivery) => !isOf(delivery));
     }
     this.#ledger.forget(isOf);
@@ -242,8 +242,8 @@ export class Deliveries {
     this.#closed = true;
     for (const target of this.#targets) {
       target.wake?.cancel();
-      for (const pending of [...target.inflight, ...target.queue]) {
-        if (!pending.stored && pending.forgotten !== true) this.#ledger.keep(pending.delivery, pending.key, false);
+      for (const pending of [...target.inflight, ...target.queue].flat()) {
+        if (!pending.stored && !pending.forgotten) this.#ledger.keep(pending.delivery, pending.key, false);
       }
       target.queue.clear();
       closeSender(target);
@@ -307,18 +307,16 @@ export class Deliveries {
       if (target.backlogAt !== Infinity && target.inflight.size === 0) this.#wakeAt(target, target.backlogAt);
       return null;
     }
-    const key = keyOf(delivery);
-    target.owned.add(key);
-    return { delivery, key, stored: true, notice: false, queuedAt: now };
+    target.owned.add(keyOf(delivery));
+    return new Pending(delivery, { stored: true, notice: false, queuedAt: now });
   }
 
   #attempt(target: Target, batch: readonly Pending[]): void {
     const { clock, senders, limits } = this.#o;
     const startedAt = clock.monotonic();
     this.#inflight++;
-    target.batches++;
     target.usedAt = startedAt;
-    for (const pending of batch) target.inflight.add(pending);
+    target.inflight.add(batch);
     target.sender ??= senders.open(target.receiver);
     const parcels = batch.map(({ delivery }) => delivery);
     target.sender.send(parcels, Math.min(target.carrier.timeout, limits.deliveryTimeout)).then(
@@ -336,18 +334,21 @@ export class Deliveries {
     reason = "the sender gave no answer",
   ): void {
     this.#inflight--;
-    target.batches--;
-    for (const pending of batch) target.inflight.delete(pending);
+    target.inflight.delete(batch);
     if (this.#closed) return;
-    const silent = targetFails(reason);
-    const answered = batch.map((pending, i) => [pending, verdicts[i] ?? silent] as const);
-    // What the receiver took first: a success clears its record, and must not clear the failure beside it.
-    for (const [pending, verdict] of answered) if (verdict.type !== "retry") this.#conclude(target, pending, verdict);
-    for (const [pending, verdict] of answered)
-      if (verdict.type === "retry") this.#retry(target, pending, startedAt, verdict);
+    if (verdicts.length === batch.length && verdicts.every((verdict) => verdict === DONE)) {
+      this.#concludeAll(target, batch);
+    } else {
+      const answered = batch.map((pending, i) => ({ pending, verdict: verdicts[i] ?? targetFails(reason) }));
+      // What the receiver took first: a success clears its record, and must not clear the failure beside it.
+      for (const { pending, verdict } of answered)
+        if (verdict.type !== "retry") this.#conclude(target, pending, verdict);
+      for (const { pending, verdict } of answered)
+        if (verdict.type === "retry") this.#retry(target, pending, startedAt, verdict);
+    }
     for (const pending of batch) {
-      this.#leaveQueue(pending, false);
-      target.owned.delete(pending.key);
+      this.#ledger.leave(pending);
+      if (target.owned.size > 0) target.owned.delete(pending.key);
     }
     this.#pump(target);
     for (const starved of this.#starved) {
@@ -357,26 +358,33 @@ export class Deliveries {
     }
   }
 
+  /** As nearly all batches end. */
+  #concludeAll(target: Target, batch: readonly Pending[]): void {
+    target.succeeded(batch.length);
+    this.#attempts.delivered(target, batch);
+    for (const pending of batch) if (pending.stored) this.#ledger.done(pending.key);
+  }
+
   /** It answers: where it refuses one, only this one is not to its taste. */
   #conclude(target: Target, pending: Pending, verdict: Exclude<Verdict, { type: "retry" }>): void {
-    target.succeeded();
+    target.succeeded(1);
     if (verdict.type === "done") {
       if (verdict.pause !== undefined) {
         const pause = Math.min(verdict.pause, this.#o.limits.retryAfterMax);
         target.pause(this.#o.clock.monotonic() + pause);
       }
-      this.#note(target, pending, "delivered", null);
+      this.#attempts.note(target, pending, "delivered", null);
       if (pending.stored) this.#ledger.done(pending.key);
       return;
     }
-    this.#note(target, pending, "refused", verdict.reason);
+    this.#attempts.note(target, pending, "refused", verdict.reason);
     if (this.#isUnwanted(pending)) return;
     const { delivery } = pending;
     this.#bury(delivery, pending.stored, delivery.attempts + 1, verdict.reason, target.receiver.label);
   }
 
   #retry(target: Target, pending: Pending, startedAt: Millis, given: Verdict & { type: "retry" }): void {
-    this.#note(target, pending, "failed", given.reason);
+    this.#attempts.note(target, pending, "failed", given.reason);
     if (this.#isUnwanted(pending)) return;
     const { delivery } = pending;
     const verdict = target.carrier.ordered ? { ...given, scope: "target" as const } : given;
@@ -404,15 +412,8 @@ export class Deliveries {
     });
   }
 
-  /** `reason`: null where it went well. */
-  #note(target: Target, { delivery }: Pending, outcome: AttemptOutcome, reason: string | null): void {
-    this.#counters.attempt(target.carrier.name, outcome).value++;
-    target.note(this.#o.clock.now(), reason);
-    this.#o.onAttempt(delivery.rule, outcome, reason);
-  }
-
   #isUnwanted({ forgotten, delivery: { rule } }: Pending): boolean {
-    return forgotten === true || (rule !== null && !this.#o.knowsRule(rule));
+    return forgotten || (rule !== null && !this.#o.knowsRule(rule));
   }
 
   #ownRetryAfter(verdict: Verdict & { type: "retry" }): Millis {
@@ -450,7 +451,7 @@ export class Deliveries {
   /** A target in trouble keeps nothing in memory. */
   #emptyQueue(target: Target): void {
     for (const pending of target.queue) {
-      this.#leaveQueue(pending, true);
+      this.#leaveQueue(pending);
       target.owned.delete(pending.key);
       if (pending.stored) this.#noteBacklog(target, 0);
       else this.#toStore(target, pending.delivery, 0, pending);
@@ -469,9 +470,9 @@ export class Deliveries {
     });
   }
 
-  #leaveQueue(pending: Pending, queued: boolean): void {
+  #leaveQueue(pending: Pending): void {
     this.#ledger.leave(pending);
-    if (queued) this.#queuedBytes -= bytesOf(pending.delivery);
+    this.#queuedBytes -= bytesOf(pending.delivery);
   }
 
   #noteBacklog(target: Target, delay: Millis): void {

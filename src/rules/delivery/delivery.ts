@@ -35,6 +35,11 @@ export interface SavedDelivery extends Delivery {
   readonly lastError: string | null;
 }
 
+/** One that was never attempted. */
+export function fresh(delivery: Delivery): SavedDelivery {
+  return { ...delivery, attempts: 0, nextAttemptAt: delivery.createdAt, lastError: null };
+}
+
 export interface DeadLetter extends Delivery {
   readonly attempts: number;
   readonly lastError: string;

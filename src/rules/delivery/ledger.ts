@@ -3,7 +3,9 @@
  * limits of what is queued (`#open`) and by the saves (`#unsaved`, `#done`, `#dead`).
  */
 import type { Millis } from "../../base/mod.ts";
+import { keyOf } from "./delivery.ts";
 import type { DeadLetter, Delivery, DeliveryKey, SavedDelivery } from "./delivery.ts";
+import { OpenLine } from "./open-line.ts";
 import type { Pending } from "./target.ts";
 
 export interface Changes {
@@ -16,8 +18,8 @@ export interface Changes {
 }
 
 export class Ledger {
-  /** Oldest first. */
-  readonly #open = new Set<Pending>();
+  /** Oldest first; none stays for long, see `changes`. */
+  readonly #open = new OpenLine<Pending>();
   readonly #openNotices = new Set<Pending>();
   /** `stored`: the store has an older state of it. */
   readonly #unsaved = new Map<DeliveryKey, { readonly delivery: SavedDelivery; readonly stored: boolean }>();
@@ -26,13 +28,13 @@ export class Ledger {
   readonly #dead = new Map<DeliveryKey, { readonly letter: DeadLetter; readonly stored: boolean }>();
 
   open(pending: Pending): void {
-    this.#open.add(pending);
+    this.#open.push(pending);
     if (pending.notice) this.#openNotices.add(pending);
   }
 
   leave(pending: Pending): void {
-    this.#open.delete(pending);
-    this.#openNotices.delete(pending);
+    this.#open.remove(pending);
+    if (this.#openNotices.size > 0) this.#openNotices.delete(pending);
   }
 
   /** The next save takes all that is open: it is made of state that the same save is to contain. */
@@ -61,8 +63,8 @@ export class Ledger {
     return this.#dead.set(key, { letter, stored }).size;
   }
 
-  isUnsaved(key: DeliveryKey): boolean {
-    return this.#unsaved.has(key);
+  isUnsaved(delivery: Delivery): boolean {
+    return this.#unsaved.size > 0 && this.#unsaved.has(keyOf(delivery));
   }
 
   /** Is to be removed from the waiting ones, or to become a dead letter. */
@@ -81,11 +83,7 @@ export class Ledger {
 
   /** The oldest log offset whose delivery is neither done nor saved; null where there is none. */
   oldest(): number | null {
-    let oldest = Infinity;
-    for (const pending of this.#open) {
-      oldest = pending.delivery.offset;
-      break;
-    }
+    let oldest = this.#open.first?.delivery.offset ?? Infinity;
     for (const { delivery, stored } of this.#unsaved.values()) if (!stored) oldest = Math.min(oldest, delivery.offset);
     for (const { letter, stored } of this.#dead.values()) if (!stored) oldest = Math.min(oldest, letter.offset);
     return oldest === Infinity ? null : oldest;
@@ -119,7 +117,7 @@ export class Ledger {
     const notices = [...this.#openNotices];
     for (const pending of notices) {
       pending.stored = true;
-      this.#open.delete(pending);
+      this.#open.remove(pending);
     }
     this.#openNotices.clear();
     this.#unsaved.clear();

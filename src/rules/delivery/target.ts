@@ -4,14 +4,14 @@ import type { Carrier } from "../actions/kind.ts";
 import type { RulesLimits } from "../model.ts";
 import type { Mishap, ReceiverState } from "../rule-activity.ts";
 import { backoff } from "./backoff.ts";
+import { keyOf } from "./delivery.ts";
 import type { DeliveryKey, SavedDelivery } from "./delivery.ts";
 import { Fifo } from "./fifo.ts";
 import type { Receiver, Sender } from "./sender.ts";
 
 /** A delivery in memory. */
-export interface Pending {
+export class Pending {
   readonly delivery: SavedDelivery;
-  readonly key: DeliveryKey;
   /** The store has it too; so it must be taken out there when it is done. */
   stored: boolean;
   /** What caused it is saved together with it: an alert, or the death of another. */
@@ -19,7 +19,21 @@ export interface Pending {
   /** Monotonic. */
   readonly queuedAt: Millis;
   /** Its thing is forgotten: it is not tried again, and not kept. */
-  forgotten?: boolean;
+  forgotten = false;
+  /** In the ledger's line. */
+  place = -1;
+
+  constructor(delivery: SavedDelivery, { stored, notice, queuedAt }: Pick<Pending, "stored" | "notice" | "queuedAt">) {
+    this.delivery = delivery;
+    this.stored = stored;
+    this.notice = notice;
+    this.queuedAt = queuedAt;
+  }
+
+  /** Made when somebody wants it: of most, nobody does. */
+  get key(): DeliveryKey {
+    return keyOf(this.delivery);
+  }
 }
 
 /** Batches that a receiver may have on the way before it has shown that it answers. */
@@ -38,9 +52,8 @@ export class Target {
   page: SavedDelivery[] = [];
   /** On the way or queued, and in the store: not to be read from there again. */
   readonly owned = new Set<DeliveryKey>();
-  readonly inflight = new Set<Pending>();
   /** Batches on the way. */
-  batches = 0;
+  readonly inflight = new Set<readonly Pending[]>();
   /** From when on the store may have something due for it, monotonic; Infinity where it has nothing. */
   backlogAt: Millis = Infinity;
   /** Monotonic; until then nothing is sent. */
@@ -68,6 +81,10 @@ export class Target {
     this.#window = Math.min(WINDOW_START, this.#windowMax);
   }
 
+  get batches(): number {
+    return this.inflight.size;
+  }
+
   get idle(): boolean {
     return this.queue.length === 0 && this.batches === 0 && this.page.length === 0 && this.backlogAt === Infinity;
   }
@@ -89,10 +106,11 @@ export class Target {
     return this.queue.first!.queuedAt + linger;
   }
 
-  succeeded(): void {
+  /** So many were taken. */
+  succeeded(count: number): void {
     this.failures = 0;
     this.blockedUntil = 0;
-    if (this.#window < this.#windowMax) this.#window++;
+    this.#window = Math.min(this.#window + count, this.#windowMax);
   }
 
   /** An attempt, for people; `reason`: null where it went well. */
@@ -150,7 +168,8 @@ interface Context {
 /** For people. `stored`: how many wait on disk. `now`: monotonic. */
 export function stateOf(receiver: Receiver, target: Target | undefined, stored: number, now: Millis): ReceiverState {
   const { key, carrier, label } = receiver;
-  const inMemory = target === undefined ? [] : [...target.queue, ...target.inflight].filter((one) => !one.stored);
+  const inMemory =
+    target === undefined ? [] : [...target.queue, ...target.inflight].flat().filter((one) => !one.stored);
   return {
     key,
     kind: carrier,

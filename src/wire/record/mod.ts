@@ -6,6 +6,8 @@ export type { RecordHead } from "./layout.ts";
 export { ORIGIN_UNKNOWN, SENT_STRIDE, noteBytes, readLogged, writeNote } from "./note.ts";
 export type { Logged, SessionNote } from "./note.ts";
 export { readRecord, recordHead, recordProperties, recordTime } from "./read.ts";
+export { recordReader } from "./reader.ts";
+export type { RecordReader } from "./reader.ts";
 export { propertiesAt, senderOf, writtenAt } from "./sender.ts";
 export { encodePublisher, messageRecordBytes, recordBytes, writeMessageRecord, writeRecord } from "./write.ts";
 export type { EncodedPublisher, PublishedBytes } from "./write.ts";
