@@ -347,7 +347,8 @@ async function openBroker(
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });
   const accounts = new AccountLogin({ ...base, review });
-  for (const login of [keys, accounts]) teardown.add("keys and accounts", () => login.close());
+  const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
+  for (const login of [keys, accounts, users]) teardown.add("keys, accounts, users", () => login.close());
   if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
   const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
@@ -361,8 +362,6 @@ async function openBroker(
           : peer.principal !== undefined
             ? (AccountLogin.isMeant(peer) ? accounts : keys).admit(peer, connect)
             : noted(renewals, peer, gatekeeper.admit(peer, connect));
-  const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
-  teardown.add("users", () => users.close());
   const owners = new KeptOwners({ ...base, users, keys });
   const broker = new Broker({
     ...base,
