@@ -123,7 +123,7 @@ export class PlatformProcess {
     log.onDurable((durable) => store.durable(durable));
     store.durable(log.durable);
     const hot = rulesConsumer(rules, logger);
-    log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
+    log.consume(resumeRulesAt, (batch) => hot.take(batch) ?? undefined, "rules");
     const broker = new Broker({
       ...common,
       journal: this.#watched(journal),

@@ -1,6 +1,6 @@
 /**
  * How long saving the state of a rule with 100,000 changed keys stops the loop: the real store, on a disk, while messages
- * of random devices go on. In milliseconds of this thread's processor time, for others may use the machine; where the system counts
+ * of random devices go on; and how long closing as many windows does. In milliseconds of this thread's processor time, for others may use the machine; where the system counts
  * that by ticks of its clock, what passed on the wall is nearer for short stretches.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -12,6 +12,8 @@ import { SqliteRulesStore } from "../../src/adapters/sqlite/rules-store.ts";
 import { systemClock } from "../../src/adapters/system.ts";
 import { LIMITS } from "../../src/base/mod.ts";
 import { MessageInput } from "../../src/rules/mod.ts";
+import { Closings } from "../../src/rules/windows/closings.ts";
+import type { Outcome } from "../../src/rules/windows/rule-state.ts";
 import { SlicedSaves } from "../../src/rules/windows/sliced-saves.ts";
 import { WindowedRules } from "../../src/rules/windows/windowed-rules.ts";
 import { compileSql } from "../../src/sql/mod.ts";
@@ -83,6 +85,44 @@ export async function pause(runs: number): Promise<Row> {
   rmSync(folder, { recursive: true });
   const claim = `longest stretch of saving ${figure(KEYS)} changed keys of one rule`;
   const peer = `${median(counts)} slices, ${figure(median(wholes))} ms in all; ${BATCH} messages meanwhile: at most ${figure(median(batches))} ms`;
+  return { claim, unit: "ms of CPU", must: { below: 5 }, runs: longest, peer };
+}
+
+/** All windows are over at the same moment, and each tells a rule of it that renders a body for a receiver. */
+export function closingPause(runs: number): Row {
+  const ports = { logger: new SimLogger(), metrics: new SimMetrics(), clock: systemClock, random: new SimRandom(1) };
+  let bytes = 0;
+  const tell = (_rule: string, outcome: Outcome): void => void (bytes += JSON.stringify(outcome.value).length);
+  const windows = new WindowedRules({ ...ports, parsing: LIMITS.rules, tell });
+  const state = windows.put("r", compileSql(SQL).windows!, 0);
+  const payload = new TextEncoder().encode('{"temperature":21.5}');
+  let offset = 0;
+  let minute = T0;
+  const fill = (): void => {
+    for (let n = 0; n < KEYS; n++) {
+      const device = `device-${n}`;
+      state.handle(offset++, new MessageInput(messageOf(`site/${device}/m`, payload, device, minute)));
+    }
+    minute += 2 * 60_000;
+  };
+  const due: (() => void)[] = [];
+  const scheduler = { defer: (task: () => void) => void due.push(task) };
+  const free = { inOneSave: (steps: () => void) => steps(), began: () => {}, ended: () => {} };
+  const closings = new Closings({ ...ports, ...free, scheduler });
+  const counts: number[] = [];
+  const wholes: number[] = [];
+  const longest = Array.from({ length: runs }, () => {
+    fill();
+    wholes.push(cpuOf(() => windows.tick(minute)));
+    fill();
+    const stretches = [cpuOf(() => closings.begin(windows.closingsBy(minute), () => {}))];
+    for (let task = due.shift(); task !== undefined; task = due.shift()) stretches.push(cpuOf(task));
+    counts.push(stretches.length);
+    return Math.max(...stretches);
+  });
+  if (closings.isUnderWay || state.keys > 0 || bytes === 0) throw new Error("the windows were not closed");
+  const claim = `longest stretch of closing ${figure(KEYS)} windows that are over at once`;
+  const peer = `${median(counts)} slices; in one stretch: ${figure(median(wholes))} ms`;
   return { claim, unit: "ms of CPU", must: { below: 5 }, runs: longest, peer };
 }
 

@@ -13,7 +13,7 @@ import type { Row } from "../report.ts";
 import { backTest } from "./back-test.ts";
 import { T0, collected, messageOf, perSecond } from "./measuring.ts";
 import { nodeRed } from "./node-red.ts";
-import { pause } from "./pause.ts";
+import { closingPause, pause } from "./pause.ts";
 import { tumble } from "./tumble.ts";
 import { webhook } from "./webhook.ts";
 
@@ -145,7 +145,7 @@ async function rowsOf(parts: readonly string[], runs: number): Promise<Row[]> {
       runs: measured.map(({ bytes }) => bytes),
     });
   }
-  if (wants("pause")) rows.push(await pause(runs));
+  if (wants("pause")) rows.push(await pause(runs), closingPause(runs));
   if (wants("back-test")) rows.push(await backTest(runs));
   if (wants("webhook")) rows.push(...(await webhook(runs)));
   if (parts.includes("node-red")) rows.push(...(await nodeRed(runs)));

@@ -29,10 +29,17 @@ export interface AuditEntry extends AuditEvent {
 
 /** The bytes that are hashed: members in one order, those that are not there left out. */
 export function entryText(sequence: number, time: EpochMs, event: AuditEvent): string {
-  const { actor, address, action, target, outcome, reason, incident, details } = event;
-  const text = textOf({
+  const { actor, action, outcome } = event;
+  const isoTime = new Date(time).toISOString();
+  // What is undefined, JSON leaves out by itself.
+  const address = event.address ?? undefined;
+  const target = event.target ?? undefined;
+  const reason = event.reason ?? undefined;
+  const incident = event.incident ?? undefined;
+  const details = event.details ?? undefined;
+  const text = JSON.stringify({
     sequence,
-    time: new Date(time).toISOString(),
+    time: isoTime,
     actor: present(actor),
     address,
     action,
@@ -43,19 +50,22 @@ export function entryText(sequence: number, time: EpochMs, event: AuditEvent): s
     details,
   });
   if (text.length <= LIMITS.audit.entryBytesMax) return text;
-  const cut = (given: string | null | undefined): string | null => given?.slice(0, 512) ?? null;
-  const short = { address, action, target: cut(target), outcome, reason: cut(reason), incident };
-  const at = { sequence, time: new Date(time).toISOString() };
-  return textOf({ ...at, actor: { kind: actor.kind }, ...short, details: { tooLong: text.length } });
+  const short = { address, action, target: target?.slice(0, 512), outcome, reason: reason?.slice(0, 512), incident };
+  return JSON.stringify({
+    sequence,
+    time: isoTime,
+    actor: { kind: actor.kind },
+    ...short,
+    details: { tooLong: text.length },
+  });
 }
 
-function textOf(fields: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(present(fields));
-}
-
-function present<T>(fields: Readonly<Record<string, T>>): Record<string, T> {
-  const kept: Record<string, T> = {};
-  for (const [name, value] of Object.entries(fields)) if (value !== null && value !== undefined) kept[name] = value;
+function present(actor: AuditActor): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name in actor) {
+    const value = actor[name] ?? null;
+    if (value !== null) kept[name] = value;
+  }
   return kept;
 }
 

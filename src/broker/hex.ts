@@ -2,6 +2,6 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toS
 
 export function hex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += HEX[byte]!;
+  for (let at = 0; at < bytes.length; at++) text += HEX[bytes[at]!]!;
   return text;
 }

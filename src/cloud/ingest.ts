@@ -110,7 +110,7 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   const skips = skipForgotten(forgotten);
   const hot = rulesConsumer(rules, base.logger, skips);
   teardown.add("rules' filter", hot.close);
-  const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch), "rules");
+  const consumer = log.consume(resumeRulesAt, (batch) => hot.take(batch) ?? undefined, "rules");
   teardown.add("rules' consumer", () => consumer.close());
   const provisioning = openDevices(config, base, teardown);
   const services = [SHADOW_ANSWERS, provisioningService({ ...base, ...provisioning })];

@@ -1,5 +1,5 @@
 /** Opens the audit log, and the people whose doings are in it. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { AuditScopes, auditedLogger } from "../adapters/audit-logger.ts";
@@ -40,7 +40,7 @@ export function openAudit({ data, logger: log, ...ports }: Ground, teardown: Tea
   const file = openPeopleFile({ path: join(data, "people.db"), logger: log });
   teardown.add("people's store", () => file.close());
   const auditFiles = openAuditFolder(join(data, "audit"));
-  const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+  const sha256 = (text: string): string => hash("sha256", text, "hex");
   const { auditAnchor: anchor, auditCheckpoint: checkpointNote } = file;
   const audit = new AuditTrail({ ...ports, files: auditFiles, anchor, checkpointNote, sha256, logger: log });
   teardown.add("audit log", () => audit.close());

@@ -7,7 +7,8 @@ import { readRecord, recordFilter, recordReader } from "../wire/record/mod.ts";
 import type { RecordReader } from "../wire/record/mod.ts";
 
 export interface RulesConsumer {
-  take(batch: LogBatch): void;
+  /** Where it gives a promise, the next batch waits for it, and the bytes stay as they are. */
+  take(batch: LogBatch): Promise<void> | null;
   close: Cancel;
 }
 
@@ -19,16 +20,32 @@ export function rulesConsumer(rules: HotRules, logger: Logger, skips: Skips = ()
   const newReader = (): RecordReader => recordReader((topic) => rules.wants(topic));
   let read = newReader();
   const close = rules.onRulesChange(() => (read = newReader()));
-  const take = (batch: LogBatch): void => {
-    batch.locate((offset, bytes, from, to) => {
-      try {
-        const message = read(bytes, from, to);
-        if (message !== null && !skips(offset, bytes, from, to)) rules.handle(offset, message);
-      } catch (error) {
-        logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
-      }
-    });
+  const hand = (offset: number, bytes: Uint8Array, from: number, to: number): Promise<void> | null => {
+    try {
+      const message = read(bytes, from, to);
+      return message === null || skips(offset, bytes, from, to) ? null : rules.take(offset, message);
+    } catch (error) {
+      logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
+      return null;
+    }
+  };
+  const rest = async (batch: LogBatch, places: readonly Place[], closed: Promise<void>): Promise<void> => {
+    await closed;
+    for (const { offset, bytes, from, to } of places) {
+      for (let wait = hand(offset, bytes, from, to); wait !== null; wait = hand(offset, bytes, from, to)) await wait;
+    }
     rules.caughtUp(batch.baseOffset + batch.count);
+  };
+  const take = (batch: LogBatch): Promise<void> | null => {
+    let closed: Promise<void> | null = null;
+    const places: Place[] = [];
+    batch.locate((offset, bytes, from, to) => {
+      closed ??= hand(offset, bytes, from, to);
+      if (closed !== null) places.push({ offset, bytes, from, to });
+    });
+    if (closed !== null) return rest(batch, places, closed);
+    rules.caughtUp(batch.baseOffset + batch.count);
+    return null;
   };
   return { take, close };
 }

@@ -24,6 +24,7 @@ import { SeenMessages } from "./seen-messages.ts";
 import { statementOf } from "./statement.ts";
 import type { RulesStore, StoredState } from "./store.ts";
 import type { RuleState, StateLimits } from "./windows/rule-state.ts";
+import type { ClosingLimits } from "./windows/closings.ts";
 import type { SliceLimits } from "./windows/sliced-saves.ts";
 
 export interface HotRulesOptions {
@@ -50,7 +51,7 @@ export interface HotRulesOptions {
   /** What functions of the SQL need of the machine; without it they are Undefined. */
   readonly environment?: SqlEnvironment;
   readonly limits?: RulesLimits;
-  readonly windowLimits?: StateLimits & SliceLimits;
+  readonly windowLimits?: StateLimits & SliceLimits & ClosingLimits;
 }
 
 export interface HotRule extends CompiledRule {

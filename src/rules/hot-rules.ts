@@ -33,8 +33,9 @@ import { receiversOf } from "./sends.ts";
 import { RuleSaves } from "./saves.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
-import { openAsking, openDeliveries, openSlices, openWindows, tellLost } from "./wiring.ts";
+import { openAsking, openClosings, openDeliveries, openSlices, openWindows, tellLost } from "./wiring.ts";
 import { validateRule, withKeptSecrets } from "./validate.ts";
+import type { Closing, Closings } from "./windows/closings.ts";
 import type { SlicedSaves } from "./windows/sliced-saves.ts";
 import type { WindowedRules } from "./windows/windowed-rules.ts";
 
@@ -57,6 +58,7 @@ export class HotRules {
   readonly #asking: AskingRules;
   readonly #saves: RuleSaves;
   readonly #slices: SlicedSaves;
+  readonly #closings: Closings;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #activities = new RuleActivities();
   readonly #counters: RuleCounters;
@@ -121,11 +123,13 @@ export class HotRules {
       windows: this.#windows,
       asking: this.#asking,
       failures: this.#counters.saveFailures,
+      finishClosing: () => this.#closings.finish(),
       tellFailures: () => this.#acting.tellFailures(this.#errors.take(), this.#rules),
       next: () => this.#next,
       ticked: () => this.#ticked,
       lost: (rows) => tellLost(rows, { ...options, deliveries, activities }),
     });
+    this.#closings = openClosings(options, this.#saves);
     const { saveFailures: failures } = this.#counters;
     this.#running = this.#openRunning(options);
     this.#slices = openSlices(options, { windows: this.#windows, failures, save });
@@ -146,6 +150,7 @@ export class HotRules {
       deliveries: this.#deliveries,
       alerts: this.alerts,
       saves: this.#saves,
+      closings: this.#closings,
       position: () => this.#position,
       next: () => this.#next,
     });
@@ -201,6 +206,7 @@ export class HotRules {
     this.#running.endOrphans(this.moves);
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
+        if (this.#closings.isUnderWay) return; // no time passes for alerts in the middle of it
         this.#ruleAlerts.tick();
         this.#saves.save("soon");
         this.#slices.tick();
@@ -242,6 +248,7 @@ export class HotRules {
   /** Saves everything, also what was on its way, so that the next start replays nothing. */
   async close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
+    this.#closings.finish();
     this.#asking.close();
     this.#deliveries.close();
     this.#slices.close();
@@ -258,6 +265,7 @@ export class HotRules {
   /** One durable message, in the order of the log. The payload must stay as it is until this returns. */
   handle(offset: number, message: Message): void {
     if (offset < this.#position) return;
+    this.#closings.finish();
     this.#position = offset + 1;
     if (isUnfit(message.topic)) {
       const receiver = ownBroker(this.#o.keyedHash);
@@ -268,8 +276,30 @@ export class HotRules {
     else this.#unknown.note(message);
   }
 
+  /**
+   * As `handle`, in short stretches: not null where windows are over that are to be closed before. It resolves when they are, and
+   * then the message is to be handed over again.
+   */
+  take(offset: number, message: Message): Promise<void> | null {
+    if (offset >= this.#position && !this.#isClosedBefore(offset, message)) return this.#closings.untilEnded();
+    this.handle(offset, message);
+    return null;
+  }
+
+  #isClosedBefore(offset: number, message: Message): boolean {
+    if (this.#closings.isUnderWay) return false;
+    let closings: Closing[] | null = null;
+    for (const { rule, state, expects } of this.#set.route(message.topic)) {
+      if (state === null || expects !== null || offset < rule.fromOffset) continue;
+      const closing = state.closingBefore(offset, asRuleSees(message).receivedAt);
+      if (closing !== null) (closings ??= []).push(closing);
+    }
+    return closings === null || this.#closings.begin(closings, () => {});
+  }
+
   /** A batch is finished: everything below `next` was handled, or is gone from the log. */
   caughtUp(next: number): void {
+    this.#closings.finish();
     this.#position = Math.max(this.#position, next);
     this.#windows.caughtUp(this.#position);
   }
@@ -277,9 +307,9 @@ export class HotRules {
   /** Where nothing is left to read, what is accepted later is later. */
   #tick(): void {
     if (this.#logEnd === null || this.#position < this.#logEnd()) return;
+    if (this.#closings.isUnderWay) return;
     const now = this.#o.clock.now() - LIMITS.windows.tickDelay;
-    this.#saves.inOneSave(() => this.#windows.tick(now));
-    this.#ticked = now;
+    this.#closings.begin(this.#windows.closingsBy(now), () => (this.#ticked = now));
   }
 
   /** Messages below this offset are done with for good; the log need not be replayed from further back. */

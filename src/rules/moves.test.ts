@@ -74,7 +74,7 @@ class Runtime {
     };
     this.#store = new SqliteRulesStore({ path: this.#path, sealing: SEALING });
     this.rules = new HotRules({
-      store: this.#store,
+      store: this.#mortal(this.#store, alive),
       clock: this.#clock,
       scheduler,
       random: new SimRandom(1),
@@ -97,6 +97,24 @@ class Runtime {
       (reading) => this.#readAgain(reading, alive),
     );
     return this;
+  }
+
+  /** It is killed when it is about to write a rule: what was saved before is on disk. */
+  diesAtRule = false;
+
+  #mortal(store: SqliteRulesStore, alive: { yes: boolean }): SqliteRulesStore {
+    const change: SqliteRulesStore["change"] = (given) => {
+      if (this.diesAtRule && given.rules.length > 0) alive.yes = false;
+      if (!alive.yes) throw new Error("it is dead");
+      return store.change(given);
+    };
+    return new Proxy(store, {
+      get: (target, name) => {
+        if (name === "change") return change;
+        const value = Reflect.get(target, name) as unknown;
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
   }
 
   /** What is asked decides about the answer, so that it is the same wherever it is asked: there is one, or there is none, or it never comes. */
@@ -502,6 +520,47 @@ describe("a rule that moves takes its alerts along: nobody is told anything that
       });
     }
   }
+});
+
+test("a target that dies when the rule's alerts are on disk, and the rule is not, forgets them without a word", async () => {
+  const clock = new SimClock(SIM_EPOCH);
+  const chat = new Chat();
+  const alerts = readAlertConfig(PLANS["each alone"], { zones: zonedTime(), cron: cronTimes() });
+  const begin = (): Promise<Runtime> => new Runtime(clock, chat, { alerts }).start();
+  const [source, target] = [await begin(), await begin()];
+  const sql = "SELECT x FROM 'a/#' WHERE x > 4";
+  source.rules.put("r", { sql, actions: [{ alert: { severity: "warning", summary: "high" } }] });
+  source.log.push(messageOf("a/p", encodeUtf8('{"x":9}'), { thing: "p", receivedAt: clock.now() }));
+  source.handleUpTo(1);
+  await pass(clock, 2_000);
+  assert.deepEqual(chat.messages.length, 1);
+  const departure = source.rules.moves.depart("r", { move: "m-1", to: "there", overlap: OVERLAP });
+  const { rule, alerts: moved } = departure;
+  const { fromOffset: _from, createdAt: _created, move: _move, ruleDisabled: _off, ...draft } = rule;
+  const given = { move: "m-1", rule: draft, state: null, alerts: copied(moved), from: 0, expecting: null };
+  target.diesAtRule = true;
+  assert.throws(() => target.rules.moves.arrive(given).finish(0, 0));
+  target.diesAtRule = false;
+  await target.crash();
+  await source.crash();
+  await pass(clock, 60_000);
+  for (const { rules } of [source, target]) assert.deepEqual(rules.alerts.list({ state: "all", limit: 9 }), []);
+  target.rules.moves.arrive(given).finish(0, 0);
+  source.rules.moves.confirm("r", "m-1");
+  await target.crash();
+  await pass(clock, 60_000);
+  assert.deepEqual(
+    target.rules.alerts.active().map(({ thing, phase }) => [thing, phase]),
+    [["p", "firing"]],
+  );
+  assert.deepEqual(chat.messages.length, 1, "nobody was told anything");
+  for (let i = 0; i < 2; i++) {
+    target.log.push(messageOf("a/p", encodeUtf8('{"x":1}'), { thing: "p", receivedAt: clock.now() }));
+    target.handleUpTo(target.log.length);
+    await pass(clock, 20_000);
+  }
+  assert.match(chat.messages[0]!.text, /Resolved/, "in the same message");
+  for (const runtime of [source, target]) await runtime.close();
 });
 
 describe("a move that cannot be", () => {

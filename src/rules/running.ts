@@ -18,6 +18,7 @@ import type { RuleSet } from "./rule-set.ts";
 import type { RuleSaves } from "./saves.ts";
 import { movedReceivers } from "./sends.ts";
 import type { RulesStore, StoredDocument } from "./store.ts";
+import type { Closings } from "./windows/closings.ts";
 import type { WindowedRules } from "./windows/windowed-rules.ts";
 
 export interface RunningRulesOptions {
@@ -36,6 +37,7 @@ export interface RunningRulesOptions {
   readonly deliveries: Deliveries;
   readonly alerts: Alerting;
   readonly saves: RuleSaves;
+  readonly closings: Closings;
   /** Offset of the next message to handle. */
   readonly position: () => number;
   /** Offset of the next message that rules without state see. */
@@ -58,7 +60,8 @@ export class RunningRules {
 
   /** In one transaction with documents of other kinds: all of it or nothing. */
   change(changes: RuleChanges, fromOffset: number): void {
-    const { store, clock, limits, rules: present } = this.#o;
+    const { store, clock, limits, closings, rules: present } = this.#o;
+    closings.finish();
     const { deletes, documents } = changes;
     const rules = changedRules(present, changes, { now: clock.now(), fromOffset }, limits.rulesMax);
     const before = rules.map(({ ruleName }) => present.get(ruleName));
@@ -71,6 +74,7 @@ export class RunningRules {
 
   /** Another version of it, as it is. */
   replace(rule: RuleDocument, documents: readonly StoredDocument[] = []): RuleDocument {
+    this.#o.closings.finish();
     if (documents.length === 0) this.#o.store.putRule(rule);
     else this.#o.store.change({ rules: [rule], deletes: [], documents });
     this.#run([rule]);
@@ -80,8 +84,9 @@ export class RunningRules {
 
   /** See `RuleMoves`. The rule is on disk last: without it, what was saved before belongs to none. */
   enter({ rule, from, found, alerts: moved, owedFrom, documents }: Entering): void {
-    const { rules, set, asking, windows, acting, alerts, saves, store } = this.#o;
+    const { rules, set, asking, windows, closings, acting, alerts, saves, store } = this.#o;
     const { ruleName } = rule;
+    closings.finish();
     const before = rules.get(ruleName);
     rules.set(ruleName, rule);
     if (owedFrom !== null && owedFrom < this.#o.next()) asking.owe(ruleName, owedFrom);

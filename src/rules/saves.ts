@@ -15,6 +15,8 @@ export interface RuleSavesOptions {
   readonly asking: AskingRules;
   readonly failures: Counter;
   readonly logger: Logger;
+  /** Closes the windows that are being closed; `release` is called. */
+  readonly finishClosing: () => void;
   /** Makes deliveries of what was given up since. */
   readonly tellFailures: () => void;
   /** Offset of the next message that rules without state see. */
@@ -31,6 +33,8 @@ export class RuleSaves {
   #checkpoint = -1;
   /** Steps that belong together are under way; a save now would tear them apart. */
   #together = false;
+  /** Windows are being closed; see `Closings`. */
+  #isHeld = false;
   #wanted = false;
 
   constructor(options: RuleSavesOptions) {
@@ -55,12 +59,25 @@ export class RuleSaves {
     this.save("soon");
   }
 
+  /** Nothing is saved until `release`; who cannot wait finishes it. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    if (!this.#wanted || this.#together) return;
+    this.#wanted = false;
+    this.save("soon");
+  }
+
   /** False where nothing was saved. Of a rule whose state matters to the caller, `WindowedRules.refused` tells the rest. */
   save(how: "soon" | "durably" | "at the end"): boolean {
-    if (this.#together) {
+    if (this.#together || (this.#isHeld && how === "soon")) {
       this.#wanted = true;
       return true;
     }
+    if (this.#isHeld) this.#o.finishClosing();
     const { store, windows, asking, deliveries, failures, logger, ticked } = this.#o;
     this.#o.tellFailures();
     const { alerts, alertRows } = this.#o.alerts.changes(how === "at the end");

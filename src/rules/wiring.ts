@@ -14,6 +14,7 @@ import type { RuleActivities } from "./rule-activity.ts";
 import type { RuleSet } from "./rule-set.ts";
 import type { RuleSaves } from "./saves.ts";
 import type { RefusedRow } from "./store.ts";
+import { Closings } from "./windows/closings.ts";
 import { SlicedSaves } from "./windows/sliced-saves.ts";
 import { WindowedRules } from "./windows/windowed-rules.ts";
 
@@ -101,6 +102,16 @@ export function openSlices(options: HotRulesOptions, { windows, failures, save }
     windows,
     failures,
     commit: save,
+  });
+}
+
+export function openClosings(options: HotRulesOptions, saves: RuleSaves): Closings {
+  return new Closings({
+    ...options,
+    limits: options.windowLimits ?? LIMITS.windows,
+    inOneSave: (steps) => saves.inOneSave(steps),
+    began: () => saves.hold(),
+    ended: () => saves.release(),
   });
 }
 

@@ -36,7 +36,7 @@ export function parseClauses(
   const where = parseWhere(parser);
   const pattern = parsePattern(parser);
   const { keys, shape } = open("GROUP BY") ? parseGroups(parser) : { keys: null, shape: null };
-  const having = open("HAVING") ? parser.expression() : null;
+  const having = open("HAVING") ? parseHaving(parser) : null;
   const lateness = open("LATENESS") ? parseSpan(parser, "LATENESS", 0, LIMITS.windows.windowLatenessMax) : null;
   const emit = open("EMIT") ? parseEmit(parser) : null;
   if (clauses.size === 0 && pattern === null) return { where, state: null };
@@ -57,6 +57,19 @@ function parseWhere(parser: ClauseParser): Expression | null {
     `Leave WHERE out: … ${absent.text} FOR '2 minutes'.`,
   );
 }
+
+/** HAVING is asked about each window by itself: what holds from one to the next is another rule's, or the alert's. */
+function parseHaving(parser: ClauseParser): Expression {
+  const having = parser.expression();
+  const next = parser.tokens.peek();
+  if (next.type !== "word" || !PATTERNS.has(next.upper)) return having;
+  throw parser.tokens.fault(
+    next,
+    `${next.upper} does not go with HAVING, which is about one window at a time`,
+    "Give the rule's alert `forSeconds`; or republish the results, and let another rule read them: WHERE a > 80 FOR '5 minutes'.",
+  );
+}
+const PATTERNS: ReadonlySet<string> = new Set(["FOR", "ABSENT", "THEN"]);
 
 function parsePattern(parser: ClauseParser): PatternClause | null {
   const { at } = parser.tokens.peek();

@@ -149,7 +149,11 @@ class Planner {
   #check(): void {
     const { shape, pattern, clauses, lateness } = this.#state;
     if (shape !== null && pattern !== null) {
-      throw this.#fault(pattern.at, "a statement has either a window or FOR, ABSENT FOR or THEN", "Write two rules.");
+      throw this.#fault(
+        pattern.at,
+        "a statement has either a window or FOR, ABSENT FOR or THEN",
+        "Write two rules, or give the rule's alert `forSeconds`.",
+      );
     }
     if (shape === null) {
       for (const name of ["HAVING", "LATENESS", "EMIT"] as const) {

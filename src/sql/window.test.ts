@@ -88,6 +88,12 @@ describe("statements with windows", () => {
     ["SELECT x FROM 't' WHERE ABSENT FOR '1 min'", 19, /takes no WHERE/],
     ["SELECT x FROM 't' WHERE y THEN z", 33, /expected WITHIN/],
     ["SELECT count(*) AS n FROM 't' WHERE y FOR '1 min' GROUP BY TUMBLE('1 min')", 39, /either a window or/],
+    [
+      "SELECT avg(x) AS a FROM 't' GROUP BY TUMBLE('1 min') HAVING avg(x) > 8 FOR '5 min'",
+      72,
+      /FOR does not go with HAVING/,
+    ],
+    ["SELECT avg(x) AS a FROM 't' GROUP BY TUMBLE('1 min') HAVING avg(x) > 8 THEN z", 72, /THEN does not go/],
     ["SET @a = lag(x) SELECT @a AS a FROM 't'", 10, /cannot stand in SET/],
     ["SELECT (SELECT VALUE lag(x) FROM list) AS a FROM 't'", 22, /nested SELECT/],
   ];

@@ -144,6 +144,14 @@ describe("backups in a bucket", () => {
     );
   });
 
+  test("a bucket that does not answer is not said to be damaged", async () => {
+    const { snapshot } = await take();
+    server.fault = (request, response) =>
+      request.url!.includes("/objects/") ? refuse(response, 403, "AccessDenied") : "pass";
+    await assert.rejects(problemsOf(snapshot.name), refused("OBJECTS_REFUSED", /./));
+    await assert.rejects(restored(snapshot.name), refused("OBJECTS_REFUSED", /./));
+  });
+
   test("one writes at a time; a mark of who is gone, or has not been heard of for a day, holds up nobody", async () => {
     const writing = await BackupRepository.open(PLACE, ports);
     await assert.rejects(take(), refused("BACKUP_UNUSABLE", /another backup is being written to it, by process \d+/));

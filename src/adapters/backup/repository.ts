@@ -130,7 +130,10 @@ export class BackupRepository {
   /** The newest that can be read; null where there is none. */
   async newest(): Promise<Snapshot | null> {
     for (const name of (await this.names()).reverse()) {
-      const snapshot = await this.snapshot(name).catch(() => null);
+      const snapshot = await this.snapshot(name).catch((error: unknown) => {
+        if (isUnreachable(error)) throw error;
+        return null;
+      });
       if (snapshot !== null) return snapshot;
     }
     return null;
@@ -189,12 +192,13 @@ export class BackupRepository {
     }
   }
 
-  /** Reads all of the backup back. */
+  /** Reads all of the backup back. Throws OBJECTS_UNAVAILABLE and OBJECTS_REFUSED: that is no damage. */
   async *verify(name: string): AsyncGenerator<Problem> {
     let snapshot: Snapshot;
     try {
       snapshot = await this.snapshot(name);
     } catch (error) {
+      if (isUnreachable(error)) throw error;
       yield { snapshot: name, path: null, reason: reasonOf(error) };
       return;
     }
@@ -202,6 +206,7 @@ export class BackupRepository {
       try {
         await this.#read(name, file, null);
       } catch (error) {
+        if (isUnreachable(error)) throw error;
         yield { snapshot: name, path: file.path, reason: reasonOf(error) };
       }
     }
@@ -261,6 +266,11 @@ function snapshotKey(name: string): string {
 
 async function bucketOf(where: ColdPlace, { scheduler, objects }: BackupPorts): Promise<Objects> {
   return objects ?? (await openObjects(where, LIMITS.archive, { scheduler }));
+}
+
+/** A bucket that does not answer says nothing about what is in it. */
+function isUnreachable(error: unknown): boolean {
+  return isTidewireError(error) && (error.code === "OBJECTS_UNAVAILABLE" || error.code === "OBJECTS_REFUSED");
 }
 
 /** Hashes and counts what passes. */

@@ -28,14 +28,16 @@ export interface PointColumns {
   readonly arrivals: Float64Array;
 }
 
-/** Footers that are kept, at some KiB each; the least recently used one goes. */
-const FOOTERS_MAX = 256;
+/** Row groups whose places are kept, at half a KiB each; the file that was not read for longest goes. */
+const GROUPS_KEPT_MAX = 8_192;
 
 export class FilePoints {
   readonly #pathOf: (file: PointFile) => string;
   readonly #logger: Logger;
   readonly #scratch = new Scratch();
-  readonly #footers = new Map<string, ParquetFile>();
+  /** By name; null: DuckDB has to read it. */
+  readonly #footers = new Map<string, ParquetFile | null>();
+  #groupsKept = 0;
 
   constructor(pathOf: (file: PointFile) => string, logger: Logger) {
     this.#pathOf = pathOf;
@@ -51,11 +53,12 @@ export class FilePoints {
     const found: PointColumns[] = [];
     for (const file of files) {
       if (file.seriesMax < range.low || file.seriesMin > range.high) continue;
+      if (this.#footers.get(file.name) === null) return null;
       try {
         if (found.length > 0) await setImmediate(); // the others have their turn between two files
         this.#readOne(file, range, arrivals, found);
       } catch (error) {
-        this.#footers.delete(file.name);
+        this.#keep(file.name, null);
         this.#logger.warn("A telemetry file is left to DuckDB to read", { file: file.name, reason: reasonOf(error) });
         return null;
       }
@@ -88,14 +91,25 @@ export class FilePoints {
   }
 
   #opened(file: PointFile): ParquetFile {
-    const known = this.#footers.get(file.name);
-    this.#footers.delete(file.name);
-    const opened = known ?? new ParquetFile(this.#pathOf(file), file.bytes);
-    this.#footers.set(file.name, opened);
-    const [oldest] = this.#footers.keys();
-    if (this.#footers.size > FOOTERS_MAX) this.#footers.delete(oldest!);
+    const opened = this.#footers.get(file.name) ?? new ParquetFile(this.#pathOf(file), file.bytes);
+    this.#keep(file.name, opened);
     return opened;
   }
+
+  #keep(name: string, opened: ParquetFile | null): void {
+    this.#groupsKept += sizeOf(opened) - sizeOf(this.#footers.get(name));
+    this.#footers.delete(name);
+    this.#footers.set(name, opened);
+    for (const [oldest, footer] of this.#footers) {
+      if (this.#groupsKept <= GROUPS_KEPT_MAX || oldest === name) return;
+      this.#footers.delete(oldest);
+      this.#groupsKept -= sizeOf(footer);
+    }
+  }
+}
+
+function sizeOf(footer: ParquetFile | null | undefined): number {
+  return footer === undefined ? 0 : 1 + (footer?.groups.length ?? 0);
 }
 
 function pointsOf(

@@ -209,7 +209,8 @@ export class DuckSeriesReader implements SeriesReader {
 
   /**
    * Of one series, where that is much less to read: rollups that are no wider than a bin, which is half a pixel, and say when their lowest and
-   * highest points were. Those are points of the series, and no extreme of it is further than a bin from one that is as extreme.
+   * highest points were. Those are points of the series; each of its points has one that is as low, and one as high, less than two bins away:
+   * the one of its bucket, or one of that one's bin.
    */
   async #chartOfRollups(
     members: Members,
@@ -217,15 +218,20 @@ export class DuckSeriesReader implements SeriesReader {
   ): Promise<{ readonly rows: ChartRows; readonly level: Rollup } | null> {
     const relations = this.#relations;
     if (groups.length !== 1 || members.join !== "" || relations.knownFrom("raw") > from) return null;
-    const fits = (level: Rollup): boolean =>
-      ROLLUP_WIDTH[level] <= (to - from) / bins && relations.knownFrom(level) <= from;
+    const wholeOf = (level: Rollup): readonly [start: EpochMs, end: EpochMs] => {
+      const width = ROLLUP_WIDTH[level];
+      return [Math.ceil(from / width) * width, Math.floor(to / width) * width];
+    };
+    const fits = (level: Rollup): boolean => {
+      const [start, end] = wholeOf(level);
+      return ROLLUP_WIDTH[level] <= (to - from) / bins && start < end && relations.knownFrom(level) <= from;
+    };
     const level = ROLLUPS.findLast((one) => fits(one) && relations.tellsExtremes(one, from, to));
     if (level === undefined) return null;
-    const width = ROLLUP_WIDTH[level];
-    const [start, end] = [Math.ceil(from / width) * width, Math.floor(to / width) * width];
+    const [start, end] = wholeOf(level);
     const [low, high] = rangeOf(groups[0]!.ids);
     const rowsRead = (of: Level): number => relations.rowsRead(of, "numbers", from, to, low, high);
-    if (start >= end || rowsRead("raw") < rowsRead(level) + STATEMENT_ROWS) return null;
+    if (rowsRead("raw") < rowsRead(level) + STATEMENT_ROWS) return null;
     const chart = new ChartReading(this.#connection, members, { from, to, bins });
     for (const [first, last] of [
       [from, start],

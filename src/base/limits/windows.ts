@@ -29,6 +29,9 @@ export const WINDOW_LIMITS = {
   /** State that the store does not take is tried again this much later, twice as late each time: it is written out for it. */
   stateRetryMin: seconds(1),
   stateRetryMax: minutes(5),
+  /** Windows that are over are closed for about this long, and so many of them at most; then it is everybody else's turn. */
+  closeSlice: 2,
+  closeSliceMax: 1_024,
   /**
    * How far behind the clock time goes on where no message comes: an accepted message reaches the rules once it is on disk,
    * and must not find its window closed.

@@ -194,6 +194,24 @@ describe("a rule that waits", () => {
     assert.deepEqual(world.rules.alerts.active(), []);
   });
 
+  test("windows of which HAVING holds for so long: by the alert's forSeconds, as the error about HAVING … FOR says", async () => {
+    world = await World.start();
+    world.clock.advance(1_767_225_600_000 - world.clock.now());
+    const sql = "SELECT avg(x) AS a FROM 'a/+' GROUP BY thing(), TUMBLE('10 s') HAVING avg(x) > 80";
+    const alert = { severity: "warning", summary: "high", forSeconds: 25, clearAfterSeconds: 0 };
+    assert.throws(() => world.rules.put("hot", { sql: `${sql} FOR '25 s'`, actions: [{ alert }] }), /with HAVING/);
+    world.rules.put("hot", { sql, actions: [{ alert }] });
+    const windows = async (x: number, count: number): Promise<number> => {
+      for (let i = 0; i < count; i++) {
+        world.publish("a/p", { x });
+        await world.pass(10_000, 1_000);
+      }
+      return world.rules.alerts.active().length;
+    };
+    assert.deepEqual([await windows(90, 2), await windows(70, 2)], [0, 0], "it did not last");
+    assert.deepEqual([await windows(90, 5), await windows(70, 2)], [1, 0]);
+  });
+
   test("ABSENT FOR tells once that a device fell silent, also across a crash", async () => {
     await start("SELECT topic(2) AS d, x, timestamp() AS seen FROM 'a/+' ABSENT FOR '2 min'");
     const at = world.clock.now();

@@ -6,6 +6,7 @@
 import type { EpochMs, JsonValue } from "../../base/mod.ts";
 import { slotsOf } from "../../sql/mod.ts";
 import type { StateValue, WindowPlan } from "../../sql/mod.ts";
+import type { Closing } from "./closings.ts";
 import { CountWindows } from "./count-windows.ts";
 import { DueHeap } from "./due-heap.ts";
 import { eventTimeOf } from "./event-time.ts";
@@ -192,6 +193,20 @@ export class RuleState {
     this.#advance(now, this.#position);
   }
 
+  /** What is over before the message at `offset` or, where it is the next one, by then; null where nothing is. */
+  closingBefore(offset: number, now: EpochMs): Closing | null {
+    const isOver = this.#heap.next <= now && now > this.#now && offset >= this.#position;
+    return isOver ? { state: this, now, offset } : null;
+  }
+
+  /** At most so many of them; true where it was the last. Until then there must be nothing else. */
+  closeSome(now: EpochMs, offset: number, max: number): boolean {
+    this.#fireUntil(now, offset, max);
+    if (this.#heap.next <= now) return false;
+    this.#now = now;
+    return true;
+  }
+
   // ── snapshots ────────────────────────────────────────────────────────────────────────────────
 
   get pageCount(): number {
@@ -333,13 +348,13 @@ export class RuleState {
 
   #advance(now: EpochMs, offset: number): void {
     if (!(now > this.#now)) return;
-    if (this.#heap.next <= now) this.#fireUntil(now, offset);
+    if (this.#heap.next <= now) this.#fireUntil(now, offset, Infinity);
     this.#now = now;
   }
 
-  #fireUntil(now: EpochMs, offset: number): void {
+  #fireUntil(now: EpochMs, offset: number, max: number): void {
     this.#position = offset;
-    while (this.#heap.next <= now) {
+    for (let left = max; left > 0 && this.#heap.next <= now; left--) {
       const key = this.#heap.first;
       const due = (this.#kind ?? this.#pattern!).due(key);
       if (due > this.#heap.next) {

@@ -5,6 +5,7 @@
 import { LIMITS, parseJson, reasonOf } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, JsonLimits, Logger, Metrics, Millis, Random } from "../../base/mod.ts";
 import type { WindowPlan } from "../../sql/mod.ts";
+import type { Closing } from "./closings.ts";
 import { backoff } from "../delivery/backoff.ts";
 import { RuleState } from "./rule-state.ts";
 import type { Outcome, StateLimits } from "./rule-state.ts";
@@ -224,6 +225,16 @@ export class WindowedRules {
   /** Nothing that was accepted before is still to come: what is due is told. */
   tick(now: EpochMs): void {
     for (const { state, parked } of this.#rules.values()) if (!parked && state.nextDue <= now) state.tick(now);
+  }
+
+  /** As `tick`, to be closed by whoever asks. */
+  closingsBy(now: EpochMs): Closing[] {
+    const closings: Closing[] = [];
+    for (const { state, parked } of this.#rules.values()) {
+      const closing = parked ? null : state.closingBefore(state.position, now);
+      if (closing !== null) closings.push(closing);
+    }
+    return closings;
   }
 
   /** All rules have seen the log up to `next`, as far as they want it. */

@@ -7,12 +7,14 @@ import { PropertyBag } from "./properties.ts";
 import { REASON } from "./reason.ts";
 import type { ProtocolVersion, PublishView } from "./types.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * A view that is filled in by whoever has the bytes: a reader, again and again, or the keeper of a packet. Numbers are small
  * integers, so filling it allocates nothing; it is one class for all, so that what reads views meets one shape.
  */
 export class FilledView implements PublishView {
-  buffer: Uint8Array = new Uint8Array(0);
+  buffer: Uint8Array = NOTHING;
   start = 0;
   end = 0;
   version: ProtocolVersion = 5;
