@@ -182,7 +182,7 @@ export class SimRulesDatabase implements RulesStore {
     });
   }
 
-  changeReceiver(rule: string, from: string, to: Receiver): number {
+  changeReceiver(rule: string | null, from: string, to: Receiver): number {
     this.#receivers.set(to.key, to);
     const moved = [...this.#waiting].filter(([, delivery]) => delivery.rule === rule && delivery.receiver === from);
     for (const [key, delivery] of moved) {

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { minutes, seconds } from "../base/mod.ts";
 import { ChatRoom, discordRoom, formOf, slackRoom, telegramRoom } from "./conversing.fixture.ts";
 import type { AlertPictures } from "./conversing.ts";
+import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
+import { readAlertConfig } from "./rule-alerts.ts";
 import { Receiver, World } from "./rules.fixture.ts";
 import type { Answer, Received, WorldOptions } from "./rules.fixture.ts";
 
@@ -104,6 +106,36 @@ describe("a notification is one message that changes", () => {
       assert.equal(room.messages.length, 1, "what was sent anew was heard: no reply is needed");
       assert.match(room.messages[0]!.text, /Resolved/);
       assert.deepEqual(world.rules.dead.list({ limit: 9 }), []);
+    });
+
+    test(`${channel.name}: at another address, what waits goes there; what was sent stays as it was, and is not edited from there`, async () => {
+      await open(channel);
+      raise();
+      await world.pass(seconds(3), seconds(1));
+      await receiver.down();
+      acknowledge();
+      await world.pass(seconds(3), seconds(1));
+      const [elsewhere, before] = [new ChatRoom(), room];
+      const next = await Receiver.start();
+      next.answer = channel.stand(elsewhere);
+      const contacts = [{ name: "chat", ...channel.contact(new URL(next.url).origin) }];
+      const route = { contacts: ["chat"], groupBy: ["id"], groupWait: "0s", groupInterval: "0s" };
+      world.rules.replanAlerts(readAlertConfig({ contacts, route }, { zones: UTC_ONLY, cron: NO_CRON }));
+      await world.pass(minutes(5), seconds(1));
+      assert.deepEqual(
+        elsewhere.messages.map(({ edits }) => edits),
+        [0],
+        "sent anew, and once",
+      );
+      assert.match(elsewhere.messages[0]!.text, /update.*Tank at 7/);
+      await receiver.up();
+      end();
+      await world.pass(seconds(5), seconds(1));
+      assert.match(elsewhere.messages[0]!.text, /Resolved/);
+      assert.deepEqual(
+        before.messages.map(({ edits }) => edits),
+        [0],
+      );
     });
 
     test(`${channel.name}: after a restart the message that stands is still known`, async () => {

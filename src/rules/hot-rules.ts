@@ -398,7 +398,14 @@ export class HotRules {
     return rule.ruleDisabled ? rule : this.#running.replace(switched(rule, { ruleDisabled: true }));
   }
 
-  readonly replanAlerts: RuleAlerts["replan"] = (config) => this.#ruleAlerts.replan(config);
+  readonly replanAlerts = (config: Parameters<RuleAlerts["replan"]>[0]): void => {
+    for (const { from, to } of this.#ruleAlerts.replan(config)) {
+      this.#deliveries.release(from);
+      if (!this.#saves.save("durably")) continue; // it goes to where it was made for
+      this.#o.store.changeReceiver(null, from, to);
+      this.#deliveries.revived(to, 0);
+    }
+  };
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {

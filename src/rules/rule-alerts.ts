@@ -101,13 +101,20 @@ export class RuleAlerts {
     if (reading !== null) this.alerting.observe(reading);
   }
 
-  /** From now on people are told so; null: `notify` alone. */
-  replan(config: AlertConfig<RuleAction> | null): void {
+  /** From now on people are told so; null: `notify` alone. Contact points that are elsewhere now: what waits for them goes there. */
+  replan(config: AlertConfig<RuleAction> | null): readonly MovedContact[] {
     const { plan, actions } = config ?? plainConfig(this.#o.notify);
+    const before = this.#targets;
     this.#dashboard = plan.link;
     this.#targets = targetsOf(actions, this.#o.keyedHash);
-    this.#o.inOneSave(() => this.alerting.replan(plan));
+    const moved = movedContacts(before, this.#targets);
+    this.#o.inOneSave(() => {
+      this.alerting.replan(plan);
+      // What was sent can be edited only where it is.
+      for (const { contact } of moved) this.alerting.conversations.movedAway(contact);
+    });
     this.#o.save();
+    return moved.flatMap(({ from, to, waits }) => (waits ? [{ from, to }] : []));
   }
 
   tick(): void {
@@ -155,6 +162,28 @@ export class RuleAlerts {
 
 function targetsOf(actions: AlertConfig<RuleAction>["actions"], hash: KeyedHash): ReadonlyMap<string, NoticeTarget> {
   return new Map([...actions].map(([name, action]) => [name, noticeTarget(action, hash)]));
+}
+
+export interface MovedContact {
+  /** Key of the receiver that was told before. */
+  readonly from: string;
+  readonly to: Receiver;
+}
+
+/**
+ * Contact points that have another address than before. `waits`: what waits for the old one is to go to the new one, as it is
+ * written: not to another kind of channel, which could not read it, and not where somebody else is told at the old address still.
+ */
+function movedContacts(
+  before: ReadonlyMap<string, NoticeTarget>,
+  now: ReadonlyMap<string, NoticeTarget>,
+): readonly (MovedContact & { readonly contact: string; readonly waits: boolean })[] {
+  const told = new Set([...now.values()].map(({ receiver }) => receiver.key));
+  return [...before].flatMap(([contact, { receiver: old }]) => {
+    const to = now.get(contact)?.receiver;
+    if (to === undefined || to.key === old.key) return [];
+    return [{ contact, from: old.key, to, waits: to.carrier === old.carrier && !told.has(old.key) }];
+  });
 }
 
 /** Contact points are named by their kind and place: `slack-1`. */

@@ -110,8 +110,8 @@ export interface RulesStore {
   waitingFor(receiver: string): number;
   /** Waiting deliveries that were created before, the oldest first. */
   older(createdBefore: EpochMs, limit: number): SavedDelivery[];
-  /** Gives what waits or was given up of a rule another receiver; returns how many of them wait. */
-  changeReceiver(rule: string, from: string, to: Receiver): number;
+  /** Gives what waits or was given up of a rule (null: of alerts) another receiver; returns how many of them wait. */
+  changeReceiver(rule: string | null, from: string, to: Receiver): number;
   /** Removes what is kept of a thing: alerts, what waits or was given up, and all pages that do not count. */
   forgetThing(thing: string): ForgottenState;
   /** Whether the delivery waits or was given up. */

@@ -121,6 +121,22 @@ test("10,000 things: pages, search on the server, and the page stays small and q
   assert.deepEqual(site.visit.complaints, []);
 });
 
+test("a link to another search, and the way back, are followed by the page that is there; the next device is one command away", async () => {
+  await using site = await open({
+    prepare: (platform) => platform.addThing("pump").then(() => platform.addThing("valve")),
+  });
+  const { page } = site;
+  await row(page, "valve").waitFor();
+  await page.evaluate("location.hash = '/?search=pum'");
+  await row(page, "valve").waitFor({ state: "detached" });
+  await row(page, "pump").waitFor();
+  assert.equal(await page.getByRole("searchbox").inputValue(), "pum");
+  await page.goBack();
+  await row(page, "valve").waitFor();
+  assert.equal(await page.getByRole("searchbox").inputValue(), "");
+  assert.equal(await page.getByText("Add the next one").count(), 0, "whoever has two knows how");
+});
+
 test("the keyboard alone: search, down the list, into a thing, back", async () => {
   await using site = await open({
     prepare: async (platform) => {

@@ -274,6 +274,10 @@ test("rights of keys are rights by MQTT: a viewer's key reads, a narrowed one do
   await ok("keys", "revoke", keys.find(({ name }) => name === "reads")!.id);
   const { code, said } = await subscriber.end();
   assert.deepEqual([code, /not authorized/.test(said)], [5, true], said);
+  const administrator = await sub("keys/#");
+  await ok("token", "rotate");
+  assert.equal((await administrator.end()).code, 5, "whoever came with the token before is cut, too");
+  await ok("pub", "keys/2", "with the new one");
 });
 
 test("lines: payloads of a topic, or messages as sub prints them, binary ones too; a wrong line is told and left out", async () => {

@@ -113,8 +113,9 @@ const SQL = {
   older: "SELECT * FROM deliveries WHERE created_at < ? ORDER BY created_at, log_offset LIMIT ?",
   // The key holds the receiver. What is there already under the new one is the same event: it stays.
   moveWaiting:
-    "UPDATE OR REPLACE deliveries SET receiver = ?3, key = id || ' ' || ?3 WHERE rule = ?1 AND receiver = ?2",
-  moveDead: "UPDATE OR REPLACE dead_letters SET receiver = ?3, key = id || ' ' || ?3 WHERE rule = ?1 AND receiver = ?2",
+    "UPDATE OR REPLACE deliveries SET receiver = ?3, key = id || ' ' || ?3 WHERE rule IS ?1 AND receiver = ?2",
+  moveDead:
+    "UPDATE OR REPLACE dead_letters SET receiver = ?3, key = id || ' ' || ?3 WHERE rule IS ?1 AND receiver = ?2",
   has: "SELECT 1 FROM deliveries WHERE key = ? UNION ALL SELECT 1 FROM dead_letters WHERE key = ?",
   hasDied: "SELECT 1 FROM dead_letters WHERE rule = ? AND event = ? LIMIT 1",
   dead: `SELECT d.*, r.carrier, r.label FROM (SELECT * ${ASKED}) d LEFT JOIN receivers r ON r.key = d.receiver ORDER BY d.seq DESC`,

@@ -260,7 +260,7 @@ export class SqliteRulesStore implements RulesStore {
     return (this.#statements.older.all(createdBefore, limit) as Row[]).map((row) => savedOf(this.#opened(row)));
   }
 
-  changeReceiver(rule: string, from: string, to: Receiver): number {
+  changeReceiver(rule: string | null, from: string, to: Receiver): number {
     return transaction(this.#database, () => {
       this.#putReceiver(to);
       const moved = Number(this.#statements.moveWaiting.run(rule, from, to.key).changes);

@@ -5,7 +5,7 @@ export const PEOPLE_ERRORS = {
   UNAUTHORIZED: {
     fault: "peer",
     message: "The request carries no valid token.",
-    fix: "Send `Authorization: Bearer TOKEN`; the administrator token is in DIR/secrets/admin-token, printed at first start.",
+    fix: "Give the right one with --token or TIDEWIRE_TOKEN (the administrator's is in secrets/admin-token of the data folder); programs send `Authorization: Bearer TOKEN`.",
     http: 401,
     exit: 4,
   },

@@ -36,14 +36,7 @@ export function withUnits(telemetry: TelemetryPort, unitOf: UnitOf): TelemetryPo
 
 /** Null: it has none, or none that could be named. */
 function unitAfter(aggregate: Aggregate | null, unit: string): string | null {
-  switch (aggregate) {
-    case "count":
-      return null;
-    case "rate":
-      return `${unit}/s`;
-    case "integral":
-      return `${unit}·s`;
-    default:
-      return unit;
-  }
+  if (aggregate === "count") return null;
+  if (aggregate === "rate") return `${unit}/s`;
+  return aggregate === "integral" ? `${unit}·s` : unit;
 }

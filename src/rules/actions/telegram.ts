@@ -6,7 +6,7 @@ import { failureOfHttp } from "../delivery/verdict.ts";
 import { plainNotice } from "./alert-text.ts";
 import { httpUrl, invalid, only, optionalTemplate, present, text } from "./checks.ts";
 import type { ActionKind, Carrier, Rendered } from "./kind.ts";
-import { chatText, jsonBody, parsedObject, shortened } from "./rendering.ts";
+import { chatText, encodeJson, jsonBody, parsedObject, shortened } from "./rendering.ts";
 import { isMessageGone, isNotModified, telegramPost, telegramSuccess } from "./telegram-messages.ts";
 
 export interface TelegramBody {
@@ -35,8 +35,8 @@ const carrier: Carrier = {
   converses: true,
   http: {
     request(settings, [parcel]) {
-      const { server, token } = settings as { server: string; token: string };
-      return telegramPost(`${server}bot${token}`, parcel!);
+      const { server, token, chatId } = settings as { server: string; token: string; chatId: string };
+      return telegramPost(`${server}bot${token}`, { ...parcel!, body: addressed(parcel!.body, chatId) });
     },
     isGone: isMessageGone,
     verdict(response, now) {
@@ -47,6 +47,13 @@ const carrier: Carrier = {
     },
   },
 };
+
+/** It may have been written for the chat in which they were before. */
+function addressed(body: Uint8Array, chatId: string): Uint8Array {
+  const message = parsedObject(new TextDecoder().decode(body));
+  const { chat_id: written } = message;
+  return typeof written !== "string" || written === chatId ? body : encodeJson({ ...message, chat_id: chatId });
+}
 
 /** `{"ok":false,"error_code":429,"parameters":{"retry_after":12}}`, seconds. */
 function retryAfter(body: string): Millis | null {

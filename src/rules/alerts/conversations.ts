@@ -104,6 +104,11 @@ export class Conversations {
     this.#rows.put({ kind: "message", id: name, thing: null, document: null });
   }
 
+  /** The contact point is at another address now, where none of its messages are. */
+  movedAway(contact: string): void {
+    for (const name of this.#all.keys()) if (name.startsWith(`${contact} `)) this.close(name);
+  }
+
   forget(thing: string): void {
     for (const [name, conversation] of this.#all) if (conversation.thing === thing) this.#all.delete(name);
   }

@@ -1,5 +1,5 @@
 /** `#/`: is everything normal? Then all things, with what they say about themselves. */
-import { useComputed } from "@preact/signals";
+import { useComputed, useSignalEffect } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { FleetEntry } from "../../cloud/api/contract.ts";
@@ -25,10 +25,9 @@ export const ADD_COMMAND = "npx tidewire things add my-device --out my-device";
 export function FleetPage() {
   const store = useMemo(() => new FleetStore(), []);
   const sparks = useMemo(() => new SparkStore(), []);
+  const searched = useRef<string | null>(null);
   const columns = useComputed(() => headlineColumns(store.rows.value.map((row) => row.peek())));
   useEffect(() => {
-    const current = route.peek();
-    store.setSearch(current.page === "fleet" ? current.search : "");
     const stop = live.watchFleet((event) => {
       store.receive(event);
       if (event.type !== "headline") return;
@@ -42,6 +41,14 @@ export function FleetPage() {
       sparks.stop();
     };
   }, [store, sparks]);
+  // Also a link to another search, while this page is there, and the way back.
+  useSignalEffect(() => {
+    const { value } = route;
+    if (value.page === "fleet" && value.search !== searched.current) {
+      searched.current = value.search;
+      store.setSearch(value.search);
+    }
+  });
   useJoins(() => void store.load());
   return (
     <div class="page">
@@ -101,16 +108,20 @@ function SearchBox({ store }: { readonly store: FleetStore }) {
   const onInput = (event: InputEvent): void => {
     const text = (event.currentTarget as HTMLInputElement).value.trim();
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => {
-      replaceRoute({ page: "fleet", search: text });
-      store.setSearch(text);
-    }, SEARCH_DELAY_MS);
+    timer.current = setTimeout(() => replaceRoute({ page: "fleet", search: text }), SEARCH_DELAY_MS);
   };
   useEffect(() => () => clearTimeout(timer.current), []);
+  const input = useRef<HTMLInputElement>(null);
+  useSignalEffect(() => {
+    const { value: text } = store.search;
+    // Not while somebody types: a blank at the end is the beginning of the next word.
+    if (input.current !== null && input.current.value.trim() !== text) input.current.value = text;
+  });
   return (
     <search class="search">
       <IconSearch />
       <input
+        ref={input}
         type="search"
         id="search"
         placeholder="Search things"
@@ -121,7 +132,7 @@ function SearchBox({ store }: { readonly store: FleetStore }) {
         aria-keyshortcuts="/"
         autocomplete="off"
         spellcheck={false}
-        value={store.search.peek()}
+        defaultValue={store.search.peek()}
         onInput={onInput}
       />
       <kbd aria-hidden="true">/</kbd>
@@ -150,6 +161,11 @@ function Body({ store, sparks, columns }: BodyProps) {
     <>
       <FleetTable rows={rows} sparks={sparks} columns={columns.value} />
       <Pager store={store} shown={rows.length} />
+      {store.totals.value?.total === 1 && (
+        <p class="next-device">
+          Add the next one: <Command text={ADD_COMMAND} />
+        </p>
+      )}
     </>
   );
 }
@@ -247,10 +263,7 @@ function NothingFound({ store }: { readonly store: FleetStore }) {
         class="button"
         onClick={() => {
           replaceRoute({ page: "fleet", search: "" });
-          const input = document.getElementById("search") as HTMLInputElement;
-          input.value = "";
-          input.focus();
-          store.setSearch("");
+          document.getElementById("search")?.focus();
         }}
       >
         Clear the search

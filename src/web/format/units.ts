@@ -80,20 +80,12 @@ const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"] as const;
 /** Value and unit apart, so that the unit can be set smaller. */
 export function formatParts(value: number, unit: Unit): FormattedValue {
   if (!Number.isFinite(value)) return { number: "–", suffix: "" };
-  switch (unit) {
-    case "bytes":
-    case "bytes-per-second":
-      return formatBytes(value, SUFFIX[unit]);
-    case "seconds":
-      return Math.abs(value) < 60
-        ? { number: digits(value), suffix: "s" }
-        : { number: formatDuration(value * 1000), suffix: "" };
-    case "percent":
-    case "celsius":
-      return { number: fixed(value, 1), suffix: SUFFIX[unit] };
-    default:
-      return { number: digits(value), suffix: suffixOf(unit) };
-  }
+  if (unit === "bytes" || unit === "bytes-per-second") return formatBytes(value, SUFFIX[unit]);
+  if (unit === "percent" || unit === "celsius") return { number: fixed(value, 1), suffix: SUFFIX[unit] };
+  if (unit !== "seconds") return { number: digits(value), suffix: suffixOf(unit) };
+  return Math.abs(value) < 60
+    ? { number: digits(value), suffix: "s" }
+    : { number: formatDuration(value * 1000), suffix: "" };
 }
 
 /** One string; a no-break space keeps number and unit on one line. */
