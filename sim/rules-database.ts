@@ -148,6 +148,7 @@ export class SimRulesDatabase implements RulesStore {
       else this.#alertRows.set(`${row.kind} ${row.id}`, row);
     }
     for (const stored of alerts) this.#alerts.set(stored.alert.id, stored);
+    for (const { kind, id } of alertRows) if (kind === "alert") this.#alerts.delete(id);
     return { waiting: this.#waiting.size, refused: [], lost: [] };
   }
 

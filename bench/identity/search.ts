@@ -39,6 +39,12 @@ const KINDS: readonly (readonly [kind: string, query: (n: number) => string])[] 
   ["wildcard within serials (0.1 %)", (n) => `attributes.serial:*${1000 + ((n * 7919) % 9000)}*`],
   ["wildcard within serials (6 %)", (n) => `attributes.serial:*${100 + ((n * 37) % 900)}* attributes.floor<${n % 100}`],
   ["… around two characters (7 %)", (n) => `attributes.serial:*${10 + (n % 90)}*`],
+  ["one character (57 %)", (n) => `attributes.serial:*${n % 10}*`],
+  ["two characters that nothing has", (n) => `thingName:*q${n % 10}*`],
+  ["frequent, last by name", (n) => `thingName:*-${nameOf(things - 1).slice(6, 8)}*${n % 10}`],
+  ["two patterns", (n) => `attributes.serial:*${10 + (n % 90)}* attributes.site:s*-${n % 10}*`],
+  ["three digits and a word", (n) => `attributes.serial:*${100 + ((n * 37) % 900)}* thingTypeName:type-${n % 10}`],
+  ["two digits and a narrow range", (n) => `attributes.serial:*${10 + (n % 90)}* attributes.floor<${n % 4}`],
 ];
 
 function nameOf(n: number): string {
@@ -113,9 +119,16 @@ for (const [kind, query] of KINDS) {
   );
 }
 
-const counted = performance.now();
-const { count } = await ask({ ask: "count", query: "connectivity.connected:true", within: 60_000 });
-print(`counted ${count} in ${((performance.now() - counted) / 1000).toFixed(1)} s`);
+for (const query of [
+  "connectivity.connected:true",
+  "attributes.serial:*37*",
+  "thingName:*37*5",
+  "attributes.site:s*-3*",
+]) {
+  const begun = performance.now();
+  const { count } = await ask({ ask: "count", query, within: 60_000 });
+  print(`counted ${count} of ${query} in ${((performance.now() - begun) / 1000).toFixed(2)} s`);
+}
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SimLogger, SimMetrics } from "../../sim/world.ts";
+import { SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
 import { sealingWith } from "../../src/adapters/sealing.ts";
 import { SqliteRulesStore } from "../../src/adapters/sqlite/rules-store.ts";
 import { systemClock } from "../../src/adapters/system.ts";
@@ -30,7 +30,8 @@ export async function pause(runs: number): Promise<Row> {
   const store = new SqliteRulesStore({ path: join(folder, "rules.db"), sealing: sealingWith(new Uint8Array(32)) });
   const metrics = new SimMetrics();
   const ports = { logger: new SimLogger(), metrics };
-  const windows = new WindowedRules({ ...ports, parsing: LIMITS.rules, tell: () => {} });
+  const timing = { clock: systemClock, random: new SimRandom(1) };
+  const windows = new WindowedRules({ ...ports, ...timing, parsing: LIMITS.rules, tell: () => {} });
   const state = windows.put("r", compileSql(SQL).windows!, 0);
   const payload = new TextEncoder().encode('{"temperature":21.5}');
   let offset = 0;

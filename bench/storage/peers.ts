@@ -25,6 +25,10 @@ const STARTS: Readonly<Record<StoreName, (folder: string) => Promise<Store>>> = 
   postgresql: startPostgres,
 };
 const PIXELS = 1_000;
+/** One series is asked for so many times as often, each time another one: no database may know the answer from before. */
+const SMALL = 10;
+/** Devices are asked for in the order of its multiples: far from the one before. */
+const STRIDE = 383;
 
 /** What one run of one database gave. */
 interface Result {
@@ -33,6 +37,7 @@ interface Result {
   readonly bytesPerPoint: number;
   readonly yearBytesPerPoint: number;
   readonly averagesMs: number;
+  readonly averagesFastestMs: number;
   readonly byDeviceMs: number;
   /** Of those that can be asked in two ways; else the same. */
   readonly byDeviceInSqlMs: number;
@@ -69,8 +74,11 @@ async function measure(store: Store, { devices, samples, asked }: PeerOptions): 
   await load(store, one);
   await store.settle();
   const yearBytes = store.bytes() - bytes;
-  const [device, meter] = [all.devices[Math.floor(devices / 2)]!, one.devices[0]!];
-  const averages = await timed(asked, () => store.averages(all, device, all.fields[0]!));
+  const meter = one.devices[0]!;
+  const averages = await timed(asked * SMALL, (n) => {
+    const device = all.devices[(n * STRIDE + Math.floor(devices / 2)) % devices]!;
+    return store.averages(all, device, all.fields[n % all.fields.length]!);
+  });
   const byDevice = await timed(Math.min(asked, 7), () => store.byDevice(all));
   const inSql = store.byDeviceInSql?.bind(store);
   const byDeviceInSql = inSql === undefined ? byDevice : await timed(Math.min(asked, 7), () => inSql(all));
@@ -80,6 +88,7 @@ async function measure(store: Store, { devices, samples, asked }: PeerOptions): 
     bytesPerPoint: bytes / all.points,
     yearBytesPerPoint: yearBytes / one.points,
     averagesMs: averages.ms,
+    averagesFastestMs: averages.fastest,
     byDeviceMs: byDevice.ms,
     byDeviceInSqlMs: byDeviceInSql.ms,
     yearMs: drawn.ms,
@@ -100,19 +109,19 @@ async function load(
   return { acknowledgedPerSecond: data.points / acknowledged, queryablePerSecond: data.points / queryable };
 }
 
-/** The median; the first time, with cold caches, is not counted. */
+/** The median and the least; the first time, with cold caches, is not counted. */
 async function timed(
   asked: number,
-  ask: () => Promise<Answer>,
-): Promise<{ readonly ms: number; readonly answer: Answer }> {
-  const answer = await ask();
+  ask: (n: number) => Promise<Answer>,
+): Promise<{ readonly ms: number; readonly fastest: number; readonly answer: Answer }> {
+  const answer = await ask(0);
   const times: number[] = [];
   for (let i = 1; i < asked; i++) {
     const startedAt = performance.now();
-    await ask();
+    await ask(i);
     times.push(performance.now() - startedAt);
   }
-  return { ms: median(times), answer };
+  return { ms: median(times), fastest: Math.min(...times), answer };
 }
 
 /** Databases that answer differently were not asked the same. */
@@ -157,6 +166,7 @@ function rowsOf(results: ReadonlyMap<StoreName, readonly Result[]>): Row[] {
     row("bytes per point, fleet", "bytes", "bytesPerPoint", { below: 1.4 }),
     row("bytes per point, a year of one device", "bytes", "yearBytesPerPoint", { below: 1.4 }),
     row("one series, 5-minute averages", "ms", "averagesMs", { below: 5 }),
+    row("… the fastest", "ms", "averagesFastestMs", null),
     row(
       "every field of every device, average",
       "ms",

@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
     runs: { type: "string", default: "3" },
     devices: { type: "string", default: "1000" },
     samples: { type: "string", default: "1000" },
-    /** Times that each query is asked; the first of each is not counted. */
+    /** Times that each query is asked (ten times as many of one series); the first of each is not counted. */
     asked: { type: "string", default: "21" },
     /** Points per second while it is looked how soon one is visible: half of what `peers` measures. */
     rate: { type: "string", default: "200000" },

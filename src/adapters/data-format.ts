@@ -24,9 +24,9 @@ import { VERSION } from "./version.ts";
 /**
  * 1: before this file was written; telemetry in tables that were never compacted. 2: telemetry in generations and Parquet
  * files. 3: the registry's rows carry their tenant. 4: rules' deliveries by receiver, secrets sealed. 5: devices' passwords,
- * access keys with policies. Every file has a version of its own besides; this one grows where an older program could not read one of them.
+ * access keys with policies. 6: telemetry's files may hold decimals. Every file has a version of its own besides; this one grows where an older program could not read one of them.
  */
-export const DATA_FORMAT = 5;
+export const DATA_FORMAT = 6;
 
 const FILE = "format.json";
 const KEPT = /^before-upgrade-from-\d+$/;

@@ -27,8 +27,17 @@ export interface ForgottenMessages {
   readonly until: EpochMs;
 }
 
-/** Topics under which a thing is spoken of, before its name: those of the default policy. */
-export const THING_TOPICS: readonly string[] = ["telemetry/", "commands/", "responses/", "$aws/things/"];
+/** Topics under which a thing is spoken of, before its name: those of the default policy, and what the platform tells of its connections. */
+export const THING_TOPICS: readonly string[] = [
+  "telemetry/",
+  "commands/",
+  "responses/",
+  "$aws/things/",
+  "$aws/events/presence/connected/",
+  "$aws/events/presence/disconnected/",
+  "$aws/events/subscriptions/subscribed/",
+  "$aws/events/subscriptions/unsubscribed/",
+];
 
 /** The thing that the topic names; null where it names none. */
 export function thingOfTopic(topic: string): string | null {

@@ -1,8 +1,8 @@
 /** `tidewire backup` and `tidewire restore`: all that a platform knows, while it runs, and back again. */
 import { resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, Option, InvalidArgumentError } from "commander";
 import { TidewireError } from "../base/mod.ts";
-import type { Snapshot } from "../adapters/backup/mod.ts";
+import type { BackupRepository, BucketOptions } from "../adapters/backup/mod.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -15,10 +15,23 @@ Examples:
   tidewire backup list --in /mnt/usb/tidewire
   tidewire backup verify --in /mnt/usb/tidewire
   tidewire restore --from /mnt/usb/tidewire --data tidewire-data
+  tidewire backup --to s3://backups/plant-7 --region eu-central-1 --credentials ~/.aws/credentials
+  tidewire restore --from s3://backups/plant-7 --endpoint https://minio:9000 --data tidewire-data
 
 The backup holds the keys of the platform: whoever can read it can become it.`;
 
-interface TakeOptions {
+interface ReadOptions extends BucketOptions {
+  readonly in: string;
+}
+
+interface RestoreOptions extends BucketOptions {
+  readonly from: string;
+  readonly backup?: string;
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+interface TakeOptions extends BucketOptions {
   readonly to: string;
   readonly data: string;
   readonly keep?: number;
@@ -26,48 +39,68 @@ interface TakeOptions {
 }
 
 export function backupCommand(output: Output): Command {
-  const backup = new Command("backup")
+  const backup = ofBucket(new Command("backup"))
     .description("back up a platform of this machine, also while it runs; only what has changed is written")
-    .option("--to <folder>", "where the backups are; made where it is missing")
+    .option("--to <place>", "where the backups are: a folder, made where it is missing, or s3://bucket/prefix")
     .option("--data <folder>", "data folder of the platform", "tidewire-data")
     .option("--keep <count>", "afterwards remove all but the newest so many", positive)
     .option("--json", "print the result as JSON")
     .addHelpText("after", EXAMPLES)
     .action((options: Partial<TakeOptions>) => take(options, output));
   backup.addCommand(
-    new Command("list")
-      .description("the backups in a folder, oldest first")
-      .requiredOption("--in <folder>", "where the backups are")
+    ofBucket(new Command("list"))
+      .description("the backups in a folder or bucket, oldest first")
+      .requiredOption("--in <place>", "where the backups are")
       .option("--json", "print one JSON line per backup")
-      .action((options: { in: string; json?: boolean }) => list(options, output)),
+      .action((options: ReadOptions & { json?: boolean }) => list(options, output)),
   );
   backup.addCommand(
-    new Command("verify")
+    ofBucket(new Command("verify"))
       .description("read backups back and compare every byte's checksum; exit status 6 if one is damaged")
       .argument("[name]", "of one backup; without it, all of them")
-      .requiredOption("--in <folder>", "where the backups are")
-      .action((name: string | undefined, options: { in: string }) => verify(name, options, output)),
+      .requiredOption("--in <place>", "where the backups are")
+      .action((name: string | undefined, options: ReadOptions) => verify(name, options, output)),
   );
   return backup;
 }
 
 export function restoreCommand(output: Output): Command {
-  return new Command("restore")
+  return ofBucket(new Command("restore"))
     .description("make a data folder from a backup; never replaces one that is there")
-    .requiredOption("--from <folder>", "where the backups are")
+    .requiredOption("--from <place>", "where the backups are: a folder, or s3://bucket/prefix")
     .option("--backup <name>", "which one (default: the newest)")
     .option("--data <folder>", "data folder to make", "tidewire-data")
     .option("--json", "print the result as JSON")
     .addHelpText("after", EXAMPLES)
-    .action((options: { from: string; backup?: string; data: string; json?: boolean }) => restore(options, output));
+    .action((options: RestoreOptions) => restore(options, output));
+}
+
+/** What a bucket needs; folders do without. */
+function ofBucket(command: Command): Command {
+  const of = (flags: string, text: string): Option => new Option(flags, `of a bucket: ${text}`);
+  return command
+    .addOption(of("--endpoint <url>", "its server (default: AWS in the region)"))
+    .addOption(of("--region <name>", "its region (default: us-east-1)"))
+    .addOption(of("--credentials <file>", "in the form of ~/.aws/credentials (default: AWS_ACCESS_KEY_ID and so on)"))
+    .addOption(of("--ca <file>", "a CA to trust besides the system's"));
+}
+
+async function opened(how: "open" | "read", address: string, options: BucketOptions): Promise<BackupRepository> {
+  const { BackupRepository, backupPlace } = await import("../adapters/backup/mod.ts");
+  const { systemClock, systemScheduler } = await import("../adapters/system.ts");
+  return BackupRepository[how](backupPlace(address, options, process.env), {
+    clock: systemClock,
+    scheduler: systemScheduler,
+  });
 }
 
 async function take(options: Partial<TakeOptions>, output: Output): Promise<void> {
   const { to, data = "tidewire-data", keep } = options;
-  if (to === undefined) throw new TidewireError("REQUEST_INVALID", { reason: "--to names the folder for the backups" });
-  const { BackupRepository, takeBackup } = await import("../adapters/backup/mod.ts");
+  if (to === undefined)
+    throw new TidewireError("REQUEST_INVALID", { reason: "--to names the folder or the bucket for the backups" });
+  const { takeBackup } = await import("../adapters/backup/mod.ts");
   const { systemClock } = await import("../adapters/system.ts");
-  const repository = await BackupRepository.open(resolve(to));
+  const repository = await opened("open", to, options);
   try {
     const { snapshot, bytes, added } = await takeBackup({ data: resolve(data), repository, now: systemClock.now() });
     const removed = keep === undefined ? [] : await repository.keepNewest(keep);
@@ -75,18 +108,15 @@ async function take(options: Partial<TakeOptions>, output: Output): Promise<void
       output.result(JSON.stringify({ backup: snapshot.name, files: snapshot.files.length, bytes, added, removed }));
       return;
     }
-    output.result(
-      `${snapshot.name}: ${snapshot.files.length} files, ${size(bytes)}; the folder grew by ${size(added)}.`,
-    );
+    output.result(`${snapshot.name}: ${snapshot.files.length} files, ${size(bytes)}; ${to} grew by ${size(added)}.`);
     if (removed.length > 0) output.result(`Removed ${removed.length} older: ${removed.join(", ")}`);
   } finally {
-    repository.close();
+    await repository.close();
   }
 }
 
-async function list(options: { in: string; json?: boolean }, output: Output): Promise<void> {
-  const { BackupRepository } = await import("../adapters/backup/mod.ts");
-  const repository = await BackupRepository.read(resolve(options.in));
+async function list(options: ReadOptions & { json?: boolean }, output: Output): Promise<void> {
+  const repository = await opened("read", options.in, options);
   const rows: string[][] = [];
   for (const name of await repository.names()) {
     const { files, version } = await repository.snapshot(name);
@@ -97,9 +127,8 @@ async function list(options: { in: string; json?: boolean }, output: Output): Pr
   if (options.json !== true) output.result(table([["BACKUP", "TIDEWIRE", "FILES", "SIZE"], ...rows]));
 }
 
-async function verify(name: string | undefined, options: { in: string }, output: Output): Promise<void> {
-  const { BackupRepository } = await import("../adapters/backup/mod.ts");
-  const repository = await BackupRepository.read(resolve(options.in));
+async function verify(name: string | undefined, options: ReadOptions, output: Output): Promise<void> {
+  const repository = await opened("read", options.in, options);
   const names = name === undefined ? await repository.names() : [name];
   for (const each of names) {
     let problems = 0;
@@ -112,16 +141,13 @@ async function verify(name: string | undefined, options: { in: string }, output:
   }
 }
 
-async function restore(
-  options: { from: string; backup?: string; data: string; json?: boolean },
-  output: Output,
-): Promise<void> {
-  const { BackupRepository, restoreBackup } = await import("../adapters/backup/mod.ts");
-  const repository = await BackupRepository.read(resolve(options.from));
+async function restore(options: RestoreOptions, output: Output): Promise<void> {
+  const { restoreBackup } = await import("../adapters/backup/mod.ts");
+  const repository = await opened("read", options.from, options);
   const name = options.backup ?? (await repository.names()).at(-1);
   if (name === undefined)
     throw new TidewireError("BACKUP_UNUSABLE", { path: options.from, reason: "it holds no backup yet" });
-  const snapshot: Snapshot = await repository.snapshot(name);
+  const snapshot = await repository.snapshot(name);
   await restoreBackup(repository, snapshot, options.data);
   if (options.json === true) output.result(JSON.stringify({ backup: name, data: resolve(options.data) }));
   else output.result(`Restored ${name} to ${options.data}. Start it: tidewire up --data ${options.data}`);

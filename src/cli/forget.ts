@@ -50,8 +50,12 @@ async function forget(thing: string | undefined, options: Options, output: Outpu
   const query = options.withRegistration === true ? "?withRegistration=true" : "";
   const path = `/api/things/${encodeURIComponent(thing)}/data${query}`;
   const begun = await client.call<ForgetReport>("DELETE", path);
-  const report = options.wait ? await finished(client, begun, output) : begun;
-  if (options.json === true) output.result(JSON.stringify(report));
+  showDeparture(options.wait ? await finished(client, begun, output) : begun, options, output);
+}
+
+/** What became of a thing that was forgotten or retired. */
+export function showDeparture(report: ForgetReport, { json }: Pick<Options, "json">, output: Output): void {
+  if (json === true) output.result(JSON.stringify(report));
   else print(report, output);
   if (report.state === "waiting") process.exitCode = EXIT_WAITING;
 }
@@ -90,12 +94,15 @@ async function list(client: PlatformClient, { json }: Options, output: Output): 
   output.result(table([["THING", "STATE", "SINCE", ""], ...rows]));
 }
 
-function print({ thing, state, reason, missing, removed, remains }: ForgetReport, output: Output): void {
+function print(report: ForgetReport, output: Output): void {
+  const { thing, state, reason, missing, removed, remains, withRegistration, data, name } = report;
   const counts = Object.entries(removed).filter(([, count]) => count > 0);
   const what = counts.map(([name, count]) => `${count} ${wordsOf(name)}`).join(", ");
+  const word = data === "erased" ? "forgotten" : "retired";
   if (state === "done")
-    output.result(`${thing} is forgotten. Removed: ${what === "" ? "nothing, there was nothing" : what}.`);
-  else output.result(`${thing} is being forgotten; still to come: ${missing.join(", ")}.`);
+    output.result(`${thing} is ${word}. Removed: ${what === "" ? "nothing, there was nothing" : what}.`);
+  else output.result(`${thing} is being ${word}; still to come: ${missing.join(", ")}.`);
+  if (withRegistration) output.result(`Its data is ${data}; its name is ${name}.`);
   if (reason !== null)
     output.result(
       `It waits: ${reason}. The platform tries again by itself; \`tidewire forget --list\` says how far it is.`,

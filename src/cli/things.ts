@@ -3,9 +3,10 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
 import { TidewireError, spanIn } from "../base/mod.ts";
-import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
+import type { ConnectionInfo, FleetPage, ForgetReport } from "../cloud/api/contract.ts";
 import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { showDeparture } from "./forget.ts";
 import { table } from "./output.ts";
 import { passwordCommand } from "./things-password.ts";
 import type { Output } from "./output.ts";
@@ -235,14 +236,6 @@ async function invite(name: string | undefined, options: InviteOptions, output: 
   if (https.length > 1) output.note(`The platform is also at ${https.slice(1).join(", ")}.`);
 }
 
-interface Retired {
-  readonly certificatesRevoked: number;
-  readonly sessions: number;
-  readonly retained: number;
-  readonly data: string;
-  readonly name: string;
-}
-
 async function retire(name: string, options: RetireOptions, output: Output): Promise<void> {
   const client = clientOf(options);
   const path = encodeURIComponent(name);
@@ -256,16 +249,8 @@ async function retire(name: string, options: RetireOptions, output: Output): Pro
     throw new TidewireError("REQUEST_INVALID", { reason });
   }
   const body = { eraseData: options.eraseData === true, blockName: options.blockName === true };
-  const done = await client.call<Retired>("POST", `/api/things/${path}/retire`, body);
-  if (options.json === true) {
-    output.result(JSON.stringify(done));
-    return;
-  }
-  const { certificatesRevoked, sessions, retained } = done;
-  output.result(
-    `Retired ${name}: ${certificatesRevoked} certificate(s) revoked, ${sessions} session(s) and ${retained} retained message(s) removed.`,
-  );
-  output.result(`Its data is ${done.data}; its name is ${done.name}.`);
+  const done = await client.call<ForgetReport>("POST", `/api/things/${path}/retire`, body);
+  showDeparture(done, options, output);
 }
 
 function secondsOf(text: string): number {

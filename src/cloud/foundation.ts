@@ -9,10 +9,11 @@ import { CertificateAuthority, findPassphrase, openAuditKey } from "../adapters/
 import { openSecrets } from "../adapters/secrets/mod.ts";
 import type { Secrets } from "../adapters/secrets/mod.ts";
 import { systemClock, systemRandom, systemScheduler } from "../adapters/system.ts";
-import { LIMITS, days, hours } from "../base/mod.ts";
+import type { PostgresRegistryStore } from "../adapters/postgres/mod.ts";
+import { LIMITS, days, hours, minutes, reasonOf } from "../base/mod.ts";
 import type { Clock, Limits, Logger, Random, Scheduler } from "../base/mod.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
-import type { SuccessionStore } from "../identity/mod.ts";
+import type { SharedJoinFailures, SuccessionStore } from "../identity/mod.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
 import { CertificateCensus } from "./certificate-census.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -20,7 +21,7 @@ import { RegistryGatekeeper, rulesWithin } from "./gatekeeper.ts";
 import type { AuditScopes } from "../adapters/audit-logger.ts";
 import type { AuditFiles, AuditTrail } from "../audit/mod.ts";
 import { passwordHasher } from "../adapters/password-hash.ts";
-import type { PasswordHasher, People } from "../people/mod.ts";
+import type { PasswordHasher, People, SharedAttempts } from "../people/mod.ts";
 import { openAudit, openPeople } from "./people.ts";
 import { withinDescriptors } from "./descriptors.ts";
 import { limitsOf } from "./limits.ts";
@@ -35,6 +36,8 @@ import type { ProvisioningStores } from "./services/mod.ts";
 import { StandaloneCertificates } from "./standalone-certificates.ts";
 import type { Teardown } from "./teardown.ts";
 
+const FAILURES_SWEPT_EVERY = minutes(1);
+
 export interface Foundation {
   readonly limits: Limits;
   readonly clock: Clock;
@@ -47,6 +50,8 @@ export interface Foundation {
   /** Of devices' passwords: in a queue of its own, so that neither people nor devices wait for each other. */
   readonly deviceHasher: PasswordHasher;
   readonly passwordUses: PasswordUses;
+  /** Failures of devices, where platforms count them together; null: each by itself. */
+  readonly failures: SharedFailures | null;
   readonly audit: AuditTrail;
   readonly auditFiles: AuditFiles;
   readonly auditScopes: AuditScopes;
@@ -65,6 +70,11 @@ export interface Foundation {
   readonly authorities: RegisteredAuthorities;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
+}
+
+export interface SharedFailures {
+  readonly ofPasswords: SharedAttempts;
+  readonly ofJoinCodes: SharedJoinFailures;
 }
 
 /** Throws DATA_*, SECRET_*, CLOCK_IMPLAUSIBLE, DATABASE_*. */
@@ -115,8 +125,10 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   const authorities = new RegisteredAuthorities(registry);
   teardown.add("CAs of others", () => authorities.close());
   const registryAway = (): string | null => shared?.away ?? null;
+  const failures = shared === null ? null : countTogether(shared, scheduler, logger, teardown);
   const { audit, auditFiles, auditScopes } = kept;
   const stands = {
+    failures,
     people,
     audit,
     auditFiles,
@@ -135,6 +147,26 @@ export async function layFoundation(config: PlatformConfig, teardown: Teardown):
   return { limits, clock, scheduler, random, logger, metrics, ...stands };
 }
 
+function countTogether(
+  { deviceAttempts, joinFailures }: PostgresRegistryStore,
+  scheduler: Scheduler,
+  logger: Logger,
+  teardown: Teardown,
+): SharedFailures {
+  const sweep = (): void => {
+    try {
+      deviceAttempts.sweep();
+      joinFailures.sweep();
+    } catch (error) {
+      logger.warn("Old failures of devices are still counted; they go when the database is back", {
+        reason: reasonOf(error),
+      });
+    }
+  };
+  teardown.add("failures of devices", scheduler.every(FAILURES_SWEPT_EVERY, sweep));
+  return { ofPasswords: deviceAttempts, ofJoinCodes: joinFailures };
+}
+
 /** Who is let in, and what becomes of those who are not. */
 function openGate(
   base: Pick<Foundation, "registry" | "clock" | "scheduler" | "logger" | "metrics" | "audit">,
@@ -148,7 +180,12 @@ function openGate(
   teardown.add("audit of listeners", () => listenerAudit.close());
   const { hashesAtOnceMax: atOnceMax, hashesWaitingMax: waitingMax } = LIMITS.logins;
   const deviceHasher = passwordHasher({ atOnceMax, waitingMax });
-  const passwordUses = new PasswordUses(base.clock);
+  const passwordUses = new PasswordUses(base.clock, base.registry.passwords, base.logger);
+  const cancelUses = base.scheduler.every(LIMITS.logins.usesSavedEvery, () => passwordUses.flush());
+  teardown.add("uses of passwords", () => {
+    cancelUses();
+    passwordUses.flush();
+  });
   return { gatekeeper, refusalNotes, refusals, listenerAudit, deviceHasher, passwordUses };
 }
 

@@ -199,6 +199,49 @@ describe("admission", () => {
     assert.ok(!admitted(id(1), "other").authorizer.publish("telemetry/thing-1/x", false));
   });
 
+  test("Basic Ingest: a certificate without a thing does not speak for the thing whose name it takes as its client id", () => {
+    provision(7);
+    registry.certificates.register("PEM", factsOf(1));
+    const document = (...topics: readonly string[]): string =>
+      JSON.stringify({
+        Version: "2012-10-17",
+        Statement: [
+          { Effect: "Allow", Action: "iot:Connect", Resource: "*" },
+          { Effect: "Allow", Action: "iot:Publish", Resource: topics.map((topic) => arnOf.topic(topic)) },
+        ],
+      });
+    registry.policies.put("any-client", document("$aws/rules/*"));
+    registry.policies.attach("any-client", id(1));
+    const may = (clientId: string, topic: string): boolean =>
+      admitted(id(1), clientId).authorizer.publish(topic, false);
+    const own = ["$aws/rules/r/telemetry/thing-7/m", "$aws/rules/r/line/3", "$aws/rules/r"];
+    assert.deepEqual(
+      own.map((topic) => may("thing-7", topic)),
+      [false, false, false],
+    );
+    // AWS IoT's: the right to the rule's topic is enough, where nobody is taken for a thing.
+    assert.deepEqual(
+      own.slice(1).map((topic) => may("nobody", topic)),
+      [true, true],
+    );
+    assert.equal(may("nobody", "$aws/rules/r/telemetry/nobody/m"), true);
+    assert.equal(may("nobody", "$aws/rules/r/telemetry/thing-7/m"), false);
+    registry.things.create("nobody");
+    assert.equal(may("nobody", "$aws/rules/r/telemetry/nobody/m"), false, "it is one's name by now");
+    registry.policies.put("any-client", document("$aws/rules/*", "line/*"));
+    assert.deepEqual(
+      own.map((topic) => may("thing-7", topic)),
+      [false, true, false],
+    );
+    // The thing itself needs no more than before.
+    registry.policies.attach("any-client", id(7));
+    const { authorizer } = admitted(id(7), "thing-7");
+    assert.deepEqual(
+      own.map((topic) => authorizer.publish(topic, false)),
+      [true, true, true],
+    );
+  });
+
   test("what CONNECT asks for counts: persistent session, will", () => {
     provision(1);
     const clean = JSON.stringify({

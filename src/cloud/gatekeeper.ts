@@ -212,6 +212,7 @@ export class RegistryGatekeeper implements Gatekeeper {
       ...connection,
       thing: thingOf(principal, connection.clientId),
       certificate: principal.certificate,
+      isThing: this.#isThing,
     };
     const policies: NamedPolicy[] = [];
     for (const policy of principal.policies) {
@@ -221,6 +222,16 @@ export class RegistryGatekeeper implements Gatekeeper {
     }
     return { context, policy: compilePolicy(policies, context) };
   }
+
+  /** While the registry is away, a name may be any thing's. */
+  readonly #isThing = (name: string): boolean => {
+    try {
+      return this.#registry.things.find(name) !== undefined;
+    } catch (error) {
+      if (!isTidewireError(error)) throw error;
+      return true;
+    }
+  };
 
   #principal(
     certificateId: string | null,
@@ -336,7 +347,7 @@ class ConnectionAuthorizer implements Authorizer {
 
   get owner(): string {
     const { principal, token } = this.#who;
-    const { thing: _thing, certificate: _certificate, ...connection } = this.#context;
+    const { thing: _thing, certificate: _certificate, isThing: _isThing, ...connection } = this.#context;
     return JSON.stringify({ principal, ...(token === undefined ? {} : { token }), connection } satisfies KeptOwner);
   }
 

@@ -54,9 +54,9 @@ import type { Provisioning, ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
-import type { Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
+import { backupsOf } from "./schedule/mod.ts";
 import type { TopicSchemas } from "./schemas/mod.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -136,12 +136,12 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
-  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, config.backup?.to ?? null, at);
-  const forgetter = new Forgetter({ ...base, book, forgotten, log, store, broker, rules, shadows, copies });
+  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, backupsOf(config.backup), at, base);
+  const departing = { departures: base.provisioningStore, shared: config.registry !== "sqlite", copies };
+  const forgetter = new Forgetter({ ...base, ...departing, book, forgotten, log, store, broker, rules, shadows });
   const mover = new RuleMover({ rules, log, forgotten, ...base });
   await forgetter.start();
   teardown.add("forgetting", () => forgetter.close());
-  provisioning.retirements.start({ broker, eraseData: (thing) => forgetter.erase(thing) });
   provisioning.registration.tasks.resume();
   void justInTime.start();
   await storeReady;
@@ -168,6 +168,7 @@ function openDevices({ data, buckets }: PlatformConfig, base: Foundation, teardo
   const provisioning = openProvisioning({
     ...base,
     store: base.provisioningStore,
+    failures: base.failures?.ofJoinCodes,
     folder: data,
     buckets,
     hmac: (text) => sealing.hmac(text),
@@ -337,7 +338,8 @@ async function openBroker(
   teardown: Teardown,
 ): Promise<Broker> {
   const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
-  const passwords = new PasswordLogin({ ...base, passwords: base.deviceHasher, hash: scramHash });
+  const failures = base.failures?.ofPasswords ?? null;
+  const passwords = new PasswordLogin({ ...base, failures, passwords: base.deviceHasher, hash: scramHash });
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });

@@ -18,9 +18,18 @@ import { openRegistry } from "../adapters/sqlite/registry-store.ts";
 import { SearchLink } from "../adapters/sqlite/search-link.ts";
 import { openRenewalsFile } from "../adapters/sqlite/succession-store.ts";
 import { systemClock, systemScheduler } from "../adapters/system.ts";
-import { JOIN_FINGERPRINT_BYTES, LIMITS, days, hours, isTidewireError, minutes, parseJoinCode } from "../base/mod.ts";
+import {
+  JOIN_FINGERPRINT_BYTES,
+  JOIN_SECRET_BYTES,
+  LIMITS,
+  days,
+  hours,
+  isTidewireError,
+  minutes,
+  parseJoinCode,
+} from "../base/mod.ts";
 import { JoinCodes } from "../identity/mod.ts";
-import { People } from "../people/mod.ts";
+import { Attempts, OF_DEVICES, OF_PEOPLE, People } from "../people/mod.ts";
 import { QuickHasher, passwordOf } from "../people/people.fixture.ts";
 import { storedKey, storedSession, storedUser } from "../people/people-store.contract.ts";
 import { PresenceBook, Registry } from "../registry/mod.ts";
@@ -262,6 +271,66 @@ test(
       new Set(codes.list().map(({ usesLeft, joined }) => `${usesLeft} ${joined.length}`)),
       new Set(["0 1"]),
     );
+  },
+);
+
+test(
+  "guesses at devices' passwords and join codes are counted together, apart from people's",
+  { skip: missing ?? false },
+  async () => {
+    const [a, b] = await pair((store, n) => ({
+      store,
+      devices: new Attempts(clock, new SimMetrics(), OF_DEVICES, store.deviceAttempts),
+      people: new Attempts(clock, new SimMetrics(), OF_PEOPLE, store.attempts),
+      codes: new JoinCodes({
+        ...ports(n),
+        store: store.provisioning,
+        failures: store.joinFailures,
+        isRegistered: () => false,
+        sha256: (text) => createHash("sha256").update(text).digest("hex"),
+        fingerprint: () => new Uint8Array(JOIN_FINGERPRINT_BYTES),
+      }),
+    }));
+    const { freePerName, freePerAddress } = LIMITS.logins;
+    for (let n = 0; n < freePerName; n++) {
+      const one = [a, b][n % 2]!;
+      assert.equal(one.devices.claim("pump", "192.0.2.1"), 0);
+      one.devices.failed("192.0.2.1");
+    }
+    for (const one of [a, b]) assert.ok(one.devices.claim("pump", "192.0.2.9") > 0);
+    assert.equal(b.devices.claim("valve", "192.0.2.1"), 0, "a site with many devices is not locked out by one");
+    b.devices.abandoned("valve", "192.0.2.1");
+    assert.equal(a.people.claim("pump", "192.0.2.1"), 0, "a person of that name has failed nowhere");
+    b.devices.remembered("pump", "192.0.2.1");
+    assert.ok(a.devices.claim("pump", "192.0.2.9") > 0);
+    a.devices.succeeded("pump", "192.0.2.1");
+    assert.equal(b.devices.claim("pump", "192.0.2.1"), 0);
+    for (let n = freePerName; n < freePerAddress; n++) [a, b][n % 2]!.devices.failed("192.0.2.1");
+    for (const one of [a, b]) assert.ok(one.devices.claim("another", "192.0.2.1") > 0);
+
+    const { joinFailuresPerAddressMax: max } = LIMITS.provisioning;
+    const guess = (one: typeof a): Promise<unknown> => {
+      const admit = (): never => assert.fail("nobody is let in");
+      return one.codes.redeem(new Uint8Array(JOIN_SECRET_BYTES), "key", "2001:db8::1", admit);
+    };
+    const refusals: string[] = [];
+    // The server's minute may end in between, and it begins anew.
+    for (let n = 0; n < 2 * max + 2 && refusals.at(-1) !== "TOO_MANY_REQUESTS"; n++)
+      await guess([a, b][n % 2]!).catch((error: unknown) =>
+        refusals.push(isTidewireError(error) ? error.code : "other"),
+      );
+    assert.equal(refusals.at(-1), "TOO_MANY_REQUESTS");
+    assert.ok(refusals.length > max);
+    await assert.rejects(guess(a), is("TOO_MANY_REQUESTS"));
+    await assert.rejects(guess(b), is("TOO_MANY_REQUESTS"));
+    const count = (): number =>
+      Number(a.store.sql.rows("SELECT count(*) FROM login_failures WHERE tenant = $1")[0]![0]);
+    const old = `UPDATE login_failures SET last_at = last_at - ${LIMITS.people.loginForgetAfter + 1} WHERE tenant = $1`;
+    a.store.sql.transaction(() => a.store.sql.change(old, []));
+    for (const each of [a.store.deviceAttempts, a.store.joinFailures]) each.sweep();
+    assert.equal(count(), 2, "people's are people's to sweep");
+    a.store.attempts.sweep();
+    assert.equal(count(), 0);
   },
 );
 

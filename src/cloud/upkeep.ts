@@ -55,6 +55,7 @@ export function startUpkeep(options: UpkeepOptions): Cancel {
       chore("log retention", async () => {
         await retain(options.ingest);
         await options.ingest.forgetter.tidy();
+        await options.ingest.forgetter.follow();
       }),
     ),
     scheduler.every(HEADLINE_PERIOD, chore("headline values", headlines(options))),

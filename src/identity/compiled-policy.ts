@@ -35,7 +35,8 @@ export interface CompiledPolicy {
   connect(clientId: string): boolean;
   /**
    * A retained publish needs iot:Publish and iot:RetainPublish on the topic, as on AWS IoT. Basic Ingest that speaks for
-   * another thing (`$aws/rules/RULE/telemetry/OTHER/…`) needs iot:Publish on `telemetry/OTHER/…`, too.
+   * another thing (`$aws/rules/RULE/telemetry/OTHER/…`) needs iot:Publish on `telemetry/OTHER/…`, too; so does any by who
+   * stands for no thing under the name of one.
    */
   publish(topic: string, retain: boolean): boolean;
   /** `filter` may begin with `$share/<group>/`: then either form may be allowed, and a Deny of either denies. */
@@ -179,14 +180,17 @@ class BoundPolicy implements CompiledPolicy {
 
   /**
    * The topic that the rule will see, where Basic Ingest speaks for another thing. AWS asks about the whole topic alone; but
-   * there no reading is taken for that of the thing in its topic, and `$aws/rules/*` is what its examples allow.
+   * there no reading is taken for that of the thing in its topic, and `$aws/rules/*` is what its examples allow. Who stands for
+   * no thing speaks as his client id, which he may have chosen after a thing.
    */
   #spokenFor(topic: string): string | null {
     const ingest = ingestOf(topic);
-    const named = ingest === null ? null : thingNamedIn(ingest.rest);
-    if (named === null) return null;
-    const { thing, clientId } = this.#context;
-    return named === (thing?.thingName ?? clientId) ? null : ingest!.rest;
+    if (ingest === null) return null;
+    const { thing, clientId, isThing } = this.#context;
+    const named = thingNamedIn(ingest.rest);
+    if (thing !== null) return named === null || named === thing.thingName ? null : ingest.rest;
+    const another = named !== null && named !== clientId;
+    return another || isThing?.(clientId) === true ? ingest.rest : null;
   }
 
   #decideFilter(filter: string): Decision {

@@ -22,6 +22,7 @@ export type { BulkParameter, BulkTerms } from "./provisioning/bulk.ts";
 export { RegistrationTasks } from "./provisioning/registration-tasks.ts";
 export type { NewRegistrationTask } from "./provisioning/registration-tasks.ts";
 export { JoinCodes } from "./provisioning/join-codes.ts";
+export type { SharedJoinFailures } from "./provisioning/join-failures.ts";
 export type { JoinCodesOptions, Joined, NewJoinCode } from "./provisioning/join-codes.ts";
 export { Templates } from "./provisioning/templates.ts";
 export type { NewTemplate, TemplateChange } from "./provisioning/templates.ts";
@@ -48,7 +49,7 @@ export type {
   RegistrationTaskStore,
   RegistrationTemplate,
   RetirementRecord,
-  RetirementStore,
+  DepartureStore,
   TemplateRecord,
   TemplateVersion,
   TokenRecord,

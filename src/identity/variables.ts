@@ -34,6 +34,8 @@ export interface PolicyContext {
   readonly willTopic?: string | null;
   /** The server's name as the client asked for it in its TLS handshake. */
   readonly domainName?: string | null;
+  /** Whether there is a thing of this name; asked where a connection that stands for none may be taken for it. Absent: there is none. */
+  readonly isThing?: (name: string) => boolean;
 }
 
 export interface Variable {

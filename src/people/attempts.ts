@@ -79,6 +79,8 @@ export interface SharedAttempts {
   claim(name: string, address: string): Millis;
   /** As `Attempts.succeeded`. */
   succeeded(name: string, address: string): void;
+  abandoned(name: string, address: string): void;
+  failed(address: string): void;
   /** Forgets what is old. */
   sweep(): void;
 }
@@ -88,6 +90,13 @@ export const OF_PEOPLE: AttemptRules = {
   perAddress: { free: LIMITS.people.loginsFreePerAddress, delayMax: LIMITS.people.loginDelayMaxPerAddress },
   chargesAddressLate: false,
   metric: "tidewire_logins",
+};
+
+export const OF_DEVICES: AttemptRules = {
+  perName: { free: LIMITS.logins.freePerName, delayMax: LIMITS.logins.delayMaxPerName },
+  perAddress: { free: LIMITS.logins.freePerAddress, delayMax: LIMITS.logins.delayMaxPerAddress },
+  chargesAddressLate: true,
+  metric: "tidewire_device_logins",
 };
 
 export class Attempts {
@@ -136,12 +145,22 @@ export class Attempts {
 
   /** Nothing was found out: it counts for nothing. */
   abandoned(name: string, address: string): void {
+    if (this.#shared !== null) return this.#shared.abandoned(name, address);
     this.#names.take(name);
     if (!this.#late) this.#addresses.take(networkOf(address));
   }
 
   failed(address: string): void {
+    if (this.#shared !== null) return this.#shared.failed(address);
     if (this.#late) this.#addresses.add(networkOf(address), this.#clock.monotonic());
+  }
+
+  /**
+   * It was right, and known to be without a look at it: so many come so that it is not worth the shared database's time, where
+   * failures fade by themselves.
+   */
+  remembered(name: string, address: string): void {
+    if (this.#shared === null) this.succeeded(name, address);
   }
 
   /** The address keeps its other failures: whoever has one account must not guess at others for ever. */

@@ -1,4 +1,4 @@
-export { Attempts, OF_PEOPLE } from "./attempts.ts";
+export { Attempts, OF_DEVICES, OF_PEOPLE } from "./attempts.ts";
 export type { AttemptRule, AttemptRules, SharedAttempts } from "./attempts.ts";
 export { mayTouch, nameOf, proofOf } from "./actor.ts";
 export type { Actor, Identity } from "./actor.ts";

@@ -61,8 +61,10 @@ export type {
 export type { PageOptions } from "./page.ts";
 export { passwordKey } from "./names.ts";
 export { isFleetQuery, parseQuery } from "./search/parse.ts";
-export { find as findInFleet, asIndexed, shortened } from "./search/find.ts";
-export type { FindLimits, Stride } from "./search/find.ts";
+export { find as findInFleet } from "./search/find.ts";
+export type { Stride } from "./search/find.ts";
+export { asIndexed, shortened } from "./search/offers.ts";
+export type { FindLimits } from "./search/offers.ts";
 export { isPieced, piecesOf } from "./search/pieces.ts";
 export { holds } from "./search/holds.ts";
 export { FleetDocument, indexedWords } from "./search/document.ts";
@@ -79,6 +81,8 @@ export type {
   SearchIndex,
   Stretch as FleetStretch,
   NumbersLookup as FleetNumbersLookup,
+  Piece as FleetPiece,
+  PiecesLookup as FleetPiecesLookup,
   WordLookup as FleetWordLookup,
 } from "./search/index.ts";
 export { numberOf } from "./search/values.ts";

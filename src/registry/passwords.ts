@@ -1,4 +1,5 @@
 /** Passwords of things that cannot hold a certificate: kept as hashes, one for a thing, with policies of its own. */
+import type { EpochMs } from "../base/mod.ts";
 import type { RegistryContext } from "./context.ts";
 import { passwordKey } from "./names.ts";
 import type { DevicePassword } from "./records.ts";
@@ -46,6 +47,17 @@ export class Passwords {
       ledger.changed({ kind: "password", id: thingName, change: "updated", principals: [passwordKey(thingName)] });
       return true;
     });
+  }
+
+  /** When it last let somebody in, as far as that was kept. */
+  usedAt(thingName: string): EpochMs | null {
+    return this.#context.store.passwords.usedAt(thingName);
+  }
+
+  /** What is told to nobody: it is no change of anybody's rights. */
+  saveUses(uses: ReadonlyMap<string, EpochMs>): void {
+    if (uses.size === 0) return;
+    this.#context.ledger.atomically(() => this.#context.store.passwords.saveUses(uses));
   }
 
   /** False where there was none. */

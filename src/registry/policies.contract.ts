@@ -251,6 +251,26 @@ export function policiesContract(adapter: string, open: OpenStore): void {
         assert.equal(registry.passwordPrincipalOf("pump"), undefined);
       });
 
+      test("when it was last used is kept for many at once, told to nobody, and never goes back", async () => {
+        const set = registry.passwords.set("pump", "hash 1");
+        const { updatedAt } = set;
+        const principal = registry.passwordPrincipalOf("pump");
+        const changes = world.changes.length;
+        assert.equal(registry.passwords.usedAt("pump"), null);
+        const crowd = Array.from({ length: 1_200 }, (_, n) => [`gone-${n}`, updatedAt + 1] as const);
+        registry.passwords.saveUses(new Map([...crowd, ["pump", updatedAt + 7]]));
+        registry.passwords.saveUses(new Map([["pump", updatedAt + 3]]));
+        assert.deepEqual([world.changes.length, registry.passwordPrincipalOf("pump")], [changes, principal]);
+        registry.passwords.rehash(set, "hash 1 anew");
+        await restart();
+        assert.equal(registry.passwords.usedAt("pump"), updatedAt + 7);
+        world.clock.advance(20);
+        registry.passwords.set("pump", "hash 2");
+        assert.equal(registry.passwords.usedAt("pump"), null);
+        registry.passwords.saveUses(new Map([["pump", updatedAt + 19]]));
+        assert.equal(registry.passwords.usedAt("pump"), null, "that was the one before");
+      });
+
       test("has its own policies and those of its thing's groups; the same object until something in it changes", async () => {
         registry.passwords.set("pump", "hash");
         registry.policies.attach("own", "password/pump");

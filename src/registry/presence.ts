@@ -67,7 +67,7 @@ export class PresenceBook {
     this.#load();
     this.#cancels = [
       options.registry.onChange((change) => {
-        if (change.kind === "thing" && change.change === "deleted") this.#forget(change.id);
+        if (change.kind === "thing" && change.change === "deleted") this.forget(change.id);
       }),
       options.scheduler.every(LIMITS.registry.lastSeenSavedEvery, () => this.flush()),
     ];
@@ -201,7 +201,8 @@ export class PresenceBook {
     }
   }
 
-  #forget(thing: string): void {
+  /** A thing that is gone. */
+  forget(thing: string): void {
     const entry = this.#entries.get(thing);
     if (entry === undefined) return;
     if (entry.connections.size > 0) this.#online--;

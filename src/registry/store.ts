@@ -1,5 +1,5 @@
 /** The ports under the registry. Calls are synchronous: admission must not wait, and the embedded store never does. */
-import type { Cancel } from "../base/mod.ts";
+import type { Cancel, EpochMs } from "../base/mod.ts";
 import type {
   AttachedThing,
   Attachment,
@@ -152,8 +152,12 @@ export interface CaCertificateStore {
 
 export interface PasswordStore {
   find(thingName: string): DevicePassword | undefined;
+  /** When it was last used is kept where it is the same password, by its version. */
   save(password: DevicePassword): void;
   remove(thingName: string): void;
+  usedAt(thingName: string): EpochMs | null;
+  /** Of passwords that are there, and were not set or used later; by thing. */
+  saveUses(uses: ReadonlyMap<string, EpochMs>): void;
 }
 
 /** `target`: the last part of an ARN, `cert/ID` or `thinggroup/NAME`; or `password/THING`. */

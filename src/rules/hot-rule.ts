@@ -64,7 +64,7 @@ export interface HotRule extends CompiledRule {
   readonly activity: RuleActivity;
   /** Its messages that wait for answers; null where it asks nothing. */
   readonly line: Line | null;
-  /** Where it came from another runtime: what it has seen there. */
+  /** Where it came from another runtime: what it has seen there. Its line, where it has one, looks at it by itself. */
   readonly expects: SeenMessages | null;
 }
 
@@ -88,9 +88,9 @@ export function hotRule(
   const hasSends = sends.some((send) => send !== null);
   const error = errorSendOf(rule, sql, keyedHash);
   const templates = calls.calls.length > 0 ? calls : null;
-  const line = state === null ? lineOf({ ruleName: rule.ruleName, sql, templates }) : null;
   const expecting = rule.move?.phase === "arrived" ? rule.move.expecting : undefined;
   const expects = expecting === undefined ? null : new SeenMessages(expecting);
+  const line = state === null ? lineOf({ ruleName: rule.ruleName, sql, templates, expects }) : null;
   return { rule, sql, sends, hasSends, error, alert, state, activity, line, expects };
 }
 

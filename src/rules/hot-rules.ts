@@ -11,24 +11,25 @@ import type { Alerting } from "./alerts/alerting.ts";
 import { HOT_KINDS } from "./actions/registry.ts";
 import type { AskingRule, AskingRules, ReadAgain } from "./asking/asking.ts";
 import type { Line } from "./asking/line.ts";
-import { eraseThing } from "./erase-thing.ts";
+import { dismissThing, eraseThing } from "./erase-thing.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
 import { ErrorActions } from "./delivery/error-actions.ts";
 import { isUnfit, ownBroker, unfitLetter } from "./delivery/unfit.ts";
-import { asksAnything, filterOf, hotRule, raisesAlerts, rebased, ruleCounters } from "./hot-rule.ts";
+import { asksAnything, filterOf, hotRule, rebased, ruleCounters } from "./hot-rule.ts";
 import type { HotRule, HotRulesOptions, RuleCounters } from "./hot-rule.ts";
 import { MessageInput } from "./input.ts";
+import { placeOf } from "./model.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import { RuleSet } from "./rule-set.ts";
-import { changedRules, existing, switched } from "./rule-change.ts";
+import { existing, switched } from "./rule-change.ts";
 import type { RuleChanges } from "./rule-change.ts";
 import { RuleActivities } from "./rule-activity.ts";
 import type { ReceiverState, RuleActivity } from "./rule-activity.ts";
-import { RuleMoves, unsaved } from "./moves.ts";
-import type { Finding } from "./moves.ts";
+import { RuleMoves } from "./moves.ts";
 import { RuleAlerts } from "./rule-alerts.ts";
-import { movedReceivers, receiversOf } from "./sends.ts";
+import { RunningRules } from "./running.ts";
+import { receiversOf } from "./sends.ts";
 import { RuleSaves } from "./saves.ts";
 import type { ForgottenState } from "./store.ts";
 import { UnknownRules } from "./unknown-rules.ts";
@@ -58,9 +59,9 @@ export class HotRules {
   readonly #slices: SlicedSaves;
   readonly #rules = new Map<string, RuleDocument>();
   readonly #activities = new RuleActivities();
-  readonly #ruleListeners = new Set<() => void>();
   readonly #counters: RuleCounters;
   readonly #acting: Acting;
+  readonly #running: RunningRules;
   readonly #unknown: UnknownRules;
   readonly #timers: Cancel[] = [];
   /** Offset of the next message to handle. */
@@ -84,6 +85,7 @@ export class HotRules {
       config: options.alerts ?? null,
       pictures: options.pictures ?? null,
       alertOf: (name) => this.#set.get(name)?.alert ?? null,
+      placeOf: (name) => placeOf(this.#rules.get(name) ?? {}),
       position: () => this.#position,
       save: () => this.#saves.save("durably"),
       inOneSave: (steps) => this.#saves.inOneSave(steps),
@@ -125,9 +127,28 @@ export class HotRules {
       lost: (rows) => tellLost(rows, { ...options, deliveries, activities }),
     });
     const { saveFailures: failures } = this.#counters;
+    this.#running = this.#openRunning(options);
     this.#slices = openSlices(options, { windows: this.#windows, failures, save });
     this.#unknown = new UnknownRules({ ...options, knows: (name) => this.#rules.has(name) });
     metrics.observe({ name: "tidewire_rules", help: "Rules, disabled ones too" }, () => this.#rules.size);
+  }
+
+  #openRunning(options: HotRulesOptions): RunningRules {
+    return new RunningRules({
+      ...options,
+      limits: this.#limits,
+      rules: this.#rules,
+      set: this.#set,
+      activities: this.#activities,
+      acting: this.#acting,
+      windows: this.#windows,
+      asking: this.#asking,
+      deliveries: this.#deliveries,
+      alerts: this.alerts,
+      saves: this.#saves,
+      position: () => this.#position,
+      next: () => this.#next,
+    });
   }
 
   #openMoves(options: HotRulesOptions, limits: RulesLimits): RuleMoves {
@@ -138,12 +159,14 @@ export class HotRules {
       windows: this.#windows,
       position: () => this.#position,
       settled: () => this.#position >= this.#replayedUntil,
-      saveDurably: () => this.#saveHeld(),
-      put: (rule) => void this.#change(rule),
+      saveDurably: () => this.#running.saveHeld(),
+      put: (rule, documents) => void this.#running.replace(rule, documents),
+      alerts: this.alerts.moving,
       ticked: () => this.#ticked,
       expected: (name) => this.#set.get(name)?.expects ?? null,
       asks: (rule) => asksAnything(rule, options.keyedHash),
-      enter: (rule, found) => this.#enter(rule, found),
+      asking: this.#asking,
+      enter: (entering) => this.#running.enter(entering),
     });
   }
 
@@ -175,7 +198,7 @@ export class HotRules {
     this.#windows.started();
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
-    this.#resolveOrphans();
+    this.#running.endOrphans(this.moves);
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         this.#ruleAlerts.tick();
@@ -268,7 +291,8 @@ export class HotRules {
   #apply(offset: number, message: Message, rules: readonly HotRule[]): void {
     const input = new MessageInput(message, this.#limits, this.#o.environment);
     for (const rule of rules) {
-      if (offset < rule.rule.fromOffset || rule.expects?.take(message) === true) continue;
+      if (offset < rule.rule.fromOffset) continue;
+      if (rule.expects !== null && rule.line === null && rule.expects.take(message)) continue;
       try {
         if (rule.state !== null) rule.state.handle(offset, input);
         else if (rule.line !== null) rule.line.feed(offset, input);
@@ -325,25 +349,7 @@ export class HotRules {
 
   /** Puts what `check` has given and deletes, in one transaction with documents of other kinds: all of it or nothing. */
   change(changes: RuleChanges, fromOffset: number = this.#next): void {
-    const { deletes, documents } = changes;
-    const time = { now: this.#o.clock.now(), fromOffset };
-    const rules = changedRules(this.#rules, changes, time, this.#limits.rulesMax);
-    const before = rules.map(({ ruleName }) => this.#rules.get(ruleName));
-    const dropped = this.#o.store.change({ rules, deletes, documents });
-    for (const [i, ruleName] of deletes.entries()) this.#gone(ruleName, dropped[i]!);
-    this.#run(rules);
-    for (const [i, rule] of rules.entries()) if (before[i] !== undefined) this.#followReceivers(before[i], rule);
-    if (deletes.length + rules.length > 0) this.#rulesChanged();
-  }
-
-  /** Another password for the same server: what waits, or was given up for the wrong one, is for the right one too. */
-  #followReceivers(before: RuleDocument, after: RuleDocument): void {
-    for (const { old, now } of movedReceivers(before, after, this.#o.keyedHash)) {
-      this.#deliveries.release(old);
-      if (!this.#saves.save("durably")) continue; // it goes to the server it was made for
-      this.#o.store.changeReceiver(after.ruleName, old, now);
-      this.#deliveries.revived(now, 0);
-    }
+    this.#running.change(changes, fromOffset);
   }
 
   /** Also drops its waiting deliveries and resolves its alerts. Throws NOT_FOUND. */
@@ -351,88 +357,22 @@ export class HotRules {
     this.change({ puts: [], deletes: [ruleName], documents: [] });
   }
 
-  #gone(ruleName: string, dropped: number): void {
-    this.#rules.delete(ruleName);
-    this.#set.delete(ruleName);
-    this.#activities.forget(ruleName);
-    this.#windows.delete(ruleName);
-    this.#asking.delete(ruleName);
-    this.#deliveries.forgetRule(ruleName, dropped);
-    this.#resolveAlerts(ruleName);
-    this.#o.logger.info("A rule was deleted", { rule: ruleName, deliveriesDropped: dropped });
-  }
-
   /** From `fromOffset` on it sees messages again; those that came while it was disabled are not made up for. */
   enable(ruleName: string, fromOffset: number = this.#next): RuleDocument {
     const rule = existing(this.#rules, ruleName);
-    return rule.ruleDisabled ? this.#change(switched(rule, { ruleDisabled: false, fromOffset })) : rule;
+    return rule.ruleDisabled ? this.#running.replace(switched(rule, { ruleDisabled: false, fromOffset })) : rule;
   }
 
   disable(ruleName: string): RuleDocument {
     const rule = existing(this.#rules, ruleName);
-    return rule.ruleDisabled ? rule : this.#change(switched(rule, { ruleDisabled: true }));
+    return rule.ruleDisabled ? rule : this.#running.replace(switched(rule, { ruleDisabled: true }));
   }
 
   readonly replanAlerts: RuleAlerts["replan"] = (config) => this.#ruleAlerts.replan(config);
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {
-    this.#ruleListeners.add(listener);
-    return () => this.#ruleListeners.delete(listener);
-  }
-
-  #change(rule: RuleDocument): RuleDocument {
-    this.#o.store.putRule(rule);
-    this.#run([rule]);
-    this.#rulesChanged();
-    return rule;
-  }
-
-  /** They are in the store. */
-  #run(rules: readonly RuleDocument[]): void {
-    let anyState = false;
-    for (const rule of rules) {
-      this.#rules.set(rule.ruleName, rule);
-      this.#set.put(rule);
-      const { state = null, line = null } = this.#set.get(rule.ruleName) ?? {};
-      if (state === null && rule.move?.phase !== "leaving") this.#windows.delete(rule.ruleName);
-      if (line === null) this.#asking.delete(rule.ruleName);
-      anyState ||= state !== null || line !== null;
-    }
-    // State is saved at once, or a crash would take the old one for it.
-    if (anyState) this.#saves.save("durably");
-    for (const rule of rules) if (!raisesAlerts(rule)) this.#resolveAlerts(rule.ruleName);
-  }
-
-  /** See `RuleMoves`. The rule is on disk last: without it, what was saved before belongs to none. */
-  #enter(rule: RuleDocument, found: readonly Finding[]): void {
-    const { ruleName } = rule;
-    const before = this.#rules.get(ruleName);
-    this.#rules.set(ruleName, rule);
-    try {
-      this.#set.put(rule);
-      const hot = this.#set.get(ruleName)!;
-      this.#saves.inOneSave(() => {
-        for (const one of found) {
-          if (one.kind === "outcome") this.#acting.applyOutcome(one.outcome, one.input, hot);
-          else this.#acting.apply(one.offset, one.input, hot);
-        }
-      });
-      if (!this.#saveHeld() || this.#windows.refused.has(ruleName)) throw unsaved();
-      this.#o.store.putRule(rule);
-    } catch (error) {
-      this.#set.delete(ruleName);
-      if (before === undefined) this.#rules.delete(ruleName);
-      else this.#rules.set(ruleName, before);
-      throw error;
-    }
-    this.#rulesChanged();
-  }
-
-  /** With all that is on its way: what it was made of is not made again. */
-  #saveHeld(): boolean {
-    this.#deliveries.hold();
-    return this.#saves.save("durably");
+    return this.#running.onChange(listener);
   }
 
   /** Offset of the next message that rules without state see. */
@@ -454,36 +394,19 @@ export class HotRules {
     this.#rules.set(rule.ruleName, rule);
   }
 
-  #resolveAlerts(ruleName: string): void {
-    this.#saves.inOneSave(() => this.alerts.resolveRule(ruleName, this.#position - 1));
-  }
-
-  /** Alerts whose rule went away just before a crash would stay active for ever. */
-  #resolveOrphans(): void {
-    for (const ruleName of this.alerts.rulesAtWork()) {
-      const rule = this.#rules.get(ruleName);
-      if (rule === undefined || !raisesAlerts(rule)) this.#resolveAlerts(ruleName);
-    }
-  }
-
-  #rulesChanged(): void {
-    for (const listener of this.#ruleListeners) listener();
-  }
-
   // ── things ───────────────────────────────────────────────────────────────────────────────────
 
-  /** A thing was removed: its alerts are over. */
-  forgetThing(thing: string): void {
-    this.#saves.inOneSave(() => this.alerts.resolveThing(thing, this.#position - 1));
+  /** A thing that leaves, while what was told of it stays: its windows go, and its alerts are over. How many those were. */
+  dismissThing(thing: string): number {
+    const [saves, windows, asking] = [this.#saves, this.#windows, this.#asking];
+    return dismissThing(thing, this.#position - 1, { saves, alerts: this.alerts, windows, asking });
   }
 
-  /**
-   * Nothing is kept of the thing any more: its alerts, resolved ones too, and requests that carry its messages; those on their way
-   * are not called back. Nobody is notified.
-   */
+  /** Nothing is kept of the thing: alerts, resolved ones too, and requests that carry its messages. Nobody is notified. */
   eraseThing(thing: string): ForgottenState {
     const [saves, windows, asking, deliveries] = [this.#saves, this.#windows, this.#asking, this.#deliveries];
-    return eraseThing(thing, { ...this.#o, saves, alerts: this.alerts, windows, asking, deliveries });
+    const { alerts, moves } = this;
+    return eraseThing(thing, { ...this.#o, saves, alerts, windows, asking, deliveries, moves });
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────

@@ -7,10 +7,21 @@ import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from "../../sim/world.ts";
 import { sealingWith } from "../adapters/sealing.ts";
+import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
-import type { Cancel, Message, Scheduler } from "../base/mod.ts";
+import { encodeUtf8 } from "../base/mod.ts";
+import type { Cancel, JsonValue, Message, Scheduler } from "../base/mod.ts";
+import type { ExternalRequest } from "../sql/mod.ts";
+import type { LogReading } from "./asking/asking.ts";
 import { HotRules } from "./hot-rules.ts";
-import type { Arrival, Departure } from "./moves.ts";
+import type { HotRulesOptions } from "./hot-rule.ts";
+import type { Arrival } from "./arrival.ts";
+import { cronTimes } from "../adapters/cron-times.ts";
+import { zonedTime } from "../adapters/zoned-time.ts";
+import { DONE } from "./delivery/sender.ts";
+import type { Conversing, Sender, Senders, Verdict } from "./delivery/sender.ts";
+import { readAlertConfig } from "./rule-alerts.ts";
+import type { Departure } from "./moves.ts";
 import { HearsOnce, messageOf, stamped } from "./rules.fixture.ts";
 import { messageId } from "./seen-messages.ts";
 import type { Expectation, SeenMessage } from "./seen-messages.ts";
@@ -23,10 +34,14 @@ let stores = 0;
 
 after(() => rmSync(folder, { recursive: true }));
 
+interface Ears {
+  senders(alive: { readonly yes: boolean }): Senders;
+}
+
 /** A platform's rules with a log of their own; what they send is written down. */
 class Runtime {
   readonly log: Message[] = [];
-  readonly #receiver: HearsOnce;
+  readonly #receiver: Ears;
   readonly #clock: SimClock;
   readonly #path = join(folder, `${stores++}.db`);
   rules!: HotRules;
@@ -34,10 +49,16 @@ class Runtime {
   #alive = { yes: true };
   /** Messages of its log that it has handled. */
   handled = 0;
+  /** What is asked and not answered yet. */
+  #asked: (() => void)[] = [];
+  #readers = 0;
 
-  constructor(clock: SimClock, receiver: HearsOnce) {
+  readonly #tells: Pick<HotRulesOptions, "alerts">;
+
+  constructor(clock: SimClock, receiver: Ears, tells: Pick<HotRulesOptions, "alerts"> = {}) {
     this.#clock = clock;
     this.#receiver = receiver;
+    this.#tells = tells;
   }
 
   async start(): Promise<this> {
@@ -61,14 +82,67 @@ class Runtime {
       metrics: new SimMetrics(),
       senders: this.#receiver.senders(alive),
       keyedHash: (text) => SEALING.hmac(text),
+      environment: {
+        ...nodeSqlEnvironment(),
+        external: (request) => this.#ask(request),
+        unanswerable: () => null,
+      },
+      ...this.#tells,
     });
+    this.#asked = [];
     const from = await this.rules.start();
     for (let offset = from; offset < this.handled; offset++) this.rules.handle(offset, this.log[offset]!);
     this.rules.follow(
       () => this.log.length,
-      () => () => {},
+      (reading) => this.#readAgain(reading, alive),
     );
     return this;
+  }
+
+  /** What is asked decides about the answer, so that it is the same wherever it is asked: there is one, or there is none, or it never comes. */
+  #ask(request: ExternalRequest): Promise<JsonValue> {
+    const x = request.name === "lookup" ? Number(request.key) : 0;
+    return new Promise((resolve, reject) => {
+      if (x % 5 === 4) this.#asked.push(() => reject(new Error("it fails")));
+      else if (x % 5 !== 3) this.#asked.push(() => resolve({ half: x / 2 }));
+    });
+  }
+
+  get unanswered(): number {
+    return this.#asked.length;
+  }
+
+  /** One of those that wait is answered, whichever. */
+  answer(pick: number): void {
+    this.#asked.splice(pick % this.#asked.length, 1)[0]!();
+  }
+
+  async answerAll(): Promise<void> {
+    while (this.unanswered > 0 || this.isReading) {
+      while (this.unanswered > 0) this.answer(0);
+      await turn();
+    }
+  }
+
+  /** As the log does it: from a turn of its own, and on with what is still to come. */
+  #readAgain(reading: LogReading, alive: { readonly yes: boolean }): Cancel {
+    const reader = { isOver: false };
+    const goesOn = (): boolean => alive.yes && !reader.isOver;
+    this.#readers++;
+    const run = async (): Promise<void> => {
+      await Promise.resolve();
+      for (let next = reading.from; goesOn(); next++) {
+        while (goesOn() && next >= this.log.length) await turn();
+        if (goesOn() && reading.wants(this.log[next]!.topic)) await reading.take(next, this.log[next]!);
+        if (goesOn()) await reading.passed(next + 1);
+      }
+    };
+    void run().finally(() => this.#readers--);
+    return () => (reader.isOver = true);
+  }
+
+  get isReading(): boolean {
+    return this.#readers > 0;
   }
 
   handleUpTo(end: number): void {
@@ -120,21 +194,51 @@ interface MoveStory {
   readonly tornApart: boolean;
   /** It leaves, and is taken back, before it leaves for good; so many messages later. */
   readonly back: number | null;
+  /** Which of what is asked is answered next, while it stands still. */
+  readonly picks: readonly number[];
+}
+
+/** As it travels. */
+function copied<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
+/** As a person asks for it: what it has asked is answered meanwhile, or too late. */
+async function depart(source: Runtime, clock: SimClock, id: string, picks: readonly number[]): Promise<Departure> {
+  while (source.isReading) await answerSome(source, clock, picks);
+  const wait = { isOver: false };
+  const order = { move: id, to: "there", overlap: OVERLAP };
+  const departing = source.rules.moves.departAnswered("r", order).finally(() => (wait.isOver = true));
+  departing.catch(() => {}); // whoever awaits it hears of it
+  for (await settle(); !wait.isOver; await settle()) await answerSome(source, clock, picks);
+  return departing;
+}
+
+async function answerSome(runtime: Runtime, clock: SimClock, picks: readonly number[]): Promise<void> {
+  if (runtime.unanswered === 0 && !runtime.isReading) clock.advance(2_000);
+  for (const pick of picks) if (runtime.unanswered > 0) runtime.answer(pick);
+  await turn();
+}
+
+/** Readers of the log have turns of their own. */
+async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await settle();
 }
 
 async function move(source: Runtime, target: Runtime, clock: SimClock, story: MoveStory): Promise<void> {
-  if (story.back !== null) takeBack(source, story.back);
+  if (story.back !== null) await takeBack(source, clock, story.back, story.picks);
   const id = `m${moves++}`;
-  source.rules.moves.depart("r", { move: id, to: "there", overlap: OVERLAP });
+  await depart(source, clock, id, story.picks);
   if (story.crashes === "source after leaving") await source.crash();
   const left = source.rules.moves.departure("r");
   const { at, expecting } = frontier(source, left, clock.now());
-  const { rule, header } = left;
+  const { rule, header, alerts } = left;
   const { fromOffset: _from, createdAt: _created, move: _move, ruleDisabled: _off, ...draft } = rule;
   const first = target.log.findIndex(({ receivedAt }) => receivedAt >= at - OVERLAP);
   const from = first < 0 ? target.log.length : first;
   const state = header === null ? null : { header, pages: [...left.pages] };
-  const arriving = { move: id, rule: draft, state, from, expecting };
+  const arriving = { move: id, rule: draft, state, alerts: copied(alerts), from, expecting };
   if (story.tornApart) {
     feed(target.rules.moves.arrive(arriving), target, from);
     await target.crash();
@@ -149,8 +253,8 @@ async function move(source: Runtime, target: Runtime, clock: SimClock, story: Mo
   source.rules.moves.confirm("r", id);
 }
 
-function takeBack(source: Runtime, later: number): void {
-  const { position } = source.rules.moves.depart("r", { move: `m${moves++}`, to: "there", overlap: OVERLAP });
+async function takeBack(source: Runtime, clock: SimClock, later: number, picks: readonly number[]): Promise<void> {
+  const { position } = await depart(source, clock, `m${moves++}`, picks);
   source.handleUpTo(Math.min(source.log.length, source.handled + later));
   const arrival = source.rules.moves.takeBack("r");
   feed(arrival, source, position);
@@ -173,6 +277,8 @@ const STATEMENTS: readonly string[] = [
   "SELECT x, topic(2) AS d FROM 'a/#' ABSENT FOR '9 s'",
   "SELECT x FROM 'a/#' WHERE x > 7 THEN x < 3 WITHIN '12 s'",
   "SELECT x, topic(2) AS d FROM 'a/#' WHERE x > 3",
+  "SELECT x, topic(2) AS d, lookup('t', x, 'half') AS h FROM 'a/#' WHERE x > 1",
+  "SET @row = lookup('t', x) SELECT x, @row.half AS h FROM 'a/#' WHERE x = 4 OR @row.half > 1",
 ];
 
 interface Step {
@@ -184,6 +290,10 @@ interface Step {
   readonly lags: readonly [number, number];
   /** The second one has others in between. */
   readonly noise: number;
+  /** Which of what is asked is answered before the next message. */
+  readonly answers: readonly number[];
+  /** Somebody has seen what is wrong. */
+  readonly acknowledged: boolean;
   readonly move: MoveStory | null;
 }
 
@@ -191,16 +301,19 @@ const stories: fc.Arbitrary<MoveStory> = fc.record({
   crashes: fc.constantFrom("none", "none", "source after leaving", "target after arriving", "source before it knows"),
   tornApart: fc.boolean(),
   back: fc.option(fc.nat({ max: 3 })),
+  picks: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 3 }),
 });
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     thing: fc.constantFrom("a", "b", "c"),
-    wait: fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 20_000 })),
+    wait: fc.oneof(fc.constant(0), fc.nat({ max: 2_000 }), fc.nat({ max: 20_000 })),
     x: fc.nat({ max: 10 }),
     stamped: fc.boolean(),
     lags: fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })),
     noise: fc.nat({ max: 2 }),
+    acknowledged: fc.nat({ max: 5 }).map((n) => n === 0),
+    answers: fc.array(fc.nat({ max: 7 }), { maxLength: 3 }),
     move: fc.oneof({ weight: 8, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: stories }),
   }),
   { minLength: 1, maxLength: 40 },
@@ -212,8 +325,10 @@ async function outputOf(sql: string, story: readonly Step[], moves: boolean): Pr
   const receiver = new HearsOnce();
   const runtimes = [await new Runtime(clock, receiver).start(), await new Runtime(clock, receiver).start()] as const;
   runtimes[0].rules.put("r", { sql, actions: [{ webhook: { url: "http://127.0.0.1/" } }] });
+  const asks = sql.includes("lookup(");
   let at: 0 | 1 = 0;
-  for (const [n, { thing, wait, x, stamped: stamps, lags, noise, move: how }] of story.entries()) {
+  for (const [n, { thing, wait, x, stamped: stamps, lags, noise, answers, move: how }] of story.entries()) {
+    if (asks) await answered(runtimes, wait === 0 ? answers : null);
     await pass(clock, wait);
     const more = { thing, receivedAt: clock.now(), properties: stamps ? stamped(thing, n + 1) : null };
     const message = messageOf(`a/${thing}`, new TextEncoder().encode(JSON.stringify({ x })), more);
@@ -228,9 +343,23 @@ async function outputOf(sql: string, story: readonly Step[], moves: boolean): Pr
     at = at === 0 ? 1 : 0;
   }
   for (const runtime of runtimes) runtime.handleUpTo(runtime.log.length);
+  for (let i = 0; i < (asks ? 8 : 0); i++) {
+    await answered(runtimes, null);
+    await pass(clock, 2_000);
+  }
   await pass(clock, 60_000);
   for (const runtime of runtimes) await runtime.close();
   return receiver.said.sort();
+}
+
+/** Null: all of it, or time would tell what is late. */
+async function answered(runtimes: readonly Runtime[], picks: readonly number[] | null): Promise<void> {
+  await settle();
+  for (const runtime of runtimes) {
+    if (picks === null) await runtime.answerAll();
+    for (const pick of picks ?? []) if (runtime.unanswered > 0) runtime.answer(pick);
+  }
+  await settle();
 }
 
 async function pass(clock: SimClock, span: number): Promise<void> {
@@ -252,6 +381,129 @@ describe("a rule that moves, once or several times, says what one says that neve
   }
 });
 
+/** A chat that is the same for both platforms: messages are edited and answered. */
+class Chat implements Ears {
+  readonly #ids = new Set<string>();
+  readonly messages: { text: string; edits: number; answers: string | null }[] = [];
+
+  senders(alive: { readonly yes: boolean }): Senders {
+    const send: Sender["send"] = async (batch) =>
+      batch.map(({ id, body, about }) => (alive.yes && !this.#ids.has(id) ? this.#take(id, body, about!) : DONE));
+    return { open: () => ({ send, close: async () => {} }) };
+  }
+
+  #take(id: string, body: Uint8Array, { replaces, answers }: Conversing): Verdict {
+    this.#ids.add(id);
+    const { text } = JSON.parse(new TextDecoder().decode(body)) as { text: string };
+    const message = this.messages[Number(replaces ?? NaN)];
+    if (message === undefined)
+      return { type: "done", reference: String(this.messages.push({ text, edits: 0, answers }) - 1) };
+    message.text = text;
+    message.edits++;
+    return { type: "done", reference: replaces! };
+  }
+}
+
+const contacts = ["ops", "lead"].map((name) => {
+  return { name, perMinute: 1_000, telegram: { token: "1:a", chatId: "7" } };
+});
+const PLANS = {
+  "each alone": { contacts, route: { contacts: ["ops"], groupBy: ["id"], groupWait: "0s", groupInterval: "0s" } },
+  "by the rule, escalated": {
+    contacts,
+    route: {
+      contacts: ["ops"],
+      groupBy: ["rule"],
+      groupWait: "2s",
+      groupInterval: "7s",
+      repeatInterval: "1h",
+      escalate: [{ after: "20s", contacts: ["lead"] }],
+    },
+  },
+} as const;
+
+const FLAPS = { clearAfterSeconds: 6, recovery: { factor: 2 }, flapping: { raises: 3, calmSeconds: 20 } };
+const ALERTS: readonly (readonly [sql: string, alert: object])[] = [
+  ["SELECT x FROM 'a/#' WHERE x > 4", { summary: "${x} on ${thing}", forSeconds: 5, ...FLAPS }],
+  ["SELECT x FROM 'a/#' WHERE x > 5", { summary: "${x}", breaches: { needed: 2, of: 3 }, clearWhen: "x < 4" }],
+  ["SELECT x FROM 'a/#' WHERE x > 1", { summary: "${thing} is silent", absentSeconds: 9 }],
+  ["SELECT avg(x) AS a FROM 'a/#' GROUP BY thing(), TUMBLE('5 s') HAVING avg(x) > 5", { summary: "high", ...FLAPS }],
+];
+
+/** As a person finds it, on both platforms together. */
+interface Known {
+  /** In any order: what is told at the same moment is told in that of the platform's. */
+  readonly messages: readonly string[];
+  readonly alerts: readonly object[];
+}
+
+function alertsOf({ rules }: Runtime): object[] {
+  return rules.alerts.list({ state: "all", limit: 1_000 }).map(({ id }) => {
+    const { alert, history } = rules.alerts.get(id);
+    const story = history.filter(({ type }) => type !== "pending"); // which does not outlive a crash
+    // Its id is that of another log's message.
+    return Object.assign(
+      { ...alert },
+      { id: null, history: story.map(({ type, by, note }) => `${type} ${by} ${note}`) },
+    );
+  });
+}
+
+async function knownOf(plan: keyof typeof PLANS, rule: object, story: readonly Step[], moves: boolean): Promise<Known> {
+  const clock = new SimClock(SIM_EPOCH);
+  const chat = new Chat();
+  const alerts = readAlertConfig(PLANS[plan], { zones: zonedTime(), cron: cronTimes() });
+  const begin = (): Promise<Runtime> => new Runtime(clock, chat, { alerts }).start();
+  const runtimes = [await begin(), await begin()] as const;
+  runtimes[0].rules.put("r", rule);
+  let at: 0 | 1 = 0;
+  for (const { thing, wait, x, noise, acknowledged, move: how } of story) {
+    await pass(clock, Math.round(wait / 1_000) * 1_000); // with the timers of one that has just begun
+    const message = messageOf(`a/${thing}`, encodeUtf8(JSON.stringify({ x })), { thing, receivedAt: clock.now() });
+    for (let i = 0; i < noise; i++)
+      runtimes[1].log.push(messageOf("b/noise", new Uint8Array(0), { receivedAt: clock.now() }));
+    for (const runtime of runtimes) {
+      runtime.log.push(message);
+      runtime.handleUpTo(runtime.log.length);
+    }
+    const here = runtimes[at].rules.alerts;
+    if (acknowledged) for (const { id } of here.active()) here.acknowledge(id, "ann");
+    // What is told now is told before it moves; that something is to be edited does not outlive a crash.
+    await pass(clock, how?.crashes === "target after arriving" ? 2_000 : 0);
+    if (!moves || how === null) continue;
+    // After a crash, everybody has the time anew in which he may be silent.
+    const story =
+      JSON.stringify(rule).includes("absent") && how.crashes === "target after arriving" ? "none" : how.crashes;
+    await move(runtimes[at], runtimes[at === 0 ? 1 : 0], clock, { ...how, crashes: story });
+    at = at === 0 ? 1 : 0;
+  }
+  await pass(clock, 90_000);
+  const known = runtimes.flatMap(alertsOf).map((alert) => JSON.stringify(alert));
+  for (const runtime of runtimes) await runtime.close();
+  const messages = chat.messages.map(({ text, edits, answers }) => {
+    return JSON.stringify({ text, edits, answers: answers === null ? null : chat.messages[Number(answers)]!.text });
+  });
+  return { messages: messages.sort(), alerts: known.sort().map((alert) => JSON.parse(alert) as object) };
+}
+
+describe("a rule that moves takes its alerts along: nobody is told anything that he would not have been told", () => {
+  for (const plan of ["each alone", "by the rule, escalated"] as const) {
+    for (const [sql, alert] of ALERTS) {
+      // When time is believed again after a move, it is a second later: who is silent may go with others then.
+      if (plan !== "each alone" && "absentSeconds" in alert) continue;
+      test(`${plan}: ${sql}`, async () => {
+        const rule = { sql, actions: [{ alert: { severity: "warning", ...alert } }] };
+        await fc.assert(
+          fc.asyncProperty(steps, async (story) => {
+            assert.deepEqual(await knownOf(plan, rule, story, true), await knownOf(plan, rule, story, false));
+          }),
+          { numRuns: Number(process.env["MOVES_RUNS"] ?? 4) },
+        );
+      });
+    }
+  }
+});
+
 describe("a move that cannot be", () => {
   const SQL = "SELECT sum(x) AS s FROM 'a/#' GROUP BY COUNT(2)";
   const actions = [{ webhook: { url: "http://127.0.0.1/" } }];
@@ -267,9 +519,9 @@ describe("a move that cannot be", () => {
   }
 
   function arriving(source: Runtime): Parameters<HotRules["moves"]["arrive"]>[0] {
-    const { rule, header, pages } = source.rules.moves.departure("r");
+    const { rule, header, pages, alerts } = source.rules.moves.departure("r");
     const state = header === null ? null : { header, pages: [...pages] };
-    return { move: "m-1", rule: { ruleName: "r", sql: rule.sql, actions }, state, from: 0, expecting: null };
+    return { move: "m-1", rule: { ruleName: "r", sql: rule.sql, actions }, state, alerts, from: 0, expecting: null };
   }
 
   const close = (runtimes: readonly Runtime[]): Promise<unknown> => Promise.all(runtimes.map((one) => one.close()));
@@ -292,6 +544,35 @@ describe("a move that cannot be", () => {
     assert.throws(() => source.rules.moves.depart("t", order), refused(/telemetry/));
     assert.throws(() => source.rules.moves.depart("nobody", order), { code: "NOT_FOUND" });
     await close([source, target]);
+  });
+
+  test("a rule whose answers do not come in time stays and goes on, with what came meanwhile", async () => {
+    const clock = new SimClock(SIM_EPOCH);
+    const receiver = new HearsOnce();
+    const source = await new Runtime(clock, receiver).start();
+    source.rules.put("r", { sql: "SELECT n, lookup('t', 3) AS none FROM 'a/#'", actions });
+    const say = (n: number): number =>
+      source.log.push(messageOf("a/1", new TextEncoder().encode(JSON.stringify({ n })), { receivedAt: clock.now() }));
+    const all = Array.from({ length: 110 }, (_, n) => n);
+    for (const n of all.slice(0, 100)) say(n);
+    source.handleUpTo(100);
+    const departing = assert.rejects(source.rules.moves.departAnswered("r", order), refused(/wait for answers/));
+    for (const n of all.slice(100)) say(n);
+    source.handleUpTo(110);
+    for (let i = 0; i < 5; i++) await pass(clock, 2_000);
+    await departing;
+    source.rules.put("r", { sql: "SELECT n, lookup('t', 3) AS none FROM 'a/#' WHERE n >= 0", actions });
+    assert.throws(() => source.rules.moves.depart("r", order), refused(/reads the log again/));
+    for (let i = 0; i < 5; i++) {
+      await turn();
+      await pass(clock, 2_000);
+    }
+    const said = receiver.said.map((body) => (JSON.parse(body) as { n: number }).n);
+    assert.deepEqual(
+      said.sort((a, b) => a - b),
+      all,
+    );
+    await source.close();
   });
 
   test("a target that has a rule of the name, or would get another statement's state or damage, takes nothing", async () => {

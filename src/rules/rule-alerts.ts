@@ -40,6 +40,8 @@ export interface RuleAlertsOptions {
   readonly aboutThing?: AlertMessage["about"] | undefined;
   /** Null where there is no such rule, or it raises none. */
   readonly alertOf: (ruleName: string) => RuleAlert | null;
+  /** Before offsets of its messages, in ids. */
+  readonly placeOf: (ruleName: string) => string;
   readonly position: () => number;
   readonly save: () => void;
   readonly inOneSave: (steps: () => void) => void;
@@ -73,6 +75,7 @@ export class RuleAlerts {
       cron: options.cron ?? NO_CRON,
       rules: {
         policyOf: (rule) => options.alertOf(rule)?.policy ?? policyOf({}, limits.alertClearAfter),
+        placeOf: options.placeOf,
         watches: (rule) => options.alertOf(rule)?.spec.absentSeconds !== undefined,
         describeSilence: (heard) => describedSilence(options.alertOf(heard.rule)!, heard, this.#about),
       },

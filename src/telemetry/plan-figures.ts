@@ -11,11 +11,11 @@ export interface Figure {
 
 const OURS = "measured 2026-11-22, 2 × AMD EPYC (virtual), Node 24: bench/README.md";
 const FILES =
-  "measured 2026-11-22: 500 series × 8,640 points of a 1-decimal random walk in this layout's Parquet files, zstd; exact times 0.98, ±40 ms of jitter 1.83";
+  "measured 2026-11-22: 500 series × 8,640 points of a 1-decimal random walk in this layout's Parquet files, zstd; exact times 0.44, ±40 ms of jitter 1.59";
 
 /** Ours. `bench:storage` measures the bytes again; the larger of what was found stands here. */
 export const MEASURED = {
-  bytesPerPoint: { value: 1.83, source: FILES },
+  bytesPerPoint: { value: 1.59, source: FILES },
   bytesPerRollup1m: { value: 6.9, source: FILES },
   bytesPerRollup1h: { value: 10.9, source: FILES },
   bytesPerRollup1d: { value: 21.4, source: FILES },

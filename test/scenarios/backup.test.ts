@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connectAsync } from "mqtt";
+import { FaultyS3 } from "../../src/adapters/objects/s3.fixture.ts";
 import { addDevice, connectDevice } from "./support/device.ts";
 import type { Device } from "./support/device.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
@@ -136,6 +137,38 @@ describe("tidewire backup", () => {
     );
     const { code, stdout: said } = await runCli(["backup", "verify", "--in", backups], folder.path);
     assert.deepEqual([code, said.trim()], [0, `${third.backup}: whole`]);
+  });
+
+  test("into a bucket and back: of a running platform, incremental, with the old ones removed", async () => {
+    const server = await FaultyS3.start();
+    const credentials = join(folder.path, "credentials");
+    writeFileSync(credentials, "[default]\naws_access_key_id = S3RVER\naws_secret_access_key = S3RVER\n");
+    const bucket = ["s3://archive/backups", "--endpoint", server.endpoint, "--credentials", credentials];
+    const cli = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runCli(args, folder.path);
+      assert.equal(code, 0, stderr);
+      return stdout.trim();
+    };
+    try {
+      const first = JSON.parse(await cli("backup", "--to", ...bucket, "--data", data, "--json")) as Taken;
+      const second = JSON.parse(
+        await cli("backup", "--to", ...bucket, "--data", data, "--keep", "1", "--json"),
+      ) as Taken;
+      assert.ok(second.added < first.bytes / 2, `${second.added} of ${first.bytes} bytes`);
+      assert.deepEqual(second.removed, [first.backup]);
+      assert.equal(await cli("backup", "verify", "--in", ...bucket), `${second.backup}: whole`);
+      const restored = join(folder.path, "restored-from-bucket");
+      await cli("restore", "--from", ...bucket, "--data", restored);
+      assert.deepEqual(
+        readFileSync(join(restored, "secrets", "ca.key")),
+        readFileSync(join(data, "secrets", "ca.key")),
+      );
+      const again = await PlatformProcess.start(restored);
+      assert.equal((await again.api<{ thingName: string }>("GET", "/things/meter-1")).thingName, "meter-1");
+      await again.stop();
+    } finally {
+      await server.stop();
+    }
   });
 
   test("that is damaged is found by verify, and never restored: not even in part", async () => {

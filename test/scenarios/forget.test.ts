@@ -7,6 +7,7 @@ import type { ForgetReport, ForgottenThings, SeriesResult } from "../../src/clou
 import { addDevice, connectDevice, openDevice } from "./support/device.ts";
 import type { Device } from "./support/device.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
+import { tracesIn } from "./support/traces.ts";
 
 /** `tidewire forget` beside a platform in traffic, its stores and its log; and what is left after it was killed in the middle. */
 const folder = temporaryFolder();
@@ -122,13 +123,13 @@ describe("tidewire forget", () => {
     const report = JSON.parse(stdout) as ForgetReport;
     assert.deepEqual([report.thing, report.state, report.reason, report.missing], [gone.thing, "done", null, []]);
     const { points, series, events, alerts, sessions, queued, retained } = report.removed;
-    // Three commands were said to it, and are events of it as well.
+    // Three commands were said to it, and the platform told of its connection: events of it as well.
     assert.deepEqual(
       { points, series, events, alerts, sessions, queued, retained },
       {
         points: 20,
         series: 2,
-        events: 13,
+        events: 16,
         alerts: 1,
         sessions: 1,
         queued: 3,
@@ -192,5 +193,29 @@ describe("tidewire forget", () => {
     assert.equal(greeted, false);
     await assert.rejects(platform.api("GET", `/things/${gone.thing}`), /404/);
     await connectDevice(platform, kept).then((other) => other.endAsync());
+  });
+
+  test("what the report says remains is all that the data folder still has of it", async () => {
+    const { things } = await platform.api<ForgottenThings>("GET", "/api/forgotten");
+    const { remains } = await platform.api<ForgetReport>("GET", `/api/forgotten/${things[0]!.id}`);
+    const places = ["log", "registry", "audit log, platform.log and this report", "backups"];
+    assert.deepEqual(
+      remains.map(({ where }) => where),
+      places,
+    );
+    await platform.stop();
+    const told = /^(?:log\/|audit\/|platform\.log|forgotten\.json|registry\.db: certificates$)/;
+    const found = await tracesIn(data, gone.thing);
+    assert.deepEqual(
+      found.filter((place) => !told.test(place)),
+      [],
+    );
+    for (const place of [/^log\//, /^audit\//, /certificates$/])
+      assert.ok(
+        found.some((one) => place.test(one)),
+        String(place),
+      );
+    assert.ok((await tracesIn(data, kept.thing)).includes("telemetry.duckdb: series"), "it would be found");
+    platform = await PlatformProcess.start(data, OPEN);
   });
 });

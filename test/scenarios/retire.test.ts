@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { connect as connectMqtt } from "mqtt";
 import type { MqttClient } from "mqtt";
+import type { ForgetReport, ForgottenThings } from "../../src/cloud/api/contract.ts";
 import { PlatformProcess, runCli, temporaryFolder, until } from "./support/platform-process.ts";
 
 function happens(client: MqttClient, event: "connect" | "close"): Promise<void> {
@@ -47,15 +48,14 @@ test("retired: cut at once, revoked for good, sessions and retained messages gon
     const retired = await cli("things", "retire", "pump-7", "--block-name", "--yes", "--json");
     assert.equal(retired.code, 0, retired.stderr);
     await closed;
-    const { connections: _connections, ...done } = JSON.parse(retired.stdout) as Record<string, unknown>;
-    assert.deepEqual(done, {
-      thing: "pump-7",
-      certificatesRevoked: 1,
-      sessions: 1,
-      retained: 1,
-      data: "kept",
-      name: "blocked",
-    });
+    const report = JSON.parse(retired.stdout) as ForgetReport;
+    const { certificatesRevoked, sessions, retained } = report.removed;
+    assert.deepEqual({ certificatesRevoked, sessions, retained }, { certificatesRevoked: 1, sessions: 1, retained: 1 });
+    assert.deepEqual([report.state, report.data, report.name], ["done", "kept", "blocked"]);
+    // Whichever way it is asked for, the outcome is told in the same words.
+    const { things } = await platform.api<ForgottenThings>("GET", "/api/retirements");
+    assert.deepEqual(things, [{ ...report, remains: things[0]?.remains }]);
+    assert.deepEqual(await platform.api<ForgetReport>("GET", `/api/forgotten/${report.id}`), report);
     const refused = connect();
     await happens(refused, "close");
     assert.equal(refused.connected, false);

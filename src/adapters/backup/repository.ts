@@ -1,5 +1,5 @@
 /**
- * A folder with backups: every content once, compressed, under its SHA-256; and a snapshot for each backup, which says
+ * A folder or a bucket with backups: every content once, compressed, under its SHA-256; and a snapshot for each backup, which says
  * what lay where. So each backup is whole, and costs only what has changed.
  *
  *     tidewire-backup.json            the format
@@ -7,15 +7,20 @@
  *     snapshots/2026-11-22T02-00-00-000Z.json
  */
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { chmod, mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { chmod, mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
-import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
-import { openDataFolder } from "../data-folder.ts";
-import type { DataFolder } from "../data-folder.ts";
+import { LIMITS, TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
+import type { Clock, Objects, Scheduler } from "../../base/mod.ts";
+import { openObjects } from "../objects/mod.ts";
+import type { ColdPlace } from "../objects/mod.ts";
+import { readBucket, writeBucket } from "./bucket-place.ts";
+import { readFolder, writeFolder } from "./folder-place.ts";
+import { MARK } from "./place.ts";
+import type { BackupPlace } from "./place.ts";
 
 export interface BackupFile {
   /** Below the data folder, with slashes. */
@@ -46,74 +51,78 @@ export interface Problem {
 }
 
 const FORMAT = 1;
-const MARK = "tidewire-backup.json";
 const SNAPSHOT_NAME = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z$/;
 /** What is read from a damaged or foreign file before it is given up. */
 const SNAPSHOT_BYTES_MAX = 512 * 1024 * 1024;
 
-export class BackupRepository {
-  readonly path: string;
-  readonly #release: () => void;
+export interface BackupPorts {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** In place of what the configuration says: a test's. */
+  readonly objects?: Objects;
+}
 
-  private constructor(path: string, release: () => void) {
-    this.path = path;
-    this.#release = release;
+export class BackupRepository {
+  readonly #place: BackupPlace;
+  /** Contents that are there. */
+  #known: Set<string> | null = null;
+
+  private constructor(place: BackupPlace) {
+    this.#place = place;
   }
 
-  /** Opens it for writing, alone. A folder that is there and is no repository has to be empty. */
-  static async open(path: string): Promise<BackupRepository> {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    const marked = existsSync(join(path, MARK));
-    if (!marked && (await readdir(path)).some((name) => !name.startsWith("lock"))) {
-      throw new TidewireError("BACKUP_UNUSABLE", { path, reason: "it holds other files and no backup" });
-    }
-    if (marked) await checkFormat(path);
-    let lock: DataFolder;
+  /** Opens it for writing, alone. Throws BACKUP_UNUSABLE where it holds something else, or somebody else writes. */
+  static async open(where: ColdPlace, ports: BackupPorts): Promise<BackupRepository> {
+    const place =
+      where.kind === "folder"
+        ? await writeFolder(where.path)
+        : await writeBucket(await bucketOf(where, ports), ports.clock);
     try {
-      lock = openDataFolder(path);
+      if (!(await hasFormat(place))) await place.write(MARK, `${JSON.stringify({ format: FORMAT })}\n`);
+      return new BackupRepository(place);
     } catch (error) {
-      if (!isTidewireError(error) || error.code !== "DATA_FOLDER_LOCKED") throw error;
-      throw new TidewireError(
-        "BACKUP_UNUSABLE",
-        { path, reason: "another backup is being written to it" },
-        { cause: error },
-      );
+      await place.close();
+      throw error;
     }
-    for (const folder of ["objects", "snapshots"]) await mkdir(join(path, folder), { recursive: true, mode: 0o700 });
-    if (!marked) await writeDurably(join(path, MARK), `${JSON.stringify({ format: FORMAT })}\n`);
-    return new BackupRepository(path, () => lock.release());
   }
 
   /** Opens it for reading, which may happen while a backup is being written. Throws BACKUP_UNUSABLE where there is none. */
-  static async read(path: string): Promise<BackupRepository> {
-    if (!existsSync(join(path, MARK)))
-      throw new TidewireError("BACKUP_UNUSABLE", { path, reason: "there is no backup in it" });
-    await checkFormat(path);
-    return new BackupRepository(path, () => {});
+  static async read(where: ColdPlace, ports: BackupPorts): Promise<BackupRepository> {
+    const place = where.kind === "folder" ? readFolder(where.path) : await readBucket(await bucketOf(where, ports));
+    if (await hasFormat(place)) return new BackupRepository(place);
+    throw new TidewireError("BACKUP_UNUSABLE", { path: place.name, reason: "there is no backup in it" });
   }
 
-  close(): void {
-    this.#release();
+  /** Of the folder that it is; null where it is in a bucket. */
+  get folder(): string | null {
+    return this.#place.folder;
+  }
+
+  /** For copies that are to be kept. */
+  get workFolder(): string {
+    return this.#place.workFolder;
+  }
+
+  close(): Promise<void> {
+    return this.#place.close();
   }
 
   /** Oldest first. */
   async names(): Promise<string[]> {
-    const names = (await readdir(join(this.path, "snapshots"))).filter((name) => name.endsWith(".json"));
-    return names
-      .map((name) => name.slice(0, -5))
-      .filter((name) => SNAPSHOT_NAME.test(name))
-      .sort();
+    const names = (await this.#place.list("snapshots/")).map((key) => /^snapshots\/(.+)\.json$/.exec(key)?.[1] ?? "");
+    return names.filter((name) => SNAPSHOT_NAME.test(name)).sort();
   }
 
   /** Throws BACKUP_DAMAGED where it is not what was written. */
   async snapshot(name: string): Promise<Snapshot> {
-    const path = this.#snapshotPath(name);
     const fail = (reason: string): TidewireError => new TidewireError("BACKUP_DAMAGED", { name, reason });
-    if (!SNAPSHOT_NAME.test(name) || !existsSync(path)) {
-      throw new TidewireError("BACKUP_UNUSABLE", { path: this.path, reason: `it has no backup '${name}'` });
+    const content = SNAPSHOT_NAME.test(name) ? await this.#place.read(snapshotKey(name)) : null;
+    if (content === null) {
+      throw new TidewireError("BACKUP_UNUSABLE", { path: this.#place.name, reason: `it has no backup '${name}'` });
     }
-    if ((await stat(path)).size > SNAPSHOT_BYTES_MAX) throw fail("its list of files is too large");
-    const [checksum, body] = splitOnce(await readFile(path, "utf8"));
+    const text = await textOf(content, SNAPSHOT_BYTES_MAX);
+    if (text === null) throw fail("its list of files is too large");
+    const [checksum, body] = splitOnce(text);
     if (checksum !== sha256Of(body)) throw fail("its list of files does not match its checksum");
     return JSON.parse(body) as Snapshot;
   }
@@ -127,40 +136,43 @@ export class BackupRepository {
     return null;
   }
 
-  has(sha256: string): boolean {
-    return existsSync(this.#objectPath(sha256));
+  async has(sha256: string): Promise<boolean> {
+    return (await this.#contents()).has(sha256);
   }
 
-  /** Keeps what the file has in its first `bytes`; on disk when it resolves. */
+  /** Keeps what the file has in its first `bytes`; durable when it resolves. */
   async keep(
     file: string,
     bytes: number,
   ): Promise<{ readonly sha256: string; readonly bytes: number; readonly added: number }> {
-    const temporary = join(this.path, "objects", `new-${process.pid}`);
+    const temporary = join(this.#place.workFolder, `new-${process.pid}`);
     const { pass, result } = meter();
     const content = bytes === 0 ? Readable.from([]) : createReadStream(file, { end: bytes - 1 });
     await pipeline(content, pass, compressor(), createWriteStream(temporary, { mode: 0o600 }));
     const read = result();
-    const path = this.#objectPath(read.sha256);
-    if (existsSync(path)) {
+    const known = await this.#contents();
+    if (known.has(read.sha256)) {
       await rm(temporary);
       return { ...read, added: 0 };
     }
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await syncPath(temporary);
-    const added = (await stat(temporary)).size;
-    await rename(temporary, path);
-    await syncPath(dirname(path));
+    const added = await this.#place.keep(objectKey(read.sha256), temporary);
+    known.add(read.sha256);
     return { ...read, added };
   }
 
-  /** From here on the backup is there. */
+  /** From here on the backup is there. Throws BACKUP_FAILED where a content has gone meanwhile. */
   async add(snapshot: Omit<Snapshot, "name">): Promise<Snapshot> {
     const name = new Date(snapshot.takenAt).toISOString().replaceAll(/[:.]/g, "-");
     const whole: Snapshot = { name, ...snapshot };
     const body = JSON.stringify(whole);
-    await syncPath(join(this.path, "objects"));
-    await writeDurably(this.#snapshotPath(name), `${sha256Of(body)}\n${body}`);
+    this.#known = null; // who removes objects by a rule of the bucket does not ask
+    const known = await this.#contents();
+    const gone = snapshot.files.find(({ sha256 }) => !known.has(sha256));
+    if (gone !== undefined) {
+      const reason = `the content of ${gone.path} was removed while the backup was being written`;
+      throw new TidewireError("BACKUP_FAILED", { path: this.#place.name, reason });
+    }
+    await this.#place.write(snapshotKey(name), `${sha256Of(body)}\n${body}`);
     return whole;
   }
 
@@ -169,7 +181,12 @@ export class BackupRepository {
     await mkdir(dirname(to), { recursive: true, mode: 0o700 });
     await this.#read(snapshot, file, createWriteStream(to, { flags: "wx", mode: file.mode }));
     await chmod(to, file.mode);
-    await syncPath(to);
+    const handle = await open(to, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 
   /** Reads all of the backup back. */
@@ -198,12 +215,11 @@ export class BackupRepository {
     // One that cannot be read may name anything: then no content is removed.
     for (const name of names.slice(old.length))
       for (const { sha256 } of (await this.snapshot(name)).files) named.add(sha256);
-    for (const name of old) await rm(this.#snapshotPath(name), { force: true });
-    await syncPath(join(this.path, "snapshots"));
-    for (const entry of await readdir(join(this.path, "objects"), { withFileTypes: true, recursive: true })) {
-      if (!entry.isFile()) continue;
-      const sha256 = /^([0-9a-f]{64})\.zst$/.exec(entry.name)?.[1];
-      if (sha256 === undefined || !named.has(sha256)) await rm(join(entry.parentPath, entry.name), { force: true });
+    for (const name of old) await this.#place.remove(snapshotKey(name));
+    this.#known = null;
+    for (const key of await this.#place.list("objects/")) {
+      const sha256 = CONTENT.exec(key)?.[1];
+      if (sha256 === undefined || !named.has(sha256)) await this.#place.remove(key);
     }
     return old;
   }
@@ -211,28 +227,40 @@ export class BackupRepository {
   async #read(snapshot: string, file: BackupFile, into: NodeJS.WritableStream | null): Promise<void> {
     const damaged = (reason: string): TidewireError =>
       new TidewireError("BACKUP_DAMAGED", { name: snapshot, reason: `${file.path}: ${reason}` });
-    const path = this.#objectPath(file.sha256);
-    if (!existsSync(path)) throw damaged("its content is missing");
+    const content = await this.#place.read(objectKey(file.sha256));
+    if (content === null) throw damaged("its content is missing");
     const { pass, result } = meter();
     const sink = into ?? new Writable({ write: (_chunk, _encoding, done) => done() });
     try {
-      await pipeline(createReadStream(path), createZstdDecompress(), pass, sink);
+      await pipeline(content, createZstdDecompress(), pass, sink);
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === "ENOSPC" || code === "EACCES" || code === "EEXIST") throw error;
+      if (code === "ENOSPC" || code === "EACCES" || code === "EEXIST" || isTidewireError(error)) throw error;
       throw damaged(reasonOf(error));
     }
     const { bytes, sha256 } = result();
     if (bytes !== file.bytes || sha256 !== file.sha256) throw damaged("its content does not match its checksum");
   }
 
-  #snapshotPath(name: string): string {
-    return join(this.path, "snapshots", `${name}.json`);
+  async #contents(): Promise<Set<string>> {
+    if (this.#known !== null) return this.#known;
+    const names = (await this.#place.list("objects/")).map((key) => CONTENT.exec(key)?.[1]);
+    return (this.#known = new Set(names.filter((name) => name !== undefined)));
   }
+}
 
-  #objectPath(sha256: string): string {
-    return join(this.path, "objects", sha256.slice(0, 2), `${sha256}.zst`);
-  }
+const CONTENT = /^objects\/[0-9a-f]{2}\/([0-9a-f]{64})\.zst$/;
+
+function objectKey(sha256: string): string {
+  return `objects/${sha256.slice(0, 2)}/${sha256}.zst`;
+}
+
+function snapshotKey(name: string): string {
+  return `snapshots/${name}.json`;
+}
+
+async function bucketOf(where: ColdPlace, { scheduler, objects }: BackupPorts): Promise<Objects> {
+  return objects ?? (await openObjects(where, LIMITS.archive, { scheduler }));
 }
 
 /** Hashes and counts what passes. */
@@ -262,38 +290,37 @@ function compressor(): ReturnType<typeof createZstdCompress> {
   return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 } });
 }
 
-async function checkFormat(path: string): Promise<void> {
+/** False where there is no mark at all. */
+async function hasFormat(place: BackupPlace): Promise<boolean> {
+  const unusable = (reason: string): TidewireError =>
+    new TidewireError("BACKUP_UNUSABLE", { path: place.name, reason });
+  const mark = await place.read(MARK);
+  if (mark === null) return false;
   let format: unknown;
   try {
-    ({ format } = JSON.parse(await readFile(join(path, MARK), "utf8")) as { format?: unknown });
+    ({ format } = JSON.parse((await textOf(mark, MARK_BYTES_MAX)) ?? "") as { format?: unknown });
   } catch (error) {
-    throw new TidewireError(
-      "BACKUP_UNUSABLE",
-      { path, reason: `${MARK} cannot be read: ${reasonOf(error)}` },
-      { cause: error },
-    );
+    throw unusable(`${MARK} cannot be read: ${reasonOf(error)}`);
   }
-  if (format === FORMAT) return;
-  throw new TidewireError("BACKUP_UNUSABLE", {
-    path,
-    reason: `it has format ${String(format)}; this Tidewire knows ${FORMAT}`,
-  });
+  if (format !== FORMAT) throw unusable(`it has format ${String(format)}; this Tidewire knows ${FORMAT}`);
+  return true;
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o600 });
-  await syncPath(`${path}.new`);
-  await rename(`${path}.new`, path);
-  await syncPath(dirname(path));
-}
+const MARK_BYTES_MAX = 1_000;
 
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** Null where it is longer. */
+async function textOf(content: Readable, bytesMax: number): Promise<string | null> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of content as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > bytesMax) {
+      content.destroy();
+      return null;
+    }
+    parts.push(part);
   }
+  return Buffer.concat(parts).toString("utf8");
 }
 
 function sha256Of(text: string): string {

@@ -94,9 +94,10 @@ class Taking {
 
   async #list(): Promise<string[]> {
     const { data, repository } = this.#options;
+    const own = repository.folder;
     const entries = await readdir(data, { withFileTypes: true, recursive: true });
     const paths = entries
-      .filter((entry) => entry.isFile() && !join(entry.parentPath, entry.name).startsWith(repository.path + sep))
+      .filter((entry) => entry.isFile() && (own === null || !join(entry.parentPath, entry.name).startsWith(own + sep)))
       .map((entry) =>
         join(entry.parentPath, entry.name)
           .slice(data.length + (data.endsWith(sep) ? 0 : 1))
@@ -114,7 +115,7 @@ class Taking {
   /** A consistent copy, however much is written to it meanwhile. */
   async #takeDatabase(path: string): Promise<void> {
     const { data, repository } = this.#options;
-    const copy = join(repository.path, "objects", `database-${process.pid}.db`);
+    const copy = join(repository.workFolder, `database-${process.pid}.db`);
     await rm(copy, { force: true });
     try {
       const database = new DatabaseSync(join(data, path), { readOnly: true, timeout: 5_000 });
@@ -137,7 +138,7 @@ class Taking {
     const file = join(data, path);
     const { size, mtimeMs, mode } = await stat(file).catch(missing);
     const same = this.#before.get(path);
-    if (same?.bytes === size && same.modifiedMs === mtimeMs && repository.has(same.sha256)) {
+    if (same?.bytes === size && same.modifiedMs === mtimeMs && (await repository.has(same.sha256))) {
       this.#files.push({ ...same, mode: mode & 0o777 });
       return;
     }

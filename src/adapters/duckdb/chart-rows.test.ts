@@ -10,6 +10,7 @@ import type { SourcePart } from "./series-sql.ts";
 const FROM = 1_767_225_600_000;
 const TO = FROM + 1_000;
 const PART: SourcePart = { level: "raw", from: FROM, to: TO, relation: "SELECT * FROM points" };
+const POINTS = { columns: [], others: PART.relation };
 const MEMBERS = membersOf([{ ids: [7], text: false }], false)!;
 
 describe("extremes by a loop over the rows", () => {
@@ -37,7 +38,7 @@ describe("extremes by a loop over the rows", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(point, { maxLength: 60 }), fc.integer({ min: 1, max: 30 }), async (points, bins) => {
         await fill(points);
-        const found = (await chartRows(connection, PART, MEMBERS, bins))!;
+        const found = (await chartRows(connection, POINTS, PART, MEMBERS, bins))!;
         const stated = await connection.runAndReadAll(extremesSql(PART, MEMBERS, bins));
         const expected = stated.getRows().map((row) => [1, 2, 3, 5].map((column) => Number(row[column])));
         assert.deepEqual(
@@ -68,6 +69,6 @@ describe("extremes by a loop over the rows", () => {
   test("of more rows than it takes there are none", async () => {
     await connection.run("DELETE FROM points");
     await connection.run(`INSERT INTO points SELECT 7, ${FROM} + range % 1000, 1, range FROM range(1000001)`);
-    assert.equal(await chartRows(connection, PART, MEMBERS, 10), null);
+    assert.equal(await chartRows(connection, POINTS, PART, MEMBERS, 10), null);
   });
 });

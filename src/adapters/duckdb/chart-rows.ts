@@ -4,8 +4,9 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { binWidth } from "../../telemetry/mod.ts";
-import type { Bin } from "../../telemetry/mod.ts";
+import type { Bin, ExtremeSelection } from "../../telemetry/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
+import type { ReadPoints } from "./cold-store.ts";
 import { eachNumbers } from "./columns.ts";
 import { within } from "./series-sql.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
@@ -28,21 +29,65 @@ export interface ChartRows {
 /** Null where there are too many points for this. */
 export async function chartRows(
   connection: DuckDBConnection,
-  { from, to, relation }: SourcePart,
+  points: ReadPoints,
+  { from, to }: Pick<SourcePart, "from" | "to">,
   members: Members,
   bins: number,
 ): Promise<ChartRows | null> {
-  const sql =
-    `SELECT time::DOUBLE, value FROM (${relation}) ` +
-    `WHERE ${members.where} AND ${within("time", from, to)} LIMIT ${CHART_ROWS_READ_MAX + 1}`;
-  const found = new Extremes(from, binWidth({ from, to, bins }), bins);
-  let rows = 0;
-  await eachNumbers(connection, sql, 2, ([times, values]) => {
-    rows += times!.length;
-    if (rows <= CHART_ROWS_READ_MAX) found.take(times!, values!);
-    return rows <= CHART_ROWS_READ_MAX;
-  });
-  return rows <= CHART_ROWS_READ_MAX ? found.result() : null;
+  const chart = new ChartReading(connection, members, { from, to, bins });
+  return (await chart.points(points, from, to)) ? chart.result() : null;
+}
+
+/** What a chart of one series is made of, range by range. */
+export class ChartReading {
+  readonly #connection: DuckDBConnection;
+  readonly #members: Members;
+  readonly #found: Extremes;
+  #rows = 0;
+
+  constructor(
+    connection: DuckDBConnection,
+    members: Members,
+    { from, to, bins }: Pick<ExtremeSelection, "from" | "to" | "bins">,
+  ) {
+    this.#connection = connection;
+    this.#members = members;
+    this.#found = new Extremes(from, binWidth({ from, to, bins }), bins);
+  }
+
+  /** False where there are too many of them. */
+  async points({ columns, others }: ReadPoints, from: EpochMs, to: EpochMs): Promise<boolean> {
+    this.#rows += columns.reduce((sum, { times }) => sum + times.length, 0);
+    if (this.#rows > CHART_ROWS_READ_MAX) return false;
+    for (const { times, values } of columns) this.#found.take(times, values);
+    if (others === null) return true;
+    const sql =
+      `SELECT time::DOUBLE, value FROM (${others}) ` +
+      `WHERE ${this.#members.where} AND ${within("time", from, to)} LIMIT ${CHART_ROWS_READ_MAX + 1}`;
+    await eachNumbers(this.#connection, sql, 2, ([times, values]) => {
+      this.#rows += times!.length;
+      if (this.#rows <= CHART_ROWS_READ_MAX) this.#found.take(times!, values!);
+      return this.#rows <= CHART_ROWS_READ_MAX;
+    });
+    return this.#rows <= CHART_ROWS_READ_MAX;
+  }
+
+  /** Whole buckets: their extremes are points like others, at the times when they were. `relation`: the columns of `rollup.ts`. */
+  async rollups(relation: string, from: EpochMs, to: EpochMs): Promise<void> {
+    const columns = ["count", "min_time", "min", "max_time", "max", "first_time", "first", "last_time", "last"];
+    const sql =
+      `SELECT ${columns.map((column) => `${column}::DOUBLE`).join(", ")} FROM (${relation}) ` +
+      `WHERE ${this.#members.where} AND ${within("bucket", from, to)}`;
+    await eachNumbers(this.#connection, sql, columns.length, ([counts, ...pairs]) => {
+      for (let pair = 0; pair < pairs.length; pair += 2) this.#found.take(pairs[pair]!, pairs[pair + 1]!, 0);
+      this.#found.count(pairs[0]!, pairs[2]!, counts!);
+      return true;
+    });
+  }
+
+  result(): ChartRows {
+    return this.#found.result();
+  }
 }
 
 /** Columns by number of the bin. */
@@ -71,8 +116,8 @@ class Extremes {
     this.#highestTimes = new Float64Array(bins);
   }
 
-  /** Half a million rows at a time: everything that the loop touches is a local. */
-  take(times: Float64Array, values: Float64Array): void {
+  /** Half a million rows at a time: everything that the loop touches is a local. `each`: 0 where `count` tells how many there are. */
+  take(times: Float64Array, values: Float64Array, each: 0 | 1 = 1): void {
     const [from, width, counts] = [this.#from, this.#width, this.#counts];
     const [lowest, lowestTimes, highest, highestTimes] = [
       this.#lowest,
@@ -91,7 +136,7 @@ class Extremes {
       const time = times[row]!;
       const value = values[row]!;
       const bin = Math.floor((time - from) / width);
-      counts[bin]!++;
+      counts[bin]! += each;
       if (value < lowest[bin]! || (value === lowest[bin] && time < lowestTimes[bin]!)) {
         lowest[bin] = value;
         lowestTimes[bin] = time;
@@ -112,6 +157,15 @@ class Extremes {
     }
     [this.#firstTime, this.#firstValue, this.#lastTime, this.#lastValue] = [firstTime, firstValue, lastTime, lastValue];
     this.#isTied = isTied;
+  }
+
+  /** Of a bucket's points one is where the highest is, and all others are where the lowest is. */
+  count(lowestTimes: Float64Array, highestTimes: Float64Array, counts: Float64Array): void {
+    const binOf = (time: number): number => Math.floor((time - this.#from) / this.#width);
+    for (let row = 0; row < counts.length; row++) {
+      this.#counts[binOf(lowestTimes[row]!)]! += counts[row]! - 1;
+      this.#counts[binOf(highestTimes[row]!)]! += 1;
+    }
   }
 
   result(): ChartRows {

@@ -11,7 +11,8 @@
  *   sequences   all                     source, outbox, state                    in the order of last use
  *   latest      all                     series, generation, time, value, text    by series
  *
- * `time` and `bucket` are epoch milliseconds, UTC. * Where one generation has points on many days (a device with a
+ * `time` and `bucket` are epoch milliseconds, UTC. Numbers that are decimals with few digits after the point are kept as such
+ * (DECIMAL, `scale` in the manifest), others as DOUBLE; either way every bit of the DOUBLE comes back (of -0, 0). * Where one generation has points on many days (a device with a
  * wrong clock, an upload of years), all but the fullest days share a file per year, so that the number of files is bounded.
  * Small files of a month or year that is over become one, where what leaves by retention leaves much later or never.
  */
@@ -27,6 +28,8 @@ export const STATE_KINDS: readonly StateKind[] = ["series", "sequences", "latest
 
 /** What is read of a file at least, and what its statistics are about. */
 export const ROW_GROUP_ROWS = 122_880;
+/** Of decimals: differences lose a hundredth of a byte a point by it, and are read from the group's beginning. */
+export const DECIMAL_GROUP_ROWS = 30_720;
 
 /** Of one file; what can be said without opening it. */
 export interface FileEntry {
@@ -49,6 +52,8 @@ export interface PointFile extends FileEntry {
   readonly seriesMax: number;
   /** Whether its points are in files of one minute as well; where they are not, minutes are made of points when asked for. */
   readonly inMinutes: boolean;
+  /** Of numbers: how many decimals `value` has, a DECIMAL then; null where it is a DOUBLE. */
+  readonly scale: number | null;
   /** Of rollups: whether it says when the lowest and the highest points were. */
   readonly extremeTimes: boolean;
 }
@@ -87,7 +92,8 @@ export interface ColdContent {
 }
 
 export const COLD_FORMAT = "tidewire-telemetry";
-export const COLD_VERSION = 1;
+/** 2: numbers may be decimals. */
+export const COLD_VERSION = 2;
 
 export const EMPTY_CONTENT: ColdContent = {
   log: null,
@@ -148,6 +154,7 @@ function pointFile(value: unknown): PointFile {
     seriesMin: count(given["seriesMin"]),
     seriesMax: count(given["seriesMax"]),
     inMinutes: given["inMinutes"] === true,
+    scale: given["scale"] === undefined || given["scale"] === null ? null : count(given["scale"]), // not there: version 1
     extremeTimes: given["extremeTimes"] === true, // not there: written before it was kept
   };
 }

@@ -1,23 +1,32 @@
 /** What is where at this moment, for readers who must not see it change under them, and for those who change it. */
-import type { Clock, EpochMs } from "../../base/mod.ts";
+import type { Clock, EpochMs, Logger } from "../../base/mod.ts";
 import { ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Level, Rollup } from "../../telemetry/mod.ts";
 import { ROW_GROUP_ROWS } from "./cold-files.ts";
 import type { ColdContent, PointFile, PointKind } from "./cold-files.ts";
 import type { ColdFolder } from "./cold-folder.ts";
+import { FilePoints } from "./file-points.ts";
+import type { PointColumns, PointRange } from "./file-points.ts";
 import { Layout } from "./layout.ts";
 import type { Generation, RollupRange } from "./layout.ts";
 import { Leases } from "./leases.ts";
 
+export interface ColdStoreOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 export class ColdStore {
   readonly folder: ColdFolder;
+  readonly filePoints: FilePoints;
   readonly #clock: Clock;
   readonly #leases = new Leases();
   #layout: Layout;
   #changing: Promise<void> = Promise.resolve();
 
-  constructor(folder: ColdFolder, clock: Clock, generations: readonly Generation[]) {
+  constructor(folder: ColdFolder, { clock, logger }: ColdStoreOptions, generations: readonly Generation[]) {
     this.folder = folder;
+    this.filePoints = new FilePoints((file) => folder.pathOf(file), logger);
     this.#clock = clock;
     this.#layout = this.#lay(generations, folder.content);
   }
@@ -105,6 +114,12 @@ export class ColdStore {
   }
 }
 
+export interface ReadPoints {
+  readonly columns: readonly PointColumns[];
+  /** SELECT series, time, value, arrival; null where there are none. */
+  readonly others: string | null;
+}
+
 /** One reader's view. Every file is compared with its checksum before its first use in this process. */
 export class StoreView {
   readonly #cold: ColdStore;
@@ -137,12 +152,24 @@ export class StoreView {
     return this.#points("texts", from, to);
   }
 
+  /** Numbers that need no database to be read, and the relation of those that do; null where files have to be asked by one, too. */
+  async columns(range: PointRange, arrivals: boolean): Promise<ReadPoints | null> {
+    const { from, to } = range;
+    await this.#prepare("numbers", from, to);
+    const columns = await this.#cold.filePoints.read(this.#layout.files("numbers", from, to), range, arrivals);
+    return columns === null ? null : { columns, others: this.#layout.tablePoints("numbers", from, to) };
+  }
+
   /** SELECT the columns that `rollup.ts` describes: partial aggregates of the buckets that touch [from, to), and maybe others. */
   async rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string> {
     const [start, end] = [range.from - ROLLUP_WIDTH[rollup] + 1, range.to];
     await this.#prepare(rollup, start, end);
     if (rollup === "1m") await this.#prepare(kind, start, end, ({ inMinutes }) => !inMinutes);
     return this.#layout.rollup(rollup, kind, range);
+  }
+
+  tellsExtremes(rollup: Rollup, from: EpochMs, to: EpochMs): boolean {
+    return this.#layout.files(rollup, from - ROLLUP_WIDTH[rollup] + 1, to).every(({ extremeTimes }) => extremeTimes);
   }
 
   isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean {

@@ -2,19 +2,19 @@
  * Sealed generations into files, and files into larger ones. Each step writes files, syncs them, then the manifest, then
  * drops what is not needed any more; killed anywhere, the next start finds either what was or what is.
  */
-import { rm, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Logger } from "../../base/mod.ts";
 import { ROLLUPS, ROLLUP_WIDTH } from "../../telemetry/mod.ts";
 import type { Rollup } from "../../telemetry/mod.ts";
 import type { OnColdStep } from "./cold-folder.ts";
-import { ROW_GROUP_ROWS } from "./cold-files.ts";
-import type { ColdContent, FileEntry, PointFile, PointKind, StateFile, StateKind } from "./cold-files.ts";
+import type { ColdContent, PointFile, PointKind, StateFile } from "./cold-files.ts";
 import type { ColdStore } from "./cold-store.ts";
 import { eachChunk } from "./columns.ts";
+import { scaleOf } from "./decimals.ts";
+import { Writer } from "./file-writer.ts";
+import type { Rows } from "./file-writer.ts";
 import type { Sealed } from "./generations.ts";
-import { Layout, generationPoints, pointsIn, quoted, unpackedParts } from "./layout.ts";
+import { Layout, generationPoints, pointsIn, quoted, unifying, unpackedParts } from "./layout.ts";
 import { inTransaction } from "./open.ts";
 import { DAY, partsOf, within } from "./periods.ts";
 import type { DayRows, Merge, Part } from "./periods.ts";
@@ -29,26 +29,6 @@ export interface CompactionOptions {
   readonly logger: Logger;
   readonly onStep?: OnColdStep;
 }
-
-/**
- * Measured with 1-decimal values, bytes per point (4 series with common times, no jitter / 50 ms / 1 s; one series, a reading a
- * minute for a year, no jitter / 50 ms / 1 s):
- *
- *   version 1, dictionaries up to 8,192           0.95   1.21   1.41      3.81   4.12   4.12
- *   version 2 (delta), likewise                   0.95   2.05   1.82      1.08   1.96   2.46
- *   version 1, DuckDB's limit (24,576)            0.95   2.04   1.41
- *   zstd level 9, 19                              0.94   0.91 at 3 times the work
- *   row groups of 61,440, 30,720                  1.01   1.14
- *
- * Times that the fields of a message share are repeated byte by byte for zstd only when stored plainly; times that nobody
- * shares are better told as differences. Which it is, the sizes of both say; the second is tried where the first is large.
- */
-const POINTS = "PARQUET_VERSION v1, DICTIONARY_SIZE_LIMIT 8192";
-const POINTS_DELTA = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 8192";
-/** Rollups, names and states: 12 bytes a row instead of 16 to 22 (hours of one series), half a byte instead of 7 (names). */
-const OTHERS = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1";
-/** Bytes per row of numbers below which another encoding is not tried. */
-const SMALL_ROW = 1.5;
 
 /** Minutes of fewer points take as much room as the points, and are made only when the points go. */
 const MINUTE_POINTS_MIN = 20;
@@ -106,7 +86,9 @@ export class Compaction {
     const { kind, inMinutes } = files[0]!;
     if (await cold.verify(files, true)) return; // damage must not be merged into what is whole
     await this.#writing(async (write) => {
-      const merged = await write.points(kind, period, this.#merged(kind, files), inMinutes);
+      const scale =
+        kind === "numbers" ? await scaleOf(this.#options.connection, this.#read(files, unifying(files))) : null;
+      const merged = await write.points(kind, period, this.#merged(kind, files), { inMinutes, scale });
       const rows = files.reduce((sum, file) => sum + file.rows, 0);
       if ((kind === "numbers" || kind === "texts") && merged.rows !== rows) {
         throw new Error(`${merged.rows} of ${rows} rows came out of a merge`);
@@ -136,11 +118,11 @@ export class Compaction {
           own.filter(({ kind }) => kind === "texts"),
         ];
         for (const range of seriesRanges(own)) {
-          const points = (of: readonly PointFile[]): string =>
-            `SELECT * FROM (${pointsIn(this.#read(of, ", file_row_number = true"))}) WHERE ${range}`;
+          const points = (of: readonly PointFile[], kind: "numbers" | "texts"): string =>
+            `SELECT * FROM (${pointsIn(this.#readNumbered(of), kind)}) WHERE ${range}`;
           const parts: string[] = [];
-          if (numbers.length > 0) parts.push(numbersAsRollup("1m", points(numbers)));
-          if (texts.length > 0) parts.push(textsAsRollup("1m", points(texts)));
+          if (numbers.length > 0) parts.push(numbersAsRollup("1m", points(numbers, "numbers")));
+          if (texts.length > 0) parts.push(textsAsRollup("1m", points(texts, "texts")));
           const file = await write.points("1m", period, rollupRows(parts.join(" UNION ALL ")));
           if (file.rows > 0) made.push(file);
         }
@@ -192,13 +174,14 @@ export class Compaction {
     });
     if (rows === 0) return;
     await this.#writing(async (write) => {
-      const others = `SELECT * EXCLUDE (file_row_number) FROM ${from} WHERE NOT ${retired} ORDER BY file_row_number`;
-      const made =
-        rows === file.rows
-          ? []
-          : [await write.points(file.kind, file.period, others, file.inMinutes, file.extremeTimes)];
-      const left = made[0]?.rows ?? 0;
-      if (left + rows !== file.rows) throw new Error(`${left} of ${file.rows - rows} rows are left where ${rows} go`);
+      const left = `FROM ${from} WHERE NOT ${retired} ORDER BY file_row_number`;
+      const isRaw = file.kind === "numbers" || file.kind === "texts";
+      const others = isRaw
+        ? pointRows(file.kind, (value) => `SELECT series, generation, time, ${value} ${left}`)
+        : `SELECT * EXCLUDE (file_row_number) ${left}`;
+      const made = rows === file.rows ? [] : [await write.points(file.kind, file.period, others, file)];
+      const kept = made[0]?.rows ?? 0;
+      if (kept + rows !== file.rows) throw new Error(`${kept} of ${file.rows - rows} rows are left where ${rows} go`);
       await this.#step("publish");
       await cold.change((now) =>
         now.points.some(({ name }) => name === file.name)
@@ -224,11 +207,15 @@ export class Compaction {
     const relation = generationPoints(kind, generation);
     const files: PointFile[] = [];
     const rowsByDay = await this.#days(`SELECT time FROM ${kind}_${generation}`);
+    const scale = kind === "numbers" ? await scaleOf(this.#options.connection, `numbers_${generation}`) : null;
     for (const part of partsOf(kind, rowsByDay)) {
-      const rows =
-        `SELECT series, ${generation}::INTEGER AS generation, time, value FROM (${relation}) ` +
-        `WHERE ${within("time", part)} ORDER BY series, time, arrival`;
-      files.push(await write.points(kind, part.period, rows, inMinutes));
+      const rows = pointRows(
+        kind,
+        (value) =>
+          `SELECT series, ${generation}::INTEGER AS generation, time, ${value} FROM (${relation}) ` +
+          `WHERE ${within("time", part)} ORDER BY series, time, arrival`,
+      );
+      files.push(await write.points(kind, part.period, rows, { inMinutes, scale }));
     }
     const written = files.reduce((sum, file) => sum + file.rows, 0);
     const given = rowsByDay.reduce((sum, { rows }) => sum + rows, 0);
@@ -326,12 +313,19 @@ export class Compaction {
     return `read_parquet([${paths.join(", ")}]${options})`;
   }
 
-  #merged(kind: PointKind, files: readonly PointFile[]): string {
+  #readNumbered(files: readonly PointFile[]): string {
+    return this.#read(files, `, file_row_number = true${unifying(files)}`);
+  }
+
+  #merged(kind: PointKind, files: readonly PointFile[]): Rows {
     if (kind !== "numbers" && kind !== "texts") {
       return rollupRows(unpackedParts(files, (some) => this.#read(some)).join(" UNION ALL "));
     }
-    const from = this.#read(files, ", file_row_number = true");
-    return `SELECT series, generation, time, value FROM ${from} ORDER BY series, time, generation, file_row_number`;
+    const order = "series, time, generation, file_row_number";
+    return pointRows(
+      kind,
+      (value) => `SELECT series, generation, time, ${value} FROM ${this.#readNumbered(files)} ORDER BY ${order}`,
+    );
   }
 
   /** What `work` has written is removed where it fails. */
@@ -351,109 +345,9 @@ export class Compaction {
   }
 }
 
-interface Encoded {
-  readonly name: string;
-  readonly bytes: number;
-  readonly rows: number;
-}
-
-/** Names, writes, checks and syncs the files of one step. */
-class Writer {
-  readonly #cold: ColdStore;
-  readonly #connection: DuckDBConnection;
-  readonly #step: (step: string) => Promise<void>;
-  readonly #written: string[] = [];
-  readonly #number: string;
-
-  constructor(cold: ColdStore, connection: DuckDBConnection, step: (step: string) => Promise<void>) {
-    this.#cold = cold;
-    this.#connection = connection;
-    this.#step = step;
-    this.#number = String(cold.folder.nextNumber).padStart(8, "0");
-  }
-
-  async points(
-    kind: PointKind,
-    period: string,
-    rows: string,
-    inMinutes = true,
-    extremeTimes = kind !== "numbers" && kind !== "texts",
-  ): Promise<PointFile> {
-    const time = kind === "numbers" || kind === "texts" ? "time" : "bucket";
-    const measures = `min(${time})::DOUBLE, max(${time})::DOUBLE, min(series)::DOUBLE, max(series)::DOUBLE`;
-    const encodings = {
-      numbers: [POINTS, POINTS_DELTA],
-      texts: [POINTS],
-      "1m": [OTHERS],
-      "1h": [OTHERS],
-      "1d": [OTHERS],
-    };
-    const { entry, found } = await this.#write(`${kind}-${period}`, rows, measures, encodings[kind]);
-    const [timeMin = 0, timeMax = 0, seriesMin = 0, seriesMax = 0] = found.map((value) => value ?? 0);
-    return { ...entry, kind, period, timeMin, timeMax, seriesMin, seriesMax, inMinutes, extremeTimes };
-  }
-
-  async state(kind: StateKind, rows: string): Promise<StateFile> {
-    const { entry } = await this.#write(kind, rows, "0", [OTHERS]);
-    return { ...entry, kind };
-  }
-
-  async undo(): Promise<void> {
-    const named = new Set(
-      [...this.#cold.folder.content.points, ...this.#cold.folder.content.states].map(({ name }) => name),
-    );
-    for (const name of this.#written) {
-      if (!named.has(name)) await rm(join(this.#cold.folder.path, name), { force: true });
-    }
-  }
-
-  async #write(
-    stem: string,
-    rows: string,
-    measures: string,
-    encodings: readonly string[],
-  ): Promise<{ readonly entry: FileEntry; readonly found: readonly (number | null)[] }> {
-    const name = await this.#smallest(stem, rows, encodings);
-    await this.#step(`sync ${stem}`);
-    const sealed = await this.#cold.folder.seal(name);
-    const found: (number | null)[] = [];
-    // Read back: what cannot be read must be known while the rows are still elsewhere.
-    const readBack = `SELECT count(*)::DOUBLE, ${measures} FROM read_parquet(${this.#quoted(name)})`;
-    await eachChunk(this.#connection, readBack, (columns) => {
-      for (const column of columns) found.push(column[0] as number | null);
-    });
-    const [read = 0, ...measured] = found;
-    return { entry: { ...sealed, rows: read ?? 0 }, found: measured };
-  }
-
-  /** In the first of the encodings, or in one that takes less room. */
-  async #smallest(stem: string, rows: string, [first, ...others]: readonly string[]): Promise<string> {
-    let best = await this.#encode(stem, rows, first!);
-    for (const encoding of others) {
-      if (best.bytes <= SMALL_ROW * best.rows) break;
-      // Sorted once: this is made of the one before.
-      const other = await this.#encode(stem, `SELECT * FROM read_parquet(${this.#quoted(best.name)})`, encoding);
-      const worse = other.bytes < best.bytes ? best : other;
-      if (worse === best) best = other;
-      await rm(join(this.#cold.folder.path, worse.name), { force: true });
-    }
-    return best.name;
-  }
-
-  async #encode(stem: string, rows: string, encoding: string): Promise<Encoded> {
-    const name = `${stem}-${this.#number}-${this.#written.length}.parquet`;
-    this.#written.push(name);
-    await this.#step(`write ${stem}`);
-    const { rowsChanged } = await this.#connection.run(
-      `COPY (${rows}) TO ${this.#quoted(name)} (FORMAT parquet, COMPRESSION zstd, ${encoding}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
-    );
-    const { size } = await stat(join(this.#cold.folder.path, name));
-    return { name, bytes: size, rows: rowsChanged };
-  }
-
-  #quoted(name: string): string {
-    return quoted(join(this.#cold.folder.path, name));
-  }
+/** `select`: with the column `value`, of numbers in the type that they are given. */
+function pointRows(kind: PointKind, select: (value: string) => string): Rows {
+  return kind === "numbers" ? (type) => select(`value::${type} AS value`) : select("value");
 }
 
 /** What a file of rollups holds of these partial aggregates. */

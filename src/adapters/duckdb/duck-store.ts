@@ -319,7 +319,7 @@ export class DuckStore implements TelemetryStore {
     const numbers = [...generations.sealed.map(({ number }) => number), generations.open];
     const tables: Generation[] = [];
     for (const number of numbers) tables.push({ number, times: await TableTimes.of(writer, number) });
-    const cold = new ColdStore(folder, options.clock, tables);
+    const cold = new ColdStore(folder, options, tables);
     const series = new SeriesBook(options.limits);
     await loadSeries(writer, series);
     const latest = new LatestBook(series);

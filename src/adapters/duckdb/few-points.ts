@@ -5,7 +5,9 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { startOf } from "../../telemetry/mod.ts";
 import type { FieldValue, Grid, Measure, WindowRows, WindowSelection } from "../../telemetry/mod.ts";
+import type { ReadPoints } from "./cold-store.ts";
 import { eachNumbers } from "./columns.ts";
+import type { PointColumns } from "./file-points.ts";
 import { within } from "./series-sql.ts";
 import type { Members, SourcePart } from "./series-sql.ts";
 
@@ -48,29 +50,40 @@ const FILE_ROWS_MAX = 400_000;
 /** Null where there are too many for this. */
 export async function windowsOfFew(
   connection: DuckDBConnection,
-  { from, to, relation }: SourcePart,
+  { columns, others }: ReadPoints,
+  { from, to }: Pick<SourcePart, "from" | "to">,
   members: Members,
   { grid, measures, rowsMax }: Pick<WindowSelection, "grid" | "measures" | "rowsMax">,
 ): Promise<Omit<WindowRows, "level"> | null> {
-  const ordered = measures.includes("first") || measures.includes("last");
-  const arrival = ordered ? "arrival::DOUBLE" : "0::DOUBLE";
-  const sql =
-    `SELECT (${members.group})::DOUBLE, time::DOUBLE, value, ${arrival} FROM (${relation}) ` +
-    `WHERE ${members.where} AND ${within("time", from, to)} LIMIT ${ROWS_MAX + 1}`;
   const windows = new Windows(grid, members);
-  let rows = 0;
-  await eachNumbers(connection, sql, 4, ([groups, times, values, arrivals]) => {
-    rows += times!.length;
-    if (rows > ROWS_MAX) return false;
-    for (let i = 0; i < times!.length; i++) windows.add(groups![i]!, times![i]!, values![i]!, arrivals![i]!);
-    return true;
-  });
+  let rows = columns.reduce((sum, { times }) => sum + times.length, 0);
+  if (rows > ROWS_MAX) return null;
+  for (const points of columns) windows.take(points);
+  if (others !== null) {
+    const arrival = ordered(measures) ? "arrival::DOUBLE" : "0::DOUBLE";
+    const sql =
+      `SELECT series::DOUBLE, time::DOUBLE, value, ${arrival} FROM (${others}) ` +
+      `WHERE ${members.where} AND ${within("time", from, to)} LIMIT ${ROWS_MAX + 1}`;
+    await eachNumbers(connection, sql, 4, ([series, times, values, arrivals]) => {
+      rows += times!.length;
+      if (rows > ROWS_MAX) return false;
+      windows.take({ series: series!, times: times!, values: values!, arrivals: arrivals! });
+      return true;
+    });
+  }
   return rows > ROWS_MAX ? null : windows.rows(measures, rowsMax);
+}
+
+/** Whether it matters which of equal times came first. */
+export function ordered(measures: readonly Measure[]): boolean {
+  return measures.includes("first") || measures.includes("last");
 }
 
 class Windows {
   readonly #grid: Grid;
   readonly #members: Members;
+  /** The group of all rows, where it is not their series. */
+  readonly #key: number | null;
   /** By group, then start. Bounded by `ROWS_MAX`. */
   readonly #found = new Map<number, Map<number, Window>>();
   /** Points come in the order of time, so mostly it is the one before. */
@@ -81,9 +94,17 @@ class Windows {
   constructor(grid: Grid, members: Members) {
     this.#grid = grid;
     this.#members = members;
+    this.#key = members.group === "series" ? null : Number(members.group);
   }
 
-  add(key: number, time: number, value: number, arrival: number): void {
+  take({ series, times, values, arrivals }: PointColumns): void {
+    const known = arrivals.length > 0;
+    for (let i = 0; i < times.length; i++) {
+      this.#add(this.#key ?? series[i]!, times[i]!, values[i]!, known ? arrivals[i]! : 0);
+    }
+  }
+
+  #add(key: number, time: number, value: number, arrival: number): void {
     const window = this.#of(key, time);
     window.count++;
     window.sum += value;

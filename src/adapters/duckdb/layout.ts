@@ -77,6 +77,12 @@ export class Layout {
     return parts.join(" UNION ALL ");
   }
 
+  /** The same of tables alone; null where none has such rows. */
+  tablePoints(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): string | null {
+    const parts = this.#tables(kind, from, to).map(({ number }) => generationPoints(kind, number));
+    return parts.length === 0 ? null : parts.join(" UNION ALL ");
+  }
+
   /**
    * `SELECT ROLLUP_COLUMNS …`: partial aggregates of numbers or of texts, several per (series, bucket); buckets of files that
    * overlap [from, to), which may hold the others, too.
@@ -112,7 +118,8 @@ export class Layout {
   }
 
   #filePoints(files: readonly PointFile[]): string {
-    return pointsIn(this.#parquet(files, ", file_row_number = true"));
+    const kind = files[0]!.kind === "texts" ? "texts" : "numbers";
+    return pointsIn(this.#parquet(files, `, file_row_number = true${unifying(files)}`), kind);
   }
 
   #parquet(files: readonly PointFile[], options: string): string {
@@ -131,9 +138,17 @@ export function unpackedParts(
   });
 }
 
+/** Types of several files become one that has all their values; else all would be cast to that of the first. */
+export const UNIFYING = ", union_by_name = true";
+
+export function unifying(files: readonly PointFile[]): string {
+  return files.every(({ scale }) => scale === files[0]!.scale) ? "" : UNIFYING;
+}
+
 /** `SELECT series, time, value, arrival …` of `read_parquet(…, file_row_number = true)`. */
-export function pointsIn(files: string): string {
-  return `SELECT series, time, value, generation::BIGINT * ${GENERATION_STRIDE} + file_row_number AS arrival FROM ${files}`;
+export function pointsIn(files: string, kind: "numbers" | "texts"): string {
+  const value = kind === "numbers" ? "value::DOUBLE AS value" : "value";
+  return `SELECT series, time, ${value}, generation::BIGINT * ${GENERATION_STRIDE} + file_row_number AS arrival FROM ${files}`;
 }
 
 export function generationPoints(kind: "numbers" | "texts", generation: number): string {

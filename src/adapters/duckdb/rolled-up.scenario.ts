@@ -67,6 +67,10 @@ export class RolledUp {
   }
 
   ask(query: SeriesQuery): Promise<SeriesResult> {
+    return answerSeries(this.reader(), query);
+  }
+
+  reader(): DuckSeriesReader {
     const all = (of: (generation: number) => string): string =>
       Array.from({ length: this.#generations }, (_, i) => of(i + 1)).join(" UNION ALL ");
     const relations: Relations = {
@@ -74,6 +78,8 @@ export class RolledUp {
       knownFrom: (level) => this.knownFrom.get(level) ?? 0,
       numbers: async () => all((generation) => generationPoints("numbers", generation)),
       texts: async () => all((generation) => generationPoints("texts", generation)),
+      columns: async () => null,
+      tellsExtremes: () => true,
       rollup: async (level) => all((generation) => `SELECT * FROM rollup_${level}_${generation}`),
       isEmpty: (kind, from, to) => this.#batches[kind].every((batch) => batch.between(from, to) === 0),
       rowsRead: (level, kind, from, to, low, high) => {
@@ -83,7 +89,7 @@ export class RolledUp {
         return this.#batches[kind].reduce((sum, batch) => sum + batch.rowsRead(width, from, to, low, high), 0);
       },
     };
-    return answerSeries(new DuckSeriesReader(this.#connection, relations, this.series), query);
+    return new DuckSeriesReader(this.#connection, relations, this.series);
   }
 
   close(): void {

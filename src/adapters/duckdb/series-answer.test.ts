@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { isTidewireError } from "../../base/mod.ts";
+import fc from "fast-check";
 import { PointBatch, parseSeriesQuery } from "../../telemetry/mod.ts";
 import type { QueryParameters, SeriesResult } from "../../telemetry/mod.ts";
 import { RolledUp } from "./rolled-up.scenario.ts";
@@ -170,7 +171,9 @@ describe("charts", () => {
   after(() => chart.close());
 
   test("few of many points: first, last and both spikes, each as it was stored", async () => {
+    chart.believed = "nothing";
     const { series, level } = await chart.ask(query);
+    chart.believed = "too many points";
     const [{ times, values, reducedFrom }] = series as [SeriesResult["series"][0]];
     assert.deepEqual([times.length <= 500, times.length > 480, reducedFrom, level], [true, true, SECONDS, "raw"]);
     const at = new Map(times.map((time, i) => [(time - START) / 1000, values[i]]));
@@ -179,6 +182,52 @@ describe("charts", () => {
     for (const [second, value] of at) {
       if (Math.abs(Number(value)) < 99) assert.equal(value, Math.sin(second / 5_000));
     }
+  });
+
+  test("many points are drawn from rollups, which have the same peaks at the same times, and the same ends", async () => {
+    const { series, level } = await chart.ask(query);
+    const [{ times, values, reducedFrom }] = series as [SeriesResult["series"][0]];
+    assert.deepEqual([times.length <= 500, times.length > 480, reducedFrom, level], [true, true, SECONDS, "1m"]);
+    const at = new Map(times.map((time, i) => [(time - START) / 1000, values[i]]));
+    assert.deepEqual([at.get(123_456), at.get(77_777), at.get(0)], [99, -99, 0]);
+    assert.ok(at.has(SECONDS - 1));
+  });
+
+  test("what rollups draw is within half a pixel of what the points draw, whatever the range and however wide its pixels", async () => {
+    const groups = [{ ids: [0], text: false }];
+    const stored = (time: number): number => {
+      const i = (time - START) / 1000;
+      return i === 123_456 ? 99 : i === 77_777 ? -99 : Math.sin(i / 5_000);
+    };
+    const offset = fc.integer({ min: -100_000, max: (SECONDS + 100) * 1000 });
+    await fc.assert(
+      fc.asyncProperty(offset, offset, fc.integer({ min: 1, max: 3_000 }), async (one, other, wanted) => {
+        const [from, to] = [START + Math.min(one, other), START + Math.max(one, other)];
+        const bins = Math.min(wanted, Math.floor((to - from) / 60_000)); // no narrower than minutes
+        if (bins < 1) return;
+        chart.believed = "nothing";
+        const raw = (await chart.reader().extremes({ groups, from, to, bins })).groups[0]!;
+        chart.believed = "too many points";
+        const { groups: rolled, level } = await chart.reader().extremes({ groups, from, to, bins });
+        const { times, values, count } = rolled[0]!;
+        assert.equal(count, raw.count);
+        assert.deepEqual([times[0], times.at(-1)], [raw.times[0], raw.times.at(-1)]);
+        assert.ok(times.every((time, i) => values[i] === stored(time) && (i === 0 || time >= times[i - 1]!)));
+        const width = Math.ceil((to - from) / bins);
+        assert.ok(level !== "raw" || to - from < 2 * 3_600_000);
+        let start = 0;
+        for (const [i, time] of raw.times.entries()) {
+          while (times[start]! < time - width) start++;
+          let [lowest, highest] = [Infinity, -Infinity];
+          for (let near = start; near < times.length && times[near]! <= time + width; near++) {
+            lowest = Math.min(lowest, values[near]!);
+            highest = Math.max(highest, values[near]!);
+          }
+          assert.ok(lowest <= raw.values[i]! && raw.values[i]! <= highest, `${time}: ${raw.values[i]}`);
+        }
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test("few points are all of them, and nothing says that they were reduced", async () => {

@@ -33,9 +33,11 @@ import type {
   WindowSelection,
 } from "../../telemetry/mod.ts";
 import { eachChunkAtOnce } from "./columns.ts";
-import { CHART_ROWS_READ_MAX, chartRows } from "./chart-rows.ts";
+import { CHART_ROWS_READ_MAX, ChartReading, chartRows } from "./chart-rows.ts";
 import type { ChartPoint, ChartRows } from "./chart-rows.ts";
-import { mayBeFew, windowsOfFew } from "./few-points.ts";
+import { mayBeFew, ordered, windowsOfFew } from "./few-points.ts";
+import type { ReadPoints } from "./cold-store.ts";
+import type { PointRange } from "./file-points.ts";
 import { integer } from "../series-grid-sql.ts";
 import { INSTANT, extremesSql, membersOf, nameOf, windowsSql, within } from "./series-sql.ts";
 import type { RollupRange } from "./layout.ts";
@@ -50,8 +52,12 @@ export interface Relations {
   /** SELECT series, time, value, arrival. */
   numbers(from: EpochMs, to: EpochMs): Promise<string>;
   texts(from: EpochMs, to: EpochMs): Promise<string>;
+  /** Numbers that need no database to be read, and the relation of the others; null where files have to be asked by one, too. */
+  columns(range: PointRange, arrivals: boolean): Promise<ReadPoints | null>;
   /** SELECT the columns that `rollup.ts` names: partial aggregates of buckets. */
   rollup(rollup: Rollup, kind: "numbers" | "texts", range: RollupRange): Promise<string>;
+  /** Whether every file of the level says when its lowest and highest points were. */
+  tellsExtremes(rollup: Rollup, from: EpochMs, to: EpochMs): boolean;
   /** Whether there is certainly no point in files; what is in tables is read by its time. */
   isEmpty(kind: "numbers" | "texts", from: EpochMs, to: EpochMs): boolean;
   /** About how many rows are read for series low to high of a level's relation. */
@@ -61,6 +67,8 @@ export interface Relations {
 const TEXT_MEASURES: readonly Measure[] = ["count", "first", "last"];
 /** A chart of more points than this is drawn from rollups where its pixels are wider than their buckets. */
 const CHART_ROWS_MAX = 2_000_000;
+/** Points that are drawn as fast as a statement over rollups is planned. */
+const STATEMENT_ROWS = 200_000;
 
 export class DuckSeriesReader implements SeriesReader {
   readonly series: SeriesBook;
@@ -157,11 +165,13 @@ export class DuckSeriesReader implements SeriesReader {
     members: Members,
     selection: WindowSelection,
   ): Promise<WindowRows | null> {
-    const { from, to, groups, measures } = selection;
+    const { groups, measures } = selection;
     const [low, high] = rangeOf(groups.flatMap(({ ids }) => ids));
-    const rowsRead = this.#relations.rowsRead("raw", "numbers", from, to, low, high);
+    const rowsRead = this.#relations.rowsRead("raw", "numbers", selection.from, selection.to, low, high);
     if (!mayBeFew(parts, members, measures, rowsRead)) return null;
-    const few = await windowsOfFew(this.#connection, parts[0]!, members, selection);
+    const { from, to } = parts[0]!;
+    const points = await this.#read({ low, high, from, to }, parts[0]!.relation, ordered(measures));
+    const few = await windowsOfFew(this.#connection, points, { from, to }, members, selection);
     return few === null ? null : { ...few, level: "raw" };
   }
 
@@ -171,8 +181,14 @@ export class DuckSeriesReader implements SeriesReader {
     const { groups, bins } = selection;
     const members = membersOf(groups, false);
     if (members === null) return { groups: [], level: "raw" };
-    const source = await this.#chartSource(members, selection);
     const found = new ExtremeBins(groups.length);
+    const rolledUp = await this.#chartOfRollups(members, selection);
+    if (rolledUp !== null) {
+      for (const [number, bin] of rolledUp.rows.bins) found.take(0, number, bin);
+      await found.complete(this.#endsReader(rolledUp.rows.ends), selection);
+      return { groups: found.groups, level: rolledUp.level };
+    }
+    const source = await this.#chartSource(members, selection);
     const rows = await this.#chartRows(source, members, selection);
     if (rows !== null) {
       for (const [number, bin] of rows.bins) found.take(0, number, bin);
@@ -191,6 +207,40 @@ export class DuckSeriesReader implements SeriesReader {
     return { groups: found.groups, level: source.level };
   }
 
+  /**
+   * Of one series, where that is much less to read: rollups that are no wider than a bin, which is half a pixel, and say when their lowest and
+   * highest points were. Those are points of the series, and no extreme of it is further than a bin from one that is as extreme.
+   */
+  async #chartOfRollups(
+    members: Members,
+    { groups, from, to, bins }: ExtremeSelection,
+  ): Promise<{ readonly rows: ChartRows; readonly level: Rollup } | null> {
+    const relations = this.#relations;
+    if (groups.length !== 1 || members.join !== "" || relations.knownFrom("raw") > from) return null;
+    const fits = (level: Rollup): boolean =>
+      ROLLUP_WIDTH[level] <= (to - from) / bins && relations.knownFrom(level) <= from;
+    const level = ROLLUPS.findLast((one) => fits(one) && relations.tellsExtremes(one, from, to));
+    if (level === undefined) return null;
+    const width = ROLLUP_WIDTH[level];
+    const [start, end] = [Math.ceil(from / width) * width, Math.floor(to / width) * width];
+    const [low, high] = rangeOf(groups[0]!.ids);
+    const rowsRead = (of: Level): number => relations.rowsRead(of, "numbers", from, to, low, high);
+    if (start >= end || rowsRead("raw") < rowsRead(level) + STATEMENT_ROWS) return null;
+    const chart = new ChartReading(this.#connection, members, { from, to, bins });
+    for (const [first, last] of [
+      [from, start],
+      [end, to],
+    ] as const) {
+      if (first === last) continue;
+      const range = { low, high, from: first, to: last };
+      const points = await this.#read(range, await relations.numbers(first, last), false);
+      if (!(await chart.points(points, first, last))) return null;
+    }
+    const range = { from: start, to: end, pointsFrom: start, pointsTo: end };
+    await chart.rollups(await relations.rollup(level, "numbers", range), start, end);
+    return { rows: chart.result(), level };
+  }
+
   async #chartRows(
     source: SourcePart,
     members: Members,
@@ -199,7 +249,15 @@ export class DuckSeriesReader implements SeriesReader {
     if (source.level !== "raw" || groups.length !== 1 || members.join !== "") return null;
     const [low, high] = rangeOf(groups[0]!.ids);
     const rowsRead = this.#relations.rowsRead("raw", "numbers", source.from, source.to, low, high);
-    return rowsRead > CHART_ROWS_READ_MAX ? null : chartRows(this.#connection, source, members, bins);
+    if (rowsRead > CHART_ROWS_READ_MAX) return null;
+    const { from, to } = source;
+    const points = await this.#read({ low, high, from, to }, source.relation, false);
+    return chartRows(this.#connection, points, { from, to }, members, bins);
+  }
+
+  /** `relation`: of all of it, for DuckDB where files have to be read by it. */
+  async #read(range: PointRange, relation: string, arrivals: boolean): Promise<ReadPoints> {
+    return (await this.#relations.columns(range, arrivals)) ?? { columns: [], others: relation };
   }
 
   /** `known`: the ends of the only group. */

@@ -4,6 +4,7 @@ import type {
   BulkRecord,
   BulkStore,
   ClaimRecord,
+  DepartureStore,
   EnrolmentCodeRecord,
   EnrolmentCodeStore,
   JoinCodeRecord,
@@ -13,11 +14,12 @@ import type {
   RegistrationTask,
   RegistrationTaskStore,
   RetirementRecord,
-  RetirementStore,
   TemplateRecord,
   TemplateVersion,
   TokenRecord,
 } from "../../identity/mod.ts";
+import { removeCodesOf, removeRecordsOf } from "./departures.ts";
+import type { RecordsPage } from "./departures.ts";
 import {
   BLOCKED_NAMES,
   BULK_DEVICES,
@@ -44,7 +46,7 @@ const CLAIM = columnsOf(CLAIMS);
 const UPSERTS: ReadonlyMap<Table, string> = new Map(PROVISIONING_TABLES.map((table) => [table, upsertOf(table)]));
 
 export class ProvisioningTable
-  implements ProvisioningStore, JoinCodeStore, EnrolmentCodeStore, RetirementStore, BulkStore, RegistrationTaskStore
+  implements ProvisioningStore, JoinCodeStore, EnrolmentCodeStore, DepartureStore, BulkStore, RegistrationTaskStore
 {
   readonly #db: Database;
   /** Null where nobody else works on the same database. */
@@ -276,7 +278,15 @@ export class ProvisioningTable
     return this.#change(text, [taskId, limit]).length;
   }
 
-  // ── retired things ───────────────────────────────────────────────────────────────────────────
+  // ── things that leave ────────────────────────────────────────────────────────────────────────
+
+  removeCodesOf(thing: string): number {
+    return removeCodesOf(this.#db, thing);
+  }
+
+  removeRecordsOf(thing: string, after: string, limit: number): RecordsPage {
+    return removeRecordsOf(this.#db, thing, after, limit);
+  }
 
   saveRetirement(retirement: RetirementRecord): void {
     this.#put(RETIREMENTS, [retirement.thing, JSON.stringify(retirement)]);

@@ -34,7 +34,7 @@ export const TABLES: readonly Table[] = [
   table("thing_principals", "thing certificate", "exclusive"),
   table("tags", "resource key", "value"),
   table("registry_values", "name", "value"),
-  table("device_passwords", "thing", "hash version created_at updated_at"),
+  table("device_passwords", "thing", "hash version created_at updated_at used_at"),
 ];
 
 export function table(name: string, key: string, others: string): Table {
@@ -152,6 +152,11 @@ const DEVICE_PASSWORDS = `
 export const SQLITE_DEVICE_PASSWORDS = `${DEVICE_PASSWORDS}
   INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('device_passwords', 'device_passwords', '100000 100000 1');
   ANALYZE sqlite_schema;`;
+
+/** When it was last right, as far as that was kept. */
+const PASSWORD_USES = "ALTER TABLE device_passwords ADD COLUMN used_at INTEGER;";
+export const SQLITE_PASSWORD_USES = PASSWORD_USES;
+export const POSTGRES_PASSWORD_USES = forPostgres(PASSWORD_USES);
 
 /**
  * For SQLite's planner, which knows nothing about a new file and takes the tenant, which all rows share, for a narrow choice:

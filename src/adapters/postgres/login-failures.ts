@@ -2,9 +2,10 @@
  * Failed log-ins that several platforms count together, so that one more platform gives nobody more guesses. Each step is a
  * statement of its own, by the server's clock: the row's lock decides among those who come at once.
  */
-import { LIMITS, networkOf } from "../../base/mod.ts";
+import { LIMITS, minutes, networkOf } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
-import type { AttemptRule, SharedAttempts } from "../../people/mod.ts";
+import type { SharedJoinFailures } from "../../identity/mod.ts";
+import type { AttemptRule, AttemptRules, SharedAttempts } from "../../people/mod.ts";
 import type { Sql, Value } from "../identity-sql/sql.ts";
 
 const { loginDelayMin, loginForgetAfter, loginSourcesMax } = LIMITS.people;
@@ -43,47 +44,113 @@ function statementsFor(rule: AttemptRule): Statements {
   };
 }
 
+/** Who fails is counted apart: a crowd of devices takes no room from people. People's came first, and have no word. */
+export type FailingScope = "" | "device " | "join ";
+
 export class PostgresLoginFailures implements SharedAttempts {
   readonly #sql: Sql;
+  readonly #scope: FailingScope;
   readonly #names: Statements;
   readonly #addresses: Statements;
+  readonly #late: boolean;
 
-  constructor(sql: Sql, perName: AttemptRule, perAddress: AttemptRule) {
+  constructor(sql: Sql, { perName, perAddress, chargesAddressLate }: AttemptRules, scope: FailingScope) {
     this.#sql = sql;
+    this.#scope = scope;
     this.#names = statementsFor(perName);
     this.#addresses = statementsFor(perAddress);
+    this.#late = chargesAddressLate;
   }
 
   claim(name: string, address: string): Millis {
-    const [ofName, ofAddress] = [sourceOf(name), sourceOf(null, address)];
-    if (!this.#claim(this.#addresses, ofAddress)) return this.#waitOf(ofAddress);
+    const [ofName, ofAddress] = [this.#ofName(name), this.#ofAddress(address)];
+    if (this.#late) {
+      const wait = this.#waitOf(ofAddress);
+      if (wait > 0) return wait;
+    } else if (!this.#claim(this.#addresses, ofAddress)) return Math.max(1, this.#waitOf(ofAddress));
     if (this.#claim(this.#names, ofName)) return 0;
-    this.#sql.rows(this.#addresses.take, [ofAddress]); // refused unseen, it counts for nobody
-    return this.#waitOf(ofName);
+    if (!this.#late) this.#sql.rows(this.#addresses.take, [ofAddress]); // refused unseen, it counts for nobody
+    return Math.max(1, this.#waitOf(ofName));
   }
 
   succeeded(name: string, address: string): void {
-    this.#sql.rows("DELETE FROM login_failures WHERE tenant = $1 AND source = $2", [sourceOf(name)]);
-    this.#sql.rows(this.#addresses.take, [sourceOf(null, address)]);
+    this.#sql.rows("DELETE FROM login_failures WHERE tenant = $1 AND source = $2", [this.#ofName(name)]);
+    if (!this.#late) this.#sql.rows(this.#addresses.take, [this.#ofAddress(address)]);
+  }
+
+  abandoned(name: string, address: string): void {
+    this.#sql.rows(this.#names.take, [this.#ofName(name)]);
+    if (!this.#late) this.#sql.rows(this.#addresses.take, [this.#ofAddress(address)]);
+  }
+
+  failed(address: string): void {
+    if (this.#late) this.#claim(this.#addresses, this.#ofAddress(address));
   }
 
   sweep(): void {
-    const beyond = `SELECT source FROM login_failures WHERE tenant = $1 ORDER BY last_at DESC OFFSET ${loginSourcesMax}`;
-    this.#sql.rows(`DELETE FROM login_failures WHERE tenant = $1
-      AND (last_at < ${NOW} - ${loginForgetAfter} OR source IN (${beyond}))`);
+    sweep(this.#sql, this.#scope);
   }
 
   #claim({ claim }: Statements, source: Value): boolean {
     return this.#sql.rows(claim, [source]).length > 0;
   }
 
+  /** 0 or less: nobody has to wait. */
   #waitOf(source: Value): Millis {
     const text = `SELECT until - ${NOW} FROM login_failures WHERE tenant = $1 AND source = $2`;
-    return Math.max(1, Number(this.#sql.rows(text, [source])[0]?.[0] ?? 1));
+    return Number(this.#sql.rows(text, [source])[0]?.[0] ?? 0);
+  }
+
+  /** A name is a stranger's text: as JSON it holds nothing that the server does not take. */
+  #ofName(name: string): string {
+    return `${this.#scope}name ${JSON.stringify(name)}`;
+  }
+
+  #ofAddress(address: string): string {
+    return `${this.#scope}address ${networkOf(address)}`;
   }
 }
 
-/** A name is a stranger's text: as JSON it holds nothing that the server does not take. */
-function sourceOf(name: string | null, address = ""): string {
-  return name === null ? `address ${networkOf(address)}` : `name ${JSON.stringify(name)}`;
+/** Wrong join codes of the server's minute: a row for all, and one for each address. */
+export class PostgresJoinFailures implements SharedJoinFailures {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  mayTry(address: string): boolean {
+    const text = `SELECT source, count FROM login_failures
+      WHERE tenant = $1 AND source IN ($2, $3) AND last_at = ${MINUTE}`;
+    const counts = new Map(
+      this.#sql.rows(text, [ALL, ofJoiner(address)]).map(([source, count]) => [source, Number(count)]),
+    );
+    const { joinFailuresMax, joinFailuresPerAddressMax } = LIMITS.provisioning;
+    return (counts.get(ALL) ?? 0) < joinFailuresMax && (counts.get(ofJoiner(address)) ?? 0) < joinFailuresPerAddressMax;
+  }
+
+  failed(address: string): void {
+    const text = `INSERT INTO login_failures AS f SELECT $1, source, 1, ${MINUTE}, 0 FROM (VALUES ($2), ($3)) AS s (source)
+      ON CONFLICT (tenant, source) DO UPDATE SET last_at = excluded.last_at,
+        count = CASE WHEN f.last_at = excluded.last_at THEN f.count + 1 ELSE 1 END`;
+    this.#sql.rows(text, [ALL, ofJoiner(address)]);
+  }
+
+  sweep(): void {
+    sweep(this.#sql, "join ");
+  }
+}
+
+const ALL = "join address all";
+const MINUTE = `(${NOW} / ${minutes(1)} * ${minutes(1)})`;
+
+function ofJoiner(address: string): string {
+  return `join address ${networkOf(address)}`;
+}
+
+function sweep(sql: Sql, scope: FailingScope): void {
+  const own = `tenant = $1 AND (starts_with(source, '${scope}name ') OR starts_with(source, '${scope}address '))`;
+  const beyond = `SELECT source FROM login_failures WHERE ${own} ORDER BY last_at DESC OFFSET ${loginSourcesMax}`;
+  sql.rows(`DELETE FROM login_failures WHERE ${own}
+    AND (last_at < ${NOW} - ${loginForgetAfter} OR source IN (${beyond}))`);
 }

@@ -1,6 +1,11 @@
 /** The tables of the registry and of the rest of identity. Names sort by their bytes, as everywhere else. */
 import { POSTGRES_IDENTITY } from "../identity-sql/identity-schema.ts";
-import { POSTGRES_DEVICE_PASSWORDS, POSTGRES_REGISTRY, withTenants } from "../identity-sql/schema.ts";
+import {
+  POSTGRES_DEVICE_PASSWORDS,
+  POSTGRES_PASSWORD_USES,
+  POSTGRES_REGISTRY,
+  withTenants,
+} from "../identity-sql/schema.ts";
 import { LOGIN_FAILURES } from "./login-failures.ts";
 import type { Migrations } from "./schema.ts";
 
@@ -54,6 +59,12 @@ export function registryMigrations(schema: string): Migrations {
   return {
     name: "registry",
     schema,
-    steps: [REGISTRY_1, REGISTRY_2, POSTGRES_DEVICE_PASSWORDS, `${POSTGRES_IDENTITY}${LOGIN_FAILURES}`],
+    steps: [
+      REGISTRY_1,
+      REGISTRY_2,
+      POSTGRES_DEVICE_PASSWORDS,
+      `${POSTGRES_IDENTITY}${LOGIN_FAILURES}`,
+      POSTGRES_PASSWORD_USES,
+    ],
   };
 }

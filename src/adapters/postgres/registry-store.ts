@@ -1,6 +1,6 @@
 /** The registry and the rest of identity in one PostgreSQL database, over one connection. */
 import type { Logger } from "../../base/mod.ts";
-import { OF_PEOPLE } from "../../people/mod.ts";
+import { OF_DEVICES, OF_PEOPLE } from "../../people/mod.ts";
 import type { OtherWriters, RegistryStore } from "../../registry/mod.ts";
 import { PeopleTable } from "../identity-sql/people.ts";
 import { ProvisioningTable } from "../identity-sql/provisioning.ts";
@@ -9,7 +9,7 @@ import { SuccessionTable } from "../identity-sql/successions.ts";
 import { registryTables } from "../identity-sql/tables.ts";
 import type { RegistryTables } from "../identity-sql/tables.ts";
 import { PostgresDatabase } from "./identity-database.ts";
-import { PostgresLoginFailures } from "./login-failures.ts";
+import { PostgresJoinFailures, PostgresLoginFailures } from "./login-failures.ts";
 import type { PostgresServerAddress } from "./server-url.ts";
 
 export class PostgresRegistryStore implements RegistryStore {
@@ -23,6 +23,8 @@ export class PostgresRegistryStore implements RegistryStore {
   readonly tags: RegistryTables["tags"];
   readonly people: PeopleTable;
   readonly attempts: PostgresLoginFailures;
+  readonly deviceAttempts: PostgresLoginFailures;
+  readonly joinFailures: PostgresJoinFailures;
   readonly provisioning: ProvisioningTable;
   readonly successions: SuccessionTable;
   readonly #database: PostgresDatabase;
@@ -39,7 +41,9 @@ export class PostgresRegistryStore implements RegistryStore {
     this.policies = tables.policies;
     this.tags = tables.tags;
     this.people = new PeopleTable(database, database.part("people"));
-    this.attempts = new PostgresLoginFailures(database, OF_PEOPLE.perName, OF_PEOPLE.perAddress);
+    this.attempts = new PostgresLoginFailures(database, OF_PEOPLE, "");
+    this.deviceAttempts = new PostgresLoginFailures(database, OF_DEVICES, "device ");
+    this.joinFailures = new PostgresJoinFailures(database);
     this.provisioning = new ProvisioningTable(database, database.locks);
     this.successions = new SuccessionTable(database, database.part("successions"));
   }

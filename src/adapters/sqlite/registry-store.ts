@@ -2,7 +2,13 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Logger } from "../../base/mod.ts";
 import type { PresenceStore, RegistryStore, SavedPresence } from "../../registry/mod.ts";
-import { SQLITE_DEVICE_PASSWORDS, SQLITE_REGISTRY, SQLITE_STATISTICS, withTenants } from "../identity-sql/schema.ts";
+import {
+  SQLITE_DEVICE_PASSWORDS,
+  SQLITE_PASSWORD_USES,
+  SQLITE_REGISTRY,
+  SQLITE_STATISTICS,
+  withTenants,
+} from "../identity-sql/schema.ts";
 import { FIRST_TENANT, textOrNull } from "../identity-sql/sql.ts";
 import type { Database, Row } from "../identity-sql/sql.ts";
 import { registryTables } from "../identity-sql/tables.ts";
@@ -66,6 +72,7 @@ export const REGISTRY_MIGRATIONS: readonly string[] = [
    ${SQLITE_STATISTICS}`,
 
   SQLITE_DEVICE_PASSWORDS,
+  SQLITE_PASSWORD_USES,
 ];
 
 export interface OpenRegistry {

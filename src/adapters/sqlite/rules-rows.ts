@@ -127,6 +127,7 @@ const SQL = {
   unbury: "DELETE FROM dead_letters WHERE key = ?",
   putAlertRow: "INSERT OR REPLACE INTO alert_rows (kind, id, thing, document) VALUES (?, ?, ?, ?)",
   dropAlertRow: "DELETE FROM alert_rows WHERE kind = ? AND id = ?",
+  dropAlert: "DELETE FROM alerts WHERE id = ?",
   forgetAlertRows: "DELETE FROM alert_rows WHERE thing = ?",
   forgetAlerts: "DELETE FROM alerts WHERE json_extract(document, '$.thing') = ?",
   forgetWaiting: `DELETE FROM deliveries WHERE ${OF_THING}`,

@@ -382,7 +382,8 @@ export class SqliteRulesStore implements RulesStore {
   }
 
   #saveAlertRow({ kind, id, thing, document }: AlertRow): void {
-    if (document === null) this.#statements.dropAlertRow.run(kind, id);
+    if (kind === "alert") this.#statements.dropAlert.run(id);
+    else if (document === null) this.#statements.dropAlertRow.run(kind, id);
     else this.#statements.putAlertRow.run(kind, id, thing, document);
   }
 

@@ -70,6 +70,7 @@ const value = fc.constantFrom(
   ..."*ump* xx*mp *xpu* 75.* *p-1* *v-? pu*-1* *1 r?d ?ed *rge* *ger 𝄞?* *eat?r b*c *c 7*0 1?0 *00 *-* *umq* xump*".split(
     " ",
   ),
+  ..."*u* *um* *q* *um*1 ?u* *v-* *𝄞* *7* *x".split(" "),
   ...'"red car"|[ab TO red]|{ab TO *]|[* TO 75]|{-1 TO 75}|["1" TO "8"]|[ä TO 𝄞]'.split("|"),
 );
 const term = fc.tuple(fields, value).map(([field, text]) => `${field}:${text}`);
@@ -85,18 +86,33 @@ const query = fc.letrec<{ q: string }>((tie) => ({
   ),
 })).q;
 
+const NONE: FindLimits = {
+  sortedMax: 0,
+  sortedPiecesMax: 0,
+  sortedAtFirst: 1,
+  hopefulMax: 0,
+  namesAtOnce: 2,
+  patternThingsMax: 0,
+  patternWordsMax: 0,
+  mergedWordsMax: 0,
+};
+
 /** As in a fleet so large that each of the ways is the short one, and as it is. */
 const WAYS: readonly FindLimits[] = [
   LIMITS.search,
-  { sortedMax: 100, patternThingsMax: 0, patternWordsMax: 100, mergedWordsMax: 100 },
-  { sortedMax: 100, patternThingsMax: 0, patternWordsMax: 0, mergedWordsMax: 0 },
-  { sortedMax: 1, patternThingsMax: 1, patternWordsMax: 4, mergedWordsMax: 4 },
-  { sortedMax: 0, patternThingsMax: 0, patternWordsMax: 0, mergedWordsMax: 100 },
+  { ...NONE, sortedMax: 100, patternWordsMax: 100, mergedWordsMax: 100 },
+  { ...NONE, sortedMax: 100, sortedPiecesMax: 100 },
+  { ...NONE, sortedMax: 1, sortedPiecesMax: 1, patternThingsMax: 1, patternWordsMax: 4, mergedWordsMax: 4 },
+  { ...NONE, mergedWordsMax: 100 },
+  NONE,
+  { ...NONE, hopefulMax: 2 },
+  { ...NONE, hopefulMax: 2, sortedMax: 100, namesAtOnce: 1 },
+  { ...NONE, hopefulMax: 100 },
 ];
 
 function all(index: SqliteSearchIndex, text: string, limits: FindLimits, wanted = Infinity): string[] {
   const found: string[] = [];
-  for (const stride of findInFleet(index, parseQuery(text), "", wanted, limits)) {
+  for (const stride of findInFleet(index, parseQuery(text), "", { wanted, limits })) {
     found.push(...stride.found.map((document) => document.thingName));
   }
   return found;

@@ -9,6 +9,7 @@ import { FleetDocument, asIndexed, indexedWords, isPieced, numberOf, shortened }
 import type {
   FleetLookup,
   FleetNumbersLookup,
+  FleetPiecesLookup,
   FleetPartBody,
   FleetPartChange,
   FleetStretch,
@@ -16,7 +17,7 @@ import type {
   SearchIndex,
 } from "../../registry/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
-import { PIECES, SearchPieces } from "./search-pieces.ts";
+import { PIECES, SearchPieces, matchOf } from "./search-pieces.ts";
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE state (tenant TEXT PRIMARY KEY, complete INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -46,6 +47,10 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (field, number, thing, part)) STRICT, WITHOUT ROWID;
    CREATE INDEX numbers_by_thing ON numbers (field, thing, number);
    ${PIECES}`,
+  // Likewise: pieces of one and two characters.
+  `DELETE FROM state; DELETE FROM parts; DELETE FROM words; DELETE FROM numbers;
+   DROP TABLE pieces; DROP TABLE numbered;
+   ${PIECES}`,
 ];
 
 /** A thing that is different now, and the fields in which it is; null: it is new. */
@@ -71,8 +76,11 @@ const LAST_WORD = "\u{10ffff}\u{10ffff}";
 /** Names of one word, while those of others are brought into the same order. */
 const MERGED_LEAST = 8;
 
-/** Names in one statement; few sizes are few statements. */
+/** Names in one statement; one size is one statement. */
 const NAMES_AT_ONCE = 64;
+const NAMES = Array.from({ length: NAMES_AT_ONCE }, () => "?").join(", ");
+
+const WITHIN = "numbers INDEXED BY numbers_by_thing WHERE field = ? AND number BETWEEN ? AND ?";
 
 export class SqliteSearchIndex implements SearchIndex {
   readonly #database: DatabaseSync;
@@ -142,8 +150,7 @@ export class SqliteSearchIndex implements SearchIndex {
 
   /** Names of the things behind `after`, ascending. */
   names(after: string, limit: number): readonly string[] {
-    const sql = "SELECT thing FROM parts WHERE tenant = ? AND thing > ? AND part = 'registry' ORDER BY thing LIMIT ?";
-    return this.#rows(sql, [this.#tenant, after, limit]).map(([thing]) => String(thing));
+    return this.#pieces.named(after, limit).map(([thing]) => thing);
   }
 
   // ── SearchIndex ──────────────────────────────────────────────────────────────────────────────
@@ -158,17 +165,18 @@ export class SqliteSearchIndex implements SearchIndex {
   }
 
   words(field: string, from: string, to: string | null, limit: number): readonly string[] | null {
-    const values = [this.#fields.get(field) ?? 0, from, to ?? LAST_WORD, limit + 1];
+    const values = [this.#idOf(field), from, to ?? LAST_WORD, limit + 1];
     const words = this.#rows(DIFFERENT_WORDS, values);
     return words.length > limit ? null : words.map(([word]) => String(word));
   }
 
   count(lookup: FleetLookup, limit: number): number {
+    if (lookup.by === "pieces") return this.#pieces.count(this.#matchOf(lookup), limit);
     const { from, values } = this.#from(lookup);
     return Number(this.#rows(`SELECT count(*) FROM (SELECT 1 ${from} LIMIT ?)`, [...values, limit])[0]?.[0]);
   }
 
-  things(lookup: FleetLookup): readonly string[] {
+  things(lookup: Exclude<FleetLookup, FleetPiecesLookup>): readonly string[] {
     const { from, values } = this.#from(lookup);
     return this.#rows(`SELECT thing ${from}`, values).map(([thing]) => String(thing));
   }
@@ -190,8 +198,8 @@ export class SqliteSearchIndex implements SearchIndex {
     const rows = this.#rows(
       `SELECT thing, ${found} FROM (SELECT thing ${from} AND thing > ? ORDER BY thing LIMIT ?) w`,
       [
-        ...others.flatMap(({ field, word }) => [this.#fields.get(field) ?? 0, word]),
-        ...numbers.flatMap(({ field, from: least, to }) => [this.#fields.get(field) ?? 0, least, to]),
+        ...others.flatMap(({ field, word }) => [this.#idOf(field), word]),
+        ...numbers.flatMap(({ field, from: least, to }) => [this.#idOf(field), least, to]),
         ...values,
         after,
         window,
@@ -216,26 +224,52 @@ export class SqliteSearchIndex implements SearchIndex {
     return { things: [...names].filter((name) => end === null || name <= end).sort(), upTo };
   }
 
-  documents(things: readonly string[]): readonly FleetDocument[] {
-    const documents: FleetDocument[] = [];
-    for (let at = 0; at < things.length; at += NAMES_AT_ONCE) {
-      const names = things.slice(at, at + NAMES_AT_ONCE);
-      while (names.length < NAMES_AT_ONCE) names.push(""); // no thing is called so
-      documents.push(...this.#documents(names));
+  having(
+    things: readonly string[],
+    words: readonly FleetWordLookup[],
+    numbers: readonly FleetNumbersLookup[],
+  ): readonly string[] {
+    const lookups: readonly (readonly [where: string, values: readonly (string | number)[]])[] = [
+      ...words.map(({ field, word }) => ["words WHERE field = ? AND word = ?", [this.#idOf(field), word]] as const),
+      ...numbers.map(({ field, from, to }) => [WITHIN, [this.#idOf(field), from, to]] as const),
+    ];
+    let left = things;
+    for (const [where, values] of lookups) {
+      const sql = `SELECT thing FROM ${where} AND thing IN (${NAMES})`;
+      const has = new Set(eachNames(left, (names) => this.#rows(sql, [...values, ...names])).map(([thing]) => thing));
+      left = left.filter((thing) => has.has(thing));
     }
-    return documents;
+    return left;
   }
 
-  #documents(names: readonly string[]): readonly FleetDocument[] {
-    const marks = names.map(() => "?").join(", ");
-    const parts = new Map<string, Map<string, FleetPartBody>>();
-    const sql = `SELECT thing, part, body FROM parts WHERE tenant = ? AND thing IN (${marks}) ORDER BY thing`;
-    for (const [thing, part, body] of this.#rows(sql, [this.#tenant, ...names])) {
-      let known = parts.get(String(thing));
-      if (known === undefined) parts.set(String(thing), (known = new Map()));
-      known.set(String(part), JSON.parse(String(body)) as FleetPartBody);
+  idsOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly number[] {
+    return this.#pieces.idsOf(this.#matchOf(lookup), after, limit);
+  }
+
+  namesOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
+    return this.#pieces.namesOf(this.#matchOf(lookup), after, limit);
+  }
+
+  newestId(): number {
+    return this.#pieces.newestId();
+  }
+
+  among(ids: readonly number[], newest: number, after: string, window: number): FleetStretch {
+    const rows = this.#pieces.named(after, window);
+    const things = rows.filter(([, id]) => id > newest || isIn(ids, id)).map(([thing]) => thing);
+    return { things, upTo: rows.length < window ? null : rows.at(-1)![0] };
+  }
+
+  documents(things: readonly string[], parts: "all" | "registry"): readonly FleetDocument[] {
+    const which = parts === "all" ? "" : "AND part = 'registry'";
+    const sql = `SELECT thing, part, body FROM parts WHERE tenant = ? AND thing IN (${NAMES}) ${which} ORDER BY thing`;
+    const known = new Map<string, Map<string, FleetPartBody>>();
+    for (const [thing, part, body] of eachNames(things, (names) => this.#rows(sql, [this.#tenant, ...names]))) {
+      let has = known.get(String(thing));
+      if (has === undefined) known.set(String(thing), (has = new Map()));
+      has.set(String(part), JSON.parse(String(body)) as FleetPartBody);
     }
-    return [...parts].filter(([, has]) => has.has("registry")).map(([thing, has]) => new FleetDocument(thing, has));
+    return [...known].filter(([, has]) => has.has("registry")).map(([thing, has]) => new FleetDocument(thing, has));
   }
 
   // ── changes ──────────────────────────────────────────────────────────────────────────────────
@@ -306,7 +340,7 @@ export class SqliteSearchIndex implements SearchIndex {
   }
 
   #entry(kind: "INSERT" | "DELETE", field: string, word: string, thing: string, part: string): void {
-    const id = kind === "INSERT" ? this.#idOf(field) : this.#fields.get(field);
+    const id = kind === "INSERT" ? this.#idOfNew(field) : this.#fields.get(field);
     if (id === undefined) return;
     const number = numberOf(word);
     const words = new Set([shortened(word), asIndexed(word)]);
@@ -325,7 +359,7 @@ export class SqliteSearchIndex implements SearchIndex {
   }
 
   /** Undefined: there are too many fields. */
-  #idOf(field: string): number | undefined {
+  #idOfNew(field: string): number | undefined {
     const known = this.#fields.get(field);
     if (known !== undefined) return known;
     if (this.#fields.size >= LIMITS.search.indexedFieldsMax) {
@@ -351,8 +385,20 @@ export class SqliteSearchIndex implements SearchIndex {
     return row === undefined ? null : String(row[0]);
   }
 
-  #from(lookup: FleetLookup): { readonly from: string; readonly values: readonly (string | number)[] } {
-    const id = this.#fields.get(lookup.field) ?? 0;
+  /** 0, which nothing has, where there is none. */
+  #idOf(field: string): number {
+    return this.#fields.get(field) ?? 0;
+  }
+
+  #matchOf({ pieces }: FleetPiecesLookup): string {
+    return matchOf(pieces, (field) => this.#idOf(field));
+  }
+
+  #from(lookup: Exclude<FleetLookup, FleetPiecesLookup>): {
+    readonly from: string;
+    readonly values: readonly (string | number)[];
+  } {
+    const id = this.#idOf(lookup.field);
     switch (lookup.by) {
       case "word":
         return { from: "FROM words WHERE field = ? AND word = ?", values: [id, lookup.word] };
@@ -365,8 +411,6 @@ export class SqliteSearchIndex implements SearchIndex {
         const { from, to } = lookup;
         return { from: "FROM numbers WHERE field = ? AND number >= ? AND number <= ?", values: [id, from, to] };
       }
-      case "pieces":
-        return this.#pieces.from(id, lookup.pieces);
     }
   }
 
@@ -380,6 +424,26 @@ export class SqliteSearchIndex implements SearchIndex {
     }
     return statement.all(...values) as unknown as readonly (readonly unknown[])[];
   }
+}
+
+function eachNames<T>(things: readonly string[], ask: (names: readonly string[]) => readonly T[]): readonly T[] {
+  const found: T[] = [];
+  for (let at = 0; at < things.length; at += NAMES_AT_ONCE) {
+    const names = things.slice(at, at + NAMES_AT_ONCE);
+    while (names.length < NAMES_AT_ONCE) names.push(""); // no thing is called so
+    for (const row of ask(names)) found.push(row);
+  }
+  return found;
+}
+
+function isIn(ids: readonly number[], id: number): boolean {
+  let [low, high] = [0, ids.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ids[middle]! < id) low = middle + 1;
+    else high = middle;
+  }
+  return ids[low] === id;
 }
 
 function without(words: ReadonlySet<string>, others: ReadonlySet<string> | undefined): readonly string[] {

@@ -1,8 +1,9 @@
 /**
- * Pieces of the registry's texts in a full-text table: field and three characters make a token, and what has it is a list of
- * numbers that take a byte or two each. A thing's number is new with each change, so that the lists grow at their ends alone.
+ * Pieces of the registry's texts in a full-text table: field and piece make a token, and what has it is a list of
+ * ids that take a byte or two each. A thing's id is new with each change, so that the lists grow at their ends alone.
  */
 import { piecesOf } from "../../registry/mod.ts";
+import type { FleetPiece } from "../../registry/mod.ts";
 
 export const PIECES = `CREATE TABLE numbered (
      id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, thing TEXT NOT NULL, UNIQUE (tenant, thing)) STRICT;
@@ -48,11 +49,32 @@ export class SearchPieces {
     this.#waiting = new Map();
   }
 
-  from(field: number, pieces: readonly string[]): { readonly from: string; readonly values: readonly string[] } {
-    return {
-      from: "FROM pieces JOIN numbered ON numbered.id = pieces.rowid WHERE pieces MATCH ?",
-      values: [pieces.map((piece) => tokenOf(field, piece)).join(" ")],
-    };
+  /** `match`: of `matchOf`. */
+  count(match: string, limit: number): number {
+    const sql = "SELECT count(*) FROM (SELECT 1 FROM pieces WHERE pieces MATCH ? LIMIT ?)";
+    return Number(this.#rows(sql, [match, limit])[0]?.[0]);
+  }
+
+  /** `CAST`, because a JavaScript number is bound as a REAL, and the table goes straight to an INTEGER only. */
+  idsOf(match: string, after: number, limit: number): readonly number[] {
+    const sql = "SELECT rowid FROM pieces WHERE pieces MATCH ? AND rowid > CAST(? AS INTEGER) ORDER BY rowid LIMIT ?";
+    return this.#rows(sql, [match, after, limit]).map(([id]) => Number(id));
+  }
+
+  namesOf(match: string, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
+    const sql = `SELECT thing, id FROM pieces JOIN numbered ON numbered.id = pieces.rowid
+      WHERE pieces MATCH ? AND pieces.rowid > CAST(? AS INTEGER) ORDER BY pieces.rowid LIMIT ?`;
+    return this.#rows(sql, [match, after, limit]) as readonly (readonly [string, number])[];
+  }
+
+  newestId(): number {
+    return Number(this.#rows("SELECT max(id) FROM numbered", [])[0]?.[0] ?? 0);
+  }
+
+  /** Ascending names behind `after`, and their ids. */
+  named(after: string, window: number): readonly (readonly [thing: string, id: number])[] {
+    const sql = "SELECT thing, id FROM numbered WHERE tenant = ? AND thing > ? ORDER BY thing LIMIT ?";
+    return this.#rows(sql, [this.#tenant, after, window]) as readonly (readonly [string, number])[];
   }
 }
 
@@ -64,7 +86,23 @@ function tokensOf(words: ReadonlyMap<number, ReadonlySet<string>>): string {
   return tokens.join(" ");
 }
 
-/** Letters and digits only, which is what the table takes for a word. */
-function tokenOf(field: number, piece: string): string {
-  return `${field}x${Array.from(piece, (character) => character.codePointAt(0)!.toString(16)).join("x")}`;
+export function matchOf(pieces: readonly FleetPiece[], idOf: (field: string) => number): string {
+  return pieces.map(({ field, text }) => tokenOf(idOf(field), text)).join(" ");
 }
+
+/** Letters, digits and what is not ASCII, which the table takes for one word; different for different pieces. */
+function tokenOf(field: number, piece: string): string {
+  if (/^[a-z0-9]*$/.test(piece)) return `${field}x${piece}`;
+  let token = `${field}x`;
+  for (let at = 0; at < piece.length; at++) {
+    const code = piece.charCodeAt(at);
+    if (code < 0x80 && !/[a-z0-9]/.test(piece[at]!)) token += String.fromCharCode(STAND_INS + code);
+    else if (code < STAND_INS || code > ESCAPE) token += piece[at]!;
+    else token += String.fromCharCode(ESCAPE) + code.toString(16);
+  }
+  return token;
+}
+
+/** Of Unicode's private characters: what stands for the rest of ASCII, and what comes before one that is meant itself. */
+const STAND_INS = 0xe000;
+const ESCAPE = 0xe0ff;

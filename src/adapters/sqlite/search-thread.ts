@@ -67,7 +67,7 @@ function movesAfter(indexed: readonly Indexed[]): readonly Move[] {
     else for (const field of fields) known.add(field);
   }
   const moves = new Map<string, Move>();
-  for (const document of index.documents([...changed.keys()])) {
+  for (const document of index.documents([...changed.keys()], "all")) {
     const fields = changed.get(document.thingName);
     groups.collect(document, fields === null || fields === undefined ? null : [...fields], moves);
   }

@@ -106,10 +106,21 @@ export class SqliteShadowStore implements ShadowStore {
         const sql = "SELECT count(*) AS n FROM shadows WHERE tenant = ? AND thing = ? AND document IS NOT NULL";
         present += this.#number(sql, thing);
         removed += this.#run("DELETE FROM shadows WHERE tenant = ? AND thing = ?", thing);
+        this.#forgetAnswers(`$aws/things/${thing}/`);
       }
     });
     this.#count -= present;
     return removed;
+  }
+
+  /** Those of the last requests lie here until others come. */
+  #forgetAnswers(prefix: string): void {
+    const sql = "SELECT position, answers FROM answers WHERE tenant = ? AND instr(answers, ?) > 0";
+    for (const row of this.#statement(sql).all(this.#tenant, prefix)) {
+      const answers = JSON.parse(row["answers"] as string) as SavedAnswer[];
+      const others = JSON.stringify(answers.filter(([topic]) => !topic.startsWith(prefix)));
+      this.#run("UPDATE answers SET answers = ?2 WHERE tenant = ?1 AND position = ?3", others, Number(row["position"]));
+    }
   }
 
   things(after: string, limit: number): readonly string[] {

@@ -2,14 +2,14 @@
 export const BACKUP_ERRORS = {
   BACKUP_UNUSABLE: {
     fault: "misuse",
-    message: "The backup folder {path} cannot be used: {reason}.",
-    fix: "Name an empty folder, or one that `tidewire backup` has written to; `tidewire backup list --in FOLDER` shows what is there.",
+    message: "{path} cannot be used for backups: {reason}.",
+    fix: "Name an empty folder, a bucket, or what `tidewire backup` has written to; `tidewire backup list --in PLACE` shows what is there.",
     exit: 3,
   },
   BACKUP_DAMAGED: {
     fault: "environment",
     message: "The backup {name} is damaged: {reason}.",
-    fix: "Restore another one; `tidewire backup verify --in FOLDER` says which are whole.",
+    fix: "Restore another one; `tidewire backup verify --in PLACE` says which are whole.",
     exit: 6,
   },
   BACKUP_FAILED: {

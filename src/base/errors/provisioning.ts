@@ -44,4 +44,11 @@ export const PROVISIONING_ERRORS = {
     fix: "Choose another name, or free it: `tidewire things retire {name} --free-name`.",
     http: 409,
   },
+  NAME_LEAVING: {
+    fault: "peer",
+    message: "The thing '{name}' before it has not left yet.",
+    fix: "Try again in a moment; `tidewire forget --list` says how far it is, and what it waits for.",
+    http: 409,
+    retryable: true,
+  },
 } as const;

@@ -306,6 +306,8 @@ export const LIMITS = {
   forget: {
     /** Forgotten things whose records the log still holds, and reports of those that are over: each some 500 bytes, read at every start. */
     thingsMax: 10_000,
+    /** Other platforms on the same database are told so long of a thing that left: one that was away longer keeps what it has. */
+    followedFor: days(30),
   },
   asking: ASKING_LIMITS,
   backTests: BACK_TEST_LIMITS,

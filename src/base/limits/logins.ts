@@ -14,6 +14,9 @@ export const DEVICE_LOGIN_LIMITS = {
   hashesWaitingMax: 256,
   /** Log-ins that were right, kept as a keyed hash in memory: who comes back with the same is not hashed again. 200 bytes each. */
   rememberedMax: 40_000,
+  /** How exactly it is kept when a password was last used, and how many are in one go: a fifth of a second of the database. */
+  usesSavedEvery: minutes(1),
+  usesSavedAtOnce: 5_000,
   /** Failures before a name, or an address, has to wait. Behind one address may be a site with many devices. */
   freePerName: 5,
   freePerAddress: 100,

@@ -11,6 +11,14 @@ export const SEARCH_LIMITS = {
   queryNestingMax: 32,
   /** Things that an index lookup may find to be sorted by name; of more, the things are looked through by name. */
   sortedMax: 20_000,
+  /** Things that have a pattern's pieces, and are sorted by name for a page; to know a name takes longer here. */
+  sortedPiecesMax: 8_192,
+  /** Names of them that are brought into order for the first page; then twice as many each time. */
+  sortedAtFirst: 512,
+  /** Names, or ids of things, that are read from the index at once: some milliseconds. */
+  namesAtOnce: 4_096,
+  /** Things that are looked at by name, in the hope that a pattern is frequent, before its pieces narrow them. */
+  hopefulMax: 2_048,
   /** Things that have a pattern's beginning, and are looked at without asking more closely. */
   patternThingsMax: 256,
   /** Different words that are held against a pattern: 5 ms. Of more, those are found that have pieces of it. */

@@ -26,6 +26,9 @@ export const WINDOW_LIMITS = {
   stateSaveSlicePages: 256,
   /** Between slices: at least so long, and three times what the slice took. */
   stateSavePause: 5,
+  /** State that the store does not take is tried again this much later, twice as late each time: it is written out for it. */
+  stateRetryMin: seconds(1),
+  stateRetryMax: minutes(5),
   /**
    * How far behind the clock time goes on where no message comes: an accepted message reaches the rules once it is on disk,
    * and must not find its window closed.
@@ -44,6 +47,8 @@ export const MOVE_LIMITS = {
   seenMax: 1_000_000,
   /** What a rule does while it catches up with the target's log: it goes into one save. */
   findingsMax: 50_000,
+  /** What a rule that asks is given for its answers before it goes. Each takes 2 s at most; the CLI waits for 15 s. */
+  answersWaitMax: seconds(10),
   /** Moves that were taken back and are never taken any more: the newest are remembered. */
   refusedMax: 1_000,
 } as const;

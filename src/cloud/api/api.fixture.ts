@@ -47,41 +47,20 @@ import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { ConnectionInfo, ForgetReport, Health } from "./contract.ts";
+import type { ConnectionInfo, Health } from "./contract.ts";
+import { startForgetter } from "../forget/forgetter.fixture.ts";
 import { PasswordUses, passwordDesk } from "../logins/mod.ts";
 import type { PasswordDesk } from "../logins/mod.ts";
 import { RuleMover } from "../moves/mod.ts";
 import { policyDesk } from "../policy-desk.ts";
 import { RefusalDesk } from "../refusal-desk.ts";
 import { RefusalNotes } from "../refusal-notes.ts";
-import type { ForgetPort } from "./ports.ts";
 import { PlayedAsker } from "./played-asker.fixture.ts";
 import { PlayedStore } from "./played-store.fixture.ts";
 import type { PlayedMessages } from "./played-messages.fixture.ts";
 import { openRules } from "./configured.fixture.ts";
 import { buildApi } from "./server.ts";
 import type { ApiServer } from "./server.ts";
-
-/** Has forgotten whom it is told to. */
-export class PlayedForgetter implements ForgetPort {
-  readonly reports: ForgetReport[] = [];
-
-  async forget(thing: string, { withRegistration }: { readonly withRegistration: boolean }): Promise<ForgetReport> {
-    const state = { state: "running", reason: null, completedAt: null, missing: ["archive"] } as const;
-    const more = { requestedAt: 7, withRegistration, removed: { points: 3 }, remains: [] };
-    const report: ForgetReport = { id: this.reports.length + 1, thing, ...state, ...more };
-    this.reports.push(report);
-    return report;
-  }
-  async list(): Promise<readonly ForgetReport[]> {
-    return this.reports;
-  }
-  async report(id: number): Promise<ForgetReport> {
-    const report = this.reports.find((one) => one.id === id);
-    if (report === undefined) throw new TidewireError("NOT_FOUND", { kind: "forgotten thing", name: String(id) });
-    return report;
-  }
-}
 
 export const unavailable = new TidewireError("STORE_UNAVAILABLE", { reason: "it is starting" });
 
@@ -109,6 +88,8 @@ export interface ApiWorld extends AsyncDisposable {
   readonly audit: AuditTrail;
   readonly authority: CertificateAuthority;
   readonly provisioning: Provisioning;
+  readonly provisioningStore: ProvisioningStores;
+  readonly shadows: ShadowService;
   readonly renewals: Renewals;
   readonly census: CertificateCensus;
   /** What `/readyz` and `/api/health` say. */
@@ -192,6 +173,25 @@ function openRenewals(
   return { renewals, renewalGrace: times.renewalGrace, close };
 }
 
+function openProvisioned(
+  folder: string,
+  base: Omit<Base, "logger"> & { readonly logger: Logger },
+  registry: Registry,
+  authority: CertificateAuthority,
+) {
+  const provisioned = openProvisioningFile({ path: join(folder, "provisioning.db") });
+  const provisioning = openProvisioning({
+    ...base,
+    store: provisioned.store,
+    scheduler: realTurns(base.clock),
+    folder,
+    registry,
+    authority,
+    hmac: (text) => `signed ${text}`,
+  });
+  return { provisioned, provisioning };
+}
+
 /** The parts behind the API, each on its own file below `folder`. */
 async function openParts(folder: string, ground: Base) {
   const kept = openPeople(folder, ground);
@@ -216,20 +216,19 @@ async function openParts(folder: string, ground: Base) {
   const refusals = new RefusalDesk({ book: refusalNotes.book, registry, gatekeeper, clock });
   const presence = new PresenceBook({ ...base, store: stores.presence, registry });
   const { rules, pictures, configured, close: closeRules } = await openRules(folder, base);
-  const provisioned = openProvisioningFile({ path: join(folder, "provisioning.db") });
-  const provisioning = openProvisioning({
-    store: provisioned.store,
-    ...base,
-    scheduler: realTurns(clock),
-    folder,
-    registry,
-    authority,
-    hmac: (text) => `signed ${text}`,
-  });
+  const { provisioned, provisioning } = openProvisioned(folder, base, registry, authority);
   const shadows = openShadows(folder, base, registry);
   const search = lazySearch(folder, { ...base, registry, presence }, shadows.service);
+  const forgetter = await startForgetter(
+    folder,
+    clock,
+    { registry, presence, rules },
+    shadows.service,
+    provisioned.store,
+  );
   const close = async (): Promise<void> => {
     await search.close();
+    await forgetter.close();
     for (const part of [gatekeeper, shadows, provisioning]) await part.close();
     await closeRules();
     presence.close();
@@ -241,7 +240,7 @@ async function openParts(folder: string, ground: Base) {
   return {
     shadows: shadows.service,
     search: search.port,
-    forgetter: new PlayedForgetter(),
+    forgetter,
     authority,
     registry,
     gatekeeper,

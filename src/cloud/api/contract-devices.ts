@@ -102,7 +102,7 @@ export type BulkAnswer =
   | { readonly line: number; readonly outcome: "checked"; readonly thing: string }
   | { readonly line: number; readonly outcome: "failed"; readonly code: string; readonly reason: string };
 
-/** What becomes of a device that is to be forgotten. `done`: in no store, no file and no answer any more. */
+/** What becomes of a device that leaves. `done`: what was to go is in no store, no file and no answer any more. */
 export interface ForgetReport {
   readonly id: number;
   readonly thing: string;
@@ -111,7 +111,11 @@ export interface ForgetReport {
   readonly reason: string | null;
   readonly requestedAt: EpochMs;
   readonly completedAt: EpochMs | null;
+  /** Its registration goes, too. */
   readonly withRegistration: boolean;
+  readonly data: "kept" | "erased";
+  /** `own`: it stays, and has its name. `leaving`: not given again before all is done here. */
+  readonly name: "own" | "leaving" | "free" | "blocked";
   /** Parts that are still to come. */
   readonly missing: readonly string[];
   /** How much of what was removed: `points`, `events`, `alerts`, … */

@@ -35,8 +35,8 @@
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
- *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → what was revoked, cut, removed and kept
- *   GET    /api/retirements                          → {pending: those that are not finished}
+ *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → ForgetReport: what was revoked, cut, removed and kept
+ *   GET    /api/retirements                          → ForgottenThings: those that left with their registration
  *   GET    /api/things/:thing/password               → DevicePassword
  *   PUT    /api/things/:thing/password  {password?, policies?}  → MadePassword; one that is made is shown once
  *   DELETE /api/things/:thing/password               → {}; whoever is connected with it is cut

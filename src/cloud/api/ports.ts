@@ -63,9 +63,15 @@ export interface AskPort {
   ask(request: AskRequest, signal: AbortSignal): Promise<AskAnswer>;
 }
 
-/** Forgets devices; see `cloud/forget`. */
+/** The one way out for things; see `cloud/forget`. */
 export interface ForgetPort {
   forget(thing: string, options: { readonly withRegistration: boolean }): Promise<ForgetReport>;
+  /** Throws NOT_FOUND. */
+  retire(thing: string, options: { readonly eraseData: boolean; readonly blockName: boolean }): Promise<ForgetReport>;
+  /** AWS IoT's DeleteThing; false where there was none. Throws THING_HAS_PRINCIPALS, VERSION_CONFLICT. */
+  delete(thing: string, expectedVersion?: number): boolean;
+  /** Throws NOT_FOUND. */
+  freeName(name: string): void;
   list(): Promise<readonly ForgetReport[]>;
   /** Throws NOT_FOUND. */
   report(id: number): Promise<ForgetReport>;

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { actorOf, demandPermission } from "./actor.ts";
+import type { ForgetReport, ForgottenThings } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ThingName, ThingParameters } from "./schemas.ts";
 
@@ -10,25 +11,28 @@ const Retire = z.strictObject({ eraseData: z.boolean().default(false), blockName
 const WRITES = { permission: "certificates:write" } as const;
 const READS = { permission: "fleet:read" } as const;
 
-export function retireRoutes(app: FastifyInstance, { provisioning: { retirements } }: ApiPorts): void {
+export function retireRoutes(app: FastifyInstance, { forgetter }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.post(
     "/api/things/:thing/retire",
     { config: WRITES, schema: { params: ThingParameters, body: Retire } },
-    async (request) => {
+    async (request): Promise<ForgetReport> => {
       const actor = actorOf(request);
       demandPermission(actor, "fleet:write");
       if (request.body.eraseData) demandPermission(actor, "telemetry:erase");
-      return retirements.retire(request.params.thing, request.body);
+      return forgetter.retire(request.params.thing, request.body);
     },
   );
 
-  routes.get("/api/retirements", { config: READS }, async () => ({ pending: retirements.pending() }));
+  routes.get("/api/retirements", { config: READS }, async (): Promise<ForgottenThings> => {
+    const all = await forgetter.list();
+    return { things: all.filter(({ withRegistration }) => withRegistration) };
+  });
 
   const params = z.strictObject({ name: ThingName });
   routes.delete("/api/blocked-names/:name", { config: WRITES, schema: { params } }, async ({ params: { name } }) => {
-    retirements.freeName(name);
+    forgetter.freeName(name);
     return {};
   });
 }

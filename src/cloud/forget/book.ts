@@ -7,11 +7,36 @@ import type { ManifestOptions } from "../../adapters/files/mod.ts";
 import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { EpochMs, ForgottenThing, Logger } from "../../base/mod.ts";
 
-/** In which a thing is forgotten; each is done again from its beginning where a crash came between. */
-export const FORGET_PARTS = ["registration", "sessions", "rules", "shadows", "telemetry", "archive"] as const;
+/**
+ * The one way out, in this order: first nothing new may come of it, then what it is, then what it said. Each part is done again
+ * from its beginning where a crash came between.
+ */
+export const FORGET_PARTS = [
+  "certificates",
+  "sessions",
+  "shadows",
+  "codes",
+  "rules",
+  "registration",
+  "telemetry",
+  "archive",
+] as const;
 export type ForgetPart = (typeof FORGET_PARTS)[number];
 
-export interface ForgetEntry {
+/** What differs between those who leave. */
+export interface ForgetPlan {
+  /** The thing itself goes, with its certificates. */
+  readonly withRegistration: boolean;
+  /** What it said goes, too; of a thing that stays it is all that goes. */
+  readonly erasesData: boolean;
+  /** Its name is not given again. */
+  readonly blocksName: boolean;
+}
+
+const OF_REGISTRATION: readonly ForgetPart[] = ["certificates", "codes", "registration"];
+const OF_DATA: readonly ForgetPart[] = ["telemetry", "archive"];
+
+export interface ForgetEntry extends ForgetPlan {
   readonly id: number;
   readonly thing: string;
   /** Identity of the log that `below` counts in. */
@@ -19,13 +44,12 @@ export interface ForgetEntry {
   /** What was accepted before this offset is forgotten. */
   readonly below: number;
   readonly requestedAt: EpochMs;
-  readonly withRegistration: boolean;
   readonly done: readonly ForgetPart[];
   /** How much of what. */
   readonly removed: Readonly<Record<string, number>>;
   /** When all parts were done; null: not yet. */
   readonly completedAt: EpochMs | null;
-  /** When the log had removed its records, too; null: it has them still, and nobody is given them. */
+  /** When the log had removed its records, too; null: it has them still, and nobody is given them. At once where they are kept. */
   readonly clearedAt: EpochMs | null;
 }
 
@@ -37,7 +61,7 @@ interface Content {
 const EMPTY: Content = { next: 1, entries: [] };
 
 export function manifestOf(path: string, logger: Logger): ManifestOptions<Content> {
-  return { path, format: "tidewire-forgotten", version: 1, validate, logger };
+  return { path, format: "tidewire-forgotten", version: 2, validate, logger };
 }
 
 export class ForgetBook {
@@ -76,13 +100,16 @@ export class ForgetBook {
     return this.entries.find((entry) => entry.id === id) ?? null;
   }
 
-  /** Throws LIMIT_REACHED where there are too many whose records the log still has. */
+  /** `disowned`: another platform sees to what they share. Throws LIMIT_REACHED where the log still has records of too many. */
   async add(
-    request: Pick<ForgetEntry, "thing" | "log" | "below" | "requestedAt" | "withRegistration">,
+    request: Pick<ForgetEntry, "thing" | "log" | "below" | "requestedAt" | keyof ForgetPlan>,
+    disowned = false,
   ): Promise<ForgetEntry> {
-    const parts: readonly ForgetPart[] = request.withRegistration ? [] : ["registration"];
+    const { withRegistration, erasesData, requestedAt } = request;
+    const done = [...(withRegistration && !disowned ? [] : OF_REGISTRATION), ...(erasesData ? [] : OF_DATA)];
+    const clearedAt = erasesData ? null : requestedAt;
     return this.#change(({ next, entries }) => {
-      const entry: ForgetEntry = { id: next, ...request, done: parts, removed: {}, completedAt: null, clearedAt: null };
+      const entry: ForgetEntry = { id: next, ...request, done, removed: {}, completedAt: null, clearedAt };
       return [{ next: next + 1, entries: [...withRoom(entries), entry] }, entry];
     });
   }
@@ -129,12 +156,21 @@ function withRoom(entries: readonly ForgetEntry[]): readonly ForgetEntry[] {
   return entries.toSpliced(over, 1);
 }
 
-function validate(content: unknown): Content {
-  const { next, entries } = content as Content;
-  if (!Number.isSafeInteger(next) || !Array.isArray(entries) || !entries.every(isEntry)) {
-    throw new Error("an entry is not what it should be");
-  }
+function validate(content: unknown, version: number): Content {
+  const { next, entries: found } = content as Content;
+  if (!Number.isSafeInteger(next) || !Array.isArray(found)) throw new Error("it is no list of entries");
+  const entries = version === 1 ? found.map((entry) => ofVersion1(entry as EntryOfVersion1)) : found;
+  if (!entries.every(isEntry)) throw new Error("an entry is not what it should be");
   return { next, entries };
+}
+
+type EntryOfVersion1 = Omit<ForgetEntry, "done" | "erasesData" | "blocksName"> & { readonly done: readonly string[] };
+
+/** Before retired things had the same way: data was always erased, and the registration was one part. */
+function ofVersion1(entry: EntryOfVersion1): ForgetEntry {
+  const registration = entry.done.includes("registration") ? OF_REGISTRATION : [];
+  const done = FORGET_PARTS.filter((part) => entry.done.includes(part) || registration.includes(part));
+  return { ...entry, done, erasesData: true, blocksName: false };
 }
 
 function isEntry(value: unknown): boolean {
@@ -144,7 +180,7 @@ function isEntry(value: unknown): boolean {
     entry !== null &&
     typeof entry.thing === "string" &&
     typeof entry.log === "string" &&
-    typeof entry.withRegistration === "boolean" &&
+    [entry.withRegistration, entry.erasesData, entry.blocksName].every((one) => typeof one === "boolean") &&
     [entry.id, entry.below, entry.requestedAt].every((one) => Number.isSafeInteger(one) && one >= 0) &&
     [entry.completedAt, entry.clearedAt].every((one) => one === null || Number.isSafeInteger(one)) &&
     Array.isArray(entry.done) &&

@@ -19,7 +19,7 @@ export interface PasswordFacts {
   readonly version: number;
   readonly createdAt: EpochMs;
   readonly changedAt: EpochMs;
-  /** When it last let somebody in; null: not since it was set, or the platform started. */
+  /** When it last let somebody in, as `PasswordUses` says; null: not since it was set. */
   readonly usedAt: EpochMs | null;
   /** Attached to the password itself; those of the thing's groups count as well. */
   readonly policies: readonly string[];

@@ -2,8 +2,8 @@
 import { LIMITS, isTidewireError, reasonOf } from "../../base/mod.ts";
 import type { Clock, Counter, Logger, Metrics, Random } from "../../base/mod.ts";
 import type { Admission, Gatekeeper, Peer } from "../../broker/mod.ts";
-import { Attempts } from "../../people/mod.ts";
-import type { AttemptRules, PasswordHasher } from "../../people/mod.ts";
+import { Attempts, OF_DEVICES } from "../../people/mod.ts";
+import type { PasswordHasher, SharedAttempts } from "../../people/mod.ts";
 import type { PasswordPrincipal, Registry } from "../../registry/mod.ts";
 import { passwordKey } from "../../registry/mod.ts";
 import type { Refused, Rights } from "../admission.ts";
@@ -20,6 +20,8 @@ export interface PasswordLoginOptions {
   readonly passwords: PasswordHasher;
   readonly hash: KeyedHash;
   readonly passwordUses: Pick<PasswordUses, "note">;
+  /** Where platforms count failures together; null: this one counts by itself. */
+  readonly failures?: SharedAttempts | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -36,13 +38,6 @@ const THING_NAME = /^[a-zA-Z0-9:_-]{1,128}$/;
 /** What everybody is told whose password was looked at: nobody learns which names there are. */
 const TOLD = "User name and password do not belong together";
 
-const RULES: AttemptRules = {
-  perName: { free: LIMITS.logins.freePerName, delayMax: LIMITS.logins.delayMaxPerName },
-  perAddress: { free: LIMITS.logins.freePerAddress, delayMax: LIMITS.logins.delayMaxPerAddress },
-  chargesAddressLate: true,
-  metric: "tidewire_device_logins",
-};
-
 export class PasswordLogin {
   readonly #o: PasswordLoginOptions;
   readonly #attempts: Attempts;
@@ -53,7 +48,7 @@ export class PasswordLogin {
 
   constructor(options: PasswordLoginOptions) {
     this.#o = options;
-    this.#attempts = new Attempts(options.clock, options.metrics, RULES);
+    this.#attempts = new Attempts(options.clock, options.metrics, OF_DEVICES, options.failures ?? null);
     this.#remembered = new Remembered(options.hash, options.random, LIMITS.logins.rememberedMax);
     const name = "tidewire_device_logins_total";
     this.#succeeded = options.metrics.counter({ name, help: "Log-ins of devices with a password that were right" });
@@ -77,11 +72,12 @@ export class PasswordLogin {
     const found = thing === null ? undefined : this.#principal(thing);
     if (found === "away") return this.#away(peer, connect, thing);
     if (found !== undefined && this.#remembered.knows(found.password, password)) {
-      this.#attempts.succeeded(name, peer.remoteAddress);
+      this.#attempts.remembered(name, peer.remoteAddress);
       return this.#enter(peer, connect, found);
     }
     // Names that no thing can have are one name, and so take no room.
-    const wait = this.#attempts.claim(thing ?? "", peer.remoteAddress);
+    const wait = counted(() => this.#attempts.claim(thing ?? "", peer.remoteAddress));
+    if (wait === "away") return this.#away(peer, connect, thing);
     if (wait > 0) {
       const sentence = `Too many log-ins have failed for this name or from this address; again in ${Math.ceil(wait / 1000)} s`;
       return gatekeeper.refuse(peer, connect, { refusal: "too-often", code: QUOTA_EXCEEDED, sentence }, thing);
@@ -96,13 +92,13 @@ export class PasswordLogin {
     try {
       verdict = await passwords.verify(password, found?.password.hash ?? (await this.#hashOfNobody()));
     } catch (error) {
-      this.#attempts.abandoned(thing ?? "", peer.remoteAddress);
+      counted(() => this.#attempts.abandoned(thing ?? "", peer.remoteAddress));
       if (!isTidewireError(error) || error.code !== "TOO_MANY_REQUESTS") throw error;
       const sentence = "Too many devices log in at once; the device may try again";
       return refuse({ refusal: "busy", code: SERVER_BUSY, sentence });
     }
     if (found === undefined || verdict === "wrong") {
-      this.#attempts.failed(peer.remoteAddress);
+      counted(() => this.#attempts.failed(peer.remoteAddress)); // the name's is counted since the beginning
       const why = found === undefined ? this.#whyUnknown(thing) : `The password is not that of '${thing}'`;
       const refusal = found === undefined ? "unknown-name" : "wrong-password";
       return refuse({ refusal, code: BAD_USER_NAME_OR_PASSWORD, sentence: why, told: TOLD });
@@ -114,7 +110,7 @@ export class PasswordLogin {
       const sentence = `The password of '${thing}' was changed just now`;
       return refuse({ refusal: "wrong-password", code: BAD_USER_NAME_OR_PASSWORD, sentence, told: TOLD });
     }
-    this.#attempts.succeeded(found.password.thingName, peer.remoteAddress);
+    counted(() => this.#attempts.succeeded(found.password.thingName, peer.remoteAddress));
     this.#remembered.keep(now.password, password);
     if (verdict === "outdated") this.#hashAnew(now, password);
     return this.#enter(peer, connect, now);
@@ -176,6 +172,16 @@ export class PasswordLogin {
       .catch((error: unknown) =>
         logger.warn("a device's password keeps its old hash", { thing: known.thingName, reason: reasonOf(error) }),
       );
+  }
+}
+
+/** `away`: the database that counts cannot be asked. */
+function counted<T>(count: () => T): T | "away" {
+  try {
+    return count();
+  } catch (error) {
+    if (!isTidewireError(error)) throw error;
+    return "away";
   }
 }
 

@@ -30,22 +30,26 @@ export class RuleMover {
   }
 
   /** Stops the rule. Throws NOT_FOUND, RULE_NOT_MOVABLE, STORE_UNAVAILABLE. */
-  depart(ruleName: string, { to, overlap }: { readonly to: string; readonly overlap: Millis }): DepartureView {
+  async depart(
+    ruleName: string,
+    { to, overlap }: { readonly to: string; readonly overlap: Millis },
+  ): Promise<DepartureView> {
     const move = Buffer.from(this.#o.random.bytes(12)).toString("base64url");
-    return viewOf(this.#o.rules.moves.depart(ruleName, { move, to, overlap }));
+    return viewOf(await this.#o.rules.moves.departAnswered(ruleName, { move, to, overlap }));
   }
 
   /** The rule with its secrets and its state, in lines; other work goes on between them. */
   async *lines(ruleName: string): AsyncGenerator<string> {
     const departure = this.#o.rules.moves.departure(ruleName);
-    const { move, rule, position, header, pages, pageCount, expecting } = departure;
+    const { move, rule, position, header, pages, pageCount, expecting, alerts } = departure;
     const { overlap } = move;
     const next = position < this.#o.log.durable ? await this.#o.log.read(position) : null;
     const at = Math.min(move.at, next === null ? Infinity : recordTime(next));
     const seen = await this.#seen(departure, at - 2 * overlap);
     for (const one of expecting?.seen ?? []) if (one[1] >= at - 2 * overlap) seen.push(one);
     const { createdAt: _created, fromOffset: _from, move: _move, ruleDisabled: _off, ...draft } = rule;
-    for (const line of moveLines({ move: move.id, rule: draft, at, overlap }, { header, pages, pageCount, seen })) {
+    const head = { move: move.id, rule: draft, at, overlap };
+    for (const line of moveLines(head, { header, pages, pageCount, seen, alerts })) {
       if (this.#o.rules.get(ruleName)?.move !== move) throw notMovable(ruleName, "it was taken back, or has left");
       yield line;
       await new Promise<void>((resolve) => this.#o.scheduler.defer(resolve));
@@ -87,14 +91,14 @@ export class RuleMover {
   /** Throws RULE_STATE_UNREADABLE, ALREADY_EXISTS, RULE_NOT_MOVABLE, RULE_INVALID, RULE_SQL_INVALID, STORE_UNAVAILABLE. */
   async arrive(ruleName: string, bytes: Uint8Array): Promise<{ readonly rule: string; readonly already: boolean }> {
     const { moves } = this.#o.rules;
-    const { move, rule, at, overlap, state, seen } = readMove(bytes);
+    const { move, rule, at, overlap, state, seen, alerts } = readMove(bytes);
     if (rule.ruleName !== ruleName) {
       throw new TidewireError("RULE_STATE_UNREADABLE", { reason: `it is the rule '${rule.ruleName}'` });
     }
     if (moves.has(ruleName, move)) return { rule: ruleName, already: true };
     const from = await this.#o.log.offsetAt(at - overlap);
     const expecting = seen.length === 0 ? null : { until: at + overlap, overlap, seen };
-    await this.#catchUp(moves.arrive({ move, rule, state, from, expecting }), from, at - overlap);
+    await this.#catchUp(moves.arrive({ move, rule, state, alerts, from, expecting }), from, at - overlap);
     return { rule: ruleName, already: false };
   }
 
@@ -107,7 +111,7 @@ export class RuleMover {
     const { moves } = this.#o.rules;
     let newest = at;
     try {
-      for (let next = from; next < moves.position;) {
+      for (let next = arrival.asks ? moves.position : from; next < moves.position;) {
         const below = moves.position;
         await this.#each(
           next,

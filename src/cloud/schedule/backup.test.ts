@@ -6,7 +6,12 @@ import { days, hours, minutes } from "../../base/mod.ts";
 import { ScheduledBackup } from "./backup.ts";
 import type { BackupPlan, BackupTool } from "./backup.ts";
 
-const PLAN: BackupPlan = { times: { kind: "every", period: hours(6) }, to: "/backups", keep: 3, verify: true };
+const PLAN: BackupPlan = {
+  times: { kind: "every", period: hours(6) },
+  to: { kind: "folder", path: "/backups" },
+  keep: 3,
+  verify: true,
+};
 
 function world(newest: (now: number) => number | null) {
   const clock = new SimClock();

@@ -1,13 +1,14 @@
 /** Backups on schedule: `tidewire backup` in a process of its own, read back afterwards; its age is watched. */
 import { seconds } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, Gauge, Logger, Metrics, Millis, Scheduler } from "../../base/mod.ts";
+import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import { Rounds } from "./rounds.ts";
 import { dueAfter, periodOf } from "./times.ts";
 import type { Times } from "./times.ts";
 
 export interface BackupPlan {
   readonly times: Times;
-  readonly to: string;
+  readonly to: ColdPlace;
   /** Newest backups that stay. */
   readonly keep: number;
   /** All of each is read back and compared. */
@@ -17,7 +18,7 @@ export interface BackupPlan {
 /** What a backup is made of and with; `backup-process.ts` runs the program. */
 export interface BackupTool {
   /** When the newest was taken; null where there is none. */
-  newest(to: string): Promise<EpochMs | null>;
+  newest(to: ColdPlace): Promise<EpochMs | null>;
   /** Rejects with what it said where it fails. Ends early with `signal`. */
   take(plan: BackupPlan, signal: AbortSignal): Promise<{ readonly backup: string; readonly added: number }>;
 }
@@ -58,7 +59,7 @@ export class ScheduledBackup {
       retryDelayMax: RETRY_DELAY_MAX,
       work: (signal) => this.#work(signal),
       failed: "The backup on schedule failed; it is tried again",
-      fields: { to: options.plan.to },
+      fields: { to: addressOf(options.plan.to) },
       failures: metrics.counter({
         name: "tidewire_backup_failures_total",
         help: "Backups on schedule that failed; they are tried again",
@@ -84,8 +85,8 @@ export class ScheduledBackup {
     const age = clock.now() - (this.#last ?? this.#startedAt);
     const overdue = age > periodOf(plan.times) * OVERDUE_PERIODS;
     const { failure } = this.#rounds;
-    if (failure !== null) return `the backup to ${plan.to} fails: ${failure}`;
-    return overdue ? `the newest backup in ${plan.to} is ${Math.round(age / 3_600_000)} h old` : null;
+    if (failure !== null) return `the backup to ${addressOf(plan.to)} fails: ${failure}`;
+    return overdue ? `the newest backup in ${addressOf(plan.to)} is ${Math.round(age / 3_600_000)} h old` : null;
   }
 
   start(): void {
@@ -107,6 +108,12 @@ export class ScheduledBackup {
     this.#last = now;
     this.#taken.value++;
     this.#durations.value = (clock.monotonic() - begun) / 1000;
-    logger.info("A backup was taken", { to: plan.to, backup, added, verified: plan.verify });
+    logger.info("A backup was taken", { to: addressOf(plan.to), backup, added, verified: plan.verify });
   }
+}
+
+/** As on a command line. */
+export function addressOf(to: ColdPlace): string {
+  if (to.kind === "folder") return to.path;
+  return `s3://${to.bucket}${to.prefix === "" ? "" : `/${to.prefix}`}`;
 }

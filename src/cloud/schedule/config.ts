@@ -18,19 +18,31 @@ const TimeOfDay = z
 
 export const BackupConfigSchema = z
   .strictObject({
-    to: z.string().refine(isAbsolute, "must be an absolute path"),
+    to: z.string().refine(isAbsolute, "must be an absolute path").optional(),
+    s3: Bucket.optional(),
     every: Period.optional(),
     at: TimeOfDay.optional(),
     keep: z.int().min(1).max(10_000).default(14),
     verify: z.boolean().default(true),
   })
-  .refine(({ every, at }) => every === undefined || at === undefined, "may have `every` or `at`, not both");
+  .refine(({ every, at }) => every === undefined || at === undefined, "may have `every` or `at`, not both")
+  .refine(({ to, s3 }) => (to === undefined) !== (s3 === undefined), "must have `to` (a folder) or `s3`, one of them");
 
 export type BackupConfig = z.infer<typeof BackupConfigSchema>;
 
 /** Where neither is said: at two in the morning. */
-export function backupPlanOf({ to, keep, verify, every, at }: BackupConfig): BackupPlan {
-  return { to: resolve(to), keep, verify, times: timesOf(every, at) };
+export function backupPlanOf(config: BackupConfig): BackupPlan {
+  const { keep, verify, every, at } = config;
+  return { to: placeOf(config), keep, verify, times: timesOf(every, at) };
+}
+
+/** Where they are; null where none are taken on schedule. */
+export function backupsOf(config: BackupConfig | undefined): ColdPlace | null {
+  return config === undefined ? null : placeOf(config);
+}
+
+function placeOf({ to, s3 }: BackupConfig): ColdPlace {
+  return s3 === undefined ? { kind: "folder", path: resolve(to!) } : bucketOf(s3);
 }
 
 function timesOf(every: string | undefined, at = "02:00"): Times {

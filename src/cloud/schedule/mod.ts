@@ -1,3 +1,3 @@
-export { BackupConfigSchema, ExportsConfigSchema, ScrubConfigSchema } from "./config.ts";
+export { BackupConfigSchema, ExportsConfigSchema, ScrubConfigSchema, backupsOf } from "./config.ts";
 export { startSchedules } from "./start.ts";
 export type { ScheduleProblems } from "./start.ts";

@@ -14,7 +14,8 @@ import type {
   JoinCodeStore,
   ProvisioningStore,
   RegistrationTaskStore,
-  RetirementStore,
+  SharedJoinFailures,
+  DepartureStore,
 } from "../../identity/mod.ts";
 import type { Registry } from "../../registry/mod.ts";
 import type { BucketsConfig } from "../buckets.ts";
@@ -24,7 +25,6 @@ import { Joining, fingerprintOf } from "./joining.ts";
 import { registrationInputs } from "./registration-input.ts";
 
 import { RegistrationReports } from "./registration-reports.ts";
-import { Retirements } from "./retirement.ts";
 
 export interface Provisioning {
   readonly templates: Templates;
@@ -32,7 +32,6 @@ export interface Provisioning {
   readonly joining: Joining;
   readonly bulk: BulkDesk;
   readonly registration: { readonly tasks: RegistrationTasks; readonly reports: RegistrationReports };
-  readonly retirements: Retirements;
 }
 
 export type ProvisioningStores = ProvisioningStore &
@@ -40,10 +39,12 @@ export type ProvisioningStores = ProvisioningStore &
   EnrolmentCodeStore &
   BulkStore &
   RegistrationTaskStore &
-  RetirementStore;
+  DepartureStore;
 
 export interface OpenProvisioningOptions {
   readonly store: ProvisioningStores;
+  /** Of join codes, where platforms count them together. */
+  readonly failures?: SharedJoinFailures | undefined;
   /** For hooks, and input files. */
   readonly folder: string;
   /** Where input files of registration tasks lie. */
@@ -80,7 +81,6 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const inTurn: BulkDesk["inTurn"] = (work) => desk.inTurn(work);
   const tasks = new RegistrationTasks({ ...options, registry: device.registry, store, provisioner, open, inTurn });
   const reports = new RegistrationReports({ ...options, tasks });
-  const retirements = new Retirements({ ...options, store });
   const sweep = (): void => {
     try {
       if ([provisioner.sweep(), bulk.sweep()].includes(true)) scheduler.defer(sweep);
@@ -93,10 +93,9 @@ export function openProvisioning(options: OpenProvisioningOptions): Provisioning
   const cancel = scheduler.every(LIMITS.provisioning.sweepPeriod, sweep);
   const close = async (): Promise<void> => {
     cancel();
-    retirements.close();
     await tasks.close();
     http.close();
   };
   const registration = { tasks, reports };
-  return { templates, provisioner, joining, bulk: desk, registration, retirements, close };
+  return { templates, provisioner, joining, bulk: desk, registration, close };
 }

@@ -2,10 +2,13 @@
 import { JOIN_SECRET_BYTES, LIMITS, TidewireError, formatJoinCode, reasonOf } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics, Millis, Random } from "../../base/mod.ts";
 import { JoinFailures } from "./join-failures.ts";
+import type { SharedJoinFailures } from "./join-failures.ts";
 import type { IssuedDevice, JoinCodeRecord, JoinCodeStore, JoinOffer, Sha256Hex } from "./ports.ts";
 
 export interface JoinCodesOptions {
   readonly store: JoinCodeStore;
+  /** Where platforms count them together. */
+  readonly failures?: SharedJoinFailures | undefined;
   /** Whether the registry has it. */
   readonly isRegistered: (certificateId: string) => boolean;
   readonly sha256: Sha256Hex;
@@ -41,7 +44,7 @@ const USES_MAX = 1_000;
 
 export class JoinCodes {
   readonly #o: JoinCodesOptions;
-  readonly #failures: JoinFailures;
+  readonly #failures: SharedJoinFailures;
   readonly #refused: Counter;
   readonly #joined: Counter;
   /** Codes that are being used now, with how often; bounded by the HTTP server's connections. */
@@ -49,7 +52,7 @@ export class JoinCodes {
 
   constructor(options: JoinCodesOptions) {
     this.#o = options;
-    this.#failures = new JoinFailures(options.clock);
+    this.#failures = options.failures ?? new JoinFailures(options.clock);
     const { metrics } = options;
     this.#refused = metrics.counter({
       name: "tidewire_join_refusals_total",

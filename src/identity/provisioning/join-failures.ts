@@ -2,7 +2,13 @@
 import { LIMITS, minutes } from "../../base/mod.ts";
 import type { Clock } from "../../base/mod.ts";
 
-export class JoinFailures {
+/** The same, of several platforms together. Throws REGISTRY_UNAVAILABLE. */
+export interface SharedJoinFailures {
+  mayTry(address: string): boolean;
+  failed(address: string): void;
+}
+
+export class JoinFailures implements SharedJoinFailures {
   readonly #clock: Clock;
   /** By address; at most `joinFailuresMax` of them, because beyond nobody is answered. */
   readonly #byAddress = new Map<string, number>();

@@ -69,23 +69,38 @@ export interface ProvisioningStore {
   expiredClaims(now: EpochMs, limit: number): readonly ClaimRecord[];
 }
 
+/** A thing that leaves, for the other platforms on the same database. */
 export interface RetirementRecord {
   readonly thing: string;
   readonly eraseData: boolean;
   readonly blockName: boolean;
   readonly startedAt: EpochMs;
+  /** Absent: of a platform of before, which had not finished it. */
+  readonly withRegistration?: boolean;
 }
 
-export interface RetirementStore {
-  /** Inserts or replaces. */
-  saveRetirement(retirement: RetirementRecord): void;
-  removeRetirement(thing: string): void;
-  /** Those that are not finished. */
-  retirements(): readonly RetirementRecord[];
+/** What is kept of a thing beside its registration, and ends with it. */
+export interface DepartureStore {
+  /** Join and enrolment codes for it; how many. */
+  removeCodesOf(thing: string): number;
+  /**
+   * What a join code, bulk file or registration task remembers of it, among the next `limit` records after `after` (first: "").
+   * `upTo`: go on there; null: these were the last.
+   */
+  removeRecordsOf(
+    thing: string,
+    after: string,
+    limit: number,
+  ): { readonly removed: number; readonly upTo: string | null };
   blockName(name: string, at: EpochMs): void;
   /** False where it was not blocked. */
   freeName(name: string): boolean;
   isBlocked(name: string): boolean;
+  /** Inserts or replaces. */
+  saveRetirement(retirement: RetirementRecord): void;
+  /** By thing. */
+  retirements(): readonly RetirementRecord[];
+  removeRetirement(thing: string): void;
 }
 
 /** AWS IoT's registrationConfig of a CA: a template's name or its body. */

@@ -10,14 +10,14 @@ import type {
   RegistrationLine,
   RegistrationTask,
   RegistrationTaskStore,
-  RetirementStore,
+  DepartureStore,
   TemplateRecord,
 } from "./ports.ts";
 
 type Stores = ProvisioningStore &
   JoinCodeStore &
   EnrolmentCodeStore &
-  RetirementStore &
+  DepartureStore &
   BulkStore &
   RegistrationTaskStore;
 
@@ -150,7 +150,56 @@ export function provisioningStoreContract(adapter: string, open: OpenProvisionin
       await under.close();
     });
 
-    test("retirements that are not finished, and names that are not given again", async () => {
+    test("a thing that leaves is in no code and no record any more; what is others' stays", async () => {
+      const under = await open();
+      const { store } = under;
+      const ofThing = (thing: string): JoinCodeRecord => ({
+        ...code(`of ${thing}`, NOW + 1),
+        offer: { kind: "thing", thing },
+        joined: [{ keyHash: "k", thing, certificateId: "c" }],
+      });
+      for (const one of [ofThing("pump"), ofThing("pump-2"), code("of template", NOW + 1)]) store.saveJoinCode(one);
+      for (const thing of ["pump", "pump-2"]) {
+        store.saveEnrolmentCode({ thing, codeHash: "h", expiresAt: NOW });
+        for (let n = 0; n < 7; n++) {
+          const device = { requestHash: "r", certificateId: "c", deviceConfiguration: {}, at: NOW };
+          store.saveBulkDevice({ ...device, keyHash: `${thing} ${n}`.replace(" ", "/"), thing });
+          for (const task of ["a", "b"])
+            store.saveRegistrationLine(task, { ...line(thing === "pump" ? n : 10 + n, "done"), thing });
+        }
+      }
+      assert.equal(store.removeCodesOf("pump"), 2);
+      assert.deepEqual(
+        store
+          .joinCodes(9)
+          .map(({ secretHash, joined }) => [secretHash, joined.length])
+          .toSorted(([a], [b]) => String(a).localeCompare(String(b))),
+        [
+          ["of pump-2", 1],
+          ["of template", 0],
+        ],
+      );
+      assert.deepEqual([store.enrolmentCode("pump"), store.enrolmentCode("pump-2")?.codeHash], [null, "h"]);
+      let removed = 0;
+      let pages = 0;
+      for (let after: string | null = ""; after !== null; pages++) {
+        const page = store.removeRecordsOf("pump", after, 5);
+        removed += page.removed;
+        after = page.upTo;
+      }
+      assert.deepEqual([removed, pages], [7 + 14, 3 + 6]);
+      assert.deepEqual([store.bulkDevice("pump/0"), store.bulkDevice("pump-2/0")?.thing], [null, "pump-2"]);
+      for (const task of ["a", "b"]) {
+        const things = store.registrationLines(task, "done", -1, 99).map(({ thing }) => thing);
+        assert.deepEqual(things, [
+          ...Array.from({ length: 7 }, () => null),
+          ...Array.from({ length: 7 }, () => "pump-2"),
+        ]);
+      }
+      await under.close();
+    });
+
+    test("retirements that others are to follow, and names that are not given again", async () => {
       const under = await open();
       const retirement = { thing: "b", eraseData: true, blockName: false, startedAt: NOW };
       under.store.saveRetirement(retirement);

@@ -41,6 +41,8 @@ export interface PartChange {
   readonly body: PartBody | null;
 }
 
+const ATTRIBUTES = "attributes.";
+
 type Fields = ReadonlyMap<string, readonly Scalar[]>;
 
 export class FleetDocument {
@@ -60,6 +62,13 @@ export class FleetDocument {
         .filter(([part]) => part.startsWith("shadow "))
         .map(([part, body]) => [part.slice("shadow ".length), body as ShadowPart]),
     );
+  }
+
+  /** Of one field, which is less work than all of them. */
+  valuesOf(field: string): readonly Scalar[] | undefined {
+    return this.#fields === null && isOfRegistry(field)
+      ? registryValues(this.thingName, this.registry, field)
+      : this.fields.get(field);
   }
 
   get fields(): Fields {
@@ -99,6 +108,35 @@ export function* fieldsOf(thing: string, part: PartName, body: PartBody): Genera
   }
 }
 
+/** What the registry knows by itself: no presence and no shadow has such a field. */
+export function isOfRegistry(field: string): boolean {
+  return /^(?:thing[A-Z]|attributes\.|registry\.)/.test(field);
+}
+
+/** As `registryFields`, which tells what there is; undefined: it has no such field. */
+function registryValues(thing: string, body: RegistryPart, field: string): readonly Scalar[] | undefined {
+  if (field.startsWith(ATTRIBUTES)) {
+    const name = field.slice(ATTRIBUTES.length);
+    return Object.hasOwn(body.attributes, name) ? [body.attributes[name]!] : undefined;
+  }
+  switch (field) {
+    case "thingName":
+      return [thing];
+    case "thingId":
+      return [body.thingId];
+    case "registry.version":
+      return [body.version];
+    case "thingTypeName":
+      return body.thingTypeName === null ? undefined : [body.thingTypeName];
+    case "thingGroupNames": {
+      const groups = [...body.thingGroupNames, ...(body.billingGroupName === null ? [] : [body.billingGroupName])];
+      return groups.length === 0 ? undefined : groups;
+    }
+    default:
+      return undefined;
+  }
+}
+
 function* registryFields(thing: string, body: RegistryPart): Generator<readonly [string, Scalar]> {
   const { thingId, thingTypeName, billingGroupName, thingGroupNames, attributes, version } = body;
   yield ["thingName", thing];
@@ -107,7 +145,7 @@ function* registryFields(thing: string, body: RegistryPart): Generator<readonly 
   if (thingTypeName !== null) yield ["thingTypeName", thingTypeName];
   for (const group of thingGroupNames) yield ["thingGroupNames", group];
   if (billingGroupName !== null) yield ["thingGroupNames", billingGroupName];
-  for (const [name, value] of Object.entries(attributes)) yield [`attributes.${name}`, value];
+  for (const [name, value] of Object.entries(attributes)) yield [`${ATTRIBUTES}${name}`, value];
 }
 
 /** Nested as deep as shadows may be. */

@@ -1,14 +1,18 @@
 /**
  * A query's things by name, found through the index. Narrow lookups are collected and sorted; where each is broad, things
- * are gone through by name, which soon fills a page, because broad means that many fit.
+ * are gone through by name, which soon fills a page, because broad means that many fit. Where it does not, because they lie
+ * far apart, the names that have a pattern's pieces are picked out first.
  */
 import { LIMITS } from "../../base/mod.ts";
+import { isOfRegistry } from "./document.ts";
 import type { FleetDocument } from "./document.ts";
 import { holds } from "./holds.ts";
-import type { Lookup, NumbersLookup, SearchIndex, Stretch, WordLookup } from "./index.ts";
-import { isPieced, piecesOfPattern } from "./pieces.ts";
-import type { Match, Pattern, Query } from "./tree.ts";
-import { fits, numberOf } from "./values.ts";
+import type { NumbersLookup, PiecesLookup, SearchIndex, Stretch, WordLookup } from "./index.ts";
+import { Offers, conjunctsOf, isNumbers, isPieces, isWord } from "./offers.ts";
+import type { CountedOffer, FindLimits, Offer } from "./offers.ts";
+import { termsOf } from "./tree.ts";
+import type { Pattern, Query } from "./tree.ts";
+import { fits } from "./values.ts";
 
 /** What some milliseconds found. */
 export interface Stride {
@@ -17,34 +21,33 @@ export interface Stride {
   readonly upTo: string | null;
 }
 
-/** What surely finds all that the query does; null: nothing narrower than all things. */
-type Offer = readonly Lookup[] | null;
+export interface FindOptions {
+  /** So many are enough, so no more are looked at first. */
+  readonly wanted?: number;
+  /** What is found may come without presence and shadows. */
+  readonly partly?: boolean;
+  readonly limits?: FindLimits;
+}
 
-/** Fields that a term without a field is looked up in; beyond, things are gone through. */
-const ANY_FIELD_LOOKUPS_MAX = 200;
+/** Lookups that names are looked up in. */
+interface Filters {
+  readonly words: readonly WordLookup[];
+  readonly numbers: readonly NumbersLookup[];
+}
 
 /** Ranges that names are looked up in; the others are tested. Few are few statements for the index to keep. */
 const NUMBERS_LOOKED_UP_MAX = 4;
+/** Looking a name up in another lookup costs little, so more of them can be tried than of documents. */
+const NAMES_PER_DOCUMENT = 8;
+/** Knowing the name of an id takes as long as passing by so many names. */
+const NAMES_PER_ID = 3;
+/** Names that tell about where in the order the others lie. */
+const SAMPLED = 256;
 
-/** Some milliseconds. */
-const NAMES_COUNTED_AT_ONCE = 4_096;
+const { testedAtOnce, namesAtOnce } = LIMITS.search;
 
-const { testedAtOnce } = LIMITS.search;
-
-/** What decides which way is the short one. */
-export type FindLimits = {
-  readonly [K in "sortedMax" | "patternThingsMax" | "patternWordsMax" | "mergedWordsMax"]: number;
-};
-
-/** `wanted`: so many are enough, so no more are looked at first. */
-export function find(
-  index: SearchIndex,
-  query: Query,
-  after: string,
-  wanted = Infinity,
-  limits: FindLimits = LIMITS.search,
-): Generator<Stride> {
-  return new Finding(index, query, wanted, limits).from(after);
+export function find(index: SearchIndex, query: Query, after: string, options: FindOptions = {}): Generator<Stride> {
+  return new Finding(index, query, options).from(after);
 }
 
 class Finding {
@@ -54,67 +57,141 @@ class Finding {
   readonly #limits: FindLimits;
   /** What the name alone has to fit: it is there before the document. */
   readonly #ofName: readonly Pattern[];
+  /** Patterns that the registry's part has to fit, which is read before the others. */
+  readonly #early: readonly Query[];
+  /** The others need not be read at all. */
+  readonly #registryOnly: boolean;
+  /** Documents that are tested next. */
+  #step: number;
 
-  constructor(index: SearchIndex, query: Query, wanted: number, limits: FindLimits) {
+  constructor(index: SearchIndex, query: Query, options: FindOptions) {
+    const { wanted = Infinity, partly = false, limits = LIMITS.search } = options;
     this.#index = index;
     this.#query = query;
     this.#wanted = wanted;
     this.#limits = limits;
-    this.#ofName = conjunctsOf(query).flatMap((item) =>
-      item.kind === "term" && item.field === "thingName" && item.match.kind === "pattern" ? [item.match.pattern] : [],
-    );
+    this.#step = Math.min(testedAtOnce, wanted + 1); // one more than a page tells whether there is another
+    const conjuncts = conjunctsOf(query);
+    this.#ofName = conjuncts.map(patternOfName).filter((pattern) => pattern !== null);
+    this.#registryOnly = partly && isAboutRegistry(query);
+    this.#early = this.#registryOnly
+      ? []
+      : conjuncts.filter((item) => patternOfName(item) === null && hasPattern(item) && isAboutRegistry(item));
   }
 
   *from(after: string): Generator<Stride> {
-    const offers = conjunctsOf(this.#query)
-      .map((item) => this.#offerOf(item))
-      .filter((offer) => offer !== null);
-    if (offers.some((offer) => offer.length === 0)) return yield { found: [], upTo: null };
-    const counted = offers.map((offer) => ({ offer, count: this.#countOf(offer) })).sort((a, b) => a.count - b.count);
-    const narrowest = counted[0];
-    if (narrowest !== undefined && narrowest.count <= this.#limits.sortedMax && !isWord(narrowest.offer)) {
-      return yield* this.#collected(narrowest.offer, after);
+    const offers = new Offers(this.#index, this.#limits).of(this.#query);
+    if (offers.some(({ offer }) => offer.length === 0)) return yield { found: [], upTo: null };
+    const narrowest = offers[0] ?? null;
+    const filters = {
+      words: offers.flatMap(({ offer }) => (isWord(offer) ? offer : [])),
+      numbers: offers.flatMap(({ offer }) => (isNumbers(offer) ? offer : [])).slice(0, NUMBERS_LOOKED_UP_MAX),
+    };
+    if (narrowest !== null && this.#isCollected(narrowest)) {
+      return yield* this.#collected(narrowest.offer, filters, after);
     }
-    const words = counted.flatMap(({ offer }) => (isWord(offer) ? offer : []));
-    const numbers = counted.flatMap(({ offer }) => (isNumbers(offer) ? offer : [])).slice(0, NUMBERS_LOOKED_UP_MAX);
-    const either = counted.find(({ offer }) => this.#isMerged(offer))?.offer as readonly WordLookup[] | undefined;
-    yield* words.length === 0 && either !== undefined
-      ? this.#inOrder((from, window) => this.#index.either(either, from, window), 1, after)
-      : this.#inOrder(
-          (from, window) => this.#index.ordered(words, numbers, from, window),
-          // Looking a name up in another lookup costs little, so more of them can be tried than of documents.
-          (words.length + numbers.length > 1 && words.length > 0) || this.#ofName.length > 0 ? 8 : 1,
-          after,
-        );
+    const [pieces = null] = offers.map(({ offer }) => offer).find(isPieces) ?? [];
+    const { sortedMax } = this.#limits;
+    // Things that have a word are soon gone through where they are few.
+    const narrows = pieces !== null && !(isWord(narrowest!.offer) && narrowest!.count <= sortedMax);
+    const hope = !narrows ? Infinity : this.#wanted === Infinity ? 0 : this.#limits.hopefulMax;
+    const from = yield* this.#inOrder(this.#ways(offers, filters), hope, after);
+    if (from === null) return;
+    const few = offers.find(({ offer }) => isPieces(offer))!.count <= sortedMax;
+    yield* few ? this.#collected([pieces!], filters, from) : this.#among(pieces!, filters, from);
   }
 
-  *#collected(offer: readonly Lookup[], after: string): Generator<Stride> {
+  #isCollected({ offer, count }: CountedOffer): boolean {
+    if (isWord(offer)) return false; // its things are in order already
+    const { sortedMax, sortedPiecesMax } = this.#limits;
+    return count <= (this.#wanted < Infinity && offer.some(({ by }) => by === "pieces") ? sortedPiecesMax : sortedMax);
+  }
+
+  *#collected(offer: Offer, filters: Filters, after: string): Generator<Stride> {
     const names = new Set<string>();
-    for (const lookup of offer) for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
-    const sorted = [...names].sort();
-    for (let at = 0, step = firstStep(this.#wanted); at < sorted.length; at += step, step = testedAtOnce) {
-      const some = sorted.slice(at, at + step);
-      const last = at + step >= sorted.length;
-      yield { found: this.#tested(some), upTo: last ? null : some.at(-1)! };
+    for (const lookup of offer) {
+      if (lookup.by === "pieces") yield* this.#named(lookup, names, after);
+      else for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
     }
-    if (sorted.length === 0) yield { found: [], upTo: null };
+    const others = { ...filters, numbers: filters.numbers.filter((lookup) => !offer.includes(lookup)) };
+    let last = names.size;
+    if (last === 0) yield { found: [], upTo: null };
+    for (const some of ascending([...names], this.#limits.sortedAtFirst)) {
+      last -= some.length;
+      yield* this.#strides(this.#filtered(some, others), last === 0 ? null : some.at(-1)!);
+    }
   }
 
-  /** `wide`: how many times as many names are asked for at once, as documents are tested. */
-  *#inOrder(next: (from: string, window: number) => Stretch, wide: number, after: string): Generator<Stride> {
-    let step = firstStep(this.#wanted);
-    for (let from: string | null = after; from !== null;) {
-      const { things: names, upTo } = next(from, wide === 1 ? step : wide * testedAtOnce);
-      const things = names.filter((name) => this.#fitsName(name));
-      for (let at = 0; at < things.length; at += step, step = testedAtOnce) {
-        const some = things.slice(at, at + step);
-        const rest = at + step < things.length;
-        yield { found: this.#tested(some), upTo: rest ? some.at(-1)! : upTo };
-      }
-      if (things.length === 0) yield { found: [], upTo };
-      step = testedAtOnce;
+  *#named(lookup: PiecesLookup, into: Set<string>, after: string): Generator<Stride> {
+    const most = this.#limits.namesAtOnce;
+    for (let last = 0; ;) {
+      const named = this.#index.namesOf(lookup, last, most);
+      for (const [thing] of named) if (thing > after) into.add(thing);
+      if (named.length < most) return;
+      last = named.at(-1)![1];
+      yield { found: [], upTo: after };
+    }
+  }
+
+  /** Ways to go through things by name. */
+  #ways(offers: readonly CountedOffer[], { words, numbers }: Filters): (after: string) => Stretch {
+    const either = offers.find(({ offer }) => this.#isMerged(offer))?.offer as readonly WordLookup[] | undefined;
+    if (words.length === 0 && either !== undefined) return (after) => this.#index.either(either, after, this.#step);
+    const wide = (words.length + numbers.length > 1 && words.length > 0) || this.#ofName.length > 0;
+    return (after) => this.#index.ordered(words, numbers, after, wide ? NAMES_PER_DOCUMENT * testedAtOnce : this.#step);
+  }
+
+  /** `hope`: so many documents are tested about. Returns where to go on; null: it came to the end. */
+  *#inOrder(next: (after: string) => Stretch, hope: number, after: string): Generator<Stride, string | null> {
+    let from: string | null = after;
+    for (let left = hope; from !== null && left > 0;) {
+      const { things, upTo } = next(from);
+      const named = things.filter((name) => this.#fitsName(name));
+      yield* this.#strides(named, upTo);
+      left -= Math.max(1, named.length, things.length / NAMES_PER_DOCUMENT);
       from = upTo;
     }
+    return from;
+  }
+
+  /** What changes meanwhile has a newer id, and is tested in any case. */
+  *#among(lookup: PiecesLookup, filters: Filters, after: string): Generator<Stride> {
+    const most = this.#limits.namesAtOnce;
+    const newest = this.#index.newestId();
+    const ids: number[] = [];
+    for (let last = 0; ;) {
+      const some = this.#index.idsOf(lookup, last, most);
+      for (const id of some) ids.push(id);
+      if (some.length < most) break;
+      last = some.at(-1)!;
+      yield { found: [], upTo: after };
+    }
+    let from: string | null = after;
+    for (let passed = 0; from !== null && passed < NAMES_PER_ID * ids.length; passed += most) {
+      const { things, upTo }: Stretch = this.#index.among(ids, newest, from, most);
+      yield* this.#strides(this.#filtered(things, filters), upTo);
+      from = upTo;
+    }
+    if (from !== null) yield* this.#collected([lookup], filters, from);
+  }
+
+  *#strides(things: readonly string[], upTo: string | null): Generator<Stride> {
+    for (let at = 0; at < things.length;) {
+      const some = things.slice(at, at + this.#step);
+      at += this.#step;
+      this.#step = testedAtOnce;
+      yield { found: this.#tested(some), upTo: at < things.length ? some.at(-1)! : upTo };
+    }
+    this.#step = testedAtOnce;
+    if (things.length === 0) yield { found: [], upTo };
+  }
+
+  #filtered(things: readonly string[], { words, numbers }: Filters): readonly string[] {
+    return this.#index.having(
+      things.filter((name) => this.#fitsName(name)),
+      words,
+      numbers,
+    );
   }
 
   #fitsName(name: string): boolean {
@@ -122,149 +199,67 @@ class Finding {
   }
 
   #tested(things: readonly string[]): readonly FleetDocument[] {
-    return this.#index.documents(things).filter((document) => holds(this.#query, document));
+    const query = this.#query;
+    if (this.#registryOnly) return this.#index.documents(things, "registry").filter((one) => holds(query, one));
+    const some =
+      this.#early.length === 0
+        ? things
+        : this.#index
+            .documents(things, "registry")
+            .filter((one) => this.#early.every((item) => holds(item, one)))
+            .map(({ thingName }) => thingName);
+    return this.#index.documents(some, "all").filter((one) => holds(query, one));
   }
 
-  #offerOf(query: Query): Offer {
-    switch (query.kind) {
-      case "all":
-      case "not":
-        return null;
-      case "term":
-        return query.field === null ? this.#ofAnyField(query.match) : this.#ofField(query.field, query.match);
-      case "or": {
-        const offers = query.items.map((item) => this.#offerOf(item));
-        return offers.some((offer) => offer === null) ? null : offers.flatMap((offer) => offer ?? []);
-      }
-      case "and": {
-        const offers = query.items.map((item) => this.#offerOf(item)).filter((offer) => offer !== null);
-        const [first] = offers.toSorted((a, b) => this.#countOf(a) - this.#countOf(b));
-        return first ?? null;
-      }
-    }
-  }
-
-  #ofField(field: string, match: Match): Offer {
-    switch (this.#index.stateOf(field)) {
-      case "missing":
-        return [];
-      case "unindexed":
-        return null;
-      case "indexed":
-        return match.kind === "pattern" ? this.#ofPattern(field, match.pattern) : [lookupOf(field, match)];
-    }
-  }
-
-  /** Things that begin like it, if they are few; else by the words that fit it; else by its pieces. */
-  #ofPattern(field: string, pattern: Pattern): readonly Lookup[] {
-    const index = this.#index;
-    const { patternThingsMax, patternWordsMax } = this.#limits;
-    const range = rangeOf(field, pattern);
-    if (index.count(range, patternThingsMax + 1) <= patternThingsMax) return [range];
-    const words = index.words(field, range.from, range.to, patternWordsMax);
-    if (words !== null) {
-      return words.filter((word) => isCut(word) || fits(pattern, word)).map((word) => ({ by: "word", field, word }));
-    }
-    const pieces = isPieced(field) ? piecesOfPattern(pattern) : [];
-    return [pieces.length > 0 ? { by: "pieces", field, pieces } : range];
-  }
-
-  #ofAnyField(match: Match): Offer {
-    const fields = this.#index.fields();
-    if (fields.length > ANY_FIELD_LOOKUPS_MAX) return null;
-    return fields.map((field) => lookupOf(field, match)).filter((lookup) => this.#index.count(lookup, 1) > 0);
-  }
-
-  #countOf(offer: readonly Lookup[]): number {
-    const { sortedMax } = this.#limits;
-    let count = 0;
-    for (const lookup of offer) {
-      count += this.#index.count(lookup, sortedMax + 1 - count);
-      if (count > sortedMax) return count;
-    }
-    return count;
-  }
-
-  #isMerged(offer: readonly Lookup[]): boolean {
+  #isMerged(offer: Offer): boolean {
     return offer.length <= this.#limits.mergedWordsMax && offer.every(({ by }) => by === "word");
   }
+}
+
+/** In stretches that are sorted one by one: who needs the first ones only does not wait for the rest. */
+function* ascending(names: readonly string[], first: number): Generator<readonly string[]> {
+  let rest = names;
+  for (let size = first; rest.length > 2 * size; size *= 2) {
+    const step = Math.ceil(rest.length / SAMPLED);
+    const sample = Array.from({ length: Math.floor(rest.length / step) }, (_, n) => rest[n * step]!).sort();
+    const pivot = sample[Math.ceil((size / rest.length) * (sample.length - 1))]!;
+    yield rest.filter((name) => name <= pivot).sort();
+    rest = rest.filter((name) => name > pivot);
+  }
+  if (rest.length > 0) yield rest.toSorted();
 }
 
 /** How many things have all of these words, in strides; no document is read. */
 export function* countWords(index: SearchIndex, words: readonly WordLookup[]): Generator<number> {
   for (let from: string | null = ""; from !== null;) {
-    const { things, upTo } = index.ordered(words, [], from, NAMES_COUNTED_AT_ONCE);
+    const { things, upTo } = index.ordered(words, [], from, namesAtOnce);
     yield things.length;
     from = upTo;
   }
 }
 
-/** Null: the query is not all about words that the index has whole. */
-export function wordsOf(index: SearchIndex, query: Query): readonly WordLookup[] | null {
-  const words: WordLookup[] = [];
-  for (const item of conjunctsOf(query)) {
-    if (item.kind !== "term" || item.field === null || item.match.kind !== "word") return null;
-    if (index.stateOf(item.field) !== "indexed" || shortened(item.match.word) !== item.match.word) return null;
-    words.push({ by: "word", field: item.field, word: asIndexed(item.match.word) });
-  }
-  return words;
-}
-
-/** One more than a page tells whether there is another. */
-function firstStep(wanted: number): number {
-  return Math.min(testedAtOnce, wanted + 1);
-}
-
-function conjunctsOf(query: Query): readonly Query[] {
-  return query.kind === "and" ? query.items.flatMap(conjunctsOf) : [query];
-}
-
-function lookupOf(field: string, match: Match): Lookup {
-  switch (match.kind) {
-    case "any":
-      return { by: "words", field, from: "", to: null };
-    case "word":
-      return { by: "word", field, word: asIndexed(match.word) };
-    case "phrase": {
-      const longest = match.words.toSorted((a, b) => b.length - a.length)[0]!;
-      return { by: "word", field, word: asIndexed(longest) };
-    }
-    case "pattern":
-      return rangeOf(field, match.pattern);
-    case "numbers":
-      return { by: "numbers", field, from: match.from, to: match.to };
-    case "texts":
-      return { by: "words", field, from: shortened(match.from ?? ""), to: match.to };
+/** How many things have all of these pieces, likewise. */
+export function* countPieces(index: SearchIndex, lookup: PiecesLookup): Generator<number> {
+  for (let last = 0; ;) {
+    const ids = index.idsOf(lookup, last, namesAtOnce);
+    yield ids.length;
+    if (ids.length < namesAtOnce) return;
+    last = ids.at(-1)!;
   }
 }
 
-function rangeOf(field: string, [prefix]: Pattern): Extract<Lookup, { by: "words" }> {
-  if (typeof prefix !== "string") return { by: "words", field, from: "", to: null };
-  return { by: "words", field, from: shortened(prefix), to: `${shortened(prefix)}\u{10ffff}` };
+function patternOfName(item: Query): Pattern | null {
+  return item.kind === "term" && item.field === "thingName" && item.match.kind === "pattern"
+    ? item.match.pattern
+    : null;
 }
 
-/** The word that it stands for may be longer. */
-function isCut(word: string): boolean {
-  return word.length >= LIMITS.search.indexedWordLengthMax - 1;
+function hasPattern(item: Query): boolean {
+  for (const { match } of termsOf(item)) if (match.kind === "pattern") return true;
+  return false;
 }
 
-/** Numbers that are equal have one word: 75 and 75.0. */
-export function asIndexed(word: string): string {
-  const number = numberOf(word);
-  return number === null ? shortened(word) : String(number);
-}
-
-/** Not in the middle of a pair. */
-export function shortened(word: string): string {
-  const max = LIMITS.search.indexedWordLengthMax;
-  if (word.length <= max) return word;
-  return word.slice(0, word.codePointAt(max - 1)! > 0xffff ? max - 1 : max);
-}
-
-function isNumbers(offer: readonly Lookup[]): offer is readonly [NumbersLookup] {
-  return offer.length === 1 && offer[0]!.by === "numbers";
-}
-
-function isWord(offer: readonly Lookup[]): offer is readonly [WordLookup] {
-  return offer.length === 1 && offer[0]!.by === "word";
+function isAboutRegistry(item: Query): boolean {
+  for (const { field } of termsOf(item)) if (field === null || !isOfRegistry(field)) return false;
+  return true;
 }

@@ -16,7 +16,7 @@ export function holds(query: Query, document: FleetDocument): boolean {
     case "not":
       return !holds(query.item, document);
     case "term":
-      if (query.field !== null) return anyOf(query.match, document.fields.get(query.field));
+      if (query.field !== null) return anyOf(query.match, document.valuesOf(query.field));
       for (const values of document.fields.values()) if (anyOf(query.match, values)) return true;
       return false;
   }

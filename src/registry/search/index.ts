@@ -6,12 +6,20 @@ export type Lookup =
   /** Both ends belong to it; null: no end. By code points. */
   | { readonly by: "words"; readonly field: string; readonly from: string; readonly to: string | null }
   | { readonly by: "numbers"; readonly field: string; readonly from: number; readonly to: number }
-  /** All of these are in words of the field, one of those that `isPieced` names. */
-  | { readonly by: "pieces"; readonly field: string; readonly pieces: readonly string[] };
+  /** All of these are in words of their fields. */
+  | { readonly by: "pieces"; readonly pieces: readonly Piece[] };
+
+/** Of a field that `isPieced` names. */
+export interface Piece {
+  readonly field: string;
+  readonly text: string;
+}
 
 export type WordLookup = Extract<Lookup, { by: "word" }>;
 
 export type NumbersLookup = Extract<Lookup, { by: "numbers" }>;
+
+export type PiecesLookup = Extract<Lookup, { by: "pieces" }>;
 
 export interface SearchIndex {
   /** Names of fields with an index of their own. */
@@ -23,7 +31,7 @@ export interface SearchIndex {
   /** The words of a field from `from` to `to` (null: to the end), each once, in order; null: more than `limit`. */
   words(field: string, from: string, to: string | null, limit: number): readonly string[] | null;
   /** Names in no order; a name may come twice. */
-  things(lookup: Lookup): readonly string[];
+  things(lookup: Exclude<Lookup, PiecesLookup>): readonly string[];
   /**
    * Ascending names behind `after` that all of these lookups find, out of the next `window` that the first word finds; without
    * words, of all things, and numbers are not asked. `upTo`: how far this went; null: to the end.
@@ -31,8 +39,21 @@ export interface SearchIndex {
   ordered(words: readonly WordLookup[], numbers: readonly NumbersLookup[], after: string, window: number): Stretch;
   /** Ascending names behind `after` that any of these words finds, about as many as `window`. */
   either(words: readonly WordLookup[], after: string, window: number): Stretch;
-  /** In the order of the names; those that are gone are left out. */
-  documents(things: readonly string[]): readonly FleetDocument[];
+  /** Those of these names that all of these lookups find, in the order in which they are given. */
+  having(things: readonly string[], words: readonly WordLookup[], numbers: readonly NumbersLookup[]): readonly string[];
+  /**
+   * Ids, ascending, behind `after`, of the next `limit` things that have these pieces. A thing gets a new id, above all there
+   * are, with each change of a field that has pieces.
+   */
+  idsOf(lookup: PiecesLookup, after: number, limit: number): readonly number[];
+  /** The same with their names. */
+  namesOf(lookup: PiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[];
+  /** The highest that there is; 0: there is none. */
+  newestId(): number;
+  /** Ascending names behind `after` whose id is one of these, or newer than `newest`, out of the next `window` of all things. */
+  among(ids: readonly number[], newest: number, after: string, window: number): Stretch;
+  /** In the order of the names; those that are gone are left out. `registry`: without the parts that are not the registry's. */
+  documents(things: readonly string[], parts: "all" | "registry"): readonly FleetDocument[];
 }
 
 export interface Stretch {

@@ -1,10 +1,10 @@
 /**
- * Every three characters of a word that follow each other, its ends among them: a word that fits a pattern has all pieces
- * that the pattern has between its wildcards. They find `*pump*` among a million words that are all different.
+ * Every one, two and three characters of a word that follow each other, its ends among them: a word that fits a pattern has
+ * all pieces that the pattern has between its wildcards. They find `*pump*` among a million words that are all different.
  */
 import type { Pattern } from "./tree.ts";
 
-const LENGTH = 3;
+const LENGTH_MAX = 3;
 /** Of a long pattern; the rest would find hardly less. */
 const ASKED_MAX = 32;
 /** No key makes them; where a word has them all the same, the index offers too much. */
@@ -19,22 +19,34 @@ export function isPieced(field: string): boolean {
 }
 
 export function piecesOf(word: string): ReadonlySet<string> {
-  const pieces = new Set<string>();
-  cut(START + word + END, pieces);
+  const pieces = new Set<string>(Array.from(word));
+  for (let length = 2; length <= LENGTH_MAX; length++) cut(START + word + END, length, pieces);
   return pieces;
 }
 
-/** Empty where there are not three characters between wildcards, and the ends that are given. */
+/** Empty where it is wildcards alone. */
 export function piecesOfPattern(pattern: Pattern): readonly string[] {
   const pieces = new Set<string>();
   for (const [at, part] of pattern.entries()) {
     if (typeof part !== "string") continue;
-    cut((at === 0 ? START : "") + part + (at === pattern.length - 1 ? END : ""), pieces);
+    const text = (at === 0 ? START : "") + part + (at === pattern.length - 1 ? END : "");
+    cut(text, Math.min(LENGTH_MAX, Array.from(text).length), pieces);
   }
   return [...pieces].slice(0, ASKED_MAX);
 }
 
-function cut(text: string, into: Set<string>): void {
-  const characters = Array.from(text);
-  for (let at = 0; at + LENGTH <= characters.length; at++) into.add(characters.slice(at, at + LENGTH).join(""));
+/** A word that has the pattern's pieces surely fits it. */
+export function isOnePiece([first, text, last, ...others]: Pattern): boolean {
+  if (typeof first !== "object" || typeof text !== "string" || typeof last !== "object" || others.length > 0)
+    return false;
+  const isShort = Array.from(text).length <= LENGTH_MAX && !text.includes(START) && !text.includes(END);
+  return first.wild === "many" && last.wild === "many" && isShort;
+}
+
+function cut(text: string, length: number, into: Set<string>): void {
+  // Characters are halves of pairs nearly nowhere, and whole they are many times as much work.
+  const characters = /[\ud800-\udfff]/.test(text) ? Array.from(text) : null;
+  for (let at = 0; at + length <= (characters ?? text).length; at++) {
+    into.add(characters === null ? text.slice(at, at + length) : characters.slice(at, at + length).join(""));
+  }
 }

@@ -3,10 +3,11 @@ import { LIMITS, TidewireError } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { checkedPageSize, keyIn, tokenFor } from "../page.ts";
 import type { FleetDocument } from "./document.ts";
-import { countWords, find, wordsOf } from "./find.ts";
-import type { FindLimits } from "./find.ts";
+import { countPieces, countWords, find } from "./find.ts";
 import { holds } from "./holds.ts";
 import type { SearchIndex } from "./index.ts";
+import { piecesOfQuery, wordsOf } from "./offers.ts";
+import type { FindLimits } from "./offers.ts";
 import { parseQuery } from "./parse.ts";
 import { bucketsOf, percentilesOf, statisticsOf } from "./statistics.ts";
 import type { Bucket, Percentile, Statistics } from "./statistics.ts";
@@ -62,13 +63,13 @@ export class FleetSearcher {
       case "page":
         return yield* this.#page(request);
       case "names": {
-        const { found, upTo } = yield* this.#some(request.query, request.after, request.limit);
+        const { found, upTo } = yield* this.#some(request.query, request.after, request.limit, true);
         return { things: found.map((document) => document.thingName), upTo } satisfies SearchAnswers["names"];
       }
       case "holding": {
         const query = parseQuery(request.query);
         return this.#index
-          .documents(request.things)
+          .documents(request.things, "all")
           .filter((document) => holds(query, document))
           .map((document) => document.thingName);
       }
@@ -88,26 +89,28 @@ export class FleetSearcher {
     checkedPageSize(maxResults, pageSizeMax);
     const listing = `search ${query}`;
     const after = nextToken === null ? "" : keyIn(listing, nextToken);
-    const { found, upTo } = yield* this.#some(query, after, maxResults);
+    const { found, upTo } = yield* this.#some(query, after, maxResults, false);
     return { things: found.map(awsThing), nextToken: upTo === null ? null : tokenFor(listing, upTo) };
   }
 
-  /** At most `limit`; `upTo`: where to go on, null at the end. Ends early when its time is over. */
+  /** At most `limit`; `upTo`: where to go on, null at the end. Ends early when its time is over, and it came on by a name. */
   *#some(
     query: string,
     after: string,
     limit: number,
+    partly: boolean,
   ): Generator<void, { readonly found: readonly FleetDocument[]; readonly upTo: string | null }> {
     const until = this.#now() + LIMITS.search.pageTime;
+    const limits = this.#limits;
     const found: FleetDocument[] = [];
-    for (const stride of find(this.#index, parseQuery(query), after, limit, this.#limits)) {
+    for (const stride of find(this.#index, parseQuery(query), after, { wanted: limit, partly, limits })) {
       found.push(...stride.found);
       if (found.length > limit) {
         const some = found.slice(0, limit);
         return { found: some, upTo: some.at(-1)!.thingName };
       }
       if (stride.upTo === null) break;
-      if (this.#now() > until) return { found, upTo: stride.upTo };
+      if (this.#now() > until && stride.upTo > after) return { found, upTo: stride.upTo };
       yield;
     }
     return { found, upTo: null };
@@ -127,13 +130,15 @@ export class FleetSearcher {
   *#counts(query: Query): Generator<number> {
     const words = wordsOf(this.#index, query);
     if (words !== null) return yield* countWords(this.#index, words);
-    for (const { found } of find(this.#index, query, "", Infinity, this.#limits)) yield found.length;
+    const pieces = piecesOfQuery(this.#index, query);
+    if (pieces !== null) return yield* countPieces(this.#index, pieces);
+    for (const { found } of find(this.#index, query, "", { partly: true, limits: this.#limits })) yield found.length;
   }
 
   *#all(query: string): Generator<readonly FleetDocument[]> {
     const { statisticsTime } = LIMITS.search;
     const until = this.#now() + statisticsTime;
-    for (const { found } of find(this.#index, parseQuery(query), "", Infinity, this.#limits)) {
+    for (const { found } of find(this.#index, parseQuery(query), "", { limits: this.#limits })) {
       if (this.#now() > until) throw new TidewireError("SEARCH_TOO_BROAD", { seconds: statisticsTime / 1000 });
       yield found;
     }

@@ -15,6 +15,12 @@ export interface Heard {
   readonly span: Millis;
 }
 
+/** As it moves from one platform to another. */
+export interface MovedWatch {
+  readonly heard: Heard;
+  readonly silent: boolean;
+}
+
 interface Watch {
   heard: Heard;
   /** As it stands on disk. */
@@ -99,6 +105,22 @@ export class Absences {
     for (const watch of this.#all()) {
       const at = this.#deadlines.at(watch);
       if (at !== null) this.#deadlines.set(watch, at + by);
+    }
+  }
+
+  /** What is watched for a rule. */
+  of(rule: string): MovedWatch[] {
+    return [...(this.#watches.get(rule)?.values() ?? [])].map(({ heard, silent }) => ({ heard, silent }));
+  }
+
+  /** A rule has come with them: those who were heard elsewhere were heard. */
+  enter(watches: readonly MovedWatch[]): void {
+    for (const { heard, silent } of watches) {
+      if (!this.hear(heard) || !silent) continue;
+      const watch = this.#keys(heard.rule).get(heard.key)!;
+      watch.silent = true;
+      this.#deadlines.set(watch, null);
+      this.#save(watch);
     }
   }
 

@@ -160,6 +160,7 @@ export class AlertWorld {
       cron: cronTimes(),
       rules: {
         policyOf: (rule) => policyOf(this.#timings.get(rule) ?? BRISK, seconds(15)),
+        placeOf: () => "",
         watches: (rule) => this.watched.has(rule),
         describeSilence: ({ rule, thing }) => ({
           severity: "warning",

@@ -8,16 +8,17 @@ import type { RulesLimits } from "../model.ts";
 import { Absences } from "./absence.ts";
 import type { Heard } from "./absence.ts";
 import { AlertBook } from "./book.ts";
-import type { AlertEvent, AlertReading, Description } from "./book.ts";
 import type { CronTimes, Zones } from "./calendar.ts";
 import { Conversations } from "./conversations.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Policy } from "./life-cycle.ts";
 import type { Alert, Severity, Transition } from "./model.ts";
 import type { Notification } from "./notification.ts";
+import { MovingAlerts } from "./moving.ts";
 import type { AlertPlan } from "./plan.ts";
 import { MANUAL_POLICY } from "./policy.ts";
 import type { AlertQuery } from "./query.ts";
+import type { AlertEvent, AlertReading, Description } from "./reading.ts";
 import { explainRoutes } from "./routing.ts";
 import type { RouteStep } from "./routing.ts";
 import { Silences } from "./silences.ts";
@@ -29,6 +30,8 @@ import type { Mute } from "./telling.ts";
 /** What rules are asked for alerts that were restored, or that time alone changes. */
 export interface AlertRules {
   policyOf(rule: string): Policy;
+  /** Of a rule that has come from elsewhere, what tells the offsets of this log from those of another; else nothing. */
+  placeOf(rule: string): string;
   /** Whether the rule still notices silence. */
   watches(rule: string): boolean;
   /** What is said of a thing that has fallen silent. */
@@ -90,6 +93,8 @@ export class Alerting {
   readonly #dispatcher: Dispatcher;
   readonly #absences: Absences;
   readonly #rows = new DirtyRows();
+  /** Those of rules that come and go. */
+  readonly moving: MovingAlerts;
   /** For who sends: by which name what was told can be edited. */
   readonly conversations: Conversations;
   #plan: AlertPlan;
@@ -103,7 +108,8 @@ export class Alerting {
     const rows = this.#rows;
     this.#plan = options.plan;
     this.#origin = clock.now() - clock.monotonic();
-    this.#book = new AlertBook({ ...options, rows, policyOf: (rule) => this.#policyOf(rule) });
+    const placeOf = (rule: string): string => options.rules.placeOf(rule);
+    this.#book = new AlertBook({ ...options, rows, placeOf, policyOf: (rule) => this.#policyOf(rule) });
     this.#silences = new Silences({ rows, max: limits.alertSilencesMax, logger });
     this.conversations = new Conversations(rows, logger);
     metrics.observe(
@@ -117,6 +123,8 @@ export class Alerting {
       silences: this.#silences,
       noted: (record, line) => this.#book.noted(record, line),
     });
+    const [book, absences, dispatcher, { conversations }] = [this.#book, this.#absences, this.#dispatcher, this];
+    this.moving = new MovingAlerts({ clock, book, absences, dispatcher, conversations });
     metrics.observe(
       { name: "tidewire_alert_watches", help: "Things whose silence would raise an alert" },
       () => this.#absences.count,
@@ -285,9 +293,12 @@ export class Alerting {
     this.#tell(this.#book.resolveRule(rule, offset));
   }
 
-  resolveThing(thing: string, offset: number): void {
+  /** How many alerts ended. */
+  resolveThing(thing: string, offset: number): number {
     this.#absences.forgetThing(thing);
-    this.#tell(this.#book.resolveThing(thing, offset));
+    const ended = this.#book.resolveThing(thing, offset);
+    this.#tell(ended);
+    return ended.length;
   }
 
   forget(thing: string): void {

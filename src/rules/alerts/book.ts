@@ -8,37 +8,14 @@ import type { RulesLimits } from "../model.ts";
 import { CALM, deadlineOf, shifted, step } from "./life-cycle.ts";
 import type { Life, LifeEvent, LifeInput, Policy } from "./life-cycle.ts";
 import { idPart, phaseOf } from "./model.ts";
-import type { Alert, AlertRecord, AlertSource, Transition, TransitionType } from "./model.ts";
+import type { Alert, AlertRecord, Transition, TransitionType } from "./model.ts";
 import { byNewest, isWanted } from "./query.ts";
 import type { AlertQuery } from "./query.ts";
-import { resolvedAlert, restoredLife, restoredTrack } from "./restore.ts";
-import { TrackShelf, isAtWork } from "./tracks.ts";
-import type { Track } from "./tracks.ts";
+import type { AlertEvent, AlertReading, Description } from "./reading.ts";
+import { clearSinceOf, resolvedAlert, restoredLife, restoredTrack, storedOf } from "./restore.ts";
+import { TrackShelf, enteredTrack, isAtWork } from "./tracks.ts";
+import type { MovedTrack, Track } from "./tracks.ts";
 import type { AlertRow, DirtyRows, StoredAlert } from "./store.ts";
-
-/** What somebody may have to be told. `quiet`: it was flapping, and is over without a word. */
-export interface AlertEvent {
-  readonly type: "raised" | "resolved" | "changed";
-  readonly record: AlertRecord;
-  readonly offset: number;
-  readonly at: EpochMs;
-  readonly quiet: boolean;
-}
-
-export interface AlertReading {
-  readonly rule: string;
-  readonly key: string;
-  readonly thing: string;
-  readonly source: AlertSource;
-  readonly verdict: "breach" | "between" | "well";
-  readonly offset: number;
-  readonly receivedAt: EpochMs;
-  readonly policy: Policy;
-  /** Called only where an alert begins or is raised. */
-  readonly describe: () => Description;
-}
-
-export type Description = Pick<Alert, "severity" | "summary" | "value" | "threshold" | "labels">;
 
 /** Alerts whose new `count` and `lastSeenAt` are saved with every save; of more than that, each only now and then. */
 const COUNTS_SAVED_MAX = 500;
@@ -50,6 +27,7 @@ export class AlertBook {
   readonly #logger: Logger;
   readonly #limits: RulesLimits;
   readonly #policyOf: (rule: string) => Policy;
+  readonly #placeOf: (rule: string) => string;
   readonly #shelf: TrackShelf;
   /** By the alert's id. */
   readonly #changed = new Map<string, Track>();
@@ -68,6 +46,8 @@ export class AlertBook {
     readonly rows: DirtyRows;
     /** Of alerts that were restored and whose rule has not spoken since. */
     readonly policyOf: (rule: string) => Policy;
+    /** Before offsets of its messages: see `AlertRules.placeOf`. */
+    readonly placeOf: (rule: string) => string;
   }) {
     const { metrics } = options;
     this.#clock = options.clock;
@@ -75,6 +55,7 @@ export class AlertBook {
     this.#limits = options.limits;
     this.#shelf = new TrackShelf(options.rows, options.limits);
     this.#policyOf = options.policyOf;
+    this.#placeOf = options.placeOf;
     this.#raised = metrics.counter({ name: "tidewire_alerts_raised_total", help: "Alerts raised" });
     this.#resolved = metrics.counter({ name: "tidewire_alerts_resolved_total", help: "Alerts resolved" });
     this.#flapped = metrics.counter({ name: "tidewire_alerts_flapping_total", help: "Alerts raised as flapping" });
@@ -233,6 +214,39 @@ export class AlertBook {
     return records;
   }
 
+  /** All that is known of a rule's keys. */
+  tracksOf(rule: string): readonly Track[] {
+    return [...this.#shelf.ofRule(rule)];
+  }
+
+  /** The rule goes on elsewhere, with what is pending, active or remembered. Returns the active ones; listeners see them end. */
+  leave(rule: string): AlertRecord[] {
+    const records: AlertRecord[] = [];
+    for (const { record } of this.#shelf.leave(rule)) {
+      if (record === null || record.alert.state === "resolved") continue;
+      this.#changed.delete(record.alert.id);
+      if (record.alert.state !== "active") continue;
+      records.push(record);
+      this.#tell(resolvedAlert(record.alert, this.#clock.now()));
+    }
+    return records;
+  }
+
+  /** A rule has come with it. Throws ALERT_INVALID where there is no room. */
+  enter(moved: readonly MovedTrack[]): void {
+    const room = this.#limits.alertsActiveMax - this.#shelf.active - this.#shelf.pending;
+    if (moved.filter(({ record }) => record !== null).length > room) {
+      throw new TidewireError("ALERT_INVALID", { at: "alerts", reason: "too many are active" });
+    }
+    for (const one of moved) {
+      const track = enteredTrack(one, this.#policyOf(one.rule));
+      this.#shelf.enter(track, this.#clock.now());
+      if (track.record?.alert.state !== "active") this.#shelf.saveLife(track);
+      else this.#note(track, "yes");
+      if (track.record !== null) this.#tell(track.record.alert);
+    }
+  }
+
   /** What is to be saved now. Call `saved` once it is; until then it is handed out again. */
   changes(everything: boolean): readonly StoredAlert[] {
     const now = this.#clock.monotonic();
@@ -313,7 +327,7 @@ export class AlertBook {
   #begin(old: Track, reading: AlertReading, at: EpochMs, state: "pending" | "active", flapping = false): Track {
     const { rule, key, thing, offset } = reading;
     const alert: Alert = {
-      id: `${rule}.${idPart(key)}.${Math.ceil(offset)}`,
+      id: `${rule}.${idPart(key)}.${this.#placeOf(rule)}${Math.ceil(offset)}`,
       rule,
       key,
       thing,
@@ -478,21 +492,6 @@ function toldOf(event: LifeEvent, { record, lastOffset: offset }: Track): AlertE
   if (event.type === "raised") return { type: "raised", record: record!, offset, at: event.at, quiet: false };
   if (event.type !== "resolved") return null;
   return { type: "resolved", record: record!, offset, at: event.at, quiet: event.flapping };
-}
-
-function clearSinceOf({ phase }: Life): EpochMs | null {
-  return phase.type === "firing" ? phase.clearSince : null;
-}
-
-function storedOf({ record, lastOffset, life }: Track): StoredAlert {
-  const { alert, history, told } = record!;
-  // One that time has brought comes before the next message.
-  return {
-    alert,
-    lastOffset: Math.floor(lastOffset),
-    clearSince: clearSinceOf(life),
-    more: { history, told: [...told], life },
-  };
 }
 
 function cut(text: string, charsMax: number): string {

@@ -22,12 +22,19 @@ export interface Place {
   readonly picture: string | null;
 }
 
-interface Conversation {
+export interface Conversation {
   /** Null: it was sent, and the channel did not say what it is called. */
   readonly reference: string | null;
   /** Delivery that began it. */
   readonly begunBy: string;
   readonly thing: string | null;
+}
+
+/** As it moves from one platform to another. */
+export interface MovedConversation {
+  readonly contact: string;
+  readonly group: string;
+  readonly conversation: Conversation;
 }
 
 /** A conversation is closed with its last message; those whose last one was never delivered are bounded by this. */
@@ -55,6 +62,30 @@ export class Conversations {
   /** Whether the message that stands now is the one of this delivery. */
   isBegunBy(name: string, delivery: string): boolean {
     return this.#all.get(name)?.begunBy === delivery;
+  }
+
+  /** Of groups, in all channels. */
+  of(groups: ReadonlySet<string>): MovedConversation[] {
+    const found: MovedConversation[] = [];
+    for (const [name, conversation] of this.#all) {
+      const blank = name.indexOf(" ");
+      const group = name.slice(blank + 1);
+      if (groups.has(group)) found.push({ contact: name.slice(0, blank), group, conversation });
+    }
+    return found;
+  }
+
+  /** They go on here; where there is one of that name, it stays. */
+  enter(conversations: readonly MovedConversation[]): void {
+    for (const { contact, group, conversation } of conversations) {
+      const name = nameOf(contact, group);
+      if (!this.#all.has(name)) this.begin(name, conversation);
+    }
+  }
+
+  /** They go on elsewhere. */
+  leave(groups: ReadonlySet<string>): void {
+    for (const { contact, group } of this.of(groups)) this.close(nameOf(contact, group));
   }
 
   /** A new message was sent. */
@@ -89,11 +120,16 @@ export class Conversations {
   }
 }
 
-/** `edited`: in its channel, messages are edited, and replies stand below them. Contact points have no blanks in their names. */
+/** Contact points have no blanks in their names. */
+function nameOf(contact: string, group: string): string {
+  return `${contact} ${group}`;
+}
+
+/** `edited`: in its channel, messages are edited, and replies stand below them. */
 export function placeOf(notification: Notification, edited: boolean): Place {
   const { id, contact, form, group, device, isLast } = notification;
   return {
-    conversation: edited && notification.kind !== "digest" ? `${contact} ${group.id}` : null,
+    conversation: edited && notification.kind !== "digest" ? nameOf(contact, group.id) : null,
     form,
     aloud: form === "reply" ? id.slice(0, -REPLY_SUFFIX.length) : null,
     isLast,

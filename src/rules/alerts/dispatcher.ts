@@ -21,6 +21,7 @@ import { groupIdOf, groupLabels, mutedByTime, routesOf } from "./routing.ts";
 import type { Route } from "./routing.ts";
 import type { Silences } from "./silences.ts";
 import { carriedOver } from "./replan.ts";
+import type { KnownGroups } from "./replan.ts";
 import type { AlertRow, DirtyRows } from "./store.ts";
 import { formOf, isRepeatDue, kindOf, mustBeHeard, needsRow, worse } from "./telling.ts";
 import type { Mute, Sorted } from "./telling.ts";
@@ -217,6 +218,34 @@ export class Dispatcher {
     }
     this.recheck(now);
     for (const [name, gate] of gates) if (!this.#gates.has(name)) this.#dropGate(name, gate);
+  }
+
+  /** Whether what was told of it is about to be edited. */
+  readonly isTouched = (group: Group): boolean => this.#touched.has(group);
+
+  /** Groups that have one of them. */
+  groupsWith(records: readonly AlertRecord[]): ReadonlySet<Group> {
+    return new Set(records.flatMap((record) => this.#groupsOf(record)));
+  }
+
+  /** They go on elsewhere: nobody is told, and what was told of them together with others is edited. */
+  leave(records: readonly AlertRecord[]): void {
+    const groups = this.groupsWith(records);
+    this.forget(records);
+    for (const group of groups) if (group.members.size > 0) this.#touched.add(group);
+  }
+
+  /** They go on here. `known`: what was told of them elsewhere. Returns which of them a group here takes over, by its id. */
+  enter(records: readonly AlertRecord[], known: KnownGroups, now: EpochMs): KnownGroups {
+    const { rows, before } = carriedOver(known, records, this.#plan.route);
+    this.restore(records, rows, now);
+    for (const group of this.groupsWith(records)) {
+      const { seq = 0, isTouched = false } = before.get(group.id) ?? {};
+      group.seq = Math.max(group.seq, seq);
+      if (isTouched) this.#touched.add(group);
+      this.#keep(group);
+    }
+    return before;
   }
 
   #dropGate(name: string, gate: ContactGate): void {

@@ -1,4 +1,4 @@
-/** What was saved → tracks, also where an older version saved it. */
+/** Tracks → what is saved of them, and back, also where an older version saved it. */
 import type { EpochMs } from "../../base/mod.ts";
 import { CALM } from "./life-cycle.ts";
 import type { Life, Policy } from "./life-cycle.ts";
@@ -47,6 +47,21 @@ interface LifeRow {
 
 export function resolvedAlert(alert: Alert, at: EpochMs): Alert {
   return { ...alert, state: "resolved", phase: "resolved", resolvedAt: at };
+}
+
+export function clearSinceOf({ phase }: Life): EpochMs | null {
+  return phase.type === "firing" ? phase.clearSince : null;
+}
+
+export function storedOf({ record, lastOffset, life }: Track): StoredAlert {
+  const { alert, history, told } = record!;
+  // One that time has brought comes before the next message.
+  return {
+    alert,
+    lastOffset: Math.floor(lastOffset),
+    clearSince: clearSinceOf(life),
+    more: { history, told: [...told], life },
+  };
 }
 
 function placeOf({ rule, key, thing }: Alert): Pick<Alert, "rule" | "key" | "thing"> {

@@ -5,7 +5,7 @@ import { SqlError, compileTemplate } from "../../sql/mod.ts";
 import type { CompiledSql, CompiledTemplate, SqlInput } from "../../sql/mod.ts";
 import { variablesNamedIn } from "../actions/checks.ts";
 import type { Heard } from "./absence.ts";
-import type { AlertReading, Description } from "./book.ts";
+import type { AlertReading, Description } from "./reading.ts";
 import { countAt, invalid, numberAt, objectAt, textAt } from "./checks.ts";
 import type { Json } from "./checks.ts";
 import { RAISES_MAX, STREAK_READINGS_MAX } from "./life-cycle.ts";

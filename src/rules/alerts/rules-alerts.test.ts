@@ -359,7 +359,7 @@ describe("alerts", () => {
       await begin();
       reading(95, "a");
       reading(95, "b");
-      world.rules.forgetThing("a");
+      assert.equal(world.rules.dismissThing("a"), 1);
       assert.deepEqual(
         world.rules.alerts.active().map((alert) => alert.thing),
         ["b"],

@@ -21,10 +21,10 @@ export interface AlertMore {
 }
 
 /**
- * Everything but the alerts themselves. `life`: a key that is pending, or remembers something; `watch`: a thing whose
+ * Everything but the alerts themselves; `alert`: one that is to go, and so never has a document. `life`: a key that is pending, or remembers something; `watch`: a thing whose
  * silence would be noticed; `group`, `contact`: what was told; `message`: by which name it can be edited; `silence`.
  */
-export type AlertRowKind = "life" | "watch" | "group" | "contact" | "message" | "silence";
+export type AlertRowKind = "alert" | "life" | "watch" | "group" | "contact" | "message" | "silence";
 
 export interface AlertRow {
   readonly kind: AlertRowKind;
@@ -41,6 +41,11 @@ export class DirtyRows {
 
   put(row: AlertRow): void {
     this.#rows.set(`${row.kind} ${row.id}`, row);
+  }
+
+  /** It stays as it is on disk. */
+  drop(kind: AlertRowKind, id: string): void {
+    this.#rows.delete(`${kind} ${id}`);
   }
 
   get size(): number {

@@ -25,6 +25,13 @@ export interface Track {
   hasRow: boolean;
 }
 
+/** What is pending, active or remembered of a key, as it moves from one platform to another. */
+export interface MovedTrack extends Pick<Track, "rule" | "key" | "thing" | "record" | "life" | "lastOffset"> {}
+
+export function enteredTrack(moved: MovedTrack, policy: Policy): Track {
+  return { ...moved, policy, changed: "no", savedAt: 0, hasRow: false };
+}
+
 export class TrackShelf {
   /** All that a person may ask for: not over, or in the history. */
   readonly byId = new Map<string, Track>();
@@ -145,6 +152,29 @@ export class TrackShelf {
     this.#history = this.#history.filter((track) => !gone.has(track));
     this.#rows.forgetThing(thing);
     return [...gone];
+  }
+
+  /** Takes out all of a rule; what is over stays in the history. */
+  leave(rule: string): Track[] {
+    const gone = [...this.ofRule(rule)];
+    for (const track of gone) {
+      this.drop(track);
+      if (!isAtWork(track)) continue;
+      const { id, state } = track.record!.alert;
+      if (state === "active") this.count(track.thing, -1);
+      else this.pending--;
+      this.byId.delete(id);
+      this.#rows.put({ kind: "alert", id, thing: track.thing, document: null });
+    }
+    return gone;
+  }
+
+  /** One that comes from elsewhere, instead of what is remembered. */
+  enter(track: Track, now: EpochMs): void {
+    const remembered = this.find(track.rule, track.key);
+    if (remembered !== undefined) this.drop(remembered);
+    if (track.record !== null) this.#rows.drop("alert", track.record.alert.id);
+    this.adopt(track, now);
   }
 
   sweep(checkpoint: number, now: EpochMs): void {

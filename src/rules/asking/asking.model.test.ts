@@ -67,7 +67,10 @@ class Life {
 
   /** A new version of it, too. */
   put(rule: string): void {
-    const line = this.asking.put({ ruleName: rule, sql: compileSql(SQL), templates: null }, this.position);
+    const line = this.asking.put(
+      { ruleName: rule, sql: compileSql(SQL), templates: null, expects: null },
+      this.position,
+    );
     this.lines.set(rule, line!);
   }
 

@@ -4,7 +4,17 @@
  * rule reads the log again, at its own pace; from where is saved with the checkpoint and outlives a crash.
  */
 import { LIMITS } from "../../base/mod.ts";
-import type { Cancel, Counter, JsonValue, Limits, Logger, Message, Metrics, Scheduler } from "../../base/mod.ts";
+import type {
+  Cancel,
+  Counter,
+  JsonValue,
+  Limits,
+  Logger,
+  Message,
+  Metrics,
+  Millis,
+  Scheduler,
+} from "../../base/mod.ts";
 import { EXTERNAL_LIMITS } from "../../sql/mod.ts";
 import type { ExternalRequest, SqlEnvironment } from "../../sql/mod.ts";
 import type { Asking as MessageAsking, MessageInput } from "../input.ts";
@@ -21,6 +31,15 @@ export interface LogReading {
   take(offset: number, message: Message): Promise<void> | null;
   /** All below was given to `take`; where it gives a promise, what follows waits for it. */
   passed(next: number): Promise<void> | null;
+}
+
+export interface AskingPlace {
+  /** It has taken all messages below, and none from there on. */
+  readonly next: number;
+  /** Messages that wait for answers. */
+  readonly waiting: number;
+  /** It reads the log again. */
+  readonly isBehind: boolean;
 }
 
 export type ReadAgain = (reading: LogReading) => Cancel;
@@ -148,15 +167,56 @@ export class AskingRules {
       if (present.readFrom !== null) this.#queueForReading(present);
       return present;
     }
+    this.#loaded.delete(ruleName);
     const line = new Line(this.#ports, rule, owed ?? next, owed !== undefined);
     this.#lines.set(ruleName, line);
     if (owed !== undefined) this.#queueForReading(line);
     return line;
   }
 
+  /** The rule that is put next under this name reads the log again, from there on. */
+  owe(ruleName: string, from: number): void {
+    this.#loaded.set(ruleName, from);
+  }
+
+  /** How far the rule is; null where it asks nothing. */
+  placeOf(ruleName: string): AskingPlace | null {
+    const line = this.#lines.get(ruleName);
+    if (line === undefined) return null;
+    const { readFrom, isHeld, size } = line;
+    const next = readFrom ?? Math.max(line.next, this.#o.position());
+    return { next, waiting: size, isBehind: readFrom !== null && !isHeld };
+  }
+
+  /**
+   * The rule takes nothing more, and what it has taken is answered: it is done when that is so, after `timeout`, or when the rule
+   * is changed. Call `goOn` then. One that reads the log again does not stop.
+   */
+  async standStill(ruleName: string, timeout: Millis): Promise<void> {
+    const line = this.#lines.get(ruleName);
+    if (line === undefined || line.readFrom !== null) return;
+    line.hold();
+    const wait = { isOver: false };
+    const cancel = this.#o.scheduler.after(timeout, () => {
+      wait.isOver = true;
+      line.wake();
+    });
+    while (line.isHeld && line.size > 0 && !wait.isOver && !this.#closed) await line.untilRoom();
+    cancel();
+  }
+
+  /** After `standStill`: what came meanwhile is read from the log. */
+  goOn(ruleName: string): void {
+    const line = this.#lines.get(ruleName);
+    if (line?.isHeld !== true) return;
+    line.release();
+    if (line.readFrom !== null) this.#queueForReading(line);
+  }
+
   /** It does not run any more: what waits is nobody's. */
   delete(ruleName: string): void {
     const line = this.#lines.get(ruleName);
+    this.#loaded.delete(ruleName);
     if (line === undefined) return;
     this.#stopReading(line);
     line.clear();
@@ -179,6 +239,7 @@ export class AskingRules {
     this.#closed = true;
     this.#readAgain = null;
     for (const line of this.#readers.keys()) this.#stopReading(line);
+    for (const line of this.#lines.values()) line.wake();
   }
 
   // ── saving ───────────────────────────────────────────────────────────────────────────────────
@@ -352,7 +413,7 @@ export class AskingRules {
     const reader = this.#readers.get(line);
     this.#readers.delete(line);
     reader?.cancel();
-    line.wakeReader();
+    line.wake();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { CompiledSql, Externals } from "../../sql/mod.ts";
 import type { Asking, MessageInput } from "../input.ts";
+import type { SeenMessages } from "../seen-messages.ts";
 
 /** What of a rule asks. */
 export interface AskingRule {
@@ -11,6 +12,8 @@ export interface AskingRule {
   readonly sql: CompiledSql;
   /** Calls of its actions' templates; null where they have none. */
   readonly templates: Externals | null;
+  /** Where it came from another runtime: what it has seen there, and leaves out. */
+  readonly expects: SeenMessages | null;
 }
 
 export interface LinePorts {
@@ -56,7 +59,9 @@ export class Line {
   #inflight = 0;
   /** Answers to what was asked in an earlier one are nobody's. */
   #epoch = 0;
-  #onRoom: (() => void) | null = null;
+  #room: PromiseWithResolvers<void> | null = null;
+  /** It stands still: it takes nothing more, and what it has taken is done with. */
+  #isHeld = false;
   /** Answers that were Undefined. */
   unanswered = 0;
 
@@ -73,6 +78,13 @@ export class Line {
   }
   get readFrom(): number | null {
     return this.#readFrom;
+  }
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+  /** All messages below were taken, and none from here on. */
+  get next(): number {
+    return this.#next;
   }
   get size(): number {
     return this.#queue.length;
@@ -100,7 +112,8 @@ export class Line {
     this.#started = 0;
     this.#inflight = 0;
     this.#readFrom = null;
-    this.wakeReader();
+    this.#isHeld = false;
+    this.wake();
   }
 
   /** What is waiting is given up, and it goes on with this message. */
@@ -109,26 +122,37 @@ export class Line {
     this.#next = next;
   }
 
+  /** It takes nothing more until `release`; what comes meanwhile is read from the log then. Not for one that is behind. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.wake();
+  }
+
   /** A message of the log, as all rules get it. */
   feed(offset: number, input: MessageInput): void {
-    if (this.#readFrom !== null || this.take(offset, input)) return;
+    if (this.#readFrom !== null) return;
+    if (this.#isHeld ? offset < this.#next : this.take(offset, input)) return;
     this.#readFrom = offset;
-    this.#ports.fellBehind(this);
+    if (!this.#isHeld) this.#ports.fellBehind(this);
   }
 
   /** False where there is no room for it. */
   take(offset: number, input: MessageInput): boolean {
     if (offset < this.#next) return true;
     if (this.#ports.isOver()) return false;
-    if (this.#queue.length === 0 && !asks(this.#rule, input)) {
-      this.#next = offset + 1;
-      this.#ports.apply(this, offset, input);
-      return true;
-    }
     const bytes = input.payload.length + OVERHEAD_BYTES;
     if (this.#queue.length >= this.#ports.waitingPerRuleMax) return false;
     if (this.#queue.length > 0 && !this.#ports.hasRoom(bytes)) return false;
     this.#next = offset + 1;
+    if (this.#rule.expects?.take(input.message) === true) return true;
+    if (this.#queue.length === 0 && !asks(this.#rule, input)) {
+      this.#ports.apply(this, offset, input);
+      return true;
+    }
     const own = input.copy(this.#ports.asking(this));
     this.#queue.push({ offset, input: own, bytes, isAnswered: false, isForgotten: false });
     this.#ports.kept(bytes);
@@ -139,14 +163,14 @@ export class Line {
   /** Resolves when it has taken something out; at once where nothing waits. */
   untilRoom(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.#onRoom = resolve));
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
   }
 
   /** Whoever waits for room looks again. */
-  wakeReader(): void {
-    const wake = this.#onRoom;
-    this.#onRoom = null;
-    wake?.();
+  wake(): void {
+    this.#room?.resolve();
+    this.#room = null;
   }
 
   /** The reader has got this far. */
@@ -182,7 +206,7 @@ export class Line {
       this.#ports.kept(-head.bytes);
       if (!head.isForgotten) this.#ports.apply(this, head.offset, head.input);
       if (epoch !== this.#epoch) return; // the rule was changed by what it has done
-      this.wakeReader();
+      this.wake();
     }
   }
 

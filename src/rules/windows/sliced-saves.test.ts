@@ -301,6 +301,33 @@ describe("state that is saved in slices", () => {
     assert.equal(means(runtime).length, 2 * KEYS);
   });
 
+  test("state that is refused as a whole is written out more and more seldom, and at once where somebody waits for it", async () => {
+    const runtime = await new Runtime().start();
+    refuse(
+      runtime,
+      "CREATE TRIGGER refused BEFORE INSERT ON window_heads WHEN NEW.rule = 'bad' BEGIN SELECT RAISE(ABORT, 'too large'); END",
+    );
+    runtime.put("bad", MEAN);
+    for (let key = 0; key < KEYS; key++) runtime.publish(`k${key}`, 1);
+    const tries = (): number => runtime.metrics.value("tidewire_window_state_refusals_total", {});
+    await runtime.pass(20_000);
+    const soon = tries();
+    assert.ok(soon >= 4 && soon <= 7, `${soon} of 200 saves`);
+    await runtime.pass(40 * 60_000);
+    const seldom = tries() - soon;
+    assert.ok(seldom >= 8 && seldom <= 24, `${seldom} in 40 minutes: 5 minutes apart at most, half of it at least`);
+    assert.equal(runtime.logger.lines.filter(({ level }) => level === "error").length, 1, "told once");
+    const order = { move: "m-1", to: "there", overlap: 0 };
+    assert.throws(() => runtime.rules.moves.depart("bad", order), { code: "STORE_UNAVAILABLE" });
+    assert.equal(tries(), soon + seldom + 1);
+    refuse(runtime, "DROP TRIGGER refused");
+    await runtime.pass(5 * 60_000);
+    assert.equal(runtime.rules.problem, null);
+    runtime.put("bad", MEAN.replace("TUMBLE('", "TUMBLE('1"));
+    assert.equal(runtime.metrics.value("tidewire_window_state_unsaved", {}), 0);
+    await runtime.close();
+  });
+
   function refuse(runtime: Runtime, sql: string): void {
     const store = new DatabaseSync(runtime.path);
     store.exec(sql);

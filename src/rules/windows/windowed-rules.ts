@@ -3,8 +3,9 @@
  * older than the checkpoint: the messages between are read again, and what they lead to was told before and is not told again.
  */
 import { LIMITS, parseJson, reasonOf } from "../../base/mod.ts";
-import type { EpochMs, JsonLimits, Logger, Metrics } from "../../base/mod.ts";
+import type { Clock, Counter, EpochMs, JsonLimits, Logger, Metrics, Millis, Random } from "../../base/mod.ts";
 import type { WindowPlan } from "../../sql/mod.ts";
+import { backoff } from "../delivery/backoff.ts";
 import { RuleState } from "./rule-state.ts";
 import type { Outcome, StateLimits } from "./rule-state.ts";
 import { PAGE_KEYS } from "./key-table.ts";
@@ -31,6 +32,8 @@ export interface RefusedState {
 }
 
 export interface WindowedRulesOptions {
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly random: Pick<Random, "next">;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly parsing: JsonLimits;
@@ -57,7 +60,12 @@ interface Windowed {
   parked: boolean;
   /** A thing was forgotten: what is on disk of it must go now. */
   urgent: boolean;
+  /** How often the store has not taken it in a row, and until when it is not asked to. */
+  refusals: number;
+  retryAt: Millis;
 }
+
+const RETRY_LIMITS = { retryDelayMin: LIMITS.windows.stateRetryMin, retryDelayMax: LIMITS.windows.stateRetryMax };
 
 /** State whose position lags that far behind is saved, or the log could not be cleaned up. */
 const LAG_MAX = 100_000;
@@ -78,6 +86,7 @@ export class WindowedRules {
   #toldUntil: EpochMs = -Infinity;
   /** Rules whose state the store does not take, and why; bounded by the rules. */
   readonly #refused = new Map<string, string>();
+  readonly #refusals: Counter;
 
   constructor(options: WindowedRulesOptions) {
     this.#o = options;
@@ -108,6 +117,10 @@ export class WindowedRules {
       { name: "tidewire_window_bytes", help: "About what rules' state takes" },
       sum((state) => state.bytes),
     );
+    this.#refusals = metrics.counter({
+      name: "tidewire_window_state_refusals_total",
+      help: "Times that the store did not take the state of a rule",
+    });
     metrics.observe(
       { name: "tidewire_window_state_unsaved", help: "Rules whose state the store does not take" },
       () => this.#refused.size,
@@ -145,7 +158,7 @@ export class WindowedRules {
     if (!taken) state.startAt(from);
     const savedPosition = taken ? (present?.savedPosition ?? state.position) : from;
     const otherwise = present !== undefined || !taken || readHeader(kept.header).pageKeys !== PAGE_KEYS;
-    this.#rules.set(rule, { state, savedPosition, replaces: otherwise, parked: false, urgent: false });
+    this.#rules.set(rule, { state, savedPosition, replaces: otherwise, ...UNDISTURBED });
     this.#gone.delete(rule);
     return state;
   }
@@ -171,7 +184,7 @@ export class WindowedRules {
     const { state } = made;
     made.tell = (outcome, input) => this.#o.tell(rule, outcome, input);
     before?.state.endSave(false);
-    this.#rules.set(rule, { state, savedPosition: state.position, replaces: true, parked: false, urgent: false });
+    this.#rules.set(rule, { state, savedPosition: state.position, replaces: true, ...UNDISTURBED });
     this.#entered.add(rule);
     this.#gone.delete(rule);
     return () => {
@@ -186,6 +199,7 @@ export class WindowedRules {
     const windowed = this.#rules.get(rule);
     if (windowed === undefined) return null;
     windowed.parked = true;
+    windowed.retryAt = -Infinity; // somebody waits for it
     return windowed.state;
   }
 
@@ -230,6 +244,7 @@ export class WindowedRules {
       windowed.state.endSave(false);
       windowed.state.forget(thing);
       windowed.urgent = true;
+      windowed.retryAt = -Infinity;
     }
   }
 
@@ -238,9 +253,10 @@ export class WindowedRules {
   /** Rules whose state is not as it was saved, for whom a save may begin. */
   waiting(): string[] {
     const waiting: string[] = [];
+    const now = this.#o.clock.monotonic();
     for (const [rule, windowed] of this.#rules) {
-      const { state, savedPosition } = windowed;
-      if (isWhole(windowed) || state.save !== null) continue;
+      const { state, savedPosition, retryAt } = windowed;
+      if (isWhole(windowed) || state.save !== null || retryAt > now) continue;
       if (state.changed || state.position - savedPosition >= LAG_MAX) waiting.push(rule);
     }
     return waiting;
@@ -267,9 +283,11 @@ export class WindowedRules {
     const changes = [...this.#gone].map((rule): SavedWindows => {
       return { rule, snapshot: null, replaces: true, staged: [] };
     });
+    const now = this.#o.clock.monotonic();
     for (const [rule, windowed] of this.#rules) {
       const { state, savedPosition, replaces, parked } = windowed;
       const { save } = state;
+      if (how === "in turn" && windowed.retryAt > now) continue;
       if (how === "in turn" && !isWhole(windowed)) {
         if (save?.isWritten !== true) continue;
         changes.push({ rule, snapshot: { header: save.header, pages: [] }, replaces: false, staged: save.pages });
@@ -304,6 +322,7 @@ export class WindowedRules {
       windowed.savedPosition = readHeader(snapshot.header).position;
       windowed.replaces = false;
       windowed.urgent = false;
+      windowed.refusals = 0;
       if (!this.#refused.delete(rule)) continue;
       this.#o.onSaveRefused?.(rule, null);
       this.#o.logger.info("A rule's state is saved again", { rule });
@@ -315,10 +334,14 @@ export class WindowedRules {
     for (const { rule, snapshot } of changes) if (snapshot !== null) this.#rules.get(rule)?.state.unsaved(snapshot);
   }
 
-  /** The log is kept from where the state on disk is, and it is tried again in its turn. */
+  /** The log is kept from where the state on disk is, and it is tried again, later each time. */
   refuse({ rule, reason }: RefusedState): void {
-    this.#rules.get(rule)?.state.endSave(false);
-    if (!this.#rules.has(rule) || this.#refused.get(rule) === reason) return;
+    const windowed = this.#rules.get(rule);
+    if (windowed === undefined) return;
+    windowed.state.endSave(false);
+    windowed.retryAt = this.#o.clock.monotonic() + backoff(++windowed.refusals, this.#o.random, RETRY_LIMITS);
+    this.#refusals.value++;
+    if (this.#refused.get(rule) === reason) return;
     this.#refused.set(rule, reason);
     this.#o.onSaveRefused?.(rule, reason);
     this.#o.logger.error("The state of a rule cannot be saved; all others are", { rule, reason });
@@ -347,6 +370,8 @@ export class WindowedRules {
     }
   }
 }
+
+const UNDISTURBED = { parked: false, urgent: false, refusals: 0, retryAt: -Infinity };
 
 /** Saved at once, not in slices. */
 function isWhole({ replaces, parked, urgent }: Windowed): boolean {

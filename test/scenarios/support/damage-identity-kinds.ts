@@ -205,7 +205,7 @@ const search: Kind = {
         names,
         complete: index.complete,
         fields: index.fields(),
-        documents: index.documents(names),
+        documents: index.documents(names, "all"),
         bySite: range(10).map((n) => index.things({ by: "word", field: "attributes.site", word: `s-${n}` })),
         byFloor: index.things({ by: "numbers", field: "attributes.floor", from: 2, to: 4 }),
       });

@@ -156,7 +156,8 @@ export const forgotten: Kind = {
   async make(folder) {
     const book = await ForgetBook.open(join(folder, "forgotten.json"), SILENT);
     for (let n = 0; n < 5; n++) {
-      await book.add({ thing: `t-${n}`, log: "log", below: n * 10, requestedAt: n, withRegistration: n % 2 === 0 });
+      const plan = { withRegistration: n % 2 === 0, erasesData: true, blocksName: false };
+      await book.add({ thing: `t-${n}`, log: "log", below: n * 10, requestedAt: n, ...plan });
     }
     await book.update(2, (entry) => ({ ...entry, completedAt: 99, removed: { points: 7 } }));
   },
@@ -183,6 +184,13 @@ function ports(logger: Logger) {
   return { limits: LIMITS.archive, scheduler: systemScheduler, logger };
 }
 
+function backupsIn(folder: string): Parameters<typeof BackupRepository.read> {
+  return [
+    { kind: "folder", path: join(folder, "backups") },
+    { clock: new SimClock(), scheduler: systemScheduler },
+  ];
+}
+
 export const backup: Kind = {
   name: "backup",
   oneIn: 2,
@@ -192,9 +200,9 @@ export const backup: Kind = {
     openRegistry(join(data, "registry.db"), SILENT).close();
     for (let n = 0; n < 4; n++)
       writeFileSync(join(data, "telemetry", `numbers-${n}.parquet`), `points ${n} `.repeat(50 * n + 1));
-    const repository = await BackupRepository.open(join(folder, "backups"));
+    const repository = await BackupRepository.open(...backupsIn(folder));
     await takeBackup({ data, repository, now: START });
-    repository.close();
+    await repository.close();
     rmSync(data, { recursive: true });
     // Of its lock nothing is read.
     for (const name of ["lock", "lock.pid"]) {
@@ -203,7 +211,7 @@ export const backup: Kind = {
     }
   },
   async ask(folder, logger) {
-    const repository = await BackupRepository.read(join(folder, "backups"));
+    const repository = await BackupRepository.read(...backupsIn(folder));
     const names = await repository.names();
     const problems: unknown[] = [];
     for (const name of names) {

@@ -5,7 +5,7 @@
 import { RETIRED, ROLLUPS } from "../../../telemetry/mod.ts";
 import type { Rollup } from "../../../telemetry/mod.ts";
 import type { PointKind } from "../cold-files.ts";
-import { pointsIn, quoted } from "../layout.ts";
+import { UNIFYING, pointsIn, quoted } from "../layout.ts";
 import { mergedRollup, numbersAsRollup, textsAsRollup, unpackedRollup } from "../rollup.ts";
 import type { UserRelation } from "./statement.ts";
 
@@ -120,14 +120,14 @@ function rolledUp(rollup: Rollup, files: UserFiles): string {
 
 function withoutMinutes({ numbersWithoutMinutes: numbers, textsWithoutMinutes: texts }: ColdNames): readonly string[] {
   return [
-    ...(numbers.length > 0 ? [numbersAsRollup("1m", coldPoints(numbers))] : []),
-    ...(texts.length > 0 ? [textsAsRollup("1m", coldPoints(texts))] : []),
+    ...(numbers.length > 0 ? [numbersAsRollup("1m", coldPoints("numbers", numbers))] : []),
+    ...(texts.length > 0 ? [textsAsRollup("1m", coldPoints("texts", texts))] : []),
   ];
 }
 
 function points(kind: "numbers" | "texts", files: UserFiles): string {
   const cold = files.cold[kind];
-  return cold.length === 0 ? hot(kind, files) : `${hot(kind, files)} UNION ALL ${coldPoints(cold)}`;
+  return cold.length === 0 ? hot(kind, files) : `${hot(kind, files)} UNION ALL ${coldPoints(kind, cold)}`;
 }
 
 function hot(kind: "numbers" | "texts", files: UserFiles): string {
@@ -138,8 +138,8 @@ function timestamp(milliseconds: string): string {
   return `make_timestamptz(${milliseconds} * 1000)`;
 }
 
-function coldPoints(files: readonly string[]): string {
-  return pointsIn(parquet(files, ", file_row_number = true"));
+function coldPoints(kind: "numbers" | "texts", files: readonly string[]): string {
+  return pointsIn(parquet(files, `, file_row_number = true${kind === "numbers" ? UNIFYING : ""}`), kind);
 }
 
 function parquet(files: readonly string[], options = ""): string {

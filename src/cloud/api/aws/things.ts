@@ -47,7 +47,7 @@ export function thingRoutes(app: FastifyInstance, ports: ApiPorts): void {
   principalRoutes(app, ports);
 }
 
-function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
+function registryRoutes(app: FastifyInstance, { registry, forgetter }: ApiPorts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get("/things", { config: READS_FLEET, schema: { querystring: ListThings } }, async ({ query }) => {
@@ -80,7 +80,7 @@ function registryRoutes(app: FastifyInstance, { registry }: ApiPorts): void {
 
   const gone = { params: ThingPath, querystring: ExpectedVersion };
   routes.delete("/things/:thingName", { config: WRITES_THING, schema: gone }, async ({ params, query }) => {
-    registry.things.delete(params.thingName, query.expectedVersion);
+    forgetter.delete(params.thingName, query.expectedVersion);
     return {};
   });
 }

@@ -1,0 +1,2 @@
+export { ParquetFile, Scratch } from "./file.ts";
+export type { OpenRowGroup } from "./file.ts";
