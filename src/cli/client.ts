@@ -18,13 +18,22 @@ interface Runtime {
   readonly mqtts: string;
 }
 
+/** Where a platform's API is, and what to show there. Throws TOKEN_MISSING. */
+export function accessOf(options: ConnectionOptions): { readonly url: string; readonly token: string } {
+  return {
+    url: (options.url ?? process.env["TIDEWIRE_URL"] ?? runtimeOf(options.data).http).replace(/\/$/, ""),
+    token: options.token ?? process.env["TIDEWIRE_TOKEN"] ?? tokenOf(options.data),
+  };
+}
+
 export class PlatformClient {
   readonly url: string;
   readonly #token: string;
 
   constructor(options: ConnectionOptions) {
-    this.url = (options.url ?? process.env["TIDEWIRE_URL"] ?? runtimeOf(options.data).http).replace(/\/$/, "");
-    this.#token = options.token ?? process.env["TIDEWIRE_TOKEN"] ?? tokenOf(options.data);
+    const { url, token } = accessOf(options);
+    this.url = url;
+    this.#token = token;
   }
 
   get<T>(path: string): Promise<T> {

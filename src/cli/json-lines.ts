@@ -41,6 +41,7 @@ export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator
 export class LineSink {
   readonly #stream: Writable;
   #text = "";
+  #bytes: Uint8Array[] = [];
   #failed = false;
 
   constructor(stream: Writable) {
@@ -59,10 +60,21 @@ export class LineSink {
     this.#text += `${line}\n`;
   }
 
+  /** As they are, instead of lines. */
+  addBytes(bytes: Uint8Array): void {
+    this.#bytes.push(bytes);
+  }
+
+  /** Whether there is something to be flushed. */
+  get isEmpty(): boolean {
+    return this.#text === "" && this.#bytes.length === 0;
+  }
+
   async flush(): Promise<void> {
-    const text = this.#text;
+    const gathered = this.#bytes.length > 0 ? Buffer.concat(this.#bytes) : this.#text;
     this.#text = "";
-    if (text === "" || this.gone || this.#stream.write(text)) return;
+    this.#bytes = [];
+    if (gathered.length === 0 || this.gone || this.#stream.write(gathered)) return;
     const ended = new AbortController();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     this.#stream.once("close", resolve);

@@ -17,6 +17,7 @@ import type { Output } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { policyCommand } from "./policy.ts";
 import { provisionCommand } from "./provision.ts";
+import { pubCommand } from "./pub.ts";
 import { queryCommand } from "./query.ts";
 import { refusedCommand } from "./refused.ts";
 import { alertsCommand } from "./alerts.ts";
@@ -24,6 +25,7 @@ import { rulesCommand } from "./rules.ts";
 import { schemasCommand } from "./schemas.ts";
 import { scrubCommand } from "./scrub.ts";
 import { shadowCommand } from "./shadow.ts";
+import { subCommand } from "./sub.ts";
 import { thingsCommand } from "./things.ts";
 import { tokenCommand } from "./token.ts";
 import { upCommand } from "./up.ts";
@@ -37,7 +39,9 @@ const START_HERE = `
 Start here:
   tidewire up                              the platform; prints the dashboard's address
   tidewire things add pump-7 --out pump-7  a device with its own key and certificate
-  tidewire agent --config pump-7/agent.yaml`;
+  tidewire agent --config pump-7/agent.yaml
+  tidewire sub 'telemetry/#'               what comes in, as it comes
+  tidewire pub telemetry/pump-7/oven '{"t": 21.5}' --device pump-7`;
 
 export function program(output: Output): Command {
   const root = new Command("tidewire")
@@ -58,6 +62,8 @@ export function program(output: Output): Command {
     policyCommand,
     refusedCommand,
     caCommand,
+    pubCommand,
+    subCommand,
     shadowCommand,
     rulesCommand,
     alertsCommand,

@@ -34,7 +34,7 @@ export interface TokenGrant {
 
 /** Who a connection is, as it is kept with its will: with this its rights can be looked up in another run. */
 export interface KeptOwner {
-  /** The certificate's id, `password/THING`, `user/NAME`, `jwt/SUBJECT` or `key/ID`. */
+  /** The certificate's id, `password/THING`, `user/NAME`, `jwt/SUBJECT`, `key/ID` or `account/…`. */
   readonly principal: string;
   readonly token?: TokenGrant;
   readonly connection: Omit<PolicyContext, "thing" | "certificate">;
@@ -42,7 +42,7 @@ export interface KeptOwner {
 
 /** Somebody who proved without a certificate who he is. */
 export interface ProvedLogin {
-  /** `password/THING`, `user/NAME`, `jwt/SUBJECT`, `key/ID`. */
+  /** `password/THING`, `user/NAME`, `jwt/SUBJECT`, `key/ID`, `account/…`. */
   readonly principal: string;
   /** As sentences about it begin: `The password`. */
   readonly whose: string;

@@ -36,7 +36,7 @@ import { auditDevices } from "./device-audit.ts";
 import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
 import { listenerUrlOf } from "./listener-url.ts";
-import { KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
+import { AccountLogin, KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
 import { UserLogin } from "./users.ts";
 import { scramHash } from "../adapters/scram-hash.ts";
 import { archiveOrderOf } from "./archive-config.ts";
@@ -54,6 +54,7 @@ import type { Provisioning, ShadowService } from "./services/mod.ts";
 import { StoreClient } from "./store/mod.ts";
 import { skipForgotten } from "../wire/record/mod.ts";
 import { ForgetBook, Forgetter } from "./forget/mod.ts";
+import type { Remains } from "./forget/mod.ts";
 import { RuleMover } from "./moves/mod.ts";
 import { copiesIn } from "./forget/copies.ts";
 import { backupsOf } from "./schedule/mod.ts";
@@ -136,7 +137,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   shadows = startShadows({ base, store: shadowStore, log, broker, skips }, teardown);
   rules.follow(() => log.next, readingAgain(log, base.logger, skips)); // all that they ask is there now
   teardown.add("what rules ask", () => rules.unfollow());
-  const copies = (at: EpochMs): Promise<readonly Remains[]> => copiesIn(config.data, backupsOf(config.backup), at, base);
+  const copies = (at: EpochMs): Promise<readonly Remains[]> =>
+    copiesIn(config.data, backupsOf(config.backup), at, base);
   const departing = { departures: base.provisioningStore, shared: config.registry !== "sqlite", copies };
   const forgetter = new Forgetter({ ...base, ...departing, book, forgotten, log, store, broker, rules, shadows });
   const mover = new RuleMover({ rules, log, forgotten, ...base });
@@ -239,6 +241,7 @@ async function openRules(
     ...section,
     alerts: alertSettings.config,
     aboutThing: thingLabels(base.registry),
+    unitOfAlert: (rule, thing) => pictures.unitOf(rule, thing),
     defaults: defaultRules(),
   });
   alertSettings.follow(rules);
@@ -343,7 +346,8 @@ async function openBroker(
   const review = new Review(base);
   teardown.add("review of logins", () => review.close());
   const keys = new KeyLogin({ ...base, review });
-  teardown.add("access keys", () => keys.close());
+  const accounts = new AccountLogin({ ...base, review });
+  for (const login of [keys, accounts]) teardown.add("keys and accounts", () => login.close());
   if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
   const tokens = openTokenLogin(config, base, review, teardown);
   const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
@@ -355,7 +359,7 @@ async function openBroker(
         : peer.login === "jwt"
           ? tokens.admit(peer, connect)
           : peer.principal !== undefined
-            ? keys.admit(peer, connect)
+            ? (AccountLogin.isMeant(peer) ? accounts : keys).admit(peer, connect)
             : noted(renewals, peer, gatekeeper.admit(peer, connect));
   const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
   teardown.add("users", () => users.close());

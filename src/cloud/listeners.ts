@@ -13,7 +13,7 @@ import type { ApiServer, TakeUpgrade } from "./api/server.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Ingest } from "./ingest.ts";
-import { signerOf } from "./logins/mod.ts";
+import { bearerAccountOf, signerOf } from "./logins/mod.ts";
 import { listenerUrlOf, shownUrl } from "./listener-url.ts";
 import type { ListenerUrl } from "./listener-url.ts";
 import type { Teardown } from "./teardown.ts";
@@ -77,8 +77,14 @@ export class Listeners {
   /** Who is at the other end of a connection that the HTTP server has. */
   readonly visitorOf = (socket: Socket): Visitor => this.#visitors.get(socket) ?? PLAIN;
 
-  /** Who has no certificate may have signed the request, as AWS's SDKs do. */
+  /** Who has no certificate may have signed the request, as AWS's SDKs do, or carry a token, as our command line does. */
   #signer(request: IncomingMessage, visitor: Visitor): Visitor {
+    if (visitor.credential.kind === "certificate") return visitor;
+    const bearer = bearerAccountOf(request, visitor.remoteAddress, this.#base.people);
+    if (bearer !== null) {
+      if ("principal" in bearer) return { ...visitor, credential: { kind: "none" }, principal: bearer.principal };
+      return { ...visitor, credential: { kind: "unusable", ...bearer, certificateId: null } };
+    }
     if (visitor.credential.kind !== "none") return visitor;
     const signer = signerOf(request, visitor.remoteAddress, this.#base);
     if (signer === null) return visitor;

@@ -33,6 +33,7 @@ import { listenerUrlOf } from "./listener-url.ts";
 import { Listeners } from "./listeners.ts";
 import { policyDesk } from "./policy-desk.ts";
 import { Teardown } from "./teardown.ts";
+import { withUnits } from "./schemas/mod.ts";
 import { openSearch } from "./search/mod.ts";
 import { startSchedules } from "./schedule/mod.ts";
 import { ENGINE_THREADS, releaseStartMemory, stepBack } from "../adapters/system.ts";
@@ -205,7 +206,7 @@ async function openApi(
       alerts: rules.alerts,
       pictures: ingest.pictures,
       ...configured,
-      telemetry: store,
+      telemetry: withUnits(store, (thing, measurement, field) => configured.schemas.unitOf(thing, measurement, field)),
       shadows,
       search,
       asker,

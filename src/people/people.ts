@@ -12,6 +12,9 @@ import { SessionBook } from "./sessions.ts";
 import type { SessionFacts } from "./sessions.ts";
 import { Users } from "./users.ts";
 
+/** Of its hash: enough to tell two tokens apart, in logs too. */
+const TOKEN_MARK_CHARS = 12;
+
 export class People {
   readonly users: Users;
   readonly sessions: SessionBook;
@@ -140,6 +143,11 @@ export class People {
   }
 
   // ── the platform's token ─────────────────────────────────────────────────────────────────────
+
+  /** Tells whether it is still the same token; nothing can be made of it. */
+  get tokenMark(): string {
+    return this.#tokenHash.slice(0, TOKEN_MARK_CHARS);
+  }
 
   isPlatformToken(token: string): boolean {
     return equalHashes(this.#ports.sealing.sha256(token), this.#tokenHash) && !this.isTokenRevoked;

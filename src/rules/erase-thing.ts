@@ -43,11 +43,12 @@ export function eraseThing(
 export function dismissThing(
   thing: string,
   offset: number,
-  { saves, alerts, windows, asking }: Omit<KeepersOfThings, "deliveries" | "store">,
+  { saves, alerts, windows, asking, moves }: Omit<KeepersOfThings, "deliveries" | "store">,
 ): number {
   if (!saves.save("durably")) throw unsaved();
   windows.forget(thing);
   asking.forget((input) => input.thing === thing || thingOfTopic(input.topic) === thing);
+  moves.forget(thing); // what left with a rule and comes back with it would be active for ever
   const ended = alerts.resolveThing(thing, offset);
   if (!saves.save("durably") || windows.refused.size > 0) throw unsaved();
   return ended;

@@ -45,6 +45,7 @@ export interface HotRulesOptions {
   /** Pictures that notifications carry. */
   readonly pictures?: AlertPictures;
   readonly aboutThing?: RuleAlertsOptions["aboutThing"];
+  readonly unitOfAlert?: RuleAlertsOptions["unitOfAlert"];
   /** Put in place where the store is empty, and never again: a user may delete them. */
   readonly defaults?: readonly RuleDraft[];
   /** What functions of the SQL need of the machine; without it they are Undefined. */

@@ -399,7 +399,8 @@ export class HotRules {
   /** A thing that leaves, while what was told of it stays: its windows go, and its alerts are over. How many those were. */
   dismissThing(thing: string): number {
     const [saves, windows, asking] = [this.#saves, this.#windows, this.#asking];
-    return dismissThing(thing, this.#position - 1, { saves, alerts: this.alerts, windows, asking });
+    const { alerts, moves } = this;
+    return dismissThing(thing, this.#position - 1, { saves, alerts, windows, asking, moves });
   }
 
   /** Nothing is kept of the thing: alerts, resolved ones too, and requests that carry its messages. Nobody is notified. */

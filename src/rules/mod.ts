@@ -49,7 +49,7 @@ export { Alerting } from "./alerts/alerting.ts";
 export type { AlertDraft, RouteAnswer } from "./alerts/alerting.ts";
 export type { AlertConfig } from "./alerts/config.ts";
 export { idPart } from "./alerts/model.ts";
-export { measuredBy } from "./alerts/measured.ts";
+export { measuredBy, toldBy } from "./alerts/measured.ts";
 export type { Measured } from "./alerts/measured.ts";
 export { CHART_LEAD, CHART_TAIL } from "./alerts/notification.ts";
 export type { Alert, AlertPhase, Severity, Transition } from "./alerts/model.ts";

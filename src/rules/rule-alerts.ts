@@ -13,7 +13,7 @@ import { fieldsOf, picturedAlert, placeOf } from "./alerts/conversations.ts";
 import { plainPlan } from "./alerts/plan.ts";
 import { policyOf } from "./alerts/policy.ts";
 import { describedSilence, heardOf, readingOf } from "./alerts/rule-alert.ts";
-import type { AlertMessage, RuleAlert } from "./alerts/rule-alert.ts";
+import type { AboutAlerts, AlertMessage, RuleAlert } from "./alerts/rule-alert.ts";
 import { fresh } from "./delivery/delivery.ts";
 import type { SavedDelivery } from "./delivery/delivery.ts";
 import type { KeyedHash } from "./delivery/receivers.ts";
@@ -37,7 +37,8 @@ export interface RuleAlertsOptions {
   readonly zones?: Zones | undefined;
   readonly cron?: CronTimes | undefined;
   /** Labels of a thing: its type, groups and attributes. */
-  readonly aboutThing?: AlertMessage["about"] | undefined;
+  readonly aboutThing?: AboutAlerts["labelsOf"] | undefined;
+  readonly unitOfAlert?: AboutAlerts["unitOf"] | undefined;
   /** Null where there is no such rule, or it raises none. */
   readonly alertOf: (ruleName: string) => RuleAlert | null;
   /** Before offsets of its messages, in ids. */
@@ -66,7 +67,10 @@ export class RuleAlerts {
     const { config, notify, limits, keyedHash } = options;
     const { plan, actions } = config ?? plainConfig(notify);
     this.#dashboard = plan.link;
-    this.#about = options.aboutThing ?? ((): Record<string, string> => ({}));
+    this.#about = {
+      labelsOf: options.aboutThing ?? ((): Record<string, string> => ({})),
+      unitOf: options.unitOfAlert ?? ((): null => null),
+    };
     this.#targets = targetsOf(actions, keyedHash);
     this.alerting = new Alerting({
       ...options,

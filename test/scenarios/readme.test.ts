@@ -55,6 +55,12 @@ test("the README's second device: added, and its agent reports", async () => {
   });
   child.kill("SIGTERM");
   await once(child, "exit");
+  const [, pub] = block(" pub telemetry").trim().split("\n");
+  run(pub!);
+  await until("what was published as the device", async () => {
+    const { values } = await platform.api<{ values: { field: string }[] }>("GET", "/api/things/pump-7/latest");
+    return values.some(({ field }) => field === "pressure");
+  });
 });
 
 test("the README's rule is put in force, and its reading from mosquitto_pub is stored and seen", async (context) => {

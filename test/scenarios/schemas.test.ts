@@ -181,3 +181,40 @@ test("a schema that cannot be used is told with its place; deleted, its topic ta
   assert.equal((await cli("schemas", "delete", "strict")).code, 0);
   await platform.api("POST", `/topics/${topicOf("strict")}?qos=1`, "anything");
 });
+
+test("units of a schema stand beside the values: latest, series in every format, and what an alert tells; another schema, another unit", async () => {
+  const rule = {
+    sql: "SELECT * FROM 'telemetry/+/oven' WHERE t > 50",
+    actions: [{ alert: { severity: "warning", summary: "hot", value: "${t}", threshold: "50" } }],
+  };
+  await platform.api("POST", "/rules/hot", rule);
+  const put = (unit: string): Promise<unknown> => {
+    const schema = { type: "object", properties: { t: { type: "number", "x-unit": unit } } };
+    return platform.api("PUT", "/api/schemas/oven", { topic: "telemetry/+/oven", onViolation: "reject", schema });
+  };
+  await put("°C");
+  await platform.api("POST", "/topics/telemetry/weather-1/oven?qos=1", { t: 55 });
+  const latest = (): Promise<{ values: { measurement: string; value: number; unit?: string }[] }> =>
+    platform.api("GET", "/api/things/weather-1/latest");
+  const value = await until("the reading", async () =>
+    (await latest()).values.find((one) => one.measurement === "oven" && one.value === 55),
+  );
+  assert.equal(value.unit, "°C");
+  const path = "/api/series?thing=weather-1&measurement=oven&fields=t&from=-1h";
+  const units = async (more: string): Promise<unknown[]> =>
+    (await platform.api<{ series: { unit?: string }[] }>("GET", `${path}${more}`)).series.map(({ unit }) => unit);
+  assert.deepEqual(await units(""), ["°C"]);
+  assert.deepEqual(await units("&window=1h&aggregate=max,count"), ["°C", undefined]);
+  const csv = await fetch(`${platform.ready.http}${path}&format=csv`, {
+    headers: { authorization: `Bearer ${platform.ready.adminToken}` },
+  });
+  assert.deepEqual(JSON.parse(csv.headers.get("x-tidewire-units")!), { "oven/t": "°C" });
+  assert.match(await csv.text(), /^time,thing,measurement,field,aggregate,value\r\n/, "the table is as it was");
+  const { alerts } = await until("the alert", async () => {
+    const page = await platform.api<{ alerts: { value: string; threshold: string }[] }>("GET", "/api/alerts?rule=hot");
+    return page.alerts.length === 1 && page;
+  });
+  assert.deepEqual([alerts[0]!.value, alerts[0]!.threshold], ["55 °C", "50 °C"]);
+  await put("K");
+  assert.deepEqual(await units(""), ["K"]);
+});

@@ -10,6 +10,7 @@ import { fill } from "./text.ts";
 import { BACKUP_ERRORS } from "./backup.ts";
 import { FILES_ERRORS } from "./files.ts";
 import { FORGET_ERRORS } from "./forget.ts";
+import { MESSAGE_ERRORS } from "./messages.ts";
 import { PROVISIONING_ERRORS } from "./provisioning.ts";
 import { SHADOW_ERRORS } from "./shadow.ts";
 
@@ -156,6 +157,7 @@ const entries = {
   },
   ...BACKUP_ERRORS,
   ...FILES_ERRORS,
+  ...MESSAGE_ERRORS,
   ...FORGET_ERRORS,
   // ── the durable log ──────────────────────────────────────────────────────────────────────────
   LOG_FULL: {

@@ -82,7 +82,7 @@
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`
  *   GET    /api/query?sql=&parameters=&format=&timeout=&rows=&explain=               → the same; `parameters` as JSON
  *          … &things=a,line-*&group=thing|all&top=5|bottom=5&by=avg&tz=&fill=&interpolation=&expr=&points=&limit=
- *          … &format=json|csv|ndjson|parquet&layout=long|wide, or by Accept; headers x-tidewire-level, -truncated, -incomplete
+ *          … &format=json|csv|ndjson|parquet&layout=long|wide, or by Accept; headers x-tidewire-level, -truncated, -incomplete, -units
  *   POST   /api/series      {the same parameters; lists where an address has commas}  → the same
  *   GET    /api/alerts?state=active|all&limit=       → AlertPage
  *                       &phase=&severity=&rule=&thing=&assignee=&text=&after=   (after: id of the page before's last)
@@ -373,6 +373,8 @@ export interface LatestValue {
   readonly field: string;
   readonly value: FieldValue;
   readonly time: EpochMs;
+  /** What a schema of its topic says (`x-unit`): `°C`, `bar`. */
+  readonly unit?: string;
 }
 
 export interface LatestValues {
@@ -434,6 +436,8 @@ export interface SeriesOfResult {
   readonly type: "number" | "boolean" | "string";
   /** Where the query names several. */
   readonly aggregate?: Aggregate;
+  /** What a schema of its topic says (`x-unit`), as it is after the aggregate: `m³`, of a rate `m³/s`. */
+  readonly unit?: string;
   /** How many points these stand for, where there were more than the `points` asked for. */
   readonly reducedFrom?: number;
   /** Ascending; same length as `values`. */

@@ -118,11 +118,29 @@ function describe(reply: FastifyReply, result: SeriesResult): FastifyReply {
   return flagged(reply, result).send(result);
 }
 
-type About = Pick<SeriesResult, "truncated" | "incomplete" | "level">;
+type About = Pick<SeriesResult, "truncated" | "incomplete" | "level"> & Partial<Pick<SeriesResult, "series">>;
+
+/** A header that is longer is refused by proxies. */
+const UNITS_HEADER_CHARS_MAX = 4_096;
+
+/** `{"weather/t": "\\u00b0C"}`, in ASCII, as headers are; null where no schema says any, or more than fit. */
+function unitsHeader(series: SeriesResult["series"]): string | null {
+  const units = series.flatMap(({ measurement, field, unit }) =>
+    unit === undefined ? [] : [[`${measurement}/${field}`, unit] as const],
+  );
+  if (units.length === 0) return null;
+  const text = JSON.stringify(Object.fromEntries(units)).replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return text.length > UNITS_HEADER_CHARS_MAX ? null : text;
+}
 
 /** What formats without room for it would leave out. */
-function flagged(reply: FastifyReply, { truncated, incomplete, level }: About): FastifyReply {
+function flagged(reply: FastifyReply, { truncated, incomplete, level, series = [] }: About): FastifyReply {
   void reply.header("x-tidewire-level", level);
+  const units = unitsHeader(series);
+  if (units !== null) void reply.header("x-tidewire-units", units);
   if (truncated) void reply.header("x-tidewire-truncated", "limit");
   if (incomplete) void reply.header("x-tidewire-incomplete", "damaged-files");
   return reply;

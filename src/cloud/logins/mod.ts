@@ -1,3 +1,4 @@
+export { AccountLogin, bearerAccountOf } from "./account-login.ts";
 export { KeptOwners } from "./kept-owners.ts";
 export { KeyLogin } from "./key-login.ts";
 export { passwordDesk } from "./password-desk.ts";

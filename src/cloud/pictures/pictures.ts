@@ -1,7 +1,7 @@
 /** Pictures of alerts, for notifications, for links in them, and for the dashboard. */
 import { TidewireError, reasonOf, seconds } from "../../base/mod.ts";
 import type { Clock, Counter, EpochMs, Logger, Metrics } from "../../base/mod.ts";
-import { measuredBy } from "../../rules/mod.ts";
+import { measuredBy, toldBy } from "../../rules/mod.ts";
 import type { Alert, AlertPictures, KeyedHash, Measured, RuleDocument } from "../../rules/mod.ts";
 import type { SeriesQuery, SeriesResult } from "../../telemetry/mod.ts";
 import { chartOf, queryOf } from "./alert-chart.ts";
@@ -17,7 +17,7 @@ export interface PictureSources {
   /** Of the times that are shown. */
   zone(): string;
   /** Of a field of what a thing measures; null where nobody says it. */
-  unit(thing: string, measured: Measured): string | null;
+  unit(thing: string, measured: Pick<Measured, "field" | "measurement">): string | null;
 }
 
 export interface PicturesOptions {
@@ -38,6 +38,8 @@ export class Pictures implements AlertPictures {
   readonly #failed: Counter;
   #sources: PictureSources | null = null;
   #told = false;
+  /** One for each rule that is in force. */
+  readonly #toldBy = new WeakMap<RuleDocument, ReturnType<typeof toldBy>>();
   /** The oldest first; also those that are being made. */
   readonly #kept = new Map<string, Promise<Uint8Array | null>>();
 
@@ -89,6 +91,15 @@ export class Pictures implements AlertPictures {
   link(dashboard: string, alert: string, at: EpochMs): string | null {
     const isMeasured = this.#sources !== null && this.#measured(this.#sources.alert(alert)) !== null;
     return isMeasured ? this.#links.link(dashboard, alert, Math.round(at)) : null;
+  }
+
+  /** Of the value that a rule's alert tells; null where no schema says it. */
+  unitOf(ruleName: string, thing: string): string | null {
+    const rule = this.#sources?.rule(ruleName) ?? null;
+    if (rule === null) return null;
+    let told = this.#toldBy.get(rule);
+    if (told === undefined) this.#toldBy.set(rule, (told = toldBy(rule)));
+    return told === null ? null : this.#sources!.unit(thing, told);
   }
 
   #measured({ rule: name }: Alert): Measured | null {

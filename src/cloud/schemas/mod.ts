@@ -1,1 +1,2 @@
 export { TopicSchemas } from "./schema-kind.ts";
+export { withUnits } from "./with-units.ts";

@@ -25,6 +25,8 @@ type OnViolation = keyof typeof OUTCOMES;
 
 const KEYS = ["description", "topic", "onViolation", "schema"] as const;
 const NAME = /^[a-zA-Z0-9_-]{1,128}$/;
+/** Of fields that were asked for since the schemas last changed: a dashboard asks for the same ones again and again. */
+const UNITS_KEPT_MAX = 10_000;
 const UNIT_CHARS_MAX = 12;
 const DESCRIPTION_CHARS_MAX = 4_096;
 const VERSIONS = "schema-versions";
@@ -52,6 +54,7 @@ export class TopicSchemas implements DocumentKind {
   readonly #inForce = new Map<string, InForce>();
   readonly #examined: Counter;
   readonly #unfit: Readonly<Record<OnViolation, Counter>>;
+  readonly #units = new Map<string, string | null>();
   #documents: Documents = new Map();
 
   constructor(options: TopicSchemasOptions) {
@@ -110,6 +113,7 @@ export class TopicSchemas implements DocumentKind {
   }
 
   adopt(documents: Documents): void {
+    this.#units.clear();
     const before = this.#documents;
     this.#documents = new Map(documents);
     for (const [name, { cancel }] of this.#inForce) {
@@ -136,6 +140,16 @@ export class TopicSchemas implements DocumentKind {
 
   /** The `x-unit` of a field (`cpu.percent`) of what a thing measures, where a schema of its topic says it; the first by name that does. */
   unitOf(thing: string, measurement: string | null, field: string): string | null {
+    const key = JSON.stringify([thing, measurement, field]);
+    const kept = this.#units.get(key);
+    if (kept !== undefined) return kept;
+    if (this.#units.size >= UNITS_KEPT_MAX) this.#units.clear();
+    const unit = this.#lookUpUnit(thing, measurement, field);
+    this.#units.set(key, unit);
+    return unit;
+  }
+
+  #lookUpUnit(thing: string, measurement: string | null, field: string): string | null {
     const topic = measurement === null ? `telemetry/${thing}` : `telemetry/${thing}/${measurement}`;
     for (const [, { topic: filter, schema }] of [...this.#documents].sort(([a], [b]) => (a < b ? -1 : 1))) {
       if (!topicMatches(filter as string, topic)) continue;

@@ -21,4 +21,7 @@ test("a field's unit is what a schema of its topic says, however deep; nothing w
   assert.equal(schemas.unitOf("pi", "system", "t"), "K");
   for (const field of ["odd", "cpu", "__proto__", "constructor.name"])
     assert.equal(schemas.unitOf("pi", "weather", field), null);
+  documents.set("a", schema("telemetry/+/weather", { t: { type: "number", "x-unit": "°F" } }));
+  schemas.adopt(documents);
+  assert.equal(schemas.unitOf("pi", "weather", "t"), "°F", "another schema, another unit, at once");
 });

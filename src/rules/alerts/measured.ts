@@ -41,6 +41,21 @@ export function measuredBy(rule: RuleDocument): Measured | null {
   }
 }
 
+/** The field whose value the alert tells; null where that is not plainly one. */
+export function toldBy(rule: RuleDocument): Pick<Measured, "field" | "measurement"> | null {
+  const spec = rule.actions.flatMap((action) => ("alert" in action ? [action.alert] : []))[0];
+  const { sql, awsIotSqlVersion: version } = rule;
+  try {
+    const field = fieldIn(spec?.value);
+    if (field === null) return null;
+    const { filter } = compileSql(sql, version === undefined ? {} : { version });
+    return { field, measurement: measurementIn(filter) };
+  } catch (error) {
+    if (error instanceof SqlError) return null;
+    throw error;
+  }
+}
+
 /** `${round(cpu.percent)} %` → `cpu.percent`. */
 function fieldIn(template: string | undefined): string | null {
   const expression = /^[^$]*\$\{([^}]*)\}[^$]*$/.exec(template ?? "")?.[1];

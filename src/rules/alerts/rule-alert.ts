@@ -169,8 +169,14 @@ export interface AlertMessage {
   readonly input: SqlInput;
   /** WHERE; undefined where it is undecided. */
   readonly verdict: boolean | undefined;
+  readonly about: AboutAlerts;
+}
+
+export interface AboutAlerts {
   /** Labels of the thing: its type, groups and attributes. */
-  readonly about: (thing: string) => Readonly<Record<string, string>>;
+  readonly labelsOf: (thing: string) => Readonly<Record<string, string>>;
+  /** Of the value that the rule's alert tells, where somebody has said it. */
+  readonly unitOf: (rule: string, thing: string) => string | null;
 }
 
 /** What a message says to a rule's alert; null: nothing. */
@@ -224,11 +230,17 @@ function describedBy(alert: RuleAlert, { rule, thing, input, about }: AlertMessa
   const names = { thing, rule };
   const rendered = (template: CompiledTemplate | null): string | null => template?.render(input, names) ?? null;
   const own = alert.labels.map(([name, template]) => [name, template.render(input, names)] as const);
+  const unit = alert.value === null ? null : about.unitOf(rule, thing);
   return {
     severity: alert.spec.severity,
     summary: alert.summary.render(input, names),
-    value: rendered(alert.value),
-    threshold: rendered(alert.threshold),
-    labels: { ...about(thing), ...Object.fromEntries(own) },
+    value: withUnit(rendered(alert.value), unit),
+    threshold: withUnit(rendered(alert.threshold), unit),
+    labels: { ...about.labelsOf(thing), ...Object.fromEntries(own) },
   };
+}
+
+/** A template that is more than a number has said its unit itself. */
+function withUnit(text: string | null, unit: string | null): string | null {
+  return text !== null && unit !== null && /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text) ? `${text} ${unit}` : text;
 }

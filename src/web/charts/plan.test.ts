@@ -84,3 +84,21 @@ test("the same field in two measurements gives two charts with different ids", (
     ["A: Value", "B: Value"],
   );
 });
+
+test("units of schemas are the charts' units; fields of one parent with different ones are drawn apart", () => {
+  const field = (name: string, unit?: string): FieldInfo => ({ measurement: "m", field: name, type: "number", unit });
+  const { charts } = planCharts([
+    field("flow", "l/min"),
+    field("oven.t", "°C"),
+    field("oven.p", "bar"),
+    field("oven.q", "bar"),
+  ]);
+  assert.deepEqual(
+    charts.map(({ unit, lines }) => [unit, lines.length]),
+    [
+      ["named l/min", 1],
+      ["named bar", 2],
+      ["celsius", 1],
+    ],
+  );
+});

@@ -1,6 +1,6 @@
 /** Which charts a thing gets, from the fields that it sends. */
 import { fieldLabel, leafLabel } from "../format/labels.ts";
-import { unitOf } from "../format/units.ts";
+import { unitFor } from "../format/units.ts";
 import type { Unit } from "../format/units.ts";
 import type { DrawnKind } from "./thing-series.ts";
 
@@ -8,7 +8,11 @@ export interface FieldInfo {
   readonly measurement: string;
   readonly field: string;
   readonly type: "number" | "boolean" | "string";
+  /** As a schema names it. */
+  readonly unit?: string | undefined;
 }
+
+type UnitOf = (field: string) => Unit;
 
 export interface ChartLine {
   readonly field: string;
@@ -120,16 +124,18 @@ export function planCharts(fields: readonly FieldInfo[]): ChartPlan {
   for (const measurement of measurements) {
     const own = fields.filter((field) => field.measurement === measurement);
     const numeric = new Set(own.filter((field) => field.type === "number").map((field) => field.field));
-    charts.push(...knownCharts(measurement, numeric));
-    charts.push(...otherCharts(measurement, [...numeric].sort(byName), measurements.length > 1));
+    const named = new Map(own.map(({ field, unit }) => [field, unit]));
+    const unitOf: UnitOf = (field) => unitFor(field, named.get(field));
+    charts.push(...knownCharts(measurement, numeric, unitOf));
+    charts.push(...otherCharts(measurement, [...numeric].sort(byName), measurements.length > 1, unitOf));
     for (const { field } of own.filter(({ type }) => type === "boolean").sort((a, b) => byName(a.field, b.field))) {
-      charts.push(single(measurement, field, "boolean", measurements.length > 1));
+      charts.push(single(measurement, field, "boolean", measurements.length > 1, unitOf));
     }
   }
   return { charts, texts: fields.filter((field) => field.type === "string") };
 }
 
-function knownCharts(measurement: string, numeric: Set<string>): ChartSpec[] {
+function knownCharts(measurement: string, numeric: Set<string>, unitOf: UnitOf): ChartSpec[] {
   const charts: ChartSpec[] = [];
   for (const known of KNOWN) {
     const main = known.main.filter((field) => numeric.has(field));
@@ -161,7 +167,7 @@ function knownCharts(measurement: string, numeric: Set<string>): ChartSpec[] {
 }
 
 /** Fields of one parent and unit share a chart (`vibration.x`, `.y`, `.z`); all others get their own. */
-function otherCharts(measurement: string, numeric: readonly string[], named: boolean): ChartSpec[] {
+function otherCharts(measurement: string, numeric: readonly string[], named: boolean, unitOf: UnitOf): ChartSpec[] {
   const groups = new Map<string, string[]>();
   for (const field of numeric) {
     const dot = field.lastIndexOf(".");
@@ -170,15 +176,15 @@ function otherCharts(measurement: string, numeric: readonly string[], named: boo
   }
   const charts: ChartSpec[] = [];
   for (const group of groups.values()) {
-    if (group.length === 1) charts.push(single(measurement, group[0]!, "number", named));
+    if (group.length === 1) charts.push(single(measurement, group[0]!, "number", named, unitOf));
     else
       for (let i = 0; i < group.length; i += LINES_MAX)
-        charts.push(shared(measurement, group.slice(i, i + LINES_MAX), named));
+        charts.push(shared(measurement, group.slice(i, i + LINES_MAX), named, unitOf));
   }
   return charts;
 }
 
-function shared(measurement: string, fields: readonly string[], named: boolean): ChartSpec {
+function shared(measurement: string, fields: readonly string[], named: boolean, unitOf: UnitOf): ChartSpec {
   const first = fields[0]!;
   const parent = first.slice(0, first.lastIndexOf("."));
   return {
@@ -194,7 +200,7 @@ function shared(measurement: string, fields: readonly string[], named: boolean):
   };
 }
 
-function single(measurement: string, field: string, kind: DrawnKind, named: boolean): ChartSpec {
+function single(measurement: string, field: string, kind: DrawnKind, named: boolean, unitOf: UnitOf): ChartSpec {
   const unit = kind === "boolean" ? "none" : unitOf(field);
   return {
     id: `${measurement}/${field}`,

@@ -56,6 +56,10 @@ test("an address that asks for another stretch of time moves the page; what it s
   assert.equal(fixed.kind, "fixed");
   assert.equal(viewTo(fixed, "1h", { from: 1_000, to: 2_000 }), null);
   assert.deepEqual(viewTo(fixed, "1h", { from: 3_000, to: 4_000 }), { ...fixed, from: 3_000, to: 4_000 });
+  const hour = viewOf("1h", null);
+  assert.equal(viewTo(hour, "1h", null), null);
+  assert.equal(viewTo(hour, null, null), null, "an address that says no range leaves it");
+  assert.deepEqual(viewTo(hour, "24h", null), viewOf("24h", null));
   const live = viewTo(fixed, "1h", null)!;
   assert.deepEqual(live, { kind: "follow", range: fixed.range });
   assert.equal(viewTo(live, "1h", null), null);

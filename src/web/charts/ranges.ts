@@ -119,7 +119,10 @@ export function viewOf(rangeName: string | null, span: Span | null): View {
 
 /** What a page that shows `view` is to show when its address says something else; null: it does already. */
 export function viewTo(view: View, rangeName: string | null, span: Span | null): View | null {
-  if (span === null) return view.kind === "follow" ? null : viewOf(rangeName, null);
+  if (span === null) {
+    const isOther = rangeName !== null && rangeByName(rangeName) !== view.range;
+    return view.kind === "follow" && !isOther ? null : viewOf(rangeName, null);
+  }
   if (view.kind === "fixed" && view.from === span.from && view.to === span.to) return null;
   return viewOf(rangeName, span);
 }

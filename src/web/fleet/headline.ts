@@ -1,7 +1,7 @@
 /** Which headline values the table has columns for. */
 import type { FleetEntry, LatestValue } from "../../cloud/api/contract.ts";
 import { fieldLabel } from "../format/labels.ts";
-import { unitOf } from "../format/units.ts";
+import { unitFor } from "../format/units.ts";
 import type { Unit } from "../format/units.ts";
 
 export interface HeadlineColumn {
@@ -28,11 +28,11 @@ export function headlineColumns(entries: readonly FleetEntry[]): HeadlineColumn[
   return [...counts.values()]
     .sort((a, b) => rank(a.value.field) - rank(b.value.field) || b.count - a.count)
     .slice(0, COLUMNS_MAX)
-    .map(({ value: { measurement, field } }) => ({
+    .map(({ value: { measurement, field, unit } }) => ({
       measurement,
       field,
       label: fieldLabel(field),
-      unit: unitOf(field),
+      unit: unitFor(field, unit),
     }));
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fieldLabel, leafLabel, plural } from "./labels.ts";
 import { formatAge, formatRemaining, formatTimeTicks } from "./time.ts";
-import { formatDuration, formatTick, formatValue, unitOf } from "./units.ts";
+import { formatDuration, formatTick, formatValue, unitFor, unitOf } from "./units.ts";
 
 /** No-break spaces are right on the page and unreadable in a test. */
 const plain = (text: string): string => text.replaceAll("\u00a0", " ");
@@ -78,4 +78,12 @@ test("labels read as words", () => {
   assert.equal(leafLabel("gateway.rssi"), "RSSI");
   assert.equal(plural(1, "thing"), "1 thing");
   assert.equal(plural(1204, "reading"), "1,204 readings");
+});
+
+test("what a schema says goes before what a name says; a unit that is known is set as always, any other behind the number", () => {
+  assert.equal(unitFor("memory.used_bytes", undefined), "bytes");
+  assert.equal(unitFor("t_percent", "°C"), "celsius");
+  const bar = unitFor("pressure", "bar");
+  assert.equal(plain(formatValue(4.25, bar)), "4.25 bar");
+  assert.equal(plain(formatTick(4, bar, 0.5)), "4 bar");
 });

@@ -1,4 +1,4 @@
-/** Numbers as people read them: the unit follows from the field's name, the digits from the size of the value. */
+/** Numbers as people read them: the unit is what a schema says, or follows from the field's name, the digits from the size of the value. */
 
 export type Unit =
   | "percent"
@@ -11,7 +11,9 @@ export type Unit =
   | "ampere"
   | "watt"
   | "hertz"
-  | "none";
+  | "none"
+  /** One that a schema names (`bar`, `l/min`). */
+  | `named ${string}`;
 
 /** Longest ending first: `rxBytesPerSecond` ends in `Second`, too. */
 const ENDINGS: readonly (readonly [ending: string, unit: Unit])[] = [
@@ -42,7 +44,18 @@ export function unitOf(field: string): Unit {
   return "none";
 }
 
-const SUFFIX: Readonly<Record<Unit, string>> = {
+/** The unit of a field of which a schema says `named`, or nothing. */
+export function unitFor(field: string, named: string | undefined): Unit {
+  if (named === undefined) return unitOf(field);
+  for (const [unit, suffix] of Object.entries(SUFFIX)) if (suffix === named) return unit as Unit;
+  return `named ${named}`;
+}
+
+function suffixOf(unit: Unit): string {
+  return unit.startsWith("named ") ? unit.slice("named ".length) : SUFFIX[unit as keyof typeof SUFFIX];
+}
+
+const SUFFIX = {
   percent: "%",
   bytes: "B",
   "bytes-per-second": "B/s",
@@ -54,7 +67,7 @@ const SUFFIX: Readonly<Record<Unit, string>> = {
   watt: "W",
   hertz: "Hz",
   none: "",
-};
+} as const satisfies Record<Exclude<Unit, `named ${string}`>, string>;
 
 export interface FormattedValue {
   readonly number: string;
@@ -78,15 +91,9 @@ export function formatParts(value: number, unit: Unit): FormattedValue {
     case "percent":
     case "celsius":
       return { number: fixed(value, 1), suffix: SUFFIX[unit] };
-    case "millis":
-    case "volt":
-    case "ampere":
-    case "watt":
-    case "hertz":
-    case "none":
-      break;
+    default:
+      return { number: digits(value), suffix: suffixOf(unit) };
   }
-  return { number: digits(value), suffix: SUFFIX[unit] };
 }
 
 /** One string; a no-break space keeps number and unit on one line. */
@@ -105,7 +112,8 @@ export function formatTick(value: number, unit: Unit, step: number): string {
   if (unit === "seconds") return formatValue(value, unit);
   if (unit === "bytes" || unit === "bytes-per-second") return formatValue(value, unit).replace(/\.0+(?=\u00a0)/, "");
   const number = trimmed(value, stepDigits(step));
-  return SUFFIX[unit] === "" ? number : `${number}\u00a0${SUFFIX[unit]}`;
+  const suffix = suffixOf(unit);
+  return suffix === "" ? number : `${number}\u00a0${suffix}`;
 }
 
 /** Spans of time: `45 s`, `12 min`, `3 h 20 min`, `5 d 2 h`. Two units at most; `ms` is milliseconds. */

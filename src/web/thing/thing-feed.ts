@@ -128,7 +128,18 @@ export class ThingFeed {
   #learn(value: LatestValue): void {
     const key = `${value.measurement}\t${value.field}`;
     const known = this.#latestNow.get(key);
-    if (known === undefined || known.time <= value.time) this.#latestNow.set(key, value);
+    if (known !== undefined && known.time > value.time) return;
+    // What comes live says no unit.
+    this.#latestNow.set(key, known?.unit === undefined ? value : { unit: known.unit, ...value });
+  }
+
+  /** Of the schemas as they are now: of those that were before, none stays. */
+  #learnUnits(values: readonly LatestValue[]): void {
+    const named = new Map(values.map((value) => [`${value.measurement}\t${value.field}`, value.unit]));
+    for (const [key, { unit: _before, ...value }] of this.#latestNow) {
+      const unit = named.get(key);
+      this.#latestNow.set(key, unit === undefined ? value : { ...value, unit });
+    }
   }
 
   /** Tells the readers, once per frame however much arrives. */
@@ -142,10 +153,11 @@ export class ThingFeed {
 
   #publish(): void {
     this.latest.value = new Map(this.#latestNow);
-    const fields = [...this.#latestNow.values()].map(({ measurement, field, value }): FieldInfo => ({
+    const fields = [...this.#latestNow.values()].map(({ measurement, field, value, unit }): FieldInfo => ({
       measurement,
       field,
       type: typeOf(value),
+      unit,
     }));
     if (!sameFields(fields, this.fields.peek())) this.fields.value = fields;
   }
@@ -159,6 +171,7 @@ export class ThingFeed {
       const path = `api/things/${encodeURIComponent(this.thing)}/latest`;
       const { values } = await call<LatestValues>(path, { signal: abort.signal });
       for (const value of values) this.#learn(value);
+      this.#learnUnits(values);
       this.#publish();
       await this.#loadSeries(abort.signal);
       if (!abort.signal.aborted) this.status.value = { kind: "ready" };
@@ -294,7 +307,8 @@ function sameFields(a: readonly FieldInfo[], b: readonly FieldInfo[]): boolean {
     a.length === b.length &&
     a.every((one, i) => {
       const other = b[i]!;
-      return one.field === other.field && one.measurement === other.measurement && one.type === other.type;
+      const isSame = one.field === other.field && one.measurement === other.measurement && one.type === other.type;
+      return isSame && one.unit === other.unit;
     })
   );
 }

@@ -48,7 +48,7 @@ export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
   useEffect(() => {
     const next = viewTo(feed.view.peek(), rangeName, span);
     if (next !== null) feed.setView(next);
-  }, [feed, span?.from, span?.to]);
+  }, [feed, rangeName, span?.from, span?.to]);
   // The range stands in the address, so that a reload or a link shows the same.
   useSignalEffect(() => {
     const view = feed.view.value;

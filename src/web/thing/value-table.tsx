@@ -2,7 +2,7 @@
 import type { LatestValue } from "../../cloud/api/contract.ts";
 import { plural } from "../format/labels.ts";
 import { formatAge, formatTime } from "../format/time.ts";
-import { formatValue, unitOf } from "../format/units.ts";
+import { formatValue, unitFor } from "../format/units.ts";
 import { serverNow } from "../live/live.ts";
 import type { ThingFeed } from "./thing-feed.ts";
 
@@ -58,8 +58,8 @@ function Values({ values }: { readonly values: readonly LatestValue[] }) {
   );
 }
 
-function textOf({ value, field }: LatestValue): string {
-  return typeof value === "number" ? formatValue(value, unitOf(field)) : String(value);
+function textOf({ value, field, unit }: LatestValue): string {
+  return typeof value === "number" ? formatValue(value, unitFor(field, unit)) : String(value);
 }
 
 const collator = new Intl.Collator("en", { numeric: true });

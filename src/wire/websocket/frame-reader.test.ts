@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { SimRandom } from "../../../sim/world.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { binaryHeader, closeFrame, pongFrame } from "./frame-writer.ts";
+import { binaryHeader, closeFrame, maskedFrame, pongFrame } from "./frame-writer.ts";
 import { FRAME_CASES, joined, masked } from "./frames.cases.ts";
 import type { FrameCase } from "./frames.cases.ts";
 
@@ -145,5 +145,20 @@ test("arbitrary bytes: never an exception, and the way they are split makes no d
       bytes[Math.floor(random.next() * bytes.length)]! ^= 1 << (i & 7);
     const at = Math.floor(random.next() * bytes.length);
     assert.deepEqual(read([bytes.subarray(0, at), bytes.subarray(at)]), read([bytes]), `round ${round}`);
+  }
+});
+
+test("a client reads a server's frames, which are never masked, and the server what the client masks, of every length", () => {
+  for (const length of [0, 1, 125, 126, 65_535, 65_536]) {
+    const payload = Uint8Array.from({ length }, (_, i) => i);
+    const heard: number[] = [];
+    const handler = { data: (bytes: Uint8Array) => void heard.push(...bytes), ping: () => {}, close: () => {} };
+    const client = new FrameReader(handler, "server");
+    assert.equal(client.push(joined([binaryHeader(length), payload])), null);
+    assert.deepEqual(heard.splice(0), [...payload]);
+    const frame = maskedFrame("binary", payload, Uint8Array.of(1, 2, 3, 254));
+    assert.equal(new FrameReader(handler).push(frame.slice()), null);
+    assert.deepEqual(heard, [...payload]);
+    assert.equal(client.push(frame)?.kind, "masked");
   }
 });

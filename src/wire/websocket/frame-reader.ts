@@ -1,17 +1,18 @@
-/** The server's end of WebSocket framing (RFC 6455 section 5): chunks of any size in, pieces of binary messages out. */
+/** WebSocket framing (RFC 6455 section 5): chunks of any size in, pieces of binary messages out. */
 
 /** Where pieces and control frames go. What is handed over is valid during the call only. */
 export interface FrameHandler {
   /** The next piece of the stream, unmasked in place; a message may come in any number of them. */
   data(bytes: Uint8Array): void;
   ping(payload: Uint8Array): void;
-  /** The client's last frame; `code` is what is to be sent back. Nothing after it is read. */
+  /** The peer's last frame; `code` is what is to be sent back. Nothing after it is read. */
   close(code: number): void;
 }
 
 export type FrameFaultKind =
   | "text"
   | "unmasked"
+  | "masked"
   | "reserved-bits"
   | "opcode"
   | "control-frame"
@@ -49,6 +50,8 @@ const EMPTY = new Uint8Array(0);
 /** Incremental: keeps a few numbers, and up to 125 bytes of a control frame that came in parts. */
 export class FrameReader {
   readonly #handler: FrameHandler;
+  /** Frames of a client are masked, those of a server never (RFC 6455 section 5.1). */
+  readonly #masked: boolean;
   #stage = FIRST;
   #opcode = 0;
   #final = true;
@@ -63,11 +66,12 @@ export class FrameReader {
   #controlBytes = 0;
   #ended = false;
 
-  constructor(handler: FrameHandler) {
+  constructor(handler: FrameHandler, from: "client" | "server" = "client") {
     this.#handler = handler;
+    this.#masked = from === "client";
   }
 
-  /** Reads a chunk, which is overwritten. A fault ends the reading: the connection has to be closed. */
+  /** Reads a chunk, which is overwritten where it is masked. A fault ends the reading: the connection has to be closed. */
   push(chunk: Uint8Array): FrameFault | null {
     let at = 0;
     while (at < chunk.length && !this.#ended) {
@@ -135,7 +139,8 @@ export class FrameReader {
   }
 
   #second(byte: number): FrameFault | null {
-    if (byte < 0x80) return UNMASKED;
+    if (byte < 0x80 && this.#masked) return UNMASKED;
+    if (byte >= 0x80 && !this.#masked) return MASKED;
     const length = byte & 0x7f;
     if (length > CONTROL_BYTES_MAX) {
       if (this.#opcode >= CONTROL_BIT) return LARGE_CONTROL;
@@ -150,6 +155,10 @@ export class FrameReader {
   }
 
   #expectMask(): void {
+    if (!this.#masked) {
+      this.#stage = PAYLOAD;
+      return;
+    }
     this.#missing = 4;
     this.#mask = 0;
     this.#stage = MASK;
@@ -159,7 +168,7 @@ export class FrameReader {
   #payload(chunk: Uint8Array, from: number): number {
     const to = Math.min(chunk.length, from + this.#left);
     this.#left -= to - from;
-    this.#mask = unmask(chunk, from, to, this.#mask);
+    if (this.#masked) this.#mask = unmask(chunk, from, to, this.#mask);
     if (this.#opcode < CONTROL_BIT) {
       // Frames and MQTT packets need not align [MQTT-6.0.0-2].
       this.#handler.data(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
@@ -231,6 +240,7 @@ const MESSAGE_IN_MESSAGE = protocolError("fragments", "a message began before th
 const FRAGMENTED_CONTROL = protocolError("control-frame", "a control frame came in fragments");
 const LARGE_CONTROL = protocolError("control-frame", "a control frame is longer than 125 bytes");
 const UNMASKED = protocolError("unmasked", "a client's frame was not masked");
+const MASKED = protocolError("masked", "a server's frame was masked");
 const BAD_CLOSE = protocolError("close-frame", "a Close frame has no valid code");
 const TEXT: FrameFault = {
   kind: "text",

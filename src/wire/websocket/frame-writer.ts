@@ -1,7 +1,8 @@
-/** Frames of the server: whole, and not masked (RFC 6455 section 5.1). */
+/** Whole frames: not masked from the server, masked from a client (RFC 6455 section 5.1). */
 import { OPCODE } from "./frame-reader.ts";
 
 const FINAL = 0x80;
+const MASKED = 0x80;
 
 /** What stands before `length` bytes of binary payload. */
 export function binaryHeader(length: number): Uint8Array {
@@ -28,4 +29,24 @@ export function pongFrame(payload: Uint8Array): Uint8Array {
 
 export function closeFrame(code: number): Uint8Array {
   return Uint8Array.of(FINAL | OPCODE.close, 2, code >> 8, code & 0xff);
+}
+
+/** A client's frame; `mask` has four bytes that nobody can foretell (RFC 6455 section 5.3). */
+export function maskedFrame(
+  kind: "binary" | "close" | "pong",
+  payload: Uint8Array,
+  mask: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const { length } = payload;
+  const lengthBytes = length < 126 ? 0 : length < 65_536 ? 2 : 8;
+  const at = 2 + lengthBytes + 4;
+  const frame = new Uint8Array(at + length);
+  frame[0] = FINAL | OPCODE[kind];
+  frame[1] = MASKED | (lengthBytes === 0 ? length : lengthBytes === 2 ? 126 : 127);
+  const view = new DataView(frame.buffer);
+  if (lengthBytes === 2) view.setUint16(2, length);
+  else if (lengthBytes === 8) view.setBigUint64(2, BigInt(length));
+  frame.set(mask, at - 4);
+  for (let i = 0; i < length; i++) frame[at + i] = payload[i]! ^ mask[i & 3]!;
+  return frame;
 }
