@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { fileCrc32, openLogDirectory } from "../adapters/files/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { NodeOutgoingHttp, hmacSha256 } from "../adapters/outgoing-http.ts";
-import { jwtVerifier } from "../adapters/jwt-verifier.ts";
 import { sealingWith } from "../adapters/sealing.ts";
 import { Rasteriser } from "../adapters/rasteriser.ts";
 import { openBuckets } from "./buckets.ts";
@@ -15,7 +14,7 @@ import { VERSION } from "../adapters/version.ts";
 import { ForgottenThings, seconds } from "../base/mod.ts";
 import type { EpochMs, Message } from "../base/mod.ts";
 import { Broker } from "../broker/mod.ts";
-import type { Admission, Gatekeeper, Journal, Peer, Publisher, Service } from "../broker/mod.ts";
+import type { Journal, Publisher, Service } from "../broker/mod.ts";
 import { Log } from "../log/mod.ts";
 import type { PresenceBook } from "../registry/mod.ts";
 import { HotRules, defaultRules } from "../rules/mod.ts";
@@ -33,12 +32,9 @@ import { readingAgain, rulesConsumer } from "./rules-consumer.ts";
 import type { PlatformConfig } from "./config.ts";
 import type { Foundation } from "./foundation.ts";
 import { auditDevices } from "./device-audit.ts";
-import { anonymousGatekeeper, evictOnChange } from "./gatekeeper.ts";
+import { evictOnChange } from "./gatekeeper.ts";
 import { LogJournal } from "./journal.ts";
-import { listenerUrlOf } from "./listener-url.ts";
-import { AccountLogin, KeptOwners, KeyLogin, PasswordLogin, Review, TokenLogin } from "./logins/mod.ts";
-import { UserLogin } from "./users.ts";
-import { scramHash } from "../adapters/scram-hash.ts";
+import { openEntrance } from "./entrance.ts";
 import { archiveOrderOf } from "./archive-config.ts";
 import { parseDiskRoom, parseRetention } from "../telemetry/mod.ts";
 import {
@@ -90,12 +86,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   });
   let shadows: ShadowService | null = null;
   const own = { republish, shadows: () => shadows };
-  const { rules, pictures, alertSettings, external, documents, keyedHash } = await openRules(
-    config,
-    base,
-    own,
-    teardown,
-  );
+  const opened = await openRules(config, base, own, teardown);
+  const { rules, pictures, alertSettings, external, documents, keyedHash } = opened;
   const resumeRulesAt = await rules.start();
   teardown.add("rules", () => rules.close());
   const state = new SqliteBrokerState(join(config.data, "broker.db"), base.logger);
@@ -308,30 +300,6 @@ function watched(journal: LogJournal, presence: PresenceBook): Journal {
   };
 }
 
-/** A device that is let in with its renewed certificate needs the one before no more. */
-function noted(renewals: Foundation["renewals"], peer: Peer, admission: Admission): Admission {
-  if (admission.admitted && peer.certificateId !== null) renewals.seen(peer.certificateId);
-  return admission;
-}
-
-function openTokenLogin(
-  { tokens: issuers }: PlatformConfig,
-  base: Foundation,
-  review: Review,
-  teardown: Teardown,
-): TokenLogin {
-  const http = new NodeOutgoingHttp();
-  teardown.add("token issuers", () => http.close());
-  const verifier = jwtVerifier({
-    ...base,
-    keys: new Map(issuers.map(({ issuer, keys }) => [issuer, keys])),
-    fetchText: (url, limits) => http.getText(url, limits),
-  });
-  const login = new TokenLogin({ ...base, issuers, verifier, review });
-  teardown.add("tokens", () => login.close());
-  return login;
-}
-
 async function openBroker(
   config: PlatformConfig,
   base: Foundation,
@@ -340,46 +308,20 @@ async function openBroker(
   services: readonly Service[],
   teardown: Teardown,
 ): Promise<Broker> {
-  const { registry, gatekeeper, renewals, presence, scheduler, logger } = base;
-  const failures = base.failures?.ofPasswords ?? null;
-  const passwords = new PasswordLogin({ ...base, failures, passwords: base.deviceHasher, hash: scramHash });
-  const review = new Review(base);
-  teardown.add("review of logins", () => review.close());
-  const keys = new KeyLogin({ ...base, review });
-  const accounts = new AccountLogin({ ...base, review });
-  for (const login of [keys, accounts]) teardown.add("keys and accounts", () => login.close());
-  if (config.listen.some((text) => listenerUrlOf(text).auth === "password")) passwords.prepare();
-  const tokens = openTokenLogin(config, base, review, teardown);
-  const admit: Gatekeeper["admit"] = (peer: Peer, connect) =>
-    // Only a listener that was asked for with ?auth=none hands over such a peer.
-    peer.anonymous === true
-      ? anonymousGatekeeper.admit()
-      : peer.login === "password"
-        ? passwords.admit(peer, connect)
-        : peer.login === "jwt"
-          ? tokens.admit(peer, connect)
-          : peer.principal !== undefined
-            ? (AccountLogin.isMeant(peer) ? accounts : keys).admit(peer, connect)
-            : noted(renewals, peer, gatekeeper.admit(peer, connect));
-  const users = new UserLogin({ ...base, users: config.users, hash: scramHash, secret: base.secrets.sessionKey });
-  teardown.add("users", () => users.close());
-  const owners = new KeptOwners({ ...base, users, keys });
+  const { registry, presence, scheduler, logger } = base;
+  const entrance = openEntrance(config, base, teardown);
   const broker = new Broker({
     ...base,
     journal,
     state,
-    gatekeeper: {
-      admit,
-      authenticate: (peer, connect) => users.authenticate(peer, connect),
-      mayPublishKept: (owner, topic, retain) => owners.mayPublish(owner, topic, retain),
-    },
+    gatekeeper: entrance.gatekeeper,
     limits: base.limits.mqtt,
     onRefusal: base.refusalNotes.ofBroker,
     system: { version: VERSION, heapBytes: () => process.memoryUsage().heapUsed, period: seconds(config.sysSeconds) },
     ...(config.serverReference === undefined ? {} : { serverReference: config.serverReference }),
   });
   for (const service of services) broker.serve(service);
-  review.start(broker);
+  entrance.start(broker);
   await broker.restore();
   teardown.add("broker", () => broker.close());
   teardown.add(

@@ -263,6 +263,10 @@ test("rights of keys are rights by MQTT: a viewer's key reads, a narrowed one do
   const narrow = await keyOf("narrow", "--scope", "telemetry:read", "--things", "pump-*");
   refused(await cli("pub", "a", "1", "--token", reads), 4, "PUBLISH_NOT_ALLOWED");
   refused(await cli("sub", "a", "--token", narrow), 4, "BROKER_LOGIN_REFUSED", /some things only/);
+  const writes = await keyOf("writes", "--scope", "telemetry:write");
+  await ok("pub", "keys/written", "1", "--token", writes);
+  for (const topic of ["$aws/certificates/create/json", "$aws/provisioning-templates/any/provision/json"])
+    refused(await cli("pub", topic, "{}", "--token", writes), 4, "PUBLISH_NOT_ALLOWED"); // a certificate takes certificates:write
   const subscriber = await sub("keys/#", "--token", reads);
   await ok("pub", "keys/1", "heard");
   await until("the message", async () => subscriber.lines.length === 1);

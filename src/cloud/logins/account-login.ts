@@ -30,12 +30,21 @@ const CONNECTS = policyOf("an account's connection", "iot:Connect", "arn:aws:iot
 const READS = ["arn:aws:iot:*:*:*", "arn:aws:iot:*:*:topic/$SYS/*", "arn:aws:iot:*:*:topicfilter/$SYS/*"];
 const READ = policyOf("telemetry:read", ["iot:Subscribe", "iot:Receive"], READS);
 const WRITE = policyOf("telemetry:write", ["iot:Publish", "iot:RetainPublish"], "arn:aws:iot:*:*:topic/*");
+/** Certificates are another permission, and have requests of their own. */
+const NO_CERTIFICATES = policyOf(
+  "not by messages",
+  ["iot:Publish", "iot:RetainPublish"],
+  ["arn:aws:iot:*:*:topic/$aws/certificates/*", "arn:aws:iot:*:*:topic/$aws/provisioning-templates/*"],
+  "Deny",
+);
 
-const RIGHTS: readonly Rights[] = [[], [READ], [WRITE], [READ, WRITE]].map((more) => ({
-  policies: [CONNECTS, ...more],
-  things: [],
-  certificate: null,
-}));
+const RIGHTS: readonly Rights[] = [[], [READ], [WRITE, NO_CERTIFICATES], [READ, WRITE, NO_CERTIFICATES]].map(
+  (more) => ({
+    policies: [CONNECTS, ...more],
+    things: [],
+    certificate: null,
+  }),
+);
 
 /** Null where the request carries no token at all. */
 export function bearerAccountOf(
@@ -130,7 +139,8 @@ function policyOf(
   policyName: string,
   Action: string | readonly string[],
   Resource: string | readonly string[],
+  Effect: "Allow" | "Deny" = "Allow",
 ): Policy {
-  const document = JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action, Resource }] });
+  const document = JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect, Action, Resource }] });
   return { policyName, document, version: 1, createdAt: 0, updatedAt: 0 };
 }
