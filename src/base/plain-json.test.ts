@@ -55,7 +55,8 @@ test("a number is the double that is nearest to what is written", () => {
 
 test("whatever is plain is JSON with the same members; JSON of printable ASCII without long numbers is plain", () => {
   const text = fc.string({ unit: fc.constantFrom(..."abc12 ".split("")) });
-  const leaf = fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null));
+  const decimal = fc.integer({ min: -99_999, max: 99_999 }).map((number) => number / 100 + 0);
+  const leaf = fc.oneof(text, fc.integer(), decimal, fc.boolean(), fc.constant(null));
   const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
     tree: fc.oneof({ maxDepth: 2 }, leaf, fc.array(tie("tree"), { maxLength: 3 }), fc.dictionary(text, tie("tree"))),
   }));
@@ -122,6 +123,15 @@ test("of a key that is there twice the last one counts, and the object is not pa
   assert.equal(wholeOf('{"ab":1,"ba":2,"ab":3}'), null);
   assert.equal(plain.member("ab"), 3);
   assert.equal(wholeOf('{"ab":1,"ba":2,"a":{"ab":1,"ab":2}}'), '{"ab":1,"ba":2,"a":{"ab":1,"ab":2}}');
+});
+
+test("an object with a number that would be written otherwise is not passed on as it is", () => {
+  for (const number of ["10.0", "-0", "1.50", "-0.0", "0.10"]) {
+    assert.equal(wholeOf(`{"a":[${number}]}`), null, number);
+    assert.ok(isPlain(`{"a":${number}}`));
+    assertAsParsed(`{"a":${number}}`);
+  }
+  for (const number of ["10", "0", "-10", "0.01", "-0.5", "100.25"]) assert.ok(wholeOf(`{"a":[${number}]}`), number);
 });
 
 test("a long object within is left to the parser", () => {

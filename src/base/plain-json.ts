@@ -41,11 +41,14 @@ export class PlainJson {
   #count = 0;
   #start = 0;
   #end = 0;
+  /** Some number is not written as JSON.stringify would: 10.0, or -0. */
+  #odd = false;
 
   /** Whether `bytes` are a plain object; they must stay as they are for as long as its members are asked for. */
   scan(bytes: Uint8Array, limits: JsonLimits, owner: object): boolean {
     this.owner = null;
     this.#count = 0;
+    this.#odd = false;
     if (bytes.length > limits.jsonBytesMax) return false;
     this.#start = afterSpace(bytes, 0);
     const end = this.#object(bytes, this.#start, Math.min(limits.jsonDepthMax, DEPTH_MAX));
@@ -56,8 +59,12 @@ export class PlainJson {
     return true;
   }
 
-  /** Its bytes without what stands around it; null where a key is there twice, for not all readers take the last one. */
+  /**
+   * Its bytes without what stands around it; null where JSON.stringify would write a number otherwise, and where a key is there twice, for
+   * not all readers take the last one.
+   */
   get whole(): Uint8Array | null {
+    if (this.#odd) return null;
     for (let i = 1; i < this.#count; i++) for (let k = 0; k < i; k++) if (this.#areTwins(i, k)) return null;
     return this.#bytes.subarray(this.#start, this.#end);
   }
@@ -114,8 +121,10 @@ export class PlainJson {
         at = afterSpace(b, at + 1);
         if (b[at] !== (first === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY)) continue;
       } else {
-        at = afterScalar(b, at);
+        const from = at;
+        at = afterScalar(b, from);
         if (at < 0) return -1;
+        if (b[at - 1] === ZERO && !isPlainNumber(b, from, at)) this.#odd = true;
         if (depth === 1) this.#spans[this.#count++ * 4 + 3] = at;
         at = afterSpace(b, at);
       }
@@ -189,6 +198,12 @@ function afterNumber(b: Uint8Array, at: number): number {
   const fraction = at + 1;
   at = afterDigits(b, fraction);
   return at === fraction || at - from - 1 > NUMBER_DIGITS_MAX ? -1 : at;
+}
+
+/** Of a scalar that ends with a zero: whether it needs that one, and is not the negative zero. */
+function isPlainNumber(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (b[i] === POINT) return false;
+  return b[from] !== MINUS || to > from + 2;
 }
 
 function afterDigits(b: Uint8Array, at: number): number {

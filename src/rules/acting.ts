@@ -40,7 +40,9 @@ export class Acting {
     if (rule.alert !== null) this.#o.alerts.observe(offset, input, rule.rule.ruleName, rule.alert, verdict);
     if (verdict !== true || !rule.hasSends) return;
     const value = rule.sql.takesWhole ? undefined : rule.sql.select(input);
-    this.#send(rule, input, value, occasionOfMessage(offset, input, rule, this.#o.clock.now()));
+    const now = this.#o.clock.now();
+    this.#o.counters.reached.add(now - input.receivedAt);
+    this.#send(rule, input, value, occasionOfMessage(offset, input, rule, now));
   }
 
   /** What the rule asked is answered; other messages were handled meanwhile. */

@@ -13,6 +13,7 @@ import type { KeyedHash } from "./delivery/receivers.ts";
 import type { Senders } from "./delivery/sender.ts";
 import type { AlertPictures } from "./conversing.ts";
 import type { MessageInput } from "./input.ts";
+import { Latencies } from "./delivery/latencies.ts";
 import { placeOf } from "./model.ts";
 import type { RuleDocument, RuleDraft, RulesLimits } from "./model.ts";
 import type { RuleActivity } from "./rule-activity.ts";
@@ -107,6 +108,8 @@ export interface RuleCounters {
   readonly matched: Counter;
   readonly failed: Counter;
   readonly saveFailures: Counter;
+  /** From a message's acceptance until what it sends is made: the disk, the way from the log, the rule. */
+  readonly reached: Latencies;
 }
 
 export function ruleCounters(metrics: Metrics): RuleCounters {
@@ -122,6 +125,10 @@ export function ruleCounters(metrics: Metrics): RuleCounters {
     saveFailures: metrics.counter({
       name: "tidewire_rules_save_failures_total",
       help: "Times that the rules' state could not be saved",
+    }),
+    reached: new Latencies(metrics, {
+      name: "tidewire_rule_delay_seconds",
+      help: "From the acceptance of a message that matched until its deliveries are made, which waits for the disk",
     }),
   };
 }

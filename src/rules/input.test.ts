@@ -55,7 +55,7 @@ describe("members of a payload", () => {
 describe("SELECT * sends", () => {
   test("a plain object as it was written", () => {
     for (const select of ["*", "VALUE *"]) {
-      assert.equal(sent(select, ' {"b": 1.50, "a":[1, {"c":"x y"}]}\t'), '{"b": 1.50, "a":[1, {"c":"x y"}]}');
+      assert.equal(sent(select, ' {"b": 1.5, "a":[1, {"c":"x y"}]}\t'), '{"b": 1.5, "a":[1, {"c":"x y"}]}');
     }
   });
 
@@ -71,6 +71,7 @@ describe("SELECT * sends", () => {
     assert.equal(sent("*", '{"a":"\\u0041"}'), '{"a":"A"}');
     assert.equal(sent("*", "[1, 2]"), "[1,2]");
     assert.equal(sent("*", '{"a":1'), '{"a":1');
+    assert.equal(sent("*", '{"a": 10.0}'), '{"a":10}');
     assert.equal(sent("*", '{"a":10.0}', "2015-10-08"), '{"a":10}');
   });
 

@@ -1,5 +1,5 @@
 /** What people and metrics are told of attempts. */
-import type { Clock } from "../../base/mod.ts";
+import type { Clock, Millis } from "../../base/mod.ts";
 import type { AttemptOutcome, DeliveryCounters } from "./counters.ts";
 import type { Pending, Target } from "./target.ts";
 
@@ -24,9 +24,17 @@ export class Attempts {
     this.#o.onAttempt(delivery.rule, outcome, reason, 1);
   }
 
-  /** All of a batch were taken: told once per rule of those that stand together. */
-  delivered(target: Target, batch: readonly Pending[]): void {
-    this.#o.counters.attempt(target.carrier.name, "delivered").value += batch.length;
+  /** What has a first attempt from memory tells how long it was queued. */
+  started(target: Target, batch: readonly Pending[], now: Millis): void {
+    const queued = this.#o.counters.latency(target.carrier.name, "queued");
+    for (const { stored, queuedAt } of batch) if (!stored) queued.add(now - queuedAt);
+  }
+
+  /** All of a batch were taken: told once per rule of those that stand together. `startedAt`: as monotonic time has it. */
+  delivered(target: Target, batch: readonly Pending[], startedAt: Millis): void {
+    const { counters, clock } = this.#o;
+    counters.latency(target.carrier.name, "answered").add(clock.monotonic() - startedAt, batch.length);
+    counters.attempt(target.carrier.name, "delivered").value += batch.length;
     target.note(this.#o.clock.now(), null);
     for (let from = 0; from < batch.length;) {
       const { rule } = batch[from]!.delivery;

@@ -1,4 +1,5 @@
 import type { Counter, Metrics } from "../../base/mod.ts";
+import { Latencies } from "./latencies.ts";
 
 /** `unstorable`: the store does not take its row. */
 export type DropReason = "too-large" | "store-full" | "unstorable";
@@ -11,6 +12,7 @@ export class DeliveryCounters {
   readonly #metrics: Metrics;
   /** Bounded by the carriers there are. */
   readonly #attempts = new Map<string, Readonly<Record<AttemptOutcome, Counter>>>();
+  readonly #latencies = new Map<string, Latencies>();
   readonly #dropped: Readonly<Record<DropReason, Counter>>;
 
   constructor(metrics: Metrics, read: { waiting: () => number; inflight: () => number }) {
@@ -46,6 +48,21 @@ export class DeliveryCounters {
       this.#attempts.set(kind, counters);
     }
     return counters[outcome];
+  }
+
+  /** `queued`: until the first attempt, of those that are made from memory; `answered`: of attempts that went well. */
+  latency(kind: string, stage: "queued" | "answered"): Latencies {
+    const key = `${stage} ${kind}`;
+    let latencies = this.#latencies.get(key);
+    if (latencies === undefined) {
+      latencies = new Latencies(this.#metrics, {
+        name: "tidewire_delivery_stage_seconds",
+        help: "How long deliveries wait in memory for their first attempt, and how long the receiver takes for those that went well",
+        labels: { kind, stage },
+      });
+      this.#latencies.set(key, latencies);
+    }
+    return latencies;
   }
 
   dropped(reason: DropReason): Counter {

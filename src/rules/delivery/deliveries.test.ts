@@ -55,6 +55,21 @@ describe("deliveries", () => {
       assert.equal(receiver.received[0]!.headers["x-team"], "blue");
     });
 
+    test("metrics tell how long a message took to its rule, waited, and was on the way", async () => {
+      await begin();
+      world.rules.put("hot", webhookRule(receiver.url));
+      world.publish("a/b", { n: 1 }, { receivedAt: world.clock.now() - 30 });
+      await world.pass(0);
+      const upTo = (name: string, le: string, labels: object = {}): number =>
+        world.metrics.value(`tidewire_${name}_seconds_bucket`, { ...labels, le });
+      assert.deepEqual([upTo("rule_delay", "0.02"), upTo("rule_delay", "0.05")], [0, 1]);
+      for (const stage of ["queued", "answered"]) {
+        assert.equal(upTo("delivery_stage", "0.001", { kind: "webhook", stage }), 1, stage); // time stands still here
+        const labels = { kind: "webhook", stage };
+        assert.equal(world.metrics.value("tidewire_delivery_stage_seconds_count", labels), 1, stage);
+      }
+    });
+
     test("a match is posted at once, as JSON, without a write to the disk", async () => {
       await begin();
       world.rules.put("hot", webhookRule(receiver.url, "SELECT t AS temp, topic(2) AS room FROM 'a/+' WHERE t > 20"));

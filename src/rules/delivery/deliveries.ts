@@ -315,8 +315,8 @@ export class Deliveries {
     const { clock, senders, limits } = this.#o;
     const startedAt = clock.monotonic();
     this.#inflight++;
-    target.usedAt = startedAt;
-    target.inflight.add(batch);
+    target.started(batch, startedAt);
+    this.#attempts.started(target, batch, startedAt);
     target.sender ??= senders.open(target.receiver);
     const parcels = batch.map(({ delivery }) => delivery);
     target.sender.send(parcels, Math.min(target.carrier.timeout, limits.deliveryTimeout)).then(
@@ -337,7 +337,7 @@ export class Deliveries {
     target.inflight.delete(batch);
     if (this.#closed) return;
     if (verdicts.length === batch.length && verdicts.every((verdict) => verdict === DONE)) {
-      this.#concludeAll(target, batch);
+      this.#concludeAll(target, batch, startedAt);
     } else {
       const answered = batch.map((pending, i) => ({ pending, verdict: verdicts[i] ?? targetFails(reason) }));
       // What the receiver took first: a success clears its record, and must not clear the failure beside it.
@@ -359,9 +359,9 @@ export class Deliveries {
   }
 
   /** As nearly all batches end. */
-  #concludeAll(target: Target, batch: readonly Pending[]): void {
+  #concludeAll(target: Target, batch: readonly Pending[], startedAt: Millis): void {
     target.succeeded(batch.length);
-    this.#attempts.delivered(target, batch);
+    this.#attempts.delivered(target, batch, startedAt);
     for (const pending of batch) if (pending.stored) this.#ledger.done(pending.key);
   }
 

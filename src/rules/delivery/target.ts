@@ -106,6 +106,12 @@ export class Target {
     return this.queue.first!.queuedAt + linger;
   }
 
+  /** A batch is on the way. */
+  started(batch: readonly Pending[], now: Millis): void {
+    this.usedAt = now;
+    this.inflight.add(batch);
+  }
+
   /** So many were taken. */
   succeeded(count: number): void {
     this.failures = 0;
