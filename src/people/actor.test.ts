@@ -30,7 +30,7 @@ describe("patterns of thing names", () => {
 
   test("an actor who is narrowed to nothing may touch nothing; one who is not, everything", () => {
     const actor = (things: Actor["things"]): Actor => ({
-      identity: { kind: "token", session: null },
+      identity: { kind: "token", session: null, mark: "m" },
       permissions: new Set(),
       things,
     });

@@ -3,7 +3,9 @@ import type { Permission } from "./permissions.ts";
 
 export type Identity =
   /** The platform's own administrator token; `session`: of a dashboard that was opened with it, or with a login link. */
-  | { readonly kind: "token"; readonly session: string | null }
+  | { readonly kind: "token"; readonly session: string }
+  /** Without a session, by the token itself; `mark` tells it from those before and after it. */
+  | { readonly kind: "token"; readonly session: null; readonly mark: string }
   | { readonly kind: "user"; readonly user: string; readonly session: string }
   | { readonly kind: "api-key"; readonly key: string; readonly name: string; readonly owner: string | null }
   | { readonly kind: "access-key"; readonly key: string; readonly name: string; readonly owner: string | null }

@@ -344,8 +344,10 @@ describe("the platform's token", () => {
     const { value } = people.sessions.begin(null, ADDRESS, "");
     const code = people.issueCode();
     const old = people.byToken("tw_first", ADDRESS)!;
-    assert.deepEqual(old.identity, { kind: "token", session: null });
+    assert.equal(old.identity.kind, "token");
+    assert.notEqual(people.again(old), null);
     const next = people.rotateToken();
+    assert.equal(people.again(old), null, "what was begun with it goes, too");
     assert.match(next, /^tw_[A-Za-z0-9_-]{43}$/);
     assert.equal(world.token, next);
     assert.equal(people.byToken("tw_first", ADDRESS), null);
@@ -360,8 +362,12 @@ describe("the platform's token", () => {
     assert.throws(() => people.revokeToken(), is("LAST_ADMINISTRATOR"));
     await joined("anna", "administrator");
     const { value } = people.sessions.begin(null, ADDRESS, "");
+    const bearer = people.byToken("tw_first", ADDRESS)!;
     people.revokeToken();
-    assert.deepEqual([people.byToken("tw_first", ADDRESS), people.byCookie(value)], [null, null]);
+    assert.deepEqual(
+      [people.byToken("tw_first", ADDRESS), people.byCookie(value), people.again(bearer)],
+      [null, null, null],
+    );
     assert.equal(world.restarted().byToken("tw_first", ADDRESS), null);
     world.token = "tw_second";
     assert.notEqual(world.restarted().byToken("tw_second", ADDRESS), null);

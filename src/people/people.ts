@@ -65,7 +65,7 @@ export class People {
   // ── who is it ────────────────────────────────────────────────────────────────────────────────
 
   byToken(token: string, address: string): Actor | null {
-    if (this.isPlatformToken(token)) return this.#actor({ kind: "token", session: null });
+    if (this.isPlatformToken(token)) return this.#actor({ kind: "token", session: null, mark: this.#tokenMark });
     const key = this.keys.byToken(token);
     return key === null ? null : this.#byKey(key, address);
   }
@@ -100,7 +100,9 @@ export class People {
       const key = this.keys.again(identity.key);
       return key === null ? null : this.#actor(identity, key);
     }
-    if ((identity.kind === "token" || identity.kind === "user") && identity.session !== null) {
+    if (identity.kind === "token" && identity.session === null) {
+      if (identity.mark !== this.#tokenMark) return null; // of a token that was replaced nothing is left
+    } else if (identity.kind === "token" || identity.kind === "user") {
       if (this.sessions.get(identity.session) === null) return null;
     }
     return this.#actor(identity);
@@ -145,7 +147,7 @@ export class People {
   // ── the platform's token ─────────────────────────────────────────────────────────────────────
 
   /** Tells whether it is still the same token; nothing can be made of it. */
-  get tokenMark(): string {
+  get #tokenMark(): string {
     return this.#tokenHash.slice(0, TOKEN_MARK_CHARS);
   }
 

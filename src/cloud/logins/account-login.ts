@@ -13,7 +13,7 @@ import type { RegistryGatekeeper } from "../gatekeeper.ts";
 import type { Review, Reviewed } from "./review.ts";
 
 export interface AccountLoginOptions {
-  readonly people: Pick<People, "tokenMark" | "again" | "keys" | "onChange">;
+  readonly people: Pick<People, "again" | "keys" | "onChange">;
   readonly gatekeeper: Pick<RegistryGatekeeper, "admitLogin" | "moved">;
   readonly review: Pick<Review, "soon">;
 }
@@ -50,7 +50,7 @@ const RIGHTS: readonly Rights[] = [[], [READ], [WRITE, NO_CERTIFICATES], [READ, 
 export function bearerAccountOf(
   { headers }: Pick<IncomingMessage, "headers">,
   remoteAddress: string,
-  people: Pick<People, "byToken" | "tokenMark">,
+  people: Pick<People, "byToken">,
 ): Bearer | null {
   const token = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
   if (token === undefined) return null;
@@ -61,7 +61,9 @@ export function bearerAccountOf(
   if (rightsOf(actor) === RIGHTS[0])
     return { reason: "token", hint: "the key has neither of the permissions telemetry:read and telemetry:write" };
   const { identity } = actor;
-  return { principal: identity.kind === "api-key" ? `${KEY}${identity.key}` : `${TOKEN}${people.tokenMark}` };
+  if (identity.kind === "token" && identity.session === null) return { principal: `${TOKEN}${identity.mark}` };
+  if (identity.kind === "api-key") return { principal: `${KEY}${identity.key}` };
+  return { reason: "token", hint: "it is neither the platform's token nor an API key" };
 }
 
 export class AccountLogin implements Reviewed {
@@ -111,9 +113,8 @@ export class AccountLogin implements Reviewed {
   #rightsOf(principal: string): Rights | null {
     const { people } = this.#o;
     if (principal.startsWith(TOKEN)) {
-      // Of a token that was replaced nothing is left.
-      if (principal.slice(TOKEN.length) !== people.tokenMark) return null;
-      const actor = people.again({ identity: { kind: "token", session: null }, permissions: new Set(), things: null });
+      const identity = { kind: "token", session: null, mark: principal.slice(TOKEN.length) } as const;
+      const actor = people.again({ identity, permissions: new Set(), things: null });
       return actor === null ? null : rightsOf(actor);
     }
     const key = people.keys.again(principal.slice(KEY.length));
