@@ -31,8 +31,9 @@ const OTHERS = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1";
 /** Rollups are often less with dictionaries for what has few values, as the minute of an extreme: hours of a year of minutes 13.3 bytes a row
  * instead of 16.8, of a fleet's three hours 13.5 instead of 19.2; days of one device 52 instead of 30. */
 const FEW_VALUES = "PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1024";
-/** Bytes per row of numbers below which another encoding is not tried. */
+/** Bytes per row of numbers, and of a file, below which another encoding is not tried. */
 const SMALL_ROW = 1.5;
+const SMALL_FILE = 8 * 1024;
 
 /** How a file is written; `scale` as of a `PointFile`. */
 export interface Encoding {
@@ -137,7 +138,7 @@ export class Writer {
   async #smallest(stem: string, rows: Rows, [first, ...others]: readonly Encoding[]): Promise<Encoded> {
     let best = await this.#encode(stem, rows, first!);
     for (const encoding of others) {
-      if (best.bytes <= SMALL_ROW * best.rows) break;
+      if (best.bytes <= Math.max(SMALL_FILE, SMALL_ROW * best.rows)) break;
       // Sorted once: this is made of the one before.
       const from = `FROM read_parquet(${this.#quoted(best.name)})`;
       const again: Rows =
