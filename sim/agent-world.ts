@@ -1,10 +1,10 @@
 /** An agent's outbox and uplink as a process that can be killed, on a disk and a network that can fail. */
-import type { Metrics, Scheduler } from "../src/base/mod.ts";
+import type { Metrics } from "../src/base/mod.ts";
 import type { OutboxLimits } from "../src/queue/mod.ts";
 import { Outbox, Uplink } from "../src/queue/mod.ts";
 import { SimQueueStore } from "./queue-store.ts";
 import { SimBroker } from "./uplink-broker.ts";
-import { SimClock, SimLogger, SimMetrics, SimRandom } from "./world.ts";
+import { SimClock, SimLogger, SimMetrics, SimRandom, mortalScheduler, whileAlive } from "./world.ts";
 
 export interface SimAgent {
   readonly outbox: Outbox;
@@ -62,15 +62,10 @@ export class AgentWorld {
 
   #start(): SimAgent {
     const own = ++this.#process;
-    const living = (task: () => void) => (): void => {
-      if (own === this.#process) task();
-    };
     const { clock, random, logger, store } = this;
-    const scheduler: Scheduler = {
-      after: (delay, task) => clock.after(delay, living(task)),
-      every: (period, task) => clock.every(period, living(task)),
-      defer: (task) => clock.defer(living(task)),
-    };
+    const isAlive = (): boolean => own === this.#process;
+    const living = whileAlive(isAlive);
+    const scheduler = mortalScheduler(clock, isAlive);
     this.broker.cut(); // the kernel closes a dead process's connections
     this.metrics = new SimMetrics();
     const metrics: Metrics = this.metrics;

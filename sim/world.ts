@@ -139,6 +139,23 @@ export class SimClock implements Clock, Scheduler {
   }
 }
 
+/** What is called back does nothing any more once its process is dead. */
+export function whileAlive(isAlive: () => boolean): (task: () => void) => () => void {
+  return (task) => () => {
+    if (isAlive()) task();
+  };
+}
+
+/** The timers of one process. */
+export function mortalScheduler(clock: Scheduler, isAlive: () => boolean): Scheduler {
+  const living = whileAlive(isAlive);
+  return {
+    after: (delay, task) => clock.after(delay, living(task)),
+    every: (period, task) => clock.every(period, living(task)),
+    defer: (task) => clock.defer(living(task)),
+  };
+}
+
 function earlier(a: Timer, b: Timer): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }

@@ -9,6 +9,7 @@ import { systemRandom } from "../adapters/system.ts";
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import { loadAgentConfig } from "../edge/mod.ts";
 import { accessOf } from "./client.ts";
+import { optionFault } from "./option-fault.ts";
 
 export interface BrokerOptions {
   readonly url?: string;
@@ -48,7 +49,10 @@ export function withBroker(command: Command): Command {
   return command
     .option("--device <folder>", "speak as the device whose key and certificate are in this folder")
     .option("--url <url>", "address of a platform's API (https://…) or of any broker (mqtt, mqtts, ws, wss)")
-    .option("--token <token>", "token or API key of a platform (default: TIDEWIRE_TOKEN, else the data folder's)")
+    .option(
+      "--token <token>",
+      "token or API key of a platform (default, not for brokers: TIDEWIRE_TOKEN, else the data folder's)",
+    )
     .option("--data <folder>", "data folder of a platform on this machine", "tidewire-data")
     .option("--ca <file>", "PEM file of the CA that the broker's certificate is from (default: the machine's list)")
     .option("--cert <file>", "PEM file of the client's certificate; --key goes with it")
@@ -62,8 +66,7 @@ export function withBroker(command: Command): Command {
 /** Throws CONFIG_VALUE_INVALID, CONFIG_FILE_UNREADABLE, TOKEN_MISSING. */
 export async function brokerOf(options: BrokerOptions, command: string): Promise<Broker> {
   const { url, device, username, cert, key } = options;
-  const wrong = (name: string, reason: string): TidewireError =>
-    new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key: name, reason, command });
+  const wrong = (name: string, reason: string): TidewireError => optionFault(command, name, reason);
   if ((cert === undefined) !== (key === undefined))
     throw wrong(cert === undefined ? "--key" : "--cert", "--cert and --key go together");
   const shared = {
@@ -80,8 +83,8 @@ export async function brokerOf(options: BrokerOptions, command: string): Promise
   const clientId = options.clientId ?? `tidewire-${Buffer.from(systemRandom.bytes(8)).toString("hex")}`;
   const address = url === undefined ? null : brokerAddress(url);
   if (address !== null) {
-    const token = address.webSocket ? (options.token ?? process.env["TIDEWIRE_TOKEN"]) : undefined;
-    const bearer = token === undefined ? {} : { bearer: token };
+    // TIDEWIRE_TOKEN is a platform's, and goes to no broker that may be another's.
+    const bearer = address.webSocket && options.token !== undefined ? { bearer: options.token } : {};
     return { ...shared, address, clientId, credentials: { ...files, ...bearer }, hints: ELSEWHERE };
   }
   const access = accessOf(options);

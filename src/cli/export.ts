@@ -12,6 +12,7 @@ import { EXPORTED, exportStatement } from "../cloud/ask/export-statement.ts";
 import type { Exported } from "../cloud/ask/export-statement.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { placeOf } from "./log-options.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { toFile, toStandardOutput } from "./query.ts";
 
@@ -140,5 +141,5 @@ function collect(text: string, before: readonly string[]): readonly string[] {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "export" });
+  return optionFault("export", key, reason);
 }

@@ -1,8 +1,8 @@
 /** `--format` of `tidewire sub`: the letters of mosquitto_sub, so that scripts can stay as they are. */
 import type { Received } from "../adapters/mqtt-client/mod.ts";
-import { TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { payloadFields, printable, propertiesFields, shownPayload, textOf } from "./message-text.ts";
+import { optionFault } from "./option-fault.ts";
 
 export type MessageFormat = (message: Received, time: EpochMs) => string;
 
@@ -49,12 +49,7 @@ function fieldOf(letter: string): MessageFormat {
   const reason = `%${letter} is none of ${Object.keys(FIELDS)
     .map((name) => `%${name}`)
     .join(" ")}`;
-  throw new TidewireError("CONFIG_VALUE_INVALID", {
-    file: "The command line",
-    key: "--format",
-    reason,
-    command: "sub",
-  });
+  throw optionFault("sub", "--format", reason);
 }
 
 /** As `tidewire log export` writes messages, as far as a subscriber is told of them; `pub` and `rules run` read it. */

@@ -6,6 +6,7 @@ import { Command, Option } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { ConnectionInfo } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { columnFault, provisionRows } from "./provision-bulk.ts";
 import type { BulkRun, Tally, TemplateParameter } from "./provision-bulk.ts";
@@ -181,10 +182,5 @@ function checkBroker(broker: string | undefined): void {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", {
-    file: "The command line",
-    key,
-    reason,
-    command: "provision bulk",
-  });
+  return optionFault("provision bulk", key, reason);
 }

@@ -13,6 +13,7 @@ import type { Broker, BrokerOptions } from "./broker-options.ts";
 import { linesOf } from "./json-lines.ts";
 import { messageLine } from "./message-line.ts";
 import type { MessageDefaults } from "./message-line.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { durationOf, qosOf } from "./sub.ts";
@@ -84,7 +85,7 @@ export function pubCommand(output: Output): Command {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "pub" });
+  return optionFault("pub", key, reason);
 }
 
 /** One message, or one after the other as lines come; null for a line that is wrong, which is told. */

@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
 import type { QueryRequest, QueryResult } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { alignedTable } from "./query-table.ts";
 
@@ -209,5 +210,5 @@ function brokenOff(bytes: number, error: unknown): TidewireError {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "query" });
+  return optionFault("query", key, reason);
 }

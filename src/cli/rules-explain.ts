@@ -12,6 +12,7 @@ import type { Explanation, ExternalName } from "../sql/mod.ts";
 import { withConnection } from "./connection.ts";
 import { LogRecords } from "./log-records.ts";
 import { messageLine } from "./message-line.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { ruleFrom } from "./rule-source.ts";
 import type { ConnectionOptions } from "./rule-source.ts";
@@ -120,5 +121,5 @@ function contentOf(file: string): string {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "rules explain" });
+  return optionFault("rules explain", key, reason);
 }

@@ -6,6 +6,7 @@ import { MOVE_MEDIA_TYPE } from "../cloud/moves/mod.ts";
 import type { DepartureView } from "../cloud/moves/mod.ts";
 import { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 
 interface Options {
@@ -214,5 +215,5 @@ function write(file: string, bytes: Uint8Array): void {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "rules move" });
+  return optionFault("rules move", key, reason);
 }

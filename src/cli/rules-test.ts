@@ -2,12 +2,14 @@
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { Command, InvalidArgumentError } from "commander";
 import { stepBack, systemClock } from "../adapters/system.ts";
-import { TidewireError, days, momentIn } from "../base/mod.ts";
+import { days, momentIn } from "../base/mod.ts";
+import type { TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import { testOnPast } from "../cloud/backtest/mod.ts";
 import type { PastTestProgress, PastTestResult } from "../cloud/backtest/mod.ts";
 import { withConnection } from "./connection.ts";
 import { countOf } from "./log-options.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { ruleFrom } from "./rule-source.ts";
 import { openAnswers } from "./rules-answers.ts";
@@ -119,7 +121,7 @@ function goOnWhile(output: Output): (progress: PastTestProgress) => boolean {
 }
 
 function wrong(key: string, reason: string): TidewireError {
-  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "rules test" });
+  return optionFault("rules test", key, reason);
 }
 
 /** Not everywhere allowed, and nothing depends on it. */

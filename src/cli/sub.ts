@@ -12,6 +12,7 @@ import type { Broker, BrokerOptions } from "./broker-options.ts";
 import { LineSink } from "./json-lines.ts";
 import { jsonOf, messageFormat, sentenceOf } from "./message-format.ts";
 import type { MessageFormat } from "./message-format.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -89,12 +90,7 @@ function countOf(text: string): number {
 function formatOf({ json, format, raw }: Options): MessageFormat | null {
   if ([json === true, format !== undefined, raw === true].filter(Boolean).length > 1) {
     const reason = "only one of --json, --format and --raw can be";
-    throw new TidewireError("CONFIG_VALUE_INVALID", {
-      file: "The command line",
-      key: "--format",
-      reason,
-      command: "sub",
-    });
+    throw optionFault("sub", "--format", reason);
   }
   if (raw === true) return null;
   if (format !== undefined) return messageFormat(format);

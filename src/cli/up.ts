@@ -5,6 +5,7 @@ import type { Platform, PlatformConfig } from "../cloud/mod.ts";
 import { parsePostgresUrl } from "../adapters/postgres/server-url.ts";
 import { systemScheduler } from "../adapters/system.ts";
 import { TidewireError, seconds } from "../base/mod.ts";
+import { optionFault } from "./option-fault.ts";
 import { coloursFor } from "./output.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -142,7 +143,7 @@ async function configOf(options: Options): Promise<PlatformConfig> {
   if (!parsed.success) {
     const { path, message: reason } = parsed.error.issues[0]!;
     const key = FLAG_NAMES[String(path[0])] ?? path.join(".");
-    throw new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "up" });
+    throw optionFault("up", key, reason);
   }
   return { ...parsed.data, data: resolve(parsed.data.data) };
 }
@@ -151,12 +152,7 @@ async function configOf(options: Options): Promise<PlatformConfig> {
 function withoutPassword(key: string, url: string | undefined): string | undefined {
   if (url === undefined || !url.includes("://") || parsePostgresUrl(url).password === null) return url;
   const reason = "every user of this machine can read it; use ?passwordfile=/path, PGPASSWORD or ~/.pgpass";
-  throw new TidewireError("CONFIG_VALUE_INVALID", {
-    file: "The command line",
-    key,
-    reason: `it holds a password, which ${reason}`,
-    command: "up",
-  });
+  throw optionFault("up", key, `it holds a password, which ${reason}`);
 }
 
 /** `name=value`, several times. */

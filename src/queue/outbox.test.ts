@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { SimQueueStore } from "../../sim/queue-store.ts";
-import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../sim/world.ts";
-import type { Scheduler } from "../base/mod.ts";
+import { SimClock, SimLogger, SimMetrics, SimRandom, mortalScheduler } from "../../sim/world.ts";
 import { LIMITS, isTidewireError } from "../base/mod.ts";
 import type { OutboxLimits } from "./outbox.ts";
 import { Outbox } from "./outbox.ts";
@@ -33,14 +32,7 @@ function world(limits: Partial<OutboxLimits> = {}): World {
   const start = (): Outbox => {
     // A crash ends a process with its timers; the one before must not write on.
     const own = ++process;
-    const living = (task: () => void) => (): void => {
-      if (own === process) task();
-    };
-    const scheduler: Scheduler = {
-      after: (delay, task) => clock.after(delay, living(task)),
-      every: (period, task) => clock.every(period, living(task)),
-      defer: (task) => clock.defer(living(task)),
-    };
+    const scheduler = mortalScheduler(clock, () => own === process);
     return new Outbox({ store, clock, scheduler, random, logger, metrics, limits: bounds });
   };
   return { clock, store, logger, metrics, limits: bounds, start };

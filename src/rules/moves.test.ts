@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
-import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from "../../sim/world.ts";
+import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle, mortalScheduler } from "../../sim/world.ts";
 import { sealingWith } from "../adapters/sealing.ts";
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
 import { SqliteRulesStore } from "../adapters/sqlite/rules-store.ts";
 import { encodeUtf8 } from "../base/mod.ts";
-import type { Cancel, JsonValue, Message, Scheduler } from "../base/mod.ts";
+import type { Cancel, JsonValue, Message } from "../base/mod.ts";
 import type { ExternalRequest } from "../sql/mod.ts";
 import type { LogReading } from "./asking/asking.ts";
 import { HotRules } from "./hot-rules.ts";
@@ -64,14 +64,7 @@ class Runtime {
   async start(): Promise<this> {
     const alive = { yes: true };
     this.#alive = alive;
-    const living = (task: () => void) => (): void => {
-      if (alive.yes) task();
-    };
-    const scheduler: Scheduler = {
-      after: (delay, task): Cancel => this.#clock.after(delay, living(task)),
-      every: (period, task): Cancel => this.#clock.every(period, living(task)),
-      defer: (task) => this.#clock.defer(living(task)),
-    };
+    const scheduler = mortalScheduler(this.#clock, () => alive.yes);
     this.#store = new SqliteRulesStore({ path: this.#path, sealing: SEALING });
     this.rules = new HotRules({
       store: this.#mortal(this.#store, alive),

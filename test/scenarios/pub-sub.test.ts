@@ -280,6 +280,20 @@ test("rights of keys are rights by MQTT: a viewer's key reads, a narrowed one do
   await ok("pub", "keys/2", "with the new one");
 });
 
+test("TIDEWIRE_TOKEN is for the platform: to an address of any broker it goes only where --token says so", async () => {
+  const broker = `${platform.ready.http.replace(/^http/, "ws")}/mqtt`;
+  const key = (await ok("keys", "add", "writer", "--scope", "telemetry:write")).trim();
+  const before = process.env["TIDEWIRE_TOKEN"];
+  process.env["TIDEWIRE_TOKEN"] = key;
+  try {
+    refused(await cli("pub", "a", "1", "--url", broker), 4, "BROKER_LOGIN_REFUSED");
+  } finally {
+    if (before === undefined) delete process.env["TIDEWIRE_TOKEN"];
+    else process.env["TIDEWIRE_TOKEN"] = before;
+  }
+  await ok("pub", "a", "1", "--url", broker, "--token", key);
+});
+
 test("lines: payloads of a topic, or messages as sub prints them, binary ones too; a wrong line is told and left out", async () => {
   const copied = await sub("copy/#", "--count", "3", "--format", "%t %x %C");
   const json = [

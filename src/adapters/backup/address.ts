@@ -14,7 +14,7 @@ export interface BucketOptions {
 
 const BUCKET = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*?))?\/*$/;
 
-/** `environment`: with the variables of AWS's own tools. Throws REQUEST_INVALID. */
+/** `environment`: with the variables of AWS's own tools. Throws CONFIG_VALUE_INVALID. */
 export function backupPlace(
   address: string,
   options: BucketOptions,
@@ -23,17 +23,17 @@ export function backupPlace(
   const { credentials, ca } = options;
   const { AWS_REGION, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = environment;
   if (!address.startsWith("s3://")) {
-    if (options.endpoint !== undefined) throw invalid("--endpoint is for addresses such as s3://bucket/prefix");
+    if (options.endpoint !== undefined) throw invalid("--endpoint", "it is for addresses such as s3://bucket/prefix");
     return { kind: "folder", path: resolve(address) };
   }
   const region = options.region ?? AWS_REGION ?? AWS_DEFAULT_REGION ?? "us-east-1";
   const endpoint = options.endpoint ?? AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL ?? `https://s3.${region}.amazonaws.com`;
   const [, bucket, prefix = ""] = BUCKET.exec(address) ?? [];
   if (bucket === undefined || (prefix !== "" && !isObjectKey(prefix))) {
-    throw invalid(`'${address}' must be like s3://bucket/prefix`);
+    throw invalid("the place of backups", `'${address}' must be like s3://bucket/prefix`);
   }
   if (!/^https?:\/\/[^/@]+\/?$/.test(endpoint))
-    throw invalid("--endpoint must be an http:// or https:// URL without a path");
+    throw invalid("--endpoint", "it must be an http:// or https:// URL without a path");
   return {
     kind: "s3",
     endpoint,
@@ -45,6 +45,6 @@ export function backupPlace(
   };
 }
 
-function invalid(reason: string): TidewireError {
-  return new TidewireError("REQUEST_INVALID", { reason });
+function invalid(key: string, reason: string): TidewireError {
+  return new TidewireError("CONFIG_VALUE_INVALID", { file: "The command line", key, reason, command: "backup" });
 }

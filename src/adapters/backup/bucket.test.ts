@@ -193,9 +193,12 @@ describe("backups in a bucket", () => {
     assert.deepEqual(await keysOf(objects, "writing/"), []);
     assert.equal((await bytesOf(objects.get("tidewire-backup.json"))).length, 13);
     for (const bad of ["s3://", "s3://UPPER/x", "s3://bucket/../x"]) {
-      assert.throws(() => backupPlace(bad, {}), refused("REQUEST_INVALID", /like s3:\/\/bucket\/prefix/));
+      assert.throws(() => backupPlace(bad, {}), refused("CONFIG_VALUE_INVALID", /like s3:\/\/bucket\/prefix/));
     }
-    assert.throws(() => backupPlace("/mnt/x", { endpoint: "https://x" }), refused("REQUEST_INVALID", /--endpoint/));
+    assert.throws(
+      () => backupPlace("/mnt/x", { endpoint: "https://x" }),
+      refused("CONFIG_VALUE_INVALID", /--endpoint/),
+    );
     assert.deepEqual(backupPlace("s3://backups/plant-7/", { region: "eu-central-1" }), {
       kind: "s3",
       endpoint: "https://s3.eu-central-1.amazonaws.com",

@@ -7,11 +7,11 @@ import { DatabaseSync } from "node:sqlite";
 import { inflateRawSync } from "node:zlib";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
-import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle } from "../../../sim/world.ts";
+import { SIM_EPOCH, SimClock, SimLogger, SimMetrics, SimRandom, settle, mortalScheduler } from "../../../sim/world.ts";
 import { sealingWith } from "../../adapters/sealing.ts";
 import { SqliteRulesStore } from "../../adapters/sqlite/rules-store.ts";
 import { LIMITS } from "../../base/mod.ts";
-import type { Cancel, Message, Scheduler } from "../../base/mod.ts";
+import type { Message } from "../../base/mod.ts";
 import { HotRules } from "../hot-rules.ts";
 import { HearsOnce, messageOf } from "../rules.fixture.ts";
 import { Run, T0 } from "./windows.fixture.ts";
@@ -63,14 +63,7 @@ class Runtime {
   async start(): Promise<this> {
     const alive = { yes: true };
     this.#alive = alive;
-    const living = (task: () => void) => (): void => {
-      if (alive.yes) task();
-    };
-    const scheduler: Scheduler = {
-      after: (delay, task): Cancel => this.clock.after(delay, living(task)),
-      every: (period, task): Cancel => this.clock.every(period, living(task)),
-      defer: (task) => this.clock.defer(living(task)),
-    };
+    const scheduler = mortalScheduler(this.clock, () => alive.yes);
     this.#store = new SqliteRulesStore({ path: this.path, sealing: SEALING });
     this.logger = new SimLogger();
     this.metrics = new SimMetrics();
