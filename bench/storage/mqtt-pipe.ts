@@ -61,16 +61,33 @@ export class MqttPipe {
     });
   }
 
-  /** Open loop: `perSecond` of them, whatever is acknowledged; resolves when all are sent. */
-  async publishPaced(packets: readonly Buffer[], perSecond: number): Promise<void> {
-    this.#socket.on("data", () => {});
-    const startedAt = performance.now();
-    for (let sent = 0; sent < packets.length;) {
-      const due = Math.min(packets.length, Math.ceil(((performance.now() - startedAt) / 1000) * perSecond));
-      if (due > sent) this.#socket.write(Buffer.concat(packets.slice(sent, due)));
-      sent = Math.max(sent, due);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+  /** Open loop: `perSecond` of them, whatever is acknowledged; resolves when all are, rejects where the connection ends before. */
+  publishPaced(packets: readonly Buffer[], perSecond: number, tickMs = 5): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve, reject) => {
+      const startedAt = performance.now();
+      let sent = 0;
+      const timer = setInterval(() => {
+        const due = Math.min(packets.length, Math.ceil(((performance.now() - startedAt) / 1000) * perSecond));
+        if (due > sent) socket.write(Buffer.concat(packets.slice(sent, due)));
+        sent = Math.max(sent, due);
+      }, tickMs);
+      const lost = (): void => {
+        clearInterval(timer);
+        reject(new Error("the broker closed the connection"));
+      };
+      let missing = packets.length * 4; // PUBACK of 3.1.1 has four bytes
+      const take = (chunk: Buffer): void => {
+        missing -= chunk.length;
+        if (missing > 0) return;
+        clearInterval(timer);
+        socket.off("data", take);
+        socket.off("close", lost);
+        resolve();
+      };
+      socket.once("close", lost);
+      socket.on("data", take);
+    });
   }
 
   close(): void {
