@@ -50,7 +50,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
 function openReady(options: DatabaseOptions, existed: boolean, then: (database: DatabaseSync) => void): DatabaseSync {
   const database = openFile(options);
   try {
-    prepare(database, options, existed);
+    checked(options, () => prepare(database, options, existed));
     then(database);
   } catch (error) {
     database.close();
