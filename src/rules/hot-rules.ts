@@ -204,6 +204,7 @@ export class HotRules {
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
     this.#running.endOrphans(this.moves);
+    this.#followContacts();
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         if (this.#closings.isUnderWay) return; // no time passes for alerts in the middle of it
@@ -399,13 +400,20 @@ export class HotRules {
   }
 
   readonly replanAlerts = (config: Parameters<RuleAlerts["replan"]>[0]): void => {
-    for (const { from, to } of this.#ruleAlerts.replan(config)) {
+    this.#ruleAlerts.replan(config);
+    this.#followContacts();
+  };
+
+  #followContacts(): void {
+    this.#ruleAlerts.followContacts(({ from, to }) => {
       this.#deliveries.release(from);
-      if (!this.#saves.save("durably")) continue; // it goes to where it was made for
+      if (!this.#saves.save("durably")) return false; // it goes to where it was made for
       this.#o.store.changeReceiver(null, from, to);
       this.#deliveries.revived(to, 0);
-    }
-  };
+      return true;
+    });
+    this.#saves.save("soon");
+  }
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {
