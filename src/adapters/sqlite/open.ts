@@ -62,7 +62,7 @@ function openReady(options: DatabaseOptions, existed: boolean, then: (database: 
 export function closeDatabase(database: DatabaseSync): void {
   const checksums = CHECKSUMS.get(database);
   if (checksums?.ends === true && database.isOpen) checksums.pages.end(database);
-  database.close();
+  else database.close();
 }
 
 function prepare(database: DatabaseSync, options: DatabaseOptions, existed: boolean): void {
