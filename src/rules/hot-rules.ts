@@ -118,6 +118,7 @@ export class HotRules {
     this.#acting = new Acting({ ...options, limits: this.#limits, counters: this.#counters, deliveries, alerts });
     this.#saves = new RuleSaves({
       ...options,
+      limits: this.#limits,
       alerts: this.alerts,
       deliveries: this.#deliveries,
       windows: this.#windows,
@@ -209,8 +210,7 @@ export class HotRules {
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         if (this.#closings.isUnderWay) return; // no time passes for alerts in the middle of it
         this.#ruleAlerts.tick();
-        this.#saves.save("soon");
-        this.#slices.tick();
+        if (this.#saves.save("soon")) this.#slices.tick();
       }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
@@ -241,6 +241,7 @@ export class HotRules {
 
   /** What somebody should look at; null where all is well. */
   get problem(): string | null {
+    if (this.#saves.problem !== null) return `the rules' state cannot be saved: ${this.#saves.problem}`;
     const names = [...this.#windows.refused.keys()];
     if (names.length === 0) return null;
     return `the state of ${names.slice(0, 3).join(", ")}${names.length > 3 ? " and others" : ""} cannot be saved`;
