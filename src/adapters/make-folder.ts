@@ -2,12 +2,12 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** Those that are missing, private to this user. Throws an `Error` whose message is a reason in words. */
-export function makeFolder(path: string): void {
+/** Those that are missing, private to this user unless told otherwise. Throws an `Error` whose message is a reason in words. */
+export function makeFolder(path: string, mode = 0o700): void {
   const missing: string[] = [];
   let at = resolve(path);
   for (; !isThere(at); at = dirname(at)) missing.push(at);
-  for (const folder of missing.reverse()) make(folder);
+  for (const folder of missing.reverse()) make(folder, mode);
 }
 
 function isThere(path: string): boolean {
@@ -18,9 +18,9 @@ function isThere(path: string): boolean {
   }
 }
 
-function make(folder: string): void {
+function make(folder: string, mode: number): void {
   try {
-    mkdirSync(folder, { mode: 0o700 });
+    mkdirSync(folder, { mode });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EEXIST" && isThere(folder)) return; // another process was faster
