@@ -188,7 +188,9 @@ function movedContacts(
   return [...now].flatMap(([contact, { receiver: to }]) => {
     const old = before.of(contact);
     if (old === null || to.key === old.receiver) return [];
-    return [{ contact, from: old.receiver, to, waits: to.carrier === old.carrier && !told.has(old.receiver) }];
+    // Without names, contact points are known by their places in a list: where one has gone, the next is no other address of it.
+    const isOther = told.has(old.receiver) || before.has(to.key);
+    return [{ contact, from: old.receiver, to, waits: to.carrier === old.carrier && !isOther }];
   });
 }
 

@@ -27,6 +27,11 @@ export class Addresses {
     return this.#all.get(contact) ?? null;
   }
 
+  /** Whether some contact point was told there. */
+  has(receiver: string): boolean {
+    return [...this.#all.values()].some((address) => address.receiver === receiver);
+  }
+
   /** All that there are now; to be called when what waited for those before has been taken along. */
   put(now: ReadonlyMap<string, Address>): void {
     for (const contact of this.#all.keys()) {
