@@ -36,7 +36,7 @@ export function inWords(error: unknown, path: string): unknown {
     ENOTDIR: `${parent} is no folder`,
     EEXIST: `${path} is there and leads nowhere`,
     EACCES: `this user may not write to ${parent}`,
-    EPERM: `${parent} takes no folders of this user`,
+    EPERM: `the system does not permit it in ${parent}`,
     EROFS: `${parent} is on a file system that is read-only`,
     ENOSPC: `the disk of ${parent} is full`,
     EDQUOT: `this user's quota of the disk of ${parent} is used up`,
