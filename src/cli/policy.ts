@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { TidewireError, arnOf, reasonOf } from "../base/mod.ts";
 import type { PolicyAnswer, PolicyVersions, PutPolicy } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -53,13 +54,13 @@ export function policyCommand(output: Output): Command {
   };
   add("list", "list all policies").action((options: Options) => list(options, output));
   add("show", "print a policy's document as it holds now")
-    .argument("<name>")
+    .argument("<name>", "the policy's name")
     .action((name: string, options: Options) => show(name, options, output));
   add("versions", "list a policy's versions")
-    .argument("<name>")
+    .argument("<name>", "the policy's name")
     .action((name: string, options: Options) => versions(name, options, output));
   add("put", "make a policy, or give it a new version that holds at once")
-    .argument("<name>")
+    .argument("<name>", "the policy's name")
     .argument("<file>", "the document; - reads standard input")
     .action((name: string, file: string, options: Options) => put(name, file, options, output));
   for (const verb of ["attach", "detach"] as const) {
@@ -67,7 +68,7 @@ export function policyCommand(output: Output): Command {
       verb,
       verb === "attach" ? "give a policy to a certificate, thing, group or password" : "take a policy away again",
     )
-      .argument("<name>")
+      .argument("<name>", "the policy's name")
       .option("--certificate <id>", "the certificate")
       .option("--thing <name>", "all certificates that the thing has now")
       .option("--group <name>", "the thing group")
@@ -147,9 +148,7 @@ async function target(verb: "attach" | "detach", name: string, options: TargetOp
     targets.push(...of.principals);
   }
   if (targets.length === 0)
-    throw new TidewireError("REQUEST_INVALID", {
-      reason: "say to what: --certificate, --thing, --group or --password",
-    });
+    throw optionFault(`policy ${verb}`, "--thing", "say to what: --certificate, --thing, --group or --password");
   for (const one of targets) await client.call(verb === "attach" ? "PUT" : "POST", path, { target: one });
   if (options.json === true) output.result(JSON.stringify({ policyName: name, targets }));
   else output.result(`${verb === "attach" ? "Attached" : "Detached"} ${name}; it counts from now on.`);
@@ -191,7 +190,7 @@ function documentOf(file: string): string {
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (error) {
-    throw new TidewireError("REQUEST_INVALID", { reason: `${file} cannot be read: ${reasonOf(error)}` });
+    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file, reason: reasonOf(error) }, { cause: error });
   }
 }
 

@@ -1,13 +1,16 @@
 /** All commands of `tidewire`. */
 import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
+import { TidewireError } from "../base/mod.ts";
 import { agentCommand } from "./agent.ts";
 import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { endpointsCommand, schedulesCommand } from "./documents.ts";
+import { showExamples } from "./examples.ts";
 import { exportCommand } from "./export.ts";
 import { applyCommand, diffCommand, pullCommand } from "./files.ts";
 import { forgetCommand } from "./forget.ts";
+import { HELP_WORDS } from "./help-words.ts";
 import { keysCommand } from "./keys.ts";
 import { logCommand } from "./log.ts";
 import { loginLinkCommand } from "./login-link.ts";
@@ -27,6 +30,7 @@ import { scrubCommand } from "./scrub.ts";
 import { shadowCommand } from "./shadow.ts";
 import { subCommand } from "./sub.ts";
 import { thingsCommand } from "./things.ts";
+import { TIMES_HELP } from "./time-options.ts";
 import { tokenCommand } from "./token.ts";
 import { upCommand } from "./up.ts";
 import { usersCommand } from "./users.ts";
@@ -41,17 +45,20 @@ Start here:
   tidewire things add pump-7 --out pump-7  a device with its own key and certificate
   tidewire agent --config pump-7/agent.yaml
   tidewire sub 'telemetry/#'               what comes in, as it comes
-  tidewire pub telemetry/pump-7/oven '{"t": 21.5}' --device pump-7`;
+  tidewire pub telemetry/pump-7/oven '{"t": 21.5}' --device pump-7
+${TIMES_HELP}`;
 
 export function program(output: Output): Command {
   const root = new Command("tidewire")
     .description(DESCRIPTION)
     .version(VERSION)
-    .showHelpAfterError("(`tidewire --help` lists the commands)")
     .showSuggestionAfterError()
     .enablePositionalOptions() // the `--json` of `backup list --json` is list's
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => output.note(text.trimEnd()) })
+    .configureHelp(HELP_WORDS)
+    .configureOutput({
+      writeErr: (text) => output.note(text.trimEnd()),
+      outputError: () => {}, // told by whoever catches it
+    })
     .addHelpText("after", START_HERE);
   const commands = [
     upCommand,
@@ -90,6 +97,7 @@ export function program(output: Output): Command {
   for (const command of commands) root.addCommand(command(output));
   root.addCommand(verifierCommand(output));
   for (const command of root.commands) inherit(command, root);
+  explainUse(root, "");
   return root;
 }
 
@@ -97,4 +105,18 @@ export function program(output: Output): Command {
 function inherit(command: Command, parent: Command): void {
   command.copyInheritedSettings(parent);
   for (const child of command.commands) inherit(child, command);
+}
+
+/** Examples in its help; of a mistake, where that is. */
+function explainUse(command: Command, path: string): void {
+  showExamples(command, path);
+  command.exitOverride((end) => {
+    if (end.exitCode === 0 || end.code === "commander.help") throw end;
+    const reason = end.message.replace(/^error: /, "").replaceAll("\n", " ");
+    throw new TidewireError("COMMAND_LINE_INVALID", {
+      reason: `${reason.charAt(0).toUpperCase()}${reason.slice(1)}`,
+      command: `tidewire ${path}`.trim(),
+    });
+  });
+  for (const child of command.commands) explainUse(child, `${path} ${child.name()}`.trim());
 }

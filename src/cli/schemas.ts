@@ -30,18 +30,18 @@ export function schemasCommand(output: Output): Command {
     list(options, output),
   );
   add("show", "print a schema as it is in force")
-    .argument("<name>")
+    .argument("<name>", "the schema's name")
     .action((name: string, options: Options) => show(name, options, output));
   add("put", "make a schema, or give it a new version, from a YAML or JSON file: topic, onViolation, schema")
-    .argument("<name>")
-    .argument("<file>")
+    .argument("<name>", "the schema's name")
+    .argument("<file>", "its document, as YAML or JSON")
     .action((name: string, file: string, options: Options) => put(name, file, options, output));
   add("test", "say whether a payload fits; exit status 1 where it does not")
-    .argument("<name>")
+    .argument("<name>", "the schema's name")
     .argument("<file>", "the payload; - reads standard input")
     .action((name: string, file: string, options: Options) => test(name, file, options, output));
   add("delete", "delete a schema: its topic takes every payload again")
-    .argument("<name>")
+    .argument("<name>", "the schema's name")
     .action(async (name: string, options: Options) => {
       await clientOf(options).call("DELETE", pathOf(name));
       output.result(options.json === true ? JSON.stringify({ deleted: name }) : `Deleted schema ${name}.`);
@@ -85,6 +85,6 @@ function textOf(file: string): string {
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (error) {
-    throw new TidewireError("REQUEST_INVALID", { reason: `${file} cannot be read: ${reasonOf(error)}` });
+    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file, reason: reasonOf(error) }, { cause: error });
   }
 }

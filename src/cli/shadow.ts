@@ -7,6 +7,7 @@ import type { ShadowDocument, ShadowNames } from "../cloud/api/contract.ts";
 import { parseExact } from "../twin/mod.ts";
 import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -31,7 +32,7 @@ const RECONNECT_DELAY = seconds(1);
 export function shadowCommand(output: Output): Command {
   const shadow = new Command("shadow").description("shadows: what a thing should be, and what it says that it is");
   const add = (name: string, description: string): Command => {
-    const command = withConnection(new Command(name)).description(description).argument("<thing>");
+    const command = withConnection(new Command(name)).description(description).argument("<thing>", "thing name");
     shadow.addCommand(command);
     return command;
   };
@@ -141,11 +142,11 @@ function documentOf(text: string): ShadowDocument {
 function requestOf({ desired, reported, file, version }: UpdateOptions): string {
   if (file !== undefined) {
     if (desired !== undefined || reported !== undefined || version !== undefined) {
-      throw invalid("--file is the whole request; --desired, --reported and --version belong into it");
+      throw wrong("--file", "it is the whole request; --desired, --reported and --version belong into it");
     }
     return readRequest(file);
   }
-  if (desired === undefined && reported === undefined) throw invalid("give --desired, --reported or --file");
+  if (desired === undefined && reported === undefined) throw wrong("--desired", "give it, --reported or --file");
   const sections = [
     ...(desired === undefined ? [] : [`"desired":${checked("--desired", desired)}`]),
     ...(reported === undefined ? [] : [`"reported":${checked("--reported", reported)}`]),
@@ -167,13 +168,13 @@ function checked(option: string, text: string): string {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw invalid(`${option} is no JSON: ${reasonOf(error)}`);
+    throw wrong(option, `it is no JSON: ${reasonOf(error)}`);
   }
   return text;
 }
 
-function invalid(reason: string): TidewireError {
-  return new TidewireError("REQUEST_INVALID", { reason });
+function wrong(option: string, reason: string): TidewireError {
+  return optionFault("shadow update", option, reason);
 }
 
 function pathOf(thing: string, { name }: Options): string {
