@@ -56,7 +56,7 @@ function documentsCommand<T>(
   const command = new Command(`${kind}s`).description(description);
   const path = (name: string): string => `/api/${kind}s/${encodeURIComponent(name)}`;
   const add = (name: string, text: string): Command => {
-    const one = withConnection(new Command(name)).description(text).option("--json", "print JSON");
+    const one = withConnection(new Command(name)).description(text).option("--json", "print the result as JSON");
     command.addCommand(one);
     return one;
   };

@@ -1,9 +1,9 @@
 /** `tidewire policy`: what devices may do: list, put, attach, and ask whether one may. */
-import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { TidewireError, arnOf, reasonOf } from "../base/mod.ts";
+import { arnOf } from "../base/mod.ts";
 import type { PolicyAnswer, PolicyVersions, PutPolicy } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { givenText } from "./given-text.ts";
 import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -48,7 +48,9 @@ type Action = (typeof ACTIONS)[number];
 export function policyCommand(output: Output): Command {
   const policy = new Command("policy").description("policies: what devices may do, and whether one may");
   const add = (name: string, description: string): Command => {
-    const command = withConnection(new Command(name)).description(description).option("--json", "print JSON");
+    const command = withConnection(new Command(name))
+      .description(description)
+      .option("--json", "print the result as JSON");
     policy.addCommand(command);
     return command;
   };
@@ -128,7 +130,7 @@ async function versions(name: string, options: Options, output: Output): Promise
 }
 
 async function put(name: string, file: string, options: Options, output: Output): Promise<void> {
-  const body = { policyDocument: documentOf(file) };
+  const body = { policyDocument: await givenText(file) };
   const made = await clientOf(options).call<PutPolicy>("PUT", `/api/policies/${encodeURIComponent(name)}`, body);
   for (const warning of made.warnings) output.note(`warning: ${warning}`);
   tell(made, options, output);
@@ -165,7 +167,7 @@ async function test(options: TestOptions, output: Output): Promise<void> {
     ...(sourceIp === undefined ? {} : { sourceIp }),
     action,
     resource,
-    ...(policy === undefined ? {} : { document: documentOf(policy), beside: beside === true }),
+    ...(policy === undefined ? {} : { document: await givenText(policy), beside: beside === true }),
   });
   if (!answer.allowed) process.exitCode = 1;
   if (options.json === true) return output.result(JSON.stringify(answer));
@@ -184,14 +186,6 @@ async function allow(options: AllowOptions, output: Output): Promise<void> {
 function tell({ policyName, version }: PutPolicy, options: Options, output: Output): void {
   if (options.json === true) output.result(JSON.stringify({ policyName, version }));
   else output.result(`Version ${version} of ${policyName} holds from now on.`);
-}
-
-function documentOf(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file, reason: reasonOf(error) }, { cause: error });
-  }
 }
 
 function actionOf(text: string): Action {

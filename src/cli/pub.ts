@@ -58,7 +58,7 @@ export function pubCommand(output: Output): Command {
     .argument("[payload]", "text; - for standard input")
     .option("--qos <0|1|2>", "0 at most once, 1 at least once, 2 exactly once", qosOf, 1)
     .option("--retain", "kept for whoever subscribes later, until the next one")
-    .option("--file <path>", "the payload is this file, byte for byte")
+    .option("--file <file>", "the payload is this file, byte for byte")
     .option("--lines", "each line of standard input is a message")
     .option("--user-property <name=value...>", "user properties", [])
     .option("--content-type <type>", "what the payload is, e.g. application/json")

@@ -57,7 +57,7 @@ export function queryCommand(output: Output): Command {
       "the query is stopped then, e.g. 500ms, 30s; at most 30m (default: 10s)",
       durationOf,
     )
-    .option("--rows <number>", "rows of table and json, at most (default: 10000)", rowsOf)
+    .option("--rows <count>", "rows of table and json, at most (default: 10000)", rowsOf)
     .option("--file <file>", "read the SQL from a file")
     .option("--explain", "print how it would be answered")
     .addHelpText("after", HELP)

@@ -55,7 +55,7 @@ const entries = {
   },
   CONFIG_FILE_UNREADABLE: {
     fault: "environment",
-    message: "The configuration {file} cannot be read: {reason}.",
+    message: "{file} cannot be read: {reason}.",
     fix: "Check the path and the file's permissions.",
     exit: 2,
   },
