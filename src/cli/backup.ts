@@ -35,6 +35,7 @@ interface TakeOptions extends BucketOptions {
   readonly to: string;
   readonly data: string;
   readonly keep?: number;
+  readonly anew?: boolean;
   readonly json?: boolean;
 }
 
@@ -44,6 +45,7 @@ export function backupCommand(output: Output): Command {
     .option("--to <place>", "where the backups are: a folder, made where it is missing, or s3://bucket/prefix")
     .option("--data <folder>", "data folder of the platform", "tidewire-data")
     .option("--keep <count>", "afterwards remove all but the newest so many", positive)
+    .option("--anew", "write all contents again, also those that are there: after `verify` has found damage")
     .option("--json", "print the result as JSON")
     .addHelpText("after", EXAMPLES)
     .action((options: Partial<TakeOptions>) => take(options, output));
@@ -85,13 +87,18 @@ function ofBucket(command: Command): Command {
     .addOption(of("--ca <file>", "a CA to trust besides the system's"));
 }
 
-async function opened(how: "open" | "read", address: string, options: BucketOptions): Promise<BackupRepository> {
+async function opened(
+  how: "open" | "read",
+  address: string,
+  options: BucketOptions & Pick<TakeOptions, "anew">,
+): Promise<BackupRepository> {
   const { BackupRepository, backupPlace } = await import("../adapters/backup/mod.ts");
   const { systemClock, systemScheduler } = await import("../adapters/system.ts");
-  return BackupRepository[how](backupPlace(address, options, process.env), {
-    clock: systemClock,
-    scheduler: systemScheduler,
-  });
+  const [place, ports] = [
+    backupPlace(address, options, process.env),
+    { clock: systemClock, scheduler: systemScheduler },
+  ];
+  return how === "read" ? BackupRepository.read(place, ports) : BackupRepository.open(place, ports, options.anew);
 }
 
 async function take(options: Partial<TakeOptions>, output: Output): Promise<void> {
