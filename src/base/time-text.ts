@@ -1,12 +1,28 @@
-/** Times as people write them: a span (`90s`, `15m`, `24h`, `14d`) or a moment (ISO 8601, or milliseconds since 1970). */
+/** Times as people write them: a span (`500ms`, `90s`, `15m`, `1h30m`, `14d`, `1y`) or a moment (ISO 8601, or milliseconds since 1970). */
+import { days, hours, minutes, seconds } from "./units.ts";
 import type { EpochMs, Millis } from "./units.ts";
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNITS: Readonly<Record<string, Millis>> = {
+  ms: 1,
+  s: seconds(1),
+  m: minutes(1),
+  min: minutes(1),
+  h: hours(1),
+  d: days(1),
+  w: days(7),
+  y: days(365),
+};
+const PARTS = /(\d{1,9}(?:\.\d{1,6})?)(ms|s|min|m|h|d|w|y)/g;
+const SPAN = new RegExp(`^(?:${PARTS.source})+$`);
+/** What a `Date` can still take a moment back or ahead. */
+const SPAN_MAX: Millis = days(365) * 100_000;
 
-/** Null where it is no span. */
+/** Whole milliseconds; null where it is no span. */
 export function spanIn(text: string): Millis | null {
-  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  return number === undefined ? null : Number(number) * UNITS[unit!]!;
+  if (text.length > 40 || !SPAN.test(text)) return null;
+  let span = 0;
+  for (const [, number, unit] of text.matchAll(PARTS)) span += Number(number) * UNITS[unit!]!;
+  return span > SPAN_MAX ? null : Math.round(span);
 }
 
 /** A span counts from `now`, back or ahead; a minus before it always counts back. Null where it is neither span nor moment. */

@@ -1,10 +1,12 @@
 /** `tidewire alerts`: what is wrong, who has seen it, and who is told. */
 import { Command } from "commander";
 import type { Alert, AlertPage, AlertRouteAnswer, AlertStory, Silence, SilenceList } from "../cloud/api/contract.ts";
-import { TidewireError } from "../base/mod.ts";
+import type { Millis } from "../base/mod.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
+import { durationOf } from "./time-options.ts";
 
 interface Options {
   readonly url?: string;
@@ -17,7 +19,7 @@ interface Options {
   readonly rule?: string;
   readonly thing?: string;
   readonly comment?: string;
-  readonly for?: string;
+  readonly for?: Millis;
   readonly end?: string;
   readonly label?: readonly string[];
 }
@@ -39,10 +41,10 @@ export function alertsCommand(output: Output): Command {
     .option("--thing <name>", "of this thing")
     .action((options: Options) => list(options, output));
   add("show", "show an alert with its story")
-    .argument("<id>")
+    .argument("<id>", "as `tidewire alerts list` shows it")
     .action((id: string, options: Options) => show(id, options, output));
   add("ack", "say that somebody has seen it: it is not repeated and does not escalate")
-    .argument("<id>")
+    .argument("<id>", "as `tidewire alerts list` shows it")
     .option("--comment <text>", "what is done about it")
     .action(async (id: string, options: Options) => {
       const { comment } = options;
@@ -52,15 +54,15 @@ export function alertsCommand(output: Output): Command {
     });
   add("silence", "tell nobody of alerts that match, for a while")
     .argument("<matcher...>", "NAME=VALUE, as in rule=cpu_* thing=pump-1|pump-2 severity!=critical")
-    .requiredOption("--for <span>", "how long: 30min, 2h, 1d")
+    .requiredOption("--for <duration>", "how long, e.g. 30m, 2h, 1d", durationOf)
     .option("--comment <text>", "why")
     .action((matchers: string[], options: Options) => silence(matchers, options, output));
   add("silences", "list silences, or end one")
     .option("--end <id>", "end this silence now")
     .action((options: Options) => silences(options, output));
   add("route", "say where an alert would go, and why")
-    .argument("<rule>")
-    .argument("<thing>")
+    .argument("<rule>", "the rule's name")
+    .argument("<thing>", "thing name")
     .option("--severity <severity>", "info, warning or critical", "warning")
     .option("--label <name=value...>", "a label that it would have, as in attributes.site=berlin")
     .action((rule: string, thing: string, options: Options) => route(rule, thing, options, output));
@@ -122,7 +124,7 @@ async function silence(matchers: readonly string[], options: Options, output: Ou
   const client = clientOf(options);
   // The platform's clock counts, not this machine's.
   const { now } = await client.get<SilenceList>("/api/alert-silences");
-  const body = { matchers, endsAt: now + spanOf(options.for ?? ""), comment: options.comment ?? "" };
+  const body = { matchers, endsAt: now + options.for!, comment: options.comment ?? "" };
   const made = await client.call<Silence>("POST", "/api/alert-silences", body);
   output.result(options.json === true ? JSON.stringify(made) : `Silence ${made.id} until ${time(made.endsAt)}.`);
 }
@@ -175,17 +177,8 @@ async function route(rule: string, thing: string, options: Options, output: Outp
 
 function labelOf(text: string): readonly [string, string] {
   const at = text.indexOf("=");
-  if (at <= 0) throw new TidewireError("REQUEST_INVALID", { reason: `--label takes NAME=VALUE, not '${text}'` });
+  if (at <= 0) throw optionFault("alerts route", "--label", `it takes NAME=VALUE, not '${text}'`);
   return [text.slice(0, at), text.slice(at + 1)];
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 6e4, min: 6e4, h: 36e5, d: 864e5 };
-
-function spanOf(text: string): number {
-  const match = /^(\d{1,6})(s|min|m|h|d)$/.exec(text);
-  if (match === null)
-    throw new TidewireError("REQUEST_INVALID", { reason: `--for takes 30min, 2h or 1d, not '${text}'` });
-  return Number(match[1]) * UNITS[match[2]!]!;
 }
 
 function time(at: number): string {

@@ -9,10 +9,14 @@ import { checkpointVerifier } from "../adapters/pki/mod.ts";
 import { anchorText, checkpointJson, parseAnchor, parseCheckpoint, verifyAudit } from "../audit/mod.ts";
 import type { AuditVerdict, ChainHead, Checkpoint, SignatureCheck } from "../audit/mod.ts";
 import { TidewireError, reasonOf } from "../base/mod.ts";
+import type { EpochMs } from "../base/mod.ts";
 import type { AuditCheckpointView, AuditEntryView, AuditPageView } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { countOf } from "./log-options.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
+import { agoOf } from "./time-options.ts";
 
 interface VerifyOptions {
   readonly data: string;
@@ -36,9 +40,9 @@ interface SearchOptions {
   readonly action?: string;
   readonly target?: string;
   readonly outcome?: string;
-  readonly since?: string;
-  readonly until?: string;
-  readonly limit: string;
+  readonly since?: EpochMs;
+  readonly until?: EpochMs;
+  readonly limit: number;
   readonly json?: boolean;
 }
 
@@ -87,9 +91,9 @@ export function auditCommand(output: Output): Command {
       .option("--action <name>", "whole, or with * at its end: 'user.*', device.connect")
       .option("--target <text>", "part of what it was done to")
       .option("--outcome <outcome>", "ok, refused or failed")
-      .option("--since <time>", "ISO 8601, or back from now: 24h, 14d")
-      .option("--until <time>", "ISO 8601, or back from now")
-      .option("--limit <n>", "at most so many", "100")
+      .option("--since <when>", "from there on: 24h ago, or a time (2026-12-31T08:00Z) (default: the first)", agoOf)
+      .option("--until <when>", "up to there: likewise (default: now)", agoOf)
+      .option("--limit <count>", "at most so many", countOf, 100)
       .option("--json", "print entries as JSON lines")
       .action((options: SearchOptions) => search(options, output)),
   );
@@ -143,7 +147,7 @@ function signatureCheck(options: VerifyOptions, stored: readonly Checkpoint[]): 
   const files = options.key.length > 0 ? options.key : existsSync(own) ? [own] : [];
   if (files.length === 0) {
     if (options.checkpoint.length === 0) return null;
-    throw new TidewireError("REQUEST_INVALID", { reason: "--checkpoint needs --key: the public key that signed them" });
+    throw optionFault("audit verify", "--checkpoint", "it needs --key: the public key that signed them");
   }
   const keys = files.map((name) => ({ name, pem: readGiven(name) }));
   const given = options.checkpoint.flatMap((name) => checkpointsIn(name, readGiven(name)));
@@ -154,7 +158,7 @@ function readGiven(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new TidewireError("REQUEST_INVALID", { reason: `${path} cannot be read: ${reasonOf(error)}` });
+    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file: path, reason: reasonOf(error) }, { cause: error });
   }
 }
 
@@ -165,7 +169,7 @@ function checkpointsIn(name: string, text: string): readonly Checkpoint[] {
     .map((line, index) => {
       const checkpoint = checkpointOf(line);
       if (checkpoint !== null) return checkpoint;
-      throw new TidewireError("REQUEST_INVALID", { reason: `${name}, line ${index + 1}: it is no checkpoint` });
+      throw optionFault("audit verify", "--checkpoint", `${name}, line ${index + 1} is no checkpoint`);
     });
 }
 
@@ -180,9 +184,7 @@ function checkpointOf(text: string): Checkpoint | null {
 function anchorOf(text: string): ChainHead {
   const anchor = parseAnchor(text);
   if (anchor !== null) return anchor;
-  throw new TidewireError("REQUEST_INVALID", {
-    reason: `--anchor takes SEQUENCE:HASH as \`audit verify\` prints it, not '${text}'`,
-  });
+  throw optionFault("audit verify", "--anchor", `it takes SEQUENCE:HASH as \`audit verify\` prints it, not '${text}'`);
 }
 
 /** The platform keeps the chain's end, and its last checkpoint, in another file. */
@@ -207,17 +209,16 @@ function storedFacts(data: string): {
 async function search(options: SearchOptions, output: Output): Promise<void> {
   const client = clientOf(options);
   const names = ["actor", "action", "target", "outcome", "since", "until"] as const;
-  const wanted = Number(options.limit);
   const entries: AuditEntryView[] = [];
   let before: number | null = null;
   do {
-    const query = new URLSearchParams({ limit: String(Math.min(wanted - entries.length, 1_000)) });
-    for (const name of names) if (options[name] !== undefined) query.set(name, options[name]);
+    const query = new URLSearchParams({ limit: String(Math.min(options.limit - entries.length, 1_000)) });
+    for (const name of names) if (options[name] !== undefined) query.set(name, String(options[name]));
     if (before !== null) query.set("before", String(before));
     const page: AuditPageView = await client.get<AuditPageView>(`/api/audit?${query}`);
     entries.push(...page.entries);
     before = page.before;
-  } while (before !== null && entries.length < wanted);
+  } while (before !== null && entries.length < options.limit);
   if (options.json === true) {
     for (const entry of entries) output.result(JSON.stringify(entry));
     return;

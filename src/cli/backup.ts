@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command, Option, InvalidArgumentError } from "commander";
 import { TidewireError } from "../base/mod.ts";
 import type { BackupRepository, BucketOptions } from "../adapters/backup/mod.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -104,7 +105,7 @@ async function opened(
 async function take(options: Partial<TakeOptions>, output: Output): Promise<void> {
   const { to, data = "tidewire-data", keep } = options;
   if (to === undefined)
-    throw new TidewireError("REQUEST_INVALID", { reason: "--to names the folder or the bucket for the backups" });
+    throw optionFault("backup", "--to", "it names the folder or the bucket for the backups, and is missing");
   const { takeBackup } = await import("../adapters/backup/mod.ts");
   const { systemClock } = await import("../adapters/system.ts");
   const repository = await opened("open", to, options);

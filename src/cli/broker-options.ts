@@ -109,7 +109,7 @@ const DEVICE: Broker["hints"] = {
   unreachable:
     "Start the platform with `tidewire up`, or correct `broker` in the device's agent.yaml, or name it with --url.",
   login:
-    "Look at the device's certificate with `tidewire certs list`, and at `tidewire refused`; its client id is its name.",
+    "`tidewire refused` on the platform's machine says why, and the command that allows it; the client id is the thing's name.",
 };
 
 async function deviceOf(

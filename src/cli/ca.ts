@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { AuthorityStatus, KeyFolder } from "../adapters/pki/mod.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -117,7 +118,7 @@ function passphraseCommand(output: Output): Command {
     .action(async (options: Options) => {
       const { changePassphrase, readPassphraseFile } = await import("../adapters/pki/mod.ts");
       if ((options.newPassphraseFile === undefined) === (options.remove !== true)) {
-        throw new TidewireError("REQUEST_INVALID", { reason: "give either --new-passphrase-file or --remove" });
+        throw optionFault("ca passphrase", "--new-passphrase-file", "give either it or --remove");
       }
       const next = options.newPassphraseFile === undefined ? null : readPassphraseFile(options.newPassphraseFile);
       await withKeys(options, (folder) => changePassphrase(folder, next));

@@ -1,10 +1,11 @@
 /** `tidewire certs`: which devices' certificates end soon, and how one that slept too long comes back. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "../adapters/system.ts";
-import { momentIn } from "../base/mod.ts";
+import { days } from "../base/mod.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
+import { aheadOf } from "./time-options.ts";
 
 interface Options {
   readonly url?: string;
@@ -32,8 +33,6 @@ const STATUSES = [
   ["revoke", "REVOKED", "Revoked for good; its connections are ended."],
 ] as const;
 
-const DAY_MS = 86_400_000;
-
 export function certsCommand(output: Output): Command {
   const certs = new Command("certs").description(
     "certificates of devices: which end soon; let one renew that is too late",
@@ -41,7 +40,7 @@ export function certsCommand(output: Output): Command {
   certs.addCommand(
     withConnection(new Command("expiring"))
       .description("active certificates that end soon and have not been renewed, the first to end first")
-      .option("--within <days>", "how soon: 14d, 48h, or a date", daysOf, 14)
+      .addOption(inDays("--within <when>", "how soon: 48h from now, or a time (2026-12-31)", 14))
       .option("--json", "print the result as JSON")
       .action((options: Options) => expiring(options, output)),
     { isDefault: true },
@@ -50,7 +49,7 @@ export function certsCommand(output: Output): Command {
     withConnection(new Command("readmit"))
       .description("let a device renew its expired certificate although its grace is over")
       .argument("<certificate>", "the certificate's id")
-      .option("--for <days>", "how long it may", daysOf, 7)
+      .addOption(inDays("--for <when>", "how long it may: 48h from now, or a time (2026-12-31); at most 90d", 7))
       .action(async (certificate: string, options: Options) => {
         const path = `/api/certificates/${encodeURIComponent(certificate)}/readmission`;
         const { until } = await clientOf(options).call<{ until: number }>("POST", path, { days: options.for });
@@ -82,6 +81,10 @@ export function certsCommand(output: Output): Command {
   return certs;
 }
 
+function inDays(flags: string, text: string, fallback: number): Option {
+  return new Option(flags, text).argParser(daysOf).default(fallback, `${fallback}d`);
+}
+
 async function expiring(options: Options, output: Output): Promise<void> {
   const found = await clientOf(options).get<Expiring>(`/api/certificates/expiring?days=${options.within}`);
   if (options.json === true) return output.result(JSON.stringify(found));
@@ -95,12 +98,10 @@ async function expiring(options: Options, output: Output): Promise<void> {
   output.result(`${rows.length} end within ${options.within} days; ${found.overdue} should have been renewed by now.`);
 }
 
-/** A number of days, a span (14d, 48h) or a moment to come; whole days, the last one counted. */
+/** A moment to come, or a number of days alone; whole days, the last one counted. */
 function daysOf(text: string): number {
-  const now = systemClock.now();
-  const until = momentIn(/^\d{1,4}$/.test(text) ? `${text}d` : text, now, "ahead");
-  const days = until === null ? 0 : Math.ceil((until - now) / DAY_MS);
-  if (days < 1 || days > 3650)
-    throw new InvalidArgumentError("it is written as 14d, 48h or 2026-12-31, from a day to ten years ahead.");
-  return days;
+  const until = aheadOf(/^\d{1,4}$/.test(text) ? `${text}d` : text);
+  const count = Math.ceil((until - systemClock.now()) / days(1));
+  if (count < 1 || count > 3650) throw new InvalidArgumentError("It must be from a day to ten years ahead.");
+  return count;
 }

@@ -195,7 +195,9 @@ function jsonOf(text: string): unknown {
 function remoteError(json: unknown, status: number): TidewireError {
   const { code, message, fix } = (json ?? {}) as { code?: string; message?: string; fix?: string };
   if (code !== undefined && code in ERROR_CATALOGUE && message !== undefined) {
-    return TidewireError.remote(code as ErrorCode, message, fix ?? "");
+    // What the platform says of a request is for whoever has written one.
+    const next = code === "REQUEST_INVALID" ? "Correct it; the command's --help says what is taken." : (fix ?? "");
+    return TidewireError.remote(code as ErrorCode, message, next);
   }
   return new TidewireError("INTERNAL", { reason: `the platform answered ${status}` });
 }

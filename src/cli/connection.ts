@@ -10,9 +10,9 @@ interface Options {
 
 export function withConnection(command: Command): Command {
   return command
-    .option("--url <url>", "address of the platform's API (or TIDEWIRE_URL)")
-    .option("--token <token>", "administrator token (or TIDEWIRE_TOKEN)")
-    .option("--data <folder>", "data folder of a platform on this machine, to find both", "tidewire-data");
+    .option("--url <url>", "address of the platform's API (default: TIDEWIRE_URL, else that of --data)")
+    .option("--token <token>", "administrator token or API key (default: TIDEWIRE_TOKEN, else that of --data)")
+    .option("--data <folder>", "data folder of a platform on this machine", "tidewire-data");
 }
 
 export function clientOf(options: Options): PlatformClient {

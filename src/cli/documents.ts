@@ -56,7 +56,7 @@ function documentsCommand<T>(
   const command = new Command(`${kind}s`).description(description);
   const path = (name: string): string => `/api/${kind}s/${encodeURIComponent(name)}`;
   const add = (name: string, text: string): Command => {
-    const one = withConnection(new Command(name)).description(text).option("--json", "print JSON");
+    const one = withConnection(new Command(name)).description(text).option("--json", "print the result as JSON");
     command.addCommand(one);
     return one;
   };
@@ -67,19 +67,19 @@ function documentsCommand<T>(
     output.result(options.json === true ? JSON.stringify(all) : table(rows(all)));
   });
   add("show", `print the ${kind}'s document`)
-    .argument("<name>")
+    .argument("<name>", `the ${kind}'s name`)
     .action(async (name: string, options: Options) =>
       print(await clientOf(options).get<JsonObject>(path(name)), options),
     );
   add("put", `make or replace one from a YAML or JSON file (docs/files.md)`)
-    .argument("<name>")
-    .argument("<file>")
+    .argument("<name>", `the ${kind}'s name`)
+    .argument("<file>", "its document, as YAML or JSON")
     .action(async (name: string, file: string, options: Options) => {
       const { document } = readDocumentFile(file, kind);
       print(await clientOf(options).call<JsonObject>("PUT", path(name), document), options);
     });
   add("delete", `delete the ${kind}`)
-    .argument("<name>")
+    .argument("<name>", `the ${kind}'s name`)
     .action(async (name: string, options: Options) => {
       await clientOf(options).call("DELETE", path(name));
       output.result(options.json === true ? JSON.stringify({ deleted: name }) : `Deleted ${kind} ${name}.`);

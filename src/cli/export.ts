@@ -3,18 +3,18 @@ import { mkdtemp, rm } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import type { ColdPlace } from "../adapters/objects/mod.ts";
-import { systemClock, systemScheduler } from "../adapters/system.ts";
+import { systemScheduler } from "../adapters/system.ts";
 import { LIMITS, TidewireError, isObjectKey, reasonOf } from "../base/mod.ts";
-import type { EpochMs } from "../base/mod.ts";
+import type { EpochMs, Millis } from "../base/mod.ts";
 import { EXPORTED, exportStatement } from "../cloud/ask/export-statement.ts";
 import type { Exported } from "../cloud/ask/export-statement.ts";
 import { clientOf, withConnection } from "./connection.ts";
-import { placeOf } from "./log-options.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { toFile, toStandardOutput } from "./query.ts";
+import { agoOf, durationOption } from "./time-options.ts";
 
 const FORMATS = ["csv", "ndjson", "parquet"] as const;
 
@@ -31,39 +31,32 @@ interface Options {
   readonly endpoint?: string;
   readonly region?: string;
   readonly credentials?: string;
-  readonly timeout: string;
+  readonly timeout: Millis;
 }
 
-const EXAMPLES = `
-Examples:
-  tidewire export telemetry --from 1d --format csv --output day.csv
-  tidewire export events --from 2026-11-01 --to 2026-12-01 --thing 'pump-*' --format parquet --output november.parquet
-  tidewire export rollups_1h --from 30d | gzip > hours.ndjson.gz
-  tidewire export telemetry --from 1d --format parquet --output s3://lake/plant-7/day.parquet --endpoint http://minio:9000
-
+const HELP = `
 telemetry has time, thing, measurement, field, type, value, text; docs/reference/query.md lists all columns. A file or an object appears
 when it is whole. On schedule: \`exports\` in the configuration (docs/reference/configuration.md).`;
 
 export function exportCommand(output: Output): Command {
   return withConnection(new Command("export"))
     .description("write what is stored as CSV, NDJSON or Parquet")
-    .addArgument(
-      new Command()
-        .createArgument("[relation]", `one of ${EXPORTED.join(", ")}`)
-        .choices(EXPORTED)
-        .default("telemetry"),
+    .addArgument(new Command().createArgument("[relation]", "what is written").choices(EXPORTED).default("telemetry"))
+    .option(
+      "--from <when>",
+      "the beginning: 3d ago, or a time (2026-12-31T08:00Z) (default: the first there is)",
+      agoOf,
     )
-    .option("--from <when>", "the beginning: a time ago (3d) or a time (2026-11-22, 2026-11-22T08:00Z)", timeOf)
-    .option("--to <when>", "the end, itself left out: likewise", timeOf)
+    .option("--to <when>", "the end, itself left out: likewise (default: now)", agoOf)
     .option("--thing <name>", "only of this thing, * for any part of a name; may be repeated", collect, [])
     .option("--measurement <name>", "only of this measurement, likewise (not of events)", collect, [])
-    .addOption(new Option("--format <format>").choices(FORMATS).default("ndjson"))
+    .addOption(new Option("--format <format>", "how it is written").choices(FORMATS).default("ndjson"))
     .option("--output <file>", "write into this file, or to s3://BUCKET/KEY")
     .option("--endpoint <url>", "server of the bucket (default: AWS_ENDPOINT_URL, or AWS itself)")
     .option("--region <name>", "of the bucket (default: AWS_REGION, or us-east-1)")
     .option("--credentials <file>", "as ~/.aws/credentials (default: from the environment)")
-    .option("--timeout <duration>", "it is stopped after this", "30m")
-    .addHelpText("after", EXAMPLES)
+    .addOption(durationOption("--timeout", "it is stopped after this; at most 30m", "30m"))
+    .addHelpText("after", HELP)
     .action((relation: Exported, options: Options) => exportRelation(relation, options, output));
 }
 
@@ -75,7 +68,7 @@ async function exportRelation(relation: Exported, options: Options, output: Outp
   if (relation === "events" && measurement.length > 0) throw wrong("--measurement", "events have none");
   const bucket = options.output?.startsWith("s3://") === true ? bucketOf(options) : null;
   const range = { from: isoOf(from), to: isoOf(to), things: thing, measurements: measurement };
-  const request = { ...exportStatement(relation, range), format, timeout };
+  const request = { ...exportStatement(relation, range), format, timeout: `${timeout}ms` };
   const answer = await clientOf(options).stream("/api/query", request);
   if (answer.headers["x-tidewire-incomplete"] !== undefined) {
     output.note(
@@ -124,12 +117,6 @@ async function toBucket(answer: IncomingMessage, { place, key }: InBucket): Prom
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function timeOf(text: string): EpochMs {
-  const place = placeOf(text, systemClock.now());
-  if ("time" in place) return place.time;
-  throw new InvalidArgumentError("It must be a time ago (10m, 2h, 3d) or a time (2026-11-22, 2026-11-22T08:00Z).");
 }
 
 function isoOf(time: EpochMs | undefined): string | null {

@@ -1,11 +1,11 @@
 /** `tidewire forget`: everything that a device said, removed everywhere; asked before, and watched until it is done. */
-import { createInterface } from "node:readline/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
-import { TidewireError } from "../base/mod.ts";
 import type { ForgetReport, ForgottenThings } from "../cloud/api/contract.ts";
 import type { PlatformClient } from "./client.ts";
+import { confirm } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -45,8 +45,15 @@ export function forgetCommand(output: Output): Command {
 async function forget(thing: string | undefined, options: Options, output: Output): Promise<void> {
   const client = clientOf(options);
   if (options.list === true) return list(client, options, output);
-  if (thing === undefined) throw new TidewireError("REQUEST_INVALID", { reason: "the name of the thing is missing" });
-  if (options.yes !== true) await confirm(thing, output);
+  if (thing === undefined) throw optionFault("forget", "thing", "the name of the thing is missing");
+  if (options.yes !== true) {
+    const registration =
+      options.withRegistration === true
+        ? "its certificates are revoked, its connection is cut, and its registration is removed"
+        : "its registration and its certificates stay; what it says from now on is kept";
+    const means = ["everything that it has said is removed, everywhere; only a backup brings it back", registration];
+    await confirm({ what: `Forgetting '${thing}'`, name: thing, means }, output);
+  }
   const query = options.withRegistration === true ? "?withRegistration=true" : "";
   const path = `/api/things/${encodeURIComponent(thing)}/data${query}`;
   const begun = await client.call<ForgetReport>("DELETE", path);
@@ -58,19 +65,6 @@ export function showDeparture(report: ForgetReport, { json }: Pick<Options, "jso
   if (json === true) output.result(JSON.stringify(report));
   else print(report, output);
   if (report.state === "waiting") process.exitCode = EXIT_WAITING;
-}
-
-/** Who pipes something in has not read the question. */
-async function confirm(thing: string, output: Output): Promise<void> {
-  const missing = new TidewireError("CONFIRMATION_MISSING", { what: `Forgetting '${thing}'` });
-  if (!process.stdin.isTTY) throw missing;
-  output.note(`Everything that '${thing}' has said will be removed. This cannot be undone, except from a backup.`);
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    if ((await terminal.question("Type its name to go on: ")).trim() !== thing) throw missing;
-  } finally {
-    terminal.close();
-  }
 }
 
 /** Done, or waiting for something that may take long. */
@@ -102,7 +96,7 @@ function print(report: ForgetReport, output: Output): void {
   if (state === "done")
     output.result(`${thing} is ${word}. Removed: ${what === "" ? "nothing, there was nothing" : what}.`);
   else output.result(`${thing} is being ${word}; still to come: ${missing.join(", ")}.`);
-  if (withRegistration) output.result(`Its data is ${data}; its name is ${name}.`);
+  if (withRegistration) output.result(`Its data is ${data}; its name is ${NAME_WORDS[name]}.`);
   if (reason !== null)
     output.result(
       `It waits: ${reason}. The platform tries again by itself; \`tidewire forget --list\` says how far it is.`,
@@ -112,6 +106,14 @@ function print(report: ForgetReport, output: Output): void {
     output.result(`Remains in ${where}: ${detail}${end}.${names.length === 0 ? "" : ` ${names.join(", ")}`}`);
   }
 }
+
+const NAME_WORDS: Readonly<Record<ForgetReport["name"], string>> = {
+  own: "its own",
+  leaving: "not given again before all is done",
+  free: "free",
+  blocked: "blocked (`tidewire things retire NAME --free-name` frees it)",
+  taken: "another thing's by now",
+};
 
 /** `deadLetters` → `dead letters`. */
 function wordsOf(name: string): string {

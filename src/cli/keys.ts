@@ -1,11 +1,11 @@
 /** `tidewire keys`: keys of programs, each with its own scopes. */
 import { Command } from "commander";
-import { systemClock } from "../adapters/system.ts";
-import { TidewireError, momentIn } from "../base/mod.ts";
+import type { EpochMs } from "../base/mod.ts";
 import type { KeyList, NewKeyResult } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { day, table } from "./output.ts";
 import type { Output } from "./output.ts";
+import { aheadOf } from "./time-options.ts";
 
 interface Options {
   readonly url?: string;
@@ -14,7 +14,7 @@ interface Options {
   readonly scope: readonly string[];
   readonly things?: readonly string[];
   readonly policy?: readonly string[];
-  readonly expires?: string;
+  readonly expires?: EpochMs;
   readonly accessKey?: boolean;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -25,11 +25,11 @@ export function keysCommand(output: Output): Command {
   keys.addCommand(
     withConnection(new Command("add"))
       .description("make a key; its secret is printed once")
-      .argument("<name>")
+      .argument("<name>", "for people: what it is for")
       .option("--scope <permission...>", "what it may do, e.g. fleet:read telemetry:read metrics:read", [])
       .option("--policy <name...>", "with --access-key: what MQTT over WebSocket, signed with it, may do")
       .option("--things <pattern...>", "only for these things, e.g. 'line-*'")
-      .option("--expires <duration>", "e.g. 30d, 12h, or a date; without it, never")
+      .option("--expires <when>", "e.g. 30d from now, or a time (2026-12-31) (default: never)", aheadOf)
       .option("--access-key", "an id and a secret for AWS's SDKs and command line instead of a bearer token")
       .option("--json", "print the result as JSON")
       .action((name: string, options: Options) => add(name, options, output)),
@@ -62,7 +62,7 @@ async function add(name: string, options: Options, output: Output): Promise<void
     permissions,
     things: things ?? null,
     ...(policy === undefined ? {} : { policies: policy }),
-    expiresAt: expires === undefined ? null : expiryOf(expires),
+    expiresAt: expires ?? null,
   };
   const { key, secret } = await clientOf(options).call<NewKeyResult>("POST", "/api/keys", body);
   if (json === true) output.result(JSON.stringify({ ...key, secret }));
@@ -74,12 +74,6 @@ async function add(name: string, options: Options, output: Output): Promise<void
     output.result(secret);
     output.note(`The key ${key.id}, shown once. Send it as \`Authorization: Bearer …\`.`);
   }
-}
-
-function expiryOf(text: string): number {
-  const time = momentIn(text, systemClock.now(), "ahead");
-  if (time !== null) return time;
-  throw new TidewireError("REQUEST_INVALID", { reason: `--expires takes 30d, 12h, 45m or a date, not '${text}'` });
 }
 
 async function list(options: Options, output: Output): Promise<void> {

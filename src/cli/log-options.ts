@@ -1,19 +1,15 @@
 /** What the options of `tidewire log tail` and `export` may say. */
 import { InvalidArgumentError } from "commander";
-import { LIMITS, days, hours, minutes, seconds, topicFilterFault } from "../base/mod.ts";
+import { LIMITS, momentIn, topicFilterFault } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 
 export type Place = { readonly offset: number } | { readonly time: EpochMs };
 
-const UNITS: Readonly<Record<string, number>> = { s: seconds(1), m: minutes(1), h: hours(1), d: days(1) };
-
 /** `now`: what "ago" counts from. */
 export function placeOf(text: string, now: EpochMs): Place {
-  const ago = /^(\d+)([smhd])$/.exec(text);
-  if (ago !== null) return { time: now - Number(ago[1]) * UNITS[ago[2]!]! };
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return { offset: Number(text) };
-  const time = /^\d{4}-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(time)) {
+  const time = momentIn(text, now, "back");
+  if (time === null) {
     throw new InvalidArgumentError(
       "It must be a time ago (10m, 2h, 3d), a time (2027-01-31T08:00Z), or an offset (4711).",
     );

@@ -53,7 +53,7 @@ export function tailCommand(output: Output): Command {
     .description("print the newest records, and with --follow those that come; the platform may run or not")
     .option("-f, --follow", "go on with what is written from now on, until Ctrl-C")
     .option("-n, --lines <count>", `how many of the newest (default ${LINES_AT_FIRST}; with --since: all)`, countOf)
-    .option("--since <when>", "from there on: 10m, 2h, 3d ago; a time (2027-01-31T08:00Z); or an offset", place)
+    .option("--since <when>", "from there on: 2h or 3d ago, a time (2026-12-31T08:00Z), or an offset", place)
     .option("--json", "print JSON, one line per record, with the whole payload")
     .addHelpText("after", ONE_LINE)
     .action((options: TailOptions) => tail(options, output));
@@ -62,9 +62,9 @@ export function tailCommand(output: Output): Command {
 export function exportCommand(output: Output): Command {
   return common(new Command("export"))
     .description("write records as NDJSON to standard output or a file; the platform may run or not")
-    .option("--from <when>", "the first: a time ago (3d), a time (2027-01-31T08:00Z), or an offset", place)
-    .option("--to <when>", "the end, itself left out: likewise", place)
-    .option("--format <format>", "ndjson", formatOf, "ndjson")
+    .option("--from <when>", "the first: 3d ago, a time (2026-12-31T08:00Z), or an offset (default: the oldest)", place)
+    .option("--to <when>", "the end, itself left out: likewise (default: now)", place)
+    .option("--format <format>", "how it is written: ndjson", formatOf, "ndjson")
     .option("--output <file>", "write into this file; it appears when it is complete")
     .addHelpText("after", ONE_LINE)
     .action((options: ExportOptions) => exportLog(options, output));

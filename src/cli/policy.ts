@@ -1,9 +1,10 @@
 /** `tidewire policy`: what devices may do: list, put, attach, and ask whether one may. */
-import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { TidewireError, arnOf, reasonOf } from "../base/mod.ts";
+import { arnOf } from "../base/mod.ts";
 import type { PolicyAnswer, PolicyVersions, PutPolicy } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { givenText } from "./given-text.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -47,19 +48,21 @@ type Action = (typeof ACTIONS)[number];
 export function policyCommand(output: Output): Command {
   const policy = new Command("policy").description("policies: what devices may do, and whether one may");
   const add = (name: string, description: string): Command => {
-    const command = withConnection(new Command(name)).description(description).option("--json", "print JSON");
+    const command = withConnection(new Command(name))
+      .description(description)
+      .option("--json", "print the result as JSON");
     policy.addCommand(command);
     return command;
   };
   add("list", "list all policies").action((options: Options) => list(options, output));
   add("show", "print a policy's document as it holds now")
-    .argument("<name>")
+    .argument("<name>", "the policy's name")
     .action((name: string, options: Options) => show(name, options, output));
   add("versions", "list a policy's versions")
-    .argument("<name>")
+    .argument("<name>", "the policy's name")
     .action((name: string, options: Options) => versions(name, options, output));
   add("put", "make a policy, or give it a new version that holds at once")
-    .argument("<name>")
+    .argument("<name>", "the policy's name")
     .argument("<file>", "the document; - reads standard input")
     .action((name: string, file: string, options: Options) => put(name, file, options, output));
   for (const verb of ["attach", "detach"] as const) {
@@ -67,7 +70,7 @@ export function policyCommand(output: Output): Command {
       verb,
       verb === "attach" ? "give a policy to a certificate, thing, group or password" : "take a policy away again",
     )
-      .argument("<name>")
+      .argument("<name>", "the policy's name")
       .option("--certificate <id>", "the certificate")
       .option("--thing <name>", "all certificates that the thing has now")
       .option("--group <name>", "the thing group")
@@ -127,7 +130,7 @@ async function versions(name: string, options: Options, output: Output): Promise
 }
 
 async function put(name: string, file: string, options: Options, output: Output): Promise<void> {
-  const body = { policyDocument: documentOf(file) };
+  const body = { policyDocument: await givenText(file) };
   const made = await clientOf(options).call<PutPolicy>("PUT", `/api/policies/${encodeURIComponent(name)}`, body);
   for (const warning of made.warnings) output.note(`warning: ${warning}`);
   tell(made, options, output);
@@ -147,9 +150,7 @@ async function target(verb: "attach" | "detach", name: string, options: TargetOp
     targets.push(...of.principals);
   }
   if (targets.length === 0)
-    throw new TidewireError("REQUEST_INVALID", {
-      reason: "say to what: --certificate, --thing, --group or --password",
-    });
+    throw optionFault(`policy ${verb}`, "--thing", "say to what: --certificate, --thing, --group or --password");
   for (const one of targets) await client.call(verb === "attach" ? "PUT" : "POST", path, { target: one });
   if (options.json === true) output.result(JSON.stringify({ policyName: name, targets }));
   else output.result(`${verb === "attach" ? "Attached" : "Detached"} ${name}; it counts from now on.`);
@@ -166,7 +167,7 @@ async function test(options: TestOptions, output: Output): Promise<void> {
     ...(sourceIp === undefined ? {} : { sourceIp }),
     action,
     resource,
-    ...(policy === undefined ? {} : { document: documentOf(policy), beside: beside === true }),
+    ...(policy === undefined ? {} : { document: await givenText(policy), beside: beside === true }),
   });
   if (!answer.allowed) process.exitCode = 1;
   if (options.json === true) return output.result(JSON.stringify(answer));
@@ -185,14 +186,6 @@ async function allow(options: AllowOptions, output: Output): Promise<void> {
 function tell({ policyName, version }: PutPolicy, options: Options, output: Output): void {
   if (options.json === true) output.result(JSON.stringify({ policyName, version }));
   else output.result(`Version ${version} of ${policyName} holds from now on.`);
-}
-
-function documentOf(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    throw new TidewireError("REQUEST_INVALID", { reason: `${file} cannot be read: ${reasonOf(error)}` });
-  }
 }
 
 function actionOf(text: string): Action {

@@ -42,10 +42,6 @@ private-key.pem (mode 0600), certificate.pem, ca.pem and agent.yaml; copy it to 
 Interrupted (Ctrl-C, a crash, a platform that went away)? Run the same command again: what is done is not done twice, what failed is
 tried again. Keep the folder as it is, .unfinished included, until all lines are done.
 
-Examples:
-  tidewire provision bulk pumps.csv --template pumps --dry-run                    check every line, change nothing
-  tidewire provision bulk pumps.csv --template pumps --out pumps --broker mqtts://iot.example:8883
-
 Exit status: 0 all lines are done, 1 some failed, 2 the file or the command line is wrong, 3 another run uses the folder, 130 interrupted.`;
 
 /** Failed lines that are shown; all are in the report. */

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { MqttFailure, reasonName } from "../adapters/mqtt-client/mod.ts";
 import type { ConnectionEnd, MqttConnection } from "../adapters/mqtt-client/mod.ts";
 import { systemClock } from "../adapters/system.ts";
-import { TidewireError, encodeUtf8, minutes } from "../base/mod.ts";
+import { TidewireError, encodeUtf8 } from "../base/mod.ts";
 import type { ErrorCode, Message, MessageProperties, Millis, QoS } from "../base/mod.ts";
 import { PacketError } from "../wire/mqtt/mod.ts";
 import { brokerError, connectAgain, connectFirst } from "./broker-link.ts";
@@ -16,7 +16,8 @@ import type { MessageDefaults } from "./message-line.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
-import { durationOf, qosOf } from "./sub.ts";
+import { qosOf } from "./sub.ts";
+import { durationOf, durationOption } from "./time-options.ts";
 
 interface Options extends BrokerOptions {
   readonly qos: QoS;
@@ -48,16 +49,7 @@ PAYLOAD is text; - or nothing reads standard input as one message, --file a file
 lines are JSON, as \`tidewire sub\`, \`tidewire rules run\` and \`tidewire log export\` write them: {"topic": …, "payload": …}.
 
 Ends with 0 when all is acknowledged (QoS 1, the default: the platform has it on disk); 4 not allowed, 2 no such topic or too large,
-5 no connection, 7 no room.
-
-Examples:
-  tidewire pub telemetry/pump-7/hydraulics '{"pressure": 4.2}' --device pump-7
-  tidewire pub line/1/setpoint 21.5 --retain
-  tidewire pub line/1/setpoint '' --retain                 forgets the retained message
-  tidewire pub firmware/press-4 --file press-4.bin --content-type application/octet-stream
-  tidewire pub ask/press-4 '{}' --response-topic answers/me --correlation 17 --expiry 30s
-  sensor | tidewire pub plant/oven --lines
-  tidewire sub 'factory/#' | tidewire rules run hot.sql | tidewire pub`;
+5 no connection, 7 no room.`;
 
 export function pubCommand(output: Output): Command {
   return withBroker(new Command("pub"))
@@ -66,7 +58,7 @@ export function pubCommand(output: Output): Command {
     .argument("[payload]", "text; - for standard input")
     .option("--qos <0|1|2>", "0 at most once, 1 at least once, 2 exactly once", qosOf, 1)
     .option("--retain", "kept for whoever subscribes later, until the next one")
-    .option("--file <path>", "the payload is this file, byte for byte")
+    .option("--file <file>", "the payload is this file, byte for byte")
     .option("--lines", "each line of standard input is a message")
     .option("--user-property <name=value...>", "user properties", [])
     .option("--content-type <type>", "what the payload is, e.g. application/json")
@@ -74,7 +66,7 @@ export function pubCommand(output: Output): Command {
     .option("--correlation <text>", "comes back with the answer")
     .option("--expiry <duration>", "nobody gets it later than that, e.g. 30s", durationOf)
     .option("--text", "say that the payload is UTF-8 text (payload format indicator)")
-    .option("--retry <duration>", "after a lost connection, try again so long", durationOf, minutes(1))
+    .addOption(durationOption("--retry", "after a lost connection, try again so long", "1m"))
     .option("--json", "print how many were acknowledged, as JSON")
     .addHelpText("after", HELP)
     .action(async (topic: string | undefined, payload: string | undefined, options: Options) => {

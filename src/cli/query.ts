@@ -6,11 +6,13 @@ import { extname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { TidewireError, isTidewireError, reasonOf } from "../base/mod.ts";
+import type { Millis } from "../base/mod.ts";
 import type { QueryRequest, QueryResult } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { alignedTable } from "./query-table.ts";
+import { durationOf } from "./time-options.ts";
 
 const FORMATS = ["table", "json", "ndjson", "csv", "parquet"] as const;
 type Format = (typeof FORMATS)[number];
@@ -22,20 +24,11 @@ interface Options {
   readonly format?: Format;
   readonly output?: string;
   readonly param: Readonly<Record<string, string>>;
-  readonly timeout?: string;
+  readonly timeout?: Millis;
   readonly rows?: number;
   readonly file?: string;
   readonly explain?: boolean;
 }
-
-/** A test runs each of them. */
-export const QUERY_EXAMPLES: readonly string[] = [
-  `tidewire query "SELECT thing, field, count(*) AS points FROM telemetry GROUP BY ALL ORDER BY ALL"`,
-  `tidewire query "SELECT time_bucket(INTERVAL '5 minutes', time) AS slot, avg(value) AS cpu FROM telemetry WHERE field = 'cpu.percent' AND time > now() - INTERVAL '1 hour' GROUP BY slot ORDER BY slot"`,
-  `tidewire query 'SELECT time, value FROM telemetry WHERE thing = $thing AND time >= $from' --param thing=press-1 --param from=2026-01-01 --format csv`,
-  `tidewire query "SELECT thing, time, avg, max FROM rollups_1h WHERE field LIKE 'cpu%'" --output hours.parquet`,
-  `echo "SELECT * FROM things WHERE state = 'online'" | tidewire query --format json`,
-];
 
 const HELP = `
 The SQL is DuckDB's, read-only: one SELECT over the relations
@@ -45,24 +38,26 @@ The SQL is DuckDB's, read-only: one SELECT over the relations
   series       thing, measurement, field, type
   events       time, topic, thing, client, qos, retain, text, payload, user_properties, …: as far as archived
   things       thing, type, attributes, created, state, last_seen
-DESCRIBE lists a relation's columns; docs/reference/query.md says more.
-
-Examples:
-${QUERY_EXAMPLES.map((example) => `  ${example}`).join("\n")}`;
+DESCRIBE lists a relation's columns; docs/reference/query.md says more.`;
 
 export function queryCommand(output: Output): Command {
   return withConnection(new Command("query"))
     .description("ask with SQL what the platform has stored")
     .argument("[sql]", "one SELECT; without it, it is read from --file or standard input")
     .addOption(
-      new Option("--format <format>", "default: table on a terminal, else by --output's name, else ndjson").choices(
-        FORMATS,
-      ),
+      new Option(
+        "--format <format>",
+        "how it is written; without it, table on a terminal, else by --output's name, else ndjson",
+      ).choices(FORMATS),
     )
     .option("--output <file>", "write the answer to a file, which appears when it is whole")
     .option("--param <name=value>", "value of $name, or of the nth ? as 1=value; may be repeated", parameter, {})
-    .option("--timeout <duration>", "500ms, 30s, 5m: the query is stopped then (default: 10s)")
-    .option("--rows <number>", "rows of table and json, at most (default: 10000)", rowsOf)
+    .option(
+      "--timeout <duration>",
+      "the query is stopped then, e.g. 500ms, 30s; at most 30m (default: 10s)",
+      durationOf,
+    )
+    .option("--rows <count>", "rows of table and json, at most (default: 10000)", rowsOf)
     .option("--file <file>", "read the SQL from a file")
     .option("--explain", "print how it would be answered")
     .addHelpText("after", HELP)
@@ -75,7 +70,7 @@ async function query(sql: string | undefined, options: Options, output: Output):
     sql: await textOf(sql, options),
     parameters: parametersOf(options.param),
     format: format === "table" ? "json" : format,
-    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+    ...(options.timeout === undefined ? {} : { timeout: `${options.timeout}ms` }),
     ...(options.rows === undefined ? {} : { rows: options.rows }),
     ...(options.explain === true ? { explain: true } : {}),
   };

@@ -1,6 +1,7 @@
 /** `tidewire rules move`, `export` and `import`: a rule goes on elsewhere with its windows as they are. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
+import type { Option } from "commander";
 import { LIMITS, TidewireError, parseJson, reasonOf } from "../base/mod.ts";
 import { MOVE_MEDIA_TYPE } from "../cloud/moves/mod.ts";
 import type { DepartureView } from "../cloud/moves/mod.ts";
@@ -8,6 +9,7 @@ import { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
+import { durationOf, durationOption } from "./time-options.ts";
 
 interface Options {
   readonly url?: string;
@@ -28,18 +30,16 @@ const HELP = `
 Both platforms must get the same messages, or the devices move along. The rule stops here, its state goes there, and it goes on
 there from where it stopped: no message is lost or counted twice if both accept it within --overlap of each other.
 If the command is interrupted, give it again: it goes on. Until the target has it, --back lets the rule go on here.
-Here the rule stays, disabled: what it had to deliver is still delivered. \`tidewire rules delete\` removes it.
-  tidewire rules move press --to https://cloud.example:8443 --to-token-file token
-  tidewire rules export press --with-state press.rule && … && tidewire rules import press.rule`;
+Here the rule stays, disabled: what it had to deliver is still delivered. \`tidewire rules delete\` removes it.`;
 
 export function moveCommand(output: Output): Command {
   return withConnection(new Command("move"))
     .description("move a rule to another platform, with its windows and all that it keeps")
-    .argument("<name>")
+    .argument("<name>", "the rule's name")
     .option("--to <url>", "address of the other platform's API")
     .option("--to-token <token>", "administrator token there (or TIDEWIRE_TO_TOKEN)")
     .option("--to-token-file <file>", "a file that has it")
-    .option("--overlap <seconds>", "how far apart the two may accept the same message", seconds)
+    .addOption(overlapOption())
     .option("--done", "it was imported elsewhere: what is kept of its state here is dropped")
     .option("--back", "it goes on here; the target is told not to take it any more")
     .option("--without-target", "with --back: the target is not asked, and does not have it for certain")
@@ -56,9 +56,9 @@ export function moveCommand(output: Output): Command {
 export function exportCommand(output: Output): Command {
   return withConnection(new Command("export"))
     .description("stop a rule, and write it with its secrets and its state to a file")
-    .argument("<name>")
+    .argument("<name>", "the rule's name")
     .requiredOption("--with-state <file>", "the file; only you may read it")
-    .option("--overlap <seconds>", "how far apart the two may accept the same message", seconds)
+    .addOption(overlapOption())
     .action(async (name: string, options: Options & { readonly withState: string; readonly overlap?: number }) => {
       const client = clientOf(options);
       await depart(client, name, `file ${options.withState}`, options.overlap);
@@ -73,7 +73,7 @@ export function exportCommand(output: Output): Command {
 export function importCommand(output: Output): Command {
   return withConnection(new Command("import"))
     .description("let a rule go on here from where it stopped, from a file that `rules export` wrote")
-    .argument("<file>")
+    .argument("<file>", "as `tidewire rules export` wrote it")
     .action(async (file: string, options: Options) => {
       const bytes = read(file);
       const name = nameIn(bytes, file);
@@ -190,11 +190,18 @@ function nameIn(bytes: Uint8Array, file: string): string {
   throw new TidewireError("RULE_STATE_UNREADABLE", { reason: `${file} is no rule with its state` });
 }
 
-function seconds(text: string): number {
-  const value = Number(text);
-  const max = LIMITS.moves.overlapMax / 1000;
-  if (!(value >= 0 && value <= max)) throw new InvalidArgumentError(`It must be a number of seconds up to ${max}.`);
-  return Math.round(value * 1000);
+function overlapOption(): Option {
+  const { overlap: fallback, overlapMax } = LIMITS.moves;
+  return durationOption(
+    "--overlap",
+    "how far apart the two may accept the same message",
+    `${fallback / 1000}s`,
+    (text) => {
+      const overlap = durationOf(/^\d+(?:\.\d+)?$/.test(text) ? `${text}s` : text);
+      if (overlap <= overlapMax) return overlap;
+      throw new InvalidArgumentError(`It must be at most ${overlapMax / 1000}s.`);
+    },
+  );
 }
 
 function read(file: string): Uint8Array<ArrayBuffer> {

@@ -32,9 +32,7 @@ const END_OF_TIME = 8_640_000_000_000_000;
 
 const LINES = `
 A line is {"topic": …, "payload": …} with "time" (ISO 8601, or milliseconds), "thing" and "client" where they matter; what
-\`tidewire log export\` writes is read as it is. Results are such lines too. With the end of the input all windows are closed.
-  tidewire log export --from 1d | tidewire rules run hot.sql
-  sensor | tidewire rules run --topic line/1 "SELECT avg(t) AS t FROM 'line/1' GROUP BY TUMBLE('1 minute')" --live`;
+\`tidewire log export\` writes is read as it is. Results are such lines too. With the end of the input all windows are closed.`;
 
 export function runCommand(output: Output): Command {
   return new Command("run")

@@ -1,8 +1,8 @@
 /** `tidewire rules test`: a rule over the messages of the last days, and nothing sent. */
 import { nodeSqlEnvironment } from "../adapters/sql-environment.ts";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { stepBack, systemClock } from "../adapters/system.ts";
-import { days, momentIn } from "../base/mod.ts";
+import { days } from "../base/mod.ts";
 import type { TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
 import type { PastTestProgress, PastTestResult } from "../cloud/backtest/mod.ts";
@@ -14,12 +14,13 @@ import { ruleFrom } from "./rule-source.ts";
 import { openAnswers } from "./rules-answers.ts";
 import { printedTest } from "./rules-test-text.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { agoOf } from "./time-options.ts";
 
 interface Options {
   readonly url?: string;
   readonly token?: string;
   readonly data: string;
-  readonly since: EpochMs;
+  readonly since?: EpochMs;
   readonly until?: EpochMs;
   readonly thing?: string;
   readonly limit: number;
@@ -32,27 +33,21 @@ interface Options {
 /** Nice value: the broker first, then whoever looks back. */
 const PRIORITY = 19;
 const PROGRESS_PERIOD = 1_000;
+const SINCE_AT_FIRST = days(7);
 /** Exit status of a command that Ctrl-C ended. */
 const EXIT_STOPPED = 130;
 
 const NOTHING_IS_SENT = `
 The rule is a file ({"sql": …, "actions": […]}, or SQL alone), a statement in quotes, or the name of a rule that the platform has.
 It is run over the log and the archive of the data folder, windows included; none of its actions is executed. Shadows and registry are
-asked of the platform where it runs: what is asked has today's answer, not that of then, and the result says so.
-  tidewire rules test hot.sql --since 7d
-  tidewire rules test "SELECT * FROM 'telemetry/#' WHERE temp > 80" --against "SELECT * FROM 'telemetry/#' WHERE temp > 85"`;
+asked of the platform where it runs: what is asked has today's answer, not that of then, and the result says so.`;
 
 export function testCommand(output: Output): Command {
   return withConnection(new Command("test"))
     .description("run a rule over past messages: how often it would have fired, on what, and when")
     .argument("<rule>", "a file, a statement, or a rule's name")
-    .option(
-      "--since <when>",
-      "from there on: 7d, 12h ago, or a time (2027-01-31T08:00Z)",
-      momentOf,
-      systemClock.now() - days(7),
-    )
-    .option("--until <when>", "up to there, itself left out", momentOf)
+    .option("--since <when>", "from there on: 12h ago, or a time (2026-12-31T08:00Z) (default: 7d)", agoOf)
+    .option("--until <when>", "up to there, itself left out: likewise (default: now)", agoOf)
     .option("--thing <name>", "only what this thing published")
     .option("--limit <count>", "how many firings to show at each end", countOf, 5)
     .option("--against <rule>", "a second rule over the same messages: what only one of them fires on")
@@ -63,15 +58,10 @@ export function testCommand(output: Output): Command {
     .action((rule: string, options: Options) => test(rule, options, output));
 }
 
-function momentOf(text: string): EpochMs {
-  const moment = momentIn(text, systemClock.now(), "back");
-  if (moment === null) throw new InvalidArgumentError("It must be a time ago (7d, 12h) or a time (2027-01-31T08:00Z).");
-  return moment;
-}
-
 async function test(given: string, options: Options, output: Output): Promise<void> {
-  const { since: from, until, thing, limit, against: other, json } = options;
-  const to = until ?? systemClock.now();
+  const { until, thing, limit, against: other, json } = options;
+  const now = systemClock.now();
+  const { from, to } = { from: options.since ?? now - SINCE_AT_FIRST, to: until ?? now };
   if (from >= to) throw wrong("--since", "it must lie before --until, and before now");
   const rule = await ruleFrom(given, options);
   const against = other === undefined ? null : await ruleFrom(other, options);

@@ -37,14 +37,14 @@ export function rulesCommand(output: Output): Command {
   rules.addCommand(
     withConnection(new Command("put"))
       .description('create or replace a rule from a JSON file: {"sql": "SELECT …", "actions": [ … ]}')
-      .argument("<name>")
-      .argument("<file>")
+      .argument("<name>", "the rule's name")
+      .argument("<file>", "its document, as JSON")
       .action((name: string, file: string, options: Options) => put(name, file, options, output)),
   );
   rules.addCommand(
     withConnection(new Command("delete"))
       .description("delete a rule")
-      .argument("<name>")
+      .argument("<name>", "the rule's name")
       .action(async (name: string, options: Options) => {
         await clientOf(options).call("DELETE", `/rules/${encodeURIComponent(name)}`);
         output.result(`Deleted rule ${name}.`);

@@ -1,10 +1,9 @@
 /** `tidewire schemas`: what payloads of a topic look like, and what becomes of others. */
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { readDocumentFile } from "../adapters/document-files.ts";
-import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { SchemaSummary, SchemaTest, SchemaView } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { givenText } from "./given-text.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -22,7 +21,9 @@ export function schemasCommand(output: Output): Command {
     "schemas of topics: what payloads look like, and what becomes of others",
   );
   const add = (name: string, description: string): Command => {
-    const command = withConnection(new Command(name)).description(description).option("--json", "print JSON");
+    const command = withConnection(new Command(name))
+      .description(description)
+      .option("--json", "print the result as JSON");
     schemas.addCommand(command);
     return command;
   };
@@ -30,18 +31,18 @@ export function schemasCommand(output: Output): Command {
     list(options, output),
   );
   add("show", "print a schema as it is in force")
-    .argument("<name>")
+    .argument("<name>", "the schema's name")
     .action((name: string, options: Options) => show(name, options, output));
   add("put", "make a schema, or give it a new version, from a YAML or JSON file: topic, onViolation, schema")
-    .argument("<name>")
-    .argument("<file>")
+    .argument("<name>", "the schema's name")
+    .argument("<file>", "its document, as YAML or JSON")
     .action((name: string, file: string, options: Options) => put(name, file, options, output));
   add("test", "say whether a payload fits; exit status 1 where it does not")
-    .argument("<name>")
+    .argument("<name>", "the schema's name")
     .argument("<file>", "the payload; - reads standard input")
     .action((name: string, file: string, options: Options) => test(name, file, options, output));
   add("delete", "delete a schema: its topic takes every payload again")
-    .argument("<name>")
+    .argument("<name>", "the schema's name")
     .action(async (name: string, options: Options) => {
       await clientOf(options).call("DELETE", pathOf(name));
       output.result(options.json === true ? JSON.stringify({ deleted: name }) : `Deleted schema ${name}.`);
@@ -75,16 +76,10 @@ async function put(name: string, file: string, options: Options, output: Output)
 }
 
 async function test(name: string, file: string, options: Options, output: Output): Promise<void> {
-  const answer = await clientOf(options).call<SchemaTest>("POST", `${pathOf(name)}/test`, { payload: textOf(file) });
+  const answer = await clientOf(options).call<SchemaTest>("POST", `${pathOf(name)}/test`, {
+    payload: await givenText(file),
+  });
   if (!answer.fits) process.exitCode = 1;
   if (options.json === true) output.result(JSON.stringify(answer));
   else output.result(answer.fits ? "It fits." : `It does not fit: ${answer.reason}.`);
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    throw new TidewireError("REQUEST_INVALID", { reason: `${file} cannot be read: ${reasonOf(error)}` });
-  }
 }

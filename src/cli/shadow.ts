@@ -1,5 +1,4 @@
 /** `tidewire shadow`: what a thing should be, and what it says that it is. */
-import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
 import { TidewireError, reasonOf, seconds } from "../base/mod.ts";
@@ -7,6 +6,8 @@ import type { ShadowDocument, ShadowNames } from "../cloud/api/contract.ts";
 import { parseExact } from "../twin/mod.ts";
 import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { givenText } from "./given-text.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -31,7 +32,7 @@ const RECONNECT_DELAY = seconds(1);
 export function shadowCommand(output: Output): Command {
   const shadow = new Command("shadow").description("shadows: what a thing should be, and what it says that it is");
   const add = (name: string, description: string): Command => {
-    const command = withConnection(new Command(name)).description(description).argument("<thing>");
+    const command = withConnection(new Command(name)).description(description).argument("<thing>", "thing name");
     shadow.addCommand(command);
     return command;
   };
@@ -64,7 +65,7 @@ async function get(thing: string, options: Options, output: Output): Promise<voi
 }
 
 async function update(thing: string, options: UpdateOptions, output: Output): Promise<void> {
-  const text = await clientOf(options).text("POST", pathOf(thing, options), requestOf(options));
+  const text = await clientOf(options).text("POST", pathOf(thing, options), await requestOf(options));
   if (options.json === true) output.result(text);
   else output.result(`Updated ${titleOf(thing, options)}; it has version ${documentOf(text).version} now.`);
 }
@@ -138,14 +139,14 @@ function documentOf(text: string): ShadowDocument {
   return parseExact(text) as unknown as ShadowDocument;
 }
 
-function requestOf({ desired, reported, file, version }: UpdateOptions): string {
+async function requestOf({ desired, reported, file, version }: UpdateOptions): Promise<string> {
   if (file !== undefined) {
     if (desired !== undefined || reported !== undefined || version !== undefined) {
-      throw invalid("--file is the whole request; --desired, --reported and --version belong into it");
+      throw wrong("--file", "it is the whole request; --desired, --reported and --version belong into it");
     }
-    return readRequest(file);
+    return givenText(file);
   }
-  if (desired === undefined && reported === undefined) throw invalid("give --desired, --reported or --file");
+  if (desired === undefined && reported === undefined) throw wrong("--desired", "give it, --reported or --file");
   const sections = [
     ...(desired === undefined ? [] : [`"desired":${checked("--desired", desired)}`]),
     ...(reported === undefined ? [] : [`"reported":${checked("--reported", reported)}`]),
@@ -154,26 +155,18 @@ function requestOf({ desired, reported, file, version }: UpdateOptions): string 
   return `{"state":{${sections.join(",")}}${expected}}`;
 }
 
-function readRequest(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    throw new TidewireError("CONFIG_FILE_UNREADABLE", { file, reason: reasonOf(error) }, { cause: error });
-  }
-}
-
 /** It goes into the request as it is, so it must be one value. */
 function checked(option: string, text: string): string {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw invalid(`${option} is no JSON: ${reasonOf(error)}`);
+    throw wrong(option, `it is no JSON: ${reasonOf(error)}`);
   }
   return text;
 }
 
-function invalid(reason: string): TidewireError {
-  return new TidewireError("REQUEST_INVALID", { reason });
+function wrong(option: string, reason: string): TidewireError {
+  return optionFault("shadow update", option, reason);
 }
 
 function pathOf(thing: string, { name }: Options): string {

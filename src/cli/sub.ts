@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import type { MqttConnection, ConnectionEnd, Received } from "../adapters/mqtt-client/mod.ts";
 import { MqttFailure, reasonName } from "../adapters/mqtt-client/mod.ts";
 import { systemClock, systemScheduler } from "../adapters/system.ts";
-import { TidewireError, seconds, spanIn } from "../base/mod.ts";
+import { TidewireError, seconds } from "../base/mod.ts";
 import type { Cancel, Millis, QoS } from "../base/mod.ts";
 import { brokerError, connectAgain, connectFirst } from "./broker-link.ts";
 import type { LinkOptions } from "./broker-link.ts";
@@ -15,6 +15,7 @@ import type { MessageFormat } from "./message-format.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { durationOf } from "./time-options.ts";
 
 interface Options extends BrokerOptions {
   readonly qos: QoS;
@@ -41,14 +42,7 @@ Output: on a terminal a line per message for people; into a pipe or file JSON li
   --format  %t topic  %p payload (hex where it is no text)  %x hex  %b base64  %l bytes  %q QoS  %r retained  %I ISO time  %U Unix time
             %j JSON  %C content type  %R response topic  %D correlation data  %E expiry  %P user properties;  \\n \\t
 
-Ends with 0 when --count is reached, or at Ctrl-C without --count; 4 not allowed, 2 no such filter, 5 no connection, 8 --timeout came first.
-
-Examples:
-  tidewire sub 'telemetry/#'
-  tidewire sub 'line/+/state' --retained-only --json
-  tidewire sub firmware/press-4 --count 1 --raw > press-4.bin
-  tidewire sub 'telemetry/#' --format '%I %t %p'
-  tidewire sub 'telemetry/#' | tidewire rules run "SELECT avg(t) AS t FROM 'telemetry/#' GROUP BY TUMBLE('1 minute')" --live`;
+Ends with 0 when --count is reached, or at Ctrl-C without --count; 4 not allowed, 2 no such filter, 5 no connection, 8 --timeout came first.`;
 
 export function subCommand(output: Output): Command {
   return withBroker(new Command("sub"))
@@ -58,7 +52,7 @@ export function subCommand(output: Output): Command {
     .option("--json", "print each message as JSON with all its properties, on one line")
     .option("--format <template>", "print each message so, e.g. '%t %p'")
     .option("--raw", "print payloads alone, byte for byte, with nothing between them")
-    .option("--count <n>", "end after so many messages", countOf)
+    .option("--count <count>", "end after so many messages", countOf)
     .option("--timeout <duration>", "end after so long, e.g. 10s; without --count that is no failure", durationOf)
     .option("--no-retained", "leave out what is retained already")
     .option("--retained-only", "print what is retained, and end")
@@ -72,18 +66,12 @@ export function subCommand(output: Output): Command {
 
 export function qosOf(text: string): QoS {
   if (text === "0" || text === "1" || text === "2") return Number(text) as QoS;
-  throw new InvalidArgumentError("it must be 0, 1 or 2.");
-}
-
-export function durationOf(text: string): Millis {
-  const span = spanIn(text);
-  if (span !== null) return span;
-  throw new InvalidArgumentError("it must be a duration such as 10s, 5m or 1h.");
+  throw new InvalidArgumentError("It must be 0, 1 or 2.");
 }
 
 function countOf(text: string): number {
   const count = /^\d{1,12}$/.test(text) ? Number(text) : 0;
-  if (count < 1) throw new InvalidArgumentError("it must be a whole number above 0.");
+  if (count < 1) throw new InvalidArgumentError("It must be a whole number above 0.");
   return count;
 }
 

@@ -1,9 +1,9 @@
 /** `tidewire things password`: for devices that cannot hold a certificate. */
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
-import { TidewireError } from "../base/mod.ts";
 import type { MadePassword } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
 
 interface Options {
@@ -34,7 +34,7 @@ async function run(name: string, options: Options, output: Output): Promise<void
   const client = clientOf(options);
   if (options.remove === true) {
     if (options.stdin === true || options.policy !== undefined)
-      throw new TidewireError("REQUEST_INVALID", { reason: "--remove goes with no other option" });
+      throw optionFault("things password", "--remove", "it goes with no other option");
     await client.call("DELETE", path);
     output.result(
       options.json === true ? JSON.stringify({ thing: name, removed: true }) : `${name} has no password now.`,

@@ -2,14 +2,17 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { isDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
-import { TidewireError, spanIn } from "../base/mod.ts";
-import type { ConnectionInfo, FleetPage, ForgetReport } from "../cloud/api/contract.ts";
+import { TidewireError } from "../base/mod.ts";
+import type { Millis } from "../base/mod.ts";
+import type { ConnectionInfo, FleetPage } from "../cloud/api/contract.ts";
 import type { PlatformClient } from "./client.ts";
 import { clientOf, withConnection } from "./connection.ts";
-import { showDeparture } from "./forget.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import { passwordCommand } from "./things-password.ts";
+import { retireCommand, retiredCommand } from "./things-retire.ts";
 import type { Output } from "./output.ts";
+import { durationOption } from "./time-options.ts";
 
 interface AddOptions {
   readonly out?: string;
@@ -36,17 +39,8 @@ Queries:
   connectivity.connected:false                       also connectivity.timestamp, connectivity.disconnectReason
   attributes.serial:"a b"                            words one after the other`;
 
-interface RetireOptions {
-  readonly eraseData?: boolean;
-  readonly blockName?: boolean;
-  readonly freeName?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
-  readonly data: string;
-}
-
 interface InviteOptions {
-  readonly valid: string;
+  readonly valid: Millis;
   readonly template?: string;
   readonly parameter: readonly string[];
   readonly uses: number;
@@ -55,7 +49,7 @@ interface InviteOptions {
 }
 
 export function thingsCommand(output: Output): Command {
-  const things = new Command("things").description("devices: add and list them");
+  const things = new Command("things").description("devices: add, list, invite and retire them");
   things.addCommand(
     withConnection(new Command("add"))
       .description("register a device and write its key, certificate and configuration into a folder")
@@ -81,7 +75,7 @@ export function thingsCommand(output: Output): Command {
     withConnection(new Command("invite"))
       .description("make a code with which a new device joins by itself: `tidewire agent join URL CODE` on the device")
       .argument("[name]", "thing name; or none, with --template")
-      .option("--valid <time>", "how long the code is good: 90s, 15m, 2h, 7d", "15m")
+      .addOption(durationOption("--valid", "how long the code is good, e.g. 90s, 2h, 7d", "15m"))
       .option("--template <name>", "provisioning template that names and equips the device")
       .option("--parameter <key=value...>", "parameters of the template", [])
       .option("--uses <count>", "devices that may join by it (with --template)", Number, 1)
@@ -108,17 +102,8 @@ export function thingsCommand(output: Output): Command {
     );
   }
   things.addCommand(passwordCommand(output));
-  things.addCommand(
-    withConnection(new Command("retire"))
-      .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")
-      .argument("<name>", "thing name")
-      .option("--erase-data", "also erase everything that it has ever reported")
-      .option("--block-name", "never give the name to another thing")
-      .option("--free-name", "only give a blocked name free again")
-      .option("--yes", "do it: a revoked certificate does not come back")
-      .option("--json", "print the result as JSON")
-      .action((name: string, options: RetireOptions) => retire(name, options, output)),
-  );
+  things.addCommand(retireCommand(output));
+  things.addCommand(retiredCommand(output));
   return things;
 }
 
@@ -198,15 +183,15 @@ async function refuseKnownName(client: PlatformClient, name: string): Promise<vo
 }
 
 function attributesOf({ attribute }: AddOptions): Record<string, string> {
-  return pairsOf("--attribute", attribute);
+  return pairsOf("things add", "--attribute", attribute);
 }
 
-function pairsOf(option: string, pairs: readonly string[]): Record<string, string> {
+function pairsOf(command: string, option: string, pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const [key, ...value] = pair.split("=");
       if (key === undefined || key === "" || value.length === 0) {
-        throw new TidewireError("REQUEST_INVALID", { reason: `${option} takes key=value, not '${pair}'` });
+        throw optionFault(command, option, `it takes key=value, not '${pair}'`);
       }
       return [key, value.join("=")];
     }),
@@ -216,10 +201,10 @@ function pairsOf(option: string, pairs: readonly string[]): Record<string, strin
 async function invite(name: string | undefined, options: InviteOptions, output: Output): Promise<void> {
   const client = clientOf(options);
   const { template, uses } = options;
-  const parameters = pairsOf("--parameter", options.parameter);
+  const parameters = pairsOf("things invite", "--parameter", options.parameter);
   const what =
     template === undefined ? { thing: name } : { template, parameters, ...(name === undefined ? {} : { thing: name }) };
-  const body = { ...what, uses, validSeconds: secondsOf(options.valid) };
+  const body = { ...what, uses, validSeconds: options.valid / 1000 };
   const made = await client.call<{ code: string; expiresAt: number }>("POST", "/api/join-codes", body);
   const { addresses, httpsPort } = await client.get<ConnectionInfo>("/api/connection");
   const hosts = addresses.length > 0 ? addresses : ["mqtts://127.0.0.1:0"];
@@ -234,29 +219,6 @@ async function invite(name: string | undefined, options: InviteOptions, output: 
   );
   output.note(`  tidewire agent join ${https[0]!} ${made.code}`);
   if (https.length > 1) output.note(`The platform is also at ${https.slice(1).join(", ")}.`);
-}
-
-async function retire(name: string, options: RetireOptions, output: Output): Promise<void> {
-  const client = clientOf(options);
-  const path = encodeURIComponent(name);
-  if (options.freeName === true) {
-    await client.call("DELETE", `/api/blocked-names/${path}`);
-    output.result(`The name ${name} may be given again.`);
-    return;
-  }
-  if (options.yes !== true) {
-    const reason = `'things retire ${name}' revokes certificates for good; add --yes to do it`;
-    throw new TidewireError("REQUEST_INVALID", { reason });
-  }
-  const body = { eraseData: options.eraseData === true, blockName: options.blockName === true };
-  const done = await client.call<ForgetReport>("POST", `/api/things/${path}/retire`, body);
-  showDeparture(done, options, output);
-}
-
-function secondsOf(text: string): number {
-  const span = spanIn(text);
-  if (span !== null) return span / 1000;
-  throw new TidewireError("REQUEST_INVALID", { reason: `--valid takes a time like 15m, not '${text}'` });
 }
 
 async function list(options: ListOptions, output: Output): Promise<void> {

@@ -24,7 +24,7 @@ export function usersCommand(output: Output): Command {
     return command;
   };
   add("add", "invite somebody: prints a link with which he sets his own password")
-    .argument("<name>")
+    .argument("<name>", "with which the user logs in")
     .option("--role <role>", "administrator, operator or viewer", "viewer")
     .action(async (name: string, options: Options) => {
       const client = clientOf(options);
@@ -32,23 +32,23 @@ export function usersCommand(output: Output): Command {
     });
   add("list", "list all users").action((options: Options) => list(options, output));
   add("role", "give a user another role")
-    .argument("<name>")
+    .argument("<name>", "with which the user logs in")
     .argument("<role>", "administrator, operator or viewer")
     .action((name: string, role: string, options: Options) => change(name, { role }, options, output));
   add("disable", "lock a user out; his dashboards and keys end now")
-    .argument("<name>")
+    .argument("<name>", "with which the user logs in")
     .action((name: string, options: Options) => change(name, { disabled: true }, options, output));
   add("enable", "let a disabled user in again")
-    .argument("<name>")
+    .argument("<name>", "with which the user logs in")
     .action((name: string, options: Options) => change(name, { disabled: false }, options, output));
   add("reset", "end a user's password and print a new invitation")
-    .argument("<name>")
+    .argument("<name>", "with which the user logs in")
     .action(async (name: string, options: Options) => {
       const client = clientOf(options);
       invite(await client.call("POST", `${pathOf(name)}/invitation`), client, options, output);
     });
   add("remove", "remove a user with his keys")
-    .argument("<name>")
+    .argument("<name>", "with which the user logs in")
     .action(async (name: string, options: Options) => {
       await clientOf(options).call("DELETE", pathOf(name));
       output.result(options.json === true ? JSON.stringify({ removed: name }) : `Removed ${name}.`);

@@ -3,7 +3,7 @@
  * memory, a fifth of what it may have.
  */
 import type { Bytes, Millis } from "../base/mod.ts";
-import { TidewireError, closestWord } from "../base/mod.ts";
+import { TidewireError, closestWord, spanIn } from "../base/mod.ts";
 
 /** A value with the way to it, for the message. */
 export interface Found {
@@ -49,9 +49,8 @@ export class Checker {
 
   /** `100ms`, `1s`, `5m`, `1h`. */
   span(found: Found, bounds: { readonly min: Millis; readonly max: Millis }): Millis {
-    const match = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)$/.exec(String(found.value));
-    if (match === null) throw this.wrong(found.key, "it must be a time like 500ms, 1s, 5m or 1h");
-    const span = Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as "ms" | "s" | "m" | "h"];
+    const span = spanIn(String(found.value).replace(/^([\d.]+) /, "$1"));
+    if (span === null) throw this.wrong(found.key, "it must be a time like 500ms, 1s, 5m or 1h");
     const { min, max } = bounds;
     if (span < min || span > max) throw this.wrong(found.key, `it must be between ${min} ms and ${max} ms`);
     return span;

@@ -1,5 +1,5 @@
 /** A plan's numbers from what somebody typed; nonsense is refused with what was expected. */
-import { TidewireError, days, hours, kib, mib, minutes, seconds } from "../base/mod.ts";
+import { TidewireError, days, kib, mib, minutes, spanIn } from "../base/mod.ts";
 import type { Bytes, Millis } from "../base/mod.ts";
 import { ROLLUPS } from "./levels.ts";
 import type { PlanRequest } from "./plan.ts";
@@ -21,15 +21,6 @@ const SENSORS_MAX = 1e9;
 const YEAR = days(365);
 const KEEP_MAX = 100 * YEAR;
 
-const DURATIONS: Readonly<Record<string, Millis>> = {
-  ms: 1,
-  s: seconds(1),
-  m: minutes(1),
-  h: hours(1),
-  d: days(1),
-  w: days(7),
-  y: YEAR,
-};
 const COUNTS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9 };
 const SIZES: Readonly<Record<string, number>> = { "": 1, B: 1, KB: 1e3, MB: 1e6, KiB: kib(1), MiB: mib(1) };
 
@@ -56,8 +47,7 @@ function rollupOf(text: string): PlanRequest["rollups"][number] {
     throw wrong("--rollup", text, `it must be LEVEL:HOW-LONG, such as 1h:1y; levels are ${ROLLUPS.join(", ")}`);
   }
   const kept = keepOf("--rollup", keep);
-  if (kept < DURATIONS[level.slice(1)]!)
-    throw wrong("--rollup", text, `it would be gone before one bucket of ${level} is full`);
+  if (kept < spanIn(level)!) throw wrong("--rollup", text, `it would be gone before one bucket of ${level} is full`);
   return { level, keep: kept };
 }
 
@@ -88,9 +78,8 @@ function keepOf(option: string, text: string): Millis {
 }
 
 function durationOf(option: string, text: string, min: Millis, max: Millis, range: string): Millis {
-  const match = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w|y)$/.exec(text);
-  if (match === null) throw wrong(option, text, "it must be a duration such as 10s, 5m, 1h, 7d, 1w or 1y");
-  const duration = Number(match[1]) * DURATIONS[match[2]!]!;
+  const duration = spanIn(text);
+  if (duration === null) throw wrong(option, text, "it must be a duration such as 10s, 5m, 1h, 7d, 1w or 1y");
   if (duration < min || duration > max) throw wrong(option, text, `it must lie ${range}`);
   return duration;
 }

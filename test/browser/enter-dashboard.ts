@@ -1,6 +1,7 @@
 /** Into the dashboard of a real platform. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import type { InvitedUser, Role } from "../../src/cloud/api/contract.ts";
 import type { PlatformProcess } from "../scenarios/support/platform-process.ts";
 import { runCli } from "../scenarios/support/platform-process.ts";
 import { live } from "./site.ts";
@@ -15,6 +16,17 @@ export async function loginLink(data: string): Promise<string> {
   const { code, stdout, stderr } = await runCli(["login-link", "--data", data], data);
   assert.equal(code, 0, stderr);
   return stdout.trim();
+}
+
+/** Somebody who has taken an invitation. */
+export async function addUser(platform: PlatformProcess, name: string, role: Role): Promise<Login> {
+  const { invitation } = await platform.api<InvitedUser>("POST", "/api/users", { name, role });
+  const password = "correct horse battery";
+  const body = JSON.stringify({ invitation: invitation.code, password });
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${platform.ready.http}/api/session`, { method: "POST", headers, body });
+  assert.equal(answer.status, 204, await answer.text());
+  return { name, password };
 }
 
 /** Without `as` the administrator. Resolves when the dashboard is live. */

@@ -12,7 +12,7 @@ import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { enterDashboard } from "./enter-dashboard.ts";
+import { addUser, enterDashboard } from "./enter-dashboard.ts";
 import type { Login } from "./enter-dashboard.ts";
 import { buildDashboard } from "./site.ts";
 
@@ -128,23 +128,13 @@ test("a certificate that is deactivated, activated and revoked: a device that is
 
 test("a viewer sees it and changes nothing; on a telephone all of it fits", async () => {
   await platform.api("PUT", "/api/things/meter-1/password", {});
-  const { invitation } = await platform.api<{ invitation: { code: string } }>("POST", "/api/users", {
-    name: "vera",
-    role: "viewer",
-  });
-  const password = "correct horse battery";
-  const body = JSON.stringify({ invitation: invitation.code, password });
-  const headers = { "content-type": "application/json" };
-  assert.equal((await fetch(`${platform.ready.http}/api/session`, { method: "POST", headers, body })).status, 204);
-  await visiting(
-    async (page) => {
-      const access = page.locator(".access");
-      await access.getByText("may log in").waitFor();
-      await access.getByText("revoked", { exact: true }).waitFor();
-      assert.equal(await access.getByRole("button").count(), 0);
-    },
-    { name: "vera", password },
-  );
+  const vera = await addUser(platform, "vera", "viewer");
+  await visiting(async (page) => {
+    const access = page.locator(".access");
+    await access.getByText("may log in").waitFor();
+    await access.getByText("revoked", { exact: true }).waitFor();
+    assert.equal(await access.getByRole("button").count(), 0);
+  }, vera);
   for (const colorScheme of ["light", "dark"] as const) {
     await visiting(
       async (page) => {

@@ -12,7 +12,7 @@ import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { enterDashboard } from "./enter-dashboard.ts";
+import { addUser, enterDashboard } from "./enter-dashboard.ts";
 import type { Login } from "./enter-dashboard.ts";
 import { buildDashboard, until } from "./site.ts";
 
@@ -234,16 +234,9 @@ test("dead letters: why and what; corrected and sent again; the rest of a receiv
 });
 
 test("a viewer sees it all, is told why a message matches, and changes nothing", async () => {
-  const { invitation } = await platform.api<{ invitation: { code: string } }>("POST", "/api/users", {
-    name: "vera",
-    role: "viewer",
-  });
-  const password = "a password that is long";
-  const body = JSON.stringify({ invitation: invitation.code, password });
-  const headers = { "content-type": "application/json" };
-  assert.equal((await fetch(`${platform.ready.http}/api/session`, { method: "POST", headers, body })).status, 204);
+  const vera = await addUser(platform, "vera", "viewer");
   await publish("press-1", { n: 7, mode: "auto" });
-  await visiting({ at: "/rules/hot", as: { name: "vera", password } }, async (page) => {
+  await visiting({ at: "/rules/hot", as: vera }, async (page) => {
     await page.locator(".rule-code").waitFor();
     await page.getByRole("button", { name: "Look at the newest messages" }).click();
     await page.locator("[data-verdict='unmatched']").first().waitFor();

@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { QUERY_EXAMPLES } from "../../src/cli/query.ts";
+import { EXAMPLES } from "../../src/cli/examples.ts";
 import { PlatformProcess, ROOT, runCli, temporaryFolder } from "./support/platform-process.ts";
 
 const folder = temporaryFolder();
@@ -41,8 +41,9 @@ function shell(line: string): Promise<{ readonly code: number; readonly stdout: 
 
 test("every example of the help runs as it stands there", async () => {
   const help = (await query("--help")).stdout;
-  assert.equal(QUERY_EXAMPLES.length, 5);
-  for (const example of QUERY_EXAMPLES) {
+  const examples = EXAMPLES["query"]!;
+  assert.equal(examples.length, 5);
+  for (const example of examples) {
     assert.ok(help.includes(example), example);
     const { code, stderr } = await shell(example);
     assert.deepEqual([code, stderr], [0, ""], example);
@@ -91,7 +92,14 @@ test("refusals: their sentence, what to do, their code, an exit status; an answe
     "--timeout",
     "500ms",
   );
-  await refused(2, "REQUEST_INVALID", /'timeout' is 'soon'/, "SELECT 1", "--timeout", "soon");
+  await refused(
+    2,
+    "COMMAND_LINE_INVALID",
+    /--timeout.* 'soon' is invalid. It must be a duration/,
+    "SELECT 1",
+    "--timeout",
+    "soon",
+  );
   await refused(2, "CONFIG_VALUE_INVALID", /--file/, "SELECT 1", "--file", "q.sql");
   await refused(2, "CONFIG_VALUE_INVALID", /no such file/, "--file", "not-there.sql");
   await refused(

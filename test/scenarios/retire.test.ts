@@ -43,7 +43,9 @@ test("retired: cut at once, revoked for good, sessions and retained messages gon
 
     const hesitant = await cli("things", "retire", "pump-7");
     assert.notEqual(hesitant.code, 0);
-    assert.match(hesitant.stderr, /--yes/);
+    assert.match(hesitant.stderr, /Retiring 'pump-7' means:\n.*1 certificate is revoked.*\n.*its connection is cut/);
+    assert.match(hesitant.stderr, /add --yes/);
+    assert.equal(device.connected, true);
     const closed = happens(device, "close");
     const retired = await cli("things", "retire", "pump-7", "--block-name", "--yes", "--json");
     assert.equal(retired.code, 0, retired.stderr);
@@ -66,9 +68,12 @@ test("retired: cut at once, revoked for good, sessions and retained messages gon
     const again = await cli("things", "add", "pump-7", "--out", join(folder.path, "again"));
     assert.notEqual(again.code, 0);
     assert.match(again.stderr, /is not given again/);
+    assert.match((await cli("things", "retired")).stdout, /\npump-7 .* done +kept +blocked\n$/);
     assert.equal((await cli("things", "retire", "pump-7", "--free-name")).code, 0);
+    assert.match((await cli("things", "retired")).stdout, / kept +free\n$/);
     assert.equal((await cli("things", "add", "pump-7", "--out", join(folder.path, "again"))).code, 0);
-    const unknown = await cli("things", "retire", "nobody", "--yes");
+    assert.match((await cli("things", "retired")).stdout, / kept +taken\n$/);
+    const unknown = await cli("things", "retire", "nobody");
     assert.match(unknown.stderr, /no thing named 'nobody'/);
     assert.match(
       readFileSync(join(folder.path, "platform.log"), "utf8"),

@@ -41,6 +41,12 @@ const entries = {
     fix: "{suggestion}",
     exit: 2,
   },
+  COMMAND_LINE_INVALID: {
+    fault: "misuse",
+    message: "{reason}",
+    fix: "See `{command} --help`: it says what there is, with examples.",
+    exit: 2,
+  },
   CONFIG_VALUE_INVALID: {
     fault: "misuse",
     message: "{file} has a wrong value at '{key}': {reason}.",
@@ -49,7 +55,7 @@ const entries = {
   },
   CONFIG_FILE_UNREADABLE: {
     fault: "environment",
-    message: "The configuration {file} cannot be read: {reason}.",
+    message: "{file} cannot be read: {reason}.",
     fix: "Check the path and the file's permissions.",
     exit: 2,
   },

@@ -114,8 +114,8 @@ export interface ForgetReport {
   /** Its registration goes, too. */
   readonly withRegistration: boolean;
   readonly data: "kept" | "erased";
-  /** `own`: it stays, and has its name. `leaving`: not given again before all is done here. */
-  readonly name: "own" | "leaving" | "free" | "blocked";
+  /** As it is now. `own`: it stays, and has its name. `leaving`: not given again before all is done here. `taken`: another has it. */
+  readonly name: "own" | "leaving" | "free" | "blocked" | "taken";
   /** Parts that are still to come. */
   readonly missing: readonly string[];
   /** How much of what was removed: `points`, `events`, `alerts`, … */

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { LIMITS, TidewireError, seconds } from "../../base/mod.ts";
+import { LIMITS, TidewireError, minutes, spanIn } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { ANSWER_FORMATS } from "../ask/mod.ts";
 import type { AnswerFormat } from "../ask/mod.ts";
@@ -95,14 +95,11 @@ function formatOf(accept: string | undefined): AnswerFormat {
   throw invalid(`none of '${accept.slice(0, 100)}' can be had; formats are ${ANSWER_FORMATS.join(", ")}`);
 }
 
-const UNITS: Readonly<Record<string, Millis>> = { ms: 1, s: seconds(1), m: seconds(60) };
-
 function timeoutOf(text: string | undefined): Millis {
   if (text === undefined) return asking.queryTimeout;
-  const match = /^(\d{1,9})(ms|s|m)$/.exec(text);
-  const timeout = match === null ? 0 : Number(match[1]) * UNITS[match[2]!]!;
+  const timeout = spanIn(text) ?? 0;
   if (timeout < 1 || timeout > asking.queryTimeoutMax) {
-    const most = `${asking.queryTimeoutMax / seconds(60)}m`;
+    const most = `${asking.queryTimeoutMax / minutes(1)}m`;
     throw invalid(`'timeout' is '${text}'; it must be a duration such as 500ms, 30s or 5m, at most ${most}`);
   }
   return timeout;

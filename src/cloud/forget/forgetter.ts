@@ -65,8 +65,8 @@ export interface ForgetReport {
   /** Its registration goes, too. */
   readonly withRegistration: boolean;
   readonly data: "kept" | "erased";
-  /** `own`: it stays, and has its name. `leaving`: not given again before all is done here. */
-  readonly name: "own" | "leaving" | "free" | "blocked";
+  /** As it is now. `own`: it stays, and has its name. `leaving`: not given again before all is done here. `taken`: another has it. */
+  readonly name: "own" | "leaving" | "free" | "blocked" | "taken";
   /** Parts that are still to come. */
   readonly missing: readonly ForgetPart[];
   /** How much of what was removed: `points`, `events`, `alerts`, … */
@@ -418,11 +418,20 @@ export class Forgetter {
       completedAt,
       withRegistration,
       data: erasesData ? "erased" : "kept",
-      name: nameOf(entry),
+      name: this.#nameOf(entry),
       missing,
       removed,
       remains: [...this.#remains(entry), ...(erasesData ? copies : [])],
     };
+  }
+
+  #nameOf(entry: ForgetEntry): ForgetReport["name"] {
+    const { departures, registry } = this.#o;
+    const { thing, withRegistration, blocksName, done } = entry;
+    if (!withRegistration) return "own";
+    if ((blocksName && !done.includes("certificates")) || departures.isBlocked(thing)) return "blocked";
+    if (isLeaving(entry)) return "leaving";
+    return registry.things.find(thing) === undefined ? "free" : "taken";
   }
 
   #remains({ below, requestedAt, clearedAt, erasesData, removed }: ForgetEntry): Remains[] {
@@ -445,12 +454,6 @@ export class Forgetter {
 /** Its name is not given again before all is done that goes by the name. */
 function isLeaving({ withRegistration, done }: ForgetEntry): boolean {
   return withRegistration && OWN_PARTS.some((part) => !done.includes(part));
-}
-
-function nameOf(entry: ForgetEntry): ForgetReport["name"] {
-  if (!entry.withRegistration) return "own";
-  if (entry.blocksName) return "blocked";
-  return isLeaving(entry) ? "leaving" : "free";
 }
 
 function keyOf({ id, thing }: ForgetEntry, part: ForgetPart): string {

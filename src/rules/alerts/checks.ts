@@ -1,5 +1,6 @@
 /** Reads what a user wrote, and names the place where it is wrong. */
 import { invalid } from "../actions/checks.ts";
+import { spanIn } from "../../base/mod.ts";
 import type { Millis } from "../../base/mod.ts";
 import { MATCHERS_MAX, parseMatcher } from "./matchers.ts";
 import type { Matcher } from "./matchers.ts";
@@ -54,21 +55,10 @@ export function matchersAt(input: unknown, at: string): Matcher[] {
   });
 }
 
-const UNITS: Readonly<Record<string, Millis>> = { s: 1e3, min: 6e4, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
-
 /** `30s`, `5min`, `4h`, `1d`; several may stand together: `1h30min`. */
 export function spanAt(input: unknown, at: string, max: Millis): Millis {
-  const span = typeof input === "string" ? spanOf(input) : null;
+  const span = input === "0" ? 0 : typeof input === "string" ? spanIn(input) : null;
   if (span === null) throw invalid(at, "it must be a span of time, as in 30s, 5min, 4h or 1d");
   if (span > max) throw invalid(at, `at most ${max / 1000} seconds are allowed`);
-  return span;
-}
-
-/** Null where the text is none. */
-export function spanOf(text: string): Millis | null {
-  if (text === "0") return 0;
-  if (!/^(?:\d{1,9}(?:s|min|m|h|d|w))+$/.test(text)) return null;
-  let span = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+)(s|min|m|h|d|w)/g)) span += Number(count) * UNITS[unit!]!;
   return span;
 }

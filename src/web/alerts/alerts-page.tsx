@@ -50,7 +50,10 @@ function Active() {
   if (list.length === 0) {
     return (
       <EmptyState icon={<IconCheckCircle />} title="Nothing is wrong">
-        <p>When a rule raises an alert, it appears here at once, and a number beside Alerts above.</p>
+        <p>
+          When a <a href={hrefOf({ page: "rules", search: "" })}>rule</a> raises an alert, it appears here at once, and
+          a number beside Alerts above.
+        </p>
       </EmptyState>
     );
   }

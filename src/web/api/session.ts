@@ -30,10 +30,10 @@ export function may(permission: string): boolean {
 const RETRY_MS = 3000;
 
 whenUnauthorized(() => {
-  const { kind } = session.peek();
-  if (kind === "none") return; // of several answers at once the first one knew why
-  const wasActive = kind === "active";
-  session.value = { kind: "none", why: wasActive ? "expired" : "never", error: null };
+  const before = session.peek();
+  if (before.kind === "none") return; // of several answers at once the first one knew why
+  if (before.kind === "active") setLoginWith(before.info.kind === "user" ? "name" : "token");
+  session.value = { kind: "none", why: before.kind === "active" ? "expired" : "never", error: null };
 });
 
 /**

@@ -11,7 +11,7 @@ import { useJoins } from "../live/use-joins.ts";
 import { IconCheckCircle, IconLeft, IconRight, IconSearch, IconWarning, Mark } from "../shell/icons.tsx";
 import { Stat } from "../shell/stat.tsx";
 import { Command, EmptyState, ErrorState, Skeleton } from "../shell/states.tsx";
-import { replaceRoute, route } from "../shell/router.ts";
+import { hrefOf, replaceRoute, route } from "../shell/router.ts";
 import { FleetRow } from "./fleet-row.tsx";
 import { FLEET_PAGE_SIZE, FleetStore } from "./fleet-store.ts";
 import type { Totals } from "./fleet-store.ts";
@@ -59,6 +59,11 @@ export function FleetPage() {
       <Verdict store={store} />
       <AtTheDoor thing={null} />
       <Body store={store} sparks={sparks} columns={columns} />
+      <p class="retired-link">
+        <a class="link" href={hrefOf({ page: "retired" })}>
+          Retired things
+        </a>
+      </p>
     </div>
   );
 }
@@ -248,7 +253,9 @@ function Pager({ store, shown }: { readonly store: FleetStore; readonly shown: n
 function FirstDevice() {
   return (
     <EmptyState icon={<Mark />} title="Add your first device">
-      <p>One command registers it, makes its key and certificate, and says how to start it.</p>
+      <p>
+        One command, on the platform's machine, registers it, makes its key and certificate, and says how to start it.
+      </p>
       <Command text={ADD_COMMAND} />
       <p class="muted">It appears here by itself as soon as it connects.</p>
     </EmptyState>

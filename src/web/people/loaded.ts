@@ -1,9 +1,10 @@
-/** A list that a section shows: loaded when it appears, and again after each change. */
+/** A list that a section shows: loaded when it appears, again after each change, and when a lost connection is back. */
 import { useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { ApiError } from "../../cloud/api/contract.ts";
 import { apiErrorOf, call } from "../api/client.ts";
+import { useJoins } from "../live/use-joins.ts";
 
 export interface Loaded<T> {
   /** Null until it is there. */
@@ -40,5 +41,6 @@ export function useLoaded<T>(path: string): Loaded<T> {
     }
   };
   useEffect(() => void load(), [path]);
+  useJoins(() => void load());
   return { value, error, load, change };
 }

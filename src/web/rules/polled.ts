@@ -1,6 +1,5 @@
 /** What the platform says of something, asked again and again while somebody looks. */
 import { useEffect } from "preact/hooks";
-import { useJoins } from "../live/use-joins.ts";
 import { useLoaded } from "../people/loaded.ts";
 import type { Loaded } from "../people/loaded.ts";
 
@@ -18,6 +17,5 @@ export function usePolled<T>(path: string): Loaded<T> {
     }, PERIOD_MS);
     return () => clearInterval(timer);
   }, [path]);
-  useJoins(() => void load());
   return loaded;
 }

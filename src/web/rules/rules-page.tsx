@@ -63,7 +63,19 @@ function List({ page, search, onMore }: ListProps) {
     return (
       <EmptyState icon={<IconTable />} title={search === "" ? "There is no rule" : "No rule speaks of that"}>
         {search === "" ? (
-          <p>A rule looks at every message of its topics and does something with those that match.</p>
+          <>
+            <p>
+              A rule looks at every message of its topics and does something with those that match: it raises an alert,
+              calls a webhook, writes to Slack.
+            </p>
+            {may("rules:write") && (
+              <p>
+                <a class="button is-primary" href={hrefOf({ page: "new-rule" })}>
+                  Write the first one
+                </a>
+              </p>
+            )}
+          </>
         ) : (
           <p>Names, statements and descriptions are searched.</p>
         )}

@@ -11,6 +11,7 @@ import { useJoins } from "../live/use-joins.ts";
 import { LoginPage } from "../login/login-page.tsx";
 import { AccountPage } from "../people/account-page.tsx";
 import { PeoplePage } from "../people/people-page.tsx";
+import { RetiredPage } from "../retired/retired-page.tsx";
 import { DeadLettersPage } from "../rules/dead-letters-page.tsx";
 import { NewRulePage } from "../rules/new-rule-page.tsx";
 import { RulePage } from "../rules/rule-page.tsx";
@@ -90,6 +91,8 @@ function Page() {
       return <NewRulePage />;
     case "dead-letters":
       return <DeadLettersPage receiver={current.receiver} rule={current.rule} />;
+    case "retired":
+      return <RetiredPage />;
     case "people":
       return <PeoplePage />;
     case "account":
@@ -161,6 +164,8 @@ function titleOf(current: Route): string {
       return "New rule";
     case "dead-letters":
       return "Dead letters";
+    case "retired":
+      return "Retired things";
     case "people":
       return "People";
     case "account":

@@ -6,6 +6,9 @@ import { live, serverNow } from "../live/live.ts";
 import { health } from "./health.ts";
 import { IconOffline, IconWarning } from "./icons.tsx";
 
+/** From this attempt on the one before it has failed, too: it is not the connection alone. */
+const UNANSWERED = 2;
+
 export function Banner() {
   return (
     <>
@@ -21,13 +24,19 @@ function ConnectionBanner() {
   const attempt = state.kind === "connecting" || state.kind === "waiting" ? state.attempt : 0;
   // The first connect of a page is no news; neither is a moment's connecting after a short break.
   const lost = state.kind === "offline" || state.kind === "waiting" || (state.kind === "connecting" && attempt > 0);
+  const what =
+    state.kind === "offline"
+      ? "This device has no network"
+      : attempt < UNANSWERED
+        ? "Live connection lost"
+        : "The platform does not answer";
   return (
     <div role="status" class="banner-place">
       {lost && (
         <div class="banner is-warning" data-banner="connection">
           <IconOffline />
           <p>
-            <strong>{state.kind === "offline" ? "This device has no network" : "Live connection lost"}</strong>
+            <strong>{what}</strong>
             <Retry />
             {good !== null && (
               <span class="banner-age">

@@ -8,6 +8,8 @@ import { Wordmark } from "./icons.tsx";
 import { Menu } from "./menu.tsx";
 import { route } from "./router.ts";
 
+/** Below the fleet. */
+const FLEET_PAGES: ReadonlySet<string> = new Set(["thing", "retired"]);
 /** Below the list of rules. */
 const RULE_PAGES: ReadonlySet<string> = new Set(["rule", "new-rule", "dead-letters"]);
 
@@ -22,7 +24,7 @@ export function Header() {
         <Wordmark />
       </a>
       <nav class="top-nav" aria-label="Main">
-        <a href="#/" aria-current={page === "fleet" ? "page" : page === "thing" ? "true" : undefined}>
+        <a href="#/" aria-current={page === "fleet" ? "page" : FLEET_PAGES.has(page) ? "true" : undefined}>
           Fleet
         </a>
         <a href="#/alerts" aria-current={page === "alerts" || page === "alert" ? "page" : undefined}>

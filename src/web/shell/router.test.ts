@@ -17,6 +17,7 @@ const ROUTES: readonly Route[] = [
   { page: "rules", search: "cpu & co" },
   { page: "rule", name: "cpu_high" },
   { page: "new-rule" },
+  { page: "retired" },
   { page: "dead-letters", receiver: null, rule: null },
   { page: "dead-letters", receiver: "webhook 0f/é&", rule: "hot" },
 ];

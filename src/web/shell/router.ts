@@ -25,6 +25,8 @@ export type Route =
   | { readonly page: "rule"; readonly name: string }
   | { readonly page: "new-rule" }
   | { readonly page: "dead-letters"; readonly receiver: string | null; readonly rule: string | null }
+  /** Things that left for good. */
+  | { readonly page: "retired" }
   | { readonly page: "people" }
   | { readonly page: "account" }
   | { readonly page: "unknown" };
@@ -38,6 +40,7 @@ export function parseRoute(hash: string): Route {
     return id === null ? { page: "alerts", tab: tabOf(parameters.get("tab")) } : { page: "alert", id };
   }
   if (path === "/people" || path === "/account") return { page: path === "/people" ? "people" : "account" };
+  if (path === "/retired") return { page: "retired" };
   if (path === "/rules") return { page: "rules", search: parameters.get("search") ?? "" };
   if (path === "/new-rule") return { page: "new-rule" };
   if (path === "/dead-letters") {
@@ -83,6 +86,7 @@ export function hrefOf(route: Route): string {
       return parameters.size === 0 ? "#/dead-letters" : `#/dead-letters?${parameters.toString()}`;
     }
     case "new-rule":
+    case "retired":
     case "people":
     case "account":
       return `#/${route.page}`;

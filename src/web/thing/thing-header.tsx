@@ -14,12 +14,14 @@ const EXPIRES_SOON = days(14);
 
 export interface ThingHeaderProps {
   readonly thing: string;
-  /** Null while it loads. */
+  /** Null until it is known. */
   readonly detail: ThingDetail | null;
+  /** It comes at any moment: its place is kept. */
+  readonly waits: boolean;
   readonly latest: ReadonlySignal<ReadonlyMap<string, LatestValue>>;
 }
 
-export function ThingHeader({ thing, detail, latest }: ThingHeaderProps) {
+export function ThingHeader({ thing, detail, waits, latest }: ThingHeaderProps) {
   return (
     <header class="thing-head">
       <nav class="crumbs" aria-label="Breadcrumb">
@@ -31,11 +33,8 @@ export function ThingHeader({ thing, detail, latest }: ThingHeaderProps) {
         <h1>{thing}</h1>
         {detail !== null && <PresenceTag presence={detail.presence} />}
       </div>
-      {detail === null ? (
-        <div class="facts is-loading" aria-hidden="true" />
-      ) : (
-        <Facts detail={detail} latest={latest} />
-      )}
+      {detail !== null && <Facts detail={detail} latest={latest} />}
+      {waits && <div class="facts is-loading" aria-hidden="true" />}
     </header>
   );
 }

@@ -1,17 +1,20 @@
 /** `#/things/<name>`: one thing, live. */
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import type { ApiError, ThingDetail } from "../../cloud/api/contract.ts";
+import type { ApiError, ForgottenThings, ThingDetail } from "../../cloud/api/contract.ts";
 import { AlertList } from "../alerts/alert-list.tsx";
 import { alertsOf } from "../alerts/alert-store.ts";
 import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
+import { formatTime } from "../format/time.ts";
 import { viewOf, viewTo } from "../charts/ranges.ts";
 import { AtTheDoor } from "../door/at-the-door.tsx";
 import { Access } from "../logins/access-section.tsx";
+import { Retire } from "../retired/retire-section.tsx";
 import { live } from "../live/live.ts";
 import { useJoins } from "../live/use-joins.ts";
-import { replaceRoute, route } from "../shell/router.ts";
-import type { TimeSpan } from "../shell/router.ts";
+import { useLoaded } from "../people/loaded.ts";
+import { hrefOf, replaceRoute, route } from "../shell/router.ts";
+import type { Route, TimeSpan } from "../shell/router.ts";
 import { ErrorState, Skeleton } from "../shell/states.tsx";
 import { Charts } from "./charts.tsx";
 import { RangeBar } from "./range-bar.tsx";
@@ -49,16 +52,14 @@ export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
     const next = viewTo(feed.view.peek(), rangeName, span);
     if (next !== null) feed.setView(next);
   }, [feed, rangeName, span?.from, span?.to]);
-  // The range stands in the address, so that a reload or a link shows the same.
+  // What is shown stands in the address: a reload shows the same, and a link to what was left leads back to it.
   useSignalEffect(() => {
     const view = feed.view.value;
-    const { name } = view.range;
     const current = route.peek();
     if (current.page !== "thing" || current.thing !== thing) return;
-    const leaves = current.span !== undefined && view.kind === "follow";
-    if (current.range === name && !leaves) return;
-    const kept = current.span === undefined || leaves ? {} : { span: current.span };
-    replaceRoute({ page: "thing", thing, range: name, ...kept });
+    const fixed = view.kind === "fixed" ? { span: { from: view.from, to: view.to } } : {};
+    const shown: Route = { page: "thing", thing, range: view.range.name, ...fixed };
+    if (hrefOf(shown) !== hrefOf(current)) replaceRoute(shown);
   });
   useEffect(() => {
     const onKey = rangeKeys(feed);
@@ -70,14 +71,25 @@ export function ThingPage({ thing, rangeName, span }: ThingPageProps) {
   if (state.kind === "failed" && state.missing) return <Missing thing={thing} />;
   return (
     <div class="page is-wide">
-      {state.kind === "failed" && <ErrorState error={state.error} />}
-      <ThingHeader thing={thing} detail={state.kind === "ready" ? state.detail : null} latest={feed.latest} />
-      <ActiveAlerts thing={thing} />
-      <AtTheDoor thing={thing} />
-      <RangeBar feed={feed} />
-      <Body feed={feed} />
-      <Shadows thing={thing} />
+      <ThingHeader
+        thing={thing}
+        detail={state.kind === "ready" ? state.detail : null}
+        waits={state.kind === "loading"}
+        latest={feed.latest}
+      />
+      {state.kind === "failed" ? (
+        <ErrorState error={state.error} onRetry={() => void load()} />
+      ) : (
+        <>
+          <ActiveAlerts thing={thing} />
+          <AtTheDoor thing={thing} />
+          <RangeBar feed={feed} />
+          <Body feed={feed} />
+          <Shadows thing={thing} />
+        </>
+      )}
       {state.kind === "ready" && <Access detail={state.detail} reload={load} />}
+      {state.kind === "ready" && <Retire key={thing} detail={state.detail} />}
     </div>
   );
 }
@@ -112,6 +124,8 @@ function useDetail(thing: string) {
 }
 
 function Missing({ thing }: { readonly thing: string }) {
+  const { value } = useLoaded<ForgottenThings>("api/retirements");
+  const left = value.value?.things.find((report) => report.thing === thing);
   return (
     <div class="page is-narrow">
       <ErrorState
@@ -119,10 +133,18 @@ function Missing({ thing }: { readonly thing: string }) {
         error={{
           code: "NOT_FOUND",
           message: `There is no thing named “${thing}”.`,
-          fix: "It may have been deleted, or the link has a typing error.",
+          fix:
+            left === undefined
+              ? "It may have been deleted, or the link has a typing error."
+              : `It was retired on ${formatTime(left.requestedAt, "date")}; its data was ${left.data}.`,
         }}
       />
       <p class="centered">
+        {left !== undefined && (
+          <a class="button" href={hrefOf({ page: "retired" })}>
+            Retired things
+          </a>
+        )}
         <a class="button" href="#/">
           Back to the fleet
         </a>

@@ -41,7 +41,7 @@ export function toggleFollow(feed: ThingFeed): void {
   const view = feed.view.peek();
   if (view.kind === "fixed") return reset(feed);
   const { from, to } = feed.span();
-  feed.setView({ kind: "fixed", range: view.range, from, to });
+  feed.setView({ kind: "fixed", range: view.range, from: Math.round(from), to: Math.round(to) });
 }
 
 /** Keys of the page as a whole; a focused chart has its own. */
