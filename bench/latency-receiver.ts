@@ -3,8 +3,10 @@ import { createServer } from "node:http";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Sequence and latency in milliseconds of each request, by arrival. */
-const latencies: [number, number][] = [];
+/** Sequence and latency of each request, by arrival, and how much of that it was late when it was sent; milliseconds. */
+export type Seen = readonly [n: number, latency: number, late: number];
+
+const latencies: Seen[] = [];
 
 /** The machine's monotonic clock, the same in every process. */
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
@@ -13,8 +15,8 @@ async function receive(request: IncomingMessage): Promise<void> {
   let body = "";
   for await (const chunk of request) body += String(chunk);
   const at = nowMs();
-  const { t, n } = JSON.parse(body) as { t: number; n: number };
-  latencies.push([n, at - t]);
+  const { t, sent, n } = JSON.parse(body) as { t: number; sent: number; n: number };
+  latencies.push([n, at - t, sent - t]);
 }
 
 const server = createServer((request, response) => {

@@ -10,6 +10,7 @@ import { connect as connectTls } from "node:tls";
 import { receiveOnce, releaseOnce } from "./exactly-once-load.ts";
 import type { Address, LoadRequest } from "./load.ts";
 import { Frames, counted, measured } from "./load-meter.ts";
+import { connectPacket, packet, text } from "../mqtt-packets.ts";
 
 const request = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as LoadRequest;
 const { qos, window, payload } = request;
@@ -17,19 +18,9 @@ const { qos, window, payload } = request;
 const RUN = String(process.pid).padStart(7, "0");
 const number = (n: number): string => String(n).padStart(5, "0");
 
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
-}
-
-function packet(first: number, body: Buffer): Buffer {
-  const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
-  return Buffer.concat([Buffer.from([first, ...length]), body]);
-}
-
 function publishFrame(topic: string, packetId: number): Buffer {
   const id = qos === 0 ? Buffer.alloc(0) : Buffer.from([packetId >> 8, packetId & 255]);
-  return packet(0x30 | (qos << 1), Buffer.concat([text(topic), id, Buffer.alloc(payload, 0x78)]));
+  return packet(0x30 | (qos << 1), text(topic), id, Buffer.alloc(payload, 0x78));
 }
 
 /** A device's own topic where it has a certificate: its policy allows no other. */
@@ -41,7 +32,7 @@ function topicOf(address: Address, publisher: number): string {
 function opened(address: Address, clientId: string, index: number): Promise<Socket> {
   const device = address.devices?.[index];
   const id = device?.thing ?? `${clientId}-${RUN}-${index}`;
-  const hello = packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, qos === 2 ? 0 : 2, 0, 0]), text(id)]));
+  const hello = connectPacket(id, { clean: qos !== 2 });
   return new Promise((resolve, reject) => {
     const { host, port } = address;
     const ready = (): void => void socket.write(hello);
@@ -64,7 +55,7 @@ function opened(address: Address, clientId: string, index: number): Promise<Sock
 
 async function subscriber(index: number, filter: string, topic: string): Promise<void> {
   const socket = await opened(request.subscribeAt, "subscriber", index);
-  socket.write(packet(0x82, Buffer.concat([Buffer.from([0, 1]), text(filter), Buffer.from([qos])])));
+  socket.write(packet(0x82, Buffer.from([0, 1]), text(filter), Buffer.from([qos])));
   await new Promise((resolve) => {
     socket.once("data", resolve);
   });

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
+import { connectPacket, packet, text } from "../mqtt-packets.ts";
 import type { Latencies, PacedRequest } from "./half-load.ts";
 
 const { host, port, publishers, rate, seconds, payload } = JSON.parse(
@@ -18,20 +19,9 @@ const STEP_MS = 0.01;
 const counts = new Uint32Array(10_000 / STEP_MS);
 const TOPIC = `paced-${String(process.pid).padStart(7, "0")}/`;
 
-function text(value: string): Buffer {
-  return Buffer.concat([Buffer.from([value.length >> 8, value.length & 255]), Buffer.from(value)]);
-}
-
-function packet(first: number, ...parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
-  const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
-  return Buffer.concat([Buffer.from([first, ...length]), body]);
-}
-
 function opened(clientId: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const hello = packet(0x10, text("MQTT"), Buffer.from([4, 2, 0, 0]), text(clientId));
-    const socket = connect({ host, port, noDelay: true }, () => socket.write(hello));
+    const socket = connect({ host, port, noDelay: true }, () => socket.write(connectPacket(clientId)));
     socket.once("error", reject);
     socket.once("data", () => resolve(socket));
   });

@@ -5,6 +5,7 @@
  */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
+import { connectPacket, packet, text } from "../mqtt-packets.ts";
 
 export interface Forwarded {
   /** Readings per second that were looked at, after the warm-up; half of them were forwarded. */
@@ -28,16 +29,6 @@ const WARM_UP_MS = 3_000;
 const STALL_MS = 5_000;
 const PAYLOAD_BYTES = 200;
 
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
-}
-
-function packet(first: number, body: Buffer): Buffer {
-  const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
-  return Buffer.concat([Buffer.from([first, ...length]), body]);
-}
-
 /** As a machine reports itself; every second one is too hot. */
 function reading(n: number): Buffer {
   const json = {
@@ -54,7 +45,7 @@ function reading(n: number): Buffer {
 
 function opened(host: string, port: number, id: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const hello = packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 0]), text(id)]));
+    const hello = connectPacket(id);
     const socket = connect({ host, port, noDelay: true }, () => void socket.write(hello));
     socket.once("error", reject);
     socket.once("close", () => fail(`the broker closed the connection of ${id}`));
@@ -105,7 +96,7 @@ async function main(host: string, port: number, seconds: number): Promise<Forwar
   let received = 0;
   const idle: (() => void)[] = [];
   const subscriber = await opened(host, port, "bench-out");
-  subscriber.write(packet(0x82, Buffer.concat([Buffer.from([0, 1]), text(OUT), Buffer.from([0])])));
+  subscriber.write(packet(0x82, Buffer.from([0, 1]), text(OUT), Buffer.from([0])));
   await new Promise((resolve) => {
     subscriber.once("data", resolve);
   });
@@ -119,9 +110,7 @@ async function main(host: string, port: number, seconds: number): Promise<Forwar
   const hasRoom = (): boolean => sent - 2 * received < WINDOW;
   for (let i = 0; i < PUBLISHERS; i++) {
     const socket = await opened(host, port, `bench-in-${i}`);
-    const frames = Array.from({ length: CHUNK }, (_, n) =>
-      packet(0x30, Buffer.concat([text(`${IN}/${i}`), reading(n)])),
-    );
+    const frames = Array.from({ length: CHUNK }, (_, n) => packet(0x30, text(`${IN}/${i}`), reading(n)));
     const chunk = Buffer.concat(frames);
     const more = (): void => {
       if (!hasRoom()) return void idle.push(more);

@@ -1,6 +1,7 @@
 /** Publishes at QoS 1 as fast as the broker acknowledges: MQTT 3.1.1 over TCP, packets made beforehand. */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
+import { connectPacket, packet, text } from "../mqtt-packets.ts";
 
 /** Publishes that wait for their PUBACK, per connection. */
 const WINDOW = 256;
@@ -21,7 +22,7 @@ export class MqttPipe {
 
   static open(host: string, port: number, clientId: string): Promise<MqttPipe> {
     return new Promise((resolve, reject) => {
-      const hello = packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 0]), text(clientId)]));
+      const hello = connectPacket(clientId);
       const socket = connect({ host, port, noDelay: true }, () => void socket.write(hello));
       socket.once("error", reject);
       socket.once("data", (connack: Buffer) => {
@@ -60,16 +61,33 @@ export class MqttPipe {
     });
   }
 
-  /** Open loop: `perSecond` of them, whatever is acknowledged; resolves when all are sent. */
-  async publishPaced(packets: readonly Buffer[], perSecond: number): Promise<void> {
-    this.#socket.on("data", () => {});
-    const startedAt = performance.now();
-    for (let sent = 0; sent < packets.length;) {
-      const due = Math.min(packets.length, Math.ceil(((performance.now() - startedAt) / 1000) * perSecond));
-      if (due > sent) this.#socket.write(Buffer.concat(packets.slice(sent, due)));
-      sent = Math.max(sent, due);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+  /** Open loop: `perSecond` of them, whatever is acknowledged; resolves when all are, rejects where the connection ends before. */
+  publishPaced(packets: readonly Buffer[], perSecond: number, tickMs = 5): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve, reject) => {
+      const startedAt = performance.now();
+      let sent = 0;
+      const timer = setInterval(() => {
+        const due = Math.min(packets.length, Math.ceil(((performance.now() - startedAt) / 1000) * perSecond));
+        if (due > sent) socket.write(Buffer.concat(packets.slice(sent, due)));
+        sent = Math.max(sent, due);
+      }, tickMs);
+      const lost = (): void => {
+        clearInterval(timer);
+        reject(new Error("the broker closed the connection"));
+      };
+      let missing = packets.length * 4; // PUBACK of 3.1.1 has four bytes
+      const take = (chunk: Buffer): void => {
+        missing -= chunk.length;
+        if (missing > 0) return;
+        clearInterval(timer);
+        socket.off("data", take);
+        socket.off("close", lost);
+        resolve();
+      };
+      socket.once("close", lost);
+      socket.on("data", take);
+    });
   }
 
   close(): void {
@@ -81,15 +99,5 @@ export class MqttPipe {
 export function publishPacket({ topic, payload }: Publish, index: number): Buffer {
   const packetId = (index % 65_535) + 1;
   const id = Buffer.from([packetId >> 8, packetId & 255]);
-  return packet(0x32, Buffer.concat([text(topic), id, Buffer.from(payload)]));
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
-}
-
-function packet(first: number, body: Buffer): Buffer {
-  const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
-  return Buffer.concat([Buffer.from([first, ...length]), body]);
+  return packet(0x32, text(topic), id, Buffer.from(payload));
 }

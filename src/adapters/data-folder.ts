@@ -1,17 +1,12 @@
 /** The folder that one platform or one agent owns: made private, checked for use, and locked while the process lives. */
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { TidewireError, reasonOf } from "../base/mod.ts";
+import { TidewireError, mib, reasonOf } from "../base/mod.ts";
+import { inWords, makeFolder } from "./make-folder.ts";
+
+/** What the files take that SQLite and the log keep beside those that are there: with less, a start ends in the middle. */
+const ROOM_BYTES = mib(1);
 
 export interface DataFolder {
   readonly path: string;
@@ -22,6 +17,12 @@ export interface DataFolder {
 export function openDataFolder(path: string): DataFolder {
   makeUsable(path);
   const lock = acquireLock(path);
+  try {
+    proveRoom(path);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
   return {
     path,
     release: () => lock.close(),
@@ -30,13 +31,32 @@ export function openDataFolder(path: string): DataFolder {
 
 function makeUsable(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    if (!statSync(path).isDirectory()) throw new Error("it is not a folder");
+    makeFolder(path);
+    const folder = statSync(path);
+    if (!folder.isDirectory()) throw new Error("it is not a folder");
+    const user = process.geteuid?.() ?? folder.uid;
+    if (user !== 0 && folder.uid !== user) throw new Error(`it belongs to another user (uid ${folder.uid})`);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     chmodSync(path, 0o700);
   } catch (error) {
-    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path, reason: reasonOf(error) }, { cause: error });
+    throw unusable(path, inWords(error, join(path, "lock")));
   }
+}
+
+/** By writing: free space is one reason of several, and the file system alone knows of quotas. */
+function proveRoom(path: string): void {
+  const probe = join(path, "lock.probe");
+  try {
+    writeFileSync(probe, Buffer.alloc(ROOM_BYTES), { mode: 0o600, flush: true });
+  } catch (error) {
+    throw unusable(path, inWords(error, probe));
+  } finally {
+    rmSync(probe, { force: true });
+  }
+}
+
+function unusable(path: string, cause: unknown): TidewireError {
+  return new TidewireError("DATA_FOLDER_UNUSABLE", { path, reason: reasonOf(cause) }, { cause });
 }
 
 /**
@@ -53,9 +73,7 @@ function acquireLock(path: string): DatabaseSync {
   } catch (error) {
     lock?.close();
     const reason = reasonOf(error);
-    if (!/locked|busy/i.test(reason)) {
-      throw new TidewireError("DATA_FOLDER_UNUSABLE", { path, reason }, { cause: error });
-    }
+    if (!/locked|busy/i.test(reason)) throw unusable(path, inWords(error, join(path, "lock")));
     throw new TidewireError("DATA_FOLDER_LOCKED", { path, pid: holderOf(path) }, { cause: error });
   }
 }

@@ -1,7 +1,8 @@
 /** The folder that a device gets: its key, its certificate, the CA, and an agent's configuration. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { TidewireError, reasonOf } from "../base/mod.ts";
+import { makeFolder } from "./make-folder.ts";
 
 export interface DeviceFolder {
   readonly path: string;
@@ -41,7 +42,7 @@ export function writeDeviceFolder(device: DeviceFolder): void {
     written.push(path);
   };
   try {
-    mkdirSync(device.path, { recursive: true, mode: 0o700 });
+    makeFolder(device.path);
     write("private-key.pem", device.privateKeyPem, 0o600);
     write("certificate.pem", device.certificatePem, 0o644);
     write("ca.pem", device.caPem, 0o644);

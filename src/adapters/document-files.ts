@@ -2,12 +2,13 @@
  * A folder of documents that people edit: YAML, JSON, and SQL with a YAML head, one document per file. Every fault has its file,
  * line and column, also those that only the platform can find.
  */
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter, isNode, isScalar, parseAllDocuments, stringify } from "yaml";
 import type { Document, ScalarTag } from "yaml";
 import { LIMITS, TidewireError, isJsonObject, reasonOf } from "../base/mod.ts";
 import type { JsonObject, JsonValue } from "../base/mod.ts";
+import { makeFolder } from "./make-folder.ts";
 
 export interface Place {
   /** Below the folder. */
@@ -67,7 +68,7 @@ export function readDocumentFile(path: string, kind: string): FileDocument {
 export function writeDocument(folder: string, file: string, document: JsonObject): void {
   const path = join(folder, file);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path), 0o777);
     writeFileSync(path, documentText(document));
   } catch (error) {
     throw new TidewireError("FILES_UNREADABLE", { folder, reason: reasonOf(error) }, { cause: error });

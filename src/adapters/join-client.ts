@@ -1,11 +1,12 @@
 /** A new device's side of joining: finds out whether the platform is the one of the code, then asks to be let in. */
 import { X509Certificate, createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { ERROR_CATALOGUE, TidewireError, parseJoinCode, reasonOf, seconds } from "../base/mod.ts";
 import type { ErrorCode, JoinCode } from "../base/mod.ts";
 import { isDeviceFolder, writeDeviceFolder } from "./device-folder.ts";
+import { makeFolder } from "./make-folder.ts";
 
 export interface JoinOptions {
   /** `https://host:port`; without a scheme and port as `host`. */
@@ -176,7 +177,7 @@ function waitingKey(folder: string): string {
   const path = join(folder, WAITING_KEY);
   try {
     if (existsSync(path)) return readFileSync(path, "utf8");
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const pem = String(privateKey.export({ type: "pkcs8", format: "pem" }));
     const file = openSync(path, "wx", 0o600);

@@ -10,15 +10,7 @@ import type { Output } from "./output.ts";
 /** Exit status where something is damaged, as of `tidewire log verify`. */
 const EXIT_DAMAGED = 6;
 
-const EXAMPLES = `
-Examples:
-  tidewire backup --to /mnt/usb/tidewire --keep 14
-  tidewire backup list --in /mnt/usb/tidewire
-  tidewire backup verify --in /mnt/usb/tidewire
-  tidewire restore --from /mnt/usb/tidewire --data tidewire-data
-  tidewire backup --to s3://backups/plant-7 --region eu-central-1 --credentials ~/.aws/credentials
-  tidewire restore --from s3://backups/plant-7 --endpoint https://minio:9000 --data tidewire-data
-
+const HELP = `
 The backup holds the keys of the platform: whoever can read it can become it.`;
 
 interface ReadOptions extends BucketOptions {
@@ -36,6 +28,7 @@ interface TakeOptions extends BucketOptions {
   readonly to: string;
   readonly data: string;
   readonly keep?: number;
+  readonly anew?: boolean;
   readonly json?: boolean;
 }
 
@@ -45,8 +38,9 @@ export function backupCommand(output: Output): Command {
     .option("--to <place>", "where the backups are: a folder, made where it is missing, or s3://bucket/prefix")
     .option("--data <folder>", "data folder of the platform", "tidewire-data")
     .option("--keep <count>", "afterwards remove all but the newest so many", positive)
+    .option("--anew", "write all contents again, also those that are there: after `verify` has found damage")
     .option("--json", "print the result as JSON")
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", HELP)
     .action((options: Partial<TakeOptions>) => take(options, output));
   backup.addCommand(
     ofBucket(new Command("list"))
@@ -72,7 +66,7 @@ export function restoreCommand(output: Output): Command {
     .option("--backup <name>", "which one (default: the newest)")
     .option("--data <folder>", "data folder to make", "tidewire-data")
     .option("--json", "print the result as JSON")
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", HELP)
     .action((options: RestoreOptions) => restore(options, output));
 }
 
@@ -86,13 +80,18 @@ function ofBucket(command: Command): Command {
     .addOption(of("--ca <file>", "a CA to trust besides the system's"));
 }
 
-async function opened(how: "open" | "read", address: string, options: BucketOptions): Promise<BackupRepository> {
+async function opened(
+  how: "open" | "read",
+  address: string,
+  options: BucketOptions & Pick<TakeOptions, "anew">,
+): Promise<BackupRepository> {
   const { BackupRepository, backupPlace } = await import("../adapters/backup/mod.ts");
   const { systemClock, systemScheduler } = await import("../adapters/system.ts");
-  return BackupRepository[how](backupPlace(address, options, process.env), {
-    clock: systemClock,
-    scheduler: systemScheduler,
-  });
+  const [place, ports] = [
+    backupPlace(address, options, process.env),
+    { clock: systemClock, scheduler: systemScheduler },
+  ];
+  return how === "read" ? BackupRepository.read(place, ports) : BackupRepository.open(place, ports, options.anew);
 }
 
 async function take(options: Partial<TakeOptions>, output: Output): Promise<void> {

@@ -12,7 +12,7 @@ function* below(command: Command, path: string): Generator<readonly [path: strin
   for (const child of command.commands) yield* below(child, `${path} ${child.name()}`.trim());
 }
 
-const ALL = [...below(program(SILENT), "")];
+const ALL = [...below(await program(SILENT, undefined), "")];
 /** Those that do something; `backup` and `agent` do, and have verbs below them. */
 const DOING = ALL.filter(([path, { commands }]) => commands.length === 0 || path === "agent" || path === "backup");
 
@@ -29,7 +29,7 @@ test("each example is read by the program as it stands: verb, arguments, options
         `${path}: ${example}`,
       );
       for (const words of commands) {
-        const root = program(SILENT);
+        const root = await program(SILENT, words[0]);
         let ran = "";
         for (const [name, command] of below(root, "")) command.action(() => void (ran = name));
         await root

@@ -33,7 +33,8 @@ async function runProgram(args: readonly string[], output: Output): Promise<numb
   const { CommanderError } = await import("commander");
   const { program } = await import("./program.ts");
   try {
-    await program(output).parseAsync(args, { from: "user" });
+    const root = await program(output, args[0]);
+    await root.parseAsync(args, { from: "user" });
     return typeof process.exitCode === "number" ? process.exitCode : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;

@@ -2,39 +2,10 @@
 import { Command } from "commander";
 import { VERSION } from "../adapters/version.ts";
 import { TidewireError } from "../base/mod.ts";
-import { agentCommand } from "./agent.ts";
-import { auditCommand } from "./audit.ts";
-import { backupCommand, restoreCommand } from "./backup.ts";
-import { endpointsCommand, schedulesCommand } from "./documents.ts";
+import { commandsFor } from "./commands.ts";
 import { showExamples } from "./examples.ts";
-import { exportCommand } from "./export.ts";
-import { applyCommand, diffCommand, pullCommand } from "./files.ts";
-import { forgetCommand } from "./forget.ts";
-import { HELP_WORDS } from "./help-words.ts";
-import { keysCommand } from "./keys.ts";
-import { logCommand } from "./log.ts";
-import { loginLinkCommand } from "./login-link.ts";
-import { caCommand } from "./ca.ts";
-import { certsCommand } from "./certs.ts";
+import { HELP_WORDS, TIMES_HELP } from "./help-words.ts";
 import type { Output } from "./output.ts";
-import { planCommand } from "./plan.ts";
-import { policyCommand } from "./policy.ts";
-import { provisionCommand } from "./provision.ts";
-import { pubCommand } from "./pub.ts";
-import { queryCommand } from "./query.ts";
-import { refusedCommand } from "./refused.ts";
-import { alertsCommand } from "./alerts.ts";
-import { rulesCommand } from "./rules.ts";
-import { schemasCommand } from "./schemas.ts";
-import { scrubCommand } from "./scrub.ts";
-import { shadowCommand } from "./shadow.ts";
-import { subCommand } from "./sub.ts";
-import { thingsCommand } from "./things.ts";
-import { TIMES_HELP } from "./time-options.ts";
-import { tokenCommand } from "./token.ts";
-import { upCommand } from "./up.ts";
-import { usersCommand } from "./users.ts";
-import { verifierCommand } from "./verifier.ts";
 
 const DESCRIPTION =
   "Open IoT core and edge runtime: broker, identity, rules, storage, alerts, dashboard and edge agent in one program.";
@@ -48,7 +19,8 @@ Start here:
   tidewire pub telemetry/pump-7/oven '{"t": 21.5}' --device pump-7
 ${TIMES_HELP}`;
 
-export function program(output: Output): Command {
+/** `name`: the first word of the command line. Its command is loaded; all are, where it is none. */
+export async function program(output: Output, name: string | undefined): Promise<Command> {
   const root = new Command("tidewire")
     .description(DESCRIPTION)
     .version(VERSION)
@@ -60,42 +32,7 @@ export function program(output: Output): Command {
       outputError: () => {}, // told by whoever catches it
     })
     .addHelpText("after", START_HERE);
-  const commands = [
-    upCommand,
-    agentCommand,
-    thingsCommand,
-    provisionCommand,
-    certsCommand,
-    policyCommand,
-    refusedCommand,
-    caCommand,
-    pubCommand,
-    subCommand,
-    shadowCommand,
-    rulesCommand,
-    alertsCommand,
-    schemasCommand,
-    schedulesCommand,
-    endpointsCommand,
-    diffCommand,
-    applyCommand,
-    pullCommand,
-    queryCommand,
-    exportCommand,
-    forgetCommand,
-    loginLinkCommand,
-    usersCommand,
-    keysCommand,
-    tokenCommand,
-    auditCommand,
-    logCommand,
-    scrubCommand,
-    backupCommand,
-    restoreCommand,
-    planCommand,
-  ];
-  for (const command of commands) root.addCommand(command(output));
-  root.addCommand(verifierCommand(output));
+  for (const make of await commandsFor(name)) root.addCommand(make(output));
   for (const command of root.commands) inherit(command, root);
   explainUse(root, "");
   return root;

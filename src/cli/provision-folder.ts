@@ -3,7 +3,7 @@
  * three steps, each on disk before the next: its key waits in `.unfinished`, its folder is whole, the report says so.
  */
 import { createHash } from "node:crypto";
-import { appendFileSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isDeviceFolder, isUnfinishedDeviceFolder, writeDeviceFolder } from "../adapters/device-folder.ts";
 import type { DeviceFolder } from "../adapters/device-folder.ts";
@@ -167,7 +167,6 @@ function doneOf(path: string): readonly Done[] {
 
 function lockedFolder(path: string): DataFolder {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
     return openDataFolder(path);
   } catch (error) {
     if (!isTidewireError(error) || error.code !== "DATA_FOLDER_LOCKED") throw unusable(path, error);

@@ -5,7 +5,6 @@ import { stepBack, systemClock } from "../adapters/system.ts";
 import { days } from "../base/mod.ts";
 import type { TidewireError } from "../base/mod.ts";
 import type { EpochMs } from "../base/mod.ts";
-import { testOnPast } from "../cloud/backtest/mod.ts";
 import type { PastTestProgress, PastTestResult } from "../cloud/backtest/mod.ts";
 import { withConnection } from "./connection.ts";
 import { countOf } from "./log-options.ts";
@@ -85,6 +84,7 @@ async function test(given: string, options: Options, output: Output): Promise<vo
     answers: open.answers,
     goOn: goOnWhile(output),
   };
+  const { testOnPast } = await import("../cloud/backtest/past-test.ts"); // a database engine, for no other command of rules
   let result: PastTestResult;
   try {
     result = await testOnPast(order, ports);

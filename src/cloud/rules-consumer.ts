@@ -1,5 +1,5 @@
 /** The log's consumer for the hot path: batches through the hot rules. A record that no rule wants is not decoded. */
-import type { Cancel, Logger } from "../base/mod.ts";
+import type { Cancel, Logger, Message } from "../base/mod.ts";
 import type { LogBatch } from "../log/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { HotRules, ReadAgain } from "../rules/mod.ts";
@@ -21,11 +21,19 @@ export function rulesConsumer(rules: HotRules, logger: Logger, skips: Skips = ()
   let read = newReader();
   const close = rules.onRulesChange(() => (read = newReader()));
   const hand = (offset: number, bytes: Uint8Array, from: number, to: number): Promise<void> | null => {
+    let message: Message | null;
     try {
-      const message = read(bytes, from, to);
-      return message === null || skips(offset, bytes, from, to) ? null : rules.take(offset, message);
+      message = read(bytes, from, to);
+      if (message === null || skips(offset, bytes, from, to)) return null;
     } catch (error) {
       logger.error("A record of the log cannot be read and is skipped by the rules.", { offset, error });
+      return null;
+    }
+    try {
+      return rules.take(offset, message);
+    } catch (error) {
+      // A mistake of ours: the same message again would find it again, and hold up all that come after it.
+      logger.error("The rules failed at a message; they go on with the next one.", { offset, error });
       return null;
     }
   };

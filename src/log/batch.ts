@@ -73,9 +73,12 @@ function recordIndex(view: DataView, start: number, ordinal: number): number {
 
 /** A batch that is being filled, written, or kept for consumers. The fields are touched per record: plain, no accessors. */
 export class BatchBuffer {
+  /** Of a copy: its home's, for ten thousand copies are kept, and views of their own would be most of what V8 has to move for them. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** Bytes in use, the header's included. */
+  /** Index of its header in `bytes`. */
+  readonly start: number;
+  /** Bytes in use from there on, the header's included. */
   used: number = BATCH_HEADER_BYTES;
   count = 0;
   baseOffset = 0;
@@ -87,21 +90,26 @@ export class BatchBuffer {
 
   constructor(bytes: Uint8Array, home: BatchBuffer | null = null) {
     this.bytes = bytes;
-    this.view = viewOf(bytes);
+    this.view = home === null ? viewOf(bytes) : home.view;
+    this.start = home === null ? 0 : home.used;
     this.home = home;
   }
 
   /** A copy behind what is in `home`, which has room for it. */
   copyInto(home: BatchBuffer): BatchBuffer {
-    const end = home.used + this.used;
-    const copy = new BatchBuffer(home.bytes.subarray(home.used, end), home);
-    copy.bytes.set(this.bytes.subarray(0, this.used));
+    const copy = new BatchBuffer(home.bytes, home);
+    copy.bytes.set(this.bytes.subarray(0, this.used), copy.start);
     copy.used = this.used;
     copy.count = this.count;
     copy.baseOffset = this.baseOffset;
     copy.time = this.time;
-    home.used = end;
+    home.used += this.used;
     return copy;
+  }
+
+  /** Of the memory that it lies in. */
+  get bytesTaken(): number {
+    return this.home === null ? this.bytes.length : this.used;
   }
 
   get below(): number {
@@ -133,11 +141,11 @@ export class BatchBuffer {
   }
 
   show(from: number): LogBatch {
-    return new BatchView(this.bytes, this.view, BATCH_HEADER_BYTES, this, { from, below: Infinity });
+    return new BatchView(this.bytes, this.view, this.start + BATCH_HEADER_BYTES, this, { from, below: Infinity });
   }
 
   record(offset: number): Uint8Array {
-    return copyRecord(this.bytes, this.view, BATCH_HEADER_BYTES, offset - this.baseOffset);
+    return copyRecord(this.bytes, this.view, this.start + BATCH_HEADER_BYTES, offset - this.baseOffset);
   }
 }
 

@@ -26,7 +26,7 @@ export class RecentBatches {
   add(batch: BatchBuffer): void {
     const kept = this.#pool.compact(batch);
     this.#batches.push(kept);
-    this.#bytes += kept.bytes.length;
+    this.#bytes += kept.bytesTaken;
     while (this.#bytes > this.#bytesMax) this.#dropOldest();
   }
 
@@ -51,7 +51,7 @@ export class RecentBatches {
   #dropOldest(): void {
     const oldest = this.#batches[this.#first]!;
     this.#batches[this.#first++] = null; // else a thousand dropped ones would stay in memory
-    this.#bytes -= oldest.bytes.length;
+    this.#bytes -= oldest.bytesTaken;
     this.#pool.release(oldest);
     if (this.#first > 1024 && this.#first * 2 > this.#batches.length) {
       this.#batches = this.#batches.slice(this.#first);

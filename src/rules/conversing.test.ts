@@ -45,13 +45,19 @@ const CHANNELS: readonly Channel[] = [
   },
 ];
 
+const AT_ONCE = { groupBy: ["id"], groupWait: "0s", groupInterval: "0s" };
+
+/** The section of a configuration whose contact point is there. */
+function alertsOf({ contact }: Pick<Channel, "contact">, { url }: Receiver, route: object = AT_ONCE): object {
+  return { contacts: [{ name: "chat", ...contact(new URL(url).origin) }], route: { contacts: ["chat"], ...route } };
+}
+
 async function open({ contact, stand }: Channel, more: WorldOptions & { readonly route?: object } = {}): Promise<void> {
   receiver = await Receiver.start();
   room = new ChatRoom();
   receiver.answer = stand(room);
-  const { route = { groupBy: ["id"], groupWait: "0s", groupInterval: "0s" }, ...options } = more;
-  const contacts = [{ name: "chat", ...contact(new URL(receiver.url).origin) }];
-  world = await World.start({ alerts: { contacts, route: { contacts: ["chat"], ...route } }, ...options });
+  const { route, ...options } = more;
+  world = await World.start({ alerts: alertsOf({ contact }, receiver, route), ...options });
   const alert = { severity: "critical", summary: "Tank at ${n}", value: "${n}", clearAfterSeconds: 0 };
   world.rules.put("full", { sql: "SELECT * FROM 'a' WHERE n > 5", actions: [{ alert }] });
 }
@@ -118,9 +124,7 @@ describe("a notification is one message that changes", () => {
       const [elsewhere, before] = [new ChatRoom(), room];
       const next = await Receiver.start();
       next.answer = channel.stand(elsewhere);
-      const contacts = [{ name: "chat", ...channel.contact(new URL(next.url).origin) }];
-      const route = { contacts: ["chat"], groupBy: ["id"], groupWait: "0s", groupInterval: "0s" };
-      world.rules.replanAlerts(readAlertConfig({ contacts, route }, { zones: UTC_ONLY, cron: NO_CRON }));
+      world.rules.replanAlerts(readAlertConfig(alertsOf(channel, next), { zones: UTC_ONLY, cron: NO_CRON }));
       await world.pass(minutes(5), seconds(1));
       assert.deepEqual(
         elsewhere.messages.map(({ edits }) => edits),
@@ -128,6 +132,35 @@ describe("a notification is one message that changes", () => {
         "sent anew, and once",
       );
       assert.match(elsewhere.messages[0]!.text, /update.*Tank at 7/);
+      await receiver.up();
+      end();
+      await world.pass(seconds(5), seconds(1));
+      assert.match(elsewhere.messages[0]!.text, /Resolved/);
+      assert.deepEqual(
+        before.messages.map(({ edits }) => edits),
+        [0],
+      );
+    });
+
+    test(`${channel.name}: the same where the configuration's file has changed while the platform was down`, async () => {
+      await open(channel);
+      raise();
+      await world.pass(seconds(3), seconds(1));
+      await receiver.down();
+      acknowledge();
+      await world.pass(seconds(3), seconds(1));
+      const [elsewhere, before] = [new ChatRoom(), room];
+      const next = await Receiver.start();
+      next.answer = channel.stand(elsewhere);
+      await world.restart(undefined, { alerts: alertsOf(channel, next) });
+      await world.pass(minutes(5), seconds(1));
+      assert.deepEqual(
+        elsewhere.messages.map(({ edits }) => edits),
+        [0],
+        "sent anew, and once",
+      );
+      assert.match(elsewhere.messages[0]!.text, /update.*Tank at 7/);
+      await world.restart();
       await receiver.up();
       end();
       await world.pass(seconds(5), seconds(1));

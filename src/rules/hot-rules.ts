@@ -118,6 +118,7 @@ export class HotRules {
     this.#acting = new Acting({ ...options, limits: this.#limits, counters: this.#counters, deliveries, alerts });
     this.#saves = new RuleSaves({
       ...options,
+      limits: this.#limits,
       alerts: this.alerts,
       deliveries: this.#deliveries,
       windows: this.#windows,
@@ -204,12 +205,12 @@ export class HotRules {
     this.alerts.restore(state.alerts, state.alertRows);
     this.#deliveries.start(state);
     this.#running.endOrphans(this.moves);
+    this.#followContacts();
     this.#timers.push(
       this.#o.scheduler.every(this.#limits.savePeriod, () => {
         if (this.#closings.isUnderWay) return; // no time passes for alerts in the middle of it
         this.#ruleAlerts.tick();
-        this.#saves.save("soon");
-        this.#slices.tick();
+        if (this.#saves.save("soon")) this.#slices.tick();
       }),
       this.#o.scheduler.every(TIDY_PERIOD, () => this.#tidy()),
       this.#o.scheduler.every(TICK_PERIOD, () => this.#tick()),
@@ -240,6 +241,7 @@ export class HotRules {
 
   /** What somebody should look at; null where all is well. */
   get problem(): string | null {
+    if (this.#saves.problem !== null) return `the rules' state cannot be saved: ${this.#saves.problem}`;
     const names = [...this.#windows.refused.keys()];
     if (names.length === 0) return null;
     return `the state of ${names.slice(0, 3).join(", ")}${names.length > 3 ? " and others" : ""} cannot be saved`;
@@ -399,13 +401,20 @@ export class HotRules {
   }
 
   readonly replanAlerts = (config: Parameters<RuleAlerts["replan"]>[0]): void => {
-    for (const { from, to } of this.#ruleAlerts.replan(config)) {
+    this.#ruleAlerts.replan(config);
+    this.#followContacts();
+  };
+
+  #followContacts(): void {
+    this.#ruleAlerts.followContacts(({ from, to }) => {
       this.#deliveries.release(from);
-      if (!this.#saves.save("durably")) continue; // it goes to where it was made for
+      if (!this.#saves.save("durably")) return false; // it goes to where it was made for
       this.#o.store.changeReceiver(null, from, to);
       this.#deliveries.revived(to, 0);
-    }
-  };
+      return true;
+    });
+    this.#saves.save("soon");
+  }
 
   /** Told after every change of the list; the store process needs it. */
   onRulesChange(listener: () => void): Cancel {

@@ -3,6 +3,7 @@ import { reasonOf } from "../base/mod.ts";
 import type { Clock, EpochMs, Logger, Metrics, Millis, Random } from "../base/mod.ts";
 import { kindOf, validateNotify } from "./actions/registry.ts";
 import type { RuleAction } from "./actions/registry.ts";
+import type { Address, Addresses } from "./alerts/addresses.ts";
 import { Alerting } from "./alerts/alerting.ts";
 import type { CronTimes, Zones } from "./alerts/calendar.ts";
 import { NO_CRON, UTC_ONLY } from "./alerts/calendar.ts";
@@ -101,20 +102,25 @@ export class RuleAlerts {
     if (reading !== null) this.alerting.observe(reading);
   }
 
-  /** From now on people are told so; null: `notify` alone. Contact points that are elsewhere now: what waits for them goes there. */
-  replan(config: AlertConfig<RuleAction> | null): readonly MovedContact[] {
+  /** From now on people are told so; null: `notify` alone. `followContacts` is to be called afterwards. */
+  replan(config: AlertConfig<RuleAction> | null): void {
     const { plan, actions } = config ?? plainConfig(this.#o.notify);
-    const before = this.#targets;
     this.#dashboard = plan.link;
     this.#targets = targetsOf(actions, this.#o.keyedHash);
-    const moved = movedContacts(before, this.#targets);
-    this.#o.inOneSave(() => {
-      this.alerting.replan(plan);
-      // What was sent can be edited only where it is.
-      for (const { contact } of moved) this.alerting.conversations.movedAway(contact);
-    });
+    this.#o.inOneSave(() => this.alerting.replan(plan));
     this.#o.save();
-    return moved.flatMap(({ from, to, waits }) => (waits ? [{ from, to }] : []));
+  }
+
+  /**
+   * Contact points that are elsewhere than they were last: what waits for them goes there. `move` says whether it does; until then
+   * they are held for where they were, so that a start after a crash in between follows them again.
+   */
+  followContacts(move: (moved: MovedContact) => boolean): void {
+    const { addresses, conversations } = this.alerting;
+    const moved = movedContacts(addresses, this.#targets);
+    // What was sent can be edited only where it is.
+    for (const { contact } of moved) conversations.movedAway(contact);
+    if (moved.every((contact) => !contact.waits || move(contact))) addresses.put(addressesOf(this.#targets));
   }
 
   tick(): void {
@@ -175,15 +181,23 @@ export interface MovedContact {
  * written: not to another kind of channel, which could not read it, and not where somebody else is told at the old address still.
  */
 function movedContacts(
-  before: ReadonlyMap<string, NoticeTarget>,
+  before: Addresses,
   now: ReadonlyMap<string, NoticeTarget>,
 ): readonly (MovedContact & { readonly contact: string; readonly waits: boolean })[] {
   const told = new Set([...now.values()].map(({ receiver }) => receiver.key));
-  return [...before].flatMap(([contact, { receiver: old }]) => {
-    const to = now.get(contact)?.receiver;
-    if (to === undefined || to.key === old.key) return [];
-    return [{ contact, from: old.key, to, waits: to.carrier === old.carrier && !told.has(old.key) }];
+  return [...now].flatMap(([contact, { receiver: to }]) => {
+    const old = before.of(contact);
+    if (old === null || to.key === old.receiver) return [];
+    // Without names, contact points are known by their places in a list: where one has gone, the next is no other address of it.
+    const isOther = told.has(old.receiver) || before.has(to.key);
+    return [{ contact, from: old.receiver, to, waits: to.carrier === old.carrier && !isOther }];
   });
+}
+
+function addressesOf(targets: ReadonlyMap<string, NoticeTarget>): ReadonlyMap<string, Address> {
+  return new Map(
+    [...targets].map(([contact, { receiver }]) => [contact, { receiver: receiver.key, carrier: receiver.carrier }]),
+  );
 }
 
 /** Contact points are named by their kind and place: `slack-1`. */

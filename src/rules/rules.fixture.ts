@@ -209,7 +209,7 @@ export class World {
   readonly clock = new SimClock();
   readonly http = new WatchedHttp();
   readonly #folder = mkdtempSync(join(tmpdir(), "tidewire-rules-"));
-  readonly #options: WorldOptions;
+  #options: WorldOptions;
   readonly limits: RulesLimits;
   logger = new SimLogger();
   metrics = new SimMetrics();
@@ -271,9 +271,11 @@ export class World {
     this.replay();
   }
 
-  async restart(logNext?: number): Promise<void> {
+  /** `changed`: of the configuration, meanwhile. */
+  async restart(logNext?: number, changed: WorldOptions = {}): Promise<void> {
     await this.rules.close();
     this.store.close();
+    this.#options = { ...this.#options, ...changed };
     await this.#startAgain(logNext);
     this.replay();
   }

@@ -1,9 +1,10 @@
 /** What must survive a crash goes to the disk together: alerts, deliveries, windows and the checkpoint, in one transaction. */
-import { reasonOf } from "../base/mod.ts";
-import type { Counter, EpochMs, Logger } from "../base/mod.ts";
+import type { Clock, Counter, EpochMs, Logger, Metrics, Random } from "../base/mod.ts";
 import type { Alerting } from "./alerts/alerting.ts";
 import type { AskingRules } from "./asking/asking.ts";
 import type { Deliveries } from "./delivery/deliveries.ts";
+import { StoreTrouble } from "./store-trouble.ts";
+import type { StoreTroubleOptions } from "./store-trouble.ts";
 import type { RefusedRow, RulesStore, Saved } from "./store.ts";
 import type { WindowedRules } from "./windows/windowed-rules.ts";
 
@@ -15,6 +16,10 @@ export interface RuleSavesOptions {
   readonly asking: AskingRules;
   readonly failures: Counter;
   readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly random: Pick<Random, "next">;
+  readonly limits: StoreTroubleOptions["limits"];
   /** Closes the windows that are being closed; `release` is called. */
   readonly finishClosing: () => void;
   /** Makes deliveries of what was given up since. */
@@ -29,6 +34,7 @@ export interface RuleSavesOptions {
 
 export class RuleSaves {
   readonly #o: RuleSavesOptions;
+  readonly #trouble: StoreTrouble;
   /** Checkpoint of the newest save. */
   #checkpoint = -1;
   /** Steps that belong together are under way; a save now would tear them apart. */
@@ -39,6 +45,20 @@ export class RuleSaves {
 
   constructor(options: RuleSavesOptions) {
     this.#o = options;
+    this.#trouble = new StoreTrouble({
+      ...options,
+      begins: "The rules' state cannot be saved; it is tried until it can, and the log keeps what is needed for it",
+      ends: "The rules' state is saved again",
+    });
+    options.metrics.observe(
+      { name: "tidewire_rules_unsaved", help: "1 while the rules' store takes nothing, else 0" },
+      () => (this.problem === null ? 0 : 1),
+    );
+  }
+
+  /** Why nothing can be saved now; null where it can. */
+  get problem(): string | null {
+    return this.#trouble.reason;
   }
 
   start(checkpoint: number | null): void {
@@ -77,8 +97,10 @@ export class RuleSaves {
       this.#wanted = true;
       return true;
     }
+    // Nothing is made ready either: a rule's whole state may be hundreds of megabytes.
+    if (how === "soon" && this.#trouble.rests) return false;
     if (this.#isHeld) this.#o.finishClosing();
-    const { store, windows, asking, deliveries, failures, logger, ticked } = this.#o;
+    const { store, windows, asking, deliveries, failures, ticked } = this.#o;
     this.#o.tellFailures();
     const { alerts, alertRows } = this.#o.alerts.changes(how === "at the end");
     const saved = windows.changes(how === "at the end" ? "all" : "in turn");
@@ -101,9 +123,10 @@ export class RuleSaves {
     } catch (error) {
       windows.unsaved(saved);
       failures.value++;
-      logger.error("The rules' state could not be saved; it will be tried again", { reason: reasonOf(error) });
+      this.#trouble.failed(error);
       return false;
     }
+    this.#trouble.worked();
     this.#checkpoint = checkpoint;
     deliveries.setWaiting(result.waiting);
     deliveries.saved(changes);

@@ -76,6 +76,13 @@ scenario("a data folder that is a file", async (folder) => {
   assertExplains(await runCli(["up", "--data", "data", ...PORTS], folder), "DATA_FOLDER_UNUSABLE", 3, /data/);
 });
 
+scenario("a data folder where none can be made: refused at once, as everywhere else", async (folder) => {
+  const exit = await runCli(["up", "--data", "/proc/tidewire", ...PORTS], folder);
+  assertExplains(exit, "DATA_FOLDER_UNUSABLE", 3, /\/proc\/tidewire[\s\S]*another folder with --data/);
+  const backup = await runCli(["backup", "--to", "/proc/backups", "--data", folder], folder);
+  assertExplains(backup, "BACKUP_UNUSABLE", 3, /\/proc\/backups/);
+});
+
 scenario("a data folder that another platform uses: its process is named", async (folder) => {
   const platform = await PlatformProcess.start(folder);
   const exit = await runCli(["up", "--data", folder, ...PORTS], folder);

@@ -2,8 +2,9 @@
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import { TidewireError, isTidewireError } from "../../base/mod.ts";
+import { TidewireError, isTidewireError, reasonOf } from "../../base/mod.ts";
 import { openDataFolder } from "../data-folder.ts";
+import { makeFolder } from "../make-folder.ts";
 import { MARK } from "./place.ts";
 import type { BackupPlace } from "./place.ts";
 
@@ -14,7 +15,11 @@ export function readFolder(path: string): BackupPlace {
 
 /** For writing, alone. A folder that is there and is no repository has to be empty. */
 export async function writeFolder(path: string): Promise<BackupPlace> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  try {
+    makeFolder(path);
+  } catch (error) {
+    throw new TidewireError("BACKUP_UNUSABLE", { path, reason: reasonOf(error) }, { cause: error });
+  }
   if (!existsSync(join(path, MARK)) && (await readdir(path)).some((name) => !name.startsWith("lock"))) {
     throw new TidewireError("BACKUP_UNUSABLE", { path, reason: "it holds other files and no backup" });
   }

@@ -66,20 +66,26 @@ export class BackupRepository {
   readonly #place: BackupPlace;
   /** Contents that are there. */
   #known: Set<string> | null = null;
+  /** Those of this run, where no other is trusted. */
+  readonly #trusted: Set<string> | null;
 
-  private constructor(place: BackupPlace) {
+  private constructor(place: BackupPlace, trusted: Set<string> | null = null) {
     this.#place = place;
+    this.#trusted = trusted;
   }
 
-  /** Opens it for writing, alone. Throws BACKUP_UNUSABLE where it holds something else, or somebody else writes. */
-  static async open(where: ColdPlace, ports: BackupPorts): Promise<BackupRepository> {
+  /**
+   * Opens it for writing, alone. `anew`: what is there already is written again, because some of it may be damaged. Throws
+   * BACKUP_UNUSABLE where it holds something else, or somebody else writes.
+   */
+  static async open(where: ColdPlace, ports: BackupPorts, anew = false): Promise<BackupRepository> {
     const place =
       where.kind === "folder"
         ? await writeFolder(where.path)
         : await writeBucket(await bucketOf(where, ports), ports.clock);
     try {
       if (!(await hasFormat(place))) await place.write(MARK, `${JSON.stringify({ format: FORMAT })}\n`);
-      return new BackupRepository(place);
+      return new BackupRepository(place, anew ? new Set() : null);
     } catch (error) {
       await place.close();
       throw error;
@@ -140,7 +146,7 @@ export class BackupRepository {
   }
 
   async has(sha256: string): Promise<boolean> {
-    return (await this.#contents()).has(sha256);
+    return (this.#trusted ?? (await this.#contents())).has(sha256);
   }
 
   /** Keeps what the file has in its first `bytes`; durable when it resolves. */
@@ -153,7 +159,7 @@ export class BackupRepository {
     const content = bytes === 0 ? Readable.from([]) : createReadStream(file, { end: bytes - 1 });
     await pipeline(content, pass, compressor(), createWriteStream(temporary, { mode: 0o600 }));
     const read = result();
-    const known = await this.#contents();
+    const known = this.#trusted ?? (await this.#contents());
     if (known.has(read.sha256)) {
       await rm(temporary);
       return { ...read, added: 0 };

@@ -1,8 +1,9 @@
 /** Makes a data folder from a backup: whole, or not at all. */
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
-import { TidewireError } from "../../base/mod.ts";
+import { readdir, rename, rm } from "node:fs/promises";
+import { isAbsolute, join, normalize, resolve } from "node:path";
+import { TidewireError, reasonOf } from "../../base/mod.ts";
+import { makeFolder } from "../make-folder.ts";
 import type { BackupRepository, Snapshot } from "./repository.ts";
 
 /** Throws DATA_FOLDER_UNUSABLE where the folder holds something, BACKUP_DAMAGED where a content is not what was backed up. */
@@ -15,8 +16,11 @@ export async function restoreBackup(repository: BackupRepository, snapshot: Snap
     });
   }
   const parts = `${target}.restoring-${process.pid}`;
-  await mkdir(dirname(target), { recursive: true });
-  await mkdir(parts, { mode: 0o700 });
+  try {
+    makeFolder(parts);
+  } catch (error) {
+    throw new TidewireError("DATA_FOLDER_UNUSABLE", { path: data, reason: reasonOf(error) }, { cause: error });
+  }
   try {
     for (const file of snapshot.files) {
       const path = normalize(file.path);

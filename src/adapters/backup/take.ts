@@ -30,7 +30,7 @@ export interface Taken {
  * have linked, copies of what is in the cold tier, the program's own log, and files that are being written.
  */
 const LEFT_OUT =
-  /^(?:before-upgrade-from-\d+|asking|archive\/cache|telemetry\.duckdb[^/]*)\/|(?:^|\/)(?:lock|lock-journal|lock\.pid|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
+  /^(?:before-upgrade-from-\d+|asking|archive\/cache|telemetry\.duckdb[^/]*)\/|(?:^|\/)(?:lock|lock-journal|lock\.pid|lock\.probe|runtime\.json|platform\.log[^/]*|agent\.log[^/]*|telemetry\.duckdb[^/]*|[^/]*\.db-(?:wal|shm|journal|pages|wal\.held|wal\.damaged-\d+)|[^/]*\.(?:tmp|new))$/;
 const DATABASE = /\.db$/;
 /** Taken last: the chain's end that `people.db` names must be in it. */
 const AUDIT = /^audit\/\d{8}\.jsonl$/;

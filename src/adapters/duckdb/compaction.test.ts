@@ -12,7 +12,7 @@ import type { PointFile, PointKind } from "./cold-files.ts";
 import type { DuckStore, DuckStoreOptions } from "./duck-store.ts";
 import type { RollupRange } from "./layout.ts";
 import { boundsOf, mergeable } from "./periods.ts";
-import { START, StoreFolder, commit, compacted, everything, immediately, modelAnswer } from "./store.scenario.ts";
+import { START, StoreFolder, commit, compacted, everything, aMoment, modelAnswer } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
 import { ALL_TIMES, UserSnapshots } from "./user-sql/snapshots.ts";
 import { viewStatement } from "./user-sql/views.ts";
@@ -119,7 +119,7 @@ describe("generations become files", () => {
       const readings = readingsOf(2, 3_000);
       await fill(store, readings);
       await compacted(store);
-      while (store.extent().levels["1h"].files > 2) await immediately();
+      while (store.extent().levels["1h"].files > 2) await aMoment();
       for (const [rollup, width] of [
         ["1m", minutes(1)],
         ["1h", hours(1)],
@@ -186,7 +186,7 @@ describe("generations become files", () => {
       folder.clock.advance(days(40));
       await folder.close(store);
       const later = await folder.open({ ...SMALL, retention: FOR_EVER });
-      while (later.extent().levels.raw.files > 6 || later.extent().levels["1h"].files > 1) await immediately();
+      while (later.extent().levels.raw.files > 6 || later.extent().levels["1h"].files > 1) await aMoment();
       await answersAsThe(readings, later);
       assert.equal(later.extent().levels.raw.rows, 3_000);
     }));
@@ -215,7 +215,7 @@ describe("generations become files", () => {
         const { raw, "1h": hour } = later.extent().levels;
         return raw.files === 1 && hour.files === 1;
       };
-      while (!done()) await immediately();
+      while (!done()) await aMoment();
       const { levels } = later.extent();
       assert.deepEqual([levels.raw.rows, levels["1h"].rows], [later.rows, later.rows / 60]);
       const bytes = levels.raw.bytes + levels["1h"].bytes + levels["1d"].bytes;
@@ -249,7 +249,7 @@ describe("generations become files", () => {
       folder.clock.advance(days(40));
       await folder.close(store);
       const later = await folder.open({ ...SMALL, retention: FOR_EVER });
-      while (later.extent().levels.raw.files > 1) await immediately();
+      while (later.extent().levels.raw.files > 1) await aMoment();
       assert.deepEqual((await later.query(query)).series, modelAnswer(readings, query));
     }));
 
@@ -349,7 +349,7 @@ describe("killed at any step", () => {
           done = end;
           await compacted(store);
         }
-        while (store.extent().levels.raw.files > 2) await immediately(); // merged
+        while (store.extent().levels.raw.files > 2) await aMoment(); // merged
         await folder.close(store);
         assert.ok(deaths.length > 40, `${deaths.length} steps`);
         const check = async ({ step, folder: copy, committed }: (typeof deaths)[number]): Promise<void> => {
@@ -507,11 +507,11 @@ describe("damaged files", () => {
       await filled(folder, readingsOf(10, 2_000));
       const store = await folder.open(SMALL);
       await store.query(everything("a")); // compared, and believed from now on
-      for (let i = 0; i < 50; i++) await immediately();
+      for (let i = 0; i < 50; i++) await aMoment();
       const name = (await readdir(folder.coldPath)).find((one) => one.startsWith("1h-"));
       await flip(join(folder.coldPath, name!));
       folder.clock.advance(days(1));
-      while (store.extent().quarantined === 0) await immediately();
+      while (store.extent().quarantined === 0) await aMoment();
       await told(folder, "error", "damaged");
     }));
 });
@@ -526,7 +526,7 @@ describe("a disk that is full", () => {
       const store = await folder.open({ ...SMALL, onStep });
       const readings = readingsOf(11, 2_000);
       await fill(store, readings);
-      while (store.extent().waiting === null) await immediately();
+      while (store.extent().waiting === null) await aMoment();
       assert.match(store.extent().waiting ?? "", /no space/);
       assert.equal(store.forgettable, 0);
       await answersAsThe(readings, store);
@@ -537,7 +537,7 @@ describe("a disk that is full", () => {
       disk.full = false;
       await compacted(store, async () => {
         if (store.extent().waiting !== null) folder.clock.advance(seconds(30));
-        await immediately();
+        await aMoment();
       });
       assert.equal(store.extent().waiting, null);
       await answersAsThe(readings, store);
@@ -559,7 +559,7 @@ describe("retention", () => {
       await compacted(store);
       folder.clock.advance(hours(2));
       const minutesGone = (): Promise<boolean> => store.read(async (_, view) => view.knownFrom("1m") > 0);
-      while (!(await minutesGone())) await immediately();
+      while (!(await minutesGone())) await aMoment();
       const { series } = await store.query(everything("a"));
       const first = series[0]!.times[0]!;
       assert.ok(first >= START + days(4) && first <= START + days(5), new Date(first).toISOString());
@@ -580,8 +580,7 @@ describe("retention", () => {
           assert.deepEqual((await connection.runAndReadAll(sql)).getRows(), [[own.length, sum]], level);
         }
       });
-      while ((await readdir(folder.coldPath)).some((name) => name.startsWith("numbers-2026-01-01")))
-        await immediately();
+      while ((await readdir(folder.coldPath)).some((name) => name.startsWith("numbers-2026-01-01"))) await aMoment();
     }));
 
   test("too many bytes: the oldest raw points go first, and it is told", () =>
@@ -592,7 +591,7 @@ describe("retention", () => {
       await compacted(store);
       const bytes = (): number => Object.values(store.extent().levels).reduce((sum, level) => sum + level.bytes, 0);
       folder.clock.advance(hours(2));
-      while (bytes() > 15_000) await immediately();
+      while (bytes() > 15_000) await aMoment();
       await told(folder, "warn", "share");
       assert.ok(
         (await store.query(everything("a"))).series[0]!.times.at(-1)! > START + days(6),
@@ -609,13 +608,13 @@ describe("retention", () => {
       const { rows } = store.extent().levels.raw;
       const warnings = (): number => folder.logger.lines.filter(({ message }) => message.includes("jumped")).length;
       const manifest = join(folder.coldPath, "manifest.json");
-      while ((await readFile(manifest, "utf8").catch(() => "null")).includes('"trustedAt":null')) await immediately();
+      while ((await readFile(manifest, "utf8").catch(() => "null")).includes('"trustedAt":null')) await aMoment();
       folder.clock.jump(days(3_650));
       for (let round = 1; round <= 2; round++) {
         for (let hour = 1; hour <= 10; hour++) {
           const before = warnings();
           folder.clock.advance(hours(1));
-          while (warnings() === before) await immediately();
+          while (warnings() === before) await aMoment();
         }
         assert.equal(store.extent().levels.raw.rows, rows);
         await folder.close(store);
@@ -623,7 +622,7 @@ describe("retention", () => {
       }
       while (store.extent().levels.raw.files > 0) {
         folder.clock.advance(hours(1));
-        await immediately();
+        await aMoment();
       }
     }));
 });
@@ -650,7 +649,7 @@ function rollupOf(readings: readonly Reading[], width: number, type: string): un
 }
 
 async function told(folder: StoreFolder, level: string, what: string): Promise<void> {
-  while (!folder.logger.lines.some((line) => line.level === level && line.message.includes(what))) await immediately();
+  while (!folder.logger.lines.some((line) => line.level === level && line.message.includes(what))) await aMoment();
 }
 
 async function flip(path: string): Promise<void> {

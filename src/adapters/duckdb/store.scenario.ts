@@ -85,12 +85,13 @@ export async function commit(
 }
 
 /** Generations that are in files by the last commit's end; those that are open never are. */
-export async function compacted(store: DuckStore, others: () => Promise<void> = immediately): Promise<void> {
+export async function compacted(store: DuckStore, others: () => Promise<void> = aMoment): Promise<void> {
   while (store.extent().generations > 1) await others();
 }
 
-export async function immediately(): Promise<void> {
-  await new Promise<void>((resolve) => setImmediate(resolve));
+/** Who waits for DuckDB's threads leaves them the processor: to look again at once would take a core from them. */
+export async function aMoment(): Promise<void> {
+  await new Promise<void>((resolve) => setTimeout(resolve, 1));
 }
 
 /** All raw points of a thing. */

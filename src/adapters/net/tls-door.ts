@@ -6,12 +6,13 @@ import type { SecureVersion, Server } from "node:tls";
 import type { Clock, Millis } from "../../base/mod.ts";
 import { handshakeFault } from "./handshake-fault.ts";
 import type { ShownCertificate } from "./listener-refusals.ts";
+import { trustEachCa } from "./trust-anchors.ts";
 
 /** PEM texts. */
 export interface TlsMaterial {
   readonly key: string | Uint8Array;
   readonly cert: string | Uint8Array;
-  /** CAs that issue client certificates. */
+  /** CAs that issue client certificates; each is trusted by itself, also one below another. */
   readonly ca: string | Uint8Array | readonly (string | Uint8Array)[];
   /** Default TLS 1.2. */
   readonly minVersion?: SecureVersion;
@@ -95,6 +96,7 @@ export class TlsDoor {
       ALPNProtocols: options.protocols.flatMap((protocol) => ALPN[protocol]),
       handshakeTimeout: options.handshakeTimeout,
     });
+    trustEachCa(server);
     server.on("secureConnection", (socket) => {
       socket.on("error", ignore); // whoever serves the socket is told by "close"
       options.opened(socket, this.#protocolOf(socket), this.#credentialOf(socket));
@@ -109,8 +111,11 @@ export class TlsDoor {
 
   /** For new handshakes. Tickets of the old context are worth nothing any more, so nobody comes back by one of them. */
   reload(material: TlsMaterial): void {
-    this.#server.setSecureContext(contextOf(material));
-    this.#lenient?.setSecureContext(contextOf(material));
+    for (const server of [this.#server, this.#lenient]) {
+      if (server === null) continue;
+      server.setSecureContext(contextOf(material));
+      trustEachCa(server);
+    }
   }
 
   #protocolOf({ alpnProtocol }: TLSSocket): Protocol | null {

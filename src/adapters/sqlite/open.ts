@@ -50,7 +50,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
 function openReady(options: DatabaseOptions, existed: boolean, then: (database: DatabaseSync) => void): DatabaseSync {
   const database = openFile(options);
   try {
-    prepare(database, options, existed);
+    checked(options, () => prepare(database, options, existed));
     then(database);
   } catch (error) {
     database.close();
@@ -62,7 +62,7 @@ function openReady(options: DatabaseOptions, existed: boolean, then: (database: 
 export function closeDatabase(database: DatabaseSync): void {
   const checksums = CHECKSUMS.get(database);
   if (checksums?.ends === true && database.isOpen) checksums.pages.end(database);
-  database.close();
+  else database.close();
 }
 
 function prepare(database: DatabaseSync, options: DatabaseOptions, existed: boolean): void {

@@ -4,6 +4,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -14,10 +15,12 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { Worker } from "node:worker_threads";
 import type { TestContext } from "node:test";
 import { SimLogger, SimRandom } from "../../../sim/world.ts";
 import { isTidewireError } from "../../base/mod.ts";
@@ -269,6 +272,85 @@ test("SQLite keeps its lock on a file that was just made, or whose checksums wer
     assert.match(readFileSync("/proc/locks", "utf8"), ours, run);
     closeDatabase(database);
   }
+});
+
+/** A thread that has it open, has put ids up to `count`, and ends without closing it. */
+async function endedThread(path: string, count: number): Promise<void> {
+  const module = join(import.meta.dirname, "open.ts");
+  const options = { path, name: "x", migrations: MIGRATIONS, durability: "normal", sizes: SIZES };
+  const code = `const { parentPort } = require("node:worker_threads");
+    import(${JSON.stringify(module)}).then(({ openDatabase, transaction }) => {
+      globalThis.database = openDatabase(${JSON.stringify(options)});
+      const insert = database.prepare("INSERT OR REPLACE INTO t VALUES (?, zeroblob(300))");
+      for (let id = 0; id < ${count}; id++) transaction(database, () => insert.run(id));
+      parentPort.postMessage("ready");
+    });
+    setInterval(() => {}, 1000);`;
+  const thread = new Worker(code, { eval: true, execArgv: [] });
+  await once(thread, "message");
+  await thread.terminate();
+}
+
+const countIn = (database: DatabaseSync): number =>
+  (database.prepare("SELECT count(*) AS n FROM t").get() as { n: number }).n;
+
+// Node closes the connection of a thread that ends, and SQLite then runs a checkpoint without us.
+test("a thread that ends with the file open leaves a whole file, however often; a bit that flips then is told all the same", async (context) => {
+  const path = temporary(context);
+  for (const count of [1, 10, 40, 41]) {
+    await endedThread(path, count);
+    assert.equal(existsSync(`${path}-wal`), false, "SQLite has removed it");
+    const killedWhileItOpens = `${path}.copy`;
+    for (const suffix of [...FILES, "-wal.held"]) {
+      rmSync(killedWhileItOpens + suffix, { force: true });
+      if (existsSync(path + suffix)) copyFileSync(path + suffix, killedWhileItOpens + suffix);
+    }
+    flip(killedWhileItOpens, 4096 + 2000);
+    assert.throws(() => open(killedWhileItOpens), damaged);
+    flip(killedWhileItOpens, 4096 + 2000);
+    const held = readFileSync(`${killedWhileItOpens}-wal.held`);
+    closeDatabase(open(killedWhileItOpens));
+    assert.equal(existsSync(`${killedWhileItOpens}-wal.held`), false);
+    writeFileSync(`${killedWhileItOpens}-wal.held`, held);
+    const again = open(killedWhileItOpens);
+    assert.equal(countIn(again), count);
+    closeDatabase(again);
+  }
+  const database = open(path);
+  assert.equal(countIn(database), 41);
+  closeDatabase(database);
+  assert.deepEqual(
+    readdirSync(join(path, "..")).filter((name) => name.startsWith("x.db-")),
+    ["x.db-pages"],
+  );
+});
+
+test("after a kill somebody looks into the file by another program, which ends what the log held: it is whole", (context) => {
+  const [path, killed] = [temporary(context), temporary(context)];
+  const database = open(path);
+  for (let id = 0; id < 30; id++) put(database, id);
+  snapshot(path, killed);
+  linkSync(`${killed}-wal`, `${killed}-wal.held`);
+  const stranger = new DatabaseSync(killed);
+  assert.equal(countIn(stranger), 30);
+  stranger.close();
+  assert.equal(existsSync(`${killed}-wal`), false);
+  const again = open(killed);
+  assert.equal(contents(again), contents(database));
+  for (const one of [again, database]) closeDatabase(one);
+});
+
+test("a reader that has not come to its end when the file is closed", (context) => {
+  const path = temporary(context);
+  const database = open(path);
+  for (let id = 0; id < 10; id++) put(database, id);
+  const rows = database.prepare("SELECT id FROM t").iterate();
+  rows.next();
+  put(database, 10);
+  closeDatabase(database);
+  const again = open(path);
+  assert.equal(countIn(again), 11);
+  closeDatabase(again);
 });
 
 // A fleet's index, or a broker's queues: a million devices are as large as this.

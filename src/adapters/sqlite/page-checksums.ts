@@ -5,7 +5,8 @@
  * A page of the file itself is only written by a checkpoint, so checkpoints are ours: the checksums of what one may write
  * are appended to the companion and synced first, then it runs. Until the next one a page is right if it is as it was
  * before or as any of them may have left it; a page that the write-ahead log holds is not looked at in the file, since a power
- * cut may have torn it and SQLite reads it from there. Commits cost nothing: the log has checksums of its own.
+ * cut may have torn it and SQLite reads it from there. Commits cost nothing: the log has checksums of its own. Of a checkpoint
+ * that SQLite ran by itself after all, `held-wal.ts` knows.
  *
  * Where the companion cannot be written it is removed, and made anew at the next start: less is noticed, nothing is refused.
  */
@@ -27,6 +28,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
+import { heldFrames, holdWal, releaseWal } from "./held-wal.ts";
 import { WalTail, readWal } from "./wal-file.ts";
 import type { WalFrame } from "./wal-file.ts";
 import { syncFolderNow } from "../sync-folder.ts";
@@ -92,12 +94,21 @@ export class PageChecksums {
     const { path } = options;
     if (!existsSync(path)) {
       rmSync(`${path}-pages`, { force: true });
+      releaseWal(path);
       return new PageChecksums(options, null, null);
     }
     const shadowed = lookAtWal(options);
     const companion = readCompanion(options);
     if (companion === null) return new PageChecksums(options, null, null);
-    return new PageChecksums(options, companion, verify(options, companion, shadowed));
+    const pages = new PageChecksums(options, companion, verify(options, companion, shadowed));
+    pages.#take(heldFrames(path));
+    return pages;
+  }
+
+  /** From here on they stand in the companion. */
+  #take(held: readonly WalFrame[]): void {
+    if (held.length > 0) this.#guard(() => this.#append(held));
+    releaseWal(this.#options.path);
   }
 
   /** There is no companion yet, or none that counts: one is made of what is there, see `makeAnew`. */
@@ -131,6 +142,7 @@ export class PageChecksums {
   /** After SQLite has opened it: from here on checkpoints are ours. */
   begin(database: DatabaseSync): void {
     database.exec("PRAGMA wal_autocheckpoint = 0");
+    holdWal(this.#options.path);
   }
 
   /** After a commit: runs a checkpoint where it is time. */
@@ -145,23 +157,29 @@ export class PageChecksums {
     this.#checkpointAt = left + this.#sizes.checkpoint;
   }
 
-  /** Before the last connection closes, which runs a checkpoint of its own: it finds nothing to do. */
+  /** Closes the last connection, which runs a checkpoint of its own: it finds nothing to do, or what is appended already. */
   end(database: DatabaseSync): void {
-    this.#checkpoint(database);
-    if (this.#table !== null && this.#appended > 0) this.#guard(() => this.#writeAnew());
+    const isWritten = this.#checkpoint(database);
+    if (isWritten && this.#table !== null && this.#appended > 0) this.#guard(() => this.#writeAnew());
+    database.close();
+    releaseWal(this.#options.path);
   }
 
-  #checkpoint(database: DatabaseSync): void {
+  /** Whether the file has all that was committed. */
+  #checkpoint(database: DatabaseSync): boolean {
+    let isWritten = true;
     this.#guard(() => {
       const { frames, pages } = this.#wal.advance();
       if (frames.length === 0) return;
       if (this.#table !== null) this.#append(frames);
       const { log, checkpointed } = checkpoint(database);
-      if (this.#table === null || checkpointed < log) return;
+      isWritten = checkpointed >= log;
+      if (this.#table === null || !isWritten) return;
       this.#table = resized(this.#table, Math.max(pages, this.#table.length));
       for (const { page, crc } of frames) this.#table[page - 1] = crc;
       if (this.#appended > this.#sizes.appendedMax) this.#writeAnew();
     });
+    return isWritten;
   }
 
   #append(frames: readonly WalFrame[]): void {
@@ -249,7 +267,11 @@ function readCompanion({ path, name, logger }: PageChecksumsOptions): Companion 
 /** As it is on disk now. While its owner appends to it, half an entry may stand at its end: that is read as damaged, too. */
 export function companionOf(path: string): Companion | "none" | "damaged" {
   if (!existsSync(`${path}-pages`)) return "none";
-  return decode(readFileSync(`${path}-pages`)) ?? "damaged";
+  const companion = decode(readFileSync(`${path}-pages`));
+  if (companion === null) return "damaged";
+  const later = new Map(companion.later);
+  for (const { page, crc } of heldFrames(path)) later.set(page, new Set([...(later.get(page) ?? []), crc]));
+  return { ...companion, later };
 }
 
 /** Whether a page with that checksum is as it was before the last checkpoints, or as one of them may have left it. */

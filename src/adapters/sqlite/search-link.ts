@@ -104,7 +104,6 @@ interface Pending {
 
 class Thread {
   readonly #worker: Worker;
-  readonly #died: (reason: string) => void;
   readonly #pending = new Map<number, Pending>();
   readonly ready: Promise<boolean>;
   #started: (complete: boolean) => void = () => {};
@@ -119,10 +118,12 @@ class Thread {
     });
     this.ready.catch(() => {}); // whoever asks hears of it
     this.#worker = worker;
-    this.#died = died;
     worker.on("message", (news: FromSearchThread) => this.#take(news, logger));
     worker.on("error", (error) => this.#end(reasonOf(error)));
-    worker.on("exit", () => this.#end("its thread ended"));
+    worker.on("exit", () => {
+      this.#end("its thread ended");
+      died(this.ended!); // not before: until now it has the file open
+    });
   }
 
   get pending(): number {
@@ -165,6 +166,5 @@ class Thread {
     this.#failed(error);
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
-    this.#died(reason);
   }
 }

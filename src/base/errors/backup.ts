@@ -9,7 +9,7 @@ export const BACKUP_ERRORS = {
   BACKUP_DAMAGED: {
     fault: "environment",
     message: "The backup {name} is damaged: {reason}.",
-    fix: "Restore another one; `tidewire backup verify --in PLACE` says which are whole.",
+    fix: "Restore another one; `tidewire backup verify --in PLACE` says which are whole, and `tidewire backup --anew` writes one that is.",
     exit: 6,
   },
   BACKUP_FAILED: {

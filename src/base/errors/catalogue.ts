@@ -74,7 +74,7 @@ const entries = {
   DATA_FOLDER_UNUSABLE: {
     fault: "environment",
     message: "The data folder {path} cannot be used: {reason}.",
-    fix: "Make it readable and writable for this user, or choose another folder with --data.",
+    fix: "Make it this user's to read and write, on a disk with room, or choose another folder with --data.",
     exit: 3,
   },
   DATA_FOLDER_LOCKED: {
@@ -105,7 +105,7 @@ const entries = {
   DATABASE_UNUSABLE: {
     fault: "environment",
     message: "The {name} database {path} cannot be opened: {reason}.",
-    fix: "Check the file's permissions; if it is damaged, restore it from a backup. Tidewire changed nothing.",
+    fix: "Check the file's permissions and the room on its disk; if it is damaged, restore it from a backup. Tidewire changed nothing.",
     exit: 3,
   },
   DATABASE_DAMAGED: {

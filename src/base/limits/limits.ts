@@ -201,6 +201,8 @@ export const LIMITS = {
     republishHopsMax: 10,
     /** How often alerts, failed deliveries and the checkpoint are saved. */
     savePeriod: seconds(1),
+    /** Where the disk does not take it, it is tried later each time, up to here. */
+    saveRetryMax: minutes(1),
     alertsActiveMax: 100_000,
     /** Resolved alerts that are kept. */
     alertsHistoryMax: 1_000,

@@ -1,5 +1,4 @@
 export type { PastCounts, PastProgress, PastWanted } from "./past-messages.ts";
-export { testOnPast } from "./past-test.ts";
 export type { PastTestOrder, PastTestProgress, PastTestResult } from "./past-test.ts";
 export { BackTester } from "./back-tester.ts";
 export { startPastProcess } from "./child.ts";

@@ -6,7 +6,7 @@ import { passwordHasher } from "../../adapters/password-hash.ts";
 import { scramHash } from "../../adapters/scram-hash.ts";
 import { LIMITS, TidewireError, encodeUtf8, minutes } from "../../base/mod.ts";
 import { DEFAULT_POLICY_NAME } from "../../identity/mod.ts";
-import type { PasswordHasher } from "../../people/mod.ts";
+import type { PasswordHasher, SharedAttempts } from "../../people/mod.ts";
 import { REASON } from "../../wire/mqtt/mod.ts";
 import { withDoor } from "./logins.fixture.ts";
 import type { DoorWorld } from "./logins.fixture.ts";
@@ -46,13 +46,17 @@ interface House extends DoorWorld {
 }
 
 /** `pump-1` and `pump-2` have passwords and the default policy; `bare` is a thing without. */
-const withHouse = (work: (house: House) => Promise<void>, hasher = new CountedHasher()): Promise<void> =>
+const withHouse = (
+  work: (house: House) => Promise<void>,
+  hasher = new CountedHasher(),
+  failures: SharedAttempts | null = null,
+): Promise<void> =>
   withDoor(async (door) => {
     const { world, registry, gatekeeper } = door;
     const { clock, logger, metrics } = world;
     const ports = { clock, logger, metrics, random: new SimRandom(3), hash: scramHash };
     const passwordUses = new PasswordUses(ports.clock);
-    const login = new PasswordLogin({ ...ports, registry, gatekeeper, passwords: hasher, passwordUses });
+    const login = new PasswordLogin({ ...ports, registry, gatekeeper, passwords: hasher, passwordUses, failures });
     world.admit = (peer, connect) => login.admit(peer, connect);
     const desk = passwordDesk({ registry, random: ports.random, passwords: hasher, passwordUses });
     for (const thing of ["pump-1", "pump-2", "bare"]) registry.things.create(thing, { attributes: { site: "b" } });
@@ -194,6 +198,65 @@ describe("a live connection by password ends in the same turn", () => {
       const coming = logIn("pump-1", PASSWORD);
       registry.passwords.set("pump-1", "hash of another");
       assert.equal(codeOf(await coming), REASON.badUserNameOrPassword);
+    }));
+});
+
+/** A database that several platforms count in, which can be away from some call on. */
+class SharedCounts implements SharedAttempts {
+  readonly failures = new Map<string, number>();
+  readonly asked: string[] = [];
+  away: readonly string[] = [];
+
+  claim = (name: string): number => this.#answer("claim", name, 1);
+  succeeded = (name: string): void => void this.#answer("succeeded", name, -1);
+  abandoned = (name: string): void => void this.#answer("abandoned", name, -1);
+  failed = (address: string): void => void this.#answer("failed", address, 1);
+  sweep = (): void => {};
+
+  #answer(call: string, source: string, more: number): 0 {
+    this.asked.push(call);
+    if (this.away.includes(call)) throw new TidewireError("REGISTRY_UNAVAILABLE", { reason: "connection refused" });
+    this.failures.set(source, (this.failures.get(source) ?? 0) + more);
+    return 0;
+  }
+}
+
+describe("where the database that counts goes away", () => {
+  const inHouse = (work: (house: House, counts: SharedCounts) => Promise<void>): Promise<void> => {
+    const counts = new SharedCounts();
+    return withHouse((house) => work(house, counts), undefined, counts);
+  };
+
+  test("before the password is looked at, nobody's is", () =>
+    inHouse(async ({ logIn, hasher }, counts) => {
+      counts.away = ["claim"];
+      assert.equal(codeOf(await logIn("pump-1", PASSWORD)), REASON.serverUnavailable);
+      assert.deepEqual(hasher.verified, []);
+    }));
+
+  test("afterwards, who guesses wrong and who is right are told the same, and nobody is let in; once it is back, all goes on", () =>
+    inHouse(async ({ logIn, world, hasher }, counts) => {
+      counts.away = ["failed", "succeeded"];
+      for (const password of ["guess", PASSWORD]) {
+        const client = await logIn("pump-1", password);
+        assert.equal(codeOf(client), REASON.serverUnavailable);
+        assert.equal(client.open, false);
+      }
+      assert.equal(codeOf(await logIn("nobody", "guess")), REASON.serverUnavailable);
+      assert.equal(hasher.verified.length, 3);
+      assert.deepEqual(counts.asked, ["claim", "failed", "claim", "succeeded", "claim", "failed"]);
+      assert.equal(counts.failures.get("pump-1"), 2, "counted since the beginning, and stays so");
+      assert.equal(world.metrics.value("tidewire_device_logins_uncounted_total"), 3);
+      const told = (): string[] =>
+        world.logger.lines.map(({ message }) => message).filter((line) => line.startsWith("Devices "));
+
+      counts.away = [];
+      assert.equal(codeOf(await logIn("pump-1", "guess")), REASON.badUserNameOrPassword);
+      assert.equal((await logIn("pump-1", PASSWORD)).open, true);
+      assert.deepEqual(told(), [
+        "Devices cannot log in with a password: failures cannot be counted",
+        "Devices may log in with a password again: failures are counted",
+      ]);
     }));
 });
 

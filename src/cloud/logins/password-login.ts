@@ -8,6 +8,7 @@ import type { PasswordPrincipal, Registry } from "../../registry/mod.ts";
 import { passwordKey } from "../../registry/mod.ts";
 import type { Refused, Rights } from "../admission.ts";
 import type { RegistryGatekeeper } from "../gatekeeper.ts";
+import { Counting } from "./counting.ts";
 import type { PasswordUses } from "./password-uses.ts";
 import { Remembered } from "./remembered.ts";
 import type { KeyedHash } from "./remembered.ts";
@@ -41,6 +42,7 @@ const TOLD = "User name and password do not belong together";
 export class PasswordLogin {
   readonly #o: PasswordLoginOptions;
   readonly #attempts: Attempts;
+  readonly #counting: Counting;
   readonly #remembered: Remembered;
   readonly #succeeded: Counter;
   /** Verified where there is no such name, so that it takes as long. */
@@ -49,6 +51,7 @@ export class PasswordLogin {
   constructor(options: PasswordLoginOptions) {
     this.#o = options;
     this.#attempts = new Attempts(options.clock, options.metrics, OF_DEVICES, options.failures ?? null);
+    this.#counting = new Counting(options);
     this.#remembered = new Remembered(options.hash, options.random, LIMITS.logins.rememberedMax);
     const name = "tidewire_device_logins_total";
     this.#succeeded = options.metrics.counter({ name, help: "Log-ins of devices with a password that were right" });
@@ -76,7 +79,7 @@ export class PasswordLogin {
       return this.#enter(peer, connect, found);
     }
     // Names that no thing can have are one name, and so take no room.
-    const wait = counted(() => this.#attempts.claim(thing ?? "", peer.remoteAddress));
+    const wait = this.#counting.count("attempt", () => this.#attempts.claim(thing ?? "", peer.remoteAddress));
     if (wait === "away") return this.#away(peer, connect, thing);
     if (wait > 0) {
       const sentence = `Too many log-ins have failed for this name or from this address; again in ${Math.ceil(wait / 1000)} s`;
@@ -92,13 +95,16 @@ export class PasswordLogin {
     try {
       verdict = await passwords.verify(password, found?.password.hash ?? (await this.#hashOfNobody()));
     } catch (error) {
-      counted(() => this.#attempts.abandoned(thing ?? "", peer.remoteAddress));
+      // Where that cannot be, it stays counted: too much keeps nobody out for long.
+      this.#counting.count("outcome", () => this.#attempts.abandoned(thing ?? "", peer.remoteAddress));
       if (!isTidewireError(error) || error.code !== "TOO_MANY_REQUESTS") throw error;
       const sentence = "Too many devices log in at once; the device may try again";
       return refuse({ refusal: "busy", code: SERVER_BUSY, sentence });
     }
     if (found === undefined || verdict === "wrong") {
-      counted(() => this.#attempts.failed(peer.remoteAddress)); // the name's is counted since the beginning
+      // The name's is counted since the beginning.
+      const counted = this.#counting.count("outcome", () => this.#attempts.failed(peer.remoteAddress));
+      if (counted === "away") return this.#away(peer, connect, thing);
       const why = found === undefined ? this.#whyUnknown(thing) : `The password is not that of '${thing}'`;
       const refusal = found === undefined ? "unknown-name" : "wrong-password";
       return refuse({ refusal, code: BAD_USER_NAME_OR_PASSWORD, sentence: why, told: TOLD });
@@ -110,7 +116,10 @@ export class PasswordLogin {
       const sentence = `The password of '${thing}' was changed just now`;
       return refuse({ refusal: "wrong-password", code: BAD_USER_NAME_OR_PASSWORD, sentence, told: TOLD });
     }
-    counted(() => this.#attempts.succeeded(found.password.thingName, peer.remoteAddress));
+    const counted = this.#counting.count("outcome", () =>
+      this.#attempts.succeeded(found.password.thingName, peer.remoteAddress),
+    );
+    if (counted === "away") return this.#away(peer, connect, thing);
     this.#remembered.keep(now.password, password);
     if (verdict === "outdated") this.#hashAnew(now, password);
     return this.#enter(peer, connect, now);
@@ -172,16 +181,6 @@ export class PasswordLogin {
       .catch((error: unknown) =>
         logger.warn("a device's password keeps its old hash", { thing: known.thingName, reason: reasonOf(error) }),
       );
-  }
-}
-
-/** `away`: the database that counts cannot be asked. */
-function counted<T>(count: () => T): T | "away" {
-  try {
-    return count();
-  } catch (error) {
-    if (!isTidewireError(error)) throw error;
-    return "away";
   }
 }
 

@@ -5,9 +5,11 @@ import type { ColdPlace } from "../../adapters/objects/mod.ts";
 import { isTidewireError } from "../../base/mod.ts";
 import { addressOf } from "./backup.ts";
 import type { BackupTool } from "./backup.ts";
-import { runProgram } from "./program.ts";
+import { ProgramFailed, runProgram } from "./program.ts";
 
 export function backupProcess(data: string, ports: BackupPorts): BackupTool {
+  /** The last one that was read back was not whole: what is there is not what was written. */
+  let isDoubtful = false;
   return {
     newest: async (to) => {
       const repository = await BackupRepository.read(to, ports).catch(unlessEmpty);
@@ -16,8 +18,16 @@ export function backupProcess(data: string, ports: BackupPorts): BackupTool {
     take: async ({ to, keep, verify }, signal) => {
       const [address, options] = [addressOf(to), bucketOptions(to)];
       const args = ["backup", "--to", address, ...options, "--data", data, "--keep", String(keep), "--json"];
+      if (isDoubtful) args.push("--anew");
       const taken = JSON.parse(await runProgram(args, signal)) as { backup: string; added: number };
-      if (verify) await runProgram(["backup", "verify", taken.backup, "--in", address, ...options], signal);
+      if (verify) {
+        const read = runProgram(["backup", "verify", taken.backup, "--in", address, ...options], signal);
+        await read.catch((error: unknown) => {
+          if (error instanceof ProgramFailed && error.foundDamage) isDoubtful = true;
+          throw error;
+        });
+      }
+      isDoubtful = false;
       return taken;
     },
   };

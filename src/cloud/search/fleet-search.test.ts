@@ -326,6 +326,8 @@ test("a thread that dies is started again, and what changed meanwhile is found",
     assert.ok((await fleet.found("attributes.site:a")).includes(killed));
   }
   assert.deepEqual(await fleet.found("attributes.site:a"), ["before", "first", "second"]);
+  const anew = fleet.logger.lines.filter(({ message }) => message.includes("made anew"));
+  assert.deepEqual(anew, [], "what it had is still there");
 });
 
 test("a thread that dies and leaves a damaged file: the index is made anew", async (t) => {

@@ -7,6 +7,7 @@ import type { Cancel, Clock, EpochMs, Logger, Metrics, Millis, Random } from "..
 import type { RulesLimits } from "../model.ts";
 import { Absences } from "./absence.ts";
 import type { Heard } from "./absence.ts";
+import { Addresses } from "./addresses.ts";
 import { AlertBook } from "./book.ts";
 import type { CronTimes, Zones } from "./calendar.ts";
 import { Conversations } from "./conversations.ts";
@@ -97,6 +98,7 @@ export class Alerting {
   readonly moving: MovingAlerts;
   /** For who sends: by which name what was told can be edited. */
   readonly conversations: Conversations;
+  readonly addresses: Addresses;
   #plan: AlertPlan;
   /** Wall clock minus monotonic clock. */
   #origin: number;
@@ -112,6 +114,7 @@ export class Alerting {
     this.#book = new AlertBook({ ...options, rows, placeOf, policyOf: (rule) => this.#policyOf(rule) });
     this.#silences = new Silences({ rows, max: limits.alertSilencesMax, logger });
     this.conversations = new Conversations(rows, logger);
+    this.addresses = new Addresses(rows, logger);
     metrics.observe(
       { name: "tidewire_alert_messages", help: "Messages in chats that stand for a group of alerts and can be edited" },
       () => this.conversations.count,
@@ -327,6 +330,7 @@ export class Alerting {
     for (const row of rows) if (row.document === null) this.#rows.put(row);
     this.#silences.restore(rows);
     this.conversations.restore(rows);
+    this.addresses.restore(rows);
     this.#absences.restore(rows, (rule) => this.#o.rules.watches(rule), now);
     this.#book.restore(alerts, rows);
     this.#dispatcher.restore(this.#book.tellable(), rows, now);

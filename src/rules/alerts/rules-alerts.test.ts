@@ -214,6 +214,22 @@ describe("alerts", () => {
       assert.equal(new Set(receiver.received.map((r) => r.headers["webhook-id"])).size, 1);
     });
 
+    test("one that is not told any more after a restart: what waits for it goes to nobody else, who was told already", async () => {
+      const other = await Receiver.start();
+      const webhookOf = ({ url }: Receiver): RuleAction => ({ webhook: { url } });
+      notify = [webhookOf(receiver), webhookOf(other)];
+      await begin();
+      await receiver.down();
+      await readings(95, 3);
+      assert.equal(other.received.length, 1);
+      await world.restart(undefined, { notify: [webhookOf(other)] });
+      await world.pass(minutes(5), seconds(5));
+      assert.equal(other.received.length, 1);
+      await receiver.up();
+      await world.pass(minutes(30), seconds(5));
+      assert.equal(receiver.received.length, 1, "it goes to where it was made for");
+    });
+
     test("listeners hear of raise, acknowledge and resolve at once, of counts each second; a bad one harms nobody", async () => {
       await begin();
       const heard: string[] = [];

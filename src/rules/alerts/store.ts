@@ -22,9 +22,9 @@ export interface AlertMore {
 
 /**
  * Everything but the alerts themselves; `alert`: one that is to go, and so never has a document. `life`: a key that is pending, or remembers something; `watch`: a thing whose
- * silence would be noticed; `group`, `contact`: what was told; `message`: by which name it can be edited; `silence`.
+ * silence would be noticed; `group`, `contact`: what was told; `address`: where; `message`: by which name it can be edited; `silence`.
  */
-export type AlertRowKind = "alert" | "life" | "watch" | "group" | "contact" | "message" | "silence";
+export type AlertRowKind = "alert" | "life" | "watch" | "group" | "contact" | "address" | "message" | "silence";
 
 export interface AlertRow {
   readonly kind: AlertRowKind;

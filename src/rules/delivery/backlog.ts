@@ -1,7 +1,7 @@
 /** What waits in the store: reading what is due, by a wall clock that never goes back. */
-import { reasonOf } from "../../base/mod.ts";
-import type { Clock, EpochMs, Logger, Millis } from "../../base/mod.ts";
+import type { Clock, EpochMs, Logger, Millis, Random } from "../../base/mod.ts";
 import type { RulesLimits } from "../model.ts";
+import { StoreTrouble } from "../store-trouble.ts";
 import type { RulesStore, StoredState } from "../store.ts";
 import { keyOf } from "./delivery.ts";
 import type { DeliveryKey } from "./delivery.ts";
@@ -10,6 +10,7 @@ import type { Target } from "./target.ts";
 export interface BacklogOptions {
   readonly store: Pick<RulesStore, "due" | "nextDue" | "has">;
   readonly clock: Clock;
+  readonly random: Pick<Random, "next">;
   readonly logger: Logger;
   readonly limits: RulesLimits;
   /** Saves what changed, if anything did; false where the store failed. */
@@ -23,11 +24,17 @@ const LOOK_AGAIN = 50;
 
 export class Backlog {
   readonly #o: BacklogOptions;
+  readonly #trouble: StoreTrouble;
   /** The highest that "wall clock minus monotonic clock" has been. */
   #wallOrigin = -Infinity;
 
   constructor(options: BacklogOptions) {
     this.#o = options;
+    this.#trouble = new StoreTrouble({
+      ...options,
+      begins: "Waiting deliveries cannot be read; it is tried until they can",
+      ends: "Waiting deliveries are read again",
+    });
   }
 
   start(state: StoredState): void {
@@ -50,19 +57,23 @@ export class Backlog {
     try {
       return this.#o.store.has(key);
     } catch (error) {
-      this.#o.logger.error("The store of deliveries could not be asked", { reason: reasonOf(error) });
+      this.#trouble.failed(error);
       return false;
     }
   }
 
   /** Fills the target's page with what is due, or notes when to look again. */
   read(target: Target, now: Millis): void {
-    const { store, logger, limits } = this.#o;
+    const { store, limits } = this.#o;
     const { key } = target.receiver;
+    if (this.#trouble.rests || !this.#o.save()) {
+      target.backlogAt = now + limits.savePeriod;
+      return;
+    }
     try {
-      if (!this.#o.save()) throw new Error("what changed could not be saved");
       const wall = this.wall();
       const rows = store.due(key, wall, Math.max(PAGE_ROWS, target.carrier.batchMax) + target.owned.size);
+      this.#trouble.worked();
       target.page = rows.filter((row) => !target.owned.has(keyOf(row)));
       if (target.page.length > 0) return;
       const next = store.nextDue(key);
@@ -70,7 +81,7 @@ export class Backlog {
       target.backlogAt = next === null ? Infinity : now + Math.max(next - wall, target.owned.size > 0 ? LOOK_AGAIN : 1);
     } catch (error) {
       target.backlogAt = now + limits.savePeriod;
-      logger.error("Waiting deliveries could not be read; it will be tried again", { reason: reasonOf(error) });
+      this.#trouble.failed(error);
     }
   }
 

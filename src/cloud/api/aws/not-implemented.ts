@@ -17,11 +17,12 @@ interface Served {
 /** To be called when everything else is served. */
 export function refuseOtherOperations(scope: FastifyInstance, served: readonly Served[]): void {
   const known = new Set(served.map(({ method, url }) => `${method} ${shapeOf(url)}`));
-  for (const [operation, method, path] of AWS_OPERATIONS) {
-    const place = `${method} ${shapeOf(path)}`;
+  // AWS has two operations at one address, on two hosts.
+  const places = Map.groupBy(AWS_OPERATIONS, ([, method, path]) => `${method} ${shapeOf(path)}`);
+  for (const [place, operations] of places) {
     if (known.has(place)) continue;
-    known.add(place); // where AWS has two operations at one address, on two hosts
-    const names = AWS_OPERATIONS.filter((one) => `${one[1]} ${shapeOf(one[2])}` === place).map(([name]) => name);
+    const [, method, path] = operations[0]!;
+    const operation = [...new Set(operations.map(([name]) => name))].join(", ");
     scope.route({
       method,
       url: path.replaceAll(/\{(\w+)\}/g, ":$1").replaceAll(/\{\w+\+\}/g, "*"),
@@ -29,7 +30,7 @@ export function refuseOtherOperations(scope: FastifyInstance, served: readonly S
       schema: { hide: true },
       // Before a body is read: there is nothing that it could be for.
       preParsing: async () => {
-        throw new TidewireError("NOT_IMPLEMENTED", { operation: [...new Set([operation, ...names])].join(", ") });
+        throw new TidewireError("NOT_IMPLEMENTED", { operation });
       },
       handler: async () => {},
     });
