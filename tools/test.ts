@@ -18,8 +18,11 @@ function check(name: string, ...command: readonly string[]): Step {
   return { name, command };
 }
 
+/** While one waits, for a disk, a time-out, a process of its own, another has its core (measured: a quarter less time). */
+const PROCESSES = cpus().length + 1;
+
 /** Each file in a process of its own: one that holds hundreds spends its time collecting what is left of them. */
-function tests(name: string, pattern: string, processes: number = cpus().length): Step {
+function tests(name: string, pattern: string, processes: number = PROCESSES): Step {
   const files = globSync(pattern).sort((a, b) => a.localeCompare(b));
   const options = ["--test-reporter=./tools/test-reporter.ts", `--test-timeout=${TEST_SECONDS_MAX * 1000}`];
   const preload = ["--import", "./tools/untracked-promises.mjs"];
@@ -38,9 +41,9 @@ const STEPS: readonly Step[] = [
   tests("house rules", "test/house/**/*.test.ts", 1), // they read the tree, and one writes into it for a moment
   tests("unit", "src/**/*.test.ts"),
   tests("conformance and simulation", "{test/conformance,sim}/**/*.test.ts"),
-  tests("scenarios", "test/scenarios/**/*.test.ts", 3),
+  tests("scenarios", "test/scenarios/**/*.test.ts", PROCESSES + 1), // they start processes, and wait for them
   {
-    ...tests("browser", "test/browser/**/*.test.ts", 2),
+    ...tests("browser", "test/browser/**/*.test.ts"),
     first: ["vite", "build", "src/web", "--logLevel", "warn"],
   },
 ];

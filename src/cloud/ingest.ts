@@ -66,6 +66,8 @@ export interface Ingest {
   readonly external: NonNullable<SqlEnvironment["external"]>;
   readonly configured: Configured;
   readonly store: StoreClient;
+  /** Resolves when the store has what the log has, rejects where it cannot start. */
+  readonly storeReady: Promise<void>;
   readonly forgetter: Forgetter;
   readonly mover: RuleMover;
   readonly provisioning: Provisioning;
@@ -135,9 +137,8 @@ export async function startIngest(config: PlatformConfig, base: Foundation, tear
   teardown.add("forgetting", () => forgetter.close());
   provisioning.registration.tasks.resume();
   void justInTime.start();
-  await storeReady;
   const parts = { log, broker, rules, pictures, external, configured, store, provisioning, justInTime, shadows };
-  return { ...parts, forgetter, mover, newestRecordAt };
+  return { ...parts, storeReady, forgetter, mover, newestRecordAt };
 }
 
 function openForgetter(

@@ -127,6 +127,7 @@ async function assemble(
   const listeners = new Listeners(config, base, ingest, names);
   const address = { mqtts: "", https: "" };
   const api = await openApi(config, base, ingest, { listeners, startedAt, address, names }, teardown);
+  await ingest.storeReady; // its process starts on another core meanwhile
   const ports = await listeners.open(api, teardown);
   // A registry that is away leaves it at "there may be one".
   base.standalone

@@ -1,6 +1,6 @@
 /** The agent as a whole: real files, real TLS on loopback, a broker that speaks MQTT through our codec. */
 import assert from "node:assert/strict";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
@@ -277,8 +277,10 @@ test("a full outbox drops the oldest, says so in the log and in a reading of its
   for (let sequence = 1; sequence <= 120; sequence++) insert.run(sequence);
   database.exec("UPDATE state SET last_sequence = 120, count = 120, bytes = 120 * 86");
   database.close();
+  rmSync(`${file}-pages`); // or what another program wrote would be damage, and the outbox a new one
   const again = await runAgent(await loadAgentConfig(device.config), { logger });
   await until(() => again.status().outbox.dropped >= 21);
+  assert.equal(again.status().outbox.outbox, agent.status().outbox.outbox, "the outbox with the backlog");
   assert.ok(again.status().outbox.waiting <= 100);
   assert.match(JSON.stringify(logger.lines), /outbox is full/);
   await again.stop();

@@ -21,6 +21,11 @@ test("what the agent reaches holds no database engine, HTTP server or dashboard"
   );
 });
 
+test("the platform's own process loads no database engine: the store has it", () => {
+  const chain = reach(["src/cloud/mod.ts"], imports).get("@duckdb/node-api");
+  assert.equal(chain?.join(" → "), undefined);
+});
+
 test("what the agent reaches is as in the snapshot (UPDATE_SNAPSHOT=1 writes it; look at what came in)", () => {
   const found = `${[...chains.keys()].sort().join("\n")}\n`;
   if (process.env["UPDATE_SNAPSHOT"] === "1") writeFileSync(SNAPSHOT, found);

@@ -1,57 +1,20 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdtemp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { SimRandom } from "../../../sim/world.ts";
 import { LIMITS, days, hours, minutes, seconds } from "../../base/mod.ts";
-import { DEFAULT_RETENTION } from "../../telemetry/mod.ts";
-import type { SequenceRow, SeriesQuery } from "../../telemetry/mod.ts";
 import type { PointFile, PointKind } from "./cold-files.ts";
-import type { DuckStore, DuckStoreOptions } from "./duck-store.ts";
-import type { RollupRange } from "./layout.ts";
+import type { DuckStore } from "./duck-store.ts";
 import { boundsOf, mergeable } from "./periods.ts";
-import { START, StoreFolder, commit, compacted, everything, aMoment, modelAnswer } from "./store.scenario.ts";
+import { START, aMoment, commit, compacted, everything, modelAnswer } from "./store.scenario.ts";
 import type { Reading } from "./store.scenario.ts";
 import { ALL_TIMES, UserSnapshots } from "./user-sql/snapshots.ts";
 import { viewStatement } from "./user-sql/views.ts";
-
-const SMALL: Partial<DuckStoreOptions> = { limits: { ...LIMITS.telemetry, generationRowsMax: 600 } };
-
-async function inFolder(work: (folder: StoreFolder) => Promise<void>): Promise<void> {
-  const folder = await StoreFolder.make();
-  try {
-    await work(folder);
-  } finally {
-    await folder.remove();
-  }
-}
+import { SMALL, STATE, answersAsThe, fill, inFolder, readingsOf, wholly } from "./compaction.scenario.ts";
 
 const FOR_EVER = { raw: null, "1m": null, "1h": null, "1d": null };
-
-function wholly(from: number, to: number): RollupRange {
-  return { from, to, pointsFrom: from, pointsTo: to };
-}
-
-/** Readings of three things over a few days, equal times, every type, not in order. */
-function readingsOf(seed: number, count: number, span = days(3)): Reading[] {
-  const random = new SimRandom(seed);
-  return Array.from({ length: count }, () => ({
-    thing: random.pick(["a", "b", "c"]),
-    measurement: "m",
-    field: random.pick(["x", "y"]),
-    time: START + random.below(span / minutes(1)) * minutes(1),
-    value: random.pick<Reading["value"]>([random.below(1000) / 10, random.chance(0.5), `s${random.below(5)}`]),
-  }));
-}
-
-const QUERIES: readonly SeriesQuery[] = ["a", "b", "c"].flatMap((thing): SeriesQuery[] => [
-  everything(thing),
-  { ...everything(thing), from: START + hours(20), to: START + hours(30), window: hours(1), aggregate: "last" },
-  { ...everything(thing), window: minutes(7), aggregate: "count" },
-  { ...everything(thing), window: days(1), aggregate: "max" },
-]);
 
 /** What a user's SQL finds. */
 async function valuesInSql(store: DuckStore, folder: string): Promise<readonly number[]> {
@@ -64,24 +27,6 @@ async function valuesInSql(store: DuckStore, folder: string): Promise<readonly n
   connection.closeSync();
   instance.closeSync();
   return found.getRows().map(([value]) => value as number);
-}
-
-async function answersAsThe(model: readonly Reading[], store: DuckStore): Promise<void> {
-  for (const query of QUERIES) {
-    const answer = await store.query(query);
-    assert.deepEqual(answer.series, modelAnswer(model, query));
-    assert.equal(answer.incomplete, false);
-  }
-}
-
-const STATE: SequenceRow = { source: "thing a", outbox: "o", state: "7:3-4" };
-
-/** Commits the readings 200 at a time; offsets count readings. */
-async function fill(store: DuckStore, readings: readonly Reading[], from = 0): Promise<void> {
-  for (let at = from; at < readings.length; at += 200) {
-    const end = Math.min(at + 200, readings.length);
-    await commit(store, readings.slice(at, end), end, [{ ...STATE, state: `${end}:` }]);
-  }
 }
 
 describe("generations become files", () => {
@@ -322,200 +267,6 @@ describe("generations become files", () => {
     }));
 });
 
-describe("killed at any step", () => {
-  test("the next start answers as before, with nothing lost and nothing doubled", { timeout: 300_000 }, () =>
-    inFolder(async (folder) => {
-      const copies = await mkdtemp(join(tmpdir(), "tidewire-copies-"));
-      try {
-        const readings = readingsOf(4, 1_400, days(1));
-        const seen = new Set<string>();
-        const deaths: { step: string; folder: string; committed: number }[] = [];
-        let done = 0;
-        // What lies on disk at a step is what a killed process leaves there.
-        const onStep = async (step: string): Promise<void> => {
-          const what = `${step.replaceAll(/-\d.*$/g, "")} at ${done}`;
-          if (seen.has(what)) return;
-          seen.add(what);
-          const copy = join(copies, String(deaths.length));
-          deaths.push({ step, folder: copy, committed: done });
-          await cp(folder.folder, copy, { recursive: true });
-        };
-        folder.clock.advance(days(10));
-        const store = await folder.open({ ...SMALL, onStep });
-        for (const end of [700, 1_400]) {
-          for (let at = done; at < end; at += 100) {
-            await commit(store, readings.slice(at, at + 100), at + 100, [{ ...STATE, state: `${at + 100}:` }]);
-          }
-          done = end;
-          await compacted(store);
-        }
-        while (store.extent().levels.raw.files > 2) await aMoment(); // merged
-        await folder.close(store);
-        assert.ok(deaths.length > 40, `${deaths.length} steps`);
-        const check = async ({ step, folder: copy, committed }: (typeof deaths)[number]): Promise<void> => {
-          const after = new StoreFolder(copy);
-          const next = await after.open(SMALL);
-          assert.equal(next.rebuilt, null, step);
-          const from = next.offset ?? 0;
-          assert.ok(from >= committed, `${step}: ${from} of ${committed}`);
-          await fill(next, readings, from);
-          await answersAsThe(readings, next);
-          assert.deepEqual([next.rows, next.offset], [readings.length, readings.length], step);
-          await after.remove();
-        };
-        // Mostly they wait for the disk.
-        const lane = async (): Promise<void> => {
-          for (let death = deaths.pop(); death !== undefined; death = deaths.pop()) await check(death);
-        };
-        await Promise.all([lane(), lane(), lane(), lane()]);
-      } finally {
-        await rm(copies, { recursive: true, force: true });
-      }
-    }),
-  );
-});
-
-describe("the database is gone, and the log has only the rest", () => {
-  for (const [what, harm] of [
-    ["deleted", (path: string) => rm(path)],
-    ["damaged", (path: string) => writeFile(path, Buffer.alloc(50_000, "rubbish "))],
-    ["older than the files", null],
-  ] as const) {
-    test(`${what}: files and the log's rest give the same answers, states and numbers`, () =>
-      inFolder(async (folder) => {
-        let store = await folder.open(SMALL);
-        const readings = readingsOf(5, 3_000);
-        await fill(store, readings.slice(0, 1_000));
-        await compacted(store);
-        await folder.close(store);
-        const old = await readFile(folder.path);
-        store = await folder.open(SMALL);
-        await fill(store, readings, 1_000);
-        await compacted(store);
-        const latest = store.latest("a");
-        const { forgettable } = store;
-        assert.ok(forgettable > 1_200);
-        await folder.close(store);
-        if (harm === null) await writeFile(folder.path, old);
-        else await harm(folder.path);
-        store = await folder.open(SMALL);
-        assert.notEqual(store.rebuilt, null);
-        const offset = store.offset ?? 0;
-        assert.ok(offset >= forgettable, "it asks for nothing that the log may have forgotten");
-        assert.deepEqual(await store.loadSequences(), [{ ...STATE, state: `${offset}:` }]);
-        await fill(store, readings, offset);
-        await answersAsThe(readings, store);
-        assert.deepEqual(store.latest("a"), latest);
-        assert.equal(store.rows, 3_000);
-      }));
-  }
-
-  test("the newest manifest is damaged: the one before it counts, and the log still has what it lacks", () =>
-    inFolder(async (folder) => {
-      let store = await folder.open(SMALL);
-      const readings = readingsOf(6, 4_000);
-      await fill(store, readings);
-      await compacted(store);
-      const { forgettable } = store;
-      await folder.close(store);
-      await writeFile(join(folder.coldPath, "manifest.json"), "rubbish");
-      store = await folder.open(SMALL);
-      const offset = store.offset ?? 0;
-      assert.ok(offset >= forgettable && offset < 4_000);
-      await fill(store, readings, offset);
-      await compacted(store);
-      await answersAsThe(readings, store);
-      assert.equal(store.rows, 4_000);
-    }));
-
-  test("both manifests are damaged: files that nobody can explain are kept aside, never served", () =>
-    inFolder(async (folder) => {
-      let store = await folder.open(SMALL);
-      const readings = readingsOf(7, 2_000);
-      await fill(store, readings);
-      await compacted(store);
-      await folder.close(store);
-      for (const name of ["manifest.json", "manifest.json.previous"]) await writeFile(join(folder.coldPath, name), "x");
-      store = await folder.open(SMALL);
-      assert.match(store.rebuilt ?? "", /manifest|generations/);
-      assert.equal(store.offset, null);
-      const aside = (await readdir(folder.coldPath)).find((name) => name.startsWith("lost-"));
-      assert.ok((await readdir(join(folder.coldPath, aside!))).length > 10);
-      await fill(store, readings);
-      await answersAsThe(readings, store);
-    }));
-});
-
-describe("a database of format 1", () => {
-  test("is taken over with all its points, names and states, in one step, and compacted", () =>
-    inFolder(async (folder) => {
-      const readings = readingsOf(8, 2_000);
-      await writeFormat1(folder.path, readings);
-      let store = await folder.open(SMALL);
-      assert.equal(store.rebuilt, null);
-      assert.equal(store.offset, 2_000);
-      assert.equal(store.forgettable, 0);
-      await answersAsThe(readings, store);
-      await compacted(store);
-      await answersAsThe(readings, store);
-      assert.deepEqual(await store.loadSequences(), [{ ...STATE, state: "9:" }]);
-      await folder.close(store);
-      await rm(folder.path);
-      store = await folder.open(SMALL);
-      assert.equal(store.offset, 2_000);
-      await answersAsThe(readings, store);
-      assert.deepEqual(await store.loadSequences(), [{ ...STATE, state: "9:" }]);
-    }));
-});
-
-describe("damaged files", () => {
-  async function filled(folder: StoreFolder, readings: readonly Reading[]): Promise<void> {
-    const store = await folder.open(SMALL);
-    await fill(store, readings);
-    await compacted(store);
-    await folder.close(store);
-  }
-
-  for (const [what, harm] of [
-    ["a flipped bit", flip],
-    ["a cut end", async (path: string) => writeFile(path, (await readFile(path)).subarray(0, -5))],
-    ["a file that is gone", (path: string) => rm(path)],
-  ] as const) {
-    test(`${what}: never served, told, and answers that need it say that they are incomplete`, () =>
-      inFolder(async (folder) => {
-        await filled(folder, readingsOf(9, 2_000));
-        const name = (await readdir(folder.coldPath)).find((one) => one.startsWith("numbers-2026-01-01"));
-        await harm(join(folder.coldPath, name!));
-        let store = await folder.open(SMALL);
-        for (let round = 0; round < 2; round++) {
-          const answer = await store.query(everything("a"));
-          assert.equal(answer.incomplete, true);
-          const later = await store.query({ ...everything("a"), from: START + days(1) });
-          assert.equal(later.incomplete, false);
-          assert.equal(store.extent().quarantined, 1);
-          await folder.close(store);
-          store = await folder.open(SMALL);
-        }
-        const kept = await readdir(join(folder.coldPath, "quarantine"));
-        assert.deepEqual(kept, what === "a file that is gone" ? [] : [name]);
-        assert.ok(folder.logger.lines.some(({ message }) => message.includes("incomplete")));
-      }));
-  }
-
-  test("a file that rots while the platform runs is found by the daily comparison, without a query", () =>
-    inFolder(async (folder) => {
-      await filled(folder, readingsOf(10, 2_000));
-      const store = await folder.open(SMALL);
-      await store.query(everything("a")); // compared, and believed from now on
-      for (let i = 0; i < 50; i++) await aMoment();
-      const name = (await readdir(folder.coldPath)).find((one) => one.startsWith("1h-"));
-      await flip(join(folder.coldPath, name!));
-      folder.clock.advance(days(1));
-      while (store.extent().quarantined === 0) await aMoment();
-      await told(folder, "error", "damaged");
-    }));
-});
-
 describe("a disk that is full", () => {
   test("compaction waits and says so; commits and answers go on; nothing is lost when there is room again", () =>
     inFolder(async (folder) => {
@@ -546,87 +297,6 @@ describe("a disk that is full", () => {
     }));
 });
 
-describe("retention", () => {
-  const hour = { thing: "a", measurement: "m", field: "x" };
-  const week = Array.from({ length: 7 * 24 * 10 }, (_, i) => ({ ...hour, time: START + i * minutes(6), value: i }));
-
-  test("whole day files of a level go when they are old, finer levels before coarser ones", () =>
-    inFolder(async (folder) => {
-      folder.clock.advance(days(7));
-      const retention = { ...DEFAULT_RETENTION, raw: days(3), "1m": days(5) };
-      const store = await folder.open({ ...SMALL, retention });
-      await fill(store, week);
-      await compacted(store);
-      folder.clock.advance(hours(2));
-      const minutesGone = (): Promise<boolean> => store.read(async (_, view) => view.knownFrom("1m") > 0);
-      while (!(await minutesGone())) await aMoment();
-      const { series } = await store.query(everything("a"));
-      const first = series[0]!.times[0]!;
-      assert.ok(first >= START + days(4) && first <= START + days(5), new Date(first).toISOString());
-      await store.read(async (connection, view) => {
-        assert.equal(view.knownFrom("raw") > START + days(3), true);
-        assert.equal(view.knownFrom("1m") > START + days(1) && view.knownFrom("1m") <= START + days(3), true);
-        assert.equal(view.knownFrom("1h"), 0);
-        // The minutes of points that have gone are there, and nothing is counted twice.
-        for (const [level, from] of [
-          ["1m", view.knownFrom("1m")],
-          ["1h", 0],
-          ["1d", 0],
-        ] as const) {
-          const relation = await view.rollup(level, "numbers", wholly(from, START * 2));
-          const sql = `SELECT sum(count)::DOUBLE, sum(sum) FROM (${relation}) WHERE bucket >= ${from}`;
-          const own = week.filter(({ time }) => time >= from);
-          const sum = own.reduce((total, { value }) => total + value, 0);
-          assert.deepEqual((await connection.runAndReadAll(sql)).getRows(), [[own.length, sum]], level);
-        }
-      });
-      while ((await readdir(folder.coldPath)).some((name) => name.startsWith("numbers-2026-01-01"))) await aMoment();
-    }));
-
-  test("too many bytes: the oldest raw points go first, and it is told", () =>
-    inFolder(async (folder) => {
-      folder.clock.advance(days(7));
-      const store = await folder.open({ ...SMALL, room: { bytes: 15_000 } });
-      await fill(store, week);
-      await compacted(store);
-      const bytes = (): number => Object.values(store.extent().levels).reduce((sum, level) => sum + level.bytes, 0);
-      folder.clock.advance(hours(2));
-      while (bytes() > 15_000) await aMoment();
-      await told(folder, "warn", "share");
-      assert.ok(
-        (await store.query(everything("a"))).series[0]!.times.at(-1)! > START + days(6),
-        "the newest are there",
-      );
-    }));
-
-  test("a clock that jumps ten years ahead removes nothing, also over a restart; a day later it is believed", () =>
-    inFolder(async (folder) => {
-      folder.clock.advance(days(7));
-      let store = await folder.open(SMALL);
-      await fill(store, week);
-      await compacted(store);
-      const { rows } = store.extent().levels.raw;
-      const warnings = (): number => folder.logger.lines.filter(({ message }) => message.includes("jumped")).length;
-      const manifest = join(folder.coldPath, "manifest.json");
-      while ((await readFile(manifest, "utf8").catch(() => "null")).includes('"trustedAt":null')) await aMoment();
-      folder.clock.jump(days(3_650));
-      for (let round = 1; round <= 2; round++) {
-        for (let hour = 1; hour <= 10; hour++) {
-          const before = warnings();
-          folder.clock.advance(hours(1));
-          while (warnings() === before) await aMoment();
-        }
-        assert.equal(store.extent().levels.raw.rows, rows);
-        await folder.close(store);
-        store = await folder.open(SMALL);
-      }
-      while (store.extent().levels.raw.files > 0) {
-        folder.clock.advance(hours(1));
-        await aMoment();
-      }
-    }));
-});
-
 /** bucket, count, sum, min, max, first, last: the long way, from readings in the order of their time and arrival. */
 function rollupOf(readings: readonly Reading[], width: number, type: string): unknown[][] {
   const buckets = new Map<number, Reading["value"][]>();
@@ -648,16 +318,6 @@ function rollupOf(readings: readonly Reading[], width: number, type: string): un
   return rows;
 }
 
-async function told(folder: StoreFolder, level: string, what: string): Promise<void> {
-  while (!folder.logger.lines.some((line) => line.level === level && line.message.includes(what))) await aMoment();
-}
-
-async function flip(path: string): Promise<void> {
-  const bytes = await readFile(path);
-  bytes[Math.floor(bytes.length / 2)]! ^= 0x10;
-  await writeFile(path, bytes);
-}
-
 function sqlText(value: number): string {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 }
@@ -665,46 +325,4 @@ function sqlText(value: number): string {
 /** Sums in another order differ in the last bits. */
 function rounded(row: readonly unknown[]): unknown[] {
   return row.map((value) => (typeof value === "number" ? Number(value.toPrecision(12)) : value));
-}
-
-/** As Tidewire 0.1 made it. */
-async function writeFormat1(path: string, readings: readonly Reading[]): Promise<void> {
-  await mkdir(join(path, ".."), { recursive: true });
-  const instance = await DuckDBInstance.create(path);
-  const connection = await instance.connect();
-  for (const statement of [
-    "CREATE TABLE format (version INTEGER NOT NULL)",
-    "INSERT INTO format VALUES (1)",
-    "CREATE TABLE series (id INTEGER NOT NULL, thing VARCHAR NOT NULL, measurement VARCHAR NOT NULL, field VARCHAR NOT NULL, type VARCHAR NOT NULL)",
-    "CREATE TABLE points (series INTEGER NOT NULL, time BIGINT NOT NULL, value DOUBLE NOT NULL)",
-    "CREATE TABLE texts (series INTEGER NOT NULL, time BIGINT NOT NULL, value VARCHAR NOT NULL)",
-    "CREATE TABLE latest (series INTEGER NOT NULL, time BIGINT NOT NULL, value DOUBLE, text VARCHAR)",
-    "CREATE TABLE sequences (source VARCHAR NOT NULL, outbox VARCHAR NOT NULL, state VARCHAR)",
-    "CREATE TABLE progress (log_offset BIGINT NOT NULL, points_covered BIGINT NOT NULL, texts_covered BIGINT NOT NULL)",
-    `INSERT INTO progress VALUES (${readings.length}, 0, 0)`,
-    "INSERT INTO sequences VALUES ('thing a', 'o', '8:'), ('thing b', 'o', '1:'), ('thing a', 'o', '9:'), ('thing b', 'o', NULL)",
-  ]) {
-    await connection.run(statement);
-  }
-  const ids = new Map<string, number>();
-  const points = await connection.createAppender("points");
-  const texts = await connection.createAppender("texts");
-  for (const { thing, measurement, field, time, value } of readings) {
-    const key = `'${thing}', '${measurement}', '${field}', '${typeof value}'`;
-    let id = ids.get(key);
-    if (id === undefined) {
-      ids.set(key, (id = ids.size));
-      await connection.run(`INSERT INTO series VALUES (${id}, ${key})`);
-    }
-    const appender = typeof value === "string" ? texts : points;
-    appender.appendInteger(id);
-    appender.appendBigInt(BigInt(time));
-    if (typeof value === "string") appender.appendVarchar(value);
-    else appender.appendDouble(Number(value));
-    appender.endRow();
-  }
-  points.closeSync();
-  texts.closeSync();
-  connection.closeSync();
-  instance.closeSync();
 }

@@ -170,11 +170,15 @@ export async function buildApi(ports: ApiPorts, takeUpgrade: TakeUpgrade = () =>
   return listening;
 }
 
+/** By address; of two at one, the first. */
+const OPERATION_AT: ReadonlyMap<string, string> = new Map(
+  AWS_OPERATIONS.toReversed().map(([name, method, path]) => [`${method} ${shapeOf(path)}`, name]),
+);
+
 /** For the OpenAPI document. */
 function nameOperation(route: RouteOptions): void {
-  const at = `${[route.method].flat()[0]!} ${shapeOf(route.url)}`;
-  const operation = AWS_OPERATIONS.find(([, method, path]) => `${method} ${shapeOf(path)}` === at);
-  if (operation !== undefined) route.schema = { operationId: operation[0], tags: ["AWS IoT"], ...route.schema };
+  const operationId = OPERATION_AT.get(`${[route.method].flat()[0]!} ${shapeOf(route.url)}`);
+  if (operationId !== undefined) route.schema = { operationId, tags: ["AWS IoT"], ...route.schema };
 }
 
 function answerErrors(app: FastifyInstance, ports: ApiPorts, responses: ResponseMetrics): void {

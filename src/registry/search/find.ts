@@ -80,7 +80,8 @@ class Finding {
   }
 
   *from(after: string): Generator<Stride> {
-    const offers = new Offers(this.#index, this.#limits).of(this.#query);
+    const known = new Offers(this.#index, this.#limits);
+    const offers = known.of(this.#query);
     if (offers.some(({ offer }) => offer.length === 0)) return yield { found: [], upTo: null };
     const narrowest = offers[0] ?? null;
     const filters = {
@@ -97,8 +98,9 @@ class Finding {
     const hope = !narrows ? Infinity : this.#wanted === Infinity ? 0 : this.#limits.hopefulMax;
     const from = yield* this.#inOrder(this.#ways(offers, filters), hope, after);
     if (from === null) return;
-    const few = offers.find(({ offer }) => isPieces(offer))!.count <= sortedMax;
-    yield* few ? this.#collected([pieces!], filters, from) : this.#among(pieces!, filters, from);
+    yield* known.countOf([pieces!]) <= sortedMax
+      ? this.#collected([pieces!], filters, from)
+      : this.#among(pieces!, filters, from);
   }
 
   #isCollected({ offer, count }: CountedOffer): boolean {
@@ -141,15 +143,20 @@ class Finding {
     return (after) => this.#index.ordered(words, numbers, after, wide ? NAMES_PER_DOCUMENT * testedAtOnce : this.#step);
   }
 
-  /** `hope`: so many documents are tested about. Returns where to go on; null: it came to the end. */
+  /**
+   * `hope`: about so many documents are tested, fewer where the first ones tell that as many will not fill a page. Returns where
+   * to go on; null: it came to the end.
+   */
   *#inOrder(next: (after: string) => Stretch, hope: number, after: string): Generator<Stride, string | null> {
     let from: string | null = after;
-    for (let left = hope; from !== null && left > 0;) {
+    let [tested, count] = [0, 0];
+    while (from !== null && tested < hope) {
       const { things, upTo } = next(from);
       const named = things.filter((name) => this.#fitsName(name));
-      yield* this.#strides(named, upTo);
-      left -= Math.max(1, named.length, things.length / NAMES_PER_DOCUMENT);
+      count += yield* this.#strides(named, upTo);
+      tested += Math.max(1, named.length, things.length / NAMES_PER_DOCUMENT);
       from = upTo;
+      if (tested >= testedAtOnce && hope < Infinity && (count / tested) * hope < this.#wanted) break;
     }
     return from;
   }
@@ -175,15 +182,20 @@ class Finding {
     if (from !== null) yield* this.#collected([lookup], filters, from);
   }
 
-  *#strides(things: readonly string[], upTo: string | null): Generator<Stride> {
+  /** Returns how many it found. */
+  *#strides(things: readonly string[], upTo: string | null): Generator<Stride, number> {
+    let count = 0;
     for (let at = 0; at < things.length;) {
       const some = things.slice(at, at + this.#step);
       at += this.#step;
       this.#step = testedAtOnce;
-      yield { found: this.#tested(some), upTo: at < things.length ? some.at(-1)! : upTo };
+      const found = this.#tested(some);
+      count += found.length;
+      yield { found, upTo: at < things.length ? some.at(-1)! : upTo };
     }
     this.#step = testedAtOnce;
     if (things.length === 0) yield { found: [], upTo };
+    return count;
   }
 
   #filtered(things: readonly string[], { words, numbers }: Filters): readonly string[] {

@@ -10,7 +10,7 @@ export type Offer = readonly Lookup[];
 
 export interface CountedOffer {
   readonly offer: Offer;
-  /** `sortedMax` + 1: or more. */
+  /** `sortedMax` + 1: or more, or pieces that more have than are sorted. */
   readonly count: number;
 }
 
@@ -50,10 +50,12 @@ export class Offers {
   /** The narrowest first; each of them finds all that the query does. Patterns' pieces are one offer together. */
   of(query: Query): readonly CountedOffer[] {
     const counted: CountedOffer[] = [];
-    const add = (offer: Offer): CountedOffer => {
-      const one = { offer, count: this.countOf(offer) };
-      counted.push(one);
-      return one;
+    const { sortedMax, sortedPiecesMax } = this.#limits;
+    /** Tells whether it finds more. */
+    const add = (offer: Offer, most = sortedMax): boolean => {
+      const count = this.countOf(offer, most);
+      counted.push({ offer, count: count > most ? sortedMax + 1 : count });
+      return count > most;
     };
     const patterns: PatternTerm[] = [];
     for (const item of conjunctsOf(query)) {
@@ -70,18 +72,18 @@ export class Offers {
     const pieces = patterns.flatMap(({ field, match }) => piecesIn(field, match.pattern));
     // To count what has many pieces takes some milliseconds.
     const isNarrow = counted.some(({ count }) => count <= this.#limits.patternThingsMax);
-    if (pieces.length > 0 && !isNarrow && add([{ by: "pieces", pieces }]).count > this.#limits.sortedPiecesMax) {
+    if (pieces.length > 0 && !isNarrow && add([{ by: "pieces", pieces }], sortedPiecesMax)) {
       for (const { field, match } of patterns) add(this.#ofWords(field, match.pattern));
     }
     return counted.sort((a, b) => a.count - b.count);
   }
 
-  countOf(offer: Offer): number {
-    const { sortedMax } = this.#limits;
+  /** `most` + 1: or more. */
+  countOf(offer: Offer, most = this.#limits.sortedMax): number {
     let count = 0;
     for (const lookup of offer) {
-      count += this.#index.count(lookup, sortedMax + 1 - count);
-      if (count > sortedMax) return count;
+      count += this.#index.count(lookup, most + 1 - count);
+      if (count > most) return count;
     }
     return count;
   }
@@ -122,8 +124,9 @@ export class Offers {
     const range = this.#ofBeginning(field, pattern);
     if (range !== null) return [range];
     const pieces = isPieced(field) ? piecesIn(field, pattern) : [];
+    const { sortedPiecesMax } = this.#limits;
     const byPieces: Offer = [{ by: "pieces", pieces }];
-    if (pieces.length > 0 && this.countOf(byPieces) <= this.#limits.sortedPiecesMax) return byPieces;
+    if (pieces.length > 0 && this.countOf(byPieces, sortedPiecesMax) <= sortedPiecesMax) return byPieces;
     const words = this.#ofWords(field, pattern);
     return pieces.length === 0 || words.every(({ by }) => by === "word") ? words : byPieces;
   }
