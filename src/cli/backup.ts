@@ -10,15 +10,7 @@ import type { Output } from "./output.ts";
 /** Exit status where something is damaged, as of `tidewire log verify`. */
 const EXIT_DAMAGED = 6;
 
-const EXAMPLES = `
-Examples:
-  tidewire backup --to /mnt/usb/tidewire --keep 14
-  tidewire backup list --in /mnt/usb/tidewire
-  tidewire backup verify --in /mnt/usb/tidewire
-  tidewire restore --from /mnt/usb/tidewire --data tidewire-data
-  tidewire backup --to s3://backups/plant-7 --region eu-central-1 --credentials ~/.aws/credentials
-  tidewire restore --from s3://backups/plant-7 --endpoint https://minio:9000 --data tidewire-data
-
+const HELP = `
 The backup holds the keys of the platform: whoever can read it can become it.`;
 
 interface ReadOptions extends BucketOptions {
@@ -48,7 +40,7 @@ export function backupCommand(output: Output): Command {
     .option("--keep <count>", "afterwards remove all but the newest so many", positive)
     .option("--anew", "write all contents again, also those that are there: after `verify` has found damage")
     .option("--json", "print the result as JSON")
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", HELP)
     .action((options: Partial<TakeOptions>) => take(options, output));
   backup.addCommand(
     ofBucket(new Command("list"))
@@ -74,7 +66,7 @@ export function restoreCommand(output: Output): Command {
     .option("--backup <name>", "which one (default: the newest)")
     .option("--data <folder>", "data folder to make", "tidewire-data")
     .option("--json", "print the result as JSON")
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", HELP)
     .action((options: RestoreOptions) => restore(options, output));
 }
 

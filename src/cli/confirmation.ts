@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { TidewireError } from "../base/mod.ts";
 import type { Output } from "./output.ts";
 
-export interface Deed {
+interface Deed {
   /** "Retiring 'pump-7'". */
   readonly what: string;
   /** What is to be typed where somebody is asked. */

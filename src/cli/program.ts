@@ -4,9 +4,8 @@ import { VERSION } from "../adapters/version.ts";
 import { TidewireError } from "../base/mod.ts";
 import { commandsFor } from "./commands.ts";
 import { showExamples } from "./examples.ts";
-import { HELP_WORDS } from "./help-words.ts";
+import { HELP_WORDS, TIMES_HELP } from "./help-words.ts";
 import type { Output } from "./output.ts";
-import { TIMES_HELP } from "./time-options.ts";
 
 const DESCRIPTION =
   "Open IoT core and edge runtime: broker, identity, rules, storage, alerts, dashboard and edge agent in one program.";

@@ -4,12 +4,6 @@ import { systemClock } from "../adapters/system.ts";
 import { momentIn, spanIn } from "../base/mod.ts";
 import type { EpochMs, Millis } from "../base/mod.ts";
 
-/** What `<duration>` and `<when>` stand for, in `tidewire --help`. */
-export const TIMES_HELP = `
-Times, in every command:
-  <duration>  500ms, 30s, 15m, 2h, 1h30m, 14d, 1w, 1y
-  <when>      a duration back from now (or ahead, where it is about what comes), or 2026-12-31, 2026-12-31T08:00Z`;
-
 export function durationOf(text: string): Millis {
   const span = spanIn(text);
   if (span !== null) return span;
