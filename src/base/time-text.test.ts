@@ -41,10 +41,21 @@ test("moments are ISO times, milliseconds, or spans from now", () => {
     ["2026-01-31T12:00:00+01:00", "ahead", "2026-01-31T11:00:00Z"],
     ["2026-01-31", "back", "2026-01-31T00:00:00Z"],
     [String(NOW), "back", "2026-03-01T12:00:00Z"],
+    ["0", "back", "1970-01-01T00:00:00Z"],
   ] as const) {
     const found = momentIn(text, NOW, direction);
     assert.equal(found === null ? null : new Date(found).toISOString(), new Date(moment).toISOString(), text);
   }
-  for (const text of ["yesterday", "2026-13-01", "2026-02-30T99:00:00Z", "1/2/2026", "--1h", "24 h", ""])
+  for (const text of [
+    "yesterday",
+    "2026-13-01",
+    "2026-02-30T99:00:00Z",
+    "1/2/2026",
+    "--1h",
+    "24 h",
+    "4711",
+    "1772366400",
+    "",
+  ])
     assert.equal(momentIn(text, NOW, "back"), null, text);
 });

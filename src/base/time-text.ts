@@ -17,6 +17,9 @@ const SPAN = new RegExp(`^(?:${PARTS.source})+$`);
 /** What a `Date` can still take a moment back or ahead. */
 const SPAN_MAX: Millis = days(365) * 100_000;
 
+/** A shorter number is no moment that anybody means: it is a span without its unit, or in seconds. */
+const MILLIS_SINCE_1970 = /^(?:0|\d{12,16})$/;
+
 /** Whole milliseconds; null where it is no span. */
 export function spanIn(text: string): Millis | null {
   if (text.length > 40 || !SPAN.test(text)) return null;
@@ -30,7 +33,7 @@ export function momentIn(text: string, now: EpochMs, direction: "back" | "ahead"
   const minus = text.startsWith("-");
   const span = spanIn(minus ? text.slice(1) : text);
   if (span !== null) return minus || direction === "back" ? now - span : now + span;
-  if (/^\d{1,16}$/.test(text)) return Number(text);
+  if (MILLIS_SINCE_1970.test(text)) return Number(text);
   // `Date.parse` takes much more, and guesses.
   if (!/^\d{4}-\d\d(?:-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?)?$/.test(text)) return null;
   const time = Date.parse(text);

@@ -206,7 +206,7 @@ describe("tidewire backup", () => {
     mkdirSync(foreign);
     writeFileSync(join(foreign, "photo.jpg"), "x");
     const refusals: readonly (readonly [args: readonly string[], said: RegExp])[] = [
-      [["backup", "--data", data], /--to names the folder/],
+      [["backup", "--data", data], /'--to': it names the folder/],
       [["backup", "--to", foreign, "--data", data], /holds other files and no backup/],
       [["backup", "--to", join(folder.path, "b2"), "--data", foreign], /holds no platform's data/],
       [["backup", "--to", backups, "--data", data, "--keep", "0"], /whole number from 1 on/],

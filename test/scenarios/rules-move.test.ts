@@ -43,6 +43,8 @@ after(async () => {
 class Sender {
   readonly #messages: { readonly topic: string; readonly body: string }[] = [];
   #over = false;
+  #held: Promise<void> | null = null;
+  #idle: () => void = () => {};
   readonly #sending = [this.#feed(0), this.#feed(1)];
   readonly #beat = setInterval(() => {
     const ts = Date.now();
@@ -52,6 +54,10 @@ class Sender {
 
   async #feed(index: 0 | 1): Promise<void> {
     for (let n = 0; !this.#over || n < this.#messages.length;) {
+      if (index === 1 && this.#held !== null) {
+        this.#idle();
+        await this.#held;
+      }
       const message = this.#messages[n];
       if (message === undefined) {
         await new Promise((resolve) => setTimeout(resolve, 10));
@@ -69,6 +75,20 @@ class Sender {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
+  }
+
+  /**
+   * Nothing is under way to the second platform while `work` runs: what was taken and not answered would be sent again, as any
+   * at-least-once sender does, and counted twice there.
+   */
+  async holding(work: () => Promise<void>): Promise<void> {
+    let release: () => void = () => {};
+    const idle = new Promise<void>((resolve) => (this.#idle = resolve));
+    this.#held = new Promise<void>((resolve) => (release = resolve));
+    await idle;
+    await work();
+    this.#held = null;
+    release();
   }
 
   async end(): Promise<number> {
@@ -116,8 +136,10 @@ test("a rule moves in mid-window, is refused, killed, and comes back: its window
   assert.deepEqual(await running(), [false, true]);
 
   const again = [...target.samePorts()];
-  await target.kill();
-  platforms[1] = await PlatformProcess.start(folders[1].path, again);
+  await sender.holding(async () => {
+    await target.kill();
+    platforms[1] = await PlatformProcess.start(folders[1].path, again);
+  });
   assert.deepEqual(await running(), [false, true]);
   const file = join(folders[1].path, "moving.rule");
   await cli(1, ["export", "moving", "--with-state", file]);

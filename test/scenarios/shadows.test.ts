@@ -48,7 +48,7 @@ test("tidewire shadow: update, get, list, delete; numbers as they were written; 
   assert.deepEqual([gone.code, gone.stdout], [1, ""]);
   assert.match(gone.stderr, /No shadow exists with name: net[^]*SHADOW_NOT_FOUND/);
   const wrong = await runCli(["shadow", "update", "valve", "--desired", "{on:1}", "--data", folder.path], folder.path);
-  assert.match(wrong.stderr, /--desired is no JSON/);
+  assert.match(wrong.stderr, /'--desired': it is no JSON/);
 });
 
 test("a rule updates a shadow, 200 at once; two rules that feed each other through it end [AWS: $$aws/things/…/shadow/update]", async () => {
