@@ -1,7 +1,5 @@
 /** What lets a thing in, in the browser, against the real platform: its certificates and its password. */
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connectAsync } from "mqtt";
 import type { MqttClient } from "mqtt";
@@ -12,14 +10,12 @@ import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { addUser, enterDashboard } from "./enter-dashboard.ts";
+import { addUser } from "./enter-dashboard.ts";
 import type { Login } from "./enter-dashboard.ts";
 import { buildDashboard } from "./site.ts";
+import { picture, visitDashboard } from "./visit-dashboard.ts";
 
-const PATIENCE_MS = 60_000;
 const AT = "/things/meter-1";
-/** `SHOTS=FOLDER` keeps pictures. */
-const SHOTS = process.env["SHOTS"];
 
 const folder = temporaryFolder();
 let platform: PlatformProcess;
@@ -39,22 +35,12 @@ after(async () => {
   folder.remove();
 });
 
-async function visiting(
-  run: (page: Page) => Promise<void>,
-  as?: Login,
-  browser?: BrowserContextOptions,
-): Promise<void> {
-  const visit = await chromium.open(browser);
-  visit.page.setDefaultTimeout(PATIENCE_MS);
-  try {
-    await enterDashboard(visit.page, platform, as);
-    await visit.page.evaluate(`location.hash = ${JSON.stringify(AT)}`);
-    await visit.page.getByRole("heading", { name: "What lets it in" }).waitFor();
-    await run(visit.page);
-    assert.deepEqual(visit.complaints, []);
-  } finally {
-    await visit.close();
-  }
+function visiting(run: (page: Page) => Promise<void>, as?: Login, browser?: BrowserContextOptions): Promise<void> {
+  const where = { at: AT, ...(as === undefined ? {} : { as }), ...(browser === undefined ? {} : { browser }) };
+  return visitDashboard({ chromium, platform }, where, async (page) => {
+    await page.getByRole("heading", { name: "What lets it in" }).waitFor();
+    await run(page);
+  });
 }
 
 function logIn(password: string): Promise<MqttClient> {
@@ -62,11 +48,9 @@ function logIn(password: string): Promise<MqttClient> {
   return connectAsync(platform.ready.listen[0]!, { ...at, protocolVersion: 5 });
 }
 
-async function picture(page: Page, name: string): Promise<void> {
-  if (SHOTS === undefined) return;
-  mkdirSync(SHOTS, { recursive: true });
+async function pictureOfAccess(page: Page, name: string): Promise<void> {
   await page.locator(".access").scrollIntoViewIfNeeded();
-  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+  await picture(page, name);
 }
 
 test("a password from the first to none: made and shown once, used, renewed, removed", () =>
@@ -77,7 +61,7 @@ test("a password from the first to none: made and shown once, used, renewed, rem
     const first = await card.locator(".told-once code").innerText();
     assert.match(first, /^[\w-]{32}$/);
     await card.getByText("not used lately").waitFor();
-    await picture(page, "password-made");
+    await pictureOfAccess(page, "password-made");
     const client = await logIn(first);
     await card.getByText("last used").waitFor();
 
@@ -139,7 +123,7 @@ test("a viewer sees it and changes nothing; on a telephone all of it fits", asyn
     await visiting(
       async (page) => {
         await page.locator(".access").getByText("may log in").waitFor();
-        await picture(page, `phone-${colorScheme}`);
+        await pictureOfAccess(page, `phone-${colorScheme}`);
         assert.deepEqual(await page.evaluate(OVERFLOW), []);
         assert.deepEqual(await page.evaluate(AUDIT), []);
       },

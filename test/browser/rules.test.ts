@@ -1,24 +1,19 @@
 /** Rules, dead letters and silences in the browser, against the real platform. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { BrowserContextOptions, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-process.ts";
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { addUser, enterDashboard } from "./enter-dashboard.ts";
-import type { Login } from "./enter-dashboard.ts";
+import { addUser } from "./enter-dashboard.ts";
 import { buildDashboard, until } from "./site.ts";
-
-const PATIENCE_MS = 60_000;
-/** `SHOTS=FOLDER` keeps pictures of every page. */
-const SHOTS = process.env["SHOTS"];
+import { picture, visitDashboard } from "./visit-dashboard.ts";
+import type { Visiting } from "./visit-dashboard.ts";
 
 const folder = temporaryFolder();
 let platform: PlatformProcess;
@@ -57,25 +52,8 @@ after(async () => {
   folder.remove();
 });
 
-interface Visiting {
-  readonly at: string;
-  /** Without it, the administrator. */
-  readonly as?: Login;
-  readonly browser?: BrowserContextOptions;
-}
-
-async function visiting({ at, browser, as }: Visiting, run: (page: Page) => Promise<void>): Promise<void> {
-  const visit = await chromium.open(browser);
-  visit.page.setDefaultTimeout(PATIENCE_MS);
-  try {
-    await enterDashboard(visit.page, platform, as);
-    await visit.page.evaluate(`location.hash = ${JSON.stringify(at)}`);
-    await run(visit.page);
-    assert.deepEqual(visit.complaints, []);
-  } finally {
-    await visit.close();
-  }
-}
+const visiting = (where: Visiting, run: (page: Page) => Promise<void>): Promise<void> =>
+  visitDashboard({ chromium, platform }, where, run);
 
 const publish = (press: string, payload: object): Promise<unknown> =>
   platform.api("POST", `/topics/line/${press}/press?qos=1`, payload);
@@ -154,6 +132,7 @@ test("switched off and on; somebody else's change is not overwritten; deleted in
     await page.locator("[data-state='on']").waitFor();
 
     await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByLabel("Statement", { exact: true }).waitFor(); // by now it has asked for what is there
     await platform.api("PATCH", "/rules/mine", { ...statement, sql: "SELECT * FROM 'theirs/#'" });
     await page.getByLabel("Statement", { exact: true }).fill("SELECT * FROM 'ours/#'");
     await page.getByText("Valid: it looks at").waitFor();
@@ -305,7 +284,7 @@ test("every page in both themes, wide and narrow: names, targets, contrast, noth
           if (at === "/rules/hot") await lookAround(page);
           assert.deepEqual(await page.evaluate(AUDIT), [], `${at} ${colorScheme} ${width}`);
           assert.deepEqual(await page.evaluate(OVERFLOW), [], `${at} ${colorScheme} ${width}`);
-          await keep(page, `${at.replaceAll(/\W+/g, "-").slice(1)}-${colorScheme}-${width}`);
+          await picture(page, `${at.replaceAll(/\W+/g, "-").slice(1)}-${colorScheme}-${width}`);
         }
       });
     }
@@ -324,10 +303,4 @@ async function lookAround(page: Page): Promise<void> {
   await page.locator(".back-test-examples summary").first().click();
   await page.getByRole("button", { name: "Look at the newest messages" }).click();
   await page.locator(".explained summary").first().click();
-}
-
-async function keep(page: Page, name: string): Promise<void> {
-  if (SHOTS === undefined) return;
-  mkdirSync(SHOTS, { recursive: true });
-  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
 }

@@ -1,21 +1,16 @@
 /** What the dashboard shows when not all is well, against the real platform, which is stopped and started again. */
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { BrowserContextOptions, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import type { SessionList } from "../../src/cloud/api/contract.ts";
 import { PlatformProcess, temporaryFolder } from "../scenarios/support/platform-process.ts";
 import { AUDIT, OVERFLOW } from "./audit.ts";
 import { launchChromium } from "./browser.ts";
 import type { Chromium } from "./browser.ts";
-import { addUser, enterDashboard } from "./enter-dashboard.ts";
-import type { Login } from "./enter-dashboard.ts";
+import { addUser } from "./enter-dashboard.ts";
 import { buildDashboard, live } from "./site.ts";
-
-const PATIENCE_MS = 60_000;
-/** `SHOTS=FOLDER` keeps pictures. */
-const SHOTS = process.env["SHOTS"];
+import { goTo, picture, visitDashboard } from "./visit-dashboard.ts";
+import type { Visiting } from "./visit-dashboard.ts";
 
 const folder = temporaryFolder();
 let platform: PlatformProcess;
@@ -36,34 +31,8 @@ after(async () => {
   folder.remove();
 });
 
-interface Visiting {
-  readonly at: string;
-  readonly as?: Login;
-  readonly browser?: BrowserContextOptions;
-}
-
-async function visiting({ at, as, browser }: Visiting, run: (page: Page) => Promise<void>): Promise<void> {
-  const visit = await chromium.open(browser);
-  visit.page.setDefaultTimeout(PATIENCE_MS);
-  try {
-    await enterDashboard(visit.page, platform, as);
-    await goTo(visit.page, at);
-    await run(visit.page);
-    assert.deepEqual(visit.complaints, []);
-  } finally {
-    await visit.close();
-  }
-}
-
-async function goTo(page: Page, at: string): Promise<void> {
-  await page.evaluate(`location.hash = ${JSON.stringify(at)}`);
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (SHOTS === undefined) return;
-  mkdirSync(SHOTS, { recursive: true });
-  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
-}
+const visiting = (where: Visiting, run: (page: Page) => Promise<void>): Promise<void> =>
+  visitDashboard({ chromium, platform }, where, run);
 
 test("an empty platform: each page says what to do next, and fits on a telephone", async () => {
   for (const width of [1440, 390]) {
