@@ -97,6 +97,12 @@ export const PlatformConfigSchema = z.strictObject({
     .describe(
       "Further listeners: `mqtts://ADDRESS:PORT`, `wss://ADDRESS:PORT`; with `?auth=password` or `?auth=jwt` for devices that hold no certificate; behind a proxy with `?proxy=v2&from=10.0.0.0/8` (or `v1`). For tests and benchmarks `mqtt://127.0.0.1:PORT?auth=none` and `ws://127.0.0.1:PORT?auth=none`: no encryption, no login, loopback unless `&exposed=yes-without-encryption`.",
     ),
+  mqttSessionTickets: z
+    .boolean()
+    .default(false)
+    .describe(
+      "TLS session tickets on ports for MQTT alone, for fleets whose devices come back by one: that takes half of a handshake. Few do, and every other handshake gets a tenth dearer. Where browsers come there always are tickets. Only in the file.",
+    ),
   clientCas: z
     .array(z.string().min(1))
     .default([])

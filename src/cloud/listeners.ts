@@ -195,6 +195,7 @@ export class Listeners {
       portOption,
       tls: this.#material!,
       clientCertificate: strict ? "required" : "requested", // browsers have none
+      sessionTickets: !strict || this.#config.mqttSessionTickets, // browsers come back by them
       unnamed: together ? "first-byte" : at.kind === "mqtts" ? "mqtt" : "http",
       http: (socket, visitor) => {
         this.#visitors.set(socket, visitor);
@@ -242,6 +243,7 @@ export class Listeners {
       portOption: "--listen",
       tls: this.#material!,
       clientCertificate: "none",
+      sessionTickets: at.kind === "wss" || this.#config.mqttSessionTickets,
       login,
     };
     // A page of another site has no password that a browser would add for it.

@@ -38,7 +38,10 @@ before(async () => {
 after(() => pki.remove());
 
 /** Runs with a TLS listener and stops it, whatever happens. */
-async function withTls(work: (served: Served) => Promise<void>, options: { limits?: object } = {}): Promise<void> {
+async function withTls(
+  work: (served: Served) => Promise<void>,
+  options: { limits?: object; sessionTickets?: boolean } = {},
+): Promise<void> {
   const served = await serve({ tls: { key: server.key, cert: server.cert, ca: pki.ca }, admitPeer, ...options });
   try {
     await work(served);
@@ -149,7 +152,7 @@ describe("the TLS listener", () => {
 
   test("a resumed TLS session has the same identity, and is refused once the certificate is revoked", async () => {
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
-      await withTls(async (served) => {
+      const resumed = async (served: Served): Promise<void> => {
         const { session } = await exchange(tlsOptions(served, device, { maxVersion }));
         const again = await exchange(tlsOptions(served, device, { maxVersion, session }));
         assert.equal(again.reused, true, maxVersion);
@@ -158,6 +161,26 @@ describe("the TLS listener", () => {
         verdicts.set(device.certificateId, { ok: false, reason: "revoked meanwhile" });
         assert.equal(await outcome(tlsOptions(served, device, { maxVersion, session: again.session })), "closed");
         verdicts.set(device.certificateId, { ok: true });
+      };
+      await withTls(resumed, { sessionTickets: true });
+    }
+  });
+
+  test("without tickets, which is the default, a client that tries to come back by one gets in by a full handshake", async () => {
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      await withTls(async (served) => {
+        const { session } = await exchange(tlsOptions(served, device, { maxVersion }));
+        for (const reload of [false, true]) {
+          if (reload) served.listener.reload({ key: server.key, cert: server.cert, ca: pki.ca });
+          const again = await exchange(tlsOptions(served, device, { maxVersion, session }));
+          assert.equal(again.reused, false, `${maxVersion}, reloaded: ${reload}`);
+        }
+        const port = { port: served.listener.port, protocol: "mqtts", maxVersion, session } as const;
+        const one = await client({ ...port, ca: pki.ca, key: device.key, cert: device.cert, clientId: "one" });
+        assert.equal((one.stream as unknown as TLSSocket).isSessionReused(), false);
+        await one.endAsync();
+        const ids = served.presence.filter((p) => p.type === "connected").map((p) => p.certificateId);
+        assert.deepEqual(ids, Array(4).fill(device.certificateId));
       });
     }
   });

@@ -57,6 +57,11 @@ export interface MqttListenerOptions {
   readonly tls?: TlsMaterial;
   /** Default `required`. */
   readonly clientCertificate?: ClientCertificate;
+  /**
+   * Clients may come back by a ticket, for half of a handshake; but every handshake pays for the tickets, and few MQTT clients use
+   * theirs. Default false.
+   */
+  readonly sessionTickets?: boolean;
   /** Serves HTTP connections; without it there is only MQTT. */
   readonly http?: (socket: Socket, visitor: Visitor) => void;
   /** What a client is taken for that names no protocol (by ALPN). Default `mqtt`. */
@@ -278,10 +283,11 @@ class Listener implements MqttListener {
   // ── TLS ──────────────────────────────────────────────────────────────────────────────────────
 
   #tlsDoor(material: TlsMaterial): TlsDoor {
-    const { clientCertificate = "required", http, limits, clock, unverified } = this.#options;
+    const { clientCertificate = "required", sessionTickets = false, http, limits, clock, unverified } = this.#options;
     return new TlsDoor({
       material,
       clientCertificate,
+      sessionTickets,
       protocols: http === undefined ? ["mqtt"] : ["mqtt", "http"],
       handshakeTimeout: limits.connectTimeout,
       clock,

@@ -35,7 +35,7 @@ export interface Served {
   stop(): Promise<void>;
 }
 
-type Choices = "tls" | "admitPeer" | "clientCertificate" | "http" | "unnamed" | "proxy";
+type Choices = "tls" | "admitPeer" | "clientCertificate" | "sessionTickets" | "http" | "unnamed" | "proxy";
 
 export async function serve(
   options: Pick<MqttListenerOptions, Choices> & {

@@ -39,7 +39,7 @@ interface Door extends Served {
   readonly visitors: Visitor[];
 }
 
-type Choices = Pick<MqttListenerOptions, "clientCertificate" | "unnamed">;
+type Choices = Pick<MqttListenerOptions, "clientCertificate" | "unnamed" | "sessionTickets">;
 
 async function withDoor(choices: Choices, work: (door: Door) => Promise<void>, limits: object = {}): Promise<void> {
   const pages: Server = createServer((_request, response) => response.end("a page"));
@@ -93,7 +93,7 @@ function refused({ metrics }: Served, reason: string): number {
 }
 
 describe("one port for everything", () => {
-  const choices: Choices = { clientCertificate: "requested", unnamed: "first-byte" };
+  const choices: Choices = { clientCertificate: "requested", unnamed: "first-byte", sessionTickets: true };
 
   for (const [alpn, bytes, answer] of [
     ["mqtt", CONNECT, "MQTT"],

@@ -35,7 +35,7 @@ const material = (identity: Identity, ...ca: readonly Pki[]): TlsMaterial => ({
 });
 
 async function serving(work: (served: Served) => Promise<void>, ...ca: readonly Pki[]): Promise<void> {
-  const served = await serve({ tls: material(server, ...ca), admitPeer: () => ({ ok: true }) });
+  const served = await serve({ tls: material(server, ...ca), sessionTickets: true, admitPeer: () => ({ ok: true }) });
   try {
     await work(served);
   } finally {

@@ -1,5 +1,5 @@
 /** The TLS part of a listener: handshakes, what protocol the client asked for, and who its certificate says it is. */
-import { hash } from "node:crypto";
+import { constants, hash } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket, createServer } from "node:tls";
 import type { SecureVersion, Server } from "node:tls";
@@ -42,6 +42,7 @@ export interface TlsDoorOptions {
    * is asked for one, because clients prove otherwise who they are.
    */
   readonly clientCertificate: ClientCertificate;
+  readonly sessionTickets: boolean;
   readonly protocols: readonly Protocol[];
   readonly handshakeTimeout: Millis;
   readonly clock: Clock;
@@ -90,7 +91,7 @@ export class TlsDoor {
   #serverThat(rejectUnauthorized: boolean): Server {
     const options = this.#options;
     const server = createServer({
-      ...contextOf(options.material),
+      ...this.#contextOf(options.material),
       requestCert: options.clientCertificate !== "none",
       rejectUnauthorized,
       ALPNProtocols: options.protocols.flatMap((protocol) => ALPN[protocol]),
@@ -113,9 +114,24 @@ export class TlsDoor {
   reload(material: TlsMaterial): void {
     for (const server of [this.#server, this.#lenient]) {
       if (server === null) continue;
-      server.setSecureContext(contextOf(material));
+      server.setSecureContext(this.#contextOf(material));
       trustEachCa(server);
     }
+  }
+
+  /** Throws where key and certificate do not fit, or are none. */
+  #contextOf(material: TlsMaterial) {
+    const text = (pem: string | Uint8Array): string => (typeof pem === "string" ? pem : Buffer.from(pem).toString());
+    const ca = (Array.isArray(material.ca) ? material.ca : [material.ca]).map((one: string | Uint8Array) => text(one));
+    return {
+      key: text(material.key),
+      cert: text(material.cert),
+      ca,
+      minVersion: material.minVersion ?? "TLSv1.2",
+      ecdhCurve: KEY_EXCHANGE,
+      // What OpenSSL sends in their place under TLS 1.3 costs nothing, and is worth nothing: no session is kept here.
+      secureOptions: this.#options.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET,
+    } as const;
   }
 
   #protocolOf({ alpnProtocol }: TLSSocket): Protocol | null {
@@ -159,14 +175,6 @@ export function chainShownBy(socket: Socket): readonly Uint8Array[] {
   let next = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   for (; next !== undefined && chain.length < CHAIN_LENGTH_MAX; next = next.issuerCertificate) chain.push(next.raw);
   return chain;
-}
-
-/** Throws where key and certificate do not fit, or are none. */
-function contextOf(material: TlsMaterial) {
-  const text = (pem: string | Uint8Array): string => (typeof pem === "string" ? pem : Buffer.from(pem).toString());
-  const ca = (Array.isArray(material.ca) ? material.ca : [material.ca]).map((one: string | Uint8Array) => text(one));
-  const minVersion = material.minVersion ?? "TLSv1.2";
-  return { key: text(material.key), cert: text(material.cert), ca, minVersion, ecdhCurve: KEY_EXCHANGE } as const;
 }
 
 function ignore(): void {}
