@@ -2,7 +2,7 @@
  * `npm run sim -- broker --seed 7`: one seed of a system with its trace. `npm run sim -- broker --seed 1 --count 1000`:
  * many; those that fail are printed with the end of their trace.
  */
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../tools/options.ts";
 import { playBrokerSeed } from "./broker-story.ts";
 import { playPlatformSeed } from "./platform-story.ts";
 
@@ -20,24 +20,16 @@ const SYSTEMS: Readonly<Record<string, (seed: number, print: ((line: string) => 
 /** Lines of a failing seed's trace. */
 const TRACE_LINES = 25;
 
-const { values, positionals } = parseArgs({
-  options: { seed: { type: "string", default: "1" }, count: { type: "string", default: "1" } },
-  allowPositionals: true,
-});
-const [system = "platform"] = positionals;
-const play = SYSTEMS[system];
-const first = Number(values.seed);
-const count = Number(values.count);
-if (
-  play === undefined ||
-  positionals.length > 1 ||
-  !Number.isSafeInteger(first) ||
-  !Number.isSafeInteger(count) ||
-  count < 1
-) {
-  process.stderr.write(`usage: npm run sim -- [${Object.keys(SYSTEMS).join("|")}] [--seed N] [--count M]\n`);
+const {
+  values: { seed: first, count },
+  names,
+} = readCommandLine("sim", { seed: 1, count: 1 }, Object.keys(SYSTEMS));
+if (names.length > 1) {
+  process.stderr.write(`One system at a time, not ${names.join(" and ")}\n`);
   process.exit(2);
 }
+const [system = "platform"] = names;
+const play = SYSTEMS[system]!;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 if (count === 1) {
@@ -46,7 +38,7 @@ if (count === 1) {
   process.exitCode = story.violation === null ? 0 : 1;
 } else await playMany(play);
 
-async function playMany(one: NonNullable<typeof play>): Promise<void> {
+async function playMany(one: typeof play): Promise<void> {
   let failed = 0;
   const sums = new Map<string, number>();
   let longest = 0;

@@ -6,23 +6,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { playLogSeed } from "../sim/log-simulation.ts";
 import { SimRandom } from "../sim/world.ts";
 import { killWriters } from "../src/log/kill-writers.fixture.ts";
+import { readCommandLine } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: "string", default: "100" },
-    cuts: { type: "string", default: "1000" },
-    seed: { type: "string", default: "1" },
-  },
-});
-const [kills, cuts, seed] = [values.kills, values.cuts, values.seed].map(Number) as [number, number, number];
-if (![kills, cuts, seed].every((number) => Number.isSafeInteger(number) && number >= 0)) {
-  process.stderr.write("usage: npm run crashes -- [--kills N] [--cuts N] [--seed S]\n");
-  process.exit(2);
-}
+const { kills, cuts, seed } = readCommandLine("crashes", { kills: 100, cuts: 1000, seed: 1 }).values;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(0)} s`;
 

@@ -2,25 +2,13 @@
  * `npm run damage -- --count 10000 --seed 1 [--kind log]`: bits flipped and ends cut off in every kind of file of a data folder. Prints what
  * became of each; status 1 where an answer changed silently, or an error had no sentence.
  */
-import { parseArgs } from "node:util";
 import { damageCampaign } from "../test/scenarios/support/damage-campaign.ts";
+import { readCommandLine } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "1000" },
-    seed: { type: "string", default: "1" },
-    kind: { type: "string", default: "" },
-  },
-});
-const count = Number(values.count);
-const seed = Number(values.seed);
-if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed)) {
-  process.stderr.write("usage: npm run damage -- [--count N] [--seed S] [--kind NAME]\n");
-  process.exit(2);
-}
+const { count, seed, kind } = readCommandLine("damage", { count: 1000, seed: 1, kind: "" }).values;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const startedAt = performance.now();
-const { counts, foundByScrub, wrong } = await damageCampaign(count, seed, values.kind);
+const { counts, foundByScrub, wrong } = await damageCampaign(count, seed, kind);
 const totals = new Map<string, number>();
 for (const [file, outcomes] of [...counts].sort(([a], [b]) => a.localeCompare(b))) {
   const parts = [...outcomes].sort(([a], [b]) => a.localeCompare(b));

@@ -2,19 +2,11 @@
  * `npm run fuzz -- --seconds 60 --seed 1`: broken packets at the reader, then hostile clients at the broker, half the time
  * each. Ends with status 1 at the first thing that is wrong, and prints its seed and the bytes of a new case.
  */
-import { parseArgs } from "node:util";
 import { fuzz } from "../src/wire/mqtt/packets.fuzz.ts";
 import { play, printed, shrink, storyOf } from "../test/conformance/hostile-story.ts";
+import { readCommandLine } from "./options.ts";
 
-const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "30" }, seed: { type: "string", default: "1" } },
-});
-const seconds = Number(values.seconds);
-const seed = Number(values.seed);
-if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
-  process.stderr.write("usage: npm run fuzz -- [--seconds N] [--seed S]\n");
-  process.exit(2);
-}
+const { seconds, seed } = readCommandLine("fuzz", { seconds: 30, seed: 1 }).values;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 /** A story that looks through the whole memory takes as long as many that do not. */
 const LEAKS_EVERY = 50;

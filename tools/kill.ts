@@ -2,23 +2,14 @@
  * `npm run kill -- --kills 1000 [--qos 1,2] [--seed S]`: the platform under load, killed that often by SIGKILL, and the
  * ledger of what became of every message. Status 1 where anything that was acknowledged is lost or, at QoS 2, doubled.
  */
-import { parseArgs } from "node:util";
 import { runKills } from "../test/scenarios/support/kill-ledger.ts";
 import { temporaryFolder } from "../test/scenarios/support/platform-process.ts";
+import { readCommandLine } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: "string", default: "100" },
-    qos: { type: "string", default: "1,2" },
-    seed: { type: "string", default: "1" },
-  },
-});
-const kills = Number(values.kills);
-const seed = Number(values.seed);
-const qualities = values.qos.split(",").map(Number);
-const known = (qos: number): qos is 1 | 2 => qos === 1 || qos === 2;
-if (!Number.isSafeInteger(kills) || kills < 1 || !Number.isSafeInteger(seed) || !qualities.every(known)) {
-  process.stderr.write("usage: npm run kill -- [--kills N] [--qos 1,2] [--seed S]\n");
+const { kills, qos, seed } = readCommandLine("kill", { kills: 100, qos: "1,2", seed: 1 }).values;
+const qualities = qos.split(",").map(Number);
+if (!qualities.every((quality) => quality === 1 || quality === 2)) {
+  process.stderr.write(`--qos is 1, 2 or both (1,2), not “${qos}”\n`);
   process.exit(2);
 }
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

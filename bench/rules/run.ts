@@ -7,9 +7,9 @@ import type { Message } from "../../src/base/mod.ts";
 import type { RuleDocument } from "../../src/rules/mod.ts";
 import { MessageInput } from "../../src/rules/input.ts";
 import { RuleSet, compiledRule } from "../../src/rules/rule-set.ts";
-import { machine } from "../machine.ts";
-import { tableOf } from "../report.ts";
-import type { Row } from "../report.ts";
+import { readCommandLine } from "../../tools/options.ts";
+import { runParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
 import { backTest } from "./back-test.ts";
 import { T0, collected, messageOf, perSecond } from "./measuring.ts";
 import { nodeRed } from "./node-red.ts";
@@ -122,37 +122,43 @@ function idle(): number {
   return bytes;
 }
 
-async function rowsOf(parts: readonly string[], runs: number): Promise<Row[]> {
-  const wants = (name: string): boolean => parts.length === 0 || parts.includes(name);
-  const times = (work: () => number): number[] => Array.from({ length: runs }, work);
-  const rows: Row[] = [];
-  const add = (part: string, claim: string, unit: string, must: Row["must"], work: () => number): void => {
-    if (wants(part)) rows.push({ claim, unit, must, runs: times(work) });
-  };
-  add("shared", "300 rules on one source, one core", "evaluations/s", { atLeast: 1_000_000 }, shared);
-  add("filter", "one filter rule, 200-byte JSON parsed", "msg/s", { atLeast: 400_000 }, filter);
-  add("many", "10,000 rules against 100, as many matches", "×", { below: 3 }, many);
-  add("many", "… routing of topics never seen", "×", null, manyCold);
-  add("idle", "memory per idle rule, of 10,000", "bytes", { below: 50_000 }, idle);
-  if (wants("tumble")) {
-    const measured = Array.from({ length: runs }, tumble);
-    const claim = "100,000 keys, TUMBLE, avg min max count";
-    rows.push({ claim, unit: "msg/s", must: { atLeast: 200_000 }, runs: measured.map(({ rate }) => rate) });
-    rows.push({
-      claim: "… memory per key",
-      unit: "bytes",
-      must: { below: 300 },
-      runs: measured.map(({ bytes }) => bytes),
-    });
-  }
-  if (wants("pause")) rows.push(await pause(runs), closingPause(runs));
-  if (wants("back-test")) rows.push(await backTest(runs));
-  if (wants("webhook")) rows.push(...(await webhook(runs)));
-  if (parts.includes("node-red")) rows.push(...(await nodeRed(runs)));
-  return rows;
-}
+const times = (work: () => number): number[] => Array.from({ length: values.runs }, work);
 
-const args = process.argv.slice(2);
-const at = args.indexOf("--runs");
-const runs = at < 0 ? 3 : Number(args.splice(at, 2)[1]);
-process.stdout.write(`${machine()}; per second of processor time\n\n${tableOf(await rowsOf(args, runs))}\n`);
+const PARTS: Parts = {
+  shared: async () => [
+    {
+      claim: "300 rules on one source, one core",
+      unit: "evaluations/s",
+      must: { atLeast: 1_000_000 },
+      runs: times(shared),
+    },
+  ],
+  filter: async () => [
+    { claim: "one filter rule, 200-byte JSON parsed", unit: "msg/s", must: { atLeast: 400_000 }, runs: times(filter) },
+  ],
+  many: async () => [
+    { claim: "10,000 rules against 100, as many matches", unit: "×", must: { below: 3 }, runs: times(many) },
+    { claim: "… routing of topics never seen", unit: "×", must: null, runs: times(manyCold) },
+  ],
+  idle: async () => [
+    { claim: "memory per idle rule, of 10,000", unit: "bytes", must: { below: 50_000 }, runs: times(idle) },
+  ],
+  tumble: async () => {
+    const measured = Array.from({ length: values.runs }, tumble);
+    const claim = "100,000 keys, TUMBLE, avg min max count";
+    const [rates, bytes] = [measured.map((run) => run.rate), measured.map((run) => run.bytes)];
+    return [
+      { claim, unit: "msg/s", must: { atLeast: 200_000 }, runs: rates },
+      { claim: "… memory per key", unit: "bytes", must: { below: 300 }, runs: bytes },
+    ];
+  },
+  pause: async () => [await pause(values.runs), closingPause(values.runs)],
+  "back-test": async () => [await backTest(values.runs)],
+  webhook: () => webhook(values.runs),
+  "node-red": () => nodeRed(values.runs),
+};
+
+const { values, names } = readCommandLine("bench:rules", { runs: 3 }, Object.keys(PARTS));
+/** It is installed from npm first. */
+const onlyWhereNamed = "node-red";
+await runParts(PARTS, names.length > 0 ? names : Object.keys(PARTS).filter((name) => name !== onlyWhereNamed));
