@@ -5,6 +5,7 @@ import { TidewireError, reasonOf } from "../base/mod.ts";
 import { confirm, withConfirmation } from "./confirmation.ts";
 import type { Confirmable } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -120,7 +121,7 @@ async function edit(
   const body = bodyFile === undefined ? {} : { bodyBase64: readBody(bodyFile).toString("base64") };
   const change = { ...body, ...(fields === undefined ? {} : { fields: parseFields(fields) }) };
   if (Object.keys(change).length === 0) {
-    throw new TidewireError("RULE_INVALID", { at: "edit", reason: "give --body-file, --fields or both" });
+    throw optionFault("rules dead edit", "--body-file", "give it, --fields or both");
   }
   await clientOf(options).call("PATCH", `/api/dead-letters/${number}`, change);
   output.result(`Changed ${number}; \`tidewire rules dead replay ${number}\` sends it.`);
@@ -136,7 +137,7 @@ interface Chosen {
 function choiceOf(verb: string, number: number | undefined, { rule, receiver, all }: Choice): Chosen {
   const choice = { number, rule, receiver, all };
   if (Object.values(choice).some((value) => value !== undefined)) return choice;
-  throw new TidewireError("RULE_INVALID", { at: verb, reason: "name a number, --rule, --receiver or --all" });
+  throw optionFault(`rules dead ${verb}`, "number", "give it, --rule, --receiver or --all");
 }
 
 async function drop(choice: Chosen, options: Choice & Confirmable, output: Output): Promise<void> {
@@ -177,6 +178,6 @@ function parseFields(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new TidewireError("RULE_INVALID", { at: "--fields", reason: reasonOf(error) }, { cause: error });
+    throw optionFault("rules dead edit", "--fields", `it is no JSON: ${reasonOf(error)}`);
   }
 }
