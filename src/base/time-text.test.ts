@@ -42,6 +42,13 @@ test("moments are ISO times, milliseconds, or spans from now", () => {
     ["2026-01-31", "back", "2026-01-31T00:00:00Z"],
     [String(NOW), "back", "2026-03-01T12:00:00Z"],
     ["0", "back", "1970-01-01T00:00:00Z"],
+    ["now", "back", "2026-03-01T12:00:00Z"],
+    ["now-7d", "ahead", "2026-02-22T12:00:00Z"],
+    ["now+1h30m", "back", "2026-03-01T13:30:00Z"],
+    ["+1h", "back", "2026-03-01T13:00:00Z"],
+    ["2026-01", "back", "2026-01-01T00:00:00Z"],
+    ["2026-01-31T12:00", "back", new Date(2026, 0, 31, 12).toISOString()],
+    ["2026-01-31t12:00:00,5-0130", "back", "2026-01-31T13:30:00.500Z"],
   ] as const) {
     const found = momentIn(text, NOW, direction);
     assert.equal(found === null ? null : new Date(found).toISOString(), new Date(moment).toISOString(), text);
@@ -51,6 +58,11 @@ test("moments are ISO times, milliseconds, or spans from now", () => {
     "2026-13-01",
     "2026-02-30T99:00:00Z",
     "1/2/2026",
+    "2026-02-30",
+    "2026-02-30T08:00",
+    "now1h",
+    "now now",
+    "+-1h",
     "--1h",
     "24 h",
     "4711",

@@ -1,4 +1,8 @@
-/** Times as people write them: a span (`500ms`, `90s`, `15m`, `1h30m`, `14d`, `1y`) or a moment (ISO 8601, or milliseconds since 1970). */
+/**
+ * Times as people write them: a span (`500ms`, `90s`, `15m`, `1h30m`, `14d`, `1y`) or a moment (`now`, `-1h`, `now-7d`,
+ * ISO 8601, or milliseconds since 1970).
+ */
+import { parseIsoTime } from "./iso-time.ts";
 import { days, hours, minutes, seconds } from "./units.ts";
 import type { EpochMs, Millis } from "./units.ts";
 
@@ -28,14 +32,24 @@ export function spanIn(text: string): Millis | null {
   return span > SPAN_MAX ? null : Math.round(span);
 }
 
-/** A span counts from `now`, back or ahead; a minus before it always counts back. Null where it is neither span nor moment. */
+/**
+ * A span counts from `now`: back with a minus before it, ahead with a plus, else in `direction`. A time without a zone is
+ * this machine's. Null where it is neither span nor moment.
+ */
 export function momentIn(text: string, now: EpochMs, direction: "back" | "ahead"): EpochMs | null {
-  const minus = text.startsWith("-");
-  const span = spanIn(minus ? text.slice(1) : text);
-  if (span !== null) return minus || direction === "back" ? now - span : now + span;
+  if (text === "now") return now;
+  const [, sign = "", rest = ""] = /^(?:now(?=[+-]))?([+-]?)(.*)$/.exec(text) ?? [];
+  const span = spanIn(rest);
+  if (span !== null) return sign === "-" || (sign === "" && direction === "back") ? now - span : now + span;
   if (MILLIS_SINCE_1970.test(text)) return Number(text);
-  // `Date.parse` takes much more, and guesses.
-  if (!/^\d{4}-\d\d(?:-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?)?$/.test(text)) return null;
+  return parseIsoTime(text) ?? localTimeIn(text);
+}
+
+/** `2026-12`, `2026-12-31T08:00`. */
+function localTimeIn(text: string): EpochMs | null {
+  // `Date.parse` takes much more, and guesses; and 31 February for 3 March.
+  const day = /^(\d{4}-\d\d)(?:(-\d\d)T[\d:.]+)?$/.exec(text);
+  if (day === null || parseIsoTime(`${day[1]}${day[2] ?? "-01"}`) === null) return null;
   const time = Date.parse(text);
   return Number.isNaN(time) ? null : time;
 }

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { AuthorityStatus, KeyFolder } from "../adapters/pki/mod.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
@@ -18,6 +19,7 @@ interface Options {
   readonly filePassphraseFile?: string;
   readonly newPassphraseFile?: string;
   readonly remove?: boolean;
+  readonly yes?: boolean;
 }
 
 const EXAMPLES = `
@@ -45,7 +47,7 @@ export function caCommand(output: Output): Command {
     rollover.addCommand(changing(name, path, description, output));
   }
   ca.addCommand(rollover);
-  ca.addCommand(changing("retire", "retire", "trust former roots no longer, once no device needs them", output));
+  ca.addCommand(retireCommand(output));
   ca.addCommand(exportCommand(output));
   ca.addCommand(importCommand(output));
   ca.addCommand(passphraseCommand(output));
@@ -58,6 +60,19 @@ function changing(name: string, path: string, description: string, output: Outpu
     .option("--json", "print the result as JSON")
     .action(async (options: Options) => {
       show(await clientOf(options).call<AuthorityStatus>("POST", `/api/authority/${path}`), options, output);
+    });
+}
+
+function retireCommand(output: Output): Command {
+  return withConfirmation(withConnection(new Command("retire")))
+    .description("trust former roots no longer, once no device needs them")
+    .option("--json", "print the result as JSON")
+    .action(async (options: Options) => {
+      const means = [
+        "certificates below a former root are never trusted again; it is refused while an active one is left",
+      ];
+      await confirm(options, () => ({ what: "Retiring the former roots", name: "retire", means }), output);
+      show(await clientOf(options).call<AuthorityStatus>("POST", "/api/authority/retire"), options, output);
     });
 }
 

@@ -2,6 +2,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "../adapters/system.ts";
 import { days } from "../base/mod.ts";
+import type { PlatformClient } from "./client.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -14,6 +17,7 @@ interface Options {
   readonly within: number;
   readonly for: number;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 interface Expiring {
@@ -30,7 +34,6 @@ interface Expiring {
 const STATUSES = [
   ["activate", "ACTIVE", "Active; the device may come."],
   ["deactivate", "INACTIVE", "Inactive; its connections are ended."],
-  ["revoke", "REVOKED", "Revoked for good; its connections are ended."],
 ] as const;
 
 export function certsCommand(output: Output): Command {
@@ -62,12 +65,17 @@ export function certsCommand(output: Output): Command {
         .description(`set a certificate's status to ${status}`)
         .argument("<certificate>", "the certificate's id")
         .action(async (certificate: string, options: Options) => {
-          const path = `/certificates/${encodeURIComponent(certificate)}?newStatus=${status}`;
-          await clientOf(options).call("PUT", path);
+          await setStatus(clientOf(options), certificate, status);
           output.result(done);
         }),
     );
   }
+  certs.addCommand(
+    withConfirmation(withConnection(new Command("revoke")))
+      .description("revoke a certificate for good; `deactivate` can be taken back")
+      .argument("<certificate>", "the certificate's id")
+      .action((certificate: string, options: Options) => revoke(certificate, options, output)),
+  );
   certs.addCommand(
     withConnection(new Command("code"))
       .description("a code with which a device may enrol once by EST (simpleenroll), within an hour")
@@ -79,6 +87,37 @@ export function certsCommand(output: Output): Command {
       }),
   );
   return certs;
+}
+
+async function setStatus(client: PlatformClient, certificate: string, status: string): Promise<void> {
+  await client.call("PUT", `/certificates/${encodeURIComponent(certificate)}?newStatus=${status}`);
+}
+
+async function revoke(certificate: string, options: Options, output: Output): Promise<void> {
+  const client = clientOf(options);
+  await confirm(options, () => revocationOf(client, certificate), output);
+  await setStatus(client, certificate, "REVOKED");
+  output.result("Revoked for good; its connections are ended.");
+}
+
+/** Nobody types 64 digits: the device's name will do, where it is of one. */
+async function revocationOf(client: PlatformClient, certificate: string): Promise<Deed> {
+  const { certificateDescription } = await client.get<{ certificateDescription: { certificateArn: string } }>(
+    `/certificates/${encodeURIComponent(certificate)}`,
+  );
+  const { things } = await client.call<{ things: readonly string[] }>("GET", "/principals/things", undefined, {
+    "x-amzn-principal": certificateDescription.certificateArn,
+  });
+  const short = certificate.slice(0, 8);
+  const of = things.length === 0 ? "no thing" : things.join(", ");
+  return {
+    what: `Revoking certificate ${short}… of ${of}`,
+    name: things.length === 1 ? things[0]! : short,
+    means: [
+      "whoever holds it is disconnected now, and never gets in with it again",
+      "it does not come back: the device needs a new one (`tidewire certs deactivate` can be taken back)",
+    ],
+  };
 }
 
 function inDays(flags: string, text: string, fallback: number): Option {

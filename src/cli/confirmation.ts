@@ -1,9 +1,10 @@
 /** Asking before something that cannot be taken back. */
 import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
 import { TidewireError } from "../base/mod.ts";
 import type { Output } from "./output.ts";
 
-interface Deed {
+export interface Deed {
   /** "Retiring 'pump-7'". */
   readonly what: string;
   /** What is to be typed where somebody is asked. */
@@ -12,8 +13,18 @@ interface Deed {
   readonly means: readonly string[];
 }
 
-/** Tells what would happen, and asks where somebody can answer. Throws CONFIRMATION_MISSING. */
-export async function confirm({ what, name, means }: Deed, output: Output): Promise<void> {
+export interface Confirmable {
+  readonly yes?: boolean;
+}
+
+export function withConfirmation(command: Command): Command {
+  return command.option("--yes", "do it without asking");
+}
+
+/** Without `--yes`, tells what would happen, and asks where somebody can answer. Throws CONFIRMATION_MISSING. */
+export async function confirm(options: Confirmable, find: () => Promise<Deed> | Deed, output: Output): Promise<void> {
+  if (options.yes === true) return;
+  const { what, name, means } = await find();
   output.note(`${what} means:`);
   for (const line of means) output.note(`  - ${line}`);
   const missing = new TidewireError("CONFIRMATION_MISSING", { what });
@@ -21,7 +32,7 @@ export async function confirm({ what, name, means }: Deed, output: Output): Prom
   if (!process.stdin.isTTY) throw missing;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    if ((await terminal.question("Type its name to go on: ")).trim() !== name) throw missing;
+    if ((await terminal.question(`Type '${name}' to go on: `)).trim() !== name) throw missing;
   } finally {
     terminal.close();
   }

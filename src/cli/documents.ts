@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { readDocumentFile } from "../adapters/document-files.ts";
 import type { JsonObject } from "../base/mod.ts";
 import type { EndpointView, ScheduleView } from "../cloud/api/contract.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { day, table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -12,7 +14,13 @@ interface Options {
   readonly token?: string;
   readonly data: string;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
+
+const KEPT_BY = {
+  schedule: "its document is gone; `tidewire pull` keeps a copy",
+  endpoint: "its document is gone, and its token; `tidewire pull` keeps a copy, but no token",
+} as const;
 
 type Rows<T> = (all: readonly T[]) => readonly (readonly string[])[];
 
@@ -78,10 +86,17 @@ function documentsCommand<T>(
       const { document } = readDocumentFile(file, kind);
       print(await clientOf(options).call<JsonObject>("PUT", path(name), document), options);
     });
-  add("delete", `delete the ${kind}`)
+  withConfirmation(add("delete", `delete the ${kind}`))
     .argument("<name>", `the ${kind}'s name`)
     .action(async (name: string, options: Options) => {
-      await clientOf(options).call("DELETE", path(name));
+      const client = clientOf(options);
+      const find = async (): Promise<Deed> => {
+        const { topic } = await client.get<{ topic: string }>(path(name));
+        const means = [`nothing comes to ${topic} by it any more`, KEPT_BY[kind]];
+        return { what: `Deleting ${kind} '${name}'`, name, means };
+      };
+      await confirm(options, find, output);
+      await client.call("DELETE", path(name));
       output.result(options.json === true ? JSON.stringify({ deleted: name }) : `Deleted ${kind} ${name}.`);
     });
   return command;

@@ -41,6 +41,18 @@ test("each example is read by the program as it stands: verb, arguments, options
   }
 });
 
+test("what cannot be taken back asks, and takes --yes where nobody can answer", () => {
+  const asking = ALL.filter(([, { options }]) => options.some(({ long }) => long === "--yes")).map(([path]) => path);
+  const final = DOING.map(([path]) => path).filter((path) =>
+    /(?:^| )(?:delete|drop|forget|remove|retire|revoke)$/.test(path),
+  );
+  assert.ok(final.length > 10);
+  assert.deepEqual(
+    asking,
+    ALL.map(([path]) => path).filter((path) => final.includes(path) || path === "things password"),
+  );
+});
+
 test("each verb, argument and option says what it is; times are written in one way; a default is what one would type", () => {
   for (const [path, command] of ALL) {
     assert.notEqual(command.description(), "", path);

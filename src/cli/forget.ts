@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
 import type { ForgetReport, ForgottenThings } from "../cloud/api/contract.ts";
 import type { PlatformClient } from "./client.ts";
-import { confirm } from "./confirmation.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
@@ -30,10 +30,9 @@ its sessions with what waits for them, retained messages, and what is known of i
 (a gateway) go too; points that others hold of that stay theirs. What it says from now on is kept. It can be run again at any time.`;
 
 export function forgetCommand(output: Output): Command {
-  return withConnection(new Command("forget"))
+  return withConfirmation(withConnection(new Command("forget")))
     .description("remove everything that a device has said, everywhere; it cannot be undone")
     .argument("[thing]", "name of the thing")
-    .option("--yes", "do it without asking")
     .option("--with-registration", "its registration, too: its certificates are revoked, and it is disconnected")
     .option("--no-wait", "do not wait until it is done; the platform goes on by itself")
     .option("--list", "what was forgotten, and how far it is")
@@ -46,14 +45,12 @@ async function forget(thing: string | undefined, options: Options, output: Outpu
   const client = clientOf(options);
   if (options.list === true) return list(client, options, output);
   if (thing === undefined) throw optionFault("forget", "thing", "the name of the thing is missing");
-  if (options.yes !== true) {
-    const registration =
-      options.withRegistration === true
-        ? "its certificates are revoked, its connection is cut, and its registration is removed"
-        : "its registration and its certificates stay; what it says from now on is kept";
-    const means = ["everything that it has said is removed, everywhere; only a backup brings it back", registration];
-    await confirm({ what: `Forgetting '${thing}'`, name: thing, means }, output);
-  }
+  const registration =
+    options.withRegistration === true
+      ? "its certificates are revoked, its connection is cut, and its registration is removed"
+      : "its registration and its certificates stay; what it says from now on is kept";
+  const means = ["everything that it has said is removed, everywhere; only a backup brings it back", registration];
+  await confirm(options, () => ({ what: `Forgetting '${thing}'`, name: thing, means }), output);
   const query = options.withRegistration === true ? "?withRegistration=true" : "";
   const path = `/api/things/${encodeURIComponent(thing)}/data${query}`;
   const begun = await client.call<ForgetReport>("DELETE", path);

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import type { EpochMs } from "../base/mod.ts";
 import type { KeyList, NewKeyResult } from "../cloud/api/contract.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { day, table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -18,6 +19,7 @@ interface Options {
   readonly accessKey?: boolean;
   readonly all?: boolean;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 export function keysCommand(output: Output): Command {
@@ -42,11 +44,13 @@ export function keysCommand(output: Output): Command {
       .action((options: Options) => list(options, output)),
   );
   keys.addCommand(
-    withConnection(new Command("revoke"))
+    withConfirmation(withConnection(new Command("revoke")))
       .description("end a key now, with all that is connected by it")
       .argument("<id>", "as `tidewire keys list` shows it")
       .option("--json", "print the result as JSON")
       .action(async (id: string, options: Options) => {
+        const means = ["what uses it is refused from now on, and cut where it is connected; it needs another key"];
+        await confirm(options, () => ({ what: `Revoking key '${id}'`, name: id, means }), output);
         await clientOf(options).call("DELETE", `/api/keys/${encodeURIComponent(id)}`);
         output.result(options.json === true ? JSON.stringify({ revoked: id }) : `Revoked ${id}.`);
       }),

@@ -2,7 +2,10 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Confirmable } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
+import { optionFault } from "./option-fault.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -57,21 +60,24 @@ export function deadCommand(output: Output): Command {
         edit(number, options, output),
       ),
   );
-  for (const [verb, past] of [
-    ["replay", "Waits again"],
-    ["drop", "Dropped"],
-  ] as const) {
-    dead.addCommand(
-      chosen(withConnection(new Command(verb)))
-        .description(`${verb} one, or all of a rule or a receiver`)
-        .argument("[number]", "as in the list", count)
-        .option("--all", "all there are")
-        .action(async (number: number | undefined, options: Choice) =>
-          output.result(`${past}: ${await inPages(verb, number, options)}.`),
-        ),
-    );
-  }
+  dead.addCommand(
+    each("replay").action(async (number: number | undefined, options: Choice) =>
+      output.result(`Waits again: ${await inPages("replay", choiceOf("replay", number, options), options)}.`),
+    ),
+  );
+  dead.addCommand(
+    withConfirmation(each("drop")).action((number: number | undefined, options: Choice & Confirmable) =>
+      drop(choiceOf("drop", number, options), options, output),
+    ),
+  );
   return dead;
+}
+
+function each(verb: "replay" | "drop"): Command {
+  return chosen(withConnection(new Command(verb)))
+    .description(`${verb} one, or all of a rule or a receiver`)
+    .argument("[number]", "as in the list", count)
+    .option("--all", "all there are");
 }
 
 function chosen(command: Command): Command {
@@ -115,19 +121,41 @@ async function edit(
   const body = bodyFile === undefined ? {} : { bodyBase64: readBody(bodyFile).toString("base64") };
   const change = { ...body, ...(fields === undefined ? {} : { fields: parseFields(fields) }) };
   if (Object.keys(change).length === 0) {
-    throw new TidewireError("RULE_INVALID", { at: "edit", reason: "give --body-file, --fields or both" });
+    throw optionFault("rules dead edit", "--body-file", "give it, --fields or both");
   }
   await clientOf(options).call("PATCH", `/api/dead-letters/${number}`, change);
   output.result(`Changed ${number}; \`tidewire rules dead replay ${number}\` sends it.`);
 }
 
-/** The platform takes some hundred at a time, so that it goes on with its work in between. */
-async function inPages(verb: "replay" | "drop", number: number | undefined, options: Choice): Promise<number> {
-  const { rule, receiver, all } = options;
+interface Chosen {
+  readonly number: number | undefined;
+  readonly rule: string | undefined;
+  readonly receiver: string | undefined;
+  readonly all: true | undefined;
+}
+
+function choiceOf(verb: string, number: number | undefined, { rule, receiver, all }: Choice): Chosen {
   const choice = { number, rule, receiver, all };
-  if (Object.values(choice).every((value) => value === undefined)) {
-    throw new TidewireError("RULE_INVALID", { at: verb, reason: "name a number, --rule, --receiver or --all" });
-  }
+  if (Object.values(choice).some((value) => value !== undefined)) return choice;
+  throw optionFault(`rules dead ${verb}`, "number", "give it, --rule, --receiver or --all");
+}
+
+async function drop(choice: Chosen, options: Choice & Confirmable, output: Output): Promise<void> {
+  const { number, rule, receiver } = choice;
+  const which = [
+    number === undefined ? "" : ` number ${number}`,
+    rule === undefined ? "" : ` of rule ${rule}`,
+    receiver === undefined ? "" : ` for ${receiver}`,
+  ].join("");
+  const what = `Dropping ${number === undefined ? "all dead letters" : "dead letter"}${which}`;
+  const name = String(number ?? rule ?? receiver ?? "all");
+  const means = ["what they say is gone, and never delivered (`tidewire rules dead replay` sends it)"];
+  await confirm(options, () => ({ what, name, means }), output);
+  output.result(`Dropped: ${await inPages("drop", choice, options)}.`);
+}
+
+/** The platform takes some hundred at a time, so that it goes on with its work in between. */
+async function inPages(verb: "replay" | "drop", choice: Chosen, options: Options): Promise<number> {
   let sum = 0;
   for (;;) {
     const path = `/api/dead-letters/${verb}`;
@@ -150,6 +178,6 @@ function parseFields(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new TidewireError("RULE_INVALID", { at: "--fields", reason: reasonOf(error) }, { cause: error });
+    throw optionFault("rules dead edit", "--fields", `it is no JSON: ${reasonOf(error)}`);
   }
 }

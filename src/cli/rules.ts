@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { TidewireError, reasonOf } from "../base/mod.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { table } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -16,6 +18,7 @@ interface Options {
   readonly token?: string;
   readonly data: string;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 interface RuleListItem {
@@ -42,13 +45,10 @@ export function rulesCommand(output: Output): Command {
       .action((name: string, file: string, options: Options) => put(name, file, options, output)),
   );
   rules.addCommand(
-    withConnection(new Command("delete"))
+    withConfirmation(withConnection(new Command("delete")))
       .description("delete a rule")
       .argument("<name>", "the rule's name")
-      .action(async (name: string, options: Options) => {
-        await clientOf(options).call("DELETE", `/rules/${encodeURIComponent(name)}`);
-        output.result(`Deleted rule ${name}.`);
-      }),
+      .action((name: string, options: Options) => remove(name, options, output)),
   );
   rules.addCommand(testCommand(output));
   rules.addCommand(runCommand(output));
@@ -79,6 +79,22 @@ async function put(name: string, file: string, options: Options, output: Output)
     await client.call("POST", path, document);
   }
   output.result(`Rule ${name} is in force.`);
+}
+
+async function remove(name: string, options: Options, output: Output): Promise<void> {
+  const client = clientOf(options);
+  const path = `/rules/${encodeURIComponent(name)}`;
+  const find = async (): Promise<Deed> => {
+    await client.get(path);
+    const means = [
+      "its SQL and its actions are gone (`tidewire pull` keeps a copy)",
+      "its open windows are dropped, what waits to be delivered too, and its alerts end",
+    ];
+    return { what: `Deleting rule '${name}'`, name, means };
+  };
+  await confirm(options, find, output);
+  await client.call("DELETE", path);
+  output.result(`Deleted rule ${name}.`);
 }
 
 function readDocument(file: string): unknown {

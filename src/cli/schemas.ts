@@ -2,6 +2,8 @@
 import { Command } from "commander";
 import { readDocumentFile } from "../adapters/document-files.ts";
 import type { SchemaSummary, SchemaTest, SchemaView } from "../cloud/api/contract.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { givenText } from "./given-text.ts";
 import { table } from "./output.ts";
@@ -12,6 +14,7 @@ interface Options {
   readonly token?: string;
   readonly data: string;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 const pathOf = (name: string): string => `/api/schemas/${encodeURIComponent(name)}`;
@@ -41,10 +44,17 @@ export function schemasCommand(output: Output): Command {
     .argument("<name>", "the schema's name")
     .argument("<file>", "the payload; - reads standard input")
     .action((name: string, file: string, options: Options) => test(name, file, options, output));
-  add("delete", "delete a schema: its topic takes every payload again")
+  withConfirmation(add("delete", "delete a schema: its topic takes every payload again"))
     .argument("<name>", "the schema's name")
     .action(async (name: string, options: Options) => {
-      await clientOf(options).call("DELETE", pathOf(name));
+      const client = clientOf(options);
+      const find = async (): Promise<Deed> => {
+        const { topic } = await client.get<SchemaView>(pathOf(name));
+        const means = [`${topic} takes every payload again`, "its versions are gone; `tidewire pull` keeps the newest"];
+        return { what: `Deleting schema '${name}'`, name, means };
+      };
+      await confirm(options, find, output);
+      await client.call("DELETE", pathOf(name));
       output.result(options.json === true ? JSON.stringify({ deleted: name }) : `Deleted schema ${name}.`);
     });
   return schemas;

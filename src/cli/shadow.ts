@@ -5,6 +5,8 @@ import { TidewireError, reasonOf, seconds } from "../base/mod.ts";
 import type { ShadowDocument, ShadowNames } from "../cloud/api/contract.ts";
 import { parseExact } from "../twin/mod.ts";
 import type { PlatformClient } from "./client.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { givenText } from "./given-text.ts";
 import { optionFault } from "./option-fault.ts";
@@ -17,6 +19,7 @@ interface Options {
   readonly data: string;
   readonly name?: string;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 interface UpdateOptions extends Options {
@@ -47,8 +50,15 @@ export function shadowCommand(output: Output): Command {
     .option("--file <file>", 'the whole request: {"state":{"desired":{…}}}; - reads standard input')
     .option("--version <number>", "only where the shadow has this version")
     .action((thing: string, options: UpdateOptions) => update(thing, options, output));
-  named(add("delete", "delete a shadow")).action(async (thing: string, options: Options) => {
-    const text = await clientOf(options).text("DELETE", pathOf(thing, options));
+  withConfirmation(named(add("delete", "delete a shadow"))).action(async (thing: string, options: Options) => {
+    const client = clientOf(options);
+    const find = async (): Promise<Deed> => {
+      await client.text("GET", pathOf(thing, options));
+      const means = ["what it should be and what it said that it is are gone, here and for the device"];
+      return { what: `Deleting ${titleOf(thing, options)}`, name: options.name ?? thing, means };
+    };
+    await confirm(options, find, output);
+    const text = await client.text("DELETE", pathOf(thing, options));
     output.result(options.json === true ? text : `Deleted ${titleOf(thing, options)}.`);
   });
   add("list", "list a thing's named shadows")

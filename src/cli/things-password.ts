@@ -2,6 +2,7 @@
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import type { MadePassword } from "../cloud/api/contract.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
@@ -11,13 +12,14 @@ interface Options {
   readonly stdin?: boolean;
   readonly policy?: readonly string[];
   readonly json?: boolean;
+  readonly yes?: boolean;
   readonly url?: string;
   readonly token?: string;
   readonly data: string;
 }
 
 export function passwordCommand(output: Output): Command {
-  return withConnection(new Command("password"))
+  return withConfirmation(withConnection(new Command("password")))
     .description(
       "give a device a password, for one that cannot hold a certificate (`up --listen mqtts://…?auth=password`)",
     )
@@ -34,7 +36,9 @@ async function run(name: string, options: Options, output: Output): Promise<void
   const client = clientOf(options);
   if (options.remove === true) {
     if (options.stdin === true || options.policy !== undefined)
-      throw optionFault("things password", "--remove", "it goes with no other option");
+      throw optionFault("things password", "--remove", "it goes neither with --stdin nor with --policy");
+    const means = ["whoever is connected with it is cut; the device needs another one, or a certificate, to come back"];
+    await confirm(options, () => ({ what: `Removing the password of '${name}'`, name, means }), output);
     await client.call("DELETE", path);
     output.result(
       options.json === true ? JSON.stringify({ thing: name, removed: true }) : `${name} has no password now.`,

@@ -1,7 +1,8 @@
 /** `tidewire things retire` and `retired`: devices that leave for good, and those that have left. */
 import { Command } from "commander";
 import type { ForgetReport, ForgottenThings, ThingDetail } from "../cloud/api/contract.ts";
-import { confirm } from "./confirmation.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { showDeparture } from "./forget.ts";
 import { day, table } from "./output.ts";
@@ -17,13 +18,12 @@ interface Options {
 }
 
 export function retireCommand(output: Output): Command {
-  return withConnection(new Command("retire"))
+  return withConfirmation(withConnection(new Command("retire")))
     .description("take a device out of service for good: certificates revoked, connection cut, sessions removed")
     .argument("<name>", "thing name")
     .option("--erase-data", "also erase everything that it has ever reported")
     .option("--block-name", "never give the name to another thing")
     .option("--free-name", "only give a blocked name free again")
-    .option("--yes", "do it without asking")
     .option("--json", "print the result as JSON")
     .action((name: string, options: Options) => retire(name, options, output));
 }
@@ -60,10 +60,11 @@ async function retire(name: string, options: Options, output: Output): Promise<v
     return;
   }
   const { eraseData = false, blockName = false } = options;
-  if (options.yes !== true) {
+  const find = async (): Promise<Deed> => {
     const thing = await client.get<ThingDetail>(`/api/things/${path}`);
-    await confirm({ what: `Retiring '${name}'`, name, means: meaningOf(thing, { eraseData, blockName }) }, output);
-  }
+    return { what: `Retiring '${name}'`, name, means: meaningOf(thing, { eraseData, blockName }) };
+  };
+  await confirm(options, find, output);
   const done = await client.call<ForgetReport>("POST", `/api/things/${path}/retire`, { eraseData, blockName });
   showDeparture(done, options, output);
 }

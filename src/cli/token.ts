@@ -1,5 +1,6 @@
 /** `tidewire token`: the platform's own administrator token. */
 import { Command } from "commander";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import type { Output } from "./output.ts";
 
@@ -8,6 +9,7 @@ interface Options {
   readonly token?: string;
   readonly data: string;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 export function tokenCommand(output: Output): Command {
@@ -24,12 +26,17 @@ export function tokenCommand(output: Output): Command {
       }),
   );
   token.addCommand(
-    withConnection(new Command("revoke"))
+    withConfirmation(withConnection(new Command("revoke")))
       .description(
         "take the token no longer; users and keys go on (a deleted secrets/admin-token is made anew at the next start)",
       )
       .option("--json", "print the result as JSON")
       .action(async (options: Options) => {
+        const means = [
+          "this command line and dashboards opened with the token are refused from now on",
+          "who is to manage the platform needs a user or a key (`tidewire users add`, `tidewire keys add`)",
+        ];
+        await confirm(options, () => ({ what: "Revoking the administrator token", name: "token", means }), output);
         await clientOf(options).call("DELETE", "/api/token");
         output.result(options.json === true ? JSON.stringify({ revoked: true }) : "The token is revoked.");
       }),

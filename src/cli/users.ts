@@ -3,6 +3,7 @@ import { Command } from "commander";
 import type { InvitedUser, UserList, UserView } from "../cloud/api/contract.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import type { PlatformClient } from "./client.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { day, table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -12,6 +13,7 @@ interface Options {
   readonly data: string;
   readonly role: string;
   readonly json?: boolean;
+  readonly yes?: boolean;
 }
 
 export function usersCommand(output: Output): Command {
@@ -47,9 +49,14 @@ export function usersCommand(output: Output): Command {
       const client = clientOf(options);
       invite(await client.call("POST", `${pathOf(name)}/invitation`), client, options, output);
     });
-  add("remove", "remove a user with his keys")
+  withConfirmation(add("remove", "remove a user with his keys"))
     .argument("<name>", "with which the user logs in")
     .action(async (name: string, options: Options) => {
+      const means = [
+        "his dashboards and keys end now; what uses such a key is refused from then on",
+        "he does not come back but by a new invitation (`tidewire users disable` can be taken back)",
+      ];
+      await confirm(options, () => ({ what: `Removing user '${name}'`, name, means }), output);
       await clientOf(options).call("DELETE", pathOf(name));
       output.result(options.json === true ? JSON.stringify({ removed: name }) : `Removed ${name}.`);
     });

@@ -1,5 +1,5 @@
 /** A request's parameters → a query. Throws REQUEST_INVALID with the parameter's name and what it may be. */
-import { LIMITS, TidewireError, days, hours, minutes, parseIsoTime, seconds } from "../base/mod.ts";
+import { LIMITS, TidewireError, days, hours, minutes, momentIn, seconds } from "../base/mod.ts";
 import type { EpochMs, Millis } from "../base/mod.ts";
 import { AGGREGATES, aggregateOf, crossesBorders } from "./aggregate.ts";
 import type { Aggregate } from "./aggregate.ts";
@@ -86,17 +86,15 @@ export function parseSeriesQuery(parameters: QueryParameters, now: EpochMs): Ser
   return carries ? { ...query, now } : query;
 }
 
-/** Epoch milliseconds, ISO 8601 with a zone, `now`, or relative to now: `-1h`, `-90s`, `now-7d`. */
-export function parseTime(name: string, text: string, now: EpochMs): EpochMs {
-  if (text === "now") return now;
-  const relative = /^(?:now)?([+-])(\d{1,9})(ms|s|m|h|d|w)$/.exec(text);
-  let time: EpochMs | null = null;
-  if (relative !== null) time = now + (relative[1] === "-" ? -1 : 1) * Number(relative[2]) * UNIT_MS[relative[3]!]!;
-  else if (/^\d{1,15}$/.test(text)) time = Number(text);
-  else time = parseIsoTime(text) ?? parseIsoTime(text.replace(/ (\d{2}:?\d{2})$/, "+$1")); // a `+` that a URL made a space
+/** As everywhere (`momentIn`), but a time has a zone: the caller's is not this machine's. */
+function parseTime(name: string, text: string, now: EpochMs): EpochMs {
+  const written = text.replace(/^(now)? (?=\d)/, "$1+").replace(/ (\d{2}:?\d{2})$/, "+$1"); // a `+` that a URL made a space
+  const isZoneless = /^[\d-]+T[\d:.,]+$/i.test(text);
+  // What programs send is milliseconds, however few; only people forget a unit.
+  const time = /^\d{1,11}$/.test(text) ? Number(text) : isZoneless ? null : momentIn(written, now, "back");
   if (time === null || time < 0 || time >= TIME_MAX) {
     throw invalid(
-      `'${name}' is '${shown(text)}'; it must be epoch milliseconds, ISO 8601 with a zone (2026-01-31T12:00:00Z) or relative (-1h, -30m, now)`,
+      `'${name}' is '${shown(text)}'; it must be epoch milliseconds, ISO 8601 with a zone (2026-01-31T12:00:00Z) or relative (-1h, -1h30m, now)`,
     );
   }
   return time;

@@ -124,8 +124,51 @@ test("rules put, list, delete: good documents, bad ones with their place, SQL wi
     "CONFIG_FILE_UNREADABLE",
     /nowhere/,
   );
-  assert.equal(resultOf(await cli("rules", "delete", "plant")), "Deleted rule plant.\n");
+  assert.equal(resultOf(await cli("rules", "delete", "plant", "--yes")), "Deleted rule plant.\n");
   assertRefused(await cli("rules", "delete", "plant"), 1, "NOT_FOUND", /plant/);
+});
+
+test("what cannot be taken back says what it means, and is not done where nobody can answer", async () => {
+  const { certificateId } = JSON.parse(resultOf(await cli("things", "add", "pump-4", "--json"))) as {
+    certificateId: string;
+  };
+  const rule = file("dry.json", { sql: "SELECT * FROM 'dry/#'", actions: [{ telemetry: {} }] });
+  resultOf(await cli("rules", "put", "dry", rule));
+  resultOf(await cli("schemas", "put", "dry", file("dry.yaml", "topic: dry/run\nschema: { type: object }\n")));
+  resultOf(await cli("schedules", "put", "dry", file("dry-clock.yaml", "cron: 0 6 * * *\ntopic: dry/clock\n")));
+  resultOf(await cli("users", "add", "anna"));
+  resultOf(await cli("shadow", "update", "pump-4", "--desired", '{"on":true}'));
+  resultOf(await cli("keys", "add", "dry", "--scope", "fleet:read", "--json"));
+  const { keys } = await platform.api<{ keys: { id: string }[] }>("GET", "/api/keys?all=true");
+  const key = keys[0]!.id;
+  const all: readonly (readonly [args: readonly string[], means: RegExp, done: RegExp])[] = [
+    [
+      ["certs", "revoke", certificateId],
+      /^Revoking certificate [0-9a-f]{8}… of pump-4 means:\n {2}- .*disconnected now/,
+      /Revoked/,
+    ],
+    [["rules", "delete", "dry"], /^Deleting rule 'dry' means:\n.*SQL/, /Deleted/],
+    [["rules", "dead", "drop", "--rule", "dry"], /^Dropping all dead letters of rule dry means:\n.*gone/, /Dropped: 0/],
+    [["rules", "dead", "drop", "--all"], /^Dropping all dead letters means:\n.*gone/, /Dropped: 0/],
+    [["schemas", "delete", "dry"], /^Deleting schema 'dry' means:\n.*dry\/run takes every payload/, /Deleted/],
+    [["schedules", "delete", "dry"], /^Deleting schedule 'dry' means:\n.*dry\/clock/, /Deleted/],
+    [["shadow", "delete", "pump-4"], /^Deleting shadow of pump-4 means:\n.*gone/, /Deleted/],
+    [["users", "remove", "anna"], /^Removing user 'anna' means:\n.*end now/, /Removed/],
+    [["keys", "revoke", key], /^Revoking key '.*' means:\n.*refused/, /Revoked/],
+    [["things", "password", "pump-4", "--remove"], /^Removing the password of 'pump-4' means:\n.*cut/, /no password/],
+    [["things", "retire", "pump-4"], /^Retiring 'pump-4' means:\n/, /retired/],
+  ];
+  resultOf(await cli("things", "password", "pump-4", "--json"));
+  for (const [args, means] of all) {
+    const hesitant = await cli(...args);
+    assert.deepEqual([hesitant.code, hesitant.stdout], [2, ""], args.join(" "));
+    assert.match(hesitant.stderr, means);
+    assert.match(
+      hesitant.stderr,
+      /was not done: nobody has confirmed it\.\n.*add --yes\.\n {2}CONFIRMATION_MISSING\n$/,
+    );
+  }
+  for (const [args, , done] of all) assert.match(resultOf(await cli(...args, "--yes")), done, args.join(" "));
 });
 
 test("login-link prints one link that works once", async () => {

@@ -210,10 +210,10 @@ describe("devices with a password", () => {
       ({ password } = changed);
     });
     await cutBy(async () => {
-      const removed = await cli("things", "password", "meter-1", "--remove");
+      const removed = await cli("things", "password", "meter-1", "--remove", "--yes");
       assert.equal(removed.code, 0, removed.stderr);
     });
-    const again = await cli("things", "password", "meter-1", "--remove");
+    const again = await cli("things", "password", "meter-1", "--remove", "--yes");
     assert.notEqual(again.code, 0);
     await until("the audit log says who gave and took it", async () => {
       const { stdout } = await cli("audit", "search", "--action", "thing.password*", "--json");

@@ -271,7 +271,7 @@ test("rights of keys are rights by MQTT: a viewer's key reads, a narrowed one do
   await ok("pub", "keys/1", "heard");
   await until("the message", async () => subscriber.lines.length === 1);
   const { keys } = await platform.api<{ keys: { id: string; name: string }[] }>("GET", "/api/keys");
-  await ok("keys", "revoke", keys.find(({ name }) => name === "reads")!.id);
+  await ok("keys", "revoke", keys.find(({ name }) => name === "reads")!.id, "--yes");
   const { code, said } = await subscriber.end();
   assert.deepEqual([code, /not authorized/.test(said)], [5, true], said);
   const administrator = await sub("keys/#");

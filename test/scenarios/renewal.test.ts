@@ -44,7 +44,7 @@ test("an agent whose certificate is two thirds through its life gets another, co
       assert.equal(code, 0, stderr);
       assert.match(stdout, /former issuing/);
     }
-    const refused = await ca("retire");
+    const refused = await ca("retire", "--yes");
     assert.equal(refused.code, 4, refused.stdout);
     assert.match(refused.stderr, /2 active certificate\(s\) were issued below the former root/);
 
@@ -89,7 +89,7 @@ test("an agent whose certificate is two thirds through its life gets another, co
 
     // Without the device's old certificate nobody needs the old root any more; the agent, started anew, does not notice.
     await platform.api("PUT", `/certificates/${device.certificateId}?newStatus=INACTIVE`);
-    const retired = await ca("retire");
+    const retired = await ca("retire", "--yes");
     assert.equal(retired.code, 0, retired.stderr);
     assert.doesNotMatch(retired.stdout, /former/);
     const again = (agent = await runAgent(await loadAgentConfig(join(device.folder, "agent.yaml")), {

@@ -178,7 +178,7 @@ test("a schema that cannot be used is told with its place; deleted, its topic ta
   const wrong = await cli("apply", files);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /^strict\.yaml:8:\d+: schema\.properties\.t\.type: /m);
-  assert.equal((await cli("schemas", "delete", "strict")).code, 0);
+  assert.equal((await cli("schemas", "delete", "strict", "--yes")).code, 0);
   await platform.api("POST", `/topics/${topicOf("strict")}?qos=1`, "anything");
 });
 

@@ -43,7 +43,7 @@ test("tidewire shadow: update, get, list, delete; numbers as they were written; 
   const reported = ["update", "valve", "--name", "net", "--reported", '{"ip":"10.0.0.7"}', "--version", "0", "--json"];
   assert.equal((JSON.parse(await cli(...reported)) as { version: number }).version, 1);
   assert.equal(await cli("list", "valve"), "net");
-  assert.equal(await cli("delete", "valve", "--name", "net"), "Deleted shadow net of valve.");
+  assert.equal(await cli("delete", "valve", "--name", "net", "--yes"), "Deleted shadow net of valve.");
   const gone = await runCli(["shadow", "get", "valve", "--name", "net", "--data", folder.path], folder.path);
   assert.deepEqual([gone.code, gone.stdout], [1, ""]);
   assert.match(gone.stderr, /No shadow exists with name: net[^]*SHADOW_NOT_FOUND/);

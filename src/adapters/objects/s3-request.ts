@@ -8,6 +8,8 @@ import { AwsV4Signer } from "aws4fetch";
 import { TidewireError, kib, reasonOf } from "../../base/mod.ts";
 import type { Bytes, Limits, Millis, Scheduler } from "../../base/mod.ts";
 import type { S3Credentials } from "./s3-credentials.ts";
+import { codeOf, reasonOfRefusal } from "./s3-refusal.ts";
+import type { AskedBucket } from "./s3-refusal.ts";
 
 export interface S3Request {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
@@ -24,10 +26,9 @@ export interface S3Answer {
   readonly body: string;
 }
 
-export interface S3ClientOptions {
+export interface S3ClientOptions extends AskedBucket {
   /** For messages. */
   readonly name: string;
-  readonly region: string;
   readonly credentials: () => Promise<S3Credentials>;
   /** PEM of a CA to trust besides the system's. */
   readonly ca: string | null;
@@ -62,7 +63,8 @@ export class S3Client {
       // S3 may begin an answer with 200 and find out later (CompleteMultipartUpload).
       if (status < 300 && !/^\s*(?:<\?xml[^>]*>\s*)?<Error>/.test(body)) return { status, headers, body };
       if (status === 404 && codeOf(body) !== "NoSuchBucket") return { status, headers, body };
-      throw this.#fault(status, body);
+      if (request.method === "HEAD") throw await this.#faultOfHead(request, answer);
+      throw this.#fault(request, answer, body);
     });
   }
 
@@ -71,7 +73,7 @@ export class S3Client {
     const answer = await this.#once(request);
     const { statusCode: status = 0 } = answer;
     if (status < 300 || (status === 404 && request.method === "GET")) return answer;
-    throw this.#fault(status, await textOf(answer));
+    throw this.#fault(request, answer, await textOf(answer));
   }
 
   /** Does `work` again, with growing pauses, while it fails in a way that may pass. */
@@ -139,11 +141,17 @@ export class S3Client {
     });
   }
 
-  #fault(status: number, body: string): TidewireError {
+  /** Only an answer to GET says why: the same, of one byte. */
+  async #faultOfHead(request: S3Request, answer: IncomingMessage): Promise<TidewireError> {
+    if ((answer.statusCode ?? 0) >= 500) return this.#fault(request, answer, "");
+    const told = await this.#once({ ...request, method: "GET", headers: { range: "bytes=0-0" } });
+    return this.#fault(request, answer, (told.statusCode ?? 0) < 300 ? drained(told) : await textOf(told));
+  }
+
+  #fault(request: S3Request, { statusCode: status = 0, headers }: IncomingMessage, body: string): TidewireError {
     const { name: store } = this.#options;
     const code = codeOf(body);
-    const text = /<Message>([^<]{1,300})/.exec(body)?.[1];
-    const reason = `${code ?? `status ${status}`}${text === undefined ? "" : ` (${text})`}`;
+    const reason = reasonOfRefusal({ request, status, headers, body }, this.#options);
     const passing =
       status >= 500 ||
       status === 408 ||
@@ -168,8 +176,4 @@ async function textOf(answer: IncomingMessage): Promise<string> {
     parts.push(part);
   }
   return Buffer.concat(parts).toString("utf8");
-}
-
-function codeOf(body: string): string | undefined {
-  return /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(body)?.[1];
 }

@@ -141,6 +141,91 @@ describe("an S3-compatible bucket", () => {
   });
 });
 
+describe("a refusal says what it means, and what helps", () => {
+  const one = sourceOf(Buffer.from("x"));
+  type Try = (objects: ReturnType<FaultyS3["objects"]>) => Promise<unknown>;
+  const head: Try = (objects) => objects.facts("x");
+  const cases: readonly (readonly [name: string, status: number, xml: string, ask: Try, says: RegExp])[] = [
+    [
+      "no right to look",
+      403,
+      "<Code>AccessDenied</Code>",
+      head,
+      /AccessDenied.*s3:GetObject on arn:aws:s3:::archive\/plant\/7\/\*, and s3:ListBucket on arn:aws:s3:::archive /,
+    ],
+    ["no right to look, and no word", 403, "", head, /status 403: .*s3:GetObject/],
+    ["no right to read", 403, "<Code>AccessDenied</Code>", (objects) => bytesOf(objects.get("x")), /s3:GetObject/],
+    [
+      "no right to list",
+      403,
+      "<Code>AccessDenied</Code>",
+      (objects) => keysOf(objects, ""),
+      /need s3:ListBucket on arn:aws:s3:::archive\.$/,
+    ],
+    ["no right to write", 403, "<Code>AccessDenied</Code>", (objects) => objects.put("x", one), /need s3:PutObject on/],
+    [
+      "no right for its acl",
+      403,
+      "<Code>AccessDenied</Code>",
+      (objects) => objects.put("x", { ...one, acl: "public-read" }),
+      /s3:PutObject and s3:PutObjectAcl/,
+    ],
+    ["no right to remove", 403, "<Code>AccessDenied</Code>", (objects) => objects.remove("x"), /s3:DeleteObject/],
+    [
+      "another region",
+      301,
+      "<Code>PermanentRedirect</Code>",
+      head,
+      /PermanentRedirect: the bucket is in region eu-north-1, and us-east-1 was asked/,
+    ],
+    [
+      "another region, by its signature",
+      400,
+      "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-3</Region>",
+      (objects) => objects.put("x", one),
+      /in region eu-west-3/,
+    ],
+    [
+      "a wrong clock",
+      403,
+      "<Code>RequestTimeTooSkewed</Code><ServerTime>2026-11-23T01:00:00Z</ServerTime>",
+      head,
+      /clock is wrong: it is 2026-11-23T01:00:00Z there/,
+    ],
+    ["an unknown key", 403, "<Code>InvalidAccessKeyId</Code>", head, /does not know the id of the access key/],
+    ["an old token", 400, "<Code>ExpiredToken</Code>", (objects) => objects.put("x", one), /session token is over/],
+    [
+      "something else",
+      409,
+      "<Code>OperationAborted</Code><Message>Why not.</Message>",
+      (objects) => objects.put("x", one),
+      /: OperationAborted \(Why not\.\)\.$/,
+    ],
+  ];
+  for (const [name, status, xml, ask, says] of cases) {
+    test(name, async () => {
+      server.fault = (_, response) => {
+        const region = status === 301 ? { "x-amz-bucket-region": "eu-north-1" } : {};
+        response.writeHead(status, { "content-type": "application/xml", ...region });
+        response.end(xml === "" ? "" : `<?xml version="1.0"?><Error>${xml}</Error>`);
+        return "done";
+      };
+      await assert.rejects(ask(server.objects()), (error) => {
+        assert.ok(isTidewireError(error) && error.code === "OBJECTS_REFUSED");
+        assert.match(error.message, says);
+        return true;
+      });
+    });
+  }
+
+  test("no bucket of that name, and a wrong secret, of the real server", async () => {
+    const nowhere = server.objects({ bucket: "nobodys" });
+    await assert.rejects(nowhere.put("x", one), /NoSuchBucket.*there is no bucket 'nobodys' at this endpoint/);
+    const wrong = server.objects({ credentials: async () => ({ accessKeyId: "S3RVER", secretAccessKey: "other" }) });
+    await assert.rejects(wrong.facts("x"), /SignatureDoesNotMatch.*secret access key is not that of the id/);
+  });
+});
+
 describe("credentials", () => {
   test("come from the default section of a file, or from the environment", async () => {
     const folder = mkdtempSync(join(tmpdir(), "tidewire-credentials-"));

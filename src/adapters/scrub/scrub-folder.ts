@@ -218,10 +218,9 @@ function databasesOf(data: string): readonly string[] {
 
 function manifestsOf(data: string): readonly string[] {
   const exports = join(data, "exports");
-  const names = ["forgotten.json", "telemetry/manifest.json", "archive/manifest.json"].flatMap((name) => [
-    name,
-    `${name}.previous`,
-  ]);
+  const names = ["forgotten.json", "backup-schedule.json", "telemetry/manifest.json", "archive/manifest.json"].flatMap(
+    (name) => [name, `${name}.previous`],
+  );
   const exported = existsSync(exports)
     ? readdirSync(exports).filter((name) => /\.json(?:\.previous)?$/.test(name))
     : [];

@@ -47,7 +47,7 @@ import { realTurns } from "./real-turns.fixture.ts";
 import { lazySearch } from "./search.fixture.ts";
 import { makeWebRoot } from "./web-root.fixture.ts";
 import { ShadowService } from "../services/shadows.ts";
-import type { ConnectionInfo, Health } from "./contract.ts";
+import type { ApiError, ConnectionInfo, Health } from "./contract.ts";
 import { startForgetter } from "../forget/forgetter.fixture.ts";
 import { PasswordUses, passwordDesk } from "../logins/mod.ts";
 import type { PasswordDesk } from "../logins/mod.ts";
@@ -475,3 +475,17 @@ function readings(rules: HotRules, clock: SimClock): ApiWorld["reading"] {
       properties: null,
     });
 }
+
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the shape of the answer
+export function ok<T = Record<string, unknown>>(answer: Answer): T {
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json as T;
+}
+
+/** Status, our code and AWS's exception. */
+export function refusal({ status, headers, json }: Answer): readonly unknown[] {
+  return [status, (json as ApiError).code, headers["x-amzn-errortype"]];
+}
+
+export const MISSING = [404, "NOT_FOUND", "ResourceNotFoundException"];
+export const INVALID = [400, "REQUEST_INVALID", "InvalidRequestException"];

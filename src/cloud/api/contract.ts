@@ -403,7 +403,7 @@ export type Aggregate =
 export type Level = "raw" | "1m" | "1h" | "1d";
 
 /**
- * `from` and `to`: epoch milliseconds, ISO 8601, or relative (`-1h`, `now`); half-open [from, to). `window`: `10s`, `5m`,
+ * `from` and `to`: epoch milliseconds, ISO 8601 with a zone, or relative (`-1h`, `now-7d`, `now`); half-open [from, to). `window`: `10s`, `5m`,
  * `1h`, `1d`, `1mo`, `all`; without it raw points come back. Windows are aligned to the epoch, or with `tz` to the clock
  * of a zone; a window without points is left out, unless `fill` says what stands for it (`null`, `previous`, `linear` or a
  * number). `aggregate` may name several. `group=all` takes all things as one; `top` and `bottom` keep the series with the

@@ -60,11 +60,11 @@ function files(of: string): Readonly<Record<string, string>> {
 }
 
 /** A platform that takes one every six hours, begun now; two stay. */
-function begin(): { readonly clock: SimClock; readonly backup: ScheduledBackup } {
+async function begin(): Promise<{ readonly clock: SimClock; readonly backup: ScheduledBackup }> {
   const clock = new SimClock(systemClock.now());
   metrics = new PrometheusMetrics();
   const plan = { times: { kind: "every", period: hours(6) }, to, keep: 2, verify: true } as const;
-  const tool = backupProcess(data, { clock: systemClock, scheduler: systemScheduler });
+  const tool = await backupProcess(data, { clock: systemClock, scheduler: systemScheduler, logger });
   const backup = new ScheduledBackup({ plan, tool, clock, scheduler: clock, logger, metrics });
   running.push(backup);
   backup.start();
@@ -98,7 +98,7 @@ const nobody: Fault = (_request, response) => refuse(response, 403, "AccessDenie
 
 test("a bucket that refuses is told once and makes health red; when it is back the backup is taken, verified, and can be restored", async () => {
   server.fault = nobody;
-  const { clock, backup } = begin();
+  const { clock, backup } = await begin();
   await until(failed(1));
   assert.match(backup.problem ?? "", /^the backup to s3:\/\/archive\/plant\/\S+ fails: .*refuses the request/);
   await clock.run(minutes(1));
@@ -117,7 +117,7 @@ test("a bucket that refuses is told once and makes health red; when it is back t
 });
 
 test("one that breaks off leaves the last one whole; the next goes on where it was; a platform that starts anew knows when the newest was taken", async () => {
-  const { clock, backup } = begin();
+  const { clock, backup } = await begin();
   await until(taken(1));
   const before = files(data);
   for (const name of ["d", "e", "f", "g"]) put(name);
@@ -141,7 +141,7 @@ test("one that breaks off leaves the last one whole; the next goes on where it w
   assert.deepEqual(await restored("after"), files(data));
   await backup.close();
 
-  const next = begin();
+  const next = await begin();
   await until(async () => (await metric("tidewire_backup_last_success_timestamp_seconds")) > 0);
   await next.clock.run(hours(1));
   assert.equal((await snapshots()).length, 2, "none is due yet");
@@ -151,7 +151,7 @@ test("one that breaks off leaves the last one whole; the next goes on where it w
 test("what the bucket has damaged is found when it is read back, and told; the next one is whole", async () => {
   server.fault = (request) =>
     request.method === "PUT" && request.url!.includes("/objects/") ? "damage-at-rest" : "pass";
-  const { clock, backup } = begin();
+  const { clock, backup } = await begin();
   await until(failed(1));
   assert.match(backup.problem ?? "", /DAMAGED/);
   assert.equal(await metric("tidewire_backups_total"), 0);
@@ -162,6 +162,57 @@ test("what the bucket has damaged is found when it is read back, and told; the n
   assert.deepEqual(await restored("again"), files(data));
 });
 
+test("what was found damaged is written again also by a platform that was started meanwhile, at once", async () => {
+  server.fault = (request) =>
+    request.method === "PUT" && request.url!.includes("/objects/") ? "damage-at-rest" : "pass";
+  const { backup } = await begin();
+  await until(failed(1));
+  await backup.close();
+  server.fault = () => "pass";
+  server.requests.length = 0;
+  const next = await begin();
+  await until(taken(1));
+  assert.equal(next.backup.problem, null);
+  assert.ok(
+    server.requests.filter((one) => one.startsWith("PUT") && one.includes("/objects/")).length >= 4,
+    "all of it",
+  );
+  assert.deepEqual(await restored("again"), files(data));
+  await next.backup.close();
+
+  server.requests.length = 0;
+  const last = await begin();
+  await until(async () => (await metric("tidewire_backup_last_success_timestamp_seconds")) > 0);
+  await last.clock.run(hours(1));
+  assert.deepEqual(
+    server.requests.filter((one) => one.startsWith("PUT")),
+    [],
+    "and not again at every start",
+  );
+});
+
+test("one that was not read back to its end is no backup yet: the next start takes another and reads that", async () => {
+  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+  server.fault = (request) => {
+    if (request.method !== "GET" || !request.url!.includes("/objects/")) return "pass";
+    reach();
+    return "done"; // and no answer ever comes
+  };
+  const { backup } = await begin();
+  await reached;
+  await backup.close();
+  assert.equal((await snapshots()).length, 1);
+  server.fault = () => "pass";
+  server.requests.length = 0;
+  const next = await begin();
+  await until(taken(1));
+  assert.equal(next.backup.problem, null);
+  assert.ok(
+    server.requests.some((one) => one.startsWith("GET") && one.includes("/objects/")),
+    "read back",
+  );
+});
+
 test("a platform that stops in the middle ends the program, and is not told as a failure; the next start takes it", async () => {
   const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
   server.fault = (request) => {
@@ -169,13 +220,13 @@ test("a platform that stops in the middle ends the program, and is not told as a
     reach();
     return "done"; // and no answer ever comes
   };
-  const { backup } = begin();
+  const { backup } = await begin();
   await reached;
   await backup.close();
   assert.deepEqual(told(), []);
   assert.deepEqual(await snapshots(), []);
   server.fault = () => "pass";
-  begin();
+  await begin();
   await until(taken(1));
   assert.deepEqual(await restored("again"), files(data));
 });

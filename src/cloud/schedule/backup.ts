@@ -17,7 +17,7 @@ export interface BackupPlan {
 
 /** What a backup is made of and with; `backup-process.ts` runs the program. */
 export interface BackupTool {
-  /** When the newest was taken; null where there is none. */
+  /** When the newest was taken; null where there is none, or it has not been read back to its end, or was damaged. */
   newest(to: ColdPlace): Promise<EpochMs | null>;
   /** Rejects with what it said where it fails. Ends early with `signal`. */
   take(plan: BackupPlan, signal: AbortSignal): Promise<{ readonly backup: string; readonly added: number }>;

@@ -42,7 +42,11 @@ export async function startSchedules(
   const backup =
     config.backup === undefined
       ? null
-      : new ScheduledBackup({ ...ports, plan: backupPlanOf(config.backup), tool: backupProcess(config.data, ports) });
+      : new ScheduledBackup({
+          ...ports,
+          plan: backupPlanOf(config.backup),
+          tool: await backupProcess(config.data, ports),
+        });
   const counters = exportCounters(metrics);
   const started: ScheduledExport[] = [];
   for (const { plan, to } of exportsOf(config.exports)) {

@@ -1,117 +1,22 @@
 import assert from "node:assert/strict";
-import { chmodSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { decodeCbor, encodeCbor } from "../../adapters/cbor.ts";
 import { createKeyAndCsr } from "../../adapters/pki/mod.ts";
-import { LIMITS, decodeUtf8, encodeUtf8, hours, minutes } from "../../base/mod.ts";
-import type { JsonValue } from "../../base/mod.ts";
+import { LIMITS, encodeUtf8, hours, minutes } from "../../base/mod.ts";
 import { claimPolicyDocument, compilePolicy, parsePolicy } from "../../identity/mod.ts";
-import { apiWorld } from "../api/api.fixture.ts";
-import type { ApiWorld } from "../api/api.fixture.ts";
-import { provisioningService } from "./provisioning.ts";
-
-const CREATE = "$aws/certificates/create";
-const CSR = "$aws/certificates/create-from-csr";
-const REGISTER = "$aws/provisioning-templates/t/provision";
-const CLAIM = "c1".repeat(32);
-
-type Document = Record<string, unknown>;
-interface Answered {
-  readonly outcome: string;
-  readonly document: Document;
-}
-interface Asking {
-  readonly clientId?: string;
-  readonly certificateId?: string | null;
-}
-
-/** A device that asks over MQTT, without the network between. */
-type Ask = (topic: string, document: unknown, as?: Asking) => Promise<Answered>;
-
-const certificate = {
-  Type: "AWS::IoT::Certificate",
-  Properties: { CertificateId: { Ref: "AWS::IoT::Certificate::Id" } },
-};
-const pump = {
-  Type: "AWS::IoT::Thing",
-  Properties: { ThingName: { "Fn::Sub": "pump-${SN}" }, AttributePayload: { sn: { Ref: "SN" } } },
-};
-const own = { Type: "AWS::IoT::Policy", Properties: { PolicyName: "tidewire-default" } };
-
-function templateBody(resources: object = { pump, certificate, own }): string {
-  return JSON.stringify({ Parameters: { SN: { Type: "String" } }, Resources: resources });
-}
-
-async function withWorld(work: (world: ApiWorld, ask: Ask) => Promise<void>, template: object = {}): Promise<void> {
-  await using world = await apiWorld();
-  world.provisioning.templates.create({ name: "t", body: templateBody(), enabled: true, ...template });
-  const service = provisioningService({ ...world.provisioning, logger: world.logger, metrics: world.metrics });
-  const ask: Ask = (topic, document, { clientId = "c1", certificateId = CLAIM } = {}) =>
-    new Promise((resolve) => {
-      const cbor = topic.endsWith("/cbor");
-      const payload =
-        document instanceof Uint8Array
-          ? document
-          : cbor
-            ? encodeCbor(document as JsonValue)
-            : encodeUtf8(JSON.stringify(document));
-      const told = {
-        clientId,
-        thing: null,
-        certificateId,
-        remoteAddress: "",
-        sessionIdentifier: "s",
-        protocolVersion: 5,
-      } as const;
-      const message = {
-        topic,
-        payload,
-        qos: 1,
-        retain: false,
-        clientId,
-        thing: null,
-        receivedAt: 0,
-        properties: null,
-      } as const;
-      service.handle({
-        message,
-        offset: 0,
-        requester: told,
-        reply: (to, bytes) => {
-          assert.ok(to.startsWith(`${topic}/`));
-          const text = cbor ? decodeCbor(bytes) : JSON.parse(decodeUtf8(bytes, 0, bytes.length));
-          resolve({ outcome: to.slice(topic.length + 1), document: text as Document });
-          return true;
-        },
-      });
-    });
-  await work(world, ask);
-}
-
-async function refusedAs(
-  answer: Promise<Answered>,
-  statusCode: number,
-  errorCode: string,
-  message?: RegExp,
-): Promise<void> {
-  const { outcome, document } = await answer;
-  assert.equal(outcome, "rejected", JSON.stringify(document));
-  assert.deepEqual(Object.keys(document).sort(), ["errorCode", "errorMessage", "statusCode"]);
-  assert.deepEqual(
-    [document["statusCode"], document["errorCode"]],
-    [statusCode, errorCode],
-    String(document["errorMessage"]),
-  );
-  if (message !== undefined) assert.match(String(document["errorMessage"]), message);
-}
-
-const request = (created: Document, sn = "7"): Document => ({
-  certificateOwnershipToken: created["certificateOwnershipToken"],
-  parameters: { SN: sn },
-});
+import {
+  CREATE,
+  CSR,
+  REGISTER,
+  certificate,
+  own,
+  pump,
+  refusedAs,
+  request,
+  templateBody,
+  withWorld,
+} from "./provisioning.fixture.ts";
+import type { Document } from "./provisioning.fixture.ts";
 
 for (const format of ["json", "cbor"]) {
   test(`keys, certificate, thing and policy in ${format}: pending until the template has made it all`, () =>
@@ -360,88 +265,6 @@ describe("a claim", () => {
       assert.equal(policy.publish(topic, false), false, topic);
     assert.equal(policy.subscribe("#"), false);
   });
-});
-
-describe("a pre-provisioning hook", () => {
-  async function hooked(
-    answer: (question: Document) => unknown,
-    check: (ask: Ask, created: Document, world: ApiWorld) => Promise<void>,
-  ): Promise<void> {
-    const server = createServer((message, response) => {
-      let text = "";
-      message.on("data", (chunk: Buffer) => (text += chunk.toString()));
-      message.on("end", () => {
-        const given = answer(JSON.parse(text) as Document);
-        if (given !== undefined) response.end(typeof given === "string" ? given : JSON.stringify(given));
-      });
-    });
-    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-    const hook = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    try {
-      await withWorld(
-        async (world, ask) => {
-          const { document: created } = await ask(`${CREATE}/json`, {});
-          await check(ask, created, world);
-        },
-        { hook },
-      );
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
-  }
-
-  test("hears who asks, says yes, and overrides parameters", async () => {
-    let heard: Document = {};
-    await hooked(
-      (question) => {
-        heard = question;
-        return { allowProvisioning: true, parameterOverrides: { SN: "9" } };
-      },
-      async (ask, created) => {
-        const { document } = await ask(`${REGISTER}/json`, request(created));
-        assert.equal(document["thingName"], "pump-9");
-        assert.equal(heard["claimCertificateId"], CLAIM);
-        assert.equal(heard["certificateId"], created["certificateId"]);
-        assert.equal(heard["certificatePem"], created["certificatePem"]);
-        assert.deepEqual([heard["clientId"], heard["parameters"]], ["c1", { SN: "7" }]);
-      },
-    );
-  });
-
-  for (const [name, answer] of [
-    ["says no", { allowProvisioning: false }],
-    ["says nothing that is understood", "hello"],
-    ["says yes as text", { allowProvisioning: "true" }],
-    ["overrides with a number", { allowProvisioning: true, parameterOverrides: { SN: 1 } }],
-  ] as const) {
-    test(`that ${name} denies`, () =>
-      hooked(
-        () => answer,
-        async (ask, created, world) => {
-          await refusedAs(ask(`${REGISTER}/json`, request(created)), 403, "ACCESS_DENIED");
-          assert.equal(world.registry.things.count(), 0);
-        },
-      ));
-  }
-
-  test("may be a program of the platform's own folder; one that fails denies", () =>
-    withWorld(async (world, ask) => {
-      const { templates } = world.provisioning;
-      for (const hook of ["program:../x", "program:none", "file:///bin/sh", "/bin/sh"])
-        assert.throws(() => templates.update("t", { hook }), { code: "REQUEST_INVALID" }, hook);
-      const write = (name: string, script: string): string => {
-        const path = join(world.folder, "hooks", name);
-        writeFileSync(path, `#!/bin/sh\n${script}\n`);
-        chmodSync(path, 0o755);
-        return `program:${name}`;
-      };
-      const yes = write("yes", 'grep -q \'"SN":"7"\' && echo \'{"allowProvisioning":true}\'');
-      templates.update("t", { hook: yes });
-      const { document: created } = await ask(`${CREATE}/json`, {});
-      await refusedAs(ask(`${REGISTER}/json`, request(created, "8")), 403, "ACCESS_DENIED", /status 1/);
-      assert.equal((await ask(`${REGISTER}/json`, request(created))).outcome, "accepted");
-    }));
 });
 
 test("RegisterThing of the API: a device by its signing request, answered with certificate and ARNs", () =>
