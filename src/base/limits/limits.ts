@@ -459,8 +459,6 @@ export function assertLimits(limits: Limits = LIMITS): void {
     [log.recordBytesMax < log.segmentBytesMax, "a record fits a segment"],
     [log.recordBytesMax < log.pendingBytesMax, "a record fits the pending bytes"],
     [log.batchBytesMax <= log.groupBytesMax, "a batch fits what one sync carries"],
-    [log.gatherBytesMax <= log.groupBytesMax, "what is waited for fits what one sync carries"],
-    [log.gatherTimeMax < log.patience, "who is waited for is not made to wait as long as nobody"],
     [log.recordBytesMax <= log.groupBytesMax, "a record fits what one sync carries"],
     [log.groupBytesMax <= log.segmentBytesMax, "what one sync carries fits a segment"],
     [log.pendingBytesMax < log.diskFreeBytesMin, "what is pending fits the disk when appends are refused"],
