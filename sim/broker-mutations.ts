@@ -106,7 +106,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     sabotage: () => rewriting((frames) => frames.flatMap((frame) => (isAtMostOnce(frame) ? [frame, frame] : [frame]))),
   },
   "what one client is sent reaches another one as well": {
-    noticed: /that had not subscribed|has no such subscription|more often than it was accepted/,
+    noticed:
+      /that had not subscribed|has no such subscription|that the client does not have|more often than it was accepted/,
     sabotage: gossiping,
   },
   "a connection that is lost is not noticed": {

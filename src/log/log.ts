@@ -1,8 +1,7 @@
 /** The durable log: appends are gathered in memory, written and synced in groups, and handed to consumers once on disk. */
 import { TidewireError, reasonOf } from "../base/mod.ts";
 import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
-import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES } from "./format.ts";
-import { identityOf } from "./format.ts";
+import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES, identityOf } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { BatchPool } from "./batch.ts";
 import type { BatchBuffer, LogBatch } from "./batch.ts";
@@ -10,6 +9,7 @@ import { Consumer } from "./consumer.ts";
 import type { ConsumerSource } from "./consumer.ts";
 import { Consumers } from "./consumers.ts";
 import { GapReporter } from "./damage.ts";
+import { whenGathered } from "./gathering.ts";
 import { makeLogMetrics } from "./metrics.ts";
 import type { LogMetrics } from "./metrics.ts";
 import type { Crc32, LogDirectory } from "./ports.ts";
@@ -345,9 +345,16 @@ export class Log {
 
   #schedule(): void {
     this.#scheduled = true;
-    this.#options.scheduler.defer(() => {
+    this.#options.scheduler.defer(() => this.#gather());
+  }
+
+  /** Until it calls back, it is scheduled. */
+  #gather(): void {
+    this.#scheduled = true;
+    const gathered = (): number => (this.#wanted ? this.#pendingBytes : 0);
+    whenGathered(this.#options, gathered, () => {
       this.#scheduled = false;
-      if (this.#writing === null) this.#writeNext();
+      this.#writeNext();
     });
   }
 
@@ -406,7 +413,7 @@ export class Log {
     this.#durable = next;
     this.#inflight = [];
     this.#space.wrote(bytes);
-    this.#writeNext(); // the disk first: it works while the listeners do
+    this.#gather(); // the disk first, where there is enough for it: it works while the listeners do
     this.#publish(group, next);
   }
 

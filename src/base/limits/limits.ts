@@ -139,6 +139,10 @@ export const LIMITS = {
     patience: seconds(1) / 4,
     /** One sync carries at most this: what recovery writes again, and what a power cut can tear. */
     groupBytesMax: mib(4),
+    /** While each turn brings more, a group waits until it has so much, which is 1,300 messages of 100 bytes … */
+    gatherBytesMax: kib(192),
+    /** … or has waited so long: a PUBACK comes that much later. */
+    gatherTimeMax: seconds(3) / 1000,
     /** A clock that is further ahead than this without the time having passed makes nothing old until it has stayed so … */
     clockAheadMax: hours(1),
     /** … for this long: an operator has a day to correct it before retention believes it. */
