@@ -85,6 +85,7 @@ export type {
   NumbersLookup as FleetNumbersLookup,
   Piece as FleetPiece,
   PiecesLookup as FleetPiecesLookup,
+  Ids as FleetIds,
   WordLookup as FleetWordLookup,
 } from "./search/index.ts";
 export { numberOf } from "./search/values.ts";

@@ -92,6 +92,9 @@ const NONE: FindLimits = {
   sortedAtFirst: 1,
   hopefulMax: 0,
   namesAtOnce: 2,
+  idsAtOnce: 2,
+  entriesAtOnce: 2,
+  narrowMax: 0,
   patternThingsMax: 0,
   patternWordsMax: 0,
   mergedWordsMax: 0,
@@ -108,6 +111,8 @@ const WAYS: readonly FindLimits[] = [
   { ...NONE, hopefulMax: 2 },
   { ...NONE, hopefulMax: 2, sortedMax: 100, namesAtOnce: 1 },
   { ...NONE, hopefulMax: 100 },
+  { ...NONE, narrowMax: 100, entriesAtOnce: 3 },
+  { ...NONE, narrowMax: 4, sortedMax: 4 },
 ];
 
 function all(index: SqliteSearchIndex, text: string, limits: FindLimits, wanted = Infinity): string[] {

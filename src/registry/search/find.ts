@@ -7,7 +7,7 @@ import { LIMITS } from "../../base/mod.ts";
 import { isOfRegistry } from "./document.ts";
 import type { FleetDocument } from "./document.ts";
 import { holds } from "./holds.ts";
-import type { NumbersLookup, PiecesLookup, SearchIndex, Stretch, WordLookup } from "./index.ts";
+import type { Ids, NumbersLookup, PiecesLookup, SearchIndex, Stretch, WordLookup } from "./index.ts";
 import { Offers, conjunctsOf, isNumbers, isPieces, isWord } from "./offers.ts";
 import type { CountedOffer, FindLimits, Offer } from "./offers.ts";
 import { termsOf } from "./tree.ts";
@@ -41,10 +41,15 @@ const NUMBERS_LOOKED_UP_MAX = 4;
 const NAMES_PER_DOCUMENT = 8;
 /** Knowing the name of an id takes as long as passing by so many names. */
 const NAMES_PER_ID = 3;
+/** Likewise, by so many entries of a field. */
+const ENTRIES_PER_ID = 12;
 /** Names that tell about where in the order the others lie. */
 const SAMPLED = 256;
 
 const { testedAtOnce, namesAtOnce } = LIMITS.search;
+const NAMES_AT_FIRST = NAMES_PER_DOCUMENT * testedAtOnce;
+
+type Base = WordLookup | NumbersLookup;
 
 export function find(index: SearchIndex, query: Query, after: string, options: FindOptions = {}): Generator<Stride> {
   return new Finding(index, query, options).from(after);
@@ -88,19 +93,19 @@ class Finding {
       words: offers.flatMap(({ offer }) => (isWord(offer) ? offer : [])),
       numbers: offers.flatMap(({ offer }) => (isNumbers(offer) ? offer : [])).slice(0, NUMBERS_LOOKED_UP_MAX),
     };
-    if (narrowest !== null && this.#isCollected(narrowest)) {
-      return yield* this.#collected(narrowest.offer, filters, after);
-    }
     const [pieces = null] = offers.map(({ offer }) => offer).find(isPieces) ?? [];
+    if (narrowest !== null && this.#isCollected(narrowest)) {
+      return yield* this.#collected(narrowest.offer, filters, pieces, after);
+    }
     const { sortedMax } = this.#limits;
     // Things that have a word are soon gone through where they are few.
     const narrows = pieces !== null && !(isWord(narrowest!.offer) && narrowest!.count <= sortedMax);
     const hope = !narrows ? Infinity : this.#wanted === Infinity ? 0 : this.#limits.hopefulMax;
-    const from = yield* this.#inOrder(this.#ways(offers, filters), hope, after);
+    const from = yield* this.#inOrder(this.#ways(offers, filters, known), hope, after);
     if (from === null) return;
     yield* known.countOf([pieces!]) <= sortedMax
-      ? this.#collected([pieces!], filters, from)
-      : this.#among(pieces!, filters, from);
+      ? this.#collected([pieces!], filters, null, from)
+      : this.#among(pieces!, filters, known.narrowest([...filters.words, ...filters.numbers]), from);
   }
 
   #isCollected({ offer, count }: CountedOffer): boolean {
@@ -109,18 +114,24 @@ class Finding {
     return count <= (this.#wanted < Infinity && offer.some(({ by }) => by === "pieces") ? sortedPiecesMax : sortedMax);
   }
 
-  *#collected(offer: Offer, filters: Filters, after: string): Generator<Stride> {
+  /** `pieces`: what else they have to have; asked when those that come first by name do not fill a page. */
+  *#collected(offer: Offer, filters: Filters, pieces: PiecesLookup | null, after: string): Generator<Stride> {
     const names = new Set<string>();
     for (const lookup of offer) {
       if (lookup.by === "pieces") yield* this.#named(lookup, names, after);
       else for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
     }
     const others = { ...filters, numbers: filters.numbers.filter((lookup) => !offer.includes(lookup)) };
+    const isLong = pieces !== null && !offer.includes(pieces) && names.size > 2 * this.#limits.sortedAtFirst;
     let last = names.size;
+    let [ids, from]: [Ids | null, string | null] = [null, null];
     if (last === 0) yield { found: [], upTo: null };
     for (const some of ascending([...names], this.#limits.sortedAtFirst)) {
       last -= some.length;
-      yield* this.#strides(this.#filtered(some, others), last === 0 ? null : some.at(-1)!);
+      if (isLong && from !== null && ids === null) ids = yield* this.#idsOf(pieces, from);
+      from = some.at(-1)!;
+      const having = ids === null ? some : this.#index.identified(some, ids);
+      yield* this.#strides(this.#filtered(having, others), last === 0 ? null : from);
     }
   }
 
@@ -136,11 +147,20 @@ class Finding {
   }
 
   /** Ways to go through things by name. */
-  #ways(offers: readonly CountedOffer[], { words, numbers }: Filters): (after: string) => Stretch {
+  #ways(offers: readonly CountedOffer[], { words, numbers }: Filters, known: Offers): (after: string) => Stretch {
     const either = offers.find(({ offer }) => this.#isMerged(offer))?.offer as readonly WordLookup[] | undefined;
     if (words.length === 0 && either !== undefined) return (after) => this.#index.either(either, after, this.#step);
-    const wide = (words.length + numbers.length > 1 && words.length > 0) || this.#ofName.length > 0;
-    return (after) => this.#index.ordered(words, numbers, after, wide ? NAMES_PER_DOCUMENT * testedAtOnce : this.#step);
+    if (words.length === 0 && numbers.length > 0) {
+      const ranges = known.byCount(numbers);
+      let window = NAMES_AT_FIRST;
+      return (after) => {
+        const stretch = this.#index.ordered([], ranges, after, window);
+        window = this.#wider(window);
+        return stretch;
+      };
+    }
+    const wide = words.length + numbers.length > 1 || this.#ofName.length > 0;
+    return (after) => this.#index.ordered(words, numbers, after, wide ? NAMES_AT_FIRST : this.#step);
   }
 
   /**
@@ -161,25 +181,36 @@ class Finding {
     return from;
   }
 
-  /** What changes meanwhile has a newer id, and is tested in any case. */
-  *#among(lookup: PiecesLookup, filters: Filters, after: string): Generator<Stride> {
-    const most = this.#limits.namesAtOnce;
+  /** Goes on behind `at`, which it has come to. */
+  *#idsOf(lookup: PiecesLookup, at: string): Generator<Stride, Ids> {
+    const most = this.#limits.idsAtOnce;
     const newest = this.#index.newestId();
     const ids: number[] = [];
     for (let last = 0; ;) {
       const some = this.#index.idsOf(lookup, last, most);
       for (const id of some) ids.push(id);
-      if (some.length < most) break;
+      if (some.length < most) return { ids, newest };
       last = some.at(-1)!;
-      yield { found: [], upTo: after };
+      yield { found: [], upTo: at };
     }
+  }
+
+  /** `base`: what is gone through; null: all things. */
+  *#among(lookup: PiecesLookup, filters: Filters, base: Base | null, after: string): Generator<Stride> {
+    const ids = yield* this.#idsOf(lookup, after);
+    const others = {
+      words: filters.words.filter((word) => word !== base),
+      numbers: filters.numbers.filter((numbers) => numbers !== base),
+    };
     let from: string | null = after;
-    for (let passed = 0; from !== null && passed < NAMES_PER_ID * ids.length; passed += most) {
-      const { things, upTo }: Stretch = this.#index.among(ids, newest, from, most);
-      yield* this.#strides(this.#filtered(things, filters), upTo);
+    const most = (base === null ? NAMES_PER_ID : ENTRIES_PER_ID) * ids.ids.length;
+    for (let [passed, window] = [0, NAMES_AT_FIRST]; from !== null && passed < most; window = this.#wider(window)) {
+      const { things, upTo }: Stretch = this.#index.among(ids, base, from, window);
+      yield* this.#strides(this.#filtered(things, others), upTo);
       from = upTo;
+      passed += window;
     }
-    if (from !== null) yield* this.#collected([lookup], filters, from);
+    if (from !== null) yield* this.#collected([lookup], filters, null, from);
   }
 
   /** Returns how many it found. */
@@ -221,6 +252,11 @@ class Finding {
             .filter((one) => this.#early.every((item) => holds(item, one)))
             .map(({ thingName }) => thingName);
     return this.#index.documents(some, "all").filter((one) => holds(query, one));
+  }
+
+  /** What fills no page soon is gone through in longer stretches. */
+  #wider(window: number): number {
+    return Math.min(2 * window, this.#limits.entriesAtOnce);
   }
 
   #isMerged(offer: Offer): boolean {

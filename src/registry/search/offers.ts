@@ -29,6 +29,9 @@ export type FindLimits = {
       | "sortedAtFirst"
       | "hopefulMax"
       | "namesAtOnce"
+      | "idsAtOnce"
+      | "entriesAtOnce"
+      | "narrowMax"
       | "patternThingsMax"
       | "patternWordsMax"
       | "mergedWordsMax"
@@ -41,6 +44,7 @@ const ANY_FIELD_LOOKUPS_MAX = 200;
 export class Offers {
   readonly #index: SearchIndex;
   readonly #limits: FindLimits;
+  readonly #far = new Map<Lookup, number>();
 
   constructor(index: SearchIndex, limits: FindLimits) {
     this.#index = index;
@@ -85,6 +89,28 @@ export class Offers {
       count += this.#index.count(lookup, most + 1 - count);
       if (count > most) return count;
     }
+    return count;
+  }
+
+  /** The narrower first, as far as counting them is cheap. */
+  byCount<L extends Lookup>(lookups: readonly L[]): readonly L[] {
+    if (lookups.length < 2) return lookups;
+    const counted = lookups.map((lookup) => ({ lookup, count: this.#countedFar(lookup) }));
+    return counted.sort((a, b) => a.count - b.count).map(({ lookup }) => lookup);
+  }
+
+  /** Null: none of them narrows much. */
+  narrowest<L extends Lookup>(lookups: readonly L[]): L | null {
+    const [first] = this.byCount(lookups);
+    return first !== undefined && this.#countedFar(first) <= this.#limits.narrowMax ? first : null;
+  }
+
+  /** `narrowMax` + 1: or more. */
+  #countedFar(lookup: Lookup): number {
+    const known = this.#far.get(lookup);
+    if (known !== undefined) return known;
+    const count = this.#index.count(lookup, this.#limits.narrowMax + 1);
+    this.#far.set(lookup, count);
     return count;
   }
 
