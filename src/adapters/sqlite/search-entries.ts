@@ -17,7 +17,7 @@ const NAMES_AT_ONCE = 64;
 export const NAMES = Array.from({ length: NAMES_AT_ONCE }, () => "?").join(", ");
 
 /** Looking one name up takes as long as reading so many entries in a row. */
-const ENTRIES_PER_NAME = 12;
+const ENTRIES_PER_NAME = 6;
 
 const WORDS = "words w";
 const NUMBERS = "numbers w INDEXED BY numbers_by_thing";

@@ -43,13 +43,20 @@ const NAMES_PER_DOCUMENT = 8;
 const NAMES_PER_ID = 3;
 /** Likewise, by so many entries of a field. */
 const ENTRIES_PER_ID = 12;
+/** Reading so many entries takes as long as looking up a name. */
+const ENTRIES_PER_NAME = 8;
 /** Names that tell about where in the order the others lie. */
 const SAMPLED = 256;
 
 const { testedAtOnce, namesAtOnce } = LIMITS.search;
 const NAMES_AT_FIRST = NAMES_PER_DOCUMENT * testedAtOnce;
 
-type Base = WordLookup | NumbersLookup;
+/** What else things have to have that one offer finds. */
+interface Narrowing {
+  readonly filters: Filters;
+  readonly pieces: readonly PiecesLookup[] | null;
+  readonly known: Offers;
+}
 
 export function find(index: SearchIndex, query: Query, after: string, options: FindOptions = {}): Generator<Stride> {
   return new Finding(index, query, options).from(after);
@@ -93,45 +100,57 @@ class Finding {
       words: offers.flatMap(({ offer }) => (isWord(offer) ? offer : [])),
       numbers: offers.flatMap(({ offer }) => (isNumbers(offer) ? offer : [])).slice(0, NUMBERS_LOOKED_UP_MAX),
     };
-    const [pieces = null] = offers.map(({ offer }) => offer).find(isPieces) ?? [];
-    if (narrowest !== null && this.#isCollected(narrowest)) {
-      return yield* this.#collected(narrowest.offer, filters, pieces, after);
-    }
+    const pieces = offers.map(({ offer }) => offer).find(isPieces) ?? null;
     const { sortedMax } = this.#limits;
     // Things that have a word are soon gone through where they are few.
-    const narrows = pieces !== null && !(isWord(narrowest!.offer) && narrowest!.count <= sortedMax);
+    const isFew = narrowest !== null && isWord(narrowest.offer) && narrowest.count <= sortedMax;
+    const collected = isFew ? undefined : offers.find((offer) => this.#isCollected(offer, known));
+    if (collected !== undefined) {
+      return yield* this.#collected(collected.offer, { filters, pieces, known }, after);
+    }
+    const narrows = pieces !== null && !isFew;
     const hope = !narrows ? Infinity : this.#wanted === Infinity ? 0 : this.#limits.hopefulMax;
     const from = yield* this.#inOrder(this.#ways(offers, filters, known), hope, after);
     if (from === null) return;
-    yield* known.countOf([pieces!]) <= sortedMax
-      ? this.#collected([pieces!], filters, null, from)
-      : this.#among(pieces!, filters, known.narrowest([...filters.words, ...filters.numbers]), from);
+    const rest = { filters, pieces: pieces!, known };
+    yield* known.countOf(pieces!) <= sortedMax ? this.#collected(pieces!, rest, from) : this.#among(rest, from);
   }
 
-  #isCollected({ offer, count }: CountedOffer): boolean {
+  #isCollected({ offer, count }: CountedOffer, known: Offers): boolean {
     if (isWord(offer)) return false; // its things are in order already
-    const { sortedMax, sortedPiecesMax } = this.#limits;
-    return count <= (this.#wanted < Infinity && offer.some(({ by }) => by === "pieces") ? sortedPiecesMax : sortedMax);
+    const { sortedMax, sortedPiecesMax, narrowMax } = this.#limits;
+    if (isPieces(offer) && this.#wanted < Infinity) return count <= sortedPiecesMax;
+    if (count <= sortedMax) return true;
+    // No way goes through them in order.
+    const isApart = offer.length > 1 && !this.#isMerged(offer) && offer.every(({ by }) => by !== "pieces");
+    return isApart && known.countOf(offer, narrowMax) <= narrowMax;
   }
 
-  /** `pieces`: what else they have to have; asked when those that come first by name do not fill a page. */
-  *#collected(offer: Offer, filters: Filters, pieces: PiecesLookup | null, after: string): Generator<Stride> {
+  /** What those that come first by name do not fill a page of is narrowed by sets before more is read. */
+  *#collected(offer: Offer, { filters, pieces, known }: Narrowing, after: string): Generator<Stride> {
     const names = new Set<string>();
     for (const lookup of offer) {
       if (lookup.by === "pieces") yield* this.#named(lookup, names, after);
       else for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
     }
-    const others = { ...filters, numbers: filters.numbers.filter((lookup) => !offer.includes(lookup)) };
-    const isLong = pieces !== null && !offer.includes(pieces) && names.size > 2 * this.#limits.sortedAtFirst;
+    let others = without(filters, offer);
     let last = names.size;
-    let [ids, from]: [Ids | null, string | null] = [null, null];
+    let [narrowed, from]: [((names: readonly string[]) => readonly string[]) | null, string | null] = [null, null];
     if (last === 0) yield { found: [], upTo: null };
     for (const some of ascending([...names], this.#limits.sortedAtFirst)) {
+      if (from !== null && narrowed === null && last > this.#limits.sortedAtFirst) {
+        const ids = pieces === null || pieces === offer ? null : yield* this.#idsOf(pieces, from);
+        const narrow = known.narrow([...others.words, ...others.numbers], ENTRIES_PER_NAME * last);
+        const sets = narrow.map((lookup) => new Set(this.#index.things(lookup)));
+        others = without(others, narrow);
+        narrowed = (things) => {
+          const left = things.filter((thing) => sets.every((set) => set.has(thing)));
+          return ids === null ? left : this.#index.identified(left, ids);
+        };
+      }
       last -= some.length;
-      if (isLong && from !== null && ids === null) ids = yield* this.#idsOf(pieces, from);
       from = some.at(-1)!;
-      const having = ids === null ? some : this.#index.identified(some, ids);
-      yield* this.#strides(this.#filtered(having, others), last === 0 ? null : from);
+      yield* this.#strides(this.#filtered(narrowed?.(some) ?? some, others), last === 0 ? null : from);
     }
   }
 
@@ -181,27 +200,31 @@ class Finding {
     return from;
   }
 
-  /** Goes on behind `at`, which it has come to. */
-  *#idsOf(lookup: PiecesLookup, at: string): Generator<Stride, Ids> {
+  /** What has the pieces of any of these. Goes on behind `at`, which it has come to. */
+  *#idsOf(lookups: readonly PiecesLookup[], at: string): Generator<Stride, Ids> {
     const most = this.#limits.idsAtOnce;
     const newest = this.#index.newestId();
     const ids: number[] = [];
-    for (let last = 0; ;) {
-      const some = this.#index.idsOf(lookup, last, most);
-      for (const id of some) ids.push(id);
-      if (some.length < most) return { ids, newest };
-      last = some.at(-1)!;
-      yield { found: [], upTo: at };
+    for (const lookup of lookups) {
+      for (let last = 0; ;) {
+        const some = this.#index.idsOf(lookup, last, most);
+        for (const id of some) ids.push(id);
+        if (some.length < most) break;
+        last = some.at(-1)!;
+        yield { found: [], upTo: at };
+      }
     }
+    return { ids: lookups.length === 1 ? ids : [...Float64Array.from(ids).sort()], newest };
   }
 
-  /** `base`: what is gone through; null: all things. */
-  *#among(lookup: PiecesLookup, filters: Filters, base: Base | null, after: string): Generator<Stride> {
-    const ids = yield* this.#idsOf(lookup, after);
-    const others = {
-      words: filters.words.filter((word) => word !== base),
-      numbers: filters.numbers.filter((numbers) => numbers !== base),
-    };
+  /** Goes through what is narrow, or else through all things. */
+  *#among(
+    { filters, pieces, known }: Narrowing & { pieces: readonly PiecesLookup[] },
+    after: string,
+  ): Generator<Stride> {
+    const ids = yield* this.#idsOf(pieces, after);
+    const base = known.narrowest([...filters.words, ...filters.numbers]);
+    const others = base === null ? filters : without(filters, [base]);
     let from: string | null = after;
     const most = (base === null ? NAMES_PER_ID : ENTRIES_PER_ID) * ids.ids.length;
     for (let [passed, window] = [0, NAMES_AT_FIRST]; from !== null && passed < most; window = this.#wider(window)) {
@@ -210,7 +233,7 @@ class Finding {
       from = upTo;
       passed += window;
     }
-    if (from !== null) yield* this.#collected([lookup], filters, null, from);
+    if (from !== null) yield* this.#collected(pieces, { filters, pieces, known }, from);
   }
 
   /** Returns how many it found. */
@@ -294,6 +317,13 @@ export function* countPieces(index: SearchIndex, lookup: PiecesLookup): Generato
     if (ids.length < namesAtOnce) return;
     last = ids.at(-1)!;
   }
+}
+
+function without({ words, numbers }: Filters, offer: Offer): Filters {
+  return {
+    words: words.filter((lookup) => !offer.includes(lookup)),
+    numbers: numbers.filter((lookup) => !offer.includes(lookup)),
+  };
 }
 
 function patternOfName(item: Query): Pattern | null {

@@ -105,6 +105,11 @@ export class Offers {
     return first !== undefined && this.#countedFar(first) <= this.#limits.narrowMax ? first : null;
   }
 
+  /** Those that find so many at most. */
+  narrow<L extends Lookup>(lookups: readonly L[], most: number): readonly L[] {
+    return lookups.filter((lookup) => this.#countedFar(lookup) <= Math.min(most, this.#limits.narrowMax));
+  }
+
   /** `narrowMax` + 1: or more. */
   #countedFar(lookup: Lookup): number {
     const known = this.#far.get(lookup);
@@ -228,10 +233,25 @@ function lookupOf(field: string, match: Match): Lookup {
     case "pattern":
       return rangeOf(field, match.pattern);
     case "numbers":
-      return { by: "numbers", field, from: match.from, to: match.to };
+      return {
+        by: "numbers",
+        field,
+        from: match.open.from ? nextTo(match.from, 1n) : match.from,
+        to: match.open.to ? nextTo(match.to, -1n) : match.to,
+      };
     case "texts":
       return { by: "words", field, from: shortened(match.from ?? ""), to: match.to };
   }
+}
+
+/** The number that comes next in this direction: the index knows no open ends. */
+function nextTo(number: number, direction: 1n | -1n): number {
+  if (!Number.isFinite(number)) return number;
+  if (number === 0) return Number(direction) * Number.MIN_VALUE;
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, number);
+  bits.setBigUint64(0, bits.getBigUint64(0) + (number > 0 ? direction : -direction));
+  return bits.getFloat64(0);
 }
 
 function rangeOf(field: string, [prefix]: Pattern): Extract<Lookup, { by: "words" }> {
@@ -261,8 +281,8 @@ export function isNumbers(offer: Offer): offer is readonly [NumbersLookup] {
   return offer.length === 1 && offer[0]!.by === "numbers";
 }
 
-export function isPieces(offer: Offer): offer is readonly [PiecesLookup] {
-  return offer.length === 1 && offer[0]!.by === "pieces";
+export function isPieces(offer: Offer): offer is readonly PiecesLookup[] {
+  return offer.length > 0 && offer.every(({ by }) => by === "pieces");
 }
 
 export function isWord(offer: Offer): offer is readonly [WordLookup] {
