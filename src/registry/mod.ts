@@ -86,6 +86,7 @@ export type {
   Piece as FleetPiece,
   PiecesLookup as FleetPiecesLookup,
   Ids as FleetIds,
+  Names as FleetNames,
   WordLookup as FleetWordLookup,
 } from "./search/index.ts";
 export { numberOf } from "./search/values.ts";

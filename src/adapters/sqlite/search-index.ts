@@ -9,6 +9,7 @@ import { FleetDocument, asIndexed, indexedWords, isPieced, numberOf, shortened }
 import type {
   FleetIds,
   FleetLookup,
+  FleetNames,
   FleetNumbersLookup,
   FleetPiecesLookup,
   FleetPartBody,
@@ -168,7 +169,7 @@ export class SqliteSearchIndex implements SearchIndex {
 
   things(lookup: Exclude<FleetLookup, FleetPiecesLookup>): readonly string[] {
     const { from, values } = this.#from(lookup);
-    return this.#rows(`SELECT thing ${from}`, values).map(([thing]) => String(thing));
+    return JSON.parse(String(this.#rows(`SELECT json_group_array(thing) ${from}`, values)[0]![0])) as string[];
   }
 
   ordered(
@@ -199,7 +200,7 @@ export class SqliteSearchIndex implements SearchIndex {
     return this.#pieces.idsOf(this.#matchOf(lookup), after, limit);
   }
 
-  namesOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
+  namesOf(lookup: FleetPiecesLookup, after: number, limit: number): FleetNames {
     return this.#pieces.namesOf(this.#matchOf(lookup), after, limit);
   }
 

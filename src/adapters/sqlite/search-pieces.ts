@@ -3,7 +3,7 @@
  * ids that take a byte or two each. A thing's id is new with each change, so that the lists grow at their ends alone.
  */
 import { piecesOf } from "../../registry/mod.ts";
-import type { FleetPiece } from "../../registry/mod.ts";
+import type { FleetNames, FleetPiece } from "../../registry/mod.ts";
 
 export const PIECES = `CREATE TABLE numbered (
      id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, thing TEXT NOT NULL, UNIQUE (tenant, thing)) STRICT;
@@ -65,10 +65,12 @@ export class SearchPieces {
     return JSON.parse(String(this.#rows(sql, [match, after, limit])[0]![0])) as number[];
   }
 
-  namesOf(match: string, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
-    const sql = `SELECT thing, id FROM pieces JOIN numbered ON numbered.id = pieces.rowid
-      WHERE pieces MATCH ? AND pieces.rowid > CAST(? AS INTEGER) ORDER BY pieces.rowid LIMIT ?`;
-    return this.#rows(sql, [match, after, limit]) as readonly (readonly [string, number])[];
+  namesOf(match: string, after: number, limit: number): FleetNames {
+    const sql = `SELECT json_group_array(thing), max(id) FROM
+      (SELECT thing, id FROM pieces JOIN numbered ON numbered.id = pieces.rowid
+        WHERE pieces MATCH ? AND pieces.rowid > CAST(? AS INTEGER) ORDER BY pieces.rowid LIMIT ?)`;
+    const [names, last] = this.#rows(sql, [match, after, limit])[0]!;
+    return { names: JSON.parse(String(names)) as string[], last: Number(last ?? after) };
   }
 
   newestId(): number {

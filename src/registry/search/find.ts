@@ -158,9 +158,9 @@ class Finding {
     const most = this.#limits.namesAtOnce;
     for (let last = 0; ;) {
       const named = this.#index.namesOf(lookup, last, most);
-      for (const [thing] of named) if (thing > after) into.add(thing);
-      if (named.length < most) return;
-      last = named.at(-1)![1];
+      for (const thing of named.names) if (thing > after) into.add(thing);
+      if (named.names.length < most) return;
+      last = named.last;
       yield { found: [], upTo: after };
     }
   }

@@ -47,8 +47,8 @@ export interface SearchIndex {
    * are, with each change of a field that has pieces.
    */
   idsOf(lookup: PiecesLookup, after: number, limit: number): readonly number[];
-  /** The same with their names. */
-  namesOf(lookup: PiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[];
+  /** Their names, in the order of the ids. */
+  namesOf(lookup: PiecesLookup, after: number, limit: number): Names;
   /** The highest that there is; 0: there is none. */
   newestId(): number;
   /**
@@ -60,6 +60,12 @@ export interface SearchIndex {
   identified(things: readonly string[], ids: Ids): readonly string[];
   /** In the order of the names; those that are gone are left out. `registry`: without the parts that are not the registry's. */
   documents(things: readonly string[], parts: "all" | "registry"): readonly FleetDocument[];
+}
+
+export interface Names {
+  readonly names: readonly string[];
+  /** Id of the last one. */
+  readonly last: number;
 }
 
 /** Things that had some pieces at one time. */
