@@ -6,6 +6,9 @@ import type { DiskFault } from "./disk.ts";
 import { SimRandom } from "./world.ts";
 
 logDirectoryContract("simulated files", () => Promise.resolve(new SimDisk({ random: new SimRandom(1) }).folder()));
+logDirectoryContract("simulated files with padding", () =>
+  Promise.resolve(new SimDisk({ random: new SimRandom(1), pads: true }).folder()),
+);
 
 const A = new Uint8Array(40).fill(1);
 const B = new Uint8Array(40).fill(2);

@@ -3,7 +3,7 @@
  * whole, torn, or not at all, in any combination; what was synced is there. A failed sync says nothing: some of what it
  * should have carried is on disk, the rest never will be although reads still show it (as Linux does).
  */
-import { writeThenSync } from "../src/log/mod.ts";
+import { PADDING, PADDING_BYTES_MAX, writeThenSync } from "../src/log/mod.ts";
 import type { LogDirectory, LogFile } from "../src/log/mod.ts";
 import type { SimRandom } from "./world.ts";
 
@@ -30,6 +30,8 @@ export interface DiskOptions {
   /** Asked before each operation; `null` lets it happen. `count` numbers the operations from 0. */
   fault?(operation: DiskOperation, name: string, count: number): DiskFault | null;
   freeBytes?(): number;
+  /** Writes that are durable at once leave padding behind, as a disk's blocks do. */
+  readonly pads?: boolean;
 }
 
 type Change =
@@ -166,6 +168,8 @@ export class SimDisk {
   #file(life: number, name: string, inode: Inode): LogFile {
     const during = <T>(operation: DiskOperation, work: () => T): Promise<T> =>
       this.#during(life, operation, name, work, inode);
+    let padded = false;
+    let contentEnd = 0;
     const file: LogFile = {
       write: (bytes, position) => {
         const copy = bytes.slice();
@@ -184,7 +188,13 @@ export class SimDisk {
           else inode.durable = inode.content;
           inode.changes = [];
         }),
-      writeDurably: (parts, position) => writeThenSync(file, parts, position),
+      writeDurably: async (parts, position) => {
+        const end = position + parts.reduce((sum, part) => sum + part.length, 0);
+        const padding = this.#padding();
+        await writeThenSync(file, padding.length === 0 ? parts : [...parts, padding], position);
+        contentEnd = end;
+        padded ||= padding.length > 0;
+      },
       read: (into, position) =>
         during("read", () => {
           const part = inode.content.subarray(position, position + into.length);
@@ -193,7 +203,10 @@ export class SimDisk {
         }),
       size: () => during("size", () => inode.content.length),
       truncate: (size) => during("truncate", () => write(inode, { kind: "truncate", size })),
-      close: () => during("close", () => {}),
+      close: async () => {
+        if (padded) await file.truncate(contentEnd);
+        await during("close", () => {});
+      },
     };
     return file;
   }
@@ -257,6 +270,13 @@ export class SimDisk {
       at += piece.length;
     }
     return result;
+  }
+
+  /** As behind a large write to a real disk; short ones as well, so that the next write ends within them or behind them. */
+  #padding(): Uint8Array {
+    const random = this.#random;
+    if (this.#options.pads !== true || random.chance(0.5)) return new Uint8Array();
+    return new Uint8Array(random.below(random.chance(0.8) ? 100 : PADDING_BYTES_MAX)).fill(PADDING);
   }
 
   #open(name: string, create: boolean): Inode {

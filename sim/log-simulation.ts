@@ -106,6 +106,7 @@ class Run {
     };
     this.disk = new SimDisk({
       random: this.random,
+      pads: this.random.chance(0.5),
       fault: (operation, _name, count) => {
         if (this.#struck || count < this.#faultAt || operation === "close") return null;
         if (this.#atChange && !CHANGES.has(operation)) return null;

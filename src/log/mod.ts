@@ -7,5 +7,5 @@ export type { LogReaderOptions } from "./reader.ts";
 export { isDamage, verify } from "./verify.ts";
 export type { Gap } from "./damage.ts";
 export type { Finding, VerifyOptions } from "./verify.ts";
-export { writeThenSync } from "./ports.ts";
+export { PADDING, PADDING_BYTES_MAX, writeThenSync } from "./ports.ts";
 export type { Crc32, LogDirectory, LogFile } from "./ports.ts";

@@ -21,7 +21,10 @@ export interface LogDirectory {
 export interface LogFile {
   /** Writes all of `bytes`, or rejects. */
   write(bytes: Uint8Array, position: number): Promise<void>;
-  /** Writes all of `parts`, one behind the other, and syncs them: in one call of the system where it has one. */
+  /**
+   * Writes all of `parts`, one behind the other, and syncs them: in one call of the system where it has one. Fewer than
+   * `PADDING_BYTES_MAX` bytes of `PADDING` may follow them in the file until it is closed: a disk takes whole blocks.
+   */
   writeDurably(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync: content and length are durable afterwards. */
   sync(): Promise<void>;
@@ -31,6 +34,10 @@ export interface LogFile {
   truncate(size: number): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Stands behind the last batch where a write had to be longer than its batches. Not 0, which lost blocks read as. */
+export const PADDING = 0x50;
+export const PADDING_BYTES_MAX = 4096;
 
 /** `writeDurably` where the system has no call for it. */
 export async function writeThenSync(

@@ -4,6 +4,7 @@
  */
 import { BATCH_HEADER_BYTES, BATCH_MAGIC, bodyIsWhole, readBatchHeader, sameLog } from "./format.ts";
 import type { BatchHeader, LogId } from "./format.ts";
+import { PADDING, PADDING_BYTES_MAX } from "./ports.ts";
 import type { Crc32, LogFile } from "./ports.ts";
 import { FileWindow } from "./window.ts";
 
@@ -139,13 +140,24 @@ export class SegmentScanner {
   }
 
   async #probe(at: number): Promise<Probe> {
+    const seen = await this.#look(at);
+    if (seen.kind === "batch") return seen;
+    // What was read ahead may have been padding, or half written, and be a batch by now.
+    this.#window.forget();
+    return await this.#look(at);
+  }
+
+  async #look(at: number): Promise<Probe> {
     const { crc32, upper, skimBelow } = this.#options;
     const window = this.#window;
     const there = await window.load(at, BATCH_HEADER_BYTES);
     if (there <= 0) return { kind: "end" };
-    if (there < BATCH_HEADER_BYTES) return { kind: "fault", reason: "cut short", resume: at + there };
-    const header = this.#headerAt(at);
-    if (header === null) return { kind: "fault", reason: "header damaged", resume: null };
+    const header = there < BATCH_HEADER_BYTES ? null : this.#headerAt(at);
+    if (header === null) {
+      if (await this.#isPadding(at)) return { kind: "end" };
+      if (there < BATCH_HEADER_BYTES) return { kind: "fault", reason: "cut short", resume: at + there };
+      return { kind: "fault", reason: "header damaged", resume: null };
+    }
     const end = at + BATCH_HEADER_BYTES + header.bodyBytes;
     const next = header.baseOffset + header.count;
     if (next > upper) return { kind: "fault", reason: "overlaps the next segment", resume: end };
@@ -161,6 +173,16 @@ export class SegmentScanner {
     }
     if (header.baseOffset < this.#expected) return { kind: "fault", reason: "offsets repeated", resume: end };
     return { kind: "batch", position: at, header };
+  }
+
+  /** Whether nothing but padding stands between `at` and the end of the file. */
+  async #isPadding(at: number): Promise<boolean> {
+    const window = this.#window;
+    if (window.bytes[window.indexOf(at)] !== PADDING) return false;
+    const there = await window.load(at, PADDING_BYTES_MAX);
+    if (there >= PADDING_BYTES_MAX) return false;
+    const from = window.indexOf(at);
+    return window.bytes.subarray(from, from + there).every((byte) => byte === PADDING);
   }
 
   /** The next position from `from` at which a plausible batch header stands, or the end of the file. */

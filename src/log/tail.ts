@@ -29,6 +29,7 @@ export interface Walked {
   readonly end: number;
   /** Where the batches begin that the last sync carried. */
   readonly lastGroup: number;
+  /** Behind the last byte that is not padding. */
   readonly size: number;
   /** When its last whole batch was closed; 0 where there is none. */
   readonly lastTime: EpochMs;
@@ -38,7 +39,6 @@ export interface Walked {
 export async function walk(options: RecoveryOptions, found: FoundSegment, logId: LogId): Promise<Walked> {
   const { directory, crc32, logger } = options;
   const file = await directory.open(found.name, "append");
-  const size = await file.size();
   const segment = newSegment(found, found.header);
   let position = SEGMENT_HEADER_BYTES;
   const start = { position, expected: found.baseOffset };
@@ -47,7 +47,8 @@ export async function walk(options: RecoveryOptions, found: FoundSegment, logId:
   let lastGroup = position;
   let lastDurable = -1;
   let lastTime = 0;
-  for (let step = await scanner.next(); step.kind !== "end"; step = await scanner.next()) {
+  let step = await scanner.next();
+  for (; step.kind !== "end"; step = await scanner.next()) {
     if (step.kind === "batch") {
       const { baseOffset, count, bodyBytes, durableOffset, time } = step.header;
       segment.index.note(baseOffset, step.position);
@@ -67,7 +68,7 @@ export async function walk(options: RecoveryOptions, found: FoundSegment, logId:
       });
     }
   }
-  return { found, segment, file, position, end, lastGroup, size, lastTime };
+  return { found, segment, file, position, end, lastGroup, size: step.position, lastTime };
 }
 
 /**
@@ -137,8 +138,8 @@ async function copyRange(from: LogFile, to: LogFile, position: number, size: num
  * failed sync, the system may hold pages that it believes to be on disk and that are not; a sync alone would do nothing.
  */
 export async function secure(walked: Walked): Promise<void> {
-  const { file, lastGroup: from, position: to, size } = walked;
-  if (size > to) await file.truncate(to);
+  const { file, lastGroup: from, position: to } = walked;
+  if ((await file.size()) > to) await file.truncate(to);
   const buffer = new Uint8Array(Math.min(COPY_BYTES, to - from));
   for (let at = from; at < to;) {
     const part = buffer.subarray(0, Math.min(buffer.length, to - at));

@@ -50,6 +50,11 @@ export class FileWindow {
     return this.#filled;
   }
 
+  /** The next `load` reads anew. */
+  forget(): void {
+    this.#filled = 0;
+  }
+
   #grow(length: number, from: number, keep: number): void {
     const larger = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
     larger.set(this.#bytes.subarray(from, from + keep));

@@ -8,6 +8,7 @@ import { join, sep } from "node:path";
 import { DatabaseSync, backup } from "node:sqlite";
 import { TidewireError, reasonOf } from "../../base/mod.ts";
 import type { EpochMs } from "../../base/mod.ts";
+import { PADDING_BYTES_MAX } from "../../log/mod.ts";
 import { VERSION } from "../version.ts";
 import type { BackupFile, BackupRepository, Snapshot } from "./repository.ts";
 
@@ -149,7 +150,9 @@ class Taking {
   async #keep(path: string, file: string, size: number, modifiedMs: number | null): Promise<void> {
     const { mode } = await stat(join(this.#options.data, path)).catch(missing);
     const { sha256, bytes, added } = await this.#options.repository.keep(file, size).catch(missing);
-    if (bytes !== size) throw new Changed(`${path} became shorter while it was read`);
+    // A segment's padding goes when the next one is begun.
+    const isPadding = SEGMENT.test(path) && size - bytes < PADDING_BYTES_MAX;
+    if (bytes !== size && !isPadding) throw new Changed(`${path} became shorter while it was read`);
     this.#added += added;
     this.#files.push({ path, bytes, sha256, mode: mode & 0o777, modifiedMs });
   }

@@ -7,6 +7,8 @@ import { crc32 } from "node:zlib";
 import { writeThenSync } from "../../log/mod.ts";
 import type { Crc32, LogDirectory, LogFile } from "../../log/mod.ts";
 import { syncFolder } from "../sync-folder.ts";
+import { DirectWrites } from "./direct-writes.ts";
+import type { DirectFile } from "./direct-writes.ts";
 
 /**
  * On Linux each write is durable when it returns (`O_DSYNC`, as if fdatasync followed), so that a group of batches takes one
@@ -25,11 +27,13 @@ export const fileCrc32: Crc32 = (bytes, seed) => crc32(bytes, seed);
 export async function openLogDirectory(path: string): Promise<LogDirectory> {
   const made = await mkdir(path, { recursive: true, mode: 0o700 });
   if (made !== undefined) await syncParents(path, made);
+  const direct = new DirectWrites();
   return {
     list: () => listFiles(path),
     open: async (name, mode) => {
       if (mode === "create") await mkdir(join(path, name, ".."), { recursive: true, mode: 0o700 });
-      return wrap(await open(join(path, name), FLAGS[mode], 0o600));
+      const handle = await open(join(path, name), FLAGS[mode], 0o600);
+      return wrap(handle, direct.file(join(path, name), handle));
     },
     remove: (name) => rm(join(path, name)),
     rename: (from, to) => moveFile(path, from, to),
@@ -44,17 +48,23 @@ export async function openLogDirectory(path: string): Promise<LogDirectory> {
   };
 }
 
-function wrap(handle: FileHandle): LogFile {
+function wrap(handle: FileHandle, direct: DirectFile): LogFile {
+  /** Behind the last byte that was written. */
+  let end = 0;
   const file: LogFile = {
     write: async (bytes, position) => {
+      end = Math.max(end, position + bytes.length);
       for (let done = 0; done < bytes.length;) {
         const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
         done += bytesWritten;
       }
     },
     sync: () => handle.datasync(),
-    writeDurably: (parts, position) =>
-      WRITES_ARE_DURABLE ? writeAll(handle, parts, position) : writeThenSync(file, parts, position),
+    writeDurably: async (parts, position) => {
+      if (!WRITES_ARE_DURABLE) return await writeThenSync(file, parts, position);
+      end = position + parts.reduce((sum, part) => sum + part.length, 0);
+      if (!(await direct.write(parts, position))) await writeAll(handle, parts, position);
+    },
     read: async (into, position) => {
       let done = 0;
       while (done < into.length) {
@@ -66,7 +76,10 @@ function wrap(handle: FileHandle): LogFile {
     },
     size: async () => (await handle.stat()).size,
     truncate: (size) => handle.truncate(size),
-    close: () => handle.close(),
+    close: async () => {
+      await direct.close(end);
+      await handle.close();
+    },
   };
   return file;
 }
