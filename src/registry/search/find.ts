@@ -113,8 +113,10 @@ class Finding {
     const from = yield* this.#inOrder(this.#ways(offers, filters, known), hope, after);
     if (from === null) return;
     const rest = { filters, pieces: pieces!, known };
-    // Alone, so few ids soon fill a page of names that are passed by; beside something else they may lie far apart.
-    const isAlone = filters.words.length + filters.numbers.length === 0 && this.#wanted < Infinity;
+    // Alone, so few ids soon fill a page of names that are passed by; not beside something else, nor where names decide, which
+    // lie together in their own order.
+    const { words, numbers } = filters;
+    const isAlone = words.length + numbers.length + this.#ofName.length === 0 && this.#wanted < Infinity;
     const isShort = !isAlone && known.countOf(pieces!) <= sortedMax;
     yield* isShort ? this.#collected(pieces!, rest, from) : this.#among(rest, from);
   }
