@@ -11,6 +11,8 @@ import { SearchLink } from "../../src/adapters/sqlite/search-link.ts";
 import type { FleetPartChange, SearchAnswers, SearchRequest } from "../../src/registry/mod.ts";
 import { SimLogger } from "../../sim/world.ts";
 
+type PageRequest = Extract<SearchRequest, { ask: "page" }>;
+
 const json = process.argv.includes("--json");
 const [givenThings, kept] = process.argv.slice(2).filter((argument) => argument !== "--json");
 const things = Number(givenThings ?? 1_000_000);
@@ -44,8 +46,55 @@ const KINDS: readonly (readonly [kind: string, query: (n: number) => string])[] 
   ["frequent, last by name", (n) => `thingName:*-${nameOf(things - 1).slice(6, 8)}*${n % 10}`],
   ["two patterns", (n) => `attributes.serial:*${10 + (n % 90)}* attributes.site:s*-${n % 10}*`],
   ["three digits and a word", (n) => `attributes.serial:*${100 + ((n * 37) % 900)}* thingTypeName:type-${n % 10}`],
-  ["two digits and a narrow range", (n) => `attributes.serial:*${10 + (n % 90)}* attributes.floor<${n % 4}`],
+  ["two digits and a narrow range", (n) => `attributes.serial:*${twoDigits(n)}* attributes.floor<${n % 4}`],
+  ["two digits, range of 1 %", (n) => `attributes.serial:*${twoDigits(n)}* attributes.floor:[${n % 90} TO ${n % 90}]`],
+  ["two digits, range of 10 %", (n) => `attributes.serial:*${twoDigits(n)}* attributes.floor<10`],
+  ["three digits, range of 1 %", (n) => `attributes.serial:*${threeDigits(n)}* attributes.floor<1`],
+  ["three digits, range of 3 %", (n) => `attributes.serial:*${threeDigits(n)}* attributes.floor<3`],
+  ["three digits, range of 50 %", (n) => `attributes.serial:*${threeDigits(n)}* attributes.floor<50`],
+  [
+    "three digits, shadow (1 to 5 %)",
+    (n) => `attributes.serial:*${threeDigits(n)}* shadow.reported.battery<${1 + (n % 5)}`,
+  ],
+  ["two ranges (10 %, 10 %)", () => "attributes.floor<10 shadow.reported.battery<10"],
+  ["two ranges (3 %, 3 %)", () => "attributes.floor<3 shadow.reported.battery<3"],
+  ["two digits, NOT connected", (n) => `attributes.serial:*${twoDigits(n)}* NOT connectivity.connected:true`],
+  ["three digits, NOT a type", (n) => `attributes.serial:*${threeDigits(n)}* NOT thingTypeName:type-${n % 10}`],
+  [
+    "three digits OR a beginning",
+    (n) => `attributes.serial:*${threeDigits(n)}* OR attributes.serial:s${twoDigits(n)}*9`,
+  ],
+  [
+    "two digits, one of two types",
+    (n) => `attributes.serial:*${twoDigits(n)}* thingTypeName:(type-${n % 10} OR type-${(n + 1) % 10})`,
+  ],
+  [
+    "two digits, one of two ranges",
+    (n) => `attributes.serial:*${twoDigits(n)}* (attributes.floor<2 OR attributes.floor>97)`,
+  ],
+  ["two digits, group", (n) => `attributes.serial:*${twoDigits(n)}* thingGroupNames:group-${n % 50}`],
+  ["three digits, connected", (n) => `attributes.serial:*${threeDigits(n)}* connectivity.connected:true`],
+  [
+    "two digits, connected, 0 to 5 %",
+    (n) => `attributes.serial:*${twoDigits(n)}* connectivity.connected:true attributes.floor<${n % 6}`,
+  ],
+  ["words that exclude each other", (n) => `thingTypeName:type-${n % 10} connectivity.connected:${n % 2 === 1}`],
+  ["a word and ranges that do", () => "shadow.reported.battery<5 attributes.floor<5 thingTypeName:type-7"],
 ];
+
+/** Of these, each page but the first goes on where the one before ended. */
+const PAGED: readonly (readonly [kind: string, query: string])[] = [
+  ["next pages: digits and range", "attributes.serial:*37* attributes.floor<10"],
+  ["next pages: three digits", "attributes.serial:*373*"],
+];
+
+function twoDigits(n: number): string {
+  return `${10 + (n % 90)}`;
+}
+
+function threeDigits(n: number): string {
+  return `${100 + ((n * 37) % 900)}`;
+}
 
 function nameOf(n: number): string {
   return `thing-${String(n).padStart(7, "0")}`;
@@ -102,14 +151,20 @@ if (!existed) {
 
 const measured: { kind: string; p50: number; p99: number; found: number }[] = [];
 print("kind                              found  p50 ms  p99 ms");
-for (const [kind, query] of KINDS) {
+for (const [kind, query] of KINDS) await measure(kind, (n) => ({ ask: "page", query: query(n), maxResults: 100 }));
+for (const [kind, query] of PAGED) {
+  await measure(kind, (_, nextToken) => ({ ask: "page", query, maxResults: 100, nextToken }));
+}
+
+async function measure(kind: string, request: (n: number, nextToken: string | null) => PageRequest): Promise<void> {
   const times: number[] = [];
   let found = 0;
-  for (let n = 0; n < 200; n++) {
+  for (let [n, nextToken]: [number, string | null] = [0, null]; n < 200; n++) {
     const begun = performance.now();
-    const page = await ask({ ask: "page", query: query(n), maxResults: 100 });
+    const page: SearchAnswers["page"] = await ask(request(n, nextToken));
     times.push(performance.now() - begun);
     found += page.things.length;
+    nextToken = page.nextToken;
   }
   times.sort((a, b) => a - b);
   const [p50, p99] = [times[100]!, times[197]!];

@@ -85,6 +85,8 @@ export type {
   NumbersLookup as FleetNumbersLookup,
   Piece as FleetPiece,
   PiecesLookup as FleetPiecesLookup,
+  Ids as FleetIds,
+  Names as FleetNames,
   WordLookup as FleetWordLookup,
 } from "./search/index.ts";
 export { numberOf } from "./search/values.ts";

@@ -74,12 +74,29 @@ const value = fc.constantFrom(
   ...'"red car"|[ab TO red]|{ab TO *]|[* TO 75]|{-1 TO 75}|["1" TO "8"]|[ä TO 𝄞]'.split("|"),
 );
 const term = fc.tuple(fields, value).map(([field, text]) => `${field}:${text}`);
+/** Patterns, ranges and words together: each of them may be the one that decides. */
+const mixed = fc
+  .tuple(
+    fc.constantFrom(
+      ..."thingName:*p-* attributes.a:*c* attributes.a:*7* attributes.b:*b* attributes.b:*10*".split(" "),
+    ),
+    fc.constantFrom(
+      ..."attributes.a<75 attributes.a>-1 attributes.b<=100 shadow.reported.x>0 attributes.b>75".split(" "),
+    ),
+    fc.constantFrom(
+      ..."thingTypeName:ab connectivity.connected:true connectivity.timestamp<60 thingGroupNames:abc".split(" "),
+      ..."thingName:*|(attributes.a<0 OR attributes.a>75)|(attributes.a:ab OR attributes.b>0)".split("|"),
+    ),
+    fc.constantFrom("", "NOT "),
+  )
+  .map(([pattern, range, other, not]) => `(${pattern} ${range} ${not}${other})`);
 const free = fc.constantFrom("red", "ab*", "75", "true", "*");
 const query = fc.letrec<{ q: string }>((tie) => ({
   q: fc.oneof(
     { depthSize: "small", withCrossShrink: true },
     term,
     free,
+    mixed,
     fc.tuple(tie("q"), tie("q")).map(([a, b]) => `(${a} ${b})`),
     fc.tuple(tie("q"), tie("q")).map(([a, b]) => `(${a} OR ${b})`),
     tie("q").map((q) => `(NOT ${q})`),
@@ -92,6 +109,9 @@ const NONE: FindLimits = {
   sortedAtFirst: 1,
   hopefulMax: 0,
   namesAtOnce: 2,
+  idsAtOnce: 2,
+  entriesAtOnce: 2,
+  narrowMax: 0,
   patternThingsMax: 0,
   patternWordsMax: 0,
   mergedWordsMax: 0,
@@ -108,6 +128,10 @@ const WAYS: readonly FindLimits[] = [
   { ...NONE, hopefulMax: 2 },
   { ...NONE, hopefulMax: 2, sortedMax: 100, namesAtOnce: 1 },
   { ...NONE, hopefulMax: 100 },
+  { ...NONE, narrowMax: 100, entriesAtOnce: 3 },
+  { ...NONE, narrowMax: 4, sortedMax: 4 },
+  { ...NONE, narrowMax: 100, sortedMax: 100 },
+  { ...NONE, narrowMax: 100, sortedMax: 100, sortedPiecesMax: 100 },
 ];
 
 function all(index: SqliteSearchIndex, text: string, limits: FindLimits, wanted = Infinity): string[] {

@@ -7,7 +7,9 @@ import { LIMITS } from "../../base/mod.ts";
 import type { Logger } from "../../base/mod.ts";
 import { FleetDocument, asIndexed, indexedWords, isPieced, numberOf, shortened } from "../../registry/mod.ts";
 import type {
+  FleetIds,
   FleetLookup,
+  FleetNames,
   FleetNumbersLookup,
   FleetPiecesLookup,
   FleetPartBody,
@@ -17,7 +19,9 @@ import type {
   SearchIndex,
 } from "../../registry/mod.ts";
 import { closeDatabase, openDatabase, transaction } from "./open.ts";
+import { LAST_WORD, NAMES, SearchEntries, eachNames } from "./search-entries.ts";
 import { PIECES, SearchPieces, matchOf } from "./search-pieces.ts";
+import type { Rows } from "./search-pieces.ts";
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE state (tenant TEXT PRIMARY KEY, complete INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -59,10 +63,6 @@ export interface Indexed {
   readonly fields: readonly string[] | null;
 }
 
-const HAS_WORD = "EXISTS (SELECT 1 FROM words o WHERE o.field = ? AND o.word = ? AND o.thing = w.thing)";
-const HAS_NUMBER =
-  "EXISTS (SELECT 1 FROM numbers o WHERE o.field = ? AND o.number BETWEEN ? AND ? AND o.thing = w.thing)";
-
 /** Each different word is one step down the index. */
 const DIFFERENT_WORDS = `WITH RECURSIVE found (word) AS (
     SELECT min(word) FROM words WHERE field = ?1 AND word >= ?2
@@ -70,18 +70,6 @@ const DIFFERENT_WORDS = `WITH RECURSIVE found (word) AS (
     SELECT (SELECT min(word) FROM words WHERE field = ?1 AND word > found.word) FROM found WHERE found.word <= ?3
     LIMIT ?4)
   SELECT word FROM found WHERE word <= ?3`;
-/** Behind every text: it is compared as bytes, and no character has this one. */
-const LAST_WORD = "\u{10ffff}\u{10ffff}";
-
-/** Names of one word, while those of others are brought into the same order. */
-const MERGED_LEAST = 8;
-
-/** Names in one statement; one size is one statement. */
-const NAMES_AT_ONCE = 64;
-const NAMES = Array.from({ length: NAMES_AT_ONCE }, () => "?").join(", ");
-
-const WITHIN = "numbers INDEXED BY numbers_by_thing WHERE field = ? AND number BETWEEN ? AND ?";
-
 export class SqliteSearchIndex implements SearchIndex {
   readonly #database: DatabaseSync;
   readonly #tenant: string;
@@ -89,6 +77,7 @@ export class SqliteSearchIndex implements SearchIndex {
   /** At most `indexedFieldsMax`, and those of the transaction that runs. */
   readonly #fields = new Map<string, number>();
   readonly #pieces: SearchPieces;
+  readonly #entries: SearchEntries;
   /** There were more fields than may have an index. */
   #overflown: boolean;
 
@@ -98,7 +87,9 @@ export class SqliteSearchIndex implements SearchIndex {
     this.#database = openDatabase({ path, name: "search", migrations: MIGRATIONS, durability: "normal", ...told });
     this.#database.exec("PRAGMA cache_size = -32000");
     this.#tenant = tenant;
-    this.#pieces = new SearchPieces((sql, values) => this.#rows(sql, values), tenant);
+    const rows: Rows = (sql, values) => this.#rows(sql, values);
+    this.#pieces = new SearchPieces(rows, tenant);
+    this.#entries = new SearchEntries(rows, (field) => this.#idOf(field), this.#pieces);
     this.#loadFields();
     this.#overflown = this.#fields.size >= LIMITS.search.indexedFieldsMax;
   }
@@ -178,7 +169,7 @@ export class SqliteSearchIndex implements SearchIndex {
 
   things(lookup: Exclude<FleetLookup, FleetPiecesLookup>): readonly string[] {
     const { from, values } = this.#from(lookup);
-    return this.#rows(`SELECT thing ${from}`, values).map(([thing]) => String(thing));
+    return JSON.parse(String(this.#rows(`SELECT json_group_array(thing) ${from}`, values)[0]![0])) as string[];
   }
 
   ordered(
@@ -187,41 +178,14 @@ export class SqliteSearchIndex implements SearchIndex {
     after: string,
     window: number,
   ): FleetStretch {
-    const [first, ...others] = words;
-    if (first === undefined) {
-      const things = this.names(after, window);
-      return { things, upTo: things.length < window ? null : things.at(-1)! };
-    }
-    const { from, values } = this.#from(first);
-    const tests = [...others.map(() => HAS_WORD), ...numbers.map(() => HAS_NUMBER)];
-    const found = ["1", ...tests].join(" AND ");
-    const rows = this.#rows(
-      `SELECT thing, ${found} FROM (SELECT thing ${from} AND thing > ? ORDER BY thing LIMIT ?) w`,
-      [
-        ...others.flatMap(({ field, word }) => [this.#idOf(field), word]),
-        ...numbers.flatMap(({ field, from: least, to }) => [this.#idOf(field), least, to]),
-        ...values,
-        after,
-        window,
-      ],
-    );
-    const things = rows.filter(([, fits]) => fits === 1).map(([thing]) => String(thing));
-    return { things: [...new Set(things)], upTo: rows.length < window ? null : String(rows.at(-1)![0]) };
+    const [first, ...others] = [...words, ...numbers];
+    if (first !== undefined) return this.#entries.ordered([first, ...others], after, window);
+    const things = this.names(after, window);
+    return { things, upTo: things.length < window ? null : things.at(-1)! };
   }
 
   either(words: readonly FleetWordLookup[], after: string, window: number): FleetStretch {
-    const most = Math.max(MERGED_LEAST, Math.ceil((2 * window) / words.length));
-    const names = new Set<string>();
-    let upTo: string | null = null;
-    for (const word of words) {
-      const { from, values } = this.#from(word);
-      const found = this.#rows(`SELECT thing ${from} AND thing > ? ORDER BY thing LIMIT ?`, [...values, after, most]);
-      for (const [thing] of found) names.add(String(thing));
-      const last = found.length < most ? null : String(found.at(-1)![0]);
-      if (last !== null && (upTo === null || last < upTo)) upTo = last;
-    }
-    const end = upTo;
-    return { things: [...names].filter((name) => end === null || name <= end).sort(), upTo };
+    return this.#entries.either(words, after, window);
   }
 
   having(
@@ -229,24 +193,14 @@ export class SqliteSearchIndex implements SearchIndex {
     words: readonly FleetWordLookup[],
     numbers: readonly FleetNumbersLookup[],
   ): readonly string[] {
-    const lookups: readonly (readonly [where: string, values: readonly (string | number)[]])[] = [
-      ...words.map(({ field, word }) => ["words WHERE field = ? AND word = ?", [this.#idOf(field), word]] as const),
-      ...numbers.map(({ field, from, to }) => [WITHIN, [this.#idOf(field), from, to]] as const),
-    ];
-    let left = things;
-    for (const [where, values] of lookups) {
-      const sql = `SELECT thing FROM ${where} AND thing IN (${NAMES})`;
-      const has = new Set(eachNames(left, (names) => this.#rows(sql, [...values, ...names])).map(([thing]) => thing));
-      left = left.filter((thing) => has.has(thing));
-    }
-    return left;
+    return this.#entries.having(things, [...words, ...numbers]);
   }
 
   idsOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly number[] {
     return this.#pieces.idsOf(this.#matchOf(lookup), after, limit);
   }
 
-  namesOf(lookup: FleetPiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[] {
+  namesOf(lookup: FleetPiecesLookup, after: number, limit: number): FleetNames {
     return this.#pieces.namesOf(this.#matchOf(lookup), after, limit);
   }
 
@@ -254,10 +208,12 @@ export class SqliteSearchIndex implements SearchIndex {
     return this.#pieces.newestId();
   }
 
-  among(ids: readonly number[], newest: number, after: string, window: number): FleetStretch {
-    const rows = this.#pieces.named(after, window);
-    const things = rows.filter(([, id]) => id > newest || isIn(ids, id)).map(([thing]) => thing);
-    return { things, upTo: rows.length < window ? null : rows.at(-1)![0] };
+  among(ids: FleetIds, base: FleetWordLookup | FleetNumbersLookup | null, after: string, window: number): FleetStretch {
+    return this.#entries.among(ids, base, after, window);
+  }
+
+  identified(things: readonly string[], ids: FleetIds): readonly string[] {
+    return this.#entries.identified(things, ids);
   }
 
   documents(things: readonly string[], parts: "all" | "registry"): readonly FleetDocument[] {
@@ -424,26 +380,6 @@ export class SqliteSearchIndex implements SearchIndex {
     }
     return statement.all(...values) as unknown as readonly (readonly unknown[])[];
   }
-}
-
-function eachNames<T>(things: readonly string[], ask: (names: readonly string[]) => readonly T[]): readonly T[] {
-  const found: T[] = [];
-  for (let at = 0; at < things.length; at += NAMES_AT_ONCE) {
-    const names = things.slice(at, at + NAMES_AT_ONCE);
-    while (names.length < NAMES_AT_ONCE) names.push(""); // no thing is called so
-    for (const row of ask(names)) found.push(row);
-  }
-  return found;
-}
-
-function isIn(ids: readonly number[], id: number): boolean {
-  let [low, high] = [0, ids.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ids[middle]! < id) low = middle + 1;
-    else high = middle;
-  }
-  return ids[low] === id;
 }
 
 function without(words: ReadonlySet<string>, others: ReadonlySet<string> | undefined): readonly string[] {

@@ -15,8 +15,12 @@ export const SEARCH_LIMITS = {
   sortedPiecesMax: 8_192,
   /** Names of them that are brought into order for the first page; then twice as many each time. */
   sortedAtFirst: 512,
-  /** Names, or ids of things, that are read from the index at once: some milliseconds. */
+  /** Names, ids of things, or entries of a field, that are read from the index at once: some milliseconds. */
   namesAtOnce: 4_096,
+  idsAtOnce: 65_536,
+  entriesAtOnce: 16_384,
+  /** Things that a word or a range may find to be gone through instead of all things. */
+  narrowMax: 65_536,
   /** Things that are looked at by name, in the hope that a pattern is frequent, before its pieces narrow them. */
   hopefulMax: 2_048,
   /** Things that have a pattern's beginning, and are looked at without asking more closely. */

@@ -7,7 +7,7 @@ import { LIMITS } from "../../base/mod.ts";
 import { isOfRegistry } from "./document.ts";
 import type { FleetDocument } from "./document.ts";
 import { holds } from "./holds.ts";
-import type { NumbersLookup, PiecesLookup, SearchIndex, Stretch, WordLookup } from "./index.ts";
+import type { Ids, NumbersLookup, PiecesLookup, SearchIndex, Stretch, WordLookup } from "./index.ts";
 import { Offers, conjunctsOf, isNumbers, isPieces, isWord } from "./offers.ts";
 import type { CountedOffer, FindLimits, Offer } from "./offers.ts";
 import { termsOf } from "./tree.ts";
@@ -41,10 +41,22 @@ const NUMBERS_LOOKED_UP_MAX = 4;
 const NAMES_PER_DOCUMENT = 8;
 /** Knowing the name of an id takes as long as passing by so many names. */
 const NAMES_PER_ID = 3;
+/** Likewise, by so many entries of a field. */
+const ENTRIES_PER_ID = 12;
+/** Reading so many entries takes as long as looking up a name. */
+const ENTRIES_PER_NAME = 8;
 /** Names that tell about where in the order the others lie. */
 const SAMPLED = 256;
 
 const { testedAtOnce, namesAtOnce } = LIMITS.search;
+const NAMES_AT_FIRST = NAMES_PER_DOCUMENT * testedAtOnce;
+
+/** What else things have to have that one offer finds. */
+interface Narrowing {
+  readonly filters: Filters;
+  readonly pieces: readonly PiecesLookup[] | null;
+  readonly known: Offers;
+}
 
 export function find(index: SearchIndex, query: Query, after: string, options: FindOptions = {}): Generator<Stride> {
   return new Finding(index, query, options).from(after);
@@ -88,39 +100,62 @@ class Finding {
       words: offers.flatMap(({ offer }) => (isWord(offer) ? offer : [])),
       numbers: offers.flatMap(({ offer }) => (isNumbers(offer) ? offer : [])).slice(0, NUMBERS_LOOKED_UP_MAX),
     };
-    if (narrowest !== null && this.#isCollected(narrowest)) {
-      return yield* this.#collected(narrowest.offer, filters, after);
-    }
-    const [pieces = null] = offers.map(({ offer }) => offer).find(isPieces) ?? [];
+    const pieces = offers.map(({ offer }) => offer).find(isPieces) ?? null;
     const { sortedMax } = this.#limits;
     // Things that have a word are soon gone through where they are few.
-    const narrows = pieces !== null && !(isWord(narrowest!.offer) && narrowest!.count <= sortedMax);
+    const isFew = narrowest !== null && isWord(narrowest.offer) && narrowest.count <= sortedMax;
+    const collected = isFew ? undefined : offers.find((offer) => this.#isCollected(offer, known));
+    if (collected !== undefined) {
+      return yield* this.#collected(collected.offer, { filters, pieces, known }, after);
+    }
+    const narrows = pieces !== null && !isFew;
     const hope = !narrows ? Infinity : this.#wanted === Infinity ? 0 : this.#limits.hopefulMax;
-    const from = yield* this.#inOrder(this.#ways(offers, filters), hope, after);
+    const from = yield* this.#inOrder(this.#ways(offers, filters, known), hope, after);
     if (from === null) return;
-    yield* known.countOf([pieces!]) <= sortedMax
-      ? this.#collected([pieces!], filters, from)
-      : this.#among(pieces!, filters, from);
+    const rest = { filters, pieces: pieces!, known };
+    // Alone, so few ids soon fill a page of names that are passed by; not beside something else, nor where names decide, which
+    // lie together in their own order.
+    const { words, numbers } = filters;
+    const isAlone = words.length + numbers.length + this.#ofName.length === 0 && this.#wanted < Infinity;
+    const isShort = !isAlone && known.countOf(pieces!) <= sortedMax;
+    yield* isShort ? this.#collected(pieces!, rest, from) : this.#among(rest, from);
   }
 
-  #isCollected({ offer, count }: CountedOffer): boolean {
+  #isCollected({ offer, count }: CountedOffer, known: Offers): boolean {
     if (isWord(offer)) return false; // its things are in order already
-    const { sortedMax, sortedPiecesMax } = this.#limits;
-    return count <= (this.#wanted < Infinity && offer.some(({ by }) => by === "pieces") ? sortedPiecesMax : sortedMax);
+    const { sortedMax, sortedPiecesMax, narrowMax } = this.#limits;
+    if (isPieces(offer) && this.#wanted < Infinity) return count <= sortedPiecesMax;
+    if (count <= sortedMax) return true;
+    // No way goes through them in order.
+    const isApart = offer.length > 1 && !this.#isMerged(offer) && offer.every(({ by }) => by !== "pieces");
+    return isApart && known.countOf(offer, narrowMax) <= narrowMax;
   }
 
-  *#collected(offer: Offer, filters: Filters, after: string): Generator<Stride> {
+  /** What those that come first by name do not fill a page of is narrowed by sets before more is read. */
+  *#collected(offer: Offer, { filters, pieces, known }: Narrowing, after: string): Generator<Stride> {
     const names = new Set<string>();
     for (const lookup of offer) {
       if (lookup.by === "pieces") yield* this.#named(lookup, names, after);
       else for (const thing of this.#index.things(lookup)) if (thing > after) names.add(thing);
     }
-    const others = { ...filters, numbers: filters.numbers.filter((lookup) => !offer.includes(lookup)) };
+    let others = without(filters, offer);
     let last = names.size;
+    let [narrowed, from]: [((names: readonly string[]) => readonly string[]) | null, string | null] = [null, null];
     if (last === 0) yield { found: [], upTo: null };
     for (const some of ascending([...names], this.#limits.sortedAtFirst)) {
+      if (from !== null && narrowed === null && last > this.#limits.sortedAtFirst) {
+        const ids = pieces === null || pieces === offer ? null : yield* this.#idsOf(pieces, from);
+        const narrow = known.narrow([...others.words, ...others.numbers], ENTRIES_PER_NAME * last);
+        const sets = narrow.map((lookup) => new Set(this.#index.things(lookup)));
+        others = without(others, narrow);
+        narrowed = (things) => {
+          const left = things.filter((thing) => sets.every((set) => set.has(thing)));
+          return ids === null ? left : this.#index.identified(left, ids);
+        };
+      }
       last -= some.length;
-      yield* this.#strides(this.#filtered(some, others), last === 0 ? null : some.at(-1)!);
+      from = some.at(-1)!;
+      yield* this.#strides(this.#filtered(narrowed?.(some) ?? some, others), last === 0 ? null : from);
     }
   }
 
@@ -128,19 +163,28 @@ class Finding {
     const most = this.#limits.namesAtOnce;
     for (let last = 0; ;) {
       const named = this.#index.namesOf(lookup, last, most);
-      for (const [thing] of named) if (thing > after) into.add(thing);
-      if (named.length < most) return;
-      last = named.at(-1)![1];
+      for (const thing of named.names) if (thing > after) into.add(thing);
+      if (named.names.length < most) return;
+      last = named.last;
       yield { found: [], upTo: after };
     }
   }
 
   /** Ways to go through things by name. */
-  #ways(offers: readonly CountedOffer[], { words, numbers }: Filters): (after: string) => Stretch {
+  #ways(offers: readonly CountedOffer[], { words, numbers }: Filters, known: Offers): (after: string) => Stretch {
     const either = offers.find(({ offer }) => this.#isMerged(offer))?.offer as readonly WordLookup[] | undefined;
     if (words.length === 0 && either !== undefined) return (after) => this.#index.either(either, after, this.#step);
-    const wide = (words.length + numbers.length > 1 && words.length > 0) || this.#ofName.length > 0;
-    return (after) => this.#index.ordered(words, numbers, after, wide ? NAMES_PER_DOCUMENT * testedAtOnce : this.#step);
+    if (words.length === 0 && numbers.length > 0) {
+      const ranges = known.byCount(numbers);
+      let window = NAMES_AT_FIRST;
+      return (after) => {
+        const stretch = this.#index.ordered([], ranges, after, window);
+        window = this.#wider(window);
+        return stretch;
+      };
+    }
+    const wide = words.length + numbers.length > 1 || this.#ofName.length > 0;
+    return (after) => this.#index.ordered(words, numbers, after, wide ? NAMES_AT_FIRST : this.#step);
   }
 
   /**
@@ -161,25 +205,40 @@ class Finding {
     return from;
   }
 
-  /** What changes meanwhile has a newer id, and is tested in any case. */
-  *#among(lookup: PiecesLookup, filters: Filters, after: string): Generator<Stride> {
-    const most = this.#limits.namesAtOnce;
+  /** What has the pieces of any of these. Goes on behind `at`, which it has come to. */
+  *#idsOf(lookups: readonly PiecesLookup[], at: string): Generator<Stride, Ids> {
+    const most = this.#limits.idsAtOnce;
     const newest = this.#index.newestId();
     const ids: number[] = [];
-    for (let last = 0; ;) {
-      const some = this.#index.idsOf(lookup, last, most);
-      for (const id of some) ids.push(id);
-      if (some.length < most) break;
-      last = some.at(-1)!;
-      yield { found: [], upTo: after };
+    for (const lookup of lookups) {
+      for (let last = 0; ;) {
+        const some = this.#index.idsOf(lookup, last, most);
+        for (const id of some) ids.push(id);
+        if (some.length < most) break;
+        last = some.at(-1)!;
+        yield { found: [], upTo: at };
+      }
     }
+    return { ids: lookups.length === 1 ? ids : [...Float64Array.from(ids).sort()], newest };
+  }
+
+  /** Goes through what is narrow, or else through all things. */
+  *#among(
+    { filters, pieces, known }: Narrowing & { pieces: readonly PiecesLookup[] },
+    after: string,
+  ): Generator<Stride> {
+    const ids = yield* this.#idsOf(pieces, after);
+    const base = known.narrowest([...filters.words, ...filters.numbers]);
+    const others = base === null ? filters : without(filters, [base]);
     let from: string | null = after;
-    for (let passed = 0; from !== null && passed < NAMES_PER_ID * ids.length; passed += most) {
-      const { things, upTo }: Stretch = this.#index.among(ids, newest, from, most);
-      yield* this.#strides(this.#filtered(things, filters), upTo);
+    const most = (base === null ? NAMES_PER_ID : ENTRIES_PER_ID) * ids.ids.length;
+    for (let [passed, window] = [0, NAMES_AT_FIRST]; from !== null && passed < most; window = this.#wider(window)) {
+      const { things, upTo }: Stretch = this.#index.among(ids, base, from, window);
+      yield* this.#strides(this.#filtered(things, others), upTo);
       from = upTo;
+      passed += window;
     }
-    if (from !== null) yield* this.#collected([lookup], filters, from);
+    if (from !== null) yield* this.#collected(pieces, { filters, pieces, known }, from);
   }
 
   /** Returns how many it found. */
@@ -223,6 +282,11 @@ class Finding {
     return this.#index.documents(some, "all").filter((one) => holds(query, one));
   }
 
+  /** What fills no page soon is gone through in longer stretches. */
+  #wider(window: number): number {
+    return Math.min(2 * window, this.#limits.entriesAtOnce);
+  }
+
   #isMerged(offer: Offer): boolean {
     return offer.length <= this.#limits.mergedWordsMax && offer.every(({ by }) => by === "word");
   }
@@ -258,6 +322,13 @@ export function* countPieces(index: SearchIndex, lookup: PiecesLookup): Generato
     if (ids.length < namesAtOnce) return;
     last = ids.at(-1)!;
   }
+}
+
+function without({ words, numbers }: Filters, offer: Offer): Filters {
+  return {
+    words: words.filter((lookup) => !offer.includes(lookup)),
+    numbers: numbers.filter((lookup) => !offer.includes(lookup)),
+  };
 }
 
 function patternOfName(item: Query): Pattern | null {

@@ -34,7 +34,8 @@ export interface SearchIndex {
   things(lookup: Exclude<Lookup, PiecesLookup>): readonly string[];
   /**
    * Ascending names behind `after` that all of these lookups find, out of the next `window` that the first word finds; without
-   * words, of all things, and numbers are not asked. `upTo`: how far this went; null: to the end.
+   * words, of those that have a number in the first one's field; without either, of all things. `upTo`: how far this went; null:
+   * to the end.
    */
   ordered(words: readonly WordLookup[], numbers: readonly NumbersLookup[], after: string, window: number): Stretch;
   /** Ascending names behind `after` that any of these words finds, about as many as `window`. */
@@ -46,14 +47,33 @@ export interface SearchIndex {
    * are, with each change of a field that has pieces.
    */
   idsOf(lookup: PiecesLookup, after: number, limit: number): readonly number[];
-  /** The same with their names. */
-  namesOf(lookup: PiecesLookup, after: number, limit: number): readonly (readonly [thing: string, id: number])[];
+  /** Their names, in the order of the ids. */
+  namesOf(lookup: PiecesLookup, after: number, limit: number): Names;
   /** The highest that there is; 0: there is none. */
   newestId(): number;
-  /** Ascending names behind `after` whose id is one of these, or newer than `newest`, out of the next `window` of all things. */
-  among(ids: readonly number[], newest: number, after: string, window: number): Stretch;
+  /**
+   * Ascending names behind `after` whose id is one of these, and that `base` finds, out of the next `window` that have its word
+   * or a number in its field; null: of all things.
+   */
+  among(ids: Ids, base: WordLookup | NumbersLookup | null, after: string, window: number): Stretch;
+  /** Those of these names whose id is one of these, in the order in which they are given. */
+  identified(things: readonly string[], ids: Ids): readonly string[];
   /** In the order of the names; those that are gone are left out. `registry`: without the parts that are not the registry's. */
   documents(things: readonly string[], parts: "all" | "registry"): readonly FleetDocument[];
+}
+
+export interface Names {
+  readonly names: readonly string[];
+  /** Id of the last one. */
+  readonly last: number;
+}
+
+/** Things that had some pieces at one time. */
+export interface Ids {
+  /** Ascending. */
+  readonly ids: readonly number[];
+  /** What changed since then has a newer id, and counts as one of them. */
+  readonly newest: number;
 }
 
 export interface Stretch {

@@ -29,6 +29,9 @@ export type FindLimits = {
       | "sortedAtFirst"
       | "hopefulMax"
       | "namesAtOnce"
+      | "idsAtOnce"
+      | "entriesAtOnce"
+      | "narrowMax"
       | "patternThingsMax"
       | "patternWordsMax"
       | "mergedWordsMax"
@@ -41,6 +44,7 @@ const ANY_FIELD_LOOKUPS_MAX = 200;
 export class Offers {
   readonly #index: SearchIndex;
   readonly #limits: FindLimits;
+  readonly #far = new Map<Lookup, number>();
 
   constructor(index: SearchIndex, limits: FindLimits) {
     this.#index = index;
@@ -85,6 +89,33 @@ export class Offers {
       count += this.#index.count(lookup, most + 1 - count);
       if (count > most) return count;
     }
+    return count;
+  }
+
+  /** The narrower first, as far as counting them is cheap. */
+  byCount<L extends Lookup>(lookups: readonly L[]): readonly L[] {
+    if (lookups.length < 2) return lookups;
+    const counted = lookups.map((lookup) => ({ lookup, count: this.#countedFar(lookup) }));
+    return counted.sort((a, b) => a.count - b.count).map(({ lookup }) => lookup);
+  }
+
+  /** Null: none of them narrows much. */
+  narrowest<L extends Lookup>(lookups: readonly L[]): L | null {
+    const [first] = this.byCount(lookups);
+    return first !== undefined && this.#countedFar(first) <= this.#limits.narrowMax ? first : null;
+  }
+
+  /** Those that find so many at most. */
+  narrow<L extends Lookup>(lookups: readonly L[], most: number): readonly L[] {
+    return lookups.filter((lookup) => this.#countedFar(lookup) <= Math.min(most, this.#limits.narrowMax));
+  }
+
+  /** `narrowMax` + 1: or more. */
+  #countedFar(lookup: Lookup): number {
+    const known = this.#far.get(lookup);
+    if (known !== undefined) return known;
+    const count = this.#index.count(lookup, this.#limits.narrowMax + 1);
+    this.#far.set(lookup, count);
     return count;
   }
 
@@ -202,10 +233,25 @@ function lookupOf(field: string, match: Match): Lookup {
     case "pattern":
       return rangeOf(field, match.pattern);
     case "numbers":
-      return { by: "numbers", field, from: match.from, to: match.to };
+      return {
+        by: "numbers",
+        field,
+        from: match.open.from ? nextTo(match.from, 1n) : match.from,
+        to: match.open.to ? nextTo(match.to, -1n) : match.to,
+      };
     case "texts":
       return { by: "words", field, from: shortened(match.from ?? ""), to: match.to };
   }
+}
+
+/** The number that comes next in this direction: the index knows no open ends. */
+function nextTo(number: number, direction: 1n | -1n): number {
+  if (!Number.isFinite(number)) return number;
+  if (number === 0) return Number(direction) * Number.MIN_VALUE;
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, number);
+  bits.setBigUint64(0, bits.getBigUint64(0) + (number > 0 ? direction : -direction));
+  return bits.getFloat64(0);
 }
 
 function rangeOf(field: string, [prefix]: Pattern): Extract<Lookup, { by: "words" }> {
@@ -235,8 +281,8 @@ export function isNumbers(offer: Offer): offer is readonly [NumbersLookup] {
   return offer.length === 1 && offer[0]!.by === "numbers";
 }
 
-export function isPieces(offer: Offer): offer is readonly [PiecesLookup] {
-  return offer.length === 1 && offer[0]!.by === "pieces";
+export function isPieces(offer: Offer): offer is readonly PiecesLookup[] {
+  return offer.length > 0 && offer.every(({ by }) => by === "pieces");
 }
 
 export function isWord(offer: Offer): offer is readonly [WordLookup] {
