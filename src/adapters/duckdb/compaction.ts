@@ -14,7 +14,6 @@ import { scaleOf } from "./decimals.ts";
 import { Writer } from "./file-writer.ts";
 import type { Rows } from "./file-writer.ts";
 import type { Sealed } from "./generations.ts";
-import type { Courtesy } from "./gently.ts";
 import { Layout, generationPoints, pointsIn, quoted, unifying, unpackedParts } from "./layout.ts";
 import { inTransaction } from "./open.ts";
 import { DAY, partsOf, within } from "./periods.ts";
@@ -36,15 +35,12 @@ export interface CompactionOptions {
   readonly connection: DuckDBConnection;
   readonly logger: Logger;
   readonly onStep?: OnColdStep;
-  readonly courtesy: Courtesy;
 }
 
 /** Minutes of fewer points take as much room as the points, and are made only when the points go. */
 const MINUTE_POINTS_MIN = 20;
 /** Points that are rolled up at once. */
 const ROLL_UP_ROWS = 4_000_000;
-/** Of a generation, that are sorted at once: four times as many take a fifth longer, and the last step 200 ms instead of 13. */
-const SORT_ROWS = 1_000_000;
 
 export class Compaction {
   readonly #options: CompactionOptions;
@@ -62,7 +58,7 @@ export class Compaction {
     await this.#writing(async (write) => {
       const inMinutes = await this.#isDense(sealed.number);
       for (const kind of ["numbers", "texts"] as const) {
-        added.push(...(await this.#points(kind, sealed, inMinutes, write)));
+        added.push(...(await this.#points(kind, sealed.number, inMinutes, write)));
       }
       added.push(...(await this.#rollups(inMinutes ? ROLLUPS : ["1h", "1d"], sealed.number, write)));
       const retired = await this.#retired();
@@ -78,7 +74,7 @@ export class Compaction {
         states,
         retired,
       }));
-    }, this.#options.courtesy);
+    });
     await this.#drop(sealed);
   }
 
@@ -128,7 +124,7 @@ export class Compaction {
           own.filter(({ kind }) => kind === "numbers"),
           own.filter(({ kind }) => kind === "texts"),
         ];
-        for (const range of seriesRangesOf(own)) {
+        for (const range of seriesRanges(own)) {
           const points = (of: readonly PointFile[], kind: "numbers" | "texts"): string =>
             `SELECT * FROM (${pointsIn(this.#readNumbered(of), kind)}) WHERE ${range}`;
           const parts: string[] = [];
@@ -211,7 +207,7 @@ export class Compaction {
 
   async #points(
     kind: "numbers" | "texts",
-    { number: generation, series }: Sealed,
+    generation: number,
     inMinutes: boolean,
     write: Writer,
   ): Promise<PointFile[]> {
@@ -219,22 +215,17 @@ export class Compaction {
     const files: PointFile[] = [];
     const rowsByDay = await this.#days(`SELECT time FROM ${kind}_${generation}`);
     const scale = kind === "numbers" ? await scaleOf(this.#options.connection, `numbers_${generation}`) : null;
-    const given = rowsByDay.reduce((sum, { rows }) => sum + rows, 0);
-    const parts = partsOf(kind, rowsByDay);
-    const ranges = seriesRanges(0, series, given / Math.max(parts.length, 1) / SORT_ROWS);
-    for (const part of parts) {
-      const rows = pointRows(kind, (value) =>
-        ranges
-          .map(
-            (range) =>
-              `(SELECT series, ${generation}::INTEGER AS generation, time, ${value} FROM (${relation}) ` +
-              `WHERE ${range} AND ${within("time", part)} ORDER BY series, time, arrival)`,
-          )
-          .join(" UNION ALL "),
+    for (const part of partsOf(kind, rowsByDay)) {
+      const rows = pointRows(
+        kind,
+        (value) =>
+          `SELECT series, ${generation}::INTEGER AS generation, time, ${value} FROM (${relation}) ` +
+          `WHERE ${within("time", part)} ORDER BY series, time, arrival`,
       );
       files.push(await write.points(kind, part.period, rows, { inMinutes, scale }));
     }
     const written = files.reduce((sum, file) => sum + file.rows, 0);
+    const given = rowsByDay.reduce((sum, { rows }) => sum + rows, 0);
     if (written !== given) throw new Error(`${written} of ${given} rows came into files`);
     return files;
   }
@@ -347,9 +338,9 @@ export class Compaction {
   }
 
   /** What `work` has written is removed where it fails. */
-  async #writing(work: (write: Writer) => Promise<void>, courtesy: Courtesy | null = null): Promise<void> {
+  async #writing(work: (write: Writer) => Promise<void>): Promise<void> {
     const { cold, connection } = this.#options;
-    const write = new Writer(cold, connection, (step) => this.#step(step), courtesy);
+    const write = new Writer(cold, connection, (step) => this.#step(step));
     try {
       await work(write);
     } catch (error) {
@@ -392,16 +383,11 @@ function timesOf(generation: number, files: string | null): string {
 }
 
 /** Conditions that divide the points of files into parts that can be added up in memory. */
-function seriesRangesOf(files: readonly PointFile[]): readonly string[] {
+function seriesRanges(files: readonly PointFile[]): readonly string[] {
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
   const from = Math.min(...files.map(({ seriesMin }) => seriesMin));
   const below = Math.max(...files.map(({ seriesMax }) => seriesMax)) + 1;
-  return seriesRanges(from, below, rows / ROLL_UP_ROWS);
-}
-
-/** … in ascending order. */
-function seriesRanges(from: number, below: number, wanted: number): readonly string[] {
-  const parts = Math.max(1, Math.min(Math.ceil(wanted), below - from));
+  const parts = Math.max(1, Math.min(Math.ceil(rows / ROLL_UP_ROWS), below - from));
   const bound = (part: number): number => from + Math.floor(((below - from) * part) / parts);
   return Array.from({ length: parts }, (_, part) => `series >= ${bound(part)} AND series < ${bound(part + 1)}`);
 }

@@ -81,8 +81,6 @@ export class DuckStore implements TelemetryStore {
   #openRows = 0;
   #openedAt: Millis;
   #closed = false;
-  /** Settles with the commit under way; never rejects. */
-  #committing: Promise<void> = Promise.resolve();
   /** A generation is sealed in the database, and the keeper does not have it yet. */
   #retiring = false;
   /** Who waits for `erased`; bounded by the things that are being forgotten. */
@@ -109,7 +107,6 @@ export class DuckStore implements TelemetryStore {
       sealed: generations.sealed,
       bytesMax: parts.bytesMax,
       onDamage: damage,
-      betweenCommits: () => this.#committing,
       mayErase: () => !this.#retiring,
       onErased: () => this.#tellErased(),
     });
@@ -184,13 +181,7 @@ export class DuckStore implements TelemetryStore {
     return Promise.resolve(this.#sequences);
   }
 
-  commit(commit: Commit): Promise<void> {
-    const done = this.#commit(commit);
-    this.#committing = done.catch(() => {}); // told to whoever commits
-    return done;
-  }
-
-  async #commit({ points, sequences, offset }: Commit): Promise<void> {
+  async commit({ points, sequences, offset }: Commit): Promise<void> {
     const writer = this.#writer;
     const generation = this.#generation;
     const rows = points.rows + sequences.length;

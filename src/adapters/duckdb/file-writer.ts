@@ -7,8 +7,6 @@ import type { FileEntry, PointFile, PointKind, StateFile, StateKind } from "./co
 import type { ColdStore } from "./cold-store.ts";
 import { eachChunk } from "./columns.ts";
 import { decimalType } from "./decimals.ts";
-import { gently } from "./gently.ts";
-import type { Courtesy } from "./gently.ts";
 import { quoted } from "./layout.ts";
 
 /**
@@ -70,15 +68,8 @@ export class Writer {
   readonly #step: (step: string) => Promise<void>;
   readonly #written: string[] = [];
   readonly #number: string;
-  readonly #courtesy: Courtesy | null;
 
-  constructor(
-    cold: ColdStore,
-    connection: DuckDBConnection,
-    step: (step: string) => Promise<void>,
-    courtesy: Courtesy | null,
-  ) {
-    this.#courtesy = courtesy;
+  constructor(cold: ColdStore, connection: DuckDBConnection, step: (step: string) => Promise<void>) {
     this.#cold = cold;
     this.#connection = connection;
     this.#step = step;
@@ -164,17 +155,11 @@ export class Writer {
     const name = `${stem}-${this.#number}-${this.#written.length}.parquet`;
     this.#written.push(name);
     await this.#step(`write ${stem}`);
-    const written = await this.#run(
+    const { rowsChanged } = await this.#connection.run(
       `COPY (${typeof rows === "string" ? rows : rows(typeOf(encoding))}) TO ${this.#quoted(name)} (FORMAT parquet, COMPRESSION zstd, ${encoding.options}, ROW_GROUP_SIZE ${encoding.scale === null ? ROW_GROUP_ROWS : DECIMAL_GROUP_ROWS})`,
     );
     const { size } = await stat(join(this.#cold.folder.path, name));
-    return { name, bytes: size, rows: written, encoding };
-  }
-
-  async #run(sql: string): Promise<number> {
-    if (this.#courtesy !== null) return gently(this.#connection, sql, this.#courtesy);
-    const { rowsChanged } = await this.#connection.run(sql);
-    return rowsChanged;
+    return { name, bytes: size, rows: rowsChanged, encoding };
   }
 
   #quoted(name: string): string {

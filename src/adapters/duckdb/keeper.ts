@@ -27,8 +27,6 @@ export interface KeeperOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly onStep?: OnColdStep;
-  /** Resolves when no commit is under way. */
-  readonly betweenCommits: () => Promise<void>;
   /** Whether all that has rows of retired series is in files, or in a generation that was handed over. */
   readonly mayErase: () => boolean;
   /** Nothing of the retired series of the manifest is left. */
@@ -70,8 +68,7 @@ export class Keeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    const courtesy = { betweenCommits: options.betweenCommits, isLate: () => this.#sealed.length > 1 };
-    this.#compaction = new Compaction({ ...options, courtesy, onStep: (step) => this.#step(step) });
+    this.#compaction = new Compaction({ ...options, onStep: (step) => this.#step(step) });
     this.#sealed = [...options.sealed];
     this.#retainAt = this.#scrubAt = this.#mergeAt = options.clock.monotonic();
     this.#running = this.#run();
