@@ -18,7 +18,14 @@ import { Layout, generationPoints, pointsIn, quoted, unifying, unpackedParts } f
 import { inTransaction } from "./open.ts";
 import { DAY, partsOf, within } from "./periods.ts";
 import type { DayRows, Merge, Part } from "./periods.ts";
-import { mergedRollup, numbersAsRollup, packedRollup, textsAsRollup, unpackedRollup } from "./rollup.ts";
+import {
+  generationNumbers,
+  mergedRollup,
+  numbersAsRollup,
+  packedRollup,
+  textsAsRollup,
+  unpackedRollup,
+} from "./rollup.ts";
 import { dropGeneration } from "./schema.ts";
 import { RETIRED_SERIES, States, newestOfAll, newestSequences } from "./states.ts";
 
@@ -234,8 +241,10 @@ export class Compaction {
         const relation =
           source === null
             ? generationAsRollup(rollup, generation, part)
-            : `SELECT * FROM (${coarser(rollup, unpackedRollup(source, true))}) WHERE ${within("bucket", part)}`;
-        made.push(await write.points(rollup, part.period, rollupRows(relation)));
+            : mergedRollup(
+                `SELECT * FROM (${coarser(rollup, unpackedRollup(source, true))}) WHERE ${within("bucket", part)}`,
+              );
+        made.push(await write.points(rollup, part.period, packedRows(relation)));
       }
       all.push(...made);
       finer = made;
@@ -352,13 +361,19 @@ function pointRows(kind: PointKind, select: (value: string) => string): Rows {
 
 /** What a file of rollups holds of these partial aggregates. */
 function rollupRows(relation: string): string {
-  return `${packedRollup(mergedRollup(relation))} ORDER BY series, bucket`;
+  return packedRows(mergedRollup(relation));
+}
+
+/** … of what is one row per series and bucket already. */
+function packedRows(relation: string): string {
+  return `${packedRollup(relation)} ORDER BY series, bucket`;
 }
 
 function generationAsRollup(rollup: Rollup, generation: number, part: Part): string {
   const points = (kind: "numbers" | "texts"): string =>
     `SELECT * FROM (${generationPoints(kind, generation)}) WHERE ${within("time", part)}`;
-  return `${numbersAsRollup(rollup, points("numbers"))} UNION ALL ${textsAsRollup(rollup, points("texts"))}`;
+  const texts = mergedRollup(textsAsRollup(rollup, points("texts")));
+  return `${generationNumbers(rollup, generation, points("numbers"))} UNION ALL ${texts}`; // a series has either
 }
 
 /** `SELECT time …` of a generation's points, or of the buckets in files. */

@@ -7,7 +7,14 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import fc from "fast-check";
 import { hours, minutes } from "../../base/mod.ts";
-import { mergedRollup, numbersAsRollup, packedRollup, unpackedRollup } from "./rollup.ts";
+import {
+  GENERATION_STRIDE,
+  generationNumbers,
+  mergedRollup,
+  numbersAsRollup,
+  packedRollup,
+  unpackedRollup,
+} from "./rollup.ts";
 import { extremesSql, membersOf } from "./series-sql.ts";
 
 const FROM = hours(1) * 490_000;
@@ -53,6 +60,24 @@ describe("a chart out of rollups", () => {
     const rows = all.map(([minute, value], arrival) => `(7, ${FROM + minute * minutes(1)}, ${value}, ${arrival})`);
     await connection.run(`INSERT INTO points VALUES ${rows.join(", ")}`);
   }
+
+  test("of one generation, which needs half the work, is what adding its points up one by one gives", async () => {
+    const tied = fc.array(fc.tuple(fc.integer({ min: 0, max: 200 }), fc.integer({ min: -3, max: 3 })), {
+      minLength: 1,
+      maxLength: 80,
+    });
+    await fc.assert(
+      fc.asyncProperty(tied, fc.constantFrom("1m" as const, "1h" as const, "1d" as const), async (all, rollup) => {
+        await fill(all);
+        const relation = `SELECT series, time, value, 3 * ${GENERATION_STRIDE} + arrival AS arrival FROM points`;
+        const rows = async (sql: string): Promise<unknown> =>
+          (await connection.runAndReadAll(`${packedRollup(sql)} ORDER BY bucket`)).getRows();
+        const oneByOne = await rows(mergedRollup(numbersAsRollup(rollup, relation)));
+        assert.deepEqual(await rows(generationNumbers(rollup, 3, relation)), oneByOne);
+      }),
+      { numRuns: 60 },
+    );
+  });
 
   test("has every lowest and highest point where it was, as out of the points, also after files were merged", async () => {
     await fc.assert(

@@ -26,6 +26,21 @@ export function numbersAsRollup(rollup: Rollup, relation: string): string {
   );
 }
 
+/**
+ * One row per (series, bucket) of one generation's numbers, as `mergedRollup(numbersAsRollup(…))` at half the work: which generation
+ * an arrival is of is all that a file keeps of it, and here it is the same for all.
+ */
+export function generationNumbers(rollup: Rollup, generation: number, relation: string): string {
+  const at = instant("time", "arrival");
+  const arrival = `${generation * GENERATION_STRIDE}::BIGINT`;
+  return (
+    `SELECT series, time - time % ${ROLLUP_WIDTH[rollup]} AS bucket, count(*) AS count, sum(value) AS sum, min(value) AS min, arg_min(time, value) AS min_time, ` +
+    `max(value) AS max, arg_max(time, value) AS max_time, arg_min(value, ${at}) AS first, min(time) AS first_time, ${arrival} AS first_arrival, ` +
+    `arg_max(value, ${at}) AS last, max(time) AS last_time, ${arrival} AS last_arrival, NULL::VARCHAR AS first_text, NULL::VARCHAR AS last_text ` +
+    `FROM (${relation}) GROUP BY series, bucket`
+  );
+}
+
 export function textsAsRollup(rollup: Rollup, relation: string): string {
   return (
     `SELECT series, time - time % ${ROLLUP_WIDTH[rollup]} AS bucket, 1::BIGINT AS count, NULL::DOUBLE AS sum, NULL::DOUBLE AS min, ` +
