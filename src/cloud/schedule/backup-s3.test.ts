@@ -96,6 +96,17 @@ async function restored(name: string): Promise<Readonly<Record<string, string>>>
 
 const nobody: Fault = (_request, response) => refuse(response, 403, "AccessDenied");
 
+/** From now on no request for a content by this method is answered. Resolves with the first. */
+function stalling(method: "GET" | "PUT"): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.fault = (request) => {
+    if (request.method !== method || !request.url!.includes("/objects/")) return "pass";
+    resolve();
+    return "done"; // and no answer ever comes
+  };
+  return promise;
+}
+
 test("a bucket that refuses is told once and makes health red; when it is back the backup is taken, verified, and can be restored", async () => {
   server.fault = nobody;
   const { clock, backup } = await begin();
@@ -192,12 +203,7 @@ test("what was found damaged is written again also by a platform that was starte
 });
 
 test("one that was not read back to its end is no backup yet: the next start takes another and reads that", async () => {
-  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
-  server.fault = (request) => {
-    if (request.method !== "GET" || !request.url!.includes("/objects/")) return "pass";
-    reach();
-    return "done"; // and no answer ever comes
-  };
+  const reached = stalling("GET");
   const { backup } = await begin();
   await reached;
   await backup.close();
@@ -214,12 +220,7 @@ test("one that was not read back to its end is no backup yet: the next start tak
 });
 
 test("a platform that stops in the middle ends the program, and is not told as a failure; the next start takes it", async () => {
-  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
-  server.fault = (request) => {
-    if (request.method !== "PUT" || !request.url!.includes("/objects/")) return "pass";
-    reach();
-    return "done"; // and no answer ever comes
-  };
+  const reached = stalling("PUT");
   const { backup } = await begin();
   await reached;
   await backup.close();
