@@ -45,6 +45,26 @@ describe("a crash does not take along", () => {
     );
   });
 
+  test("anything of a client that takes what it gets, though each life is too short for a save at leisure", async () => {
+    const world = await BrokerWorld.started({ limits: { queuedMessagesMax: 30, deliveriesInflightMax: 30 } });
+    (await world.connected("c1", kept)).subscribe("a").cut();
+    await world.run(10);
+    const seen = new Set<string>();
+    for (let life = 0; life < 8; life++) {
+      const publisher = await world.connected("pub");
+      for (const n of numbers(20 * life, 20 * life + 20)) {
+        publisher.publish("a", n, { qos: 1, packetId: 1 + Number(n) });
+        await world.run(1);
+      }
+      const client = await world.connected("c1", kept); // what waits for it by then has to have room
+      await world.run(300);
+      for (const { payload } of client.publishes) seen.add(payload);
+      await world.crashAndRestart();
+    }
+    assert.deepEqual(numbers(0, 160).filter((n) => !seen.has(n)), []);
+    assert.ok(!world.logger.lines.some((line) => line.fields["reason"] === "queue-full"), "and nothing was in the way");
+  });
+
   const endings: Readonly<Record<string, (client: SimClient) => void>> = {
     "was ended": (client) => client.unsubscribe("a/#"),
     "was lowered": (client) => client.subscribe("a/#", { qos: 0 }),

@@ -1,6 +1,6 @@
 /**
  * Keeps the state store up to date: changes of persistent sessions before their acknowledgement leaves, all of a turn in
- * one transaction; queues and retained messages about once a second. One call to the store at a time, the two kinds in
+ * one transaction; queues and retained messages about once a second, after a start more often. One call to the store at a time, the two kinds in
  * turn where both wait.
  */
 import { reasonOf, sharedFilterOf } from "../base/mod.ts";
