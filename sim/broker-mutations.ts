@@ -107,7 +107,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   "what one client is sent reaches another one as well": {
     noticed:
-      /that had not subscribed|has no such subscription|that the client does not have|more often than it was accepted/,
+      /that had not subscribed|has no such subscription|that the client does not have|identifies no subscription that|more often than it was accepted/,
     sabotage: gossiping,
   },
   "a connection that is lost is not noticed": {

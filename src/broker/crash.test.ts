@@ -61,7 +61,10 @@ describe("a crash does not take along", () => {
       for (const { payload } of client.publishes) seen.add(payload);
       await world.crashAndRestart();
     }
-    assert.deepEqual(numbers(0, 160).filter((n) => !seen.has(n)), []);
+    assert.deepEqual(
+      numbers(0, 160).filter((n) => !seen.has(n)),
+      [],
+    );
     assert.ok(!world.logger.lines.some((line) => line.fields["reason"] === "queue-full"), "and nothing was in the way");
   });
 
