@@ -30,7 +30,7 @@ const { values, names } = readCommandLine(
     sessions: 200_000,
     retained: 1_000_000,
   },
-  Object.keys(PARTS),
+  { known: Object.keys(PARTS) },
 );
 const runs = (otherwise: number): number => values.runs || otherwise;
 await runParts(PARTS, names);

@@ -23,7 +23,7 @@ const TRACE_LINES = 25;
 const {
   values: { seed: first, count },
   names,
-} = readCommandLine("sim", { seed: 1, count: 1 }, Object.keys(SYSTEMS));
+} = readCommandLine("sim", { seed: 1, count: 1 }, { known: Object.keys(SYSTEMS), atLeastOne: ["count"] });
 if (names.length > 1) {
   process.stderr.write(`One system at a time, not ${names.join(" and ")}\n`);
   process.exit(2);

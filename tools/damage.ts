@@ -5,7 +5,11 @@
 import { damageCampaign } from "../test/scenarios/support/damage-campaign.ts";
 import { readCommandLine } from "./options.ts";
 
-const { count, seed, kind } = readCommandLine("damage", { count: 1000, seed: 1, kind: "" }).values;
+const { count, seed, kind } = readCommandLine(
+  "damage",
+  { count: 1000, seed: 1, kind: "" },
+  { atLeastOne: ["count"] },
+).values;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const startedAt = performance.now();
 const { counts, foundByScrub, wrong } = await damageCampaign(count, seed, kind);

@@ -6,7 +6,7 @@ import { fuzz } from "../src/wire/mqtt/packets.fuzz.ts";
 import { play, printed, shrink, storyOf } from "../test/conformance/hostile-story.ts";
 import { readCommandLine } from "./options.ts";
 
-const { seconds, seed } = readCommandLine("fuzz", { seconds: 30, seed: 1 }).values;
+const { seconds, seed } = readCommandLine("fuzz", { seconds: 30, seed: 1 }, { atLeastOne: ["seconds"] }).values;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 /** A story that looks through the whole memory takes as long as many that do not. */
 const LEAKS_EVERY = 50;

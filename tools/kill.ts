@@ -6,7 +6,11 @@ import { runKills } from "../test/scenarios/support/kill-ledger.ts";
 import { temporaryFolder } from "../test/scenarios/support/platform-process.ts";
 import { readCommandLine } from "./options.ts";
 
-const { kills, qos, seed } = readCommandLine("kill", { kills: 100, qos: "1,2", seed: 1 }).values;
+const { kills, qos, seed } = readCommandLine(
+  "kill",
+  { kills: 100, qos: "1,2", seed: 1 },
+  { atLeastOne: ["kills"] },
+).values;
 const qualities = qos.split(",").map(Number);
 if (!qualities.every((quality) => quality === 1 || quality === 2)) {
   process.stderr.write(`--qos is 1, 2 or both (1,2), not “${qos}”\n`);

@@ -12,14 +12,21 @@ export interface CommandLine<D extends Readonly<Record<string, Option>>> {
   readonly names: readonly string[];
 }
 
+export interface CommandLineRules<D> {
+  /** What may be named beside the options. */
+  readonly known?: readonly string[];
+  /** Numbers that may not be 0: with that, nothing would be done, and found right. */
+  readonly atLeastOne?: readonly (keyof D)[];
+}
+
 /**
  * Reads this process's command line; options have the type of their default, and numbers are whole ones from 0 on. Ends the process
- * with status 2 where it cannot be read or names what is not among `known`, and with status 0 for `--help`.
+ * with status 2 where it cannot be read or is against the rules, and with status 0 for `--help`.
  */
 export function readCommandLine<const D extends Readonly<Record<string, Option>>>(
   command: string,
   defaults: D,
-  known: readonly string[] = [],
+  { known = [], atLeastOne = [] }: CommandLineRules<D> = {},
 ): CommandLine<D> {
   try {
     const options: Record<string, { type: "boolean" | "string" }> = { help: { type: "boolean" } };
@@ -35,7 +42,8 @@ export function readCommandLine<const D extends Readonly<Record<string, Option>>
     if (strange !== undefined) throw new Error(`“${strange}” is not known here`);
     const read = Object.entries(defaults).map(([name, otherwise]) => {
       const given = values[name] ?? otherwise;
-      return [name, typeof otherwise === "number" ? wholeNumber(name, String(given)) : given];
+      if (typeof otherwise !== "number") return [name, given];
+      return [name, wholeNumber(name, String(given), atLeastOne.includes(name) ? 1 : 0)];
     });
     return { values: Object.fromEntries(read) as CommandLine<D>["values"], names: positionals };
   } catch (error) {
@@ -44,10 +52,10 @@ export function readCommandLine<const D extends Readonly<Record<string, Option>>
   }
 }
 
-function wholeNumber(name: string, text: string): number {
+function wholeNumber(name: string, text: string, least: number): number {
   const number = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number))
-    throw new Error(`--${name} is a whole number, not “${text}”`);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < least)
+    throw new Error(`--${name} is a whole number from ${least} on, not “${text}”`);
   return number;
 }
 

@@ -40,7 +40,7 @@ const { values, names } = readCommandLine(
     connections: 8000,
     reconnecting: 10_000,
   },
-  Object.keys(PARTS),
+  { known: Object.keys(PARTS), atLeastOne: ["runs"] },
 );
 await runParts(PARTS, names);
 for (const [name, meaning] of Object.entries(DURABILITY)) {

@@ -30,7 +30,7 @@ const { values, names } = readCommandLine(
     revoked: 1000,
     things: 1_000_000,
   },
-  Object.keys(PARTS),
+  { known: Object.keys(PARTS), atLeastOne: ["runs"] },
 );
 await runParts(PARTS, names);
 process.exit(0);

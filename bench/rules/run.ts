@@ -158,7 +158,11 @@ const PARTS: Parts = {
   "node-red": () => nodeRed(values.runs),
 };
 
-const { values, names } = readCommandLine("bench:rules", { runs: 3 }, Object.keys(PARTS));
+const { values, names } = readCommandLine(
+  "bench:rules",
+  { runs: 3 },
+  { known: Object.keys(PARTS), atLeastOne: ["runs"] },
+);
 /** It is installed from npm first. */
 const onlyWhereNamed = "node-red";
 await runParts(PARTS, names.length > 0 ? names : Object.keys(PARTS).filter((name) => name !== onlyWhereNamed));

@@ -24,7 +24,7 @@ for (const program of [...CAMPAIGNS, ...BENCHMARKS, "sim/run.ts"]) {
     for (const [given, told] of [
       [["--no-such"], /^Unknown option '--no-such'\nusage: /],
       [["no-such"], /^“no-such” is not known here\nusage: /],
-      [[`--${option}`, "1.5"], new RegExp(`^--${option} is a whole number, not “1.5”\nusage: `)],
+      [[`--${option}`, "1.5"], new RegExp(`^--${option} is a whole number from \\d on, not “1.5”\nusage: `)],
     ] as const) {
       const refused = run(program, ...given);
       assert.equal(refused.status, 2);
@@ -33,6 +33,21 @@ for (const program of [...CAMPAIGNS, ...BENCHMARKS, "sim/run.ts"]) {
     }
   });
 }
+
+test("a campaign that would do nothing is refused: it could find nothing", () => {
+  const nothing = [
+    ["tools/kill.ts", "kills"],
+    ["tools/damage.ts", "count"],
+    ["tools/fuzz.ts", "seconds"],
+    ["sim/run.ts", "count"],
+    ["bench/rules/run.ts", "runs"],
+  ] as const;
+  for (const [program, option] of nothing) {
+    const { status, stderr } = run(program, `--${option}`, "0");
+    assert.equal(status, 2);
+    assert.match(stderr, new RegExp(`^--${option} is a whole number from 1 on, not “0”`));
+  }
+});
 
 test("a campaign with options runs with them", () => {
   const { status, stdout } = run("sim/run.ts", "broker", "--seed", "3", "--count", "2");

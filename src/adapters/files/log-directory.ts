@@ -77,8 +77,11 @@ function wrap(handle: FileHandle, direct: DirectFile): LogFile {
     size: async () => (await handle.stat()).size,
     truncate: (size) => handle.truncate(size),
     close: async () => {
-      await direct.close(end);
-      await handle.close();
+      try {
+        await direct.close(end);
+      } finally {
+        await handle.close();
+      }
     },
   };
   return file;

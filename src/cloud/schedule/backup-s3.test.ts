@@ -96,15 +96,18 @@ async function restored(name: string): Promise<Readonly<Record<string, string>>>
 
 const nobody: Fault = (_request, response) => refuse(response, 403, "AccessDenied");
 
-/** From now on no request for a content by this method is answered. Resolves with the first. */
-function stalling(method: "GET" | "PUT"): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
+/** A platform that stops while its first request for a content by this method has no answer; from then on all have one. */
+async function stoppedIn(method: "GET" | "PUT"): Promise<void> {
+  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
   server.fault = (request) => {
     if (request.method !== method || !request.url!.includes("/objects/")) return "pass";
-    resolve();
+    reach();
     return "done"; // and no answer ever comes
   };
-  return promise;
+  const { backup } = await begin();
+  await reached;
+  await backup.close();
+  server.fault = () => "pass";
 }
 
 test("a bucket that refuses is told once and makes health red; when it is back the backup is taken, verified, and can be restored", async () => {
@@ -203,12 +206,8 @@ test("what was found damaged is written again also by a platform that was starte
 });
 
 test("one that was not read back to its end is no backup yet: the next start takes another and reads that", async () => {
-  const reached = stalling("GET");
-  const { backup } = await begin();
-  await reached;
-  await backup.close();
+  await stoppedIn("GET");
   assert.equal((await snapshots()).length, 1);
-  server.fault = () => "pass";
   server.requests.length = 0;
   const next = await begin();
   await until(taken(1));
@@ -220,13 +219,9 @@ test("one that was not read back to its end is no backup yet: the next start tak
 });
 
 test("a platform that stops in the middle ends the program, and is not told as a failure; the next start takes it", async () => {
-  const reached = stalling("PUT");
-  const { backup } = await begin();
-  await reached;
-  await backup.close();
+  await stoppedIn("PUT");
   assert.deepEqual(told(), []);
   assert.deepEqual(await snapshots(), []);
-  server.fault = () => "pass";
   await begin();
   await until(taken(1));
   assert.deepEqual(await restored("again"), files(data));
