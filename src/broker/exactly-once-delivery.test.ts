@@ -45,8 +45,8 @@ describe("a delivery at QoS 2", () => {
     subscriber.acknowledge("pubcomp", 32_768);
     assert.equal([...world.broker.connections()].find((c) => c.clientId === "sub")?.owed, 0);
     assert.deepEqual([...world.journal.notes.values()].filter((n) => n.clientId === "sub"), [
-      { clientId: "sub", released: [], received: [], sent: [32_768, 0, 0] },
-      { clientId: "sub", released: [], received: [32_768], sent: [] },
+      { clientId: "sub", released: [], received: [], sent: [32_768, 0, 0], finished: null },
+      { clientId: "sub", released: [], received: [32_768], sent: [], finished: null },
     ]); // prettier-ignore
   });
 

@@ -24,7 +24,13 @@ describe("a PUBLISH at QoS 2", () => {
       await world.run();
       assert.deepEqual(answers(publisher), ["pubcomp 7"]);
       assert.equal(world.journal.packetIds.get(0), 7);
-      assert.deepEqual(world.journal.notes.get(1), { clientId: "pub", released: [7], received: [], sent: [] });
+      assert.deepEqual(world.journal.notes.get(1), {
+        clientId: "pub",
+        released: [7],
+        received: [],
+        sent: [],
+        finished: null,
+      });
     });
   }
 

@@ -54,6 +54,7 @@ export class HandOver {
     const mark = outbox.mark(sequence);
     if (mark === 0 || sequence < outbox.sentBefore) return false;
     const offset = outbox.offset(sequence);
+    session.placesUnsure = true; // finished here, and in nobody else's queue on disk yet
     this.#work = this.#work.then(() => this.#passOn(session, offset, mark));
     return true;
   }

@@ -48,6 +48,7 @@ export class Intake {
     if (connection.isOver) return;
     const { partialBytes } = this.#reader;
     if (partialBytes !== this.#partialCounted) this.#countPartial(partialBytes);
+    if (connection.session !== null) core.notes.progressed(connection.session);
     fairness.charge(connection, core.received - before, chunk === null ? 0 : chunk.length);
   }
 

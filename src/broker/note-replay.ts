@@ -1,6 +1,9 @@
-/** What sessions had noted of their QoS 2 exchanges, at a start: both ends mean the same by an identifier again. */
+/**
+ * What sessions had noted, at a start: both ends mean the same by an identifier again, and what was finished is not owed once
+ * more.
+ */
 import { ORIGIN_UNKNOWN, SENT_STRIDE } from "../wire/record/mod.ts";
-import type { SessionNote } from "../wire/record/mod.ts";
+import type { Finished, SessionNote } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
 import { Exchanges } from "./exchanges.ts";
 import { NOT_KEPT } from "./notes.ts";
@@ -9,6 +12,11 @@ import { NOWHERE } from "./recent-frames.ts";
 import type { Target } from "./routes.ts";
 import type { Session } from "./session.ts";
 import type { SharedReplay } from "./shared-replay.ts";
+
+/** Speaks of exchanges, and so of entries of the queue. */
+export function isOfExchanges({ released, received, sent }: SessionNote): boolean {
+  return released.length + received.length + sent.length > 0;
+}
 
 export function applyNote(core: Core, shared: SharedReplay, offset: number, note: SessionNote): void {
   const { clientId, released, received, sent } = note;
@@ -36,6 +44,25 @@ export function applyNote(core: Core, shared: SharedReplay, offset: number, note
   }
   outbox.trim();
   core.saving.exchanged(session);
+  core.saving.touched(session);
+}
+
+/**
+ * What was saved has the place that it had, whichever way it came: retained and handed over messages have old offsets, and may
+ * have come after the note. What is replayed is known by its offset; where it came by a group, another member may have had it.
+ */
+export function finishAgain(core: Core, session: Session, { place, offset }: Finished): void {
+  const { outbox, savedTail } = session;
+  while (outbox.head < place && outbox.isStored(outbox.head)) outbox.dropStored();
+  for (let sequence = outbox.head; sequence < outbox.tail; sequence++) {
+    if (outbox.isStored(sequence) || outbox.isDone(sequence)) continue;
+    const replayed = sequence >= savedTail;
+    if (replayed ? outbox.mark(sequence) !== 0 || outbox.offset(sequence) >= offset : sequence >= place) continue;
+    outbox.exchanges?.forget(sequence); // the client has refused it, else the note that it has it came first
+    outbox.finish(sequence);
+  }
+  outbox.trim();
+  if (outbox.exchanges !== null) core.saving.exchanged(session);
   core.saving.touched(session);
 }
 

@@ -1,13 +1,15 @@
 /**
- * What sessions have to say to the log about their QoS 2 exchanges: one note per session and turn, so that whatever dies,
- * both ends still agree on which identifier stands for which message (docs/decisions/0004). Packets that depend on a note
- * wait for it among the pending acknowledgements.
+ * What sessions have to say to the log: one note per session and turn. About their QoS 2 exchanges, so that whatever dies,
+ * both ends still agree on which identifier stands for which message (docs/decisions/0004); packets that depend on such a note
+ * wait for it among the pending acknowledgements. And now and then how far their client has come, so that a start does not
+ * take for owed what was delivered since state was saved; nothing waits for that.
  */
 import { isTidewireError, reasonOf } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import { ANSWER } from "./acknowledgements.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import type { Finished } from "../wire/record/mod.ts";
 import type { Session } from "./session.ts";
 
 /** Bounded by the windows of both ends, and `answers` by how long its connection is read from. */
@@ -28,6 +30,9 @@ export const NOT_KEPT = "";
 /** What a note takes in the log, about. */
 const NOTE_BYTES = 100;
 const ENTRY_BYTES = 5;
+/** How far a client has come is noted once so many messages were finished, or this part of what a queue may hold. */
+const FINISHED_MESSAGES = 512;
+const FINISHED_PART = 8;
 
 export class Notes {
   readonly #core: Core;
@@ -46,6 +51,28 @@ export class Notes {
       this.#core.planTurnEnd();
     }
     return session.note;
+  }
+
+  /** The session's client may have acknowledged something. HOT: once per chunk that it sent. */
+  progressed(session: Session): void {
+    if (this.#isWorthNoting(session)) this.of(session);
+  }
+
+  /** And would be understood by a start, which goes by the session that the state store has, and by its places there. */
+  #isWorthNoting(session: Session): boolean {
+    const { limits, saving } = this.#core;
+    const { unnoted, unnotedBytes } = session.outbox;
+    const many = unnoted >= Math.min(FINISHED_MESSAGES, limits.queuedMessagesMax / FINISHED_PART);
+    if (!many && unnotedBytes < limits.queuedBytesMax / FINISHED_PART) return false;
+    return session.persistent && !session.placesUnsure && saving.holds(session);
+  }
+
+  /** Null where there is nothing new to say. */
+  #position(session: Session): Finished | null {
+    if (!this.#isWorthNoting(session)) return null;
+    const { outbox } = session;
+    outbox.unnoted = outbox.unnotedBytes = 0;
+    return outbox.position(this.#core.lastOffset + 1);
   }
 
   /** Called at the end of each turn. What the log does not take is offered to it again. True where some need not wait. */
@@ -72,15 +99,16 @@ export class Notes {
     const { released, received, sent, answers, answersTo } = note;
     // Where the session is not kept, a start must still know which messages no other member of a group may have.
     const lasting = session.persistent
-      ? { clientId, released, received, sent }
-      : { clientId: NOT_KEPT, released: [], received: [], sent: note.shared };
+      ? { clientId, released, received, sent, finished: this.#position(session) }
+      : { clientId: NOT_KEPT, released: [], received: [], sent: note.shared, finished: null };
     const entries = lasting.released.length + lasting.received.length + lasting.sent.length;
-    if (entries > 0) {
+    if (entries > 0 || lasting.finished !== null) {
       try {
         core.lastOffset = core.journal.appendNote(lasting);
       } catch (error) {
-        this.#refused(session, error);
-        return false;
+        if (entries > 0) this.#refused(session, error);
+        else session.note = null; // said again when there is more to say
+        return entries === 0;
       }
       core.backlog.add(NOTE_BYTES + entries * ENTRY_BYTES);
     }

@@ -9,6 +9,7 @@
  * identifiers above, and `Exchanges` to remember them.
  */
 import { ORIGIN_UNKNOWN } from "../wire/record/mod.ts";
+import type { Finished } from "../wire/record/mod.ts";
 import { Exchanges } from "./exchanges.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { OutboxChunk, SavedExchanges, SavedOutbox, StoredOutbox } from "./session.ts";
@@ -52,6 +53,9 @@ export class Outbox {
   begunBefore = 0;
   /** Bytes of all entries. */
   bytes = 0;
+  /** What was finished since the last note of that, and its bytes. */
+  unnoted = 0;
+  unnotedBytes = 0;
   /** Entries from here up to `storedTo` are in the state store alone: all up to there while nobody is connected. */
   storedFrom = 0;
   storedTo = 0;
@@ -125,7 +129,10 @@ export class Outbox {
   finish(sequence: number): void {
     if (!this.isDone(sequence)) this.#slots![this.#at(sequence) + BITS]! += FLAG_DONE;
     while (this.head < this.sent && this.isDone(this.head)) {
-      this.bytes -= this.sizeOf(this.head);
+      const bytes = this.sizeOf(this.head);
+      this.bytes -= bytes;
+      this.unnoted++;
+      this.unnotedBytes += bytes;
       this.#identifiers?.delete(this.head);
       this.head++;
     }
@@ -138,6 +145,19 @@ export class Outbox {
       this.sent = this.head + 1;
       this.finish(this.head);
     }
+  }
+
+  /** How far the client has come, where all that is accepted is below `end`. What came by groups is no part of `offset`. */
+  position(end: number): Finished {
+    // Of what only the store has, the offsets are not known.
+    let offset = this.hasStored ? 0 : end;
+    for (let sequence = this.head; sequence < this.tail && offset > 0; sequence++) {
+      const at = this.#at(sequence);
+      const own = this.#slots![at + OFFSET]!;
+      // Below 0: an answer of a service, which no log has.
+      if (own < offset && own >= 0 && !this.isDone(sequence) && this.mark(sequence) === 0) offset = own;
+    }
+    return { place: this.head, offset };
   }
 
   /** Of a QoS 1 entry. */

@@ -6,8 +6,9 @@ import { isFull, skip } from "./delivery.ts";
 import { frameOf } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
 import { away } from "./lifecycle.ts";
-import { applyNote } from "./note-replay.ts";
+import { applyNote, finishAgain, isOfExchanges } from "./note-replay.ts";
 import type { SavedState } from "./ports.ts";
+import type { SessionNote } from "../wire/record/mod.ts";
 import { retain } from "./publish.ts";
 import { own } from "./quotas.ts";
 import { NOWHERE } from "./recent-frames.ts";
@@ -44,10 +45,8 @@ export async function restoreState(core: Core): Promise<void> {
   let replayed = 0;
   const shared = new SharedReplay();
   for await (const logged of core.journal.replay(applied)) {
-    if (logged.kind === "note") {
-      await bringBack(core, logged.note.clientId);
-      applyNote(core, shared, logged.offset, logged.note);
-    } else applyAgain(core, loaded, shared, logged.offset, logged.message, logged.packetId);
+    if (logged.kind === "note") await noteAgain(core, loaded, shared, logged.offset, logged.note);
+    else applyAgain(core, loaded, shared, logged.offset, logged.message, logged.packetId);
     replayed++;
   }
   for (const open of shared.rest()) oweOneOf(core, loaded, open);
@@ -133,6 +132,7 @@ async function loadOutbox(core: Core, session: Session, entry: StoredSession, du
   const chunks = await core.options.state.queued(clientId, outbox.head, Infinity);
   session.savedTail = session.outbox.restore({ ...outbox, clientId, chunks }, durable, exchanges);
   session.savedHead = outbox.bytes < 0 ? -1 : outbox.head; // -1: to be written anew
+  session.placesUnsure = session.savedTail < session.outbox.tail; // they are others now
   core.saving.touched(session);
   if (exchanges === null) return;
   session.received = new IdentifierSet();
@@ -140,7 +140,25 @@ async function loadOutbox(core: Core, session: Session, entry: StoredSession, du
   core.saving.exchanged(session); // places in the outbox may change with what follows
 }
 
-/** Notes speak of entries. */
+async function noteAgain(
+  core: Core,
+  loaded: Loaded,
+  shared: SharedReplay,
+  offset: number,
+  note: SessionNote,
+): Promise<void> {
+  const { clientId, finished } = note;
+  if (isOfExchanges(note)) {
+    await bringBack(core, clientId);
+    applyNote(core, shared, offset, note);
+  }
+  const session = core.sessions.get(clientId);
+  if (finished === null || session === undefined) return;
+  // Said of an earlier session of the client; or of a queue that was saved later, and has others at these places.
+  if (offset < Math.max(session.since, loaded.ahead.get(session) ?? 0)) return;
+  finishAgain(core, session, finished);
+}
+
 async function bringBack(core: Core, clientId: string): Promise<void> {
   const outbox = core.sessions.get(clientId)?.outbox;
   if (outbox === undefined || !outbox.hasStored) return;

@@ -19,11 +19,14 @@ export function savedOf({
   return { filter, qos, noLocal, retainAsPublished, identifier, since };
 }
 
-/** What the store does not have of the session's outbox, as far as it is below the horizon; null where that is nothing. */
-export function changedOutbox(
-  { clientId, outbox, savedHead, savedTail }: Session,
-  horizon: number,
-): SavedOutbox | null {
+/** What the store does not have of the session's outbox, as far as it is below the horizon. */
+export function addChanged(outboxes: SavedOutbox[], session: Session, horizon: number): void {
+  const outbox = session.saved && session.persistent ? changedOutbox(session, horizon) : null;
+  if (outbox !== null) outboxes.push(outbox);
+}
+
+/** Null where that is nothing. */
+function changedOutbox({ clientId, outbox, savedHead, savedTail }: Session, horizon: number): SavedOutbox | null {
   const { head, sentBefore } = outbox;
   const from = Math.max(savedTail, head);
   let to = from;

@@ -1,14 +1,13 @@
 /**
  * Keeps the state store up to date: changes of persistent sessions before their acknowledgement leaves, all of a turn in
- * one transaction; queues and retained messages about once a second, after a start more often. One call to the store at a time, the two kinds in
- * turn where both wait.
+ * one transaction; queues and retained messages about once a second. One call at a time, the two kinds in turn.
  */
 import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import type { Progress, SessionChange } from "./ports.ts";
-import { changedOutbox, exchangesOf, isSaved, savedOf, willOf } from "./saved-forms.ts";
+import { addChanged, exchangesOf, isSaved, savedOf, willOf } from "./saved-forms.ts";
 import type {
   SavedExchanges,
   SavedOutbox,
@@ -152,6 +151,11 @@ export class Saving {
   /** The store does not hold the session as it is: what was to be told of it before, and was not, must not be told now. */
   isBehind({ clientId }: Session): boolean {
     return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
+  }
+
+  /** The session is in the store, and no other of its client. */
+  holds({ saved, clientId }: Session): boolean {
+    return saved && this.#underWay?.get(clientId)?.reset !== true;
   }
 
   /** Something about its QoS 2 exchanges changed. */
@@ -459,11 +463,6 @@ export class Saving {
       core.planTurnEnd();
     }
   }
-}
-
-function addChanged(outboxes: SavedOutbox[], session: Session, horizon: number): void {
-  const outbox = session.saved && session.persistent ? changedOutbox(session, horizon) : null;
-  if (outbox !== null) outboxes.push(outbox);
 }
 
 function hold(pending: Pending, connection: Connection | null): void {

@@ -92,6 +92,8 @@ export class Session {
   /** What this absent session adds to `Core.queuedAbsent` and `Core.queuedBytesAbsent`. */
   queuedCounted = 0;
   queuedBytesCounted = 0;
+  /** Places in its queue may mean something else to a start, so no note speaks of them any more. */
+  placesUnsure = false;
   /** It has left a group while its queue held something, and may owe what came by it. */
   leftGroup = false;
   /** Over; nothing may be delivered to it or saved for it. */

@@ -137,7 +137,7 @@ test("messages without a packet, and the replay of everything after a restart", 
 test("notes and packet identifiers are replayed in their places, and nobody who reads messages meets them", async (context) => {
   const scene = await Scene.make(context);
   const { log, journal } = await scene.open();
-  const note = { clientId: "press-1-client", released: [7], received: [], sent: [40_000, 0, 0] };
+  const note = { clientId: "press-1-client", released: [7], received: [], sent: [40_000, 0, 0], finished: null };
   publish({ topic: "a", payload: "1" }, (view) => {
     assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, true), 0);
     assert.equal(journal.appendNote(note), 1);

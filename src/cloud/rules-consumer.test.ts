@@ -22,7 +22,7 @@ function recordOf(topic: string, payload: unknown, more: Partial<Message> = {}):
 }
 
 function noteOf(clientId: string): Uint8Array {
-  const note = { clientId, released: [1], received: [], sent: [] };
+  const note = { clientId, released: [1], received: [], sent: [], finished: null };
   const bytes = new Uint8Array(noteBytes(note));
   writeNote(bytes, 0, note, 1_700_000_000_000);
   return bytes;

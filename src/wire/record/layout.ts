@@ -11,7 +11,7 @@
  *           property length (1 to 4 bytes as MQTT's Variable Byte Integer), MQTT 5.0 property bytes
  *           payload, to the end
  *
- * A note: what a session has to remember of its QoS 2 exchanges; no message, and nothing for those who want messages:
+ * A note: what a session has to remember of its deliveries; no message, and nothing for those who want messages:
  *
  *   0       3; the lower four bits are 0
  *   1–6     when it was written
@@ -19,7 +19,8 @@
  *           parts in the order of their kinds, each at most once and never empty: kind (one byte), number of entries (two
  *           bytes), entries. 1 released, 2 received: packet identifiers, two bytes each; 4 sent: packet identifier,
  *           the offset of its message in eight bytes, its origin in four (all bits set: not known); 3 sent, as it was
- *           written before there were origins, never together with 4
+ *           written before there were origins, never together with 4; 5 finished, one entry: place and offset, eight
+ *           bytes each
  *
  * How long the record is, and whether it is whole, is the log's to know (its batches have lengths and checksums).
  */
@@ -27,11 +28,13 @@ import type { QoS } from "../../base/mod.ts";
 
 export const KIND = { message: 1, identified: 2, note: 3 } as const;
 export const KIND_MAX = 3;
-export const PART = { released: 1, received: 2, sentBefore: 3, sent: 4 } as const;
+export const PART = { released: 1, received: 2, sentBefore: 3, sent: 4, finished: 5 } as const;
 export const IDENTIFIER_BYTES = 2;
 /** Identifier and offset; with origin. */
 export const SENT_BEFORE_BYTES = 10;
 export const SENT_BYTES = 14;
+/** Place and offset. */
+export const FINISHED_BYTES = 16;
 /** Entries of one part, each with a packet identifier of its own. */
 export const PART_ENTRIES_MAX = 65_535;
 export const FLAG = { qos: 3, retain: 4, thing: 8 } as const;

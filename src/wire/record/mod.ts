@@ -4,7 +4,7 @@ export { recordFilter, recordTopics, topicPrefixFilter } from "./filter.ts";
 export type { RecordFilter } from "./filter.ts";
 export type { RecordHead } from "./layout.ts";
 export { ORIGIN_UNKNOWN, SENT_STRIDE, noteBytes, readLogged, writeNote } from "./note.ts";
-export type { Logged, SessionNote } from "./note.ts";
+export type { Finished, Logged, SessionNote } from "./note.ts";
 export { readRecord, recordHead, recordProperties, recordTime } from "./read.ts";
 export { recordReader } from "./reader.ts";
 export type { RecordReader } from "./reader.ts";

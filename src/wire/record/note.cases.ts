@@ -65,9 +65,50 @@ export const LOGGED_CASES: readonly LoggedCase[] = [
         released: [1, 65_535],
         received: [32_768],
         sent: [32_769, 0, 0, 32_770, 256, 2051, 65_535, Number.MAX_SAFE_INTEGER, 0x7fff_ffff],
+        finished: null,
       },
     },
     wholeAt: [19, 24],
+  },
+  {
+    title: "a note of how far a client has come, beside what it received",
+    hex: `
+      30                        // a note
+      01 9b 76 da 89 ff         // 2026-01-01T00:00:00.511Z
+      00 01 63                  // client identifier "c"
+      02 00 01                  // received: one identifier
+      80 00                     // 32768
+      05 00 01                  // finished
+      00 00 00 01 00 00 00 02   // before place 2^32 + 2 of its queue
+      00 1f ff ff ff ff ff ff   // and below offset 2^53 - 1
+    `,
+    logged: {
+      kind: "note",
+      note: {
+        clientId: "c",
+        released: [],
+        received: [32_768],
+        sent: [],
+        finished: { place: 0x1_0000_0002, offset: Number.MAX_SAFE_INTEGER },
+      },
+    },
+    wholeAt: [15],
+  },
+  {
+    title: "a note of how far a client has come, and nothing else",
+    hex: `
+      30                        // a note
+      00 00 00 00 00 00         // 1970-01-01
+      00 01 63                  // client identifier "c"
+      05 00 01                  // finished
+      00 00 00 00 00 00 00 07   // before place 7 of its queue
+      00 00 00 00 00 00 00 00   // and below offset 0: nothing is said of offsets
+    `,
+    logged: {
+      kind: "note",
+      note: { clientId: "c", released: [], received: [], sent: [], finished: { place: 7, offset: 0 } },
+    },
+    wholeAt: [],
   },
   {
     title: "a note of everything at once, as it was before there were origins",
@@ -90,6 +131,7 @@ export const LOGGED_CASES: readonly LoggedCase[] = [
         released: [1, 65_535],
         received: [32_768],
         sent: [32_769, 0, -1, 65_535, Number.MAX_SAFE_INTEGER, -1],
+        finished: null,
       },
     },
     earlier: true,
@@ -104,7 +146,7 @@ export const LOGGED_CASES: readonly LoggedCase[] = [
       01 00 01                  // released: one identifier
       00 07                     // 7
     `,
-    logged: { kind: "note", note: { clientId: "", released: [7], received: [], sent: [] } },
+    logged: { kind: "note", note: { clientId: "", released: [7], received: [], sent: [], finished: null } },
     wholeAt: [],
   },
 ];

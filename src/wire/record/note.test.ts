@@ -85,14 +85,17 @@ test("any note comes back as it was, from its exact number of bytes", () => {
   const origin = fc.integer({ min: -1, max: 0x7fff_ffff });
   const sent = fc.array(fc.tuple(fc.integer({ min: 1, max: 65_535 }), fc.maxSafeNat(), origin), { maxLength: 20 });
   const note = fc
-    .record({
-      clientId: fc.string({ unit: "binary", maxLength: 40 }),
-      released: identifiers,
-      received: identifiers,
-      sent,
-    })
-    .map(({ clientId, released, received, sent: pairs }) => ({ clientId, released, received, sent: pairs.flat() }))
-    .filter(({ released, received, sent: pairs }) => released.length + received.length + pairs.length > 0);
+    .record(
+      {
+        clientId: fc.string({ unit: "binary", maxLength: 40 }),
+        released: identifiers,
+        received: identifiers,
+        sent: sent.map((entries) => entries.flat()),
+        finished: fc.option(fc.record({ place: fc.maxSafeNat(), offset: fc.maxSafeNat() }, { noNullPrototype: true })),
+      },
+      { noNullPrototype: true },
+    )
+    .filter((made) => made.released.length + made.received.length + made.sent.length > 0 || made.finished !== null);
   fc.assert(
     fc.property(note, fc.nat(), (made, at) => {
       const bytes = noteRecord(made, at);
@@ -105,7 +108,7 @@ test("any note comes back as it was, from its exact number of bytes", () => {
 
 const head = "30 00 00 00 00 00 00 00 01 63"; // a note of "c"
 
-test("what is no note is refused: nothing said, empty parts, parts out of order or twice, identifier 0, offsets beyond 2^53", () => {
+test("what is no note is refused: nothing said, empty parts, parts out of order or twice, identifier 0, numbers beyond 2^53", () => {
   for (const hex of [
     "",
     "01 00 00",
@@ -116,6 +119,11 @@ test("what is no note is refused: nothing said, empty parts, parts out of order 
     "03 00 01 00 00 00 00 00 00 00 00 00 01",
     "04 00 01 00 07 00 20 00 00 00 00 00 00 00 00 00 00",
     "04 00 01 00 00 00 00 00 00 00 00 00 01 00 00 00 00",
+    "05 00 00",
+    `05 00 02 ${"00 ".repeat(32)}`,
+    "05 00 01 00 20 00 00 00 00 00 00 00 00 00 00 00 00 00 00",
+    "05 00 01 00 00 00 00 00 00 00 00 00 20 00 00 00 00 00 00",
+    `05 00 01 ${"00 ".repeat(16)} 01 00 01 00 07`,
   ]) {
     assert.throws(() => readLogged(recordListing(`${head} ${hex}`)), isRecordError("malformed"), hex);
   }
@@ -124,14 +132,17 @@ test("what is no note is refused: nothing said, empty parts, parts out of order 
 });
 
 test("what a newer Tidewire adds is told apart: flags of a note, further parts, further kinds of records", () => {
-  for (const hex of [`31${head.slice(2)} 01 00 01 00 07`, `${head} 05 00 01 00 07`, `40${head.slice(2)}`]) {
+  for (const hex of [`31${head.slice(2)} 01 00 01 00 07`, `${head} 06 00 01 00 07`, `40${head.slice(2)}`]) {
     assert.throws(() => readLogged(recordListing(hex)), isRecordError("newer"), hex);
   }
 });
 
 test("more entries than there are identifiers fit no note", () => {
   const released = Array.from({ length: 65_536 }, () => 1);
-  assert.throws(() => noteBytes({ clientId: "c", released, received: [], sent: [] }), isRecordError("unfit"));
+  assert.throws(
+    () => noteBytes({ clientId: "c", released, received: [], sent: [], finished: null }),
+    isRecordError("unfit"),
+  );
 });
 
 test("a filter never wants a note, and knows the topic of a message with its identifier", () => {

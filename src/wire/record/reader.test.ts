@@ -60,7 +60,7 @@ test("records of every kind are read as each by itself, twice; notes are nobody'
     const expected = record[0]! >> 4 === 3 ? null : readRecord(record);
     for (const _ of [1, 2]) assert.deepEqual(read(...placed(record)), expected);
   }
-  const note = { clientId: "c", released: [1], received: [], sent: [] };
+  const note = { clientId: "c", released: [1], received: [], sent: [], finished: null };
   const bytes = new Uint8Array(noteBytes(note));
   writeNote(bytes, 0, note, 1);
   assert.equal(read(...placed(bytes)), null);
