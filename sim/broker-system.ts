@@ -330,12 +330,18 @@ function limitsFrom(random: SimRandom): Limits {
     inflightMax: random.pick([5, 50, 200]),
     routesCachedMax: 32, // also: a table of 32,768 for each short life would cost more than all the rest
     deliveriesInflightMax: random.pick([2, 10, 100]),
-    queuedMessagesMax: random.chance(0.15) ? 20 : LIMITS.mqtt.queuedMessagesMax,
+    queuedMessagesMax: queuedMessagesMaxFrom(random.below(100)),
     backlogBytesMax: random.pick([1_000, LIMITS.mqtt.backlogBytesMax]),
     stateSavePeriod: random.pick([100, 1_000]),
     willGraceAfterRestart: 1_500,
   };
   return { ...LIMITS, log, mqtt };
+}
+
+/** Some overflow; in others there is room for nearly all, and how far a client has come is noted after a few messages. */
+function queuedMessagesMaxFrom(hundredth: number): number {
+  if (hundredth < 15) return 20;
+  return hundredth < 60 ? 80 : LIMITS.mqtt.queuedMessagesMax;
 }
 
 /** Warnings and errors are a part of what happened. */

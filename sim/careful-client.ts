@@ -26,6 +26,8 @@ export class CarefulClient {
   connection: SimClient | null = null;
   /** Of the next connections. */
   receiveMaximum: number;
+  /** Milliseconds that it takes for an acknowledgement. */
+  answersAfter = 0;
   /** Packets that a specification forbids, and that came all the same. */
   readonly wrong: string[] = [];
   readonly #world: BrokerWorld;
@@ -121,7 +123,7 @@ export class CarefulClient {
   }
 
   #answer(connection: SimClient, kind: "puback" | "pubrec" | "pubcomp", packetId: number): void {
-    this.#world.clock.defer(() => {
+    this.#world.clock.after(this.answersAfter, () => {
       if (this.connection !== connection || !connection.open) return;
       if (kind !== "pubrec") this.#open.delete(packetId);
       connection.acknowledge(kind, packetId);

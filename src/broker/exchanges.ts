@@ -93,6 +93,14 @@ export class Exchanges {
     return sequence < pendingFrom && this.#identifiers.has(sequence);
   }
 
+  /** The entry stands at `to` from now on, where none is. */
+  move(sequence: number, to: number): void {
+    const identifier = this.#identifiers.get(sequence);
+    if (identifier === undefined) return;
+    this.#identifiers.delete(sequence);
+    this.#set(to, identifier);
+  }
+
   identifier(sequence: number): number | undefined {
     return this.#identifiers.get(sequence);
   }

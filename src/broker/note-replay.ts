@@ -62,6 +62,7 @@ export function finishAgain(core: Core, session: Session, { place, offset }: Fin
     outbox.finish(sequence);
   }
   outbox.trim();
+  outbox.closeGaps(savedTail);
   if (outbox.exchanges !== null) core.saving.exchanged(session);
   core.saving.touched(session);
 }

@@ -147,6 +147,31 @@ export class Outbox {
     }
   }
 
+  /**
+   * Takes out what is finished from `from` on, which may stand behind what is not, and counts against the queue. At a start,
+   * when nobody was told of these places yet.
+   */
+  closeGaps(from: number): void {
+    let to = Math.max(from, this.head);
+    let begun = 0;
+    for (let sequence = to; sequence < this.tail; sequence++) {
+      const own = this.#identifiers?.get(sequence);
+      this.#identifiers?.delete(sequence);
+      if (this.isDone(sequence)) {
+        this.bytes -= this.sizeOf(sequence);
+        if (sequence < this.sentBefore) begun++;
+        continue;
+      }
+      if (own !== undefined) this.#identifiers!.set(to, own);
+      const at = this.#at(sequence);
+      this.#slots!.copyWithin(this.#at(to), at, at + STRIDE);
+      if (to < sequence) this.exchanges?.move(sequence, to);
+      to++;
+    }
+    this.tail = to;
+    this.sentBefore -= begun;
+  }
+
   /** How far the client has come, where all that is accepted is below `end`. What came by groups is no part of `offset`. */
   position(end: number): Finished {
     // Of what only the store has, the offsets are not known.
