@@ -75,7 +75,7 @@ function check({ client, granted }: Subscriber, published: readonly Published[],
 
 async function run(seed: number): Promise<void> {
   const random = new SimRandom(seed);
-  const limits = { recentBytesMax: random.chance(0.5) ? 512 : 65_536, routesCachedMax: 8, queuedMessagesMax: 80 };
+  const limits = { recentBytesMax: random.chance(0.5) ? 512 : 65_536, routesCachedMax: 8, queuedMessagesMax: 160 };
   const world = await BrokerWorld.started({ seed, limits });
   const clients = Array.from({ length: CLIENTS }, (_, i) => new CarefulClient(world, `c${i}`, 1 + random.below(3)));
   const subscribers: Subscriber[] = [];
