@@ -137,7 +137,7 @@ export interface Journal {
   appendMessage(message: Message, patient?: boolean): number;
   /** Somebody waits for what has this offset. */
   hurry(offset: number): void;
-  /** Takes what a session has to remember of its QoS 2 exchanges; it has an offset as messages have. */
+  /** Takes what a session has to remember of its deliveries; it has an offset as messages have. */
   appendNote(note: SessionNote): number;
   /** Every offset below this is on disk. */
   readonly durable: number;

@@ -246,9 +246,9 @@ function receivedAgain(core: Core, offset: number, clientId: string, packetId: n
 }
 
 /**
- * What a client that was there has acknowledged since the last saving is not known, so the oldest go: it never owed more
- * at once than its window and its queue hold, and what is older was acknowledged, or dropped and counted at the time. Not at
- * QoS 2, up to as many again: what notes have not said of such a message by now, they may say later.
+ * What a client that was there has acknowledged of the messages of its groups, or since its last note, is not known, so the
+ * oldest go: it never owed more at once than its window and its queue hold, and what is older was acknowledged, or dropped and
+ * counted at the time. Not at QoS 2, up to as many again: what notes have not said of such a message by now, they may say later.
  */
 function makeRoom(core: Core, session: Session): void {
   const { queuedMessagesMax, deliveriesInflightMax } = core.limits;
