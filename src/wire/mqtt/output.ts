@@ -1,11 +1,13 @@
 /** Where packets are written: buffers lent by a pool, and an output that gathers in as many of them as it needs. */
-import { copyBytes, encodeUtf8Into, utf8Length } from "../../base/mod.ts";
+import { copyBytes, encodeUtf8Into, utf8Length, wordsOf } from "../../base/mod.ts";
 import { VARINT_MAX } from "./cursor.ts";
 import { PacketError } from "./fault.ts";
 import { REASON } from "./reason.ts";
 
 const POOLED_BYTES = 16 * 1024;
 const POOLED_BUFFERS = 64;
+const NOTHING = new Uint8Array(0);
+const NO_WORDS = wordsOf(NOTHING);
 
 /**
  * Output buffers that many writers share, so that a connection with nothing to say holds none. Takes back only what it has
@@ -66,6 +68,9 @@ export class Output {
   /** The open block. Valid up to `length`; replaced when it grows, when a packet begins, and after `take`. */
   buffer: Uint8Array = NOTHING;
   length = 0;
+  #words: DataView = NO_WORDS;
+  /** Whose words they are. */
+  #wordsOf: Uint8Array = NOTHING;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -112,6 +117,15 @@ export class Output {
 
   giveBack(bytes: Uint8Array): void {
     this.#pool.giveBack(bytes);
+  }
+
+  /** The open block's bytes; made where something is copied. */
+  get words(): DataView {
+    if (this.#wordsOf !== this.buffer) {
+      this.#wordsOf = this.buffer;
+      this.#words = wordsOf(this.buffer);
+    }
+    return this.#words;
   }
 
   /** Makes room for `count` more bytes. */
@@ -188,8 +202,6 @@ export class Output {
     writeVarint(this.buffer, from - 1, count);
   }
 }
-
-const NOTHING = new Uint8Array(0);
 
 export function varintBytes(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
