@@ -9,6 +9,18 @@ const POOLED_BUFFERS = 64;
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = wordsOf(NOTHING);
 
+/** Memory of a pool, which knows itself whether it is lent: whoever gives it back has only a part of it. */
+class PooledMemory extends ArrayBuffer {
+  readonly home: BufferPool;
+  readonly all = new Uint8Array(this);
+  isLent = false;
+
+  constructor(home: BufferPool, bytes: number) {
+    super(bytes);
+    this.home = home;
+  }
+}
+
 /**
  * Output buffers that many writers share, so that a connection with nothing to say holds none. Takes back only what it has
  * lent, and that once: a buffer given back twice would mix two connections' bytes.
@@ -17,9 +29,8 @@ export class BufferPool {
   readonly bufferBytes: number;
   readonly smallBytes: number;
   readonly #keepMax: number;
-  readonly #free: Uint8Array[] = [];
-  readonly #freeSmall: Uint8Array[] = [];
-  readonly #lent = new WeakSet<ArrayBufferLike>();
+  readonly #free: PooledMemory[] = [];
+  readonly #freeSmall: PooledMemory[] = [];
 
   /** `smallBytes`: who has little to say is lent so much at first; as much memory as `keepMax` buffers is kept of those, too. */
   constructor(
@@ -31,27 +42,30 @@ export class BufferPool {
   }
 
   lend(): Uint8Array {
-    const buffer = this.#free.pop() ?? new Uint8Array(this.bufferBytes);
-    this.#lent.add(buffer.buffer);
-    return buffer;
+    return lent(this.#free.pop() ?? new PooledMemory(this, this.bufferBytes));
   }
 
   /** Of at least `bytes`, which `bufferBytes` are not less than. */
   lendFor(bytes: number): Uint8Array {
     if (bytes > this.smallBytes) return this.lend();
-    const buffer = this.#freeSmall.pop() ?? new Uint8Array(this.smallBytes);
-    this.#lent.add(buffer.buffer);
-    return buffer;
+    return lent(this.#freeSmall.pop() ?? new PooledMemory(this, this.smallBytes));
   }
 
   /** Takes a lent buffer, or any part of it. Anything else is left to the garbage collector. */
   giveBack(bytes: Uint8Array): void {
-    if (!this.#lent.delete(bytes.buffer)) return;
-    const small = bytes.buffer.byteLength < this.bufferBytes;
+    const memory = bytes.buffer;
+    if (!(memory instanceof PooledMemory) || memory.home !== this || !memory.isLent) return;
+    memory.isLent = false;
+    const small = memory.byteLength < this.bufferBytes;
     const free = small ? this.#freeSmall : this.#free;
     const keepMax = small ? this.#keepMax * (this.bufferBytes / this.smallBytes) : this.#keepMax;
-    if (free.length < keepMax) free.push(new Uint8Array(bytes.buffer));
+    if (free.length < keepMax) free.push(memory);
   }
+}
+
+function lent(memory: PooledMemory): Uint8Array {
+  memory.isLent = true;
+  return memory.all;
 }
 
 /**
