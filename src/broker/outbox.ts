@@ -181,6 +181,7 @@ export class Outbox {
     }
     this.tail = to;
     this.sentBefore -= begun;
+    if (this.head === this.tail) this.#slots = null;
   }
 
   /** How far the client has come, where all that is accepted is below `end`. What came by groups is no part of `offset`. */
