@@ -44,12 +44,12 @@ test("each example is read by the program as it stands: verb, arguments, options
 test("what cannot be taken back asks, and takes --yes where nobody can answer", () => {
   const asking = ALL.filter(([, { options }]) => options.some(({ long }) => long === "--yes")).map(([path]) => path);
   const final = DOING.map(([path]) => path).filter((path) =>
-    /(?:^| )(?:delete|drop|forget|remove|retire|revoke)$/.test(path),
+    /(?:^| )(?:delete|drop|forget|remove|reset|retire|revoke|rotate)$/.test(path),
   );
   assert.ok(final.length > 10);
   assert.deepEqual(
     asking,
-    ALL.map(([path]) => path).filter((path) => final.includes(path) || path === "things password"),
+    ALL.map(([path]) => path).filter((path) => [...final, "things password", "apply"].includes(path)),
   );
 });
 
