@@ -30,7 +30,7 @@
  *   GET    /api/permissions                          → {permissions, roles}
  *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
  *   DELETE /api/token                                → 204, revoked
- *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
+ *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first; times as `from` of series
  *   GET    /api/audit/checkpoint                       → AuditCheckpointView: the newest that was signed, to be kept elsewhere
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
