@@ -35,7 +35,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     sabotage: () => ({
       journal: (journal) =>
         altered(journal, {
-          append: (topic, view, publisher, bytes, at) => journal.append(topic, view, publisher, bytes, at, false),
+          append: (topic, view, publisher, at) => journal.append(topic, view, publisher, at, false),
         }),
     }),
   },

@@ -49,14 +49,7 @@ export class SimJournal implements Journal {
     this.#clock = clock;
   }
 
-  append(
-    topic: string,
-    view: PublishView,
-    publisher: Publisher,
-    _topicBytes: Uint8Array,
-    receivedAt: EpochMs,
-    identified: boolean,
-  ): number {
+  append(topic: string, view: PublishView, publisher: Publisher, receivedAt: EpochMs, identified: boolean): number {
     const { qos, retain } = view;
     const payload = Uint8Array.from(view.buffer.subarray(view.payloadStart, view.payloadEnd));
     const properties = propertiesOf(view);

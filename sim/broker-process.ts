@@ -163,11 +163,11 @@ export class BrokerProcess {
       return offset;
     };
     return altered<Journal>(journal, {
-      append: (topic, view, publisher, topicBytes, receivedAt, identified) => {
+      append: (topic, view, publisher, receivedAt, identified) => {
         const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
         const { qos, retain } = view;
         const record = { topic, payload, clientId: publisher.clientId, qos, retain };
-        return noted(record, () => journal.append(topic, view, publisher, topicBytes, receivedAt, identified));
+        return noted(record, () => journal.append(topic, view, publisher, receivedAt, identified));
       },
       appendNote: (note) => {
         const offset = journal.appendNote(note);

@@ -214,11 +214,11 @@ export class PlatformProcess {
       return offset;
     };
     return {
-      append: (topic, view, publisher, topicBytes, receivedAt, identified) => {
+      append: (topic, view, publisher, receivedAt, identified) => {
         const payload = view.buffer.subarray(view.payloadStart, view.payloadEnd);
         const properties = propertiesOf(view);
         const record = appendedOf({ topic, payload, retain: view.retain, clientId: publisher.clientId, properties });
-        return noted(record, () => journal.append(topic, view, publisher, topicBytes, receivedAt, identified));
+        return noted(record, () => journal.append(topic, view, publisher, receivedAt, identified));
       },
       appendNote: (note) => journal.appendNote(note),
       appendMessage: (message, patient) => noted(appendedOf(message), () => journal.appendMessage(message, patient)),

@@ -1,6 +1,7 @@
 /** The least that is a durable journal, for measuring the broker alone: one file, one write and one fdatasync per batch. */
 import { fdatasyncSync, openSync } from "node:fs";
 import { fdatasync, write } from "node:fs";
+import { wordsOf } from "../../src/base/mod.ts";
 import type { Cancel, Message, EpochMs } from "../../src/base/mod.ts";
 import type { Journal, Publisher, Replayed } from "../../src/broker/mod.ts";
 import type { PublishView } from "../../src/wire/mqtt/mod.ts";
@@ -37,16 +38,9 @@ export class FileJournal implements Journal {
     fdatasyncSync(this.#file);
   }
 
-  append(
-    _topic: string,
-    view: PublishView,
-    publisher: Publisher,
-    topicBytes: Uint8Array,
-    receivedAt: EpochMs,
-    identified: boolean,
-  ): number {
-    const at = this.#reserve(recordBytes(view, topicBytes, publisher.encoded!, identified));
-    this.#length = writeRecord(this.#batch, at, view, topicBytes, publisher.encoded!, receivedAt, identified);
+  append(_topic: string, view: PublishView, publisher: Publisher, receivedAt: EpochMs, identified: boolean): number {
+    const at = this.#reserve(recordBytes(view, publisher.encoded!, identified));
+    this.#length = writeRecord(this.#batch, wordsOf(this.#batch), at, view, publisher.encoded!, receivedAt, identified);
     return this.#appended();
   }
 

@@ -125,7 +125,7 @@ connection.enters(admission.authorizer);
 
 function routeOf(topic: string): Route {
   const view = new FrameView();
-  view.buffer = new TextEncoder().encode(topic);
+  view.lookAt(new TextEncoder().encode(topic));
   view.topicEnd = view.buffer.length;
   return core.routes.of(view);
 }

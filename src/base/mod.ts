@@ -31,6 +31,7 @@ export { isJsonObject, parseJson, parseJsonNumbers } from "./json.ts";
 export type { JsonLimits, JsonObject, JsonResult, JsonValue } from "./json.ts";
 export { copyBytes, decodeUtf8, encodeUtf8, encodeUtf8Into, utf8Fault, utf8Length } from "./bytes.ts";
 export type { Utf8Fault } from "./bytes.ts";
+export { areWords, copyWords, hashWords, wordsOf } from "./words.ts";
 export { JOIN_FINGERPRINT_BYTES, JOIN_SECRET_BYTES, formatJoinCode, parseJoinCode } from "./join-code.ts";
 export type { JoinCode } from "./join-code.ts";
 export { closestWord } from "./suggest.ts";

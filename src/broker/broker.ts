@@ -38,7 +38,8 @@ const RETAINED_SWEEP_MS = 60_000;
 
 /** What a listener holds of a connection. */
 export interface BrokerConnection {
-  receive(chunk: Uint8Array): void;
+  /** What arrived: `chunk[0, end)`, all of it by default. Valid until it returns. */
+  receive(chunk: Uint8Array, end?: number): void;
   /** The bytes of the last `Transport.write` are sent; the transport must not touch them any more. */
   written(bytes: Uint8Array): void;
   /** The transport is closed; `reason` is for the log. */

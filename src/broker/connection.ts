@@ -130,13 +130,13 @@ export class Connection {
 
   // ── the transport's side ─────────────────────────────────────────────────────────────────────
 
-  /** Takes bytes that arrived. */
-  receive(chunk: Uint8Array): void {
+  /** Takes bytes that arrived: `chunk[0, end)`. */
+  receive(chunk: Uint8Array, end: number = chunk.length): void {
     if (this.isOver) return;
     this.lastReceived = this.core.now();
     this.receivedAt = this.core.clock.now();
-    this.core.meters.bytesReceived.value += chunk.length;
-    this.intake.take(chunk);
+    this.core.meters.bytesReceived.value += end;
+    this.intake.take(chunk, end);
   }
 
   /** The transport has sent what it was last given, and gives it back. */

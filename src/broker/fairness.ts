@@ -167,7 +167,7 @@ export class Fairness {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const connection of waiting) {
-      if (connection.state !== "closed") connection.intake.take(null);
+      if (connection.state !== "closed") connection.intake.take(null, 0);
     }
   }
 

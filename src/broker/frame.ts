@@ -38,7 +38,7 @@ export function frameOf(message: Publishable): FilledView {
 export function ownFrame(bytes: Uint8Array): FilledView {
   const view = new FilledView();
   const first = bytes[0]!;
-  view.buffer = bytes;
+  view.lookAt(bytes);
   view.end = bytes.length;
   view.qos = ((first >> 1) & 3) as QoS;
   view.retain = (first & 1) !== 0;

@@ -27,8 +27,8 @@ export class Intake {
     return this.#reader.version;
   }
 
-  /** HOT: charges rates once per chunk. `chunk` null: what was left of an earlier one. */
-  take(chunk: Uint8Array | null): void {
+  /** HOT: charges rates once per chunk. What came is `chunk[0, end)`; null and 0: what was left of an earlier one. */
+  take(chunk: Uint8Array | null, end: number): void {
     const connection = this.#connection;
     const { core } = connection;
     const { fairness } = core;
@@ -39,7 +39,7 @@ export class Intake {
     const before = core.received;
     const credit = this.#credit;
     try {
-      if (chunk !== null) this.#reader.push(chunk);
+      if (chunk !== null) this.#reader.push(chunk, end);
       else this.#goOn();
     } catch (error) {
       connection.failed(error);
@@ -48,7 +48,7 @@ export class Intake {
     if (connection.isOver) return;
     const { partialBytes } = this.#reader;
     if (partialBytes !== this.#partialCounted) this.#countPartial(partialBytes);
-    fairness.charge(connection, core.received - before, chunk === null ? 0 : chunk.length);
+    fairness.charge(connection, core.received - before, end);
   }
 
   /** The connection caused `work` messages and deliveries; beyond its share, what else it sent waits for the next turn. */

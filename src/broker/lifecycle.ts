@@ -157,7 +157,10 @@ export function sweep(core: Core): void {
   core.countQueued();
   countWills(core);
   core.notes.retry();
-  for (const connection of core.connections) connection.check(now);
+  for (const connection of core.connections) {
+    connection.check(now);
+    connection.session?.outbox.rest();
+  }
   endExpired(core);
   sweepAbsent(core);
 }

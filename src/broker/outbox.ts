@@ -36,8 +36,6 @@ const MARK_FIRST = 1024;
 /** Packet identifiers of QoS 1 are 1 to this; so many deliveries may be in flight at most. */
 export const WINDOW_MAX = 32_767;
 const CAPACITY_MIN = 8;
-/** A ring larger than this is given back once it is empty. */
-const CAPACITY_KEPT = 1024;
 
 export class Outbox {
   /** Oldest entry that is not finished. */
@@ -59,6 +57,8 @@ export class Outbox {
   #leftOut = 0;
   #slots: Float64Array | null = null;
   #mask = 0;
+  /** Where `tail` stood at the last `rest`. */
+  #restedAt = -1;
   #identifiers: Map<number, readonly number[]> | null = null;
   /** Null while no QoS 2 delivery is under way. */
   exchanges: Exchanges | null = null;
@@ -109,6 +109,7 @@ export class Outbox {
   rewind(): void {
     this.begunBefore = Math.max(this.begunBefore, this.sent);
     this.sent = this.head;
+    if (this.head === this.tail) this.#slots = null;
   }
 
   /** Takes a PUBACK; false where no such packet is in flight. */
@@ -129,7 +130,6 @@ export class Outbox {
       this.#identifiers?.delete(this.head);
       this.head++;
     }
-    if (this.head === this.tail && this.#mask >= CAPACITY_KEPT) this.#slots = null;
   }
 
   /** Forgets what is finished at the front, while no client is there. */
@@ -138,6 +138,17 @@ export class Outbox {
       this.sent = this.head + 1;
       this.finish(this.head);
     }
+    if (this.head === this.tail) this.#slots = null;
+  }
+
+  /**
+   * Called now and then while its client is there: a ring that has grown, and that nothing came into since the last time, is given
+   * back. Not as soon as it is empty: at full speed that is some hundred times a second.
+   */
+  rest(): void {
+    if (this.#slots === null || this.#mask < CAPACITY_MIN) return;
+    if (this.head === this.tail && this.tail === this.#restedAt) this.#slots = null;
+    this.#restedAt = this.tail;
   }
 
   /** Of a QoS 1 entry. */
@@ -379,8 +390,8 @@ export class Outbox {
   #resize(capacity: number, from: Float64Array | null, mask: number, first = this.head + this.#leftOut): void {
     const slots = new Float64Array(capacity * STRIDE);
     for (let sequence = first; sequence < this.tail; sequence++) {
-      const at = (sequence & mask) * STRIDE;
-      slots.set(from!.subarray(at, at + STRIDE), (sequence & (capacity - 1)) * STRIDE);
+      const [at, to] = [(sequence & mask) * STRIDE, (sequence & (capacity - 1)) * STRIDE];
+      for (let i = 0; i < STRIDE; i++) slots[to + i] = from![at + i]!;
     }
     this.#slots = slots;
     this.#mask = capacity - 1;

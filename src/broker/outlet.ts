@@ -2,7 +2,7 @@
  * Messages from inside the platform that differ in nothing but payload and time, as those of a rule: their topic and properties are
  * encoded once, and each goes the way of a received packet, without an object of its own.
  */
-import { copyBytes } from "../base/mod.ts";
+import { copyBytes, wordsOf } from "../base/mod.ts";
 import type { EpochMs, Message } from "../base/mod.ts";
 import { encodePublisher } from "../wire/record/mod.ts";
 import type { Core } from "./core.ts";
@@ -26,7 +26,7 @@ const FRAME_BYTES_MAX = 64 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** The packet that is being published. Nobody keeps it; a packet that comes while it is there is put together by itself. */
-const frame = { bytes: NOTHING, view: new FrameView(), isTaken: false };
+const frame = { bytes: NOTHING, words: wordsOf(NOTHING), view: new FrameView(), isTaken: false };
 
 export class FrameOutlet implements Outlet {
   readonly #core: Core;
@@ -56,7 +56,7 @@ export class FrameOutlet implements Outlet {
     frame.isTaken = true;
     try {
       const view = this.#fill(payload);
-      const offset = core.journal.append(route.topic, view, this.#publisher, route.bytes, receivedAt, false);
+      const offset = core.journal.append(route.topic, view, this.#publisher, receivedAt, false);
       core.lastOffset = offset;
       core.backlog.add(view.end);
       deliver(core, route, view, offset, receivedAt, core.sessions.get(this.#publisher.clientId) ?? null);
@@ -71,7 +71,10 @@ export class FrameOutlet implements Outlet {
   #fill(payload: Uint8Array): FrameView {
     const [head, empty, { view }] = [this.#head, this.#empty, frame];
     const remaining = head.length + payload.length;
-    if (frame.bytes.length < remaining + FIXED_BYTES_MAX) frame.bytes = new Uint8Array(FRAME_BYTES_MAX);
+    if (frame.bytes.length < remaining + FIXED_BYTES_MAX) {
+      frame.bytes = new Uint8Array(FRAME_BYTES_MAX);
+      frame.words = wordsOf(frame.bytes);
+    }
     const bytes = frame.bytes;
     bytes[0] = empty.buffer[0]!;
     let at = 1;
@@ -82,7 +85,7 @@ export class FrameOutlet implements Outlet {
     const moved = at + 2 - empty.topicStart;
     at = copyBytes(bytes, at, head, 0, head.length);
     at = copyBytes(bytes, at, payload, 0, payload.length);
-    view.buffer = bytes;
+    view.lookAt(bytes, frame.words);
     view.end = at;
     view.qos = empty.qos;
     view.retain = empty.retain;

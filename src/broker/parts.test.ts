@@ -80,6 +80,7 @@ function outboxAgainstList(seed: number): void {
       outbox.rewind();
       sent = 0;
     }
+    if (random.next() < 0.4) outbox.rest();
     assert.deepEqual(
       [outbox.size, outbox.inFlight, outbox.waiting],
       [list.length, sent, list.length - sent],

@@ -118,18 +118,10 @@ export interface Journal {
    * Throws `TidewireError` LOG_FULL or LOG_FAILED where it cannot be taken; the broker answers Quota exceeded (0x97) or
    * Server unavailable, and never acknowledges.
    *
-   * HOT. `view` always holds its topic: the broker has resolved aliases. `topicBytes` are the same, in an array of their
-   * own that never changes; `publisher` is the same object for all publishes of one connection. `receivedAt` is what
+   * HOT. `view` always holds its topic: the broker has resolved aliases. `publisher` is the same object for all publishes of one connection. `receivedAt` is what
    * subscribers are told by, too, where the message expires. `identified`: the packet identifier is kept with the message.
    */
-  append(
-    topic: string,
-    view: PublishView,
-    publisher: Publisher,
-    topicBytes: Uint8Array,
-    receivedAt: EpochMs,
-    identified: boolean,
-  ): number;
+  append(topic: string, view: PublishView, publisher: Publisher, receivedAt: EpochMs, identified: boolean): number;
   /**
    * Takes a message that has no packet: a will, or one that a service publishes. `patient`: nobody waits until it is on
    * disk, so it may wait for what somebody does wait for; a moment, or until `hurry`.

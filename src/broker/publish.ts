@@ -147,14 +147,7 @@ function append(connection: Connection, route: Route, view: PublishView): number
   const { core } = connection;
   try {
     const identified = view.qos === 2 && connection.session!.persistent;
-    const offset = core.journal.append(
-      route.topic,
-      view,
-      connection.publisher,
-      route.bytes,
-      connection.receivedAt,
-      identified,
-    );
+    const offset = core.journal.append(route.topic, view, connection.publisher, connection.receivedAt, identified);
     core.lastOffset = offset;
     core.backlog.add(view.end - view.start);
     core.planTurnEnd();

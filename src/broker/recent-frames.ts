@@ -2,7 +2,7 @@
  * The last few megabytes of packets that some session could not take at once, so that a subscriber that is a moment
  * behind is served from memory and not from the log. One ring of bytes; what it forgets is read back from the journal.
  */
-import { copyBytes } from "../base/mod.ts";
+import { copyWords, wordsOf } from "../base/mod.ts";
 import type { EpochMs, QoS } from "../base/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import type { FrameView } from "./frame.ts";
@@ -16,6 +16,8 @@ export const NOWHERE = -1;
 export class RecentFrames {
   readonly #capacity: number;
   #bytes: Uint8Array | null = null;
+  /** The same memory. */
+  #packets: DataView | null = null;
   #words = new Int32Array(0);
   #times = new Float64Array(0);
   /** Grows for ever; the place of a packet is its value when it was written. */
@@ -53,7 +55,7 @@ export class RecentFrames {
     words[word + 8] = view.topicAlias;
     words[word + 9] = view.packetId;
     this.#times[(at + WORDS * 4) >> 3] = receivedAt;
-    copyBytes(this.#bytes!, at + HEAD_BYTES, view.buffer, view.start, view.end);
+    copyWords(this.#packets!, at + HEAD_BYTES, view.words, view.start, view.end);
     return place;
   }
 
@@ -64,7 +66,7 @@ export class RecentFrames {
     const word = at >> 2;
     const words = this.#words;
     const start = at + HEAD_BYTES;
-    into.buffer = this.#bytes!;
+    into.lookAt(this.#bytes!, this.#packets!);
     into.version = words[word]! as ProtocolVersion;
     into.qos = (words[word + 1]! >> 1) as QoS;
     into.retain = (words[word + 1]! & 1) !== 0;
@@ -91,6 +93,7 @@ export class RecentFrames {
   #allocate(): void {
     const memory = new ArrayBuffer(this.#capacity);
     this.#bytes = new Uint8Array(memory);
+    this.#packets = wordsOf(this.#bytes);
     this.#words = new Int32Array(memory);
     this.#times = new Float64Array(memory);
   }

@@ -8,7 +8,7 @@
  * route whose own beginnings show no new change is still true. So clients that come and go with `fleet/1/device/7/cmd/#`
  * cost nobody who publishes elsewhere more than a few additions.
  */
-import { encodeUtf8 } from "../base/mod.ts";
+import { areWords, encodeUtf8, hashWords, wordsOf } from "../base/mod.ts";
 import type { QoS } from "../base/mod.ts";
 import { topicOf } from "../wire/mqtt/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
@@ -87,7 +87,9 @@ const NO_EXAMINERS: readonly Examiner[] = [];
 
 export class Route {
   readonly topic: string;
-  readonly bytes: Uint8Array;
+  /** Its UTF-8, so many bytes. */
+  readonly words: DataView;
+  readonly length: number;
   readonly hash: number;
   /** Places of the topic's beginnings among the counters of changes. */
   readonly beginnings: readonly number[];
@@ -109,7 +111,8 @@ export class Route {
 
   constructor(topic: string, bytes: Uint8Array, hash: number, beginnings: readonly number[]) {
     this.topic = topic;
-    this.bytes = bytes;
+    this.words = wordsOf(bytes);
+    this.length = bytes.length;
     this.hash = hash;
     this.beginnings = beginnings;
   }
@@ -135,6 +138,8 @@ export class RouteCache {
   readonly #limits: RouteLimits;
   readonly #places: (Route | null)[];
   readonly #mask: number;
+  /** Of the topic asked for last, which often comes again at once. */
+  #latest: Route | null = null;
   #targets = 0;
   /** Unpredictable, so that nobody can choose topics that collide. */
   readonly #seed: number;
@@ -161,19 +166,23 @@ export class RouteCache {
 
   /** The route of the packet's topic. Throws `PacketError` where the topic is not valid. */
   of(view: PublishView): Route {
-    const { buffer, topicStart, topicEnd } = view;
-    const hash = this.#hash(buffer, topicStart, topicEnd);
+    const { words, topicStart, topicEnd } = view;
+    const length = topicEnd - topicStart;
+    const latest = this.#latest;
+    if (latest !== null && latest.length === length && areWords(latest.words, length, words, topicStart))
+      return this.#fresh(latest);
+    const hash = hashWords(words, topicStart, topicEnd, this.#seed);
     const at = (hash & this.#mask) << 1;
     const first = this.#places[at]!;
-    if (first !== null && isOf(first, hash, buffer, topicStart, topicEnd)) return this.#fresh(first);
+    if (first !== null && isOf(first, hash, words, topicStart, length)) return this.#fresh((this.#latest = first));
     const second = this.#places[at + 1]!;
-    if (second !== null && isOf(second, hash, buffer, topicStart, topicEnd)) return this.#fresh(second);
-    const bytes = copyOf(buffer, topicStart, topicEnd);
-    const route = new Route(topicOf(view, this.#limits), bytes, hash, this.#beginningsOf(bytes));
+    if (second !== null && isOf(second, hash, words, topicStart, length)) return this.#fresh((this.#latest = second));
+    const own = copyOf(view.buffer, topicStart, topicEnd);
+    const route = new Route(topicOf(view, this.#limits), own, hash, this.#beginningsOf(own));
     if (second !== null) this.#forgetTargets(second);
     this.#places[at + 1] = first;
     this.#places[at] = route;
-    return this.#fresh(route);
+    return this.#fresh((this.#latest = route));
   }
 
   /** A subscriber of the filter came or went. */
@@ -184,25 +193,20 @@ export class RouteCache {
       this.#changes[this.#beginningOf(bytes)]!++;
       return;
     }
-    const hash = this.#hash(bytes, 0, bytes.length);
+    const hash = hashWords(wordsOf(bytes), 0, bytes.length, this.#seed);
     const at = (hash & this.#mask) << 1;
     for (const route of [this.#places[at]!, this.#places[at + 1]!]) if (route?.topic === filter) route.revision = 0;
   }
 
-  #hash(bytes: Uint8Array, start: number, end: number): number {
-    let hash = this.#seed;
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-    return hash ^ (hash >>> 15);
-  }
-
-  #counterOf(bytes: Uint8Array, end: number): number {
-    return 1 + (this.#hash(bytes, 0, end) & (COUNTERS - 1));
+  #counterOf(words: DataView, end: number): number {
+    return 1 + (hashWords(words, 0, end, this.#seed) & (COUNTERS - 1));
   }
 
   #beginningsOf(topic: Uint8Array): number[] {
     const beginnings: number[] = [];
+    const words = wordsOf(topic);
     for (let end = 0; end <= topic.length && beginnings.length < BEGINNING_LEVELS; end++) {
-      if (end === topic.length || topic[end] === SLASH) beginnings.push(this.#counterOf(topic, end));
+      if (end === topic.length || topic[end] === SLASH) beginnings.push(this.#counterOf(words, end));
     }
     return beginnings;
   }
@@ -216,7 +220,7 @@ export class RouteCache {
       end = i;
       if (++levels === BEGINNING_LEVELS) break;
     }
-    return levels === 0 ? 0 : this.#counterOf(bytes, end);
+    return levels === 0 ? 0 : this.#counterOf(wordsOf(bytes), end);
   }
 
   #fresh(route: Route): Route {
@@ -274,9 +278,6 @@ export class RouteCache {
   }
 }
 
-function isOf(route: Route, hash: number, buffer: Uint8Array, start: number, end: number): boolean {
-  const { bytes } = route;
-  if (route.hash !== hash || bytes.length !== end - start) return false;
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== buffer[start + i]) return false;
-  return true;
+function isOf(route: Route, hash: number, words: DataView, start: number, length: number): boolean {
+  return route.hash === hash && route.length === length && areWords(route.words, length, words, start);
 }

@@ -42,7 +42,7 @@ function subscriptionOf(filter: string, i: number): Subscription {
 
 function viewOf(topic: string): FrameView {
   const view = new FrameView();
-  view.buffer = encoder.encode(topic);
+  view.lookAt(encoder.encode(topic));
   view.topicEnd = view.buffer.length;
   return view;
 }

@@ -21,7 +21,7 @@ const plain = { qos: 0, retain: false, dup: false, packetId: 0, properties: null
 
 function viewOf(topic: string): FrameView {
   const view = new FrameView();
-  view.buffer = encoder.encode(topic);
+  view.lookAt(encoder.encode(topic));
   view.topicEnd = view.buffer.length;
   return view;
 }

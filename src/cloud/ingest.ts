@@ -296,8 +296,8 @@ function openStore(config: PlatformConfig, base: Foundation, log: Log): StoreCli
 /** A thing that publishes is alive; noted where the message is taken, before anybody else looks at it. */
 function watched(journal: LogJournal, presence: PresenceBook): Journal {
   return {
-    append: (topic, view, publisher: Publisher, topicBytes, receivedAt, identified) => {
-      const offset = journal.append(topic, view, publisher, topicBytes, receivedAt, identified);
+    append: (topic, view, publisher: Publisher, receivedAt, identified) => {
+      const offset = journal.append(topic, view, publisher, receivedAt, identified);
       if (publisher.thing !== null && publisher.isInside !== true) presence.seen(publisher.thing);
       return offset;
     },

@@ -72,7 +72,7 @@ test("a PUBLISH becomes the message that every consumer reads, durable when the 
   const durable: number[] = [];
   port.onDurable((below) => durable.push(below));
   publish({ topic: "telemetry/press-1/tempé", payload: "21.5", properties: PROPERTIES }, (view) => {
-    assert.equal(port.append(TOPIC, view, PUBLISHER, encodeUtf8(TOPIC), NOW, false), 0);
+    assert.equal(port.append(TOPIC, view, PUBLISHER, NOW, false), 0);
   });
   assert.equal(port.durable, 0);
   await log.flush();
@@ -91,12 +91,12 @@ test("a PUBLISH becomes the message that every consumer reads, durable when the 
   await log.close();
 });
 
-test("a caller that has topic and publisher as bytes saves the encoding, and gets the same record", async (context) => {
+test("a caller that has its publisher as bytes saves the encoding, and gets the same record", async (context) => {
   const { log, journal } = await (await Scene.make(context)).open();
   const topic = "a/ü";
   publish({ topic, payload: "x" }, (view) => {
-    journal.append(topic, view, PUBLISHER, encodeUtf8(topic), NOW, false);
-    journal.append(topic, view, { ...PUBLISHER, encoded: encodePublisher(PUBLISHER) }, encodeUtf8(topic), NOW, false);
+    journal.append(topic, view, PUBLISHER, NOW, false);
+    journal.append(topic, view, { ...PUBLISHER, encoded: encodePublisher(PUBLISHER) }, NOW, false);
   });
   assert.deepEqual(await log.read(1), await log.read(0));
   await log.close();
@@ -139,9 +139,9 @@ test("notes and packet identifiers are replayed in their places, and nobody who 
   const { log, journal } = await scene.open();
   const note = { clientId: "press-1-client", released: [7], received: [], sent: [40_000, 0, 0] };
   publish({ topic: "a", payload: "1" }, (view) => {
-    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, true), 0);
+    assert.equal(journal.append("a", view, PUBLISHER, NOW, true), 0);
     assert.equal(journal.appendNote(note), 1);
-    assert.equal(journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, false), 2);
+    assert.equal(journal.append("a", view, PUBLISHER, NOW, false), 2);
   });
   assert.equal(journal.appendNote({ ...note, released: [8], sent: [] }), 3);
   await log.flush();
@@ -157,15 +157,9 @@ test("notes and packet identifiers are replayed in their places, and nobody who 
 test("a record that is no message is skipped, logged and counted; the others are replayed", async (context) => {
   const scene = await Scene.make(context);
   const { log, journal } = await scene.open();
-  publish(
-    { topic: "a", payload: "1" },
-    (view) => void journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, false),
-  );
+  publish({ topic: "a", payload: "1" }, (view) => void journal.append("a", view, PUBLISHER, NOW, false));
   log.append(Uint8Array.of(0xf0, 1, 2, 3, 4, 5, 6, 7, 8, 9)); // of a version that nobody knows
-  publish(
-    { topic: "b", payload: "2" },
-    (view) => void journal.append("b", view, PUBLISHER, encodeUtf8("b"), NOW, false),
-  );
+  publish({ topic: "b", payload: "2" }, (view) => void journal.append("b", view, PUBLISHER, NOW, false));
   await log.flush();
   const topics: string[] = [];
   for await (const entry of journal.replay(0)) topics.push(entry.kind === "message" ? entry.message.topic : "a note");
@@ -180,7 +174,7 @@ test("what the log cannot take, the journal refuses with the log's code", async 
   await log.close();
   publish({ topic: "a", payload: "1" }, (view) => {
     assert.throws(
-      () => journal.append("a", view, PUBLISHER, encodeUtf8("a"), NOW, false),
+      () => journal.append("a", view, PUBLISHER, NOW, false),
       (error: unknown) => isTidewireError(error) && error.code === "LOG_FAILED",
     );
   });

@@ -63,21 +63,20 @@ export class LogJournal {
 
   /**
    * HOT: writes straight into the log's batch and allocates nothing. `publisher` is the same object for all messages of a
-   * connection; `topicBytes` are the topic's UTF-8; `identified`: the record keeps the packet
+   * connection; `identified`: the record keeps the packet
    * identifier. Throws LOG_FULL, LOG_FAILED, LOG_RECORD_TOO_LARGE.
    */
   append(
     _topic: string,
     view: PublishView,
     publisher: JournalPublisher,
-    topicBytes: Uint8Array,
     receivedAt: EpochMs,
     identified: boolean,
   ): number {
     const encoded = publisher.encoded ?? this.#encoded(publisher);
     const log = this.#log;
-    const at = log.reserve(recordBytes(view, topicBytes, encoded, identified));
-    writeRecord(log.buffer, at, view, topicBytes, encoded, receivedAt, identified);
+    const at = log.reserve(recordBytes(view, encoded, identified));
+    writeRecord(log.buffer, log.words, at, view, encoded, receivedAt, identified);
     return log.commit();
   }
 

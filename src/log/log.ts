@@ -1,6 +1,6 @@
 /** The durable log: appends are gathered in memory, written and synced in groups, and handed to consumers once on disk. */
 import { TidewireError, reasonOf } from "../base/mod.ts";
-import type { Cancel, Clock, EpochMs, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+import type { Cancel, EpochMs, Limits, Metrics } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, RECORD_HEADER_BYTES, identityOf } from "./format.ts";
 import type { LogId } from "./format.ts";
 import { BatchPool } from "./batch.ts";
@@ -12,7 +12,7 @@ import { GapReporter } from "./damage.ts";
 import { whenGathered } from "./gathering.ts";
 import { makeLogMetrics } from "./metrics.ts";
 import type { LogMetrics } from "./metrics.ts";
-import type { Crc32, LogDirectory } from "./ports.ts";
+import type { LogOptions } from "./ports.ts";
 import { RecentBatches } from "./recent.ts";
 import { recover } from "./recover.ts";
 import type { Recovered } from "./recover.ts";
@@ -27,26 +27,11 @@ import type { StreamSource } from "./stream.ts";
 import { offsetAtTime } from "./time-index.ts";
 import { SegmentWriter } from "./writer.ts";
 
-/** Buffers kept for the next burst; a larger backlog's are given back to memory. */
-const POOLED_BATCHES = 8;
-
-export interface LogOptions {
-  /** The log's alone, and of one process at a time. */
-  readonly directory: LogDirectory;
-  readonly crc32: Crc32;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  /** For the identity of a new log. */
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly limits: Limits["log"];
-  /**
-   * The highest offset that any consumer stands at. No offset below it is given out again, even where the log has lost
-   * its end (a disk that lies about syncs, a folder that was removed). Default 0.
-   */
-  readonly nextAtLeast?: number;
-}
+/**
+ * Buffers kept for the next burst: a group, what is gathered meanwhile, and what consumers still read. A larger backlog's are given
+ * back to memory; with 8, a flood made V8 collect all of its heap once a second (bench/README.md).
+ */
+const POOLED_BATCHES = 32;
 
 interface FlushWaiter {
   readonly below: number;
@@ -158,6 +143,11 @@ export class Log {
   /** Where the reserved record is to be written; another one after each call of `reserve`. */
   get buffer(): Uint8Array {
     return this.#active.bytes;
+  }
+
+  /** Those of `buffer`. */
+  get words(): DataView {
+    return this.#active.view;
   }
 
   /**

@@ -1,5 +1,4 @@
 export { Log } from "./log.ts";
-export type { LogOptions } from "./log.ts";
 export type { LogConsumer, LogStatus } from "./status.ts";
 export type { LogBatch } from "./batch.ts";
 export { LogReader } from "./reader.ts";

@@ -1,4 +1,23 @@
-/** What the log needs from a file system. `adapters/files` serves it with real files, `sim/disk.ts` with simulated ones. */
+/** What the log needs, a file system above all. `adapters/files` serves that with real files, `sim/disk.ts` with simulated ones. */
+import type { Clock, Limits, Logger, Metrics, Random, Scheduler } from "../base/mod.ts";
+
+export interface LogOptions {
+  /** The log's alone, and of one process at a time. */
+  readonly directory: LogDirectory;
+  readonly crc32: Crc32;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** For the identity of a new log. */
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits: Limits["log"];
+  /**
+   * The highest offset that any consumer stands at. No offset below it is given out again, even where the log has lost
+   * its end (a disk that lies about syncs, a folder that was removed). Default 0.
+   */
+  readonly nextAtLeast?: number;
+}
 
 /**
  * One folder that belongs to the log alone. A file name is `<name>` or `quarantine/<name>`; nothing is nested deeper.

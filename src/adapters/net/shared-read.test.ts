@@ -28,8 +28,8 @@ function collected(socket: Socket, bytes: number): Promise<{ text: string; buffe
   let text = "";
   const buffers = new Set<ArrayBufferLike>();
   return new Promise((resolve) => {
-    readShared(socket, (chunk) => {
-      text += Buffer.from(chunk).toString();
+    readShared(socket, (chunk, end) => {
+      text += Buffer.from(chunk.subarray(0, end)).toString();
       buffers.add(chunk.buffer);
       if (text.length >= bytes) resolve({ text, buffers });
     });

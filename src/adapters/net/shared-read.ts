@@ -16,19 +16,21 @@ type Reading = Socket & {
   [symbol: symbol]: unknown;
 };
 
-/** Calls `receive` for all that arrives; the bytes are valid until it returns. */
-export function readShared(socket: Socket, receive: (bytes: Uint8Array) => void): void {
+type Receive = (bytes: Uint8Array, end: number) => void;
+
+/** Calls `receive` for all that arrives, which is `bytes[0, end)` and valid until it returns. */
+export function readShared(socket: Socket, receive: Receive): void {
   if (!takeShared(socket as Reading, receive)) {
-    socket.on("data", receive);
+    socket.on("data", (bytes: Uint8Array) => receive(bytes, bytes.length));
     return;
   }
   const early = socket.read() as Uint8Array | null; // what was read while it was not known who would serve it
-  if (early !== null) receive(early);
+  if (early !== null) receive(early, early.length);
   socket.resume();
 }
 
 /** False where this Node does it another way. */
-function takeShared(socket: Reading, receive: (bytes: Uint8Array) => void): boolean {
+function takeShared(socket: Reading, receive: Receive): boolean {
   slots ??= slotsOf(socket);
   const [buffer, callback] = slots;
   const handle = socket._handle;
@@ -36,7 +38,7 @@ function takeShared(socket: Reading, receive: (bytes: Uint8Array) => void): bool
   handle.useUserBuffer(shared);
   socket[buffer] = shared;
   socket[callback] = (length: number): boolean => {
-    receive(shared.subarray(0, length));
+    receive(shared, length); // a view of its own for each read would be garbage
     return true;
   };
   return true;

@@ -35,7 +35,7 @@ export class SocketTransport implements Transport {
       this.#error = error.message;
     });
     socket.on("close", () => connection.closed(this.#error));
-    readShared(socket, (bytes) => connection.receive(bytes));
+    readShared(socket, (bytes, end) => connection.receive(bytes, end));
   }
 
   /** One write of the operating system; `written` is told once the kernel has taken all of it. */

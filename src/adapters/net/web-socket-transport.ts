@@ -41,7 +41,7 @@ export class WebSocketTransport implements Transport {
     socket.on("close", () => connection.closed(this.#error));
     socket.on("end", () => this.#close(CLOSE_CODE.normal)); // sockets of HTTP stay half open otherwise
     this.#received(head);
-    readShared(socket, (chunk) => this.#received(chunk));
+    readShared(socket, (bytes, end) => this.#received(bytes.subarray(0, end)));
   }
 
   write(bytes: Uint8Array): void {

@@ -1,11 +1,25 @@
 /** Where packets are written: buffers lent by a pool, and an output that gathers in as many of them as it needs. */
-import { copyBytes, encodeUtf8Into, utf8Length } from "../../base/mod.ts";
+import { copyBytes, encodeUtf8Into, utf8Length, wordsOf } from "../../base/mod.ts";
 import { VARINT_MAX } from "./cursor.ts";
 import { PacketError } from "./fault.ts";
 import { REASON } from "./reason.ts";
 
 const POOLED_BYTES = 16 * 1024;
 const POOLED_BUFFERS = 64;
+const NOTHING = new Uint8Array(0);
+const NO_WORDS = wordsOf(NOTHING);
+
+/** Memory of a pool, which knows itself whether it is lent: whoever gives it back has only a part of it. */
+class PooledMemory extends ArrayBuffer {
+  readonly home: BufferPool;
+  readonly all = new Uint8Array(this);
+  isLent = false;
+
+  constructor(home: BufferPool, bytes: number) {
+    super(bytes);
+    this.home = home;
+  }
+}
 
 /**
  * Output buffers that many writers share, so that a connection with nothing to say holds none. Takes back only what it has
@@ -15,9 +29,8 @@ export class BufferPool {
   readonly bufferBytes: number;
   readonly smallBytes: number;
   readonly #keepMax: number;
-  readonly #free: Uint8Array[] = [];
-  readonly #freeSmall: Uint8Array[] = [];
-  readonly #lent = new WeakSet<ArrayBufferLike>();
+  readonly #free: PooledMemory[] = [];
+  readonly #freeSmall: PooledMemory[] = [];
 
   /** `smallBytes`: who has little to say is lent so much at first; as much memory as `keepMax` buffers is kept of those, too. */
   constructor(
@@ -29,27 +42,30 @@ export class BufferPool {
   }
 
   lend(): Uint8Array {
-    const buffer = this.#free.pop() ?? new Uint8Array(this.bufferBytes);
-    this.#lent.add(buffer.buffer);
-    return buffer;
+    return lent(this.#free.pop() ?? new PooledMemory(this, this.bufferBytes));
   }
 
   /** Of at least `bytes`, which `bufferBytes` are not less than. */
   lendFor(bytes: number): Uint8Array {
     if (bytes > this.smallBytes) return this.lend();
-    const buffer = this.#freeSmall.pop() ?? new Uint8Array(this.smallBytes);
-    this.#lent.add(buffer.buffer);
-    return buffer;
+    return lent(this.#freeSmall.pop() ?? new PooledMemory(this, this.smallBytes));
   }
 
   /** Takes a lent buffer, or any part of it. Anything else is left to the garbage collector. */
   giveBack(bytes: Uint8Array): void {
-    if (!this.#lent.delete(bytes.buffer)) return;
-    const small = bytes.buffer.byteLength < this.bufferBytes;
+    const memory = bytes.buffer;
+    if (!(memory instanceof PooledMemory) || memory.home !== this || !memory.isLent) return;
+    memory.isLent = false;
+    const small = memory.byteLength < this.bufferBytes;
     const free = small ? this.#freeSmall : this.#free;
     const keepMax = small ? this.#keepMax * (this.bufferBytes / this.smallBytes) : this.#keepMax;
-    if (free.length < keepMax) free.push(new Uint8Array(bytes.buffer));
+    if (free.length < keepMax) free.push(memory);
   }
+}
+
+function lent(memory: PooledMemory): Uint8Array {
+  memory.isLent = true;
+  return memory.all;
 }
 
 /**
@@ -66,6 +82,9 @@ export class Output {
   /** The open block. Valid up to `length`; replaced when it grows, when a packet begins, and after `take`. */
   buffer: Uint8Array = NOTHING;
   length = 0;
+  #words: DataView = NO_WORDS;
+  /** Whose words they are. */
+  #wordsOf: Uint8Array = NOTHING;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -112,6 +131,15 @@ export class Output {
 
   giveBack(bytes: Uint8Array): void {
     this.#pool.giveBack(bytes);
+  }
+
+  /** The open block's bytes; made where something is copied. */
+  get words(): DataView {
+    if (this.#wordsOf !== this.buffer) {
+      this.#wordsOf = this.buffer;
+      this.#words = wordsOf(this.buffer);
+    }
+    return this.#words;
   }
 
   /** Makes room for `count` more bytes. */
@@ -188,8 +216,6 @@ export class Output {
     writeVarint(this.buffer, from - 1, count);
   }
 }
-
-const NOTHING = new Uint8Array(0);
 
 export function varintBytes(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;

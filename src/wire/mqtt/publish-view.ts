@@ -1,5 +1,5 @@
 /** What a handler asks about a received PUBLISH: its topic and its properties, decoded when wanted. */
-import { decodeUtf8, topicNameFault } from "../../base/mod.ts";
+import { decodeUtf8, topicNameFault, wordsOf } from "../../base/mod.ts";
 import type { MessageProperties, QoS, TopicLimits } from "../../base/mod.ts";
 import { checkText } from "./cursor.ts";
 import { PacketError, protocolError, topicRefused } from "./fault.ts";
@@ -8,6 +8,7 @@ import { REASON } from "./reason.ts";
 import type { ProtocolVersion, PublishView } from "./types.ts";
 
 const NOTHING = new Uint8Array(0);
+const NO_WORDS = wordsOf(NOTHING);
 
 /**
  * A view that is filled in by whoever has the bytes: a reader, again and again, or the keeper of a packet. Numbers are small
@@ -15,6 +16,7 @@ const NOTHING = new Uint8Array(0);
  */
 export class FilledView implements PublishView {
   buffer: Uint8Array = NOTHING;
+  words: DataView = NO_WORDS;
   start = 0;
   end = 0;
   version: ProtocolVersion = 5;
@@ -29,6 +31,12 @@ export class FilledView implements PublishView {
   topicAlias = 0;
   payloadStart = 0;
   payloadEnd = 0;
+
+  /** From now on it is about a packet in these bytes. */
+  lookAt(buffer: Uint8Array, words: DataView = wordsOf(buffer)): void {
+    this.buffer = buffer;
+    this.words = words;
+  }
 }
 
 /**

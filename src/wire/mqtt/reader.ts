@@ -1,5 +1,5 @@
 /** Bytes as they come from the network, in chunks of any size, to packets. */
-import { copyBytes } from "../../base/mod.ts";
+import { copyBytes, wordsOf } from "../../base/mod.ts";
 import type { QoS } from "../../base/mod.ts";
 import { Cursor } from "./cursor.ts";
 import {
@@ -80,11 +80,11 @@ export class PacketReader {
   }
 
   /**
-   * Hands every whole packet of the chunk to the handler, in order, and keeps a begun one. Throws `PacketError` where the peer
+   * Hands every whole packet of `chunk[0, end)` to the handler, in order, and keeps a begun one. Throws `PacketError` where the peer
    * breaks the protocol or a limit, after the packets before it were delivered; and whatever a handler throws. After a throw
    * the reader takes no more: it throws the same `PacketError` again, or ignores the input where a handler had failed.
    */
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array, end: number = chunk.length): void {
     if (this.#failure !== null) throw this.#failure;
     if (this.#stopped) return;
     if (this.#busy) throw new Error("a handler called push of its own reader");
@@ -93,15 +93,15 @@ export class PacketReader {
       // A Buffer becomes a plain array: its `slice` shares memory, and one kind of array keeps all that follows fast.
       const bytes =
         chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      const at = this.#partialLength > 0 && !this.#paused ? this.#completePartial(bytes) : 0;
-      this.#wholePackets(bytes, at);
+      const at = this.#partialLength > 0 && !this.#paused ? this.#completePartial(bytes, end) : 0;
+      this.#wholePackets(bytes, at, end);
     } catch (error) {
       if (error instanceof PacketError && !this.#stopped) this.#failure = error;
       this.stop();
       throw error;
     } finally {
       this.#busy = false;
-      this.#view.buffer = NOTHING; // else an idle connection would hold its last chunk in memory
+      this.#view.lookAt(NOTHING, NO_WORDS); // else an idle connection would hold its last chunk in memory
     }
   }
 
@@ -149,8 +149,7 @@ export class PacketReader {
     this.#partialLength = 0;
   }
 
-  #wholePackets(bytes: Uint8Array, at: number): void {
-    const end = bytes.length;
+  #wholePackets(bytes: Uint8Array, at: number, end: number): void {
     while (at < end && this.#going) {
       const bodyAt = this.#header(bytes, at, end);
       const packetEnd = bodyAt + this.#remaining;
@@ -161,7 +160,7 @@ export class PacketReader {
       this.#packet(bytes, at, bodyAt, packetEnd);
       at = packetEnd;
     }
-    if (this.#paused && at < end) this.#hold(bytes, at);
+    if (this.#paused && at < end) this.#hold(bytes, at, end);
   }
 
   /**
@@ -248,7 +247,7 @@ export class PacketReader {
     if (this.#version === 5) at = this.#publishProperties(bytes, at, end);
     // [MQTT-4.7.3-1]; section 3.3.2.1: only a topic alias stands for an empty topic
     if (topicStart === topicEnd && view.topicAlias === 0) throw protocolError("neither a topic nor a topic alias");
-    view.buffer = bytes;
+    if (view.buffer !== bytes) view.lookAt(bytes, wordsOfLatest(bytes));
     view.start = start;
     view.end = end;
     view.dup = (first & 8) !== 0;
@@ -358,18 +357,18 @@ export class PacketReader {
     }
   }
 
-  #hold(bytes: Uint8Array, at: number): void {
+  #hold(bytes: Uint8Array, at: number, end: number): void {
     if (bytes === this.#resumed) {
-      this.#held = bytes.subarray(at); // it is ours: with a share of some packets a turn, copies would cost more than they
+      this.#held = bytes.subarray(at, end); // it is ours: with a share of some packets a turn, copies would cost more than they
       return;
     }
     const before = this.#held ?? NOTHING;
-    const length = before.length + bytes.length - at;
+    const length = before.length + end - at;
     if (length > this.#limits.packetBytesMax + HELD_BYTES_MIN) {
       throw new PacketError(REASON.quotaExceeded, "too much was sent before an answer");
     }
     const held = this.#bufferFor(length);
-    copyBytes(held, copyBytes(held, 0, before, 0, before.length), bytes, at, bytes.length);
+    copyBytes(held, copyBytes(held, 0, before, 0, before.length), bytes, at, end);
     this.#held = held;
     this.#pool?.giveBack(before);
   }
@@ -400,17 +399,17 @@ export class PacketReader {
   }
 
   /** Goes on with the begun packet; returns how much of the chunk it took. */
-  #completePartial(bytes: Uint8Array): number {
+  #completePartial(bytes: Uint8Array, end: number): number {
     let at = 0;
     let bodyAt = this.#header(this.#partial!, 0, this.#partialLength);
     while (bodyAt === INCOMPLETE) {
-      if (at === bytes.length) return at;
+      if (at === end) return at;
       this.#append(bytes, at, at + 1, HEADER_BYTES_MAX);
       at++;
       bodyAt = this.#header(this.#partial!, 0, this.#partialLength);
     }
     const total = bodyAt + this.#remaining;
-    const taken = Math.min(total - this.#partialLength, bytes.length - at);
+    const taken = Math.min(total - this.#partialLength, end - at);
     this.#append(bytes, at, at + taken, total);
     if (this.#partialLength === total) {
       const packet = this.#partial!;
@@ -423,6 +422,19 @@ export class PacketReader {
 }
 
 const NOTHING = new Uint8Array(0);
+const NO_WORDS = wordsOf(NOTHING);
+
+/** Most sockets are read into one and the same buffer. */
+let latest: Uint8Array = NOTHING;
+let latestWords = NO_WORDS;
+
+function wordsOfLatest(bytes: Uint8Array): DataView {
+  if (bytes !== latest) {
+    latest = bytes;
+    latestWords = wordsOf(bytes);
+  }
+  return latestWords;
+}
 
 function cutPublish(field: string): PacketError {
   return malformed(`PUBLISH ends within its ${field}`);

@@ -69,6 +69,8 @@ export interface ConnackPacket {
 export interface PublishView {
   /** Holds the whole packet, from `start` to `end`. */
   readonly buffer: Uint8Array;
+  /** The same bytes. */
+  readonly words: DataView;
   readonly start: number;
   readonly end: number;
   readonly version: ProtocolVersion;

@@ -1,5 +1,5 @@
 /** Packets to bytes. What one turn of the event loop produces for a connection gathers here and leaves in one write. */
-import { copyBytes, encodeUtf8Into, utf8Length } from "../../base/mod.ts";
+import { copyWords, encodeUtf8Into, utf8Length } from "../../base/mod.ts";
 import type { MessageProperties, QoS } from "../../base/mod.ts";
 import { VARINT_MAX } from "./cursor.ts";
 import {
@@ -263,7 +263,7 @@ export class PacketWriter {
 
   /** All that goes along is copied from where it lies. */
   #copy(view: PublishView, to: ForwardFields): void {
-    const { buffer: source, topicStart, topicEnd, payloadEnd } = view;
+    const { topicStart, topicEnd, payloadEnd } = view;
     const out = this.#out;
     const five = this.version === 5;
     const acknowledged = to.qos === 0 ? 0 : 2;
@@ -274,18 +274,18 @@ export class PacketWriter {
     const remaining = topicEnd - topicStart + 2 + acknowledged + propertyLength + payloadEnd - restStart;
     if (remaining > VARINT_MAX) throw tooLong("a packet");
     out.begin(remaining + 5);
-    const target = out.buffer;
+    const { buffer: target, words } = out;
     let at = out.length;
     target[at++] = firstByte(false, to.qos, to.retain);
     at = writeVarint(target, at, remaining);
     const idAt = at + 2 + topicEnd - topicStart;
     if (view.version === this.version && (view.qos === 0) === (to.qos === 0)) {
       // The body is the same but for the packet identifier: one copy.
-      at = copyBytes(target, at, source, topicStart - 2, payloadEnd);
+      at = copyWords(words, at, view.words, topicStart - 2, payloadEnd);
     } else {
-      at = copyBytes(target, at, source, topicStart - 2, topicEnd) + acknowledged;
+      at = copyWords(words, at, view.words, topicStart - 2, topicEnd) + acknowledged;
       if (five) at = writeVarint(target, at, propertyBytes);
-      at = copyBytes(target, at, source, restStart, payloadEnd);
+      at = copyWords(words, at, view.words, restStart, payloadEnd);
     }
     if (acknowledged !== 0) {
       target[idAt] = to.packetId >> 8;

@@ -3,7 +3,7 @@
  * comparison for each of the others, and decodes nothing (measured: 100 ns a record, against 450 ns with `readRecord`).
  * A small table with two places per hash: bounded, so random topics cannot make it grow.
  */
-import { decodeUtf8, encodeUtf8 } from "../../base/mod.ts";
+import { areWords, decodeUtf8, encodeUtf8, hashWords, wordsOf } from "../../base/mod.ts";
 import { KIND, TOPIC_AT } from "./layout.ts";
 
 /** The record lies in `bytes[from, to)`. A note is never wanted; one that cannot be read is: its reader is to tell why. */
@@ -11,12 +11,15 @@ export type RecordFilter = (bytes: Uint8Array, from: number, to: number) => bool
 
 interface Known<T> {
   readonly hash: number;
-  readonly topic: Uint8Array;
+  readonly topic: DataView;
+  readonly length: number;
   readonly value: T;
 }
 
 /** A power of two; a fleet with more topics pays a decoding for those that displace each other. */
 const PAIRS = 8_192;
+/** Only a table of this process knows the hash. */
+const SEED = 0x811c9dc5 | 0;
 
 /** `wants` is asked once per topic, more often for displaced ones; its answers must stay true for this filter's life. */
 export function recordFilter(wants: (topic: string) => boolean): RecordFilter {
@@ -29,6 +32,11 @@ export function recordTopics<T>(
   { note, unreadable }: { readonly note: T; readonly unreadable: T },
 ): (bytes: Uint8Array, from: number, to: number) => T {
   const places: (Known<T> | null)[] = Array.from({ length: PAIRS * 2 }, () => null);
+  // Those of the bytes that were looked at last: a batch's records have them in common.
+  let latest: Uint8Array = new Uint8Array(0);
+  let words = wordsOf(latest);
+  /** Of the topic asked about last, which often comes again at once. */
+  let last: Known<T> | null = null;
   return (bytes, from, to) => {
     const start = from + TOPIC_AT + 2;
     const kind = bytes[from]! >> 4;
@@ -36,36 +44,25 @@ export function recordTopics<T>(
     if (start > to || (kind !== KIND.message && kind !== KIND.identified)) return unreadable;
     const end = start + ((bytes[start - 2]! << 8) | bytes[start - 1]!);
     if (end > to) return unreadable;
-    const hash = hashOf(bytes, start, end);
+    if (bytes !== latest) words = wordsOf((latest = bytes));
+    const length = end - start;
+    if (last !== null && last.length === length && areWords(last.topic, length, words, start)) return last.value;
+    const hash = hashWords(words, start, end, SEED);
     const at = (hash & (PAIRS - 1)) << 1;
     const first = places[at]!;
-    if (first !== null && isOf(first, hash, bytes, start, end)) return first.value;
+    if (first !== null && isOf(first, hash, words, start, length)) return (last = first).value;
     const second = places[at + 1]!;
-    if (second !== null && isOf(second, hash, bytes, start, end)) return second.value;
-    const known = { hash, topic: bytes.slice(start, end), value: make(decodeUtf8(bytes, start, end)) };
+    if (second !== null && isOf(second, hash, words, start, length)) return (last = second).value;
+    const topic = wordsOf(bytes.slice(start, end));
+    const known = { hash, topic, length, value: make(decodeUtf8(bytes, start, end)) };
     places[at + 1] = first;
-    places[at] = known;
+    places[at] = last = known;
     return known.value;
   };
 }
 
-/** FNV-1a's idea, four bytes at a time. Only a table of this process knows it. */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5;
-  let i = start;
-  for (; i + 4 <= end; i += 4) {
-    const four = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
-    hash = Math.imul(hash ^ four, 0x9e3779b1);
-    hash ^= hash >>> 15;
-  }
-  for (; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-  return hash ^ (hash >>> 15);
-}
-
-function isOf<T>({ hash, topic }: Known<T>, wanted: number, bytes: Uint8Array, start: number, end: number): boolean {
-  if (hash !== wanted || topic.length !== end - start) return false;
-  for (let i = 0; i < topic.length; i++) if (topic[i] !== bytes[start + i]) return false;
-  return true;
+function isOf<T>(known: Known<T>, hash: number, words: DataView, start: number, length: number): boolean {
+  return known.hash === hash && known.length === length && areWords(known.topic, length, words, start);
 }
 
 /** Wants topics that begin with one of these. Keeps nothing: for consumers whose topics few others have. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { encodeUtf8 } from "../../base/mod.ts";
+import { encodeUtf8, wordsOf } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
 import { recordFilter } from "./filter.ts";
+import { TOPIC_AT } from "./layout.ts";
 import { LOGGED_CASES } from "./note.cases.ts";
 import { noteBytes, readLogged, writeNote } from "./note.ts";
 import type { Logged, SessionNote } from "./note.ts";
@@ -26,10 +27,13 @@ function written({ message, packetId }: Extract<Logged, { kind: "message" }>, go
   const { propertiesStart, propertiesEnd, payloadStart } = recordHead(golden);
   const { qos, retain, clientId, thing, receivedAt, topic } = message;
   const payloadEnd = golden.length;
-  const view = { buffer: golden, qos, retain, packetId, propertiesStart, propertiesEnd, payloadStart, payloadEnd };
+  const topicStart = TOPIC_AT + 2;
+  const topicEnd = topicStart + encodeUtf8(topic).length;
+  const lies = { topicStart, topicEnd, propertiesStart, propertiesEnd, payloadStart, payloadEnd };
+  const view = { buffer: golden, words: wordsOf(golden), qos, retain, packetId, ...lies };
   const publisher = encodePublisher({ clientId, thing });
-  const bytes = new Uint8Array(recordBytes(view, encodeUtf8(topic), publisher, true));
-  assert.equal(writeRecord(bytes, 0, view, encodeUtf8(topic), publisher, receivedAt, true), bytes.length);
+  const bytes = new Uint8Array(recordBytes(view, publisher, true));
+  assert.equal(writeRecord(bytes, wordsOf(bytes), 0, view, publisher, receivedAt, true), bytes.length);
   return bytes;
 }
 

@@ -1,4 +1,5 @@
 /** How fast records are written and read. `node src/wire/record/record.bench.ts [rounds]`; medians, one core. */
+import { wordsOf } from "../../base/mod.ts";
 import type { PublishedBytes } from "./write.ts";
 import { encodePublisher, recordBytes, writeRecord } from "./write.ts";
 import { readRecord, recordTopic } from "./read.ts";
@@ -8,21 +9,26 @@ const ROUND_MS = 500;
 const RECORDS = 1000;
 
 const encoder = new TextEncoder();
-const topic = encoder.encode("telemetry/pump-17/system");
+const topic = encoder.encode("\0\x18telemetry/pump-17/system");
 const publisher = encodePublisher({ clientId: "pump-17", thing: "pump-17" });
 const stamp = encoder.encode("\x26\0\x09tw-outbox\0\x08f3a1c9d2\x26\0\x06tw-seq\0\x06123456");
 
 function view(properties: Uint8Array, payloadBytes: number): PublishedBytes {
-  const buffer = new Uint8Array(properties.length + payloadBytes).fill(0x61);
-  buffer.set(properties);
+  const buffer = new Uint8Array(topic.length + properties.length + payloadBytes).fill(0x61);
+  buffer.set(topic);
+  buffer.set(properties, topic.length);
+  const propertiesEnd = topic.length + properties.length;
   return {
     buffer,
+    words: wordsOf(buffer),
     qos: 1,
     retain: false,
     packetId: 1,
-    propertiesStart: 0,
-    propertiesEnd: properties.length,
-    payloadStart: properties.length,
+    topicStart: 2,
+    topicEnd: topic.length,
+    propertiesStart: topic.length,
+    propertiesEnd,
+    payloadStart: propertiesEnd,
     payloadEnd: buffer.length,
   };
 }
@@ -50,13 +56,14 @@ for (const [name, properties] of [
   [", stamped", stamp],
 ] as const) {
   const published = view(properties, 100);
-  const length = recordBytes(published, topic, publisher, false);
+  const length = recordBytes(published, publisher, false);
   const batch = new Uint8Array(RECORDS * length);
+  const words = wordsOf(batch);
   report(`write${name}`, () => {
     let at = 0;
     for (let i = 0; i < RECORDS; i++) {
-      if (at + recordBytes(published, topic, publisher, false) > batch.length) throw new Error("the batch is full");
-      at = writeRecord(batch, at, published, topic, publisher, 1_767_225_600_000 + i, false);
+      if (at + recordBytes(published, publisher, false) > batch.length) throw new Error("the batch is full");
+      at = writeRecord(batch, words, at, published, publisher, 1_767_225_600_000 + i, false);
     }
     return RECORDS;
   });

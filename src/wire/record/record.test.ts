@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { SimRandom } from "../../../sim/world.ts";
+import { wordsOf } from "../../base/mod.ts";
 import type { Message, QoS } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
 import { readRecord, recordHead, recordTopic } from "./read.ts";
@@ -120,18 +121,22 @@ test("any message comes back as it was, from its exact number of bytes", () => {
 });
 
 suite("a received PUBLISH", () => {
-  const topic = encoder.encode("a/b");
   const publisher = encodePublisher({ clientId: "c", thing: "t" });
 
   function view(properties: readonly number[], payload: string): PublishedBytes {
-    const buffer = Uint8Array.from([9, 9, ...properties, ...encoder.encode(payload), 9]);
-    const payloadStart = 2 + properties.length;
+    const topic = [0, 3, ...encoder.encode("a/b")];
+    const buffer = Uint8Array.from([9, ...topic, ...properties, ...encoder.encode(payload), 9]);
+    const topicEnd = 1 + topic.length;
+    const payloadStart = topicEnd + properties.length;
     return {
       buffer,
+      words: wordsOf(buffer),
       qos: 1,
       retain: false,
       packetId: 0x1234,
-      propertiesStart: 2,
+      topicStart: 3,
+      topicEnd,
+      propertiesStart: topicEnd,
       propertiesEnd: payloadStart,
       payloadStart,
       payloadEnd: buffer.length - 1,
@@ -139,8 +144,8 @@ suite("a received PUBLISH", () => {
   }
 
   function record(published: PublishedBytes, by = publisher, identified = false): Uint8Array {
-    return written(recordBytes(published, topic, by, identified), (target, at) =>
-      writeRecord(target, at, published, topic, by, PLAIN.receivedAt, identified),
+    return written(recordBytes(published, by, identified), (target, at) =>
+      writeRecord(target, wordsOf(target), at, published, by, PLAIN.receivedAt, identified),
     );
   }
 

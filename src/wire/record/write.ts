@@ -1,5 +1,5 @@
 /** Messages to records. The layout is in `layout.ts`. */
-import { copyBytes } from "../../base/mod.ts";
+import { copyBytes, copyWords, wordsOf } from "../../base/mod.ts";
 import type { Message, QoS } from "../../base/mod.ts";
 import { RecordError } from "./fault.ts";
 import { FLAG, IDENTIFIER_BYTES, KIND, PROPERTIES_BYTES_MAX, TIME_MAX, TOPIC_AT } from "./layout.ts";
@@ -16,9 +16,14 @@ import {
 /** What a record takes from a received PUBLISH; `PublishView` of `wire/mqtt` is one. Its properties are checked already. */
 export interface PublishedBytes {
   readonly buffer: Uint8Array;
+  /** The same bytes. */
+  readonly words: DataView;
   readonly qos: QoS;
   readonly retain: boolean;
   readonly packetId: number;
+  /** Its length stands in the two bytes ahead of it. */
+  readonly topicStart: number;
+  readonly topicEnd: number;
   readonly propertiesStart: number;
   readonly propertiesEnd: number;
   readonly payloadStart: number;
@@ -27,7 +32,8 @@ export interface PublishedBytes {
 
 /** Who publishes, as it stands in every record of one connection. */
 export interface EncodedPublisher {
-  readonly bytes: Uint8Array;
+  readonly words: DataView;
+  readonly length: number;
   readonly hasThing: boolean;
 }
 
@@ -40,36 +46,32 @@ export function encodePublisher(publisher: {
   const bytes = new Uint8Array(publisherBytes(clientId, thing));
   const at = writeText(bytes, 0, clientId);
   if (thing !== null) writeText(bytes, at, thing);
-  return { bytes, hasThing: thing !== null };
+  return { words: wordsOf(bytes), length: bytes.length, hasThing: thing !== null };
 }
 
 function publisherBytes(clientId: string, thing: string | null): number {
   return textBytes(clientId, "client identifier") + (thing === null ? 0 : textBytes(thing, "thing name"));
 }
 
-/** HOT: exact number of bytes that `writeRecord` writes. `topicBytes`: at most 65535, checked UTF-8. */
-export function recordBytes(
-  view: PublishedBytes,
-  topicBytes: Uint8Array,
-  publisher: EncodedPublisher,
-  identified: boolean,
-): number {
+/** HOT: exact number of bytes that `writeRecord` writes. */
+export function recordBytes(view: PublishedBytes, publisher: EncodedPublisher, identified: boolean): number {
   const { propertiesStart, propertiesEnd } = view;
   const properties = propertiesStart === propertiesEnd ? 0 : keptBytes(view.buffer, propertiesStart, propertiesEnd);
   const payload = view.payloadEnd - view.payloadStart;
-  const head = TOPIC_AT + 2 + topicBytes.length + publisher.bytes.length + (identified ? IDENTIFIER_BYTES : 0);
+  const topic = 2 + view.topicEnd - view.topicStart;
+  const head = TOPIC_AT + topic + publisher.length + (identified ? IDENTIFIER_BYTES : 0);
   return head + varintBytes(properties) + properties + payload;
 }
 
 /**
- * HOT: writes a received PUBLISH at `at`, where `recordBytes` are free; returns the position after it. `identified`: with the
- * packet identifier that it came with.
+ * HOT: writes a received PUBLISH at `at`, where `recordBytes` are free; returns the position after it. `words` are those of `target`;
+ * `identified`: with the packet identifier that it came with.
  */
 export function writeRecord(
   target: Uint8Array,
+  words: DataView,
   at: number,
   view: PublishedBytes,
-  topicBytes: Uint8Array,
   publisher: EncodedPublisher,
   receivedAt: number,
   identified: boolean,
@@ -77,28 +79,36 @@ export function writeRecord(
   const { buffer, propertiesStart, propertiesEnd } = view;
   const flags = view.qos | (view.retain ? FLAG.retain : 0) | (publisher.hasThing ? FLAG.thing : 0);
   at = writeFixed(target, at, identified ? KIND.identified : KIND.message, flags, receivedAt);
-  at = writeU16(target, at, topicBytes.length);
-  at = copyBytes(target, at, topicBytes, 0, topicBytes.length);
-  at = copyBytes(target, at, publisher.bytes, 0, publisher.bytes.length);
+  at = copyWords(words, at, view.words, view.topicStart - 2, view.topicEnd);
+  at = copyWords(words, at, publisher.words, 0, publisher.length);
   if (identified) at = writeU16(target, at, view.packetId);
   if (propertiesStart === propertiesEnd) target[at++] = 0;
   else {
     const kept = keptBytes(buffer, propertiesStart, propertiesEnd);
     at = writeVarint(target, at, kept);
-    if (kept === propertiesEnd - propertiesStart) at = copyBytes(target, at, buffer, propertiesStart, propertiesEnd);
+    if (kept === propertiesEnd - propertiesStart) at = copyWords(words, at, view.words, propertiesStart, propertiesEnd);
     else at = copyProperties(target, at, buffer, propertiesStart, propertiesEnd);
   }
-  return copyBytes(target, at, buffer, view.payloadStart, view.payloadEnd);
+  return copyWords(words, at, view.words, view.payloadStart, view.payloadEnd);
+}
+
+/** What arrives together has its time in common. */
+const latest = { time: 0, high: 0, low: 0 };
+
+function splitTime(time: number): void {
+  if (!(time >= 0 && time <= TIME_MAX)) {
+    throw new RecordError("unfit", "the time of a record lies before 1970 or beyond the year 10889");
+  }
+  latest.time = time;
+  latest.high = Math.floor(time / 0x1_0000_0000);
+  latest.low = time >>> 0;
 }
 
 /** What all records begin with. */
 export function writeFixed(target: Uint8Array, at: number, kind: number, flags: number, receivedAt: number): number {
-  if (!(receivedAt >= 0 && receivedAt <= TIME_MAX)) {
-    throw new RecordError("unfit", "the time of a record lies before 1970 or beyond the year 10889");
-  }
+  if (receivedAt !== latest.time) splitTime(receivedAt);
+  const { high, low } = latest;
   target[at] = (kind << 4) | flags;
-  const high = Math.floor(receivedAt / 0x1_0000_0000);
-  const low = receivedAt >>> 0;
   target[at + 1] = high >> 8;
   target[at + 2] = high;
   target[at + 3] = low >>> 24;
