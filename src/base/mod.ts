@@ -38,4 +38,4 @@ export { closestWord } from "./suggest.ts";
 export { isObjectKey } from "./objects.ts";
 export type { ObjectFacts, ObjectSource, Objects } from "./objects.ts";
 export { networkOf } from "./address.ts";
-export { momentIn, spanIn } from "./time-text.ts";
+export { momentAsked, momentIn, spanIn } from "./time-text.ts";

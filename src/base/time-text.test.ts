@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { momentIn, spanIn } from "./time-text.ts";
+import { TidewireError } from "./errors/catalogue.ts";
+import { momentAsked, momentIn, spanIn } from "./time-text.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 
@@ -70,4 +71,25 @@ test("moments are ISO times, milliseconds, or spans from now", () => {
     "",
   ])
     assert.equal(momentIn(text, NOW, "back"), null, text);
+});
+
+test("who asks from elsewhere says the zone; a URL's space is a plus, and a number is milliseconds", () => {
+  for (const [text, moment] of [
+    ["24h", "2026-02-28T12:00:00Z"],
+    ["now 1h", "2026-03-01T13:00:00Z"],
+    ["2026-01-31T12:00:00 01:00", "2026-01-31T11:00:00Z"],
+    ["2026-01-31", "2026-01-31T00:00:00Z"],
+    ["4711", "1970-01-01T00:00:04.711Z"],
+  ] as const)
+    assert.equal(new Date(momentAsked("since", text, NOW)).toISOString(), new Date(moment).toISOString(), text);
+  for (const text of ["2026-01-31T12:00", "2026-01-31t12:00:00,5", "yesterday", "10000y", "9".repeat(16), ""]) {
+    assert.throws(
+      () => momentAsked("since", text, NOW),
+      (error) =>
+        error instanceof TidewireError &&
+        error.code === "REQUEST_INVALID" &&
+        /'since' is.*with a zone/.test(error.message),
+      text,
+    );
+  }
 });

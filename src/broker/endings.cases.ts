@@ -1,123 +1,10 @@
 /** Every way in which the broker ends a connection, and what the client, the log, the metrics and AWS's events say of it. */
-import type { BrokerWorld } from "../../sim/broker.ts";
-import type { WorldOptions } from "../../sim/broker.ts";
-import type { SimClient } from "../../sim/mqtt-client.ts";
 import { TidewireError, seconds } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
-import type { ConnectPacket, ProtocolVersion, SubscribeRequest, Will } from "../wire/mqtt/mod.ts";
-import type { DisconnectCause } from "./presence.ts";
-import type { RefusalKind } from "./refusals.ts";
-
-export interface Ending {
-  readonly what: string;
-  /** The lines that end it: file, and the first argument as it stands there (for CONNACK the kind). */
-  readonly callers: readonly string[];
-  readonly options?: WorldOptions;
-  /** Brings it about; the client that is to be ended. */
-  readonly act: (world: BrokerWorld, version: ProtocolVersion) => Promise<SimClient>;
-  /** DISCONNECT's reason code in MQTT 5.0; null: closed without a word. 3.1.1 is always closed without one. */
-  readonly told?: number | null;
-  /** CONNACK's code in 5.0 and in 3.1.1; null: none. */
-  readonly connack?: readonly [five: number | null, four: number | null];
-  /** Absent: it was never in. */
-  readonly cause?: DisconnectCause;
-  /** Absent: nothing was refused. */
-  readonly reason?: RefusalKind;
-  /** MQTT 5.0 alone knows it. */
-  readonly onlyFive?: true;
-}
-
-const kept = { cleanStart: false, sessionExpirySeconds: 600 } as const;
-const will: Will = {
-  topic: "w",
-  payload: new Uint8Array(0),
-  qos: 0,
-  retain: false,
-  delaySeconds: 0,
-  properties: null,
-};
-const request: SubscribeRequest = {
-  filter: "a",
-  qos: 1,
-  noLocal: false,
-  retainAsPublished: false,
-  retainHandling: 0,
-};
-
-const connected =
-  (then: (client: SimClient, world: BrokerWorld) => unknown, packet: Partial<ConnectPacket> = {}): Ending["act"] =>
-  async (world, version) => {
-    const client = await world.connected("c1", { version, ...packet });
-    await then(client, world);
-    return client;
-  };
-
-/** Bytes that a connected client sends, and the code that MQTT 5.0 has for them. */
-const wrongBytes = (
-  what: string,
-  code: number,
-  bytes: readonly number[],
-  more: Partial<Ending> & { readonly four?: readonly number[] } = {},
-): Ending => ({
-  what,
-  callers: ["connection.ts kind"],
-  act: (world, version) =>
-    connected((client) => client.sendBytes(Uint8Array.from(version === 4 ? (more.four ?? bytes) : bytes)))(
-      world,
-      version,
-    ),
-  told: code,
-  cause: "CLIENT_ERROR",
-  reason: "malformed-packet",
-  ...more,
-});
-
-const malformed: readonly Ending[] = [
-  wrongBytes("a reserved packet type", REASON.malformedPacket, [0x00, 0]),
-  wrongBytes("reserved flags", REASON.malformedPacket, [0x80, 0]),
-  wrongBytes("QoS 3", REASON.malformedPacket, [0x36, 0]),
-  wrongBytes("a remaining length of five bytes", REASON.malformedPacket, [0x30, 0x80, 0x80, 0x80, 0x80, 1]),
-  wrongBytes("a packet that ends too early", REASON.malformedPacket, [0x30, 1, 0]),
-  wrongBytes("a CONNACK of a client", REASON.protocolError, [0x20, 2, 0, 0]),
-  wrongBytes("a packet identifier of 0", REASON.protocolError, [0x32, 6, 0, 1, 0x61, 0, 0, 0]),
-  wrongBytes("no filter in SUBSCRIBE", REASON.protocolError, [0x82, 3, 0, 1, 0], { four: [0x82, 2, 0, 1] }),
-  wrongBytes("a packet above our maximum", REASON.packetTooLarge, [0x30, 0xff, 0xff, 0xff, 0x7f]),
-  wrongBytes("a wildcard in a topic name", REASON.topicNameInvalid, [0x30, 4, 0, 1, 0x23, 0], {
-    four: [0x30, 3, 0, 1, 0x23],
-    reason: "publish-topic",
-  }),
-  wrongBytes("a topic that is no UTF-8", REASON.malformedPacket, [0x30, 4, 0, 1, 0xff, 0], {
-    four: [0x30, 3, 0, 1, 0xff],
-  }),
-  wrongBytes("an empty topic without an alias", REASON.protocolError, [0x30, 3, 0, 0, 0], { four: [0x30, 2, 0, 0] }),
-  wrongBytes("an alias of 0", REASON.topicAliasInvalid, [0x30, 7, 0, 1, 0x61, 3, 0x23, 0, 0], { onlyFive: true }),
-  wrongBytes("an alias above our maximum", REASON.topicAliasInvalid, [0x30, 7, 0, 1, 0x61, 3, 0x23, 0xff, 0xff], {
-    onlyFive: true,
-  }),
-  wrongBytes("an alias that was never given", REASON.protocolError, [0x30, 6, 0, 0, 3, 0x23, 0, 1], { onlyFive: true }),
-  wrongBytes("a subscription identifier of a client", REASON.protocolError, [0x30, 6, 0, 1, 0x61, 2, 0x0b, 1], {
-    onlyFive: true,
-  }),
-  {
-    what: "more filters than we take in one packet",
-    callers: ["connection.ts kind"],
-    options: { limits: { filtersPerSubscribeMax: 1 } },
-    act: connected((c) =>
-      c.send((w) => w.subscribe({ packetId: 1, requests: [request, request], subscriptionIdentifier: 0 })),
-    ),
-    told: REASON.quotaExceeded,
-    cause: "CLIENT_ERROR",
-    reason: "malformed-packet",
-  },
-  {
-    what: "a second CONNECT",
-    callers: ["connection.ts kind"],
-    act: connected((client) => client.connect({ clientId: "c1" })),
-    told: REASON.protocolError,
-    cause: "CLIENT_ERROR",
-    reason: "malformed-packet",
-  },
-];
+import { authenticating, connected, kept, request } from "./endings.fixture.ts";
+import type { Ending } from "./endings.fixture.ts";
+import { MALFORMED } from "./endings-malformed.cases.ts";
+import { NEVER_IN } from "./endings-at-connect.cases.ts";
 
 const journalFails = (code: "LOG_FULL" | "LOG_FAILED"): Ending["act"] =>
   connected((client, world) => {
@@ -373,20 +260,6 @@ const live: readonly Ending[] = [
   },
 ];
 
-/** A method that is done at once, and fails or hangs the second time. */
-function authenticating(world: BrokerWorld, again: "failed" | "continue"): void {
-  let times = 0;
-  world.authenticate = (_peer, { clientId }) => ({
-    step: () => {
-      times++;
-      if (times === 1)
-        return { kind: "authenticated", principal: "p", data: null, admission: world.admission(clientId) };
-      if (again === "continue") return { kind: "continue", data: null };
-      return { kind: "failed", reasonCode: REASON.badUserNameOrPassword, reason: "wrong" };
-    },
-  });
-}
-
 const reauthenticating =
   (again: "failed" | "continue"): Ending["act"] =>
   async (world, version) => {
@@ -415,145 +288,6 @@ const authentication: readonly Ending[] = [
     cause: "AUTH_ERROR",
     reason: "authentication-timeout",
     onlyFive: true,
-  },
-];
-
-const connect =
-  (packet: Partial<ConnectPacket>, before: (world: BrokerWorld) => unknown = () => {}): Ending["act"] =>
-  async (world, version) => {
-    await before(world);
-    return world.connected("c1", { version, ...packet });
-  };
-
-const never: readonly Ending[] = [
-  {
-    what: "no CONNECT in time",
-    callers: ['connection.ts "connect-timeout"'],
-    act: async (world, version) => {
-      const client = world.client({ version });
-      await world.run(world.limits.connectTimeout + 1000);
-      return client;
-    },
-    connack: [null, null],
-    reason: "connect-timeout",
-  },
-  {
-    what: "no CONNECT yet, while others wait",
-    callers: ['core.ts "connect-timeout"'],
-    options: { limits: { greetingsMax: 1 } },
-    act: async (world, version) => {
-      const client = world.client({ version });
-      world.client({ version });
-      return client;
-    },
-    connack: [null, null],
-    reason: "connect-timeout",
-  },
-  {
-    what: "one address connects too often",
-    callers: ["connect.ts CONNECT_RATE.kind"],
-    options: { limits: { connectionsPerAddressMax: 1, connectsPerSecondPerAddressMax: 1 } },
-    act: connect({}, (world) => world.connected("first")),
-    connack: [REASON.connectionRateExceeded, 3],
-    reason: "connect-rate",
-  },
-  {
-    what: "a CONNECT that is malformed (5.0; 3.1.1 is closed without a word)",
-    callers: ["connection.ts kind"],
-    act: async (world, version) => {
-      const client = world.client({ version });
-      const five = [5, 0x03, 0, 60, 0, 0, 1, 0x61];
-      const body = [0, 4, 0x4d, 0x51, 0x54, 0x54, ...(version === 5 ? five : [4, 0x03, 0, 60, 0, 1, 0x61])];
-      client.sendBytes(Uint8Array.of(0x10, body.length, ...body));
-      return client;
-    },
-    connack: [REASON.malformedPacket, null],
-    reason: "malformed-packet",
-  },
-  {
-    what: "who may not connect",
-    callers: ['welcome.ts "connect-refused"'],
-    act: connect({}, (world) => {
-      world.admit = () => ({ admitted: false, reasonCode: REASON.notAuthorized, reason: "no" });
-    }),
-    connack: [REASON.notAuthorized, 5],
-    reason: "connect-refused",
-  },
-  {
-    what: "an empty client id with a session to be kept (3.1.1)",
-    callers: ["connect.ts refusal.kind"],
-    act: (world) => world.connected("", { version: 4, cleanStart: false }),
-    connack: [2, 2],
-    reason: "client-id",
-  },
-  {
-    what: "a will that its policy forbids",
-    callers: ["welcome.ts refusal.kind"],
-    act: connect({ will }, (world) => world.policy("c1").change({ publish: () => false })),
-    connack: [REASON.notAuthorized, 5],
-    reason: "will-refused",
-  },
-  {
-    what: "one session more than are kept",
-    callers: ["welcome.ts refusal.kind"],
-    options: { limits: { sessionsMax: 1 } },
-    act: connect({ ...kept }, (world) => world.connected("first", kept)),
-    connack: [REASON.quotaExceeded, 3],
-    reason: "sessions-full",
-  },
-  {
-    what: "a method that we do not know",
-    callers: ['authentication.ts "connect-refused"'],
-    act: connect({ authenticationMethod: "X" }),
-    connack: [REASON.badAuthenticationMethod, null],
-    reason: "connect-refused",
-    onlyFive: true,
-  },
-  {
-    what: "an authentication that fails",
-    callers: ["authentication.ts kind"],
-    act: connect({ authenticationMethod: "X" }, (world) => {
-      world.authenticate = () => ({
-        step: () => ({ kind: "failed", reasonCode: REASON.badUserNameOrPassword, reason: "wrong" }),
-      });
-    }),
-    connack: [REASON.badUserNameOrPassword, null],
-    reason: "authentication-failed",
-    onlyFive: true,
-  },
-  {
-    what: "an authentication that is not finished",
-    callers: ['authentication.ts "authentication-timeout"'],
-    act: async (world, version) => {
-      world.authenticate = () => ({ step: () => ({ kind: "continue", data: null }) });
-      const client = await world.connected("c1", { version, authenticationMethod: "X" });
-      await world.run(world.limits.connectTimeout + 1000);
-      return client;
-    },
-    connack: [REASON.notAuthorized, null],
-    reason: "authentication-timeout",
-    onlyFive: true,
-  },
-  {
-    what: "a gatekeeper that does not answer",
-    callers: ['connection.ts "gatekeeper-slow"'],
-    act: async (world, version) => {
-      world.admit = () => new Promise(() => {});
-      const client = await world.connected("c1", { version });
-      await world.run(world.limits.connectTimeout + 1000);
-      return client;
-    },
-    connack: [REASON.serverBusy, 3],
-    reason: "gatekeeper-slow",
-  },
-  {
-    what: "a gatekeeper that fails",
-    callers: ['connection.ts "internal"'],
-    act: connect({}, (world) => {
-      world.admit = () => Promise.reject(new Error("the registry is away"));
-    }),
-    connack: [REASON.unspecifiedError, 3],
-    reason: "internal",
   },
 ];
 
@@ -588,9 +322,9 @@ const limited: readonly Ending[] = [
 
 export const ENDINGS: readonly Ending[] = [
   ...limited,
-  ...malformed,
+  ...MALFORMED,
   ...live,
   ...authentication,
-  ...never,
+  ...NEVER_IN,
   ...byTheClient,
 ];

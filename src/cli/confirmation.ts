@@ -21,10 +21,16 @@ export function withConfirmation(command: Command): Command {
   return command.option("--yes", "do it without asking");
 }
 
-/** Without `--yes`, tells what would happen, and asks where somebody can answer. Throws CONFIRMATION_MISSING. */
-export async function confirm(options: Confirmable, find: () => Promise<Deed> | Deed, output: Output): Promise<void> {
+/** Without `--yes`, tells what would happen, and asks where somebody can answer; null: nothing is lost. Throws CONFIRMATION_MISSING. */
+export async function confirm(
+  options: Confirmable,
+  find: () => Promise<Deed | null> | Deed | null,
+  output: Output,
+): Promise<void> {
   if (options.yes === true) return;
-  const { what, name, means } = await find();
+  const deed = await find();
+  if (deed === null) return;
+  const { what, name, means } = deed;
   output.note(`${what} means:`);
   for (const line of means) output.note(`  - ${line}`);
   const missing = new TidewireError("CONFIRMATION_MISSING", { what });

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { Command } from "commander";
 import { commandsIn } from "./examples.fixture.ts";
 import { EXAMPLES } from "./examples.ts";
 import { program } from "./program.ts";
 
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SILENT = { result: () => {}, note: () => {} };
 
 function* below(command: Command, path: string): Generator<readonly [path: string, command: Command]> {
@@ -15,6 +19,16 @@ function* below(command: Command, path: string): Generator<readonly [path: strin
 const ALL = [...below(await program(SILENT, undefined), "")];
 /** Those that do something; `backup` and `agent` do, and have verbs below them. */
 const DOING = ALL.filter(([path, { commands }]) => commands.length === 0 || path === "agent" || path === "backup");
+
+/** It does nothing by itself, so that the word behind it is one of its verbs. */
+const NEEDS_VERB = ({ commands, registeredArguments }: Command): boolean =>
+  commands.length > 0 && registeredArguments.length === 0;
+
+function files(folder: string, name: RegExp): readonly string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => name.test(path))
+    .map((path) => `${folder}/${path}`);
+}
 
 test("each verb that does something has examples, and no other", () => {
   assert.deepEqual(Object.keys(EXAMPLES).sort(), DOING.map(([path]) => path).sort());
@@ -44,12 +58,12 @@ test("each example is read by the program as it stands: verb, arguments, options
 test("what cannot be taken back asks, and takes --yes where nobody can answer", () => {
   const asking = ALL.filter(([, { options }]) => options.some(({ long }) => long === "--yes")).map(([path]) => path);
   const final = DOING.map(([path]) => path).filter((path) =>
-    /(?:^| )(?:delete|drop|forget|remove|retire|revoke)$/.test(path),
+    /(?:^| )(?:delete|drop|forget|remove|reset|retire|revoke|rotate)$/.test(path),
   );
   assert.ok(final.length > 10);
   assert.deepEqual(
     asking,
-    ALL.map(([path]) => path).filter((path) => final.includes(path) || path === "things password"),
+    ALL.map(([path]) => path).filter((path) => [...final, "things password", "apply"].includes(path)),
   );
 });
 
@@ -67,4 +81,25 @@ test("each verb, argument and option says what it is; times are written in one w
         assert.match(String(defaultValueDescription ?? defaultValue), /^(?:\d+[a-z]+|0)$/, where);
     }
   }
+});
+
+test("what messages and documents say to run is there: each `tidewire …` names a verb", () => {
+  const verbs = new Map(ALL);
+  const unknown: string[] = [];
+  let seen = 0;
+  for (const path of [...files("src", /\.tsx?$/), ...files("docs", /\.md$/), "README.md", "SECURITY.md"]) {
+    if (/\.test\.tsx?$/.test(path)) continue;
+    for (const [, said] of readFileSync(join(ROOT, path), "utf8").matchAll(
+      /`tidewire ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)*)(?![a-z\\-])/g,
+    )) {
+      seen++;
+      const [first, second] = said!.split(" ");
+      const command = verbs.get(first!);
+      const isKnown =
+        command !== undefined && (second === undefined || !NEEDS_VERB(command) || verbs.has(`${first} ${second}`));
+      if (!isKnown) unknown.push(`${path}: tidewire ${said}`);
+    }
+  }
+  assert.ok(seen > 50, `${seen}`);
+  assert.deepEqual(unknown, []);
 });

@@ -30,7 +30,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "things detach": ["tidewire things detach pump-7 --certificate 0e5f…"],
   "things password": [
     "tidewire things password meter-1                      makes one, and prints it once",
-    "tidewire things password meter-1 --stdin < password.txt",
+    "tidewire things password meter-1 --stdin --yes < password.txt   in the place of another",
     "tidewire things password meter-1 --remove --yes",
   ],
   "things retire": [
@@ -157,7 +157,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "endpoints put": ["tidewire endpoints put orders orders.yaml"],
   "endpoints delete": ["tidewire endpoints delete orders", "tidewire endpoints delete orders --yes"],
   diff: ["tidewire diff", "tidewire diff plant-7 --prune"],
-  apply: ["tidewire apply --dry-run", "tidewire apply plant-7 --prune"],
+  apply: ["tidewire apply --dry-run", "tidewire apply plant-7 --prune --yes"],
   pull: ["tidewire pull", "tidewire pull plant-7 --overwrite"],
   query: [
     `tidewire query "SELECT thing, field, count(*) AS points FROM telemetry GROUP BY ALL ORDER BY ALL"`,
@@ -183,7 +183,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "users role": ["tidewire users role anna administrator"],
   "users disable": ["tidewire users disable anna"],
   "users enable": ["tidewire users enable anna"],
-  "users reset": ["tidewire users reset anna"],
+  "users reset": [
+    "tidewire users reset anna                             what it would do; asks for the name at a terminal",
+    "tidewire users reset anna --yes",
+  ],
   "users remove": [
     "tidewire users remove anna                            what it would do; asks for the name at a terminal",
     "tidewire users remove anna --yes",
@@ -198,7 +201,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "tidewire keys revoke k_7f3a                           its id, from `tidewire keys list`; asks for it at a terminal",
     "tidewire keys revoke k_7f3a --yes",
   ],
-  "token rotate": ["tidewire token rotate"],
+  "token rotate": ["tidewire token rotate", "tidewire token rotate --yes"],
   "token revoke": ["tidewire token revoke", "tidewire token revoke --yes"],
   "audit verify": ["tidewire audit verify", "tidewire audit verify --checkpoint kept.ndjson --key kept.pem"],
   "audit checkpoint": ["tidewire audit checkpoint >> kept.ndjson"],

@@ -13,6 +13,7 @@ import type {
   ConfigurationRequest,
   ConfigurationView,
 } from "../cloud/api/contract.ts";
+import { confirm, withConfirmation } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { coloursFor, explain } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -26,6 +27,7 @@ interface Options {
   readonly dryRun?: boolean;
   readonly revision?: string;
   readonly overwrite?: boolean;
+  readonly yes?: boolean;
   readonly json?: boolean;
 }
 
@@ -60,11 +62,11 @@ export function diffCommand(output: Output): Command {
 }
 
 export function applyCommand(output: Output): Command {
-  return withConnection(new Command("apply"))
+  return withConfirmation(withConnection(new Command("apply")))
     .description("make what runs like the files, all of it or nothing; --dry-run only shows it")
     .argument("[folder]", "with the files", DEFAULT_FOLDER)
     .option("--dry-run", "change nothing")
-    .option("--prune", "delete what runs and no file has")
+    .option("--prune", "delete what runs and no file has; asks where there is any")
     .option("--revision <revision>", "only if what runs is still what `tidewire diff` showed under this revision")
     .option("--json", "print the result as JSON")
     .addHelpText("after", LAYOUT)
@@ -97,6 +99,9 @@ async function apply(folder: string, options: Options, output: Output): Promise<
     if (options.json === true) output.result(JSON.stringify(plan));
     return;
   }
+  const gone = plan.changes.filter(({ change }) => change === "delete");
+  const means = gone.map((one) => `${keyOf(one)} is deleted: no file has it`);
+  await confirm(options, () => (gone.length === 0 ? null : { what: "Pruning", name: "prune", means }), output);
   const revision = options.revision ?? plan.revision;
   const isNews = plan.changes.length > 0 || options.revision !== undefined;
   const made = isNews

@@ -57,6 +57,19 @@ async function forget(thing: string | undefined, options: Options, output: Outpu
   showDeparture(options.wait ? await finished(client, begun, output) : begun, options, output);
 }
 
+/** All of them, newest first. */
+export async function departures(client: Pick<PlatformClient, "get">, path: string): Promise<readonly ForgetReport[]> {
+  const things: ForgetReport[] = [];
+  let next: number | null = null;
+  do {
+    const before: string = next === null ? "" : `&before=${next}`;
+    const page: ForgottenThings = await client.get<ForgottenThings>(`${path}?limit=250${before}`);
+    things.push(...page.things);
+    ({ next } = page);
+  } while (next !== null);
+  return things;
+}
+
 /** What became of a thing that was forgotten or retired. */
 export function showDeparture(report: ForgetReport, { json }: Pick<Options, "json">, output: Output): void {
   if (json === true) output.result(JSON.stringify(report));
@@ -76,7 +89,7 @@ async function finished(client: PlatformClient, begun: ForgetReport, output: Out
 }
 
 async function list(client: PlatformClient, { json }: Options, output: Output): Promise<void> {
-  const { things } = await client.get<ForgottenThings>("/api/forgotten");
+  const things = await departures(client, "/api/forgotten");
   if (json === true) {
     for (const report of things) output.result(JSON.stringify(report));
     return;

@@ -1,8 +1,9 @@
 /** `tidewire things password`: for devices that cannot hold a certificate. */
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
-import type { MadePassword } from "../cloud/api/contract.ts";
+import type { MadePassword, ThingDetail } from "../cloud/api/contract.ts";
 import { confirm, withConfirmation } from "./confirmation.ts";
+import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
 import { optionFault } from "./option-fault.ts";
 import type { Output } from "./output.ts";
@@ -45,6 +46,13 @@ async function run(name: string, options: Options, output: Output): Promise<void
     );
     return;
   }
+  const find = async (): Promise<Deed | null> => {
+    const { password } = await client.get<ThingDetail>(`/api/things/${encodeURIComponent(name)}`);
+    if (password === null) return null;
+    const means = ["the one before ends now: whoever is connected with it is cut, and needs the new one to come back"];
+    return { what: `Replacing the password of '${name}'`, name, means };
+  };
+  await confirm(options, find, output);
   const given = options.stdin === true ? { password: (await text(process.stdin)).replace(/\r?\n$/, "") } : {};
   const policies = options.policy === undefined ? {} : { policies: options.policy };
   const made = await client.call<MadePassword>("PUT", path, { ...given, ...policies });

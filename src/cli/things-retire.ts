@@ -1,10 +1,10 @@
 /** `tidewire things retire` and `retired`: devices that leave for good, and those that have left. */
 import { Command } from "commander";
-import type { ForgetReport, ForgottenThings, ThingDetail } from "../cloud/api/contract.ts";
+import type { ForgetReport, ThingDetail } from "../cloud/api/contract.ts";
 import { confirm, withConfirmation } from "./confirmation.ts";
 import type { Deed } from "./confirmation.ts";
 import { clientOf, withConnection } from "./connection.ts";
-import { showDeparture } from "./forget.ts";
+import { departures, showDeparture } from "./forget.ts";
 import { day, table } from "./output.ts";
 import type { Output } from "./output.ts";
 
@@ -33,7 +33,7 @@ export function retiredCommand(output: Output): Command {
     .description("list devices that were retired: when, whether their data was kept, and whose the name is now")
     .option("--json", "print each as JSON, on one line")
     .action(async (options: Options) => {
-      const { things } = await clientOf(options).get<ForgottenThings>("/api/retirements");
+      const things = await departures(clientOf(options), "/api/retirements");
       if (options.json === true) {
         for (const report of things) output.result(JSON.stringify(report));
         return;

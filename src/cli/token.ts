@@ -15,10 +15,15 @@ interface Options {
 export function tokenCommand(output: Output): Command {
   const token = new Command("token").description("the platform's own administrator token");
   token.addCommand(
-    withConnection(new Command("rotate"))
+    withConfirmation(withConnection(new Command("rotate")))
       .description("replace the token; the old one, and dashboards opened with it, end now")
       .option("--json", "print the result as JSON")
       .action(async (options: Options) => {
+        const means = [
+          "programs, dashboards and MQTT clients that came with the token are refused or cut from now on",
+          "the new one is printed, and written to secrets/admin-token of the data folder",
+        ];
+        await confirm(options, () => ({ what: "Replacing the administrator token", name: "token", means }), output);
         const made = await clientOf(options).call<{ token: string }>("POST", "/api/token/rotate");
         output.result(options.json === true ? JSON.stringify(made) : made.token);
         if (options.json !== true)

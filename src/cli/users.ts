@@ -43,9 +43,14 @@ export function usersCommand(output: Output): Command {
   add("enable", "let a disabled user in again")
     .argument("<name>", "with which the user logs in")
     .action((name: string, options: Options) => change(name, { disabled: false }, options, output));
-  add("reset", "end a user's password and print a new invitation")
+  withConfirmation(add("reset", "end a user's password and print a new invitation"))
     .argument("<name>", "with which the user logs in")
     .action(async (name: string, options: Options) => {
+      const means = [
+        "his password, or the invitation before, ends now, and so do his dashboards; his keys go on",
+        "he does not come back but by the link that is printed",
+      ];
+      await confirm(options, () => ({ what: `Ending the password of '${name}'`, name, means }), output);
       const client = clientOf(options);
       invite(await client.call("POST", `${pathOf(name)}/invitation`), client, options, output);
     });

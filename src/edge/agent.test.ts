@@ -160,7 +160,7 @@ test("an agent whose certificate the platform does not accept says so and keeps 
       async ({ agent }) => {
         await until(() => agent.status().uplink.lastLoss !== null && agent.status().outbox.durable >= 3);
         assert.match(agent.status().uplink.lastLoss!.reason, /certificate/);
-        assert.match(agent.status().uplink.lastLoss!.fix, /tidewire certs list/);
+        assert.match(agent.status().uplink.lastLoss!.fix, /tidewire refused/);
         assert.deepEqual(broker.connects, []);
       },
       { device },

@@ -25,7 +25,7 @@ export interface Explanation {
   readonly allowed: boolean;
   /** The statement that decided; `null` where nothing matched. */
   readonly decidedBy: StatementRef | null;
-  /** One sentence for the log and for `tidewire policy explain`. */
+  /** One sentence for the log and for `tidewire policy test`. */
   readonly sentence: string;
   /** Allow statements for this action that could not apply, and why. */
   readonly notes: readonly string[];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compilePolicy } from "./compiled-policy.ts";
 import type { CompiledPolicy } from "./compiled-policy.ts";
-import { BARE, REGISTERED, aws } from "./policy.cases.ts";
+import { BARE, REGISTERED, aws } from "./policy.fixture.ts";
 import { parsePolicy } from "./policy-document.ts";
 
 const THING = "${iot:Connection.Thing.ThingName}";

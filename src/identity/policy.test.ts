@@ -6,8 +6,11 @@ import { compilePolicy } from "./compiled-policy.ts";
 import type { CompiledPolicy } from "./compiled-policy.ts";
 import { DEFAULT_POLICY_DOCUMENT } from "./default-policy.ts";
 import { parsePolicy } from "./policy-document.ts";
-import { BARE, INVALID_DOCUMENTS, POLICY_CASES, REGISTERED, aws } from "./policy.cases.ts";
-import type { Question } from "./policy.cases.ts";
+import { CONDITION_CASES } from "./policy-conditions.cases.ts";
+import { INVALID_DOCUMENTS } from "./policy-invalid.cases.ts";
+import { POLICY_CASES } from "./policy.cases.ts";
+import { BARE, REGISTERED, aws } from "./policy.fixture.ts";
+import type { Question } from "./policy.fixture.ts";
 import { policyWarnings } from "./policy-warnings.ts";
 import type { PolicyContext } from "./variables.ts";
 
@@ -28,7 +31,7 @@ function ask(policy: CompiledPolicy, [verb, subject]: Question): boolean {
 }
 
 describe("policies decide as AWS IoT does", () => {
-  for (const { title, statements, context, questions } of POLICY_CASES) {
+  for (const { title, statements, context, questions } of [...POLICY_CASES, ...CONDITION_CASES]) {
     test(title, () => {
       const policy = compiled(statements, context);
       for (const question of questions) {

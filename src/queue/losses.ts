@@ -105,7 +105,7 @@ function describeClosed(cause: CloseCause, phase: "opening" | "greeting" | "onli
     return {
       reason:
         "the platform closed the connection right after the TLS handshake, as it does with a certificate that is revoked, inactive or unknown to it",
-      fix: "Look at the certificate with `tidewire certs list`; activate it, or make a new one with `tidewire things add`.",
+      fix: "Ask the platform why with `tidewire refused`; activate the certificate, or make a new one with `tidewire things add`.",
     };
   }
   return { reason: `${CLOSED[cause.kind].reason} (${cause.detail})`, fix: CLOSED[cause.kind].fix };
@@ -127,7 +127,7 @@ const CLOSED: Readonly<Record<CloseKind, LossText>> = {
   },
   "client-certificate": {
     reason: "the platform does not accept this agent's certificate",
-    fix: "It is revoked, expired or from another CA: look with `tidewire certs list`, or make a new one with `tidewire things add`.",
+    fix: "It is revoked, expired or from another CA: ask the platform with `tidewire refused`, or make a new one with `tidewire things add`.",
   },
   credentials: {
     reason: "this agent's key or certificate cannot be used",
@@ -144,7 +144,7 @@ function describeCode(code: number, what: string): LossText {
   return { reason: `${what}: ${name} (0x${code.toString(16).padStart(2, "0")})`, fix: known?.[1] ?? NETWORK_FIX };
 }
 
-const POLICY_FIX = "Look at the certificate's policy and status with `tidewire certs list` and `tidewire policy`.";
+const POLICY_FIX = "Ask the platform with `tidewire refused`: it says why, and the command that would allow it.";
 
 const CODES: ReadonlyMap<number, readonly [name: string, fix: string]> = new Map([
   [REASON.unsupportedProtocolVersion, ["it does not speak MQTT 5", "Use a broker that does."]],

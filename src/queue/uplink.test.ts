@@ -137,7 +137,7 @@ test("no CONNACK, no TLS partner: each wait has an end", () => {
 });
 
 for (const [reasonCode, reason, fix] of [
-  [0x87, /not authorized/, /policy/],
+  [0x87, /not authorized/, /tidewire refused/],
   [0x85, /client identifier/, /thing/],
   [0x89, /busy/, /by itself/],
 ] as const) {

@@ -1,5 +1,5 @@
 /** A request's parameters → a query. Throws REQUEST_INVALID with the parameter's name and what it may be. */
-import { LIMITS, TidewireError, days, hours, minutes, momentIn, seconds } from "../base/mod.ts";
+import { LIMITS, TidewireError, days, hours, minutes, momentAsked, seconds } from "../base/mod.ts";
 import type { EpochMs, Millis } from "../base/mod.ts";
 import { AGGREGATES, aggregateOf, crossesBorders } from "./aggregate.ts";
 import type { Aggregate } from "./aggregate.ts";
@@ -48,8 +48,6 @@ const WINDOW_MAX = days(366);
 const MONTHS_MAX = 1200;
 /** Nominal; where windows really end the calendar tells. */
 const MONTH = days(30);
-/** Within ±8.64e15 ms a JavaScript date exists; 9999-12-31 is enough. */
-const TIME_MAX = 253_402_300_800_000;
 
 /** Without times: the last hour. */
 export function parseSeriesQuery(parameters: QueryParameters, now: EpochMs): SeriesQuery {
@@ -58,8 +56,8 @@ export function parseSeriesQuery(parameters: QueryParameters, now: EpochMs): Ser
       throw invalid(`'${shown(name)}' is no parameter of a query; known are ${KNOWN.join(", ")}`);
   }
   const text = (name: Name): string | undefined => textOf(name, parameters[name]);
-  const from = parseTime("from", text("from") ?? "-1h", now);
-  const to = parseTime("to", text("to") ?? "now", now);
+  const from = momentAsked("from", text("from") ?? "-1h", now);
+  const to = momentAsked("to", text("to") ?? "now", now);
   if (from >= to) throw invalid(`'from' (${iso(from)}) does not lie before 'to' (${iso(to)})`);
   const { window, calendar } = parseWindow(text("window"), text("tz"), to - from);
   const aggregates = parseAggregates(listOf("aggregate", parameters["aggregate"]), window);
@@ -84,20 +82,6 @@ export function parseSeriesQuery(parameters: QueryParameters, now: EpochMs): Ser
   refuseContradictions(query);
   const carries = query.fill === "previous" || aggregates.some((aggregate) => crossesBorders(aggregate));
   return carries ? { ...query, now } : query;
-}
-
-/** As everywhere (`momentIn`), but a time has a zone: the caller's is not this machine's. */
-function parseTime(name: string, text: string, now: EpochMs): EpochMs {
-  const written = text.replace(/^(now)? (?=\d)/, "$1+").replace(/ (\d{2}:?\d{2})$/, "+$1"); // a `+` that a URL made a space
-  const isZoneless = /^[\d-]+T[\d:.,]+$/i.test(text);
-  // What programs send is milliseconds, however few; only people forget a unit.
-  const time = /^\d{1,11}$/.test(text) ? Number(text) : isZoneless ? null : momentIn(written, now, "back");
-  if (time === null || time < 0 || time >= TIME_MAX) {
-    throw invalid(
-      `'${name}' is '${shown(text)}'; it must be epoch milliseconds, ISO 8601 with a zone (2026-01-31T12:00:00Z) or relative (-1h, -1h30m, now)`,
-    );
-  }
-  return time;
 }
 
 function parseThings(parameters: QueryParameters): Pick<SeriesQuery, "thing" | "things"> {

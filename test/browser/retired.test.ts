@@ -155,3 +155,26 @@ test("a viewer sees who has left, and no button; on a telephone all of it fits",
     });
   }
 });
+
+test("more have left than a page holds: the older ones come by a button, and stay when the list is loaded anew", async () => {
+  await platform.api("POST", "/things/first-of-many", {});
+  await platform.api("POST", "/api/things/first-of-many/retire", { blockName: true });
+  for (let n = 0; n < 100; n++) {
+    await platform.api("POST", `/things/many-${n}`, {});
+    await platform.api("POST", `/api/things/many-${n}/retire`, {});
+  }
+  await visiting({ at: "/retired" }, async (page) => {
+    const rows = page.locator("[data-retired]");
+    const oldest = page.locator("[data-retired='first-of-many']");
+    await rows.first().waitFor();
+    assert.deepEqual([await rows.count(), await oldest.count()], [100, 0]);
+    await page.getByRole("button", { name: "Show older ones" }).click();
+    await oldest.getByRole("button", { name: "Free the name: first-of-many" }).click();
+    await oldest.getByRole("button", { name: "Free it now: first-of-many" }).click();
+    await oldest.getByText("free", { exact: true }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Show older ones" }).count(), 0);
+    // Whoever follows an old link is told, however long ago it was.
+    await page.evaluate("location.hash = '/things/first-of-many'");
+    await page.getByText(/^It was retired on .*; its data was kept\.$/).waitFor();
+  });
+});

@@ -145,8 +145,13 @@ test("prune deletes what no file has; pull leaves edited files alone and says so
   assert.equal(kept.code, 0);
   assert.match(kept.stderr, /1 run that no file has .*rule stray/);
   assert.equal((await cli("diff", files, "--prune")).code, 1);
-  assert.match((await cli("apply", files, "--prune")).stdout, /1 deleted/);
+  const hesitant = await cli("apply", files, "--prune");
+  assert.equal(hesitant.code, 2);
+  assert.match(hesitant.stderr, /^Pruning means:\n {2}- rule stray is deleted: no file has it\n.*add --yes/ms);
+  assert.ok((await rules()).includes("stray"));
+  assert.match((await cli("apply", files, "--prune", "--yes")).stdout, /1 deleted/);
   assert.ok(!(await rules()).includes("stray"));
+  assert.equal((await cli("apply", files, "--prune")).code, 0, "where nothing is lost, nobody is asked");
   write("hot.yaml", HOT);
   const pulled = await cli("pull", files);
   assert.equal(pulled.code, 1);
@@ -195,7 +200,7 @@ test("how people are told of alerts is a file: it holds at once and after a rest
   assert.doesNotMatch(readFileSync(join(fresh, "alerts", "alerts.yaml"), "utf8"), /s3cret/);
   assert.equal((await cli("diff", fresh, "--prune")).code, 0, "what is hidden stands for what is there");
   rmSync(join(files, "alerts.yaml"));
-  assert.match((await cli("apply", files, "--prune")).stdout, /1 deleted/);
+  assert.match((await cli("apply", files, "--prune", "--yes")).stdout, /1 deleted/);
   assert.deepEqual(await route(), [], "without a document the configuration file holds");
 });
 
@@ -227,10 +232,10 @@ test("policies are files: their document is the default version; one that is in 
       Statement: [{ Effect: "Allow", Action: "iot:Connect", Resource: "*" }],
     }),
   });
-  const pruned = await cli("apply", files, "--prune");
+  const pruned = await cli("apply", files, "--prune", "--yes");
   assert.match(pruned.stdout, /1 deleted/, pruned.stderr);
   rmSync(join(files, "policies"), { recursive: true });
-  const spared = await cli("apply", files, "--prune");
+  const spared = await cli("apply", files, "--prune", "--yes");
   assert.match(spared.stdout, /1 deleted/, "line.v1, which nobody has");
   assert.match(spared.stderr, /run that no file has \(are in use, and stay\): policy tidewire-default/, spared.stderr);
 });

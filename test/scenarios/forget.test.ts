@@ -58,8 +58,9 @@ async function numbersOf(thing: string): Promise<readonly unknown[]> {
   return series[0]?.values ?? [];
 }
 
-async function eventsOf(thing: string): Promise<number> {
-  const sql = `SELECT count(*) AS n FROM events WHERE thing = '${thing}' OR starts_with(topic, 'telemetry/${thing}/')`;
+/** What is acknowledged is among them within about a second, so later than its points: who counts up waits. */
+async function eventsOf(thing: string, topics = `starts_with(topic, 'telemetry/${thing}/')`): Promise<number> {
+  const sql = `SELECT count(*) AS n FROM events WHERE thing = '${thing}' OR ${topics}`;
   const { rows } = await platform.api<{ rows: [[number]] }>("POST", "/api/query", { sql });
   return rows[0][0];
 }
@@ -84,6 +85,8 @@ const upTo = (from: number, below: number): number[] => Array.from({ length: bel
 
 async function forgottenIsGone(later: readonly number[]): Promise<void> {
   await until("what came later", async () => (await numbersOf(gone.thing)).length >= later.length);
+  await until("its events", async () => (await eventsOf(gone.thing)) >= later.length);
+  await until("the other's events", async () => (await eventsOf(kept.thing)) >= 10);
   assert.deepEqual(await numbersOf(gone.thing), later);
   assert.equal(await eventsOf(gone.thing), later.length);
   assert.deepEqual(await numbersOf(kept.thing), upTo(0, 10));
@@ -109,6 +112,9 @@ describe("tidewire forget", () => {
     for (let n = 0; n < 3; n++) await commands.publishAsync(`commands/${gone.thing}/x`, SECRET, { qos: 1 });
     await commands.endAsync();
     await until("its points", async () => (await numbersOf(gone.thing)).length === 10);
+    // Three commands were said to it, and the platform told of its connection: events of it as well.
+    const named = `list_contains(string_split(topic, '/'), '${gone.thing}')`;
+    await until("its events", async () => (await eventsOf(gone.thing, named)) === 16);
     assert.equal(await eventsOf(gone.thing), 10);
     await until("its alert", async () => {
       const { alerts } = await platform.api<{ alerts: unknown[] }>("GET", "/api/alerts?state=all");
@@ -123,7 +129,6 @@ describe("tidewire forget", () => {
     const report = JSON.parse(stdout) as ForgetReport;
     assert.deepEqual([report.thing, report.state, report.reason, report.missing], [gone.thing, "done", null, []]);
     const { points, series, events, alerts, sessions, queued, retained } = report.removed;
-    // Three commands were said to it, and the platform told of its connection: events of it as well.
     assert.deepEqual(
       { points, series, events, alerts, sessions, queued, retained },
       {

@@ -275,7 +275,7 @@ test("rights of keys are rights by MQTT: a viewer's key reads, a narrowed one do
   const { code, said } = await subscriber.end();
   assert.deepEqual([code, /not authorized/.test(said)], [5, true], said);
   const administrator = await sub("keys/#");
-  await ok("token", "rotate");
+  await ok("token", "rotate", "--yes");
   assert.equal((await administrator.end()).code, 5, "whoever came with the token before is cut, too");
   await ok("pub", "keys/2", "with the new one");
 });

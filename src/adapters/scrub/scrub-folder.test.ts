@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { SimClock, SimLogger, SimMetrics, SimRandom } from "../../../sim/world.ts";
-import { LIMITS } from "../../base/mod.ts";
+import { LIMITS, seconds } from "../../base/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { ManifestFile, fileCrc32, openLogDirectory } from "../files/mod.ts";
 import { openSecrets } from "../secrets/mod.ts";
@@ -224,6 +224,37 @@ test("of thousands of findings only so many are named", async () => {
   });
   assert.deepEqual([findings.length, more], [2, 3]);
 });
+
+test(
+  "a disk that dies in many places: the second looks are waited for side by side; told file by file",
+  { timeout: 20_000 },
+  async () => {
+    for (let n = 10; n < 30; n++) {
+      const database = open(`${n}.db`);
+      fill(database, 0, 50);
+      closeDatabase(database);
+      flip(`${n}.db`, PAGE + 9);
+    }
+    writeFileSync(at("format.json"), "{");
+    // Nobody's wait ends before all of them wait: one after the other would never get on.
+    const waiting: (() => void)[] = [];
+    let together = 17; // sixteen databases at once, and the manifests
+    const after = (_: number, then: () => void): (() => void) => {
+      waiting.push(then);
+      if (waiting.length < together) return () => {};
+      together = 1;
+      for (const go of waiting.splice(0)) setImmediate(go);
+      return () => {};
+    };
+    const limits = { ...LIMITS.scrub, secondLookAfter: seconds(1) };
+    const scheduler = { ...systemScheduler, after };
+    const { findings } = await scrubFolder({ data, bytesPerSecondMax: null, clock: systemClock, scheduler, limits });
+    assert.deepEqual(
+      findings.map(({ file }) => file),
+      [...Array.from({ length: 20 }, (_, n) => `${n + 10}.db`), "format.json"],
+    );
+  },
+);
 
 test("the disk is left to others: so many bytes a second, and no burst after a pause", async () => {
   const clock = new SimClock();

@@ -130,7 +130,10 @@ export interface ForgetReport {
 }
 
 export interface ForgottenThings {
+  /** Newest first. */
   readonly things: readonly ForgetReport[];
+  /** Pass it as `before` for the next page; null at the end. */
+  readonly next: number | null;
 }
 
 /** `GET /api/connection`: what a new device needs to know. */

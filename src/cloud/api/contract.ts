@@ -30,13 +30,13 @@
  *   GET    /api/permissions                          → {permissions, roles}
  *   POST   /api/token/rotate                         → {token}: the platform's own; the old one ends at once
  *   DELETE /api/token                                → 204, revoked
- *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first
+ *   GET    /api/audit?actor=&action=&target=&outcome=&since=&until=&before=&limit=   → AuditPageView, newest first; times as `from` of series
  *   GET    /api/audit/checkpoint                       → AuditCheckpointView: the newest that was signed, to be kept elsewhere
  *   GET    /api/health                               → Health
  *   GET    /api/openapi.json                         → what this comment says, as an OpenAPI 3.1 document
  *   GET    /api/connection                           → ConnectionInfo
  *   POST   /api/things/:thing/retire  {eraseData?, blockName?}  → ForgetReport: what was revoked, cut, removed and kept
- *   GET    /api/retirements                          → ForgottenThings: those that left with their registration
+ *   GET    /api/retirements?thing=&before=&limit=    → ForgottenThings: those that left with their registration
  *   GET    /api/things/:thing/password               → DevicePassword
  *   PUT    /api/things/:thing/password  {password?, policies?}  → MadePassword; one that is made is shown once
  *   DELETE /api/things/:thing/password               → {}; whoever is connected with it is cut
@@ -76,7 +76,7 @@
  *   GET    /api/things/:thing/latest                 → LatestValues
  *   GET    /api/things/:thing/shadows                → ThingShadows
  *   DELETE /api/things/:thing/data?withRegistration= → 202 ForgetReport: everything that the device said before is being removed
- *   GET    /api/forgotten                            → ForgottenThings, newest first
+ *   GET    /api/forgotten?thing=&before=&limit=      → ForgottenThings, newest first
  *   GET    /api/forgotten/:id                        → ForgetReport
  *   GET    /api/series?thing=&measurement=&fields=a,b&from=&to=&window=&aggregate=   → SeriesResult
  *   POST   /api/query       QueryRequest             → QueryResult, or NDJSON, CSV, Parquet, by `format` or `Accept`

@@ -382,7 +382,10 @@ describe("audit", () => {
     const [update] = await audited(world, "action=user.update&since=-1h");
     assert.deepEqual([update?.actor["kind"], update?.target, update?.outcome], ["token", "anna", "ok"]);
     assert.deepEqual(update?.details, { before: { role: "viewer", state: "active" }, after: { role: "viewer" } });
-    assert.equal((await world.ask("GET", "/api/audit?since=yesterday")).status, 400);
+    const [later] = await audited(world, "action=user.update&since=2026-01-01T00:00:00%2B01:00&until=now%2B1h");
+    assert.deepEqual(later, update);
+    for (const wrong of ["since=yesterday", "since=2026-01-01T00:00:00", "until=2026-01-01T08:00"])
+      assert.equal((await world.ask("GET", `/api/audit?${wrong}`)).status, 400, wrong);
     const all = JSON.stringify(await audited(world, "limit=1000"));
     assert.ok(!all.includes(PASSWORD));
   });

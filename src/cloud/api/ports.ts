@@ -10,6 +10,7 @@ import type { SeriesQuery } from "../../telemetry/mod.ts";
 import type { AskAnswer, AskRequest } from "../ask/mod.ts";
 import type { BackTester } from "../backtest/mod.ts";
 import type { Configuration } from "../files/mod.ts";
+import type { DepartureQuery } from "../forget/mod.ts";
 import type { LagPort } from "../lag.ts";
 import type { SignedMoment } from "../pictures/mod.ts";
 import type { RuleMover } from "../moves/mod.ts";
@@ -26,6 +27,7 @@ import type { Renewals } from "../renewals.ts";
 import type {
   ConnectionInfo,
   ForgetReport,
+  ForgottenThings,
   Health,
   LatestValue,
   RefusalPage,
@@ -72,7 +74,7 @@ export interface ForgetPort {
   delete(thing: string, expectedVersion?: number): boolean;
   /** Throws NOT_FOUND. */
   freeName(name: string): void;
-  list(): Promise<readonly ForgetReport[]>;
+  list(query: DepartureQuery): Promise<ForgottenThings>;
   /** Throws NOT_FOUND. */
   report(id: number): Promise<ForgetReport>;
 }

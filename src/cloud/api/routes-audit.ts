@@ -2,8 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { LIMITS, TidewireError, momentIn } from "../../base/mod.ts";
-import type { EpochMs } from "../../base/mod.ts";
+import { LIMITS, momentAsked } from "../../base/mod.ts";
 import { checkpointJson } from "../../audit/mod.ts";
 import type { AuditCheckpointView, AuditPageView } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -30,20 +29,15 @@ export function auditRoutes(app: FastifyInstance, { audit, auditSearch, clock }:
     async (request): Promise<AuditPageView> => {
       const { since, until, ...query } = request.query;
       const now = clock.now();
-      return auditSearch({ ...query, since: timeOf("since", since, now), until: timeOf("until", until, now) });
+      return auditSearch({
+        ...query,
+        since: since === undefined ? undefined : momentAsked("since", since, now),
+        until: until === undefined ? undefined : momentAsked("until", until, now),
+      });
     },
   );
   routes.get("/api/audit/checkpoint", { config: reads }, async (): Promise<AuditCheckpointView> => {
     const { checkpoint, publicKey } = audit;
     return { checkpoint: checkpoint === null ? null : checkpointJson(checkpoint), publicKey };
   });
-}
-
-/** A moment, or a span back from now. */
-function timeOf(name: string, text: string | undefined, now: EpochMs): EpochMs | undefined {
-  if (text === undefined) return undefined;
-  const time = momentIn(text, now, "back");
-  if (time !== null) return time;
-  const reason = `'${name}' is '${text.slice(0, 40)}'; it must be a time such as 2026-01-31T12:00:00Z, or back from now, such as 24h or 14d`;
-  throw new TidewireError("REQUEST_INVALID", { reason });
 }

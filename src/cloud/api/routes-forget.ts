@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { ForgetReport, ForgottenThings } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
-import { ThingParameters } from "./schemas.ts";
+import { DeparturesQuery, ThingParameters } from "./schemas.ts";
 
 const ERASES = { permission: "telemetry:erase" } as const;
 
@@ -24,9 +24,11 @@ export function forgetRoutes(app: FastifyInstance, { forgetter }: ApiPorts): voi
     },
   );
 
-  routes.get("/api/forgotten", { config: ERASES }, async (): Promise<ForgottenThings> => ({
-    things: await forgetter.list(),
-  }));
+  routes.get(
+    "/api/forgotten",
+    { config: ERASES, schema: { querystring: DeparturesQuery } },
+    async ({ query }): Promise<ForgottenThings> => forgetter.list(query),
+  );
 
   routes.get(
     "/api/forgotten/:id",

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { actorOf, demandPermission } from "./actor.ts";
 import type { ForgetReport, ForgottenThings } from "./contract.ts";
 import type { ApiPorts } from "./ports.ts";
-import { ThingName, ThingParameters } from "./schemas.ts";
+import { DeparturesQuery, ThingName, ThingParameters } from "./schemas.ts";
 
 const Retire = z.strictObject({ eraseData: z.boolean().default(false), blockName: z.boolean().default(false) });
 const WRITES = { permission: "certificates:write" } as const;
@@ -25,10 +25,11 @@ export function retireRoutes(app: FastifyInstance, { forgetter }: ApiPorts): voi
     },
   );
 
-  routes.get("/api/retirements", { config: READS }, async (): Promise<ForgottenThings> => {
-    const all = await forgetter.list();
-    return { things: all.filter(({ withRegistration }) => withRegistration) };
-  });
+  routes.get(
+    "/api/retirements",
+    { config: READS, schema: { querystring: DeparturesQuery } },
+    async ({ query }): Promise<ForgottenThings> => forgetter.list({ ...query, withRegistration: true }),
+  );
 
   const params = z.strictObject({ name: ThingName });
   routes.delete("/api/blocked-names/:name", { config: WRITES, schema: { params } }, async ({ params: { name } }) => {

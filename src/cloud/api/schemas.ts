@@ -15,3 +15,10 @@ export const ThingName = z.string().regex(/^[a-zA-Z0-9:_-]{1,128}$/, "a thing na
 export const ThingParameters = z.strictObject({ thing: ThingName });
 
 export const PageLimit = z.coerce.number().int().min(1).max(LIMITS.http.pageSizeMax);
+
+/** Of who left; `before`: the id of the page before's last. */
+export const DeparturesQuery = z.strictObject({
+  thing: ThingName.optional(),
+  before: z.coerce.number().int().min(1).optional(),
+  limit: PageLimit.default(100),
+});

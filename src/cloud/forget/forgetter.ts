@@ -74,6 +74,21 @@ export interface ForgetReport {
   readonly remains: readonly Remains[];
 }
 
+export interface DepartureQuery {
+  readonly thing?: string | undefined;
+  readonly withRegistration?: boolean;
+  /** Those that left before the one of this id. */
+  readonly before?: number | undefined;
+  readonly limit: number;
+}
+
+export interface DeparturePage {
+  /** Newest first. */
+  readonly things: readonly ForgetReport[];
+  /** Where to go on; null: there are no more. */
+  readonly next: number | null;
+}
+
 const RETRY_DELAY: Millis = seconds(10);
 const REPORT_PERIOD: Millis = minutes(10);
 const REASON_NOT_AUTHORIZED = 0x87;
@@ -227,9 +242,15 @@ export class Forgetter {
     await this.#begin(thing, plan, { requestedAt: startedAt, disowned: withRegistration !== undefined });
   }
 
-  /** Newest first. */
-  async list(): Promise<readonly ForgetReport[]> {
-    return this.#o.book.entries.map((entry) => this.#report(entry, [])).reverse();
+  async list({ thing, withRegistration, before = Infinity, limit }: DepartureQuery): Promise<DeparturePage> {
+    const found = this.#o.book.entries.filter(
+      (entry) =>
+        entry.id < before &&
+        (thing === undefined || entry.thing === thing) &&
+        (withRegistration === undefined || entry.withRegistration === withRegistration),
+    );
+    const things = found.slice(-limit).map((entry) => this.#report(entry, []));
+    return { things: things.reverse(), next: found.length > limit ? things.at(-1)!.id : null };
   }
 
   /** Throws NOT_FOUND. */

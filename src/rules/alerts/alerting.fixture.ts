@@ -183,3 +183,9 @@ export class AlertWorld {
 function copied<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
 }
+
+export const OPS = { contacts: [{ name: "ops", chat: true }], route: { contacts: ["ops"] } };
+
+export function world(alerts: object = OPS, options = {}): AlertWorld {
+  return new AlertWorld(planOf(alerts), options);
+}

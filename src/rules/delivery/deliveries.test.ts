@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { days, hours, minutes, seconds } from "../../base/mod.ts";
 import { Receiver, World, stamped } from "../rules.fixture.ts";
 import type { WorldOptions } from "../rules.fixture.ts";
+import { deliveredIn, idsAt, startedIn, upTo, webhookRule } from "./deliveries.fixture.ts";
 
 let receiver: Receiver;
 let world: World;
@@ -21,28 +22,6 @@ describe("deliveries", () => {
     await world.close();
     await Receiver.downAll();
   });
-
-  function webhookRule(url: string, sql = "SELECT * FROM 'a/#'", more: object = {}): object {
-    return { sql, actions: [{ webhook: { url, ...more } }] };
-  }
-
-  /** Ids that the receiver saw. */
-  function ids(of: Receiver = receiver): Set<unknown> {
-    return new Set(of.received.map((request) => request.headers["webhook-id"]));
-  }
-
-  /** The `n` of every request, in the order in which they were started. */
-  function started(): unknown[] {
-    return world.http.started.map((body) => (JSON.parse(body) as { n: unknown }).n);
-  }
-
-  function upTo(count: number): number[] {
-    return Array.from({ length: count }, (_, n) => n);
-  }
-
-  function delivered(): number {
-    return world.metrics.value("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" });
-  }
 
   describe("the good case", () => {
     test("AWS's http action is the same request, with its headers", async () => {
@@ -127,7 +106,7 @@ describe("deliveries", () => {
       world.rules.put("two", { sql: "SELECT * FROM 'a'", actions: [action, action] });
       world.publish("a", {});
       await world.pass(0);
-      assert.deepEqual(ids(), new Set(["two-0", "two.1-0"]));
+      assert.deepEqual(idsAt(receiver), new Set(["two-0", "two.1-0"]));
     });
 
     test("connections are kept and bounded: 500 messages, at most 16 at once, all in order of their start", async () => {
@@ -177,7 +156,7 @@ describe("deliveries", () => {
       await world.pass(minutes(5), seconds(5));
       assert.equal(receiver.received.length, 3);
       assert.deepEqual(new Set(receiver.received.map((r) => r.headers["webhook-id"])), new Set(["hot-0"]));
-      assert.equal(delivered(), 2);
+      assert.equal(deliveredIn(world), 2);
       assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
       const times = receiver.received.map((r) => Number(r.headers["webhook-timestamp"]));
       assert.ok(times[0]! < times[1]! && times[1]! < times[2]!, "each attempt has its own time");
@@ -219,10 +198,10 @@ describe("deliveries", () => {
       await receiver.up();
       world.http.started.length = 0;
       await world.pass(minutes(15), minutes(1));
-      assert.equal(delivered(), 10_000);
+      assert.equal(deliveredIn(world), 10_000);
       assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
       assert.equal(new Set(receiver.bodies).size, 10_000);
-      assert.deepEqual(started(), upTo(10_000));
+      assert.deepEqual(startedIn(world), upTo(10_000));
     });
 
     test("a delivery that only it refuses does not hold up those behind it", async () => {
@@ -232,7 +211,7 @@ describe("deliveries", () => {
       for (let n = 0; n < 5; n++) world.publish("a", { poison: n });
       for (let n = 0; n < 50; n++) world.publish("a", { n });
       await world.pass(minutes(2), seconds(1));
-      assert.equal(delivered(), 50);
+      assert.equal(deliveredIn(world), 50);
       assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 5);
     });
 
@@ -342,7 +321,7 @@ describe("deliveries", () => {
         world.publish("a", {});
         await world.pass(minutes(1), seconds(1));
         assert.equal(receiver.received.length, 2);
-        assert.equal(delivered(), 1);
+        assert.equal(deliveredIn(world), 1);
       });
     }
 
@@ -363,181 +342,6 @@ describe("deliveries", () => {
       world.publish("a", {});
       await world.pass(minutes(1), seconds(1));
       assert.match(world.rules.dead.list({ limit: 1 })[0]!.lastError, /not allowed/);
-    });
-  });
-
-  describe("crash and restart", () => {
-    test("a crash before anything was saved: the log is replayed, the receiver sees the same ids", async () => {
-      await begin();
-      world.rules.put("hot", webhookRule(receiver.url));
-      await receiver.down();
-      for (let n = 0; n < 5; n++) world.publish("a", { n });
-      await world.pass(0);
-      assert.equal(world.rules.checkpoint(), 0, "neither done nor saved");
-      await world.crash();
-      assert.equal(world.resumeFrom, 0);
-      await receiver.up();
-      await world.pass(minutes(1), seconds(1));
-      assert.deepEqual(ids(), new Set(["hot-0", "hot-1", "hot-2", "hot-3", "hot-4"]));
-      assert.equal(receiver.received.length, 5);
-    });
-
-    test("a crash after the save: what waits is sent, nothing is replayed", async () => {
-      await begin();
-      world.rules.put("hot", webhookRule(receiver.url));
-      await receiver.down();
-      for (let n = 0; n < 5; n++) world.publish("a", { n });
-      await world.pass(seconds(1));
-      assert.equal(world.rules.checkpoint(), 5);
-      await world.crash();
-      assert.equal(world.resumeFrom, 5);
-      await receiver.up();
-      await world.pass(minutes(1), seconds(1));
-      assert.equal(receiver.received.length, 5);
-    });
-
-    test("a save in the midst of a message does not move the checkpoint past what that message is still to cause", async () => {
-      const other = await Receiver.start();
-      await begin();
-      world.rules.put("a", webhookRule(receiver.url));
-      world.rules.put("b", webhookRule(other.url, "SELECT * FROM 'a' WHERE n = 498"));
-      await receiver.down();
-      world.publish("a", { n: -1 });
-      await world.pass(0);
-      for (let n = 0; n < 499; n++) world.publish("a", { n }); // the last one fills what may be unsaved
-      assert.ok(world.store.load().waiting >= 499, "it was saved without waiting for its time");
-      await world.crash();
-      await world.pass(seconds(1));
-      assert.deepEqual(other.bodies, ['{"n":498}']);
-    });
-
-    test("one that hangs keeps the checkpoint before it; replayed, the others come again with their ids", async () => {
-      await begin();
-      const hung = await Receiver.start();
-      hung.standing = "hang";
-      world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
-      world.rules.put("fine", webhookRule(receiver.url, "SELECT * FROM 'a/fine'"));
-      world.publish("a/fine", { n: 0 });
-      world.publish("a/hung", { n: 1 });
-      world.publish("a/fine", { n: 2 });
-      world.clock.advance(0);
-      await Promise.all([receiver.count(2), hung.count(1)]);
-      await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
-      world.clock.advance(seconds(2));
-      assert.equal(world.rules.checkpoint(), 1);
-      await hung.down(); // the request fails only after the crash
-      await world.crash();
-      assert.equal(world.resumeFrom, 1);
-      await hung.up();
-      hung.standing = 200;
-      await world.pass(minutes(1), seconds(1));
-      assert.deepEqual(
-        hung.received.map((r) => r.headers["webhook-id"]),
-        ["hung-1", "hung-1"],
-      );
-      assert.deepEqual(new Set(receiver.received.map((r) => r.headers["webhook-id"])), new Set(["fine-0", "fine-2"]));
-    });
-
-    test("one that hangs for longer is saved, and holds the checkpoint no more: after a crash the others get nothing again", async () => {
-      await begin();
-      const hung = await Receiver.start();
-      hung.standing = "hang";
-      world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
-      world.rules.put("fine", webhookRule(receiver.url, "SELECT * FROM 'a/fine'"));
-      world.publish("a/fine", { n: 0 });
-      world.publish("a/hung", { n: 1 });
-      world.publish("a/fine", { n: 2 });
-      world.clock.advance(0);
-      await Promise.all([receiver.count(2), hung.count(1)]);
-      await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
-      for (let n = 0; n < 5; n++) world.clock.advance(seconds(1));
-      assert.equal(world.rules.checkpoint(), 3);
-      await hung.down(); // the request fails only after the crash
-      await world.crash();
-      assert.equal(world.resumeFrom, 3);
-      await hung.up();
-      hung.standing = 200;
-      await world.pass(minutes(1), seconds(1));
-      assert.deepEqual(
-        hung.received.map((r) => r.headers["webhook-id"]),
-        ["hung-1", "hung-1"],
-      );
-      const fine = receiver.received.map((r) => r.headers["webhook-id"]);
-      assert.deepEqual([fine.length, new Set(fine)], [2, new Set(["fine-0", "fine-2"])]);
-      assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
-    });
-
-    test("times have fractions of a millisecond, and what waits is saved all the same", async () => {
-      await begin();
-      world.rules.put("hot", webhookRule(receiver.url));
-      const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-      receiver.answers.push({ status: 503, after: first.promise }, { status: 500, after: second.promise });
-      for (let n = 0; n < 2; n++) world.publish("a", { n });
-      world.clock.advance(0);
-      await receiver.count(2);
-      const failed = { kind: "webhook", outcome: "failed" };
-      for (const [n, one] of [first, second].entries()) {
-        world.clock.advance(0.25); // the second fails while the receiver is blocked for the first
-        one.resolve();
-        await world.metricReaches("tidewire_delivery_attempts_total", failed, n + 1);
-      }
-      await world.pass(seconds(3), seconds(1));
-      assert.equal(world.metrics.value("tidewire_rules_save_failures_total"), 0);
-      await world.pass(minutes(1), seconds(1));
-      assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 0);
-      assert.equal(new Set(receiver.bodies).size, 2);
-    });
-
-    test("a clean stop saves what was on its way: nothing is replayed", async () => {
-      await begin();
-      world.rules.put("hot", webhookRule(receiver.url));
-      for (let n = 0; n < 50; n++) world.publish("a", { n }); // no turn of the loop passes: all are queued
-      await world.restart();
-      assert.equal(world.resumeFrom, 50);
-      await world.pass(minutes(1), seconds(1));
-      assert.equal(new Set(receiver.bodies).size, 50);
-    });
-
-    test("a saved delivery that is replayed because of an older one is not made twice", async () => {
-      await begin();
-      const hung = await Receiver.start();
-      hung.standing = "hang";
-      world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
-      world.rules.put("down", webhookRule(receiver.url, "SELECT * FROM 'a/down'"));
-      await receiver.down();
-      world.publish("a/hung", {});
-      world.publish("a/down", {});
-      world.clock.advance(0);
-      await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "failed" }, 1);
-      world.clock.advance(seconds(1));
-      assert.equal(world.rules.checkpoint(), 0);
-      await hung.down();
-      await world.crash();
-      assert.equal(world.metrics.value("tidewire_deliveries_waiting"), 1);
-      await receiver.up();
-      await hung.up();
-      hung.standing = 200;
-      await world.pass(minutes(1), seconds(1));
-      assert.equal(receiver.received.length, 1);
-    });
-
-    test("while the store cannot be written nothing is lost, and the checkpoint stays", async () => {
-      await begin();
-      world.rules.put("hot", webhookRule(receiver.url));
-      await receiver.down();
-      const save = world.store.save.bind(world.store);
-      world.store.save = () => {
-        throw new Error("disk full");
-      };
-      for (let n = 0; n < 20; n++) world.publish("a", { n });
-      await world.pass(seconds(5), seconds(1));
-      assert.equal(world.rules.checkpoint(), 0);
-      assert.ok(world.metrics.value("tidewire_rules_save_failures_total") >= 2);
-      world.store.save = save;
-      await receiver.up();
-      await world.pass(minutes(2), seconds(1));
-      assert.equal(new Set(receiver.bodies).size, 20);
-      assert.equal(world.rules.checkpoint(), 20);
     });
   });
 
@@ -571,7 +375,7 @@ describe("deliveries", () => {
       for (let n = 0; n < 300; n++) world.publish("a", { n });
       await world.pass(seconds(10), seconds(1));
       assert.equal(new Set(receiver.bodies).size, 300);
-      assert.deepEqual(started(), upTo(300));
+      assert.deepEqual(startedIn(world), upTo(300));
     });
 
     test("deleting a rule drops what waits for it", async () => {

@@ -15,14 +15,14 @@ export interface Loaded<T> {
   readonly change: <R>(work: () => Promise<R>) => Promise<R | null>;
 }
 
-export function useLoaded<T>(path: string): Loaded<T> {
+export function useLoaded<T>(path: string, get: (path: string) => Promise<T> = call<T>): Loaded<T> {
   const value = useSignal<T | null>(null);
   const error = useSignal<ApiError | null>(null);
   const wanted = useRef(path);
   wanted.current = path;
   const load = async (): Promise<void> => {
     try {
-      const answer = await call<T>(path);
+      const answer = await get(path);
       if (wanted.current !== path) return; // something else is looked at by now
       value.value = answer;
       error.value = null;

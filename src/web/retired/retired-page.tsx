@@ -1,8 +1,8 @@
 /** `#/retired`: things that left for good: when, what became of their data, and whose the name is now. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { ForgetReport, ForgottenThings } from "../../cloud/api/contract.ts";
-import { call } from "../api/client.ts";
+import { call, withQuery } from "../api/client.ts";
 import { may } from "../api/session.ts";
 import { formatRecent, formatTime } from "../format/time.ts";
 import { serverNow } from "../live/live.ts";
@@ -11,15 +11,26 @@ import { Confirm } from "../people/parts.tsx";
 import { IconTable } from "../shell/icons.tsx";
 import { hrefOf } from "../shell/router.ts";
 import { EmptyState, ErrorState, Skeleton } from "../shell/states.tsx";
+import { pagesOf } from "./retired-pages.ts";
 import { nameWords, removedWords, stateWords } from "./retired-words.ts";
 
 const PATH = "api/retirements";
 /** How often it is looked at again while something is under way. */
 const PERIOD_MS = 3_000;
-const ROWS_AT_FIRST = 100;
+const PAGE_SIZE = 100;
 
 export function RetiredPage() {
-  const { value, error, load, change } = useLoaded<ForgottenThings>(PATH);
+  const pages = useRef(1);
+  const { value, error, load, change } = useLoaded<ForgottenThings>(PATH, (path) =>
+    pagesOf(
+      (before) => call<ForgottenThings>(withQuery(path, { before, limit: PAGE_SIZE })),
+      () => pages.current,
+    ),
+  );
+  const showOlder = (): void => {
+    pages.current++;
+    void load();
+  };
   const things = value.value?.things ?? null;
   const busy = things?.some(({ state }) => state !== "done") === true;
   useEffect(() => {
@@ -45,7 +56,7 @@ export function RetiredPage() {
         </p>
       )}
       {things !== null ? (
-        <List things={things} freeName={freeName} />
+        <List things={things} freeName={freeName} showOlder={value.value?.next === null ? null : showOlder} />
       ) : error.value === null ? (
         <Skeleton rows={4} label="Loading retired things" />
       ) : (
@@ -58,10 +69,11 @@ export function RetiredPage() {
 interface ListProps {
   readonly things: readonly ForgetReport[];
   readonly freeName: (name: string) => void;
+  /** Null: there are none. */
+  readonly showOlder: (() => void) | null;
 }
 
-function List({ things, freeName }: ListProps) {
-  const all = useSignal(false);
+function List({ things, freeName, showOlder }: ListProps) {
   if (things.length === 0) {
     return (
       <EmptyState icon={<IconTable />} title="No thing was retired">
@@ -72,7 +84,6 @@ function List({ things, freeName }: ListProps) {
       </EmptyState>
     );
   }
-  const shown = all.value ? things : things.slice(0, ROWS_AT_FIRST);
   return (
     <>
       <div class="table-frame">
@@ -90,7 +101,7 @@ function List({ things, freeName }: ListProps) {
             </tr>
           </thead>
           <tbody>
-            {shown.map((report, i) => (
+            {things.map((report, i) => (
               <Row
                 key={report.id}
                 report={report}
@@ -101,10 +112,10 @@ function List({ things, freeName }: ListProps) {
           </tbody>
         </table>
       </div>
-      {shown.length < things.length && (
+      {showOlder !== null && (
         <p class="centered">
-          <button type="button" class="button" onClick={() => (all.value = true)}>
-            Show all {things.length.toLocaleString("en")}
+          <button type="button" class="button" onClick={showOlder}>
+            Show older ones
           </button>
         </p>
       )}

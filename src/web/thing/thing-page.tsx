@@ -4,7 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import type { ApiError, ForgottenThings, ThingDetail } from "../../cloud/api/contract.ts";
 import { AlertList } from "../alerts/alert-list.tsx";
 import { alertsOf } from "../alerts/alert-store.ts";
-import { ApiFailure, apiErrorOf, call } from "../api/client.ts";
+import { ApiFailure, apiErrorOf, call, withQuery } from "../api/client.ts";
 import { formatTime } from "../format/time.ts";
 import { viewOf, viewTo } from "../charts/ranges.ts";
 import { AtTheDoor } from "../door/at-the-door.tsx";
@@ -124,8 +124,8 @@ function useDetail(thing: string) {
 }
 
 function Missing({ thing }: { readonly thing: string }) {
-  const { value } = useLoaded<ForgottenThings>("api/retirements");
-  const left = value.value?.things.find((report) => report.thing === thing);
+  const { value } = useLoaded<ForgottenThings>(withQuery("api/retirements", { thing, limit: 1 }));
+  const left = value.value?.things[0];
   return (
     <div class="page is-narrow">
       <ErrorState
