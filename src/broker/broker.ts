@@ -1,5 +1,5 @@
 /** The broker's front: connections and local services in, presence out. */
-import type { Cancel, LogFields, Message } from "../base/mod.ts";
+import type { Cancel, LogFields, Message, Millis } from "../base/mod.ts";
 import { reasonOf, topicFilterFault } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import { endConnection, endUnauthorized, listRetained } from "./administration.ts";
@@ -27,6 +27,12 @@ import type { SystemTopicsOptions } from "./system-topics.ts";
 
 /** How often keep-alives, expiries and will delays are looked at: their precision. */
 const SWEEP_MS = 500;
+/**
+ * What was delivered by shared subscriptions and not saved counts as waiting again after a crash, and queues are bounded: who is killed
+ * soon after each start must get on all the same. So for this long after a start, state is saved so many times as often.
+ */
+const EARLY_MS = 60_000;
+const EARLY_SAVES = 5;
 /** How long an expired retained message stays on disk at most; nobody is sent it meanwhile. */
 const RETAINED_SWEEP_MS = 60_000;
 
@@ -51,7 +57,7 @@ export class Broker {
     core.afterSync = () => pumpWaiting(core);
     core.onStop(scheduler.every(SWEEP_MS, () => sweep(core)));
     core.onStop(scheduler.every(RETAINED_SWEEP_MS, () => void sweepRetained(core)));
-    core.onStop(scheduler.every(limits.stateSavePeriod, () => core.saving.progressDue()));
+    core.onStop(saveRegularly(core, limits.stateSavePeriod));
     if (options.system !== undefined && options.system.period > 0) startSystemTopics(core, options.system);
   }
 
@@ -195,6 +201,14 @@ export class Broker {
     await core.saving.settled();
     core.stop();
   }
+}
+
+function saveRegularly(core: Core, period: Millis): Cancel {
+  const earlyUntil = core.now() + EARLY_MS;
+  let ticks = 0;
+  return core.options.scheduler.every(period / EARLY_SAVES, () => {
+    if (core.now() < earlyUntil || ++ticks % EARLY_SAVES === 0) core.saving.progressDue();
+  });
 }
 
 function startSystemTopics(core: Core, options: SystemTopicsOptions): void {

@@ -10,7 +10,7 @@ const payloads = (client: SimClient): string[] => client.publishes.map((p) => p.
 
 /** Queues are saved at a start, and then after `SAVED_EVERY`; notes come with every fifth message. */
 const SAVED_EVERY = 20_000;
-const limits = { queuedMessagesMax: 40, deliveriesInflightMax: 20, stateSavePeriod: SAVED_EVERY };
+const limits = { queuedMessagesMax: 40, deliveriesInflightMax: 20, stateSavePeriod: 5 * SAVED_EVERY };
 const NOTED_EVERY = 5;
 
 async function started(more: Partial<BrokerWorld["limits"]> = {}): Promise<BrokerWorld> {

@@ -102,7 +102,7 @@ async function play(seed: number, altered: Altered | null = null): Promise<strin
     recentBytesMax: random.pick([512, 65_536]),
     queuedMessagesMax: QUEUED_MAX,
     deliveriesInflightMax: random.pick([3, 10]),
-    stateSavePeriod: 2_000,
+    stateSavePeriod: 10_000, // a fifth of it in the first minute
   };
   const world = await BrokerWorld.started({ seed, limits });
   const publisher = new CarefulClient(world, "pub");

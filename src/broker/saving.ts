@@ -1,6 +1,7 @@
 /**
  * Keeps the state store up to date: changes of persistent sessions before their acknowledgement leaves, all of a turn in
- * one transaction; queues and retained messages about once a second. One call at a time, the two kinds in turn.
+ * one transaction; queues and retained messages about once a second, after a start more often. One call at a time, the two kinds
+ * in turn.
  */
 import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";

@@ -9,16 +9,15 @@ const POOLED_BUFFERS = 64;
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = wordsOf(NOTHING);
 
-/** Memory of a pool, which knows itself whether it is lent: whoever gives it back has only a part of it. */
-class PooledMemory extends ArrayBuffer {
-  readonly home: BufferPool;
-  readonly all = new Uint8Array(this);
-  isLent = false;
+/** What a pool knows of memory that it lends. It hangs on the memory, for whoever gives that back has only a part of it. */
+interface Lease {
+  readonly pool: BufferPool;
+  readonly bytes: Uint8Array;
+  isLent: boolean;
+}
 
-  constructor(home: BufferPool, bytes: number) {
-    super(bytes);
-    this.home = home;
-  }
+interface PooledMemory extends ArrayBuffer {
+  lease?: Lease;
 }
 
 /**
@@ -29,8 +28,8 @@ export class BufferPool {
   readonly bufferBytes: number;
   readonly smallBytes: number;
   readonly #keepMax: number;
-  readonly #free: PooledMemory[] = [];
-  readonly #freeSmall: PooledMemory[] = [];
+  readonly #free: Lease[] = [];
+  readonly #freeSmall: Lease[] = [];
 
   /** `smallBytes`: who has little to say is lent so much at first; as much memory as `keepMax` buffers is kept of those, too. */
   constructor(
@@ -42,30 +41,35 @@ export class BufferPool {
   }
 
   lend(): Uint8Array {
-    return lent(this.#free.pop() ?? new PooledMemory(this, this.bufferBytes));
+    return lent(this.#free.pop() ?? leaseOf(this, this.bufferBytes));
   }
 
   /** Of at least `bytes`, which `bufferBytes` are not less than. */
   lendFor(bytes: number): Uint8Array {
     if (bytes > this.smallBytes) return this.lend();
-    return lent(this.#freeSmall.pop() ?? new PooledMemory(this, this.smallBytes));
+    return lent(this.#freeSmall.pop() ?? leaseOf(this, this.smallBytes));
   }
 
   /** Takes a lent buffer, or any part of it. Anything else is left to the garbage collector. */
   giveBack(bytes: Uint8Array): void {
-    const memory = bytes.buffer;
-    if (!(memory instanceof PooledMemory) || memory.home !== this || !memory.isLent) return;
-    memory.isLent = false;
-    const small = memory.byteLength < this.bufferBytes;
+    const { lease } = bytes.buffer as PooledMemory;
+    if (lease === undefined || lease.pool !== this || !lease.isLent) return;
+    lease.isLent = false;
+    const small = lease.bytes.length < this.bufferBytes;
     const free = small ? this.#freeSmall : this.#free;
     const keepMax = small ? this.#keepMax * (this.bufferBytes / this.smallBytes) : this.#keepMax;
-    if (free.length < keepMax) free.push(memory);
+    if (free.length < keepMax) free.push(lease);
   }
 }
 
-function lent(memory: PooledMemory): Uint8Array {
-  memory.isLent = true;
-  return memory.all;
+function leaseOf(pool: BufferPool, length: number): Lease {
+  const memory: PooledMemory = new ArrayBuffer(length);
+  return (memory.lease = { pool, bytes: new Uint8Array(memory), isLent: false });
+}
+
+function lent(lease: Lease): Uint8Array {
+  lease.isLent = true;
+  return lease.bytes;
 }
 
 /**
