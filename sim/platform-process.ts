@@ -220,7 +220,11 @@ export class PlatformProcess {
         const record = appendedOf({ topic, payload, retain: view.retain, clientId: publisher.clientId, properties });
         return noted(record, () => journal.append(topic, view, publisher, receivedAt, identified));
       },
-      appendNote: (note) => journal.appendNote(note),
+      appendNote: (note) => {
+        const offset = journal.appendNote(note);
+        if (this.life.alive) witness.appendNote(offset);
+        return offset;
+      },
       appendMessage: (message, patient) => noted(appendedOf(message), () => journal.appendMessage(message, patient)),
       hurry: (offset) => journal.hurry(offset),
       get durable() {

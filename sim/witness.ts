@@ -94,10 +94,20 @@ export class Witness {
 
   append(offset: number, record: Appended): void {
     this.#trace.add("append", `${offset} ${record.text}`);
+    this.#take(offset);
+    this.#note(offset, record);
+  }
+
+  /** How far a session has come: no message. */
+  appendNote(offset: number): void {
+    this.#trace.add("note", String(offset));
+    this.#take(offset);
+  }
+
+  #take(offset: number): void {
     if (offset < this.durable) this.wrong(`offset ${offset} was given out again; durable is ${this.durable}`);
     if (offset !== this.next) this.wrong(`offset ${offset} follows ${this.next - 1}`);
     this.next = offset + 1;
-    this.#note(offset, record);
   }
 
   /** The log does not take it now. */
