@@ -131,7 +131,7 @@ describe("what a client had acknowledged when the broker died", () => {
     assert.deepEqual(payloads(back), numbers(20, 60));
   });
 
-  test("is noted again and again without a session that is kept: never", async () => {
+  test("is noted for kept sessions alone", async () => {
     const world = await started();
     (await world.connected("c1")).subscribe("a");
     await publish(world, numbers(0, 100));

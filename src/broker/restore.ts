@@ -159,6 +159,7 @@ async function noteAgain(
   finishAgain(core, session, finished);
 }
 
+/** Notes of exchanges speak of entries, which may still be on disk alone. */
 async function bringBack(core: Core, clientId: string): Promise<void> {
   const outbox = core.sessions.get(clientId)?.outbox;
   if (outbox === undefined || !outbox.hasStored) return;
