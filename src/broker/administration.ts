@@ -3,7 +3,7 @@ import type { Message } from "../base/mod.ts";
 import { REASON, propertiesOf } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { expiryLeft } from "./delivery.ts";
+import { expiryLeft } from "./pump.ts";
 import { copyOf } from "./frame.ts";
 import { endSession } from "./lifecycle.ts";
 import type { Retained } from "./retained.ts";

@@ -7,7 +7,7 @@ import type { EndConnection, RetainedList } from "./administration.ts";
 import { Connection } from "./connection.ts";
 import { Core } from "./core.ts";
 import type { BrokerOptions } from "./core.ts";
-import { pump } from "./delivery.ts";
+import { pump } from "./pump.ts";
 import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
 import { sweep } from "./lifecycle.ts";

@@ -7,7 +7,7 @@ import { authenticationOverdue, endOverdue } from "./authentication.ts";
 import type { Authentication } from "./authentication.ts";
 import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
-import { pump } from "./delivery.ts";
+import { pump } from "./pump.ts";
 import { endsNever } from "./expiries.ts";
 import type { Expiry } from "./expiries.ts";
 import type { ThingScope } from "./fairness.ts";

@@ -170,7 +170,7 @@ const live: readonly Ending[] = [
   },
   {
     what: "a log that cannot be read",
-    callers: ['delivery.ts "journal-failed"'],
+    callers: ['pump.ts "journal-failed"'],
     options: { limits: { recentBytesMax: 0 } },
     act: async (world, version) => {
       (await world.connected("c1", { version, ...kept })).subscribe("a").cut();
@@ -185,7 +185,7 @@ const live: readonly Ending[] = [
   },
   {
     what: "a queue that cannot be read from the state store",
-    callers: ['delivery.ts "state-failed"'],
+    callers: ['pump.ts "state-failed"'],
     act: async (world, version) => {
       (await world.connected("c1", { version, ...kept })).subscribe("a").cut();
       (await world.connected("pub")).publish("a", "x", { qos: 1 });

@@ -4,9 +4,12 @@
  * [MQTT-4.8.2-5].
  */
 import { reasonOf } from "../base/mod.ts";
-import type { Message } from "../base/mod.ts";
+import type { EpochMs, Message } from "../base/mod.ts";
+import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Core } from "./core.ts";
-import { deliverToGroup, expiryLeft } from "./delivery.ts";
+import { deliverToGroup, NOT_KEPT_YET } from "./delivery.ts";
+import { expiryLeft, pump } from "./pump.ts";
+import type { Waited } from "./delivery.ts";
 import { frameOf } from "./frame.ts";
 import type { OutboxChunk, Session } from "./session.ts";
 
@@ -24,6 +27,8 @@ export class HandOver {
   #work: Promise<void> = Promise.resolve();
   /** As many as `ATTEMPTS` again with each read that succeeds: a disk that is broken for good holds up nobody for hours. */
   #attemptsLeft = ATTEMPTS;
+  /** Were passed messages in this turn. */
+  readonly #toPump = new Set<Session>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -46,27 +51,32 @@ export class HandOver {
   }
 
   /**
-   * One message that waits for a member who may not receive it any more goes to another member. False where it came by no
-   * shared subscription, or may have begun to leave.
+   * One message that waits for a member who may not receive it any more goes to another member, in the same turn. False where
+   * it came by no shared subscription, or may have begun to leave.
    */
-  pass(session: Session, sequence: number): boolean {
+  pass(session: Session, sequence: number, view: PublishView, receivedAt: EpochMs): boolean {
     const { outbox } = session;
     const mark = outbox.mark(sequence);
     if (mark === 0 || sequence < outbox.sentBefore) return false;
-    const offset = outbox.offset(sequence);
-    session.placesUnsure = true; // finished here, and in nobody else's queue on disk yet
-    this.#work = this.#work.then(() => this.#passOn(session, offset, mark));
+    session.placesUnsure = true; // a note would say that it is finished here, and none that it is owed elsewhere
+    const waited = { view, offset: outbox.offset(sequence), receivedAt, place: outbox.place(sequence) };
+    const taker = this.#toMember(session, mark, waited);
+    if (taker === null) return true;
+    this.#core.saving.passed(session, taker);
+    this.#pumpSoon(taker);
     return true;
   }
 
-  async #passOn(session: Session, offset: number, mark: number): Promise<void> {
-    try {
-      await this.#give(session, offset, mark);
-    } catch (error) {
-      if (this.#core.closing) return;
-      const fields = { clientId: session.clientId, offset, error: reasonOf(error) };
-      this.#core.refusals.drop("no-longer-kept", "a message for another member cannot be read", fields);
+  /** Not from within another session's turn, which may be somebody's to whom one is passed. */
+  #pumpSoon(session: Session): void {
+    if (this.#toPump.size === 0) {
+      this.#core.options.scheduler.defer(() => {
+        const sessions = [...this.#toPump];
+        this.#toPump.clear();
+        for (const each of sessions) pump(this.#core, each);
+      });
     }
+    this.#toPump.add(session);
   }
 
   settled(): Promise<void> {
@@ -128,15 +138,22 @@ export class HandOver {
       core.refusals.drop("no-longer-kept", "a message of a session that ended is gone from the log", fields);
       return;
     }
-    const view = frameOf(message);
-    const route = core.routes.of(view);
+    const { receivedAt } = message;
+    const taker = this.#toMember(session, mark, { view: frameOf(message), offset, receivedAt, place: NOT_KEPT_YET });
+    if (taker !== null) pump(core, taker);
+  }
+
+  /** Whose queue it is in now, if any. */
+  #toMember({ clientId }: Session, mark: number, waited: Waited): Session | null {
+    const core = this.#core;
+    const route = core.routes.of(waited.view);
     const group = route.groups.find((each) => each.hasMark(mark));
-    if (group === undefined) return; // the last member has left, and the shared subscription ended with it
-    const left = expiryLeft(view, message.receivedAt, core.clock.now());
-    if (left !== null && left <= 0) {
-      const fields = { clientId: session.clientId, topic: message.topic };
-      core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
-    } else deliverToGroup(core, group, route, view, offset, message.receivedAt);
+    if (group === undefined) return null; // the last member has left, and the shared subscription ended with it
+    const left = expiryLeft(waited.view, waited.receivedAt, core.clock.now());
+    if (left === null || left > 0) return deliverToGroup(core, group, route, waited);
+    const fields = { clientId, topic: route.topic };
+    core.refusals.drop("expired", "a message was not delivered: it expired while it waited", fields); // [MQTT-3.3.2-5]
+    return null;
   }
 
   async #read(session: Session, offset: number): Promise<Message | null> {

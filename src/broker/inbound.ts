@@ -14,7 +14,7 @@ import { acceptAuth } from "./authentication.ts";
 import { acceptConnect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { acceptPubcomp, acceptPubrec } from "./deliver-once.ts";
-import { pump } from "./delivery.ts";
+import { pump } from "./pump.ts";
 import { detach } from "./lifecycle.ts";
 import { acceptPublish } from "./publish.ts";
 import { acceptPubrel } from "./receive-once.ts";

@@ -211,6 +211,38 @@ describe("after a crash", () => {
     assert.deepEqual(back.take(), []);
     assert.ok(world.logger.lines.some((l) => l.level === "error" && l.message.includes("ahead of the log")));
   });
+
+  /** `c1` was told all that a log had which then lost all but its first message. */
+  async function cutLog(): Promise<BrokerWorld> {
+    const world = await BrokerWorld.started();
+    (await world.connected("c1", kept)).subscribe("a");
+    (await world.connected("pub")).publish("a", "1", { qos: 1 }).publish("a", "2").publish("a", "3");
+    await world.run(1_500);
+    assert.ok(world.state.appliedOffset > 1);
+    world.journal.messages.length = world.journal.durable = 1;
+    return world;
+  }
+
+  test("what stands where a journal lost messages comes to queues that were saved with these, also over a second crash", async () => {
+    const world = await cutLog();
+    await world.crashAndRestart();
+    world.state.saveProgress = () => new Promise(() => {});
+    const publisher = await world.connected("pub");
+    publisher.publish("a", "new", { qos: 1 });
+    await world.run(10);
+    assert.equal(publisher.last("puback")?.reasonCode, 0);
+    await world.crashAndRestart();
+    const back = await world.connected("c1", kept);
+    await world.run(10);
+    assert.deepEqual(back.take(), ["a=new"]);
+  });
+
+  test("nobody is let in while the store, which is ahead of the journal, cannot be told so", async () => {
+    const world = await cutLog();
+    world.state.saveProgress = () => Promise.reject(new Error("disk full"));
+    await assert.rejects(world.crashAndRestart(), /ahead of a log that was cut/);
+    assert.ok(world.logger.lines.some((l) => l.level === "error" && l.fields?.["error"] === "disk full"));
+  });
 });
 
 describe("the state store", () => {

@@ -2,7 +2,8 @@
 import { sharedFilterOf } from "../base/mod.ts";
 import type { Message } from "../base/mod.ts";
 import type { Core } from "./core.ts";
-import { isFull, skip } from "./delivery.ts";
+import { isFull } from "./delivery.ts";
+import { skip } from "./pump.ts";
 import { frameOf } from "./frame.ts";
 import { IdentifierSet } from "./identifier-set.ts";
 import { away } from "./lifecycle.ts";
@@ -19,6 +20,8 @@ import { SharedReplay } from "./shared-replay.ts";
 import type { OpenMessage } from "./shared-replay.ts";
 
 interface Loaded {
+  /** What the store says of some of them is of a log that was longer than the one that is there. */
+  readonly cut: boolean;
   /** Clients that were not seen to leave, as far as the store knows. */
   readonly there: Set<Session>;
   /** Sessions whose queues reflect more than all the rest does, and up to where. */
@@ -57,6 +60,7 @@ export async function restoreState(core: Core): Promise<void> {
     away(core, session);
   }
   core.restoring = false;
+  if (loaded.cut || saved.appliedOffset > durable) await saveAnew(core);
   core.saving.progressDue();
   const sessions = core.sessions.size;
   core.logger.info("broker state restored", {
@@ -67,19 +71,33 @@ export async function restoreState(core: Core): Promise<void> {
   });
 }
 
+/**
+ * Before offsets that the store has seen are given to other messages: after a crash, a start would take these for the ones
+ * that were saved, and none of them would come to a queue that was saved with those.
+ */
+async function saveAnew(core: Core): Promise<void> {
+  if (await core.saving.saveAll()) return;
+  throw new Error(
+    "the broker's state is ahead of a log that was cut, and cannot be brought back to it: the error logged before this one says why",
+  );
+}
+
 async function loadSessions(core: Core, saved: SavedState, durable: number): Promise<Loaded> {
   const there = new Set<Session>();
   const ahead = new Map<Session, number>();
   const queued = new Map<number, number[]>();
+  let cut = false;
   for await (const batch of saved.sessions) {
     for (const entry of batch) {
       const session = loadSession(core, entry, durable);
       if (entry.disconnectedAt === null) there.add(session);
       const { outbox, exchanges } = entry;
       if (outbox !== null && outbox.applied > saved.appliedOffset) ahead.set(session, outbox.applied);
-      const shorter = Math.max(saved.appliedOffset, outbox?.applied ?? 0) > durable;
+      const beyond = outbox !== null && outbox.applied > durable;
+      if (beyond) cut = true;
+      const shorter = beyond || saved.appliedOffset > durable;
       const entries = outbox !== null && outbox.tail > outbox.head && (shorter || outbox.bytes < 0);
-      if (entries || exchanges !== null) await loadOutbox(core, session, entry, durable);
+      if (entries || beyond || exchanges !== null) await loadOutbox(core, session, entry, durable);
       else if (outbox !== null) {
         session.outbox.adopt(outbox);
         session.savedHead = outbox.head;
@@ -88,7 +106,7 @@ async function loadSessions(core: Core, saved: SavedState, durable: number): Pro
     }
   }
   for (const session of ahead.keys()) await noteQueued(core, session, saved.appliedOffset, queued);
-  return { there, ahead, queued };
+  return { there, ahead, queued, cut };
 }
 
 function loadSession(core: Core, entry: StoredSession, durable: number): Session {
@@ -131,7 +149,7 @@ async function loadOutbox(core: Core, session: Session, entry: StoredSession, du
   const outbox = entry.outbox ?? { head: 0, tail: 0, sentBefore: 0, bytes: 0, applied: 0 };
   const chunks = await core.options.state.queued(clientId, outbox.head, Infinity);
   session.savedTail = session.outbox.restore({ ...outbox, clientId, chunks }, durable, exchanges);
-  session.savedHead = outbox.bytes < 0 ? -1 : outbox.head; // -1: to be written anew
+  session.savedHead = outbox.bytes < 0 || outbox.applied > durable ? -1 : outbox.head; // -1: to be written anew
   session.placesUnsure = session.savedTail < session.outbox.tail; // they are others now
   core.saving.touched(session);
   if (exchanges === null) return;

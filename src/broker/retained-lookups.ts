@@ -7,7 +7,7 @@ import { reasonOf } from "../base/mod.ts";
 import { REASON } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { pump, sendRetained } from "./delivery.ts";
+import { pump, sendRetained } from "./pump.ts";
 import { hasWildcard } from "./retained.ts";
 import type { RetainedWanted, Session } from "./session.ts";
 

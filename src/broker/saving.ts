@@ -7,17 +7,11 @@ import { reasonOf, sharedFilterOf } from "../base/mod.ts";
 import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import type { Progress, SessionChange } from "./ports.ts";
+import { changeOf, hold, PendingChanges } from "./pending-changes.ts";
+import type { Pending } from "./pending-changes.ts";
+import type { Progress } from "./ports.ts";
 import { addChanged, exchangesOf, isSaved, savedOf, willOf } from "./saved-forms.ts";
-import type {
-  SavedExchanges,
-  SavedOutbox,
-  SavedRetained,
-  SavedSession,
-  SavedSubscription,
-  Session,
-  Subscription,
-} from "./session.ts";
+import type { SavedExchanges, SavedOutbox, SavedRetained, Session, Subscription } from "./session.ts";
 
 /** Retained messages given to the store in one turn: a few milliseconds. */
 const RETAINED_AT_ONCE = 64;
@@ -27,22 +21,6 @@ const OUTBOXES_AT_ONCE = 128;
 const APART_MS = 0.001;
 /** After a failure of the store. */
 const RETRY_AFTER_MS = 1000;
-
-/** What has changed of one client's session since the last call. */
-interface Pending {
-  session: Session | null;
-  reset: boolean;
-  readonly subscriptions: Map<string, SavedSubscription | null>;
-  /** Connections whose output waits for this. */
-  readonly held: Set<Connection>;
-  /** Not before this offset is on disk: it is the will that is to leave the store. */
-  after: number;
-  /**
-   * Not before what is saved reflects all below this offset: a subscription by which something waits is to be taken away,
-   * and a start finds no more by it [MQTT-3.10.4-3].
-   */
-  reflected: number;
-}
 
 /** Retained messages and QoS 2 exchanges as they are after every record below `horizon`, and no other. */
 interface Snapshot {
@@ -54,13 +32,13 @@ interface Snapshot {
   done: number;
   /** Whose queues are to be looked at; null until the retained messages are done. */
   sessions: Session[] | null;
-  /** Those whose queues are saved together with `exchanges`. */
-  readonly together: Session[];
+  /** Those whose queues are saved in one transaction, with `exchanges`. */
+  readonly together: Set<Session>;
 }
 
 export class Saving {
   readonly #core: Core;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new PendingChanges();
   /** What the store is being given now. */
   #underWay: ReadonlyMap<string, Pending> | null = null;
   #busy = false;
@@ -74,6 +52,8 @@ export class Saving {
   readonly #touched = new Set<Session>();
   /** Sessions whose QoS 2 exchanges changed since they were last given to the store. */
   readonly #exchanged = new Set<Session>();
+  /** Sessions that a message was passed from or to, since their queues were last given to it. */
+  readonly #passed = new Set<Session>();
   #idle: (() => void)[] = [];
   /** How many snapshots were taken, and the number of the latest that is in the store as a whole. */
   begun = 0;
@@ -96,7 +76,7 @@ export class Saving {
       if (session.saved) this.#forget(session);
       return;
     }
-    const pending = this.#pendingOf(session);
+    const pending = this.#changeOf(session);
     pending.session = session;
     if (!session.saved) pending.reset = true;
     if (session.persistent) hold(pending, connection);
@@ -112,7 +92,7 @@ export class Saving {
   subscribed(session: Session, subscription: Subscription, connection: Connection | null, before?: Subscription): void {
     if (!session.persistent) return;
     const { filter, qos, noLocal } = subscription;
-    const pending = this.#pendingOf(session);
+    const pending = this.#changeOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, savedOf(subscription));
     const lowered = before !== undefined && (qos < before.qos || (noLocal && !before.noLocal));
@@ -122,7 +102,7 @@ export class Saving {
 
   unsubscribed(session: Session, filter: string, connection: Connection): void {
     if (!session.persistent) return;
-    const pending = this.#pendingOf(session);
+    const pending = this.#changeOf(session);
     pending.session = session;
     pending.subscriptions.set(filter, null);
     if (sharedFilterOf(filter) !== null && session.outbox.size > 0) session.leftGroup = true;
@@ -141,7 +121,7 @@ export class Saving {
 
   ended(session: Session): void {
     this.#touched.delete(session);
-    if (session.saved || this.#pending.has(session.clientId)) this.#forget(session);
+    if (session.saved || this.#pending.get(session.clientId) !== undefined) this.#forget(session);
   }
 
   /** The same, where its client may have begun another session meanwhile, which takes its place in the store. */
@@ -151,7 +131,7 @@ export class Saving {
 
   /** The store does not hold the session as it is: what was to be told of it before, and was not, must not be told now. */
   isBehind({ clientId }: Session): boolean {
-    return this.#pending.has(clientId) || this.#underWay?.has(clientId) === true;
+    return this.#pending.get(clientId) !== undefined || this.#underWay?.has(clientId) === true;
   }
 
   /** The session is in the store, and no other of its client. */
@@ -162,6 +142,15 @@ export class Saving {
   /** Something about its QoS 2 exchanges changed. */
   exchanged(session: Session): void {
     if (session.persistent) this.#exchanged.add(session);
+  }
+
+  /**
+   * A message went from one queue to the other: the store is told of both in one transaction. Not in one that is of an earlier
+   * offset: what waits before the message in its new queue may be younger than that, and the message would be left out.
+   */
+  passed(from: Session, to: Session): void {
+    this.#passed.add(from).add(to);
+    this.#dropSnapshot();
   }
 
   /** Queues and retained messages are to be saved. Called about once a second. */
@@ -206,14 +195,29 @@ export class Saving {
 
   /** Called at the end of each turn. */
   flush(): void {
-    if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return;
+    void this.#next();
+  }
+
+  /** All that is known, before the first turn: false where the store did not take it. */
+  async saveAll(): Promise<boolean> {
+    const { finished } = this;
+    this.#progressDue = true;
+    for (let call = this.#next(); call !== null; call = this.#next()) await call;
+    return this.finished > finished;
+  }
+
+  /** Null where nothing can or need be saved now. */
+  #next(): Promise<void> | null {
+    if (this.#busy || this.#core.restoring || this.#core.now() < this.#notBefore) return null;
     const snapshot = this.#progressDue ? this.#readySnapshot() : null;
     const progressNext = snapshot !== null && this.#sessionsSaved && !lacksSession(snapshot);
-    const sessions = progressNext ? null : this.#takeReady();
-    if (sessions !== null) void this.#saveSessions(sessions);
-    else if (snapshot !== null && snapshot.done < snapshot.retained.length) void this.#saveRetained(snapshot);
-    else if (snapshot !== null) void this.#saveProgress(snapshot);
-    else if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
+    const sessions = progressNext ? null : this.#pending.take((pending) => this.#mayBeSaved(pending));
+    if (sessions !== null) return this.#saveSessions(sessions);
+    if (snapshot !== null) {
+      return snapshot.done < snapshot.retained.length ? this.#saveRetained(snapshot) : this.#saveProgress(snapshot);
+    }
+    if (!this.#progressDue && this.#pending.size === 0) this.#releaseIdle();
+    return null;
   }
 
   /** Resolves once everything that is known now has been given to the store. */
@@ -250,10 +254,11 @@ export class Saving {
       retained: retained.unsaved(),
       done: 0,
       sessions: null,
-      together: [],
+      together: new Set(this.#passed),
     };
   }
 
+  /** Nothing more of it is saved; the next one has a later horizon. */
   #dropSnapshot(): void {
     for (const session of this.#snapshot?.exchanges.keys() ?? []) this.exchanged(session);
     this.#snapshot = null;
@@ -265,47 +270,21 @@ export class Saving {
     return session.persistent || willOf(session) !== null || owed;
   }
 
-  #pendingOf(session: Session): Pending {
+  #changeOf(session: Session): Pending {
     this.#core.planTurnEnd();
-    let pending = this.#pending.get(session.clientId);
-    if (pending === undefined) {
-      pending = {
-        session: null,
-        reset: !session.saved,
-        subscriptions: new Map(),
-        held: new Set(),
-        after: -1,
-        reflected: 0,
-      };
-      this.#pending.set(session.clientId, pending);
-    }
-    pending.after = Math.max(pending.after, session.willOffset);
-    return pending;
+    return this.#pending.of(session);
   }
 
-  /** The changes that may be saved now; null where there are none. */
-  #takeReady(): ReadonlyMap<string, Pending> | null {
-    if (this.#pending.size === 0) return null;
-    const ready = new Map<string, Pending>();
-    for (const [clientId, pending] of this.#pending) {
-      if (pending.after >= this.#core.journal.durable) continue;
-      if (pending.reflected > this.#appliedOffset) {
-        this.#progressPromptly();
-        continue;
-      }
-      ready.set(clientId, pending);
-      this.#pending.delete(clientId);
-    }
-    return ready.size === 0 ? null : ready;
+  #mayBeSaved({ after, reflected }: Pending): boolean {
+    if (after >= this.#core.journal.durable) return false;
+    if (reflected <= this.#appliedOffset) return true;
+    this.#progressPromptly();
+    return false;
   }
 
   #forget(session: Session): void {
-    const pending = this.#pendingOf(session);
-    session.saved = false;
-    pending.session = null;
-    pending.reset = true;
-    pending.reflected = 0;
-    pending.subscriptions.clear();
+    this.#core.planTurnEnd();
+    this.#pending.forget(session);
   }
 
   async #saveSessions(pending: ReadonlyMap<string, Pending>): Promise<void> {
@@ -326,7 +305,7 @@ export class Saving {
       logger.error("sessions cannot be saved", { sessions: changes.length, error: reasonOf(error) });
       this.#failed();
       for (const { session, reset } of pending.values()) if (session !== null && reset) session.saved = false;
-      this.#restorePending(pending);
+      this.#pending.giveBack(pending);
       for (const connection of held) {
         this.#core.refusals.refuse(
           "state-failed",
@@ -345,22 +324,6 @@ export class Saving {
   #failed(): void {
     this.#notBefore = this.#core.now() + RETRY_AFTER_MS;
     this.#releaseIdle(); // whoever stops the broker has waited long enough
-  }
-
-  /** What the store did not take is given to it again with the next change. */
-  #restorePending(failed: ReadonlyMap<string, Pending>): void {
-    for (const [clientId, old] of failed) {
-      old.held.clear();
-      const newer = this.#pending.get(clientId);
-      if (newer === undefined) this.#pending.set(clientId, old);
-      else if (!newer.reset) {
-        newer.reset = old.reset;
-        newer.reflected = Math.max(newer.reflected, old.reflected);
-        for (const [filter, saved] of old.subscriptions) {
-          if (!newer.subscriptions.has(filter)) newer.subscriptions.set(filter, saved);
-        }
-      }
-    }
   }
 
   /** Ahead of `appliedOffset`, some in each turn: what a start replays on top of them comes to the same. */
@@ -406,8 +369,9 @@ export class Saving {
   }
 
   /**
-   * Some of the queues, ahead of `appliedOffset`: each says up to where it is true. In the end those with QoS 2 exchanges, in
-   * one transaction with these and with `appliedOffset`, because their notes in the log speak of both.
+   * Some of the queues, ahead of `appliedOffset`: each says up to where it is true. In the end those that a message was passed
+   * from or to, and those with QoS 2 exchanges, in one transaction with these and with `appliedOffset`, because their notes in
+   * the log speak of both.
    */
   #nextProgress(snapshot: Snapshot): Progress & { readonly last: boolean } {
     const { horizon } = snapshot;
@@ -415,8 +379,9 @@ export class Saving {
     snapshot.sessions ??= this.#mayHaveChanged();
     while (snapshot.sessions.length > 0 && outboxes.length < OUTBOXES_AT_ONCE) {
       const session = snapshot.sessions.pop()!;
-      if (snapshot.exchanges.has(session) || session.outbox.exchanges !== null) snapshot.together.push(session);
-      else addChanged(outboxes, session, horizon);
+      const withOthers = snapshot.exchanges.has(session) || session.outbox.exchanges !== null;
+      if (withOthers) snapshot.together.add(session);
+      else if (!snapshot.together.has(session)) addChanged(outboxes, session, horizon);
     }
     if (snapshot.sessions.length > 0) {
       return { appliedOffset: this.#appliedOffset, outboxes, exchanges: [], last: false };
@@ -430,8 +395,9 @@ export class Saving {
     return { appliedOffset: horizon, outboxes, exchanges, last: true };
   }
 
-  #finish({ number }: Snapshot): void {
-    this.finished = number;
+  #finish(snapshot: Snapshot): void {
+    if (snapshot === this.#snapshot) this.#passed.clear(); // else there may be more of them by now
+    this.finished = snapshot.number;
     this.#snapshot = null;
   }
 
@@ -443,7 +409,7 @@ export class Saving {
     if (last) this.#progressDue = false;
     if (outboxes.length + exchanges.length === 0 && appliedOffset === this.#appliedOffset) {
       if (last) this.#finish(snapshot);
-      this.flush(); // somebody may be waiting for just this
+      await this.#next(); // somebody may be waiting for just this
       return;
     }
     this.#busy = true;
@@ -464,23 +430,6 @@ export class Saving {
       core.planTurnEnd();
     }
   }
-}
-
-function hold(pending: Pending, connection: Connection | null): void {
-  if (connection === null || pending.held.has(connection)) return;
-  pending.held.add(connection);
-  connection.holdOutput();
-}
-
-function changeOf(clientId: string, { session, reset, subscriptions }: Pending): SessionChange {
-  if (session === null || session.ended) return { clientId, reset: true, session: null, subscriptions: [] };
-  const { expirySeconds, disconnectedAt, versionNumber, since, leftGroup } = session;
-  const thing = session.scope?.thing ?? null;
-  const will = willOf(session);
-  const saved: SavedSession = { clientId, expirySeconds, disconnectedAt, versionNumber, since, thing, leftGroup, will };
-  // Written anew, a session has all its subscriptions, also those made while it was not kept.
-  const all = reset ? session.subscriptions.list().map((s) => [s.filter, savedOf(s)] as const) : [...subscriptions];
-  return { clientId, reset, session: saved, subscriptions: all };
 }
 
 /** A session that the store does not have yet, or it could not take its exchanges, and they are saved as of now or never. */

@@ -5,7 +5,7 @@ import { REASON } from "../wire/mqtt/mod.ts";
 import type { SubscribePacket, SubscribeRequest, UnsubscribePacket } from "../wire/mqtt/mod.ts";
 import { answer } from "./answers.ts";
 import type { Connection } from "./connection.ts";
-import { pump } from "./delivery.ts";
+import { pump } from "./pump.ts";
 import type { RefusalKind } from "./refusals.ts";
 import { asksForIngest } from "./reserved-topics.ts";
 import type { SubscriptionEvent } from "./presence.ts";

@@ -6,7 +6,7 @@ import { encodePublisher } from "../wire/record/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { resumeExchanges } from "./deliver-once.ts";
-import { pump } from "./delivery.ts";
+import { pump } from "./pump.ts";
 import { endsAt } from "./expiries.ts";
 import { hex } from "./hex.ts";
 import { back, endSession, tellPresence } from "./lifecycle.ts";
