@@ -184,13 +184,13 @@ function rewritten(
   transport: Transport,
   rewrite: (frames: readonly Frame[]) => readonly Frame[],
 ): BrokerConnection {
-  let given = new Uint8Array();
+  let given: Uint8Array = new Uint8Array();
   const write = (bytes: Uint8Array): void => {
-    given = bytes as Uint8Array<ArrayBuffer>;
+    given = bytes;
     transport.write(joined(rewrite(framesOf(bytes))));
   };
   const connection = accept(altered(transport, { write }));
-  return altered(connection, { written: () => connection.written(given.fill(0xff)) });
+  return altered(connection, { written: () => connection.written(given) });
 }
 
 function joined(frames: readonly Frame[]): Uint8Array {

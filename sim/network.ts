@@ -129,10 +129,13 @@ export class SimLink {
       remoteAddress: "192.0.2.7",
       write: (bytes) => {
         this.#network.tap?.toClient(this, bytes);
+        const given = bytes.slice();
         const taken = (): void => {
-          if (this.#serverHere) this.#server?.written(spoilt(bytes));
+          if (!this.#serverHere) return;
+          if (Buffer.compare(bytes, given) !== 0) throw new Error("the broker has changed what is being sent");
+          this.#server?.written(bytes);
         };
-        this.#toClient.send(bytes.slice(), taken, (chunk) => this.#ifClient(() => this.#events.received(chunk)));
+        this.#toClient.send(given, taken, (chunk) => this.#ifClient(() => this.#events.received(chunk)));
       },
       end: () => {
         this.#serverHere = false;

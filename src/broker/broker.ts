@@ -10,9 +10,9 @@ import type { BrokerOptions } from "./core.ts";
 import { pump } from "./pump.ts";
 import { forgetRetained, forgetThing } from "./forget.ts";
 import type { ForgottenSessions, IsForgotten } from "./forget.ts";
-import { sweep } from "./lifecycle.ts";
 import type { Peer, Transport } from "./ports.ts";
 import type { RefusalKind } from "./refusals.ts";
+import { infoOf } from "./presence.ts";
 import type { ConnectionInfo, PresenceEvent, SubscriptionEvent } from "./presence.ts";
 import { FrameOutlet } from "./outlet.ts";
 import type { Outlet, OutletTemplate } from "./outlet.ts";
@@ -22,6 +22,7 @@ import { isClosed } from "./reserved-topics.ts";
 import { restoreState } from "./restore.ts";
 import type { Service } from "./services.ts";
 import type { LocalSubscription } from "./session.ts";
+import { sweep } from "./sweep.ts";
 import { SystemTopics } from "./system-topics.ts";
 import type { SystemTopicsOptions } from "./system-topics.ts";
 
@@ -121,7 +122,7 @@ export class Broker {
     detail = "ended by the server",
   ): number {
     const cause = reasonCode === REASON.notAuthorized ? "FORBIDDEN_ACCESS" : "SERVER_INITIATED_DISCONNECT";
-    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(c.info));
+    const chosen = [...this.#core.connections].filter((c) => c.state === "connected" && matches(infoOf(c)));
     for (const connection of chosen) connection.disconnect(reasonCode, cause, detail);
     return chosen.length;
   }
@@ -151,7 +152,7 @@ export class Broker {
 
   /** Everybody who is connected. */
   *connections(): Iterable<ConnectionInfo> {
-    for (const connection of this.#core.connections) if (connection.state === "connected") yield connection.info;
+    for (const connection of this.#core.connections) if (connection.state === "connected") yield infoOf(connection);
   }
 
   /**

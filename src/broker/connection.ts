@@ -3,7 +3,6 @@ import { PacketError, PacketWriter, REASON } from "../wire/mqtt/mod.ts";
 import type { ProtocolVersion, PublishView } from "../wire/mqtt/mod.ts";
 import { reasonOf } from "../base/mod.ts";
 import type { EpochMs, LogFields, Millis, QoS } from "../base/mod.ts";
-import { authenticationOverdue, endOverdue } from "./authentication.ts";
 import type { Authentication } from "./authentication.ts";
 import { referenceOf, refuseConnect } from "./refuse-connect.ts";
 import type { Core } from "./core.ts";
@@ -19,7 +18,7 @@ import { detach } from "./lifecycle.ts";
 import { explain, refuseInWords } from "./answers.ts";
 import type { OutgoingAliases } from "./outgoing-aliases.ts";
 import type { Authorizer, Peer, Publisher, Transport } from "./ports.ts";
-import type { ConnectionInfo, DisconnectCause } from "./presence.ts";
+import type { DisconnectCause } from "./presence.ts";
 import { mayPublish } from "./reserved-topics.ts";
 import { forwardAliased, plain, writePublish } from "./publish-writing.ts";
 import type { SendAgain, SendAs } from "./publish-writing.ts";
@@ -33,14 +32,11 @@ import type { Session, StandingWill } from "./session.ts";
 export type ConnectionState = "greeting" | "authenticating" | "connected" | "closing" | "closed";
 /** A client that has much to take, and has had for less than this, is worth waiting for. */
 const PATIENCE_MS = 1000;
-/** Nobody waits longer for a client that is sent away, and holds memory by not reading. */
-const CLOSING_MS = 5_000;
 /** Who has taken nothing for this long does not read at all. */
 const PROGRESS_MS = 100;
 
 const PIECE_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
-
 /** Publish verdicts kept per connection; most devices use one topic or a few. */
 const VERDICTS_KEPT = 16;
 const NOBODY: Authorizer = { revision: 0, publish: () => false, subscribe: () => false, receive: () => false };
@@ -100,6 +96,10 @@ export class Connection {
   scope: ThingScope | null = null;
   readonly intake: Intake;
   #writer: PacketWriter | null = null;
+  /** `block[from, to)` is to be sent, which others send, too; the writer is empty then. */
+  #shared: Uint8Array | null = null;
+  #sharedFrom = 0;
+  #sharedTo = 0;
   #dirty = false;
   /** Savings of session state that the output waits for. */
   #heldOutput = 0;
@@ -210,16 +210,53 @@ export class Connection {
 
   /** Where to write packets for the client; they leave at the end of this turn. */
   out(): PacketWriter {
-    if (!this.#dirty) {
-      this.#dirty = true;
-      this.core.markDirty(this);
+    if (!this.#dirty) this.#markDirty();
+    if (this.#shared !== null) this.#copyShared();
+    return (this.#writer ??= this.#newWriter());
+  }
+
+  /**
+   * HOT. Whole packets in a block that others may send, too, and that nobody writes to there any more, leave at the end of this
+   * turn without being copied. False where they are to be written to `out`: something else stands before them.
+   */
+  share(block: Uint8Array, from: number, to: number): boolean {
+    if (this.#shared === block && this.#sharedTo === from) {
+      this.#sharedTo = to;
+      return true;
     }
-    return (this.#writer ??= new PacketWriter(this.version, { pool: this.core.buffers }));
+    if (this.#shared !== null || (this.#writer !== null && this.#writer.length > 0)) return false;
+    if (!this.#dirty) this.#markDirty();
+    this.#shared = block;
+    this.#sharedFrom = from;
+    this.#sharedTo = to;
+    return true;
+  }
+
+  /** As something is to follow, or they cannot leave now and would hold memory of which others have the most. */
+  #copyShared(): void {
+    (this.#writer ??= this.#newWriter()).append(this.#takeShared(), 0, 0);
+  }
+
+  #takeShared(): Uint8Array {
+    const taken = this.#shared!.subarray(this.#sharedFrom, this.#sharedTo);
+    this.#shared = null;
+    this.#sharedFrom = this.#sharedTo = 0;
+    return taken;
+  }
+
+  #newWriter(): PacketWriter {
+    return new PacketWriter(this.version, { pool: this.core.buffers });
+  }
+
+  #markDirty(): void {
+    this.#dirty = true;
+    this.core.markDirty(this);
   }
 
   /** Bytes on their way to the client, as far as this process can see. */
   get outputBytes(): number {
-    return (this.#writer === null ? 0 : this.#writer.length) + this.#inTransportBytes;
+    const gathered = this.#writer === null ? 0 : this.#writer.length;
+    return gathered + this.#sharedTo - this.#sharedFrom + this.#inTransportBytes;
   }
 
   /** Whether one more message may be written; asks publishers for patience where much is waiting already. */
@@ -245,14 +282,20 @@ export class Connection {
       this.core.countFullOutput();
       this.holdRead("output");
     }
-    if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") return;
-    const writer = this.#writer;
-    if (writer !== null && writer.length > 0) {
-      this.#outgoing = writer.takeBlock();
-      this.#inTransportBytes = this.#outgoing.length;
-      this.#writePiece();
+    if (this.#inTransportBytes > 0 || this.#heldOutput > 0 || this.state === "closed") {
+      if (this.#shared !== null) this.#copyShared();
+      return;
     }
+    const writer = this.#writer;
+    if (this.#shared !== null) this.#write(this.#takeShared());
+    else if (writer !== null && writer.length > 0) this.#write(writer.takeBlock());
     if (this.state === "closing" && (writer === null || writer.length === 0)) this.#finish();
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#outgoing = bytes;
+    this.#inTransportBytes = bytes.length;
+    this.#writePiece();
   }
 
   /** A large packet is given to the transport in pieces, because each that is written shows that the client takes something. */
@@ -275,10 +318,7 @@ export class Connection {
 
   releaseOutput(): void {
     this.#heldOutput--;
-    if (this.#heldOutput === 0 && !this.#dirty && this.state !== "closed") {
-      this.#dirty = true;
-      this.core.markDirty(this);
-    }
+    if (this.#heldOutput === 0 && !this.#dirty && this.state !== "closed") this.#markDirty();
   }
 
   /**
@@ -315,8 +355,8 @@ export class Connection {
     this.countSent(view.payloadEnd - view.payloadStart);
   }
 
-  countSent(payloadBytes: number): void {
-    this.core.meters.sent.value++;
+  countSent(payloadBytes: number, messages = 1): void {
+    this.core.meters.sent.value += messages;
     this.core.meters.payloadSent.value += payloadBytes;
   }
 
@@ -351,37 +391,14 @@ export class Connection {
     this.transport.resume();
   }
 
-  /** Looks at what time does to the connection. */
-  check(now: Millis): void {
-    const { limits } = this.core;
-    if (this.state === "greeting" && now - this.acceptedAt >= limits.connectTimeout && !this.isHeld("connect")) {
-      this.#endGreeting();
-    } else if (authenticationOverdue(this, now)) endOverdue(this);
-    else if (this.#inTransportBytes > 0 && this.state === "closing" && now - this.#outputSince >= CLOSING_MS) {
-      this.destroy(); // it does not even take our good-bye
-    } else if (this.#inTransportBytes > 0 && now - this.#outputSince >= limits.stalledOutputMax) {
-      this.core.reached.count("stalledOutputMax");
-      this.refuse("output-stalled", null, "CONNECTION_LOST", "the client takes no data; check its network");
-      this.destroy();
-    } else if (this.state === "connected" && this.#silent(now)) {
-      const detail = `nothing received for one and a half times the keep-alive of ${this.keepAliveSeconds} s`;
-      this.refuse("keep-alive", REASON.keepAliveTimeout, "MQTT_KEEP_ALIVE_TIMEOUT", detail); // [MQTT-3.1.2-22]
-    }
+  /** How long the transport has had something that it did not take; 0 where it has nothing. */
+  stalledFor(now: Millis): Millis {
+    return this.#inTransportBytes === 0 ? 0 : now - this.#outputSince;
   }
 
-  #endGreeting(): void {
-    this.core.reached.count("connectTimeout");
-    const within = `within ${this.core.limits.connectTimeout / 1000} s`;
-    if (this.isHeld("gatekeeper")) {
-      const detail = `nobody could say ${within} whether the client may connect`;
-      refuseConnect(this, REASON.serverBusy, "gatekeeper-slow", detail);
-    } else this.refuse("connect-timeout", null, "CLIENT_ERROR", `no CONNECT ${within}`);
-  }
-
-  #silent(now: Millis): boolean {
-    // Who is not read from cannot be heard; one that is held for its output, and takes none of it, is found by that.
-    if (this.keepAliveSeconds === 0 || this.#holds !== 0) return false;
-    return now - this.lastReceived >= this.keepAliveSeconds * 1500;
+  /** It is not read from, for whatever reason. */
+  get isReadHeld(): boolean {
+    return this.#holds !== 0;
   }
 
   // ── rights ───────────────────────────────────────────────────────────────────────────────────
@@ -435,10 +452,7 @@ export class Connection {
     if (this.isOver) return;
     this.intake.stop();
     this.state = "closing";
-    if (!this.#dirty) {
-      this.#dirty = true;
-      this.core.markDirty(this);
-    }
+    if (!this.#dirty) this.#markDirty();
   }
 
   /** Closes at once, whatever has not been sent. */
@@ -464,6 +478,8 @@ export class Connection {
     this.core.retained.forget(this);
     endsNever(this);
     this.#writer = null;
+    this.#shared = null;
+    this.#sharedFrom = this.#sharedTo = 0;
     this.#inTransportBytes = 0;
     this.#outgoing = NOTHING;
     this.#allowed = this.#allowedRetained = null;
@@ -479,22 +495,6 @@ export class Connection {
       thing: this.publisher.thing,
       certificateId: this.peer.certificateId,
       remoteAddress: this.peer.remoteAddress,
-    };
-  }
-
-  get info(): ConnectionInfo {
-    return {
-      clientId: this.publisher.clientId,
-      thing: this.publisher.thing,
-      certificateId: this.peer.certificateId,
-      principal: this.principal,
-      remoteAddress: this.peer.remoteAddress,
-      connectedAt: this.connectedAt,
-      protocolVersion: this.version,
-      keepAliveSeconds: this.keepAliveSeconds,
-      cleanStart: this.cleanStart,
-      subscriptions: this.session?.subscriptions.size ?? 0,
-      owed: this.session?.outbox.size ?? 0,
     };
   }
 }

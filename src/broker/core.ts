@@ -9,6 +9,7 @@ import { ConnectRates } from "./connect-rates.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Expiry } from "./expiries.ts";
 import { Fairness } from "./fairness.ts";
+import { FanOut } from "./fan-out.ts";
 import { HandOver } from "./hand-over.ts";
 import type { LimitName } from "./limit-effects.ts";
 import { Notes } from "./notes.ts";
@@ -87,6 +88,7 @@ export class Core {
   readonly services: Services;
   readonly backlog: Backlog;
   readonly pacing: Pacing;
+  readonly fanOut: FanOut;
   readonly reached: ReachedLimits;
   readonly fairness: Fairness;
   readonly connectRates: ConnectRates;
@@ -168,6 +170,7 @@ export class Core {
     this.fairness = new Fairness(this, options.scheduler, limits);
     this.connectRates = new ConnectRates(this, options.scheduler, limits);
     this.crowdedBytes = limits.outputBytesMax / 8;
+    this.fanOut = new FanOut(this);
     this.meters = metersOf(metrics);
     metrics.observe({ name: "tidewire_mqtt_connections", help: "Open MQTT connections" }, () => this.connections.size);
     metrics.observe({ name: "tidewire_mqtt_sessions", help: "Sessions, connected or not" }, () => this.sessions.size);

@@ -4,21 +4,18 @@ import type { EpochMs, Message, QoS } from "../base/mod.ts";
 import type { PublishView } from "../wire/mqtt/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { PublishForms } from "./publish-forms.ts";
+import { MANY } from "./publish-forms.ts";
 import { pump } from "./pump.ts";
 import { NOWHERE } from "./recent-frames.ts";
 import type { Route, Target } from "./routes.ts";
 import type { Session } from "./session.ts";
 import type { SharedGroup } from "./shared-group.ts";
-import { receiveForbidden, tooLarge, unclaimed } from "./undelivered.ts";
+import { fullOutput, receiveForbidden, tooLarge, unclaimed } from "./undelivered.ts";
 
 /** `place` of a message that no session has needed yet. */
 export const NOT_KEPT_YET = -2;
 
-/** From so many subscribers on a message is encoded ahead and then copied to each: one copy more, and cheaper ones. */
-const MANY = 4;
-const forms = new PublishForms();
-/** The message that is being delivered is in `forms`. */
+/** The message that is being delivered is in `core.fanOut.forms`. */
 let toMany = false;
 
 /** The message that is being delivered has this place among the recent frames. Deliveries never interleave, but for `deliverToGroup`. */
@@ -37,10 +34,11 @@ export function deliver(
   receivedAt: EpochMs,
   from: Session | null,
 ): void {
+  core.fanOut.settle();
   placeOfMessage = NOT_KEPT_YET;
   const { targets, groups } = route;
   toMany = targets.length >= MANY;
-  if (toMany) forms.begin(view);
+  if (toMany) core.fanOut.begin(view);
   for (let i = 0; i < targets.length; i++) {
     let target = targets[i]!;
     if (target.session === from) {
@@ -127,16 +125,47 @@ function deliverOnce(core: Core, target: Target, route: Route, view: PublishView
   if (connection === null) return; // QoS 0 is for those who are there
   if (!mayReceive(target, connection, route, core)) return;
   if (!connection.hasRoom) {
-    core.countFullOutput();
-    const fields = { ...connection.describe(), topic: route.topic };
-    core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
+    fullOutput(core, connection, route.topic);
     return;
   }
   const retain = view.retain && target.retainAsPublished; // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
   const { identifiers } = target;
-  if (identifiers === null && connection.maximumPacketSize === Infinity) forward(connection, view, 0, retain, 0);
-  else if (!connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers })) {
-    tooLarge(core, connection, route.topic);
+  if (identifiers === null && connection.maximumPacketSize === Infinity) forward(core, connection, view, 0, retain, 0);
+  else {
+    core.fanOut.isPlain = false;
+    const sent = connection.send(view, route.topic, { qos: 0, retain, packetId: 0, identifiers });
+    if (!sent) tooLarge(core, connection, route.topic);
+  }
+}
+
+/** HOT. Messages at QoS 0 in forms, to those who were sent, or were to be sent, the one before them. */
+export function handOut(
+  core: Core,
+  route: Route,
+  targets: readonly Target[],
+  from: Session | null,
+  { messages, payloadBytes }: { readonly messages: number; readonly payloadBytes: number },
+): void {
+  const { forms } = core.fanOut;
+  for (let i = 0; i < targets.length; i++) {
+    let target = targets[i]!;
+    if (target.session === from) {
+      if (target.own === null) continue; // [MQTT-3.8.3-3]
+      target = target.own;
+    }
+    const { connection } = target.session;
+    if (connection === null) continue;
+    if (!mayReceive(target, connection, route, core)) {
+      for (let left = messages - 1; left > 0; left--) receiveForbidden(core, connection, route.topic);
+      continue;
+    }
+    const form = forms.asked(connection.version, 0, false);
+    if (form === null || !connection.hasRoom) {
+      for (let left = messages; left > 0; left--) fullOutput(core, connection, route.topic);
+      continue;
+    }
+    if (!connection.share(form.block, form.start, form.end)) connection.out().append(form.bytes, 0, 0);
+    connection.countSent(payloadBytes, messages);
   }
 }
 
@@ -163,18 +192,30 @@ function deliverAtLeastOnce(
   const retain = view.retain && target.retainAsPublished;
   const sequence = outbox.push(offset, view.end - view.start, retain, NOWHERE, null, false, target.mark);
   outbox.markSent();
-  forward(connection, view, 1, retain, outbox.packetId(sequence));
+  forward(core, connection, view, 1, retain, outbox.packetId(sequence));
 }
 
-function forward(connection: Connection, view: PublishView, qos: QoS, retain: boolean, packetId: number): void {
-  // Who takes topic aliases has bytes of its own.
-  if (!toMany || connection.outgoingAliases !== null) {
+function forward(
+  core: Core,
+  connection: Connection,
+  view: PublishView,
+  qos: QoS,
+  retain: boolean,
+  packetId: number,
+): void {
+  if (!toMany) {
     connection.forward(view, qos, retain, packetId);
     return;
   }
-  const { bytes, packetIdAt, payloadBytes } = forms.get(connection.version, qos, retain);
-  connection.out().append(bytes, packetIdAt, packetId);
-  connection.countSent(payloadBytes);
+  if (connection.outgoingAliases !== null) {
+    core.fanOut.isPlain = false; // who takes topic aliases has bytes of its own
+    connection.forward(view, qos, retain, packetId);
+    return;
+  }
+  const form = core.fanOut.forms.get(connection.version, qos, retain);
+  const isShared = qos === 0 && connection.share(form.block, form.start, form.end);
+  if (!isShared) connection.out().append(form.bytes, form.packetIdAt, packetId);
+  connection.countSent(view.payloadEnd - view.payloadStart);
 }
 
 /** Through the outbox in any case: it leaves once it is on disk, and its identifier with it. */

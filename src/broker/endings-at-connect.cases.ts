@@ -15,7 +15,7 @@ const connect =
 export const NEVER_IN: readonly Ending[] = [
   {
     what: "no CONNECT in time",
-    callers: ['connection.ts "connect-timeout"'],
+    callers: ['sweep.ts "connect-timeout"'],
     act: async (world, version) => {
       const client = world.client({ version });
       await world.run(world.limits.connectTimeout + 1000);
@@ -123,7 +123,7 @@ export const NEVER_IN: readonly Ending[] = [
   },
   {
     what: "a gatekeeper that does not answer",
-    callers: ['connection.ts "gatekeeper-slow"'],
+    callers: ['sweep.ts "gatekeeper-slow"'],
     act: async (world, version) => {
       world.admit = () => new Promise(() => {});
       const client = await world.connected("c1", { version });

@@ -15,7 +15,7 @@ const journalFails = (code: "LOG_FULL" | "LOG_FAILED"): Ending["act"] =>
 const live: readonly Ending[] = [
   {
     what: "silence",
-    callers: ['connection.ts "keep-alive"'],
+    callers: ['sweep.ts "keep-alive"'],
     act: connected((_, world) => world.run(20_000), { keepAliveSeconds: 10 }),
     told: REASON.keepAliveTimeout,
     cause: "MQTT_KEEP_ALIVE_TIMEOUT",
@@ -23,7 +23,7 @@ const live: readonly Ending[] = [
   },
   {
     what: "a client that takes no data",
-    callers: ['connection.ts "output-stalled"'],
+    callers: ['sweep.ts "output-stalled"'],
     act: connected(
       async (client, world) => {
         client.subscribe("a");

@@ -31,7 +31,7 @@ export class Inbound implements PacketHandler {
   }
 
   connect(packet: ConnectPacket): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     this.#connection.core.meters.connects.value++;
     acceptConnect(this.#connection, packet);
   }
@@ -42,7 +42,7 @@ export class Inbound implements PacketHandler {
   }
 
   acknowledge(kind: AcknowledgeKind, packetId: number, reasonCode: number): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     const connection = this.#connection;
     if (kind !== "puback") {
       connection.intake.spend(1);
@@ -56,24 +56,24 @@ export class Inbound implements PacketHandler {
   }
 
   subscribe(packet: SubscribePacket): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     acceptSubscribe(this.#connection, packet);
   }
 
   unsubscribe(packet: UnsubscribePacket): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     acceptUnsubscribe(this.#connection, packet);
   }
 
   pingreq(): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     this.#connection.core.meters.controlSent.value++;
     this.#connection.out().pingresp(); // [MQTT-3.12.4-1]
     this.#connection.intake.spend(1);
   }
 
   disconnect(packet: DisconnectPacket): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     const connection = this.#connection;
     const { session } = connection;
     if (session === null) {
@@ -94,8 +94,15 @@ export class Inbound implements PacketHandler {
   }
 
   auth(packet: AuthPacket): void {
-    this.#connection.core.meters.controlReceived.value++;
+    this.#control();
     acceptAuth(this.#connection, packet);
+  }
+
+  /** A packet that is no message; it may change who gets which. */
+  #control(): void {
+    const { core } = this.#connection;
+    core.meters.controlReceived.value++;
+    core.fanOut.settle();
   }
 
   // Packets that only a server sends never get here: a reader in the role of a server refuses them.

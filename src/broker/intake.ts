@@ -44,12 +44,20 @@ export class Intake {
     } catch (error) {
       connection.failed(error);
     }
+    this.#served();
     fairness.spent(credit - this.#credit);
     if (connection.isOver) return;
     const { partialBytes } = this.#reader;
     if (partialBytes !== this.#partialCounted) this.#countPartial(partialBytes);
     if (connection.session !== null) core.notes.progressed(connection.session);
     fairness.charge(connection, core.received - before, end);
+  }
+
+  /** What was read has been served as far as it can be now. */
+  #served(): void {
+    const { core } = this.#connection;
+    core.fanOut.settle();
+    if (core.pacing.wanted && !this.#connection.isOver) core.pacing.hold(this.#connection);
   }
 
   /** The connection caused `work` messages and deliveries; beyond its share, what else it sent waits for the next turn. */
@@ -90,6 +98,7 @@ export class Intake {
     } catch (error) {
       connection.failed(error);
     }
+    this.#served();
   }
 
   get #waits(): boolean {
@@ -143,6 +152,7 @@ export class Intake {
     } catch (error) {
       this.#connection.failed(error);
     }
+    this.#served();
   }
 
   /** Nothing is taken any more. */

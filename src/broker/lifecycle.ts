@@ -1,12 +1,10 @@
 /** How connections leave, and how sessions and wills live on without them (MQTT 5.0 sections 3.1.2.5 and 4.1). */
 import { isTidewireError, reasonOf, sharedFilterOf } from "../base/mod.ts";
-import type { Millis } from "../base/mod.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { endExpired } from "./expiries.ts";
 import type { DisconnectCause } from "./presence.ts";
 import { publishMessage } from "./publish.ts";
-import { countWills, disown, vacate } from "./quotas.ts";
+import { disown, vacate } from "./quotas.ts";
 import { dropAnswers } from "./services.ts";
 import type { Session, StandingWill } from "./session.ts";
 
@@ -150,23 +148,8 @@ function mayStillPublish({ options }: Core, { will: { topic, retain }, authorize
   return owner === null || options.gatekeeper.mayPublishKept?.(owner, topic, retain) !== false;
 }
 
-/** Looks at what time does to absent sessions and to connections. */
-export function sweep(core: Core): void {
-  if (core.closing || core.restoring) return; // what ends now ends with the next start
-  const now: Millis = core.now();
-  core.countQueued();
-  countWills(core);
-  core.notes.retry();
-  for (const connection of core.connections) {
-    connection.check(now);
-    connection.session?.outbox.rest();
-  }
-  endExpired(core);
-  sweepAbsent(core);
-}
-
-/** Some hundred in one turn: many that came at the same time leave at the same time. */
-function sweepAbsent(core: Core): void {
+/** Ends sessions whose time is over, and publishes wills; some hundred in one turn: many that came at the same time leave at the same time. */
+export function sweepAbsent(core: Core): void {
   const now = core.now();
   for (let i = 0; i < DUE_AT_ONCE; i++) {
     const session = core.deadlines.take(now);

@@ -15,7 +15,10 @@ import type {
 /** The other end of one connection: a TLS, TCP or WebSocket stream, or a simulated one; ordered and lossless [MQTT-4.2.0-1]. */
 export interface Transport {
   readonly remoteAddress: string;
-  /** Sends bytes. The transport owns them until it calls `Connection.written`. Never called again before that. */
+  /**
+   * Sends bytes, which stay as they are until the transport calls `Connection.written`, and which it must not change: others may
+   * be sending the same. Never called again before that.
+   */
   write(bytes: Uint8Array): void;
   /** Sends what was written, then closes. */
   end(): void;

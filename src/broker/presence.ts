@@ -1,5 +1,6 @@
 /** Who is connected, and why somebody no longer is: AWS IoT's life-cycle events. */
 import type { EpochMs } from "../base/mod.ts";
+import type { Connection } from "./connection.ts";
 
 /** AWS IoT's names (`DisconnectReasonValue`). */
 export type DisconnectCause =
@@ -57,4 +58,22 @@ export interface ConnectionInfo {
   readonly subscriptions: number;
   /** QoS 1 deliveries that wait for an acknowledgement, or to be sent. */
   readonly owed: number;
+}
+
+/** As it is now. */
+export function infoOf(connection: Connection): ConnectionInfo {
+  const { publisher, peer, session } = connection;
+  return {
+    clientId: publisher.clientId,
+    thing: publisher.thing,
+    certificateId: peer.certificateId,
+    principal: connection.principal,
+    remoteAddress: peer.remoteAddress,
+    connectedAt: connection.connectedAt,
+    protocolVersion: connection.version,
+    keepAliveSeconds: connection.keepAliveSeconds,
+    cleanStart: connection.cleanStart,
+    subscriptions: session?.subscriptions.size ?? 0,
+    owed: session?.outbox.size ?? 0,
+  };
 }

@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { deliver, deliverLocally } from "./delivery.ts";
 import { expiryLeft } from "./pump.ts";
+import { MANY } from "./publish-forms.ts";
 import { examinedMessage, keptAside, marked, objectionTo } from "./examining.ts";
 import type { Objection } from "./examining.ts";
 import { copyOf, frameOf } from "./frame.ts";
@@ -43,7 +44,7 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (offset < 0) return;
   // Without RETAIN, what is retained stays as it is [MQTT-3.3.1-8].
   if (view.retain) retainFrom(connection, route, view, offset);
-  if (route.isWanted) deliver(core, route, view, offset, connection.receivedAt, connection.session);
+  if (route.isWanted) deliverFrom(connection, route, view, offset);
   if (view.qos === 1) {
     connection.unacknowledged++;
     core.acknowledgements.push(connection, view.packetId, REASON.success, offset);
@@ -51,6 +52,14 @@ export function acceptPublish(connection: Connection, received: PublishView): vo
   if (core.pacing.wanted) core.pacing.hold(connection);
   if (route.isServed) serve(connection, route, view, offset);
   if (route.isWanted) connection.intake.spend(route.targets.length + route.groups.length);
+}
+
+function deliverFrom(connection: Connection, route: Route, view: PublishView, offset: number): void {
+  const { core, session } = connection;
+  const isForMany = route.targets.length >= MANY;
+  if (isForMany && core.fanOut.follow(route, view, session)) return;
+  deliver(core, route, view, offset, connection.receivedAt, session);
+  if (isForMany) core.fanOut.open(route, view, session);
 }
 
 /** To what runs inside the platform: at once, or once it is on disk. */

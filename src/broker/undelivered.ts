@@ -18,6 +18,12 @@ export function receiveForbidden(core: Core, connection: Connection, topic: stri
   );
 }
 
+export function fullOutput(core: Core, connection: Connection, topic: string): void {
+  core.countFullOutput();
+  const fields = { ...connection.describe(), topic };
+  core.refusals.drop("slow-subscriber", "a QoS 0 message was dropped: the subscriber does not keep up", fields);
+}
+
 export function tooLarge(core: Core, connection: Connection, topic: string): void {
   const fields = { ...connection.describe(), topic, maximumPacketSize: connection.maximumPacketSize };
   core.refusals.drop(

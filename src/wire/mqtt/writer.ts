@@ -97,6 +97,11 @@ export class PacketWriter {
     return this.#out.takeBlock();
   }
 
+  /** The block that the latest packet lies in, up to `length` where nothing is left of earlier ones. */
+  get openBlock(): Uint8Array {
+    return this.#out.buffer;
+  }
+
   /** The transport has written them: their buffer may be used again. */
   giveBack(bytes: Uint8Array): void {
     this.#out.giveBack(bytes);
