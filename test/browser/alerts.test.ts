@@ -111,7 +111,7 @@ test("the story of one alert: what happened, its chart, who is told, its runbook
   if (shot !== undefined) await page.screenshot({ path: shot, fullPage: true });
   await story.getByRole("link", { name: "All charts of pump at that time" }).click();
   await page.getByRole("heading", { name: "pump" }).waitFor();
-  assert.match(page.url(), new RegExp(`#/things/pump\\?.*from=${at - 7_200_000}&to=${at + 720_000 + 900_000}$`));
+  await page.waitForURL(new RegExp(`#/things/pump\\?.*from=${at - 7_200_000}&to=${at + 720_000 + 900_000}$`));
   assert.deepEqual(site.visit.complaints, []);
 });
 
@@ -136,7 +136,7 @@ test("a link to a thing shows the stretch of time that it names, until somebody 
   const { page } = site;
   await page.evaluate(`location.hash = ${JSON.stringify(`/things/pump?from=${from}&to=${from + 600_000}`)}`);
   await page.locator(".range-fixed").waitFor();
-  assert.match(page.url(), new RegExp(`from=${from}&to=${from + 600_000}$`));
+  await page.waitForURL(new RegExp(`from=${from}&to=${from + 600_000}$`));
   const isAsked = (one: string): boolean => one.includes("/api/series") && one.includes(`from=${from - 12_000}`);
   const asked = async (): Promise<void> => {
     while (!site.platform.requests.some(isAsked)) await page.waitForTimeout(20);

@@ -217,7 +217,7 @@ test("zoom by drag, by button and by key; Escape and double click lead back to l
   await page.getByRole("button", { name: "Go live" }).waitFor();
   await page.keyboard.press("3");
   await until(page, "__tidewire.feed().window > 0");
-  assert.match(page.url(), /range=1h$/);
+  await page.waitForURL(/range=1h$/); // written after the next paint
   await page.reload();
   await page.locator("button[aria-pressed=true]", { hasText: "1 h" }).waitFor();
   assert.deepEqual(site.visit.complaints, []);

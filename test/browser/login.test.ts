@@ -73,7 +73,7 @@ test("when the session ends one logs in again and is where one was", async () =>
   await page.getByLabel("Administrator token").fill(platform.token);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "pump" }).waitFor();
-  assert.equal(page.url(), `${platform.url}#/things/pump?range=15m`);
+  await page.waitForURL(`${platform.url}#/things/pump?range=15m`);
   await live(page);
 });
 

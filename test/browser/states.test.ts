@@ -117,7 +117,7 @@ test("a session that was ended by another: a word why, and after the log-in the 
     await page.getByLabel("Password", { exact: true }).fill(otto.password);
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("heading", { name: "valve", level: 1 }).waitFor();
-    assert.match(page.url(), /#\/things\/valve\?range=1h$/);
+    await page.waitForURL(/#\/things\/valve\?range=1h$/);
     await live(page);
   });
 });
