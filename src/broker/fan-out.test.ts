@@ -181,4 +181,37 @@ describe("messages that arrive together", () => {
     for (const client of clients) assert.equal(client.publishes.length, 10);
     assert.deepEqual([count, writes.size], [5, 1]);
   });
+
+  test("are copied for a subscriber that is still taking what came before: it holds no memory of others'", async () => {
+    const world = await BrokerWorld.started();
+    const clients = await Promise.all(Array.from({ length: 5 }, (_, i) => world.connected(`s${i}`)));
+    for (const client of clients) client.subscribe("a");
+    await world.run();
+    const stalled = clients[0]!;
+    const publisher = await world.connected("publisher");
+    const flood = (): void =>
+      void publisher.send((writer) => {
+        for (let i = 0; i < 10; i++) publish(writer, `${i}`);
+      });
+    stalled.stall();
+    flood();
+    await world.run();
+    const memory = clients.map((client) => {
+      const blocks: ArrayBufferLike[] = [];
+      const write = client.write.bind(client);
+      client.write = (bytes) => {
+        blocks.push(bytes.buffer);
+        write(bytes);
+      };
+      return blocks;
+    });
+    flood();
+    await world.run();
+    stalled.unstall();
+    await world.run();
+    const [own, ...shared] = memory;
+    assert.equal(stalled.publishes.length, 20);
+    assert.deepEqual([own!.length, new Set(shared.flat()).size], [1, 1]);
+    assert.notEqual(own![0], shared[0]![0]);
+  });
 });

@@ -9,6 +9,7 @@ import type { Admission, Gatekeeper } from "../broker/ports.ts";
 import { DEFAULT_POLICY_DOCUMENT, DEFAULT_POLICY_NAME } from "../identity/mod.ts";
 import { Registry } from "../registry/mod.ts";
 import type { CertificateFacts, PrincipalType } from "../registry/mod.ts";
+import { connectPacket } from "../wire/mqtt/mod.ts";
 import { RegistryGatekeeper, registryRules } from "./gatekeeper.ts";
 
 type ConnectPacket = Parameters<Gatekeeper["admit"]>[1];
@@ -77,23 +78,5 @@ export class GatekeeperWorld {
 }
 
 export function packetOf(clientId: string, change: Partial<ConnectPacket> = {}): ConnectPacket {
-  return {
-    version: 5,
-    cleanStart: true,
-    keepAliveSeconds: 30,
-    clientId,
-    username: "?SDK=IoTDeviceSDK/JS",
-    password: null,
-    will: null,
-    sessionExpirySeconds: 0,
-    receiveMaximum: 65_535,
-    maximumPacketSize: 0,
-    topicAliasMaximum: 0,
-    requestResponseInformation: false,
-    requestProblemInformation: true,
-    userProperties: [],
-    authenticationMethod: null,
-    authenticationData: null,
-    ...change,
-  };
+  return connectPacket({ version: 5, clientId, username: "?SDK=IoTDeviceSDK/JS", ...change });
 }

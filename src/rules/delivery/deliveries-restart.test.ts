@@ -23,6 +23,22 @@ describe("deliveries over a crash and a restart", () => {
     await Receiver.downAll();
   });
 
+  /** Message 1 is under way to a receiver that does not answer; 0 and 2 were delivered. */
+  async function oneHangs(): Promise<Receiver> {
+    await begin();
+    const hung = await Receiver.start();
+    hung.standing = "hang";
+    world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
+    world.rules.put("fine", webhookRule(receiver.url, "SELECT * FROM 'a/fine'"));
+    world.publish("a/fine", { n: 0 });
+    world.publish("a/hung", { n: 1 });
+    world.publish("a/fine", { n: 2 });
+    world.clock.advance(0);
+    await Promise.all([receiver.count(2), hung.count(1)]);
+    await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
+    return hung;
+  }
+
   test("a crash before anything was saved: the log is replayed, the receiver sees the same ids", async () => {
     await begin();
     world.rules.put("hot", webhookRule(receiver.url));
@@ -68,17 +84,7 @@ describe("deliveries over a crash and a restart", () => {
   });
 
   test("one that hangs keeps the checkpoint before it; replayed, the others come again with their ids", async () => {
-    await begin();
-    const hung = await Receiver.start();
-    hung.standing = "hang";
-    world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
-    world.rules.put("fine", webhookRule(receiver.url, "SELECT * FROM 'a/fine'"));
-    world.publish("a/fine", { n: 0 });
-    world.publish("a/hung", { n: 1 });
-    world.publish("a/fine", { n: 2 });
-    world.clock.advance(0);
-    await Promise.all([receiver.count(2), hung.count(1)]);
-    await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
+    const hung = await oneHangs();
     world.clock.advance(seconds(2));
     assert.equal(world.rules.checkpoint(), 1);
     await hung.down(); // the request fails only after the crash
@@ -95,17 +101,7 @@ describe("deliveries over a crash and a restart", () => {
   });
 
   test("one that hangs for longer is saved, and holds the checkpoint no more: after a crash the others get nothing again", async () => {
-    await begin();
-    const hung = await Receiver.start();
-    hung.standing = "hang";
-    world.rules.put("hung", webhookRule(hung.url, "SELECT * FROM 'a/hung'"));
-    world.rules.put("fine", webhookRule(receiver.url, "SELECT * FROM 'a/fine'"));
-    world.publish("a/fine", { n: 0 });
-    world.publish("a/hung", { n: 1 });
-    world.publish("a/fine", { n: 2 });
-    world.clock.advance(0);
-    await Promise.all([receiver.count(2), hung.count(1)]);
-    await world.metricReaches("tidewire_delivery_attempts_total", { kind: "webhook", outcome: "delivered" }, 2);
+    const hung = await oneHangs();
     for (let n = 0; n < 5; n++) world.clock.advance(seconds(1));
     assert.equal(world.rules.checkpoint(), 3);
     await hung.down(); // the request fails only after the crash
